@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Messages between the supervisor and its children, over SOCK_SEQPACKET
+ * pairs (descriptor 3 in the child).  One message a packet, of exactly
+ * sizeof(struct control_message).  Numbers are appended, never reused.
+ *
+ * End of file on the socket means that the supervisor is gone: the child
+ * finishes what it has in hand and exits.
+ */
+#ifndef MCRELAY_CONTROL_H
+#define MCRELAY_CONTROL_H
+
+#include <stdint.h>
+
+#include "segment.h"
+
+#define CONTROL_FD	3
+
+enum control_type {
+	/* child -> supervisor: up and working; no body */
+	CONTROL_READY = 1,
+	/* supervisor -> decimator: serve this channel (again, with these
+	 * streams); descriptors: segment, eventfd, one connected socket for
+	 * each stream */
+	CONTROL_TAP = 2,
+	/* supervisor -> decimator: forget the channel */
+	CONTROL_UNTAP = 3,
+	/* supervisor -> decimator: the log level has changed */
+	CONTROL_LOG_LEVEL = 4,
+	/* supervisor -> worker: stop receiving, store everything, exit.
+	 * (SIGTERM is gentler on the input: the worker goes on receiving
+	 * while it finishes its files, and leaves the rest in the ring to
+	 * its successor.) */
+	CONTROL_STOP = 5,
+};
+
+enum decimate_method {
+	METHOD_PICK,
+	METHOD_MEAN,
+	METHOD_MINMAX,
+	METHOD_RMS,
+};
+
+struct stream_config {
+	char		name[CHANNEL_NAME_MAX + 1];
+	char		destination[72];	/* address:port, for messages */
+	uint32_t	method;			/* enum decimate_method */
+	uint32_t	slot;			/* its place in the tap page */
+	uint64_t	every;			/* datums in a window */
+};
+
+struct control_message {
+	uint32_t	type;		/* enum control_type */
+	uint32_t	channel;	/* a number the supervisor chose */
+	char		name[CHANNEL_NAME_MAX + 1];
+	int32_t		log_level;	/* CONTROL_LOG_LEVEL, CONTROL_TAP */
+	uint32_t	streams;	/* CONTROL_TAP */
+	struct stream_config stream[STREAMS_MAX];
+};
+
+#endif /* MCRELAY_CONTROL_H */

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The datum program: an Avro schema compiled to a flat, position-independent
+ * blob that says how a datum's bytes are walked.  The supervisor makes it
+ * (supervisor/schema.h), puts it into the channel's segment; the worker
+ * validates with it, the decimator also splits datums into runs of numbers.
+ *
+ *	+---------+ 0
+ *	| header  | struct datum_program
+ *	+---------+
+ *	| steps   | struct datum_step[steps]: code, one entry for the whole
+ *	|         | datum (step 0), one for each stretch that is not numbers,
+ *	|         | one for each recursive record
+ *	+---------+
+ *	| runs    | struct datum_run[runs]: the datum from front to back
+ *	+---------+
+ *	| fields  | struct datum_field[fields]: names and types of the numbers
+ *	+---------+
+ *	| names   | NUL-terminated texts
+ *	+---------+
+ *
+ * RUNS.  Numbers (int, long, float, double, and unions of one of these with
+ * null) that occur once in every datum, at the top or in nested records,
+ * are fields, numbered from 0 in the order of the datum.  A run is a stretch of
+ * fields of one kind: a record of 1000 doubles is one run.  All else (strings,
+ * arrays, maps, other unions, enums, booleans...) is DATUM_OTHER: one run for
+ * each stretch of it, to be copied.
+ *
+ * The interpreter never allocates, has a bounded stack of its own, and works
+ * in proportion to the bytes given.  It is right for data that changes while
+ * it runs (what is decided on is loaded once), but then its answer is about
+ * what it saw: copy first, or check afterwards that nothing was overwritten.
+ *
+ * What is stricter here than in some Avro readers, so that no archive holds
+ * what another reader refuses:
+ *	- int, enum and union numbers take at most 5 bytes, long at most 10,
+ *	  and none has bits beyond 32 and 64; booleans are 0 or 1
+ *	- strings and map keys are valid UTF-8 (no surrogates)
+ *	- a block's byte size, where given, is that of its items
+ *	- nesting (arrays, maps, recursive records) is at most
+ *	  DATUM_DEPTH_MAX deep
+ *	- items without bytes (array of null) are at most DATUM_EMPTY_ITEMS_MAX
+ */
+#ifndef MCRELAY_DATUM_H
+#define MCRELAY_DATUM_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+
+/* "MCDATUM1", first byte first in memory.  The digit is the version. */
+#define DATUM_MAGIC		UINT64_C(0x314d55544144434d)
+
+#define DATUM_SIZE_MAX		65535U	/* bytes in a datum; schemas whose
+					 * smallest is larger are refused */
+#define DATUM_DEPTH_MAX		64
+#define DATUM_EMPTY_ITEMS_MAX	65536U	/* in one datagram */
+#define DATUM_STEPS_MAX		(1U << 18)
+#define DATUM_NAMES_MAX		(4U << 20)	/* bytes of names */
+#define DATUM_NONE		UINT32_MAX	/* no such field */
+#define DATUM_LONG_SIZE_MAX	10	/* bytes of a long */
+#define DATUM_INT_SIZE_MAX	5	/* of an int, enum or union number */
+
+enum datum_op {
+	DATUM_OP_RETURN,	/* end of an entry */
+	DATUM_OP_SKIP,		/* `count' bytes */
+	DATUM_OP_BOOLEAN,	/* `count' of them */
+	DATUM_OP_INT,
+	DATUM_OP_LONG,
+	DATUM_OP_BYTES,
+	DATUM_OP_STRING,
+	DATUM_OP_ENUM,		/* one of `count' symbols */
+	DATUM_OP_UNION,		/* `count' JUMPs follow, one a branch */
+	DATUM_OP_JUMP,		/* forward to `target' */
+	DATUM_OP_FIXED_ITEMS,	/* array of items of `count' bytes each */
+	DATUM_OP_ITEMS,		/* array or map: an item's steps follow, then
+				 * NEXT, then `target' */
+	DATUM_OP_NEXT,		/* end of an item's steps */
+	DATUM_OP_CALL,		/* the entry at `target' */
+	DATUM_OPS
+};
+
+struct datum_step {
+	uint32_t	op;		/* enum datum_op */
+	uint32_t	count;
+	uint32_t	target;		/* a step */
+};
+
+enum datum_type {
+	DATUM_OTHER,
+	DATUM_INT,
+	DATUM_LONG,
+	DATUM_FLOAT,
+	DATUM_DOUBLE,
+	DATUM_TYPES
+};
+
+enum datum_flag {
+	DATUM_NULLABLE = 1,	/* a union with null: [null, T] or [T, null] */
+	DATUM_NULL_SECOND = 2,	/* [T, null] */
+	/* An instant (logical types timestamp-*, local-timestamp-*, date,
+	 * time-*) or the time field: it is carried over from one sample,
+	 * never calculated with. */
+	DATUM_INSTANT = 4,
+	DATUM_TIME = 8,		/* the channel's time field */
+};
+
+struct datum_run {
+	uint8_t		type;		/* enum datum_type */
+	uint8_t		flags;		/* enum datum_flag, of all fields */
+	uint16_t	reserved;
+	uint32_t	count;		/* fields; 0 for DATUM_OTHER */
+	uint32_t	first;		/* field; for DATUM_OTHER the step at
+					 * which its code begins */
+};
+
+struct datum_field {
+	uint8_t		type;		/* enum datum_type */
+	uint8_t		flags;		/* enum datum_flag */
+	uint16_t	reserved;
+	uint32_t	run;		/* that it is part of */
+	uint32_t	name;		/* offset into the names */
+};
+
+struct datum_program {
+	uint64_t	magic;
+	uint32_t	size;		/* of the blob, bytes */
+	uint32_t	steps;
+	uint32_t	runs;
+	uint32_t	fields;
+	uint32_t	names_size;	/* bytes */
+	uint32_t	smallest;	/* bytes of the smallest datum, >= 1 */
+	uint32_t	time_field;	/* or DATUM_NONE */
+	uint32_t	reserved;
+};
+
+enum datum_error {
+	DATUM_OK,
+	DATUM_NO_DATUM,
+	DATUM_SHORT,
+	DATUM_VARINT,
+	DATUM_INT_RANGE,
+	DATUM_BOOLEAN_RANGE,
+	DATUM_ENUM_RANGE,
+	DATUM_UNION_RANGE,
+	DATUM_LENGTH,
+	DATUM_UTF8,
+	DATUM_BLOCK,
+	DATUM_ITEMS,
+	DATUM_DEPTH,
+	DATUM_PROGRAM,
+	DATUM_ERRORS
+};
+
+/*
+ * Whether a blob is a program: NULL when it is, else why not.  Everything
+ * that the interpreter relies on is checked, so that a hostile blob can give
+ * wrong answers but nothing worse.  `blob' is aligned for uint64_t and must
+ * not change any more: from memory that others write, use
+ * datum_program_load().
+ */
+const char	*datum_program_check(const void *blob, size_t size)
+		    ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/* Copies the blob (malloc), then checks the copy: free() it.  NULL with a
+ * reason in *why. */
+struct datum_program	*datum_program_load(const void *blob, size_t size,
+			    const char **why) ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+static inline const struct datum_step *
+datum_steps(const struct datum_program *program)
+{
+	return (const struct datum_step *)(const void *)(program + 1);
+}
+
+static inline const struct datum_run *
+datum_runs(const struct datum_program *program)
+{
+	return (const struct datum_run *)(const void *)
+	    (datum_steps(program) + program->steps);
+}
+
+static inline const struct datum_field *
+datum_fields(const struct datum_program *program)
+{
+	return (const struct datum_field *)(const void *)
+	    (datum_runs(program) + program->runs);
+}
+
+/* The path of a field, "pos.x"; "" when the datum itself is the number. */
+static inline const char *
+datum_field_name(const struct datum_program *program, uint32_t field)
+{
+	return (const char *)(datum_fields(program) + program->fields) +
+	    datum_fields(program)[field].name;
+}
+
+/*
+ * Whether `data' is exactly one or more whole datums.  On DATUM_OK *datums is
+ * how many, otherwise how many whole ones preceded the error.
+ */
+enum datum_error	datum_validate(const struct datum_program *program,
+			    const uint8_t *data, size_t size, uint32_t *datums)
+			    ATTR_NONNULL;
+
+/*
+ * Walks the first datum of `data', and says where each run begins: offset[i]
+ * from the start of data, offset[program->runs] is the end of the datum.
+ * `offset' has program->runs + 1 entries.  Checks all that datum_validate()
+ * does; `size' is at most UINT32_MAX.
+ */
+enum datum_error	datum_split(const struct datum_program *program,
+			    const uint8_t *data, size_t size, uint32_t *offset)
+			    ATTR_NONNULL;
+
+/* What is wrong with the datum, for operators. */
+const char	*datum_error_text(enum datum_error error);
+
+/*
+ * Reads one long at *at, not beyond `end', and moves *at behind it.  0, or
+ * DATUM_SHORT, DATUM_VARINT.  Each byte is loaded once.
+ */
+static inline enum datum_error
+datum_get_long(const uint8_t **at, const uint8_t *end, int64_t *value)
+{
+	const uint8_t *p = *at;
+	uint64_t v = 0;
+	unsigned shift;
+	uint8_t byte;
+
+	for (shift = 0; shift < 70; shift += 7) {
+		if (UNLIKELY(p == end))
+			return DATUM_SHORT;
+		byte = __atomic_load_n(p++, __ATOMIC_RELAXED);
+		v |= (uint64_t)(byte & 0x7f) << shift;
+		if (LIKELY(byte < 0x80)) {
+			if (UNLIKELY(shift == 63 && byte > 1))
+				return DATUM_VARINT;
+			*at = p;
+			*value = (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+			return DATUM_OK;
+		}
+	}
+	return DATUM_VARINT;
+}
+
+/* Writes a long; at most DATUM_LONG_SIZE_MAX bytes.  Returns how many. */
+static inline size_t
+datum_put_long(uint8_t *out, int64_t value)
+{
+	uint64_t v = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		out[n++] = (uint8_t)(v | 0x80);
+	out[n++] = (uint8_t)v;
+	return n;
+}
+
+#endif /* MCRELAY_DATUM_H */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Log lines to stderr or syslog.  Every process.  Must not allocate: it is
+ * called when memory is out, and between fork and exec.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+
+#define LINE_SIZE	1024
+
+static char		tag[128] = "mcrelay";
+static enum log_target	target = LOG_TARGET_STDERR;
+static int		max_level = LOG_INFO;
+
+void
+log_init(const char *program, const char *instance, enum log_target to,
+    int level)
+{
+	if (instance != NULL)
+		snprintf(tag, sizeof(tag), "%s[%s]", program, instance);
+	else
+		snprintf(tag, sizeof(tag), "%s", program);
+	target = to;
+	max_level = level;
+	if (to == LOG_TARGET_SYSLOG)
+		openlog(tag, LOG_NDELAY | LOG_PID, LOG_DAEMON);
+}
+
+void
+log_set_level(int level)
+{
+	max_level = level;
+}
+
+int
+log_get_level(void)
+{
+	return max_level;
+}
+
+/* A line is one line: control characters of untrusted text become '?'. */
+static void
+escape(char *line)
+{
+	unsigned char *p;
+
+	for (p = (unsigned char *)line; *p != '\0'; p++)
+		if (*p < 0x20 || *p == 0x7f)
+			*p = '?';
+}
+
+static void
+put(int level, const char *line)
+{
+	char out[LINE_SIZE + sizeof(tag) + 4];
+	ssize_t ignored;
+	int length;
+
+	if (target == LOG_TARGET_SYSLOG) {
+		syslog(level, "%s", line);
+		return;
+	}
+	length = snprintf(out, sizeof(out), "%s: %s\n", tag, line);
+	ignored = write(STDERR_FILENO, out, (size_t)length);
+	(void)ignored;
+}
+
+static void ATTR_PRINTF(3, 0)
+vlog(int level, int error, const char *fmt, va_list ap)
+{
+	char line[LINE_SIZE];
+	size_t length;
+	int saved = errno;
+
+	if (level > max_level)
+		return;
+	vsnprintf(line, sizeof(line), fmt, ap);
+	length = strlen(line);
+	if (error != 0)
+		snprintf(line + length, sizeof(line) - length, ": %s",
+		    strerror(error));
+	escape(line);
+	put(level, line);
+	errno = saved;
+}
+
+void
+fatal(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_CRIT, errno, fmt, ap);
+	va_end(ap);
+	exit(1);
+}
+
+void
+fatalx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_CRIT, 0, fmt, ap);
+	va_end(ap);
+	exit(1);
+}
+
+void
+log_warn(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_WARNING, errno, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_warnx(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_WARNING, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_info(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_INFO, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_debug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vlog(LOG_DEBUG, 0, fmt, ap);
+	va_end(ap);
+}
+
+void
+log_limited(struct log_limit *limit, const char *fmt, ...)
+{
+	char line[LINE_SIZE];
+	uint64_t now = clock_monotonic_ns();
+	va_list ap;
+
+	if (now < limit->next_ns) {
+		limit->suppressed++;
+		return;
+	}
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (limit->suppressed > 0)
+		log_warnx("%s (and %llu like this before)", line,
+		    (unsigned long long)limit->suppressed);
+	else
+		log_warnx("%s", line);
+	limit->next_ns = now + LOG_LIMIT_NS;
+	limit->suppressed = 0;
+}

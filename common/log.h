@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Log lines, for operators: what happened, to which channel, what mcrelay
+ * does about it, what they can do.  Used by every process.
+ *
+ * fatal*() log and exit(1).  The x forms leave out strerror(errno).  All
+ * preserve errno.  No function here allocates; all are safe from any thread.
+ * Untrusted text is escaped: a line never holds a control character.
+ */
+#ifndef MCRELAY_LOG_H
+#define MCRELAY_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <syslog.h>
+
+#include "compiler.h"
+
+enum log_target {
+	LOG_TARGET_STDERR,
+	LOG_TARGET_SYSLOG,
+};
+
+/*
+ * `program' names the process ("mcrelayd"), `instance' the channel it works
+ * for or NULL.  Both are copied.  `level' is a syslog priority: what is less
+ * urgent is not logged (LOG_INFO: no debug lines).
+ */
+void	log_init(const char *program, const char *instance,
+	    enum log_target target, int level);
+void	log_set_level(int level);
+int	log_get_level(void);
+
+_Noreturn void	fatal(const char *fmt, ...) ATTR_PRINTF(1, 2);
+_Noreturn void	fatalx(const char *fmt, ...) ATTR_PRINTF(1, 2);
+void	log_warn(const char *fmt, ...) ATTR_PRINTF(1, 2);
+void	log_warnx(const char *fmt, ...) ATTR_PRINTF(1, 2);
+void	log_info(const char *fmt, ...) ATTR_PRINTF(1, 2);
+void	log_debug(const char *fmt, ...) ATTR_PRINTF(1, 2);
+
+/*
+ * For events that may come with every datagram: at most one line per
+ * LOG_LIMIT_NS for each `limit' (static storage, one thread), which says how
+ * many more there were.
+ */
+#define LOG_LIMIT_NS	UINT64_C(10000000000)
+
+struct log_limit {
+	uint64_t	next_ns;	/* CLOCK_MONOTONIC */
+	uint64_t	suppressed;
+};
+
+void	log_limited(struct log_limit *limit, const char *fmt, ...)
+	    ATTR_PRINTF(2, 3);
+
+#endif /* MCRELAY_LOG_H */

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Making, mapping and reading a channel's segment.  Every process.  What is
+ * read from a segment is bounded before it is used: whoever writes to it may
+ * be broken or hostile.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/segment.h"
+
+#define PAGE		4096U
+#define SEALS		(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* Where everything lies; a private copy of the header, or the plan of one. */
+struct layout {
+	uint64_t	size;
+	uint64_t	offset[AREAS];
+	uint64_t	area_size[AREAS];
+	uint32_t	rx_slots;
+};
+
+static void
+layout_sizes(uint32_t sizes[static 6])
+{
+	sizes[0] = sizeof(struct channel_config);
+	sizes[1] = sizeof(struct worker_state);
+	sizes[2] = sizeof(struct tap_page);
+	sizes[3] = sizeof(struct rx_area);
+	sizes[4] = sizeof(struct tx_area);
+	sizes[5] = sizeof(struct ring_record);
+}
+
+/* A whole batch fits in half of the ring, so that it is committed at once. */
+static uint32_t
+slots_for(uint64_t ring_size)
+{
+	uint64_t slots = ring_size / 2 / SLOT_SIZE;
+
+	return (uint32_t)MAX_OF((uint64_t)RX_SLOTS_MIN,
+	    MIN_OF((uint64_t)RX_SLOTS_MAX, slots));
+}
+
+static void
+plan_layout(struct layout *layout, const struct segment_spec *spec)
+{
+	uint64_t at = PAGE;
+	unsigned i;
+
+	layout->rx_slots = slots_for(spec->ring_size);
+	layout->area_size[AREA_CONFIG] = sizeof(struct channel_config);
+	layout->area_size[AREA_SCHEMA] = spec->schema != NULL ?
+	    strlen(spec->schema) + 1 : 0;
+	layout->area_size[AREA_PROGRAM] = spec->program_size;
+	layout->area_size[AREA_STATE] = sizeof(struct worker_state);
+	layout->area_size[AREA_TAP] = PAGE;
+	layout->area_size[AREA_RX] = sizeof(struct rx_area);
+	layout->area_size[AREA_SLOTS] = (uint64_t)layout->rx_slots * SLOT_SIZE;
+	layout->area_size[AREA_TX] = sizeof(struct tx_area);
+	layout->area_size[AREA_RING] = spec->ring_size;
+	for (i = 0; i < AREAS; i++) {
+		layout->offset[i] = at;
+		at += ROUND_UP(layout->area_size[i], (uint64_t)PAGE);
+	}
+	layout->size = at;
+}
+
+static bool
+power_of_two(uint64_t n)
+{
+	return n != 0 && (n & (n - 1)) == 0;
+}
+
+/* Maps the object once, and its last area once more right behind. */
+static uint8_t *
+map_twice(int fd, const struct layout *layout, int prot, int flags)
+{
+	uint64_t ring = layout->area_size[AREA_RING];
+	uint8_t *base;
+
+	base = mmap(NULL, layout->size + ring, PROT_NONE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return NULL;
+	if (mmap(base, layout->size, prot, MAP_SHARED | MAP_FIXED | flags, fd,
+	    0) == MAP_FAILED ||
+	    mmap(base + layout->size, ring, prot,
+	    MAP_SHARED | MAP_FIXED | flags, fd,
+	    (off_t)layout->offset[AREA_RING]) == MAP_FAILED) {
+		munmap(base, layout->size + ring);
+		return NULL;
+	}
+	return base;
+}
+
+static void
+set_pointers(struct segment *segment, const struct layout *layout)
+{
+	uint8_t *base = segment->base;
+	const uint64_t *at = layout->offset;
+
+	segment->mapped = layout->size + layout->area_size[AREA_RING];
+	segment->rx_slots = layout->rx_slots;
+	segment->config = (const void *)(base + at[AREA_CONFIG]);
+	segment->schema_size = layout->area_size[AREA_SCHEMA];
+	segment->schema = segment->schema_size > 0 ?
+	    (const char *)base + at[AREA_SCHEMA] : NULL;
+	if (segment->schema_size > 0)
+		segment->schema_size--;
+	segment->program_size = layout->area_size[AREA_PROGRAM];
+	segment->program = segment->program_size > 0 ?
+	    base + at[AREA_PROGRAM] : NULL;
+	segment->state = (void *)(base + at[AREA_STATE]);
+	segment->tap = (void *)(base + at[AREA_TAP]);
+	segment->rx = (void *)(base + at[AREA_RX]);
+	segment->slots = base + at[AREA_SLOTS];
+	segment->tx = (void *)(base + at[AREA_TX]);
+	segment->ring.data = base + at[AREA_RING];
+	segment->ring.size = layout->area_size[AREA_RING];
+	segment->ring.shared = &segment->state->ring;
+}
+
+/*
+ * What the predecessor left behind counts as lost by the part that had
+ * it.  The counters only go on when they still add up, with the same archive
+ * and the same outputs.
+ */
+static void
+inherit(struct worker_state *state, const struct segment_spec *spec)
+{
+	const struct channel_config *config = &spec->config;
+	const struct segment *old = spec->predecessor;
+	struct ingest_state *ingest = &state->ingest.copy[0];
+	struct archive_state *archive = &state->archive.copy[0];
+	struct output_state *output, old_output;
+	struct archive_state old_archive;
+	struct ingest_state old_ingest;
+	bool same_archive, same_outputs;
+	uint64_t head = ingest->head;
+	uint32_t i;
+
+	archive_read(&old->state->archive, &old_archive);
+	ingest_read(&old->state->ingest, &old_ingest);
+	same_archive = old->config->archive.enabled == config->archive.enabled;
+	same_outputs = old->config->outputs == config->outputs;
+	ingest->sequence = archive->sequence = old_ingest.sequence;
+	if (spec->new_socket)
+		old_ingest.drops_seen = 0;
+	ingest->drops_seen = old_ingest.drops_seen;
+	for (i = 0; i < config->outputs; i++)
+		state->output[i].copy[0].sequence = old_ingest.sequence;
+	if (!same_archive || !same_outputs)
+		return;
+	*ingest = old_ingest;
+	ingest->head = head;
+	ingest->batch = 0;
+	archive->archived = old_archive.archived;
+	archive->archived_bytes = old_archive.archived_bytes;
+	archive->rejected = old_archive.rejected;
+	archive->archive_errors = old_archive.archive_errors;
+	archive->archive_shed = old_archive.archive_shed;
+	if (config->archive.enabled)
+		archive->archive_shed += old_ingest.sequence -
+		    old_archive.sequence;
+	for (i = 0; i < config->outputs; i++) {
+		output = &state->output[i].copy[0];
+		output_read(&old->state->output[i], &old_output);
+		output->relayed = old_output.relayed;
+		output->relay_errors = old_output.relay_errors +
+		    old_ingest.sequence - old_output.sequence;
+	}
+}
+
+static void
+fill_state(struct segment *segment, const struct segment_spec *spec)
+{
+	struct worker_state *state = segment->state;
+	uint64_t start = ring_start(spec->ring_size);
+	uint32_t i;
+
+	atomic_store_explicit(&state->ring.head, start, memory_order_relaxed);
+	atomic_store_explicit(&state->ring.reserve, start,
+	    memory_order_relaxed);
+	atomic_store_explicit(&state->archive_wake_at, RING_WAKE_NEVER,
+	    memory_order_relaxed);
+	atomic_store_explicit(&state->archive_position, start,
+	    memory_order_relaxed);
+	atomic_store_explicit(&segment->tap->wake_at, RING_WAKE_NEVER,
+	    memory_order_relaxed);
+	state->ingest.copy[0].head = start;
+	state->archive.copy[0].position = start;
+	for (i = 0; i < OUTPUTS_MAX; i++)
+		state->output[i].copy[0].position = start;
+	if (spec->predecessor != NULL)
+		inherit(state, spec);
+}
+
+static void
+fill_header(struct segment_header *header, const struct layout *layout)
+{
+	unsigned i;
+
+	header->size = layout->size;
+	layout_sizes(header->layout);
+	header->rx_slots = layout->rx_slots;
+	for (i = 0; i < AREAS; i++) {
+		header->area[i].offset = layout->offset[i];
+		header->area[i].size = layout->area_size[i];
+	}
+	/* Partner: the acquire in read_layout(). */
+	atomic_store_explicit(&header->magic, SEGMENT_MAGIC,
+	    memory_order_release);
+}
+
+static int
+make_object(const char *name, uint64_t size)
+{
+	char label[CHANNEL_NAME_MAX + 16];
+	int fd, saved;
+
+	snprintf(label, sizeof(label), "mcrelay:%s", name);
+	fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd == -1)
+		return -1;
+	if (ftruncate(fd, (off_t)size) == -1 ||
+	    fcntl(fd, F_ADD_SEALS, SEALS) == -1) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	return fd;
+}
+
+int
+segment_create(struct segment *segment, const struct segment_spec *spec,
+    bool *locked)
+{
+	struct layout layout;
+	int saved;
+
+	memset(segment, 0, sizeof(*segment));
+	plan_layout(&layout, spec);
+	segment->fd = make_object(spec->config.name, layout.size);
+	if (segment->fd == -1)
+		return -1;
+	segment->base = map_twice(segment->fd, &layout,
+	    PROT_READ | PROT_WRITE, MAP_POPULATE);
+	if (segment->base == NULL) {
+		saved = errno;
+		close(segment->fd);
+		errno = saved;
+		return -1;
+	}
+	set_pointers(segment, &layout);
+	/* One mapping of each page is enough to keep it in memory. */
+	*locked = mlock(segment->base, layout.size) == 0;
+	memcpy((void *)(uintptr_t)segment->config, &spec->config,
+	    sizeof(spec->config));
+	if (spec->schema != NULL)
+		memcpy((void *)(uintptr_t)segment->schema, spec->schema,
+		    layout.area_size[AREA_SCHEMA]);
+	if (spec->program_size > 0)
+		memcpy((void *)(uintptr_t)segment->program, spec->program,
+		    spec->program_size);
+	fill_state(segment, spec);
+	fill_header((void *)segment->base, &layout);
+	return 0;
+}
+
+/* Whether each area lies within the object and has the size it must have. */
+static bool
+areas_good(const struct layout *layout)
+{
+	const uint64_t *size = layout->area_size;
+	unsigned i;
+
+	for (i = 0; i < AREAS; i++)
+		if (layout->offset[i] % PAGE != 0 ||
+		    layout->offset[i] < PAGE ||
+		    layout->offset[i] > layout->size ||
+		    size[i] > layout->size - layout->offset[i])
+			return false;
+	return size[AREA_CONFIG] >= sizeof(struct channel_config) &&
+	    size[AREA_STATE] >= sizeof(struct worker_state) &&
+	    size[AREA_TAP] == PAGE &&
+	    size[AREA_RX] >= sizeof(struct rx_area) &&
+	    size[AREA_TX] >= sizeof(struct tx_area) &&
+	    layout->rx_slots >= RX_SLOTS_MIN &&
+	    layout->rx_slots <= RX_SLOTS_MAX &&
+	    size[AREA_SLOTS] == (uint64_t)layout->rx_slots * SLOT_SIZE &&
+	    power_of_two(size[AREA_RING]) &&
+	    size[AREA_RING] >= RING_SIZE_MIN &&
+	    size[AREA_RING] <= RING_SIZE_MAX &&
+	    layout->offset[AREA_RING] + size[AREA_RING] == layout->size;
+}
+
+/* Copies the header's words once, then checks the copy. */
+static const char *
+read_layout(int fd, struct layout *layout)
+{
+	struct segment_header header;
+	uint32_t sizes[6];
+	struct stat st;
+	unsigned i;
+	int seals;
+
+	if (fstat(fd, &st) == -1 || (seals = fcntl(fd, F_GET_SEALS)) == -1)
+		return "not a memory file";
+	if ((seals & F_SEAL_SHRINK) == 0)
+		return "not sealed against shrinking";
+	/* The file was whole when its descriptor was passed on: the acquire
+	 * that pairs with fill_header() is in the passing. */
+	if (pread(fd, &header, sizeof(header), 0) != sizeof(header) ||
+	    atomic_load_explicit(&header.magic, memory_order_relaxed) !=
+	    SEGMENT_MAGIC)
+		return "not a segment of this version";
+	layout_sizes(sizes);
+	if (memcmp(sizes, header.layout, sizeof(sizes)) != 0)
+		return "a segment of another layout";
+	layout->size = header.size;
+	layout->rx_slots = header.rx_slots;
+	for (i = 0; i < AREAS; i++) {
+		layout->offset[i] = header.area[i].offset;
+		layout->area_size[i] = header.area[i].size;
+	}
+	if (header.size != (uint64_t)st.st_size || !areas_good(layout))
+		return "sizes or offsets out of bounds";
+	return NULL;
+}
+
+/* The supervisor's word is constant; only the tap page is the decimator's. */
+static bool
+protect(const struct segment *segment, const struct layout *layout,
+    enum segment_access access)
+{
+	if (access == SEGMENT_TAP)
+		return mmap(segment->base + layout->offset[AREA_TAP], PAGE,
+		    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+		    segment->fd, (off_t)layout->offset[AREA_TAP]) !=
+		    MAP_FAILED;
+	if (access == SEGMENT_WORKER)
+		return mprotect(segment->base, layout->offset[AREA_STATE],
+		    PROT_READ) == 0;
+	return true;
+}
+
+int
+segment_attach(struct segment *segment, int fd, enum segment_access access,
+    const char **why)
+{
+	int prot = access == SEGMENT_TAP ? PROT_READ : PROT_READ | PROT_WRITE;
+	int flags = access == SEGMENT_WORKER ? MAP_POPULATE : 0;
+	struct layout layout;
+
+	memset(segment, 0, sizeof(*segment));
+	segment->fd = fd;
+	*why = read_layout(fd, &layout);
+	if (*why != NULL)
+		return -1;
+	*why = "cannot map it";
+	segment->base = map_twice(fd, &layout, prot, flags);
+	if (segment->base == NULL)
+		return -1;
+	set_pointers(segment, &layout);
+	if (!protect(segment, &layout, access)) {
+		munmap(segment->base, segment->mapped);
+		return -1;
+	}
+	if (segment->schema != NULL &&
+	    segment->schema[segment->schema_size] != '\0') {
+		munmap(segment->base, segment->mapped);
+		*why = "its schema has no end";
+		return -1;
+	}
+	segment->fd = -1;	/* the caller's */
+	return 0;
+}
+
+void
+segment_close(struct segment *segment)
+{
+	if (segment->base != NULL)
+		munmap(segment->base, segment->mapped);
+	if (segment->base != NULL && segment->fd != -1)
+		close(segment->fd);
+	memset(segment, 0, sizeof(*segment));
+	segment->fd = -1;
+}
+
+void
+segment_ledger(const struct segment *segment, struct ledger *ledger,
+    struct output_counts *outputs)
+{
+	const struct worker_state *state = segment->state;
+	uint32_t i, count = MIN_OF(segment->config->outputs,
+	    (uint32_t)OUTPUTS_MAX);
+	struct archive_state archive;
+	struct output_state output;
+	struct ingest_state ingest;
+
+	memset(ledger, 0, sizeof(*ledger));
+	/* Downstream first: what it has counted, ingest has as well. */
+	archive_read(&state->archive, &archive);
+	for (i = 0; i < count; i++) {
+		output_read(&state->output[i], &output);
+		ledger->relayed += output.relayed;
+		ledger->relay_errors += output.relay_errors;
+		if (outputs != NULL)
+			outputs[i] = (struct output_counts){output.relayed,
+			    output.relay_errors};
+	}
+	ingest_read(&state->ingest, &ingest);
+	ledger->received = ingest.received;
+	ledger->received_bytes = ingest.received_bytes;
+	ledger->kernel_dropped = ingest.kernel_dropped;
+	ledger->truncated = ingest.truncated;
+	ledger->refused_source = ingest.refused_source;
+	ledger->sequence_gaps = ingest.sequence_gaps;
+	ledger->sequence_repeats = ingest.sequence_repeats;
+	ledger->sequence_reordered = ingest.sequence_reordered;
+	ledger->archived = archive.archived;
+	ledger->archived_bytes = archive.archived_bytes;
+	ledger->rejected = archive.rejected;
+	ledger->archive_shed = archive.archive_shed;
+	ledger->archive_errors = archive.archive_errors;
+	if (segment->config->archive.enabled)
+		ledger->pending = ingest.sequence - archive.sequence;
+}

@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The segment: a channel's shared memory (a sealed memfd).  The supervisor
+ * creates and owns it; it outlives every worker.  The worker maps all of it,
+ * the decimator maps it read-only but for the tap page.
+ *
+ *	+--------+ 0
+ *	| header | magic, sizes, offsets of the areas; constant
+ *	+--------+
+ *	| config | struct channel_config; constant
+ *	+--------+
+ *	| schema | the Avro schema's text (avro channels); constant
+ *	+--------+
+ *	| program| the datum program (avro channels); constant
+ *	+--------+
+ *	| state  | struct worker_state: what must survive the worker
+ *	+--------+
+ *	| tap    | struct tap_page: the decimator's page, it alone writes here
+ *	+--------+
+ *	| rx     | struct rx_area: the recvmmsg in flight
+ *	+--------+
+ *	| slots  | landing slots of 64 KiB, rx_slots of them
+ *	+--------+
+ *	| tx     | struct tx_area: the sendmmsg in flight
+ *	+--------+
+ *	| ring   | ring.h; last, so that it can be mapped twice in a row
+ *	+--------+
+ * All areas start on a page.  Offsets only, no pointers, except inside the
+ * mmsghdr arrays, which the kernel needs: a successor never follows those, it
+ * rebuilds them.
+ *
+ * HOW A KILLED WORKER LOSES NOTHING.  Everything that a batch changes is
+ * kept in three domains, each with one writer: ingest (relay thread), one
+ * per output (relay thread), archive (archive thread).  A domain has two
+ * copies of its state and a generation: the writer fills the copy that is
+ * not in force and stores generation + 1.  That one store is the commit; what
+ * was not committed is done again by the successor, from memory that is
+ * still there:
+ *
+ *  - ingest: before recvmmsg the worker sets each msg_len to
+ *    RX_SENTINEL and stores rx.batch = ingest.batch + 1.  The kernel stores
+ *    msg_len as it hands over each datagram, before it acts on a signal.  A
+ *    successor that finds rx.batch == ingest.batch + 1 commits the prefix of
+ *    slots whose sentinel is gone.  Commit writes the records beyond the old
+ *    head (readers do not look there), then commits the ingest domain with
+ *    the new head and the batch number, then publishes the head.
+ *  - output: the same with sendmmsg: tx.batch names an output and its
+ *    batch + 1 while a call is in flight; the messages without sentinel
+ *    have left; tx.plan[] says how far each took the output's position.
+ *  - archive: {position, files with their committed sizes}.  A successor
+ *    truncates each open file to its committed size and writes the records
+ *    from `position' again.
+ *
+ * Sharing between processes is not trust: who reads a segment that somebody
+ * else writes copies each word once and bounds it.
+ */
+#ifndef MCRELAY_SEGMENT_H
+#define MCRELAY_SEGMENT_H
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "compiler.h"
+#include "ledger.h"
+#include "ring.h"
+
+/* "MCRELAY1", first byte first in memory.  The digit is the layout version. */
+#define SEGMENT_MAGIC		UINT64_C(0x3159414c4552434d)
+
+#define CHANNEL_NAME_MAX	63
+#define OUTPUTS_MAX		16
+#define STREAMS_MAX		32
+#define SOURCES_MAX		32
+#define SLOT_SIZE		65536U
+#define RX_SLOTS_MAX		64
+#define RX_SLOTS_MIN		2
+#define RX_CONTROL_SIZE		128
+#define TX_MESSAGES		64
+#define TX_IOVECS		1024
+#define TX_CONTROL_SIZE		32
+#define RX_SENTINEL		UINT32_MAX
+#define TX_SENTINEL		UINT32_MAX
+#define LAST_WORDS_SIZE		256
+
+/* The descriptors a worker starts with; everything else is closed. */
+enum worker_fd {
+	WORKER_FD_CONTROL = 3,	/* SOCK_SEQPACKET pair to the supervisor */
+	WORKER_FD_SEGMENT = 4,
+	WORKER_FD_INPUT = 5,
+	WORKER_FD_OUTPUT = 6,	/* config.outputs of them, connected, then:
+				 * the archive's directory, when there is an
+				 * archive; then the tap's eventfd */
+};
+
+/* The exit status that means: my configuration is unusable, do not retry. */
+#define WORKER_EXIT_CONFIG	78
+
+/*** The channel's configuration, flat. ***/
+
+enum payload_format {
+	PAYLOAD_RAW,
+	PAYLOAD_AVRO,
+};
+
+enum archive_sync {
+	SYNC_NONE,
+	SYNC_INTERVAL,	/* with each flush */
+	SYNC_BLOCK,
+};
+
+enum archive_overrun {
+	OVERRUN_SHED,
+	OVERRUN_BLOCK,
+};
+
+enum archive_codec {
+	CODEC_NULL,
+	CODEC_DEFLATE,
+	CODEC_SNAPPY,
+	CODEC_ZSTANDARD,
+};
+
+/* A network: addresses whose first `bits' bits are those of `address'. */
+struct source_prefix {
+	uint8_t		address[16];	/* v4 as ::ffff:a.b.c.d */
+	uint32_t	bits;		/* of 128 */
+};
+
+struct channel_config {
+	char		name[CHANNEL_NAME_MAX + 1];
+	uint32_t	payload;	/* enum payload_format */
+	uint32_t	log_target;	/* enum log_target */
+	int32_t		log_level;	/* syslog priority */
+	uint32_t	outputs;
+	struct {
+		char	text[72];	/* address:port, for messages */
+	} output[OUTPUTS_MAX];
+	uint32_t	sources;	/* 0: everybody may send */
+	struct source_prefix source[SOURCES_MAX];
+	struct {
+		uint32_t	enabled;
+		uint32_t	envelope;	/* avro stored as Datagram */
+		uint32_t	codec;		/* enum archive_codec */
+		uint32_t	sync;		/* enum archive_sync */
+		uint32_t	on_overrun;	/* enum archive_overrun */
+		uint32_t	reserved;
+		uint64_t	block_size;		/* bytes */
+		uint64_t	flush_interval_ns;
+		uint64_t	rotate_size;		/* bytes; 0 never */
+		uint64_t	rotate_interval_ns;	/* 0 never */
+		char		directory[1024];	/* for messages */
+	} archive;
+};
+
+/*** What must survive the worker. ***/
+
+struct ingest_state {
+	uint64_t	head;		/* ring position */
+	uint64_t	sequence;	/* of the next datagram */
+	uint64_t	batch;		/* last recvmmsg batch committed */
+	uint64_t	last_received_ns; /* CLOCK_REALTIME; 0 never */
+	uint64_t	received;
+	uint64_t	received_bytes;
+	uint64_t	kernel_dropped;
+	uint64_t	truncated;
+	uint64_t	refused_source;
+	uint64_t	sequence_gaps;
+	uint64_t	sequence_repeats;
+	uint64_t	sequence_reordered;
+	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
+	uint32_t	reserved;
+};
+
+struct output_state {
+	uint64_t	position;	/* ring position of the next record */
+	uint64_t	sequence;	/* of the next datagram to send */
+	uint64_t	batch;		/* last sendmmsg batch committed */
+	uint64_t	relayed;
+	uint64_t	relay_errors;
+	uint32_t	skip;		/* datagrams of that record sent */
+	uint32_t	reserved;
+};
+
+enum file_phase {
+	FILE_NONE,
+	FILE_CREATING,	/* its .part may exist, with anything in it */
+	FILE_OPEN,	/* its .part is good up to `size'; a closing file may
+			 * have its final name already */
+};
+
+struct archive_file {
+	uint32_t	phase;		/* enum file_phase */
+	uint32_t	reserved;
+	uint64_t	started_ns;	/* CLOCK_REALTIME, part of the name */
+	uint64_t	first_sequence;	/* part of the name */
+	uint64_t	size;		/* committed bytes */
+	uint64_t	records;	/* committed */
+	uint8_t		sync[16];	/* the sync marker */
+};
+
+enum archive_stream {
+	ARCHIVE_MAIN,
+	ARCHIVE_REJECTED,
+	ARCHIVE_STREAMS,
+};
+
+struct archive_state {
+	uint64_t	position;	/* ring position of the next record */
+	uint64_t	sequence;	/* of the next datagram to archive */
+	uint64_t	archived;
+	uint64_t	archived_bytes;
+	uint64_t	rejected;
+	uint64_t	archive_shed;
+	uint64_t	archive_errors;
+	struct archive_file file[ARCHIVE_STREAMS];	/* being written */
+	struct archive_file closing[ARCHIVE_STREAMS];	/* being finished */
+};
+
+/*
+ * Declares struct NAME_domain and
+ *	NAME_begin(d)	the copy to fill, preset with the state in force
+ *	NAME_commit(d)	puts it in force
+ *	NAME_current(d)	the state in force, for the domain's own writer
+ *	NAME_read(d, s)	a consistent copy, for everybody else
+ */
+#define SEGMENT_DOMAIN(NAME)						\
+struct NAME##_domain {							\
+	_Atomic uint64_t generation ATTR_ALIGNED(CACHE_LINE);		\
+	struct NAME##_state copy[2] ATTR_ALIGNED(CACHE_LINE);		\
+};									\
+static inline const struct NAME##_state *				\
+NAME##_current(const struct NAME##_domain *d)				\
+{									\
+	return &d->copy[atomic_load_explicit(&d->generation,		\
+	    memory_order_relaxed) & 1];					\
+}									\
+static inline struct NAME##_state *					\
+NAME##_begin(struct NAME##_domain *d)					\
+{									\
+	uint64_t generation = atomic_load_explicit(&d->generation,	\
+	    memory_order_relaxed);					\
+	struct NAME##_state *spare = &d->copy[(generation + 1) & 1];	\
+									\
+	/* Partner: the acquire fence in read: whoever sees the copy	\
+	 * change also sees that it is no longer in force. */		\
+	atomic_thread_fence(memory_order_release);			\
+	*spare = d->copy[generation & 1];				\
+	return spare;							\
+}									\
+static inline void							\
+NAME##_commit(struct NAME##_domain *d)					\
+{									\
+	/* Partner: the acquire load in read, and process death. */	\
+	atomic_store_explicit(&d->generation,				\
+	    atomic_load_explicit(&d->generation,			\
+	    memory_order_relaxed) + 1, memory_order_release);		\
+}									\
+static inline void							\
+NAME##_read(const struct NAME##_domain *d, struct NAME##_state *state)	\
+{									\
+	uint64_t before, after;						\
+	int tries = 1000;	/* a hostile writer must not hold us */	\
+									\
+	do {								\
+		before = atomic_load_explicit(&d->generation,		\
+		    memory_order_acquire);				\
+		*state = d->copy[before & 1];				\
+		atomic_thread_fence(memory_order_acquire);		\
+		after = atomic_load_explicit(&d->generation,		\
+		    memory_order_relaxed);				\
+	} while (before != after && --tries > 0);			\
+}									\
+struct NAME##_domain
+
+SEGMENT_DOMAIN(ingest);
+SEGMENT_DOMAIN(output);
+SEGMENT_DOMAIN(archive);
+
+struct worker_state {
+	struct ring_shared	ring;
+	struct ingest_domain	ingest;
+	struct output_domain	output[OUTPUTS_MAX];
+	struct archive_domain	archive;
+	/* What the archive thread waits for (ring_sleep). */
+	_Atomic uint64_t	archive_wake_at ATTR_ALIGNED(CACHE_LINE);
+	/* The archive's position, for the gate of on_overrun: block. */
+	_Atomic uint64_t	archive_position ATTR_ALIGNED(CACHE_LINE);
+	/* Written by a worker that ends itself, read by the supervisor. */
+	char			last_words[LAST_WORDS_SIZE];
+};
+
+/*** The decimator's page. ***/
+
+struct tap_stream {
+	_Atomic uint64_t	in;	/* datagrams taken from the ring */
+	_Atomic uint64_t	out;	/* datagrams sent */
+	_Atomic uint64_t	missed;	/* datagrams it was lapped by */
+	_Atomic uint64_t	errors;	/* datagrams it could not send */
+};
+
+struct tap_page {
+	_Atomic uint64_t	wake_at;	/* ring_sleep() */
+	_Atomic uint64_t	position;	/* of the next record, for the
+						 * next decimator; 0: none */
+	_Atomic uint64_t	sequence;	/* expected there */
+	struct tap_stream	stream[STREAMS_MAX] ATTR_ALIGNED(CACHE_LINE);
+};
+_Static_assert(sizeof(struct tap_page) <= 4096, "one page");
+
+/*** Calls in flight. ***/
+
+struct rx_area {
+	_Atomic uint64_t	batch;
+	uint32_t		offered;	/* slots given to recvmmsg */
+	struct mmsghdr		msg[RX_SLOTS_MAX] ATTR_ALIGNED(CACHE_LINE);
+	struct iovec		iov[RX_SLOTS_MAX];
+	struct sockaddr_in6	name[RX_SLOTS_MAX]; /* fits v4 as well */
+	uint8_t			control[RX_SLOTS_MAX][RX_CONTROL_SIZE]
+				    ATTR_ALIGNED(CACHE_LINE);
+};
+
+#define TX_BATCH(output, batch)	((batch) * OUTPUTS_MAX + (output))
+#define TX_BATCH_OUTPUT(word)	((word) % OUTPUTS_MAX)
+
+/* Where an output stands once a message has left. */
+struct tx_plan {
+	uint64_t	position;
+	uint64_t	sequence;
+	uint32_t	skip;
+	uint32_t	datagrams;	/* in this message */
+	uint32_t	segment_size;	/* of each but the last */
+	uint32_t	reserved;
+};
+
+struct tx_area {
+	/* TX_BATCH() of the output and its batch: one word, one store. */
+	_Atomic uint64_t	batch;
+	uint32_t		offered;	/* messages given to sendmmsg */
+	struct mmsghdr		msg[TX_MESSAGES] ATTR_ALIGNED(CACHE_LINE);
+	struct tx_plan		plan[TX_MESSAGES];
+	struct iovec		iov[TX_IOVECS];
+	uint8_t			control[TX_MESSAGES][TX_CONTROL_SIZE]
+				    ATTR_ALIGNED(CACHE_LINE);
+};
+
+/*** The header. ***/
+
+enum segment_area {
+	AREA_CONFIG,
+	AREA_SCHEMA,
+	AREA_PROGRAM,
+	AREA_STATE,
+	AREA_TAP,
+	AREA_RX,
+	AREA_SLOTS,
+	AREA_TX,
+	AREA_RING,
+	AREAS,
+};
+
+struct segment_header {
+	_Atomic uint64_t	magic;		/* stored last, release */
+	uint64_t		size;		/* of the whole object */
+	/* sizeof of the shared structs: a program built with another layout
+	 * refuses the segment. */
+	uint32_t		layout[6];
+	uint32_t		rx_slots;
+	uint32_t		reserved;
+	struct {
+		uint64_t	offset;		/* page aligned */
+		uint64_t	size;		/* in use */
+	} area[AREAS];
+};
+_Static_assert(sizeof(struct segment_header) <= 4096, "one page");
+
+/*** A process's view of a segment. ***/
+
+enum segment_access {
+	SEGMENT_WORKER,		/* read and write everything */
+	SEGMENT_SUPERVISOR,	/* the same; does not pre-fault */
+	SEGMENT_TAP,		/* read-only but for the tap page */
+};
+
+struct segment {
+	int				 fd;
+	uint8_t				*base;
+	size_t				 mapped;	/* bytes */
+	uint32_t			 rx_slots;
+	const struct channel_config	*config;
+	const char			*schema;	/* NUL terminated */
+	size_t				 schema_size;	/* without the NUL */
+	const void			*program;	/* NULL: raw */
+	size_t				 program_size;
+	struct worker_state		*state;
+	struct tap_page			*tap;
+	struct rx_area			*rx;
+	uint8_t				*slots;
+	struct tx_area			*tx;
+	struct ring			 ring;
+};
+
+struct segment_spec {
+	struct channel_config	 config;
+	const char		*schema;	/* NULL: raw */
+	const void		*program;
+	size_t			 program_size;
+	uint64_t		 ring_size;	/* a power of two */
+	/* Counters to go on from (a channel whose configuration changed), or
+	 * NULL. */
+	const struct segment	*predecessor;
+	/* Its input socket is another one: count its drops from zero. */
+	bool			 new_socket;
+};
+
+/*
+ * Creates, seals and maps a segment; `locked' tells whether its pages could
+ * be locked in memory.  0, or -1 with errno.
+ */
+int	segment_create(struct segment *segment,
+	    const struct segment_spec *spec, bool *locked) ATTR_NONNULL;
+
+/*
+ * Maps the segment behind `fd' (which stays the caller's), checking every
+ * size and offset in it.  0, or -1 with a reason in *why.
+ */
+int	segment_attach(struct segment *segment, int fd,
+	    enum segment_access access, const char **why) ATTR_NONNULL;
+
+/* Unmaps; closes the descriptor only when segment_create() made it. */
+void	segment_close(struct segment *segment) ATTR_NONNULL;
+
+struct output_counts {
+	uint64_t	relayed;
+	uint64_t	relay_errors;
+};
+
+/* The channel's counters of this moment; `outputs' has OUTPUTS_MAX entries
+ * and may be NULL. */
+void	segment_ledger(const struct segment *segment, struct ledger *ledger,
+	    struct output_counts *outputs);
+
+#endif /* MCRELAY_SEGMENT_H */

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The segment: what a reader accepts, what it refuses, what it may write, and
+ * the domains' commit.
+ */
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/segment.h"
+
+static const char	schema[] = "\"long\"";
+static const uint64_t	program[3] = { 1, 2, 3 };
+
+static void
+make(struct segment *segment, uint64_t ring_size)
+{
+	struct segment_spec spec = {.ring_size = ring_size, .schema = schema,
+	    .program = program, .program_size = sizeof(program)};
+	bool locked;
+
+	snprintf(spec.config.name, sizeof(spec.config.name), "test");
+	spec.config.outputs = 2;
+	spec.config.archive.enabled = 1;
+	assert_int_equal(segment_create(segment, &spec, &locked), 0);
+}
+
+static void
+test_attach(void **state)
+{
+	static const enum segment_access accesses[] = { SEGMENT_WORKER,
+	    SEGMENT_SUPERVISOR, SEGMENT_TAP };
+	struct segment segment, other;
+	const char *why;
+	unsigned i;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	for (i = 0; i < NITEMS(accesses); i++) {
+		assert_int_equal(segment_attach(&other, segment.fd,
+		    accesses[i], &why), 0);
+		assert_string_equal(other.config->name, "test");
+		assert_string_equal(other.schema, schema);
+		assert_int_equal(other.schema_size, strlen(schema));
+		assert_int_equal(other.program_size, sizeof(program));
+		assert_memory_equal(other.program, program, sizeof(program));
+		assert_int_equal(other.ring.size, RING_SIZE_MIN);
+		/* The ring's second mapping is the first one again. */
+		segment.ring.data[5] = (uint8_t)(77 + i);
+		assert_int_equal(other.ring.data[RING_SIZE_MIN + 5], 77 + i);
+		segment_close(&other);
+	}
+	segment_close(&segment);
+}
+
+/* A batch fits in half of the ring; small rings have small segments. */
+static void
+test_slots(void **state)
+{
+	struct segment segment;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	assert_int_equal(segment.rx_slots, 2);
+	assert_true(segment.mapped - 2 * RING_SIZE_MIN <= 1 << 20);
+	segment_close(&segment);
+	make(&segment, 8 << 20);
+	assert_int_equal(segment.rx_slots, RX_SLOTS_MAX);
+	segment_close(&segment);
+}
+
+/* Whether a write of one byte at this address kills. */
+static bool
+write_kills(volatile uint8_t *address)
+{
+	int status;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		signal(SIGSEGV, SIG_DFL);
+		*address = *address;
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFSIGNALED(status) || WEXITSTATUS(status) != 0;
+}
+
+static void
+test_protection(void **state)
+{
+	struct segment segment, worker, tap;
+	const char *why;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	assert_int_equal(segment_attach(&worker, segment.fd, SEGMENT_WORKER,
+	    &why), 0);
+	assert_int_equal(segment_attach(&tap, segment.fd, SEGMENT_TAP, &why),
+	    0);
+	assert_true(write_kills(worker.base));
+	assert_true(write_kills((uint8_t *)(uintptr_t)worker.config));
+	assert_false(write_kills((uint8_t *)worker.state));
+	assert_false(write_kills(worker.ring.data));
+	assert_true(write_kills((uint8_t *)tap.state));
+	assert_true(write_kills(tap.ring.data));
+	assert_true(write_kills(tap.ring.data + tap.ring.size));
+	assert_true(write_kills((uint8_t *)tap.rx));
+	assert_false(write_kills((uint8_t *)tap.tap));
+	segment_close(&tap);
+	segment_close(&worker);
+	segment_close(&segment);
+}
+
+static void
+test_sealed(void **state)
+{
+	struct segment segment;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	assert_int_equal(ftruncate(segment.fd, 4096), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(segment.fd, 1 << 30), -1);
+	segment_close(&segment);
+}
+
+static void
+assert_refused(int fd, const char *reason)
+{
+	struct segment segment;
+	const char *why;
+
+	assert_int_equal(segment_attach(&segment, fd, SEGMENT_TAP, &why), -1);
+	assert_string_equal(why, reason);
+}
+
+static void
+test_not_a_segment(void **state)
+{
+	int fd = open("/dev/null", O_RDWR), pair[2];
+
+	(void)state;
+	assert_refused(fd, "not a memory file");
+	close(fd);
+	assert_int_equal(pipe(pair), 0);
+	assert_refused(pair[0], "not a memory file");
+	fd = memfd_create("test", MFD_ALLOW_SEALING);
+	assert_refused(fd, "not sealed against shrinking");
+	assert_int_equal(ftruncate(fd, 1 << 20), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	assert_refused(fd, "not a segment of this version");
+	close(fd);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+/* Every word of the header spoilt, in several ways: refused, or harmless. */
+static void
+test_hostile_header(void **state)
+{
+	static const uint64_t values[] = { 0, 1, 4095, 4097, UINT32_MAX,
+	    UINT64_MAX, UINT64_MAX - 4095, UINT64_C(1) << 63 };
+	struct segment segment, other;
+	const char *why;
+	unsigned i, v;
+	uint64_t *words, old;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	words = (uint64_t *)(void *)segment.base;
+	for (i = 0; i < sizeof(struct segment_header) / 8; i++) {
+		old = words[i];
+		for (v = 0; v < NITEMS(values); v++) {
+			words[i] = values[v];
+			if (segment_attach(&other, segment.fd, SEGMENT_TAP,
+			    &why) == 0) {
+				/* What was accepted can be read to its end. */
+				(void)*(volatile uint8_t *)
+				    (other.ring.data + 2 * other.ring.size - 1);
+				segment_close(&other);
+			}
+		}
+		words[i] = old;
+	}
+	segment_close(&segment);
+}
+
+static void
+test_ledger(void **state)
+{
+	struct output_counts outputs[OUTPUTS_MAX];
+	struct archive_state *archive;
+	struct ingest_state *ingest;
+	struct output_state *output;
+	struct segment segment;
+	struct ledger ledger;
+	unsigned i;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	ingest = ingest_begin(&segment.state->ingest);
+	ingest->received = ingest->sequence = 100;
+	segment_ledger(&segment, &ledger, outputs);
+	assert_int_equal(ledger.received, 0);	/* not committed */
+	ingest_commit(&segment.state->ingest);
+	archive = archive_begin(&segment.state->archive);
+	archive->archived = 60;
+	archive->rejected = 5;
+	archive->archive_shed = 4;
+	archive->sequence = 69;
+	archive_commit(&segment.state->archive);
+	for (i = 0; i < 2; i++) {
+		output = output_begin(&segment.state->output[i]);
+		output->relayed = 90 + i;
+		output->relay_errors = 10 - i;
+		output_commit(&segment.state->output[i]);
+	}
+	segment_ledger(&segment, &ledger, outputs);
+	assert_int_equal(ledger.received, 100);
+	assert_int_equal(ledger.pending, 31);
+	assert_int_equal(ledger.relayed, 181);
+	assert_int_equal(ledger.relay_errors, 19);
+	assert_int_equal(outputs[1].relayed, 91);
+	segment_close(&segment);
+}
+
+/* A changed channel goes on counting; what its old ring lost is accounted. */
+static void
+test_predecessor(void **state)
+{
+	struct segment old, new_segment;
+	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
+	    .predecessor = &old, .new_socket = true};
+	struct ingest_state *ingest;
+	struct ledger ledger;
+	bool locked;
+
+	(void)state;
+	make(&old, RING_SIZE_MIN);
+	ingest = ingest_begin(&old.state->ingest);
+	ingest->received = ingest->sequence = 10;
+	ingest->drops_seen = 3;
+	ingest->kernel_dropped = 3;
+	ingest_commit(&old.state->ingest);
+	spec.config = *old.config;
+	assert_int_equal(segment_create(&new_segment, &spec, &locked), 0);
+	segment_ledger(&new_segment, &ledger, NULL);
+	assert_int_equal(ledger.received, 10);
+	assert_int_equal(ledger.archive_shed, 10);
+	assert_int_equal(ledger.pending, 0);
+	assert_int_equal(ledger.relay_errors, 20);
+	assert_int_equal(ledger.kernel_dropped, 3);
+	assert_int_equal(ingest_current(&new_segment.state->ingest)->
+	    drops_seen, 0);
+	segment_close(&new_segment);
+	/* Another number of outputs: sums would not add up, so from zero. */
+	spec.config.outputs = 1;
+	assert_int_equal(segment_create(&new_segment, &spec, &locked), 0);
+	segment_ledger(&new_segment, &ledger, NULL);
+	assert_int_equal(ledger.received + ledger.archive_shed +
+	    ledger.relay_errors + ledger.pending, 0);
+	assert_int_equal(ingest_current(&new_segment.state->ingest)->sequence,
+	    10);
+	segment_close(&new_segment);
+	segment_close(&old);
+}
+
+static void *
+commit_many(void *argument)
+{
+	struct ingest_domain *domain = argument;
+	struct ingest_state *state;
+	uint64_t i;
+
+	for (i = 1; i <= 2000000; i++) {
+		state = ingest_begin(domain);
+		state->head = i;
+		state->received = i;
+		state->sequence_reordered = i;
+		ingest_commit(domain);
+	}
+	return NULL;
+}
+
+/* A reader never sees half a commit. */
+static void
+test_domain(void **state)
+{
+	struct ingest_state seen = {0};
+	struct segment segment;
+	pthread_t thread;
+
+	(void)state;
+	make(&segment, RING_SIZE_MIN);
+	assert_int_equal(pthread_create(&thread, NULL, commit_many,
+	    &segment.state->ingest), 0);
+	do {
+		ingest_read(&segment.state->ingest, &seen);
+		/* The first state has another head. */
+		if (seen.received > 0 && (seen.head != seen.received ||
+		    seen.sequence_reordered != seen.received))
+			fail_msg("%llu, %llu, %llu",
+			    (unsigned long long)seen.head,
+			    (unsigned long long)seen.received,
+			    (unsigned long long)seen.sequence_reordered);
+	} while (seen.received < 2000000);
+	pthread_join(thread, NULL);
+	segment_close(&segment);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_attach),
+		cmocka_unit_test(test_slots),
+		cmocka_unit_test(test_protection),
+		cmocka_unit_test(test_sealed),
+		cmocka_unit_test(test_not_a_segment),
+		cmocka_unit_test(test_hostile_header),
+		cmocka_unit_test(test_ledger),
+		cmocka_unit_test(test_predecessor),
+		cmocka_unit_test(test_domain),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

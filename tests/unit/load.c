@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Numbered datagrams through a rig's worker, and what became of them.
+ */
+#include <sys/socket.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/load.h"
+
+#define PAYLOAD		100
+#define BATCH		25
+#define BATCH_NS	500000		/* 50 000 datagrams/s */
+
+static void
+send_batch(struct load *load, struct timespec *deadline)
+{
+	uint8_t payload[PAYLOAD];
+	uint64_t number;
+	unsigned i;
+
+	for (i = 0; i < BATCH; i++) {
+		number = atomic_load(&load->sent);
+		memset(payload, (int)(number & 0xff), sizeof(payload));
+		memcpy(payload, &number, sizeof(number));
+		rig_send(load->rig, payload, sizeof(payload) - number % 3);
+		atomic_store(&load->sent, number + 1);
+	}
+	deadline->tv_nsec += BATCH_NS;
+	if (deadline->tv_nsec >= 1000000000) {
+		deadline->tv_nsec -= 1000000000;
+		deadline->tv_sec++;
+	}
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, deadline, NULL);
+}
+
+static void *
+run_sender(void *argument)
+{
+	struct load *load = argument;
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	while (!atomic_load(&load->stop))
+		send_batch(load, &deadline);
+	return NULL;
+}
+
+static uint64_t
+number_of(const uint8_t *payload, size_t size)
+{
+	uint64_t number = 0;
+
+	if (size >= sizeof(number))
+		memcpy(&number, payload, sizeof(number));
+	if (size != PAYLOAD - number % 3 ||
+	    payload[size - 1] != (uint8_t)number)
+		fail_msg("payload of %zu bytes, number %llu", size,
+		    (unsigned long long)number);
+	return number;
+}
+
+/* One source over loopback: order holds, so each number is the next one. */
+static void *
+run_receiver(void *argument)
+{
+	struct load *load = argument;
+	uint8_t payload[2 * PAYLOAD];
+	struct pollfd pollfd = {.fd = load->rig->sink, .events = POLLIN};
+	ssize_t size;
+
+	for (;;) {
+		if (poll(&pollfd, 1, 100) == 0) {
+			if (atomic_load(&load->stop) &&
+			    atomic_load(&load->relayed) ==
+			    atomic_load(&load->sent))
+				return NULL;
+			if (atomic_load(&load->stop) && load->relay_faults > 0)
+				return NULL;
+			continue;
+		}
+		size = recv(load->rig->sink, payload, sizeof(payload), 0);
+		if (size == -1)
+			return NULL;
+		if (number_of(payload, (size_t)size) != load->next_relayed)
+			load->relay_faults++;
+		load->next_relayed = number_of(payload, (size_t)size) + 1;
+		atomic_fetch_add(&load->relayed, 1);
+	}
+}
+
+static void
+visit(void *argument, uint64_t sequence, const char *source,
+    const uint8_t *payload, size_t size)
+{
+	struct load *load = argument;
+
+	assert_memory_equal(source, "127.0.0.1:", 10);
+	if (number_of(payload, size) != load->next_archived ||
+	    sequence != load->next_archived)
+		load->archive_faults++;
+	load->next_archived = number_of(payload, size) + 1;
+}
+
+void
+load_start(struct load *load, struct rig *rig)
+{
+	memset(load, 0, sizeof(*load));
+	load->rig = rig;
+	assert_int_equal(pthread_create(&load->receiver, NULL, run_receiver,
+	    load), 0);
+	assert_int_equal(pthread_create(&load->sender, NULL, run_sender,
+	    load), 0);
+}
+
+void
+load_pause(uint64_t ns)
+{
+	struct timespec ts = {.tv_sec = (time_t)(ns / NS_PER_S),
+	    .tv_nsec = (long)(ns % NS_PER_S)};
+
+	nanosleep(&ts, NULL);
+}
+
+void
+load_finish(struct load *load)
+{
+	struct rig *rig = load->rig;
+
+	atomic_store(&load->stop, true);
+	pthread_join(load->sender, NULL);
+	rig_wait_received(rig, atomic_load(&load->sent));
+	rig_wait_settled(rig);
+	assert_int_equal(rig_stop(rig, 0), 0);
+	pthread_join(load->receiver, NULL);
+	rig_check_ledger(rig, atomic_load(&load->sent));
+	assert_int_equal(load->relay_faults, 0);
+	assert_int_equal(atomic_load(&load->relayed),
+	    atomic_load(&load->sent));
+	rig_read_archive(rig, "", visit, load);
+	assert_int_equal(load->archive_faults, 0);
+	assert_int_equal(load->next_archived, atomic_load(&load->sent));
+	assert_int_equal(rig_count_files(rig, ".part"), 0);
+}
+

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Numbered datagrams through a rig's worker, and the proof that each of them
+ * came out of the relay once and lies in the archive once, in order.
+ */
+#ifndef MCRELAY_TEST_LOAD_H
+#define MCRELAY_TEST_LOAD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/unit/rig.h"
+
+struct load {
+	struct rig		*rig;
+	pthread_t		 sender;
+	pthread_t		 receiver;
+	_Atomic bool		 stop;
+	_Atomic uint64_t	 sent;
+	_Atomic uint64_t	 relayed;
+	uint64_t		 next_relayed;
+	uint64_t		 relay_faults;
+	uint64_t		 next_archived;
+	uint64_t		 archive_faults;
+};
+
+/* Starts to send to the rig, whose worker may come and go. */
+void	load_start(struct load *load, struct rig *rig);
+/* Stops sending, lets the worker settle and ends it, asserts everything. */
+void	load_finish(struct load *load);
+void	load_pause(uint64_t ns);
+
+#endif /* MCRELAY_TEST_LOAD_H */

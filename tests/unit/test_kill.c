@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Workers that are killed at random under load: nothing lost, nothing twice,
+ * neither in the archive nor on the relay.
+ */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/load.h"
+
+/* SIGKILL at random instants; each successor takes over what was in hand. */
+static void
+test_kill(void **state)
+{
+	struct segment_spec spec = {0};
+	uint64_t random = 1;
+	struct load load;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	load_start(&load, &rig);
+	for (i = 0; i < 200; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		load_pause((random >> 33) % (4 * NS_PER_MS));
+		rig_kill(&rig);
+		rig_start(&rig);
+	}
+	load_finish(&load);
+	rig_close(&rig);
+}
+
+/* The same with small files and blocks, so that kills hit file changes. */
+static void
+test_kill_while_rotating(void **state)
+{
+	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
+	    .block_size = 4096, .rotate_size = 200000,
+	    .flush_interval_ns = NS_PER_MS, .sync = SYNC_BLOCK}};
+	uint64_t random = 7;
+	struct load load;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	load_start(&load, &rig);
+	for (i = 0; i < 100; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		load_pause((random >> 33) % (8 * NS_PER_MS));
+		rig_kill(&rig);
+		rig_start(&rig);
+	}
+	load_finish(&load);
+	assert_true(rig_count_files(&rig, ".avro") > 10);
+	rig_close(&rig);
+}
+
+/* TERM under load: the files are finished, the successor goes on. */
+static void
+test_roll(void **state)
+{
+	struct segment_spec spec = {0};
+	struct load load;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	load_start(&load, &rig);
+	for (i = 0; i < 20; i++) {
+		load_pause(5 * NS_PER_MS);
+		assert_int_equal(rig_stop(&rig, SIGTERM), 0);
+		assert_int_equal(rig_count_files(&rig, ".part"), 0);
+		rig_start(&rig);
+	}
+	load_finish(&load);
+	rig_close(&rig);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_kill_while_rotating),
+		cmocka_unit_test(test_roll),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A worker killed after every single instruction of receive, commit and send,
+ * and of the recovery from that: nothing lost, nothing sent or kept twice.
+ *
+ * What a SIGKILL leaves is the segment and the kernel's state of the sockets.
+ * So a child is single-stepped through one batch; after each instruction the
+ * segment is copied, a successor starts on the copy with an output of its
+ * own, and must come out with every datagram that had left the input socket,
+ * in order, once; and what the child had sent together with what
+ * the successor sent must be each of them, once.
+ */
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/rig.h"
+#include "worker/ingest.h"
+#include "worker/relay.h"
+
+/* What is in flight: two singles of one size, a coalesced run, two more. */
+static const uint32_t	sizes[] = { 40, 40, 30, 30, 30, 12, 40, 9 };
+#define DATAGRAMS	NITEMS(sizes)
+#define STEPS_MAX	2000000
+/* Slots for all of it in one call. */
+#define RING_SIZE	(UINT64_C(1) << 20)
+
+struct receiver {
+	int	 socket;	/* bound */
+	int	 sender;	/* connected to it */
+	bool	 seen[DATAGRAMS];
+	unsigned count;
+};
+
+struct successor {
+	struct segment	segment;
+	struct receiver	receiver;
+};
+
+static struct rig	rig;
+
+/* Datagrams carry their number in every byte. */
+static void
+send_all(void)
+{
+	uint8_t payload[256], control[CMSG_SPACE(sizeof(uint16_t))] = {0};
+	struct iovec iov = {payload, 102};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1,
+	    .msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+	uint16_t size = 30;
+	unsigned i, n;
+	uint8_t *p = payload;
+
+	for (i = 0; i < 2; i++) {
+		memset(payload, (int)i, sizes[i]);
+		rig_send(&rig, payload, sizes[i]);
+	}
+	for (i = 2; i < 6; i++)
+		for (n = 0; n < sizes[i]; n++)
+			*p++ = (uint8_t)i;
+	cmsg->cmsg_level = SOL_UDP;
+	cmsg->cmsg_type = UDP_SEGMENT;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(size));
+	memcpy(CMSG_DATA(cmsg), &size, sizeof(size));
+	assert_int_equal(sendmsg(rig.source, &msg, 0), 102);
+	for (i = 6; i < DATAGRAMS; i++) {
+		memset(payload, (int)i, sizes[i]);
+		rig_send(&rig, payload, sizes[i]);
+	}
+}
+
+static void
+receiver_open(struct receiver *receiver)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+
+	memset(receiver, 0, sizeof(*receiver));
+	receiver->socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(receiver->socket, (void *)&address,
+	    sizeof(address)), 0);
+	getsockname(receiver->socket, (void *)&address, &length);
+	receiver->sender = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(connect(receiver->sender, (void *)&address,
+	    sizeof(address)), 0);
+}
+
+static void
+receiver_close(struct receiver *receiver)
+{
+	close(receiver->socket);
+	close(receiver->sender);
+}
+
+static void
+receiver_clear(struct receiver *receiver)
+{
+	memset(receiver->seen, 0, sizeof(receiver->seen));
+	receiver->count = 0;
+}
+
+/* Takes what has arrived: each datagram must be whole, and new. */
+static void
+receiver_drain(struct receiver *receiver)
+{
+	uint8_t payload[256];
+	ssize_t size;
+
+	while ((size = recv(receiver->socket, payload, sizeof(payload),
+	    0)) >= 0) {
+		assert_true(size > 0 && payload[0] < DATAGRAMS);
+		assert_int_equal(size, sizes[payload[0]]);
+		assert_int_equal(payload[size - 1], payload[0]);
+		assert_false(receiver->seen[payload[0]]);
+		receiver->seen[payload[0]] = true;
+		receiver->count++;
+	}
+}
+
+/* The ring must hold datagrams 0 to count - 1. */
+static void
+check_ring(const struct segment *segment, unsigned count)
+{
+	struct ring_reader reader = {.position =
+	    ring_start(segment->ring.size)};
+	struct ring_view view;
+	unsigned next = 0, i;
+	uint32_t offset, size;
+
+	while (ring_next(&segment->ring, &reader, &view) == RING_RECORD) {
+		offset = 0;
+		for (i = 0; i < view.datagrams; i++, next++) {
+			size = view.record.segment != 0 ?
+			    MIN_OF((uint32_t)view.record.segment,
+			    view.record.length - offset) : view.record.length;
+			assert_true(next < DATAGRAMS);
+			assert_int_equal(size, sizes[next]);
+			assert_int_equal(view.payload[offset], next);
+			assert_int_equal(view.payload[offset + size - 1],
+			    next);
+			offset += size;
+		}
+	}
+	assert_int_equal(next, count);
+}
+
+/* All that this test uses of it: slots and ring only in part. */
+static void
+copy_segment(const struct segment *to, const struct segment *from)
+{
+	uint64_t start = ring_start(RING_SIZE);
+	uint32_t i;
+
+	memcpy(to->base, from->base, (size_t)(from->slots - from->base));
+	for (i = 0; i < from->rx_slots; i++)
+		memcpy(to->slots + (size_t)i * SLOT_SIZE,
+		    from->slots + (size_t)i * SLOT_SIZE, 256);
+	memcpy(to->tx, from->tx, sizeof(*from->tx));
+	memcpy(ring_at(&to->ring, start), ring_at(&from->ring, start),
+	    2 * (RING_SIZE - start));
+}
+
+/* Starts a successor on what the dead one left, and asks for the outcome. */
+static void
+check_successor(struct successor *successor, const struct segment *left,
+    const struct receiver *before)
+{
+	struct segment *segment = &successor->segment;
+	struct receiver *after = &successor->receiver;
+	unsigned i, pending = 0, count;
+	struct ledger ledger;
+	struct ingest ingest;
+	struct relay relay;
+
+	copy_segment(segment, left);
+	receiver_clear(after);
+	relay_init(&relay, segment, &after->sender);
+	ingest_init(&ingest, segment, &relay, rig.input);
+	relay_run(&relay);
+	receiver_drain(after);
+	/* All leave the socket within the one call of recvmmsg. */
+	assert_int_equal(ioctl(rig.input, FIONREAD, &pending), 0);
+	count = pending > 0 ? 0 : DATAGRAMS;
+	check_ring(segment, count);
+	for (i = 0; i < count; i++)
+		if (before->seen[i] + after->seen[i] != 1)
+			fail_msg("datagram %u was sent %d times before and %d "
+			    "times after", i, before->seen[i], after->seen[i]);
+	assert_int_equal(before->count + after->count, count);
+	segment_ledger(segment, &ledger, NULL);
+	assert_int_equal(ledger.received, count);
+	assert_int_equal(ledger.relayed, count);
+	assert_int_equal(ledger.relay_errors, 0);
+}
+
+/* The child stops itself at both ends of what is stepped through. */
+static void
+child_batch(int output)
+{
+	static struct ingest ingest;
+	static struct relay relay;
+
+	relay_init(&relay, &rig.segment, &output);
+	ingest_init(&ingest, &rig.segment, &relay, rig.input);
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	ingest_batch(&ingest);
+	relay_run(&relay);
+	_exit(0);
+}
+
+static void
+child_recovery(const struct segment *segment, int output)
+{
+	static struct ingest ingest;
+	static struct relay relay;
+
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	relay_init(&relay, segment, &output);
+	ingest_init(&ingest, segment, &relay, rig.input);
+	relay_run(&relay);
+	_exit(0);
+}
+
+/* One instruction further; false at the end. */
+static bool
+step(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status)) {
+		assert_int_equal(WEXITSTATUS(status), 0);
+		return false;
+	}
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(WSTOPSIG(status), SIGTRAP);
+	return true;
+}
+
+static void
+wait_stop(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+}
+
+static void
+open_rig(void)
+{
+	struct segment_spec spec = {.ring_size = RING_SIZE};
+
+	rig_open(&rig, &spec);
+}
+
+static void
+open_successor(struct successor *successor)
+{
+	struct segment_spec spec = {.ring_size = RING_SIZE};
+	bool locked;
+
+	spec.config = *rig.segment.config;
+	assert_int_equal(segment_create(&successor->segment, &spec, &locked),
+	    0);
+	receiver_open(&successor->receiver);
+}
+
+static void
+close_successor(struct successor *successor)
+{
+	segment_close(&successor->segment);
+	receiver_close(&successor->receiver);
+}
+
+static void
+test_batch(void **state)
+{
+	struct successor successor;
+	struct receiver direct;
+	unsigned steps = 0;
+	pid_t pid;
+
+	(void)state;
+	open_rig();
+	open_successor(&successor);
+	receiver_open(&direct);
+	send_all();
+	pid = fork();
+	if (pid == 0)
+		child_batch(direct.sender);
+	wait_stop(pid);
+	while (step(pid)) {
+		receiver_drain(&direct);
+		check_successor(&successor, &rig.segment, &direct);
+		assert_true(++steps < STEPS_MAX);
+	}
+	receiver_drain(&direct);
+	assert_int_equal(direct.count, DATAGRAMS);
+	check_successor(&successor, &rig.segment, &direct);
+	print_message("killed after each of %u instructions\n", steps);
+	assert_true(steps > 500);
+	receiver_close(&direct);
+	close_successor(&successor);
+	rig_close(&rig);
+}
+
+/* Steps through a recovery that starts from what is in `dead'. */
+static unsigned
+step_recovery(struct successor *dead, struct successor *second,
+    struct receiver *before)
+{
+	unsigned steps = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		child_recovery(&dead->segment, before->sender);
+	wait_stop(pid);
+	while (step(pid)) {
+		receiver_drain(before);
+		check_successor(second, &dead->segment, before);
+		assert_true(++steps < STEPS_MAX);
+	}
+	return steps;
+}
+
+/* The same for recoveries that are killed: from every 400th instruction. */
+static void
+test_recovery(void **state)
+{
+	struct successor first, second;
+	struct receiver direct, before;
+	unsigned steps = 0, total = 0;
+	pid_t pid;
+
+	(void)state;
+	open_rig();
+	open_successor(&first);
+	open_successor(&second);
+	receiver_open(&direct);
+	receiver_open(&before);
+	send_all();
+	pid = fork();
+	if (pid == 0)
+		child_batch(direct.sender);
+	wait_stop(pid);
+	while (step(pid)) {
+		receiver_drain(&direct);
+		if (++steps % 400 != 0)
+			continue;
+		copy_segment(&first.segment, &rig.segment);
+		memcpy(before.seen, direct.seen, sizeof(direct.seen));
+		before.count = direct.count;
+		total += step_recovery(&first, &second, &before);
+	}
+	print_message("killed after each of %u instructions of recovery\n",
+	    total);
+	assert_true(total > 1000);
+	receiver_close(&direct);
+	receiver_close(&before);
+	close_successor(&first);
+	close_successor(&second);
+	rig_close(&rig);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_recovery),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Workers that are killed at the exit of the n-th call of each system call
+ * that matters, and at the exit of each system call of the recovery that
+ * follows: nothing lost, nothing twice.
+ *
+ * MCRELAY_TEST_LONG=1 in the environment: every n from 1 to 200.
+ */
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <linux/ptrace.h>
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/load.h"
+
+#define THREADS_MAX	64
+#define ANY_CALL	UINT64_MAX
+#define N_MAX		200
+/* For a call that the worker makes no more so often. */
+#define PATIENCE_S	2
+
+struct tracer {
+	struct rig	*rig;
+	uint64_t	 call;		/* number, or ANY_CALL */
+	unsigned	 left;		/* exits of it until the kill */
+	bool		 reached;
+	struct {
+		pid_t	 tid;
+		uint64_t call;		/* that it is in */
+	} thread[THREADS_MAX];
+	unsigned	 threads;
+};
+
+static volatile sig_atomic_t	impatient;
+
+static void
+on_alarm(int number)
+{
+	(void)number;
+	impatient = 1;
+}
+
+static uint64_t *
+call_of(struct tracer *tracer, pid_t tid)
+{
+	unsigned i;
+
+	for (i = 0; i < tracer->threads; i++)
+		if (tracer->thread[i].tid == tid)
+			return &tracer->thread[i].call;
+	assert_true(tracer->threads < THREADS_MAX);
+	tracer->thread[tracer->threads].tid = tid;
+	tracer->thread[tracer->threads].call = 0;
+	return &tracer->thread[tracer->threads++].call;
+}
+
+/* A system call begins or ends; kills when it is the one. */
+static void
+on_syscall(struct tracer *tracer, pid_t tid)
+{
+	struct ptrace_syscall_info info;
+	uint64_t *call = call_of(tracer, tid);
+
+	if (ptrace(PTRACE_GET_SYSCALL_INFO, tid, sizeof(info), &info) <= 0)
+		return;
+	if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+		*call = info.entry.nr;
+	if (info.op != PTRACE_SYSCALL_INFO_EXIT ||
+	    (tracer->call != ANY_CALL && tracer->call != *call))
+		return;
+	if (--tracer->left == 0) {
+		tracer->reached = true;
+		kill(tracer->rig->pid, SIGKILL);
+	}
+}
+
+/* One stop of one thread; false when the process is gone. */
+static bool
+on_stop(struct tracer *tracer, pid_t tid, int status)
+{
+	long signal_number = 0;
+
+	if (WIFEXITED(status) || WIFSIGNALED(status))
+		return tid != tracer->rig->pid;
+	if (WSTOPSIG(status) == (SIGTRAP | 0x80))
+		on_syscall(tracer, tid);
+	else if (status >> 16 == 0)
+		signal_number = WSTOPSIG(status);
+	ptrace(PTRACE_SYSCALL, tid, NULL, signal_number);
+	return true;
+}
+
+/*
+ * Runs a worker until the n-th exit of the call, kills it there.  False when
+ * it did not get that far in time; it is killed all the same.
+ */
+static bool
+run_until(struct rig *rig, uint64_t call, unsigned n)
+{
+	struct tracer tracer = {.rig = rig, .call = call, .left = n};
+	int gate = rig_fork(rig), status;
+	pid_t tid;
+
+	assert_int_equal(ptrace(PTRACE_SEIZE, rig->pid, NULL,
+	    PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACECLONE), 0);
+	assert_int_equal(ptrace(PTRACE_INTERRUPT, rig->pid, NULL, NULL), 0);
+	assert_int_equal(write(gate, "", 1), 1);
+	close(gate);
+	impatient = 0;
+	alarm(PATIENCE_S);
+	for (;;) {
+		tid = waitpid(-1, &status, __WALL);
+		if (tid == -1 && errno == EINTR) {
+			if (impatient)
+				kill(rig->pid, SIGKILL);
+			continue;
+		}
+		assert_int_not_equal(tid, -1);
+		if (!on_stop(&tracer, tid, status))
+			break;
+	}
+	alarm(0);
+	rig_forget(rig);
+	return tracer.reached;
+}
+
+static unsigned
+next_n(unsigned n)
+{
+	if (getenv("MCRELAY_TEST_LONG") != NULL || n < 8)
+		return n + 1;
+	return n + n / 4;
+}
+
+/* Small blocks and files, so that each call comes often. */
+static void
+campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
+{
+	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
+	    .block_size = 8192, .rotate_size = 100000,
+	    .flush_interval_ns = 5 * NS_PER_MS, .sync = SYNC_INTERVAL}};
+	struct sigaction action = {.sa_handler = on_alarm};
+	unsigned n, kills = 0, reached = 0;
+	struct load load;
+	struct rig rig;
+
+	sigaction(SIGALRM, &action, NULL);
+	rig_open(&rig, &spec);
+	load_start(&load, &rig);
+	for (n = 1; n <= n_max; n = next_n(n), kills++)
+		reached += run_until(&rig, call, n);
+	rig_start(&rig);
+	load_finish(&load);
+	print_message("%s: %u kills, %u at the exit of the n-th, n to %u; "
+	    "%llu datagrams, 0 lost, 0 doubled\n", name, kills, reached, n_max,
+	    (unsigned long long)atomic_load(&load.sent));
+	assert_true(reached >= expected);
+	rig_close(&rig);
+}
+
+static void
+test_recvmmsg(void **state)
+{
+	(void)state;
+	campaign("recvmmsg", SYS_recvmmsg, N_MAX, 20);
+}
+
+static void
+test_sendmmsg(void **state)
+{
+	(void)state;
+	campaign("sendmmsg", SYS_sendmmsg, N_MAX, 20);
+}
+
+static void
+test_pwritev(void **state)
+{
+	(void)state;
+	campaign("pwritev", SYS_pwritev, N_MAX, 20);
+}
+
+static void
+test_openat(void **state)
+{
+	(void)state;
+	campaign("openat", SYS_openat, 12, 3);
+}
+
+static void
+test_fdatasync(void **state)
+{
+	(void)state;
+	campaign("fdatasync", SYS_fdatasync, 12, 5);
+}
+
+static void
+test_renameat2(void **state)
+{
+	(void)state;
+	campaign("renameat2", SYS_renameat2, 12, 5);
+}
+
+/* Each system call from the start on, the one after the last kill. */
+static void
+test_recovery(void **state)
+{
+	(void)state;
+	campaign("any call", ANY_CALL, 160, 20);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_recvmmsg),
+		cmocka_unit_test(test_sendmmsg),
+		cmocka_unit_test(test_pwritev),
+		cmocka_unit_test(test_openat),
+		cmocka_unit_test(test_fdatasync),
+		cmocka_unit_test(test_renameat2),
+		cmocka_unit_test(test_recovery),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The archive thread: from the ring into Avro files.  Worker.  Must not wait
+ * for anything but its files and its eventfd, nor allocate per datagram.
+ */
+#include <sys/eventfd.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "worker/archive.h"
+
+/* How often a failing archive is tried again: well within a second. */
+#define RETRY_NS	(200 * NS_PER_MS)
+/* The longest sleep while the wall clock may be stepped under a rotation. */
+#define SLEEP_MAX_NS	(10 * NS_PER_S)
+/* Laps in a row before the loop looks at its other duties. */
+#define RESYNCS_MAX	16
+
+enum gathered {
+	GATHERED_FULL,	/* a block is full */
+	GATHERED_ALL,	/* the ring is empty */
+};
+
+static const struct archive_state *
+state(const struct archive *archive)
+{
+	return archive_current(&archive->segment->state->archive);
+}
+
+/* Back to what is committed. */
+static void
+restart_transaction(struct archive *archive)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		block_clear(archive->block[i]);
+	archive->reader.position = state(archive)->position;
+	archive->reader.sequence = state(archive)->sequence;
+	memset(&archive->transaction, 0, sizeof(archive->transaction));
+	archive->transaction.first_position = archive->reader.position;
+	archive->transaction.position = archive->reader.position;
+	archive->transaction.sequence = archive->reader.sequence;
+	archive->flush_at_ns = 0;
+}
+
+static void
+add_datagram(struct archive *archive, const struct ring_view *view,
+    uint64_t sequence, const uint8_t *data, size_t size)
+{
+	struct transaction *t = &archive->transaction;
+	struct block *block = archive->block[ARCHIVE_MAIN];
+	enum datum_error error = DATUM_OK;
+	uint32_t datums = 0;
+
+	if (archive->program != NULL)
+		error = datum_validate(archive->program, data, size, &datums);
+	if (UNLIKELY(error != DATUM_OK)) {
+		archive->last_error = error;
+		t->rejected++;
+		block_add_datagram(archive->block[ARCHIVE_REJECTED],
+		    &view->record, sequence, data, size);
+		return;
+	}
+	t->archived++;
+	t->archived_bytes += size;
+	if (archive->program != NULL &&
+	    !archive->segment->config->archive.envelope)
+		block_add(block, data, size, datums);
+	else
+		block_add_datagram(block, &view->record, sequence, data, size);
+}
+
+static void
+add_record(struct archive *archive, const struct ring_view *view)
+{
+	struct transaction *t = &archive->transaction;
+	uint32_t size = view->record.segment != 0 ? view->record.segment :
+	    view->record.length;
+	uint32_t i, offset = 0, left = view->record.length;
+
+	if (t->archived + t->rejected == 0)
+		t->first_position = view->position;
+	t->shed += view->missed;
+	for (i = 0; i < view->datagrams; i++) {
+		size = MIN_OF(size, left);
+		add_datagram(archive, view, view->record.sequence + i,
+		    view->payload + offset, size);
+		offset += size;
+		left -= size;
+	}
+	t->position = archive->reader.position;
+	t->sequence = archive->reader.sequence;
+}
+
+static bool
+blocks_full(const struct archive *archive)
+{
+	uint64_t limit = archive->segment->config->archive.block_size;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		if (archive->block[i]->bytes >= limit ||
+		    !block_has_room(archive->block[i], RING_DATAGRAMS_MAX))
+			return true;
+	return false;
+}
+
+/* Reads on from where the reader stands, until a block is full. */
+static enum gathered
+gather(struct archive *archive)
+{
+	const struct ring *ring = &archive->segment->ring;
+	struct ring_view view;
+	unsigned resyncs = 0;
+
+	while (!blocks_full(archive)) {
+		switch (ring_next(ring, &archive->reader, &view)) {
+		case RING_RECORD:
+			add_record(archive, &view);
+			break;
+		case RING_EMPTY:
+			return GATHERED_ALL;
+		case RING_LAPPED:
+			restart_transaction(archive);
+			ring_resync(ring, &archive->reader);
+			if (++resyncs == RESYNCS_MAX)
+				return GATHERED_ALL;
+			break;
+		}
+	}
+	return GATHERED_FULL;
+}
+
+static bool
+has_work(const struct archive *archive)
+{
+	const struct transaction *t = &archive->transaction;
+
+	return t->archived + t->rejected + t->shed > 0;
+}
+
+/* One line now and then for what a transaction lost or set aside. */
+static void
+tell(struct archive *archive)
+{
+	const struct transaction *t = &archive->transaction;
+
+	if (t->shed > 0)
+		log_limited(&archive->limit_shed, "the archive could not keep "
+		    "up: %" PRIu64 " datagrams counted in archive_shed",
+		    t->shed);
+	if (t->rejected > 0)
+		log_limited(&archive->limit_rejected, "%" PRIu64 " datagrams "
+		    "are not datums of the schema (%s): kept in the .rejected "
+		    "archive", t->rejected,
+		    datum_error_text(archive->last_error));
+}
+
+static void
+flush(struct archive *archive)
+{
+	switch (store_commit(&archive->store, archive->block,
+	    &archive->transaction)) {
+	case STORE_DONE:
+		archive->retry_at_ns = 0;
+		tell(archive);
+		break;
+	case STORE_FAILED:
+		if (archive->transaction.shed > 0)
+			store_skip(&archive->store, &archive->transaction);
+		archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+		break;
+	case STORE_TORN:
+		break;
+	}
+	restart_transaction(archive);
+	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+		archive->notify(archive->argument);
+}
+
+static void
+rotate_if_due(struct archive *archive)
+{
+	if (atomic_exchange_explicit(&archive->rotate, false,
+	    memory_order_relaxed) ||
+	    store_rotate_at(&archive->store) <= clock_realtime_ns())
+		store_rotate(&archive->store);
+}
+
+static void
+sync_if_due(struct archive *archive, uint64_t now)
+{
+	const struct channel_config *config = archive->segment->config;
+
+	if (config->archive.sync == SYNC_NONE || !store_dirty(&archive->store))
+		return;
+	if (config->archive.sync == SYNC_INTERVAL && now < archive->sync_at_ns)
+		return;
+	store_sync(&archive->store);
+	archive->sync_at_ns = now + config->archive.flush_interval_ns;
+}
+
+/* Nanoseconds until something is due; UINT64_MAX: nothing ever. */
+static uint64_t
+next_deadline(const struct archive *archive, uint64_t now)
+{
+	uint64_t at = UINT64_MAX, rotate_at, realtime;
+
+	if (archive->flush_at_ns != 0)
+		at = archive->flush_at_ns;
+	if (archive->segment->config->archive.sync != SYNC_NONE &&
+	    store_dirty(&archive->store))
+		at = MIN_OF(at, archive->sync_at_ns);
+	at = at == UINT64_MAX ? at : at > now ? at - now : 0;
+	rotate_at = store_rotate_at(&archive->store);
+	if (rotate_at != UINT64_MAX) {
+		realtime = clock_realtime_ns();
+		rotate_at -= MIN_OF(rotate_at, realtime);
+		at = MIN_OF(at, rotate_at);
+		at = MIN_OF(at, SLEEP_MAX_NS);
+	}
+	return at;
+}
+
+static void
+wait_for(struct archive *archive, uint64_t ns)
+{
+	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
+	    .tv_nsec = (long)(ns % NS_PER_S)};
+	struct pollfd pollfd = {.fd = archive->wake, .events = POLLIN};
+	uint64_t count;
+
+	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0 &&
+	    read(archive->wake, &count, sizeof(count)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+/* The head position at which there is enough for a block. */
+static uint64_t
+wake_position(const struct archive *archive)
+{
+	uint64_t limit = archive->segment->config->archive.block_size;
+	uint64_t bytes = archive->block[ARCHIVE_MAIN]->bytes;
+
+	if (!has_work(archive))
+		return archive->reader.position + 1;
+	return archive->reader.position +
+	    (bytes < limit ? limit - bytes : 1);
+}
+
+static void
+sleep_until_needed(struct archive *archive)
+{
+	_Atomic uint64_t *wake_at = &archive->segment->state->archive_wake_at;
+	uint64_t now = clock_monotonic_ns();
+	uint64_t wait = next_deadline(archive, now);
+
+	if (archive->retry_at_ns != 0) {
+		wait_for(archive, archive->retry_at_ns > now ?
+		    archive->retry_at_ns - now : 0);
+		return;
+	}
+	if (!ring_sleep(&archive->segment->ring, wake_at,
+	    wake_position(archive)))
+		return;
+	if (!atomic_load_explicit(&archive->stop, memory_order_acquire))
+		wait_for(archive, wait);
+	atomic_store_explicit(wake_at, RING_WAKE_NEVER, memory_order_relaxed);
+}
+
+/* Whether what is gathered has to be written now. */
+static bool
+flush_due(struct archive *archive, enum gathered gathered)
+{
+	uint64_t now;
+
+	if (!has_work(archive))
+		return false;
+	if (gathered == GATHERED_FULL || archive->stop_at != 0 ||
+	    atomic_load_explicit(&archive->rotate, memory_order_relaxed))
+		return true;
+	now = clock_monotonic_ns();
+	if (archive->flush_at_ns == 0)
+		archive->flush_at_ns = now +
+		    archive->segment->config->archive.flush_interval_ns;
+	return now >= archive->flush_at_ns ||
+	    store_rotate_at(&archive->store) <= clock_realtime_ns();
+}
+
+/* Whether everything that was in the ring when we were asked is stored, or
+ * cannot be: a successor finds it in the ring. */
+static bool
+finished(struct archive *archive)
+{
+	/* Partner: the release in archive_stop(). */
+	if (archive->stop_at == 0 &&
+	    atomic_load_explicit(&archive->stop, memory_order_acquire))
+		archive->stop_at = ring_head(&archive->segment->ring);
+	return archive->stop_at != 0 && (archive->retry_at_ns != 0 ||
+	    state(archive)->position >= archive->stop_at);
+}
+
+static void
+turn(struct archive *archive)
+{
+	enum gathered gathered;
+
+	store_collect(&archive->store);
+	if (archive->retry_at_ns > clock_monotonic_ns()) {
+		sleep_until_needed(archive);
+		return;
+	}
+	gathered = gather(archive);
+	if (flush_due(archive, gathered))
+		flush(archive);
+	rotate_if_due(archive);
+	sync_if_due(archive, clock_monotonic_ns());
+	if (gathered == GATHERED_ALL && archive->stop_at == 0)
+		sleep_until_needed(archive);
+}
+
+static void *
+run(void *argument)
+{
+	struct archive *archive = argument;
+
+	store_open(&archive->store, archive->segment, archive->directory,
+	    archive->wake);
+	restart_transaction(archive);
+	while (!finished(archive))
+		turn(archive);
+	store_close(&archive->store);
+	/* Partner: the acquire in archive_ended(). */
+	atomic_store_explicit(&archive->ended, true, memory_order_release);
+	archive->notify(archive->argument);
+	return NULL;
+}
+
+void
+archive_start(struct archive *archive, const struct segment *segment,
+    const struct datum_program *program, int directory,
+    void (*notify)(void *), void *argument)
+{
+	unsigned i;
+	int error;
+
+	memset(archive, 0, sizeof(*archive));
+	archive->segment = segment;
+	archive->program = program;
+	archive->directory = directory;
+	archive->notify = notify;
+	archive->argument = argument;
+	archive->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (archive->wake == -1)
+		fatal("eventfd");
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		archive->block[i] = block_new(
+		    segment->config->archive.block_size);
+	error = pthread_create(&archive->thread, NULL, run, archive);
+	if (error != 0)
+		fatalx("cannot start the archive thread: %s",
+		    strerror(error));
+}
+
+static void
+wake(struct archive *archive)
+{
+	static const uint64_t one = 1;
+
+	if (write(archive->wake, &one, sizeof(one)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+void
+archive_published(struct archive *archive, uint64_t head)
+{
+	if (ring_wake_due(&archive->segment->state->archive_wake_at, head))
+		wake(archive);
+}
+
+void
+archive_rotate(struct archive *archive)
+{
+	atomic_store_explicit(&archive->rotate, true, memory_order_relaxed);
+	wake(archive);
+}
+
+void
+archive_stop(struct archive *archive)
+{
+	/* Partner: the acquire in finished(): the head is seen as well. */
+	atomic_store_explicit(&archive->stop, true, memory_order_release);
+	wake(archive);
+}
+
+bool
+archive_ended(struct archive *archive)
+{
+	return atomic_load_explicit(&archive->ended, memory_order_acquire);
+}
+
+void
+archive_join(struct archive *archive)
+{
+	unsigned i;
+
+	pthread_join(archive->thread, NULL);
+	close(archive->wake);
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		block_free(archive->block[i]);
+}

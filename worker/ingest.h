@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From the input socket into the ring.  Worker, relay thread only.
+ *
+ * Each batch is one recvmmsg into the segment's landing slots, then one
+ * commit: records beyond the head, the ingest domain, the head.  segment.h
+ * says why a kill between any two instructions of it loses nothing.
+ */
+#ifndef MCRELAY_INGEST_H
+#define MCRELAY_INGEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/segment.h"
+
+struct relay;
+
+struct ingest {
+	const struct segment	*segment;
+	struct relay		*relay;	/* asked to make room in the ring */
+	int			 socket;	/* not owned */
+	unsigned		 offered;	/* slots next time */
+	unsigned		 dirty;	/* slots the kernel has written to */
+	bool			 coalesced;	/* the last batch was */
+	struct log_limit	 limit_truncated;
+	struct log_limit	 limit_error;
+};
+
+/* Sets up the in-flight area after having committed what a predecessor
+ * left there; returns the number of datagrams recovered. */
+uint64_t	ingest_init(struct ingest *ingest,
+		    const struct segment *segment, struct relay *relay,
+		    int socket) ATTR_NONNULL;
+
+enum ingest_status {
+	INGEST_MORE,	/* a full batch: there may be more */
+	INGEST_DRAINED,	/* the socket is empty now */
+	INGEST_GATED,	/* on_overrun: block, and no room in the ring */
+};
+
+/* Receives and commits one batch; never blocks. */
+enum ingest_status	ingest_batch(struct ingest *ingest) ATTR_NONNULL;
+
+/* Whether there is room for at least one slot (on_overrun: block). */
+bool	ingest_has_room(const struct ingest *ingest) ATTR_NONNULL;
+
+/* Brings kernel_dropped up to date from the socket's own counter. */
+void	ingest_count_drops(struct ingest *ingest) ATTR_NONNULL;
+
+#endif /* MCRELAY_INGEST_H */

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From the ring to the outputs.  Worker, relay thread only.  Must not
+ * allocate, lock or ask the clock per datagram, nor wait for an output.
+ */
+#include <sys/socket.h>
+#include <netinet/udp.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "worker/relay.h"
+
+/* What the kernel takes in one message (UDP_MAX_SEGMENTS of older ones). */
+#define MESSAGE_SEGMENTS	64U
+#define MESSAGE_BYTES		65507U
+
+/* One sendmmsg in the making. */
+struct batch {
+	const struct segment	*segment;
+	struct tx_area		*tx;
+	uint32_t		 gso_limit;
+	uint64_t		 head;
+	struct tx_plan		 at;		/* after what is planned */
+	unsigned		 messages;
+	unsigned		 iovecs;
+	/* The last message, while it may still grow. */
+	bool			 open;
+	uint32_t		 segment_size;
+	uint32_t		 bytes;
+};
+
+static bool
+can_open(const struct batch *batch)
+{
+	return batch->messages < TX_MESSAGES && batch->iovecs < TX_IOVECS;
+}
+
+static void
+open_message(struct batch *batch, uint32_t segment_size)
+{
+	struct tx_area *tx = batch->tx;
+	struct msghdr *hdr = &tx->msg[batch->messages].msg_hdr;
+
+	memset(hdr, 0, sizeof(*hdr));
+	hdr->msg_iov = &tx->iov[batch->iovecs];
+	tx->plan[batch->messages] = (struct tx_plan){
+	    .segment_size = segment_size};
+	batch->messages++;
+	batch->segment_size = segment_size;
+	batch->bytes = 0;
+	batch->open = segment_size > 0 && segment_size <= batch->gso_limit;
+}
+
+/* Adds bytes that hold `datagrams' datagrams to the last message. */
+static void
+add_piece(struct batch *batch, const uint8_t *data, uint32_t length,
+    uint32_t datagrams)
+{
+	struct tx_area *tx = batch->tx;
+	unsigned last = batch->messages - 1;
+	struct tx_plan *plan = &tx->plan[last];
+
+	tx->iov[batch->iovecs].iov_base = (void *)(uintptr_t)data;
+	tx->iov[batch->iovecs].iov_len = length;
+	batch->iovecs++;
+	tx->msg[last].msg_hdr.msg_iovlen++;
+	batch->bytes += length;
+	batch->at.sequence += datagrams;
+	plan->position = batch->at.position;
+	plan->sequence = batch->at.sequence;
+	plan->skip = batch->at.skip;
+	plan->datagrams += datagrams;
+	/* A shorter datagram ends a run. */
+	if (length < batch->segment_size * datagrams)
+		batch->open = false;
+}
+
+/* How many datagrams of `size' the open message still takes. */
+static uint32_t
+room(const struct batch *batch, uint32_t size, uint32_t last_length)
+{
+	uint32_t count = batch->tx->plan[batch->messages - 1].datagrams;
+	uint32_t by_count = MESSAGE_SEGMENTS - count;
+	uint32_t by_bytes = (MESSAGE_BYTES - batch->bytes) /
+	    batch->segment_size;
+
+	if (size == batch->segment_size)
+		return MIN_OF(by_count, by_bytes);
+	/* A single shorter one may be the last. */
+	return last_length > 0 && last_length < batch->segment_size &&
+	    by_count > 0 && by_bytes > 0 ? 1 : 0;
+}
+
+/*
+ * Adds as much as fits of the record at batch->at to the last message or a
+ * new one.  False when the batch is full.
+ */
+static bool
+add_record_part(struct batch *batch, const struct ring_record *record,
+    const uint8_t *payload)
+{
+	uint32_t size = record->segment != 0 ? record->segment :
+	    record->length;
+	uint32_t total = ring_record_datagrams(record);
+	uint32_t left = total - batch->at.skip;
+	uint32_t offset = batch->at.skip * size;
+	uint32_t take = 0, length;
+
+	if (batch->open && batch->iovecs < TX_IOVECS &&
+	    (size == batch->segment_size || total == 1))
+		take = room(batch, size, record->length);
+	if (take == 0) {
+		if (!can_open(batch))
+			return false;
+		open_message(batch, size);
+		take = batch->open ? room(batch, size, 0) : 1;
+		take = MAX_OF(take, 1U);
+	}
+	take = MIN_OF(take, left);
+	length = take == left ? record->length - offset : take * size;
+	batch->at.skip += take;
+	if (batch->at.skip == total) {
+		batch->at.skip = 0;
+		batch->at.position += ring_record_size(record->length);
+	}
+	add_piece(batch, payload + offset, length, take);
+	return true;
+}
+
+/* The records are our own process's: no reader can be lapped here. */
+static void
+plan_batch(struct batch *batch)
+{
+	const struct ring *ring = &batch->segment->ring;
+	const struct ring_record *record;
+
+	while (batch->at.position != batch->head) {
+		record = (const void *)ring_at(ring, batch->at.position);
+		if (!add_record_part(batch, record,
+		    (const uint8_t *)(record + 1)))
+			break;
+	}
+}
+
+static void
+set_segment_size(struct tx_area *tx, unsigned i, uint16_t size)
+{
+	struct msghdr *hdr = &tx->msg[i].msg_hdr;
+	struct cmsghdr *cmsg;
+
+	hdr->msg_control = tx->control[i];
+	hdr->msg_controllen = CMSG_SPACE(sizeof(size));
+	cmsg = CMSG_FIRSTHDR(hdr);
+	cmsg->cmsg_level = SOL_UDP;
+	cmsg->cmsg_type = UDP_SEGMENT;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(size));
+	memcpy(CMSG_DATA(cmsg), &size, sizeof(size));
+}
+
+/* Sentinels and sizes, then the announcement, as segment.h wants it. */
+static void
+announce_batch(struct output *output, struct batch *batch)
+{
+	const struct segment *segment = batch->segment;
+	struct tx_area *tx = batch->tx;
+	unsigned i;
+
+	for (i = 0; i < batch->messages; i++) {
+		if (tx->plan[i].datagrams > 1)
+			set_segment_size(tx, i,
+			    (uint16_t)tx->plan[i].segment_size);
+		tx->msg[i].msg_len = TX_SENTINEL;
+	}
+	tx->offered = batch->messages;
+	/* Partner: the acquire in relay_init() of a successor. */
+	atomic_store_explicit(&tx->batch, TX_BATCH(output->index,
+	    output_current(&segment->state->output[output->index])->batch + 1),
+	    memory_order_release);
+}
+
+/* Moves the output past the first `n' messages: sent, or given up. */
+static void
+settle(const struct segment *segment, unsigned index, unsigned n, bool sent)
+{
+	struct output_domain *domain = &segment->state->output[index];
+	struct output_state *state = output_begin(domain);
+	const struct tx_area *tx = segment->tx;
+	uint64_t datagrams = 0;
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		datagrams += tx->plan[i].datagrams;
+	if (n > 0) {
+		state->position = tx->plan[n - 1].position;
+		state->sequence = tx->plan[n - 1].sequence;
+		state->skip = tx->plan[n - 1].skip;
+	}
+	if (sent)
+		state->relayed += datagrams;
+	else
+		state->relay_errors += datagrams;
+	state->batch++;
+	output_commit(domain);
+}
+
+static const char *
+output_text(const struct output *output)
+{
+	return output->relay->segment->config->output[output->index].text;
+}
+
+/* The first message asked for segments that its route does not take. */
+static void
+lower_gso_limit(struct output *output, uint32_t segment_size, int error)
+{
+	output->gso_limit = error == EIO ? 0 : segment_size - 1;
+	output->gso_retry_ns = clock_monotonic_ns() + GSO_RETRY_NS;
+	if (!output->gso_told)
+		log_info("output %s does not take runs of %u-byte datagrams "
+		    "in one message (%s); sends them one by one",
+		    output_text(output), segment_size, strerror(error));
+	output->gso_told = true;
+}
+
+/*
+ * The first message could not be sent.  True: try again at once.  A refused
+ * connection tells of an earlier datagram, which has been counted as
+ * relayed; asking has cleared it.
+ */
+static bool
+send_failed(struct output *output, int error, unsigned *refusals)
+{
+	const struct segment *segment = output->relay->segment;
+	const struct tx_area *tx = segment->tx;
+
+	if (error == EAGAIN) {
+		output->blocked = true;
+		return false;
+	}
+	if (error == EINTR || (error == ECONNREFUSED && ++*refusals < 3))
+		return true;
+	if (tx->plan[0].datagrams > 1 &&
+	    (error == EINVAL || error == EIO || error == EMSGSIZE)) {
+		lower_gso_limit(output, tx->plan[0].segment_size, error);
+		return true;
+	}
+	settle(segment, output->index, 1, false);
+	log_limited(&output->limit_error, "output %s: %s: counted in "
+	    "relay_errors", output_text(output), strerror(error));
+	return true;
+}
+
+static void
+raise_gso_limit(struct output *output)
+{
+	if (LIKELY(output->gso_limit == GSO_LIMIT_MAX) ||
+	    clock_monotonic_ns() < output->gso_retry_ns)
+		return;
+	output->gso_limit = GSO_LIMIT_MAX;
+}
+
+static void
+run_output(struct output *output)
+{
+	const struct segment *segment = output->relay->segment;
+	struct output_domain *domain = &segment->state->output[output->index];
+	uint64_t head = ring_head(&segment->ring);
+	const struct output_state *state;
+	unsigned refusals = 0;
+	struct batch batch;
+	int n;
+
+	raise_gso_limit(output);
+	while (!output->blocked) {
+		state = output_current(domain);
+		if (state->position == head)
+			break;
+		batch = (struct batch){.segment = segment,
+		    .tx = segment->tx, .gso_limit = output->gso_limit,
+		    .head = head, .at = {.position = state->position,
+		    .sequence = state->sequence, .skip = state->skip}};
+		plan_batch(&batch);
+		announce_batch(output, &batch);
+		n = sendmmsg(output->socket, batch.tx->msg, batch.messages,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (n > 0) {
+			refusals = 0;
+			settle(segment, output->index, (unsigned)n, true);
+		} else if (!send_failed(output, errno, &refusals))
+			break;
+	}
+}
+
+void
+relay_run(struct relay *relay)
+{
+	unsigned i;
+
+	for (i = 0; i < relay->outputs; i++)
+		if (!relay->output[i].blocked)
+			run_output(&relay->output[i]);
+}
+
+/* Gives up the records that lie before `limit'. */
+static void
+give_up(struct output *output, uint64_t limit)
+{
+	const struct segment *segment = output->relay->segment;
+	struct output_domain *domain = &segment->state->output[output->index];
+	struct output_state *state = output_begin(domain);
+	const struct ring_record *record;
+	uint64_t sequence = state->sequence;
+	uint32_t datagrams;
+
+	while (state->position < limit &&
+	    state->position != ring_head(&segment->ring)) {
+		record = (const void *)ring_at(&segment->ring,
+		    state->position);
+		datagrams = ring_record_datagrams(record) - state->skip;
+		state->sequence += datagrams;
+		state->relay_errors += datagrams;
+		state->skip = 0;
+		state->position += ring_record_size(record->length);
+	}
+	log_limited(&output->limit_overrun, "output %s is a whole ring "
+	    "behind: %llu datagrams counted in relay_errors",
+	    output_text(output),
+	    (unsigned long long)(state->sequence - sequence));
+	/* The plan in the tx area is void now. */
+	state->batch++;
+	output_commit(domain);
+}
+
+void
+relay_make_room(struct relay *relay, uint64_t end)
+{
+	const struct segment *segment = relay->segment;
+	uint64_t size = segment->ring.size;
+	unsigned i;
+
+	for (i = 0; i < relay->outputs; i++)
+		if (UNLIKELY(end - output_current(
+		    &segment->state->output[i])->position > size))
+			give_up(&relay->output[i], end - size);
+}
+
+/* How many messages of the batch in flight the kernel has taken. */
+static unsigned
+sent_messages(const struct tx_area *tx)
+{
+	unsigned n = 0, offered = MIN_OF(tx->offered, (uint32_t)TX_MESSAGES);
+
+	while (n < offered && tx->msg[n].msg_len != TX_SENTINEL)
+		n++;
+	return n;
+}
+
+void
+relay_init(struct relay *relay, const struct segment *segment,
+    const int *sockets)
+{
+	struct tx_area *tx = segment->tx;
+	struct output *output;
+	uint64_t word = atomic_load_explicit(&tx->batch,
+	    memory_order_acquire);
+	unsigned i;
+
+	memset(relay, 0, sizeof(*relay));
+	relay->segment = segment;
+	relay->outputs = MIN_OF(segment->config->outputs,
+	    (uint32_t)OUTPUTS_MAX);
+	for (i = 0; i < relay->outputs; i++) {
+		output = &relay->output[i];
+		output->relay = relay;
+		output->index = i;
+		output->socket = sockets[i];
+		output->gso_limit = GSO_LIMIT_MAX;
+	}
+	i = TX_BATCH_OUTPUT(word);
+	if (i < relay->outputs && word == TX_BATCH(i, output_current(
+	    &segment->state->output[i])->batch + 1))
+		settle(segment, i, sent_messages(tx), true);
+}

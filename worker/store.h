@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The open files of a channel's archive and the archive domain in the
+ * segment, which says what of them is committed.  Worker, archive thread.
+ *
+ * A transaction is a stretch of the ring: its blocks are written behind the
+ * committed sizes, then one commit moves sizes, counters and ring position
+ * together.  What was written without a commit is cut off again: by
+ * store_commit() itself, or by the successor of a killed worker.
+ */
+#ifndef MCRELAY_STORE_H
+#define MCRELAY_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/segment.h"
+#include "worker/closer.h"
+#include "worker/container.h"
+
+/* What a transaction changes in the ledger, and where it ends. */
+struct transaction {
+	uint64_t	first_position;	/* of its first record in the ring */
+	uint64_t	position;	/* after its last record */
+	uint64_t	sequence;
+	uint64_t	archived;
+	uint64_t	archived_bytes;
+	uint64_t	rejected;
+	uint64_t	shed;
+};
+
+enum store_result {
+	STORE_DONE,
+	STORE_FAILED,	/* nothing changed; try again later */
+	STORE_TORN,	/* nothing changed; the ring was lapped meanwhile */
+};
+
+struct store {
+	const struct segment	*segment;
+	struct archive_domain	*domain;
+	int			 directory;	/* not owned */
+	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
+	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
+	bool			 failing;
+	uint64_t		 shed_before;	/* when the failing began */
+	struct closer		 closer;
+};
+
+/* Takes up what a predecessor left.  `wake' is an eventfd that is written
+ * when a background job ends. */
+void	store_open(struct store *store, const struct segment *segment,
+	    int directory, int wake) ATTR_NONNULL;
+/* Finishes all files and waits for that. */
+void	store_close(struct store *store) ATTR_NONNULL;
+
+enum store_result	store_commit(struct store *store,
+			    struct block *block[static ARCHIVE_STREAMS],
+			    const struct transaction *transaction)
+			    ATTR_NONNULL;
+
+/* Counts as shed what the ring no longer has, when nothing can be written:
+ * the archive goes on at the transaction's first record. */
+void	store_skip(struct store *store, const struct transaction *transaction)
+	    ATTR_NONNULL;
+
+/* Takes note of background jobs that have ended. */
+void	store_collect(struct store *store) ATTR_NONNULL;
+/* Starts to sync what was written since the last time; never waits. */
+void	store_sync(struct store *store) ATTR_NONNULL;
+bool	store_dirty(const struct store *store) ATTR_NONNULL;
+/* Finishes the open files in the background; the next commit opens new ones. */
+void	store_rotate(struct store *store) ATTR_NONNULL;
+/* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
+ * 0 now. */
+uint64_t	store_rotate_at(const struct store *store) ATTR_NONNULL;
+
+#endif /* MCRELAY_STORE_H */

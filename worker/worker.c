@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker's event loop: one channel, from start-up to exit.  Relay thread.
+ * Must not parse configuration, open a path or a socket: all that it needs it
+ * has inherited.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/control.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "worker/worker.h"
+
+/*
+ * Batches received before the loop looks at signals and other descriptors:
+ * 16 batches of 64 datagrams are about a millisecond.
+ */
+#define BATCHES_PER_TURN	16
+
+/* Bounds the emptying of a socket that is filled as fast as it is emptied. */
+#define DRAIN_NS	(250 * NS_PER_MS)
+
+/* How often the socket's drop counter is read while there is traffic. */
+#define DROPS_INTERVAL_S	1.0
+
+/* Leaves a reason for the supervisor's log, in the log as well. */
+static void ATTR_PRINTF(2, 3)
+last_words(struct worker *worker, const char *fmt, ...)
+{
+	char text[LAST_WORDS_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warnx("%s", text);
+	if (worker->segment.state != NULL)
+		memcpy(worker->segment.state->last_words, text, sizeof(text));
+}
+
+/* Tells the readers of the ring that there is more of it. */
+static void
+wake_readers(struct worker *worker)
+{
+	static const uint64_t one = 1;
+	uint64_t head = ring_head(&worker->segment.ring);
+
+	if (worker->directory != -1)
+		archive_published(&worker->archive, head);
+	if (ring_wake_due(&worker->segment.tap->wake_at, head) &&
+	    write(worker->tap_wake, &one, sizeof(one)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+static void
+run_outputs(struct worker *worker)
+{
+	unsigned i;
+
+	relay_run(&worker->relay);
+	for (i = 0; i < worker->relay.outputs; i++)
+		if (worker->relay.output[i].blocked)
+			ev_io_start(worker->loop, &worker->output[i]);
+}
+
+static void
+on_output(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *worker = io->data;
+
+	(void)events;
+	ev_io_stop(loop, io);
+	worker->relay.output[io - worker->output].blocked = false;
+	run_outputs(worker);
+}
+
+/* The archive is a ring behind and must not lose: the socket buffer holds
+ * what comes, until on_note(). */
+static void
+close_gate(struct worker *worker)
+{
+	worker->gated = true;
+	ev_io_stop(worker->loop, &worker->input);
+	/* It may have moved on just now, and its note been seen. */
+	ev_async_send(worker->loop, &worker->archive_note);
+}
+
+static enum ingest_status
+receive(struct worker *worker)
+{
+	enum ingest_status status = INGEST_MORE;
+	unsigned i;
+
+	for (i = 0; i < BATCHES_PER_TURN && status == INGEST_MORE; i++) {
+		status = ingest_batch(&worker->ingest);
+		run_outputs(worker);
+		wake_readers(worker);
+	}
+	return status;
+}
+
+static void
+on_input(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *worker = io->data;
+	enum ingest_status status = receive(worker);
+
+	(void)events;
+	if (status == INGEST_GATED)
+		close_gate(worker);
+	if (!ev_is_active(&worker->drops))
+		ev_timer_start(loop, &worker->drops);
+}
+
+/* Runs once a second while there is traffic, and once after it. */
+static void
+on_drops(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	struct worker *worker = timer->data;
+
+	(void)events;
+	ingest_count_drops(&worker->ingest);
+	ev_timer_stop(loop, timer);
+	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
+}
+
+static void
+finish(struct worker *worker)
+{
+	ev_io_stop(worker->loop, &worker->input);
+	run_outputs(worker);
+	ingest_count_drops(&worker->ingest);
+	ev_break(worker->loop, EVBREAK_ALL);
+}
+
+/* What had come before we were told to stop. */
+static void
+drain_input(struct worker *worker)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + DRAIN_NS;
+
+	while (receive(worker) == INGEST_MORE &&
+	    clock_monotonic_ns() < deadline_ns)
+		continue;
+	ev_io_stop(worker->loop, &worker->input);
+}
+
+static void
+end(struct worker *worker, enum worker_ending ending)
+{
+	bool first = worker->ending == WORKER_RUNNING;
+
+	if (ending <= worker->ending)
+		return;
+	worker->ending = ending;
+	if (ending == WORKER_STOPPING && first)
+		drain_input(worker);
+	else if (ending == WORKER_STOPPING)
+		ev_io_stop(worker->loop, &worker->input);
+	if (worker->directory == -1)
+		finish(worker);
+	else if (first)
+		archive_stop(&worker->archive);
+}
+
+/* The archive thread has stored a block, or has ended. */
+static void
+on_note(struct ev_loop *loop, ev_async *async, int events)
+{
+	struct worker *worker = async->data;
+
+	(void)events;
+	if (archive_ended(&worker->archive)) {
+		finish(worker);
+		return;
+	}
+	if (!worker->gated || !ingest_has_room(&worker->ingest))
+		return;
+	worker->gated = false;
+	if (worker->ending != WORKER_STOPPING)
+		ev_io_start(loop, &worker->input);
+}
+
+/* Called in the archive thread. */
+static void
+send_note(void *argument)
+{
+	struct worker *worker = argument;
+
+	ev_async_send(worker->loop, &worker->archive_note);
+}
+
+static void
+on_control(struct ev_loop *loop, ev_io *io, int events)
+{
+	struct worker *worker = io->data;
+	struct control_message message;
+	ssize_t got;
+
+	(void)events;
+	got = recv(io->fd, &message, sizeof(message), MSG_DONTWAIT);
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		log_info("the supervisor is gone: finishing");
+		ev_io_stop(loop, io);
+		end(worker, WORKER_STOPPING);
+	} else if ((size_t)got == sizeof(message) &&
+	    message.type == CONTROL_STOP)
+		end(worker, WORKER_STOPPING);
+	else if ((size_t)got == sizeof(message) &&
+	    message.type == CONTROL_LOG_LEVEL)
+		log_set_level(message.log_level);
+}
+
+static void
+on_term(struct ev_loop *loop, ev_signal *sig, int events)
+{
+	(void)loop;
+	(void)events;
+	end(sig->data, WORKER_ROLLING);
+}
+
+static void
+on_hup(struct ev_loop *loop, ev_signal *sig, int events)
+{
+	struct worker *worker = sig->data;
+
+	(void)loop;
+	(void)events;
+	if (worker->directory != -1)
+		archive_rotate(&worker->archive);
+}
+
+static void
+on_usr1(struct ev_loop *loop, ev_signal *sig, int events)
+{
+	struct worker *worker = sig->data;
+	const struct ledger_entry *entry;
+	struct ledger ledger;
+	char line[900];
+	size_t at = 0;
+
+	(void)loop;
+	(void)events;
+	ingest_count_drops(&worker->ingest);
+	segment_ledger(&worker->segment, &ledger, NULL);
+	for (entry = ledger_table; entry->name != NULL; entry++)
+		at += (size_t)snprintf(line + at, sizeof(line) - at,
+		    " %s=%" PRIu64, entry->name, ledger_value(&ledger, entry));
+	log_info("ledger:%s", line);
+}
+
+static void
+send_ready(void)
+{
+	struct control_message message = {.type = CONTROL_READY};
+
+	if (send(WORKER_FD_CONTROL, &message, sizeof(message),
+	    MSG_NOSIGNAL) == -1)
+		log_warn("cannot tell the supervisor that I am ready");
+}
+
+static void
+start_signal(struct worker *worker, ev_signal *sig,
+    void (*callback)(struct ev_loop *, ev_signal *, int), int number)
+{
+	ev_signal_init(sig, callback, number);
+	sig->data = worker;
+	ev_signal_start(worker->loop, sig);
+}
+
+static void
+start_watchers(struct worker *worker)
+{
+	unsigned i;
+
+	ev_io_init(&worker->input, on_input, WORKER_FD_INPUT, EV_READ);
+	worker->input.data = worker;
+	ev_io_start(worker->loop, &worker->input);
+	ev_io_init(&worker->control, on_control, WORKER_FD_CONTROL, EV_READ);
+	worker->control.data = worker;
+	ev_io_start(worker->loop, &worker->control);
+	for (i = 0; i < worker->relay.outputs; i++) {
+		ev_io_init(&worker->output[i], on_output,
+		    worker->relay.output[i].socket, EV_WRITE);
+		worker->output[i].data = worker;
+	}
+	ev_timer_init(&worker->drops, on_drops, DROPS_INTERVAL_S, 0.);
+	worker->drops.data = worker;
+	start_signal(worker, &worker->term, on_term, SIGTERM);
+	start_signal(worker, &worker->hup, on_hup, SIGHUP);
+	start_signal(worker, &worker->usr1, on_usr1, SIGUSR1);
+}
+
+/* Signals are for this thread's loop. */
+static void
+start_archive(struct worker *worker)
+{
+	sigset_t all, before;
+
+	ev_async_init(&worker->archive_note, on_note);
+	worker->archive_note.data = worker;
+	ev_async_start(worker->loop, &worker->archive_note);
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	archive_start(&worker->archive, &worker->segment, worker->program,
+	    worker->directory, send_note, worker);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* Attaches to what the supervisor has prepared.  0, or an exit status. */
+static int
+attach(struct worker *worker)
+{
+	const struct channel_config *config;
+	const char *why;
+	int next;
+
+	if (segment_attach(&worker->segment, WORKER_FD_SEGMENT,
+	    SEGMENT_WORKER, &why) == -1) {
+		last_words(worker, "cannot use the segment: %s", why);
+		return WORKER_EXIT_CONFIG;
+	}
+	config = worker->segment.config;
+	log_init("mcrelay-worker", config->name, config->log_target,
+	    config->log_level);
+	if (worker->segment.program != NULL) {
+		worker->program = datum_program_load(worker->segment.program,
+		    worker->segment.program_size, &why);
+		if (worker->program == NULL) {
+			last_words(worker, "cannot use the datum program: %s",
+			    why);
+			return WORKER_EXIT_CONFIG;
+		}
+	}
+	next = WORKER_FD_OUTPUT + (int)config->outputs;
+	worker->directory = config->archive.enabled ? next++ : -1;
+	worker->tap_wake = next;
+	return 0;
+}
+
+static void
+recover(struct worker *worker)
+{
+	int sockets[OUTPUTS_MAX];
+	uint64_t recovered;
+	int i;
+
+	for (i = 0; i < OUTPUTS_MAX; i++)
+		sockets[i] = WORKER_FD_OUTPUT + i;
+	/* Outputs first: ingest may have to move them out of its way. */
+	relay_init(&worker->relay, &worker->segment, sockets);
+	recovered = ingest_init(&worker->ingest, &worker->segment,
+	    &worker->relay, WORKER_FD_INPUT);
+	if (recovered > 0)
+		log_info("took over %" PRIu64 " datagrams that my predecessor "
+		    "had in hand", recovered);
+}
+
+int
+worker_main(int argc, char **argv)
+{
+	static struct worker worker;
+	int status;
+
+	log_init("mcrelay-worker", argc > 1 ? argv[1] : NULL,
+	    LOG_TARGET_STDERR, LOG_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* write() fails instead */
+	signal(SIGINT, SIG_IGN);	/* ^C is for the supervisor */
+	worker.loop = ev_default_loop(EVFLAG_AUTO);
+	if (worker.loop == NULL)
+		fatalx("cannot start libev");
+	status = attach(&worker);
+	if (status != 0)
+		return status;
+	recover(&worker);
+	start_watchers(&worker);
+	if (worker.directory != -1)
+		start_archive(&worker);
+	run_outputs(&worker);
+	wake_readers(&worker);
+	send_ready();
+	ev_run(worker.loop, 0);
+	if (worker.directory != -1)
+		archive_join(&worker.archive);
+	free(worker.program);
+	segment_close(&worker.segment);
+	return 0;
+}

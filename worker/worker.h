@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-worker: one channel.  Two threads that share nothing but the ring:
+ * this one receives, commits and sends; the archive thread stores.
+ */
+#ifndef MCRELAY_WORKER_H
+#define MCRELAY_WORKER_H
+
+#include <ev.h>
+#include <stdbool.h>
+
+#include "common/datum.h"
+#include "common/segment.h"
+#include "worker/archive.h"
+#include "worker/ingest.h"
+#include "worker/relay.h"
+
+enum worker_ending {
+	WORKER_RUNNING,
+	WORKER_ROLLING,		/* TERM: finish the files, then exit */
+	WORKER_STOPPING,	/* the same, and receive no more */
+};
+
+struct worker {
+	struct ev_loop		*loop;
+	struct segment		 segment;
+	struct datum_program	*program;	/* NULL: raw */
+	int			 directory;	/* -1: no archive */
+	int			 tap_wake;	/* the decimator's eventfd */
+	enum worker_ending	 ending;
+	bool			 gated;		/* waits for the archive */
+	struct ingest		 ingest;
+	struct relay		 relay;
+	struct archive		 archive;
+	ev_io			 input;
+	ev_io			 output[OUTPUTS_MAX];	/* to be writable */
+	ev_io			 control;
+	ev_timer		 drops;		/* while there is traffic */
+	ev_async		 archive_note;
+	ev_signal		 term;
+	ev_signal		 hup;
+	ev_signal		 usr1;
+};
+
+/* Runs the channel whose descriptors are as enum worker_fd says; returns the
+ * exit status. */
+int	worker_main(int argc, char **argv);
+
+#endif /* MCRELAY_WORKER_H */

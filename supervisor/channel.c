@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A channel and its worker.  Supervisor only.  Touches the segment's state
+ * only while no worker is alive; never touches a datagram.
+ */
+#include <sys/eventfd.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/channel.h"
+#include "supervisor/flat.h"
+#include "supervisor/report.h"
+#include "supervisor/sockets.h"
+#include "supervisor/supervisor.h"
+
+#define WORKER_PROGRAM	"mcrelay-worker"
+
+/*** The input socket's end. ***/
+
+/*
+ * What the kernel dropped since the worker last looked, and what waits in the
+ * socket still, would be forgotten with the socket.  The next one counts from
+ * zero.
+ */
+static void
+settle_drops(struct channel *channel)
+{
+	struct ingest_state *state;
+	uint64_t waiting;
+	uint32_t drops;
+
+	if (channel->segment.base == NULL || channel->parts.input == -1)
+		return;
+	drops = sockets_drops(channel->parts.input);
+	waiting = sockets_close_door(channel->parts.input);
+	state = ingest_begin(&channel->segment.state->ingest);
+	state->kernel_dropped += drops - state->drops_seen; /* mod 2^32 */
+	state->kernel_dropped += waiting;
+	state->drops_seen = 0;
+	ingest_commit(&channel->segment.state->ingest);
+	if (waiting > 0)
+		log_info("channel %s: its socket is closed with %llu "
+		    "datagrams in it: counted as kernel_dropped",
+		    channel->name, (unsigned long long)waiting);
+}
+
+static void
+close_input(struct channel *channel)
+{
+	settle_drops(channel);
+	parts_close(&channel->parts, PART_INPUT);
+}
+
+/* The worker is gone: what waited for that moment comes into force. */
+static void
+take_next(struct channel *channel)
+{
+	struct parts *next = &channel->next;
+
+	if ((next->have & PART_INPUT) != 0) {
+		/* Copies of what the old socket's worker has had. */
+		if (channel->parts.input != -1 &&
+		    sockets_same_group(channel->parts.input, next->input))
+			(void)sockets_discard(next->input);
+		close_input(channel);
+	}
+	parts_move(&channel->parts, next);
+}
+
+/*** The segment. ***/
+
+/* The decimator's page goes on where it was. */
+static void
+inherit_tap(struct tap_page *page, struct tap_page *old, uint64_t start)
+{
+	struct tap_stream *to, *from;
+	unsigned i;
+
+	for (i = 0; i < STREAMS_MAX; i++) {
+		to = &page->stream[i];
+		from = &old->stream[i];
+		atomic_store_explicit(&to->in, from->in,
+		    memory_order_relaxed);
+		atomic_store_explicit(&to->out, from->out,
+		    memory_order_relaxed);
+		atomic_store_explicit(&to->missed, from->missed,
+		    memory_order_relaxed);
+		atomic_store_explicit(&to->errors, from->errors,
+		    memory_order_relaxed);
+	}
+	if (old->position == 0)
+		return;
+	atomic_store_explicit(&page->sequence, old->sequence,
+	    memory_order_relaxed);
+	atomic_store_explicit(&page->position, start, memory_order_relaxed);
+}
+
+static void
+warn_unlocked(struct channel *channel)
+{
+	if (channel->supervisor->locking_warned)
+		return;
+	channel->supervisor->locking_warned = true;
+	log_warnx("channel %s: its memory cannot be locked and may be swapped "
+	    "out, as may that of others: raise the limit on locked memory "
+	    "(RLIMIT_MEMLOCK, LimitMEMLOCK= in systemd)", channel->name);
+}
+
+static int
+make_segment(struct channel *channel, const struct conf *conf)
+{
+	struct segment fresh, *old = &channel->segment;
+	struct segment_spec spec;
+	bool locked;
+
+	flat_fill(&spec, conf, channel->conf);
+	if (old->base != NULL)
+		spec.predecessor = old;
+	if (segment_create(&fresh, &spec, &locked) == -1)
+		return -1;
+	if (!locked)
+		warn_unlocked(channel);
+	if (old->base != NULL) {
+		inherit_tap(fresh.tap, old->tap, ring_start(fresh.ring.size));
+		segment_close(old);
+	}
+	*old = fresh;
+	channel->renew = false;
+	return 0;
+}
+
+/*** The worker. ***/
+
+static size_t
+list_descriptors(const struct channel *channel, int control, int *fds)
+{
+	const struct parts *parts = &channel->parts;
+	size_t i, n = 0;
+
+	fds[n++] = control;
+	fds[n++] = channel->segment.fd;
+	fds[n++] = parts->input;
+	for (i = 0; i < parts->outputs; i++)
+		fds[n++] = parts->output[i];
+	if (parts->archive != -1)
+		fds[n++] = parts->archive;
+	fds[n++] = channel->tap_event;
+	return n;
+}
+
+static pid_t
+worker_spawn(void *owner, int control)
+{
+	struct channel *channel = owner;
+	struct supervisor *supervisor = channel->supervisor;
+	int fds[OUTPUTS_MAX + 5];
+	size_t count;
+	pid_t pid;
+
+	if (channel->renew) {
+		if (make_segment(channel, supervisor->conf) == -1) {
+			log_warn("channel %s: cannot make its segment",
+			    channel->name);
+			return -1;
+		}
+		tap_tell(&supervisor->tap, channel);
+	}
+	count = list_descriptors(channel, control, fds);
+	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
+	    fds, count);
+	if (pid != -1)
+		rundir_write_pid(&supervisor->rundir, channel->name, pid);
+	return pid;
+}
+
+static void
+worker_ended(void *owner)
+{
+	struct channel *channel = owner;
+
+	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	take_next(channel);
+	if (!channel->child.wanted)
+		close_input(channel);
+}
+
+static void
+worker_changed(void *owner)
+{
+	struct channel *channel = owner;
+
+	if (channel->child.state == CHILD_RUNNING) {
+		channel->stale = false;
+		channel->seen_at_ns = clock_monotonic_ns();
+	}
+	supervisor_notice(channel->supervisor);
+}
+
+static void
+worker_last_words(void *owner, char *text, size_t size)
+{
+	struct channel *channel = owner;
+	char *words = channel->segment.state->last_words;
+	size_t length = MIN_OF(size, (size_t)LAST_WORDS_SIZE) - 1;
+
+	memcpy(text, words, length);
+	text[length] = '\0';
+	words[0] = '\0';
+}
+
+static const struct child_ops worker_ops = {
+	.spawn		= worker_spawn,
+	.ended		= worker_ended,
+	.changed	= worker_changed,
+	.last_words	= worker_last_words,
+	.drains		= true,
+};
+
+/*** Slots in the tap page. ***/
+
+uint32_t
+channel_slot(const struct channel *channel, const char *stream)
+{
+	uint32_t i;
+
+	for (i = 0; i < STREAMS_MAX; i++)
+		if (strcmp(channel->slot[i], stream) == 0)
+			break;
+	return i;
+}
+
+static void
+clear_slot(struct channel *channel, uint32_t slot)
+{
+	struct tap_stream *stream;
+
+	if (channel->segment.base == NULL)
+		return;
+	stream = &channel->segment.tap->stream[slot];
+	atomic_store_explicit(&stream->in, 0, memory_order_relaxed);
+	atomic_store_explicit(&stream->out, 0, memory_order_relaxed);
+	atomic_store_explicit(&stream->missed, 0, memory_order_relaxed);
+	atomic_store_explicit(&stream->errors, 0, memory_order_relaxed);
+}
+
+static bool
+stream_exists(const struct channel_conf *conf, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < conf->decimates; i++)
+		if (strcmp(conf->decimate[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A stream keeps its slot as long as it exists; a new one gets a clean slot.
+ * There are as many slots as there can be streams. */
+static void
+assign_slots(struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+	const char *name;
+	uint32_t slot;
+	size_t i;
+
+	for (slot = 0; slot < STREAMS_MAX; slot++)
+		if (!stream_exists(conf, channel->slot[slot]))
+			channel->slot[slot][0] = '\0';
+	for (i = 0; i < conf->decimates; i++) {
+		name = conf->decimate[i].name;
+		if (channel_slot(channel, name) < STREAMS_MAX)
+			continue;
+		slot = channel_slot(channel, "");
+		snprintf(channel->slot[slot], sizeof(channel->slot[slot]),
+		    "%s", name);
+		clear_slot(channel, slot);
+	}
+}
+
+/*** Life. ***/
+
+struct channel *
+channel_new(struct supervisor *supervisor, const struct conf *conf,
+    const struct channel_conf *channel_conf, struct conf_problems *problems)
+{
+	struct channel *channel = xcalloc(1, sizeof(*channel));
+	char *label = xasprintf("channel %s", channel_conf->name);
+
+	channel->supervisor = supervisor;
+	channel->fresh = true;
+	channel->conf = channel_conf;
+	channel->number = supervisor->next_number++;
+	memcpy(channel->name, channel_conf->name, sizeof(channel->name));
+	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
+	    label);
+	free(label);
+	parts_init(&channel->parts);
+	parts_init(&channel->next);
+	if (rundir_name_taken(channel->name))
+		report_error(problems, "channel %s: its pid file would be "
+		    "the daemon's: choose another name", channel->name);
+	parts_open(&channel->parts, channel_conf, PART_ALL,
+	    supervisor->spawn.drop, problems);
+	channel->tap_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (channel->tap_event == -1)
+		report_error(problems, "channel %s: eventfd: %s",
+		    channel->name, strerror(errno));
+	if (make_segment(channel, conf) == -1)
+		report_error(problems, "channel %s: cannot make its segment: "
+		    "%s", channel->name, strerror(errno));
+	assign_slots(channel);
+	return channel;
+}
+
+void
+channel_free(struct channel *channel)
+{
+	child_done(&channel->child);
+	parts_close(&channel->parts, PART_ALL);
+	parts_close(&channel->next, PART_ALL);
+	segment_close(&channel->segment);
+	if (channel->tap_event != -1)
+		close(channel->tap_event);
+	free(channel);
+}
+
+/* -1: reported. */
+static int
+open_input(struct channel *channel, struct conf_problems *problems)
+{
+	size_t errors = problems->errors;
+
+	parts_open(&channel->parts, channel->conf, PART_INPUT, NULL,
+	    problems);
+	if (channel->parts.input != -1 && !channel->parts.bound)
+		parts_report_in_use(channel->conf, problems);
+	if (problems->errors == errors)
+		return 0;
+	parts_close(&channel->parts, PART_INPUT);
+	return -1;
+}
+
+int
+channel_start(struct channel *channel, struct conf_problems *problems)
+{
+	channel->fresh = false;
+	/* While the old worker is ending it has the socket still. */
+	if (channel->parts.input == -1 &&
+	    open_input(channel, problems) == -1)
+		return -1;
+	child_start(&channel->child);
+	return 0;
+}
+
+void
+channel_stop(struct channel *channel)
+{
+	channel->fresh = false;
+	child_stop(&channel->child);
+	if (channel->child.pid == 0)
+		close_input(channel);
+}
+
+static void
+change_streams(struct channel *channel, struct parts *parts)
+{
+	struct supervisor *supervisor = channel->supervisor;
+	bool before = channel->parts.streams > 0;
+	struct parts streams = *parts;
+
+	streams.have &= PART_STREAMS;
+	parts->have &= ~(unsigned)PART_STREAMS;
+	parts_move(&channel->parts, &streams);
+	assign_slots(channel);
+	/* Nobody has followed until now: nothing was missed. */
+	if (!before && channel->segment.base != NULL)
+		atomic_store_explicit(&channel->segment.tap->position, 0,
+		    memory_order_relaxed);
+	if (channel->parts.streams > 0)
+		tap_tell(&supervisor->tap, channel);
+	else if (before)
+		tap_forget(&supervisor->tap, channel);
+}
+
+void
+channel_change(struct channel *channel, const struct channel_conf *conf,
+    enum conf_change change, struct parts *parts)
+{
+	channel->conf = conf;
+	if (change == CHANGE_NONE)
+		return;
+	change_streams(channel, parts);
+	if (change == CHANGE_STREAMS)
+		return;
+	/* A worker that died has left things to be stored, which only one
+	 * of its kind can do. */
+	if (channel->child.state == CHILD_BACKOFF)
+		child_start(&channel->child);
+	parts_move(&channel->next, parts);
+	channel->renew = true;
+	if (channel->child.pid == 0)
+		take_next(channel);
+	if (channel->child.wanted)
+		child_restart(&channel->child, true);
+}
+
+void
+channel_check_stale(struct channel *channel, uint64_t now_ns)
+{
+	uint64_t limit_ns = channel->conf->stale_after_ns;
+	struct ingest_state state;
+	bool stale;
+
+	if (channel->child.state != CHILD_RUNNING)
+		return;
+	ingest_read(&channel->segment.state->ingest, &state);
+	/* That it changes is the news, not what it says: the wall clock may
+	 * step. */
+	if (state.last_received_ns != channel->seen_ns) {
+		channel->seen_ns = state.last_received_ns;
+		channel->seen_at_ns = now_ns;
+	}
+	stale = limit_ns != 0 && now_ns > channel->seen_at_ns &&
+	    now_ns - channel->seen_at_ns > limit_ns;
+	if (stale == channel->stale)
+		return;
+	channel->stale = stale;
+	if (stale)
+		log_warnx("channel %s: no datagram for %.1f s: is its source "
+		    "down, or the network?", channel->name,
+		    (double)(now_ns - channel->seen_at_ns) /
+		    (double)NS_PER_S);
+	else
+		log_info("channel %s: datagrams come in again",
+		    channel->name);
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A channel: what the supervisor owns for it (sockets, archive directory,
+ * segment, eventfd) and its worker.  Supervisor only.
+ */
+#ifndef MCRELAY_CHANNEL_H
+#define MCRELAY_CHANNEL_H
+
+#include <sys/queue.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/segment.h"
+#include "supervisor/child.h"
+#include "supervisor/conf.h"
+#include "supervisor/parts.h"
+
+struct supervisor;
+
+struct channel {
+	TAILQ_ENTRY(channel)	 link;
+	struct supervisor	*supervisor;
+	const struct channel_conf *conf;	/* in the supervisor's conf */
+	char			 name[CHANNEL_NAME_MAX + 1];
+	uint32_t		 number;	/* for the decimator */
+	struct child		 child;
+	bool			 fresh;	/* has yet to be started */
+
+	struct parts		 parts;
+	/* Waiting for the worker to end: parts to be used from then on, and
+	 * whether there is to be a new segment. */
+	struct parts		 next;
+	bool			 renew;
+
+	struct segment		 segment;	/* base NULL: none */
+	int			 tap_event;	/* eventfd */
+	/* The tap page's slots, by stream; "": free. */
+	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
+	bool			 tap_told;	/* the decimator knows it all */
+
+	bool			 stale;
+	uint64_t		 seen_ns;	/* last_received_ns then... */
+	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
+};
+
+TAILQ_HEAD(channel_list, channel);
+
+/*
+ * Makes a channel with all that it needs but its worker.  What fails is
+ * reported; an input whose address is in use is left unbound.
+ */
+struct channel	*channel_new(struct supervisor *supervisor,
+		    const struct conf *conf,
+		    const struct channel_conf *channel_conf,
+		    struct conf_problems *problems) ATTR_NONNULL;
+/* Its worker must have been reaped. */
+void	channel_free(struct channel *channel) ATTR_NONNULL;
+
+/* Starts the worker; opens the input if channel_stop() has closed it.  -1:
+ * reported. */
+int	channel_start(struct channel *channel, struct conf_problems *problems)
+	    ATTR_NONNULL;
+/* Ends the worker, then closes the input: what comes in meanwhile is not
+ * for us. */
+void	channel_stop(struct channel *channel) ATTR_NONNULL;
+
+/*
+ * Puts another configuration in force, with the parts that were opened for
+ * it, as conf_compare() said.  The worker is restarted if need be.
+ */
+void	channel_change(struct channel *channel,
+	    const struct channel_conf *conf, enum conf_change change,
+	    struct parts *parts) ATTR_NONNULL;
+
+/* Once a second: has it fallen silent? */
+void	channel_check_stale(struct channel *channel, uint64_t now_ns)
+	    ATTR_NONNULL;
+
+/* The slot of a stream in the tap page. */
+uint32_t	channel_slot(const struct channel *channel,
+		    const char *stream) ATTR_NONNULL;
+
+#endif /* MCRELAY_CHANNEL_H */

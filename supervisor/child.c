@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A child process that is kept running: states, deadlines, obituary,
+ * back-off.  Supervisor only.  Knows nothing of channels; must not wait.
+ */
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <assert.h>
+#include <bsd/stdlib.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/control.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/child.h"
+
+static void	spawn(struct child *child);
+
+static void
+set_timer(struct child *child, uint64_t ns)
+{
+	ev_timer_stop(child->loop, &child->timer);
+	if (ns == 0)
+		return;
+	/* Relative to now, not to when this turn of the loop began. */
+	ev_now_update(child->loop);
+	ev_timer_set(&child->timer, (double)ns / (double)NS_PER_S, 0.);
+	ev_timer_start(child->loop, &child->timer);
+}
+
+static void
+set_state(struct child *child, enum child_state state, uint64_t timer_ns)
+{
+	child->state = state;
+	set_timer(child, timer_ns);
+	if (state != CHILD_STARTING && state != CHILD_STOPPING)
+		child->settled = true;
+	child->ops->changed(child->owner);
+}
+
+static void
+close_control(struct child *child)
+{
+	ev_io_stop(child->loop, &child->io);
+	if (child->control != -1)
+		close(child->control);
+	child->control = -1;
+}
+
+void
+child_describe_exit(int status, char *text, size_t size)
+{
+	if (WIFSIGNALED(status))
+		snprintf(text, size, "was killed by signal %d (%s)%s",
+		    WTERMSIG(status), strsignal(WTERMSIG(status)),
+		    WCOREDUMP(status) ? ", core dumped" : "");
+	else
+		snprintf(text, size, "exited with status %d",
+		    WEXITSTATUS(status));
+}
+
+static void
+back_off(struct child *child, uint64_t delay_ns)
+{
+	if (delay_ns == 0) {
+		spawn(child);
+		return;
+	}
+	log_warnx("%s: next start in %llu ms", child->label,
+	    (unsigned long long)(delay_ns / NS_PER_MS));
+	set_state(child, CHILD_BACKOFF, delay_ns);
+}
+
+/* What follows a child that has ended of itself. */
+static void
+succeed(struct child *child, int status, uint64_t up_ns)
+{
+	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG) {
+		log_warnx("%s: cannot use its configuration and is not "
+		    "started again; change it and reload", child->label);
+		set_state(child, CHILD_FAILED, 0);
+		return;
+	}
+	back_off(child, backoff_delay_ns(&child->backoff, up_ns, clean,
+	    arc4random()));
+}
+
+static void
+obituary(struct child *child, int status, uint64_t now)
+{
+	void (*say)(const char *, ...) = log_warnx;
+	char words[LAST_WORDS_SIZE];
+
+	child_describe_exit(status, child->last_exit,
+	    sizeof(child->last_exit));
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		say = log_info;
+	say("%s: process %d %s after %.3f s", child->label, (int)child->pid,
+	    child->last_exit,
+	    (double)(now - child->spawned_ns) / (double)NS_PER_S);
+	words[0] = '\0';
+	child->ops->last_words(child->owner, words, sizeof(words));
+	if (words[0] != '\0')
+		log_warnx("%s: its last words: %s", child->label, words);
+}
+
+static void
+on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
+{
+	struct child *child = watcher->data;
+	uint64_t now = clock_monotonic_ns(), up_ns;
+	bool asked = child->state == CHILD_STOPPING;
+
+	(void)events;
+	ev_child_stop(loop, watcher);
+	close_control(child);
+	set_timer(child, 0);
+	obituary(child, watcher->rstatus, now);
+	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
+	child->pid = 0;
+	child->ready_ns = 0;
+	child->ops->ended(child->owner);
+	if (!child->wanted)
+		set_state(child, CHILD_STOPPED, 0);
+	else if (asked)
+		spawn(child);
+	else
+		succeed(child, watcher->rstatus, up_ns);
+}
+
+/*
+ * The only thing a child has to say is that it is up.  After that, or after
+ * anything else, nobody listens: a child that talks too much disturbs no one.
+ */
+static void
+on_message(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct child *child = watcher->data;
+	struct control_message message;
+	ssize_t got;
+
+	(void)events;
+	got = recv(child->control, &message, sizeof(message), MSG_DONTWAIT);
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	ev_io_stop(loop, watcher);
+	if (got == 0 || got == -1 || child->state != CHILD_STARTING)
+		return;
+	if (got != sizeof(message) || message.type != CONTROL_READY) {
+		log_warnx("%s: process %d sent what is no message",
+		    child->label, (int)child->pid);
+		return;
+	}
+	child->ready_ns = clock_monotonic_ns();
+	log_info("%s: process %d is ready", child->label, (int)child->pid);
+	set_state(child, CHILD_RUNNING, 0);
+}
+
+static void
+on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct child *child = watcher->data;
+
+	(void)loop;
+	(void)events;
+	switch (child->state) {
+	case CHILD_BACKOFF:
+		spawn(child);
+		break;
+	case CHILD_STARTING:
+		log_warnx("%s: process %d was not ready in time: killed",
+		    child->label, (int)child->pid);
+		child->settled = true;
+		child_signal(child, SIGKILL);
+		child->ops->changed(child->owner);
+		break;
+	case CHILD_STOPPING:
+		log_warnx("%s: process %d did not end in time: killed",
+		    child->label, (int)child->pid);
+		child_signal(child, SIGKILL);
+		break;
+	case CHILD_STOPPED:
+	case CHILD_RUNNING:
+	case CHILD_FAILED:
+		/* These have no timer. */
+		assert(child->state == CHILD_BACKOFF);
+	}
+}
+
+/* The pair of sockets and the process; -1 when either cannot be had. */
+static int
+spawn_process(struct child *child)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) ==
+	    -1) {
+		log_warn("%s: cannot start it", child->label);
+		return -1;
+	}
+	fd_set_nonblock(pair[0]);
+	pid = child->ops->spawn(child->owner, pair[1]);
+	close(pair[1]);
+	if (pid == -1) {
+		close(pair[0]);
+		return -1;
+	}
+	child->pid = pid;
+	child->control = pair[0];
+	return 0;
+}
+
+static void
+spawn(struct child *child)
+{
+	assert(child->pid == 0);
+	child->spawned_ns = clock_monotonic_ns();
+	if (spawn_process(child) == -1) {
+		back_off(child, backoff_delay_ns(&child->backoff, 0, false,
+		    arc4random()));
+		return;
+	}
+	child->spawns++;
+	child->draining = false;
+	ev_child_set(&child->reaper, child->pid, 0);
+	ev_child_start(child->loop, &child->reaper);
+	ev_io_set(&child->io, child->control, EV_READ);
+	ev_io_start(child->loop, &child->io);
+	set_state(child, CHILD_STARTING, CHILD_START_NS);
+}
+
+void
+child_init(struct child *child, struct ev_loop *loop,
+    const struct child_ops *ops, void *owner, const char *label)
+{
+	memset(child, 0, sizeof(*child));
+	child->loop = loop;
+	child->ops = ops;
+	child->owner = owner;
+	child->control = -1;
+	snprintf(child->label, sizeof(child->label), "%s", label);
+	ev_child_init(&child->reaper, on_reaped, 0, 0);
+	ev_init(&child->io, on_message);
+	ev_init(&child->timer, on_timer);
+	child->reaper.data = child->io.data = child->timer.data = child;
+}
+
+void
+child_start(struct child *child)
+{
+	child->wanted = true;
+	if (child->pid == 0) {
+		child->backoff.failures = 0;
+		spawn(child);
+	}
+}
+
+/* False: it cannot be asked this way. */
+static bool
+send_stop(struct child *child)
+{
+	struct control_message message;
+
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_STOP;
+	return child->ops->drains && send(child->control, &message,
+	    sizeof(message), MSG_NOSIGNAL) == (ssize_t)sizeof(message);
+}
+
+static void
+terminate(struct child *child, bool drain)
+{
+	bool begun = child->state == CHILD_STOPPING;
+
+	if (begun && (!drain || child->draining))
+		return;
+	child->draining = drain;
+	if (!drain || !send_stop(child))
+		child_signal(child, SIGTERM);
+	/* Whoever is on its way out already has a deadline. */
+	if (!begun)
+		set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
+}
+
+void
+child_stop(struct child *child)
+{
+	child->wanted = false;
+	if (child->pid != 0)
+		terminate(child, true);
+	else if (child->state != CHILD_STOPPED)
+		set_state(child, CHILD_STOPPED, 0);
+}
+
+void
+child_restart(struct child *child, bool drain)
+{
+	if (child->pid == 0) {
+		child_start(child);
+		return;
+	}
+	child->wanted = true;
+	terminate(child, drain);
+}
+
+void
+child_signal(const struct child *child, int sig)
+{
+	if (child->pid != 0 && kill(child->pid, sig) == -1)
+		log_warn("%s: cannot send signal %d", child->label, sig);
+}
+
+void
+child_done(struct child *child)
+{
+	assert(child->pid == 0);
+	ev_timer_stop(child->loop, &child->timer);
+	ev_child_stop(child->loop, &child->reaper);
+	close_control(child);
+}
+
+unsigned
+child_restarts(const struct child *child)
+{
+	return child->spawns > 0 ? child->spawns - 1 : 0;
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What mcrelayctl can ask for.  Supervisor only.  Commands never block; those
+ * that take a while are answered when command_check() finds them done.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/commands.h"
+#include "supervisor/reload.h"
+#include "supervisor/status.h"
+#include "supervisor/supervisor.h"
+
+/* What a command gets to see. */
+struct call {
+	struct supervisor	*supervisor;
+	const json_t		*request;
+	struct channel		*channel;	/* NULL: none was named */
+	struct command_wait	*wait;
+};
+
+struct command {
+	const char	*name;
+	bool		 channel_needed;
+	json_t		*(*run)(const struct call *call);
+};
+
+json_t *
+command_error(const char *fmt, ...)
+{
+	char text[512];
+	json_t *answer;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	answer = json_pack("{s:b, s:s}", "ok", 0, "error", text);
+	/* Not UTF-8: the client knows what it sent. */
+	return answer != NULL ? answer : json_pack("{s:b, s:s}", "ok", 0,
+	    "error", "the request is not UTF-8");
+}
+
+static json_t *
+done(void)
+{
+	return json_pack("{s:b}", "ok", 1);
+}
+
+/* Answer when the channel's next worker is up, or when it has none. */
+static json_t *
+wait_for(const struct call *call, bool up, unsigned spawns)
+{
+	struct command_wait *wait = call->wait;
+
+	memcpy(wait->channel, call->channel->name, sizeof(wait->channel));
+	wait->up = up;
+	wait->spawns = spawns;
+	return command_check(call->supervisor, wait);
+}
+
+static json_t *
+run_status(const struct call *call)
+{
+	return json_pack("{s:b, s:o}", "ok", 1, "status",
+	    status_json(call->supervisor, call->channel));
+}
+
+/* The problems as one text. */
+static json_t *
+start_failed(const struct conf_problems *problems)
+{
+	return command_error("%s", problems->count > 0 ?
+	    problems->list[problems->count - 1].text : "cannot start it");
+}
+
+static json_t *
+start(const struct call *call, unsigned spawns, bool again)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	json_t *answer;
+
+	if (again && call->channel->child.pid != 0)
+		child_restart(&call->channel->child, false);
+	else if (channel_start(call->channel, &problems) == -1) {
+		answer = start_failed(&problems);
+		conf_problems_free(&problems);
+		return answer;
+	}
+	conf_problems_free(&problems);
+	return wait_for(call, true, spawns);
+}
+
+static json_t *
+run_restart(const struct call *call)
+{
+	log_info("channel %s: restart asked for", call->channel->name);
+	return start(call, call->channel->child.spawns, true);
+}
+
+static json_t *
+run_start(const struct call *call)
+{
+	const struct child *child = &call->channel->child;
+
+	log_info("channel %s: start asked for", call->channel->name);
+	if (child->state == CHILD_RUNNING)
+		return done();
+	/* One that is on its way already will do. */
+	return start(call, child->state == CHILD_STARTING ?
+	    child->spawns - 1 : child->spawns, false);
+}
+
+static json_t *
+run_stop(const struct call *call)
+{
+	log_info("channel %s: stop asked for", call->channel->name);
+	channel_stop(call->channel);
+	return wait_for(call, false, 0);
+}
+
+static json_t *
+run_rotate(const struct call *call)
+{
+	supervisor_rotate(call->supervisor, call->channel);
+	return done();
+}
+
+static json_t *
+messages_json(const struct conf_problems *problems)
+{
+	json_t *array = json_array(), *text;
+	size_t i;
+
+	for (i = 0; i < problems->count; i++) {
+		text = json_string(problems->list[i].text);
+		if (text != NULL)
+			json_array_append_new(array, text);
+	}
+	return array;
+}
+
+static json_t *
+run_reload(const struct call *call)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	struct reload_summary summary;
+	json_t *answer;
+
+	if (reload(call->supervisor, &problems, &summary) == -1)
+		answer = command_error("the old configuration stays in "
+		    "force");
+	else
+		answer = json_pack("{s:b, s:{s:i, s:i, s:i, s:i}}", "ok", 1,
+		    "summary",
+		    "unchanged", (int)summary.unchanged,
+		    "changed", (int)summary.changed,
+		    "added", (int)summary.added,
+		    "removed", (int)summary.removed);
+	json_object_set_new(answer, "messages", messages_json(&problems));
+	conf_problems_free(&problems);
+	return answer;
+}
+
+static json_t *
+run_schema(const struct call *call)
+{
+	const struct channel_conf *conf = call->channel->conf;
+	const char *stream = json_string_value(json_object_get(call->request,
+	    "stream"));
+	json_t *answer;
+	size_t i;
+
+	for (i = 0; stream != NULL && i < conf->decimates; i++)
+		if (strcmp(conf->decimate[i].name, stream) == 0)
+			break;
+	if (stream != NULL && i == conf->decimates)
+		return command_error("channel %s has no stream %s",
+		    conf->name, stream);
+	if (conf->schema_text == NULL)
+		return command_error("channel %s has no schema: its payload "
+		    "is raw", conf->name);
+	/* A stream of the same shape has the same schema. */
+	answer = json_pack("{s:b, s:s}", "ok", 1, "schema",
+	    conf->schema_text);
+	return answer != NULL ? answer : command_error("the schema of "
+	    "channel %s is not UTF-8", conf->name);
+}
+
+static const struct command commands[] = {
+	{"status",	false,	run_status},
+	{"restart",	true,	run_restart},
+	{"start",	true,	run_start},
+	{"stop",	true,	run_stop},
+	{"rotate",	false,	run_rotate},
+	{"reload",	false,	run_reload},
+	{"schema",	true,	run_schema},
+};
+
+static const struct command *
+find_command(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(commands); i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+json_t *
+command_run(struct supervisor *supervisor, const json_t *request,
+    struct command_wait *wait)
+{
+	const char *name, *channel;
+	struct call call = {supervisor, request, NULL, wait};
+	const struct command *command;
+
+	name = json_string_value(json_object_get(request, "command"));
+	channel = json_string_value(json_object_get(request, "channel"));
+	if (name == NULL)
+		return command_error("the request has no command");
+	if ((command = find_command(name)) == NULL)
+		return command_error("there is no command %s in this version",
+		    name);
+	if (channel != NULL) {
+		call.channel = supervisor_channel(supervisor, channel);
+		if (call.channel == NULL)
+			return command_error("there is no channel %s",
+			    channel);
+	} else if (command->channel_needed)
+		return command_error("%s needs a channel", name);
+	if (supervisor->phase == PHASE_STOPPING && command->run != run_status)
+		return command_error("mcrelayd is ending");
+	return command->run(&call);
+}
+
+static json_t *
+check_up(const struct channel *channel, unsigned spawns)
+{
+	const struct child *child = &channel->child;
+
+	if (child->state == CHILD_FAILED || child->state == CHILD_BACKOFF)
+		return command_error("the worker of channel %s does not come "
+		    "up: it %s", channel->name, child->last_exit[0] != '\0' ?
+		    child->last_exit : "cannot be started");
+	if (!child->wanted)
+		return command_error("channel %s was stopped meanwhile",
+		    channel->name);
+	if (child->state == CHILD_RUNNING && child->spawns > spawns)
+		return done();
+	return NULL;
+}
+
+json_t *
+command_check(struct supervisor *supervisor, const struct command_wait *wait)
+{
+	struct channel *channel = supervisor_channel(supervisor,
+	    wait->channel);
+
+	if (channel == NULL)
+		return command_error("channel %s was removed meanwhile",
+		    wait->channel);
+	if (wait->up)
+		return check_up(channel, wait->spawns);
+	if (channel->child.wanted)
+		return command_error("channel %s was started meanwhile",
+		    channel->name);
+	return channel->child.pid == 0 ? done() : NULL;
+}

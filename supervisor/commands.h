@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What mcrelayctl can ask for.  Supervisor only.
+ *
+ * A request is an object with the member "command" and, as the command needs
+ * them, "channel" and "stream".  An answer is an object: "ok" is true, or it
+ * is false and "error" says why.
+ */
+#ifndef MCRELAY_COMMANDS_H
+#define MCRELAY_COMMANDS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "common/compiler.h"
+#include "common/segment.h"
+
+struct supervisor;
+
+/* A request that is answered later. */
+struct command_wait {
+	char		channel[CHANNEL_NAME_MAX + 1];
+	bool		up;		/* for a new worker; else for none */
+	unsigned	spawns;		/* before */
+};
+
+/* The answer, which is the caller's; NULL: not yet, `wait' is filled. */
+json_t	*command_run(struct supervisor *supervisor, const json_t *request,
+	    struct command_wait *wait) ATTR_NONNULL;
+/* The answer to one that waits, or NULL. */
+json_t	*command_check(struct supervisor *supervisor,
+	    const struct command_wait *wait) ATTR_NONNULL;
+
+/* { "ok": false, "error": ... } */
+json_t	*command_error(const char *fmt, ...) ATTR_PRINTF(1, 2);
+
+#endif /* MCRELAY_COMMANDS_H */

@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The control socket and its clients.  Supervisor only.  Never blocks.
+ */
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/commands.h"
+#include "supervisor/control.h"
+#include "supervisor/report.h"
+#include "supervisor/supervisor.h"
+
+#define SOCKET_NAME	"mcrelayd.sock"
+/* Those that come when all places are taken wait in the backlog. */
+#define CLIENTS_MAX	32
+#define REQUEST_MAX	4096
+/* To send a request, and to read the answer. */
+#define CLIENT_S	5.
+/* For a command: an old worker's end, a new one's start, and some. */
+#define COMMAND_S	30.
+/* Out of descriptors: they come back. */
+#define PAUSE_S		1.
+
+enum client_phase {
+	CLIENT_ASKS,
+	CLIENT_WAITS,
+	CLIENT_READS,
+};
+
+struct client {
+	LIST_ENTRY(client)	 link;
+	struct control		*control;
+	int			 fd;
+	enum client_phase	 phase;
+	struct command_wait	 wait;
+	char			 request[REQUEST_MAX];
+	size_t			 received;
+	char			*answer;
+	size_t			 answer_size;
+	size_t			 sent;
+	ev_io			 io;
+	ev_timer		 deadline;
+};
+
+LIST_HEAD(client_list, client);
+
+struct control {
+	struct supervisor	*supervisor;
+	int			 fd;
+	struct sockaddr_un	 address;
+	ev_io			 io;
+	ev_timer		 pause;
+	struct client_list	 clients;
+	size_t			 count;
+};
+
+static void
+listen_again(struct control *control)
+{
+	if (control->count < CLIENTS_MAX)
+		ev_io_start(control->supervisor->loop, &control->io);
+}
+
+static void
+client_free(struct client *client)
+{
+	struct control *control = client->control;
+
+	ev_io_stop(control->supervisor->loop, &client->io);
+	ev_timer_stop(control->supervisor->loop, &client->deadline);
+	LIST_REMOVE(client, link);
+	control->count--;
+	close(client->fd);
+	free(client->answer);
+	free(client);
+	listen_again(control);
+}
+
+/* Goes on to the next phase, with a new deadline. */
+static void
+set_phase(struct client *client, enum client_phase phase, int events,
+    double seconds)
+{
+	struct ev_loop *loop = client->control->supervisor->loop;
+
+	client->phase = phase;
+	ev_io_stop(loop, &client->io);
+	if (events != 0) {
+		ev_io_set(&client->io, client->fd, events);
+		ev_io_start(loop, &client->io);
+	}
+	ev_timer_stop(loop, &client->deadline);
+	ev_now_update(loop);
+	ev_timer_set(&client->deadline, seconds, 0.);
+	ev_timer_start(loop, &client->deadline);
+}
+
+/* Takes `answer' over. */
+static void
+reply(struct client *client, json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT);
+
+	json_decref(answer);
+	if (text == NULL)
+		fatalx("out of memory");
+	client->answer = text;
+	client->answer_size = strlen(text);
+	/* A line: its NUL's place is the newline's. */
+	client->answer[client->answer_size++] = '\n';
+	set_phase(client, CLIENT_READS, EV_WRITE, CLIENT_S);
+}
+
+static void
+run_request(struct client *client, size_t length)
+{
+	struct supervisor *supervisor = client->control->supervisor;
+	json_t *request, *answer;
+	json_error_t error;
+
+	request = json_loadb(client->request, length, JSON_REJECT_DUPLICATES,
+	    &error);
+	if (request == NULL) {
+		reply(client, command_error("the request is not JSON: %s",
+		    error.text));
+		return;
+	}
+	set_phase(client, CLIENT_WAITS, 0, COMMAND_S);
+	answer = command_run(supervisor, request, &client->wait);
+	json_decref(request);
+	if (answer != NULL)
+		reply(client, answer);
+}
+
+static void
+receive(struct client *client)
+{
+	size_t room = sizeof(client->request) - client->received;
+	char *end;
+	ssize_t got;
+
+	got = recv(client->fd, client->request + client->received, room, 0);
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		client_free(client);
+		return;
+	}
+	client->received += (size_t)got;
+	end = memchr(client->request, '\n', client->received);
+	if (end != NULL)
+		run_request(client, (size_t)(end - client->request));
+	else if (client->received == sizeof(client->request))
+		reply(client, command_error("the request is too long"));
+}
+
+static void
+send_answer(struct client *client)
+{
+	ssize_t put;
+
+	put = send(client->fd, client->answer + client->sent,
+	    client->answer_size - client->sent, MSG_NOSIGNAL);
+	if (put == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (put > 0)
+		client->sent += (size_t)put;
+	if (put <= 0 || client->sent == client->answer_size)
+		client_free(client);
+}
+
+static void
+on_client(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct client *client = watcher->data;
+
+	(void)loop;
+	(void)events;
+	if (client->phase == CLIENT_ASKS)
+		receive(client);
+	else
+		send_answer(client);
+}
+
+static void
+on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct client *client = watcher->data;
+
+	(void)loop;
+	(void)events;
+	if (client->phase == CLIENT_WAITS)
+		reply(client, command_error("channel %s: not done after %d s; "
+		    "it goes on", client->wait.channel, (int)COMMAND_S));
+	else
+		client_free(client);
+}
+
+static void
+on_pause(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)events;
+	ev_timer_stop(loop, watcher);
+	listen_again(watcher->data);
+}
+
+static void
+on_connection(struct ev_loop *loop, ev_io *watcher, int events)
+{
+	struct control *control = watcher->data;
+	struct client *client;
+	int fd;
+
+	(void)events;
+	fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||
+		    errno == ENOBUFS) {
+			ev_io_stop(loop, watcher);
+			ev_timer_again(loop, &control->pause);
+		}
+		return;
+	}
+	client = xcalloc(1, sizeof(*client));
+	client->control = control;
+	client->fd = fd;
+	ev_init(&client->io, on_client);
+	ev_init(&client->deadline, on_deadline);
+	client->io.data = client->deadline.data = client;
+	LIST_INSERT_HEAD(&control->clients, client, link);
+	if (++control->count == CLIENTS_MAX)
+		ev_io_stop(loop, watcher);
+	set_phase(client, CLIENT_ASKS, EV_READ, CLIENT_S);
+}
+
+/*** The socket. ***/
+
+static int
+make_socket(struct control *control)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0);
+	mode_t mask;
+	int bound;
+
+	if (fd == -1)
+		return -1;
+	/* mcrelayd.pid is locked: whose ever it was, he is gone. */
+	(void)unlink(control->address.sun_path);
+	mask = umask(0117);
+	bound = bind(fd, (const struct sockaddr *)&control->address,
+	    sizeof(control->address));
+	umask(mask);
+	if (bound == -1 || listen(fd, CLIENTS_MAX) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+struct control *
+control_open(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	struct control *control = xcalloc(1, sizeof(*control));
+	struct sockaddr_un *address = &control->address;
+	int length;
+
+	control->supervisor = supervisor;
+	address->sun_family = AF_UNIX;
+	length = snprintf(address->sun_path, sizeof(address->sun_path),
+	    "%s/" SOCKET_NAME, supervisor->rundir.path);
+	if (length >= (int)sizeof(address->sun_path))
+		errno = ENAMETOOLONG;
+	control->fd = length >= (int)sizeof(address->sun_path) ? -1 :
+	    make_socket(control);
+	if (control->fd == -1) {
+		report_error(problems, "control socket %s/" SOCKET_NAME
+		    ": %s", supervisor->rundir.path, strerror(errno));
+		free(control);
+		return NULL;
+	}
+	LIST_INIT(&control->clients);
+	ev_io_init(&control->io, on_connection, control->fd, EV_READ);
+	ev_timer_init(&control->pause, on_pause, 0., PAUSE_S);
+	control->io.data = control->pause.data = control;
+	ev_io_start(supervisor->loop, &control->io);
+	return control;
+}
+
+void
+control_close(struct control *control)
+{
+	struct ev_loop *loop;
+
+	if (control == NULL)
+		return;
+	loop = control->supervisor->loop;
+	while (!LIST_EMPTY(&control->clients))
+		client_free(LIST_FIRST(&control->clients));
+	ev_io_stop(loop, &control->io);
+	ev_timer_stop(loop, &control->pause);
+	(void)unlink(control->address.sun_path);
+	close(control->fd);
+	free(control);
+}
+
+void
+control_check(struct control *control)
+{
+	struct client *client, *next;
+	json_t *answer;
+
+	if (control == NULL)
+		return;
+	for (client = LIST_FIRST(&control->clients); client != NULL;
+	    client = next) {
+		next = LIST_NEXT(client, link);
+		if (client->phase != CLIENT_WAITS)
+			continue;
+		answer = command_check(control->supervisor, &client->wait);
+		if (answer != NULL)
+			reply(client, answer);
+	}
+}

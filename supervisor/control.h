@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The control socket, mcrelayd.sock in run_dir.  A client connects, sends
+ * one line of JSON, gets one line back and is disconnected.  Supervisor only.
+ *
+ * The number of clients, the size of what they send and the time they may
+ * take are bounded: who sends rubbish, or nothing, disturbs nobody.
+ */
+#ifndef MCRELAY_CONTROL_SERVER_H
+#define MCRELAY_CONTROL_SERVER_H
+
+#include "common/compiler.h"
+#include "supervisor/conf.h"
+
+struct control;
+struct supervisor;
+
+/* NULL: reported. */
+struct control	*control_open(struct supervisor *supervisor,
+		    struct conf_problems *problems) ATTR_NONNULL;
+/* Removes the socket.  NULL is allowed. */
+void	control_close(struct control *control);
+/* Something has changed: who waits for it may get an answer. */
+void	control_check(struct control *control);
+
+#endif /* MCRELAY_CONTROL_SERVER_H */

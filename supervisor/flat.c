@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From the configuration to what a worker reads.  Supervisor only.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "supervisor/flat.h"
+
+static void
+fill_archive(struct channel_config *config, const struct channel_conf *channel)
+{
+	const struct archive_conf *archive = &channel->archive;
+
+	if (!archive->enabled)
+		return;
+	config->archive.enabled = 1;
+	config->archive.envelope = archive->envelope;
+	config->archive.codec = archive->codec;
+	config->archive.sync = archive->sync;
+	config->archive.on_overrun = archive->on_overrun;
+	config->archive.block_size = archive->block_size;
+	config->archive.flush_interval_ns = archive->flush_interval_ns;
+	config->archive.rotate_size = archive->rotate_size;
+	config->archive.rotate_interval_ns = archive->rotate_interval_ns;
+	snprintf(config->archive.directory, sizeof(config->archive.directory),
+	    "%s/%s", archive->directory, channel->name);
+}
+
+static void
+fill_ends(struct channel_config *config, const struct channel_conf *channel)
+{
+	size_t i;
+
+	assert(channel->relays <= OUTPUTS_MAX);
+	assert(channel->listen.sources <= SOURCES_MAX);
+	config->outputs = (uint32_t)channel->relays;
+	for (i = 0; i < channel->relays; i++)
+		format_address((const void *)&channel->relay[i].address,
+		    config->output[i].text);
+	config->sources = (uint32_t)channel->listen.sources;
+	memcpy(config->source, channel->listen.source,
+	    sizeof(config->source));
+}
+
+void
+flat_fill(struct segment_spec *spec, const struct conf *conf,
+    const struct channel_conf *channel)
+{
+	struct channel_config *config = &spec->config;
+
+	memset(spec, 0, sizeof(*spec));
+	memcpy(config->name, channel->name, sizeof(config->name));
+	config->payload = channel->payload;
+	config->log_target = conf->log_target;
+	config->log_level = conf->log_level;
+	fill_ends(config, channel);
+	fill_archive(config, channel);
+	spec->schema = channel->schema_text;
+	spec->program = channel->program;
+	spec->program_size = channel->program_size;
+	spec->ring_size = channel->ring_size;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Waits for the workers of a crashed supervisor.  Supervisor only.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/child.h"
+#include "supervisor/orphans.h"
+#include "supervisor/report.h"
+
+#define WORKER_NAME	"mcrelay-worker"
+
+/* A file's beginning as text; "" when it cannot be read. */
+static ssize_t
+read_text(const char *path, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	ssize_t got = -1;
+
+	if (fd != -1) {
+		got = read(fd, text, size - 1);
+		close(fd);
+	}
+	text[got > 0 ? got : 0] = '\0';
+	return got;
+}
+
+static int
+pid_in_file(const char *run_dir, const char *channel)
+{
+	char *path = xasprintf("%s/%s.pid", run_dir, channel);
+	char text[32];
+	long pid;
+
+	(void)read_text(path, text, sizeof(text));
+	free(path);
+	pid = strtol(text, NULL, 10);
+	return pid > 0 && pid <= INT32_MAX ? (int)pid : 0;
+}
+
+/*
+ * The process that is still at work for the channel, or 0.  Its number may
+ * be somebody else's by now: its arguments tell.
+ */
+static int
+orphan_of(const char *run_dir, const char *channel)
+{
+	char path[64], arguments[sizeof(WORKER_NAME) + CHANNEL_NAME_MAX + 1];
+	int pid = pid_in_file(run_dir, channel);
+	ssize_t got;
+
+	if (pid == 0)
+		return 0;
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	got = read_text(path, arguments, sizeof(arguments));
+	if (got < (ssize_t)sizeof(WORKER_NAME) ||
+	    strcmp(arguments, WORKER_NAME) != 0 ||
+	    strcmp(arguments + sizeof(WORKER_NAME), channel) != 0)
+		return 0;
+	return pid;
+}
+
+void
+orphans_wait(const struct conf *conf, struct conf_problems *problems)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	uint64_t deadline = clock_monotonic_ns() + CHILD_STOP_NS;
+	const char *name;
+	size_t i;
+	int pid;
+
+	for (i = 0; i < conf->channels; i++) {
+		name = conf->channel[i].name;
+		while ((pid = orphan_of(conf->run_dir, name)) != 0 &&
+		    clock_monotonic_ns() < deadline)
+			nanosleep(&pause, NULL);
+		if (pid != 0)
+			report_error(problems, "channel %s: process %d, the "
+			    "worker of an mcrelayd that has crashed, does not "
+			    "end: end it and start again", name, pid);
+	}
+}

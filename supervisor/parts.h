@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The descriptors that a channel's configuration asks for.  Supervisor only.
+ *
+ * At a reload the new ones are opened before an old one is touched: so they
+ * are kept apart from the channel until all of the configuration is known to
+ * work.
+ */
+#ifndef MCRELAY_PARTS_H
+#define MCRELAY_PARTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/compiler.h"
+#include "common/privdrop.h"
+#include "supervisor/conf.h"
+
+enum part {
+	PART_INPUT	= 1 << 0,
+	PART_WORKER	= 1 << 1,	/* outputs and archive directory */
+	PART_STREAMS	= 1 << 2,
+	PART_ALL	= PART_INPUT | PART_WORKER | PART_STREAMS,
+};
+
+struct parts {
+	unsigned	have;		/* of enum part */
+	int		input;		/* -1: none */
+	bool		bound;		/* input is */
+	int		output[OUTPUTS_MAX];
+	size_t		outputs;
+	int		archive;	/* -1: no archive */
+	int		stream[STREAMS_MAX];
+	size_t		streams;
+};
+
+void	parts_init(struct parts *parts) ATTR_NONNULL;
+
+/*
+ * Opens what `which' says.  Everything that fails is reported, except an
+ * address that is in use: that leaves the input unbound, for parts_bind().
+ * Directories that are made belong to `owner', if that is not NULL.
+ */
+void	parts_open(struct parts *parts, const struct channel_conf *conf,
+	    unsigned which, const struct privdrop *owner,
+	    struct conf_problems *problems);
+
+/* Binds an input that is not bound yet.  False: its address is in use;
+ * whatever else fails is reported. */
+bool	parts_bind(struct parts *parts, const struct channel_conf *conf,
+	    struct conf_problems *problems) ATTR_NONNULL;
+/* Gives an input that stays the buffer that is configured now. */
+void	parts_resize(const struct parts *parts,
+	    const struct channel_conf *conf, struct conf_problems *problems)
+	    ATTR_NONNULL;
+void	parts_report_in_use(const struct channel_conf *conf,
+	    struct conf_problems *problems) ATTR_NONNULL;
+
+/* Moves what `from' has to `to', in place of what that had. */
+void	parts_move(struct parts *to, struct parts *from) ATTR_NONNULL;
+void	parts_close(struct parts *parts, unsigned which) ATTR_NONNULL;
+
+#endif /* MCRELAY_PARTS_H */

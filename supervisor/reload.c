@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reload: read and check, compare, open all that is new, then commit.
+ * Supervisor only.
+ *
+ * Everything that can fail happens before the commit.  What can be opened
+ * beside what is open now is opened first; then come the inputs whose
+ * address a socket of ours still has, which may fail only if somebody else
+ * has it, too.  So no datagram is taken away from a worker before it is all
+ * but certain that its successor will come.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/reload.h"
+#include "supervisor/report.h"
+#include "supervisor/sockets.h"
+#include "supervisor/supervisor.h"
+
+/* What is to become of one channel of the new configuration. */
+struct step {
+	const struct channel_conf *conf;
+	struct channel		*channel;
+	bool			 added;	/* the channel is new */
+	enum conf_change	 change;
+	struct parts		 parts;	/* opened for the change */
+};
+
+struct plan {
+	struct supervisor	*supervisor;
+	struct conf		*conf;	/* the new one */
+	struct step		*step;
+	size_t			 steps;
+	struct conf_problems	*problems;
+};
+
+static bool
+same_text(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+static void
+check_fixed(struct plan *plan)
+{
+	const struct conf *old = plan->supervisor->conf, *new = plan->conf;
+
+	if (!same_text(old->run_dir, new->run_dir))
+		report_error(plan->problems, "%s: run_dir cannot be changed "
+		    "from %s to %s by a reload: restart mcrelayd", new->file,
+		    old->run_dir, new->run_dir);
+	if (!same_text(old->user, new->user))
+		report_error(plan->problems, "%s: user cannot be changed by a "
+		    "reload: restart mcrelayd", new->file);
+}
+
+/* The parts that have to be opened for a change of an existing channel. */
+static unsigned
+parts_needed(const struct step *step)
+{
+	const struct channel *channel = step->channel;
+
+	switch (step->change) {
+	case CHANGE_NONE:
+		break;
+	case CHANGE_STREAMS:
+		return PART_STREAMS;
+	case CHANGE_WORKER:
+		return PART_STREAMS | PART_WORKER;
+	case CHANGE_SOCKET:
+		/* A stopped channel has none: it gets one when it starts. */
+		if (channel->parts.input == -1 || sockets_same_input(
+		    &channel->conf->listen, &step->conf->listen))
+			return PART_STREAMS | PART_WORKER;
+		return PART_ALL;
+	}
+	return 0;
+}
+
+static void
+prepare(struct plan *plan, struct step *step)
+{
+	struct supervisor *supervisor = plan->supervisor;
+
+	parts_init(&step->parts);
+	step->channel = supervisor_channel(supervisor, step->conf->name);
+	if (step->channel == NULL) {
+		step->added = true;
+		step->channel = channel_new(supervisor, plan->conf,
+		    step->conf, plan->problems);
+		return;
+	}
+	step->change = conf_compare(supervisor->conf, step->channel->conf,
+	    plan->conf, step->conf);
+	parts_open(&step->parts, step->conf, parts_needed(step),
+	    supervisor->spawn.drop, plan->problems);
+}
+
+/* The parts with this step's new input. */
+static struct parts *
+input_parts(struct step *step)
+{
+	return step->added ? &step->channel->parts : &step->parts;
+}
+
+static void
+share_channel(struct channel *channel, bool on)
+{
+	sockets_share(channel->parts.input, on);
+	sockets_share(channel->next.input, on);
+}
+
+static void
+share_all(struct plan *plan, bool on)
+{
+	struct supervisor *supervisor = plan->supervisor;
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		share_channel(channel, on);
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		share_channel(channel, on);
+}
+
+/*
+ * A new input may have the address of a socket that goes with this reload.
+ * Whatever else has it, the configuration check has excluded, or it is not
+ * ours.
+ */
+static void
+bind_rest(struct plan *plan)
+{
+	struct parts *parts;
+	struct step *step;
+	size_t i;
+
+	share_all(plan, true);
+	for (i = 0; i < plan->steps; i++) {
+		step = &plan->step[i];
+		parts = input_parts(step);
+		if (parts->input == -1 || parts->bound)
+			continue;
+		sockets_share(parts->input, true);
+		if (!parts_bind(parts, step->conf, plan->problems))
+			parts_report_in_use(step->conf, plan->problems);
+		if (parts->input != -1)
+			sockets_share(parts->input, false);
+	}
+	share_all(plan, false);
+}
+
+static void
+stage(struct plan *plan)
+{
+	size_t i;
+
+	plan->steps = plan->conf->channels;
+	plan->step = xcalloc(plan->steps, sizeof(*plan->step));
+	for (i = 0; i < plan->steps; i++) {
+		plan->step[i].conf = &plan->conf->channel[i];
+		prepare(plan, &plan->step[i]);
+	}
+	if (plan->problems->errors == 0)
+		bind_rest(plan);
+}
+
+static void
+roll_back(struct plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < plan->steps; i++) {
+		parts_close(&plan->step[i].parts, PART_ALL);
+		if (plan->step[i].added)
+			channel_free(plan->step[i].channel);
+	}
+	conf_free(plan->conf);
+}
+
+/*** Commit: nothing here can fail. ***/
+
+static void
+remove_channel(struct supervisor *supervisor, struct channel *channel)
+{
+	log_info("channel %s: removed", channel->name);
+	TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
+	/* The configuration it points to goes away. */
+	channel->conf = NULL;
+	if (channel->parts.streams > 0)
+		tap_forget(&supervisor->tap, channel);
+	channel_stop(channel);
+}
+
+/* The socket stays, but its buffer may be another one now. */
+static void
+resize_input(struct plan *plan, const struct step *step)
+{
+	const struct channel *channel = step->channel;
+	const struct parts *parts = (channel->next.have & PART_INPUT) != 0 ?
+	    &channel->next : &channel->parts;
+
+	if (parts->input != -1)
+		parts_resize(parts, step->conf, plan->problems);
+}
+
+static void
+commit_step(struct plan *plan, struct step *step,
+    struct reload_summary *summary)
+{
+	struct channel *channel = step->channel;
+
+	if (step->added) {
+		log_info("channel %s: added", channel->name);
+		summary->added++;
+		return;
+	}
+	if (step->change == CHANGE_NONE)
+		summary->unchanged++;
+	else
+		summary->changed++;
+	if (step->change == CHANGE_SOCKET &&
+	    (step->parts.have & PART_INPUT) == 0)
+		resize_input(plan, step);
+	channel_change(channel, step->conf, step->change, &step->parts);
+	/* A reload gives everybody another chance. */
+	if (channel->child.state == CHILD_FAILED)
+		child_restart(&channel->child, true);
+}
+
+/* Puts the channels into the new file's order; what is left over goes. */
+static void
+sort_channels(struct plan *plan, struct reload_summary *summary)
+{
+	struct supervisor *supervisor = plan->supervisor;
+	struct channel_list rest;
+	struct channel *channel;
+	size_t i;
+
+	TAILQ_INIT(&rest);
+	TAILQ_CONCAT(&rest, &supervisor->channels, link);
+	for (i = 0; i < plan->steps; i++) {
+		channel = plan->step[i].channel;
+		if (!plan->step[i].added)
+			TAILQ_REMOVE(&rest, channel, link);
+		TAILQ_INSERT_TAIL(&supervisor->channels, channel, link);
+	}
+	while ((channel = TAILQ_FIRST(&rest)) != NULL) {
+		TAILQ_REMOVE(&rest, channel, link);
+		remove_channel(supervisor, channel);
+		summary->removed++;
+	}
+}
+
+static void
+commit(struct plan *plan, struct reload_summary *summary)
+{
+	struct supervisor *supervisor = plan->supervisor;
+	struct conf *old = supervisor->conf;
+	size_t i;
+
+	supervisor->conf = plan->conf;
+	if (old->log_target != plan->conf->log_target ||
+	    old->log_level != plan->conf->log_level) {
+		supervisor_apply_log(supervisor);
+		tap_log_level(&supervisor->tap);
+	}
+	sort_channels(plan, summary);
+	for (i = 0; i < plan->steps; i++)
+		commit_step(plan, &plan->step[i], summary);
+	conf_free(old);
+	tap_update(&supervisor->tap);
+	supervisor_start_new(supervisor);
+}
+
+int
+reload(struct supervisor *supervisor, struct conf_problems *problems,
+    struct reload_summary *summary)
+{
+	struct plan plan = {.supervisor = supervisor, .problems = problems};
+	size_t logged;
+
+	memset(summary, 0, sizeof(*summary));
+	log_info("reloading %s", supervisor->file);
+	plan.conf = supervisor_load(supervisor, problems);
+	if (plan.conf != NULL) {
+		check_fixed(&plan);
+		stage(&plan);
+	}
+	logged = problems->count;
+	report_log(problems, 0);
+	if (problems->errors > 0) {
+		log_warnx("the old configuration stays in force");
+		if (plan.conf != NULL)
+			roll_back(&plan);
+		free(plan.step);
+		return -1;
+	}
+	commit(&plan, summary);
+	free(plan.step);
+	report_log(problems, logged);
+	log_info("reloaded: %zu channels unchanged, %zu changed, %zu added, "
+	    "%zu removed", summary->unchanged, summary->changed,
+	    summary->added, summary->removed);
+	return 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The run directory: mcrelayd.pid, which keeps a second instance away, and a
+ * pid file for each worker.  What a crashed predecessor left there is no
+ * obstacle.  Supervisor only.
+ */
+#ifndef MCRELAY_RUNDIR_H
+#define MCRELAY_RUNDIR_H
+
+#include <sys/types.h>
+#include <stdbool.h>
+
+#include "common/compiler.h"
+#include "supervisor/conf.h"
+
+struct pidfh;
+
+struct rundir {
+	char		*path;
+	int		 fd;
+	struct pidfh	*pidfile;	/* locked while we run */
+	bool		 unclean;	/* a predecessor did not tidy up */
+};
+
+/* Makes and opens the directory and locks mcrelayd.pid.  -1: reported. */
+int	rundir_open(struct rundir *rundir, const char *path,
+	    struct conf_problems *problems) ATTR_NONNULL;
+/* Removes mcrelayd.pid.  Allowed after rundir_open() has failed. */
+void	rundir_close(struct rundir *rundir) ATTR_NONNULL;
+
+/* A channel may not have the supervisor's name. */
+bool	rundir_name_taken(const char *channel) ATTR_NONNULL;
+/* The channel's pid file, replaced as a whole. */
+void	rundir_write_pid(const struct rundir *rundir, const char *channel,
+	    pid_t pid) ATTR_NONNULL;
+void	rundir_remove_pid(const struct rundir *rundir, const char *channel)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_RUNDIR_H */

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The schema compiler: an Avro schema's text becomes a datum program
+ * (common/datum.h).  Supervisor only, nobody else parses schemas.
+ *
+ * jansson reads the text and schema_parse.c walks it, because avro-c 1.11
+ * drops logical types and runs away on some recursive records; what passes is
+ * given to avro-c, which must agree.
+ */
+#ifndef MCRELAY_SCHEMA_H
+#define MCRELAY_SCHEMA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/compiler.h"
+
+#define SCHEMA_SIZE_MAX		(1U << 20)	/* bytes of text */
+#define SCHEMA_DEPTH_MAX	64		/* types inside types */
+
+struct schema_result {
+	void	 *program;	/* malloc'ed, aligned; NULL on error */
+	size_t	  program_size;	/* bytes */
+	char	 *error;	/* NULL on success */
+	char	**warning;	/* things that some Avro readers refuse */
+	size_t	  warnings;
+};
+
+/*
+ * Compiles `text' (`size' bytes, no NUL needed).  `time_field' is the path of
+ * the channel's time field ("head.time"); NULL takes the first number with
+ * a timestamp-* logical type, if there is one.
+ *
+ * Fills *result, which need not be initialised, in either case.  Returns
+ * whether there is a program.  An error says what and where: "field pos.x:
+ * unknown type "flaot"", "line 3, column 7: ...", or of the schema as a whole
+ * "top level: ...".  Refused are schemas that Avro does not allow, and
+ * those with which no archive can be read back or no datagram filled: a datum
+ * of zero bytes, one that can never end, one larger than a datagram.
+ *
+ * The caller may take result->program (free() it) by setting it to NULL.
+ */
+bool	schema_compile(const char *text, size_t size, const char *time_field,
+	    struct schema_result *result);
+void	schema_result_free(struct schema_result *result) ATTR_NONNULL;
+
+#endif /* MCRELAY_SCHEMA_H */

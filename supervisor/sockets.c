@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Opens input and output sockets.  Supervisor only.  Never reads or writes a
+ * datagram.
+ */
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <linux/filter.h>
+#include <linux/sock_diag.h>
+#include <linux/udp.h>
+#include <errno.h>
+#include <limits.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "supervisor/sockets.h"
+
+/* Linux 4.20; the C library's headers may be older. */
+#ifndef IPV6_MULTICAST_ALL
+#define IPV6_MULTICAST_ALL	29
+#endif
+
+/* More messages than a receive buffer of usual size holds; there must be an
+ * end when they come in as fast as they go. */
+#define DISCARD_MAX	(1U << 20)
+
+/* A burst of a whole batch of full messages fits. */
+#define SEND_BUFFER	(4 * 1024 * 1024)
+
+static const struct sockaddr *
+generic(const struct sockaddr_storage *address)
+{
+	return (const void *)address;
+}
+
+static int
+set_int(int fd, int level, int option, int value)
+{
+	return setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+static int
+fail(int fd)
+{
+	int saved = errno;
+
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+bool
+sockets_is_group(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	const struct sockaddr_in *in = (const void *)address;
+
+	if (address->ss_family == AF_INET6)
+		return IN6_IS_ADDR_MULTICAST(&in6->sin6_addr);
+	return IN_MULTICAST(ntohl(in->sin_addr.s_addr));
+}
+
+/* The interface's index; 0 for "", -1 with errno when there is none. */
+static int
+interface_index(const char *name)
+{
+	unsigned index;
+
+	if (name[0] == '\0')
+		return 0;
+	index = if_nametoindex(name);
+	if (index == 0) {
+		errno = ENODEV;
+		return -1;
+	}
+	return (int)index;
+}
+
+/* The address, with the interface where a link-local one needs it. */
+static struct sockaddr_storage
+scoped(const struct sockaddr_storage *address, int index)
+{
+	struct sockaddr_storage copy = *address;
+	struct sockaddr_in6 *in6 = (void *)&copy;
+
+	if (copy.ss_family == AF_INET6 && in6->sin6_scope_id == 0 &&
+	    (IN6_IS_ADDR_LINKLOCAL(&in6->sin6_addr) ||
+	    IN6_IS_ADDR_MC_LINKLOCAL(&in6->sin6_addr)))
+		in6->sin6_scope_id = (uint32_t)index;
+	return copy;
+}
+
+static int
+bind_device(int fd, const char *name)
+{
+	/* Without privileges since Linux 5.7. */
+	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name,
+	    (socklen_t)strlen(name) + 1);
+}
+
+/*** Inputs. ***/
+
+uint64_t
+sockets_receive_buffer(int fd, uint64_t wanted)
+{
+	/* The kernel doubles the value, and wants it to fit in an int. */
+	int value = (int)MIN_OF(wanted, (uint64_t)INT_MAX / 2);
+	socklen_t size = sizeof(value);
+
+	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, value) == -1)
+		set_int(fd, SOL_SOCKET, SO_RCVBUF, value);
+	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &size) == -1)
+		return 0;
+	return (uint64_t)value / 2;
+}
+
+/* Groups that somebody else on this host has joined are not for us. */
+static int
+only_own_groups(int fd, int family)
+{
+	if (family == AF_INET)
+		return set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+	/* An older kernel does not know it: then it is the bound address
+	 * that keeps groups apart. */
+	(void)set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+}
+
+static int
+input_options(int fd, const struct listen_conf *listen, const char **what)
+{
+	int family = listen->address.ss_family;
+	bool group = sockets_is_group(&listen->address);
+
+	*what = "set the input's options";
+	if (only_own_groups(fd, family) == -1)
+		return -1;
+	if (group && set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+		return -1;
+	if (set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == -1)
+		return -1;
+	/* Coalescing is a matter of speed only. */
+	(void)set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
+	/* For v4 groups the membership says which interface; for v6 it
+	 * does not keep out what comes in by another one. */
+	*what = "receive on the interface";
+	if (listen->interface[0] != '\0' && (!group || family == AF_INET6))
+		return bind_device(fd, listen->interface);
+	return 0;
+}
+
+int
+sockets_input(const struct listen_conf *listen, const char **what)
+{
+	int fd;
+
+	*what = "open an input socket";
+	fd = socket(listen->address.ss_family,
+	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	if (input_options(fd, listen, what) == -1)
+		return fail(fd);
+	return fd;
+}
+
+/* Whether the join is for certain sources only. */
+static bool
+source_specific(const struct listen_conf *listen)
+{
+	size_t i;
+
+	if (!sockets_is_group(&listen->address) || listen->sources == 0)
+		return false;
+	for (i = 0; i < listen->sources; i++)
+		if (listen->source[i].bits != 128)
+			return false;
+	return true;
+}
+
+static struct sockaddr_storage
+source_address(const struct source_prefix *source, int family)
+{
+	struct sockaddr_storage address = {.ss_family = (sa_family_t)family};
+	struct sockaddr_in6 *in6 = (void *)&address;
+	struct sockaddr_in *in = (void *)&address;
+
+	if (family == AF_INET6)
+		memcpy(&in6->sin6_addr, source->address, 16);
+	else
+		memcpy(&in->sin_addr, source->address + 12, 4);
+	return address;
+}
+
+static int
+join_sources(int fd, const struct listen_conf *listen, int index)
+{
+	int family = listen->address.ss_family;
+	int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
+	struct group_source_req request;
+	size_t i;
+
+	for (i = 0; i < listen->sources; i++) {
+		memset(&request, 0, sizeof(request));
+		request.gsr_interface = (uint32_t)index;
+		request.gsr_group = listen->address;
+		request.gsr_source = source_address(&listen->source[i],
+		    family);
+		if (setsockopt(fd, level, MCAST_JOIN_SOURCE_GROUP, &request,
+		    sizeof(request)) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+join(int fd, const struct listen_conf *listen, int index)
+{
+	int level = listen->address.ss_family == AF_INET6 ?
+	    IPPROTO_IPV6 : IPPROTO_IP;
+	struct group_req request;
+
+	if (source_specific(listen))
+		return join_sources(fd, listen, index);
+	memset(&request, 0, sizeof(request));
+	request.gr_interface = (uint32_t)index;
+	request.gr_group = listen->address;
+	return setsockopt(fd, level, MCAST_JOIN_GROUP, &request,
+	    sizeof(request));
+}
+
+int
+sockets_bind(int fd, const struct listen_conf *listen, const char **what)
+{
+	int index = interface_index(listen->interface);
+	struct sockaddr_storage address;
+
+	*what = "find the interface";
+	if (index == -1)
+		return -1;
+	address = scoped(&listen->address, index);
+	*what = "bind";
+	if (bind(fd, generic(&address), sockaddr_size(generic(&address))) ==
+	    -1)
+		return -1;
+	*what = "join the group";
+	if (sockets_is_group(&listen->address))
+		return join(fd, listen, index);
+	return 0;
+}
+
+void
+sockets_share(int fd, bool on)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	if (fd == -1 || getsockname(fd, (void *)&address, &size) == -1 ||
+	    sockets_is_group(&address))
+		return;
+	/* Nothing is lost if it fails: then the other one cannot bind. */
+	(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, on);
+}
+
+bool
+sockets_same_input(const struct listen_conf *a, const struct listen_conf *b)
+{
+	socklen_t size = sockaddr_size(generic(&a->address));
+
+	if (a->address.ss_family != b->address.ss_family ||
+	    memcmp(&a->address, &b->address, size) != 0 ||
+	    strcmp(a->interface, b->interface) != 0 ||
+	    source_specific(a) != source_specific(b))
+		return false;
+	return !source_specific(a) || (a->sources == b->sources &&
+	    memcmp(a->source, b->source, a->sources * sizeof(a->source[0])) ==
+	    0);
+}
+
+bool
+sockets_same_group(int a, int b)
+{
+	struct sockaddr_storage one, other;
+	socklen_t one_size = sizeof(one), other_size = sizeof(other);
+
+	memset(&one, 0, sizeof(one));
+	memset(&other, 0, sizeof(other));
+	return getsockname(a, (void *)&one, &one_size) == 0 &&
+	    getsockname(b, (void *)&other, &other_size) == 0 &&
+	    memcmp(&one, &other, sizeof(one)) == 0 && sockets_is_group(&one);
+}
+
+/* Datagrams in the message that was received with `msg'. */
+static uint64_t
+datagrams_in(struct msghdr *msg, ssize_t length)
+{
+	struct cmsghdr *cmsg;
+	int size = 0;
+
+	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
+	    cmsg = CMSG_NXTHDR(msg, cmsg))
+		if (cmsg->cmsg_level == IPPROTO_UDP &&
+		    cmsg->cmsg_type == UDP_GRO)
+			memcpy(&size, CMSG_DATA(cmsg), sizeof(size));
+	if (size <= 0 || length <= size)
+		return 1;
+	return ((uint64_t)length + (uint64_t)size - 1) / (uint64_t)size;
+}
+
+uint64_t
+sockets_discard(int fd)
+{
+	union {
+		char		buffer[256];
+		struct cmsghdr	align;
+	} control;
+	struct msghdr msg;
+	uint64_t count = 0;
+	ssize_t length;
+	unsigned i;
+
+	for (i = 0; i < DISCARD_MAX; i++) {
+		memset(&msg, 0, sizeof(msg));
+		msg.msg_control = control.buffer;
+		msg.msg_controllen = sizeof(control.buffer);
+		/* Its length, whatever the room: none. */
+		length = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC);
+		if (length == -1 && errno == EAGAIN)
+			break;
+		if (length >= 0)
+			count += datagrams_in(&msg, length);
+	}
+	return count;
+}
+
+uint64_t
+sockets_close_door(int fd)
+{
+	struct sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &nothing};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+	    sizeof(program));
+	return sockets_discard(fd);
+}
+
+uint32_t
+sockets_drops(int fd)
+{
+	uint32_t meminfo[SK_MEMINFO_VARS] = {0};
+	socklen_t size = sizeof(meminfo);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, meminfo, &size) == -1)
+		return 0;
+	return meminfo[SK_MEMINFO_DROPS];
+}
+
+/*** Outputs. ***/
+
+/*
+ * Left alone, the kernel takes the source address for a group on the loopback
+ * interface from another interface; from none at all, if there is no other,
+ * and then nobody receives it.
+ */
+static struct in_addr
+source_on(int fd, const char *interface)
+{
+	struct in_addr any = {INADDR_ANY};
+	struct sockaddr_in in;
+	struct ifreq request;
+
+	memset(&request, 0, sizeof(request));
+	memcpy(request.ifr_name, interface, sizeof(request.ifr_name));
+	if (ioctl(fd, SIOCGIFFLAGS, &request) == -1 ||
+	    (request.ifr_flags & IFF_LOOPBACK) == 0 ||
+	    ioctl(fd, SIOCGIFADDR, &request) == -1)
+		return any;
+	memcpy(&in, &request.ifr_addr, sizeof(in));
+	return in.sin_addr;
+}
+
+static int
+group_output(int fd, const struct destination_conf *to, int index)
+{
+	struct ip_mreqn mreqn = {.imr_ifindex = index};
+
+	if (to->address.ss_family == AF_INET6) {
+		if (index != 0 && set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF,
+		    index) == -1)
+			return -1;
+		if (set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, to->ttl) ==
+		    -1)
+			return -1;
+		return set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP,
+		    to->loop);
+	}
+	mreqn.imr_address = source_on(fd, to->interface);
+	if (index != 0 && setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &mreqn,
+	    sizeof(mreqn)) == -1)
+		return -1;
+	if (set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, to->ttl) == -1)
+		return -1;
+	return set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, to->loop);
+}
+
+static int
+unicast_output(int fd, const struct destination_conf *to)
+{
+	if (to->interface[0] != '\0' && bind_device(fd, to->interface) == -1)
+		return -1;
+	if (to->address.ss_family == AF_INET6)
+		return set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, to->ttl);
+	return set_int(fd, IPPROTO_IP, IP_TTL, to->ttl);
+}
+
+static int
+output_options(int fd, const struct destination_conf *to, int index)
+{
+	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
+		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	if (sockets_is_group(&to->address))
+		return group_output(fd, to, index);
+	return unicast_output(fd, to);
+}
+
+int
+sockets_output(const struct destination_conf *to, const char **what)
+{
+	struct sockaddr_storage address;
+	int fd, index;
+
+	*what = "find the interface";
+	index = interface_index(to->interface);
+	if (index == -1)
+		return -1;
+	*what = "open an output socket";
+	fd = socket(to->address.ss_family,
+	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	*what = "set the output's options";
+	if (output_options(fd, to, index) == -1)
+		return fail(fd);
+	address = scoped(&to->address, index);
+	*what = "connect";
+	if (connect(fd, generic(&address), sockaddr_size(generic(&address))) ==
+	    -1)
+		return fail(fd);
+	return fd;
+}

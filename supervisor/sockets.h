@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The sockets that the supervisor opens for its children.  All are
+ * non-blocking and close-on-exec.
+ *
+ * Errors: -1 with errno, and *what names the step ("bind", "join the
+ * group"...), for a message of the form "cannot WHAT: reason".
+ */
+#ifndef MCRELAY_SOCKETS_H
+#define MCRELAY_SOCKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "supervisor/conf.h"
+
+/* An input socket with all its options but the buffer's size, not bound. */
+int	sockets_input(const struct listen_conf *listen, const char **what)
+	    ATTR_NONNULL;
+/* Binds it and joins its group, if it has one. */
+int	sockets_bind(int fd, const struct listen_conf *listen,
+	    const char **what) ATTR_NONNULL;
+/* Gives it the configured receive buffer; returns the bytes that the kernel
+ * granted. */
+uint64_t	sockets_receive_buffer(int fd, uint64_t wanted);
+/*
+ * Lets another of our sockets bind to the same unicast address while both
+ * have this set.  For the moment of a reload only: while it is set, any
+ * process could do the same.  Leaves group sockets, and -1, alone.
+ */
+void	sockets_share(int fd, bool on);
+
+bool	sockets_is_group(const struct sockaddr_storage *address) ATTR_NONNULL;
+/* Whether an input socket made for `a' serves for `b' as well, but for the
+ * size of its buffer and who may send. */
+bool	sockets_same_input(const struct listen_conf *a,
+	    const struct listen_conf *b) ATTR_NONNULL;
+
+/* Whether both are bound to one group and port: then both get each datagram. */
+bool	sockets_same_group(int a, int b);
+/* Throws away what waits in the socket; returns how many datagrams. */
+uint64_t	sockets_discard(int fd);
+/* The same for a socket that is about to be closed: nothing comes in any
+ * more.  Spoils sockets_drops(). */
+uint64_t	sockets_close_door(int fd);
+
+/* A connected socket to a relay's or stream's destination. */
+int	sockets_output(const struct destination_conf *to, const char **what)
+	    ATTR_NONNULL;
+
+/* Datagrams that the kernel has dropped at this socket, modulo 2^32. */
+uint32_t	sockets_drops(int fd);
+
+#endif /* MCRELAY_SOCKETS_H */

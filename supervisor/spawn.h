@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Fork and exec of a child with exactly the descriptors it is to have.
+ * Supervisor only.
+ */
+#ifndef MCRELAY_SPAWN_H
+#define MCRELAY_SPAWN_H
+
+#include <sys/types.h>
+#include <stddef.h>
+
+#include "common/compiler.h"
+#include "common/privdrop.h"
+
+/* What all children have in common. */
+struct spawn_settings {
+	const char		*directory;	/* of the programs */
+	const struct privdrop	*drop;	/* NULL: stay who we are */
+	int			 stderr_fd;	/* -1: ours */
+};
+
+/*
+ * Starts `program' with fds[i] as descriptor 3 + i, nothing else open but
+ * standard input and output (/dev/null) and standard error, no signal
+ * blocked or ignored.  `argument' may be NULL.  Returns the pid, or -1 after
+ * having logged why not.  A program that cannot be executed is a child
+ * that says why and exits with status 127.
+ */
+pid_t	spawn_program(const struct spawn_settings *settings,
+	    const char *program, const char *argument, const int *fds,
+	    size_t fd_count);
+
+/* Whether `program' is there and may be executed; -1 with errno. */
+int	spawn_check(const struct spawn_settings *settings,
+	    const char *program) ATTR_NONNULL;
+
+#endif /* MCRELAY_SPAWN_H */

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The state of everything, as JSON.  Supervisor only.  The counters come from
+ * memory that workers write to: whatever is in there, this prints it.
+ */
+#include <arpa/inet.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "common/ledger.h"
+#include "common/util.h"
+#include "supervisor/status.h"
+#include "supervisor/supervisor.h"
+
+static json_t *
+counter(uint64_t value)
+{
+	return json_integer((json_int_t)MIN_OF(value, (uint64_t)INT64_MAX));
+}
+
+static const char *
+child_state(const struct child *child)
+{
+	switch (child->state) {
+	case CHILD_STARTING:
+		return "starting";
+	case CHILD_RUNNING:
+		return "running";
+	case CHILD_STOPPING:
+		return child->wanted ? "starting" : "stopped";
+	case CHILD_BACKOFF:
+		return "backoff";
+	case CHILD_FAILED:
+		return "failed";
+	case CHILD_STOPPED:
+		break;
+	}
+	/* New, and waiting for its namesake's end. */
+	return child->spawns == 0 && child->wanted ? "starting" : "stopped";
+}
+
+const char *
+status_state(const struct channel *channel)
+{
+	if (channel->child.state == CHILD_RUNNING && channel->stale)
+		return "stale";
+	if (channel->fresh)
+		return "starting";
+	return child_state(&channel->child);
+}
+
+static void
+add_process(json_t *object, const struct child *child)
+{
+	uint64_t up_ns = child->pid == 0 ? 0 :
+	    clock_monotonic_ns() - child->spawned_ns;
+
+	json_object_set_new(object, "pid", json_integer(child->pid));
+	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
+	json_object_set_new(object, "restarts",
+	    json_integer(child_restarts(child)));
+	if (child->last_exit[0] != '\0')
+		json_object_set_new(object, "last_exit",
+		    json_string(child->last_exit));
+}
+
+/* {"address": ..., "port": ...} */
+static json_t *
+end_json(const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in6 *in6 = (const void *)address;
+	const struct sockaddr_in *in = (const void *)address;
+	char text[INET6_ADDRSTRLEN];
+	in_port_t port;
+
+	if (address->ss_family == AF_INET6) {
+		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+		port = in6->sin6_port;
+	} else {
+		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+		port = in->sin_port;
+	}
+	return json_pack("{s:s, s:i}", "address", text, "port", ntohs(port));
+}
+
+static json_t *
+ledger_json(const struct ledger *ledger)
+{
+	json_t *object = json_object();
+	const struct ledger_entry *entry;
+
+	for (entry = ledger_table; entry->name != NULL; entry++)
+		json_object_set_new(object, entry->name,
+		    counter(ledger_value(ledger, entry)));
+	return object;
+}
+
+/*
+ * The outputs of the configuration in force.  Until the worker of a change
+ * has come, the counters are those of the outputs before.
+ */
+static json_t *
+outputs_json(const struct channel_conf *conf,
+    const struct output_counts *counts)
+{
+	json_t *array = json_array(), *object;
+	size_t i;
+
+	for (i = 0; i < conf->relays; i++) {
+		object = end_json(&conf->relay[i].address);
+		json_object_set_new(object, "relayed",
+		    counter(counts[i].relayed));
+		json_object_set_new(object, "relay_errors",
+		    counter(counts[i].relay_errors));
+		json_array_append_new(array, object);
+	}
+	return array;
+}
+
+static json_t *
+stream_json(const struct channel *channel, const struct stream_conf *conf)
+{
+	uint32_t slot = channel_slot(channel, conf->name);
+	json_t *object = end_json(&conf->to.address);
+	struct tap_stream *stream;
+
+	if (slot >= STREAMS_MAX)
+		return object;
+	stream = &channel->segment.tap->stream[slot];
+	json_object_set_new(object, "in", counter(atomic_load_explicit(
+	    &stream->in, memory_order_relaxed)));
+	json_object_set_new(object, "out", counter(atomic_load_explicit(
+	    &stream->out, memory_order_relaxed)));
+	json_object_set_new(object, "missed", counter(atomic_load_explicit(
+	    &stream->missed, memory_order_relaxed)));
+	json_object_set_new(object, "errors", counter(atomic_load_explicit(
+	    &stream->errors, memory_order_relaxed)));
+	return object;
+}
+
+static json_t *
+decimate_json(const struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+	json_t *object = json_object();
+	size_t i;
+
+	for (i = 0; i < conf->decimates; i++)
+		json_object_set_new(object, conf->decimate[i].name,
+		    stream_json(channel, &conf->decimate[i]));
+	return object;
+}
+
+static json_t *
+channel_json(const struct channel *channel)
+{
+	struct output_counts counts[OUTPUTS_MAX] = {{0, 0}};
+	json_t *object = json_object();
+	struct ledger ledger;
+
+	segment_ledger(&channel->segment, &ledger, counts);
+	json_object_set_new(object, "name", json_string(channel->name));
+	json_object_set_new(object, "state",
+	    json_string(status_state(channel)));
+	add_process(object, &channel->child);
+	json_object_set_new(object, "listen",
+	    end_json(&channel->conf->listen.address));
+	json_object_set_new(object, "archive",
+	    json_boolean(channel->conf->archive.enabled));
+	json_object_set_new(object, "ledger", ledger_json(&ledger));
+	json_object_set_new(object, "outputs",
+	    outputs_json(channel->conf, counts));
+	json_object_set_new(object, "decimate", decimate_json(channel));
+	return object;
+}
+
+static json_t *
+decimator_json(const struct child *child)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "state",
+	    json_string(child_state(child)));
+	add_process(object, child);
+	return object;
+}
+
+json_t *
+status_json(const struct supervisor *supervisor, const struct channel *only)
+{
+	uint64_t up_ns = clock_monotonic_ns() - supervisor->started_ns;
+	json_t *object = json_object(), *channels = json_array();
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (only == NULL || channel == only)
+			json_array_append_new(channels,
+			    channel_json(channel));
+	json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
+	json_object_set_new(object, "pid", json_integer(getpid()));
+	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
+	json_object_set_new(object, "decimator",
+	    decimator_json(&supervisor->tap.child));
+	json_object_set_new(object, "channels", channels);
+	return object;
+}

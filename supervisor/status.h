@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The state of everything, as JSON.  Supervisor only.
+ */
+#ifndef MCRELAY_STATUS_H
+#define MCRELAY_STATUS_H
+
+#include <jansson.h>
+
+#include "common/compiler.h"
+
+struct channel;
+struct supervisor;
+
+/* The status of all channels, or of one.  The caller's. */
+json_t	*status_json(const struct supervisor *supervisor,
+	    const struct channel *only);
+
+/* starting, running, stale, backoff, stopped or failed. */
+const char	*status_state(const struct channel *channel) ATTR_NONNULL;
+
+#endif /* MCRELAY_STATUS_H */

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The supervisor's life: open everything, start everybody, watch, end in
+ * order.  Never touches a datagram; nothing in the loop may block.
+ */
+#include <sys/resource.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/control.h"
+#include "supervisor/daemon.h"
+#include "supervisor/orphans.h"
+#include "supervisor/reload.h"
+#include "supervisor/report.h"
+#include "supervisor/supervisor.h"
+
+#define PROGRAM		"mcrelayd"
+
+struct conf *
+supervisor_load(const struct supervisor *supervisor,
+    struct conf_problems *problems)
+{
+	struct conf *conf = conf_load(supervisor->file, problems);
+
+	if (conf == NULL)
+		return NULL;
+	if (supervisor->foreground)
+		conf->log_target = LOG_TARGET_STDERR;
+	if (supervisor->verbose)
+		conf->log_level = LOG_DEBUG;
+	return conf;
+}
+
+void
+supervisor_apply_log(const struct supervisor *supervisor)
+{
+	const struct conf *conf = supervisor->conf;
+
+	/* Until the shell knows how the start went, what goes wrong is said
+	 * where it can be seen. */
+	if (supervisor->phase == PHASE_STARTING && supervisor->start_pipe != -1)
+		log_init(PROGRAM, NULL, LOG_TARGET_STDERR,
+		    supervisor->verbose ? LOG_DEBUG : LOG_WARNING);
+	else
+		log_init(PROGRAM, NULL, conf->log_target, conf->log_level);
+}
+
+struct channel *
+supervisor_channel(const struct supervisor *supervisor, const char *name)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (strcmp(channel->name, name) == 0)
+			break;
+	return channel;
+}
+
+void
+supervisor_rotate(struct supervisor *supervisor, struct channel *only)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if ((only == NULL || channel == only) &&
+		    channel->child.state == CHILD_RUNNING)
+			child_signal(&channel->child, SIGHUP);
+}
+
+static bool
+namesake_leaves(const struct supervisor *supervisor, const char *name)
+{
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		if (strcmp(channel->name, name) == 0)
+			return true;
+	return false;
+}
+
+void
+supervisor_start_new(struct supervisor *supervisor)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (channel->fresh &&
+		    !namesake_leaves(supervisor, channel->name))
+			(void)channel_start(channel, &problems);
+	report_log(&problems, 0);
+	conf_problems_free(&problems);
+}
+
+/*** Turns: what follows from what has happened. ***/
+
+static bool
+is_settled(const struct child *child)
+{
+	return !child->wanted || child->settled;
+}
+
+static void
+finish_start(struct supervisor *supervisor)
+{
+	const struct conf *conf = supervisor->conf;
+	const struct channel *channel;
+	size_t running = 0;
+
+	if (!is_settled(&supervisor->tap.child))
+		return;
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		if (!is_settled(&channel->child))
+			return;
+		running += channel->child.state == CHILD_RUNNING;
+	}
+	supervisor->phase = PHASE_RUNNING;
+	if (running < conf->channels)
+		log_warnx("%zu of %zu channels are not up yet",
+		    conf->channels - running, conf->channels);
+	if (supervisor->start_pipe != -1)
+		daemon_started(supervisor->start_pipe, 0,
+		    conf->log_target == LOG_TARGET_STDERR);
+	supervisor_apply_log(supervisor);
+	supervisor->start_pipe = -1;
+	log_info("%s %s runs with %zu channels, as process %d", PROGRAM,
+	    PACKAGE_VERSION, conf->channels, (int)getpid());
+}
+
+static void
+free_leaving(struct supervisor *supervisor)
+{
+	struct channel *channel, *next;
+	bool freed = false;
+
+	for (channel = TAILQ_FIRST(&supervisor->leaving); channel != NULL;
+	    channel = next) {
+		next = TAILQ_NEXT(channel, link);
+		if (channel->child.pid != 0)
+			continue;
+		TAILQ_REMOVE(&supervisor->leaving, channel, link);
+		channel_free(channel);
+		freed = true;
+	}
+	if (freed && supervisor->phase != PHASE_STOPPING)
+		supervisor_start_new(supervisor);
+}
+
+/* Workers first: the decimator sends what they had. */
+static void
+finish_stop(struct supervisor *supervisor)
+{
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (channel->child.pid != 0)
+			return;
+	if (!TAILQ_EMPTY(&supervisor->leaving))
+		return;
+	if (supervisor->tap.child.pid != 0) {
+		child_stop(&supervisor->tap.child);
+		return;
+	}
+	ev_break(supervisor->loop, EVBREAK_ALL);
+}
+
+static void
+on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct supervisor *supervisor = watcher->data;
+
+	(void)events;
+	ev_timer_stop(loop, watcher);
+	free_leaving(supervisor);
+	if (supervisor->phase == PHASE_STARTING)
+		finish_start(supervisor);
+	else if (supervisor->phase == PHASE_STOPPING)
+		finish_stop(supervisor);
+	control_check(supervisor->control);
+}
+
+void
+supervisor_notice(struct supervisor *supervisor)
+{
+	if (ev_is_active(&supervisor->turn))
+		return;
+	ev_timer_set(&supervisor->turn, 0., 0.);
+	ev_timer_start(supervisor->loop, &supervisor->turn);
+}
+
+static void
+on_second(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct supervisor *supervisor = watcher->data;
+	uint64_t now = clock_monotonic_ns();
+	struct channel *channel;
+
+	(void)loop;
+	(void)events;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		channel_check_stale(channel, now);
+}
+
+/*** Signals. ***/
+
+static void
+begin_stop(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	if (supervisor->phase == PHASE_STOPPING)
+		return;
+	if (supervisor->start_pipe != -1)
+		log_warnx("told to end before it was up");
+	log_info("%s ends", PROGRAM);
+	supervisor->phase = PHASE_STOPPING;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		channel_stop(channel);
+	supervisor_notice(supervisor);
+}
+
+static void
+reload_by_signal(struct supervisor *supervisor)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	struct reload_summary summary;
+
+	(void)reload(supervisor, &problems, &summary);
+	conf_problems_free(&problems);
+}
+
+static void
+on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+{
+	struct supervisor *supervisor = watcher->data;
+
+	(void)loop;
+	(void)events;
+	switch (watcher->signum) {
+	case SIGTERM:
+	case SIGINT:
+		begin_stop(supervisor);
+		break;
+	case SIGHUP:
+		if (supervisor->phase != PHASE_STOPPING)
+			reload_by_signal(supervisor);
+		break;
+	case SIGUSR1:
+		log_info("rotating all archives");
+		supervisor_rotate(supervisor, NULL);
+		break;
+	case SIGUSR2:
+		log_warnx("upgrade (SIGUSR2) is not supported by this "
+		    "version");
+		break;
+	}
+}
+
+static void
+watch(struct supervisor *supervisor)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1,
+	    SIGUSR2};
+	size_t i;
+
+	for (i = 0; i < NITEMS(signals); i++) {
+		ev_signal_init(&supervisor->signal[i], on_signal, signals[i]);
+		supervisor->signal[i].data = supervisor;
+		ev_signal_start(supervisor->loop, &supervisor->signal[i]);
+	}
+	ev_timer_init(&supervisor->second, on_second, 1., 1.);
+	supervisor->second.data = supervisor;
+	ev_timer_start(supervisor->loop, &supervisor->second);
+}
+
+/*** Start. ***/
+
+/* Descriptors for a thousand channels, memory that may be locked. */
+static void
+raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) == -1 &&
+	    getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_MEMLOCK, &limit);
+	}
+}
+
+static void
+set_user(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	const char *user = supervisor->conf->user;
+
+	if (user == NULL)
+		return;
+	if (privdrop_lookup(&supervisor->drop, user) == -1) {
+		report_error(problems, "user %s: %s", user, errno == ENOENT ?
+		    "there is no such user" : strerror(errno));
+		return;
+	}
+	if (geteuid() == 0)
+		supervisor->spawn.drop = &supervisor->drop;
+	else if (geteuid() != supervisor->drop.uid)
+		report_warning(problems, "not started as root: workers do not "
+		    "run as user %s but as user id %d", user,
+		    (int)geteuid());
+}
+
+static void
+check_program(struct supervisor *supervisor, const char *program,
+    struct conf_problems *problems)
+{
+	if (spawn_check(&supervisor->spawn, program) == -1)
+		report_error(problems, "cannot execute %s/%s: %s",
+		    supervisor->spawn.directory, program, strerror(errno));
+}
+
+/* Where the log does not go to standard error, neither do the children's
+ * last gasps: it may be a terminal, or a pipe that somebody waits to end. */
+static void
+set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	const char *directory = getenv("MCRELAY_LIBEXECDIR");
+
+	supervisor->spawn.directory = directory != NULL ? directory :
+	    PKGLIBEXECDIR;
+	supervisor->spawn.stderr_fd = -1;
+	if (!supervisor->foreground &&
+	    supervisor->conf->log_target != LOG_TARGET_STDERR)
+		supervisor->spawn.stderr_fd = open("/dev/null",
+		    O_WRONLY | O_CLOEXEC);
+	check_program(supervisor, "mcrelay-worker", problems);
+	check_program(supervisor, "mcrelay-decimator", problems);
+}
+
+static void
+open_channels(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	struct conf *conf = supervisor->conf;
+	struct channel *channel;
+	size_t i;
+
+	if (supervisor->rundir.unclean)
+		orphans_wait(conf, problems);
+	for (i = 0; i < conf->channels; i++) {
+		channel = channel_new(supervisor, conf, &conf->channel[i],
+		    problems);
+		TAILQ_INSERT_TAIL(&supervisor->channels, channel, link);
+		if (channel->parts.input != -1 && !channel->parts.bound)
+			parts_report_in_use(channel->conf, problems);
+	}
+}
+
+/* -1: what is wrong has been reported. */
+static int
+open_all(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	set_user(supervisor, problems);
+	set_spawning(supervisor, problems);
+	/* A second instance would only find all addresses in use. */
+	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
+	    problems) == -1)
+		return -1;
+	supervisor->control = control_open(supervisor, problems);
+	open_channels(supervisor, problems);
+	return problems->errors > 0 ? -1 : 0;
+}
+
+static void
+prepare(struct supervisor *supervisor, struct conf *conf)
+{
+	supervisor->conf = conf;
+	supervisor->phase = PHASE_STARTING;
+	supervisor->started_ns = clock_monotonic_ns();
+	TAILQ_INIT(&supervisor->channels);
+	TAILQ_INIT(&supervisor->leaving);
+	supervisor_apply_log(supervisor);
+	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
+	supervisor->loop = ev_default_loop(EVFLAG_AUTO);
+	if (supervisor->loop == NULL)
+		fatalx("libev cannot start");
+	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
+	supervisor->turn.data = supervisor;
+	tap_init(&supervisor->tap, supervisor);
+}
+
+static void
+close_all(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	while ((channel = TAILQ_FIRST(&supervisor->channels)) != NULL) {
+		TAILQ_REMOVE(&supervisor->channels, channel, link);
+		channel_free(channel);
+	}
+	tap_done(&supervisor->tap);
+	control_close(supervisor->control);
+	rundir_close(&supervisor->rundir);
+	if (supervisor->spawn.stderr_fd != -1)
+		close(supervisor->spawn.stderr_fd);
+	conf_free(supervisor->conf);
+	ev_loop_destroy(supervisor->loop);
+}
+
+int
+supervisor_run(struct supervisor *supervisor, struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	int status = 0;
+
+	prepare(supervisor, conf);
+	if (open_all(supervisor, &problems) == -1)
+		status = 1;
+	report_log(&problems, 0);
+	conf_problems_free(&problems);
+	if (status == 0) {
+		watch(supervisor);
+		supervisor_start_new(supervisor);
+		tap_update(&supervisor->tap);
+		supervisor_notice(supervisor);
+		ev_run(supervisor->loop, 0);
+		log_info("%s has ended", PROGRAM);
+	}
+	close_all(supervisor);
+	/* Who tries again at once finds nothing of us. */
+	if (supervisor->start_pipe != -1)
+		daemon_started(supervisor->start_pipe, 1, true);
+	return status;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The supervisor: one event loop that starts, watches and ends everything.
+ */
+#ifndef MCRELAY_SUPERVISOR_H
+#define MCRELAY_SUPERVISOR_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/privdrop.h"
+#include "supervisor/channel.h"
+#include "supervisor/conf.h"
+#include "supervisor/rundir.h"
+#include "supervisor/spawn.h"
+#include "supervisor/tap.h"
+
+struct control;
+
+enum supervisor_phase {
+	PHASE_STARTING,		/* the shell may be waiting for us */
+	PHASE_RUNNING,
+	PHASE_STOPPING,
+};
+
+struct supervisor {
+	/* From the command line. */
+	const char		*file;		/* the configuration's */
+	bool			 foreground;
+	bool			 verbose;
+	int			 start_pipe;	/* daemon.h; -1: none */
+
+	struct ev_loop		*loop;
+	enum supervisor_phase	 phase;
+	struct conf		*conf;		/* in force */
+	struct rundir		 rundir;
+	struct privdrop		 drop;
+	struct spawn_settings	 spawn;
+	struct channel_list	 channels;	/* in the file's order */
+	struct channel_list	 leaving;	/* removed, worker still ends */
+	struct tap		 tap;
+	struct control		*control;
+	uint32_t		 next_number;
+	bool			 locking_warned;
+	uint64_t		 started_ns;	/* CLOCK_MONOTONIC */
+
+	ev_signal		 signal[5];
+	ev_timer		 second;
+	ev_timer		 turn;
+};
+
+/*
+ * Reads the configuration with what the command line adds to it.  NULL: there
+ * were errors.
+ */
+struct conf	*supervisor_load(const struct supervisor *supervisor,
+		    struct conf_problems *problems) ATTR_NONNULL;
+
+/*
+ * Runs with `conf', which it takes over, until it is told to end.  Returns
+ * the exit status.
+ */
+int	supervisor_run(struct supervisor *supervisor, struct conf *conf)
+	    ATTR_NONNULL;
+
+/*
+ * Something has changed that others may have waited for: they are looked
+ * after in the next turn of the loop.
+ */
+void	supervisor_notice(struct supervisor *supervisor) ATTR_NONNULL;
+
+/* The channel of this name, or NULL. */
+struct channel	*supervisor_channel(const struct supervisor *supervisor,
+		    const char *name) ATTR_NONNULL;
+/* Starts the channels that are new, but for those whose namesake is still
+ * ending: there is never a second writer in one archive. */
+void	supervisor_start_new(struct supervisor *supervisor) ATTR_NONNULL;
+/* Asks the worker, or all, for a new file. */
+void	supervisor_rotate(struct supervisor *supervisor,
+	    struct channel *channel);
+/* Log lines go where the configuration in force says. */
+void	supervisor_apply_log(const struct supervisor *supervisor)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_SUPERVISOR_H */

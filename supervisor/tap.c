@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The decimator process and what it is told.  Supervisor only.
+ *
+ * Nothing is queued but what there is to take back: each channel knows
+ * whether the decimator has heard of its present state, and what it has not
+ * heard is sent as its socket has room.  A new process is told it all again.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/control.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/supervisor.h"
+
+#define DECIMATOR_PROGRAM	"mcrelay-decimator"
+
+/* The segment and the eventfd come before the streams' sockets. */
+#define TAP_FDS		(2 + STREAMS_MAX)
+_Static_assert(TAP_FDS <= FD_PASS_MAX, "fit in one message");
+
+/* A full socket or too many descriptors under way: both pass soon. */
+#define RETRY_S		0.01
+
+static bool
+has_streams(const struct channel *channel)
+{
+	return channel->parts.streams > 0;
+}
+
+static bool
+send_message(struct tap *tap, const struct control_message *message,
+    const int *fds, size_t fd_count)
+{
+	static struct log_limit limit;
+
+	if (fd_send(tap->child.control, message, sizeof(*message), fds,
+	    fd_count) == (ssize_t)sizeof(*message))
+		return true;
+	if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS &&
+	    errno != EPIPE && errno != ECONNRESET)
+		log_limited(&limit, "decimator: cannot send to it: %s",
+		    strerror(errno));
+	return false;
+}
+
+static void
+fill_stream(struct stream_config *config, const struct channel *channel,
+    const struct stream_conf *conf)
+{
+	memcpy(config->name, conf->name, sizeof(config->name));
+	format_address((const void *)&conf->to.address, config->destination);
+	config->method = conf->method;
+	config->slot = channel_slot(channel, conf->name);
+	config->every = conf->every;
+}
+
+static bool
+tell_channel(struct tap *tap, const struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+	const struct parts *parts = &channel->parts;
+	struct control_message message;
+	int fds[TAP_FDS];
+	size_t i, n = 0;
+
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_TAP;
+	message.channel = channel->number;
+	memcpy(message.name, channel->name, sizeof(message.name));
+	message.log_level = tap->supervisor->conf->log_level;
+	message.streams = (uint32_t)parts->streams;
+	fds[n++] = channel->segment.fd;
+	fds[n++] = channel->tap_event;
+	for (i = 0; i < parts->streams; i++) {
+		fill_stream(&message.stream[i], channel, &conf->decimate[i]);
+		fds[n++] = parts->stream[i];
+	}
+	return send_message(tap, &message, fds, n);
+}
+
+static bool
+tell_forgotten(struct tap *tap)
+{
+	struct control_message message;
+
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_UNTAP;
+	while (tap->forgets > 0) {
+		message.channel = tap->forget[tap->forgets - 1];
+		if (!send_message(tap, &message, NULL, 0))
+			return false;
+		tap->forgets--;
+	}
+	return true;
+}
+
+static bool
+tell_log_level(struct tap *tap)
+{
+	struct control_message message;
+
+	if (tap->log_told)
+		return true;
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_LOG_LEVEL;
+	message.log_level = tap->supervisor->conf->log_level;
+	tap->log_told = send_message(tap, &message, NULL, 0);
+	return tap->log_told;
+}
+
+static bool
+tell_channels(struct tap *tap)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &tap->supervisor->channels, link) {
+		if (channel->tap_told || !has_streams(channel))
+			continue;
+		if (!tell_channel(tap, channel))
+			return false;
+		channel->tap_told = true;
+	}
+	return true;
+}
+
+static void
+tell_all(struct tap *tap)
+{
+	struct ev_loop *loop = tap->supervisor->loop;
+
+	if (tap->child.state != CHILD_RUNNING)
+		return;
+	if (!tell_log_level(tap) || !tell_forgotten(tap) ||
+	    !tell_channels(tap))
+		ev_timer_again(loop, &tap->retry);
+}
+
+static void
+on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	(void)events;
+	ev_timer_stop(loop, watcher);
+	tell_all(watcher->data);
+}
+
+/*** The process. ***/
+
+static pid_t
+decimator_spawn(void *owner, int control)
+{
+	struct tap *tap = owner;
+
+	return spawn_program(&tap->supervisor->spawn, DECIMATOR_PROGRAM, NULL,
+	    &control, 1);
+}
+
+/* The next one knows nothing. */
+static void
+decimator_ended(void *owner)
+{
+	struct tap *tap = owner;
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
+		channel->tap_told = false;
+	tap->forgets = 0;
+	tap->log_told = false;
+}
+
+static void
+decimator_changed(void *owner)
+{
+	struct tap *tap = owner;
+	int size = 4 * 1024 * 1024;
+
+	if (tap->child.state == CHILD_RUNNING) {
+		/* A message is large, and there may be a thousand. */
+		(void)setsockopt(tap->child.control, SOL_SOCKET, SO_SNDBUF,
+		    &size, sizeof(size));
+		tell_all(tap);
+	}
+	supervisor_notice(tap->supervisor);
+}
+
+static void
+decimator_last_words(void *owner, char *text, size_t size)
+{
+	(void)owner;
+	(void)size;
+	text[0] = '\0';
+}
+
+static const struct child_ops decimator_ops = {
+	.spawn		= decimator_spawn,
+	.ended		= decimator_ended,
+	.changed	= decimator_changed,
+	.last_words	= decimator_last_words,
+};
+
+/*** What others call. ***/
+
+void
+tap_init(struct tap *tap, struct supervisor *supervisor)
+{
+	memset(tap, 0, sizeof(*tap));
+	tap->supervisor = supervisor;
+	child_init(&tap->child, supervisor->loop, &decimator_ops, tap,
+	    "decimator");
+	ev_timer_init(&tap->retry, on_retry, 0., RETRY_S);
+	tap->retry.data = tap;
+}
+
+void
+tap_done(struct tap *tap)
+{
+	child_done(&tap->child);
+	ev_timer_stop(tap->supervisor->loop, &tap->retry);
+	free(tap->forget);
+}
+
+static bool
+needed(const struct supervisor *supervisor)
+{
+	const struct channel *channel;
+
+	if (supervisor->conf->decimators == 0)
+		return false;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (has_streams(channel))
+			return true;
+	return false;
+}
+
+void
+tap_update(struct tap *tap)
+{
+	if (!needed(tap->supervisor)) {
+		child_stop(&tap->child);
+		return;
+	}
+	if (!tap->child.wanted)
+		child_start(&tap->child);
+	tell_all(tap);
+}
+
+void
+tap_tell(struct tap *tap, struct channel *channel)
+{
+	channel->tap_told = false;
+	tell_all(tap);
+}
+
+void
+tap_forget(struct tap *tap, struct channel *channel)
+{
+	channel->tap_told = false;
+	if (tap->child.state != CHILD_RUNNING)
+		return;
+	tap->forget = xrealloc(tap->forget,
+	    (tap->forgets + 1) * sizeof(*tap->forget));
+	tap->forget[tap->forgets++] = channel->number;
+	tell_all(tap);
+}
+
+void
+tap_log_level(struct tap *tap)
+{
+	tap->log_told = false;
+	tell_all(tap);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Configurations that are wrong, with all that has to be said about each:
+ * the channel, its input, payload and relay.
+ */
+#include <stddef.h>
+
+#include "tests/unit/conf_bad.h"
+
+const struct bad_case bad_channel_cases[] = {
+	{ "no name",
+	    "channels:\n"
+	    "- listen: {port: 5000}\n",
+	    "2:3: an item of `channels' has no `name'\n" },
+	{ "name with a capital",
+	    "channels:\n"
+	    "- name: Accel\n"
+	    "  listen: {port: 5000}\n",
+	    "2:9: the name `Accel' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n" },
+	{ "name with a slash",
+	    "channels:\n"
+	    "- name: ../a\n"
+	    "  listen: {port: 5000}\n",
+	    "2:9: the name `../a' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n" },
+	{ "name with a dash first",
+	    "channels:\n"
+	    "- name: -a\n"
+	    "  listen: {port: 5000}\n",
+	    "2:9: the name `-a' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n" },
+	{ "name too long",
+	    "channels:\n"
+	    "- name: nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	    "nnnnnnnnnn\n"
+	    "  listen: {port: 5000}\n",
+	    "2:9: the name `nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn"
+	    "nnnnnnnnnnnnnnnnn' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n" },
+	{ "name empty",
+	    "channels:\n"
+	    "- name: \"\"\n"
+	    "  listen: {port: 5000}\n",
+	    "2:9: `name' has no value\n" },
+	{ "name of the daemon",
+	    "channels:\n"
+	    "- name: mcrelayd\n"
+	    "  listen: {port: 5000}\n",
+	    "2:9: a channel cannot be named `mcrelayd': its pid file would "
+	    "be the daemon's\n" },
+	{ "name twice",
+	    CHANNEL "- name: a\n"
+	    "  listen: {port: 5001}\n",
+	    "4:9: there is a channel `a' already (line 2)\n" },
+	{ "unknown channel key",
+	    CHANNEL "  ringsize: 1MiB\n",
+	    "4:3: unknown key `ringsize' in `channels': did you mean "
+	    "`ring_size'?\n" },
+	{ "unknown key far from all",
+	    CHANNEL "  colour: red\n",
+	    "4:3: unknown key `colour' in `channels'\n" },
+	{ "ring_size no power",
+	    CHANNEL "  ring_size: 5MiB\n",
+	    "4:14: `ring_size' has to be a power of two: 5MiB is not, the "
+	    "next one is 8MiB\n" },
+	{ "ring_size small",
+	    CHANNEL "  ring_size: 128KiB\n",
+	    "4:14: `ring_size' has to be from 256KiB to 64GiB, not 128KiB\n" },
+	{ "ring_size large",
+	    CHANNEL "  ring_size: 128GiB\n",
+	    "4:14: `ring_size' has to be from 256KiB to 64GiB, not 128GiB\n" },
+	{ "ring_size unit",
+	    CHANNEL "  ring_size: 8MB\n",
+	    "4:14: `ring_size' has to be a size (a whole number, or one "
+	    "with KiB, MiB, GiB or TiB), not `8MB'\n" },
+	{ "ring_size fraction",
+	    CHANNEL "  ring_size: 1.5MiB\n",
+	    "4:14: `ring_size' has to be a size (a whole number, or one "
+	    "with KiB, MiB, GiB or TiB), not `1.5MiB'\n" },
+	{ "ring_size beyond 64 bits",
+	    CHANNEL "  ring_size: 99999999999999999999TiB\n",
+	    "4:14: `ring_size' has to be from 256KiB to 64GiB, not "
+	    "99999999999999999999TiB\n" },
+	{ "stale_after without unit",
+	    CHANNEL "  stale_after: 10\n",
+	    "4:16: `stale_after' has to be a time (a whole number with ns, "
+	    "us, ms, s, m, h or d), not `10'\n" },
+	{ "stale_after short",
+	    CHANNEL "  stale_after: 1ms\n",
+	    "4:16: `stale_after' has to be 0 or from 100ms to 366d, "
+	    "not 1ms\n" },
+	{ "stale_after a mapping",
+	    CHANNEL "  stale_after: {s: 1}\n",
+	    "4:16: `stale_after' has to be a single value, not a mapping\n" },
+	{ "value missing",
+	    CHANNEL "  ring_size:\n",
+	    "4:13: `ring_size' has no value\n" },
+	{ "no listen",
+	    "channels:\n"
+	    "- name: a\n",
+	    "2:3: an item of `channels' has no `listen'\n" },
+	{ "listen a list",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: [5000]\n",
+	    "3:11: `listen' has to be a mapping, not a list\n" },
+	{ "no port",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 0.0.0.0}\n",
+	    "3:11: `listen' has no `port'\n" },
+	{ "port 0",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 0}\n",
+	    "3:18: `port' has to be from 1 to 65535, not 0\n" },
+	{ "port too large",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 65536}\n",
+	    "3:18: `port' has to be from 1 to 65535, not 65536\n" },
+	{ "port no number",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: http}\n",
+	    "3:18: `port' has to be a whole number, not `http'\n" },
+	{ "port mistyped",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {pork: 5000}\n",
+	    "3:11: `listen' has no `port'\n"
+	    "3:12: unknown key `pork' in `listen': did you mean `port'?\n" },
+	{ "address a name",
+	    LISTEN "    address: localhost\n",
+	    "5:14: `address: localhost': not an IPv4 or IPv6 address "
+	    "(names are not looked up)\n" },
+	{ "address with a port",
+	    LISTEN "    address: 10.0.0.1:5000\n",
+	    "5:14: `address: 10.0.0.1:5000': not an IPv4 or IPv6 address "
+	    "(names are not looked up)\n" },
+	{ "address v4 mapped",
+	    LISTEN "    address: \"::ffff:10.0.0.1\"\n",
+	    "5:14: `address: ::ffff:10.0.0.1': write it as an IPv4 address\n" },
+	{ "address with a scope",
+	    LISTEN "    address: fe80::1%lo\n",
+	    "5:14: `address: fe80::1%lo': name the interface with "
+	    "`interface', not with `%'\n" },
+	{ "address link-local",
+	    LISTEN "    address: fe80::1\n",
+	    "5:14: `address: fe80::1' is link-local and needs an "
+	    "`interface'\n" },
+	{ "interface too long",
+	    LISTEN "    interface: abcdefghijklmnop\n",
+	    "5:16: `abcdefghijklmnop' cannot be the name of an interface\n" },
+	{ "interface with a slash",
+	    LISTEN "    interface: eth0/1\n",
+	    "5:16: `eth0/1' cannot be the name of an interface\n" },
+	{ "interface not there",
+	    LISTEN "    interface: mcr-none0\n",
+	    "warning 5:16: there is no interface `mcr-none0' at present\n" },
+	{ "receive_buffer large",
+	    LISTEN "    receive_buffer: 2GiB\n",
+	    "5:21: `receive_buffer' has to be from 4KiB to 1023MiB, not "
+	    "2GiB\n" },
+	{ "receive_buffer unit",
+	    LISTEN "    receive_buffer: 8M\n",
+	    "5:21: `receive_buffer' has to be a size (a whole number, or "
+	    "one with KiB, MiB, GiB or TiB), not `8M'\n" },
+	{ "coalesce",
+	    LISTEN "    coalesce: 50us\n",
+	    "5:15: `coalesce: 50us' is not supported by this version\n" },
+	{ "coalesce word",
+	    LISTEN "    coalesce: never\n",
+	    "5:15: `coalesce' has to be a time (a whole number with ns, "
+	    "us, ms, s, m, h or d), not `never'\n" },
+	{ "sources no list",
+	    LISTEN "    sources: 10.0.0.1\n",
+	    "5:14: `sources' has to be a list, not a value\n" },
+	{ "sources bad",
+	    LISTEN "    sources: [10.0.0.0/33, 10.0.0.0/x, 10.0.0.1/8, host, "
+	    "239.1.1.1, [1]]\n",
+	    "5:15: source `10.0.0.0/33': the length of the network is wrong\n"
+	    "5:28: source `10.0.0.0/x': the length of the network is wrong\n"
+	    "5:40: source `10.0.0.1/8': the address has bits beyond the "
+	    "length of the network\n"
+	    "5:52: source `host': not an IPv4 or IPv6 address (names are "
+	    "not looked up)\n"
+	    "5:58: source `239.1.1.1': a multicast group does not send\n"
+	    "5:69: each item of `sources' has to be an address, not a list\n" },
+	{ "sources family",
+	    LISTEN "    sources: [\"fd00::/8\"]\n",
+	    "5:15: source `fd00::/8': not of the family of the `address' "
+	    "listened on\n" },
+	{ "sources twice",
+	    LISTEN "    sources: [10.0.0.1, 10.0.0.1/32]\n",
+	    "5:25: source `10.0.0.1/32': listed twice\n" },
+	{ "sources too many",
+	    LISTEN "    sources: [10.0.0.0, 10.0.0.1, 10.0.0.2, 10.0.0.3, "
+	    "10.0.0.4, 10.0.0.5, 10.0.0.6, 10.0.0.7, 10.0.0.8, 10.0.0.9, "
+	    "10.0.0.10, 10.0.0.11, 10.0.0.12, 10.0.0.13, 10.0.0.14, "
+	    "10.0.0.15, 10.0.0.16, 10.0.0.17, 10.0.0.18, 10.0.0.19, "
+	    "10.0.0.20, 10.0.0.21, 10.0.0.22, 10.0.0.23, 10.0.0.24, "
+	    "10.0.0.25, 10.0.0.26, 10.0.0.27, 10.0.0.28, 10.0.0.29, "
+	    "10.0.0.30, 10.0.0.31, 10.0.0.32]\n",
+	    "5:14: `sources' has 33 items, more than 32\n" },
+	{ "source-specific group",
+	    LISTEN "    address: 232.1.1.1\n"
+	    "    sources: [10.0.0.0/8]\n",
+	    "warning 5:14: `address: 232.1.1.1' is for source-specific "
+	    "joins: list single hosts in `sources'\n" },
+	{ "payload a word",
+	    CHANNEL "  payload: avro\n",
+	    "4:12: `payload' has to be a mapping, not a value\n" },
+	{ "format",
+	    CHANNEL "  payload: {format: json}\n",
+	    "4:21: `format' has to be raw or avro, not `json'\n" },
+	{ "avro without a schema",
+	    CHANNEL "  payload: {format: avro}\n",
+	    "4:12: `payload' has no `schema'\n" },
+	{ "schema without avro",
+	    CHANNEL "  payload: {schema: accel.avsc, time_field: t}\n",
+	    "4:13: `schema' needs `format: avro'\n"
+	    "4:33: `time_field' needs `format: avro'\n" },
+	{ "schema missing",
+	    CHANNEL "  payload: {format: avro, schema: none.avsc}\n",
+	    "4:35: schema DIR/none.avsc: No such file or directory\n" },
+	{ "schema a directory",
+	    CHANNEL "  payload: {format: avro, schema: .}\n",
+	    "4:35: schema DIR/.: not a regular file\n" },
+	{ "schema with a NUL",
+	    CHANNEL "  payload: {format: avro, schema: nul.avsc}\n",
+	    "4:35: schema DIR/nul.avsc: a NUL byte: not a text file\n" },
+	{ "framing",
+	    CHANNEL "  payload: {framing: confluent}\n",
+	    "4:22: `framing: confluent' is not supported by this version\n" },
+	{ "framing word",
+	    CHANNEL "  payload: {framing: lines}\n",
+	    "4:22: `framing' has to be none, single-object or confluent, "
+	    "not `lines'\n" },
+	{ "sequence",
+	    CHANNEL "  payload: {sequence: {offset: 0, type: u32be}}\n",
+	    "4:23: `sequence' is not supported by this version\n" },
+	{ "sequence form",
+	    CHANNEL "  payload: {sequence: {offset: 0, type: u31be}}\n",
+	    "4:41: `type' has to be u8, u16le, u16be, u32le, u32be, u64le "
+	    "or u64be, not `u31be'\n" },
+	{ "sequence empty",
+	    CHANNEL "  payload: {sequence: {}}\n",
+	    "4:23: `sequence' has no `type'\n" },
+	{ "samples",
+	    CHANNEL
+	    "  payload: {samples: {type: s16le, channels: 2, offset: 16}}\n",
+	    "4:22: `samples' is not supported by this version\n" },
+	{ "samples form",
+	    CHANNEL "  payload: {samples: {channels: 0}}\n",
+	    "4:22: `samples' has no `type'\n"
+	    "4:33: `channels' has to be from 1 to 4096, not 0\n" },
+	{ "relay no list",
+	    CHANNEL "  relay: {address: 239.1.1.1, port: 6000}\n",
+	    "4:10: `relay' has to be a list, not a mapping\n" },
+	{ "relay item",
+	    CHANNEL "  relay: [239.1.1.1]\n",
+	    "4:11: each item of `relay' has to be a mapping, not a value\n" },
+	{ "relay no address",
+	    CHANNEL "  relay: [{port: 6000}]\n",
+	    "4:11: an item of `relay' has no `address'\n" },
+	{ "relay no port",
+	    CHANNEL "  relay: [{address: 239.1.1.1}]\n",
+	    "4:11: an item of `relay' has no `port'\n" },
+	{ "relay unknown key",
+	    CHANNEL "  relay: [{address: 239.1.1.1, port: 6000, tll: 3}]\n",
+	    "4:44: unknown key `tll' in `relay': did you mean `ttl'?\n" },
+	{ "relay key with letters swapped",
+	    CHANNEL "  relay: [{address: 239.1.1.1, port: 6000, tlt: 3}]\n",
+	    "4:44: unknown key `tlt' in `relay': did you mean `ttl'?\n" },
+	{ "relay ttl",
+	    CHANNEL "  relay: [{address: 239.1.1.1, port: 6000, ttl: 256}]\n",
+	    "4:49: `ttl' has to be from 0 to 255, not 256\n" },
+	{ "relay unicast ttl 0",
+	    CHANNEL "  relay: [{address: 10.0.0.1, port: 6000, ttl: 0}]\n",
+	    "4:48: `ttl: 0' is for multicast groups only\n" },
+	{ "relay loop",
+	    CHANNEL "  relay: [{address: 239.1.1.1, port: 6000, loop: yes}]\n",
+	    "4:50: `loop' has to be false or true, not `yes'\n" },
+	{ "relay to 224.0.0.5",
+	    CHANNEL "  relay: [{address: 224.0.0.5, port: 6000}]\n",
+	    "4:21: `address: 224.0.0.5': 224.0.0.0/24 is reserved for "
+	    "routing protocols\n" },
+	{ "relay to 0.0.0.0",
+	    CHANNEL "  relay: [{address: 0.0.0.0, port: 6000}]\n",
+	    "4:21: `address: 0.0.0.0': 0.0.0.0/8 is not a destination\n" },
+	{ "relay to 255.255.255.255",
+	    CHANNEL "  relay: [{address: 255.255.255.255, port: 6000}]\n",
+	    "4:21: `address: 255.255.255.255': datagrams are not sent to "
+	    "broadcast addresses\n" },
+	{ "relay to 241.0.0.1",
+	    CHANNEL "  relay: [{address: 241.0.0.1, port: 6000}]\n",
+	    "4:21: `address: 241.0.0.1': 240.0.0.0/4 is reserved\n" },
+	{ "relay to ::",
+	    CHANNEL "  relay: [{address: \"::\", port: 6000}]\n",
+	    "4:21: `address: ::': :: is not a destination\n" },
+	{ "relay to ff01::5",
+	    CHANNEL "  relay: [{address: \"ff01::5\", port: 6000}]\n",
+	    "4:21: `address: ff01::5': groups of scope 1 (ff01::/16) never "
+	    "leave this host's interface\n" },
+	{ "relay to ff02::1",
+	    CHANNEL "  relay: [{address: \"ff02::1\", port: 6000}]\n",
+	    "4:21: `address: ff02::1': this link-local group is used by "
+	    "the network itself\n" },
+	{ "relay to ff02::1:3",
+	    CHANNEL "  relay: [{address: \"ff02::1:3\", port: 6000}]\n",
+	    "4:21: `address: ff02::1:3': this link-local group is used by "
+	    "the network itself\n" },
+	{ "relay to ff02::1:ff00:1",
+	    CHANNEL "  relay: [{address: \"ff02::1:ff00:1\", port: 6000}]\n",
+	    "4:21: `address: ff02::1:ff00:1': this link-local group is "
+	    "used by the network itself\n" },
+	{ "relay to ff00::1",
+	    CHANNEL "  relay: [{address: \"ff00::1\", port: 6000}]\n",
+	    "4:21: `address: ff00::1': multicast scopes 0 and f are "
+	    "reserved\n" },
+	{ "relay to ff02::9:1",
+	    CHANNEL "  relay: [{address: \"ff02::9:1\", port: 6000}]\n",
+	    "4:21: `address: ff02::9:1' is link-local and needs an "
+	    "`interface'\n" },
+	{ "relay twice",
+	    CHANNEL "  relay:\n"
+	    "  - {address: 239.1.1.1, port: 6000}\n"
+	    "  - {address: 239.1.1.1, port: 6000, ttl: 4}\n",
+	    "6:5: channel `a' sends to 239.1.1.1:6000 already (line 5)\n" },
+	{ "17 outputs",
+	    CHANNEL "  relay:\n"
+	    "  - {address: 239.1.1.0, port: 6000}\n"
+	    "  - {address: 239.1.1.1, port: 6000}\n"
+	    "  - {address: 239.1.1.2, port: 6000}\n"
+	    "  - {address: 239.1.1.3, port: 6000}\n"
+	    "  - {address: 239.1.1.4, port: 6000}\n"
+	    "  - {address: 239.1.1.5, port: 6000}\n"
+	    "  - {address: 239.1.1.6, port: 6000}\n"
+	    "  - {address: 239.1.1.7, port: 6000}\n"
+	    "  - {address: 239.1.1.8, port: 6000}\n"
+	    "  - {address: 239.1.1.9, port: 6000}\n"
+	    "  - {address: 239.1.1.10, port: 6000}\n"
+	    "  - {address: 239.1.1.11, port: 6000}\n"
+	    "  - {address: 239.1.1.12, port: 6000}\n"
+	    "  - {address: 239.1.1.13, port: 6000}\n"
+	    "  - {address: 239.1.1.14, port: 6000}\n"
+	    "  - {address: 239.1.1.15, port: 6000}\n"
+	    "  - {address: 239.1.1.16, port: 6000}\n",
+	    "5:3: `relay' has 17 items, more than 16\n" },
+	{ NULL, NULL, NULL },
+};

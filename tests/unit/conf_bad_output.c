@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Configurations that are wrong, with all that has to be said about each:
+ * archive, decimated streams, channels together, defaults.
+ */
+#include <stddef.h>
+
+#include "tests/unit/conf_bad.h"
+
+const struct bad_case bad_output_cases[] = {
+	{ "archive a word",
+	    CHANNEL "  archive: /var/lib\n",
+	    "4:12: `archive' has to be a mapping, not a value\n" },
+	{ "archive without directory",
+	    CHANNEL "  archive: {}\n",
+	    "4:12: `archive' has no `directory'\n" },
+	{ "codec",
+	    CHANNEL "  archive: {directory: /a, codec: zstandard}\n",
+	    "4:35: `codec: zstandard' is not supported by this version\n" },
+	{ "codec unknown",
+	    CHANNEL "  archive: {directory: /a, codec: lz4}\n",
+	    "4:35: `codec' has to be null, deflate, snappy or zstandard, "
+	    "not `lz4'\n" },
+	{ "block_size too small",
+	    CHANNEL "  archive: {directory: /a, block_size: 1KiB}\n",
+	    "4:40: `block_size' has to be from 4KiB to 64MiB, not 1KiB\n" },
+	{ "block_size and ring",
+	    CHANNEL "  archive: {directory: /a, block_size: 4MiB}\n",
+	    "4:40: `block_size: 4MiB' is more than a quarter of the ring: "
+	    "at most 2MiB with a `ring_size' of 8MiB\n" },
+	{ "flush_interval",
+	    CHANNEL "  archive: {directory: /a, flush_interval: 1ms}\n",
+	    "4:44: `flush_interval' has to be from 10ms to 1h, not 1ms\n" },
+	{ "sync",
+	    CHANNEL "  archive: {directory: /a, sync: always}\n",
+	    "4:34: `sync' has to be none, interval or block, not `always'\n" },
+	{ "rotate",
+	    CHANNEL
+	    "  archive: {directory: /a, rotate: {size: 1KiB, interval: 10}}\n",
+	    "4:43: `size' has to be 0 or from 64KiB to 1024TiB, not 1KiB\n"
+	    "4:59: `interval' has to be a time (a whole number with ns, "
+	    "us, ms, s, m, h or d), not `10'\n" },
+	{ "rotate unknown",
+	    CHANNEL "  archive: {directory: /a, rotate: {intervall: 1h}}\n",
+	    "4:37: unknown key `intervall' in `rotate': did you mean "
+	    "`interval'?\n" },
+	{ "retain",
+	    CHANNEL
+	    "  archive: {directory: /a, retain: {age: 7d, size: 100GiB, "
+	    "files: 1000}}\n",
+	    "4:36: `retain' is not supported by this version\n" },
+	{ "retain form",
+	    CHANNEL "  archive: {directory: /a, retain: {age: 7}}\n",
+	    "4:42: `age' has to be a time (a whole number with ns, us, ms, "
+	    "s, m, h or d), not `7'\n" },
+	{ "min_free",
+	    CHANNEL "  archive: {directory: /a, min_free: 1GiB}\n",
+	    "4:38: `min_free: 1GiB' is not supported by this version\n" },
+	{ "min_free form",
+	    CHANNEL "  archive: {directory: /a, min_free: 10%}\n",
+	    "4:38: `min_free' has to be a size (a whole number, or one "
+	    "with KiB, MiB, GiB or TiB), not `10%'\n" },
+	{ "on_overrun",
+	    CHANNEL "  archive: {directory: /a, on_overrun: drop}\n",
+	    "4:40: `on_overrun' has to be shed or block, not `drop'\n" },
+	{ "envelope",
+	    CHANNEL "  archive: {directory: /a, envelope: 1}\n",
+	    "4:38: `envelope' has to be false or true, not `1'\n" },
+	{ "decimate no list",
+	    CHANNEL "  decimate: {}\n",
+	    "4:13: `decimate' has to be a list, not a mapping\n" },
+	{ "decimate nothing",
+	    AVRO_CHANNEL "  decimate: [{}]\n",
+	    "5:14: an item of `decimate' has no `name'\n"
+	    "5:14: an item of `decimate' has no `method'\n"
+	    "5:14: an item of `decimate' has no `every'\n"
+	    "5:14: an item of `decimate' has no `address'\n"
+	    "5:14: an item of `decimate' has no `port'\n" },
+	{ "decimate method",
+	    AVRO_CHANNEL
+	    "  decimate: [{name: v, method: avg, every: 5, address: "
+	    "239.1.1.2, port: 7000}]\n",
+	    "5:32: `method' has to be pick, mean, minmax or rms, not `avg'\n" },
+	{ "decimate raw",
+	    CHANNEL "  decimate: [{name: v, method: mean, every: 5, address: "
+	    "239.1.1.2, port: 7000}]\n",
+	    "4:32: `method: mean' needs `format: avro': a raw payload has "
+	    "only `pick'\n" },
+	{ "decimate name",
+	    CHANNEL "  decimate: [{name: V, method: pick, every: 5, address: "
+	    "239.1.1.2, port: 7000}]\n",
+	    "4:21: the name `V' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n" },
+	{ "decimate every",
+	    CHANNEL "  decimate: [{name: v, method: pick, every: 0, address: "
+	    "239.1.1.2, port: 7000}]\n",
+	    "4:45: `every' has to be from 1 to 1000000000, not 0\n" },
+	{ "decimate interval",
+	    CHANNEL
+	    "  decimate: [{name: v, method: pick, interval: 20ms, address: "
+	    "239.1.1.2, port: 7000}]\n",
+	    "4:48: `interval: 20ms' is not supported by this version\n" },
+	{ "decimate interval form",
+	    CHANNEL
+	    "  decimate: [{name: v, method: pick, interval: 20, address: "
+	    "239.1.1.2, port: 7000}]\n",
+	    "4:48: `interval' has to be a time (a whole number with ns, "
+	    "us, ms, s, m, h or d), not `20'\n" },
+	{ "decimate shape",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
+	    "port: 7000, shape: summary}\n",
+	    "6:78: `shape: summary' is not supported by this version\n" },
+	{ "decimate arrays",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
+	    "port: 7000, arrays: samples}\n",
+	    "6:79: `arrays: samples' is not supported by this version\n" },
+	{ "decimate output",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: v, method: mean, every: 5, address: 224.0.0.1, "
+	    "port: 7000, ttl: x}\n",
+	    "6:48: `address: 224.0.0.1': 224.0.0.0/24 is reserved for "
+	    "routing protocols\n"
+	    "6:76: `ttl' has to be a whole number, not `x'\n" },
+	{ "decimate name twice",
+	    CHANNEL "  decimate:\n"
+	    "  - {name: v, method: pick, every: 5, address: 239.1.1.2, "
+	    "port: 7000}\n"
+	    "  - {name: v, method: pick, every: 9, address: 239.1.1.3, "
+	    "port: 7000}\n",
+	    "6:12: channel `a' has a stream `v' already (line 5)\n" },
+	{ "decimated where relayed",
+	    CHANNEL "  relay: [{address: 239.1.1.2, port: 7000}]\n"
+	    "  decimate:\n"
+	    "  - {name: v, method: pick, every: 5, address: 239.1.1.2, "
+	    "port: 7000}\n",
+	    "6:5: channel `a' sends to 239.1.1.2:7000 already (line 4)\n" },
+	{ "decimators off",
+	    CHANNEL "  decimate:\n"
+	    "  - {name: v, method: pick, every: 5, address: 239.1.1.2, "
+	    "port: 7000}\n"
+	    "decimators: 0\n",
+	    "warning 5:5: `decimators' is 0: no decimated stream is sent\n" },
+	{ "port shared",
+	    CHANNEL "- name: b\n"
+	    "  listen: {port: 5000}\n",
+	    "5:18: channel `b' listens on 0.0.0.0:5000, channel `a' (line "
+	    "2) on 0.0.0.0:5000: they cannot share an address and port\n" },
+	{ "port shared with the wildcard",
+	    CHANNEL "- name: b\n"
+	    "  listen: {address: 10.0.0.1, port: 5000}\n",
+	    "5:37: channel `b' listens on 10.0.0.1:5000, channel `a' (line "
+	    "2) on 0.0.0.0:5000: they cannot share an address and port\n" },
+	{ "wildcard later",
+	    "channels:\n"
+	    "- name: b\n"
+	    "  listen: {address: 10.0.0.1, port: 5000}\n"
+	    "- name: a\n"
+	    "  listen: {port: 5000}\n",
+	    "5:18: channel `a' listens on 0.0.0.0:5000, channel `b' (line "
+	    "2) on 10.0.0.1:5000: they cannot share an address and port\n" },
+	{ "group and wildcard",
+	    CHANNEL "- name: b\n"
+	    "  listen: {address: 239.1.1.1, port: 5000}\n",
+	    "5:38: channel `b' listens on 239.1.1.1:5000, channel `a' "
+	    "(line 2) on 0.0.0.0:5000: they cannot share an address and "
+	    "port\n" },
+	{ "group shared",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 239.1.1.1, port: 5000}\n"
+	    "- name: b\n"
+	    "  listen: {address: 239.1.1.1, port: 5000, interface: lo}\n",
+	    "5:38: channel `b' listens on 239.1.1.1:5000, channel `a' "
+	    "(line 2) on 239.1.1.1:5000: they cannot share an address and "
+	    "port\n" },
+	{ "v6 shared",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: \"::\", port: 5000}\n"
+	    "- name: b\n"
+	    "  listen: {address: \"::1\", port: 5000}\n",
+	    "5:34: channel `b' listens on [::1]:5000, channel `a' (line 2) "
+	    "on [::]:5000: they cannot share an address and port\n" },
+	{ "loop to itself",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 239.1.1.1, port: 5000}\n"
+	    "  relay: [{address: 239.1.1.1, port: 5000}]\n",
+	    "4:11: a loop: what goes to 239.1.1.1:5000 is received by "
+	    "channel `a' (line 2)\n" },
+	{ "loop through another",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 5000}\n"
+	    "  relay: [{address: 239.1.1.1, port: 5001}]\n"
+	    "- name: b\n"
+	    "  listen: {address: 239.1.1.1, port: 5001}\n",
+	    "4:11: a loop: what goes to 239.1.1.1:5001 is received by "
+	    "channel `b' (line 5)\n" },
+	{ "loop over loopback",
+	    CHANNEL "  relay: [{address: 127.9.9.9, port: 5000}]\n",
+	    "4:11: a loop: what goes to 127.9.9.9:5000 is received by "
+	    "channel `a' (line 2)\n" },
+	{ "loop over v6 loopback",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: \"::\", port: 5000}\n"
+	    "  relay: [{address: \"::1\", port: 5000}]\n",
+	    "4:11: a loop: what goes to [::1]:5000 is received by channel "
+	    "`a' (line 2)\n" },
+	{ "loop of a decimated stream",
+	    CHANNEL "  decimate:\n"
+	    "  - {name: v, method: pick, every: 5, address: 127.0.0.1, "
+	    "port: 5000}\n",
+	    "5:5: a loop: what goes to 127.0.0.1:5000 is received by "
+	    "channel `a' (line 2)\n" },
+	{ "loop, unicast",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 10.99.0.1, port: 5000}\n"
+	    "- name: b\n"
+	    "  listen: {port: 5001}\n"
+	    "  relay: [{address: 10.99.0.1, port: 5000}]\n",
+	    "6:11: a loop: what goes to 10.99.0.1:5000 is received by "
+	    "channel `a' (line 2)\n" },
+	{ "defaults a list",
+	    CHANNEL "defaults: []\n",
+	    "4:11: `defaults' has to be a mapping, not a list\n" },
+	{ "defaults name",
+	    CHANNEL "defaults: {name: x}\n",
+	    "4:12: a `name' cannot be a default\n" },
+	{ "defaults unknown",
+	    CHANNEL "defaults: {ringsize: 1MiB}\n",
+	    "4:12: unknown key `ringsize' in `defaults': did you mean "
+	    "`ring_size'?\n" },
+	{ "defaults reported once",
+	    CHANNEL "- name: b\n"
+	    "  listen: {port: 5001}\n"
+	    "- name: c\n"
+	    "  listen: {port: 5002}\n"
+	    "defaults:\n"
+	    "  ring_size: 3MiB\n"
+	    "  archive: {directory: /a, rotate: {size: 1}}\n"
+	    "  relay: [{address: 239.1.1, port: 1}]\n",
+	    "9:14: `ring_size' has to be a power of two: 3MiB is not, the "
+	    "next one is 4MiB\n"
+	    "10:43: `size' has to be 0 or from 64KiB to 1024TiB, not 1\n"
+	    "11:21: `address: 239.1.1': not an IPv4 or IPv6 address (names "
+	    "are not looked up)\n" },
+	{ "defaults not used",
+	    CHANNEL "  ring_size: 1MiB\n"
+	    "defaults:\n"
+	    "  ring_size: 1MB\n",
+	    "6:14: `ring_size' has to be a size (a whole number, or one "
+	    "with KiB, MiB, GiB or TiB), not `1MB'\n" },
+	{ "defaults and context",
+	    CHANNEL "  ring_size: 1MiB\n"
+	    "defaults:\n"
+	    "  archive: {directory: /a, block_size: 512KiB}\n",
+	    "6:40: `block_size: 512KiB' is more than a quarter of the "
+	    "ring: at most 256KiB with a `ring_size' of 1MiB\n" },
+	{ "defaults schema",
+	    CHANNEL "  payload: {format: avro}\n"
+	    "defaults:\n"
+	    "  payload: {schema: none.avsc}\n",
+	    "6:21: schema DIR/none.avsc: No such file or directory\n" },
+	{ "defaults wrong in form, once",
+	    CHANNEL "  payload: {format: raw}\n"
+	    "  archive: {directory: /a}\n"
+	    "defaults:\n"
+	    "  payload: {sequence: {offset: 0, type: u31be}}\n"
+	    "  archive: {retain: {age: 7}}\n",
+	    "7:41: `type' has to be u8, u16le, u16be, u32le, u32be, u64le "
+	    "or u64be, not `u31be'\n"
+	    "8:27: `age' has to be a time (a whole number with ns, us, ms, "
+	    "s, m, h or d), not `7'\n" },
+	{ "archive wrong over defaults",
+	    CHANNEL "  archive: 7\n"
+	    "defaults:\n"
+	    "  archive: {directory: /a}\n",
+	    "4:12: `archive' has to be a mapping, not a value\n" },
+	{ "all at once",
+	    "user: no-such-user-here\n"
+	    "log: {to: printer}\n"
+	    "defaults:\n"
+	    "  retain: 1\n"
+	    "channels:\n"
+	    "- name: One\n"
+	    "  listen: {prot: 1}\n"
+	    "  relay:\n"
+	    "  - {address: nowhere, port: 99999}\n"
+	    "  - {address: 224.0.0.1}\n"
+	    "- name: two\n"
+	    "  listen: {address: 239.1.1.1, port: 2}\n"
+	    "  archive: {dir: /a, codec: lzma}\n"
+	    "- name: two\n"
+	    "  listen: {address: 239.1.1.1, port: 2}\n"
+	    "  decimate:\n"
+	    "  - {name: v, method: rms, every: x, address: 239.1.1.1, "
+	    "port: 2}\n"
+	    "colour: red\n",
+	    "1:7: there is no user `no-such-user-here'\n"
+	    "2:11: `to' has to be stderr or syslog, not `printer'\n"
+	    "4:3: unknown key `retain' in `defaults'\n"
+	    "6:9: the name `One' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n"
+	    "7:11: `listen' has no `port'\n"
+	    "7:12: unknown key `prot' in `listen': did you mean `port'?\n"
+	    "9:15: `address: nowhere': not an IPv4 or IPv6 address (names "
+	    "are not looked up)\n"
+	    "9:30: `port' has to be from 1 to 65535, not 99999\n"
+	    "10:5: an item of `relay' has no `port'\n"
+	    "10:15: `address: 224.0.0.1': 224.0.0.0/24 is reserved for "
+	    "routing protocols\n"
+	    "13:12: `archive' has no `directory'\n"
+	    "13:13: unknown key `dir' in `archive'\n"
+	    "13:29: `codec' has to be null, deflate, snappy or zstandard, "
+	    "not `lzma'\n"
+	    "14:9: there is a channel `two' already (line 11)\n"
+	    "15:38: channel `two' listens on 239.1.1.1:2, channel `two' "
+	    "(line 11) on 239.1.1.1:2: they cannot share an address and "
+	    "port\n"
+	    "17:5: a loop: what goes to 239.1.1.1:2 is received by channel "
+	    "`two' (line 14)\n"
+	    "17:23: `method: rms' needs `format: avro': a raw payload has "
+	    "only `pick'\n"
+	    "17:35: `every' has to be a whole number, not `x'\n"
+	    "18:1: unknown key `colour'\n" },
+	{ NULL, NULL, NULL },
+};

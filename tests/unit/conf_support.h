@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the tests of the configuration share: a directory of their own, files
+ * in it, and the problems of a file as one text.
+ */
+#ifndef MCRELAY_CONF_SUPPORT_H
+#define MCRELAY_CONF_SUPPORT_H
+
+#include <stddef.h>
+
+#include "supervisor/conf.h"
+
+/* Group set-up and tear-down: make the directory, remove it with all in it. */
+int	support_setup(void **state);
+int	support_teardown(void **state);
+
+/* The path of a file in the directory; valid until the next call. */
+const char	*support_path(const char *name);
+void		 support_write(const char *name, const char *text,
+		    size_t size);
+
+/* Loads `text' as DIR/c.yaml; fails the test when it has errors. */
+struct conf	*support_good(const char *text);
+/*
+ * The problems of a file, one a line, "LINE:COLUMN: message", warnings with
+ * "warning " before; the directory is written DIR, and what depends on this
+ * host's receive buffers is left out.  Fails the test when
+ * there is a configuration in spite of errors, or none without.  Free it.
+ */
+char		*support_problems(const char *name);
+
+#endif /* MCRELAY_CONF_SUPPORT_H */

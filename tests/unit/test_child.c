@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The back-off and the states of a supervised child, with real processes in
+ * the real event loop; and the descriptors and signals that a program is
+ * started with.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/control.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/backoff.h"
+#include "supervisor/child.h"
+#include "supervisor/spawn.h"
+
+#define DEADLINE_NS	(20 * NS_PER_S)
+
+/*** Back-off. ***/
+
+static void
+backoff_doubles(void **state)
+{
+	static const uint64_t expected_ms[] = {100, 200, 400, 800, 1600, 3200,
+	    6400, 12800, 25600, 30000, 30000};
+	struct backoff backoff = {0};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(expected_ms); i++)
+		assert_int_equal(backoff_delay_ns(&backoff, 0, false, 0),
+		    expected_ms[i] * NS_PER_MS);
+	/* For ever. */
+	for (i = 0; i < 100; i++)
+		assert_int_equal(backoff_delay_ns(&backoff, 1, false, 0),
+		    30 * NS_PER_S);
+}
+
+static void
+backoff_has_jitter(void **state)
+{
+	uint64_t delay, smallest = UINT64_MAX, largest = 0;
+	uint32_t i;
+
+	(void)state;
+	for (i = 0; i < 2000; i++) {
+		struct backoff backoff = {0};
+
+		delay = backoff_delay_ns(&backoff, 0, false, i * 2654435761U);
+		smallest = MIN_OF(smallest, delay);
+		largest = MAX_OF(largest, delay);
+	}
+	assert_in_range(smallest, 100 * NS_PER_MS, 102 * NS_PER_MS);
+	assert_in_range(largest, 123 * NS_PER_MS, 125 * NS_PER_MS);
+}
+
+static void
+backoff_forgets_when_healthy(void **state)
+{
+	struct backoff backoff = {5};
+
+	(void)state;
+	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_HEALTHY_NS, false,
+	    0), 0);
+	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_HEALTHY_NS - 1,
+	    false, 0), 100 * NS_PER_MS);
+}
+
+static void
+backoff_lets_clean_exits_go(void **state)
+{
+	struct backoff backoff = {3};
+
+	(void)state;
+	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_CLEAN_NS, true,
+	    0), 0);
+	/* But they may not spin. */
+	assert_int_equal(backoff_delay_ns(&backoff, 1, true, 0),
+	    BACKOFF_CLEAN_NS);
+	/* And who was never ready has not ended well. */
+	assert_int_equal(backoff_delay_ns(&backoff, 0, true, 0),
+	    800 * NS_PER_MS);
+}
+
+/*** A child. ***/
+
+enum script {
+	SAY_READY,	/* then wait for TERM, CONTROL_STOP or the end */
+	EXIT_YOUNG,	/* status 3 */
+	EXIT_CONFIG,	/* status 78 */
+	SAY_RUBBISH,	/* then wait */
+	CANNOT_START,
+};
+
+struct fixture {
+	struct child	child;
+	enum script	script;
+	pid_t		last_pid;
+	unsigned	ended;
+	unsigned	asked;		/* spawns, also those that failed */
+};
+
+static volatile sig_atomic_t	terminated;
+
+static void
+on_term(int sig)
+{
+	(void)sig;
+	terminated = 1;
+}
+
+/* TERM: status 0.  CONTROL_STOP: status 10.  Supervisor gone: status 11. */
+static _Noreturn void
+wait_for_orders(int control)
+{
+	struct control_message message;
+	ssize_t got;
+
+	while (!terminated) {
+		got = recv(control, &message, sizeof(message), 0);
+		if (got == 0)
+			_exit(11);
+		if (got == sizeof(message) && message.type == CONTROL_STOP)
+			_exit(10);
+	}
+	_exit(0);
+}
+
+static _Noreturn void
+run_script(enum script script, int control)
+{
+	struct sigaction action = {.sa_handler = on_term};
+	struct control_message message;
+
+	sigaction(SIGTERM, &action, NULL);
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_READY;
+	switch (script) {
+	case EXIT_YOUNG:
+		_exit(3);
+	case EXIT_CONFIG:
+		_exit(WORKER_EXIT_CONFIG);
+	case SAY_RUBBISH:
+		send(control, &message, 17, 0);
+		break;
+	case SAY_READY:
+	case CANNOT_START:
+		send(control, &message, sizeof(message), 0);
+		break;
+	}
+	wait_for_orders(control);
+}
+
+static pid_t
+spawn(void *owner, int control)
+{
+	struct fixture *f = owner;
+	pid_t pid;
+
+	f->asked++;
+	/* Never two at a time: the one before has been reaped. */
+	if (f->last_pid != 0) {
+		assert_int_equal(kill(f->last_pid, 0), -1);
+		assert_int_equal(errno, ESRCH);
+	}
+	if (f->script == CANNOT_START)
+		return -1;
+	pid = fork();
+	assert_int_not_equal(pid, -1);
+	if (pid == 0)
+		run_script(f->script, control);
+	f->last_pid = pid;
+	return pid;
+}
+
+static void
+ended(void *owner)
+{
+	struct fixture *f = owner;
+
+	assert_int_equal(f->child.pid, 0);
+	f->ended++;
+}
+
+static void
+changed(void *owner)
+{
+	struct fixture *f = owner;
+
+	ev_break(f->child.loop, EVBREAK_ALL);
+}
+
+static void
+last_words(void *owner, char *text, size_t size)
+{
+	(void)owner;
+	snprintf(text, size, "farewell");
+}
+
+static struct child_ops	ops = {
+	.spawn = spawn,
+	.ended = ended,
+	.changed = changed,
+	.last_words = last_words,
+};
+
+static void
+give_up(struct ev_loop *loop, ev_timer *timer, int events)
+{
+	(void)events;
+	*(bool *)timer->data = true;
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Runs the loop until the child is in that state. */
+static void
+wait_state(struct fixture *f, enum child_state state)
+{
+	bool late = false;
+	ev_timer timer;
+
+	ev_timer_init(&timer, give_up, (double)DEADLINE_NS / NS_PER_S, 0.);
+	timer.data = &late;
+	ev_now_update(f->child.loop);
+	ev_timer_start(f->child.loop, &timer);
+	while (f->child.state != state && !late)
+		ev_run(f->child.loop, EVRUN_ONCE);
+	ev_timer_stop(f->child.loop, &timer);
+	assert_int_equal(f->child.state, state);
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+
+	ops.drains = false;
+	child_init(&f->child, ev_default_loop(0), &ops, f, "test");
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+
+	child_stop(&f->child);
+	wait_state(f, CHILD_STOPPED);
+	child_done(&f->child);
+	free(f);
+	return 0;
+}
+
+static void
+child_runs_and_stops(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = SAY_READY;
+	child_start(&f->child);
+	assert_int_equal(f->child.state, CHILD_STARTING);
+	wait_state(f, CHILD_RUNNING);
+	assert_true(f->child.settled);
+	child_start(&f->child);
+	assert_int_equal(f->child.spawns, 1);
+	child_stop(&f->child);
+	assert_int_equal(f->child.state, CHILD_STOPPING);
+	wait_state(f, CHILD_STOPPED);
+	assert_int_equal(f->ended, 1);
+	assert_string_equal(f->child.last_exit, "exited with status 0");
+	assert_int_equal(f->child.control, -1);
+	assert_int_equal(child_restarts(&f->child), 0);
+}
+
+static void
+child_killed_has_successor(void **state)
+{
+	struct fixture *f = *state;
+	pid_t first;
+
+	f->script = SAY_READY;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	first = f->child.pid;
+	child_signal(&f->child, SIGKILL);
+	wait_state(f, CHILD_BACKOFF);
+	assert_string_equal(f->child.last_exit,
+	    "was killed by signal 9 (Killed)");
+	wait_state(f, CHILD_RUNNING);
+	assert_int_not_equal(f->child.pid, first);
+	assert_int_equal(child_restarts(&f->child), 1);
+}
+
+static void
+child_restarts_on_request(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = SAY_READY;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	child_restart(&f->child, false);
+	assert_int_equal(f->child.state, CHILD_STOPPING);
+	/* Asked for by somebody: no back-off, however young it was. */
+	wait_state(f, CHILD_STARTING);
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->child.spawns, 2);
+	assert_int_equal(f->child.backoff.failures, 0);
+}
+
+static void
+child_drains(void **state)
+{
+	struct fixture *f = *state;
+
+	ops.drains = true;
+	f->script = SAY_READY;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	child_restart(&f->child, true);
+	wait_state(f, CHILD_STARTING);
+	assert_string_equal(f->child.last_exit, "exited with status 10");
+	wait_state(f, CHILD_RUNNING);
+	child_stop(&f->child);
+	wait_state(f, CHILD_STOPPED);
+	assert_string_equal(f->child.last_exit, "exited with status 10");
+}
+
+static void
+child_backs_off(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	f->script = EXIT_YOUNG;
+	child_start(&f->child);
+	wait_state(f, CHILD_BACKOFF);
+	assert_string_equal(f->child.last_exit, "exited with status 3");
+	before = clock_monotonic_ns();
+	wait_state(f, CHILD_STARTING);
+	assert_true(clock_monotonic_ns() - before > 90 * NS_PER_MS);
+	wait_state(f, CHILD_BACKOFF);
+	assert_int_equal(f->child.backoff.failures, 2);
+	/* Who is asked to start does not wait, and has a clean slate. */
+	f->script = SAY_READY;
+	child_start(&f->child);
+	assert_int_equal(f->child.state, CHILD_STARTING);
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->child.backoff.failures, 0);
+}
+
+static void
+child_stops_in_backoff(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = EXIT_YOUNG;
+	child_start(&f->child);
+	wait_state(f, CHILD_BACKOFF);
+	child_stop(&f->child);
+	assert_int_equal(f->child.state, CHILD_STOPPED);
+	assert_false(ev_is_active(&f->child.timer));
+}
+
+static void
+child_fails_for_good(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = EXIT_CONFIG;
+	child_start(&f->child);
+	wait_state(f, CHILD_FAILED);
+	assert_false(ev_is_active(&f->child.timer));
+	f->script = SAY_READY;
+	child_restart(&f->child, true);
+	wait_state(f, CHILD_RUNNING);
+}
+
+static void
+child_cannot_be_spawned(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = CANNOT_START;
+	child_start(&f->child);
+	assert_int_equal(f->child.state, CHILD_BACKOFF);
+	assert_int_equal(f->child.control, -1);
+	f->script = SAY_READY;
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->asked, 2);
+	assert_int_equal(f->child.spawns, 1);
+}
+
+static void
+child_talks_rubbish(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = SAY_RUBBISH;
+	child_start(&f->child);
+	while (ev_is_active(&f->child.io))
+		ev_run(f->child.loop, EVRUN_ONCE);
+	assert_int_equal(f->child.state, CHILD_STARTING);
+	/* Not yet ready, it can be told to end all the same. */
+	child_stop(&f->child);
+	wait_state(f, CHILD_STOPPED);
+}
+
+static void
+exits_are_described(void **state)
+{
+	char text[128];
+	int status;
+
+	(void)state;
+	status = 7 << 8;
+	child_describe_exit(status, text, sizeof(text));
+	assert_string_equal(text, "exited with status 7");
+	status = SIGSEGV | 0x80;
+	child_describe_exit(status, text, sizeof(text));
+	assert_string_equal(text, "was killed by signal 11 (Segmentation "
+	    "fault), core dumped");
+}
+
+/*** Starting a program. ***/
+
+#define PASSED_MAX	(OUTPUTS_MAX + 5)
+
+static char	self[PATH_MAX];
+
+/*
+ * What the program does that is started: 0 when descriptor 3 + i is file i
+ * of those named in $EXPECTED, nothing else is open, no signal blocked.
+ */
+static int
+be_the_program(void)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGPIPE, SIGTERM,
+	    SIGCHLD, SIGUSR1, SIGUSR2};
+	char *at = getenv("EXPECTED"), *end;
+	sigset_t blocked;
+	struct stat st;
+	uintmax_t inode;
+	int fd = CONTROL_FD;
+	size_t i;
+
+	for (; inode = strtoumax(at, &end, 10), end != at; at = end, fd++)
+		if (fstat(fd, &st) == -1 || st.st_ino != inode ||
+		    fcntl(fd, F_GETFD) != 0)
+			return 1;
+	for (; fd < 1000; fd++)
+		if (fcntl(fd, F_GETFD) != -1)
+			return 2;
+	sigprocmask(SIG_SETMASK, NULL, &blocked);
+	for (i = 0; i < NITEMS(signals); i++)
+		if (sigismember(&blocked, signals[i]) ||
+		    signal(signals[i], SIG_DFL) != SIG_DFL)
+			return 3;
+	return getppid() == (pid_t)atol(getenv("PARENT")) ? 0 : 4;
+}
+
+/* Sources right where the targets are, in the wrong order. */
+static void
+make_sources(int *fds, size_t count)
+{
+	char expected[PASSED_MAX * 24] = "", text[24];
+	struct stat st;
+	int pair[2];
+	size_t i;
+
+	for (i = 0; i < count; i += 2) {
+		assert_int_equal(socketpair(AF_UNIX,
+		    SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
+		fds[count - 1 - i] = pair[0];
+		if (i + 1 < count)
+			fds[count - 2 - i] = pair[1];
+		else
+			close(pair[1]);
+	}
+	for (i = 0; i < count; i++) {
+		assert_int_equal(fstat(fds[i], &st), 0);
+		snprintf(text, sizeof(text), "%ju ", (uintmax_t)st.st_ino);
+		strcat(expected, text);
+	}
+	setenv("EXPECTED", expected, 1);
+	snprintf(text, sizeof(text), "%d", (int)getpid());
+	setenv("PARENT", text, 1);
+}
+
+static void
+program_gets_its_descriptors(void **state)
+{
+	char directory[PATH_MAX], name[PATH_MAX];
+	struct spawn_settings settings = {.stderr_fd = -1};
+	int fds[PASSED_MAX], status;
+	size_t count, i;
+	pid_t pid;
+
+	(void)state;
+	snprintf(directory, sizeof(directory), "%s", self);
+	snprintf(name, sizeof(name), "%s", self);
+	settings.directory = dirname(directory);
+	signal(SIGPIPE, SIG_IGN);
+	for (count = 1; count <= PASSED_MAX; count++) {
+		make_sources(fds, count);
+		pid = spawn_program(&settings, basename(name), "program", fds,
+		    count);
+		assert_true(pid > 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		for (i = 0; i < count; i++)
+			close(fds[i]);
+		assert_int_equal(status, 0);
+	}
+	signal(SIGPIPE, SIG_DFL);
+}
+
+static void
+program_is_missing(void **state)
+{
+	struct spawn_settings settings = {.directory = "/nonexistent",
+	    .stderr_fd = -1};
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(spawn_check(&settings, "nothing"), -1);
+	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 127);
+}
+
+#define CHILD_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(backoff_doubles),
+		cmocka_unit_test(backoff_has_jitter),
+		cmocka_unit_test(backoff_forgets_when_healthy),
+		cmocka_unit_test(backoff_lets_clean_exits_go),
+		/* Before the event loop exists, which wants all SIGCHLD. */
+		cmocka_unit_test(program_gets_its_descriptors),
+		cmocka_unit_test(program_is_missing),
+		CHILD_TEST(child_runs_and_stops),
+		CHILD_TEST(child_killed_has_successor),
+		CHILD_TEST(child_restarts_on_request),
+		CHILD_TEST(child_drains),
+		CHILD_TEST(child_backs_off),
+		CHILD_TEST(child_stops_in_backoff),
+		CHILD_TEST(child_fails_for_good),
+		CHILD_TEST(child_cannot_be_spawned),
+		CHILD_TEST(child_talks_rubbish),
+		cmocka_unit_test(exits_are_described),
+	};
+
+	if (argc > 1 && strcmp(argv[1], "program") == 0)
+		return be_the_program();
+	if (readlink("/proc/self/exe", self, sizeof(self) - 1) == -1)
+		return 1;
+	log_init("test_child", NULL, LOG_TARGET_STDERR, LOG_EMERG);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,571 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Configurations that are right: every value, where it comes from when it is
+ * not given, and how defaults merge.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "tests/unit/conf_support.h"
+
+#define KIB(n)	((uint64_t)(n) << 10)
+#define MIB(n)	((uint64_t)(n) << 20)
+#define GIB(n)	((uint64_t)(n) << 30)
+
+static const char accel[] = "{\"type\": \"record\", \"name\": \"Accel\", "
+    "\"fields\": [{\"name\": \"time\", \"type\": \"long\"}, "
+    "{\"name\": \"x\", \"type\": \"double\"}]}";
+
+static int
+setup(void **state)
+{
+	if (support_setup(state) != 0)
+		return -1;
+	support_write("accel.avsc", accel, strlen(accel));
+	return 0;
+}
+
+static void
+assert_address(const struct sockaddr_storage *address, const char *expected)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	(void)format_address((const struct sockaddr *)address, text);
+	assert_string_equal(text, expected);
+}
+
+static void
+assert_source(const struct source_prefix *prefix, const char *address,
+    unsigned bits)
+{
+	char text[INET6_ADDRSTRLEN];
+
+	assert_non_null(inet_ntop(AF_INET6, prefix->address, text,
+	    sizeof(text)));
+	assert_string_equal(text, address);
+	assert_int_equal(prefix->bits, bits);
+}
+
+/*** Values. ***/
+
+static void
+test_presets(void **state)
+{
+	struct conf *conf = support_good(
+	    "channels: [{name: a, listen: {port: 5000}}]\n");
+	const struct channel_conf *c = conf->channel;
+
+	(void)state;
+	assert_string_equal(conf->file, support_path("c.yaml"));
+	assert_null(conf->user);
+	assert_string_equal(conf->run_dir, RUNSTATEDIR "/mcrelay");
+	assert_int_equal(conf->log_target, LOG_TARGET_SYSLOG);
+	assert_int_equal(conf->log_level, LOG_INFO);
+	assert_int_equal(conf->decimators, 1);
+	assert_int_equal(conf->channels, 1);
+	assert_string_equal(c->name, "a");
+	assert_int_equal(c->line, 1);
+	assert_address(&c->listen.address, "0.0.0.0:5000");
+	assert_string_equal(c->listen.interface, "");
+	assert_int_equal(c->listen.sources, 0);
+	assert_int_equal(c->listen.receive_buffer, MIB(8));
+	assert_int_equal(c->payload, PAYLOAD_RAW);
+	assert_null(c->schema_file);
+	assert_null(c->schema_text);
+	assert_null(c->program);
+	assert_int_equal(c->relays, 0);
+	assert_false(c->archive.enabled);
+	assert_int_equal(c->decimates, 0);
+	assert_int_equal(c->ring_size, MIB(8));
+	assert_int_equal(c->stale_after_ns, 10 * NS_PER_S);
+	conf_free(conf);
+}
+
+static void
+test_nested_presets(void **state)
+{
+	struct conf *conf = support_good("channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 5000}\n"
+	    "  relay:\n"
+	    "  - {address: 239.1.1.1, port: 1}\n"
+	    "  - {address: 10.99.0.1, port: 2}\n"
+	    "  archive: {directory: /a}\n"
+	    "  decimate:\n"
+	    "  - {name: v, method: pick, every: 9, address: 239.1.1.2, "
+	    "port: 3}\n");
+	const struct channel_conf *c = conf->channel;
+
+	(void)state;
+	assert_string_equal(c->relay[0].interface, "");
+	assert_int_equal(c->relay[0].ttl, 1);
+	assert_true(c->relay[0].loop);
+	/* A unicast output is not held on the first link. */
+	assert_int_equal(c->relay[1].ttl, 64);
+	assert_true(c->archive.enabled);
+	assert_int_equal(c->archive.codec, CODEC_NULL);
+	assert_int_equal(c->archive.block_size, KIB(256));
+	assert_int_equal(c->archive.flush_interval_ns, NS_PER_S);
+	assert_int_equal(c->archive.sync, SYNC_INTERVAL);
+	assert_int_equal(c->archive.rotate_size, GIB(1));
+	assert_int_equal(c->archive.rotate_interval_ns, 3600 * NS_PER_S);
+	assert_int_equal(c->archive.on_overrun, OVERRUN_SHED);
+	assert_false(c->archive.envelope);
+	assert_int_equal(c->decimate[0].to.ttl, 1);
+	assert_true(c->decimate[0].to.loop);
+	conf_free(conf);
+}
+
+static const char full[] =
+    "user: root\n"
+    "run_dir: run\n"
+    "log: {to: stderr, level: debug}\n"
+    "decimators: 0\n"
+    "channels:\n"
+    "  - name: accel-1_x\n"
+    "    listen:\n"
+    "      address: \"ff15::1234\"\n"
+    "      port: 65535\n"
+    "      interface: lo\n"
+    "      sources: [\"fd00::/8\", \"fe80::1\"]\n"
+    "      receive_buffer: 64MiB\n"
+    "      coalesce: auto\n"
+    "    payload: {format: avro, schema: accel.avsc, time_field: time,\n"
+    "              framing: none}\n"
+    "    relay:\n"
+    "      - {address: 239.192.0.1, port: 26001, interface: lo, ttl: 8,\n"
+    "         loop: false}\n"
+    "      - {address: \"ff15::1\", port: 26002, ttl: 0, loop: true}\n"
+    "      - {address: 10.99.0.1, port: 26003, ttl: 3}\n"
+    "    archive:\n"
+    "      directory: data\n"
+    "      codec: \"null\"\n"
+    "      block_size: 65536\n"
+    "      flush_interval: 250ms\n"
+    "      sync: block\n"
+    "      rotate: {size: 2TiB, interval: 1d}\n"
+    "      on_overrun: block\n"
+    "      envelope: true\n"
+    "    decimate:\n"
+    "      - {name: p, method: pick, every: 1, address: 239.192.0.2,\n"
+    "         port: 1}\n"
+    "      - {name: m, method: mean, every: 50, shape: same,\n"
+    "         address: 239.192.0.2, port: 2, interface: lo, ttl: 9,\n"
+    "         loop: false}\n"
+    "      - {name: x, method: minmax, every: 1000000000,\n"
+    "         address: 239.192.0.2, port: 3}\n"
+    "      - {name: r, method: rms, every: 7, address: 239.192.0.2,\n"
+    "         port: 4}\n"
+    "    ring_size: 256KiB\n"
+    "    stale_after: 2m\n"
+    "  - name: raw\n"
+    "    listen: {address: 127.0.0.1, port: 1, sources: [10.0.0.0/8,\n"
+    "      192.168.1.1, 0.0.0.0/0], coalesce: 0}\n"
+    "    payload: {format: raw}\n"
+    "    relay: []\n"
+    "    archive: {directory: /srv/a, codec: null, sync: none,\n"
+    "      rotate: {size: 0, interval: 0}}\n"
+    "    stale_after: 0\n";
+
+static void
+check_full_listen(const struct listen_conf *listen)
+{
+	assert_address(&listen->address, "[ff15::1234]:65535");
+	assert_string_equal(listen->interface, "lo");
+	assert_int_equal(listen->sources, 2);
+	assert_source(&listen->source[0], "fd00::", 8);
+	assert_source(&listen->source[1], "fe80::1", 128);
+	assert_int_equal(listen->receive_buffer, MIB(64));
+}
+
+static void
+check_full_outputs(const struct channel_conf *c)
+{
+	assert_int_equal(c->relays, 3);
+	assert_address(&c->relay[0].address, "239.192.0.1:26001");
+	assert_string_equal(c->relay[0].interface, "lo");
+	assert_int_equal(c->relay[0].ttl, 8);
+	assert_false(c->relay[0].loop);
+	assert_address(&c->relay[1].address, "[ff15::1]:26002");
+	assert_string_equal(c->relay[1].interface, "");
+	assert_int_equal(c->relay[1].ttl, 0);
+	assert_true(c->relay[1].loop);
+	assert_address(&c->relay[2].address, "10.99.0.1:26003");
+	assert_int_equal(c->relay[2].ttl, 3);
+}
+
+static void
+check_full_archive(const struct archive_conf *archive)
+{
+	char directory[512];
+
+	/* Static storage behind support_path(): keep a copy. */
+	(void)snprintf(directory, sizeof(directory), "%s",
+	    support_path("data"));
+	assert_true(archive->enabled);
+	assert_string_equal(archive->directory, directory);
+	assert_int_equal(archive->codec, CODEC_NULL);
+	assert_int_equal(archive->block_size, 65536);
+	assert_int_equal(archive->flush_interval_ns, 250 * NS_PER_MS);
+	assert_int_equal(archive->sync, SYNC_BLOCK);
+	assert_int_equal(archive->rotate_size, GIB(2048));
+	assert_int_equal(archive->rotate_interval_ns, 86400 * NS_PER_S);
+	assert_int_equal(archive->on_overrun, OVERRUN_BLOCK);
+	assert_true(archive->envelope);
+}
+
+static void
+check_full_streams(const struct channel_conf *c)
+{
+	static const struct {
+		const char		*name;
+		enum decimate_method	 method;
+		uint64_t		 every;
+		const char		*address;
+	} expected[] = {
+		{ "p", METHOD_PICK, 1, "239.192.0.2:1" },
+		{ "m", METHOD_MEAN, 50, "239.192.0.2:2" },
+		{ "x", METHOD_MINMAX, 1000000000, "239.192.0.2:3" },
+		{ "r", METHOD_RMS, 7, "239.192.0.2:4" },
+	};
+	size_t i;
+
+	assert_int_equal(c->decimates, NITEMS(expected));
+	for (i = 0; i < NITEMS(expected); i++) {
+		assert_string_equal(c->decimate[i].name, expected[i].name);
+		assert_int_equal(c->decimate[i].method, expected[i].method);
+		assert_int_equal(c->decimate[i].every, expected[i].every);
+		assert_address(&c->decimate[i].to.address,
+		    expected[i].address);
+	}
+	assert_string_equal(c->decimate[1].to.interface, "lo");
+	assert_int_equal(c->decimate[1].to.ttl, 9);
+	assert_false(c->decimate[1].to.loop);
+}
+
+static void
+test_full(void **state)
+{
+	struct conf *conf = support_good(full);
+	const struct channel_conf *c = conf->channel;
+
+	(void)state;
+	assert_string_equal(conf->user, "root");
+	assert_string_equal(conf->run_dir, support_path("run"));
+	assert_int_equal(conf->log_target, LOG_TARGET_STDERR);
+	assert_int_equal(conf->log_level, LOG_DEBUG);
+	assert_int_equal(conf->decimators, 0);
+	assert_int_equal(conf->channels, 2);
+	assert_string_equal(c->name, "accel-1_x");
+	assert_int_equal(c->line, 6);
+	check_full_listen(&c->listen);
+	assert_int_equal(c->payload, PAYLOAD_AVRO);
+	assert_string_equal(c->schema_file, support_path("accel.avsc"));
+	assert_string_equal(c->schema_text, accel);
+	assert_non_null(c->program);
+	assert_true(c->program_size > 0);
+	check_full_outputs(c);
+	check_full_archive(&c->archive);
+	check_full_streams(c);
+	assert_int_equal(c->ring_size, KIB(256));
+	assert_int_equal(c->stale_after_ns, 120 * NS_PER_S);
+	conf_free(conf);
+}
+
+static void
+test_full_second(void **state)
+{
+	struct conf *conf = support_good(full);
+	const struct channel_conf *c = conf_channel(conf, "raw");
+
+	(void)state;
+	assert_ptr_equal(c, &conf->channel[1]);
+	assert_null(conf_channel(conf, "other"));
+	assert_int_equal(c->line, 42);
+	assert_address(&c->listen.address, "127.0.0.1:1");
+	assert_int_equal(c->listen.sources, 3);
+	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);
+	assert_source(&c->listen.source[1], "::ffff:192.168.1.1", 128);
+	assert_source(&c->listen.source[2], "::ffff:0.0.0.0", 96);
+	assert_int_equal(c->relays, 0);
+	assert_string_equal(c->archive.directory, "/srv/a");
+	assert_int_equal(c->archive.codec, CODEC_NULL);
+	assert_int_equal(c->archive.sync, SYNC_NONE);
+	assert_int_equal(c->archive.rotate_size, 0);
+	assert_int_equal(c->archive.rotate_interval_ns, 0);
+	assert_int_equal(c->stale_after_ns, 0);
+	conf_free(conf);
+}
+
+static void
+test_units(void **state)
+{
+	static const struct {
+		const char	*text;
+		uint64_t	 ns;
+	} times[] = {
+		{ "100000000ns", 100 * NS_PER_MS },
+		{ "100000us", 100 * NS_PER_MS },
+		{ "100ms", 100 * NS_PER_MS },
+		{ "7s", 7 * NS_PER_S },
+		{ "3m", 180 * NS_PER_S },
+		{ "2h", 7200 * NS_PER_S },
+		{ "366d", 366 * 86400 * NS_PER_S },
+		{ "0", 0 },
+		{ "0s", 0 },
+	};
+	struct conf *conf;
+	char *text;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(times); i++) {
+		text = xasprintf("channels: [{name: a, listen: {port: 1}, "
+		    "stale_after: %s}]\n", times[i].text);
+		conf = support_good(text);
+		assert_int_equal(conf->channel->stale_after_ns, times[i].ns);
+		conf_free(conf);
+		free(text);
+	}
+}
+
+/* The preset makes room: a small ring has small blocks. */
+static void
+test_small_ring(void **state)
+{
+	struct conf *conf = support_good("channels: [{name: a, "
+	    "listen: {port: 1}, ring_size: 512KiB, "
+	    "archive: {directory: /a}}]\n");
+
+	(void)state;
+	assert_int_equal(conf->channel->archive.block_size, KIB(128));
+	conf_free(conf);
+}
+
+/* How the file is written is the writer's business. */
+static void
+test_forms(void **state)
+{
+	static const char *const texts[] = {
+		"channels: [{name: a, listen: {port: 5000}}]",
+		"%YAML 1.1\n---\nchannels:\n  - name: 'a'\n    listen:\n"
+		    "      port: \"5000\"\n...\n",
+		"channels:\r\n- name: a\r\n  listen:\r\n    port: 5000\r\n",
+		"\xef\xbb\xbf{\"channels\": [{\"name\": \"a\", "
+		    "\"listen\": {\"port\": 5000}}]}\n",
+		"# gr\xc3\xbc\xc3\x9f\x65 \xf0\x9f\x93\xa1\nchannels:\n"
+		    "- name:\ta\t# tabs between words\n  listen: {port: 5000}",
+	};
+	struct conf *conf;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(texts); i++) {
+		conf = support_good(texts[i]);
+		assert_string_equal(conf->channel->name, "a");
+		assert_address(&conf->channel->listen.address,
+		    "0.0.0.0:5000");
+		conf_free(conf);
+	}
+}
+
+/* Not loops, not shared, though they look alike. */
+static void
+test_neighbours(void **state)
+{
+	struct conf *conf = support_good("channels:\n"
+	    "- name: wildcard\n"
+	    "  listen: {port: 5000}\n"
+	    /* The wildcard input joins no group. */
+	    "  relay:\n"
+	    "  - {address: 239.1.1.1, port: 5000}\n"
+	    /* Not an address of this host; 192.0.2.0/24 is for examples. */
+	    "  - {address: 192.0.2.1, port: 5000}\n"
+	    "  - {address: 127.0.0.1, port: 5001}\n"
+	    "  - {address: \"::1\", port: 5000}\n"
+	    /* The same group on two links. */
+	    "  - {address: 239.1.1.9, port: 1, interface: lo}\n"
+	    "  - {address: 239.1.1.9, port: 1}\n"
+	    /* Link-local, but nobody's. */
+	    "  - {address: \"ff02::9:1\", port: 1, interface: lo}\n"
+	    "- name: six\n"
+	    "  listen: {address: \"::\", port: 6000}\n"
+	    "  relay: [{address: 127.0.0.1, port: 6000}]\n"
+	    "- name: group1\n"
+	    "  listen: {address: 239.1.2.1, port: 7000}\n"
+	    "- name: group2\n"
+	    "  listen: {address: 239.1.2.2, port: 7000}\n"
+	    "- name: one\n"
+	    "  listen: {address: 127.0.0.2, port: 8000}\n"
+	    "  relay: [{address: 127.0.0.3, port: 8000}]\n"
+	    "- name: ssm\n"
+	    "  listen: {address: 232.1.1.1, port: 1, sources: [10.0.0.1]}\n");
+
+	(void)state;
+	assert_int_equal(conf->channels, 6);
+	conf_free(conf);
+}
+
+/*** Defaults. ***/
+
+static const char merged[] =
+    "defaults:\n"
+    "  listen: {port: 4000, interface: lo, sources: [10.0.0.0/8]}\n"
+    "  payload: {format: avro, schema: accel.avsc}\n"
+    "  relay:\n"
+    "  - {address: 239.1.1.1, port: 1}\n"
+    "  - {address: 239.1.1.2, port: 2}\n"
+    "  archive:\n"
+    "    directory: /d\n"
+    "    block_size: 64KiB\n"
+    "    rotate: {size: 1MiB, interval: 5m}\n"
+    "  ring_size: 1MiB\n"
+    "  stale_after: 3s\n"
+    "channels:\n"
+    "- name: all\n"
+    "- name: some\n"
+    "  listen: {port: 4001, sources: []}\n"
+    "  payload: {format: raw}\n"
+    "  relay: [{address: 239.1.1.3, port: 3}]\n"
+    "  archive: {sync: none, rotate: {size: 2MiB}}\n"
+    "  ring_size: 2MiB\n"
+    "- name: none\n"
+    "  listen: {port: 4002}\n"
+    "  archive: none\n";
+
+static void
+test_defaults(void **state)
+{
+	struct conf *conf = support_good(merged);
+	const struct channel_conf *c = conf_channel(conf, "all");
+
+	(void)state;
+	assert_address(&c->listen.address, "0.0.0.0:4000");
+	assert_string_equal(c->listen.interface, "lo");
+	assert_int_equal(c->listen.sources, 1);
+	assert_int_equal(c->payload, PAYLOAD_AVRO);
+	assert_string_equal(c->schema_text, accel);
+	assert_int_equal(c->relays, 2);
+	assert_string_equal(c->archive.directory, "/d");
+	assert_int_equal(c->archive.block_size, KIB(64));
+	assert_int_equal(c->archive.rotate_size, MIB(1));
+	assert_int_equal(c->archive.rotate_interval_ns, 300 * NS_PER_S);
+	assert_int_equal(c->ring_size, MIB(1));
+	assert_int_equal(c->stale_after_ns, 3 * NS_PER_S);
+	conf_free(conf);
+}
+
+static void
+test_defaults_merge(void **state)
+{
+	struct conf *conf = support_good(merged);
+	const struct channel_conf *c = conf_channel(conf, "some");
+
+	(void)state;
+	assert_address(&c->listen.address, "0.0.0.0:4001");
+	assert_string_equal(c->listen.interface, "lo");
+	assert_int_equal(c->listen.sources, 0);
+	assert_int_equal(c->payload, PAYLOAD_RAW);
+	assert_null(c->schema_file);
+	assert_int_equal(c->relays, 1);
+	assert_address(&c->relay[0].address, "239.1.1.3:3");
+	assert_string_equal(c->archive.directory, "/d");
+	assert_int_equal(c->archive.block_size, KIB(64));
+	assert_int_equal(c->archive.sync, SYNC_NONE);
+	assert_int_equal(c->archive.rotate_size, MIB(2));
+	assert_int_equal(c->archive.rotate_interval_ns, 300 * NS_PER_S);
+	assert_int_equal(c->ring_size, MIB(2));
+	assert_int_equal(c->stale_after_ns, 3 * NS_PER_S);
+	assert_false(conf_channel(conf, "none")->archive.enabled);
+	conf_free(conf);
+}
+
+/*** This host. ***/
+
+static void
+test_receive_buffer(void **state)
+{
+	static const char text[] = "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 1, receive_buffer: 4KiB}\n"
+	    "- name: b\n"
+	    "  listen: {port: 2, receive_buffer: 1023MiB}\n";
+	struct conf_problems problems = { 0 };
+	struct conf *conf;
+	char expected[512];
+
+	(void)state;
+	support_write("c.yaml", text, strlen(text));
+	(void)snprintf(expected, sizeof(expected),
+	    "%s:5:37: a `receive_buffer' of 1072693248 bytes is more than "
+	    "the kernel grants (", support_path("c.yaml"));
+	/* Root may have more than the limit: look with other eyes. */
+	if (geteuid() == 0 && seteuid(65534) == -1)
+		fail_msg("seteuid");
+	conf = conf_load(support_path("c.yaml"), &problems);
+	if (getuid() == 0 && seteuid(0) == -1)
+		fail_msg("seteuid");
+	assert_non_null(conf);
+	conf_free(conf);
+	assert_int_equal(problems.errors, 0);
+	assert_int_equal(problems.count, 1);
+	assert_true(problems.list[0].warning);
+	assert_ptr_equal(strstr(problems.list[0].text, expected),
+	    problems.list[0].text);
+	assert_non_null(strstr(problems.list[0].text,
+	    "): as root, sysctl -w net.core.rmem_max=1072693248"));
+	conf_problems_free(&problems);
+}
+
+/* A relative name of the file means a relative directory: from here. */
+static void
+test_relative_file(void **state)
+{
+	struct conf_problems problems = { 0 };
+	char before[4096], expected[4096];
+	struct conf *conf;
+
+	(void)state;
+	support_write("c.yaml", full, strlen(full));
+	(void)snprintf(expected, sizeof(expected), "%s",
+	    support_path("accel.avsc"));
+	assert_non_null(getcwd(before, sizeof(before)));
+	assert_int_equal(chdir(support_path(".")), 0);
+	conf = conf_load("c.yaml", &problems);
+	assert_int_equal(chdir(before), 0);
+	assert_non_null(conf);
+	assert_string_equal(conf->file, "c.yaml");
+	assert_string_equal(conf->channel->schema_file, expected);
+	conf_free(conf);
+	conf_problems_free(&problems);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_presets),
+		cmocka_unit_test(test_nested_presets),
+		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_full_second),
+		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_small_ring),
+		cmocka_unit_test(test_forms),
+		cmocka_unit_test(test_neighbours),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_defaults_merge),
+		cmocka_unit_test(test_receive_buffer),
+		cmocka_unit_test(test_relative_file),
+	};
+
+	return cmocka_run_group_tests(tests, setup, support_teardown);
+}

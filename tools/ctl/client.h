@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One question to mcrelayd, one answer.  mcrelayctl only.
+ */
+#ifndef MCRELAY_CTL_CLIENT_H
+#define MCRELAY_CTL_CLIENT_H
+
+#include <jansson.h>
+
+#include "common/compiler.h"
+
+/*
+ * Sends `request' to the daemon behind `path' and returns its answer, which
+ * is the caller's.  Ends the program with a message when there is none.
+ */
+json_t	*client_ask(const char *path, const json_t *request) ATTR_NONNULL;
+
+#endif /* MCRELAY_CTL_CLIENT_H */

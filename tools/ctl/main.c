@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelayctl: asks mcrelayd, prints what it says.
+ */
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "tools/ctl/client.h"
+#include "tools/ctl/show.h"
+
+#define DEFAULT_SOCKET	RUNSTATEDIR "/mcrelay/mcrelayd.sock"
+
+#define EXIT_USAGE	2
+
+/* A command line. */
+struct call {
+	const char	*socket;
+	bool		 json;		/* -j */
+	const char	*name;		/* the command's */
+	const char	*channel;	/* NULL: none */
+	const char	*stream;
+};
+
+struct verb {
+	const char	*name;
+	int		 arguments_min;
+	int		 arguments_max;
+	bool		 takes_json;
+	void		(*show)(const struct call *call, json_t *answer);
+	const char	*request;	/* the daemon's name for it */
+};
+
+static _Noreturn void
+usage(void)
+{
+	fprintf(stderr,
+	    "usage: mcrelayctl [-V] [-s socket] command ...\n"
+	    "       status [-j] [channel]\n"
+	    "       ledger [-j] [channel]\n"
+	    "       restart channel\n"
+	    "       stop channel\n"
+	    "       start channel\n"
+	    "       rotate [channel]\n"
+	    "       reload\n"
+	    "       schema channel [stream]\n");
+	exit(EXIT_USAGE);
+}
+
+static void
+print_json(const json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(2));
+	printf("\n");
+}
+
+static void
+status(const struct call *call, json_t *answer)
+{
+	if (call->json)
+		print_json(json_object_get(answer, "status"));
+	else
+		show_status(json_object_get(answer, "status"));
+}
+
+/* What of a channel is no counter. */
+static void
+keep_counters(json_t *channel)
+{
+	static const char *const kept[] = {"name", "ledger", "outputs",
+	    "decimate"};
+	const char *key;
+	json_t *value;
+	size_t i;
+	void *tmp;
+
+	json_object_foreach_safe(channel, tmp, key, value) {
+		for (i = 0; i < NITEMS(kept); i++)
+			if (strcmp(key, kept[i]) == 0)
+				break;
+		if (i == NITEMS(kept))
+			json_object_del(channel, key);
+	}
+}
+
+static void
+ledger(const struct call *call, json_t *answer)
+{
+	json_t *all = json_object_get(answer, "status");
+	json_t *channels = json_object_get(all, "channels");
+	size_t i;
+
+	if (!call->json) {
+		show_ledger(all);
+		return;
+	}
+	for (i = 0; i < json_array_size(channels); i++)
+		keep_counters(json_array_get(channels, i));
+	json_dumpf(channels, stdout, JSON_INDENT(2));
+	printf("\n");
+}
+
+static void
+nothing(const struct call *call, json_t *answer)
+{
+	(void)call;
+	(void)answer;
+}
+
+static long long
+summary_count(const json_t *answer, const char *name)
+{
+	return json_integer_value(json_object_get(json_object_get(answer,
+	    "summary"), name));
+}
+
+static void
+reloaded(const struct call *call, json_t *answer)
+{
+	(void)call;
+	printf("reloaded: %lld unchanged, %lld changed, %lld added, "
+	    "%lld removed\n", summary_count(answer, "unchanged"),
+	    summary_count(answer, "changed"), summary_count(answer, "added"),
+	    summary_count(answer, "removed"));
+}
+
+static void
+schema(const struct call *call, json_t *answer)
+{
+	const char *text = json_string_value(json_object_get(answer,
+	    "schema"));
+
+	(void)call;
+	if (text == NULL)
+		return;
+	fputs(text, stdout);
+	if (text[0] != '\0' && text[strlen(text) - 1] != '\n')
+		printf("\n");
+}
+
+static const struct verb verbs[] = {
+	{"status",	0, 1, true,	status,		"status"},
+	{"ledger",	0, 1, true,	ledger,		"status"},
+	{"restart",	1, 1, false,	nothing,	"restart"},
+	{"stop",	1, 1, false,	nothing,	"stop"},
+	{"start",	1, 1, false,	nothing,	"start"},
+	{"rotate",	0, 1, false,	nothing,	"rotate"},
+	{"reload",	0, 0, false,	reloaded,	"reload"},
+	{"schema",	1, 2, false,	schema,		"schema"},
+};
+
+static const struct verb *
+find_verb(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return &verbs[i];
+	if (strcmp(name, "top") == 0 || strcmp(name, "upgrade") == 0)
+		fatalx("%s is not supported by this version", name);
+	log_warnx("there is no command %s", name);
+	usage();
+}
+
+static json_t *
+make_request(const struct verb *verb, const struct call *call)
+{
+	json_t *request;
+
+	request = json_pack("{s:s, s:s*, s:s*}", "command", verb->request,
+	    "channel", call->channel, "stream", call->stream);
+	if (request == NULL)
+		fatalx("the arguments are not UTF-8");
+	return request;
+}
+
+/* What the daemon has to say beside its answer; and whether that is no. */
+static int
+check(const json_t *answer)
+{
+	const json_t *messages = json_object_get(answer, "messages");
+	const char *error;
+	size_t i;
+
+	for (i = 0; i < json_array_size(messages); i++)
+		fprintf(stderr, "%s\n", json_string_value(json_array_get(
+		    messages, i)));
+	if (json_is_true(json_object_get(answer, "ok")))
+		return 0;
+	error = json_string_value(json_object_get(answer, "error"));
+	log_warnx("%s", error != NULL ? error : "no reason given");
+	return 1;
+}
+
+static int
+run(const struct verb *verb, const struct call *call)
+{
+	json_t *request = make_request(verb, call);
+	json_t *answer = client_ask(call->socket, request);
+	int result = check(answer);
+
+	if (result == 0)
+		verb->show(call, answer);
+	json_decref(request);
+	json_decref(answer);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		fatal("standard output");
+	return result;
+}
+
+static void
+parse_options(struct call *call, int argc, char **argv)
+{
+	int option;
+
+	/* The command's own options are not ours. */
+	while ((option = getopt(argc, argv, "+s:V")) != -1)
+		switch (option) {
+		case 's':
+			call->socket = optarg;
+			break;
+		case 'V':
+			printf("mcrelayctl %s\n", PACKAGE_VERSION);
+			exit(0);
+		default:
+			usage();
+		}
+	if (optind == argc)
+		usage();
+	call->name = argv[optind];
+}
+
+static void
+parse_arguments(struct call *call, const struct verb *verb, int argc,
+    char **argv)
+{
+	int option;
+
+	/* glibc: begin anew, with what "+" meant forgotten. */
+	optind = 0;
+	while ((option = getopt(argc, argv, "j")) != -1) {
+		if (option != 'j' || !verb->takes_json)
+			usage();
+		call->json = true;
+	}
+	if (argc - optind < verb->arguments_min ||
+	    argc - optind > verb->arguments_max)
+		usage();
+	if (argc - optind > 0)
+		call->channel = argv[optind];
+	if (argc - optind > 1)
+		call->stream = argv[optind + 1];
+}
+
+int
+main(int argc, char **argv)
+{
+	struct call call = {.socket = DEFAULT_SOCKET};
+	const struct verb *verb;
+	int first;
+
+	log_init("mcrelayctl", NULL, LOG_TARGET_STDERR, LOG_INFO);
+	parse_options(&call, argc, argv);
+	first = optind;
+	verb = find_verb(call.name);
+	parse_arguments(&call, verb, argc - first, argv + first);
+	return run(verb, &call);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Answers for people: tables as wide as what is in them.  mcrelayctl only.
+ */
+#ifndef MCRELAY_CTL_SHOW_H
+#define MCRELAY_CTL_SHOW_H
+
+#include <jansson.h>
+
+#include "common/compiler.h"
+
+/* One line for each channel. */
+void	show_status(const json_t *status) ATTR_NONNULL;
+/* All counters with their meaning, outputs and streams. */
+void	show_ledger(const json_t *status) ATTR_NONNULL;
+
+#endif /* MCRELAY_CTL_SHOW_H */

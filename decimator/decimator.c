@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The event loop of mcrelay-decimator.  Sleeps as long as no channel has
+ * anything new; one channel never keeps the others waiting for more than its
+ * share of a turn.
+ *
+ * A channel is in one of three states:
+ *
+ *	READY	its ring may hold something: it gets a share each turn
+ *	PACED	it had something a moment ago: it is looked at when the pace
+ *		timer fires (and woken before that if it fills up fast)
+ *	IDLE	it is woken by the next record
+ *
+ * so that a channel with traffic costs its worker no wake-up for each
+ * batch, and one without costs nobody anything.
+ */
+#include <sys/queue.h>
+#include <sys/resource.h>
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "common/control.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "decimator/decimator.h"
+#include "decimator/tap.h"
+
+#define PROGRAM		"mcrelay-decimator"
+
+/*
+ * How long a record may lie in the ring before it is looked at, in seconds:
+ * short against what an eye can see, long against the few microseconds that
+ * a wake-up costs worker and decimator.
+ */
+#define PACE		0.005
+
+enum channel_state {
+	CHANNEL_READY,
+	CHANNEL_PACED,
+	CHANNEL_IDLE,
+	CHANNEL_STATES,
+};
+
+struct channel {
+	uint32_t		 number;	/* the supervisor's */
+	struct tap		*tap;
+	enum channel_state	 state;
+	ev_io			 wake;		/* on the tap's eventfd */
+	TAILQ_ENTRY(channel)	 entry;
+};
+
+TAILQ_HEAD(channel_list, channel);
+
+struct decimator {
+	struct ev_loop		*loop;
+	struct channel_list	 list[CHANNEL_STATES];
+	ev_io			 control;
+	ev_idle			 turn;	/* active while one is READY */
+	ev_timer		 pace;	/* active while one is PACED */
+	ev_signal		 term;
+};
+
+/*** Channels. ***/
+
+static void
+set_state(struct decimator *d, struct channel *channel,
+    enum channel_state state)
+{
+	TAILQ_REMOVE(&d->list[channel->state], channel, entry);
+	TAILQ_INSERT_TAIL(&d->list[state], channel, entry);
+	channel->state = state;
+	if (state == CHANNEL_READY)
+		ev_idle_start(d->loop, &d->turn);
+	else if (state == CHANNEL_PACED && !ev_is_active(&d->pace)) {
+		ev_timer_set(&d->pace, PACE, 0.);
+		ev_timer_start(d->loop, &d->pace);
+	}
+}
+
+static void
+channel_free(struct decimator *d, struct channel *channel)
+{
+	TAILQ_REMOVE(&d->list[channel->state], channel, entry);
+	ev_io_stop(d->loop, &channel->wake);
+	tap_close(channel->tap);
+	free(channel);
+}
+
+static struct channel *
+channel_find(struct decimator *d, uint32_t number)
+{
+	struct channel *channel;
+	unsigned i;
+
+	for (i = 0; i < CHANNEL_STATES; i++)
+		TAILQ_FOREACH(channel, &d->list[i], entry)
+			if (channel->number == number)
+				return channel;
+	return NULL;
+}
+
+static void
+on_wake(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher,
+    int events ATTR_UNUSED)
+{
+	struct channel *channel = watcher->data;
+	struct decimator *d = ev_userdata(loop);
+
+	tap_woken(channel->tap);
+	if (channel->state != CHANNEL_READY)
+		set_state(d, channel, CHANNEL_READY);
+}
+
+/* One share for one channel, and what to do with it next. */
+static void
+serve(struct decimator *d, struct channel *channel)
+{
+	switch (tap_step(channel->tap)) {
+	case TAP_MORE:
+		set_state(d, channel, CHANNEL_READY);
+		break;
+	case TAP_CAUGHT_UP:
+		set_state(d, channel,
+		    tap_sleep(channel->tap, TAP_WAKE_LATER) ?
+		    CHANNEL_PACED : CHANNEL_READY);
+		break;
+	case TAP_IDLE:
+		set_state(d, channel,
+		    tap_sleep(channel->tap, TAP_WAKE_NEXT) ?
+		    CHANNEL_IDLE : CHANNEL_READY);
+		break;
+	case TAP_BROKEN:
+		log_warnx("%s: its ring holds garbage: not decimated until "
+		    "its configuration changes or the decimator is restarted",
+		    tap_name(channel->tap));
+		channel_free(d, channel);
+		break;
+	}
+}
+
+/* Each channel that is ready now gets its share, once. */
+static void
+on_turn(struct ev_loop *loop, ev_idle *watcher, int events ATTR_UNUSED)
+{
+	struct decimator *d = ev_userdata(loop);
+	struct channel_list *ready = &d->list[CHANNEL_READY];
+	struct channel *channel = TAILQ_FIRST(ready);
+	struct channel *last = TAILQ_LAST(ready, channel_list), *next;
+
+	/* Who stays ready goes to the end of the list, behind `last'. */
+	for (; channel != NULL; channel = next) {
+		next = channel == last ? NULL : TAILQ_NEXT(channel, entry);
+		serve(d, channel);
+	}
+	if (TAILQ_EMPTY(ready))
+		ev_idle_stop(loop, watcher);
+}
+
+static void
+on_pace(struct ev_loop *loop, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	struct decimator *d = ev_userdata(loop);
+	struct channel *channel;
+
+	while ((channel = TAILQ_FIRST(&d->list[CHANNEL_PACED])) != NULL)
+		set_state(d, channel, CHANNEL_READY);
+}
+
+/*** The supervisor's messages. ***/
+
+static void
+on_tap(struct decimator *d, const struct control_message *message,
+    const int *fds, size_t fd_count)
+{
+	struct channel *channel = channel_find(d, message->channel);
+	struct tap *tap;
+
+	log_set_level(message->log_level);
+	if (channel != NULL)
+		ev_io_stop(d->loop, &channel->wake);
+	tap = tap_open(message, fds, fd_count,
+	    channel != NULL ? channel->tap : NULL);
+	if (channel == NULL) {
+		if (tap == NULL)
+			return;
+		channel = xcalloc(1, sizeof(*channel));
+		channel->number = message->channel;
+		channel->state = CHANNEL_IDLE;
+		TAILQ_INSERT_TAIL(&d->list[CHANNEL_IDLE], channel, entry);
+	}
+	channel->tap = tap;
+	if (tap == NULL) {
+		channel_free(d, channel);
+		return;
+	}
+	/* Nobody else tells this process where log lines go. */
+	log_init(PROGRAM, NULL, tap_log_target(tap), message->log_level);
+	ev_io_init(&channel->wake, on_wake, tap_fd(tap), EV_READ);
+	channel->wake.data = channel;
+	ev_io_start(d->loop, &channel->wake);
+	set_state(d, channel, CHANNEL_READY);
+}
+
+static void
+on_untap(struct decimator *d, const struct control_message *message)
+{
+	struct channel *channel = channel_find(d, message->channel);
+
+	if (channel != NULL)
+		channel_free(d, channel);
+}
+
+static void
+on_message(struct decimator *d, const struct control_message *message,
+    const int *fds, size_t fd_count)
+{
+	switch (message->type) {
+	case CONTROL_TAP:
+		on_tap(d, message, fds, fd_count);
+		return;
+	case CONTROL_UNTAP:
+		on_untap(d, message);
+		break;
+	case CONTROL_LOG_LEVEL:
+		log_set_level(message->log_level);
+		break;
+	default:
+		log_warnx("message %u from the supervisor is unknown and "
+		    "left out", message->type);
+		break;
+	}
+	tap_close_fds(fds, fd_count);
+}
+
+static void
+on_control(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
+{
+	static struct control_message message;
+	struct decimator *d = ev_userdata(loop);
+	int fds[FD_PASS_MAX];
+	size_t fd_count;
+	ssize_t got;
+
+	got = fd_receive(watcher->fd, &message, sizeof(message), fds,
+	    &fd_count);
+	if (got == sizeof(message)) {
+		on_message(d, &message, fds, fd_count);
+		return;
+	}
+	if (got > 0) {
+		log_warnx("a message of %zd bytes from the supervisor, not "
+		    "%zu, is left out: is it of another version?", got,
+		    sizeof(message));
+		tap_close_fds(fds, fd_count);
+		return;
+	}
+	if (got == 0) {
+		log_info("the supervisor is gone: exiting");
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	/* Descriptors that did not fit: that channel is not decimated. */
+	if (errno == EMSGSIZE)
+		log_warnx("a message from the supervisor was cut off and is "
+		    "left out: is the limit of open files too low?");
+	else if (errno != EAGAIN && errno != EINTR)
+		fatal("the supervisor's socket");
+}
+
+/*** Start and end. ***/
+
+static void
+on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* A few descriptors for each of 1000 channels: as many as we may have. */
+static void
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		log_warn("cannot raise the limit of open files");
+}
+
+static void
+say_ready(void)
+{
+	static const struct control_message ready = {.type = CONTROL_READY};
+
+	if (fd_send(CONTROL_FD, &ready, sizeof(ready), NULL, 0) == -1)
+		fatal("the supervisor's socket (descriptor %d): "
+		    "mcrelayd starts this program", CONTROL_FD);
+}
+
+static void
+start(struct decimator *d)
+{
+	unsigned i;
+
+	for (i = 0; i < CHANNEL_STATES; i++)
+		TAILQ_INIT(&d->list[i]);
+	ev_set_userdata(d->loop, d);
+	ev_io_init(&d->control, on_control, CONTROL_FD, EV_READ);
+	ev_io_start(d->loop, &d->control);
+	ev_signal_init(&d->term, on_term, SIGTERM);
+	ev_signal_start(d->loop, &d->term);
+	ev_init(&d->pace, on_pace);
+	ev_idle_init(&d->turn, on_turn);
+	/* Idle watchers run only when nothing of their priority or above is
+	 * pending; this one runs each time round. */
+	ev_set_priority(&d->turn, EV_MAXPRI);
+}
+
+int
+decimator_run(void)
+{
+	struct decimator d = {.loop = EV_DEFAULT};
+	struct channel *channel;
+	unsigned i;
+
+	log_init(PROGRAM, NULL, LOG_TARGET_STDERR, LOG_INFO);
+	if (d.loop == NULL)
+		fatalx("libev cannot start");
+	/* The supervisor decides for its children what these mean. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	raise_file_limit();
+	start(&d);
+	say_ready();
+	fd_set_nonblock(CONTROL_FD);
+	fd_set_cloexec(CONTROL_FD, 1);
+	ev_run(d.loop, 0);
+	for (i = 0; i < CHANNEL_STATES; i++)
+		while ((channel = TAILQ_FIRST(&d.list[i])) != NULL)
+			channel_free(&d, channel);
+	ev_loop_destroy(d.loop);
+	return 0;
+}

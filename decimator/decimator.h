@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The decimator's event loop: channels come and go as the supervisor says
+ * over CONTROL_FD; each has a tap (tap.h) that gets its turn when its ring
+ * has something new.
+ */
+#ifndef MCRELAY_DECIMATOR_DECIMATOR_H
+#define MCRELAY_DECIMATOR_DECIMATOR_H
+
+/*
+ * Runs until SIGTERM or until the supervisor is gone.  Returns the exit
+ * status.  Fatal when CONTROL_FD is not the supervisor's socket.
+ */
+int	decimator_run(void);
+
+#endif /* MCRELAY_DECIMATOR_DECIMATOR_H */

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Batches of datagrams on their way into the kernel.  mcrelay-gen.
+ */
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <assert.h>
+#include <errno.h>
+#include <linux/udp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "tools/gen/batch.h"
+
+/* The kernel takes no more in one UDP_SEGMENT message (newer ones do). */
+#define SEGMENTS_MAX	64
+/* Room for a full message of every kind; a batch that is filled goes early. */
+#define ARENA_SIZE	(64 * DATAGRAM_MAX)
+/* How long to leave a network alone that could not take a datagram. */
+#define RETRY_NS	(1 * NS_PER_MS)
+
+#define CONTROL_SIZE	CMSG_SPACE(sizeof(uint16_t))
+
+/* A message is one datagram, or a run of equal ones (the last one may be
+ * shorter), contiguous in the arena. */
+struct message {
+	uint32_t	datagrams;
+	uint32_t	segment;	/* size of the first */
+	size_t		bytes;
+};
+
+struct batch {
+	int		 fd;
+	bool		 coalesce;
+	bool		 closed;	/* the last message takes no more */
+	unsigned	 messages;
+	unsigned	 datagrams;
+	size_t		 used;		/* of the arena */
+	uint8_t		*arena;
+	struct message	 message[BATCH_MAX];
+	struct mmsghdr	 header[BATCH_MAX];
+	struct iovec	 iov[BATCH_MAX];
+	uint8_t		 control[BATCH_MAX][CONTROL_SIZE]
+			    ATTR_ALIGNED(CACHE_LINE);
+};
+
+struct batch *
+batch_new(int fd, bool coalesce)
+{
+	struct batch *batch = aligned_alloc(CACHE_LINE, sizeof(*batch));
+
+	if (batch == NULL)
+		fatal("cannot allocate a batch");
+	memset(batch, 0, sizeof(*batch));
+	batch->fd = fd;
+	batch->coalesce = coalesce;
+	batch->arena = xmalloc(ARENA_SIZE);
+	return batch;
+}
+
+void
+batch_free(struct batch *batch)
+{
+	free(batch->arena);
+	free(batch);
+}
+
+bool
+batch_has_room(const struct batch *batch)
+{
+	return batch->datagrams < BATCH_MAX &&
+	    batch->used + DATAGRAM_MAX <= ARENA_SIZE;
+}
+
+uint8_t *
+batch_next(struct batch *batch)
+{
+	return batch->arena + batch->used;
+}
+
+static bool
+joins(const struct batch *batch, size_t size)
+{
+	const struct message *last;
+
+	if (!batch->coalesce || batch->messages == 0 || batch->closed)
+		return false;
+	last = &batch->message[batch->messages - 1];
+	return size <= last->segment && last->datagrams < SEGMENTS_MAX &&
+	    last->bytes + size <= DATAGRAM_MAX;
+}
+
+void
+batch_add(struct batch *batch, size_t size)
+{
+	struct message *message;
+
+	assert(batch_has_room(batch) && size <= DATAGRAM_MAX);
+	if (joins(batch, size)) {
+		message = &batch->message[batch->messages - 1];
+		batch->iov[batch->messages - 1].iov_len += size;
+		batch->closed = size < message->segment;
+	} else {
+		message = &batch->message[batch->messages];
+		*message = (struct message){ .segment = (uint32_t)size };
+		batch->iov[batch->messages] = (struct iovec){
+			.iov_base = batch_next(batch),
+			.iov_len = size,
+		};
+		batch->messages++;
+		batch->closed = false;
+	}
+	message->datagrams++;
+	message->bytes += size;
+	batch->used += size;
+	batch->datagrams++;
+}
+
+static void
+build_headers(struct batch *batch)
+{
+	struct cmsghdr *cmsg;
+	struct msghdr *header;
+	uint16_t segment;
+
+	for (unsigned i = 0; i < batch->messages; i++) {
+		header = &batch->header[i].msg_hdr;
+		*header = (struct msghdr){
+			.msg_iov = &batch->iov[i],
+			.msg_iovlen = 1,
+		};
+		if (batch->message[i].datagrams == 1)
+			continue;
+		header->msg_control = batch->control[i];
+		header->msg_controllen = CONTROL_SIZE;
+		cmsg = CMSG_FIRSTHDR(header);
+		cmsg->cmsg_level = IPPROTO_UDP;
+		cmsg->cmsg_type = UDP_SEGMENT;
+		cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
+		segment = (uint16_t)batch->message[i].segment;
+		memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
+	}
+}
+
+static void
+wait_writable(int fd)
+{
+	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
+
+	poll(&pollfd, 1, (int)(GEN_WAIT_MAX_NS / NS_PER_MS));
+}
+
+static void
+wait_retry(void)
+{
+	const struct timespec pause = { .tv_nsec = RETRY_NS };
+
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+}
+
+/* Counts the error and waits until it may have passed; false: it will not. */
+static bool
+handle_error(const struct batch *batch, struct send_counts *counts)
+{
+	switch (errno) {
+	case EINTR:
+		return true;
+	case EAGAIN:
+		counts->full++;
+		wait_writable(batch->fd);
+		return true;
+	case ECONNREFUSED:
+		/* About an earlier datagram; this one was not tried. */
+		counts->refused++;
+		return true;
+	case ENOBUFS:
+	case ENOMEM:
+		counts->no_buffers++;
+		wait_retry();
+		return true;
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case EPERM:	/* a packet filter */
+		counts->unreachable++;
+		wait_retry();
+		return true;
+	case EMSGSIZE:
+	case EINVAL:
+	case EIO:
+		if (batch->coalesce) {
+			log_warn("cannot send coalesced datagrams of this "
+			    "size this way (try without -c)");
+			return false;
+		}
+		/* FALLTHROUGH */
+	default:
+		log_warn("cannot send");
+		return false;
+	}
+}
+
+static void
+count_sent(const struct batch *batch, unsigned from, unsigned messages,
+    struct send_counts *counts)
+{
+	for (unsigned i = from; i < from + messages; i++) {
+		counts->datagrams += batch->message[i].datagrams;
+		counts->bytes += batch->message[i].bytes;
+	}
+}
+
+static bool
+send_all(struct batch *batch, uint64_t deadline_ns,
+    struct send_counts *counts)
+{
+	unsigned done = 0;
+	int n;
+
+	while (done < batch->messages) {
+		n = sendmmsg(batch->fd, &batch->header[done],
+		    batch->messages - done, 0);
+		if (n > 0) {
+			count_sent(batch, done, (unsigned)n, counts);
+			done += (unsigned)n;
+		} else if (!handle_error(batch, counts))
+			return false;
+		else if (gen_stopped() || (deadline_ns != 0 &&
+		    clock_monotonic_ns() >= deadline_ns))
+			break;
+	}
+	return true;
+}
+
+bool
+batch_send(struct batch *batch, uint64_t deadline_ns,
+    struct send_counts *counts)
+{
+	bool good;
+
+	build_headers(batch);
+	good = send_all(batch, deadline_ns, counts);
+	batch->messages = batch->datagrams = 0;
+	batch->used = 0;
+	return good;
+}

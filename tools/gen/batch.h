@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A batch of datagrams that the source hands to the kernel at once.
+ *
+ * Fill: while there is room, write a datagram at batch_next() and
+ * batch_add() it.  Then batch_send(), which empties the batch.
+ */
+#ifndef MCRELAY_GEN_BATCH_H
+#define MCRELAY_GEN_BATCH_H
+
+#include <sys/socket.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "tools/gen/gen.h"
+
+struct send_counts {
+	uint64_t	datagrams;	/* that the kernel accepted */
+	uint64_t	bytes;		/* their payload */
+	/* Refusals, each followed by another attempt. */
+	uint64_t	full;		/* EAGAIN: the send buffer is full */
+	uint64_t	no_buffers;	/* ENOBUFS, ENOMEM */
+	uint64_t	refused;	/* ECONNREFUSED: nobody listens there */
+	uint64_t	unreachable;	/* the network is down or forbids it */
+};
+
+struct batch;
+
+/*
+ * `fd' is connected and non-blocking and stays the caller's.  With
+ * `coalesce', neighbours of one size go in one UDP_SEGMENT message.
+ */
+struct batch	*batch_new(int fd, bool coalesce) ATTR_NONNULL;
+void		 batch_free(struct batch *batch) ATTR_NONNULL;
+
+/* Whether another datagram of DATAGRAM_MAX bytes fits. */
+bool		 batch_has_room(const struct batch *batch) ATTR_NONNULL;
+uint8_t		*batch_next(struct batch *batch) ATTR_NONNULL;
+void		 batch_add(struct batch *batch, size_t size) ATTR_NONNULL;
+
+/*
+ * Sends everything, with further attempts where the trouble may pass, until
+ * gen_stopped() or `deadline_ns' (CLOCK_MONOTONIC, 0: none).  False after a
+ * log line when it can never work.
+ */
+bool		 batch_send(struct batch *batch, uint64_t deadline_ns,
+		    struct send_counts *counts) ATTR_NONNULL;
+
+#endif /* MCRELAY_GEN_BATCH_H */

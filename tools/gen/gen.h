@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-gen: what its parts share.  Two commands in one program: the
+ * source sends datagrams at a rate, the sink receives and judges them.
+ */
+#ifndef MCRELAY_GEN_GEN_H
+#define MCRELAY_GEN_GEN_H
+
+#include <sys/socket.h>
+#include <jansson.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/util.h"
+
+/* The largest payload of a UDP datagram over IPv4. */
+#define DATAGRAM_MAX	65507
+/* The most datagrams that the source hands over in one system call. */
+#define BATCH_MAX	1024
+
+/* Exit status. */
+enum gen_status {
+	GEN_GOOD = 0,
+	GEN_BAD = 1,	/* sink: something did not arrive as it was sent */
+	GEN_FAILED = 2,	/* usage, or it could not be done */
+};
+
+enum gen_command {
+	GEN_SOURCE,
+	GEN_SINK,
+};
+
+/* The command line, checked.  Texts point into argv. */
+struct gen_options {
+	enum gen_command	 command;
+	struct sockaddr_storage	 address;	/* with the port */
+	unsigned		 interface;	/* index; 0: routing's choice */
+	char			 interface_name[IF_NAMESIZE];
+	uint64_t		 count;		/* 0: no limit */
+	uint64_t		 time_ns;	/* 0: no limit */
+	bool			 json;
+	bool			 quiet;
+	/* source */
+	size_t			 bytes;		/* of a numbered datagram */
+	uint64_t		 rate;		/* datagrams/s; 0: no limit */
+	int			 ttl;		/* -1: the kernel's default */
+	bool			 coalesce;
+	unsigned		 batch;		/* 0: chosen by rate */
+	const char		*schema;	/* NULL: numbered datagrams */
+	unsigned		 datums;	/* in a datagram */
+	const char		**wave;		/* FIELD=SIGNAL... as given */
+	size_t			 waves;
+	/* sink */
+	bool			 anything;	/* do not interpret */
+	uint64_t		 idle_ns;	/* 0: for ever */
+	struct sockaddr_storage	 from;		/* AF_UNSPEC: any source */
+	const char		*dump;		/* file name, or NULL */
+};
+
+#define GEN_ERROR_SIZE	256
+
+/* False with a message in `error' when the command line is wrong. */
+bool	gen_parse(int argc, char **argv, struct gen_options *options,
+	    char error[static GEN_ERROR_SIZE]) ATTR_NONNULL;
+void	gen_options_free(struct gen_options *options) ATTR_NONNULL;
+
+/* The whole program.  Returns the exit status. */
+int	gen_main(int argc, char **argv);
+
+/*
+ * The two commands.  They log what went wrong.  *report is an object for
+ * the user, the caller's to release, or NULL when there is nothing to say.
+ */
+enum gen_status	source_run(const struct gen_options *options,
+		    json_t **report) ATTR_NONNULL;
+enum gen_status	sink_run(const struct gen_options *options, json_t **report)
+		    ATTR_NONNULL;
+
+/*
+ * Whether INT or TERM has come.  A signal that comes just before a wait does
+ * not end it, so nobody waits longer than this without asking again.
+ */
+#define GEN_WAIT_MAX_NS	(100 * NS_PER_MS)
+bool	gen_stopped(void);
+
+#endif /* MCRELAY_GEN_GEN_H */

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The command line.  mcrelay-gen.  Looks at nothing but its arguments and the
+ * names of interfaces; what is in files is checked by those who read them.
+ */
+#include <bsd/stdlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "tools/gen/endpoint.h"
+#include "tools/gen/gen.h"
+#include "tools/gen/numbered.h"
+
+#define BYTES_DEFAULT	1000
+#define RATE_DEFAULT	1000
+#define RATE_MAX	1000000000LL
+
+/* Beyond this a time in nanoseconds and ten times its number overflow. */
+#define TIME_MAX_S	(100LL * 366 * 86400)
+
+struct parser {
+	struct gen_options	*options;
+	char			*error;		/* GEN_ERROR_SIZE */
+	bool			 bytes_given;
+	bool			 datums_given;
+};
+
+static bool	fail(struct parser *parser, const char *fmt, ...)
+		    ATTR_PRINTF(2, 3);
+
+static bool
+fail(struct parser *parser, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(parser->error, GEN_ERROR_SIZE, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool
+parse_number(struct parser *parser, int option, const char *text,
+    long long min, long long max, uint64_t *number)
+{
+	const char *why;
+
+	*number = (uint64_t)strtonum(text, min, max, &why);
+	if (why == NULL)
+		return true;
+	return fail(parser, "-%c %s: %s (%lld to %lld)", option, text, why,
+	    min, max);
+}
+
+/* A number with ms, s, m or h; without a unit, seconds. */
+static bool
+parse_time(struct parser *parser, int option, const char *text, uint64_t *ns)
+{
+	static const struct {
+		const char	*name;
+		double		 seconds;
+	} units[] = {
+		{ "", 1 }, { "ms", 1e-3 }, { "s", 1 }, { "m", 60 },
+		{ "h", 3600 },
+	};
+	char *end;
+	double value = strtod(text, &end);
+
+	for (size_t i = 0; end != text && i < NITEMS(units); i++) {
+		if (strcmp(end, units[i].name) != 0)
+			continue;
+		value *= units[i].seconds;
+		if (!(value >= 1e-3 && value <= (double)TIME_MAX_S))
+			return fail(parser, "-%c %s: out of range", option,
+			    text);
+		*ns = (uint64_t)(value * 1e9);
+		return true;
+	}
+	return fail(parser, "-%c %s: not a time (such as 10s or 500ms)",
+	    option, text);
+}
+
+static bool
+parse_interface(struct parser *parser, const char *name)
+{
+	struct gen_options *options = parser->options;
+
+	options->interface = if_nametoindex(name);
+	if (options->interface == 0)
+		return fail(parser, "-i %s: no such interface", name);
+	snprintf(options->interface_name, sizeof(options->interface_name),
+	    "%s", name);
+	return true;
+}
+
+static bool
+parse_common(struct parser *parser, int option, const char *argument)
+{
+	struct gen_options *options = parser->options;
+
+	switch (option) {
+	case 'i':
+		return parse_interface(parser, argument);
+	case 'j':
+		options->json = true;
+		return true;
+	case 'n':
+		return parse_number(parser, option, argument, 1, INT64_MAX,
+		    &options->count);
+	case 'q':
+		options->quiet = true;
+		return true;
+	case 't':
+		return parse_time(parser, option, argument,
+		    &options->time_ns);
+	case ':':
+		return fail(parser, "-%c needs an argument", optopt);
+	default:
+		return fail(parser, "-%c is not an option", optopt);
+	}
+}
+
+static void
+add_wave(struct gen_options *options, const char *argument)
+{
+	options->wave = xrealloc(options->wave,
+	    (options->waves + 1) * sizeof(*options->wave));
+	options->wave[options->waves++] = argument;
+}
+
+static bool
+parse_source(struct parser *parser, int option, const char *argument)
+{
+	struct gen_options *options = parser->options;
+	uint64_t number = 0;
+	bool good = true;
+
+	switch (option) {
+	case 'B':
+		good = parse_number(parser, option, argument, 1, BATCH_MAX,
+		    &number);
+		options->batch = (unsigned)number;
+		return good;
+	case 'b':
+		good = parse_number(parser, option, argument,
+		    NUMBERED_SIZE_MIN, DATAGRAM_MAX, &number);
+		options->bytes = (size_t)number;
+		parser->bytes_given = true;
+		return good;
+	case 'c':
+		options->coalesce = true;
+		return true;
+	case 'D':
+		good = parse_number(parser, option, argument, 1, DATAGRAM_MAX,
+		    &number);
+		options->datums = (unsigned)number;
+		parser->datums_given = true;
+		return good;
+	case 'r':
+		return parse_number(parser, option, argument, 0, RATE_MAX,
+		    &options->rate);
+	case 'S':
+		options->schema = argument;
+		return true;
+	case 'T':
+		good = parse_number(parser, option, argument, 0, 255,
+		    &number);
+		options->ttl = (int)number;
+		return good;
+	case 'w':
+		add_wave(options, argument);
+		return true;
+	default:
+		return parse_common(parser, option, argument);
+	}
+}
+
+static bool
+parse_sink(struct parser *parser, int option, const char *argument)
+{
+	struct gen_options *options = parser->options;
+
+	switch (option) {
+	case 'a':
+		options->anything = true;
+		return true;
+	case 'I':
+		return parse_time(parser, option, argument,
+		    &options->idle_ns);
+	case 's':
+		if (endpoint_parse_host(argument, &options->from))
+			return true;
+		return fail(parser, "-s %s: not an IP address", argument);
+	case 'w':
+		options->dump = argument;
+		return true;
+	default:
+		return parse_common(parser, option, argument);
+	}
+}
+
+/* What the options say together. */
+static bool
+check(struct parser *parser)
+{
+	const struct gen_options *options = parser->options;
+	const bool group = endpoint_is_multicast(&options->address);
+
+	if (options->command == GEN_SOURCE) {
+		if (endpoint_port(&options->address) == 0)
+			return fail(parser, "port 0: a source needs a port "
+			    "to send to");
+		if (options->schema != NULL && parser->bytes_given)
+			return fail(parser, "-b is for numbered datagrams, "
+			    "not for those of a schema");
+		if (options->schema == NULL && parser->datums_given)
+			return fail(parser, "-D needs a schema (-S)");
+		if (options->schema == NULL && options->waves > 0)
+			return fail(parser, "-w needs a schema (-S)");
+		return true;
+	}
+	if (options->from.ss_family == AF_UNSPEC)
+		return true;
+	if (!group)
+		return fail(parser, "-s needs a multicast group to join");
+	if (options->from.ss_family != options->address.ss_family)
+		return fail(parser, "-s: source and group are of different "
+		    "families");
+	return true;
+}
+
+static bool
+parse_options(struct parser *parser, int argc, char **argv)
+{
+	const bool source = parser->options->command == GEN_SOURCE;
+	const char *letters = source ? "+:B:b:cD:i:jn:qr:S:T:t:w:" :
+	    "+:aI:i:jn:qs:t:w:";
+	int option;
+
+	optind = 0;	/* glibc: start anew */
+	opterr = 0;
+	while ((option = getopt(argc, argv, letters)) != -1)
+		if (source ? !parse_source(parser, option, optarg) :
+		    !parse_sink(parser, option, optarg))
+			return false;
+	if (optind == argc)
+		return fail(parser, "ADDRESS:PORT is missing");
+	if (optind + 1 < argc)
+		return fail(parser, "%s: one ADDRESS:PORT is enough, and "
+		    "options come before it", argv[optind + 1]);
+	if (!endpoint_parse(argv[optind], &parser->options->address))
+		return fail(parser, "%s: not ADDRESS:PORT (IPv6 in brackets)",
+		    argv[optind]);
+	return check(parser);
+}
+
+bool
+gen_parse(int argc, char **argv, struct gen_options *options,
+    char error[static GEN_ERROR_SIZE])
+{
+	struct parser parser = { .options = options, .error = error };
+
+	*options = (struct gen_options){
+		.bytes = BYTES_DEFAULT,
+		.rate = RATE_DEFAULT,
+		.ttl = -1,
+		.datums = 1,
+	};
+	if (argc < 2)
+		return fail(&parser, "source or sink?");
+	if (strcmp(argv[1], "source") == 0)
+		options->command = GEN_SOURCE;
+	else if (strcmp(argv[1], "sink") == 0)
+		options->command = GEN_SINK;
+	else
+		return fail(&parser, "%s: neither source nor sink", argv[1]);
+	return parse_options(&parser, argc - 1, argv + 1);
+}
+
+void
+gen_options_free(struct gen_options *options)
+{
+	free(options->wave);
+	options->wave = NULL;
+}

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: ISC
+# shellcheck shell=sh disable=SC2034,SC2154
+# What quickstart, check and the scripts in qa/ have in common.  Sourced; the
+# caller sets $top, the source tree.
+
+heading() {
+	printf '\n== %s\n' "$*"
+}
+
+die() {
+	printf '%s\n' "$*" >&2
+	exit 1
+}
+
+# A word is PACKAGE or PACKAGE:COMMAND; with a command, having the command is
+# enough, wherever it came from.  Prints the packages that are missing.
+missing_packages() {
+	for word in "$@"; do
+		package=${word%%:*}
+		program=${word#"$package"}
+		program=${program#:}
+		if [ -n "$program" ] && command -v "$program" >/dev/null; then
+			continue
+		fi
+		status=$(dpkg-query -W -f='${db:Status-Status}' "$package" \
+		    2>/dev/null) || status=none
+		[ "$status" = installed ] || printf '%s ' "$package"
+	done
+}
+
+# How to become root without being asked anything; fails when we cannot.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+		sudo -n "$@"
+	else
+		return 1
+	fi
+}
+
+# Installs what is missing.  Fails, with a list, when that is not possible.
+need_packages() {
+	if ! command -v dpkg-query >/dev/null; then
+		echo "This is no Debian: the packages must be there already."
+		return 0
+	fi
+	missing=$(missing_packages "$@")
+	if [ -z "$missing" ]; then
+		echo "All packages are there."
+		return 0
+	fi
+	if ! as_root true; then
+		echo "Missing packages.  As root, run:" >&2
+		echo "    apt-get install $missing" >&2
+		return 1
+	fi
+	echo "Installing $missing"
+	as_root apt-get -q update >/dev/null ||
+	    echo "apt-get update failed; trying with the lists as they are."
+	# $missing is a list of words.
+	# shellcheck disable=SC2086
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get -yq \
+	    --no-install-recommends install $missing >/dev/null </dev/null
+}
+
+# configure_in DIRECTORY OPTION...
+configure_in() {
+	directory=$1
+	shift
+	if [ ! -x "$top/configure" ]; then
+		(cd "$top" && ./autogen.sh) >/dev/null 2>&1 ||
+		    die "autogen.sh failed: run it to see why."
+	fi
+	mkdir -p "$directory"
+	(cd "$directory" && "$top/configure" --silent "$@")
+}
+
+cores() {
+	getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
+}
+
+# logged FILE COMMAND...: quiet, unless it fails.
+logged() {
+	log=$1
+	shift
+	mkdir -p "$(dirname "$log")"
+	if "$@" >"$log" 2>&1 </dev/null; then
+		return 0
+	fi
+	echo "failed: $*" >&2
+	echo "The end of $log:" >&2
+	tail -n 30 "$log" >&2
+	return 1
+}
+
+BUILD_PACKAGES='autoconf automake gcc libc6-dev make pkg-config:pkg-config
+    libev-dev libyaml-dev libavro-dev libbsd-dev libjansson-dev'

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Checks what no compiler reads: manual pages, shell scripts, C style, Python.
+# One line for each file: `ok NAME', `not ok NAME' after the complaints, or
+# `skip NAME: WHY'.  Exit status 1 when something was not ok.
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top"
+bad=0
+
+# lint NAME PROGRAM ARGUMENT...
+lint() {
+	name=$1
+	shift
+	if ! command -v "$1" >/dev/null; then
+		echo "skip $name: no $1"
+	elif "$@"; then
+		echo "ok $name"
+	else
+		echo "not ok $name"
+		bad=1
+	fi
+}
+
+for page in man/*.[1-8]; do
+	# mandoc's status tells nothing below its -W level.
+	lint "mandoc $page" mandoc -Tlint -W warning "$page"
+done
+for script in quickstart check autogen.sh .ci/run qa/*.sh; do
+	lint "shellcheck $script" shellcheck -x "$script"
+done
+for file in */*.[ch] tools/*/*.[ch] tests/unit/*.[ch]; do
+	[ -e "$file" ] || continue
+	lint "style $file" sh qa/style.sh "$file"
+done
+for file in tests/integration/*.py qa/*.py; do
+	lint "python $file" /usr/bin/python3 -c \
+	    'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"
+done
+exit "$bad"

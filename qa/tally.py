@@ -1,0 +1,89 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""Adds up test results and prints `N passed, N failed, N skipped'.
+
+Arguments: files of lines `ok NAME', `not ok NAME', `skip NAME: WHY'; JUnit
+XML of pytest; automake's .trs files (the .log beside it is cmocka's).
+Exit status 1 when anything failed or nothing ran.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import xml.etree.ElementTree
+from collections import Counter
+from pathlib import Path
+
+OUTCOME = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
+
+
+def lines(path: Path) -> Counter[str]:
+    count: Counter[str] = Counter()
+    for line in path.read_text(errors="replace").splitlines():
+        for start, outcome in (("ok ", "passed"), ("not ok ", "failed"),
+                               ("skip ", "skipped")):
+            if line.startswith(start):
+                count[outcome] += 1
+                if outcome != "passed":
+                    print(f"{outcome}: {line}")
+    return count
+
+
+def junit(path: Path) -> Counter[str]:
+    count: Counter[str] = Counter()
+    if not path.exists() or path.stat().st_size == 0:
+        print(f"failed: {path.name} was not written")
+        return Counter(failed=1)
+    for case in xml.etree.ElementTree.parse(path).iter("testcase"):
+        name = f"{case.get('classname')}.{case.get('name')}"
+        kinds = {child.tag for child in case}
+        if kinds & {"failure", "error"}:
+            count["failed"] += 1
+            print(f"failed: {name}")
+        elif "skipped" in kinds:
+            count["skipped"] += 1
+            why = case.find("skipped").get("message")   # type: ignore
+            print(f"skipped: {name}: {why}")
+        else:
+            count["passed"] += 1
+    return count
+
+
+def automake(path: Path) -> Counter[str]:
+    """One test program.  A test without an outcome is a crash."""
+    result = re.search(r"^:test-result: (\S+)", path.read_text(), re.M)
+    log = path.with_suffix(".log").read_text(errors="replace")
+    count: Counter[str] = Counter()
+    running = ""
+    for kind, name in re.findall(
+            r"^\[ +(RUN|OK|FAILED|SKIPPED) +\] (\w+)$", log, re.M):
+        if kind == "RUN":
+            running = name
+        elif name == running:
+            count[OUTCOME[kind]] += 1
+            running = ""
+            if kind != "OK":
+                print(f"{OUTCOME[kind]}: {path.stem}: {name}")
+    word = result[1] if result else "FAIL"
+    if running or (word not in ("PASS", "SKIP") and not count["failed"]):
+        count["failed"] += 1
+        print(f"failed: {path.stem} {running}")
+    elif not count:
+        count["skipped" if word == "SKIP" else "passed"] += 1
+    return count
+
+
+def main() -> int:
+    total: Counter[str] = Counter()
+    for name in sys.argv[1:]:
+        path = Path(name)
+        reader = {".xml": junit, ".trs": automake}.get(path.suffix, lines)
+        total += reader(path)
+    print(f"{total['passed']} passed, {total['failed']} failed, "
+          f"{total['skipped']} skipped")
+    return 1 if total["failed"] or not total["passed"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

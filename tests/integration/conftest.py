@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: ISC
+"""Fixtures.  Environment:
+
+MCRELAY_BUILDDIR  where the programs were built
+MCRELAY_PREFIX    where `make install' put them, for test_install.py
+MCRELAY_SHARED    directory of test data that is not part of the project
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator
+
+import pytest
+
+from daemon import Daemon, Programs
+from net import Namespace
+
+SOURCE = Path(__file__).resolve().parents[2]
+
+
+def pytest_report_header() -> str:
+    return f"programs: {find_build()}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter
+                            ) -> None:
+    """Skips are loud: each with its reason, also without -rs."""
+    for report in terminalreporter.stats.get("skipped", []):
+        terminalreporter.write_line(
+            f"SKIPPED {report.nodeid}: {report.longrepr[2]}", yellow=True)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item
+                              ) -> Iterator[None]:
+    """So that fixtures know whether their test failed."""
+    outcome = yield
+    report = outcome.get_result()   # type: ignore[attr-defined]
+    if report.when == "call":
+        item.stash[FAILED] = report.failed
+
+
+FAILED = pytest.StashKey[bool]()
+
+TEST_S = 180
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """No test may hang."""
+    def too_long(number: int, frame: object) -> None:
+        raise TimeoutError(f"the test took longer than {TEST_S} s")
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(TEST_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def find_build() -> Path:
+    if "MCRELAY_BUILDDIR" in os.environ:
+        return Path(os.environ["MCRELAY_BUILDDIR"]).resolve()
+    candidates = [SOURCE, SOURCE / "build", *sorted(SOURCE.glob("build-*"))]
+    for candidate in candidates:
+        if (candidate / "mcrelayd").exists():
+            return candidate
+    raise pytest.UsageError(
+        "no built mcrelayd found: build first, or set MCRELAY_BUILDDIR")
+
+
+@pytest.fixture(scope="session")
+def programs() -> Programs:
+    return Programs.built(find_build())
+
+
+@pytest.fixture(scope="session")
+def source() -> Path:
+    """The source tree."""
+    return SOURCE
+
+
+@pytest.fixture
+def make_daemon(request: pytest.FixtureRequest, programs: Programs,
+                tmp_path: Path) -> Iterator[Callable[..., Daemon]]:
+    """A factory; what it made is stopped, with all checks, at the end."""
+    made: list[Daemon] = []
+
+    def make(subdirectory: str = "", **more: object) -> Daemon:
+        directory = tmp_path / subdirectory
+        directory.mkdir(exist_ok=True)
+        daemon = Daemon(programs, directory, **more)    # type: ignore
+        made.append(daemon)
+        return daemon
+
+    yield make
+    failed = request.node.stash.get(FAILED, True)
+    try:
+        for daemon in made:
+            if daemon.process is not None and not failed:
+                daemon.stop()
+    except BaseException:
+        failed = True
+        raise
+    finally:
+        for daemon in made:
+            daemon.kill()
+            if failed:
+                print(f"--- {daemon.config_file}")
+                if daemon.config_file.exists():
+                    print(daemon.config_file.read_text())
+                print(f"--- {daemon.log_file}")
+                print(daemon.log()[-20000:])
+
+
+@pytest.fixture
+def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
+    return make_daemon()
+
+
+def namespaces_possible() -> str:
+    """Why we cannot make network namespaces, or nothing."""
+    if os.geteuid() != 0:
+        return "needs root to make a network namespace"
+    if not shutil.which("ip"):
+        return "needs ip: install the Debian package iproute2"
+    try:
+        Namespace().close()
+    except (OSError, subprocess.SubprocessError) as e:
+        return f"cannot make a network namespace: {e}"
+    return ""
+
+
+@pytest.fixture
+def namespace() -> Iterator[Namespace]:
+    if reason := namespaces_possible():
+        pytest.skip(reason)
+    made = Namespace()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def avsc(programs: Programs, tmp_path_factory: pytest.TempPathFactory
+         ) -> Path:
+    """The node_modules directory with avsc in it, fetched by npm."""
+    if not shutil.which("npm") or not shutil.which("node"):
+        pytest.skip("needs npm: install the Debian packages nodejs and npm")
+    place = tmp_path_factory.mktemp("avsc")
+    try:
+        done = subprocess.run(
+            ["npm", "install", "--prefix", str(place), "--no-audit",
+             "--no-fund", "--ignore-scripts", "--loglevel=error",
+             "avsc@5.7.7"],
+            timeout=90, text=True, capture_output=True,
+            stdin=subprocess.DEVNULL, cwd=place)
+    except subprocess.TimeoutExpired:
+        pytest.skip("npm did not fetch avsc within 90 s (no network?)")
+    if done.returncode != 0:
+        pytest.skip(f"npm cannot fetch avsc: {done.stderr.strip()[:300]}")
+    return place / "node_modules"

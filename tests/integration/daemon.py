@@ -1,0 +1,366 @@
+# SPDX-License-Identifier: ISC
+"""A mcrelayd of a test's own, and the checks that every test makes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import avro_files
+from net import Namespace
+from waiting import wait_for
+
+START_S = 15.0
+STOP_S = 20.0
+
+COUNTERS = {
+    "received", "received_bytes", "kernel_dropped", "truncated",
+    "refused_source", "sequence_gaps", "sequence_repeats",
+    "sequence_reordered", "relayed", "relay_errors", "archived",
+    "archived_bytes", "rejected", "archive_shed", "archive_errors",
+    "pending"}
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Where the programs are: a build directory, or an installed prefix."""
+
+    mcrelayd: Path
+    mcrelayctl: Path
+    gen: Path
+    libexec: Path | None    # None: the one built in
+
+    @staticmethod
+    def built(directory: Path) -> Programs:
+        return Programs(directory / "mcrelayd", directory / "mcrelayctl",
+                        directory / "mcrelay-gen", directory)
+
+    @staticmethod
+    def installed(prefix: Path) -> Programs:
+        return Programs(prefix / "sbin/mcrelayd", prefix / "sbin/mcrelayctl",
+                        prefix / "bin/mcrelay-gen", None)
+
+    def environment(self) -> dict[str, str]:
+        env = {k: v for k, v in os.environ.items()
+               if not k.startswith("MCRELAY_")}
+        if self.libexec is not None:
+            env["MCRELAY_LIBEXECDIR"] = str(self.libexec)
+        return env
+
+
+def sessions(session: int) -> dict[int, str]:
+    """The live processes of a session: {pid: command}."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            stat = (entry / "stat").read_text()
+        except OSError:
+            continue
+        name, rest = stat[stat.index("(") + 1:].rsplit(")", 1)
+        fields = rest.split()
+        if int(fields[3]) == session and fields[0] != "Z":
+            found[int(entry.name)] = name
+    return found
+
+
+def channel(name: str, port: int, address: str = "127.0.0.1",
+            relay: list[dict[str, Any]] | None = None,
+            **more: Any) -> dict[str, Any]:
+    """A channel's part of the configuration; more: listen_* go there."""
+    listen = {"address": address, "port": port, "receive_buffer": "16MiB"}
+    for key in [k for k in more if k.startswith("listen_")]:
+        listen[key.removeprefix("listen_")] = more.pop(key)
+    result: dict[str, Any] = {"name": name, "listen": listen,
+                              "payload": {"format": "raw"}}
+    if relay:
+        result["relay"] = relay
+    return result | more
+
+
+def output(address: str, port: int, **more: Any) -> dict[str, Any]:
+    result: dict[str, Any] = {"address": address, "port": port}
+    if address.startswith(("ff", "22", "23")):
+        result["interface"] = "lo"
+    return result | more
+
+
+class Daemon:
+    """mcrelayd with its configuration, run and archive directories below
+    `directory'.  stop() makes the checks that hold for every run."""
+
+    def __init__(self, programs: Programs, directory: Path,
+                 namespace: Namespace | None = None) -> None:
+        self.programs = programs
+        self.directory = directory
+        self.namespace = namespace
+        self.config_file = directory / "mcrelay.yaml"
+        self.run_dir = directory / "run"
+        self.archive = directory / "archive"
+        self.log_file = directory / "mcrelayd.log"
+        self.environment = programs.environment()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.session = 0
+        self.archived: set[str] = set()     # channels with an archive
+        self.streams: set[tuple[str, str]] = set()  # those since the start
+
+    # Configuration.
+
+    def write(self, *channels: dict[str, Any], **top: Any) -> None:
+        """JSON is YAML, too."""
+        config = {"run_dir": str(self.run_dir),
+                  "log": {"to": "stderr", "level": "debug"},
+                  "channels": list(channels)} | top
+        self.write_text(json.dumps(config, indent=2) + "\n")
+        defaults = config.get("defaults", {})
+        self.archived = {c["name"] for c in channels
+                         if "archive" in c or "archive" in defaults}
+        streams = {(c["name"], s["name"]) for c in channels
+                   for s in c.get("decimate", [])}
+        # One that a reload adds has not seen what came before.
+        self.streams = streams if self.process is None else \
+            self.streams & streams
+
+    def write_text(self, text: str) -> None:
+        self.config_file.write_text(text)
+
+    def archive_conf(self, **more: Any) -> dict[str, Any]:
+        return {"directory": str(self.archive),
+                "flush_interval": "100ms"} | more
+
+    # Its life.
+
+    def command(self, *options: str) -> list[str]:
+        prefix = self.namespace.prefix if self.namespace else []
+        return [*prefix, str(self.programs.mcrelayd), *options,
+                "-f", str(self.config_file)]
+
+    def run(self, *options: str, timeout_s: float = 30.0
+            ) -> subprocess.CompletedProcess[str]:
+        """Run it to its end (of the foreground part)."""
+        return subprocess.run(
+            self.command(*options), env=self.environment, text=True,
+            capture_output=True, timeout=timeout_s, stdin=subprocess.DEVNULL)
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        return self.run("-n")
+
+    def launch(self) -> None:
+        assert self.process is None, "already started"
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command("-d"), env=self.environment, stderr=log,
+                stdout=log, stdin=subprocess.DEVNULL,
+                start_new_session=True)
+        self.session = self.process.pid
+
+    def start(self, *channels: dict[str, Any], **top: Any) -> Daemon:
+        """Write the configuration, start, wait until all channels run."""
+        if channels:
+            self.write(*channels, **top)
+        self.launch()
+        self.wait_running()
+        return self
+
+    def wait_running(self, deadline_s: float = START_S) -> None:
+        def running() -> bool:
+            assert self.process is None or self.process.poll() is None, \
+                f"mcrelayd ended: {self.log()}"
+            status = self.try_status()
+            return status is not None and all(
+                c["state"] in ("running", "stale")
+                for c in status["channels"])
+        wait_for(running, "all channels running", deadline_s, self.log)
+
+    def stop(self, checks: bool = True) -> None:
+        """TERM; it must drain, exit 0 and leave nothing behind."""
+        assert self.process is not None
+        if checks:
+            self.check_ledgers()
+        self.process.send_signal(signal.SIGTERM)
+        self.wait_exit()
+
+    def wait_exit(self, status: int = 0) -> None:
+        assert self.process is not None
+        try:
+            code = self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"did not stop: {self.log()}") from None
+        self.process = None
+        assert code == status, f"exit status {code}: {self.log()}"
+        self.check_gone()
+
+    def check_gone(self) -> None:
+        for trouble in ("Sanitizer", "runtime error", "Assertion"):
+            assert trouble not in self.log(), self.log()
+        wait_for(lambda: not sessions(self.session), "no process left", 5.0,
+                 lambda: sessions(self.session))
+        left = sorted(p.name for p in self.run_dir.glob("*"))
+        assert not left, f"left in run_dir: {left}"
+        parts = [str(p) for p in self.archive.glob("*/*.part")]
+        assert not parts, f"unfinished files: {parts}"
+
+    def kill(self) -> None:
+        """For the end of a failed test: no checks."""
+        self.find_session()
+        for pid in sessions(self.session) if self.session else ():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        if self.process is not None:
+            self.process.wait(10)
+            self.process = None
+
+    def find_session(self) -> int:
+        """One in the background is found by its pid file; 0 if there is
+        none."""
+        try:
+            pid = int((self.run_dir / "mcrelayd.pid").read_text())
+            self.session = os.getsid(pid)
+        except (OSError, ValueError):
+            return 0
+        return pid
+
+    # Talking to it.
+
+    def ctl(self, *words: str, check: bool = True, timeout_s: float = 30.0
+            ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(self.programs.mcrelayctl), "-s",
+             str(self.run_dir / "mcrelayd.sock"), *words],
+            text=True, capture_output=True, timeout=timeout_s,
+            stdin=subprocess.DEVNULL)
+        if check:
+            assert done.returncode == 0, \
+                f"mcrelayctl {words}: {done.returncode}: {done.stderr}"
+        return done
+
+    def try_status(self) -> dict[str, Any] | None:
+        if not (self.run_dir / "mcrelayd.sock").exists():
+            return None
+        done = self.ctl("status", "-j", check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def status(self, name: str) -> dict[str, Any]:
+        status = json.loads(self.ctl("status", "-j").stdout)
+        return next(c for c in status["channels"] if c["name"] == name)
+
+    def ledger(self, name: str) -> dict[str, int]:
+        return self.status(name)["ledger"]
+
+    def worker_pid(self, name: str) -> int:
+        """From the pid file, as a shell would."""
+        return int((self.run_dir / f"{name}.pid").read_text())
+
+    def log(self) -> str:
+        try:
+            return self.log_file.read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def wait_log(self, text: str, deadline_s: float = 10.0) -> None:
+        wait_for(lambda: text in self.log(), f"log line with {text!r}",
+                 deadline_s, self.log)
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait_state(self, name: str, state: str,
+                   deadline_s: float = START_S) -> dict[str, Any]:
+        def there() -> dict[str, Any] | None:
+            status = self.status(name)
+            return status if status["state"] == state else None
+        return wait_for(there, f"{name} {state}", deadline_s, self.log)
+
+    def wait_new_worker(self, name: str, old_pid: int,
+                        deadline_s: float = 10.0) -> int:
+        """The successor's pid, once it runs."""
+        def there() -> int:
+            status = self.status(name)
+            new = status["state"] in ("running", "stale") and \
+                status["pid"] not in (0, None, old_pid)
+            return status["pid"] if new else 0
+        return wait_for(there, f"a new worker for {name}", deadline_s,
+                        self.log)
+
+    # The ledger.
+
+    def wait_received(self, name: str, sent: int,
+                      deadline_s: float = 20.0) -> dict[str, int]:
+        """Once all that was sent is accounted for, and nothing pends."""
+        def there() -> dict[str, int] | None:
+            ledger = self.ledger(name)
+            taken = ledger["received"] + ledger["kernel_dropped"] + \
+                ledger["truncated"] + ledger["refused_source"]
+            assert taken <= sent, f"{taken} of {sent}: {ledger}"
+            return ledger if taken == sent else None
+        wait_for(there, f"{sent} datagrams accounted for in {name}",
+                 deadline_s, lambda: self.ledger(name))
+        return self.wait_settled(name)
+
+    def wait_settled(self, name: str, deadline_s: float = 10.0
+                     ) -> dict[str, int]:
+        """Wait for the identities; fails with the ledger that breaks
+        them."""
+        wait_for(lambda: not self.broken_identities(name),
+                 f"ledger identities of {name}", deadline_s,
+                 lambda: (self.broken_identities(name), self.status(name)))
+        return self.ledger(name)
+
+    def broken_identities(self, name: str) -> list[str]:
+        status = self.status(name)
+        ledger = status["ledger"]
+        broken = []
+        if missing := COUNTERS - set(ledger):
+            broken.append(f"counters missing: {missing}")
+            return broken
+        if name in self.archived:
+            stored = sum(ledger[key] for key in (
+                "archived", "rejected", "archive_shed", "pending"))
+            if ledger["received"] != stored:
+                broken.append("received != archived + rejected + "
+                              "archive_shed + pending")
+            if ledger["pending"] != 0:
+                broken.append("pending")
+        outputs = status["outputs"]
+        if ledger["received"] * len(outputs) != \
+                ledger["relayed"] + ledger["relay_errors"]:
+            broken.append("received * outputs != relayed + relay_errors")
+        for counter in ("relayed", "relay_errors"):
+            if sum(o[counter] for o in outputs) != ledger[counter]:
+                broken.append(f"{counter} is not the sum over outputs")
+        for out in outputs:
+            if out["relayed"] + out["relay_errors"] != ledger["received"]:
+                broken.append(f"output {out} does not add up")
+        for stream, counts in status.get("decimate", {}).items():
+            if (name, stream) in self.streams and \
+                    counts["in"] + counts["missed"] != ledger["received"]:
+                broken.append(f"stream {stream}: in + missed != received")
+        return broken
+
+    def check_ledgers(self) -> None:
+        status = json.loads(self.ctl("status", "-j").stdout)
+        for each in status["channels"]:
+            self.wait_settled(each["name"])
+
+    # The archive.
+
+    def payloads(self, name: str) -> list[bytes]:
+        return avro_files.archived_payloads(self.archive, name)
+
+    def wait_processes(self, name: str, count: int) -> list[int]:
+        """The pids of our processes whose command name is `name'."""
+        def there() -> list[int] | None:
+            pids = [pid for pid, command in sessions(self.session).items()
+                    if command == name[:15]]
+            return pids if len(pids) == count else None
+        return wait_for(there, f"{count} processes {name}", START_S,
+                        lambda: sessions(self.session))

@@ -1,0 +1,351 @@
+# SPDX-License-Identifier: ISC
+"""The archive: read by others, rotated, with bad datagrams kept aside."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+import accel
+import avro_files
+from daemon import Daemon, channel, output
+from net import Receiver, Sender, SenderThread, free_port, numbered, safe_rate
+from waiting import wait_for
+
+
+def accel_conf(source: Path) -> dict[str, str]:
+    return {"format": "avro",
+            "schema": str(source / "etc/example/accel.avsc")}
+
+
+def record_avro(daemon: Daemon, source: Path, count: int = 300
+                ) -> tuple[Path, list[accel.Sample]]:
+    """An archive file of that many samples."""
+    port = free_port()
+    daemon.start(channel("one", port, payload=accel_conf(source),
+                         archive=daemon.archive_conf()))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(accel.datagrams(count // 3, 3))
+        daemon.wait_received("one", count // 3)
+    daemon.stop()
+    (path,) = avro_files.files(daemon.archive, "one")
+    return path, accel.samples(count)
+
+
+def record_raw(daemon: Daemon) -> tuple[Path, list[bytes], str]:
+    """Of text: avrocat ends a field of bytes at the first NUL."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(b"text %d \xe9\n" % n for n in range(300))
+        daemon.wait_received("one", 300)
+        origin = sender.source
+    daemon.stop()
+    (path,) = avro_files.files(daemon.archive, "one")
+    return path, sender.sent, origin
+
+
+def micros(value: Any) -> int:
+    """python3-avro makes a datetime of a timestamp."""
+    if isinstance(value, datetime.datetime):
+        delta = value - datetime.datetime.fromtimestamp(
+            0, datetime.timezone.utc)
+        return delta // datetime.timedelta(microseconds=1)
+    return int(value)
+
+
+def assert_samples(records: list[Any], expected: list[accel.Sample]) -> None:
+    got = [accel.Sample(micros(r["time"]), r["counter"], r["x"], r["y"],
+                        r["z"], r["temperature"], r["status"])
+           for r in records]
+    assert got == expected
+
+
+def test_avro_by_python(daemon: Daemon, source: Path) -> None:
+    path, expected = record_avro(daemon, source)
+    assert_samples(avro_files.by_python(path), expected)
+
+
+def test_avro_by_avrocat(daemon: Daemon, source: Path) -> None:
+    path, expected = record_avro(daemon, source)
+    assert_samples(avro_files.by_avrocat(path), expected)
+
+
+def test_avro_by_avsc(daemon: Daemon, source: Path, avsc: Path) -> None:
+    path, expected = record_avro(daemon, source)
+    assert_samples(avro_files.by_avsc(
+        Path(__file__).with_name("read_avro.js"), avsc, path), expected)
+
+
+def test_raw_by_python(daemon: Daemon) -> None:
+    path, expected, origin = record_raw(daemon)
+    records = avro_files.by_python(path)
+    assert [r["payload"] for r in records] == expected
+    assert {r["source"] for r in records} == {origin}
+    assert [micros(r["received"]) * 1000 + r["received_ns"]
+            for r in records] == \
+        [d.received_ns for d in avro_files.read_datagrams(path)]
+
+
+def test_raw_by_avrocat(daemon: Daemon) -> None:
+    path, expected, origin = record_raw(daemon)
+    records = avro_files.by_avrocat(path)
+    assert [r["payload"].encode("latin-1") for r in records] == expected
+    assert {r["source"] for r in records} == {origin}
+
+
+def test_raw_by_avsc(daemon: Daemon, avsc: Path) -> None:
+    path, expected, origin = record_raw(daemon)
+    records = avro_files.by_avsc(
+        Path(__file__).with_name("read_avro.js"), avsc, path)
+    assert [bytes(r["payload"]) for r in records] == expected
+    assert {r["source"] for r in records} == {origin}
+
+
+def test_file_header(daemon: Daemon, source: Path) -> None:
+    """The file carries the channel's schema, whole; codec null."""
+    path, _ = record_avro(daemon, source)
+    container = avro_files.read_container(path)
+    with (source / "etc/example/accel.avsc").open() as f:
+        assert container.schema == json.load(f)
+    assert container.codec == "null"
+    assert container.records == 300
+
+
+def test_envelope(daemon: Daemon, source: Path) -> None:
+    """An avro channel stored as Datagram records; bad ones still apart."""
+    port = free_port()
+    sent = accel.datagrams(100, 2)
+    daemon.start(channel("one", port, payload=accel_conf(source),
+                         archive=daemon.archive_conf(envelope=True)))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(sent[:50] + [b"bad"] + sent[50:])
+        assert daemon.wait_received("one", 101)["rejected"] == 1
+    daemon.stop()
+    assert daemon.payloads("one") == sent
+
+
+def test_rejected_kept_aside(daemon: Daemon, source: Path) -> None:
+    """Half of the traffic is bad: relayed, counted, kept, not mixed in."""
+    port = free_port()
+    good = accel.datagrams(300, 2)
+    one = accel.sample(0).encode()
+    shapes = [b"", one[:-1], one + b"\0", b"\xff" * 40, one + one[:5],
+              one[:-1] + b"\x06",                   # no such status
+              b"\xff" * 10 + b"\x01" + one[9:]]     # a varint of 11 bytes
+    bad = [shapes[n % len(shapes)] for n in range(300)]
+    mixed = [d for pair in zip(good, bad) for d in pair]
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload=accel_conf(source),
+            relay=[output("127.0.0.1", receiver.port)],
+            archive=daemon.archive_conf()))
+        sender.send(mixed)
+        ledger = daemon.wait_received("one", 600)
+        assert (ledger["archived"], ledger["rejected"]) == (300, 300)
+        assert receiver.wait(600) == mixed
+        daemon.stop()
+        origin = sender.source
+    assert avro_files.archived_datums(daemon.archive, "one") == \
+        b"".join(good)
+    records = [d for path in avro_files.files(daemon.archive, "one", True)
+               for d in avro_files.read_datagrams(path)]
+    assert [r.payload for r in records] == bad
+    assert {r.source for r in records} == {origin}
+    # In the channel's own numbering: every second datagram.
+    assert [r.sequence - records[0].sequence for r in records] == \
+        list(range(0, 600, 2))
+
+
+@pytest.mark.parametrize("how", [
+    "worker HUP", "supervisor USR1", "mcrelayctl rotate CHANNEL",
+    "mcrelayctl rotate"])
+def test_rotation_on_demand(daemon: Daemon, how: str) -> None:
+    """Under load; nothing lost, nothing doubled, all files whole."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    pid = daemon.worker_pid("one")
+    with Sender("127.0.0.1", port) as sender:
+        thread = SenderThread(sender, numbered(6000, 200), 4000)
+        for n in range(1, 6):
+            wait_for(lambda: daemon.ledger("one")["archived"] > n * 900,
+                     "some archived")
+            before = len(avro_files.files(daemon.archive, "one"))
+            if how == "worker HUP":
+                os.kill(pid, signal.SIGHUP)
+            elif how == "supervisor USR1":
+                daemon.signal(signal.SIGUSR1)
+            else:
+                daemon.ctl("rotate", *(["one"] if "CH" in how else []))
+            wait_for(lambda: len(avro_files.files(
+                daemon.archive, "one")) > before, "one more file")
+        thread.join()
+        daemon.wait_received("one", 6000)
+    assert daemon.worker_pid("one") == pid
+    daemon.stop()
+    assert len(avro_files.files(daemon.archive, "one")) >= 5
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_rotation_by_size(daemon: Daemon) -> None:
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf(
+        block_size="8KiB", rotate={"size": "64KiB", "interval": "1h"})))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(1000, 1000), 8000)
+        daemon.wait_received("one", 1000)
+    daemon.stop()
+    paths = avro_files.files(daemon.archive, "one")
+    assert len(paths) >= 10
+    assert all(p.stat().st_size <= 2 * 65536 for p in paths)
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_rotation_by_time(daemon: Daemon) -> None:
+    """A new file each second; no file without records is left."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf(
+        rotate={"interval": "1s"})))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(700, 50), 200)
+        daemon.wait_received("one", 700)
+    daemon.stop()
+    assert len(avro_files.files(daemon.archive, "one")) >= 3
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_blocks_are_bounded(daemon: Daemon) -> None:
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf(
+        block_size="16KiB", flush_interval="1h")))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(500, 1000))
+        # The last block is not full and an hour is long: it must pend.
+        wait_for(lambda: daemon.ledger("one")["archived"] > 450, "blocks")
+        wait_for(lambda: daemon.broken_identities("one") == ["pending"],
+                 "identities")
+    daemon.stop(checks=False)
+    blocks = [b for path in avro_files.files(daemon.archive, "one")
+              for b in avro_files.read_container(path).blocks]
+    assert len(blocks) >= 30
+    assert all(len(data) <= 2 * 16384 for _, data in blocks)
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_flush_interval(daemon: Daemon) -> None:
+    """A single datagram reaches the file without others behind it."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send([b"alone"])
+        daemon.wait_received("one", 1)
+        (part,) = (daemon.archive / "one").glob("*.avro.part")
+        (record,) = avro_files.read_datagrams(part)
+        assert record.payload == b"alone"
+
+
+def test_directory_removed(daemon: Daemon) -> None:
+    """The relay goes on; the ledger and the log say what is lost."""
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, relay=[output("127.0.0.1", receiver.port)],
+            archive=daemon.archive_conf(block_size="4KiB", rotate={
+                "size": "64KiB"}), ring_size="256KiB"))
+        sender.send(numbered(100, 1000))
+        daemon.wait_received("one", 100)
+        for path in (daemon.archive / "one").iterdir():
+            path.unlink()
+        (daemon.archive / "one").rmdir()
+        sender.send(numbered(1000, 1000, 100))
+        assert receiver.wait(1100) == sender.sent
+        wait_for(lambda: daemon.ledger("one")["archive_shed"] > 0, "shed")
+        assert daemon.ledger("one")["archive_errors"] > 0
+        assert daemon.broken_identities("one") in ([], ["pending"])
+        daemon.wait_log(str(daemon.archive / "one"))
+        daemon.stop(checks=False)
+
+
+@pytest.fixture
+def small_disk(daemon: Daemon) -> Iterator[None]:
+    """The archive is on a file system of 512 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to mount a small file system")
+    daemon.archive.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "none",
+         str(daemon.archive)], capture_output=True, text=True, timeout=10)
+    if mounted.returncode != 0:
+        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
+    yield
+    daemon.kill()
+    subprocess.run(["umount", str(daemon.archive)], timeout=10)
+
+
+def test_full_disk(daemon: Daemon, small_disk: None) -> None:
+    """Shed is counted, the relay unharmed; recording resumes."""
+    port = free_port()
+    rate = safe_rate(0.5, 4000)
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, relay=[output("127.0.0.1", receiver.port)],
+            archive=daemon.archive_conf(block_size="16KiB"),
+            ring_size="256KiB"))
+        sender.send(numbered(2000, 1000), rate)
+        assert receiver.wait(2000) == sender.sent
+        shed = wait_for(lambda: daemon.ledger("one")["archive_shed"],
+                        "something shed", 20.0, daemon.log)
+        assert shed < 2000
+        make_room(daemon)
+        before = daemon.ledger("one")["archived"]
+
+        def resumed() -> bool:
+            sender.send(numbered(1, 100, len(sender.sent)))
+            return daemon.ledger("one")["archived"] > before
+        wait_for(resumed, "recording resumed", 15.0, daemon.log)
+        ledger = daemon.wait_received("one", len(sender.sent))
+        assert ledger["archive_errors"] > 0
+        assert receiver.wait(len(sender.sent)) == sender.sent
+        daemon.stop()
+
+
+def make_room(daemon: Daemon) -> None:
+    """As an operator would: finished files away, a file begun anew."""
+    daemon.ctl("rotate", "one")
+
+    def done() -> bool:
+        for path in avro_files.files(daemon.archive, "one"):
+            avro_files.read_datagrams(path)
+            path.unlink()
+            return True
+        return False
+    wait_for(done, "a finished file to remove", 10.0, daemon.log)
+
+
+def test_full_disk_block(daemon: Daemon, small_disk: None) -> None:
+    """on_overrun: block: nothing that was received is shed."""
+    port = free_port()
+    daemon.start(channel(
+        "one", port, listen_receive_buffer="256KiB", archive=daemon
+        .archive_conf(block_size="16KiB", on_overrun="block"),
+        ring_size="256KiB"))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(2000, 1000), 4000)
+        wait_for(lambda: daemon.ledger("one")["archive_errors"],
+                 "the disk full", 20.0, daemon.log)
+        ledger = daemon.ledger("one")
+        assert ledger["received"] < 2000 and ledger["pending"] > 0
+        make_room(daemon)
+        stored = ledger["archived"]
+        ledger = daemon.wait_received("one", 2000)
+        assert ledger["archive_shed"] == 0
+        assert ledger["kernel_dropped"] > 0
+        assert ledger["archived"] == ledger["received"] > stored
+    daemon.stop()

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: ISC
+"""Starting, in the foreground and the background, and command lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from daemon import Daemon, Programs, channel
+from net import Receiver, Sender, free_port, numbered
+from waiting import wait_for
+
+
+def test_daemonise(daemon: Daemon) -> None:
+    """The shell gets 0 once all is set up, and the terminal back."""
+    port = free_port()
+    # With the log elsewhere it keeps no descriptor of the shell's, or this
+    # would wait for the end of its standard error.
+    daemon.write(channel("one", port, archive=daemon.archive_conf()),
+                 log={"to": "syslog"})
+    done = daemon.run()
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    # No waiting: it said that it is ready.
+    assert daemon.status("one")["state"] == "running"
+    pid = daemon.find_session()
+    assert daemon.session not in (0, os.getsid(0))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+    daemon.check_ledgers()
+    os.kill(pid, signal.SIGTERM)
+    daemon.check_gone()
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_daemonise_fails(daemon: Daemon) -> None:
+    """Every reason on the shell's standard error, and nothing left."""
+    with Receiver() as first, Receiver() as second:
+        daemon.write(channel("one", first.port),
+                     channel("two", second.port),
+                     channel("three", free_port()))
+        done = daemon.run()
+        assert done.returncode == 1
+        assert "one" in done.stderr and str(first.port) in done.stderr
+        assert "two" in done.stderr and str(second.port) in done.stderr
+    assert not list(daemon.run_dir.glob("*"))
+
+
+def test_archive_directory_impossible(daemon: Daemon) -> None:
+    (daemon.directory / "file").write_text("")
+    daemon.write(channel("one", free_port(), archive={
+        "directory": str(daemon.directory / "file" / "archive")}))
+    done = daemon.run()
+    assert done.returncode == 1
+    assert str(daemon.directory / "file") in done.stderr
+
+
+def test_second_instance(daemon: Daemon) -> None:
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    done = daemon.run("-d")
+    assert done.returncode == 1
+    assert daemon.process is not None
+    assert str(daemon.process.pid) in done.stderr
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(10))
+        daemon.wait_received("one", 10)
+
+
+def test_pid_files(daemon: Daemon) -> None:
+    daemon.start(channel("one", free_port()), channel("two", free_port()))
+    assert daemon.process is not None
+    assert int((daemon.run_dir / "mcrelayd.pid").read_text()) == \
+        daemon.process.pid
+    pids = {daemon.worker_pid("one"), daemon.worker_pid("two")}
+    assert pids == set(daemon.wait_processes("mcrelay-worker", 2))
+    assert set(p.name for p in daemon.run_dir.iterdir()) == {
+        "mcrelayd.pid", "mcrelayd.sock", "one.pid", "two.pid"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_signals(daemon: Daemon, number: signal.Signals) -> None:
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+    daemon.check_ledgers()
+    daemon.signal(number)
+    daemon.wait_exit()
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_stale(daemon: Daemon) -> None:
+    """A silent stream is noticed, and that it is back."""
+    port = free_port()
+    daemon.start(channel("one", port, stale_after="1s"))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(10))
+        daemon.wait_received("one", 10)
+        daemon.wait_state("one", "stale")
+        sender.send(numbered(10, first=10))
+        daemon.wait_state("one", "running")
+
+
+def test_user(daemon: Daemon) -> None:
+    """When the supervisor is root the others are not, and their files are
+    not root's."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    port = free_port()
+    nobody = pwd.getpwnam("nobody").pw_uid
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, archive=daemon.archive_conf(), decimate=[
+                {"name": "s", "method": "pick", "every": 1,
+                 "address": "127.0.0.1", "port": receiver.port}]),
+            user="nobody")
+        pids = daemon.wait_processes("mcrelay-worker", 1) + \
+            daemon.wait_processes("mcrelay-decimator", 1)
+        for pid in pids:
+            status = Path(f"/proc/{pid}/status").read_text()
+            uids = re.search(r"^Uid:(.*)$", status, re.M)
+            groups = re.search(r"^Groups:(.*)$", status, re.M)
+            assert uids and set(uids[1].split()) == {str(nobody)}
+            assert groups and "0" not in groups[1].split()
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        assert receiver.wait(100) == sender.sent
+        os.kill(daemon.worker_pid("one"), signal.SIGHUP)
+        sender.send(numbered(100, first=100))
+        daemon.wait_received("one", 200)
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+    assert {p.stat().st_uid for p in (daemon.archive / "one").iterdir()} \
+        == {nobody}
+
+
+def test_worker_logs_its_ledger(daemon: Daemon) -> None:
+    port = free_port()
+    daemon.start(channel("one", port))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(77))
+        daemon.wait_received("one", 77)
+    os.kill(daemon.worker_pid("one"), signal.SIGUSR1)
+    daemon.wait_log("received=77 ")
+
+
+def test_ctl_without_daemon(daemon: Daemon) -> None:
+    done = daemon.ctl("status", check=False)
+    assert done.returncode == 1
+    assert str(daemon.run_dir / "mcrelayd.sock") in done.stderr
+
+
+def test_ledger_command(daemon: Daemon) -> None:
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()),
+                 channel("two", free_port()))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(123))
+        ledger = daemon.wait_received("one", 123)
+    told = json.loads(daemon.ctl("ledger", "-j", "one").stdout)
+    assert "123" in json.dumps(told)
+    text = daemon.ctl("ledger", "one").stdout
+    for name, value in ledger.items():
+        assert re.search(rf"^\s*{name}\s+{value}\b", text, re.M), \
+            f"{name} {value} in:\n{text}"
+    both = daemon.ctl("ledger").stdout
+    assert "one" in both and "two" in both
+
+
+def test_schema_command(daemon: Daemon, source: Path) -> None:
+    path = source / "etc/example/accel.avsc"
+    daemon.start(channel("one", free_port(), payload={
+        "format": "avro", "schema": str(path)}))
+    printed = daemon.ctl("schema", "one").stdout
+    assert json.loads(printed) == json.loads(path.read_text())
+
+
+def test_garbage_on_the_control_socket(daemon: Daemon) -> None:
+    """Half a request, a long one, none: the others are served."""
+    port = free_port()
+    daemon.start(channel("one", port))
+    held = []
+    for garbage in (b"", b"{", b"{}\n", b"[" * 100000, b"\0\xff\n",
+                    b'{"command":"nosuch"}\n', b'{"command":7}\n'):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(5)
+        s.connect(str(daemon.run_dir / "mcrelayd.sock"))
+        try:
+            s.sendall(garbage)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        held.append(s)
+    assert daemon.status("one")["state"] in ("running", "stale")
+    for s in held:
+        s.close()
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(10))
+        daemon.wait_received("one", 10)
+
+
+def test_silent_clients_are_sent_away(daemon: Daemon) -> None:
+    """Many that say nothing cannot lock others out for long."""
+    daemon.start(channel("one", free_port()))
+    held = []
+    for _ in range(200):
+        s = socket.socket(socket.AF_UNIX)
+        s.setblocking(False)
+        try:
+            s.connect(str(daemon.run_dir / "mcrelayd.sock"))
+        except BlockingIOError:
+            s.close()
+            break
+        held.append(s)
+    wait_for(lambda: daemon.ctl("status", check=False).returncode == 0,
+             "an answer", 15.0)
+    for s in held:
+        s.close()
+
+
+def test_command_lines(programs: Programs) -> None:
+    for program in (programs.mcrelayd, programs.mcrelayctl):
+        done = subprocess.run([program, "-V"], text=True, timeout=10,
+                              capture_output=True)
+        assert done.returncode == 0 and re.search(r"\d+\.\d+", done.stdout)
+    for program in (programs.mcrelayd, programs.mcrelayctl, programs.gen):
+        done = subprocess.run([program, "-?"], text=True, timeout=10,
+                              capture_output=True)
+        assert done.returncode != 0 and "usage" in done.stderr.lower()

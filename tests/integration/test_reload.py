@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: ISC
+"""Reload: only what changed is touched, all or nothing."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from daemon import Daemon, channel, output
+from net import Receiver, Sender, SenderThread, free_port, numbered, safe_rate
+from waiting import wait_for
+
+
+class Three:
+    """A daemon with three channels."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.ports = [free_port() for _ in range(3)]
+        self.channels: list[dict[str, Any]] = [
+            channel(f"ch{n}", port, archive=daemon.archive_conf())
+            for n, port in enumerate(self.ports)]
+        daemon.start(*self.channels)
+
+    def pids(self) -> list[int]:
+        return [self.daemon.worker_pid(c["name"]) for c in self.channels]
+
+
+@pytest.fixture
+def three(daemon: Daemon) -> Three:
+    return Three(daemon)
+
+
+def test_unchanged(three: Three) -> None:
+    """Under load: nobody notices."""
+    before = three.pids()
+    with Sender("127.0.0.1", three.ports[0]) as sender:
+        thread = SenderThread(sender, numbered(4000), 4000)
+        for _ in range(10):
+            three.daemon.ctl("reload")
+            three.daemon.signal(signal.SIGHUP)
+        thread.join()
+        three.daemon.wait_received("ch0", 4000)
+    assert three.pids() == before
+    assert three.daemon.status("ch0")["restarts"] == 0
+
+
+def test_one_changed(three: Three) -> None:
+    """Only that one is restarted, on the same socket; nothing lost, and
+    its counters go on."""
+    daemon = three.daemon
+    before = three.pids()
+    rate = safe_rate(1.0, 5000)
+    with Sender("127.0.0.1", three.ports[1]) as sender:
+        thread = SenderThread(sender, numbered(rate * 2), rate)
+        wait_for(lambda: daemon.ledger("ch1")["received"] > rate // 4,
+                 "traffic")
+        three.channels[1]["archive"]["block_size"] = "64KiB"
+        daemon.write(*three.channels)
+        daemon.ctl("reload")
+        daemon.wait_new_worker("ch1", before[1])
+        assert thread.busy(), "the load ended before the reload did"
+        thread.join()
+        assert daemon.wait_received("ch1", rate * 2)["archived"] == rate * 2
+    after = three.pids()
+    assert (after[0], after[2]) == (before[0], before[2])
+    daemon.stop()
+    assert daemon.payloads("ch1") == sender.sent
+
+
+def test_other_outputs(three: Three) -> None:
+    """With an output more the counters begin again, so that they add up."""
+    daemon = three.daemon
+    with Receiver() as receiver, \
+            Sender("127.0.0.1", three.ports[1]) as sender:
+        sender.send(numbered(500))
+        daemon.wait_received("ch1", 500)
+        pid = daemon.worker_pid("ch1")
+        three.channels[1]["relay"] = [output("127.0.0.1", receiver.port)]
+        daemon.write(*three.channels)
+        daemon.ctl("reload")
+        daemon.wait_new_worker("ch1", pid)
+        sender.send(numbered(100, first=500))
+        daemon.wait_received("ch1", 100)
+        assert receiver.wait(100) == sender.sent[500:]
+    daemon.stop()
+    assert daemon.payloads("ch1") == sender.sent
+
+
+def test_other_port(three: Three) -> None:
+    before = three.pids()
+    three.ports[2] = three.channels[2]["listen"]["port"] = free_port()
+    three.daemon.write(*three.channels)
+    three.daemon.ctl("reload")
+    three.daemon.wait_new_worker("ch2", before[2])
+    assert three.pids()[:2] == before[:2]
+    with Sender("127.0.0.1", three.ports[2]) as sender:
+        sender.send(numbered(50))
+        three.daemon.wait_received("ch2", 50)
+
+
+def test_added_and_removed(three: Three) -> None:
+    daemon = three.daemon
+    before = three.pids()
+    gone = three.channels.pop(0)
+    port = free_port()
+    three.channels.append(channel("new", port,
+                                  archive=daemon.archive_conf()))
+    daemon.write(*three.channels)
+    daemon.signal(signal.SIGHUP)
+
+    def changed() -> bool:
+        status = daemon.try_status()
+        assert status is not None
+        return {c["name"]: c["state"] for c in status["channels"]} == {
+            "ch1": "running", "ch2": "running", "new": "running"}
+    wait_for(changed, "the new set of channels", 10.0, daemon.log)
+    assert three.pids()[:2] == before[1:]
+    wait_for(lambda: not (daemon.run_dir / "ch0.pid").exists(),
+             "the removed channel's pid file gone")
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(50))
+        daemon.wait_received("new", 50)
+    # Its port is free again: another channel may take it.
+    gone["name"] = "heir"
+    daemon.write(*three.channels, gone)
+    daemon.ctl("reload")
+    daemon.wait_state("heir", "running")
+
+
+def test_streams_only(daemon: Daemon) -> None:
+    """A changed decimated stream does not touch the worker."""
+    port = free_port()
+    with Receiver() as first, Receiver() as second, \
+            Sender("127.0.0.1", port) as sender:
+        one = channel("one", port, archive=daemon.archive_conf(), decimate=[
+            {"name": "a", "method": "pick", "every": 2}
+            | output("127.0.0.1", first.port)])
+        daemon.start(one)
+        pid = daemon.worker_pid("one")
+        sender.send(numbered(100))
+        first.wait(50)
+        one["decimate"].append(
+            {"name": "b", "method": "pick", "every": 5}
+            | output("127.0.0.1", second.port))
+        daemon.write(one)
+        daemon.ctl("reload")
+        wait_for(lambda: "b" in daemon.status("one")["decimate"], "stream b")
+
+        def both() -> bool:
+            sender.send(numbered(10, first=len(sender.sent)))
+            return bool(second.datagrams)
+        wait_for(both, "the new stream's datagrams")
+        assert daemon.worker_pid("one") == pid
+        wait_for(lambda: daemon.status("one")["decimate"]["a"]["in"]
+                 == len(sender.sent), "stream a complete")
+        assert first.wait(len(sender.sent) // 2) == sender.sent[1::2]
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
+@pytest.mark.parametrize("how", ["mcrelayctl", "HUP"])
+def test_broken_file(three: Three, how: str) -> None:
+    """The old one stays in force; all errors are told."""
+    daemon = three.daemon
+    before = three.pids()
+    broken = [dict(c) for c in three.channels]
+    broken[0] = broken[0] | {"paiload": {}}
+    broken[2] = broken[2] | {"ring_size": "many"}
+    daemon.write(*broken)
+    if how == "mcrelayctl":
+        done = daemon.ctl("reload", check=False)
+        assert done.returncode == 1
+        said = done.stderr
+    else:
+        daemon.signal(signal.SIGHUP)
+        daemon.wait_log("ring_size")
+        said = daemon.log()
+    assert "paiload" in said and "payload" in said
+    assert "ring_size" in said or "many" in said
+    assert f"{daemon.config_file}:" in said
+    assert three.pids() == before
+    with Sender("127.0.0.1", three.ports[0]) as sender:
+        sender.send(numbered(50))
+        daemon.wait_received("ch0", 50)
+    daemon.write(*three.channels)
+    daemon.ctl("reload")
+    assert three.pids() == before
+
+
+def test_all_or_nothing(three: Three) -> None:
+    """When one channel's new port is taken, no channel changes."""
+    daemon = three.daemon
+    before = three.pids()
+    with Receiver() as occupant:
+        changed = [dict(c) for c in three.channels]
+        changed[0] = changed[0] | {"ring_size": "1MiB"}
+        changed[2] = changed[2] | {"listen": {
+            "address": "127.0.0.1", "port": occupant.port}}
+        daemon.write(*changed)
+        done = daemon.ctl("reload", check=False)
+        assert done.returncode == 1
+        assert str(occupant.port) in done.stderr
+        assert three.pids() == before
+        with Sender("127.0.0.1", three.ports[2]) as sender:
+            sender.send(numbered(50))
+            daemon.wait_received("ch2", 50)
+
+
+def test_storm(three: Three) -> None:
+    """A hundred at once: the last file wins."""
+    daemon = three.daemon
+    before = three.pids()
+    for n in range(100):
+        three.channels[1]["stale_after"] = f"{100 + n}s"
+        three.channels[2]["archive"]["block_size"] = 4096 * (1 + n % 8)
+        daemon.write(*three.channels)
+        daemon.signal(signal.SIGHUP)
+    three.channels[2]["archive"]["block_size"] = "128KiB"
+    daemon.write(*three.channels)
+    daemon.ctl("reload")
+    daemon.wait_new_worker("ch2", before[2], 40.0)
+    assert three.pids()[:2] == before[:2]
+    with Sender("127.0.0.1", three.ports[2]) as sender:
+        sender.send(numbered(50))
+        daemon.wait_received("ch2", 50, 40.0)

@@ -28,6 +28,15 @@ ring_append(const struct ring *ring, uint64_t position,
 	return end;
 }
 
+uint64_t
+ring_append_pad(const struct ring *ring, uint64_t position, uint64_t size)
+{
+	struct ring_record pad = {.flags = RING_PAD,
+	    .length = (uint32_t)(size - sizeof(pad))};
+
+	return ring_append(ring, position, &pad);
+}
+
 /* Copies a record's header and says whether it makes sense at `position'. */
 static bool
 read_header(const struct ring *ring, uint64_t position, uint64_t head,
@@ -48,12 +57,18 @@ ring_next(const struct ring *ring, struct ring_reader *reader,
 {
 	uint64_t head = ring_head(ring);
 
-	if (reader->position == head)
-		return RING_EMPTY;
-	if (head - reader->position > ring->size ||
-	    !read_header(ring, reader->position, head, &view->record) ||
-	    view->record.sequence < reader->sequence ||
-	    !ring_intact(ring, reader->position))
+	for (;;) {
+		if (reader->position == head)
+			return RING_EMPTY;
+		if (head - reader->position > ring->size ||
+		    !read_header(ring, reader->position, head,
+		    &view->record) || !ring_intact(ring, reader->position))
+			return RING_LAPPED;
+		if (LIKELY((view->record.flags & RING_PAD) == 0))
+			break;
+		reader->position += ring_record_size(view->record.length);
+	}
+	if (view->record.sequence < reader->sequence)
 		return RING_LAPPED;
 	view->position = reader->position;
 	view->payload = ring_at(ring, reader->position) +

@@ -70,7 +70,7 @@ struct ring_record {
 	uint16_t	segment;	/* 0: one datagram; else the size of
 					 * each datagram but the last */
 	uint8_t		family;		/* of the source: 4, 6, or 0 unknown */
-	uint8_t		flags;		/* 0 */
+	uint8_t		flags;		/* RING_PAD or 0 */
 	uint64_t	sequence;	/* number of the first datagram */
 	uint64_t	received_ns;	/* CLOCK_REALTIME, by the kernel */
 	uint8_t		address[16];	/* of the source, network order */
@@ -79,6 +79,10 @@ struct ring_record {
 	uint32_t	scope;		/* v6 interface index */
 };
 _Static_assert(sizeof(struct ring_record) == 48, "shared layout");
+
+/* Not a datagram: fills up what a receive straight into the ring left
+ * over.  Readers of ring_next() do not see it. */
+#define RING_PAD	1
 
 /* A process's view of a ring. */
 struct ring {
@@ -136,6 +140,10 @@ ring_reserve(const struct ring *ring, uint64_t end)
  */
 uint64_t	ring_append(const struct ring *ring, uint64_t position,
 		    const struct ring_record *record) ATTR_NONNULL;
+
+/* The same for a record that only fills `size' bytes, at least a header's. */
+uint64_t	ring_append_pad(const struct ring *ring, uint64_t position,
+		    uint64_t size) ATTR_NONNULL;
 
 /* Step 3. */
 static inline void

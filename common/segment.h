@@ -314,8 +314,17 @@ _Static_assert(sizeof(struct tap_page) <= 4096, "one page");
 
 /*** Calls in flight. ***/
 
+/*
+ * A stream that comes coalesced is received straight into the ring: message
+ * i lands behind the place of its record's header at direct + i * RX_STRIDE,
+ * and what it leaves over becomes a pad.  Everything else goes through the
+ * landing slots, since a single datagram would leave over too much.
+ */
+#define RX_STRIDE	(SLOT_SIZE + 2 * sizeof(struct ring_record))
+
 struct rx_area {
 	_Atomic uint64_t	batch;
+	uint64_t		direct;		/* ring position; 0: slots */
 	uint32_t		offered;	/* slots given to recvmmsg */
 	struct mmsghdr		msg[RX_SLOTS_MAX] ATTR_ALIGNED(CACHE_LINE);
 	struct iovec		iov[RX_SLOTS_MAX];

@@ -21,6 +21,9 @@
  * brings little, so the call wants many.
  */
 #define OFFER_COALESCED	8U
+/* A mean message of this size is worth being received into the ring: what is
+ * left over there, at most as much again, costs less than the copy. */
+#define DIRECT_BYTES	(SLOT_SIZE / 2)
 
 /* What the control messages of one received message say. */
 struct control_info {
@@ -38,11 +41,9 @@ min_unsigned(unsigned a, unsigned b)
 static void
 reset_slot(struct ingest *ingest, unsigned i)
 {
-	const struct segment *segment = ingest->segment;
-	struct rx_area *rx = segment->rx;
+	struct rx_area *rx = ingest->segment->rx;
 	struct msghdr *hdr = &rx->msg[i].msg_hdr;
 
-	rx->iov[i].iov_base = segment->slots + (size_t)i * SLOT_SIZE;
 	rx->iov[i].iov_len = SLOT_SIZE;
 	hdr->msg_name = &rx->name[i];
 	hdr->msg_namelen = sizeof(rx->name[i]);
@@ -52,6 +53,16 @@ reset_slot(struct ingest *ingest, unsigned i)
 	hdr->msg_controllen = RX_CONTROL_SIZE;
 	hdr->msg_flags = 0;
 	rx->msg[i].msg_len = RX_SENTINEL;
+}
+
+/* Where message `i' of the batch in flight lands. */
+static uint8_t *
+landing(const struct segment *segment, unsigned i)
+{
+	if (segment->rx->direct != 0)
+		return ring_at(&segment->ring, segment->rx->direct +
+		    i * RX_STRIDE + sizeof(struct ring_record));
+	return segment->slots + (size_t)i * SLOT_SIZE;
 }
 
 static void
@@ -142,43 +153,76 @@ source_allowed(const struct channel_config *config,
 	return false;
 }
 
+/* What is in slot `i', or why it is not kept. */
+static bool
+read_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
+    uint64_t now, struct ring_record *record)
+{
+	const struct segment *segment = ingest->segment;
+	struct rx_area *rx = segment->rx;
+	struct control_info info = read_control(rx, i);
+	uint32_t datagrams;
+
+	*record = (struct ring_record){.length = rx->msg[i].msg_len};
+	set_source(record, &rx->name[i]);
+	if (info.segment_size != 0 && info.segment_size < record->length)
+		record->segment = (uint16_t)info.segment_size;
+	datagrams = ring_record_datagrams(record);
+	if (UNLIKELY((rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
+	    record->length > SLOT_SIZE || datagrams > RING_DATAGRAMS_MAX)) {
+		state->truncated++;
+		return false;
+	}
+	if (UNLIKELY(!source_allowed(segment->config, record))) {
+		state->refused_source += datagrams;
+		return false;
+	}
+	record->sequence = state->sequence;
+	record->received_ns = info.received_ns != 0 ? info.received_ns : now;
+	return true;
+}
+
+/* Fills the ring up to `to', where the next record begins. */
+static void
+pad(const struct ring *ring, struct ingest_state *state, uint64_t to)
+{
+	const uint64_t most = sizeof(struct ring_record) + RING_PAYLOAD_MAX;
+
+	/* What is left after a first pad has room for another's header. */
+	while (to - state->head > most)
+		state->head = ring_append_pad(ring, state->head,
+		    most - sizeof(struct ring_record));
+	if (to != state->head)
+		state->head = ring_append_pad(ring, state->head,
+		    to - state->head);
+}
+
 /*
- * Copies slot `i' into the ring at state->head, or counts why not.  A slot
- * that holds a coalesced run becomes one record.
+ * Appends slot `i' to the ring at state->head, or counts why not.  A slot
+ * that holds a coalesced run becomes one record.  Received directly, the
+ * payload is where it belongs already, and a pad leads up to its record.
  */
 static void
 commit_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
     uint64_t now)
 {
-	const struct segment *segment = ingest->segment;
-	struct rx_area *rx = segment->rx;
-	struct control_info info = read_control(rx, i);
-	struct ring_record record = {.length = rx->msg[i].msg_len};
-	uint32_t datagrams;
+	const struct ring *ring = &ingest->segment->ring;
+	uint64_t direct = ingest->segment->rx->direct;
+	struct ring_record record;
 
-	set_source(&record, &rx->name[i]);
-	if (info.segment_size != 0 && info.segment_size < record.length)
-		record.segment = (uint16_t)info.segment_size;
-	datagrams = ring_record_datagrams(&record);
-	if (UNLIKELY((rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
-	    record.length > SLOT_SIZE || datagrams > RING_DATAGRAMS_MAX)) {
-		state->truncated++;
+	if (!read_slot(ingest, state, i, now, &record))
 		return;
-	}
-	if (UNLIKELY(!source_allowed(segment->config, &record))) {
-		state->refused_source += datagrams;
-		return;
-	}
-	record.sequence = state->sequence;
-	record.received_ns = info.received_ns != 0 ? info.received_ns : now;
-	memcpy(ring_at(&segment->ring, state->head) + sizeof(record),
-	    segment->slots + (size_t)i * SLOT_SIZE, record.length);
-	state->head = ring_append(&segment->ring, state->head, &record);
-	state->sequence += datagrams;
-	state->received += datagrams;
+	if (direct != 0)
+		pad(ring, state, direct + i * RX_STRIDE);
+	else
+		memcpy(ring_at(ring, state->head) + sizeof(record),
+		    landing(ingest->segment, i), record.length);
+	state->head = ring_append(ring, state->head, &record);
+	state->sequence += ring_record_datagrams(&record);
+	state->received += ring_record_datagrams(&record);
 	state->received_bytes += record.length;
 	state->last_received_ns = record.received_ns;
-	ingest->coalesced |= record.segment != 0;
+	ingest->batch_bytes += record.length;
 }
 
 /* The most that the first `n' slots can take in the ring. */
@@ -188,10 +232,20 @@ batch_size(const struct rx_area *rx, unsigned n)
 	uint64_t size = 0;
 	unsigned i;
 
+	if (rx->direct != 0)
+		return n * RX_STRIDE;
 	for (i = 0; i < n; i++)
 		size += ring_record_size(MIN_OF(rx->msg[i].msg_len,
 		    SLOT_SIZE));
 	return size;
+}
+
+/* Before anything is written beyond the head. */
+static void
+make_room(struct ingest *ingest, uint64_t end)
+{
+	relay_make_room(ingest->relay, end);
+	ring_reserve(&ingest->segment->ring, end);
 }
 
 /*
@@ -205,13 +259,11 @@ commit_batch(struct ingest *ingest, unsigned n)
 	const struct segment *segment = ingest->segment;
 	struct ingest_domain *domain = &segment->state->ingest;
 	struct ingest_state *state = ingest_begin(domain);
-	uint64_t end = state->head + batch_size(segment->rx, n);
 	uint64_t now = clock_realtime_ns(), truncated = state->truncated;
 	unsigned i;
 
-	relay_make_room(ingest->relay, end);
-	ring_reserve(&segment->ring, end);
-	ingest->coalesced = false;
+	make_room(ingest, state->head + batch_size(segment->rx, n));
+	ingest->batch_bytes = 0;
 	for (i = 0; i < n; i++)
 		commit_slot(ingest, state, i, now);
 	if (UNLIKELY(state->truncated != truncated))
@@ -271,7 +323,7 @@ gate(const struct ingest *ingest)
 	uint64_t room = used < segment->ring.size ?
 	    segment->ring.size - used : 0;
 
-	return (unsigned)(room / ring_record_size(SLOT_SIZE));
+	return (unsigned)(room / RX_STRIDE);
 }
 
 static bool
@@ -289,24 +341,45 @@ ingest_has_room(const struct ingest *ingest)
 	return !gated_channel(ingest) || gate(ingest) > 0;
 }
 
-/* Announces the batch, then receives it. */
+/*
+ * Announces the batch, then receives it.  Where it lands is settled before
+ * the batch is announced, so a successor looks for it in the right place.
+ */
 static int
 receive(struct ingest *ingest, unsigned offered)
 {
 	const struct segment *segment = ingest->segment;
+	const struct ingest_state *state =
+	    ingest_current(&segment->state->ingest);
 	struct rx_area *rx = segment->rx;
 	unsigned i;
 
 	for (i = 0; i < ingest->dirty; i++)
 		reset_slot(ingest, i);
 	ingest->dirty = 0;
+	rx->direct = ingest->direct ? state->head : 0;
+	if (rx->direct != 0)
+		make_room(ingest, state->head + offered * RX_STRIDE);
+	for (i = 0; i < offered; i++)
+		rx->iov[i].iov_base = landing(segment, i);
 	rx->offered = offered;
 	/* Partner: the acquire in ingest_init() of a successor.  A successor
 	 * that sees this batch sees no slot of an earlier one. */
-	atomic_store_explicit(&rx->batch,
-	    ingest_current(&segment->state->ingest)->batch + 1,
+	atomic_store_explicit(&rx->batch, state->batch + 1,
 	    memory_order_release);
 	return recvmmsg(ingest->socket, rx->msg, offered, MSG_DONTWAIT, NULL);
+}
+
+/* What the last batch says about the next one. */
+static void
+adapt(struct ingest *ingest, unsigned n)
+{
+	unsigned slots = ingest->segment->rx_slots;
+	uint64_t mean = ingest->batch_bytes / n;
+
+	ingest->direct = mean >= DIRECT_BYTES;
+	ingest->offered = ingest->direct ?
+	    min_unsigned(OFFER_COALESCED, slots) : slots;
 }
 
 enum ingest_status
@@ -329,9 +402,7 @@ ingest_batch(struct ingest *ingest)
 	}
 	ingest->dirty = (unsigned)n;
 	commit_batch(ingest, (unsigned)n);
-	ingest->offered = ingest->coalesced ?
-	    min_unsigned(OFFER_COALESCED, ingest->segment->rx_slots) :
-	    ingest->segment->rx_slots;
+	adapt(ingest, (unsigned)n);
 	return (unsigned)n == offered ? INGEST_MORE : INGEST_DRAINED;
 }
 

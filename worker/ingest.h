@@ -5,6 +5,11 @@
  * Each batch is one recvmmsg into the segment's landing slots, then one
  * commit: records beyond the head, the ingest domain, the head.  segment.h
  * says why a kill between any two instructions of it loses nothing.
+ *
+ * The batch adapts to what arrives.  A stream that comes coalesced, in
+ * messages of nearly 64 KiB, is received straight into the ring, a few
+ * messages at a time so that they stay in the cache; singles go through the
+ * landing slots, many at a time.
  */
 #ifndef MCRELAY_INGEST_H
 #define MCRELAY_INGEST_H
@@ -23,7 +28,8 @@ struct ingest {
 	int			 socket;	/* not owned */
 	unsigned		 offered;	/* slots next time */
 	unsigned		 dirty;	/* slots the kernel has written to */
-	bool			 coalesced;	/* the last batch was */
+	uint64_t		 batch_bytes;	/* of the last batch */
+	bool			 direct;	/* the next one, into the ring */
 	struct log_limit	 limit_truncated;
 	struct log_limit	 limit_error;
 };

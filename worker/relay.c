@@ -137,6 +137,10 @@ plan_batch(struct batch *batch)
 
 	while (batch->at.position != batch->head) {
 		record = (const void *)ring_at(ring, batch->at.position);
+		if (UNLIKELY((record->flags & RING_PAD) != 0)) {
+			batch->at.position += ring_record_size(record->length);
+			continue;
+		}
 		if (!add_record_part(batch, record,
 		    (const uint8_t *)(record + 1)))
 			break;
@@ -317,7 +321,8 @@ give_up(struct output *output, uint64_t limit)
 	    state->position != ring_head(&segment->ring)) {
 		record = (const void *)ring_at(&segment->ring,
 		    state->position);
-		datagrams = ring_record_datagrams(record) - state->skip;
+		datagrams = (record->flags & RING_PAD) != 0 ? 0 :
+		    ring_record_datagrams(record) - state->skip;
 		state->sequence += datagrams;
 		state->relay_errors += datagrams;
 		state->skip = 0;

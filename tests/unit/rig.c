@@ -302,11 +302,11 @@ static void
 read_value(avro_value_t *value, void (*visit)(void *, uint64_t, const char *,
     const uint8_t *, size_t), void *argument)
 {
-	size_t payload_size, source_size;
+	size_t payload_size = 0, source_size = 0;
+	const void *payload = NULL;
+	const char *source = NULL;
 	avro_value_t field;
-	const void *payload;
-	const char *source;
-	int64_t sequence;
+	int64_t sequence = 0;
 
 	avro_value_get_by_name(value, "sequence", &field, NULL);
 	avro_value_get_long(&field, &sequence);

@@ -161,12 +161,26 @@ check_ring(const struct segment *segment, unsigned count)
 	assert_int_equal(next, count);
 }
 
+/* Straight into the ring: the places where messages land, and the pads that
+ * follow them. */
+static void
+copy_direct(const struct segment *to, const struct segment *from)
+{
+	uint64_t at = ring_start(RING_SIZE);
+	uint32_t i;
+
+	for (i = 0; i < from->rx_slots; i++, at += RX_STRIDE)
+		memcpy(ring_at(&to->ring, at), ring_at(&from->ring, at), 512);
+}
+
 /* All that this test uses of it: slots and ring only in part. */
 static void
 copy_segment(const struct segment *to, const struct segment *from)
 {
 	uint64_t start = ring_start(RING_SIZE);
 	uint32_t i;
+
+	copy_direct(to, from);
 
 	memcpy(to->base, from->base, (size_t)(from->slots - from->base));
 	for (i = 0; i < from->rx_slots; i++)
@@ -212,13 +226,14 @@ check_successor(struct successor *successor, const struct segment *left,
 
 /* The child stops itself at both ends of what is stepped through. */
 static void
-child_batch(int output)
+child_batch(int output, bool direct)
 {
 	static struct ingest ingest;
 	static struct relay relay;
 
 	relay_init(&relay, &rig.segment, &output);
 	ingest_init(&ingest, &rig.segment, &relay, rig.input);
+	ingest.direct = direct;
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	raise(SIGSTOP);
 	ingest_batch(&ingest);
@@ -294,21 +309,20 @@ close_successor(struct successor *successor)
 }
 
 static void
-test_batch(void **state)
+run_batch(bool into_ring)
 {
 	struct successor successor;
 	struct receiver direct;
 	unsigned steps = 0;
 	pid_t pid;
 
-	(void)state;
 	open_rig();
 	open_successor(&successor);
 	receiver_open(&direct);
 	send_all();
 	pid = fork();
 	if (pid == 0)
-		child_batch(direct.sender);
+		child_batch(direct.sender, into_ring);
 	wait_stop(pid);
 	while (step(pid)) {
 		receiver_drain(&direct);
@@ -346,14 +360,13 @@ step_recovery(struct successor *dead, struct successor *second,
 
 /* The same for recoveries that are killed: from every 400th instruction. */
 static void
-test_recovery(void **state)
+run_recovery(bool into_ring)
 {
 	struct successor first, second;
 	struct receiver direct, before;
 	unsigned steps = 0, total = 0;
 	pid_t pid;
 
-	(void)state;
 	open_rig();
 	open_successor(&first);
 	open_successor(&second);
@@ -362,7 +375,7 @@ test_recovery(void **state)
 	send_all();
 	pid = fork();
 	if (pid == 0)
-		child_batch(direct.sender);
+		child_batch(direct.sender, into_ring);
 	wait_stop(pid);
 	while (step(pid)) {
 		receiver_drain(&direct);
@@ -383,12 +396,42 @@ test_recovery(void **state)
 	rig_close(&rig);
 }
 
+static void
+test_batch(void **state)
+{
+	(void)state;
+	run_batch(false);
+}
+
+static void
+test_batch_direct(void **state)
+{
+	(void)state;
+	run_batch(true);
+}
+
+static void
+test_recovery(void **state)
+{
+	(void)state;
+	run_recovery(false);
+}
+
+static void
+test_recovery_direct(void **state)
+{
+	(void)state;
+	run_recovery(true);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_batch_direct),
 		cmocka_unit_test(test_recovery),
+		cmocka_unit_test(test_recovery_direct),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -292,6 +292,60 @@ test_blocked_output(void **state)
 	rig_close(&rig);
 }
 
+/*
+ * Received straight into the ring, with several in a row not kept: what they
+ * leave over is padded, more than one pad can cover.
+ */
+static void
+test_direct_refused(void **state)
+{
+	static const struct sockaddr_in other = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = 0x0200007f};	/* 127.0.0.2 */
+	struct segment_spec spec = {.ring_size = 1 << 20, .config = {
+	    .sources = 1, .source = {{.bits = 128, .address =
+	    {[10] = 0xff, 0xff, 127, 0, 0, 1}}}}};
+	struct expected expected = {(const uint32_t[]){ 77 }, 1, 0};
+	struct ring_reader reader = {.position = ring_start(1 << 20)};
+	struct ring_view view;
+	struct ingest ingest;
+	struct relay relay;
+	struct rig rig;
+	unsigned i, round;
+	int refused;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	refused = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(bind(refused, (const void *)&other, sizeof(other)),
+	    0);
+	assert_int_equal(connect(refused, (const void *)&rig.input_address,
+	    sizeof(rig.input_address)), 0);
+	relay_init(&relay, &rig.segment, &rig.output);
+	ingest_init(&ingest, &rig.segment, &relay, rig.input);
+	for (round = 0; round < 100; round++) {
+		for (i = 0; i < 8; i++) {
+			if (i == round % 8 || i == 7)
+				send_number(&rig, &expected, expected.next++);
+			else
+				assert_int_equal(send(refused, "no", 2, 0), 2);
+		}
+		ingest.direct = true;
+		ingest.offered = 8;
+		ingest_batch(&ingest);
+		relay_run(&relay);
+		while (ring_next(&rig.segment.ring, &reader, &view) ==
+		    RING_RECORD)
+			assert_int_equal(view.record.length, 77);
+	}
+	assert_int_equal(reader.sequence, expected.next);
+	expected.count = 1;
+	i = (unsigned)expected.next;
+	expected.next = 0;
+	receive_all(&rig, &expected, i);
+	close(refused);
+	rig_close(&rig);
+}
+
 /* No file can grow beyond `limit' bytes. */
 static void
 limit_files(struct rig *rig, rlim_t limit)
@@ -446,6 +500,7 @@ main(void)
 		cmocka_unit_test(test_coalesced),
 		cmocka_unit_test(test_refused_source),
 		cmocka_unit_test(test_blocked_output),
+		cmocka_unit_test(test_direct_refused),
 		cmocka_unit_test(test_failing_archive),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_rotate),

@@ -102,6 +102,9 @@ enum worker_fd {
 
 /*** The channel's configuration, flat. ***/
 
+/* Wait for a batch to form when that saves work; see worker/ingest.h. */
+#define COALESCE_AUTO		UINT64_MAX
+
 enum payload_format {
 	PAYLOAD_RAW,
 	PAYLOAD_AVRO,
@@ -136,6 +139,8 @@ struct channel_config {
 	uint32_t	payload;	/* enum payload_format */
 	uint32_t	log_target;	/* enum log_target */
 	int32_t		log_level;	/* syslog priority */
+	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
+	uint32_t	reserved;
 	uint32_t	outputs;
 	struct {
 		char	text[72];	/* address:port, for messages */

@@ -36,6 +36,7 @@ struct listen_conf {
 	struct source_prefix	 source[SOURCES_MAX];
 	size_t			 sources;	/* 0: everybody */
 	uint64_t		 receive_buffer;
+	uint64_t		 coalesce_ns;	/* or COALESCE_AUTO */
 };
 
 struct stream_conf {

@@ -116,7 +116,8 @@ conf_compare(const struct conf *old_conf,
 	if (old_conf->log_target != new_conf->log_target ||
 	    old_conf->log_level != new_conf->log_level)
 		return CHANGE_WORKER;
-	if (!same_payload(a, b) || !same_relay(a, b) ||
+	if (a->listen.coalesce_ns != b->listen.coalesce_ns ||
+	    !same_payload(a, b) || !same_relay(a, b) ||
 	    !same_archive(&a->archive, &b->archive) ||
 	    a->ring_size != b->ring_size)
 		return CHANGE_WORKER;

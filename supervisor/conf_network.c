@@ -162,17 +162,15 @@ read_sources(struct section *section, const struct node *address,
 		    "hosts in `sources'", address->text);
 }
 
-static void
+static uint64_t
 read_coalesce(struct section *section)
 {
-	const struct node *node = section_get(section, "coalesce"), *where;
+	const struct node *node = section_get(section, "coalesce");
 
-	if (node != NULL && node->kind == NODE_SCALAR &&
-	    strcmp(node->text, "auto") == 0)
-		return;
-	if (section_number(section, &coalesce_key, &where) != 0 &&
-	    where != NULL)
-		section_unsupported(section, where, "coalesce");
+	if (node == NULL || (node->kind == NODE_SCALAR &&
+	    strcmp(node->text, "auto") == 0))
+		return COALESCE_AUTO;
+	return section_number(section, &coalesce_key, NULL);
 }
 
 void
@@ -200,7 +198,7 @@ conf_read_listen(struct section *channel, struct listen_conf *listen,
 	    &buffer);
 	places->receive_buffer = buffer != NULL ? buffer->place :
 	    places->listen;
-	read_coalesce(&section);
+	listen->coalesce_ns = read_coalesce(&section);
 	check_link_local(&section, address, &listen->address,
 	    listen->interface);
 	section_close(&section);

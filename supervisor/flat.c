@@ -54,6 +54,7 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 	memset(spec, 0, sizeof(*spec));
 	memcpy(config->name, channel->name, sizeof(config->name));
 	config->payload = channel->payload;
+	config->coalesce_ns = channel->listen.coalesce_ns;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;
 	fill_ends(config, channel);

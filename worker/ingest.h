@@ -29,7 +29,10 @@ struct ingest {
 	unsigned		 offered;	/* slots next time */
 	unsigned		 dirty;	/* slots the kernel has written to */
 	uint64_t		 batch_bytes;	/* of the last batch */
+	unsigned		 batch_datagrams;
 	bool			 direct;	/* the next one, into the ring */
+	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
+	uint64_t		 gap_ns;	/* mean between datagrams, lately */
 	struct log_limit	 limit_truncated;
 	struct log_limit	 limit_error;
 };
@@ -48,6 +51,14 @@ enum ingest_status {
 
 /* Receives and commits one batch; never blocks. */
 enum ingest_status	ingest_batch(struct ingest *ingest) ATTR_NONNULL;
+
+/*
+ * How long to wait before the next ingest_batch(), after one that drained the
+ * socket, so that more than a datagram or two come with it; 0: not at all.
+ * `now_ns' is CLOCK_MONOTONIC.
+ */
+uint64_t	ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
+		    ATTR_NONNULL;
 
 /* Whether there is room for at least one slot (on_overrun: block). */
 bool	ingest_has_room(const struct ingest *ingest) ATTR_NONNULL;

@@ -4,6 +4,7 @@
  * Must not parse configuration, open a path or a socket: all that it needs it
  * has inherited.
  */
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/control.h"
@@ -93,6 +95,20 @@ close_gate(struct worker *worker)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
+/* Lets a batch form; signals and other descriptors wait as well, which is
+ * why receive() does so only BATCHES_PER_TURN times. */
+static bool
+wait_for_batch(struct worker *worker)
+{
+	uint64_t ns = ingest_wait_ns(&worker->ingest, clock_monotonic_ns());
+	struct timespec ts = {.tv_nsec = (long)ns};
+
+	if (ns == 0)
+		return false;
+	nanosleep(&ts, NULL);
+	return true;
+}
+
 static enum ingest_status
 receive(struct worker *worker)
 {
@@ -103,6 +119,8 @@ receive(struct worker *worker)
 		status = ingest_batch(&worker->ingest);
 		run_outputs(worker);
 		wake_readers(worker);
+		if (status == INGEST_DRAINED && wait_for_batch(worker))
+			status = INGEST_MORE;
 	}
 	return status;
 }
@@ -376,6 +394,7 @@ worker_main(int argc, char **argv)
 	    LOG_TARGET_STDERR, LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* write() fails instead */
+	prctl(PR_SET_TIMERSLACK, 1UL);	/* ns; for wait_for_batch() */
 	signal(SIGINT, SIG_IGN);	/* ^C is for the supervisor */
 	worker.loop = ev_default_loop(EVFLAG_AUTO);
 	if (worker.loop == NULL)

@@ -168,8 +168,8 @@ const struct bad_case bad_channel_cases[] = {
 	    "5:21: `receive_buffer' has to be a size (a whole number, or "
 	    "one with KiB, MiB, GiB or TiB), not `8M'\n" },
 	{ "coalesce",
-	    LISTEN "    coalesce: 50us\n",
-	    "5:15: `coalesce: 50us' is not supported by this version\n" },
+	    LISTEN "    coalesce: 11ms\n",
+	    "5:15: `coalesce' has to be 0 or from 1us to 10ms, not 11ms\n" },
 	{ "coalesce word",
 	    LISTEN "    coalesce: never\n",
 	    "5:15: `coalesce' has to be a time (a whole number with ns, "

@@ -185,6 +185,7 @@ check_full_listen(const struct listen_conf *listen)
 	assert_source(&listen->source[0], "fd00::", 8);
 	assert_source(&listen->source[1], "fe80::1", 128);
 	assert_int_equal(listen->receive_buffer, MIB(64));
+	assert_int_equal(listen->coalesce_ns, COALESCE_AUTO);
 }
 
 static void

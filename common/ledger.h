@@ -13,6 +13,7 @@
  *	received * outputs = relayed + relay_errors
  * and, where the sender's count is known,
  *	sent = received + kernel_dropped + truncated + refused_source
+ * relay_errors is the sum of relay_overrun and what follows it.
  */
 #ifndef MCRELAY_LEDGER_H
 #define MCRELAY_LEDGER_H
@@ -47,7 +48,21 @@
 	    "datagrams the archive gave up because it could not keep up "\
 	    "or could not write")					\
 	X(archive_errors, "failed file operations of the archive")	\
-	X(pending, "datagrams in the ring that the archive has yet to store")
+	X(pending, "datagrams in the ring that the archive has yet to store") \
+	X(relay_overrun,						\
+	    "relay_errors because an output was a whole ring behind")	\
+	X(relay_no_buffers,						\
+	    "relay_errors because an interface's queue was full (ENOBUFS)") \
+	X(relay_unreachable,						\
+	    "relay_errors because there was no way to the destination")	\
+	X(relay_too_large,						\
+	    "relay_errors because datagrams were too large (EMSGSIZE)")	\
+	X(relay_other, "relay_errors for any other reason")		\
+	X(socket_high_water_bytes,					\
+	    "the most that was seen waiting in the socket's receive buffer, " \
+	    "with the kernel's overhead, which counts against its size")	\
+	X(ring_high_water_bytes,					\
+	    "the most of the ring that the archive had yet to store")
 
 /* One channel's counters, all of one moment. */
 struct ledger {

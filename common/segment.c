@@ -141,7 +141,7 @@ inherit(struct worker_state *state, const struct segment_spec *spec)
 	struct archive_state old_archive;
 	struct ingest_state old_ingest;
 	bool same_archive, same_outputs;
-	uint64_t head = ingest->head;
+	uint64_t head = ingest->head, lost;
 	uint32_t i;
 
 	archive_read(&old->state->archive, &old_archive);
@@ -171,8 +171,11 @@ inherit(struct worker_state *state, const struct segment_spec *spec)
 		output = &state->output[i].copy[0];
 		output_read(&old->state->output[i], &old_output);
 		output->relayed = old_output.relayed;
-		output->relay_errors = old_output.relay_errors +
-		    old_ingest.sequence - old_output.sequence;
+		lost = old_ingest.sequence - old_output.sequence;
+		output->relay_errors = old_output.relay_errors + lost;
+		memcpy(output->relay_error, old_output.relay_error,
+		    sizeof(output->relay_error));
+		output->relay_error[RELAY_OVERRUN] += lost;
 	}
 }
 
@@ -393,6 +396,18 @@ segment_close(struct segment *segment)
 	segment->fd = -1;
 }
 
+static void
+add_output(struct ledger *ledger, const struct output_state *output)
+{
+	ledger->relayed += output->relayed;
+	ledger->relay_errors += output->relay_errors;
+	ledger->relay_overrun += output->relay_error[RELAY_OVERRUN];
+	ledger->relay_no_buffers += output->relay_error[RELAY_NO_BUFFERS];
+	ledger->relay_unreachable += output->relay_error[RELAY_UNREACHABLE];
+	ledger->relay_too_large += output->relay_error[RELAY_TOO_LARGE];
+	ledger->relay_other += output->relay_error[RELAY_OTHER];
+}
+
 void
 segment_ledger(const struct segment *segment, struct ledger *ledger,
     struct output_counts *outputs)
@@ -409,8 +424,7 @@ segment_ledger(const struct segment *segment, struct ledger *ledger,
 	archive_read(&state->archive, &archive);
 	for (i = 0; i < count; i++) {
 		output_read(&state->output[i], &output);
-		ledger->relayed += output.relayed;
-		ledger->relay_errors += output.relay_errors;
+		add_output(ledger, &output);
 		if (outputs != NULL)
 			outputs[i] = (struct output_counts){output.relayed,
 			    output.relay_errors};
@@ -424,6 +438,8 @@ segment_ledger(const struct segment *segment, struct ledger *ledger,
 	ledger->sequence_gaps = ingest.sequence_gaps;
 	ledger->sequence_repeats = ingest.sequence_repeats;
 	ledger->sequence_reordered = ingest.sequence_reordered;
+	ledger->socket_high_water_bytes = ingest.socket_high_water_bytes;
+	ledger->ring_high_water_bytes = ingest.ring_high_water_bytes;
 	ledger->archived = archive.archived;
 	ledger->archived_bytes = archive.archived_bytes;
 	ledger->rejected = archive.rejected;

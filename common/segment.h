@@ -177,8 +177,20 @@ struct ingest_state {
 	uint64_t	sequence_gaps;
 	uint64_t	sequence_repeats;
 	uint64_t	sequence_reordered;
+	uint64_t	socket_high_water_bytes;
+	uint64_t	ring_high_water_bytes;
 	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
 	uint32_t	reserved;
+};
+
+/* Why an output could not send. */
+enum relay_error {
+	RELAY_OVERRUN,
+	RELAY_NO_BUFFERS,
+	RELAY_UNREACHABLE,
+	RELAY_TOO_LARGE,
+	RELAY_OTHER,
+	RELAY_ERRORS,
 };
 
 struct output_state {
@@ -187,6 +199,7 @@ struct output_state {
 	uint64_t	batch;		/* last sendmmsg batch committed */
 	uint64_t	relayed;
 	uint64_t	relay_errors;
+	uint64_t	relay_error[RELAY_ERRORS];	/* their causes */
 	uint32_t	skip;		/* datagrams of that record sent */
 	uint32_t	reserved;
 };

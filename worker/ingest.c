@@ -257,6 +257,19 @@ batch_size(const struct rx_area *rx, unsigned n)
 	return size;
 }
 
+static void
+mark_ring(const struct segment *segment, struct ingest_state *state)
+{
+	uint64_t used = state->head - atomic_load_explicit(
+	    &segment->state->archive_position, memory_order_relaxed);
+
+	/* An archive that was lapped has not read all that it is behind. */
+	if (segment->config->archive.enabled &&
+	    UNLIKELY(used > state->ring_high_water_bytes))
+		state->ring_high_water_bytes = MIN_OF(used,
+		    segment->ring.size);
+}
+
 /* Before anything is written beyond the head. */
 static void
 make_room(struct ingest *ingest, uint64_t end)
@@ -287,6 +300,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 	if (UNLIKELY(state->truncated != truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");
+	mark_ring(segment, state);
 	state->batch++;
 	ingest_commit(domain);
 	ring_publish(&segment->ring, ingest_current(domain)->head);
@@ -455,22 +469,26 @@ ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 }
 
 void
-ingest_count_drops(struct ingest *ingest)
+ingest_look(struct ingest *ingest)
 {
 	struct ingest_domain *domain = &ingest->segment->state->ingest;
 	uint32_t meminfo[SK_MEMINFO_VARS];
 	socklen_t size = sizeof(meminfo);
 	struct ingest_state *state;
-	uint32_t drops;
+	uint32_t drops, queued;
 
 	if (getsockopt(ingest->socket, SOL_SOCKET, SO_MEMINFO, meminfo,
 	    &size) == -1 || size <= SK_MEMINFO_DROPS * sizeof(uint32_t))
 		return;
 	drops = meminfo[SK_MEMINFO_DROPS];
-	if (drops == ingest_current(domain)->drops_seen)
+	queued = meminfo[SK_MEMINFO_RMEM_ALLOC];
+	if (drops == ingest_current(domain)->drops_seen &&
+	    queued <= ingest_current(domain)->socket_high_water_bytes)
 		return;
 	state = ingest_begin(domain);
 	state->kernel_dropped += drops - state->drops_seen;	/* mod 2^32 */
 	state->drops_seen = drops;
+	state->socket_high_water_bytes = MAX_OF(
+	    state->socket_high_water_bytes, (uint64_t)queued);
 	ingest_commit(domain);
 }

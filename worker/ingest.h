@@ -63,7 +63,8 @@ uint64_t	ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 /* Whether there is room for at least one slot (on_overrun: block). */
 bool	ingest_has_room(const struct ingest *ingest) ATTR_NONNULL;
 
-/* Brings kernel_dropped up to date from the socket's own counter. */
-void	ingest_count_drops(struct ingest *ingest) ATTR_NONNULL;
+/* Brings kernel_dropped and the socket's high-water mark up to date from the
+ * socket's own counters. */
+void	ingest_look(struct ingest *ingest) ATTR_NONNULL;
 
 #endif /* MCRELAY_INGEST_H */

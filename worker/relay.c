@@ -15,6 +15,9 @@
 #define MESSAGE_SEGMENTS	64U
 #define MESSAGE_BYTES		65507U
 
+/* Instead of a cause: no error. */
+#define SENT			RELAY_ERRORS
+
 /* One sendmmsg in the making. */
 struct batch {
 	const struct segment	*segment;
@@ -183,9 +186,11 @@ announce_batch(struct output *output, struct batch *batch)
 	    memory_order_release);
 }
 
-/* Moves the output past the first `n' messages: sent, or given up. */
+/* Moves the output past the first `n' messages: sent, or, with a `cause',
+ * given up. */
 static void
-settle(const struct segment *segment, unsigned index, unsigned n, bool sent)
+settle(const struct segment *segment, unsigned index, unsigned n,
+    enum relay_error cause)
 {
 	struct output_domain *domain = &segment->state->output[index];
 	struct output_state *state = output_begin(domain);
@@ -200,10 +205,12 @@ settle(const struct segment *segment, unsigned index, unsigned n, bool sent)
 		state->sequence = tx->plan[n - 1].sequence;
 		state->skip = tx->plan[n - 1].skip;
 	}
-	if (sent)
+	if (cause == SENT)
 		state->relayed += datagrams;
-	else
+	else {
 		state->relay_errors += datagrams;
+		state->relay_error[cause] += datagrams;
+	}
 	state->batch++;
 	output_commit(domain);
 }
@@ -225,6 +232,27 @@ lower_gso_limit(struct output *output, uint32_t segment_size, int error)
 		    "in one message (%s); sends them one by one",
 		    output_text(output), segment_size, strerror(error));
 	output->gso_told = true;
+}
+
+static enum relay_error
+cause_of(int error)
+{
+	switch (error) {
+	case ENOBUFS:
+	case ENOMEM:
+		return RELAY_NO_BUFFERS;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case ENODEV:
+	case EADDRNOTAVAIL:
+	case ECONNREFUSED:
+		return RELAY_UNREACHABLE;
+	case EMSGSIZE:
+		return RELAY_TOO_LARGE;
+	default:
+		return RELAY_OTHER;
+	}
 }
 
 /*
@@ -249,7 +277,7 @@ send_failed(struct output *output, int error, unsigned *refusals)
 		lower_gso_limit(output, tx->plan[0].segment_size, error);
 		return true;
 	}
-	settle(segment, output->index, 1, false);
+	settle(segment, output->index, 1, cause_of(error));
 	log_limited(&output->limit_error, "output %s: %s: counted in "
 	    "relay_errors", output_text(output), strerror(error));
 	return true;
@@ -290,7 +318,8 @@ run_output(struct output *output)
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n > 0) {
 			refusals = 0;
-			settle(segment, output->index, (unsigned)n, true);
+			settle(segment, output->index, (unsigned)n,
+			    SENT);
 		} else if (!send_failed(output, errno, &refusals))
 			break;
 	}
@@ -325,6 +354,7 @@ give_up(struct output *output, uint64_t limit)
 		    ring_record_datagrams(record) - state->skip;
 		state->sequence += datagrams;
 		state->relay_errors += datagrams;
+		state->relay_error[RELAY_OVERRUN] += datagrams;
 		state->skip = 0;
 		state->position += ring_record_size(record->length);
 	}
@@ -385,5 +415,5 @@ relay_init(struct relay *relay, const struct segment *segment,
 	i = TX_BATCH_OUTPUT(word);
 	if (i < relay->outputs && word == TX_BATCH(i, output_current(
 	    &segment->state->output[i])->batch + 1))
-		settle(segment, i, sent_messages(tx), true);
+		settle(segment, i, sent_messages(tx), SENT);
 }

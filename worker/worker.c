@@ -134,6 +134,8 @@ on_input(struct ev_loop *loop, ev_io *io, int events)
 	(void)events;
 	if (status == INGEST_GATED)
 		close_gate(worker);
+	else if (status == INGEST_MORE)
+		ingest_look(&worker->ingest);	/* we are behind: how far? */
 	if (!ev_is_active(&worker->drops))
 		ev_timer_start(loop, &worker->drops);
 }
@@ -145,7 +147,7 @@ on_drops(struct ev_loop *loop, ev_timer *timer, int events)
 	struct worker *worker = timer->data;
 
 	(void)events;
-	ingest_count_drops(&worker->ingest);
+	ingest_look(&worker->ingest);
 	ev_timer_stop(loop, timer);
 	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
 }
@@ -155,7 +157,7 @@ finish(struct worker *worker)
 {
 	ev_io_stop(worker->loop, &worker->input);
 	run_outputs(worker);
-	ingest_count_drops(&worker->ingest);
+	ingest_look(&worker->ingest);
 	ev_break(worker->loop, EVBREAK_ALL);
 }
 
@@ -258,23 +260,35 @@ on_hup(struct ev_loop *loop, ev_signal *sig, int events)
 		archive_rotate(&worker->archive);
 }
 
+/* Several counters a line: a line of the log is bounded. */
+static void
+log_ledger(const struct ledger *ledger)
+{
+	const struct ledger_entry *entry;
+	char line[800];
+	size_t at = 0;
+
+	for (entry = ledger_table; entry->name != NULL; entry++) {
+		at += (size_t)snprintf(line + at, sizeof(line) - at,
+		    " %s=%" PRIu64, entry->name, ledger_value(ledger, entry));
+		if (at > sizeof(line) - 100 || entry[1].name == NULL) {
+			log_info("ledger:%s", line);
+			at = 0;
+		}
+	}
+}
+
 static void
 on_usr1(struct ev_loop *loop, ev_signal *sig, int events)
 {
 	struct worker *worker = sig->data;
-	const struct ledger_entry *entry;
 	struct ledger ledger;
-	char line[900];
-	size_t at = 0;
 
 	(void)loop;
 	(void)events;
-	ingest_count_drops(&worker->ingest);
+	ingest_look(&worker->ingest);
 	segment_ledger(&worker->segment, &ledger, NULL);
-	for (entry = ledger_table; entry->name != NULL; entry++)
-		at += (size_t)snprintf(line + at, sizeof(line) - at,
-		    " %s=%" PRIu64, entry->name, ledger_value(&ledger, entry));
-	log_info("ledger:%s", line);
+	log_ledger(&ledger);
 }
 
 static void

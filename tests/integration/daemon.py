@@ -23,7 +23,9 @@ COUNTERS = {
     "refused_source", "sequence_gaps", "sequence_repeats",
     "sequence_reordered", "relayed", "relay_errors", "archived",
     "archived_bytes", "rejected", "archive_shed", "archive_errors",
-    "pending"}
+    "pending", "relay_overrun", "relay_no_buffers", "relay_unreachable",
+    "relay_too_large", "relay_other", "socket_high_water_bytes",
+    "ring_high_water_bytes"}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@
 #include "common/segment.h"
 
 #define PAGE		4096U
+#define HUGE_RING	(16U << 20)
 #define SEALS		(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* Where everything lies; a private copy of the header, or the plan of one. */
@@ -240,6 +241,19 @@ make_object(const char *name, uint64_t size)
 	return fd;
 }
 
+/*
+ * A large ring in pages of 2 MiB needs fewer translations.  The kernel takes
+ * the advice when transparent_hugepage/shmem_enabled is `advise', and the
+ * ring does without when it does not.
+ */
+static void
+want_huge_pages(const struct segment *segment)
+{
+	if (segment->ring.size >= HUGE_RING)
+		(void)madvise(segment->ring.data, segment->ring.size,
+		    MADV_HUGEPAGE);
+}
+
 int
 segment_create(struct segment *segment, const struct segment_spec *spec,
     bool *locked)
@@ -253,7 +267,7 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 	if (segment->fd == -1)
 		return -1;
 	segment->base = map_twice(segment->fd, &layout,
-	    PROT_READ | PROT_WRITE, MAP_POPULATE);
+	    PROT_READ | PROT_WRITE, 0);
 	if (segment->base == NULL) {
 		saved = errno;
 		close(segment->fd);
@@ -261,6 +275,8 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 		return -1;
 	}
 	set_pointers(segment, &layout);
+	want_huge_pages(segment);
+	(void)madvise(segment->base, layout.size, MADV_POPULATE_WRITE);
 	/* One mapping of each page is enough to keep it in memory. */
 	*locked = mlock(segment->base, layout.size) == 0;
 	memcpy((void *)(uintptr_t)segment->config, &spec->config,

@@ -140,7 +140,10 @@ struct channel_config {
 	uint32_t	log_target;	/* enum log_target */
 	int32_t		log_level;	/* syslog priority */
 	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
-	uint32_t	reserved;
+	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
+	int32_t		cpu;		/* of the relay thread; -1: any */
+	int32_t		archive_cpu;	/* of the archive's; -1: any */
+	uint32_t	priority;	/* nice value -priority */
 	uint32_t	outputs;
 	struct {
 		char	text[72];	/* address:port, for messages */

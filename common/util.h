@@ -40,6 +40,9 @@ void	format_utc(uint64_t realtime_ns, char text[static UTC_TEXT_SIZE]);
 
 socklen_t	sockaddr_size(const struct sockaddr *sa) ATTR_NONNULL;
 
+/* Keeps the calling thread on one CPU.  0, or -1 with errno. */
+int	thread_pin(int cpu);
+
 /* Sets O_NONBLOCK / FD_CLOEXEC; fatal when the descriptor is not open. */
 void	fd_set_nonblock(int fd);
 void	fd_set_cloexec(int fd, int on);

@@ -37,6 +37,7 @@ struct listen_conf {
 	size_t			 sources;	/* 0: everybody */
 	uint64_t		 receive_buffer;
 	uint64_t		 coalesce_ns;	/* or COALESCE_AUTO */
+	uint64_t		 busy_poll_ns;	/* 0: do not */
 };
 
 struct stream_conf {
@@ -57,6 +58,7 @@ struct archive_conf {
 	uint64_t		 rotate_interval_ns;
 	enum archive_overrun	 on_overrun;
 	bool			 envelope;
+	int			 cpu;		/* -1: any */
 };
 
 struct channel_conf {
@@ -75,6 +77,8 @@ struct channel_conf {
 	size_t			 decimates;
 	uint64_t		 ring_size;	/* a power of two */
 	uint64_t		 stale_after_ns;	/* 0: never */
+	int			 cpu;		/* -1: any */
+	unsigned		 priority;	/* 0 to 20 */
 };
 
 struct conf {

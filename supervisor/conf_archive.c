@@ -158,5 +158,6 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	archive->on_overrun = (enum archive_overrun)section_word(&section,
 	    "on_overrun", overrun_words, OVERRUN_SHED, NULL);
 	archive->envelope = section_bool(&section, "envelope", false);
+	archive->cpu = conf_read_cpu(&section);
 	section_close(&section);
 }

@@ -3,6 +3,7 @@
  * Reading a channel of the configuration.  Supervisor only.  What takes more
  * than one channel to be wrong is conf_check.c's.
  */
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,6 +39,23 @@ static const struct number_key stale_after_key = {
 	.name = "stale_after", .unit = UNIT_TIME, .min = 100 * NS_PER_MS,
 	.max = 366 * 86400 * NS_PER_S, .preset = 10 * NS_PER_S, .zero = true,
 };
+
+static const struct number_key priority_key = {
+	.name = "priority", .min = 0, .max = 20,
+};
+
+static const struct number_key cpu_key = {
+	.name = "cpu", .min = 0, .max = CPU_SETSIZE - 1,
+};
+
+int
+conf_read_cpu(struct section *section)
+{
+	const struct node *node;
+	uint64_t number = section_number(section, &cpu_key, &node);
+
+	return node != NULL ? (int)number : -1;
+}
 
 /*** Names and paths. ***/
 
@@ -243,6 +261,9 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	    channel->ring_size);
 	read_decimate(section, channel, places);
 	channel->stale_after_ns = section_number(section, &stale_after_key,
+	    NULL);
+	channel->cpu = conf_read_cpu(section);
+	channel->priority = (unsigned)section_number(section, &priority_key,
 	    NULL);
 	section_close(section);
 }

@@ -71,7 +71,8 @@ same_archive(const struct archive_conf *a, const struct archive_conf *b)
 	    a->flush_interval_ns == b->flush_interval_ns &&
 	    a->sync == b->sync && a->rotate_size == b->rotate_size &&
 	    a->rotate_interval_ns == b->rotate_interval_ns &&
-	    a->on_overrun == b->on_overrun && a->envelope == b->envelope;
+	    a->on_overrun == b->on_overrun &&
+	    a->envelope == b->envelope && a->cpu == b->cpu;
 }
 
 /* The program also depends on the time field. */
@@ -117,6 +118,8 @@ conf_compare(const struct conf *old_conf,
 	    old_conf->log_level != new_conf->log_level)
 		return CHANGE_WORKER;
 	if (a->listen.coalesce_ns != b->listen.coalesce_ns ||
+	    a->listen.busy_poll_ns != b->listen.busy_poll_ns ||
+	    a->cpu != b->cpu || a->priority != b->priority ||
 	    !same_payload(a, b) || !same_relay(a, b) ||
 	    !same_archive(&a->archive, &b->archive) ||
 	    a->ring_size != b->ring_size)

@@ -33,6 +33,11 @@ static const struct number_key coalesce_key = {
 	.max = 10 * NS_PER_MS, .zero = true,
 };
 
+static const struct number_key busy_poll_key = {
+	.name = "busy_poll", .unit = UNIT_TIME, .min = NS_PER_US,
+	.max = NS_PER_MS, .zero = true,
+};
+
 /* AF_UNSPEC when absent or wrong. */
 static const struct node *
 read_address(struct section *section, bool required,
@@ -199,6 +204,7 @@ conf_read_listen(struct section *channel, struct listen_conf *listen,
 	places->receive_buffer = buffer != NULL ? buffer->place :
 	    places->listen;
 	listen->coalesce_ns = read_coalesce(&section);
+	listen->busy_poll_ns = section_number(&section, &busy_poll_key, NULL);
 	check_link_local(&section, address, &listen->address,
 	    listen->interface);
 	section_close(&section);

@@ -65,6 +65,9 @@ void	conf_read_destination(struct section *section,
 	    struct destination_conf *to, struct output_places *places);
 void	conf_read_payload(const struct conf_reader *reader,
 	    struct section *section, struct channel_conf *channel);
+/* The key `cpu', -1 when it is not there. */
+int	conf_read_cpu(struct section *section);
+
 void	conf_read_archive(const struct conf_reader *reader,
 	    struct section *section, struct archive_conf *archive,
 	    uint64_t ring_size);

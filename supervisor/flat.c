@@ -55,6 +55,11 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 	memcpy(config->name, channel->name, sizeof(config->name));
 	config->payload = channel->payload;
 	config->coalesce_ns = channel->listen.coalesce_ns;
+	config->busy_poll_ns = channel->listen.busy_poll_ns;
+	config->cpu = channel->cpu;
+	config->archive_cpu = channel->archive.enabled ?
+	    channel->archive.cpu : -1;
+	config->priority = channel->priority;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;
 	fill_ends(config, channel);

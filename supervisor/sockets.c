@@ -117,6 +117,13 @@ sockets_receive_buffer(int fd, uint64_t wanted)
 	return (uint64_t)value / 2;
 }
 
+void
+sockets_busy_poll(int fd, uint64_t ns)
+{
+	(void)set_int(fd, SOL_SOCKET, SO_BUSY_POLL, (int)(ns / NS_PER_US));
+	(void)set_int(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, ns != 0);
+}
+
 /* Groups that somebody else on this host has joined are not for us. */
 static int
 only_own_groups(int fd, int family)

@@ -24,6 +24,9 @@ int	sockets_bind(int fd, const struct listen_conf *listen,
 /* Gives it the configured receive buffer; returns the bytes that the kernel
  * granted. */
 uint64_t	sockets_receive_buffer(int fd, uint64_t wanted);
+/* Lets receive calls poll the interface; what the kernel does not grant is
+ * left out. */
+void	sockets_busy_poll(int fd, uint64_t ns);
 /*
  * Lets another of our sockets bind to the same unicast address while both
  * have this set.  For the moment of a reload only: while it is set, any

@@ -3,6 +3,7 @@
  * Fork and exec.  Supervisor only; what follows the fork runs in the child,
  * which must not return, run handlers of ours or touch the event loop.
  */
+#include <sys/resource.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -73,11 +74,14 @@ static _Noreturn void
 run_child(const struct spawn_settings *settings, const char *program,
     const char *argument, const int *fds, size_t fd_count)
 {
+	static const struct rlimit nice_limit = {40, 40};
 	char path[PATH_MAX];
 	char *argv[] = {(char *)(uintptr_t)program,
 	    (char *)(uintptr_t)argument, NULL};
 
 	reset_signals();
+	/* `priority' in the configuration; only root can grant it. */
+	(void)setrlimit(RLIMIT_NICE, &nice_limit);
 	/* The terminal's interrupt key is for the supervisor alone. */
 	setpgid(0, 0);
 	/* Its descriptor may be one that is about to become another. */

@@ -329,6 +329,11 @@ run(void *argument)
 {
 	struct archive *archive = argument;
 
+	const struct channel_config *config = archive->segment->config;
+
+	/* The closer thread, which store_open() starts, goes along. */
+	if (config->archive_cpu >= 0 && thread_pin(config->archive_cpu) == -1)
+		log_warn("cannot archive on CPU %d", config->archive_cpu);
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake);
 	restart_transaction(archive);

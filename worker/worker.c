@@ -5,6 +5,7 @@
  * has inherited.
  */
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -109,17 +110,37 @@ wait_for_batch(struct worker *worker)
 	return true;
 }
 
+/* Asks again and again for the time of busy_poll, without sleeping. */
+static enum ingest_status
+poll_batch(struct worker *worker)
+{
+	uint64_t until = clock_monotonic_ns() +
+	    worker->segment.config->busy_poll_ns;
+	enum ingest_status status;
+
+	do
+		status = ingest_batch(&worker->ingest);
+	while (worker->ingest.batch_datagrams == 0 &&
+	    status == INGEST_DRAINED && clock_monotonic_ns() < until);
+	return status;
+}
+
 static enum ingest_status
 receive(struct worker *worker)
 {
+	bool busy = worker->segment.config->busy_poll_ns != 0;
 	enum ingest_status status = INGEST_MORE;
 	unsigned i;
 
 	for (i = 0; i < BATCHES_PER_TURN && status == INGEST_MORE; i++) {
-		status = ingest_batch(&worker->ingest);
+		status = busy ? poll_batch(worker) :
+		    ingest_batch(&worker->ingest);
 		run_outputs(worker);
 		wake_readers(worker);
-		if (status == INGEST_DRAINED && wait_for_batch(worker))
+		if (status != INGEST_DRAINED)
+			continue;
+		if (busy ? worker->ingest.batch_datagrams > 0 :
+		    wait_for_batch(worker))
 			status = INGEST_MORE;
 	}
 	return status;
@@ -398,6 +419,18 @@ recover(struct worker *worker)
 		    "had in hand", recovered);
 }
 
+/* The threads of the archive have been started, and stay where they are. */
+static void
+schedule(const struct channel_config *config)
+{
+	if (config->cpu >= 0 && thread_pin(config->cpu) == -1)
+		log_warn("cannot run on CPU %d", config->cpu);
+	if (config->priority > 0 && setpriority(PRIO_PROCESS,
+	    (id_t)gettid(), -(int)config->priority) == -1)
+		log_warn("cannot run with priority %u: start mcrelayd as root",
+		    config->priority);
+}
+
 int
 worker_main(int argc, char **argv)
 {
@@ -420,6 +453,7 @@ worker_main(int argc, char **argv)
 	start_watchers(&worker);
 	if (worker.directory != -1)
 		start_archive(&worker);
+	schedule(worker.segment.config);
 	run_outputs(&worker);
 	wake_readers(&worker);
 	send_ready();

@@ -82,6 +82,10 @@ const struct bad_case bad_channel_cases[] = {
 	    CHANNEL "  ring_size: 99999999999999999999TiB\n",
 	    "4:14: `ring_size' has to be from 256KiB to 64GiB, not "
 	    "99999999999999999999TiB\n" },
+	{ "cpu", CHANNEL "  cpu: 1024\n",
+	    "4:8: `cpu' has to be from 0 to 1023, not 1024\n" },
+	{ "priority", CHANNEL "  priority: 21\n",
+	    "4:13: `priority' has to be from 0 to 20, not 21\n" },
 	{ "stale_after without unit",
 	    CHANNEL "  stale_after: 10\n",
 	    "4:16: `stale_after' has to be a time (a whole number with ns, "
@@ -170,6 +174,9 @@ const struct bad_case bad_channel_cases[] = {
 	{ "coalesce",
 	    LISTEN "    coalesce: 11ms\n",
 	    "5:15: `coalesce' has to be 0 or from 1us to 10ms, not 11ms\n" },
+	{ "busy_poll",
+	    LISTEN "    busy_poll: 2ms\n",
+	    "5:16: `busy_poll' has to be 0 or from 1us to 1ms, not 2ms\n" },
 	{ "coalesce word",
 	    LISTEN "    coalesce: never\n",
 	    "5:15: `coalesce' has to be a time (a whole number with ns, "

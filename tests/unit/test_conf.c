@@ -139,6 +139,7 @@ static const char full[] =
     "      sources: [\"fd00::/8\", \"fe80::1\"]\n"
     "      receive_buffer: 64MiB\n"
     "      coalesce: auto\n"
+    "      busy_poll: 50us\n"
     "    payload: {format: avro, schema: accel.avsc, time_field: time,\n"
     "              framing: none}\n"
     "    relay:\n"
@@ -151,6 +152,7 @@ static const char full[] =
     "      codec: \"null\"\n"
     "      block_size: 65536\n"
     "      flush_interval: 250ms\n"
+    "      cpu: 3\n"
     "      sync: block\n"
     "      rotate: {size: 2TiB, interval: 1d}\n"
     "      on_overrun: block\n"
@@ -167,6 +169,8 @@ static const char full[] =
     "         port: 4}\n"
     "    ring_size: 256KiB\n"
     "    stale_after: 2m\n"
+    "    cpu: 0\n"
+    "    priority: 20\n"
     "  - name: raw\n"
     "    listen: {address: 127.0.0.1, port: 1, sources: [10.0.0.0/8,\n"
     "      192.168.1.1, 0.0.0.0/0], coalesce: 0}\n"
@@ -186,6 +190,7 @@ check_full_listen(const struct listen_conf *listen)
 	assert_source(&listen->source[1], "fe80::1", 128);
 	assert_int_equal(listen->receive_buffer, MIB(64));
 	assert_int_equal(listen->coalesce_ns, COALESCE_AUTO);
+	assert_int_equal(listen->busy_poll_ns, 50000);
 }
 
 static void
@@ -279,6 +284,9 @@ test_full(void **state)
 	check_full_streams(c);
 	assert_int_equal(c->ring_size, KIB(256));
 	assert_int_equal(c->stale_after_ns, 120 * NS_PER_S);
+	assert_int_equal(c->cpu, 0);
+	assert_int_equal(c->priority, 20);
+	assert_int_equal(c->archive.cpu, 3);
 	conf_free(conf);
 }
 
@@ -291,7 +299,7 @@ test_full_second(void **state)
 	(void)state;
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 42);
+	assert_int_equal(c->line, 46);
 	assert_address(&c->listen.address, "127.0.0.1:1");
 	assert_int_equal(c->listen.sources, 3);
 	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);
@@ -304,6 +312,10 @@ test_full_second(void **state)
 	assert_int_equal(c->archive.rotate_size, 0);
 	assert_int_equal(c->archive.rotate_interval_ns, 0);
 	assert_int_equal(c->stale_after_ns, 0);
+	assert_int_equal(c->cpu, -1);
+	assert_int_equal(c->priority, 0);
+	assert_int_equal(c->archive.cpu, -1);
+	assert_int_equal(c->listen.coalesce_ns, 0);
 	conf_free(conf);
 }
 

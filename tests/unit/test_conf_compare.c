@@ -64,6 +64,14 @@ static const struct {
 	{ "channels:\n- name: a\n" IN PAY OUT ARC DEC,
 	    CHANGE_WORKER },
 	{ HEAD IN PAY ARC DEC, CHANGE_WORKER },
+	{ HEAD IN PAY OUT ARC DEC "  cpu: 0\n", CHANGE_WORKER },
+	{ HEAD IN PAY OUT ARC DEC "  priority: 1\n", CHANGE_WORKER },
+	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "
+	    "[10.0.0.1, 10.1.0.0/16], coalesce: 0}\n" PAY OUT ARC DEC,
+	    CHANGE_WORKER },
+	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "
+	    "[10.0.0.1, 10.1.0.0/16], busy_poll: 50us}\n" PAY OUT ARC DEC,
+	    CHANGE_WORKER },
 	{ HEAD IN PAY "  relay: [{address: 239.1.1.1, port: 1}]\n"
 	    ARC DEC, CHANGE_WORKER },
 	{ HEAD IN PAY "  relay: [{address: 239.1.1.1, port: 1, "

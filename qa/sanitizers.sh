@@ -3,7 +3,6 @@
 # Builds with AddressSanitizer and UndefinedBehaviorSanitizer and runs the
 # unit tests and a part of the integration tests.
 # Usage: qa/sanitizers.sh [BUILD-DIRECTORY]
-# PYTEST_ADDOPTS, when set, chooses other integration tests.
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,8 +13,10 @@ build=${1:-$top/build-sanitizers}
 configure_in "$build" --enable-developer --enable-sanitizers \
     CFLAGS='-O1 -g'
 make -C "$build" -s -j"$(cores)"
-: "${PYTEST_ADDOPTS=-k 'test_unicast or test_values or test_rejected or
-    test_one_changed or test_bad_datums or test_garbage or test_restart_c'}"
+# Without blanks, so that it is one word in PYTEST_ADDOPTS.
+some='(test_unicast)or(test_values)or(test_rejected)or(test_one_changed)'
+some="$some"'or(test_bad_datums)or(test_garbage)or(test_restart_command)'
+PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-} -k $some"
 UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export PYTEST_ADDOPTS UBSAN_OPTIONS
 make -C "$build" -k check

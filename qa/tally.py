@@ -47,6 +47,9 @@ def junit(path: Path) -> Counter[str]:
             print(f"skipped: {name}: {why}")
         else:
             count["passed"] += 1
+    if not count:
+        count["failed"] += 1
+        print(f"failed: nothing ran in {path.name}")
     return count
 
 
@@ -69,8 +72,11 @@ def automake(path: Path) -> Counter[str]:
     if running or (word not in ("PASS", "SKIP") and not count["failed"]):
         count["failed"] += 1
         print(f"failed: {path.stem} {running}")
+    elif not count and word == "SKIP":
+        count["skipped"] += 1
+        print(f"skipped: {path.stem}: {log.splitlines()[0]}")
     elif not count:
-        count["skipped" if word == "SKIP" else "passed"] += 1
+        count["passed"] += 1
     return count
 
 

@@ -422,11 +422,44 @@ execute(struct walk *w, uint32_t pc)
 	}
 }
 
+/* Steps over a datum's header. */
+static enum datum_error
+skip_framing(struct walk *w, const struct datum_framing *framing)
+{
+	if (left(w) < framing->magic)
+		return DATUM_SHORT;
+	if (memcmp(w->at, framing->bytes, framing->magic) != 0)
+		return DATUM_UNFRAMED;
+	if (left(w) < framing->size)
+		return DATUM_SHORT;
+	if (memcmp(w->at + framing->magic, framing->bytes + framing->magic,
+	    (size_t)framing->size - framing->magic) != 0)
+		return DATUM_OTHER_SCHEMA;
+	w->at += framing->size;
+	return DATUM_OK;
+}
+
+/* One datum and its header. */
+static inline enum datum_error
+walk_datum(struct walk *w, const struct datum_framing *framing)
+{
+	enum datum_error error;
+	const uint8_t *start;
+
+	if (framing->size > 0 &&
+	    (error = skip_framing(w, framing)) != DATUM_OK)
+		return error;
+	start = w->at;
+	if ((error = execute(w, 0)) != DATUM_OK)
+		return error;
+	/* It would never end. */
+	return w->at == start ? DATUM_PROGRAM : DATUM_OK;
+}
+
 enum datum_error
 datum_validate(const struct datum_program *program, const uint8_t *data,
     size_t size, uint32_t *datums)
 {
-	const uint8_t *start;
 	enum datum_error error;
 	struct walk w;
 
@@ -435,12 +468,31 @@ datum_validate(const struct datum_program *program, const uint8_t *data,
 		return DATUM_NO_DATUM;
 	walk_init(&w, program, data, size);
 	do {
-		start = w.at;
-		if ((error = execute(&w, 0)) != DATUM_OK)
+		error = walk_datum(&w, &program->framing);
+		if (error != DATUM_OK)
 			return error;
-		if (w.at == start)
-			return DATUM_PROGRAM;	/* it would never end */
 		(*datums)++;
+	} while (w.at < w.end);
+	return DATUM_OK;
+}
+
+enum datum_error
+datum_locate(const struct datum_program *program, const uint8_t *data,
+    size_t size, uint32_t *end, uint32_t *datums)
+{
+	enum datum_error error;
+	struct walk w;
+
+	assert(program->framing.size > 0 && size <= 65536);
+	*datums = 0;
+	if (size == 0)
+		return DATUM_NO_DATUM;
+	walk_init(&w, program, data, size);
+	do {
+		error = walk_datum(&w, &program->framing);
+		if (error != DATUM_OK)
+			return error;
+		end[(*datums)++] = (uint32_t)(w.at - data);
 	} while (w.at < w.end);
 	return DATUM_OK;
 }

@@ -238,9 +238,25 @@ const struct bad_case bad_channel_cases[] = {
 	{ "schema with a NUL",
 	    CHANNEL "  payload: {format: avro, schema: nul.avsc}\n",
 	    "4:35: schema DIR/nul.avsc: a NUL byte: not a text file\n" },
-	{ "framing",
-	    CHANNEL "  payload: {framing: confluent}\n",
-	    "4:22: `framing: confluent' is not supported by this version\n" },
+	{ "framing without avro",
+	    CHANNEL "  payload: {framing: single-object}\n",
+	    "4:13: `framing' needs `format: avro'\n" },
+	{ "schema id without avro",
+	    CHANNEL "  payload: {framing: none, schema_id: 1}\n",
+	    "4:28: `schema_id' needs `format: avro'\n" },
+	{ "schema id without confluent",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    framing: single-object, schema_id: 1}\n",
+	    "5:29: `schema_id' needs `framing: confluent'\n" },
+	{ "confluent without schema id",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    framing: confluent}\n",
+	    "4:12: `payload' has no `schema_id'\n" },
+	{ "schema id too large",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    framing: confluent, schema_id: 4294967296}\n",
+	    "5:36: `schema_id' has to be from 0 to 4294967295, not "
+	    "4294967296\n" },
 	{ "framing word",
 	    CHANNEL "  payload: {framing: lines}\n",
 	    "4:22: `framing' has to be none, single-object or confluent, "

@@ -254,6 +254,15 @@ enum datum_error	datum_split(const struct datum_program *program,
 			    const uint8_t *data, size_t size, uint32_t *offset)
 			    ATTR_NONNULL;
 
+/*
+ * Walks the first datum of `data', with its header when there is framing:
+ * *used is how many bytes that takes, *value the datum's number `field', which
+ * is an int or a long and never null.  Checks all that datum_validate() does.
+ */
+enum datum_error	datum_number(const struct datum_program *program,
+			    uint32_t field, const uint8_t *data, size_t size,
+			    size_t *used, int64_t *value) ATTR_NONNULL;
+
 /* What is wrong with the datum, for operators. */
 const char	*datum_error_text(enum datum_error error);
 /* The same in a word, for programs. */

@@ -40,7 +40,7 @@ struct framing_conf {
 	uint32_t	schema_id;
 };
 
-/* What stands in a raw datagram, little or big end first. */
+/* In the order of enum sequence_type, from SEQUENCE_U8 on. */
 static const char *const counter_words[] = {
 	"u8", "u16le", "u16be", "u32le", "u32be", "u64le", "u64be", NULL,
 };
@@ -58,26 +58,80 @@ static const struct number_key sample_channels_key = {
 	.name = "channels", .min = 1, .max = 4096, .preset = 1,
 };
 
-/* Known, checked for its form, refused. */
+/*
+ * A key without its companion, as an avro key of a raw channel.  One that
+ * comes from the defaults has lost its meaning and is let pass.
+ */
 static void
-read_sequence(struct section *parent)
+refuse_own(const struct section *section, const char *key, const char *needs)
 {
-	size_t found = parent->problems->found;
-	const struct node *field;
+	const struct node *node = section->own != NULL ?
+	    node_child(section->own, key) : NULL;
+
+	if (node != NULL && !section->partial)
+		problem_error(section->problems, node->key_place,
+		    "`%s' needs `%s'", key, needs);
+}
+
+/* An int or long of the datum program by its name; DATUM_NONE: none. */
+static uint32_t
+find_counter(const struct datum_program *program, const char *name)
+{
+	const struct datum_field *field = datum_fields(program);
+	uint32_t i;
+
+	for (i = 0; i < program->fields; i++)
+		if (strcmp(datum_field_name(program, i), name) == 0 &&
+		    (field[i].type == DATUM_INT ||
+		    field[i].type == DATUM_LONG) &&
+		    (field[i].flags & DATUM_NULLABLE) == 0)
+			return i;
+	return DATUM_NONE;
+}
+
+static void
+read_counter_field(struct section *section, struct channel_conf *channel)
+{
+	const struct node *node = section_scalar(section, "field", true);
+
+	(void)section_number(section, &offset_key, NULL);
+	(void)section_word(section, "type", counter_words, 0, NULL);
+	refuse_own(section, "offset", "format: raw");
+	refuse_own(section, "type", "format: raw");
+	if (node == NULL || channel->program == NULL)
+		return;
+	channel->sequence.type = SEQUENCE_FIELD;
+	channel->sequence.at = find_counter(channel->program, node->text);
+	if (channel->sequence.at == DATUM_NONE)
+		problem_error(section->problems, node->place,
+		    "the schema has no `%s' that is an int or a long, never "
+		    "null, once in every datum", node->text);
+}
+
+static void
+read_sequence(struct section *parent, struct channel_conf *channel)
+{
 	struct section section;
+	int word;
 
 	if (!section_enter(parent, "sequence", &section))
 		return;
-	field = section_scalar(&section, "field", false);
-	(void)section_number(&section, &offset_key, NULL);
-	(void)section_word(&section, "type", counter_words,
-	    field != NULL ? 0 : -1, NULL);
+	if (channel->payload == PAYLOAD_AVRO)
+		read_counter_field(&section, channel);
+	else {
+		(void)section_scalar(&section, "field", false);
+		refuse_own(&section, "field", "format: avro");
+		channel->sequence.at = (uint32_t)section_number(&section,
+		    &offset_key, NULL);
+		word = section_word(&section, "type", counter_words, -1,
+		    NULL);
+		channel->sequence.type = word == -1 ? SEQUENCE_NONE :
+		    SEQUENCE_U8 + (uint32_t)word;
+	}
 	section_close(&section);
-	if (parent->problems->found == found)
-		section_unsupported(parent, section_get(parent, "sequence"),
-		    "sequence");
 }
 
+/* Known, checked for its form, refused. */
 static void
 read_samples(struct section *parent)
 {
@@ -93,21 +147,6 @@ read_samples(struct section *parent)
 	if (parent->problems->found == found)
 		section_unsupported(parent, section_get(parent, "samples"),
 		    "samples");
-}
-
-/*
- * A key without its companion, as an avro key of a raw channel.  One that
- * comes from the defaults has lost its meaning and is let pass.
- */
-static void
-refuse_own(const struct section *section, const char *key, const char *needs)
-{
-	const struct node *node = section->own != NULL ?
-	    node_child(section->own, key) : NULL;
-
-	if (node != NULL && !section->partial)
-		problem_error(section->problems, node->key_place,
-		    "`%s' needs `%s'", key, needs);
 }
 
 static void
@@ -240,7 +279,7 @@ conf_read_payload(const struct conf_reader *reader, struct section *channel,
 		refuse_own(&section, "schema", "format: avro");
 		refuse_own(&section, "time_field", "format: avro");
 	}
-	read_sequence(&section);
+	read_sequence(&section, to);
 	read_samples(&section);
 	section_close(&section);
 }

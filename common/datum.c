@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/utf8.h"
 
 /*
  * Steps that may be taken for each byte of data.  A program of the schema
@@ -136,68 +137,6 @@ get_index(struct walk *w, uint32_t count, enum datum_error range, uint32_t *i)
 		return range;
 	*i = (uint32_t)value;
 	return DATUM_OK;
-}
-
-/*
- * One character of more than one byte: its length, or 0 when it is not well
- * formed (Unicode, table 3-7).  The decisions are about loaded copies.
- */
-static size_t
-utf8_character(const uint8_t *p, size_t size)
-{
-	uint8_t byte[4], low = 0x80, high = 0xbf;
-	size_t length, i;
-
-	for (i = 0; i < 4; i++)
-		byte[i] = i < size ? __atomic_load_n(p + i,
-		    __ATOMIC_RELAXED) : 0;
-	if (byte[0] >= 0xc2 && byte[0] <= 0xdf)
-		length = 2;
-	else if (byte[0] >= 0xe0 && byte[0] <= 0xef)
-		length = 3;
-	else if (byte[0] >= 0xf0 && byte[0] <= 0xf4)
-		length = 4;
-	else
-		return 0;
-	if (byte[0] == 0xe0)
-		low = 0xa0;		/* else it were shorter */
-	else if (byte[0] == 0xed)
-		high = 0x9f;		/* surrogates */
-	else if (byte[0] == 0xf0)
-		low = 0x90;
-	else if (byte[0] == 0xf4)
-		high = 0x8f;		/* beyond U+10FFFF */
-	if (byte[1] < low || byte[1] > high)
-		return 0;
-	for (i = 2; i < length; i++)
-		if (byte[i] < 0x80 || byte[i] > 0xbf)
-			return 0;
-	return length;
-}
-
-static bool
-utf8_valid(const uint8_t *p, size_t size)
-{
-	uint64_t word;
-	size_t length;
-
-	while (size > 0) {
-		if (size >= sizeof(word)) {
-			memcpy(&word, p, sizeof(word));
-			if ((word & UINT64_C(0x8080808080808080)) == 0) {
-				p += sizeof(word);
-				size -= sizeof(word);
-				continue;
-			}
-		}
-		length = 1;
-		if (__atomic_load_n(p, __ATOMIC_RELAXED) >= 0x80 &&
-		    (length = utf8_character(p, size)) == 0)
-			return false;
-		p += length;
-		size -= length;
-	}
-	return true;
 }
 
 static enum datum_error
@@ -422,11 +361,44 @@ execute(struct walk *w, uint32_t pc)
 	}
 }
 
+/* Steps over a datum's header. */
+static enum datum_error
+skip_framing(struct walk *w, const struct datum_framing *framing)
+{
+	if (left(w) < framing->magic)
+		return DATUM_SHORT;
+	if (memcmp(w->at, framing->bytes, framing->magic) != 0)
+		return DATUM_UNFRAMED;
+	if (left(w) < framing->size)
+		return DATUM_SHORT;
+	if (memcmp(w->at + framing->magic, framing->bytes + framing->magic,
+	    (size_t)framing->size - framing->magic) != 0)
+		return DATUM_OTHER_SCHEMA;
+	w->at += framing->size;
+	return DATUM_OK;
+}
+
+/* One datum and its header. */
+static inline enum datum_error
+walk_datum(struct walk *w, const struct datum_framing *framing)
+{
+	enum datum_error error;
+	const uint8_t *start;
+
+	if (framing->size > 0 &&
+	    (error = skip_framing(w, framing)) != DATUM_OK)
+		return error;
+	start = w->at;
+	if ((error = execute(w, 0)) != DATUM_OK)
+		return error;
+	/* It would never end. */
+	return w->at == start ? DATUM_PROGRAM : DATUM_OK;
+}
+
 enum datum_error
 datum_validate(const struct datum_program *program, const uint8_t *data,
     size_t size, uint32_t *datums)
 {
-	const uint8_t *start;
 	enum datum_error error;
 	struct walk w;
 
@@ -435,12 +407,31 @@ datum_validate(const struct datum_program *program, const uint8_t *data,
 		return DATUM_NO_DATUM;
 	walk_init(&w, program, data, size);
 	do {
-		start = w.at;
-		if ((error = execute(&w, 0)) != DATUM_OK)
+		error = walk_datum(&w, &program->framing);
+		if (error != DATUM_OK)
 			return error;
-		if (w.at == start)
-			return DATUM_PROGRAM;	/* it would never end */
 		(*datums)++;
+	} while (w.at < w.end);
+	return DATUM_OK;
+}
+
+enum datum_error
+datum_locate(const struct datum_program *program, const uint8_t *data,
+    size_t size, uint32_t *end, uint32_t *datums)
+{
+	enum datum_error error;
+	struct walk w;
+
+	assert(program->framing.size > 0 && size <= 65536);
+	*datums = 0;
+	if (size == 0)
+		return DATUM_NO_DATUM;
+	walk_init(&w, program, data, size);
+	do {
+		error = walk_datum(&w, &program->framing);
+		if (error != DATUM_OK)
+			return error;
+		end[(*datums)++] = (uint32_t)(w.at - data);
 	} while (w.at < w.end);
 	return DATUM_OK;
 }
@@ -479,6 +470,16 @@ skip_nullable(struct walk *w, const struct datum_run *run)
 	return DATUM_OK;
 }
 
+static enum datum_error
+walk_run(struct walk *w, const struct datum_run *run)
+{
+	if (run->type == DATUM_OTHER)
+		return execute(w, run->first);
+	if ((run->flags & DATUM_NULLABLE) != 0)
+		return skip_nullable(w, run);
+	return skip_number(w, run->type, run->count);
+}
+
 enum datum_error
 datum_split(const struct datum_program *program, const uint8_t *data,
     size_t size, uint32_t *offset)
@@ -494,15 +495,55 @@ datum_split(const struct datum_program *program, const uint8_t *data,
 	walk_init(&w, program, data, size);
 	for (i = 0; i < program->runs; i++, run++) {
 		offset[i] = (uint32_t)(w.at - data);
-		if (run->type == DATUM_OTHER)
-			error = execute(&w, run->first);
-		else if ((run->flags & DATUM_NULLABLE) != 0)
-			error = skip_nullable(&w, run);
-		else
-			error = skip_number(&w, run->type, run->count);
-		if (error != DATUM_OK)
+		if ((error = walk_run(&w, run)) != DATUM_OK)
 			return error;
 	}
 	offset[i] = (uint32_t)(w.at - data);
 	return w.at == data ? DATUM_PROGRAM : DATUM_OK;
+}
+
+/* The run that `field' is in, and its number on the way. */
+static enum datum_error
+read_run(struct walk *w, const struct datum_run *run, uint32_t field,
+    int64_t *value)
+{
+	uint32_t before = field - run->first;
+	enum datum_error error;
+	int32_t number;
+
+	if ((error = skip_number(w, run->type, before)) != DATUM_OK)
+		return error;
+	if (run->type == DATUM_INT) {
+		if ((error = get_int(w, &number)) == DATUM_OK)
+			*value = number;
+	} else
+		error = datum_get_long(&w->at, w->end, value);
+	if (error != DATUM_OK)
+		return error;
+	return skip_number(w, run->type, run->count - before - 1);
+}
+
+enum datum_error
+datum_number(const struct datum_program *program, uint32_t field,
+    const uint8_t *data, size_t size, size_t *used, int64_t *value)
+{
+	const struct datum_run *run = datum_runs(program);
+	uint32_t i, place = datum_fields(program)[field].run;
+	enum datum_error error = DATUM_OK;
+	struct walk w;
+
+	assert(run[place].type == DATUM_INT || run[place].type == DATUM_LONG);
+	assert((run[place].flags & DATUM_NULLABLE) == 0);
+	if (size == 0)
+		return DATUM_NO_DATUM;
+	walk_init(&w, program, data, size);
+	if (program->framing.size > 0)
+		error = skip_framing(&w, &program->framing);
+	for (i = 0; i < program->runs && error == DATUM_OK; i++)
+		error = i == place ? read_run(&w, &run[i], field, value) :
+		    walk_run(&w, &run[i]);
+	if (error != DATUM_OK)
+		return error;
+	*used = (size_t)(w.at - data);
+	return *used == 0 ? DATUM_PROGRAM : DATUM_OK;
 }

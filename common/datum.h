@@ -26,6 +26,11 @@
  * arrays, maps, other unions, enums, booleans...) is DATUM_OTHER: one run for
  * each stretch of it, to be copied.
  *
+ * FRAMING.  Where senders put a header before each datum, the program holds
+ * its bytes.  A datagram is then headers and datums by turns, one header before
+ * each datum; datum_validate() and datum_locate() check the headers and step
+ * over them, all else is about bare datums.
+ *
  * The interpreter never allocates, has a bounded stack of its own, and works
  * in proportion to the bytes given.  It is right for data that changes while
  * it runs (what is decided on is loaded once), but then its answer is about
@@ -61,6 +66,11 @@
 #define DATUM_NONE		UINT32_MAX	/* no such field */
 #define DATUM_LONG_SIZE_MAX	10	/* bytes of a long */
 #define DATUM_INT_SIZE_MAX	5	/* of an int, enum or union number */
+/* The headers: C3 01 and a fingerprint, or 0 and a schema's number. */
+#define DATUM_FRAMING_MIN	5
+#define DATUM_FRAMING_MAX	10
+/* Datums in 64 KiB when each has a header, and a byte at least. */
+#define DATUM_FRAMED_MAX	(65536U / (DATUM_FRAMING_MIN + 1))
 
 enum datum_op {
 	DATUM_OP_RETURN,	/* end of an entry */
@@ -123,6 +133,13 @@ struct datum_field {
 	uint32_t	name;		/* offset into the names */
 };
 
+struct datum_framing {
+	uint8_t		size;		/* bytes; 0: no framing */
+	uint8_t		magic;		/* of these tell the framing, the
+					 * others the schema */
+	uint8_t		bytes[DATUM_FRAMING_MAX];
+};
+
 struct datum_program {
 	uint64_t	magic;
 	uint32_t	size;		/* of the blob, bytes */
@@ -132,24 +149,37 @@ struct datum_program {
 	uint32_t	names_size;	/* bytes */
 	uint32_t	smallest;	/* bytes of the smallest datum, >= 1 */
 	uint32_t	time_field;	/* or DATUM_NONE */
-	uint32_t	reserved;
+	struct datum_framing framing;
 };
 
+/* X(constant, name in the status, text) -- names are relied on by users. */
+#define DATUM_ERROR_TABLE(X)						\
+	X(DATUM_OK, "ok", "a whole datum")				\
+	X(DATUM_NO_DATUM, "empty", "no datum in it")			\
+	X(DATUM_SHORT, "short", "ends in the middle of a datum")	\
+	X(DATUM_VARINT, "long_range", "a number of more than 64 bits")	\
+	X(DATUM_INT_RANGE, "int_range", "an int of more than 32 bits")	\
+	X(DATUM_BOOLEAN_RANGE, "boolean_range",				\
+	    "a boolean that is not 0 or 1")				\
+	X(DATUM_ENUM_RANGE, "enum_range",				\
+	    "an enum symbol that does not exist")			\
+	X(DATUM_UNION_RANGE, "union_range",				\
+	    "a union branch that does not exist")			\
+	X(DATUM_LENGTH, "length", "a negative length")			\
+	X(DATUM_UTF8, "utf8", "a string that is not UTF-8")		\
+	X(DATUM_BLOCK, "block_size",					\
+	    "a block of another size than it says")			\
+	X(DATUM_ITEMS, "items", "an array of too many empty items")	\
+	X(DATUM_DEPTH, "depth", "nested too deeply")			\
+	X(DATUM_PROGRAM, "program", "its datum program is damaged")	\
+	X(DATUM_UNFRAMED, "unframed", "no header of the framing")	\
+	X(DATUM_OTHER_SCHEMA, "other_schema",				\
+	    "a header that names another schema")
+
 enum datum_error {
-	DATUM_OK,
-	DATUM_NO_DATUM,
-	DATUM_SHORT,
-	DATUM_VARINT,
-	DATUM_INT_RANGE,
-	DATUM_BOOLEAN_RANGE,
-	DATUM_ENUM_RANGE,
-	DATUM_UNION_RANGE,
-	DATUM_LENGTH,
-	DATUM_UTF8,
-	DATUM_BLOCK,
-	DATUM_ITEMS,
-	DATUM_DEPTH,
-	DATUM_PROGRAM,
+#define DATUM_ERROR_CONSTANT(constant, name, text)	constant,
+	DATUM_ERROR_TABLE(DATUM_ERROR_CONSTANT)
+#undef DATUM_ERROR_CONSTANT
 	DATUM_ERRORS
 };
 
@@ -197,12 +227,22 @@ datum_field_name(const struct datum_program *program, uint32_t field)
 }
 
 /*
- * Whether `data' is exactly one or more whole datums.  On DATUM_OK *datums is
- * how many, otherwise how many whole ones preceded the error.
+ * Whether `data' is exactly one or more whole datums, each behind its header
+ * when there is framing.  On DATUM_OK *datums is how many, otherwise how many
+ * whole ones preceded the error.
  */
 enum datum_error	datum_validate(const struct datum_program *program,
 			    const uint8_t *data, size_t size, uint32_t *datums)
 			    ATTR_NONNULL;
+
+/*
+ * The same, for a program with framing and at most 64 KiB of data; end[i] says
+ * where datum i ends, which begins framing.size bytes after the end of the
+ * datum before it.  `end' has DATUM_FRAMED_MAX entries.
+ */
+enum datum_error	datum_locate(const struct datum_program *program,
+			    const uint8_t *data, size_t size, uint32_t *end,
+			    uint32_t *datums) ATTR_NONNULL;
 
 /*
  * Walks the first datum of `data', and says where each run begins: offset[i]
@@ -214,8 +254,19 @@ enum datum_error	datum_split(const struct datum_program *program,
 			    const uint8_t *data, size_t size, uint32_t *offset)
 			    ATTR_NONNULL;
 
+/*
+ * Walks the first datum of `data', with its header when there is framing:
+ * *used is how many bytes that takes, *value the datum's number `field', which
+ * is an int or a long and never null.  Checks all that datum_validate() does.
+ */
+enum datum_error	datum_number(const struct datum_program *program,
+			    uint32_t field, const uint8_t *data, size_t size,
+			    size_t *used, int64_t *value) ATTR_NONNULL;
+
 /* What is wrong with the datum, for operators. */
 const char	*datum_error_text(enum datum_error error);
+/* The same in a word, for programs. */
+const char	*datum_error_name(enum datum_error error);
 
 /*
  * Reads one long at *at, not beyond `end', and moves *at behind it.  0, or

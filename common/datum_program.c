@@ -10,7 +10,7 @@
 
 #include "common/datum.h"
 
-_Static_assert(sizeof(struct datum_program) == 40, "shared layout");
+_Static_assert(sizeof(struct datum_program) == 48, "shared layout");
 _Static_assert(sizeof(struct datum_step) == 12, "shared layout");
 _Static_assert(sizeof(struct datum_run) == 12, "shared layout");
 _Static_assert(sizeof(struct datum_field) == 12, "shared layout");
@@ -39,6 +39,10 @@ check_header(const struct datum_program *p, size_t size)
 		return "its size is not that of its parts";
 	if (p->smallest == 0 || p->smallest > DATUM_SIZE_MAX)
 		return "its smallest datum is out of range";
+	if (p->framing.size > DATUM_FRAMING_MAX ||
+	    p->framing.magic > p->framing.size ||
+	    (p->framing.size > 0 && p->framing.size < DATUM_FRAMING_MIN))
+		return "its framing is out of range";
 	return NULL;
 }
 
@@ -193,23 +197,26 @@ const char *
 datum_error_text(enum datum_error error)
 {
 	static const char *const text[DATUM_ERRORS] = {
-		[DATUM_OK] = "a whole datum",
-		[DATUM_NO_DATUM] = "no datum in it",
-		[DATUM_SHORT] = "ends in the middle of a datum",
-		[DATUM_VARINT] = "a number of more than 64 bits",
-		[DATUM_INT_RANGE] = "an int of more than 32 bits",
-		[DATUM_BOOLEAN_RANGE] = "a boolean that is not 0 or 1",
-		[DATUM_ENUM_RANGE] = "an enum symbol that does not exist",
-		[DATUM_UNION_RANGE] = "a union branch that does not exist",
-		[DATUM_LENGTH] = "a negative length",
-		[DATUM_UTF8] = "a string that is not UTF-8",
-		[DATUM_BLOCK] = "a block of another size than it says",
-		[DATUM_ITEMS] = "an array of too many empty items",
-		[DATUM_DEPTH] = "nested too deeply",
-		[DATUM_PROGRAM] = "its datum program is damaged",
+#define DATUM_ERROR_TEXT(constant, name, text)	[constant] = text,
+		DATUM_ERROR_TABLE(DATUM_ERROR_TEXT)
+#undef DATUM_ERROR_TEXT
 	};
 
 	if ((unsigned)error >= DATUM_ERRORS)
 		return "unknown error";
+	return text[error];
+}
+
+const char *
+datum_error_name(enum datum_error error)
+{
+	static const char *const text[DATUM_ERRORS] = {
+#define DATUM_ERROR_NAME(constant, name, text)	[constant] = name,
+		DATUM_ERROR_TABLE(DATUM_ERROR_NAME)
+#undef DATUM_ERROR_NAME
+	};
+
+	if ((unsigned)error >= DATUM_ERRORS)
+		return "unknown";
 	return text[error];
 }

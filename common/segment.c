@@ -141,7 +141,7 @@ inherit(struct worker_state *state, const struct segment_spec *spec)
 	struct output_state *output, old_output;
 	struct archive_state old_archive;
 	struct ingest_state old_ingest;
-	bool same_archive, same_outputs;
+	bool same_archive, same_outputs, same_sequence;
 	uint64_t head = ingest->head, lost;
 	uint32_t i;
 
@@ -149,6 +149,8 @@ inherit(struct worker_state *state, const struct segment_spec *spec)
 	ingest_read(&old->state->ingest, &old_ingest);
 	same_archive = old->config->archive.enabled == config->archive.enabled;
 	same_outputs = old->config->outputs == config->outputs;
+	same_sequence = memcmp(&old->config->sequence, &config->sequence,
+	    sizeof(config->sequence)) == 0;
 	ingest->sequence = archive->sequence = old_ingest.sequence;
 	if (spec->new_socket)
 		old_ingest.drops_seen = 0;
@@ -160,6 +162,11 @@ inherit(struct worker_state *state, const struct segment_spec *spec)
 	*ingest = old_ingest;
 	ingest->head = head;
 	ingest->batch = 0;
+	ingest->sources_copy = 0;
+	if (same_sequence)
+		memcpy(state->source[0],
+		    old->state->source[old_ingest.sources_copy & 1],
+		    sizeof(state->source[0]));
 	archive->archived = old_archive.archived;
 	archive->archived_bytes = old_archive.archived_bytes;
 	archive->rejected = old_archive.rejected;

@@ -86,6 +86,10 @@
 #define RX_SENTINEL		UINT32_MAX
 #define TX_SENTINEL		UINT32_MAX
 #define LAST_WORDS_SIZE		256
+/* Senders whose own numbering is followed, and how far back (sequence.h of
+ * the worker). */
+#define SEQUENCE_SOURCES	16
+#define SEQUENCE_WINDOW		128
 
 /* The descriptors a worker starts with; everything else is closed. */
 enum worker_fd {
@@ -128,6 +132,25 @@ enum archive_codec {
 	CODEC_ZSTANDARD,
 };
 
+/* Where the sender's own number is. */
+enum sequence_type {
+	SEQUENCE_NONE,
+	SEQUENCE_FIELD,	/* an int or long of the datum program */
+	SEQUENCE_U8,	/* these at an offset in each datagram */
+	SEQUENCE_U16LE,
+	SEQUENCE_U16BE,
+	SEQUENCE_U32LE,
+	SEQUENCE_U32BE,
+	SEQUENCE_U64LE,
+	SEQUENCE_U64BE,
+	SEQUENCE_TYPES
+};
+
+struct sequence_config {
+	uint32_t	type;		/* enum sequence_type */
+	uint32_t	at;		/* the field, or the offset in bytes */
+};
+
 /* A network: addresses whose first `bits' bits are those of `address'. */
 struct source_prefix {
 	uint8_t		address[16];	/* v4 as ::ffff:a.b.c.d */
@@ -137,6 +160,7 @@ struct source_prefix {
 struct channel_config {
 	char		name[CHANNEL_NAME_MAX + 1];
 	uint32_t	payload;	/* enum payload_format */
+	struct sequence_config sequence;
 	uint32_t	log_target;	/* enum log_target */
 	int32_t		log_level;	/* syslog priority */
 	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
@@ -183,7 +207,23 @@ struct ingest_state {
 	uint64_t	socket_high_water_bytes;
 	uint64_t	ring_high_water_bytes;
 	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
+	uint32_t	sources_copy;	/* which worker_state.source[] */
+};
+
+/* What is known of a sender's own numbering (worker/sequence.h). */
+struct sequence_source {
+	uint64_t	used;		/* when: our number, plus 1; 0 free */
+	uint8_t		address[16];	/* these as in struct ring_record */
+	uint16_t	port;
+	uint8_t		family;
+	uint8_t		doubted;	/* whether `doubt' is set */
+	uint32_t	scope;
+	uint32_t	counted;	/* numbers of the window since the
+					 * first; 0: none has come */
 	uint32_t	reserved;
+	uint64_t	highest;
+	uint64_t	doubt;		/* the number that did not fit */
+	uint64_t	window[SEQUENCE_WINDOW / 64]; /* bit i: highest - i */
 };
 
 /* Why an output could not send. */
@@ -305,6 +345,8 @@ SEGMENT_DOMAIN(archive);
 struct worker_state {
 	struct ring_shared	ring;
 	struct ingest_domain	ingest;
+	/* Part of the ingest domain, which says which copy is in force. */
+	struct sequence_source	source[2][SEQUENCE_SOURCES];
 	struct output_domain	output[OUTPUTS_MAX];
 	struct archive_domain	archive;
 	/* What the archive thread waits for (ring_sleep). */

@@ -53,9 +53,11 @@ stream_new(const char *channel, const struct stream_config *config,
 	stream->config = *config;
 	stream->channel = channel;
 	stream->socket = socket;
-	if (program != NULL)
+	if (program != NULL) {
+		stream->framing = program->framing;
 		stream->reducer = reducer_new(program,
 		    (enum decimate_method)config->method, config->every);
+	}
 	return stream;
 }
 
@@ -114,13 +116,14 @@ static void
 emit(struct stream *stream)
 {
 	unsigned i, outputs = reducer_outputs(stream->reducer);
-	size_t size;
+	size_t header = stream->framing.size, size;
 
+	memcpy(output, stream->framing.bytes, header);
 	for (i = 0; i < outputs; i++) {
-		size = reducer_emit(stream->reducer, i, output,
-		    sizeof(output));
+		size = reducer_emit(stream->reducer, i, output + header,
+		    sizeof(output) - header);
 		if (size > 0) {
-			send_output(stream, output, size);
+			send_output(stream, output, header + size);
 			continue;
 		}
 		stream->counts.errors++;

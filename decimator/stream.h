@@ -15,9 +15,9 @@
 
 #include "common/compiler.h"
 #include "common/control.h"
+#include "common/datum.h"
 #include "common/log.h"
 
-struct datum_program;
 struct reducer;
 
 /* In datagrams. */
@@ -32,6 +32,7 @@ struct stream {
 	struct stream_config	 config;
 	const char		*channel;	/* its name, the tap's */
 	struct reducer		*reducer;	/* NULL: raw */
+	struct datum_framing	 framing;	/* put before what is sent */
 	uint64_t		 in_window;	/* raw: datagrams so far */
 	int			 socket;
 	struct stream_counts	 counts;
@@ -59,7 +60,7 @@ void		 stream_inherit(struct stream *stream, struct stream *old,
 
 /*
  * Takes one datagram.  `data' is private memory; with a program it holds
- * nothing but whole datums.
+ * nothing but whole datums, and no headers: what is sent gets its own.
  */
 void		 stream_push(struct stream *stream, const uint8_t *data,
 		    size_t size) ATTR_NONNULL;

@@ -61,6 +61,8 @@ struct tap {
 
 /* A record's payload, copied.  One for all taps: there is one thread. */
 static uint8_t	scratch[RING_PAYLOAD_MAX];
+/* Where the datums of one datagram end. */
+static uint32_t	ends[DATUM_FRAMED_MAX];
 
 /* Tells the supervisor and the next decimator how far this one came. */
 static void
@@ -409,6 +411,30 @@ settle(struct tap *tap)
 	tap->reader.sequence = ingest.sequence;
 }
 
+static void
+push(struct tap *tap, const uint8_t *data, size_t size)
+{
+	uint32_t i;
+
+	for (i = 0; i < tap->streams; i++)
+		stream_push(tap->stream[i], data, size);
+}
+
+/* The streams get bare datums, one by one. */
+static void
+push_framed(struct tap *tap, const uint8_t *data, size_t size)
+{
+	uint32_t header = tap->program->framing.size, begin = header;
+	uint32_t datums, i;
+
+	if (datum_locate(tap->program, data, size, ends, &datums) != DATUM_OK)
+		return;
+	for (i = 0; i < datums; i++) {
+		push(tap, data + begin, ends[i] - begin);
+		begin = ends[i] + header;
+	}
+}
+
 /* Hands a datagram to each stream; an invalid one only counts. */
 static void
 push_datagram(struct tap *tap, const uint8_t *data, size_t size)
@@ -417,11 +443,11 @@ push_datagram(struct tap *tap, const uint8_t *data, size_t size)
 
 	for (i = 0; i < tap->streams; i++)
 		tap->stream[i]->counts.in++;
-	if (tap->program != NULL &&
-	    datum_validate(tap->program, data, size, &datums) != DATUM_OK)
-		return;
-	for (i = 0; i < tap->streams; i++)
-		stream_push(tap->stream[i], data, size);
+	if (tap->program != NULL && tap->program->framing.size > 0)
+		push_framed(tap, data, size);
+	else if (tap->program == NULL ||
+	    datum_validate(tap->program, data, size, &datums) == DATUM_OK)
+		push(tap, data, size);
 }
 
 /* Copies and uses a record; false: it was overwritten meanwhile. */

@@ -70,6 +70,7 @@ struct channel_conf {
 	char			*schema_text;	/* its content */
 	void			*program;	/* compiled, malloc'ed */
 	size_t			 program_size;
+	struct sequence_config	 sequence;
 	struct destination_conf	*relay;
 	size_t			 relays;
 	struct archive_conf	 archive;

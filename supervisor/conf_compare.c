@@ -75,11 +75,13 @@ same_archive(const struct archive_conf *a, const struct archive_conf *b)
 	    a->envelope == b->envelope && a->cpu == b->cpu;
 }
 
-/* The program also depends on the time field. */
+/* The program also depends on the time field and the framing. */
 static bool
 same_payload(const struct channel_conf *a, const struct channel_conf *b)
 {
 	return a->payload == b->payload &&
+	    a->sequence.type == b->sequence.type &&
+	    a->sequence.at == b->sequence.at &&
 	    same_text(a->schema_text, b->schema_text) &&
 	    a->program_size == b->program_size && (a->program_size == 0 ||
 	    memcmp(a->program, b->program, a->program_size) == 0);

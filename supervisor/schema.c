@@ -204,6 +204,8 @@ schema_compile(const char *text, size_t size, const char *time_field,
 	good = (top = schema_parse(&c, text, size)) != NULL &&
 	    schema_check(&c, top) && avro_c_agrees(&c, text, size) &&
 	    schema_encode(&c, top, time_field);
+	if (good)
+		result->canonical = schema_canonical(top);
 	schema_context_free(&c);
 	return good;
 }
@@ -217,6 +219,7 @@ schema_result_free(struct schema_result *result)
 		free(result->warning[i]);
 	free(result->warning);
 	free(result->error);
+	free(result->canonical);
 	free(result->program);
 	memset(result, 0, sizeof(*result));
 }

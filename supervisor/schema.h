@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/compiler.h"
 
@@ -21,6 +22,7 @@
 struct schema_result {
 	void	 *program;	/* malloc'ed, aligned; NULL on error */
 	size_t	  program_size;	/* bytes */
+	char	 *canonical;	/* Parsing Canonical Form; NULL on error */
 	char	 *error;	/* NULL on success */
 	char	**warning;	/* things that some Avro readers refuse */
 	size_t	  warnings;
@@ -42,6 +44,10 @@ struct schema_result {
  */
 bool	schema_compile(const char *text, size_t size, const char *time_field,
 	    struct schema_result *result);
+
+/* The CRC-64-AVRO fingerprint of a Parsing Canonical Form. */
+uint64_t	schema_fingerprint(const char *canonical) ATTR_NONNULL;
+
 void	schema_result_free(struct schema_result *result) ATTR_NONNULL;
 
 #endif /* MCRELAY_SCHEMA_H */

@@ -65,6 +65,7 @@ struct schema_node {
 	size_t			 children;
 	uint32_t		 entry;		/* its code, when called */
 	bool			 queued;	/* for code that is called */
+	bool			 written;	/* to the canonical form */
 	struct schema_node	*next;		/* in the order of the text */
 	struct schema_node	*previous;
 	struct schema_node	*next_name;	/* same hash */
@@ -113,6 +114,10 @@ struct schema_node	*schema_parse(struct schema_context *c,
 
 /* Sizes, defaults, schemas without datums (schema_check.c). */
 bool	schema_check(struct schema_context *c, struct schema_node *top);
+
+/* Its Parsing Canonical Form; free() it.  Once for each graph
+ * (schema_canonical.c). */
+char	*schema_canonical(struct schema_node *top);
 
 /* The program into c->result (schema_code.c). */
 bool	schema_encode(struct schema_context *c, struct schema_node *top,

@@ -48,17 +48,41 @@ restart_transaction(struct archive *archive)
 	archive->flush_at_ns = 0;
 }
 
+/* The archive holds bare datums: headers stay behind. */
+static void
+add_framed(struct archive *archive, const uint8_t *data, uint32_t datums)
+{
+	uint32_t header = archive->program->framing.size, begin = header, i;
+
+	for (i = 0; i < datums; i++) {
+		block_add(archive->block[ARCHIVE_MAIN], data + begin,
+		    archive->end[i] - begin, 1);
+		begin = archive->end[i] + header;
+	}
+}
+
+static enum datum_error
+validate(struct archive *archive, const uint8_t *data, size_t size,
+    uint32_t *datums)
+{
+	if (archive->program == NULL)
+		return DATUM_OK;
+	if (archive->program->framing.size == 0)
+		return datum_validate(archive->program, data, size, datums);
+	return datum_locate(archive->program, data, size, archive->end,
+	    datums);
+}
+
 static void
 add_datagram(struct archive *archive, const struct ring_view *view,
     uint64_t sequence, const uint8_t *data, size_t size)
 {
 	struct transaction *t = &archive->transaction;
 	struct block *block = archive->block[ARCHIVE_MAIN];
-	enum datum_error error = DATUM_OK;
+	enum datum_error error;
 	uint32_t datums = 0;
 
-	if (archive->program != NULL)
-		error = datum_validate(archive->program, data, size, &datums);
+	error = validate(archive, data, size, &datums);
 	if (UNLIKELY(error != DATUM_OK)) {
 		archive->last_error = error;
 		t->rejected++;
@@ -68,11 +92,13 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 	}
 	t->archived++;
 	t->archived_bytes += size;
-	if (archive->program != NULL &&
-	    !archive->segment->config->archive.envelope)
-		block_add(block, data, size, datums);
-	else
+	if (archive->program == NULL ||
+	    archive->segment->config->archive.envelope)
 		block_add_datagram(block, &view->record, sequence, data, size);
+	else if (archive->program->framing.size > 0)
+		add_framed(archive, data, datums);
+	else
+		block_add(block, data, size, datums);
 }
 
 static void

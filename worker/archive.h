@@ -38,6 +38,7 @@ struct archive {
 	struct ring_reader		 reader;
 	struct transaction		 transaction;
 	struct block			*block[ARCHIVE_STREAMS];
+	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
 	enum datum_error		 last_error;	/* of a rejected one */
 	struct log_limit		 limit_rejected;
 	struct log_limit		 limit_shed;

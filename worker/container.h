@@ -65,7 +65,12 @@ struct block	*block_new(uint64_t block_size) ATTR_MALLOC;
 void	block_free(struct block *block);
 void	block_clear(struct block *block);
 
-/* Whether a record of the ring is sure to fit. */
+/*
+ * Whether a record of the ring is sure to fit.  With `datagrams' at
+ * RING_DATAGRAMS_MAX this goes for its framed datums, too, however many: fewer
+ * than RING_DATAGRAMS_MAX of them are large enough for a piece of their own,
+ * and what is copied between two of those is one piece.
+ */
 bool	block_has_room(const struct block *block, uint32_t datagrams);
 
 /* Adds `records' whole Avro records, verbatim. */

@@ -233,6 +233,8 @@ commit_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
 	else
 		memcpy(ring_at(ring, state->head) + sizeof(record),
 		    landing(ingest->segment, i), record.length);
+	sequence_count(&ingest->sequence, state, &record,
+	    ring_at(ring, state->head) + sizeof(record));
 	state->head = ring_append(ring, state->head, &record);
 	state->sequence += ring_record_datagrams(&record);
 	state->received += ring_record_datagrams(&record);
@@ -295,6 +297,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 	make_room(ingest, state->head + batch_size(segment->rx, n));
 	ingest->batch_bytes = 0;
 	ingest->batch_datagrams = 0;
+	sequence_begin(&ingest->sequence, state);
 	for (i = 0; i < n; i++)
 		commit_slot(ingest, state, i, now);
 	if (UNLIKELY(state->truncated != truncated))
@@ -319,7 +322,7 @@ filled_slots(const struct rx_area *rx, unsigned offered)
 
 uint64_t
 ingest_init(struct ingest *ingest, const struct segment *segment,
-    struct relay *relay, int socket)
+    const struct datum_program *program, struct relay *relay, int socket)
 {
 	struct ingest_domain *domain = &segment->state->ingest;
 	struct rx_area *rx = segment->rx;
@@ -331,6 +334,7 @@ ingest_init(struct ingest *ingest, const struct segment *segment,
 	ingest->relay = relay;
 	ingest->socket = socket;
 	ingest->offered = segment->rx_slots;
+	sequence_init(&ingest->sequence, segment, program);
 	if (atomic_load_explicit(&rx->batch, memory_order_acquire) ==
 	    ingest_current(domain)->batch + 1)
 		commit_batch(ingest, filled_slots(rx,

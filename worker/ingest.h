@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "common/segment.h"
+#include "worker/sequence.h"
 
 struct relay;
 
@@ -33,15 +34,18 @@ struct ingest {
 	bool			 direct;	/* the next one, into the ring */
 	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
 	uint64_t		 gap_ns;	/* mean between datagrams, lately */
+	struct sequence		 sequence;
 	struct log_limit	 limit_truncated;
 	struct log_limit	 limit_error;
 };
 
 /* Sets up the in-flight area after having committed what a predecessor
- * left there; returns the number of datagrams recovered. */
+ * left there; returns the number of datagrams recovered.  `program' is NULL
+ * for raw channels. */
 uint64_t	ingest_init(struct ingest *ingest,
-		    const struct segment *segment, struct relay *relay,
-		    int socket) ATTR_NONNULL;
+		    const struct segment *segment,
+		    const struct datum_program *program, struct relay *relay,
+		    int socket);
 
 enum ingest_status {
 	INGEST_MORE,	/* a full batch: there may be more */

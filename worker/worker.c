@@ -413,7 +413,7 @@ recover(struct worker *worker)
 	/* Outputs first: ingest may have to move them out of its way. */
 	relay_init(&worker->relay, &worker->segment, sockets);
 	recovered = ingest_init(&worker->ingest, &worker->segment,
-	    &worker->relay, WORKER_FD_INPUT);
+	    worker->program, &worker->relay, WORKER_FD_INPUT);
 	if (recovered > 0)
 		log_info("took over %" PRIu64 " datagrams that my predecessor "
 		    "had in hand", recovered);

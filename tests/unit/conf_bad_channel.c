@@ -238,16 +238,54 @@ const struct bad_case bad_channel_cases[] = {
 	{ "schema with a NUL",
 	    CHANNEL "  payload: {format: avro, schema: nul.avsc}\n",
 	    "4:35: schema DIR/nul.avsc: a NUL byte: not a text file\n" },
-	{ "framing",
-	    CHANNEL "  payload: {framing: confluent}\n",
-	    "4:22: `framing: confluent' is not supported by this version\n" },
+	{ "framing without avro",
+	    CHANNEL "  payload: {framing: single-object}\n",
+	    "4:13: `framing' needs `format: avro'\n" },
+	{ "schema id without avro",
+	    CHANNEL "  payload: {framing: none, schema_id: 1}\n",
+	    "4:28: `schema_id' needs `format: avro'\n" },
+	{ "schema id without confluent",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    framing: single-object, schema_id: 1}\n",
+	    "5:29: `schema_id' needs `framing: confluent'\n" },
+	{ "confluent without schema id",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    framing: confluent}\n",
+	    "4:12: `payload' has no `schema_id'\n" },
+	{ "schema id too large",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    framing: confluent, schema_id: 4294967296}\n",
+	    "5:36: `schema_id' has to be from 0 to 4294967295, not "
+	    "4294967296\n" },
 	{ "framing word",
 	    CHANNEL "  payload: {framing: lines}\n",
 	    "4:22: `framing' has to be none, single-object or confluent, "
 	    "not `lines'\n" },
-	{ "sequence",
-	    CHANNEL "  payload: {sequence: {offset: 0, type: u32be}}\n",
-	    "4:23: `sequence' is not supported by this version\n" },
+	{ "sequence field of a raw payload",
+	    CHANNEL "  payload: {sequence: {field: n, type: u32be}}\n",
+	    "4:24: `field' needs `format: avro'\n" },
+	{ "sequence offset of avro",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    sequence: {field: time, offset: 0, type: u8}}\n",
+	    "5:29: `offset' needs `format: raw'\n"
+	    "5:40: `type' needs `format: raw'\n" },
+	{ "sequence without a field",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    sequence: {}}\n",
+	    "5:15: `sequence' has no `field'\n" },
+	{ "sequence field unknown",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    sequence: {field: counter}}\n",
+	    "5:23: the schema has no `counter' that is an int or a long, "
+	    "never null, once in every datum\n" },
+	{ "sequence field no integer",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    sequence: {field: x}}\n",
+	    "5:23: the schema has no `x' that is an int or a long, "
+	    "never null, once in every datum\n" },
+	{ "sequence offset too large",
+	    CHANNEL "  payload: {sequence: {offset: 65508, type: u8}}\n",
+	    "4:32: `offset' has to be from 0 to 65507, not 65508\n" },
 	{ "sequence form",
 	    CHANNEL "  payload: {sequence: {offset: 0, type: u31be}}\n",
 	    "4:41: `type' has to be u8, u16le, u16be, u32le, u32be, u64le "

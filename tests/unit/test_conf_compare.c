@@ -104,6 +104,10 @@ static const struct {
 	    OUT ARC DEC, CHANGE_WORKER },
 	{ HEAD IN "  payload: {format: avro, schema: accel.avsc, "
 	    "time_field: time}\n" OUT ARC DEC, CHANGE_WORKER },
+	{ HEAD IN "  payload: {format: avro, schema: accel.avsc, "
+	    "framing: single-object}\n" OUT ARC DEC, CHANGE_WORKER },
+	{ HEAD IN "  payload: {format: avro, schema: accel.avsc, "
+	    "sequence: {field: time}}\n" OUT ARC DEC, CHANGE_WORKER },
 	{ HEAD IN OUT ARC, CHANGE_WORKER },
 	{ HEAD IN PAY OUT ARC DEC "  ring_size: 4MiB\n",
 	    CHANGE_WORKER },

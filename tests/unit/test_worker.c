@@ -254,7 +254,7 @@ test_blocked_output(void **state)
 	relay_init(&relay, &rig.segment, &pair[0]);
 	relay.output[0].gso_limit = 0;	/* a Unix socket has no segments */
 	relay.output[0].gso_retry_ns = UINT64_MAX;
-	ingest_init(&ingest, &rig.segment, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
 	for (; next < 1000; next++) {
 		send_number(&rig, &expected, next);
 		while (ingest_batch(&ingest) == INGEST_MORE)
@@ -321,7 +321,7 @@ test_direct_refused(void **state)
 	assert_int_equal(connect(refused, (const void *)&rig.input_address,
 	    sizeof(rig.input_address)), 0);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
 	for (round = 0; round < 100; round++) {
 		for (i = 0; i < 8; i++) {
 			if (i == round % 8 || i == 7)

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Is a text well-formed UTF-8?  For data that may change while it is looked
+ * at: nothing that decides is loaded twice.
+ */
+#include <string.h>
+
+#include "common/utf8.h"
+
+/*
+ * One character of more than one byte: its length, or 0 when it is not well
+ * formed (Unicode, table 3-7).  The decisions are about loaded copies.
+ */
+static size_t
+utf8_character(const uint8_t *p, size_t size)
+{
+	uint8_t byte[4], low = 0x80, high = 0xbf;
+	size_t length, i;
+
+	for (i = 0; i < 4; i++)
+		byte[i] = i < size ? __atomic_load_n(p + i,
+		    __ATOMIC_RELAXED) : 0;
+	if (byte[0] >= 0xc2 && byte[0] <= 0xdf)
+		length = 2;
+	else if (byte[0] >= 0xe0 && byte[0] <= 0xef)
+		length = 3;
+	else if (byte[0] >= 0xf0 && byte[0] <= 0xf4)
+		length = 4;
+	else
+		return 0;
+	if (byte[0] == 0xe0)
+		low = 0xa0;		/* else it were shorter */
+	else if (byte[0] == 0xed)
+		high = 0x9f;		/* surrogates */
+	else if (byte[0] == 0xf0)
+		low = 0x90;
+	else if (byte[0] == 0xf4)
+		high = 0x8f;		/* beyond U+10FFFF */
+	if (byte[1] < low || byte[1] > high)
+		return 0;
+	for (i = 2; i < length; i++)
+		if (byte[i] < 0x80 || byte[i] > 0xbf)
+			return 0;
+	return length;
+}
+
+bool
+utf8_valid(const uint8_t *p, size_t size)
+{
+	uint64_t word;
+	size_t length;
+
+	while (size > 0) {
+		if (size >= sizeof(word)) {
+			memcpy(&word, p, sizeof(word));
+			if ((word & UINT64_C(0x8080808080808080)) == 0) {
+				p += sizeof(word);
+				size -= sizeof(word);
+				continue;
+			}
+		}
+		length = 1;
+		if (__atomic_load_n(p, __ATOMIC_RELAXED) >= 0x80 &&
+		    (length = utf8_character(p, size)) == 0)
+			return false;
+		p += length;
+		size -= length;
+	}
+	return true;
+}

@@ -311,7 +311,11 @@ struct worker_state {
 	_Atomic uint64_t	archive_wake_at ATTR_ALIGNED(CACHE_LINE);
 	/* The archive's position, for the gate of on_overrun: block. */
 	_Atomic uint64_t	archive_position ATTR_ALIGNED(CACHE_LINE);
-	/* Written by a worker that ends itself, read by the supervisor. */
+	/* Not 0: the worker was told to store everything (CONTROL_STOP) and
+	 * is through with it.  Cleared by the supervisor before a start. */
+	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
+	/* Written by a worker that dies, read by the supervisor, who clears
+	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];
 };
 

@@ -154,6 +154,16 @@ list_descriptors(const struct channel *channel, int control, int *fds)
 	return n;
 }
 
+/* What a worker leaves behind at its end is its own. */
+static void
+prepare_state(struct channel *channel)
+{
+	struct worker_state *state = channel->segment.state;
+
+	state->last_words[0] = '\0';
+	atomic_store_explicit(&state->drained, 0, memory_order_relaxed);
+}
+
 static pid_t
 worker_spawn(void *owner, int control)
 {
@@ -163,14 +173,16 @@ worker_spawn(void *owner, int control)
 	size_t count;
 	pid_t pid;
 
-	if (channel->renew) {
+	if (channel->renew && !channel->child.again) {
 		if (make_segment(channel, supervisor->conf) == -1) {
 			log_warn("channel %s: cannot make its segment",
 			    channel->name);
 			return -1;
 		}
 		tap_tell(&supervisor->tap, channel);
+		budget_tell(channel);
 	}
+	prepare_state(channel);
 	count = list_descriptors(channel, control, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
 	    fds, count);
@@ -185,6 +197,9 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	/* One more for what there was until now. */
+	if (channel->child.again)
+		return;
 	take_next(channel);
 	if (!channel->child.wanted)
 		close_input(channel);
@@ -211,7 +226,16 @@ worker_last_words(void *owner, char *text, size_t size)
 
 	memcpy(text, words, length);
 	text[length] = '\0';
-	words[0] = '\0';
+}
+
+static bool
+worker_drained(void *owner)
+{
+	struct channel *channel = owner;
+
+	/* Partner: the release in the worker's finish(). */
+	return atomic_load_explicit(&channel->segment.state->drained,
+	    memory_order_acquire) != 0;
 }
 
 static const struct child_ops worker_ops = {
@@ -219,7 +243,7 @@ static const struct child_ops worker_ops = {
 	.ended		= worker_ended,
 	.changed	= worker_changed,
 	.last_words	= worker_last_words,
-	.drains		= true,
+	.drained	= worker_drained,
 };
 
 /*** Slots in the tap page. ***/
@@ -355,6 +379,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (channel->parts.input == -1 &&
 	    open_input(channel, problems) == -1)
 		return -1;
+	budget_tell(channel);
 	child_start(&channel->child);
 	return 0;
 }
@@ -399,13 +424,13 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	change_streams(channel, parts);
 	if (change == CHANGE_STREAMS)
 		return;
+	parts_move(&channel->next, parts);
+	channel->renew = true;
 	/* A worker that died has left things to be stored, which only one
 	 * of its kind can do. */
 	if (channel->child.state == CHILD_BACKOFF)
-		child_start(&channel->child);
-	parts_move(&channel->next, parts);
-	channel->renew = true;
-	if (channel->child.pid == 0)
+		child_drain(&channel->child);
+	else if (channel->child.pid == 0)
 		take_next(channel);
 	if (channel->child.wanted)
 		child_restart(&channel->child, true);

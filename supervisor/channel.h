@@ -12,9 +12,11 @@
 
 #include "common/compiler.h"
 #include "common/segment.h"
+#include "supervisor/budget.h"
 #include "supervisor/child.h"
 #include "supervisor/conf.h"
 #include "supervisor/parts.h"
+#include "supervisor/watch.h"
 
 struct supervisor;
 
@@ -42,6 +44,8 @@ struct channel {
 	bool			 stale;
 	uint64_t		 seen_ns;	/* last_received_ns then... */
 	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
+	struct watch		 watch;
+	struct budget		 budget;
 };
 
 TAILQ_HEAD(channel_list, channel);

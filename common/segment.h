@@ -148,6 +148,9 @@ struct channel_config {
 	struct {
 		char	text[72];	/* address:port, for messages */
 	} output[OUTPUTS_MAX];
+	/* The datagram's number at which the counters began: where they go on
+	 * after a change of the configuration, that of the segment before. */
+	uint64_t	counted_from;
 	uint32_t	sources;	/* 0: everybody may send */
 	struct source_prefix source[SOURCES_MAX];
 	struct {

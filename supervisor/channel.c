@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
@@ -27,9 +28,13 @@
  * What the kernel dropped since the worker last looked, and what waits in the
  * socket still, would be forgotten with the socket.  The next one counts from
  * zero.
+ *
+ * Two sockets of one group have each got every datagram: what waits in the
+ * old one waits in the new one as well, and what the new one has dropped, too,
+ * was dropped once.
  */
 static void
-settle_drops(struct channel *channel)
+settle_drops(struct channel *channel, int twin)
 {
 	struct ingest_state *state;
 	uint64_t waiting;
@@ -39,10 +44,13 @@ settle_drops(struct channel *channel)
 		return;
 	drops = sockets_drops(channel->parts.input);
 	waiting = sockets_close_door(channel->parts.input);
+	if (twin != -1)
+		waiting = 0;
 	state = ingest_begin(&channel->segment.state->ingest);
-	state->kernel_dropped += drops - state->drops_seen; /* mod 2^32 */
-	state->kernel_dropped += waiting;
-	state->drops_seen = 0;
+	drops -= state->drops_seen;	/* mod 2^32 */
+	state->kernel_dropped += drops + waiting;
+	state->drops_seen = twin == -1 ? 0 :
+	    MIN_OF(drops, sockets_drops(twin));
 	ingest_commit(&channel->segment.state->ingest);
 	if (waiting > 0)
 		log_info("channel %s: its socket is closed with %llu "
@@ -53,7 +61,24 @@ settle_drops(struct channel *channel)
 static void
 close_input(struct channel *channel)
 {
-	settle_drops(channel);
+	settle_drops(channel, -1);
+	parts_close(&channel->parts, PART_INPUT);
+}
+
+/* The next input takes the place of this one. */
+static void
+replace_input(struct channel *channel, int next)
+{
+	struct ingest_state ingest;
+	bool twin = channel->parts.input != -1 &&
+	    sockets_same_group(channel->parts.input, next);
+
+	/* Copies of what the worker has had. */
+	if (twin && channel->segment.base != NULL) {
+		ingest_read(&channel->segment.state->ingest, &ingest);
+		(void)sockets_discard(next, ingest.last_received_ns);
+	}
+	settle_drops(channel, twin ? next : -1);
 	parts_close(&channel->parts, PART_INPUT);
 }
 
@@ -63,26 +88,25 @@ take_next(struct channel *channel)
 {
 	struct parts *next = &channel->next;
 
-	if ((next->have & PART_INPUT) != 0) {
-		/* Copies of what the old socket's worker has had. */
-		if (channel->parts.input != -1 &&
-		    sockets_same_group(channel->parts.input, next->input))
-			(void)sockets_discard(next->input);
-		close_input(channel);
-	}
+	if ((next->have & PART_INPUT) != 0)
+		replace_input(channel, next->input);
 	parts_move(&channel->parts, next);
 }
 
 /*** The segment. ***/
 
-/* The decimator's page goes on where it was. */
+/* The decimator's page goes on where it was, or begins anew with the other
+ * counters. */
 static void
-inherit_tap(struct tap_page *page, struct tap_page *old, uint64_t start)
+inherit_tap(const struct segment *fresh, const struct segment *before)
 {
+	struct tap_page *page = fresh->tap, *old = before->tap;
+	uint64_t from_sequence = fresh->config->counted_from;
 	struct tap_stream *to, *from;
 	unsigned i;
 
-	for (i = 0; i < STREAMS_MAX; i++) {
+	for (i = 0; i < STREAMS_MAX &&
+	    from_sequence == before->config->counted_from; i++) {
 		to = &page->stream[i];
 		from = &old->stream[i];
 		atomic_store_explicit(&to->in, from->in,
@@ -96,9 +120,11 @@ inherit_tap(struct tap_page *page, struct tap_page *old, uint64_t start)
 	}
 	if (old->position == 0)
 		return;
-	atomic_store_explicit(&page->sequence, old->sequence,
+	atomic_store_explicit(&page->sequence, MAX_OF(atomic_load_explicit(
+	    &old->sequence, memory_order_relaxed), from_sequence),
 	    memory_order_relaxed);
-	atomic_store_explicit(&page->position, start, memory_order_relaxed);
+	atomic_store_explicit(&page->position, ring_start(fresh->ring.size),
+	    memory_order_relaxed);
 }
 
 static void
@@ -127,7 +153,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (!locked)
 		warn_unlocked(channel);
 	if (old->base != NULL) {
-		inherit_tap(fresh.tap, old->tap, ring_start(fresh.ring.size));
+		inherit_tap(&fresh, old);
 		segment_close(old);
 	}
 	*old = fresh;
@@ -434,6 +460,22 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		take_next(channel);
 	if (channel->child.wanted)
 		child_restart(&channel->child, true);
+}
+
+void
+channel_log_level(struct channel *channel, int level)
+{
+	struct control_message message;
+
+	if (channel->segment.base == NULL)
+		return;
+	/* For the next worker: one word, read once, at its start. */
+	((struct channel_config *)(uintptr_t)channel->segment.config)->
+	    log_level = level;
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_LOG_LEVEL;
+	message.log_level = level;
+	child_send(&channel->child, &message);
 }
 
 void

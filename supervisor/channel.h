@@ -77,6 +77,9 @@ void	channel_change(struct channel *channel,
 	    const struct channel_conf *conf, enum conf_change change,
 	    struct parts *parts) ATTR_NONNULL;
 
+/* The worker, and those that follow it, log what is as urgent. */
+void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
+
 /* Once a second: has it fallen silent? */
 void	channel_check_stale(struct channel *channel, uint64_t now_ns)
 	    ATTR_NONNULL;

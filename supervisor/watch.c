@@ -41,7 +41,7 @@ gated(const struct segment *segment, uint64_t head)
 	    segment->config->archive.on_overrun != OVERRUN_BLOCK)
 		return false;
 	archive_read(&segment->state->archive, &archive);
-	return head - archive.position + ring_record_size(SLOT_SIZE) >
+	return head - archive.position + RX_STRIDE >
 	    segment->ring.size;
 }
 

@@ -127,64 +127,97 @@ set_pointers(struct segment *segment, const struct layout *layout)
 }
 
 /*
+ * Messages that the kernel had handed over, and that nobody committed: a
+ * worker died at it, and no other came.
+ */
+static uint64_t
+abandoned(const struct segment *old, const struct ingest_state *ingest)
+{
+	const struct rx_area *rx = old->rx;
+	uint32_t n = 0, offered = MIN_OF(rx->offered, old->rx_slots);
+
+	if (atomic_load_explicit(&rx->batch, memory_order_acquire) !=
+	    ingest->batch + 1)
+		return 0;
+	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
+		n++;
+	return n;
+}
+
+static void
+inherit_archive(struct archive_state *archive, const struct segment *old,
+    uint64_t sequence)
+{
+	struct archive_state before;
+
+	archive_read(&old->state->archive, &before);
+	archive->archived = before.archived;
+	archive->archived_bytes = before.archived_bytes;
+	archive->rejected = before.rejected;
+	archive->archive_errors = before.archive_errors;
+	archive->archive_shed = before.archive_shed;
+	if (old->config->archive.enabled)
+		archive->archive_shed += sequence - before.sequence;
+}
+
+static void
+inherit_output(struct output_state *output, const struct segment *old,
+    uint32_t i, uint64_t sequence)
+{
+	struct output_state before;
+	uint64_t lost;
+
+	output_read(&old->state->output[i], &before);
+	lost = sequence - before.sequence;
+	output->relayed = before.relayed;
+	output->relay_errors = before.relay_errors + lost;
+	memcpy(output->relay_error, before.relay_error,
+	    sizeof(output->relay_error));
+	output->relay_error[RELAY_OVERRUN] += lost;
+}
+
+/*
  * What the predecessor left behind counts as lost by the part that had
  * it.  The counters only go on when they still add up, with the same archive
  * and the same outputs.
  */
 static void
-inherit(struct worker_state *state, const struct segment_spec *spec)
+inherit(const struct segment *segment, const struct segment_spec *spec)
 {
-	const struct channel_config *config = &spec->config;
+	struct channel_config *config = (void *)(uintptr_t)segment->config;
+	struct worker_state *state = segment->state;
 	const struct segment *old = spec->predecessor;
-	struct ingest_state *ingest = &state->ingest.copy[0];
-	struct archive_state *archive = &state->archive.copy[0];
-	struct output_state *output, old_output;
-	struct archive_state old_archive;
-	struct ingest_state old_ingest;
-	bool same_archive, same_outputs, same_sequence;
-	uint64_t head = ingest->head, lost;
+	struct ingest_state *ingest = &state->ingest.copy[0], before;
+	uint64_t head = ingest->head;
 	uint32_t i;
 
-	archive_read(&old->state->archive, &old_archive);
-	ingest_read(&old->state->ingest, &old_ingest);
-	same_archive = old->config->archive.enabled == config->archive.enabled;
-	same_outputs = old->config->outputs == config->outputs;
-	same_sequence = memcmp(&old->config->sequence, &config->sequence,
-	    sizeof(config->sequence)) == 0;
-	ingest->sequence = archive->sequence = old_ingest.sequence;
+	ingest_read(&old->state->ingest, &before);
 	if (spec->new_socket)
-		old_ingest.drops_seen = 0;
-	ingest->drops_seen = old_ingest.drops_seen;
+		before.drops_seen = 0;
+	before.kernel_dropped += abandoned(old, &before);
+	state->archive.copy[0].sequence = before.sequence;
 	for (i = 0; i < config->outputs; i++)
-		state->output[i].copy[0].sequence = old_ingest.sequence;
-	if (!same_archive || !same_outputs)
+		state->output[i].copy[0].sequence = before.sequence;
+	if (old->config->archive.enabled != config->archive.enabled ||
+	    old->config->outputs != config->outputs) {
+		ingest->sequence = config->counted_from = before.sequence;
+		ingest->drops_seen = before.drops_seen;
 		return;
-	*ingest = old_ingest;
+	}
+	config->counted_from = old->config->counted_from;
+	*ingest = before;
 	ingest->head = head;
 	ingest->batch = 0;
 	ingest->sources_copy = 0;
-	if (same_sequence)
+	if (memcmp(&old->config->sequence, &config->sequence,
+	    sizeof(config->sequence)) == 0)
 		memcpy(state->source[0],
-		    old->state->source[old_ingest.sources_copy & 1],
+		    old->state->source[before.sources_copy & 1],
 		    sizeof(state->source[0]));
-	archive->archived = old_archive.archived;
-	archive->archived_bytes = old_archive.archived_bytes;
-	archive->rejected = old_archive.rejected;
-	archive->archive_errors = old_archive.archive_errors;
-	archive->archive_shed = old_archive.archive_shed;
-	if (config->archive.enabled)
-		archive->archive_shed += old_ingest.sequence -
-		    old_archive.sequence;
-	for (i = 0; i < config->outputs; i++) {
-		output = &state->output[i].copy[0];
-		output_read(&old->state->output[i], &old_output);
-		output->relayed = old_output.relayed;
-		lost = old_ingest.sequence - old_output.sequence;
-		output->relay_errors = old_output.relay_errors + lost;
-		memcpy(output->relay_error, old_output.relay_error,
-		    sizeof(output->relay_error));
-		output->relay_error[RELAY_OVERRUN] += lost;
-	}
+	inherit_archive(&state->archive.copy[0], old, before.sequence);
+	for (i = 0; i < config->outputs; i++)
+		inherit_output(&state->output[i].copy[0], old, i,
+		    before.sequence);
 }
 
 static void
@@ -208,7 +241,7 @@ fill_state(struct segment *segment, const struct segment_spec *spec)
 	for (i = 0; i < OUTPUTS_MAX; i++)
 		state->output[i].copy[0].position = start;
 	if (spec->predecessor != NULL)
-		inherit(state, spec);
+		inherit(segment, spec);
 }
 
 static void

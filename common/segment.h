@@ -172,6 +172,9 @@ struct channel_config {
 	struct {
 		char	text[72];	/* address:port, for messages */
 	} output[OUTPUTS_MAX];
+	/* The datagram's number at which the counters began: where they go on
+	 * after a change of the configuration, that of the segment before. */
+	uint64_t	counted_from;
 	uint32_t	sources;	/* 0: everybody may send */
 	struct source_prefix source[SOURCES_MAX];
 	struct {
@@ -353,7 +356,11 @@ struct worker_state {
 	_Atomic uint64_t	archive_wake_at ATTR_ALIGNED(CACHE_LINE);
 	/* The archive's position, for the gate of on_overrun: block. */
 	_Atomic uint64_t	archive_position ATTR_ALIGNED(CACHE_LINE);
-	/* Written by a worker that ends itself, read by the supervisor. */
+	/* Not 0: the worker was told to store everything (CONTROL_STOP) and
+	 * is through with it.  Cleared by the supervisor before a start. */
+	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
+	/* Written by a worker that dies, read by the supervisor, who clears
+	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];
 };
 

@@ -276,6 +276,10 @@ static void
 open_streams(struct tap *tap, const struct control_message *message,
     const int *sockets, struct tap *old, bool same_segment)
 {
+	/* The channel's counters may have begun anew: so do these. */
+	bool count_on = same_segment || old == NULL ||
+	    old->segment.config->counted_from ==
+	    tap->segment.config->counted_from;
 	const struct stream_config *config;
 	struct stream *stream, *before;
 	uint32_t i;
@@ -291,6 +295,8 @@ open_streams(struct tap *tap, const struct control_message *message,
 			stream_inherit(stream, before, same_segment);
 		else if (old == NULL)
 			load_counts(tap, stream);
+		if (!count_on)
+			memset(&stream->counts, 0, sizeof(stream->counts));
 		tap->stream[tap->streams++] = stream;
 	}
 }
@@ -313,7 +319,8 @@ replace(struct tap *tap, int fd, const struct stat *st, struct tap *old)
 	if (old->reader.sequence > ingest.sequence)
 		return NULL;
 	tap->reader.position = ring_start(tap->segment.ring.size);
-	tap->reader.sequence = old->reader.sequence;
+	tap->reader.sequence = MAX_OF(old->reader.sequence,
+	    MIN_OF(tap->segment.config->counted_from, ingest.sequence));
 	tap->synced = true;
 	return NULL;
 }

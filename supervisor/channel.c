@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
@@ -27,9 +28,13 @@
  * What the kernel dropped since the worker last looked, and what waits in the
  * socket still, would be forgotten with the socket.  The next one counts from
  * zero.
+ *
+ * Two sockets of one group have each got every datagram: what waits in the
+ * old one waits in the new one as well, and what the new one has dropped, too,
+ * was dropped once.
  */
 static void
-settle_drops(struct channel *channel)
+settle_drops(struct channel *channel, int twin)
 {
 	struct ingest_state *state;
 	uint64_t waiting;
@@ -39,10 +44,13 @@ settle_drops(struct channel *channel)
 		return;
 	drops = sockets_drops(channel->parts.input);
 	waiting = sockets_close_door(channel->parts.input);
+	if (twin != -1)
+		waiting = 0;
 	state = ingest_begin(&channel->segment.state->ingest);
-	state->kernel_dropped += drops - state->drops_seen; /* mod 2^32 */
-	state->kernel_dropped += waiting;
-	state->drops_seen = 0;
+	drops -= state->drops_seen;	/* mod 2^32 */
+	state->kernel_dropped += drops + waiting;
+	state->drops_seen = twin == -1 ? 0 :
+	    MIN_OF(drops, sockets_drops(twin));
 	ingest_commit(&channel->segment.state->ingest);
 	if (waiting > 0)
 		log_info("channel %s: its socket is closed with %llu "
@@ -53,7 +61,24 @@ settle_drops(struct channel *channel)
 static void
 close_input(struct channel *channel)
 {
-	settle_drops(channel);
+	settle_drops(channel, -1);
+	parts_close(&channel->parts, PART_INPUT);
+}
+
+/* The next input takes the place of this one. */
+static void
+replace_input(struct channel *channel, int next)
+{
+	struct ingest_state ingest;
+	bool twin = channel->parts.input != -1 &&
+	    sockets_same_group(channel->parts.input, next);
+
+	/* Copies of what the worker has had. */
+	if (twin && channel->segment.base != NULL) {
+		ingest_read(&channel->segment.state->ingest, &ingest);
+		(void)sockets_discard(next, ingest.last_received_ns);
+	}
+	settle_drops(channel, twin ? next : -1);
 	parts_close(&channel->parts, PART_INPUT);
 }
 
@@ -63,26 +88,25 @@ take_next(struct channel *channel)
 {
 	struct parts *next = &channel->next;
 
-	if ((next->have & PART_INPUT) != 0) {
-		/* Copies of what the old socket's worker has had. */
-		if (channel->parts.input != -1 &&
-		    sockets_same_group(channel->parts.input, next->input))
-			(void)sockets_discard(next->input);
-		close_input(channel);
-	}
+	if ((next->have & PART_INPUT) != 0)
+		replace_input(channel, next->input);
 	parts_move(&channel->parts, next);
 }
 
 /*** The segment. ***/
 
-/* The decimator's page goes on where it was. */
+/* The decimator's page goes on where it was, or begins anew with the other
+ * counters. */
 static void
-inherit_tap(struct tap_page *page, struct tap_page *old, uint64_t start)
+inherit_tap(const struct segment *fresh, const struct segment *before)
 {
+	struct tap_page *page = fresh->tap, *old = before->tap;
+	uint64_t from_sequence = fresh->config->counted_from;
 	struct tap_stream *to, *from;
 	unsigned i;
 
-	for (i = 0; i < STREAMS_MAX; i++) {
+	for (i = 0; i < STREAMS_MAX &&
+	    from_sequence == before->config->counted_from; i++) {
 		to = &page->stream[i];
 		from = &old->stream[i];
 		atomic_store_explicit(&to->in, from->in,
@@ -96,9 +120,11 @@ inherit_tap(struct tap_page *page, struct tap_page *old, uint64_t start)
 	}
 	if (old->position == 0)
 		return;
-	atomic_store_explicit(&page->sequence, old->sequence,
+	atomic_store_explicit(&page->sequence, MAX_OF(atomic_load_explicit(
+	    &old->sequence, memory_order_relaxed), from_sequence),
 	    memory_order_relaxed);
-	atomic_store_explicit(&page->position, start, memory_order_relaxed);
+	atomic_store_explicit(&page->position, ring_start(fresh->ring.size),
+	    memory_order_relaxed);
 }
 
 static void
@@ -127,7 +153,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (!locked)
 		warn_unlocked(channel);
 	if (old->base != NULL) {
-		inherit_tap(fresh.tap, old->tap, ring_start(fresh.ring.size));
+		inherit_tap(&fresh, old);
 		segment_close(old);
 	}
 	*old = fresh;
@@ -154,6 +180,16 @@ list_descriptors(const struct channel *channel, int control, int *fds)
 	return n;
 }
 
+/* What a worker leaves behind at its end is its own. */
+static void
+prepare_state(struct channel *channel)
+{
+	struct worker_state *state = channel->segment.state;
+
+	state->last_words[0] = '\0';
+	atomic_store_explicit(&state->drained, 0, memory_order_relaxed);
+}
+
 static pid_t
 worker_spawn(void *owner, int control)
 {
@@ -163,14 +199,16 @@ worker_spawn(void *owner, int control)
 	size_t count;
 	pid_t pid;
 
-	if (channel->renew) {
+	if (channel->renew && !channel->child.again) {
 		if (make_segment(channel, supervisor->conf) == -1) {
 			log_warn("channel %s: cannot make its segment",
 			    channel->name);
 			return -1;
 		}
 		tap_tell(&supervisor->tap, channel);
+		budget_tell(channel);
 	}
+	prepare_state(channel);
 	count = list_descriptors(channel, control, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
 	    fds, count);
@@ -185,6 +223,9 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	/* One more for what there was until now. */
+	if (channel->child.again)
+		return;
 	take_next(channel);
 	if (!channel->child.wanted)
 		close_input(channel);
@@ -211,7 +252,16 @@ worker_last_words(void *owner, char *text, size_t size)
 
 	memcpy(text, words, length);
 	text[length] = '\0';
-	words[0] = '\0';
+}
+
+static bool
+worker_drained(void *owner)
+{
+	struct channel *channel = owner;
+
+	/* Partner: the release in the worker's finish(). */
+	return atomic_load_explicit(&channel->segment.state->drained,
+	    memory_order_acquire) != 0;
 }
 
 static const struct child_ops worker_ops = {
@@ -219,7 +269,7 @@ static const struct child_ops worker_ops = {
 	.ended		= worker_ended,
 	.changed	= worker_changed,
 	.last_words	= worker_last_words,
-	.drains		= true,
+	.drained	= worker_drained,
 };
 
 /*** Slots in the tap page. ***/
@@ -355,6 +405,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (channel->parts.input == -1 &&
 	    open_input(channel, problems) == -1)
 		return -1;
+	budget_tell(channel);
 	child_start(&channel->child);
 	return 0;
 }
@@ -399,16 +450,32 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	change_streams(channel, parts);
 	if (change == CHANGE_STREAMS)
 		return;
+	parts_move(&channel->next, parts);
+	channel->renew = true;
 	/* A worker that died has left things to be stored, which only one
 	 * of its kind can do. */
 	if (channel->child.state == CHILD_BACKOFF)
-		child_start(&channel->child);
-	parts_move(&channel->next, parts);
-	channel->renew = true;
-	if (channel->child.pid == 0)
+		child_drain(&channel->child);
+	else if (channel->child.pid == 0)
 		take_next(channel);
 	if (channel->child.wanted)
 		child_restart(&channel->child, true);
+}
+
+void
+channel_log_level(struct channel *channel, int level)
+{
+	struct control_message message;
+
+	if (channel->segment.base == NULL)
+		return;
+	/* For the next worker: one word, read once, at its start. */
+	((struct channel_config *)(uintptr_t)channel->segment.config)->
+	    log_level = level;
+	memset(&message, 0, sizeof(message));
+	message.type = CONTROL_LOG_LEVEL;
+	message.log_level = level;
+	child_send(&channel->child, &message);
 }
 
 void

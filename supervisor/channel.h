@@ -12,9 +12,11 @@
 
 #include "common/compiler.h"
 #include "common/segment.h"
+#include "supervisor/budget.h"
 #include "supervisor/child.h"
 #include "supervisor/conf.h"
 #include "supervisor/parts.h"
+#include "supervisor/watch.h"
 
 struct supervisor;
 
@@ -42,6 +44,8 @@ struct channel {
 	bool			 stale;
 	uint64_t		 seen_ns;	/* last_received_ns then... */
 	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
+	struct watch		 watch;
+	struct budget		 budget;
 };
 
 TAILQ_HEAD(channel_list, channel);
@@ -72,6 +76,9 @@ void	channel_stop(struct channel *channel) ATTR_NONNULL;
 void	channel_change(struct channel *channel,
 	    const struct channel_conf *conf, enum conf_change change,
 	    struct parts *parts) ATTR_NONNULL;
+
+/* The worker, and those that follow it, log what is as urgent. */
+void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 
 /* Once a second: has it fallen silent? */
 void	channel_check_stale(struct channel *channel, uint64_t now_ns)

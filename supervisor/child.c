@@ -20,6 +20,7 @@
 #include "supervisor/child.h"
 
 static void	spawn(struct child *child);
+static void	terminate(struct child *child, bool drain);
 
 static void
 set_timer(struct child *child, uint64_t ns)
@@ -76,13 +77,19 @@ back_off(struct child *child, uint64_t delay_ns)
 	set_state(child, CHILD_BACKOFF, delay_ns);
 }
 
+static bool
+unusable(int status)
+{
+	return WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG;
+}
+
 /* What follows a child that has ended of itself. */
 static void
 succeed(struct child *child, int status, uint64_t up_ns)
 {
 	bool clean = WIFEXITED(status) && WEXITSTATUS(status) == 0;
 
-	if (WIFEXITED(status) && WEXITSTATUS(status) == WORKER_EXIT_CONFIG) {
+	if (unusable(status)) {
 		log_warnx("%s: cannot use its configuration and is not "
 		    "started again; change it and reload", child->label);
 		set_state(child, CHILD_FAILED, 0);
@@ -90,6 +97,17 @@ succeed(struct child *child, int status, uint64_t up_ns)
 	}
 	back_off(child, backoff_delay_ns(&child->backoff, up_ns, clean,
 	    arc4random()));
+}
+
+static void
+count_death(struct child *child, int status)
+{
+	if (child->hung)
+		child->deaths.hung++;
+	else if (WIFSIGNALED(status))
+		child->deaths.signalled++;
+	else if (WEXITSTATUS(status) != 0)
+		child->deaths.exited++;
 }
 
 static void
@@ -105,10 +123,29 @@ obituary(struct child *child, int status, uint64_t now)
 	say("%s: process %d %s after %.3f s", child->label, (int)child->pid,
 	    child->last_exit,
 	    (double)(now - child->spawned_ns) / (double)NS_PER_S);
+	count_death(child, status);
 	words[0] = '\0';
 	child->ops->last_words(child->owner, words, sizeof(words));
 	if (words[0] != '\0')
 		log_warnx("%s: its last words: %s", child->label, words);
+}
+
+/*
+ * Whether the process leaves behind what it was to store, and another one is
+ * to do it.  Not at the end of everything, when it was too slow already.
+ */
+static bool
+drain_failed(struct child *child, int status)
+{
+	if (!child->draining || child->ops->drained == NULL ||
+	    (child->overdue && !child->wanted) || unusable(status) ||
+	    child->ops->drained(child->owner))
+		return false;
+	child->drains++;
+	log_warnx("%s: it had not stored everything: %s", child->label,
+	    child->drains < CHILD_DRAINS_MAX ? "a successor does" :
+	    "that is given up");
+	return child->drains < CHILD_DRAINS_MAX;
 }
 
 static void
@@ -126,8 +163,11 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
 	child->ready_ns = 0;
+	child->again = asked && drain_failed(child, watcher->rstatus);
 	child->ops->ended(child->owner);
-	if (!child->wanted)
+	if (child->again)
+		spawn(child);
+	else if (!child->wanted)
 		set_state(child, CHILD_STOPPED, 0);
 	else if (asked)
 		spawn(child);
@@ -184,6 +224,7 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 	case CHILD_STOPPING:
 		log_warnx("%s: process %d did not end in time: killed",
 		    child->label, (int)child->pid);
+		child->overdue = true;
 		child_signal(child, SIGKILL);
 		break;
 	case CHILD_STOPPED:
@@ -229,12 +270,16 @@ spawn(struct child *child)
 		return;
 	}
 	child->spawns++;
-	child->draining = false;
+	child->draining = child->hung = child->overdue = false;
+	if (!child->again)
+		child->drains = 0;
 	ev_child_set(&child->reaper, child->pid, 0);
 	ev_child_start(child->loop, &child->reaper);
 	ev_io_set(&child->io, child->control, EV_READ);
 	ev_io_start(child->loop, &child->io);
 	set_state(child, CHILD_STARTING, CHILD_START_NS);
+	if (child->again)
+		terminate(child, true);
 }
 
 void
@@ -271,7 +316,7 @@ send_stop(struct child *child)
 
 	memset(&message, 0, sizeof(message));
 	message.type = CONTROL_STOP;
-	return child->ops->drains && send(child->control, &message,
+	return child->ops->drained != NULL && send(child->control, &message,
 	    sizeof(message), MSG_NOSIGNAL) == (ssize_t)sizeof(message);
 }
 
@@ -296,8 +341,10 @@ child_stop(struct child *child)
 	child->wanted = false;
 	if (child->pid != 0)
 		terminate(child, true);
-	else if (child->state != CHILD_STOPPED)
+	else if (child->state != CHILD_STOPPED) {
+		child->again = false;
 		set_state(child, CHILD_STOPPED, 0);
+	}
 }
 
 void
@@ -309,6 +356,34 @@ child_restart(struct child *child, bool drain)
 	}
 	child->wanted = true;
 	terminate(child, drain);
+}
+
+void
+child_drain(struct child *child)
+{
+	assert(child->pid == 0);
+	child->again = true;
+	spawn(child);
+}
+
+void
+child_abort(struct child *child)
+{
+	assert(child->state == CHILD_RUNNING);
+	child->hung = true;
+	child->wanted = true;
+	child_signal(child, SIGABRT);
+	/* One that is stopped would not notice. */
+	child_signal(child, SIGCONT);
+	set_state(child, CHILD_STOPPING, CHILD_ABORT_NS);
+}
+
+void
+child_send(const struct child *child, const struct control_message *message)
+{
+	if (child->pid != 0 && send(child->control, message, sizeof(*message),
+	    MSG_NOSIGNAL) == -1)
+		log_warn("%s: cannot send to it", child->label);
 }
 
 void

@@ -18,7 +18,12 @@
  *
  * There are two ways to ask.  TERM leaves to a successor what it can take
  * over; CONTROL_STOP means that there will be none, or that it will begin
- * anew: store everything first.
+ * anew: store everything first.  One that dies over the latter is followed
+ * by a successor that is asked the same, before anything else follows: so
+ * what was to be stored is, as long as somebody can.
+ *
+ * A process that hangs, as its owner finds, is made to end by ABRT, which
+ * leaves last words and perhaps a core, and by KILL soon after.
  */
 #ifndef MCRELAY_CHILD_H
 #define MCRELAY_CHILD_H
@@ -31,10 +36,16 @@
 #include "common/compiler.h"
 #include "supervisor/backoff.h"
 
+struct control_message;
+
 /* Time to say READY, then SIGKILL. */
 #define CHILD_START_NS	(10 * NS_PER_S)
 /* Time to end when asked to, then SIGKILL. */
 #define CHILD_STOP_NS	(10 * NS_PER_S)
+/* Time to die of ABRT, then SIGKILL: it has been away for long already. */
+#define CHILD_ABORT_NS	(2 * NS_PER_S)
+/* Processes in a row that may die over storing everything. */
+#define CHILD_DRAINS_MAX	3U
 
 enum child_state {
 	CHILD_STOPPED,
@@ -50,14 +61,23 @@ struct child_ops {
 	/* Starts the process with `control' as its descriptor 3 and returns
 	 * its pid, or -1 after having logged why not. */
 	pid_t	(*spawn)(void *owner, int control);
-	/* It has been reaped.  Called before anything else is decided. */
+	/* It has been reaped.  child->again says whether another follows only
+	 * to store the rest; nothing else is decided. */
 	void	(*ended)(void *owner);
 	/* The state is another one now.  May not call child_*(). */
 	void	(*changed)(void *owner);
 	/* Its last words for the obituary: fills `text', may leave it empty. */
 	void	(*last_words)(void *owner, char *text, size_t size);
-	/* Whether the process knows CONTROL_STOP. */
-	bool	drains;
+	/* Whether the process that was sent CONTROL_STOP had stored everything
+	 * before it ended.  NULL: the process does not know CONTROL_STOP. */
+	bool	(*drained)(void *owner);
+};
+
+/* How processes ended that should not have. */
+struct child_deaths {
+	unsigned	exited;		/* with a status other than 0 */
+	unsigned	signalled;
+	unsigned	hung;		/* and had to be killed */
 };
 
 struct child {
@@ -68,6 +88,10 @@ struct child {
 	enum child_state	 state;
 	bool			 wanted;
 	bool			 draining;	/* was sent CONTROL_STOP */
+	bool			 again;	/* is there only to store the rest */
+	unsigned		 drains;	/* in a row that failed */
+	bool			 hung;		/* child_abort() */
+	bool			 overdue;	/* had to be killed */
 	bool			 settled;	/* the first start is decided */
 	pid_t			 pid;		/* 0: none */
 	int			 control;	/* our end; -1: none */
@@ -76,6 +100,7 @@ struct child {
 	unsigned		 spawns;
 	struct backoff		 backoff;
 	char			 last_exit[128];	/* "": none yet */
+	struct child_deaths	 deaths;
 	ev_child		 reaper;
 	ev_io			 io;
 	ev_timer		 timer;	/* start, stop or back-off */
@@ -91,6 +116,15 @@ void	child_stop(struct child *child) ATTR_NONNULL;
 /* Asks it to end, `drain': after having stored everything, and starts a
  * successor; at once when there is nothing to end. */
 void	child_restart(struct child *child, bool drain) ATTR_NONNULL;
+/* There is no process, but what the last one had to store may be stored by
+ * another: starts one for that; what is wanted follows. */
+void	child_drain(struct child *child) ATTR_NONNULL;
+/* It is running, but hangs: ends it; a successor follows at once. */
+void	child_abort(struct child *child) ATTR_NONNULL;
+/* Sends a message, if there is a process.  One that does not read its socket
+ * misses it. */
+void	child_send(const struct child *child,
+	    const struct control_message *message) ATTR_NONNULL;
 /* Sends a signal, if there is a process. */
 void	child_signal(const struct child *child, int sig) ATTR_NONNULL;
 /* There is no process: stops all watchers. */

@@ -115,9 +115,8 @@ conf_compare(const struct conf *old_conf,
 
 	if (!same_listen(&a->listen, &b->listen))
 		return CHANGE_SOCKET;
-	/* The workers have these in their segments. */
-	if (old_conf->log_target != new_conf->log_target ||
-	    old_conf->log_level != new_conf->log_level)
+	/* The workers have this in their segments. */
+	if (old_conf->log_target != new_conf->log_target)
 		return CHANGE_WORKER;
 	if (a->listen.coalesce_ns != b->listen.coalesce_ns ||
 	    a->listen.busy_poll_ns != b->listen.busy_poll_ns ||

@@ -257,6 +257,16 @@ sort_channels(struct plan *plan, struct reload_summary *summary)
 }
 
 static void
+set_log_level(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	tap_log_level(&supervisor->tap);
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		channel_log_level(channel, supervisor->conf->log_level);
+}
+
+static void
 commit(struct plan *plan, struct reload_summary *summary)
 {
 	struct supervisor *supervisor = plan->supervisor;
@@ -267,7 +277,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	if (old->log_target != plan->conf->log_target ||
 	    old->log_level != plan->conf->log_level) {
 		supervisor_apply_log(supervisor);
-		tap_log_level(&supervisor->tap);
+		set_log_level(supervisor);
 	}
 	sort_channels(plan, summary);
 	for (i = 0; i < plan->steps; i++)

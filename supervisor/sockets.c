@@ -300,10 +300,16 @@ sockets_same_group(int a, int b)
 	    memcmp(&one, &other, sizeof(one)) == 0 && sockets_is_group(&one);
 }
 
-/* Datagrams in the message that was received with `msg'. */
-static uint64_t
-datagrams_in(struct msghdr *msg, ssize_t length)
+/* What the control messages of a message say. */
+struct arrival {
+	uint64_t	datagrams;
+	uint64_t	received_ns;	/* CLOCK_REALTIME; 0: not known */
+};
+
+static void
+read_arrival(struct msghdr *msg, ssize_t length, struct arrival *arrival)
 {
+	struct timespec ts = {0, 0};
 	struct cmsghdr *cmsg;
 	int size = 0;
 
@@ -312,33 +318,53 @@ datagrams_in(struct msghdr *msg, ssize_t length)
 		if (cmsg->cmsg_level == IPPROTO_UDP &&
 		    cmsg->cmsg_type == UDP_GRO)
 			memcpy(&size, CMSG_DATA(cmsg), sizeof(size));
-	if (size <= 0 || length <= size)
-		return 1;
-	return ((uint64_t)length + (uint64_t)size - 1) / (uint64_t)size;
+		else if (cmsg->cmsg_level == SOL_SOCKET &&
+		    cmsg->cmsg_type == SCM_TIMESTAMPNS)
+			memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
+	arrival->received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
+	    (uint64_t)ts.tv_nsec;
+	arrival->datagrams = size <= 0 || length <= size ? 1 :
+	    ((uint64_t)length + (uint64_t)size - 1) / (uint64_t)size;
 }
 
-uint64_t
-sockets_discard(int fd)
+/* Looks at the next message, whatever its length, or takes it.  False: there
+ * is none. */
+static bool
+next_arrival(int fd, int flags, struct arrival *arrival)
 {
 	union {
 		char		buffer[256];
 		struct cmsghdr	align;
 	} control;
 	struct msghdr msg;
-	uint64_t count = 0;
 	ssize_t length;
+
+	memset(&msg, 0, sizeof(msg));
+	memset(arrival, 0, sizeof(*arrival));
+	msg.msg_control = control.buffer;
+	msg.msg_controllen = sizeof(control.buffer);
+	length = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC | flags);
+	if (length == -1)
+		return errno != EAGAIN;
+	read_arrival(&msg, length, arrival);
+	return true;
+}
+
+uint64_t
+sockets_discard(int fd, uint64_t until_ns)
+{
+	struct arrival arrival;
+	uint64_t count = 0;
 	unsigned i;
 
 	for (i = 0; i < DISCARD_MAX; i++) {
-		memset(&msg, 0, sizeof(msg));
-		msg.msg_control = control.buffer;
-		msg.msg_controllen = sizeof(control.buffer);
-		/* Its length, whatever the room: none. */
-		length = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC);
-		if (length == -1 && errno == EAGAIN)
+		if (until_ns != UINT64_MAX &&
+		    (!next_arrival(fd, MSG_PEEK, &arrival) ||
+		    arrival.received_ns > until_ns))
 			break;
-		if (length >= 0)
-			count += datagrams_in(&msg, length);
+		if (!next_arrival(fd, 0, &arrival))
+			break;
+		count += arrival.datagrams;
 	}
 	return count;
 }
@@ -351,7 +377,7 @@ sockets_close_door(int fd)
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
 	    sizeof(program));
-	return sockets_discard(fd);
+	return sockets_discard(fd, UINT64_MAX);
 }
 
 uint32_t

@@ -42,10 +42,11 @@ bool	sockets_same_input(const struct listen_conf *a,
 
 /* Whether both are bound to one group and port: then both get each datagram. */
 bool	sockets_same_group(int a, int b);
-/* Throws away what waits in the socket; returns how many datagrams. */
-uint64_t	sockets_discard(int fd);
-/* The same for a socket that is about to be closed: nothing comes in any
- * more.  Spoils sockets_drops(). */
+/* Throws away what waits in the socket and was received by the kernel at
+ * CLOCK_REALTIME `until_ns' or before; returns how many datagrams. */
+uint64_t	sockets_discard(int fd, uint64_t until_ns);
+/* Throws away all that waits in a socket that is about to be closed: nothing
+ * comes in any more.  Spoils sockets_drops(). */
 uint64_t	sockets_close_door(int fd);
 
 /* A connected socket to a relay's or stream's destination. */

@@ -62,6 +62,10 @@ add_process(json_t *object, const struct child *child)
 	if (child->last_exit[0] != '\0')
 		json_object_set_new(object, "last_exit",
 		    json_string(child->last_exit));
+	json_object_set_new(object, "deaths", json_pack("{s:I, s:I, s:I}",
+	    "exited", (json_int_t)child->deaths.exited,
+	    "signalled", (json_int_t)child->deaths.signalled,
+	    "hung", (json_int_t)child->deaths.hung));
 }
 
 /* {"address": ..., "port": ...} */
@@ -165,8 +169,14 @@ channel_json(const struct channel *channel)
 	add_process(object, &channel->child);
 	json_object_set_new(object, "listen",
 	    end_json(&channel->conf->listen.address));
+	json_object_set_new(object, "outage_budget_ms",
+	    counter(budget_ms(channel)));
+	json_object_set_new(object, "peak_rate",
+	    counter(channel->budget.peak_rate));
 	json_object_set_new(object, "archive",
 	    json_boolean(channel->conf->archive.enabled));
+	json_object_set_new(object, "archive_stuck",
+	    json_boolean(channel->watch.archive_stuck));
 	json_object_set_new(object, "ledger", ledger_json(&ledger));
 	json_object_set_new(object, "outputs",
 	    outputs_json(channel->conf, counts));

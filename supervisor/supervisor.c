@@ -203,8 +203,11 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)loop;
 	(void)events;
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		channel_check_stale(channel, now);
+		budget_check(channel);
+		watch_check(channel);
+	}
 }
 
 /*** Signals. ***/

@@ -12,6 +12,7 @@
 
 #include "common/util.h"
 #include "worker/archive.h"
+#include "worker/last_words.h"
 
 /* How often a failing archive is tried again: well within a second. */
 #define RETRY_NS	(200 * NS_PER_MS)
@@ -354,12 +355,12 @@ static void *
 run(void *argument)
 {
 	struct archive *archive = argument;
-
 	const struct channel_config *config = archive->segment->config;
 
 	/* The closer thread, which store_open() starts, goes along. */
 	if (config->archive_cpu >= 0 && thread_pin(config->archive_cpu) == -1)
 		log_warn("cannot archive on CPU %d", config->archive_cpu);
+	last_words_thread();
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake);
 	restart_transaction(archive);

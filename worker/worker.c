@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "worker/last_words.h"
 #include "worker/worker.h"
 
 /*
@@ -33,21 +33,6 @@
 
 /* How often the socket's drop counter is read while there is traffic. */
 #define DROPS_INTERVAL_S	1.0
-
-/* Leaves a reason for the supervisor's log, in the log as well. */
-static void ATTR_PRINTF(2, 3)
-last_words(struct worker *worker, const char *fmt, ...)
-{
-	char text[LAST_WORDS_SIZE];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	log_warnx("%s", text);
-	if (worker->segment.state != NULL)
-		memcpy(worker->segment.state->last_words, text, sizeof(text));
-}
 
 /* Tells the readers of the ring that there is more of it. */
 static void
@@ -179,6 +164,10 @@ finish(struct worker *worker)
 	ev_io_stop(worker->loop, &worker->input);
 	run_outputs(worker);
 	ingest_look(&worker->ingest);
+	/* Partner: the acquire in the supervisor's worker_drained(). */
+	if (worker->ending == WORKER_STOPPING)
+		atomic_store_explicit(&worker->segment.state->drained, 1,
+		    memory_order_release);
 	ev_break(worker->loop, EVBREAK_ALL);
 }
 
@@ -364,6 +353,7 @@ start_archive(struct worker *worker)
 	worker->archive_note.data = worker;
 	ev_async_start(worker->loop, &worker->archive_note);
 	sigfillset(&all);
+	last_words_let_through(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	archive_start(&worker->archive, &worker->segment, worker->program,
 	    worker->directory, send_note, worker);
@@ -380,9 +370,11 @@ attach(struct worker *worker)
 
 	if (segment_attach(&worker->segment, WORKER_FD_SEGMENT,
 	    SEGMENT_WORKER, &why) == -1) {
-		last_words(worker, "cannot use the segment: %s", why);
+		last_words("cannot use the segment: %s", why);
 		return WORKER_EXIT_CONFIG;
 	}
+	last_words_init(&worker->segment);
+	last_words_thread();
 	config = worker->segment.config;
 	log_init("mcrelay-worker", config->name, config->log_target,
 	    config->log_level);
@@ -390,8 +382,7 @@ attach(struct worker *worker)
 		worker->program = datum_program_load(worker->segment.program,
 		    worker->segment.program_size, &why);
 		if (worker->program == NULL) {
-			last_words(worker, "cannot use the datum program: %s",
-			    why);
+			last_words("cannot use the datum program: %s", why);
 			return WORKER_EXIT_CONFIG;
 		}
 	}

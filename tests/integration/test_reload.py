@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
 import pytest
 
 from daemon import Daemon, channel, output
-from net import Receiver, Sender, SenderThread, free_port, numbered, safe_rate
+from net import (Receiver, Sender, SenderThread, free_port, group_v4,
+                 numbered, safe_rate)
 from waiting import wait_for
 
 
@@ -226,3 +228,122 @@ def test_storm(three: Three) -> None:
     with Sender("127.0.0.1", three.ports[2]) as sender:
         sender.send(numbered(50))
         daemon.wait_received("ch2", 50, 40.0)
+
+
+@pytest.mark.parametrize("when", ["draining", "backoff"])
+def test_killed_while_draining(daemon: Daemon, when: str) -> None:
+    """What a worker had not stored when it was killed over a reload is
+    stored by a successor, before the new configuration's worker comes."""
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        one = channel("one", port, relay=[output("127.0.0.1",
+                                                 receiver.port)],
+                      archive=daemon.archive_conf(flush_interval="1h"))
+        daemon.start(one)
+        sender.send(numbered(700))
+        wait_for(lambda: daemon.ledger("one")["pending"] == 700, "all in")
+        pid = daemon.worker_pid("one")
+        one["archive"] = daemon.archive_conf(block_size="64KiB")
+        daemon.write(one)
+        if when == "backoff":
+            os.kill(pid, signal.SIGKILL)
+            daemon.ctl("reload")
+        else:
+            os.kill(pid, signal.SIGSTOP)
+            daemon.ctl("reload")
+            sender.send(numbered(100, first=700))
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_log("a successor does")
+        daemon.wait_new_worker("one", pid)
+        sender.send(numbered(100, first=len(sender.sent)))
+        ledger = daemon.wait_received("one", len(sender.sent))
+        assert ledger["archived"] == len(sender.sent)
+        assert ledger["archive_shed"] == ledger["kernel_dropped"] == 0
+        assert receiver.wait(len(sender.sent)) == sender.sent
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
+def test_log_level(three: Three) -> None:
+    """Nobody is restarted for it; those who run and those who come later
+    have heard of it."""
+    daemon = three.daemon
+    before = three.pids()
+
+    def says_its_ledger(pid: int) -> bool:
+        seen = daemon.log().count("ledger:")
+        os.kill(pid, signal.SIGUSR1)
+        daemon.ctl("status")
+        return daemon.log().count("ledger:") > seen
+    wait_for(lambda: says_its_ledger(before[0]), "a line at level info")
+    daemon.write(*three.channels, log={"to": "stderr", "level": "warning"})
+    daemon.ctl("reload")
+    wait_for(lambda: not says_its_ledger(before[0]), "no such line")
+    assert three.pids() == before
+    daemon.ctl("restart", "ch1")
+    for _ in range(3):
+        assert not says_its_ledger(daemon.worker_pid("ch1"))
+    daemon.write(*three.channels, log={"to": "stderr", "level": "info"})
+    daemon.ctl("reload")
+    for name in ("ch0", "ch1"):
+        wait_for(lambda: says_its_ledger(daemon.worker_pid(name)),
+                 "a line at level info again")
+
+
+def test_group_with_other_sources(daemon: Daemon) -> None:
+    """The new socket of the same group gets what the old one gets as long
+    as both are open: each datagram is taken once, and none counts as lost
+    that is not."""
+    group, port = group_v4(), free_port()
+    rate = safe_rate(1.0, 4000)
+    one = channel("one", port, address=group, listen_interface="lo",
+                  listen_sources=["127.0.0.1"],
+                  archive=daemon.archive_conf())
+    daemon.start(one)
+    with Sender(group, port, local="127.0.0.1") as sender:
+        thread = SenderThread(sender, numbered(rate * 4), rate)
+        for extra in ("127.0.0.2", "127.0.0.3", "127.0.0.4"):
+            seen = daemon.ledger("one")["received"]
+            wait_for(lambda: daemon.ledger("one")["received"] > seen + 100,
+                     "traffic")
+            pid = daemon.worker_pid("one")
+            one["listen"]["sources"] = ["127.0.0.1", extra]
+            daemon.write(one)
+            daemon.ctl("reload")
+            daemon.wait_new_worker("one", pid)
+        assert thread.busy(), "the load ended before the reloads did"
+        thread.join()
+        ledger = daemon.wait_received("one", len(sender.sent))
+    assert ledger["kernel_dropped"] == 0
+    daemon.stop()
+    assert daemon.payloads("one") == sender.sent
+
+
+def test_counters_begin_together(daemon: Daemon) -> None:
+    """Where the channel's counters begin anew, its streams' do, too; where
+    they go on, both do."""
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        one = channel("one", port, decimate=[
+            {"name": "a", "method": "pick", "every": 10}
+            | output("127.0.0.1", receiver.port)])
+        daemon.start(one)
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        for archive, expected in (
+                (daemon.archive_conf(), 60),
+                (daemon.archive_conf(block_size="64KiB"), 120)):
+            pid = daemon.worker_pid("one")
+            one["archive"] = archive
+            daemon.write(one)
+            daemon.ctl("reload")
+            daemon.wait_new_worker("one", pid)
+            sender.send(numbered(60, first=len(sender.sent)))
+            daemon.wait_received("one", expected)
+            assert daemon.status("one")["decimate"]["a"]["in"] == expected
+        # The next decimator counts on.
+        pid, = daemon.wait_processes("mcrelay-decimator", 1)
+        os.kill(pid, signal.SIGKILL)
+        sender.send(numbered(60, first=len(sender.sent)))
+        daemon.wait_received("one", 180)
+        daemon.stop()

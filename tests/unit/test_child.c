@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The back-off and the states of a supervised child, with real processes in
- * the real event loop; and the descriptors and signals that a program is
- * started with.
+ * the real event loop.
  */
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <ev.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <inttypes.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -27,7 +21,6 @@
 #include "common/util.h"
 #include "supervisor/backoff.h"
 #include "supervisor/child.h"
-#include "supervisor/spawn.h"
 
 #define DEADLINE_NS	(20 * NS_PER_S)
 
@@ -104,6 +97,8 @@ enum script {
 	EXIT_YOUNG,	/* status 3 */
 	EXIT_CONFIG,	/* status 78 */
 	SAY_RUBBISH,	/* then wait */
+	DIE_DRAINING,	/* say ready; status 4 instead of storing */
+	HANG,		/* say ready, then ignore everything but KILL */
 	CANNOT_START,
 };
 
@@ -113,6 +108,8 @@ struct fixture {
 	pid_t		last_pid;
 	unsigned	ended;
 	unsigned	asked;		/* spawns, also those that failed */
+	unsigned	ended_again;	/* with only the rest to follow */
+	bool		drained;
 };
 
 static volatile sig_atomic_t	terminated;
@@ -158,6 +155,16 @@ run_script(enum script script, int control)
 	case SAY_RUBBISH:
 		send(control, &message, 17, 0);
 		break;
+	case DIE_DRAINING:
+		send(control, &message, sizeof(message), 0);
+		recv(control, &message, sizeof(message), 0);
+		_exit(4);
+	case HANG:
+		signal(SIGABRT, SIG_IGN);
+		signal(SIGTERM, SIG_IGN);
+		send(control, &message, sizeof(message), 0);
+		for (;;)
+			pause();
 	case SAY_READY:
 	case CANNOT_START:
 		send(control, &message, sizeof(message), 0);
@@ -195,6 +202,15 @@ ended(void *owner)
 
 	assert_int_equal(f->child.pid, 0);
 	f->ended++;
+	f->ended_again += f->child.again;
+}
+
+static bool
+drained(void *owner)
+{
+	struct fixture *f = owner;
+
+	return f->drained;
 }
 
 static void
@@ -249,7 +265,7 @@ setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 
-	ops.drains = false;
+	ops.drained = NULL;
 	child_init(&f->child, ev_default_loop(0), &ops, f, "test");
 	*state = f;
 	return 0;
@@ -305,6 +321,7 @@ child_killed_has_successor(void **state)
 	wait_state(f, CHILD_RUNNING);
 	assert_int_not_equal(f->child.pid, first);
 	assert_int_equal(child_restarts(&f->child), 1);
+	assert_int_equal(f->child.deaths.signalled, 1);
 }
 
 static void
@@ -329,7 +346,8 @@ child_drains(void **state)
 {
 	struct fixture *f = *state;
 
-	ops.drains = true;
+	ops.drained = drained;
+	f->drained = true;
 	f->script = SAY_READY;
 	child_start(&f->child);
 	wait_state(f, CHILD_RUNNING);
@@ -340,6 +358,116 @@ child_drains(void **state)
 	child_stop(&f->child);
 	wait_state(f, CHILD_STOPPED);
 	assert_string_equal(f->child.last_exit, "exited with status 10");
+	assert_int_equal(f->ended_again, 0);
+}
+
+/* One that dies over storing everything is followed by one that is asked the
+ * same, and only then by what was wanted. */
+static void
+child_drains_again(void **state)
+{
+	struct fixture *f = *state;
+
+	ops.drained = drained;
+	f->script = DIE_DRAINING;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	child_stop(&f->child);
+	while (f->ended < 1)
+		ev_run(f->child.loop, EVRUN_ONCE);
+	assert_int_equal(f->ended_again, 1);
+	assert_int_equal(f->child.state, CHILD_STOPPING);
+	assert_true(f->child.draining);
+	assert_int_equal(f->child.deaths.exited, 1);
+	f->drained = true;
+	wait_state(f, CHILD_STOPPED);
+	assert_int_equal(f->asked, 2);
+	assert_int_equal(f->ended_again, 1);
+	assert_int_equal(f->child.drains, 1);
+}
+
+/* But not for ever. */
+static void
+child_gives_up_draining(void **state)
+{
+	struct fixture *f = *state;
+
+	ops.drained = drained;
+	f->script = DIE_DRAINING;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	child_restart(&f->child, true);
+	while (f->ended < CHILD_DRAINS_MAX)
+		ev_run(f->child.loop, EVRUN_ONCE);
+	assert_int_equal(f->ended_again, CHILD_DRAINS_MAX - 1);
+	assert_false(f->child.again);
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->asked, CHILD_DRAINS_MAX + 1);
+	assert_int_equal(f->child.drains, 0);
+	f->drained = true;
+}
+
+/* What one that died of itself has left is stored first, too. */
+static void
+child_drains_after_death(void **state)
+{
+	struct fixture *f = *state;
+
+	ops.drained = drained;
+	f->script = EXIT_YOUNG;
+	child_start(&f->child);
+	wait_state(f, CHILD_BACKOFF);
+	f->script = SAY_READY;
+	f->drained = true;
+	child_drain(&f->child);
+	assert_int_equal(f->child.state, CHILD_STOPPING);
+	child_restart(&f->child, true);
+	wait_state(f, CHILD_STARTING);
+	assert_string_equal(f->child.last_exit, "exited with status 10");
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->asked, 3);
+}
+
+static void
+child_is_aborted(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = SAY_READY;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	/* A stopped process would not notice ABRT alone. */
+	child_signal(&f->child, SIGSTOP);
+	child_abort(&f->child);
+	assert_int_equal(f->child.state, CHILD_STOPPING);
+	wait_state(f, CHILD_STARTING);
+	assert_non_null(strstr(f->child.last_exit,
+	    "was killed by signal 6 (Aborted)"));
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->child.deaths.hung, 1);
+	assert_int_equal(f->child.deaths.signalled, 0);
+	/* No back-off: it had hung for long enough. */
+	assert_int_equal(f->child.backoff.failures, 0);
+}
+
+static void
+child_hangs_for_good(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t before;
+
+	f->script = HANG;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	before = clock_monotonic_ns();
+	child_abort(&f->child);
+	f->script = SAY_READY;
+	wait_state(f, CHILD_STARTING);
+	assert_true(clock_monotonic_ns() - before >= CHILD_ABORT_NS);
+	assert_string_equal(f->child.last_exit,
+	    "was killed by signal 9 (Killed)");
+	wait_state(f, CHILD_RUNNING);
+	assert_int_equal(f->child.deaths.hung, 1);
 }
 
 static void
@@ -438,133 +566,26 @@ exits_are_described(void **state)
 	    "fault), core dumped");
 }
 
-/*** Starting a program. ***/
-
-#define PASSED_MAX	(OUTPUTS_MAX + 5)
-
-static char	self[PATH_MAX];
-
-/*
- * What the program does that is started: 0 when descriptor 3 + i is file i
- * of those named in $EXPECTED, nothing else is open, no signal blocked.
- */
-static int
-be_the_program(void)
-{
-	static const int signals[] = {SIGHUP, SIGINT, SIGPIPE, SIGTERM,
-	    SIGCHLD, SIGUSR1, SIGUSR2};
-	char *at = getenv("EXPECTED"), *end;
-	sigset_t blocked;
-	struct stat st;
-	uintmax_t inode;
-	int fd = CONTROL_FD;
-	size_t i;
-
-	for (; inode = strtoumax(at, &end, 10), end != at; at = end, fd++)
-		if (fstat(fd, &st) == -1 || st.st_ino != inode ||
-		    fcntl(fd, F_GETFD) != 0)
-			return 1;
-	for (; fd < 1000; fd++)
-		if (fcntl(fd, F_GETFD) != -1)
-			return 2;
-	sigprocmask(SIG_SETMASK, NULL, &blocked);
-	for (i = 0; i < NITEMS(signals); i++)
-		if (sigismember(&blocked, signals[i]) ||
-		    signal(signals[i], SIG_DFL) != SIG_DFL)
-			return 3;
-	return getppid() == (pid_t)atol(getenv("PARENT")) ? 0 : 4;
-}
-
-/* Sources right where the targets are, in the wrong order. */
-static void
-make_sources(int *fds, size_t count)
-{
-	char expected[PASSED_MAX * 24] = "", text[24];
-	struct stat st;
-	int pair[2];
-	size_t i;
-
-	for (i = 0; i < count; i += 2) {
-		assert_int_equal(socketpair(AF_UNIX,
-		    SOCK_DGRAM | SOCK_CLOEXEC, 0, pair), 0);
-		fds[count - 1 - i] = pair[0];
-		if (i + 1 < count)
-			fds[count - 2 - i] = pair[1];
-		else
-			close(pair[1]);
-	}
-	for (i = 0; i < count; i++) {
-		assert_int_equal(fstat(fds[i], &st), 0);
-		snprintf(text, sizeof(text), "%ju ", (uintmax_t)st.st_ino);
-		strcat(expected, text);
-	}
-	setenv("EXPECTED", expected, 1);
-	snprintf(text, sizeof(text), "%d", (int)getpid());
-	setenv("PARENT", text, 1);
-}
-
-static void
-program_gets_its_descriptors(void **state)
-{
-	char directory[PATH_MAX], name[PATH_MAX];
-	struct spawn_settings settings = {.stderr_fd = -1};
-	int fds[PASSED_MAX], status;
-	size_t count, i;
-	pid_t pid;
-
-	(void)state;
-	snprintf(directory, sizeof(directory), "%s", self);
-	snprintf(name, sizeof(name), "%s", self);
-	settings.directory = dirname(directory);
-	signal(SIGPIPE, SIG_IGN);
-	for (count = 1; count <= PASSED_MAX; count++) {
-		make_sources(fds, count);
-		pid = spawn_program(&settings, basename(name), "program", fds,
-		    count);
-		assert_true(pid > 0);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		for (i = 0; i < count; i++)
-			close(fds[i]);
-		assert_int_equal(status, 0);
-	}
-	signal(SIGPIPE, SIG_DFL);
-}
-
-static void
-program_is_missing(void **state)
-{
-	struct spawn_settings settings = {.directory = "/nonexistent",
-	    .stderr_fd = -1};
-	int status;
-	pid_t pid;
-
-	(void)state;
-	assert_int_equal(spawn_check(&settings, "nothing"), -1);
-	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
-	assert_true(pid > 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), 127);
-}
-
 #define CHILD_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int
-main(int argc, char **argv)
+main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(backoff_doubles),
 		cmocka_unit_test(backoff_has_jitter),
 		cmocka_unit_test(backoff_forgets_when_healthy),
 		cmocka_unit_test(backoff_lets_clean_exits_go),
-		/* Before the event loop exists, which wants all SIGCHLD. */
-		cmocka_unit_test(program_gets_its_descriptors),
-		cmocka_unit_test(program_is_missing),
 		CHILD_TEST(child_runs_and_stops),
 		CHILD_TEST(child_killed_has_successor),
 		CHILD_TEST(child_restarts_on_request),
 		CHILD_TEST(child_drains),
+		CHILD_TEST(child_drains_again),
+		CHILD_TEST(child_gives_up_draining),
+		CHILD_TEST(child_drains_after_death),
+		CHILD_TEST(child_is_aborted),
+		CHILD_TEST(child_hangs_for_good),
 		CHILD_TEST(child_backs_off),
 		CHILD_TEST(child_stops_in_backoff),
 		CHILD_TEST(child_fails_for_good),
@@ -573,10 +594,6 @@ main(int argc, char **argv)
 		cmocka_unit_test(exits_are_described),
 	};
 
-	if (argc > 1 && strcmp(argv[1], "program") == 0)
-		return be_the_program();
-	if (readlink("/proc/self/exe", self, sizeof(self) - 1) == -1)
-		return 1;
 	log_init("test_child", NULL, LOG_TARGET_STDERR, LOG_EMERG);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,9 @@ static const struct {
 	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "
 	    "[10.0.0.1/32, 10.1.0.0/16]}\n" PAY OUT ARC DEC,
 	    CHANGE_NONE },
+	/* Workers are told. */
+	{ "log: {to: stderr, level: debug}\nchannels:\n- name: a\n"
+	    IN PAY OUT ARC DEC, CHANGE_NONE },
 	/* Decimated streams. */
 	{ HEAD IN PAY OUT ARC, CHANGE_STREAMS },
 	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: rms, "
@@ -59,8 +62,6 @@ static const struct {
 	{ HEAD IN PAY OUT ARC DEC "  stale_after: 1s\n",
 	    CHANGE_STREAMS },
 	/* The worker. */
-	{ "log: {to: stderr, level: debug}\nchannels:\n- name: a\n"
-	    IN PAY OUT ARC DEC, CHANGE_WORKER },
 	{ "channels:\n- name: a\n" IN PAY OUT ARC DEC,
 	    CHANGE_WORKER },
 	{ HEAD IN PAY ARC DEC, CHANGE_WORKER },

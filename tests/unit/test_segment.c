@@ -258,6 +258,7 @@ test_predecessor(void **state)
 	spec.config = *old.config;
 	assert_int_equal(segment_create(&new_segment, &spec, &locked), 0);
 	segment_ledger(&new_segment, &ledger, NULL);
+	assert_int_equal(new_segment.config->counted_from, 0);
 	assert_int_equal(ledger.received, 10);
 	assert_int_equal(ledger.archive_shed, 10);
 	assert_int_equal(ledger.pending, 0);
@@ -274,6 +275,39 @@ test_predecessor(void **state)
 	    ledger.relay_errors + ledger.pending, 0);
 	assert_int_equal(ingest_current(&new_segment.state->ingest)->sequence,
 	    10);
+	assert_int_equal(new_segment.config->counted_from, 10);
+	segment_close(&new_segment);
+	segment_close(&old);
+}
+
+/* What the kernel had handed over, and nobody came to commit, is counted. */
+static void
+test_abandoned(void **state)
+{
+	struct segment old, new_segment;
+	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
+	    .predecessor = &old};
+	struct ledger ledger;
+	unsigned i;
+	bool locked;
+
+	(void)state;
+	make(&old, RING_SIZE_MIN);
+	spec.config = *old.config;
+	for (i = 0; i < old.rx_slots; i++)
+		old.rx->msg[i].msg_len = i == 0 ? 5 : RX_SENTINEL;
+	/* More than there are: nothing beyond the slots is looked at. */
+	old.rx->offered = UINT32_MAX;
+	atomic_store_explicit(&old.rx->batch, 1, memory_order_relaxed);
+	assert_int_equal(segment_create(&new_segment, &spec, &locked), 0);
+	segment_ledger(&new_segment, &ledger, NULL);
+	assert_int_equal(ledger.kernel_dropped, 1);
+	segment_close(&new_segment);
+	/* This batch has been committed. */
+	atomic_store_explicit(&old.rx->batch, 0, memory_order_relaxed);
+	assert_int_equal(segment_create(&new_segment, &spec, &locked), 0);
+	segment_ledger(&new_segment, &ledger, NULL);
+	assert_int_equal(ledger.kernel_dropped, 0);
 	segment_close(&new_segment);
 	segment_close(&old);
 }
@@ -333,6 +367,7 @@ main(void)
 		cmocka_unit_test(test_hostile_header),
 		cmocka_unit_test(test_ledger),
 		cmocka_unit_test(test_predecessor),
+		cmocka_unit_test(test_abandoned),
 		cmocka_unit_test(test_domain),
 	};
 

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How long a channel may be without a worker.  Supervisor only.
+ */
+#include <sys/socket.h>
+#include <inttypes.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/budget.h"
+#include "supervisor/channel.h"
+
+/*
+ * What Linux allocates beside the payload, measured on loopback with
+ * 6.x: headers and struct skb_shared_info in one allocation with the
+ * payload, which is the next power of two, but for small ones; and a struct
+ * sk_buff.  Beyond 16 KiB the payload lies in pages of its own.
+ */
+#define SKB_SMALL	576U
+#define SKB_BESIDE	400U
+#define SKB_STRUCT	256U
+#define SKB_LINEAR_MAX	16384U
+
+uint64_t
+budget_truesize(uint64_t size)
+{
+	uint64_t room = 1024;
+
+	if (size + SKB_BESIDE <= SKB_SMALL)
+		return SKB_SMALL + SKB_STRUCT;
+	if (size + SKB_BESIDE > SKB_LINEAR_MAX)
+		return size + SKB_SMALL + SKB_STRUCT;
+	while (room < size + SKB_BESIDE)
+		room *= 2;
+	return room + SKB_STRUCT;
+}
+
+/* All that came to the socket, also what did not get into the ring. */
+static uint64_t
+arrivals(const struct ingest_state *ingest)
+{
+	return ingest->received + ingest->kernel_dropped +
+	    ingest->truncated + ingest->refused_source;
+}
+
+/* How many datagrams of the mean size the buffer holds. */
+static uint64_t
+capacity(const struct channel *channel, uint64_t *size)
+{
+	struct ingest_state ingest;
+	int buffer = 0;
+	socklen_t length = sizeof(buffer);
+
+	ingest_read(&channel->segment.state->ingest, &ingest);
+	*size = ingest.received == 0 ? BUDGET_SIZE :
+	    MIN_OF(ingest.received_bytes / ingest.received,
+	    (uint64_t)SLOT_SIZE);
+	if (getsockopt(channel->parts.input, SOL_SOCKET, SO_RCVBUF, &buffer,
+	    &length) == -1)
+		return 0;
+	return (uint64_t)buffer / budget_truesize(*size);
+}
+
+static uint64_t
+rate(const struct channel *channel)
+{
+	return channel->budget.peak_rate != 0 ? channel->budget.peak_rate :
+	    BUDGET_RATE;
+}
+
+uint64_t
+budget_ms(const struct channel *channel)
+{
+	uint64_t size;
+
+	return capacity(channel, &size) * 1000 / rate(channel);
+}
+
+void
+budget_tell(struct channel *channel)
+{
+	uint64_t size, count = capacity(channel, &size);
+
+	channel->budget.warned = false;
+	log_info("channel %s: its receive buffer holds %" PRIu64 " datagrams "
+	    "of %" PRIu64 " bytes: it can be without a worker for %" PRIu64
+	    " ms at %" PRIu64 " datagrams/s", channel->name, count, size,
+	    budget_ms(channel), rate(channel));
+}
+
+static void
+warn_if_small(struct channel *channel)
+{
+	struct budget *budget = &channel->budget;
+	uint64_t ms = budget_ms(channel);
+
+	if (budget->warned || ms >= BUDGET_WARN_MS)
+		return;
+	budget->warned = true;
+	log_warnx("channel %s: at %" PRIu64 " datagrams/s its receive buffer "
+	    "lasts for %" PRIu64 " ms only, should its worker have to be "
+	    "replaced: give it a larger listen.receive_buffer",
+	    channel->name, budget->peak_rate, ms);
+}
+
+/*
+ * The rate by the datagrams' own times of receipt: what had waited in the
+ * socket and is received all at once does not look like a flood.  A clock
+ * that steps costs one reading.
+ */
+void
+budget_check(struct channel *channel)
+{
+	struct budget *budget = &channel->budget;
+	uint64_t elapsed_ns, count;
+	struct ingest_state ingest;
+
+	if (channel->parts.input == -1)
+		return;
+	ingest_read(&channel->segment.state->ingest, &ingest);
+	elapsed_ns = ingest.last_received_ns - budget->from_ns;
+	if (ingest.last_received_ns >= budget->from_ns &&
+	    elapsed_ns < NS_PER_S)
+		return;
+	count = arrivals(&ingest) - budget->from_count;
+	if (budget->from_ns != 0 && count <= UINT32_MAX &&
+	    elapsed_ns < UINT32_MAX * NS_PER_S)
+		budget->peak_rate = MAX_OF(budget->peak_rate,
+		    count * NS_PER_S / elapsed_ns);
+	budget->from_ns = ingest.last_received_ns;
+	budget->from_count = arrivals(&ingest);
+	if (budget->peak_rate != 0)
+		warn_if_small(channel);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Does a channel's worker get anywhere?  Supervisor only.  Reads what a
+ * worker writes: a hostile one can only have itself killed or spared.
+ */
+#include <poll.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/channel.h"
+#include "supervisor/watch.h"
+
+/* What the relay thread's work changes, and nothing else does. */
+static uint64_t
+relay_mark(const struct segment *segment)
+{
+	const struct worker_state *state = segment->state;
+	struct output_state output;
+	struct ingest_state ingest;
+	uint64_t mark;
+	uint32_t i;
+
+	ingest_read(&state->ingest, &ingest);
+	mark = ingest.batch;
+	for (i = 0; i < segment->config->outputs && i < OUTPUTS_MAX; i++) {
+		output_read(&state->output[i], &output);
+		mark += output.batch;
+	}
+	return mark;
+}
+
+/* Whether the worker does not receive because the archive may not lose
+ * anything: then it is not the relay that hangs. */
+static bool
+gated(const struct segment *segment, uint64_t head)
+{
+	struct archive_state archive;
+
+	if (!segment->config->archive.enabled ||
+	    segment->config->archive.on_overrun != OVERRUN_BLOCK)
+		return false;
+	archive_read(&segment->state->archive, &archive);
+	return head - archive.position + RX_STRIDE >
+	    segment->ring.size;
+}
+
+/*
+ * Whether there is something that the relay thread could do now.  An output
+ * whose socket is full is no fault of the worker's.
+ */
+static bool
+relay_has_work(const struct channel *channel)
+{
+	const struct segment *segment = &channel->segment;
+	const struct parts *parts = &channel->parts;
+	struct pollfd fds[1 + OUTPUTS_MAX];
+	uint64_t head = ring_head(&segment->ring);
+	struct output_state output;
+	nfds_t n = 0;
+	size_t i;
+
+	if (!gated(segment, head))
+		fds[n++] = (struct pollfd){.fd = parts->input,
+		    .events = POLLIN};
+	for (i = 0; i < parts->outputs; i++) {
+		output_read(&segment->state->output[i], &output);
+		if (output.position != head)
+			fds[n++] = (struct pollfd){.fd = parts->output[i],
+			    .events = POLLOUT};
+	}
+	if (poll(fds, n, 0) <= 0)
+		return false;
+	for (i = 0; i < n; i++)
+		if ((fds[i].revents & fds[i].events) != 0)
+			return true;
+	return false;
+}
+
+static void
+check_relay(struct channel *channel)
+{
+	struct watch *watch = &channel->watch;
+	uint64_t mark = relay_mark(&channel->segment);
+
+	if (mark != watch->relay_mark || !relay_has_work(channel)) {
+		watch->relay_mark = mark;
+		watch->relay_checks = 0;
+		return;
+	}
+	if (++watch->relay_checks < WATCH_CHECKS)
+		return;
+	log_warnx("channel %s: process %d hangs: datagrams wait, and it has "
+	    "not received or sent one for %u s: it is aborted and replaced",
+	    channel->name, (int)channel->child.pid, WATCH_CHECKS);
+	watch->relay_checks = 0;
+	child_abort(&channel->child);
+}
+
+static void
+tell_archive(struct channel *channel, bool stuck)
+{
+	struct watch *watch = &channel->watch;
+
+	if (watch->archive_stuck == stuck)
+		return;
+	watch->archive_stuck = stuck;
+	if (stuck)
+		log_warnx("channel %s: its archive has stored nothing for "
+		    "%u s, although there is something: does its disk still "
+		    "answer? The relay goes on", channel->name,
+		    watch->archive_checks);
+	else
+		log_info("channel %s: its archive moves again",
+		    channel->name);
+}
+
+static void
+check_archive(struct channel *channel)
+{
+	const struct segment *segment = &channel->segment;
+	struct watch *watch = &channel->watch;
+	/* Every commit counts, also of what was given up. */
+	uint64_t mark = atomic_load_explicit(
+	    &segment->state->archive.generation, memory_order_relaxed);
+	uint64_t limit = WATCH_CHECKS +
+	    channel->conf->archive.flush_interval_ns / NS_PER_S;
+	struct archive_state archive;
+
+	archive_read(&segment->state->archive, &archive);
+	if (!segment->config->archive.enabled || mark != watch->archive_mark ||
+	    archive.position == ring_head(&segment->ring)) {
+		watch->archive_mark = mark;
+		watch->archive_checks = 0;
+		tell_archive(channel, false);
+	} else if (++watch->archive_checks >= limit)
+		tell_archive(channel, true);
+}
+
+void
+watch_check(struct channel *channel)
+{
+	if (channel->child.state != CHILD_RUNNING) {
+		memset(&channel->watch, 0, sizeof(channel->watch));
+		return;
+	}
+	check_archive(channel);
+	check_relay(channel);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a worker that cannot go on leaves behind in its segment, for the
+ * supervisor's log.  Worker, any thread.
+ *
+ * A signal that tells of a bug (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT)
+ * writes its name, the address and how far the cursors were, then ends the
+ * process as if it had not been caught: exit status and core are the same.
+ */
+#ifndef MCRELAY_WORKER_LAST_WORDS_H
+#define MCRELAY_WORKER_LAST_WORDS_H
+
+#include <signal.h>
+
+#include "common/compiler.h"
+#include "common/segment.h"
+
+/* From now on they go to this segment.  Installs the handlers. */
+void	last_words_init(const struct segment *segment) ATTR_NONNULL;
+
+/* The calling thread's handlers get a stack of their own, as its own may be
+ * what is broken.  For as long as the thread lives. */
+void	last_words_thread(void);
+
+/* Takes those signals out of a set that is about to be blocked: one that
+ * comes while it is blocked ends the process without a word. */
+void	last_words_let_through(sigset_t *set) ATTR_NONNULL;
+
+/* A reason, for the log as well. */
+void	last_words(const char *fmt, ...) ATTR_PRINTF(1, 2);
+
+#endif /* MCRELAY_WORKER_LAST_WORDS_H */

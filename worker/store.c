@@ -486,6 +486,9 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	store->segment = segment;
 	store->domain = &segment->state->archive;
 	store->directory = directory;
+	/* Before a file is opened that the keeper must not touch. */
+	keeper_start(&store->keeper, segment->config, directory,
+	    current(store));
 	closer_start(&store->closer, directory, wake);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		store->fd[i] = -1;
@@ -503,5 +506,6 @@ store_close(struct store *store)
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	closer_stop(&store->closer);
+	keeper_stop(&store->keeper);
 	store_collect(store);
 }

@@ -349,3 +349,23 @@ def test_full_disk_block(daemon: Daemon, small_disk: None) -> None:
         assert ledger["kernel_dropped"] > 0
         assert ledger["archived"] == ledger["received"] > stored
     daemon.stop()
+
+
+def test_left_over(daemon: Daemon) -> None:
+    """What a power failure left is finished beside the channel's work."""
+    path, expected, _ = record_raw(daemon)
+    whole = path.read_bytes()
+    path.unlink()
+    left = path.with_name("one_20200101T000000.000000Z_0.avro")
+    Path(f"{left}.part").write_bytes(whole + whole[:100])
+    junk = path.with_name("one_20200101T000001.000000Z_7.avro")
+    Path(f"{junk}.part").write_bytes(b"junk")
+    daemon.start()
+    wait_for(left.exists, "the file to be finished", 10.0, daemon.log)
+    wait_for(Path(f"{junk}.bad").exists, "junk set aside", 10.0, daemon.log)
+    assert left.read_bytes() == whole
+    assert Path(f"{left}.torn").read_bytes() == whole[:100]
+    daemon.stop()
+    assert [r["payload"] for r in avro_files.by_python(left)] == expected
+    assert [r["payload"].encode("latin-1")
+            for r in avro_files.by_avrocat(left)] == expected

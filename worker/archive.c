@@ -31,29 +31,43 @@ state(const struct archive *archive)
 	return archive_current(&archive->segment->state->archive);
 }
 
-/* Back to what is committed. */
-static void
-restart_transaction(struct archive *archive)
+static bool
+packs(const struct archive *archive)
 {
+	return archive->segment->config->archive.codec != CODEC_NULL;
+}
+
+/* An empty transaction, from where the reader stands. */
+static void
+begin_transaction(struct archive *archive)
+{
+	struct transaction *t = &archive->batch->transaction;
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		block_clear(archive->block[i]);
+		block_clear(archive->batch->block[i]);
+	memset(t, 0, sizeof(*t));
+	t->first_position = archive->reader.position;
+	t->position = archive->reader.position;
+	t->sequence = archive->reader.sequence;
+	archive->flush_at_ns = 0;
+}
+
+/* Back to what is committed; nothing may be in the packer's hands. */
+static void
+restart_transaction(struct archive *archive)
+{
 	archive->reader.position = state(archive)->position;
 	archive->reader.sequence = state(archive)->sequence;
-	memset(&archive->transaction, 0, sizeof(archive->transaction));
-	archive->transaction.first_position = archive->reader.position;
-	archive->transaction.position = archive->reader.position;
-	archive->transaction.sequence = archive->reader.sequence;
-	archive->flush_at_ns = 0;
+	begin_transaction(archive);
 }
 
 static void
 add_datagram(struct archive *archive, const struct ring_view *view,
     uint64_t sequence, const uint8_t *data, size_t size)
 {
-	struct transaction *t = &archive->transaction;
-	struct block *block = archive->block[ARCHIVE_MAIN];
+	struct transaction *t = &archive->batch->transaction;
+	struct block *block = archive->batch->block[ARCHIVE_MAIN];
 	enum datum_error error = DATUM_OK;
 	uint32_t datums = 0;
 
@@ -62,7 +76,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 	if (UNLIKELY(error != DATUM_OK)) {
 		archive->last_error = error;
 		t->rejected++;
-		block_add_datagram(archive->block[ARCHIVE_REJECTED],
+		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
 		    &view->record, sequence, data, size);
 		return;
 	}
@@ -78,7 +92,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 static void
 add_record(struct archive *archive, const struct ring_view *view)
 {
-	struct transaction *t = &archive->transaction;
+	struct transaction *t = &archive->batch->transaction;
 	uint32_t size = view->record.segment != 0 ? view->record.segment :
 	    view->record.length;
 	uint32_t i, offset = 0, left = view->record.length;
@@ -104,10 +118,87 @@ blocks_full(const struct archive *archive)
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		if (archive->block[i]->bytes >= limit ||
-		    !block_has_room(archive->block[i], RING_DATAGRAMS_MAX))
+		if (archive->batch->block[i]->bytes >= limit ||
+		    !block_has_room(archive->batch->block[i],
+		    RING_DATAGRAMS_MAX))
 			return true;
 	return false;
+}
+
+/* One line now and then for what a transaction lost or set aside. */
+static void
+tell(struct archive *archive, const struct transaction *t)
+{
+	if (t->shed > 0)
+		log_limited(&archive->limit_shed, "the archive could not keep "
+		    "up: %" PRIu64 " datagrams counted in archive_shed",
+		    t->shed);
+	if (t->rejected > 0)
+		log_limited(&archive->limit_rejected, "%" PRIu64 " datagrams "
+		    "are not datums of the schema (%s): kept in the .rejected "
+		    "archive", t->rejected,
+		    datum_error_text(archive->last_error));
+}
+
+/* Writes and commits; when that fails, it all begins again from what is
+ * committed. */
+static bool
+commit(struct archive *archive, struct batch *batch)
+{
+	enum store_result result = store_commit(&archive->store, batch->block,
+	    &batch->transaction);
+
+	if (result == STORE_DONE) {
+		archive->retry_at_ns = 0;
+		tell(archive, &batch->transaction);
+	} else if (result == STORE_FAILED) {
+		if (batch->transaction.shed > 0)
+			store_skip(&archive->store, &batch->transaction);
+		archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+	}
+	if (result != STORE_DONE)
+		restart_transaction(archive);
+	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+		archive->notify(archive->argument);
+	return result == STORE_DONE;
+}
+
+/* Commits what the packer has in hand, if anything; waits for it.  False: it
+ * all begins again. */
+static bool
+settle(struct archive *archive)
+{
+	struct batch *batch = archive->packing;
+
+	if (batch == NULL)
+		return true;
+	packer_wait(&archive->packer);
+	archive->packing = NULL;
+	return commit(archive, batch);
+}
+
+/* Gives what is gathered to the packer and begins the next transaction. */
+static void
+pack(struct archive *archive)
+{
+	struct batch *batch = archive->batch;
+	unsigned i;
+
+	if (!settle(archive))
+		return;
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		block_detach(batch->block[i]);
+	/* Was it still what we validated when it was copied? */
+	if (!ring_intact(&archive->segment->ring,
+	    batch->transaction.first_position)) {
+		restart_transaction(archive);
+		return;
+	}
+	batch->transaction.detached = true;
+	archive->packing = batch;
+	archive->batch = &archive->batches[batch == &archive->batches[0]];
+	packer_submit(&archive->packer, batch->block);
+	begin_transaction(archive);
 }
 
 /* Reads on from where the reader stands, until a block is full. */
@@ -126,6 +217,7 @@ gather(struct archive *archive)
 		case RING_EMPTY:
 			return GATHERED_ALL;
 		case RING_LAPPED:
+			(void)settle(archive);
 			restart_transaction(archive);
 			ring_resync(ring, &archive->reader);
 			if (++resyncs == RESYNCS_MAX)
@@ -139,57 +231,29 @@ gather(struct archive *archive)
 static bool
 has_work(const struct archive *archive)
 {
-	const struct transaction *t = &archive->transaction;
+	const struct transaction *t = &archive->batch->transaction;
 
 	return t->archived + t->rejected + t->shed > 0;
-}
-
-/* One line now and then for what a transaction lost or set aside. */
-static void
-tell(struct archive *archive)
-{
-	const struct transaction *t = &archive->transaction;
-
-	if (t->shed > 0)
-		log_limited(&archive->limit_shed, "the archive could not keep "
-		    "up: %" PRIu64 " datagrams counted in archive_shed",
-		    t->shed);
-	if (t->rejected > 0)
-		log_limited(&archive->limit_rejected, "%" PRIu64 " datagrams "
-		    "are not datums of the schema (%s): kept in the .rejected "
-		    "archive", t->rejected,
-		    datum_error_text(archive->last_error));
 }
 
 static void
 flush(struct archive *archive)
 {
-	switch (store_commit(&archive->store, archive->block,
-	    &archive->transaction)) {
-	case STORE_DONE:
-		archive->retry_at_ns = 0;
-		tell(archive);
-		break;
-	case STORE_FAILED:
-		if (archive->transaction.shed > 0)
-			store_skip(&archive->store, &archive->transaction);
-		archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
-		break;
-	case STORE_TORN:
-		break;
-	}
-	restart_transaction(archive);
-	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
-		archive->notify(archive->argument);
+	if (packs(archive))
+		pack(archive);
+	else if (commit(archive, archive->batch))
+		begin_transaction(archive);
 }
 
 static void
 rotate_if_due(struct archive *archive)
 {
-	if (atomic_exchange_explicit(&archive->rotate, false,
-	    memory_order_relaxed) ||
-	    store_rotate_at(&archive->store) <= clock_realtime_ns())
-		store_rotate(&archive->store);
+	if (!atomic_exchange_explicit(&archive->rotate, false,
+	    memory_order_relaxed) &&
+	    store_rotate_at(&archive->store) > clock_realtime_ns())
+		return;
+	(void)settle(archive);
+	store_rotate(&archive->store);
 }
 
 static void
@@ -245,7 +309,7 @@ static uint64_t
 wake_position(const struct archive *archive)
 {
 	uint64_t limit = archive->segment->config->archive.block_size;
-	uint64_t bytes = archive->block[ARCHIVE_MAIN]->bytes;
+	uint64_t bytes = archive->batch->block[ARCHIVE_MAIN]->bytes;
 
 	if (!has_work(archive))
 		return archive->reader.position + 1;
@@ -315,6 +379,9 @@ turn(struct archive *archive)
 		sleep_until_needed(archive);
 		return;
 	}
+	if (archive->packing != NULL &&
+	    (archive->stop_at != 0 || !packer_busy(&archive->packer)))
+		(void)settle(archive);
 	gathered = gather(archive);
 	if (flush_due(archive, gathered))
 		flush(archive);
@@ -331,9 +398,14 @@ run(void *argument)
 
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake);
+	if (packs(archive))
+		packer_start(&archive->packer,
+		    archive->segment->config->archive.codec, archive->wake);
 	restart_transaction(archive);
 	while (!finished(archive))
 		turn(archive);
+	if (packs(archive))
+		packer_stop(&archive->packer);
 	store_close(&archive->store);
 	/* Partner: the acquire in archive_ended(). */
 	atomic_store_explicit(&archive->ended, true, memory_order_release);
@@ -341,12 +413,21 @@ run(void *argument)
 	return NULL;
 }
 
+static void
+batch_open(struct batch *batch, const struct segment *segment)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		batch->block[i] = block_new(
+		    segment->config->archive.block_size);
+}
+
 void
 archive_start(struct archive *archive, const struct segment *segment,
     const struct datum_program *program, int directory,
     void (*notify)(void *), void *argument)
 {
-	unsigned i;
 	int error;
 
 	memset(archive, 0, sizeof(*archive));
@@ -358,9 +439,10 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (archive->wake == -1)
 		fatal("eventfd");
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		archive->block[i] = block_new(
-		    segment->config->archive.block_size);
+	batch_open(&archive->batches[0], segment);
+	if (packs(archive))
+		batch_open(&archive->batches[1], segment);
+	archive->batch = &archive->batches[0];
 	error = pthread_create(&archive->thread, NULL, run, archive);
 	if (error != 0)
 		fatalx("cannot start the archive thread: %s",
@@ -411,6 +493,8 @@ archive_join(struct archive *archive)
 
 	pthread_join(archive->thread, NULL);
 	close(archive->wake);
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		block_free(archive->block[i]);
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		block_free(archive->batches[0].block[i]);
+		block_free(archive->batches[1].block[i]);
+	}
 }

@@ -91,7 +91,8 @@ make_header(const struct store *store, enum archive_stream stream,
 	return container_header(
 	    verbatim ? segment->schema : container_datagram_schema,
 	    verbatim ? segment->schema_size : strlen(container_datagram_schema),
-	    "null", meta, file->sync, size);
+	    codec_name(segment->config->archive.codec), meta, file->sync,
+	    size);
 }
 
 /* Names the new file in the segment before it exists in the directory. */
@@ -288,7 +289,8 @@ store_commit(struct store *store,
 		}
 	}
 	/* The kernel has read the ring: was it still what we validated? */
-	if (!ring_intact(&store->segment->ring, t->first_position)) {
+	if (!t->detached &&
+	    !ring_intact(&store->segment->ring, t->first_position)) {
 		roll_back(store);
 		return STORE_TORN;
 	}

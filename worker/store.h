@@ -29,6 +29,7 @@ struct transaction {
 	uint64_t	archived_bytes;
 	uint64_t	rejected;
 	uint64_t	shed;
+	bool		detached;	/* its blocks do not lie in the ring */
 };
 
 enum store_result {

@@ -95,4 +95,5 @@ logged() {
 }
 
 BUILD_PACKAGES='autoconf automake gcc libc6-dev make pkg-config:pkg-config
-    libev-dev libyaml-dev libavro-dev libbsd-dev libjansson-dev'
+    libev-dev libyaml-dev libavro-dev libbsd-dev libjansson-dev
+    zlib1g-dev libsnappy-dev libzstd-dev'

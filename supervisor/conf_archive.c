@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/codec.h"
 #include "common/util.h"
 #include "supervisor/conf_read.h"
 
@@ -143,8 +144,11 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	    true, DIRECTORY_MAX, NULL);
 	archive->codec = (enum archive_codec)section_word(&section, "codec",
 	    codec_words, CODEC_NULL, &node);
-	if (archive->codec != CODEC_NULL)
-		section_unsupported(&section, node, "codec");
+	if (codec_missing(archive->codec) != NULL)
+		problem_error(section.problems, node->place, "`codec: %s' is "
+		    "missing in this build of mcrelay: it needs the Debian "
+		    "package %s when it is built", node->text,
+		    codec_missing(archive->codec));
 	read_block_size(&section, archive, ring_size);
 	archive->flush_interval_ns = section_number(&section,
 	    &flush_interval_key, NULL);

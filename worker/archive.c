@@ -32,21 +32,35 @@ state(const struct archive *archive)
 	return archive_current(&archive->segment->state->archive);
 }
 
-/* Back to what is committed. */
-static void
-restart_transaction(struct archive *archive)
+static bool
+packs(const struct archive *archive)
 {
+	return archive->segment->config->archive.codec != CODEC_NULL;
+}
+
+/* An empty transaction, from where the reader stands. */
+static void
+begin_transaction(struct archive *archive)
+{
+	struct transaction *t = &archive->batch->transaction;
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		block_clear(archive->block[i]);
+		block_clear(archive->batch->block[i]);
+	memset(t, 0, sizeof(*t));
+	t->first_position = archive->reader.position;
+	t->position = archive->reader.position;
+	t->sequence = archive->reader.sequence;
+	archive->flush_at_ns = 0;
+}
+
+/* Back to what is committed; nothing may be in the packer's hands. */
+static void
+restart_transaction(struct archive *archive)
+{
 	archive->reader.position = state(archive)->position;
 	archive->reader.sequence = state(archive)->sequence;
-	memset(&archive->transaction, 0, sizeof(archive->transaction));
-	archive->transaction.first_position = archive->reader.position;
-	archive->transaction.position = archive->reader.position;
-	archive->transaction.sequence = archive->reader.sequence;
-	archive->flush_at_ns = 0;
+	begin_transaction(archive);
 }
 
 /* The archive holds bare datums: headers stay behind. */
@@ -56,7 +70,7 @@ add_framed(struct archive *archive, const uint8_t *data, uint32_t datums)
 	uint32_t header = archive->program->framing.size, begin = header, i;
 
 	for (i = 0; i < datums; i++) {
-		block_add(archive->block[ARCHIVE_MAIN], data + begin,
+		block_add(archive->batch->block[ARCHIVE_MAIN], data + begin,
 		    archive->end[i] - begin, 1);
 		begin = archive->end[i] + header;
 	}
@@ -78,8 +92,8 @@ static void
 add_datagram(struct archive *archive, const struct ring_view *view,
     uint64_t sequence, const uint8_t *data, size_t size)
 {
-	struct transaction *t = &archive->transaction;
-	struct block *block = archive->block[ARCHIVE_MAIN];
+	struct transaction *t = &archive->batch->transaction;
+	struct block *block = archive->batch->block[ARCHIVE_MAIN];
 	enum datum_error error;
 	uint32_t datums = 0;
 
@@ -87,7 +101,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 	if (UNLIKELY(error != DATUM_OK)) {
 		archive->last_error = error;
 		t->rejected++;
-		block_add_datagram(archive->block[ARCHIVE_REJECTED],
+		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
 		    &view->record, sequence, data, size);
 		return;
 	}
@@ -105,7 +119,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 static void
 add_record(struct archive *archive, const struct ring_view *view)
 {
-	struct transaction *t = &archive->transaction;
+	struct transaction *t = &archive->batch->transaction;
 	uint32_t size = view->record.segment != 0 ? view->record.segment :
 	    view->record.length;
 	uint32_t i, offset = 0, left = view->record.length;
@@ -131,10 +145,87 @@ blocks_full(const struct archive *archive)
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		if (archive->block[i]->bytes >= limit ||
-		    !block_has_room(archive->block[i], RING_DATAGRAMS_MAX))
+		if (archive->batch->block[i]->bytes >= limit ||
+		    !block_has_room(archive->batch->block[i],
+		    RING_DATAGRAMS_MAX))
 			return true;
 	return false;
+}
+
+/* One line now and then for what a transaction lost or set aside. */
+static void
+tell(struct archive *archive, const struct transaction *t)
+{
+	if (t->shed > 0)
+		log_limited(&archive->limit_shed, "the archive could not keep "
+		    "up: %" PRIu64 " datagrams counted in archive_shed",
+		    t->shed);
+	if (t->rejected > 0)
+		log_limited(&archive->limit_rejected, "%" PRIu64 " datagrams "
+		    "are not datums of the schema (%s): kept in the .rejected "
+		    "archive", t->rejected,
+		    datum_error_text(archive->last_error));
+}
+
+/* Writes and commits; when that fails, it all begins again from what is
+ * committed. */
+static bool
+commit(struct archive *archive, struct batch *batch)
+{
+	enum store_result result = store_commit(&archive->store, batch->block,
+	    &batch->transaction);
+
+	if (result == STORE_DONE) {
+		archive->retry_at_ns = 0;
+		tell(archive, &batch->transaction);
+	} else if (result == STORE_FAILED) {
+		if (batch->transaction.shed > 0)
+			store_skip(&archive->store, &batch->transaction);
+		archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+	}
+	if (result != STORE_DONE)
+		restart_transaction(archive);
+	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+		archive->notify(archive->argument);
+	return result == STORE_DONE;
+}
+
+/* Commits what the packer has in hand, if anything; waits for it.  False: it
+ * all begins again. */
+static bool
+settle(struct archive *archive)
+{
+	struct batch *batch = archive->packing;
+
+	if (batch == NULL)
+		return true;
+	packer_wait(&archive->packer);
+	archive->packing = NULL;
+	return commit(archive, batch);
+}
+
+/* Gives what is gathered to the packer and begins the next transaction. */
+static void
+pack(struct archive *archive)
+{
+	struct batch *batch = archive->batch;
+	unsigned i;
+
+	if (!settle(archive))
+		return;
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		block_detach(batch->block[i]);
+	/* Was it still what we validated when it was copied? */
+	if (!ring_intact(&archive->segment->ring,
+	    batch->transaction.first_position)) {
+		restart_transaction(archive);
+		return;
+	}
+	batch->transaction.detached = true;
+	archive->packing = batch;
+	archive->batch = &archive->batches[batch == &archive->batches[0]];
+	packer_submit(&archive->packer, batch->block);
+	begin_transaction(archive);
 }
 
 /* Reads on from where the reader stands, until a block is full. */
@@ -153,6 +244,7 @@ gather(struct archive *archive)
 		case RING_EMPTY:
 			return GATHERED_ALL;
 		case RING_LAPPED:
+			(void)settle(archive);
 			restart_transaction(archive);
 			ring_resync(ring, &archive->reader);
 			if (++resyncs == RESYNCS_MAX)
@@ -166,57 +258,29 @@ gather(struct archive *archive)
 static bool
 has_work(const struct archive *archive)
 {
-	const struct transaction *t = &archive->transaction;
+	const struct transaction *t = &archive->batch->transaction;
 
 	return t->archived + t->rejected + t->shed > 0;
-}
-
-/* One line now and then for what a transaction lost or set aside. */
-static void
-tell(struct archive *archive)
-{
-	const struct transaction *t = &archive->transaction;
-
-	if (t->shed > 0)
-		log_limited(&archive->limit_shed, "the archive could not keep "
-		    "up: %" PRIu64 " datagrams counted in archive_shed",
-		    t->shed);
-	if (t->rejected > 0)
-		log_limited(&archive->limit_rejected, "%" PRIu64 " datagrams "
-		    "are not datums of the schema (%s): kept in the .rejected "
-		    "archive", t->rejected,
-		    datum_error_text(archive->last_error));
 }
 
 static void
 flush(struct archive *archive)
 {
-	switch (store_commit(&archive->store, archive->block,
-	    &archive->transaction)) {
-	case STORE_DONE:
-		archive->retry_at_ns = 0;
-		tell(archive);
-		break;
-	case STORE_FAILED:
-		if (archive->transaction.shed > 0)
-			store_skip(&archive->store, &archive->transaction);
-		archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
-		break;
-	case STORE_TORN:
-		break;
-	}
-	restart_transaction(archive);
-	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
-		archive->notify(archive->argument);
+	if (packs(archive))
+		pack(archive);
+	else if (commit(archive, archive->batch))
+		begin_transaction(archive);
 }
 
 static void
 rotate_if_due(struct archive *archive)
 {
-	if (atomic_exchange_explicit(&archive->rotate, false,
-	    memory_order_relaxed) ||
-	    store_rotate_at(&archive->store) <= clock_realtime_ns())
-		store_rotate(&archive->store);
+	if (!atomic_exchange_explicit(&archive->rotate, false,
+	    memory_order_relaxed) &&
+	    store_rotate_at(&archive->store) > clock_realtime_ns())
+		return;
+	(void)settle(archive);
+	store_rotate(&archive->store);
 }
 
 static void
@@ -272,7 +336,7 @@ static uint64_t
 wake_position(const struct archive *archive)
 {
 	uint64_t limit = archive->segment->config->archive.block_size;
-	uint64_t bytes = archive->block[ARCHIVE_MAIN]->bytes;
+	uint64_t bytes = archive->batch->block[ARCHIVE_MAIN]->bytes;
 
 	if (!has_work(archive))
 		return archive->reader.position + 1;
@@ -342,6 +406,9 @@ turn(struct archive *archive)
 		sleep_until_needed(archive);
 		return;
 	}
+	if (archive->packing != NULL &&
+	    (archive->stop_at != 0 || !packer_busy(&archive->packer)))
+		(void)settle(archive);
 	gathered = gather(archive);
 	if (flush_due(archive, gathered))
 		flush(archive);
@@ -363,9 +430,14 @@ run(void *argument)
 	last_words_thread();
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake);
+	if (packs(archive))
+		packer_start(&archive->packer, config->archive.codec,
+		    archive->wake);
 	restart_transaction(archive);
 	while (!finished(archive))
 		turn(archive);
+	if (packs(archive))
+		packer_stop(&archive->packer);
 	store_close(&archive->store);
 	/* Partner: the acquire in archive_ended(). */
 	atomic_store_explicit(&archive->ended, true, memory_order_release);
@@ -373,12 +445,21 @@ run(void *argument)
 	return NULL;
 }
 
+static void
+batch_open(struct batch *batch, const struct segment *segment)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		batch->block[i] = block_new(
+		    segment->config->archive.block_size);
+}
+
 void
 archive_start(struct archive *archive, const struct segment *segment,
     const struct datum_program *program, int directory,
     void (*notify)(void *), void *argument)
 {
-	unsigned i;
 	int error;
 
 	memset(archive, 0, sizeof(*archive));
@@ -390,9 +471,10 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (archive->wake == -1)
 		fatal("eventfd");
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		archive->block[i] = block_new(
-		    segment->config->archive.block_size);
+	batch_open(&archive->batches[0], segment);
+	if (packs(archive))
+		batch_open(&archive->batches[1], segment);
+	archive->batch = &archive->batches[0];
 	error = pthread_create(&archive->thread, NULL, run, archive);
 	if (error != 0)
 		fatalx("cannot start the archive thread: %s",
@@ -443,6 +525,8 @@ archive_join(struct archive *archive)
 
 	pthread_join(archive->thread, NULL);
 	close(archive->wake);
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		block_free(archive->block[i]);
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		block_free(archive->batches[0].block[i]);
+		block_free(archive->batches[1].block[i]);
+	}
 }

@@ -17,7 +17,14 @@
 #include "common/datum.h"
 #include "common/segment.h"
 #include "worker/container.h"
+#include "worker/packer.h"
 #include "worker/store.h"
+
+/* What is committed together. */
+struct batch {
+	struct transaction	 transaction;
+	struct block		*block[ARCHIVE_STREAMS];
+};
 
 struct archive {
 	const struct segment		*segment;
@@ -36,8 +43,10 @@ struct archive {
 	/* The archive thread's own. */
 	struct store			 store;
 	struct ring_reader		 reader;
-	struct transaction		 transaction;
-	struct block			*block[ARCHIVE_STREAMS];
+	struct batch			*batch;		/* being gathered */
+	struct batch			*packing;	/* NULL: none */
+	struct batch			 batches[2];	/* with a codec: two */
+	struct packer			 packer;	/* with a codec */
 	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
 	enum datum_error		 last_error;	/* of a rejected one */
 	struct log_limit		 limit_rejected;

@@ -91,6 +91,8 @@ block_free(struct block *block)
 	if (block == NULL)
 		return;
 	free(block->arena);
+	free(block->plain);
+	free(block->packed);
 	free(block);
 }
 
@@ -196,6 +198,50 @@ block_add_datagram(struct block *block, const struct ring_record *record,
 	add_piece(block, head, (size_t)(out - head));
 	add_payload(block, payload, size);
 	block->records++;
+}
+
+static void
+make_room(uint8_t **buffer, size_t *room, size_t size)
+{
+	if (size <= *room)
+		return;
+	free(*buffer);
+	*buffer = xmalloc(size);
+	*room = size;
+}
+
+/* The block's data is now these bytes. */
+static void
+set_data(struct block *block, uint8_t *data, size_t size)
+{
+	block->pieces = 1;
+	block->iov[1] = (struct iovec){data, size};
+	block->bytes = size;
+}
+
+void
+block_detach(struct block *block)
+{
+	uint8_t *out;
+	unsigned i;
+
+	make_room(&block->plain, &block->plain_room, block->bytes);
+	out = block->plain;
+	for (i = 1; i <= block->pieces; i++)
+		out = mempcpy(out, block->iov[i].iov_base,
+		    block->iov[i].iov_len);
+	set_data(block, block->plain, block->bytes);
+}
+
+void
+block_pack(struct block *block, struct codec *codec)
+{
+	size_t room = codec_bound(codec, block->bytes);
+
+	assert(block->pieces == 1 && block->iov[1].iov_base == block->plain);
+	make_room(&block->packed, &block->packed_room, room);
+	set_data(block, block->packed, codec_compress(codec, block->plain,
+	    block->bytes, block->packed, room));
 }
 
 unsigned

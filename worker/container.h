@@ -6,7 +6,8 @@
  *
  * A block is gathered, not copied: large payloads stay where they are (in the
  * ring), small pieces go to an arena of the block.  So what is gathered must
- * stay put until the block has been written.
+ * stay put until the block has been written, or detached: that copies it all,
+ * to be compressed without hurry.
  */
 #ifndef MCRELAY_CONTAINER_H
 #define MCRELAY_CONTAINER_H
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/codec.h"
 #include "common/compiler.h"
 #include "common/ring.h"
 #include "common/util.h"
@@ -55,6 +57,11 @@ struct block {
 	uint8_t		*arena;
 	uint8_t		 head[24];
 	struct iovec	 iov[BLOCK_IOVECS];
+	/* Of a detached block. */
+	uint8_t		*plain;
+	size_t		 plain_room;
+	uint8_t		*packed;
+	size_t		 packed_room;
 	/* The text of the last source seen: most channels have one. */
 	struct ring_record source;
 	char		 source_text[ADDRESS_TEXT_SIZE];
@@ -81,6 +88,11 @@ void	block_add(struct block *block, const uint8_t *data, size_t size,
 void	block_add_datagram(struct block *block,
 	    const struct ring_record *record, uint64_t sequence,
 	    const uint8_t *payload, size_t size) ATTR_NONNULL;
+
+/* Copies what lies elsewhere: nothing else is referred to any more. */
+void	block_detach(struct block *block) ATTR_NONNULL;
+/* Compresses a detached block; `bytes' is what it has become. */
+void	block_pack(struct block *block, struct codec *codec) ATTR_NONNULL;
 
 /*
  * Completes the block: the iovecs to write, first to last, in *iov; returns

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The files of an archive: names, opening, finishing.  Worker, archive and
- * closer threads.  Never overwrites or removes a file.
+ * closer threads.  Never overwrites a file.
  */
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/util.h"
 #include "worker/file.h"
 
-#define PART_SUFFIX	".part"
-#define PART_NAME_SIZE	(FILE_NAME_SIZE + sizeof(PART_SUFFIX))
+#define PART_NAME_SIZE	(FILE_NAME_SIZE + sizeof(FILE_PART))
 
 void
 file_name(char name[static FILE_NAME_SIZE], const char *channel,
@@ -31,7 +31,7 @@ file_name(char name[static FILE_NAME_SIZE], const char *channel,
 static void
 part_name(char part[static PART_NAME_SIZE], const char *name)
 {
-	snprintf(part, PART_NAME_SIZE, "%s" PART_SUFFIX, name);
+	snprintf(part, PART_NAME_SIZE, "%s" FILE_PART, name);
 }
 
 int
@@ -49,19 +49,39 @@ file_create(int directory, const char *name, bool again)
 }
 
 int
+file_open(int directory, const char *name, const char *suffix)
+{
+	char path[PART_NAME_SIZE];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s%s", name, suffix);
+	/* O_NONBLOCK: it may be a FIFO. */
+	fd = openat(directory, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK);
+	if (fd == -1 || file_size(fd) != -1)
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+off_t
+file_size(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? st.st_size : -1;
+}
+
+int
 file_reopen(int directory, const char *name, uint64_t size)
 {
-	char part[PART_NAME_SIZE];
-	int fd, saved;
+	int fd = file_open(directory, name, FILE_PART);
 
-	part_name(part, name);
-	fd = openat(directory, part, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return -1;
 	if (ftruncate(fd, (off_t)size) == -1) {
-		saved = errno;
-		close(fd);
-		errno = saved;
+		file_close(fd, -1);
 		return -1;
 	}
 	return fd;
@@ -103,20 +123,72 @@ file_write(int fd, struct iovec *iov, unsigned count, uint64_t offset)
 }
 
 int
+file_close(int fd, int result)
+{
+	int saved = errno;
+
+	/* NFS and quotas may tell of a failed write only now. */
+	if (close(fd) == -1 && errno != EINTR && result == 0)
+		return -1;
+	errno = saved;
+	return result;
+}
+
+void
+file_remove(int directory, const char *name)
+{
+	int saved = errno;
+
+	unlinkat(directory, name, 0);
+	errno = saved;
+}
+
+DIR *
+file_list(int directory)
+{
+	/* A descriptor of its own, with a position of its own. */
+	int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+
+	if (dir == NULL && fd != -1)
+		file_close(fd, -1);
+	return dir;
+}
+
+bool
+file_is(const char *name, const char *channel, const char *ending,
+    enum archive_stream *stream)
+{
+	size_t length = strlen(name), tail = strlen(ending);
+	size_t head = strlen(channel);
+
+	if (length >= FILE_NAME_SIZE || length < head + tail ||
+	    strncmp(name, channel, head) != 0 ||
+	    strcmp(name + length - tail, ending) != 0)
+		return false;
+	*stream = strncmp(name + head, ".rejected_", 10) == 0 ?
+	    ARCHIVE_REJECTED : ARCHIVE_MAIN;
+	return name[head] == '_' || *stream == ARCHIVE_REJECTED;
+}
+
+const char *
+file_stem(char stem[static FILE_NAME_SIZE], const char *name,
+    const char *suffix)
+{
+	snprintf(stem, FILE_NAME_SIZE, "%.*s",
+	    (int)(strlen(name) - strlen(suffix)), name);
+	return stem;
+}
+
+int
 file_finish(int directory, const char *name, int fd, uint64_t size)
 {
 	char part[PART_NAME_SIZE];
-	int saved;
 
 	part_name(part, name);
-	if (ftruncate(fd, (off_t)size) == -1 || fdatasync(fd) == -1) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	/* NFS and quotas may tell of a failed write only now. */
-	if (close(fd) == -1 && errno != EINTR)
+	if (ftruncate(fd, (off_t)size) == -1 || fdatasync(fd) == -1)
+		return file_close(fd, -1);
+	if (file_close(fd, 0) == -1)
 		return -1;
 	if (renameat2(directory, part, directory, name,
 	    RENAME_NOREPLACE) == -1)

@@ -15,11 +15,14 @@
 
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <dirent.h>
 #include <stdbool.h>
 
 #include "common/segment.h"
 
-#define FILE_NAME_SIZE	(CHANNEL_NAME_MAX + 64)
+#define FILE_NAME_SIZE	(CHANNEL_NAME_MAX + 73)
+#define FILE_SUFFIX	".avro"
+#define FILE_PART	".part"
 
 /* The file's final name; add ".part" while it is open. */
 void	file_name(char name[static FILE_NAME_SIZE], const char *channel,
@@ -32,6 +35,11 @@ void	file_name(char name[static FILE_NAME_SIZE], const char *channel,
  */
 int	file_create(int directory, const char *name, bool again);
 
+/* Opens a regular file whose name is `name' and `suffix'. */
+int	file_open(int directory, const char *name, const char *suffix);
+/* Bytes; -1 when it is no regular file. */
+off_t	file_size(int fd);
+
 /* Opens the .part file of a predecessor and cuts it to `size'. */
 int	file_reopen(int directory, const char *name, uint64_t size);
 
@@ -41,5 +49,20 @@ int	file_write(int fd, struct iovec *iov, unsigned count, uint64_t offset);
 /* Cuts the file to `size', syncs it, gives it its final name, syncs the
  * directory.  Closes `fd' in any case. */
 int	file_finish(int directory, const char *name, int fd, uint64_t size);
+
+/* Closes `fd', and passes on `result' and its errno unless close() fails. */
+int	file_close(int fd, int result);
+/* Removes what is no use to anybody; a failure is none. */
+void	file_remove(int directory, const char *name);
+
+/* Reads the directory from its beginning; closedir() it.  NULL: errno. */
+DIR	*file_list(int directory);
+/* Whether the name is that of a file of the channel, of which stream, and
+ * ends as told. */
+bool	file_is(const char *name, const char *channel, const char *ending,
+	    enum archive_stream *stream);
+/* The name without `suffix', which it ends in; returns `stem'. */
+const char	*file_stem(char stem[static FILE_NAME_SIZE],
+		    const char *name, const char *suffix);
 
 #endif /* MCRELAY_FILE_H */

@@ -91,7 +91,8 @@ make_header(const struct store *store, enum archive_stream stream,
 	return container_header(
 	    verbatim ? segment->schema : container_datagram_schema,
 	    verbatim ? segment->schema_size : strlen(container_datagram_schema),
-	    "null", meta, file->sync, size);
+	    codec_name(segment->config->archive.codec), meta, file->sync,
+	    size);
 }
 
 /* Names the new file in the segment before it exists in the directory. */
@@ -288,7 +289,8 @@ store_commit(struct store *store,
 		}
 	}
 	/* The kernel has read the ring: was it still what we validated? */
-	if (!ring_intact(&store->segment->ring, t->first_position)) {
+	if (!t->detached &&
+	    !ring_intact(&store->segment->ring, t->first_position)) {
 		roll_back(store);
 		return STORE_TORN;
 	}
@@ -486,6 +488,9 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	store->segment = segment;
 	store->domain = &segment->state->archive;
 	store->directory = directory;
+	/* Before a file is opened that the keeper must not touch. */
+	keeper_start(&store->keeper, segment->config, directory,
+	    current(store));
 	closer_start(&store->closer, directory, wake);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		store->fd[i] = -1;
@@ -503,5 +508,6 @@ store_close(struct store *store)
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	closer_stop(&store->closer);
+	keeper_stop(&store->keeper);
 	store_collect(store);
 }

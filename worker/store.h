@@ -18,6 +18,7 @@
 #include "common/segment.h"
 #include "worker/closer.h"
 #include "worker/container.h"
+#include "worker/keeper.h"
 
 /* What a transaction changes in the ledger, and where it ends. */
 struct transaction {
@@ -28,6 +29,7 @@ struct transaction {
 	uint64_t	archived_bytes;
 	uint64_t	rejected;
 	uint64_t	shed;
+	bool		detached;	/* its blocks do not lie in the ring */
 };
 
 enum store_result {
@@ -45,6 +47,7 @@ struct store {
 	bool			 failing;
 	uint64_t		 shed_before;	/* when the failing began */
 	struct closer		 closer;
+	struct keeper		 keeper;
 };
 
 /* Takes up what a predecessor left.  `wake' is an eventfd that is written

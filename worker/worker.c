@@ -386,6 +386,11 @@ attach(struct worker *worker)
 			return WORKER_EXIT_CONFIG;
 		}
 	}
+	if (codec_missing(config->archive.codec) != NULL) {
+		last_words("this build of mcrelay-worker has no codec "
+		    "%s", codec_name(config->archive.codec));
+		return WORKER_EXIT_CONFIG;
+	}
 	next = WORKER_FD_OUTPUT + (int)config->outputs;
 	worker->directory = config->archive.enabled ? next++ : -1;
 	worker->tap_wake = next;

@@ -8,12 +8,14 @@ import json
 import re
 import struct
 import subprocess
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import avro.datafile
 import avro.io
+import pytest
 
 DATAGRAM_SCHEMA = {
     "type": "record", "name": "Datagram", "namespace": "mcrelay", "fields": [
@@ -104,6 +106,22 @@ class Container:
         return sum(count for count, _ in self.blocks)
 
 
+def unpack(codec: str, data: bytes) -> bytes:
+    """A block's data; the modules of some codecs are optional."""
+    if codec == "null":
+        return data
+    if codec == "deflate":
+        return zlib.decompress(data, -15)
+    if codec == "snappy":
+        snappy = pytest.importorskip("snappy")
+        plain = snappy.decompress(data[:-4])
+        assert struct.unpack(">I", data[-4:])[0] == zlib.crc32(plain)
+        return plain
+    assert codec == "zstandard", f"unknown codec {codec}"
+    zstandard = pytest.importorskip("zstandard")
+    return zstandard.ZstdDecompressor().decompress(data)
+
+
 def read_container(path: Path) -> Container:
     """The whole file, or an assertion that says what is wrong with it."""
     c = Cursor(path.read_bytes())
@@ -117,14 +135,15 @@ def read_container(path: Path) -> Container:
             key = c.bytes().decode()
             meta[key] = c.bytes()
     sync = c.take(16)
+    codec = meta.get("avro.codec", b"null").decode()
     blocks = []
     while not c.end():
         count = c.long()
         assert count > 0, f"{path}: a block with {count} records"
-        blocks.append((count, c.bytes()))
+        blocks.append((count, unpack(codec, c.bytes())))
         assert c.take(16) == sync, f"{path}: sync marker"
     return Container(json.loads(meta["avro.schema"]),
-                     meta.get("avro.codec", b"null").decode(), blocks, sync)
+                     codec, blocks, sync)
 
 
 @dataclass

@@ -109,6 +109,62 @@ def test_raw_by_avsc(daemon: Daemon, avsc: Path) -> None:
     assert {r["source"] for r in records} == {origin}
 
 
+CODECS = ["deflate", "snappy", "zstandard"]
+
+
+def codec_conf(daemon: Daemon, codec: str, **more: Any) -> dict[str, Any]:
+    """Skips when the build has no such codec."""
+    conf = daemon.archive_conf(codec=codec, **more)
+    daemon.write(channel("one", free_port(), archive=conf))
+    done = daemon.check()
+    if "is missing in this build" in done.stderr:
+        pytest.skip(f"built without {codec}")
+    return conf
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_codec_raw(daemon: Daemon, codec: str) -> None:
+    """Blocks of a few kilobytes, files of 64 KiB, read by three readers."""
+    port = free_port()
+    conf = codec_conf(daemon, codec, block_size="4KiB",
+                      rotate={"size": "64KiB"})
+    daemon.start(channel("one", port, archive=conf))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(b"text %07d " % n * (1 + n % 60) for n in range(3000))
+        daemon.wait_received("one", 3000)
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+        paths = avro_files.files(daemon.archive, "one")
+        assert len(paths) > 1
+        payloads = []
+        for path in paths:
+            assert avro_files.read_container(path).codec == codec
+            payloads += [r["payload"] for r in avro_files.by_python(path)]
+        assert payloads == sender.sent
+        if codec != "zstandard":    # avro-c 1.11 does not know it
+            assert [r["payload"].encode() for path in paths
+                    for r in avro_files.by_avrocat(path)] == sender.sent
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_codec_avro(daemon: Daemon, source: Path, codec: str) -> None:
+    """With every other datagram rejected: two compressed files."""
+    port = free_port()
+    conf = codec_conf(daemon, codec)
+    daemon.start(channel("one", port, payload=accel_conf(source),
+                         archive=conf))
+    good = accel.datagrams(200, 3)
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(d for g in good for d in (g, b"\xff" * 9))
+        assert daemon.wait_received("one", 400)["rejected"] == 200
+        daemon.stop()
+    (path,) = avro_files.files(daemon.archive, "one")
+    assert_samples(avro_files.by_python(path), accel.samples(600))
+    (path,) = avro_files.files(daemon.archive, "one", rejected=True)
+    assert [d.payload for d in avro_files.read_datagrams(path)] == \
+        [b"\xff" * 9] * 200
+
+
 def test_file_header(daemon: Daemon, source: Path) -> None:
     """The file carries the channel's schema, whole; codec null."""
     path, _ = record_avro(daemon, source)
@@ -349,3 +405,23 @@ def test_full_disk_block(daemon: Daemon, small_disk: None) -> None:
         assert ledger["kernel_dropped"] > 0
         assert ledger["archived"] == ledger["received"] > stored
     daemon.stop()
+
+
+def test_left_over(daemon: Daemon) -> None:
+    """What a power failure left is finished beside the channel's work."""
+    path, expected, _ = record_raw(daemon)
+    whole = path.read_bytes()
+    path.unlink()
+    left = path.with_name("one_20200101T000000.000000Z_0.avro")
+    Path(f"{left}.part").write_bytes(whole + whole[:100])
+    junk = path.with_name("one_20200101T000001.000000Z_7.avro")
+    Path(f"{junk}.part").write_bytes(b"junk")
+    daemon.start()
+    wait_for(left.exists, "the file to be finished", 10.0, daemon.log)
+    wait_for(Path(f"{junk}.bad").exists, "junk set aside", 10.0, daemon.log)
+    assert left.read_bytes() == whole
+    assert Path(f"{left}.torn").read_bytes() == whole[:100]
+    daemon.stop()
+    assert [r["payload"] for r in avro_files.by_python(left)] == expected
+    assert [r["payload"].encode("latin-1")
+            for r in avro_files.by_avrocat(left)] == expected

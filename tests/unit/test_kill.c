@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "common/codec.h"
 #include "common/util.h"
 #include "tests/unit/load.h"
 
@@ -64,6 +65,39 @@ test_kill_while_rotating(void **state)
 	rig_close(&rig);
 }
 
+/* With blocks that were being compressed meanwhile. */
+static void
+test_kill_while_packing(void **state)
+{
+	static const enum archive_codec codecs[] = {CODEC_DEFLATE,
+	    CODEC_SNAPPY};
+	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
+	    .rotate_size = 200000, .flush_interval_ns = NS_PER_MS}};
+	uint64_t random = 3;
+	struct load load;
+	struct rig rig;
+	unsigned i, k;
+
+	(void)state;
+	for (k = 0; k < NITEMS(codecs); k++) {
+		if (codec_missing(codecs[k]) != NULL)
+			continue;
+		spec.config.archive.codec = codecs[k];
+		rig_open(&rig, &spec);
+		rig_start(&rig);
+		load_start(&load, &rig);
+		for (i = 0; i < 60; i++) {
+			random = random * 6364136223846793005u +
+			    1442695040888963407u;
+			load_pause((random >> 33) % (8 * NS_PER_MS));
+			rig_kill(&rig);
+			rig_start(&rig);
+		}
+		load_finish(&load);
+		rig_close(&rig);
+	}
+}
+
 /* TERM under load: the files are finished, the successor goes on. */
 static void
 test_roll(void **state)
@@ -93,6 +127,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_kill_while_rotating),
+		cmocka_unit_test(test_kill_while_packing),
 		cmocka_unit_test(test_roll),
 	};
 

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Walking container files: whole, cut at every byte, and hostile.
+ */
+#include <sys/mman.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/avro_walk.h"
+#include "common/datum.h"
+
+#define BLOCKS	5
+
+struct image {
+	uint8_t	 bytes[8192];
+	size_t	 size;
+	size_t	 header;
+	size_t	 end[BLOCKS];	/* of each block */
+};
+
+static const uint8_t	marker[AVRO_SYNC_SIZE] = "0123456789abcdef";
+
+static void
+put(struct image *image, const void *data, size_t size)
+{
+	memcpy(image->bytes + image->size, data, size);
+	image->size += size;
+}
+
+static void
+put_long(struct image *image, int64_t value)
+{
+	image->size += datum_put_long(image->bytes + image->size, value);
+}
+
+static void
+put_text(struct image *image, const char *text)
+{
+	put_long(image, (int64_t)strlen(text));
+	put(image, text, strlen(text));
+}
+
+static void
+put_block(struct image *image, int64_t records, const void *data, size_t size)
+{
+	put_long(image, records);
+	put_long(image, (int64_t)size);
+	put(image, data, size);
+	put(image, marker, sizeof(marker));
+}
+
+static void
+put_header(struct image *image)
+{
+	memset(image, 0, sizeof(*image));
+	put(image, "Obj\001", 4);
+	put_long(image, 2);
+	put_text(image, "avro.schema");
+	put_text(image, "\"bytes\"");
+	put_text(image, "avro.codec");
+	put_text(image, "null");
+	/* The same with a size before the entries. */
+	put_long(image, -1);
+	put_long(image, 4);
+	put_text(image, "k");
+	put_text(image, "v");
+	put_long(image, 0);
+	put(image, marker, sizeof(marker));
+	image->header = image->size;
+}
+
+/* The third block's payload holds a marker and a whole block. */
+static void
+make(struct image *image)
+{
+	struct image inner = {.size = 0};
+	uint8_t data[300];
+	unsigned i;
+
+	put_block(&inner, 1, "payload", 7);
+	put(&inner, marker, sizeof(marker));
+	put_block(&inner, 1, "payload", 7);
+	put_header(image);
+	for (i = 0; i < BLOCKS; i++) {
+		memset(data, (int)i, sizeof(data));
+		if (i == 2)
+			put_block(image, 1, inner.bytes, inner.size);
+		else
+			put_block(image, i + 1, data, 60 * (i + 1));
+		image->end[i] = image->size;
+	}
+}
+
+static int
+file_of(const struct image *image, size_t size)
+{
+	int fd = memfd_create("walk", MFD_CLOEXEC);
+
+	assert_int_equal(write(fd, image->bytes, size), size);
+	return fd;
+}
+
+static void
+test_whole(void **state)
+{
+	struct avro_walk_block block;
+	struct avro_walk walk;
+	struct image image;
+	const uint8_t *value;
+	size_t size;
+	unsigned i;
+	int fd;
+
+	(void)state;
+	make(&image);
+	fd = file_of(&image, image.size);
+	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
+	assert_int_equal(walk.header_size, image.header);
+	value = avro_walk_meta(&walk, "k", &size);
+	assert_non_null(value);
+	assert_memory_equal(value, "v", 1);
+	assert_int_equal(size, 1);
+	assert_non_null(avro_walk_meta(&walk, "avro.codec", &size));
+	assert_null(avro_walk_meta(&walk, "avro.code", &size));
+	for (i = 0; i < BLOCKS; i++) {
+		assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_OK);
+		assert_int_equal(walk.offset, image.end[i]);
+		assert_int_equal(block.records, i == 2 ? 1 : i + 1);
+		assert_int_equal(block.data_offset + block.data_size +
+		    AVRO_SYNC_SIZE, image.end[i]);
+	}
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_END);
+	avro_walk_close(&walk);
+	close(fd);
+}
+
+/* How many whole blocks a file that ends after `size' bytes has. */
+static unsigned
+blocks_within(const struct image *image, size_t size)
+{
+	unsigned i = 0;
+
+	while (i < BLOCKS && image->end[i] <= size)
+		i++;
+	return i;
+}
+
+static void
+test_cut(void **state)
+{
+	struct avro_walk_block block;
+	enum avro_walk_status status;
+	struct avro_walk walk;
+	struct image image;
+	unsigned found, whole;
+	size_t cut;
+	int fd;
+
+	(void)state;
+	make(&image);
+	for (cut = 0; cut <= image.size; cut++) {
+		fd = file_of(&image, cut);
+		status = avro_walk_open(&walk, fd);
+		assert_int_equal(status, cut < image.header ?
+		    AVRO_WALK_DAMAGED : AVRO_WALK_OK);
+		for (found = 0; status == AVRO_WALK_OK; found++)
+			status = avro_walk_next(&walk, &block);
+		whole = blocks_within(&image, cut);
+		if (cut >= image.header) {
+			assert_int_equal(found, whole + 1);
+			assert_int_equal(walk.offset, whole == 0 ?
+			    image.header : image.end[whole - 1]);
+			assert_int_equal(status, cut == walk.offset ?
+			    AVRO_WALK_END : AVRO_WALK_DAMAGED);
+		}
+		avro_walk_close(&walk);
+		close(fd);
+	}
+}
+
+/* What stands where the first block should be. */
+static void
+expect_damage(const struct image *image, const char *why)
+{
+	struct avro_walk_block block;
+	struct avro_walk walk;
+	int fd = file_of(image, image->size);
+
+	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_DAMAGED);
+	assert_string_equal(walk.why, why);
+	assert_int_equal(walk.offset, image->header);
+	avro_walk_close(&walk);
+	close(fd);
+}
+
+static void
+test_hostile_blocks(void **state)
+{
+	static const int64_t sizes[] = {0, -1, INT64_MIN, INT64_MAX,
+	    INT64_C(1) << 40};
+	struct image image;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		put_header(&image);
+		put_long(&image, 1);
+		put_long(&image, sizes[i]);
+		put_block(&image, 1, "payload", 7);
+		expect_damage(&image, "a block of an impossible size");
+	}
+	put_header(&image);
+	put_block(&image, 0, "payload", 7);
+	expect_damage(&image, "a block without records");
+	put_header(&image);
+	put_block(&image, 1, "payload", 7);
+	image.bytes[image.size - 1] ^= 1;
+	expect_damage(&image, "no sync marker behind the block");
+	put_header(&image);
+	image.size += 4096;
+	expect_damage(&image, "a block without records");
+	put_header(&image);
+	memset(image.bytes + image.size, 0xff, 64);
+	image.size += 64;
+	expect_damage(&image, "no whole block head");
+}
+
+static void
+test_hostile_headers(void **state)
+{
+	static const int64_t counts[] = {INT64_MIN, INT64_MAX, -INT64_MAX};
+	struct avro_walk walk;
+	struct image image;
+	size_t i;
+	int fd;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		memset(&image, 0, sizeof(image));
+		put(&image, "Obj\001", 4);
+		put_long(&image, counts[i]);
+		image.size = sizeof(image.bytes);
+		fd = file_of(&image, image.size);
+		assert_int_equal(avro_walk_open(&walk, fd),
+		    AVRO_WALK_DAMAGED);
+		avro_walk_close(&walk);
+		close(fd);
+	}
+}
+
+static void
+test_resync(void **state)
+{
+	struct avro_walk_block block;
+	struct avro_walk walk;
+	struct image image;
+	int fd;
+
+	(void)state;
+	make(&image);
+	image.bytes[image.end[0]] = 0;
+	fd = file_of(&image, image.size);
+	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_OK);
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_DAMAGED);
+	assert_true(avro_walk_resync(&walk, walk.offset));
+	assert_int_equal(walk.offset, image.end[1]);
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_OK);
+	assert_false(avro_walk_resync(&walk, image.size - 5));
+	avro_walk_close(&walk);
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_hostile_blocks),
+		cmocka_unit_test(test_hostile_headers),
+		cmocka_unit_test(test_resync),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Keeps house in the channel's archive directory.  Worker, keeper thread.
+ * Must not touch a file that the archive thread has in hand.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "worker/keeper.h"
+
+static bool
+stopped(struct keeper *keeper)
+{
+	return atomic_load_explicit(&keeper->stop, memory_order_relaxed);
+}
+
+static void
+tell_finished(const char *name, const struct recovered *recovered)
+{
+	if (recovered->torn == 0)
+		log_info("finished %s, left over from an earlier run: %"
+		    PRIu64 " records", name, recovered->records);
+	else
+		log_warnx("finished %s, left over from an earlier run: %"
+		    PRIu64 " records; %" PRIu64 " bytes behind its last whole "
+		    "block are cut off (kept as %s.torn unless they were "
+		    "zeros)", name, recovered->records, recovered->torn, name);
+}
+
+static void
+recover(struct keeper *keeper, const char *name)
+{
+	struct recovered recovered;
+
+	switch (recover_file(keeper->directory, name, &recovered)) {
+	case RECOVERY_FINISHED:
+		tell_finished(name, &recovered);
+		break;
+	case RECOVERY_REMOVED:
+		log_debug("removed %s.part, which had no records", name);
+		break;
+	case RECOVERY_BAD:
+		log_warnx("%s.part, left over from an earlier run, has no "
+		    "whole block or the file exists: kept as %s.bad", name,
+		    name);
+		break;
+	case RECOVERY_FAILED:
+		log_warn("cannot finish %s.part, left over from an earlier "
+		    "run; it is tried again at the next start", name);
+		break;
+	}
+}
+
+static void *
+run(void *argument)
+{
+	struct keeper *keeper = argument;
+	unsigned i;
+
+	for (i = 0; i < keeper->leftovers.count && !stopped(keeper); i++)
+		recover(keeper, keeper->leftovers.name[i]);
+	leftovers_free(&keeper->leftovers);
+	return NULL;
+}
+
+void
+keeper_start(struct keeper *keeper, const struct channel_config *config,
+    int directory, const struct archive_state *state)
+{
+	int error;
+
+	memset(keeper, 0, sizeof(*keeper));
+	keeper->config = config;
+	keeper->directory = directory;
+	if (leftovers_list(&keeper->leftovers, directory, config->name,
+	    state) == -1)
+		log_warn("cannot look for left-over files in %s",
+		    config->archive.directory);
+	error = pthread_create(&keeper->thread, NULL, run, keeper);
+	if (error != 0)
+		fatalx("cannot start the keeper thread: %s", strerror(error));
+}
+
+void
+keeper_stop(struct keeper *keeper)
+{
+	atomic_store_explicit(&keeper->stop, true, memory_order_relaxed);
+	pthread_join(keeper->thread, NULL);
+}

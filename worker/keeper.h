@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Keeps house in the channel's archive directory: a thread of its own, since
+ * what it does may take long and nothing waits for it.  At the start it
+ * finishes what an earlier run left over.  Worker.
+ */
+#ifndef MCRELAY_KEEPER_H
+#define MCRELAY_KEEPER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "common/segment.h"
+#include "worker/recover.h"
+
+struct keeper {
+	pthread_t			 thread;
+	_Atomic bool			 stop;
+	const struct channel_config	*config;
+	int				 directory;	/* not owned */
+	struct leftovers		 leftovers;
+};
+
+/* Before the archive opens a file that is not in `state'. */
+void	keeper_start(struct keeper *keeper,
+	    const struct channel_config *config, int directory,
+	    const struct archive_state *state) ATTR_NONNULL;
+/* Ends the thread after the file that it has in hand. */
+void	keeper_stop(struct keeper *keeper) ATTR_NONNULL;
+
+#endif /* MCRELAY_KEEPER_H */

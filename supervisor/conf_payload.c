@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/schema.h"
 #include "common/util.h"
 #include "supervisor/conf_read.h"
 #include "supervisor/conf_text.h"
-#include "supervisor/schema.h"
 
 static const char *const format_words[] = {
 	[PAYLOAD_RAW] = "raw",

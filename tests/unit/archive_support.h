@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Container files for tests of the tools: built in memory, with records that
+ * are known, so that what is read back from a damaged one can be judged.
+ */
+#ifndef MCRELAY_TESTS_ARCHIVE_SUPPORT_H
+#define MCRELAY_TESTS_ARCHIVE_SUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tools/common/uncompress.h"
+
+#define START_NS	UINT64_C(1795000000123456789)
+#define STEP_NS		UINT64_C(1000000)
+
+extern const char	datagram_schema[];
+extern const char	*const codec_names[];	/* by enum codec */
+
+struct archive {
+	struct buffer	 file;
+	const char	*schema;
+	enum codec	 codec;
+	struct buffer	 block;		/* records not yet in the file */
+	uint64_t	 records;	/* in it */
+	size_t		 header_size;
+	size_t		 end[16];	/* of each block, in the file */
+	unsigned	 blocks;
+	char		 path[64];	/* once written */
+};
+
+/* A file with the header only. */
+void	archive_begin(struct archive *archive, const char *schema,
+	    enum codec codec);
+void	archive_record(struct archive *archive, const void *data,
+	    size_t size);
+/* Datagram number `sequence': received START_NS + sequence * STEP_NS, its
+ * payload `size' bytes of payload_byte(sequence). */
+void	archive_datagram(struct archive *archive, int64_t sequence,
+	    size_t size);
+void	archive_block(struct archive *archive);
+
+/* Blocks of so many datagrams of 40 bytes. */
+void	archive_datagrams(struct archive *archive, enum codec codec,
+	    unsigned blocks, unsigned datagrams);
+
+uint8_t	payload_byte(int64_t sequence);
+
+/* Writes the file, or what a test made of it, to archive->path. */
+void	archive_write(struct archive *archive, const void *data,
+	    size_t size);
+/* Removes it and frees everything. */
+void	archive_end(struct archive *archive);
+
+void	buffer_add(struct buffer *buffer, const void *data, size_t size);
+void	buffer_add_long(struct buffer *buffer, int64_t value);
+
+#endif /* MCRELAY_TESTS_ARCHIVE_SUPPORT_H */

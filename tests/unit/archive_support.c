@@ -9,19 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
-#ifdef HAVE_ZLIB
-#include <zlib.h>
-#endif
-#ifdef HAVE_SNAPPY
-#include <snappy-c.h>
-#endif
-#ifdef HAVE_ZSTD
-#include <zstd.h>
-#endif
 
 #include "common/datum.h"
 #include "common/util.h"
 #include "tests/unit/archive_support.h"
+#include "tools/common/compress.h"
 
 const char datagram_schema[] =
     "{\"type\":\"record\",\"name\":\"Datagram\",\"namespace\":\"mcrelay\","
@@ -115,73 +107,14 @@ archive_datagram(struct archive *archive, int64_t sequence, size_t size)
 	free(payload);
 }
 
-#ifdef HAVE_ZLIB
-static void
-deflate_block(const struct buffer *in, struct buffer *out)
-{
-	z_stream stream = {.next_in = in->data,
-	    .avail_in = (uInt)in->size};
-
-	assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, -15, 8,
-	    Z_DEFAULT_STRATEGY), Z_OK);
-	buffer_reserve(out, deflateBound(&stream, in->size));
-	stream.next_out = out->data;
-	stream.avail_out = (uInt)out->room;
-	assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-	out->size = stream.total_out;
-	deflateEnd(&stream);
-}
-#endif
-
-#ifdef HAVE_SNAPPY
-static void
-snappy_block(const struct buffer *in, struct buffer *out)
-{
-	const uint32_t crc = (uint32_t)crc32(0, in->data, (uInt)in->size);
-	const uint8_t tail[4] = { (uint8_t)(crc >> 24),
-	    (uint8_t)(crc >> 16), (uint8_t)(crc >> 8), (uint8_t)crc };
-
-	buffer_reserve(out, snappy_max_compressed_length(in->size));
-	out->size = out->room;
-	assert_int_equal(snappy_compress((const char *)in->data, in->size,
-	    (char *)out->data, &out->size), SNAPPY_OK);
-	buffer_add(out, tail, sizeof(tail));
-}
-#endif
-
-static void
-compress_block(enum codec codec, const struct buffer *in, struct buffer *out)
-{
-	switch (codec) {
-#ifdef HAVE_ZLIB
-	case CODEC_DEFLATE:
-		deflate_block(in, out);
-		break;
-#endif
-#ifdef HAVE_SNAPPY
-	case CODEC_SNAPPY:
-		snappy_block(in, out);
-		break;
-#endif
-#ifdef HAVE_ZSTD
-	case CODEC_ZSTANDARD:
-		buffer_reserve(out, ZSTD_compressBound(in->size));
-		out->size = ZSTD_compress(out->data, out->room, in->data,
-		    in->size, 3);
-		assert_false(ZSTD_isError(out->size));
-		break;
-#endif
-	default:
-		buffer_add(out, in->data, in->size);
-	}
-}
-
 void
 archive_block(struct archive *archive)
 {
 	struct buffer stored = {0};
 
-	compress_block(archive->codec, &archive->block, &stored);
+	assert_true(compress_block(archive->codec == CODEC_UNKNOWN ?
+	    CODEC_NULL : archive->codec, archive->block.data,
+	    archive->block.size, &stored));
 	buffer_add_long(&archive->file, (int64_t)archive->records);
 	buffer_add_long(&archive->file, (int64_t)stored.size);
 	buffer_add(&archive->file, stored.data, stored.size);
@@ -230,4 +163,94 @@ archive_end(struct archive *archive)
 		unlink(archive->path);
 	free(archive->file.data);
 	free(archive->block.data);
+}
+
+static void
+look_at_record(struct found *found, const struct record *record)
+{
+	const int64_t n = record->sequence;
+	bool same = n >= 0 && n < TOTAL && record->payload_size == 40 &&
+	    record->time_ns == (int64_t)(START_NS + (uint64_t)n * STEP_NS);
+
+	for (size_t i = 0; same && i < record->payload_size; i++)
+		same = record->payload[i] == payload_byte(n);
+	if (same)
+		found->seen[n] = true;
+	else
+		found->altered++;
+}
+
+static void
+look_at_block(struct found *found, const struct reader *reader,
+    const struct reader_block *block)
+{
+	const uint8_t *at = block->data;
+	struct record record;
+
+	found->bytes += block->size;
+	found->blocks += block->damage == NULL;
+	found->damaged += block->damage != NULL;
+	if (found->damage == NULL)
+		found->damage = block->damage;
+	if (reader->codec == CODEC_UNKNOWN)
+		return;		/* the header was damaged */
+	for (uint64_t i = 0; i < block->good; i++) {
+		assert_null(records_read(&reader->records, at,
+		    block->good_size - (size_t)(at - block->data), &record));
+		look_at_record(found, &record);
+		at += record.size;
+	}
+	if (block->good > 0)
+		assert_ptr_equal(at, block->data + block->good_size);
+}
+
+void
+archive_read(const char *path, struct found *found)
+{
+	struct reader_block block;
+	struct reader reader;
+	const char *why;
+
+	memset(found, 0, sizeof(*found));
+	found->opened = reader_open(&reader, path, &why);
+	if (found->opened != READER_OK) {
+		assert_non_null(why);
+		return;
+	}
+	found->bytes = reader.walk.header_size;
+	if (reader.records.program != NULL)
+		while (reader_next(&reader, &block, &why) == READER_OK)
+			look_at_block(found, &reader, &block);
+	reader_close(&reader);
+}
+
+unsigned
+seen_count(const struct found *found, unsigned block)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < DATAGRAMS; i++)
+		n += found->seen[block * DATAGRAMS + i];
+	return n;
+}
+
+void
+each_codec(void (*test)(enum codec))
+{
+	for (unsigned i = 0; i < CODEC_UNKNOWN; i++)
+		if (codec_find(codec_names[i]) == i)
+			test((enum codec)i);
+		else
+			print_message("SKIPPED: no %s in this build\n",
+			    codec_names[i]);
+}
+
+unsigned
+block_at(const struct archive *archive, size_t offset)
+{
+	unsigned block = 0;
+
+	while (archive->end[block] <= offset)
+		block++;
+	return block;
 }

@@ -6,10 +6,11 @@
 #ifndef MCRELAY_TESTS_ARCHIVE_SUPPORT_H
 #define MCRELAY_TESTS_ARCHIVE_SUPPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tools/common/uncompress.h"
+#include "tools/common/reader.h"
 
 #define START_NS	UINT64_C(1795000000123456789)
 #define STEP_NS		UINT64_C(1000000)
@@ -51,6 +52,29 @@ void	archive_write(struct archive *archive, const void *data,
 	    size_t size);
 /* Removes it and frees everything. */
 void	archive_end(struct archive *archive);
+
+#define BLOCKS		3
+#define DATAGRAMS	4
+#define TOTAL		(BLOCKS * DATAGRAMS)
+
+/* What was read of a file of archive_datagrams(): BLOCKS, DATAGRAMS. */
+struct found {
+	enum reader_status	 opened;
+	unsigned		 blocks;	/* whole ones */
+	unsigned		 damaged;
+	uint64_t		 bytes;		/* of all stretches */
+	bool			 seen[TOTAL];	/* datagrams, as written */
+	unsigned		 altered;	/* records that never were */
+	const char		*damage;	/* the first */
+};
+
+void	archive_read(const char *path, struct found *found);
+/* How many datagrams of the block were found. */
+unsigned	seen_count(const struct found *found, unsigned block);
+/* The block that holds this byte of the file. */
+unsigned	block_at(const struct archive *archive, size_t offset);
+/* Calls the test with each codec that the build has. */
+void	each_codec(void (*test)(enum codec codec));
 
 void	buffer_add(struct buffer *buffer, const void *data, size_t size);
 void	buffer_add_long(struct buffer *buffer, int64_t value);

@@ -15,101 +15,6 @@
 #include "tests/unit/archive_support.h"
 #include "tools/common/reader.h"
 
-#define BLOCKS		3
-#define DATAGRAMS	4
-#define TOTAL		(BLOCKS * DATAGRAMS)
-
-/* What was read of a file of archive_datagrams(). */
-struct found {
-	enum reader_status	 opened;
-	unsigned		 blocks;	/* whole ones */
-	unsigned		 damaged;
-	uint64_t		 bytes;		/* of all stretches */
-	bool			 seen[TOTAL];	/* datagrams, as written */
-	unsigned		 altered;	/* records that never were */
-	const char		*damage;	/* the first */
-};
-
-static void
-look_at_record(struct found *found, const struct record *record)
-{
-	const int64_t n = record->sequence;
-	bool same = n >= 0 && n < TOTAL && record->payload_size == 40 &&
-	    record->time_ns == (int64_t)(START_NS + (uint64_t)n * STEP_NS);
-
-	for (size_t i = 0; same && i < record->payload_size; i++)
-		same = record->payload[i] == payload_byte(n);
-	if (same)
-		found->seen[n] = true;
-	else
-		found->altered++;
-}
-
-static void
-look_at_block(struct found *found, const struct reader *reader,
-    const struct reader_block *block)
-{
-	const uint8_t *at = block->data;
-	struct record record;
-
-	found->bytes += block->size;
-	found->blocks += block->damage == NULL;
-	found->damaged += block->damage != NULL;
-	if (found->damage == NULL)
-		found->damage = block->damage;
-	if (reader->codec == CODEC_UNKNOWN)
-		return;		/* the header was damaged */
-	for (uint64_t i = 0; i < block->good; i++) {
-		assert_null(records_read(&reader->records, at,
-		    block->good_size - (size_t)(at - block->data), &record));
-		look_at_record(found, &record);
-		at += record.size;
-	}
-	if (block->good > 0)
-		assert_ptr_equal(at, block->data + block->good_size);
-}
-
-static void
-read_file(const char *path, struct found *found)
-{
-	struct reader_block block;
-	struct reader reader;
-	const char *why;
-
-	memset(found, 0, sizeof(*found));
-	found->opened = reader_open(&reader, path, &why);
-	if (found->opened != READER_OK) {
-		assert_non_null(why);
-		return;
-	}
-	found->bytes = reader.walk.header_size;
-	if (reader.records.program != NULL)
-		while (reader_next(&reader, &block, &why) == READER_OK)
-			look_at_block(found, &reader, &block);
-	reader_close(&reader);
-}
-
-static unsigned
-seen_count(const struct found *found, unsigned block)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < DATAGRAMS; i++)
-		n += found->seen[block * DATAGRAMS + i];
-	return n;
-}
-
-static void
-each_codec(void (*test)(enum codec))
-{
-	for (unsigned i = 0; i < CODEC_UNKNOWN; i++)
-		if (codec_find(codec_names[i]) == i)
-			test((enum codec)i);
-		else
-			print_message("SKIPPED: no %s in this build\n",
-			    codec_names[i]);
-}
-
 static void
 whole(enum codec codec)
 {
@@ -118,7 +23,7 @@ whole(enum codec codec)
 
 	archive_datagrams(&archive, codec, BLOCKS, DATAGRAMS);
 	archive_write(&archive, archive.file.data, archive.file.size);
-	read_file(archive.path, &found);
+	archive_read(archive.path, &found);
 	assert_int_equal(found.opened, READER_OK);
 	assert_int_equal(found.blocks, BLOCKS);
 	assert_int_equal(found.damaged, 0);
@@ -164,16 +69,6 @@ test_block_report(void **state ATTR_UNUSED)
 	archive_end(&archive);
 }
 
-static unsigned
-block_at(const struct archive *archive, size_t offset)
-{
-	unsigned block = 0;
-
-	while (archive->end[block] <= offset)
-		block++;
-	return block;
-}
-
 /*
  * One byte of the file is wrong.  Whatever it is, nothing of the other blocks
  * is lost, and, where the records are not compressed, at most one record
@@ -188,7 +83,7 @@ damaged_at(struct archive *archive, size_t offset, uint8_t how)
 	archive->file.data[offset] ^= how;
 	archive_write(archive, archive->file.data, archive->file.size);
 	archive->file.data[offset] ^= how;
-	read_file(archive->path, &found);
+	archive_read(archive->path, &found);
 	if (offset < archive->header_size)
 		return;		/* not to crash is enough */
 	assert_int_equal(found.opened, READER_OK);
@@ -239,7 +134,7 @@ cut_at(struct archive *archive, size_t size)
 	struct found found;
 
 	archive_write(archive, archive->file.data, size);
-	read_file(archive->path, &found);
+	archive_read(archive->path, &found);
 	if (size < archive->header_size) {
 		assert_int_equal(found.opened, READER_UNUSABLE);
 		return;
@@ -282,7 +177,7 @@ test_cut_tail(void **state ATTR_UNUSED)
 	archive_datagrams(&archive, CODEC_NULL, BLOCKS, DATAGRAMS);
 	archive_write(&archive, archive.file.data,
 	    archive.file.size - AVRO_SYNC_SIZE - 1);
-	read_file(archive.path, &found);
+	archive_read(archive.path, &found);
 	assert_int_equal(found.damaged, 1);
 	assert_int_equal(seen_count(&found, BLOCKS - 1), DATAGRAMS - 1);
 	archive_end(&archive);
@@ -304,7 +199,7 @@ bomb(enum codec codec)
 	archive_block(&archive);
 	assert_true(archive.file.size < READER_BLOCK_MAX / 16);
 	archive_write(&archive, archive.file.data, archive.file.size);
-	read_file(archive.path, &found);
+	archive_read(archive.path, &found);
 	assert_int_equal(found.damaged, 1);
 	assert_string_equal(found.damage, "uncompresses to too much");
 	archive_end(&archive);
@@ -334,7 +229,7 @@ test_fake_block(void **state ATTR_UNUSED)
 	archive_record(&archive, inner.file.data, inner.file.size);
 	archive_block(&archive);
 	archive_write(&archive, archive.file.data, archive.file.size);
-	read_file(archive.path, &found);
+	archive_read(archive.path, &found);
 	assert_int_equal(found.damaged, 0);
 	assert_int_equal(found.blocks, 1);
 	assert_int_equal(found.altered, 1);
@@ -350,7 +245,7 @@ test_not_a_container(void **state ATTR_UNUSED)
 	struct found found;
 
 	for (size_t i = 0; i < NITEMS(path); i++) {
-		read_file(path[i], &found);
+		archive_read(path[i], &found);
 		assert_int_equal(found.opened, READER_UNUSABLE);
 	}
 }

@@ -9,6 +9,7 @@
 #ifndef MCRELAY_TOOLS_UNCOMPRESS_H
 #define MCRELAY_TOOLS_UNCOMPRESS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

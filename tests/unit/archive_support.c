@@ -10,10 +10,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "common/codec.h"
 #include "common/datum.h"
 #include "common/util.h"
 #include "tests/unit/archive_support.h"
-#include "tools/common/compress.h"
 
 const char datagram_schema[] =
     "{\"type\":\"record\",\"name\":\"Datagram\",\"namespace\":\"mcrelay\","
@@ -24,14 +24,6 @@ const char datagram_schema[] =
     "{\"name\":\"sequence\",\"type\":\"long\"},"
     "{\"name\":\"source\",\"type\":\"string\"},"
     "{\"name\":\"payload\",\"type\":\"bytes\"}]}";
-
-const char *const codec_names[] = {
-	[CODEC_NULL] = "null",
-	[CODEC_DEFLATE] = "deflate",
-	[CODEC_SNAPPY] = "snappy",
-	[CODEC_ZSTANDARD] = "zstandard",
-	[CODEC_UNKNOWN] = "xz",
-};
 
 static const uint8_t sync_marker[16] = "0123456789abcdef";
 
@@ -60,27 +52,27 @@ add_text(struct buffer *buffer, const char *text)
 }
 
 void
-archive_begin(struct archive *archive, const char *schema, enum codec codec)
+sample_begin(struct sample *sample, const char *schema, const char *codec)
 {
-	memset(archive, 0, sizeof(*archive));
-	archive->schema = schema;
-	archive->codec = codec;
-	buffer_add(&archive->file, "Obj\001", 4);
-	buffer_add_long(&archive->file, 2);
-	add_text(&archive->file, "avro.schema");
-	add_text(&archive->file, schema);
-	add_text(&archive->file, "avro.codec");
-	add_text(&archive->file, codec_names[codec]);
-	buffer_add_long(&archive->file, 0);
-	buffer_add(&archive->file, sync_marker, sizeof(sync_marker));
-	archive->header_size = archive->file.size;
+	memset(sample, 0, sizeof(*sample));
+	sample->schema = schema;
+	sample->codec = codec;
+	buffer_add(&sample->file, "Obj\001", 4);
+	buffer_add_long(&sample->file, 2);
+	add_text(&sample->file, "avro.schema");
+	add_text(&sample->file, schema);
+	add_text(&sample->file, "avro.codec");
+	add_text(&sample->file, codec);
+	buffer_add_long(&sample->file, 0);
+	buffer_add(&sample->file, sync_marker, sizeof(sync_marker));
+	sample->header_size = sample->file.size;
 }
 
 void
-archive_record(struct archive *archive, const void *data, size_t size)
+sample_record(struct sample *sample, const void *data, size_t size)
 {
-	buffer_add(&archive->block, data, size);
-	archive->records++;
+	buffer_add(&sample->block, data, size);
+	sample->records++;
 }
 
 uint8_t
@@ -90,10 +82,10 @@ payload_byte(int64_t sequence)
 }
 
 void
-archive_datagram(struct archive *archive, int64_t sequence, size_t size)
+sample_datagram(struct sample *sample, int64_t sequence, size_t size)
 {
 	const uint64_t ns = START_NS + (uint64_t)sequence * STEP_NS;
-	struct buffer *block = &archive->block;
+	struct buffer *block = &sample->block;
 	uint8_t *payload = xmalloc(size);
 
 	memset(payload, payload_byte(sequence), size);
@@ -103,66 +95,81 @@ archive_datagram(struct archive *archive, int64_t sequence, size_t size)
 	add_text(block, "127.0.0.1:5000");
 	buffer_add_long(block, (int64_t)size);
 	buffer_add(block, payload, size);
-	archive->records++;
+	sample->records++;
 	free(payload);
 }
 
+static void
+compress_block(const char *name, const struct buffer *in, struct buffer *out)
+{
+	enum archive_codec which;
+	struct codec *codec;
+
+	if (!uncompress_find(name, &which) || which == CODEC_NULL) {
+		buffer_add(out, in->data, in->size);
+		return;
+	}
+	codec = codec_new(which);
+	buffer_reserve(out, codec_bound(codec, in->size));
+	out->size = codec_compress(codec, in->data, in->size, out->data,
+	    out->room);
+	codec_free(codec);
+}
+
 void
-archive_block(struct archive *archive)
+sample_block(struct sample *sample)
 {
 	struct buffer stored = {0};
 
-	assert_true(compress_block(archive->codec == CODEC_UNKNOWN ?
-	    CODEC_NULL : archive->codec, archive->block.data,
-	    archive->block.size, &stored));
-	buffer_add_long(&archive->file, (int64_t)archive->records);
-	buffer_add_long(&archive->file, (int64_t)stored.size);
-	buffer_add(&archive->file, stored.data, stored.size);
-	buffer_add(&archive->file, sync_marker, sizeof(sync_marker));
+	compress_block(sample->codec, &sample->block, &stored);
+	buffer_add_long(&sample->file, (int64_t)sample->records);
+	buffer_add_long(&sample->file, (int64_t)stored.size);
+	buffer_add(&sample->file, stored.data, stored.size);
+	buffer_add(&sample->file, sync_marker, sizeof(sync_marker));
 	free(stored.data);
-	archive->block.size = 0;
-	archive->records = 0;
-	assert_true(archive->blocks < NITEMS(archive->end));
-	archive->end[archive->blocks++] = archive->file.size;
+	sample->block.size = 0;
+	sample->records = 0;
+	assert_true(sample->blocks < NITEMS(sample->end));
+	sample->end[sample->blocks++] = sample->file.size;
 }
 
 void
-archive_datagrams(struct archive *archive, enum codec codec, unsigned blocks,
+sample_datagrams(struct sample *sample, const char *codec, unsigned blocks,
     unsigned datagrams)
 {
-	archive_begin(archive, datagram_schema, codec);
+	sample_begin(sample, datagram_schema, codec);
 	for (unsigned n = 0; n < blocks * datagrams; n++) {
-		archive_datagram(archive, n, 40);
-		if (archive->records == datagrams)
-			archive_block(archive);
+		sample_datagram(sample, n, 40);
+		if (sample->records == datagrams)
+			sample_block(sample);
 	}
 }
 
 void
-archive_write(struct archive *archive, const void *data, size_t size)
+sample_write(struct sample *sample, const void *data, size_t size)
 {
 	int fd;
 
-	if (archive->path[0] == '\0') {
-		strcpy(archive->path, "/tmp/mcrelay-test-XXXXXX");
-		fd = mkstemp(archive->path);
+	if (sample->path[0] == '\0') {
+		strcpy(sample->path, "/tmp/mcrelay-test-XXXXXX");
+		fd = mkstemp(sample->path);
 		assert_true(fd >= 0);
 		close(fd);
 	}
-	assert_int_equal(truncate(archive->path, 0), 0);
-	fd = open(archive->path, O_WRONLY | O_CLOEXEC);
+	assert_int_equal(truncate(sample->path, 0), 0);
+	fd = open(sample->path, O_WRONLY | O_CLOEXEC);
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, data, size), size);
 	close(fd);
 }
 
 void
-archive_end(struct archive *archive)
+sample_end(struct sample *sample)
 {
-	if (archive->path[0] != '\0')
-		unlink(archive->path);
-	free(archive->file.data);
-	free(archive->block.data);
+	if (sample->path[0] != '\0')
+		unlink(sample->path);
+	free(sample->file.data);
+	free(sample->block.data);
 }
 
 static void
@@ -192,7 +199,7 @@ look_at_block(struct found *found, const struct reader *reader,
 	found->damaged += block->damage != NULL;
 	if (found->damage == NULL)
 		found->damage = block->damage;
-	if (reader->codec == CODEC_UNKNOWN)
+	if (!reader->codec_known)
 		return;		/* the header was damaged */
 	for (uint64_t i = 0; i < block->good; i++) {
 		assert_null(records_read(&reader->records, at,
@@ -205,7 +212,7 @@ look_at_block(struct found *found, const struct reader *reader,
 }
 
 void
-archive_read(const char *path, struct found *found)
+sample_read(const char *path, struct found *found)
 {
 	struct reader_block block;
 	struct reader reader;
@@ -235,22 +242,26 @@ seen_count(const struct found *found, unsigned block)
 }
 
 void
-each_codec(void (*test)(enum codec))
+each_codec(void (*test)(const char *codec))
 {
-	for (unsigned i = 0; i < CODEC_UNKNOWN; i++)
-		if (codec_find(codec_names[i]) == i)
-			test((enum codec)i);
+	static const char *const codec[] = {"null", "deflate", "snappy",
+	    "zstandard"};
+	enum archive_codec which;
+
+	for (size_t i = 0; i < NITEMS(codec); i++)
+		if (uncompress_find(codec[i], &which))
+			test(codec[i]);
 		else
 			print_message("SKIPPED: no %s in this build\n",
-			    codec_names[i]);
+			    codec[i]);
 }
 
 unsigned
-block_at(const struct archive *archive, size_t offset)
+block_at(const struct sample *sample, size_t offset)
 {
 	unsigned block = 0;
 
-	while (archive->end[block] <= offset)
+	while (sample->end[block] <= offset)
 		block++;
 	return block;
 }

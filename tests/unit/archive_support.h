@@ -16,12 +16,11 @@
 #define STEP_NS		UINT64_C(1000000)
 
 extern const char	datagram_schema[];
-extern const char	*const codec_names[];	/* by enum codec */
 
-struct archive {
+struct sample {
 	struct buffer	 file;
 	const char	*schema;
-	enum codec	 codec;
+	const char	*codec;
 	struct buffer	 block;		/* records not yet in the file */
 	uint64_t	 records;	/* in it */
 	size_t		 header_size;
@@ -30,34 +29,35 @@ struct archive {
 	char		 path[64];	/* once written */
 };
 
-/* A file with the header only. */
-void	archive_begin(struct archive *archive, const char *schema,
-	    enum codec codec);
-void	archive_record(struct archive *archive, const void *data,
+/* A file with the header only.  Blocks of a codec that we do not have are not
+ * compressed. */
+void	sample_begin(struct sample *sample, const char *schema,
+	    const char *codec);
+void	sample_record(struct sample *sample, const void *data,
 	    size_t size);
 /* Datagram number `sequence': received START_NS + sequence * STEP_NS, its
  * payload `size' bytes of payload_byte(sequence). */
-void	archive_datagram(struct archive *archive, int64_t sequence,
+void	sample_datagram(struct sample *sample, int64_t sequence,
 	    size_t size);
-void	archive_block(struct archive *archive);
+void	sample_block(struct sample *sample);
 
 /* Blocks of so many datagrams of 40 bytes. */
-void	archive_datagrams(struct archive *archive, enum codec codec,
+void	sample_datagrams(struct sample *sample, const char *codec,
 	    unsigned blocks, unsigned datagrams);
 
 uint8_t	payload_byte(int64_t sequence);
 
-/* Writes the file, or what a test made of it, to archive->path. */
-void	archive_write(struct archive *archive, const void *data,
+/* Writes the file, or what a test made of it, to sample->path. */
+void	sample_write(struct sample *sample, const void *data,
 	    size_t size);
 /* Removes it and frees everything. */
-void	archive_end(struct archive *archive);
+void	sample_end(struct sample *sample);
 
 #define BLOCKS		3
 #define DATAGRAMS	4
 #define TOTAL		(BLOCKS * DATAGRAMS)
 
-/* What was read of a file of archive_datagrams(): BLOCKS, DATAGRAMS. */
+/* What was read of a file of sample_datagrams(): BLOCKS, DATAGRAMS. */
 struct found {
 	enum reader_status	 opened;
 	unsigned		 blocks;	/* whole ones */
@@ -68,13 +68,13 @@ struct found {
 	const char		*damage;	/* the first */
 };
 
-void	archive_read(const char *path, struct found *found);
+void	sample_read(const char *path, struct found *found);
 /* How many datagrams of the block were found. */
 unsigned	seen_count(const struct found *found, unsigned block);
 /* The block that holds this byte of the file. */
-unsigned	block_at(const struct archive *archive, size_t offset);
+unsigned	block_at(const struct sample *sample, size_t offset);
 /* Calls the test with each codec that the build has. */
-void	each_codec(void (*test)(enum codec codec));
+void	each_codec(void (*test)(const char *codec));
 
 void	buffer_add(struct buffer *buffer, const void *data, size_t size);
 void	buffer_add_long(struct buffer *buffer, int64_t value);

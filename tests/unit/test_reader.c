@@ -16,22 +16,22 @@
 #include "tools/common/reader.h"
 
 static void
-whole(enum codec codec)
+whole(const char *codec)
 {
-	struct archive archive;
+	struct sample sample;
 	struct found found;
 
-	archive_datagrams(&archive, codec, BLOCKS, DATAGRAMS);
-	archive_write(&archive, archive.file.data, archive.file.size);
-	archive_read(archive.path, &found);
+	sample_datagrams(&sample, codec, BLOCKS, DATAGRAMS);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	sample_read(sample.path, &found);
 	assert_int_equal(found.opened, READER_OK);
 	assert_int_equal(found.blocks, BLOCKS);
 	assert_int_equal(found.damaged, 0);
 	assert_int_equal(found.altered, 0);
-	assert_int_equal(found.bytes, archive.file.size);
+	assert_int_equal(found.bytes, sample.file.size);
 	for (unsigned i = 0; i < BLOCKS; i++)
 		assert_int_equal(seen_count(&found, i), DATAGRAMS);
-	archive_end(&archive);
+	sample_end(&sample);
 }
 
 static void
@@ -44,18 +44,18 @@ static void
 test_block_report(void **state ATTR_UNUSED)
 {
 	struct reader_block block;
-	struct archive archive;
+	struct sample sample;
 	struct reader reader;
 	const char *why;
 
-	archive_datagrams(&archive, CODEC_NULL, 2, DATAGRAMS);
-	archive_write(&archive, archive.file.data, archive.file.size);
-	assert_int_equal(reader_open(&reader, archive.path, &why), READER_OK);
+	sample_datagrams(&sample, "null", 2, DATAGRAMS);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(reader_open(&reader, sample.path, &why), READER_OK);
 	assert_true(reader.records.datagrams);
 	assert_int_equal(reader_next(&reader, &block, &why), READER_OK);
 	assert_int_equal(reader_next(&reader, &block, &why), READER_OK);
-	assert_int_equal(block.offset, archive.end[0]);
-	assert_int_equal(block.size, archive.end[1] - archive.end[0]);
+	assert_int_equal(block.offset, sample.end[0]);
+	assert_int_equal(block.size, sample.end[1] - sample.end[0]);
 	assert_int_equal(block.records, DATAGRAMS);
 	assert_int_equal(block.good, DATAGRAMS);
 	assert_int_equal(block.first_sequence, DATAGRAMS);
@@ -66,7 +66,7 @@ test_block_report(void **state ATTR_UNUSED)
 	    (2 * DATAGRAMS - 1) * STEP_NS));
 	assert_int_equal(reader_next(&reader, &block, &why), READER_END);
 	reader_close(&reader);
-	archive_end(&archive);
+	sample_end(&sample);
 }
 
 /*
@@ -75,48 +75,48 @@ test_block_report(void **state ATTR_UNUSED)
  * is not as it was written before the reader saw that something is wrong.
  */
 static void
-damaged_at(struct archive *archive, size_t offset, uint8_t how)
+damaged_at(struct sample *sample, size_t offset, uint8_t how)
 {
 	struct found found;
 	unsigned block, missing = 0;
 
-	archive->file.data[offset] ^= how;
-	archive_write(archive, archive->file.data, archive->file.size);
-	archive->file.data[offset] ^= how;
-	archive_read(archive->path, &found);
-	if (offset < archive->header_size)
+	sample->file.data[offset] ^= how;
+	sample_write(sample, sample->file.data, sample->file.size);
+	sample->file.data[offset] ^= how;
+	sample_read(sample->path, &found);
+	if (offset < sample->header_size)
 		return;		/* not to crash is enough */
 	assert_int_equal(found.opened, READER_OK);
-	assert_int_equal(found.bytes, archive->file.size);
+	assert_int_equal(found.bytes, sample->file.size);
 	assert_true(found.damaged <= 1);
-	block = block_at(archive, offset);
+	block = block_at(sample, offset);
 	for (unsigned i = 0; i < BLOCKS; i++)
 		if (i != block)
 			assert_int_equal(seen_count(&found, i), DATAGRAMS);
 		else
 			missing = DATAGRAMS - seen_count(&found, i);
-	if (archive->codec == CODEC_SNAPPY)
+	if (strcmp(sample->codec, "snappy") == 0)
 		assert_int_equal(found.altered, 0);
 	if (found.damaged == 0)
 		assert_true(missing == found.altered);
 	/* The marker: all that is lost is the certainty. */
-	if (offset >= archive->end[block] - AVRO_SYNC_SIZE) {
+	if (offset >= sample->end[block] - AVRO_SYNC_SIZE) {
 		assert_int_equal(found.damaged, 1);
 		assert_int_equal(missing, 0);
 	}
 }
 
 static void
-every_byte(enum codec codec)
+every_byte(const char *codec)
 {
 	static const uint8_t how[] = {0x01, 0x02, 0x10, 0x80, 0xff};
-	struct archive archive;
+	struct sample sample;
 
-	archive_datagrams(&archive, codec, BLOCKS, DATAGRAMS);
-	for (size_t i = 0; i < archive.file.size; i++)
+	sample_datagrams(&sample, codec, BLOCKS, DATAGRAMS);
+	for (size_t i = 0; i < sample.file.size; i++)
 		for (size_t j = 0; j < NITEMS(how); j++)
-			damaged_at(&archive, i, how[j]);
-	archive_end(&archive);
+			damaged_at(&sample, i, how[j]);
+	sample_end(&sample);
 }
 
 static void
@@ -127,15 +127,15 @@ test_every_byte(void **state ATTR_UNUSED)
 
 /* A file cut anywhere: all records before the cut are there. */
 static void
-cut_at(struct archive *archive, size_t size)
+cut_at(struct sample *sample, size_t size)
 {
-	const unsigned first = archive->end[0] > size ? 0 :
-	    block_at(archive, size);
+	const unsigned first = sample->end[0] > size ? 0 :
+	    block_at(sample, size);
 	struct found found;
 
-	archive_write(archive, archive->file.data, size);
-	archive_read(archive->path, &found);
-	if (size < archive->header_size) {
+	sample_write(sample, sample->file.data, size);
+	sample_read(sample->path, &found);
+	if (size < sample->header_size) {
 		assert_int_equal(found.opened, READER_UNUSABLE);
 		return;
 	}
@@ -143,22 +143,22 @@ cut_at(struct archive *archive, size_t size)
 	assert_int_equal(found.altered, 0);
 	for (unsigned i = 0; i < first; i++)
 		assert_int_equal(seen_count(&found, i), DATAGRAMS);
-	assert_int_equal(found.damaged, size != archive->header_size &&
-	    (first == 0 || size != archive->end[first - 1]));
+	assert_int_equal(found.damaged, size != sample->header_size &&
+	    (first == 0 || size != sample->end[first - 1]));
 	/* The last marker is all that is missing. */
-	if (size >= archive->end[first] - AVRO_SYNC_SIZE)
+	if (size >= sample->end[first] - AVRO_SYNC_SIZE)
 		assert_int_equal(seen_count(&found, first), DATAGRAMS);
 }
 
 static void
-every_cut(enum codec codec)
+every_cut(const char *codec)
 {
-	struct archive archive;
+	struct sample sample;
 
-	archive_datagrams(&archive, codec, BLOCKS, DATAGRAMS);
-	for (size_t size = 0; size < archive.file.size; size++)
-		cut_at(&archive, size);
-	archive_end(&archive);
+	sample_datagrams(&sample, codec, BLOCKS, DATAGRAMS);
+	for (size_t size = 0; size < sample.file.size; size++)
+		cut_at(&sample, size);
+	sample_end(&sample);
 }
 
 static void
@@ -171,38 +171,38 @@ test_every_cut(void **state ATTR_UNUSED)
 static void
 test_cut_tail(void **state ATTR_UNUSED)
 {
-	struct archive archive;
+	struct sample sample;
 	struct found found;
 
-	archive_datagrams(&archive, CODEC_NULL, BLOCKS, DATAGRAMS);
-	archive_write(&archive, archive.file.data,
-	    archive.file.size - AVRO_SYNC_SIZE - 1);
-	archive_read(archive.path, &found);
+	sample_datagrams(&sample, "null", BLOCKS, DATAGRAMS);
+	sample_write(&sample, sample.file.data,
+	    sample.file.size - AVRO_SYNC_SIZE - 1);
+	sample_read(sample.path, &found);
 	assert_int_equal(found.damaged, 1);
 	assert_int_equal(seen_count(&found, BLOCKS - 1), DATAGRAMS - 1);
-	archive_end(&archive);
+	sample_end(&sample);
 }
 
 /* A block of zeroes that is smaller than what it becomes. */
 static void
-bomb(enum codec codec)
+bomb(const char *codec)
 {
-	struct archive archive;
+	struct sample sample;
 	struct found found;
 	uint8_t *zeroes;
 
-	if (codec == CODEC_NULL)
+	if (strcmp(codec, "null") == 0)
 		return;
 	zeroes = xcalloc(1, READER_BLOCK_MAX + 1);
-	archive_begin(&archive, datagram_schema, codec);
-	archive_record(&archive, zeroes, READER_BLOCK_MAX + 1);
-	archive_block(&archive);
-	assert_true(archive.file.size < READER_BLOCK_MAX / 16);
-	archive_write(&archive, archive.file.data, archive.file.size);
-	archive_read(archive.path, &found);
+	sample_begin(&sample, datagram_schema, codec);
+	sample_record(&sample, zeroes, READER_BLOCK_MAX + 1);
+	sample_block(&sample);
+	assert_true(sample.file.size < READER_BLOCK_MAX / 16);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	sample_read(sample.path, &found);
 	assert_int_equal(found.damaged, 1);
 	assert_string_equal(found.damage, "uncompresses to too much");
-	archive_end(&archive);
+	sample_end(&sample);
 	free(zeroes);
 }
 
@@ -216,25 +216,25 @@ test_bomb(void **state ATTR_UNUSED)
 static void
 test_fake_block(void **state ATTR_UNUSED)
 {
-	struct archive archive, inner;
+	struct sample sample, inner;
 	struct found found;
 
-	archive_datagrams(&inner, CODEC_NULL, 2, DATAGRAMS);
-	archive_begin(&archive, datagram_schema, CODEC_NULL);
-	buffer_add_long(&archive.block, 0);
-	buffer_add_long(&archive.block, 0);
-	buffer_add_long(&archive.block, 0);
-	buffer_add_long(&archive.block, 0);
-	buffer_add_long(&archive.block, (int64_t)inner.file.size);
-	archive_record(&archive, inner.file.data, inner.file.size);
-	archive_block(&archive);
-	archive_write(&archive, archive.file.data, archive.file.size);
-	archive_read(archive.path, &found);
+	sample_datagrams(&inner, "null", 2, DATAGRAMS);
+	sample_begin(&sample, datagram_schema, "null");
+	buffer_add_long(&sample.block, 0);
+	buffer_add_long(&sample.block, 0);
+	buffer_add_long(&sample.block, 0);
+	buffer_add_long(&sample.block, 0);
+	buffer_add_long(&sample.block, (int64_t)inner.file.size);
+	sample_record(&sample, inner.file.data, inner.file.size);
+	sample_block(&sample);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	sample_read(sample.path, &found);
 	assert_int_equal(found.damaged, 0);
 	assert_int_equal(found.blocks, 1);
 	assert_int_equal(found.altered, 1);
-	archive_end(&archive);
-	archive_end(&inner);
+	sample_end(&sample);
+	sample_end(&inner);
 }
 
 static void
@@ -245,7 +245,7 @@ test_not_a_container(void **state ATTR_UNUSED)
 	struct found found;
 
 	for (size_t i = 0; i < NITEMS(path); i++) {
-		archive_read(path[i], &found);
+		sample_read(path[i], &found);
 		assert_int_equal(found.opened, READER_UNUSABLE);
 	}
 }

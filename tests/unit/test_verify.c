@@ -49,18 +49,18 @@ verify(char *said, size_t room, char **argv)
 
 /* -1: there is no repaired file. */
 static int
-repair(const struct archive *archive, const char *keep, struct found *found)
+repair(const struct sample *sample, const char *keep, struct found *found)
 {
 	char said[4096];
-	char *out = xasprintf("%s.repaired", archive->path);
+	char *out = xasprintf("%s.repaired", sample->path);
 	char *argv[] = {(char *)(uintptr_t)"mcrelay-verify",
 	    (char *)(uintptr_t)"-o", (char *)(uintptr_t)keep,
 	    (char *)(uintptr_t)"-r", out,
-	    (char *)(uintptr_t)archive->path, NULL};
+	    (char *)(uintptr_t)sample->path, NULL};
 	int status = verify(said, sizeof(said), argv);
 
 	if (access(out, F_OK) == 0) {
-		archive_read(out, found);
+		sample_read(out, found);
 		assert_int_equal(found->opened, READER_OK);
 		assert_int_equal(found->damaged, 0);
 		unlink(out);
@@ -73,10 +73,10 @@ repair(const struct archive *archive, const char *keep, struct found *found)
 }
 
 static int
-check(const struct archive *archive, char *said, size_t room)
+check(const struct sample *sample, char *said, size_t room)
 {
 	char *argv[] = {(char *)(uintptr_t)"mcrelay-verify",
-	    (char *)(uintptr_t)archive->path, NULL};
+	    (char *)(uintptr_t)sample->path, NULL};
 
 	return verify(said, room, argv);
 }
@@ -87,18 +87,18 @@ check(const struct archive *archive, char *said, size_t room)
  * blocks before and behind the damaged one is missing in theirs.
  */
 static void
-damaged_at(struct archive *archive, size_t offset)
+damaged_at(struct sample *sample, size_t offset)
 {
-	const unsigned bad = block_at(archive, offset);
+	const unsigned bad = block_at(sample, offset);
 	struct found all, prior, after;
 	int status;
 
-	archive->file.data[offset] ^= 0xff;
-	archive_write(archive, archive->file.data, archive->file.size);
-	archive->file.data[offset] ^= 0xff;
-	status = repair(archive, "all", &all);
-	assert_int_equal(repair(archive, "prior", &prior), status);
-	assert_int_equal(repair(archive, "after", &after), status);
+	sample->file.data[offset] ^= 0xff;
+	sample_write(sample, sample->file.data, sample->file.size);
+	sample->file.data[offset] ^= 0xff;
+	status = repair(sample, "all", &all);
+	assert_int_equal(repair(sample, "prior", &prior), status);
+	assert_int_equal(repair(sample, "after", &after), status);
 	assert_true(status == VERIFY_DAMAGED || status == VERIFY_WHOLE);
 	for (unsigned i = 0; i < BLOCKS; i++) {
 		if (i == bad)
@@ -114,14 +114,14 @@ damaged_at(struct archive *archive, size_t offset)
 }
 
 static void
-every_byte(enum codec codec)
+every_byte(const char *codec)
 {
-	struct archive archive;
+	struct sample sample;
 
-	archive_datagrams(&archive, codec, BLOCKS, DATAGRAMS);
-	for (size_t i = archive.header_size; i < archive.file.size; i++)
-		damaged_at(&archive, i);
-	archive_end(&archive);
+	sample_datagrams(&sample, codec, BLOCKS, DATAGRAMS);
+	for (size_t i = sample.header_size; i < sample.file.size; i++)
+		damaged_at(&sample, i);
+	sample_end(&sample);
 }
 
 static void
@@ -132,26 +132,26 @@ test_every_byte(void **state ATTR_UNUSED)
 
 /* A datum that is wrong in a block that can be uncompressed. */
 static void
-bad_datum(enum codec codec)
+bad_datum(const char *codec)
 {
-	struct archive archive;
+	struct sample sample;
 	struct found found;
 	char said[4096];
 
-	archive_begin(&archive, datagram_schema, codec);
+	sample_begin(&sample, datagram_schema, codec);
 	for (int i = 0; i < DATAGRAMS; i++)
-		archive_datagram(&archive, i, 40);
+		sample_datagram(&sample, i, 40);
 	/* The length of the last payload: more than there is. */
-	archive.block.data[archive.block.size - 41] = 0x7e;
-	archive_block(&archive);
-	archive_write(&archive, archive.file.data, archive.file.size);
-	assert_int_equal(check(&archive, said, sizeof(said)), VERIFY_DAMAGED);
+	sample.block.data[sample.block.size - 41] = 0x7e;
+	sample_block(&sample);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_DAMAGED);
 	assert_non_null(strstr(said, "3 of 4 records are good"));
-	assert_int_equal(repair(&archive, "all", &found), VERIFY_DAMAGED);
+	assert_int_equal(repair(&sample, "all", &found), VERIFY_DAMAGED);
 	assert_int_equal(seen_count(&found, 0), DATAGRAMS - 1);
-	assert_int_equal(repair(&archive, "after", &found), VERIFY_DAMAGED);
+	assert_int_equal(repair(&sample, "after", &found), VERIFY_DAMAGED);
 	assert_int_equal(found.opened, READER_UNUSABLE);
-	archive_end(&archive);
+	sample_end(&sample);
 }
 
 static void
@@ -163,76 +163,76 @@ test_bad_datum(void **state ATTR_UNUSED)
 static void
 test_whole(void **state ATTR_UNUSED)
 {
-	struct archive archive;
+	struct sample sample;
 	struct found found;
 	char said[4096];
 
-	archive_datagrams(&archive, CODEC_NULL, BLOCKS, DATAGRAMS);
-	archive_write(&archive, archive.file.data, archive.file.size);
-	assert_int_equal(check(&archive, said, sizeof(said)), VERIFY_WHOLE);
+	sample_datagrams(&sample, "null", BLOCKS, DATAGRAMS);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_WHOLE);
 	assert_non_null(strstr(said, ": whole: 12 records in 3 blocks"));
 	assert_non_null(strstr(said, "sequence 0 to 11"));
 	assert_non_null(strstr(said, "20261118T110640.123456Z to "
 	    "20261118T110640.134456Z"));
-	assert_int_equal(repair(&archive, "all", &found), VERIFY_WHOLE);
+	assert_int_equal(repair(&sample, "all", &found), VERIFY_WHOLE);
 	assert_int_equal(found.blocks, BLOCKS);
-	assert_int_equal(found.bytes, archive.file.size);
+	assert_int_equal(found.bytes, sample.file.size);
 	/* Only the header: a good file without records. */
-	archive_write(&archive, archive.file.data, archive.header_size);
-	assert_int_equal(check(&archive, said, sizeof(said)), VERIFY_WHOLE);
-	archive_end(&archive);
+	sample_write(&sample, sample.file.data, sample.header_size);
+	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_WHOLE);
+	sample_end(&sample);
 }
 
 static void
 test_unusable(void **state ATTR_UNUSED)
 {
-	struct archive archive;
+	struct sample sample;
 	char said[4096];
 
-	archive_datagrams(&archive, CODEC_NULL, BLOCKS, DATAGRAMS);
-	archive_write(&archive, archive.file.data, archive.header_size - 1);
-	assert_int_equal(check(&archive, said, sizeof(said)),
+	sample_datagrams(&sample, "null", BLOCKS, DATAGRAMS);
+	sample_write(&sample, sample.file.data, sample.header_size - 1);
+	assert_int_equal(check(&sample, said, sizeof(said)),
 	    VERIFY_UNUSABLE);
 	assert_non_null(strstr(said, "unusable: "));
-	archive_write(&archive, "", 0);
-	assert_int_equal(check(&archive, said, sizeof(said)),
+	sample_write(&sample, "", 0);
+	assert_int_equal(check(&sample, said, sizeof(said)),
 	    VERIFY_UNUSABLE);
-	archive_end(&archive);
+	sample_end(&sample);
 }
 
 /* A repaired file never replaces another one, not even the damaged one. */
 static void
 test_never_overwrites(void **state ATTR_UNUSED)
 {
-	struct archive archive;
+	struct sample sample;
 	struct found found;
 	char said[4096];
 	char *argv[] = {(char *)(uintptr_t)"mcrelay-verify",
-	    (char *)(uintptr_t)"-r", archive.path, archive.path, NULL};
+	    (char *)(uintptr_t)"-r", sample.path, sample.path, NULL};
 
-	archive_datagrams(&archive, CODEC_NULL, BLOCKS, DATAGRAMS);
-	archive_write(&archive, archive.file.data, archive.file.size);
+	sample_datagrams(&sample, "null", BLOCKS, DATAGRAMS);
+	sample_write(&sample, sample.file.data, sample.file.size);
 	assert_int_equal(verify(said, sizeof(said), argv), VERIFY_UNUSABLE);
 	assert_non_null(strstr(said, "cannot create"));
-	archive_read(archive.path, &found);
-	assert_int_equal(found.bytes, archive.file.size);
-	archive_end(&archive);
+	sample_read(sample.path, &found);
+	assert_int_equal(found.bytes, sample.file.size);
+	sample_end(&sample);
 }
 
 /* A codec that we do not have: lengths and markers are all there is. */
 static void
 test_unknown_codec(void **state ATTR_UNUSED)
 {
-	struct archive archive;
+	struct sample sample;
 	char said[4096];
 
-	archive_datagrams(&archive, CODEC_UNKNOWN, BLOCKS, DATAGRAMS);
-	archive.file.data[archive.end[0] + 10] ^= 0xff;
-	archive_write(&archive, archive.file.data, archive.file.size);
-	assert_int_equal(check(&archive, said, sizeof(said)), VERIFY_WHOLE);
-	archive_write(&archive, archive.file.data, archive.file.size - 1);
-	assert_int_equal(check(&archive, said, sizeof(said)), VERIFY_DAMAGED);
-	archive_end(&archive);
+	sample_datagrams(&sample, "xz", BLOCKS, DATAGRAMS);
+	sample.file.data[sample.end[0] + 10] ^= 0xff;
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_WHOLE);
+	sample_write(&sample, sample.file.data, sample.file.size - 1);
+	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_DAMAGED);
+	sample_end(&sample);
 }
 
 /* Files of one channel, one after the other. */
@@ -250,20 +250,20 @@ test_gaps(void **state ATTR_UNUSED)
 		NULL,
 	};
 	static const int64_t first[] = {0, 0, 20, 23};
-	struct archive archive;
+	struct sample sample;
 	char said[4096];
 	char *at;
 
 	for (size_t i = 1; path[i] != NULL; i++) {
-		archive_begin(&archive, datagram_schema, CODEC_NULL);
+		sample_begin(&sample, datagram_schema, "null");
 		for (int64_t n = first[i]; n < first[i] + 3; n++)
-			archive_datagram(&archive, n, 10);
-		archive_block(&archive);
-		archive_write(&archive, archive.file.data,
-		    archive.file.size);
-		assert_int_equal(rename(archive.path, path[i]), 0);
-		archive.path[0] = '\0';
-		archive_end(&archive);
+			sample_datagram(&sample, n, 10);
+		sample_block(&sample);
+		sample_write(&sample, sample.file.data,
+		    sample.file.size);
+		assert_int_equal(rename(sample.path, path[i]), 0);
+		sample.path[0] = '\0';
+		sample_end(&sample);
 	}
 	assert_int_equal(verify(said, sizeof(said), path), VERIFY_WHOLE);
 	at = strstr(said, "_20.avro: sequence 3 to 19 is neither");

@@ -33,7 +33,8 @@ understand_header(struct reader *reader, const char **why)
 	value = avro_walk_meta(&reader->walk, "avro.codec", &size);
 	reader->codec_name = value == NULL ? xstrdup("null") :
 	    printable_name(value, size);
-	reader->codec = codec_find(reader->codec_name);
+	reader->codec_known = uncompress_find(reader->codec_name,
+	    &reader->codec);
 	value = avro_walk_meta(&reader->walk, "avro.schema", &size);
 	if (value == NULL) {
 		*why = "the header has no schema";
@@ -124,7 +125,7 @@ check_data(struct reader *reader, struct reader_block *block)
 	const char *why;
 
 	block->data = block->stored;
-	if (reader->codec == CODEC_UNKNOWN) {
+	if (!reader->codec_known) {
 		block->data = NULL;
 		block->good = block->records;
 		return NULL;
@@ -181,8 +182,8 @@ salvage(struct reader *reader, struct reader_block *block,
 	uint64_t size;
 	bool all;
 
-	if (reader->records.program == NULL ||
-	    reader->codec == CODEC_UNKNOWN || end <= found->data_offset)
+	if (reader->records.program == NULL || !reader->codec_known ||
+	    end <= found->data_offset)
 		return true;
 	size = MIN_OF(end - found->data_offset, found->data_size);
 	if (size > READER_BLOCK_MAX)

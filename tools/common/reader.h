@@ -51,7 +51,8 @@ struct reader {
 	int		 fd;
 	struct avro_walk walk;
 	char		*codec_name;	/* malloc'ed */
-	enum codec	 codec;
+	bool		 codec_known;
+	enum archive_codec codec;
 	struct records	 records;	/* program NULL: not understood */
 	struct buffer	 stored;
 	struct buffer	 plain;

@@ -15,6 +15,7 @@
 #include <zstd.h>
 #endif
 
+#include "common/codec.h"
 #include "common/util.h"
 #include "tools/common/uncompress.h"
 
@@ -152,33 +153,23 @@ unzstd_block(const uint8_t *data, size_t size, size_t limit,
 }
 #endif
 
-enum codec
-codec_find(const char *name)
+bool
+uncompress_find(const char *name, enum archive_codec *which)
 {
-	static const struct {
-		const char	*name;
-		enum codec	 codec;
-	} codecs[] = {
-		{ "null", CODEC_NULL },
-#ifdef HAVE_ZLIB
-		{ "deflate", CODEC_DEFLATE },
-#ifdef HAVE_SNAPPY
-		{ "snappy", CODEC_SNAPPY },
-#endif
-#endif
-#ifdef HAVE_ZSTD
-		{ "zstandard", CODEC_ZSTANDARD },
-#endif
+	static const enum archive_codec codecs[] = {
+		CODEC_NULL, CODEC_DEFLATE, CODEC_SNAPPY, CODEC_ZSTANDARD,
 	};
 
 	for (size_t i = 0; i < NITEMS(codecs); i++)
-		if (strcmp(codecs[i].name, name) == 0)
-			return codecs[i].codec;
-	return CODEC_UNKNOWN;
+		if (strcmp(codec_name(codecs[i]), name) == 0) {
+			*which = codecs[i];
+			return codec_missing(codecs[i]) == NULL;
+		}
+	return false;
 }
 
 const char *
-uncompress_block(enum codec codec, const uint8_t *data ATTR_UNUSED,
+uncompress_block(enum archive_codec codec, const uint8_t *data ATTR_UNUSED,
     size_t size ATTR_UNUSED, size_t limit ATTR_UNUSED, struct buffer *out)
 {
 	out->size = 0;
@@ -186,17 +177,17 @@ uncompress_block(enum codec codec, const uint8_t *data ATTR_UNUSED,
 #ifdef HAVE_ZLIB
 	case CODEC_DEFLATE:
 		return inflate_block(data, size, limit, out);
-#ifdef HAVE_SNAPPY
+#endif
+#if defined(HAVE_ZLIB) && defined(HAVE_SNAPPY)
 	case CODEC_SNAPPY:
 		return unsnappy_block(data, size, limit, out);
-#endif
 #endif
 #ifdef HAVE_ZSTD
 	case CODEC_ZSTANDARD:
 		return unzstd_block(data, size, limit, out);
 #endif
 	default:
-		assert(!"a codec that codec_find() does not return");
+		assert(!"a codec that is missing");
 		return NULL;
 	}
 }

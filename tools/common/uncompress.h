@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/segment.h"
 
 /* A buffer that grows; all zero is an empty one, free() the data. */
 struct buffer {
@@ -25,21 +26,15 @@ struct buffer {
 /* Makes room for `size' bytes; what was there is kept. */
 void	buffer_reserve(struct buffer *buffer, size_t size) ATTR_NONNULL;
 
-enum codec {
-	CODEC_NULL,
-	CODEC_DEFLATE,
-	CODEC_SNAPPY,		/* with the CRC-32 that Avro appends */
-	CODEC_ZSTANDARD,
-	CODEC_UNKNOWN,		/* or not supported by this build */
-};
-
-enum codec	codec_find(const char *name) ATTR_NONNULL;
+/* False when this build does not have the codec, or nobody knows it. */
+bool	uncompress_find(const char *name, enum archive_codec *which)
+	    ATTR_NONNULL;
 
 /*
  * Replaces what is in `out' with the uncompressed data: at most `limit' bytes.
- * Returns NULL, or what is wrong.  Not for CODEC_NULL and CODEC_UNKNOWN.
+ * Returns NULL, or what is wrong.  Not for CODEC_NULL.
  */
-const char	*uncompress_block(enum codec codec, const uint8_t *data,
+const char	*uncompress_block(enum archive_codec codec, const uint8_t *data,
 		    size_t size, size_t limit, struct buffer *out)
 		    ATTR_NONNULL;
 

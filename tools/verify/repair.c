@@ -11,9 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/codec.h"
 #include "common/datum.h"
 #include "common/log.h"
-#include "tools/common/compress.h"
+#include "common/util.h"
 #include "tools/verify/verify.h"
 
 void
@@ -70,6 +71,21 @@ put_block(struct repair *repair, const struct reader *reader,
 	repair->records += records;
 }
 
+/* The good records of a block: what is stored of it is not what they are. */
+static void
+put_compressed(struct repair *repair, const struct reader *reader,
+    const struct reader_block *block)
+{
+	struct codec *codec = codec_new(reader->codec);
+	const size_t room = codec_bound(codec, block->good_size);
+	uint8_t *out = xmalloc(room);
+
+	put_block(repair, reader, block->good, out, codec_compress(codec,
+	    block->data, block->good_size, out, room));
+	free(out);
+	codec_free(codec);
+}
+
 static bool
 wanted(const struct repair *repair, const struct reader_block *block)
 {
@@ -94,20 +110,16 @@ repair_block(struct repair *repair, const struct reader *reader,
 	if (block->damage == NULL)
 		put_block(repair, reader, block->records, block->stored,
 		    block->stored_size);
-	else if (compress_block(reader->codec, block->data, block->good_size,
-	    &repair->compressed))
-		put_block(repair, reader, block->good,
-		    repair->compressed.data, repair->compressed.size);
-	else {
-		log_warnx("%s: cannot compress a block", repair->path);
-		repair->failed = true;
-	}
+	else if (reader->codec == CODEC_NULL)
+		put_block(repair, reader, block->good, block->data,
+		    block->good_size);
+	else
+		put_compressed(repair, reader, block);
 }
 
 bool
 repair_end(struct repair *repair, bool good)
 {
-	free(repair->compressed.data);
 	if (repair->fd == -1)
 		return !repair->failed;
 	/* Both say what only now turns out: a full disk, for instance. */

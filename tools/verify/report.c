@@ -25,8 +25,8 @@ report_begin(const char *path, const struct reader *reader)
 {
 	printf("%s: header of %zu bytes, codec %s%s, sync ", path,
 	    reader->walk.header_size, reader->codec_name,
-	    reader->codec == CODEC_UNKNOWN ?
-	    " (cannot be looked into by this program)" : "");
+	    reader->codec_known ? "" :
+	    " (cannot be looked into by this program)");
 	for (unsigned i = 0; i < AVRO_SYNC_SIZE; i++)
 		printf("%02x", reader->walk.sync[i]);
 	if (reader->records.program == NULL)

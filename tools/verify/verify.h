@@ -84,7 +84,6 @@ struct repair {
 	bool			 damage_seen;
 	uint64_t		 blocks;
 	uint64_t		 records;
-	struct buffer		 compressed;
 };
 
 void	repair_begin(struct repair *repair, const char *path,

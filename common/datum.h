@@ -2,7 +2,7 @@
 /*
  * The datum program: an Avro schema compiled to a flat, position-independent
  * blob that says how a datum's bytes are walked.  The supervisor makes it
- * (supervisor/schema.h), puts it into the channel's segment; the worker
+ * (common/schema.h), puts it into the channel's segment; the worker
  * validates with it, the decimator also splits datums into runs of numbers.
  *
  *	+---------+ 0

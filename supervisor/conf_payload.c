@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/schema.h"
 #include "common/util.h"
 #include "supervisor/conf_read.h"
 #include "supervisor/conf_text.h"
-#include "supervisor/schema.h"
 
 static const char *const format_words[] = {
 	[PAYLOAD_RAW] = "raw",

@@ -9,8 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/schema.h"
 #include "decimator/reduce.h"
-#include "supervisor/schema.h"
 #include "tests/unit/avro_random.h"
 
 #define REDUCE_OUTPUT_MAX	65507

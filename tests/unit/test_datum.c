@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "supervisor/schema.h"
+#include "common/schema.h"
 #include "tests/unit/avro_random.h"
 
 #define ROUNDS		2500

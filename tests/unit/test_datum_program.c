@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "supervisor/schema.h"
+#include "common/schema.h"
 #include "tests/unit/avro_random.h"
 
 #define ENUMERATION	"{\"type\":\"enum\",\"name\":\"E\"," \

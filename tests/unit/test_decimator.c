@@ -20,9 +20,9 @@
 
 #include "common/datum.h"
 #include "common/ring.h"
+#include "common/schema.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
-#include "supervisor/schema.h"
 #include "tests/unit/tap_support.h"
 
 #define RING_SIZE	(256U * 1024)

@@ -13,7 +13,7 @@
 
 #include "common/datum.h"
 #include "common/util.h"
-#include "supervisor/schema.h"
+#include "common/schema.h"
 
 #define SINGLE	"\xc3\x01" "fingrprt"
 #define OTHER	"\xc3\x01" "fingrprT"

@@ -13,7 +13,7 @@
 
 #include "common/util.h"
 #include "tools/gen/gen.h"
-#include "tools/gen/histogram.h"
+#include "tools/common/histogram.h"
 #include "tools/gen/numbered.h"
 #include "tools/gen/tally.h"
 #include "tools/gen/window.h"
@@ -483,8 +483,8 @@ test_options_source(void **state ATTR_UNUSED)
 
 	assert_true(parse("source 127.0.0.1:1", &options, error));
 	assert_int_equal(options.command, GEN_SOURCE);
-	assert_int_equal(options.ttl, -1);
-	assert_int_equal(options.interface, 0);
+	assert_int_equal(options.endpoint.ttl, -1);
+	assert_int_equal(options.endpoint.interface, 0);
 	gen_options_free(&options);
 
 	assert_true(parse("source -cjq -B 8 -b 64 -i lo -n 7 -r 0 -T 3 "
@@ -492,12 +492,12 @@ test_options_source(void **state ATTR_UNUSED)
 	assert_true(options.coalesce && options.json && options.quiet);
 	assert_int_equal(options.batch, 8);
 	assert_int_equal(options.bytes, 64);
-	assert_int_equal(options.interface, if_nametoindex("lo"));
+	assert_int_equal(options.endpoint.interface, if_nametoindex("lo"));
 	assert_int_equal(options.count, 7);
 	assert_int_equal(options.rate, 0);
-	assert_int_equal(options.ttl, 3);
+	assert_int_equal(options.endpoint.ttl, 3);
 	assert_int_equal(options.time_ns, 1500 * NS_PER_MS);
-	assert_int_equal(options.address.ss_family, AF_INET6);
+	assert_int_equal(options.endpoint.address.ss_family, AF_INET6);
 	gen_options_free(&options);
 
 	assert_true(parse("source -S s.avsc -D 4 -w a=sine -w b=ramp:5 "
@@ -521,7 +521,7 @@ test_options_sink(void **state ATTR_UNUSED)
 	assert_true(options.anything);
 	assert_int_equal(options.idle_ns, 200 * NS_PER_MS);
 	assert_int_equal(options.time_ns, 120 * NS_PER_S);
-	assert_int_equal(options.from.ss_family, AF_INET);
+	assert_int_equal(options.endpoint.from.ss_family, AF_INET);
 	assert_string_equal(options.dump, "dump");
 	gen_options_free(&options);
 }

@@ -15,8 +15,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/schema.h"
 #include "decimator/reduce.h"
-#include "supervisor/schema.h"
 #include "tests/unit/avro_random.h"
 #include "tests/unit/reduce_support.h"
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "supervisor/schema.h"
+#include "common/schema.h"
 
 #define RECORD(fields) \
 	"{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"

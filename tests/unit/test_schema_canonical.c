@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "supervisor/schema.h"
+#include "common/schema.h"
 
 static const struct {
 	const char	*canonical;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The program around the two commands: signals and the report.  mcrelay-gen.
+ * The program around the two commands: options and the report.  mcrelay-gen.
  */
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 
 #include "common/log.h"
+#include "tools/common/stop.h"
 #include "tools/gen/gen.h"
 
 static const char usage[] =
@@ -16,32 +15,6 @@ static const char usage[] =
     "           address:port\n"
     "       mcrelay-gen sink [-ajq] [-I idle] [-i interface] [-n count]\n"
     "           [-s source] [-t time] [-w file] address:port\n";
-
-static atomic_bool stopped;
-
-static void
-on_signal(int signo ATTR_UNUSED)
-{
-	atomic_store_explicit(&stopped, true, memory_order_relaxed);
-}
-
-bool
-gen_stopped(void)
-{
-	return atomic_load_explicit(&stopped, memory_order_relaxed);
-}
-
-static void
-catch_signals(void)
-{
-	/* No SA_RESTART: a wait ends at once. */
-	struct sigaction action = { .sa_handler = on_signal };
-
-	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGINT, &action, NULL) == -1 ||
-	    sigaction(SIGTERM, &action, NULL) == -1)
-		fatal("sigaction");
-}
 
 static void
 print_value(json_t *value)
@@ -119,7 +92,7 @@ gen_main(int argc, char **argv)
 		gen_options_free(&options);
 		return GEN_FAILED;
 	}
-	catch_signals();
+	stop_catch_signals();
 	if (options.command == GEN_SOURCE)
 		status = source_run(&options, &report);
 	else

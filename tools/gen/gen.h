@@ -6,20 +6,15 @@
 #ifndef MCRELAY_GEN_GEN_H
 #define MCRELAY_GEN_GEN_H
 
-#include <sys/socket.h>
 #include <jansson.h>
-#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
 #include "common/util.h"
-
-/* The largest payload of a UDP datagram over IPv4. */
-#define DATAGRAM_MAX	65507
-/* The most datagrams that the source hands over in one system call. */
-#define BATCH_MAX	1024
+#include "tools/common/batch.h"
+#include "tools/common/endpoint.h"
 
 /* Exit status. */
 enum gen_status {
@@ -36,9 +31,7 @@ enum gen_command {
 /* The command line, checked.  Texts point into argv. */
 struct gen_options {
 	enum gen_command	 command;
-	struct sockaddr_storage	 address;	/* with the port */
-	unsigned		 interface;	/* index; 0: routing's choice */
-	char			 interface_name[IF_NAMESIZE];
+	struct endpoint		 endpoint;
 	uint64_t		 count;		/* 0: no limit */
 	uint64_t		 time_ns;	/* 0: no limit */
 	bool			 json;
@@ -46,7 +39,6 @@ struct gen_options {
 	/* source */
 	size_t			 bytes;		/* of a numbered datagram */
 	uint64_t		 rate;		/* datagrams/s; 0: no limit */
-	int			 ttl;		/* -1: the kernel's default */
 	bool			 coalesce;
 	unsigned		 batch;		/* 0: chosen by rate */
 	const char		*schema;	/* NULL: numbered datagrams */
@@ -56,7 +48,6 @@ struct gen_options {
 	/* sink */
 	bool			 anything;	/* do not interpret */
 	uint64_t		 idle_ns;	/* 0: for ever */
-	struct sockaddr_storage	 from;		/* AF_UNSPEC: any source */
 	const char		*dump;		/* file name, or NULL */
 };
 
@@ -78,12 +69,5 @@ enum gen_status	source_run(const struct gen_options *options,
 		    json_t **report) ATTR_NONNULL;
 enum gen_status	sink_run(const struct gen_options *options, json_t **report)
 		    ATTR_NONNULL;
-
-/*
- * Whether INT or TERM has come.  A signal that comes just before a wait does
- * not end it, so nobody waits longer than this without asking again.
- */
-#define GEN_WAIT_MAX_NS	(100 * NS_PER_MS)
-bool	gen_stopped(void);
 
 #endif /* MCRELAY_GEN_GEN_H */

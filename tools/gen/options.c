@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "tools/gen/endpoint.h"
+#include "tools/common/endpoint.h"
 #include "tools/gen/gen.h"
 #include "tools/gen/numbered.h"
 
@@ -87,14 +87,9 @@ parse_time(struct parser *parser, int option, const char *text, uint64_t *ns)
 static bool
 parse_interface(struct parser *parser, const char *name)
 {
-	struct gen_options *options = parser->options;
-
-	options->interface = if_nametoindex(name);
-	if (options->interface == 0)
-		return fail(parser, "-i %s: no such interface", name);
-	snprintf(options->interface_name, sizeof(options->interface_name),
-	    "%s", name);
-	return true;
+	if (endpoint_set_interface(&parser->options->endpoint, name))
+		return true;
+	return fail(parser, "-i %s: no such interface", name);
 }
 
 static bool
@@ -169,7 +164,7 @@ parse_source(struct parser *parser, int option, const char *argument)
 	case 'T':
 		good = parse_number(parser, option, argument, 0, 255,
 		    &number);
-		options->ttl = (int)number;
+		options->endpoint.ttl = (int)number;
 		return good;
 	case 'w':
 		add_wave(options, argument);
@@ -192,7 +187,7 @@ parse_sink(struct parser *parser, int option, const char *argument)
 		return parse_time(parser, option, argument,
 		    &options->idle_ns);
 	case 's':
-		if (endpoint_parse_host(argument, &options->from))
+		if (endpoint_parse_host(argument, &options->endpoint.from))
 			return true;
 		return fail(parser, "-s %s: not an IP address", argument);
 	case 'w':
@@ -208,10 +203,10 @@ static bool
 check(struct parser *parser)
 {
 	const struct gen_options *options = parser->options;
-	const bool group = endpoint_is_multicast(&options->address);
+	const struct endpoint *at = &options->endpoint;
 
 	if (options->command == GEN_SOURCE) {
-		if (endpoint_port(&options->address) == 0)
+		if (endpoint_port(&at->address) == 0)
 			return fail(parser, "port 0: a source needs a port "
 			    "to send to");
 		if (options->schema != NULL && parser->bytes_given)
@@ -223,11 +218,11 @@ check(struct parser *parser)
 			return fail(parser, "-w needs a schema (-S)");
 		return true;
 	}
-	if (options->from.ss_family == AF_UNSPEC)
+	if (at->from.ss_family == AF_UNSPEC)
 		return true;
-	if (!group)
+	if (!endpoint_is_multicast(&at->address))
 		return fail(parser, "-s needs a multicast group to join");
-	if (options->from.ss_family != options->address.ss_family)
+	if (at->from.ss_family != at->address.ss_family)
 		return fail(parser, "-s: source and group are of different "
 		    "families");
 	return true;
@@ -252,7 +247,8 @@ parse_options(struct parser *parser, int argc, char **argv)
 	if (optind + 1 < argc)
 		return fail(parser, "%s: one ADDRESS:PORT is enough, and "
 		    "options come before it", argv[optind + 1]);
-	if (!endpoint_parse(argv[optind], &parser->options->address))
+	if (!endpoint_parse(argv[optind],
+	    &parser->options->endpoint.address))
 		return fail(parser, "%s: not ADDRESS:PORT (IPv6 in brackets)",
 		    argv[optind]);
 	return check(parser);
@@ -267,7 +263,7 @@ gen_parse(int argc, char **argv, struct gen_options *options,
 	*options = (struct gen_options){
 		.bytes = BYTES_DEFAULT,
 		.rate = RATE_DEFAULT,
-		.ttl = -1,
+		.endpoint.ttl = -1,
 		.datums = 1,
 	};
 	if (argc < 2)

@@ -21,7 +21,8 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "tools/gen/endpoint.h"
+#include "tools/common/endpoint.h"
+#include "tools/common/stop.h"
 #include "tools/gen/gen.h"
 #include "tools/gen/tally.h"
 
@@ -192,7 +193,7 @@ wait_readable(const struct sink *sink, uint64_t limit_ns)
 
 	if (now < limit_ns)
 		timeout.tv_nsec = (long)MIN_OF(limit_ns - now,
-		    GEN_WAIT_MAX_NS);
+		    STOP_WAIT_MAX_NS);
 	ppoll(&pollfd, 1, &timeout, NULL);
 }
 
@@ -206,7 +207,7 @@ has_all(const struct sink *sink)
 static bool
 finished(const struct sink *sink)
 {
-	return sink->failed || has_all(sink) || gen_stopped() ||
+	return sink->failed || has_all(sink) || stop_requested() ||
 	    clock_monotonic_ns() >= end_ns(sink);
 }
 
@@ -217,7 +218,7 @@ finished(const struct sink *sink)
 static void
 drain(struct sink *sink)
 {
-	const uint64_t limit_ns = clock_monotonic_ns() + GEN_WAIT_MAX_NS;
+	const uint64_t limit_ns = clock_monotonic_ns() + STOP_WAIT_MAX_NS;
 
 	while (!sink->failed && !has_all(sink) &&
 	    clock_monotonic_ns() < limit_ns && receive(sink))
@@ -286,7 +287,7 @@ prepare(struct sink *sink)
 		};
 	if (!open_dump(sink))
 		return false;
-	sink->fd = endpoint_open_sink(sink->options);
+	sink->fd = endpoint_open_sink(&sink->options->endpoint);
 	if (sink->fd == -1)
 		return false;
 	getsockopt(sink->fd, SOL_SOCKET, SO_RCVBUF, &sink->receive_buffer,

@@ -6,18 +6,17 @@
  * late wake-up is made good by sending what is due at once, and the rate
  * does not drift.
  */
-#include <sys/prctl.h>
 #include <sys/random.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
-#include "tools/gen/batch.h"
-#include "tools/gen/endpoint.h"
+#include "tools/common/batch.h"
+#include "tools/common/endpoint.h"
 #include "tools/gen/gen.h"
-#include "tools/gen/histogram.h"
+#include "tools/common/histogram.h"
+#include "tools/common/stop.h"
 #include "tools/gen/numbered.h"
 #include "tools/gen/synth.h"
 
@@ -61,21 +60,6 @@ batch_size(const struct gen_options *options)
 	    (uint64_t)BATCH_DEFAULT);
 }
 
-static uint64_t
-sleep_until(uint64_t deadline_ns)
-{
-	struct timespec ts;
-	uint64_t now;
-
-	while ((now = clock_monotonic_ns()) < deadline_ns && !gen_stopped()) {
-		now = MIN_OF(deadline_ns, now + GEN_WAIT_MAX_NS);
-		ts.tv_sec = (time_t)(now / NS_PER_S);
-		ts.tv_nsec = (long)(now % NS_PER_S);
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts, NULL);
-	}
-	return now;
-}
-
 /* Waits for the next batch to be due; how many datagrams it has. */
 static unsigned
 wait_for_batch(struct source *source)
@@ -92,10 +76,10 @@ wait_for_batch(struct source *source)
 	due = source->start_ns + (uint64_t)((unsigned __int128)
 	    (sent + want - 1) * NS_PER_S / options->rate);
 	if (source->end_ns != 0 && due >= source->end_ns) {
-		sleep_until(source->end_ns);
+		stop_sleep_until(source->end_ns);
 		return 0;
 	}
-	now = sleep_until(due);
+	now = stop_sleep_until(due);
 	if (now < due)
 		return 0;
 	histogram_add(&source->lateness, now - due);
@@ -141,7 +125,7 @@ finished(const struct source *source)
 {
 	const struct gen_options *options = source->options;
 
-	return gen_stopped() || (options->count != 0 &&
+	return stop_requested() || (options->count != 0 &&
 	    source->counts.datagrams >= options->count) ||
 	    (source->end_ns != 0 && clock_monotonic_ns() >= source->end_ns);
 }
@@ -212,18 +196,18 @@ prepare(struct source *source)
 		if (source->synth == NULL)
 			return false;
 	}
-	source->fd = endpoint_open_source(options);
+	source->fd = endpoint_open_source(&options->endpoint);
 	if (source->fd == -1)
 		return false;
-	source->batch = batch_new(source->fd, options->coalesce);
+	source->batch = batch_new(source->fd, options->coalesce ?
+	    BATCH_COALESCE : BATCH_SINGLE);
 	source->batch_size = batch_size(options);
 	if (getrandom(&source->numbered.stream,
 	    sizeof(source->numbered.stream), 0) == -1) {
 		log_warn("getrandom");
 		return false;
 	}
-	/* The default slack makes each wake-up up to 50 us late. */
-	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+	stop_sleep_exactly();
 	return true;
 }
 

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "tools/gen/histogram.h"
+#include "tools/common/histogram.h"
 #include "tools/gen/window.h"
 
 /* Runs of a source that a sink tells apart. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Batches of datagrams on their way into the kernel.  mcrelay-gen.
+ * Batches of datagrams on their way into the kernel.  Tools.
  */
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -15,7 +15,8 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "tools/gen/batch.h"
+#include "tools/common/batch.h"
+#include "tools/common/stop.h"
 
 /* The kernel takes no more in one UDP_SEGMENT message (newer ones do). */
 #define SEGMENTS_MAX	64
@@ -36,7 +37,7 @@ struct message {
 
 struct batch {
 	int		 fd;
-	bool		 coalesce;
+	enum batch_coalesce coalesce;
 	bool		 closed;	/* the last message takes no more */
 	unsigned	 messages;
 	unsigned	 datagrams;
@@ -50,7 +51,7 @@ struct batch {
 };
 
 struct batch *
-batch_new(int fd, bool coalesce)
+batch_new(int fd, enum batch_coalesce coalesce)
 {
 	struct batch *batch = aligned_alloc(CACHE_LINE, sizeof(*batch));
 
@@ -77,6 +78,12 @@ batch_has_room(const struct batch *batch)
 	    batch->used + DATAGRAM_MAX <= ARENA_SIZE;
 }
 
+unsigned
+batch_datagrams(const struct batch *batch)
+{
+	return batch->datagrams;
+}
+
 uint8_t *
 batch_next(struct batch *batch)
 {
@@ -88,7 +95,8 @@ joins(const struct batch *batch, size_t size)
 {
 	const struct message *last;
 
-	if (!batch->coalesce || batch->messages == 0 || batch->closed)
+	if (batch->coalesce == BATCH_SINGLE || batch->messages == 0 ||
+	    batch->closed)
 		return false;
 	last = &batch->message[batch->messages - 1];
 	return size <= last->segment && last->datagrams < SEGMENTS_MAX &&
@@ -152,7 +160,7 @@ wait_writable(int fd)
 {
 	struct pollfd pollfd = { .fd = fd, .events = POLLOUT };
 
-	poll(&pollfd, 1, (int)(GEN_WAIT_MAX_NS / NS_PER_MS));
+	poll(&pollfd, 1, (int)(STOP_WAIT_MAX_NS / NS_PER_MS));
 }
 
 static void
@@ -194,7 +202,7 @@ handle_error(const struct batch *batch, struct send_counts *counts)
 	case EMSGSIZE:
 	case EINVAL:
 	case EIO:
-		if (batch->coalesce) {
+		if (batch->coalesce == BATCH_COALESCE) {
 			log_warn("cannot send coalesced datagrams of this "
 			    "size this way (try without -c)");
 			return false;
@@ -216,6 +224,40 @@ count_sent(const struct batch *batch, unsigned from, unsigned messages,
 	}
 }
 
+/* Whether the route refused a message for being coalesced. */
+static bool
+refused_coalesced(const struct batch *batch, unsigned message)
+{
+	return batch->coalesce == BATCH_MAY_COALESCE &&
+	    batch->message[message].datagrams > 1 &&
+	    (errno == EMSGSIZE || errno == EINVAL || errno == EIO);
+}
+
+/* Makes single datagrams of the messages from `done' on, now and from now. */
+static void
+split(struct batch *batch, unsigned done)
+{
+	uint32_t size[BATCH_MAX];
+	unsigned n = 0;
+	uint8_t *data = batch->iov[done].iov_base;
+	size_t left;
+
+	for (unsigned i = done; i < batch->messages; i++)
+		for (left = batch->message[i].bytes; n < BATCH_MAX; ) {
+			size[n] = (uint32_t)MIN_OF(left,
+			    (size_t)batch->message[i].segment);
+			left -= size[n++];
+			if (left == 0)
+				break;
+		}
+	batch->coalesce = BATCH_SINGLE;
+	batch->messages = batch->datagrams = 0;
+	batch->used = (size_t)(data - batch->arena);
+	for (unsigned i = 0; i < n; i++)
+		batch_add(batch, size[i]);
+	build_headers(batch);
+}
+
 static bool
 send_all(struct batch *batch, uint64_t deadline_ns,
     struct send_counts *counts)
@@ -229,9 +271,12 @@ send_all(struct batch *batch, uint64_t deadline_ns,
 		if (n > 0) {
 			count_sent(batch, done, (unsigned)n, counts);
 			done += (unsigned)n;
+		} else if (refused_coalesced(batch, done)) {
+			split(batch, done);
+			done = 0;
 		} else if (!handle_error(batch, counts))
 			return false;
-		else if (gen_stopped() || (deadline_ns != 0 &&
+		else if (stop_requested() || (deadline_ns != 0 &&
 		    clock_monotonic_ns() >= deadline_ns))
 			break;
 	}

@@ -3,8 +3,8 @@
  * A histogram of durations with log-linear buckets: 64 to each power of two,
  * so that a percentile is at most 1.6 % above the truth.  It never allocates.
  */
-#ifndef MCRELAY_GEN_HISTOGRAM_H
-#define MCRELAY_GEN_HISTOGRAM_H
+#ifndef MCRELAY_TOOLS_HISTOGRAM_H
+#define MCRELAY_TOOLS_HISTOGRAM_H
 
 #include <stdint.h>
 
@@ -31,4 +31,4 @@ void		histogram_add(struct histogram *histogram, uint64_t value)
 uint64_t	histogram_percentile(const struct histogram *histogram,
 		    double fraction) ATTR_NONNULL;
 
-#endif /* MCRELAY_GEN_HISTOGRAM_H */
+#endif /* MCRELAY_TOOLS_HISTOGRAM_H */

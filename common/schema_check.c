@@ -2,12 +2,12 @@
 /*
  * What can be said of a schema only when all of it is known: how small its
  * datums are, whether they end, whether defaults are of their types.
- * Supervisor only.
+ * Supervisor and tools.
  */
 #include <string.h>
 
 #include "common/datum.h"
-#include "supervisor/schema_tree.h"
+#include "common/schema_tree.h"
 
 /* Sizes beyond this do not matter any more. */
 #define SIZE_CAP	(UINT64_C(1) << 32)

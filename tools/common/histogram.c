@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Durations, counted.  mcrelay-gen.
+ * Durations, counted.  Tools.
  */
 #include <math.h>
 
-#include "tools/gen/histogram.h"
+#include "tools/common/histogram.h"
 
 /*
  * Values below HISTOGRAM_SUB have a bucket each.  Above, the bucket is the

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The schema compiler: an Avro schema's text becomes a datum program
- * (common/datum.h).  Supervisor only, nobody else parses schemas.
+ * (common/datum.h).  Supervisor and tools; worker and decimator get programs,
+ * never schemas.
  *
  * jansson reads the text and schema_parse.c walks it, because avro-c 1.11
  * drops logical types and runs away on some recursive records; what passes is

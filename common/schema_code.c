@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From a graph of types to the datum program.  Supervisor only.
+ * From a graph of types to the datum program.  Supervisor and tools.
  *
  * Records that occur once in every datum are written out in place, because
  * their numbers are fields of their own.  Elsewhere (in arrays, maps, unions) a
@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/schema_tree.h"
 #include "common/util.h"
-#include "supervisor/schema_tree.h"
 
 /* What the datum consists of, front to back. */
 struct leaf {

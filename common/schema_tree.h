@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A schema between text and program: private to supervisor/schema*.c.
+ * A schema between text and program: private to common/schema*.c.
  *
  * Types form a graph: a reference by name points to the one node of that name.
  * Nodes belong to the context, texts in them to its JSON document.
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "supervisor/schema.h"
+#include "common/schema.h"
 
 enum schema_type {
 	/* Primitive, in the order of schema_type_names. */

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * From the text of a schema to a graph of types, with every rule of Avro's
- * specification that can be checked type by type.  Supervisor only.
+ * specification that can be checked type by type.  Supervisor and tools.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/schema_tree.h"
 #include "common/util.h"
-#include "supervisor/schema_tree.h"
 
 static struct schema_node	*parse_type(struct schema_context *c,
 				    json_t *json, const char *space,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The schema compiler's front, and the graph of types that its parts work on.
- * Supervisor only.  It must end, with a message, on whatever text a user has.
+ * Supervisor and tools.  It must end, with a message, on whatever text a user
+ * has.
  */
 #include <avro.h>
 #include <stdarg.h>
@@ -9,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/schema.h"
+#include "common/schema_tree.h"
 #include "common/util.h"
-#include "supervisor/schema.h"
-#include "supervisor/schema_tree.h"
 
 const char *const schema_type_names[SCHEMA_TYPES] = {
 	[SCHEMA_NULL] = "null",

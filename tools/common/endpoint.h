@@ -1,17 +1,25 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Addresses and sockets of the source and the sink.
+ * Addresses and sockets of the tools that send and receive datagrams.
  */
-#ifndef MCRELAY_GEN_ENDPOINT_H
-#define MCRELAY_GEN_ENDPOINT_H
+#ifndef MCRELAY_TOOLS_ENDPOINT_H
+#define MCRELAY_TOOLS_ENDPOINT_H
 
 #include <sys/socket.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
 
-struct gen_options;
+/* Where to send to, or to listen. */
+struct endpoint {
+	struct sockaddr_storage	 address;	/* with the port */
+	struct sockaddr_storage	 from;		/* AF_UNSPEC: any source */
+	unsigned		 interface;	/* index; 0: routing's choice */
+	char			 interface_name[IF_NAMESIZE];
+	int			 ttl;		/* -1: the kernel's default */
+};
 
 /* Numeric address:port, IPv6 in brackets; false when it is not. */
 bool		endpoint_parse(const char *text,
@@ -23,14 +31,17 @@ bool		endpoint_is_multicast(const struct sockaddr_storage *address)
 		    ATTR_NONNULL;
 uint16_t	endpoint_port(const struct sockaddr_storage *address)
 		    ATTR_NONNULL;
+/* False when there is no interface of this name. */
+bool		endpoint_set_interface(struct endpoint *endpoint,
+		    const char *name) ATTR_NONNULL;
 
 /*
  * A non-blocking socket connected to the destination, or bound to the
  * address and joined to it when it is a group.  -1 after a log line.
  */
-int		endpoint_open_source(const struct gen_options *options)
+int		endpoint_open_source(const struct endpoint *endpoint)
 		    ATTR_NONNULL;
-int		endpoint_open_sink(const struct gen_options *options)
+int		endpoint_open_sink(const struct endpoint *endpoint)
 		    ATTR_NONNULL;
 
-#endif /* MCRELAY_GEN_ENDPOINT_H */
+#endif /* MCRELAY_TOOLS_ENDPOINT_H */

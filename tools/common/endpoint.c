@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Addresses and sockets.  mcrelay-gen.
+ * Addresses and sockets.  Tools.
  */
 #include <sys/socket.h>
 #include <linux/udp.h>
@@ -13,8 +13,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "tools/gen/endpoint.h"
-#include "tools/gen/gen.h"
+#include "tools/common/endpoint.h"
 
 /* For the sink not to be the place where datagrams are lost. */
 #define RECEIVE_BUFFER_BYTES	(64 * 1024 * 1024)
@@ -111,6 +110,17 @@ endpoint_port(const struct sockaddr_storage *address)
 	return ntohs(((const struct sockaddr_in *)address)->sin_port);
 }
 
+bool
+endpoint_set_interface(struct endpoint *endpoint, const char *name)
+{
+	endpoint->interface = if_nametoindex(name);
+	if (endpoint->interface == 0)
+		return false;
+	snprintf(endpoint->interface_name, sizeof(endpoint->interface_name),
+	    "%s", name);
+	return true;
+}
+
 static bool
 set_int(int fd, int level, int option, int value, const char *what)
 {
@@ -130,22 +140,22 @@ set_buffer(int fd, int force, int plain, int bytes)
 
 /* Unicast leaves and enters by the interface that was asked for. */
 static bool
-bind_device(int fd, const struct gen_options *options)
+bind_device(int fd, const struct endpoint *endpoint)
 {
-	if (options->interface == 0)
+	if (endpoint->interface == 0)
 		return true;
 	if (setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE,
-	    options->interface_name,
-	    (socklen_t)strlen(options->interface_name)) == 0)
+	    endpoint->interface_name,
+	    (socklen_t)strlen(endpoint->interface_name)) == 0)
 		return true;
-	log_warn("cannot bind to interface %s", options->interface_name);
+	log_warn("cannot bind to interface %s", endpoint->interface_name);
 	return false;
 }
 
 static int
-open_socket(const struct gen_options *options)
+open_socket(const struct endpoint *endpoint)
 {
-	const int fd = socket(options->address.ss_family,
+	const int fd = socket(endpoint->address.ss_family,
 	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd == -1)
@@ -155,64 +165,64 @@ open_socket(const struct gen_options *options)
 
 /* Interface and hop limit of what we send. */
 static bool
-set_route(int fd, const struct gen_options *options)
+set_route(int fd, const struct endpoint *endpoint)
 {
-	const bool v6 = is_v6(&options->address);
-	const bool group = endpoint_is_multicast(&options->address);
+	const bool v6 = is_v6(&endpoint->address);
+	const bool group = endpoint_is_multicast(&endpoint->address);
 	const struct ip_mreqn by = {
-		.imr_ifindex = (int)options->interface
+		.imr_ifindex = (int)endpoint->interface
 	};
 
-	if (options->ttl >= 0 && !set_int(fd,
+	if (endpoint->ttl >= 0 && !set_int(fd,
 	    v6 ? IPPROTO_IPV6 : IPPROTO_IP,
 	    v6 ? (group ? IPV6_MULTICAST_HOPS : IPV6_UNICAST_HOPS) :
-	    (group ? IP_MULTICAST_TTL : IP_TTL), options->ttl, "the TTL"))
+	    (group ? IP_MULTICAST_TTL : IP_TTL), endpoint->ttl, "the TTL"))
 		return false;
 	if (!group)
-		return bind_device(fd, options);
-	if (options->interface == 0)
+		return bind_device(fd, endpoint);
+	if (endpoint->interface == 0)
 		return true;
 	if (v6)
 		return set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF,
-		    (int)options->interface, "the interface");
+		    (int)endpoint->interface, "the interface");
 	if (setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &by, sizeof(by)) == 0)
 		return true;
-	log_warn("cannot send by interface %s", options->interface_name);
+	log_warn("cannot send by interface %s", endpoint->interface_name);
 	return false;
 }
 
 /* A link-local address says by itself nothing about the interface. */
 static struct sockaddr_storage
-scoped(const struct gen_options *options)
+scoped(const struct endpoint *endpoint)
 {
-	struct sockaddr_storage address = options->address;
+	struct sockaddr_storage address = endpoint->address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
 
 	if (is_v6(&address) && v6->sin6_scope_id == 0 &&
 	    (IN6_IS_ADDR_LINKLOCAL(&v6->sin6_addr) ||
 	    IN6_IS_ADDR_MC_LINKLOCAL(&v6->sin6_addr)))
-		v6->sin6_scope_id = options->interface;
+		v6->sin6_scope_id = endpoint->interface;
 	return address;
 }
 
 int
-endpoint_open_source(const struct gen_options *options)
+endpoint_open_source(const struct endpoint *endpoint)
 {
-	const struct sockaddr_storage to = scoped(options);
+	const struct sockaddr_storage to = scoped(endpoint);
 	char text[ADDRESS_TEXT_SIZE];
-	const int fd = open_socket(options);
+	const int fd = open_socket(endpoint);
 
 	if (fd == -1)
 		return -1;
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
-	if (!set_route(fd, options)) {
+	if (!set_route(fd, endpoint)) {
 		close(fd);
 		return -1;
 	}
 	if (connect(fd, generic(&to), sockaddr_size(generic(&to))) == 0)
 		return fd;
 	format_address(generic(&to), text);
-	log_warn("cannot send to %s%s", text, options->interface == 0 &&
+	log_warn("cannot send to %s%s", text, endpoint->interface == 0 &&
 	    endpoint_is_multicast(&to) ? " (choose an interface with -i)" :
 	    "");
 	close(fd);
@@ -220,9 +230,9 @@ endpoint_open_source(const struct gen_options *options)
 }
 
 static bool
-join(int fd, const struct gen_options *options)
+join(int fd, const struct endpoint *endpoint)
 {
-	const int level = is_v6(&options->address) ? IPPROTO_IPV6 :
+	const int level = is_v6(&endpoint->address) ? IPPROTO_IPV6 :
 	    IPPROTO_IP;
 	struct group_source_req specific;
 	struct group_req any;
@@ -231,30 +241,30 @@ join(int fd, const struct gen_options *options)
 	/* Holes and all: the kernel reads them whole. */
 	memset(&specific, 0, sizeof(specific));
 	memset(&any, 0, sizeof(any));
-	if (options->from.ss_family == AF_UNSPEC) {
-		any.gr_interface = options->interface;
-		any.gr_group = options->address;
+	if (endpoint->from.ss_family == AF_UNSPEC) {
+		any.gr_interface = endpoint->interface;
+		any.gr_group = endpoint->address;
 		rc = setsockopt(fd, level, MCAST_JOIN_GROUP, &any,
 		    sizeof(any));
 	} else {
-		specific.gsr_interface = options->interface;
-		specific.gsr_group = options->address;
-		specific.gsr_source = options->from;
+		specific.gsr_interface = endpoint->interface;
+		specific.gsr_group = endpoint->address;
+		specific.gsr_source = endpoint->from;
 		rc = setsockopt(fd, level, MCAST_JOIN_SOURCE_GROUP,
 		    &specific, sizeof(specific));
 	}
 	if (rc == 0)
 		return true;
-	log_warn("cannot join the group%s", options->interface == 0 ?
+	log_warn("cannot join the group%s", endpoint->interface == 0 ?
 	    " (choose an interface with -i)" : "");
 	return false;
 }
 
 static bool
-prepare_sink(int fd, const struct gen_options *options)
+prepare_sink(int fd, const struct endpoint *endpoint)
 {
-	const bool v6 = is_v6(&options->address);
-	const bool group = endpoint_is_multicast(&options->address);
+	const bool v6 = is_v6(&endpoint->address);
+	const bool group = endpoint_is_multicast(&endpoint->address);
 
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
 	if (!set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "time stamps") ||
@@ -263,7 +273,7 @@ prepare_sink(int fd, const struct gen_options *options)
 	if (v6 && !set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPv6 only"))
 		return false;
 	if (!group)
-		return bind_device(fd, options);
+		return bind_device(fd, endpoint);
 	/* Several sinks of one host may listen to a group, and none of them
 	 * hears a group that only somebody else has joined. */
 	return set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1, "address reuse") &&
@@ -273,22 +283,22 @@ prepare_sink(int fd, const struct gen_options *options)
 }
 
 int
-endpoint_open_sink(const struct gen_options *options)
+endpoint_open_sink(const struct endpoint *endpoint)
 {
-	const struct sockaddr_storage at = scoped(options);
+	const struct sockaddr_storage at = scoped(endpoint);
 	char text[ADDRESS_TEXT_SIZE];
-	const int fd = open_socket(options);
+	const int fd = open_socket(endpoint);
 
 	if (fd == -1)
 		return -1;
-	if (!prepare_sink(fd, options)) {
+	if (!prepare_sink(fd, endpoint)) {
 		close(fd);
 		return -1;
 	}
 	if (bind(fd, generic(&at), sockaddr_size(generic(&at))) == -1) {
 		format_address(generic(&at), text);
 		log_warn("cannot listen on %s", text);
-	} else if (!endpoint_is_multicast(&at) || join(fd, options))
+	} else if (!endpoint_is_multicast(&at) || join(fd, endpoint))
 		return fd;
 	close(fd);
 	return -1;

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reads an Avro container file that may be damaged.  Tools.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "tools/common/reader.h"
+
+/* A name as it may be printed, whatever is in the file. */
+static char *
+printable_name(const uint8_t *name, size_t size)
+{
+	char *text = xasprintf("%.*s", (int)MIN_OF(size, (size_t)32),
+	    (const char *)name);
+
+	for (char *c = text; *c != '\0'; c++)
+		if (*c < '!' || *c > '~')
+			*c = '?';
+	return text;
+}
+
+static bool
+understand_header(struct reader *reader, const char **why)
+{
+	const uint8_t *value;
+	size_t size;
+
+	value = avro_walk_meta(&reader->walk, "avro.codec", &size);
+	reader->codec_name = value == NULL ? xstrdup("null") :
+	    printable_name(value, size);
+	reader->codec_known = uncompress_find(reader->codec_name,
+	    &reader->codec);
+	value = avro_walk_meta(&reader->walk, "avro.schema", &size);
+	if (value == NULL) {
+		*why = "the header has no schema";
+		return false;
+	}
+	records_open(&reader->records, (const char *)value, size);
+	return true;
+}
+
+enum reader_status
+reader_open(struct reader *reader, const char *path, const char **why)
+{
+	enum avro_walk_status status;
+
+	memset(reader, 0, sizeof(*reader));
+	/* Not to hang on a FIFO; of no effect on regular files. */
+	reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (reader->fd == -1) {
+		*why = strerror(errno);
+		return READER_UNUSABLE;
+	}
+	status = avro_walk_open(&reader->walk, reader->fd);
+	if (status == AVRO_WALK_OK && understand_header(reader, why))
+		return READER_OK;
+	if (status == AVRO_WALK_ERROR)
+		*why = strerror(errno);
+	else if (status != AVRO_WALK_OK)
+		*why = reader->walk.why;
+	reader_close(reader);
+	return READER_UNUSABLE;
+}
+
+void
+reader_close(struct reader *reader)
+{
+	records_free(&reader->records);
+	avro_walk_close(&reader->walk);
+	free(reader->codec_name);
+	free(reader->stored.data);
+	free(reader->plain.data);
+	close(reader->fd);
+}
+
+static void
+note_record(const struct reader *reader, struct reader_block *block,
+    const struct record *record)
+{
+	if (reader->records.datagrams) {
+		if (!block->sequence_known)
+			block->first_sequence = record->sequence;
+		block->last_sequence = record->sequence;
+		block->sequence_known = true;
+	}
+	if (block->first_ns == RECORDS_NO_TIME)
+		block->first_ns = record->time_ns;
+	if (record->time_ns != RECORDS_NO_TIME)
+		block->last_ns = record->time_ns;
+}
+
+/* Walks the records of the data; NULL when they are as many as claimed and
+ * fill it. */
+static const char *
+check_records(const struct reader *reader, struct reader_block *block,
+    size_t size)
+{
+	struct record record;
+	const char *why;
+
+	while (block->good < block->records) {
+		why = records_read(&reader->records,
+		    block->data + block->good_size, size - block->good_size,
+		    &record);
+		if (why != NULL)
+			return why;
+		note_record(reader, block, &record);
+		block->good_size += record.size;
+		block->good++;
+	}
+	return block->good_size == size ? NULL :
+	    "bytes behind the last record";
+}
+
+/* Uncompresses and checks what is stored of the block. */
+static const char *
+check_data(struct reader *reader, struct reader_block *block)
+{
+	size_t size = block->stored_size;
+	const char *why;
+
+	block->data = block->stored;
+	if (!reader->codec_known) {
+		block->data = NULL;
+		block->good = block->records;
+		return NULL;
+	}
+	if (reader->codec != CODEC_NULL) {
+		why = uncompress_block(reader->codec, block->stored, size,
+		    READER_BLOCK_MAX, &reader->plain);
+		if (why != NULL)
+			return why;
+		block->data = reader->plain.data;
+		size = reader->plain.size;
+	}
+	if (reader->records.program != NULL)
+		return check_records(reader, block, size);
+	block->good = block->records;
+	block->good_size = size;
+	return NULL;
+}
+
+/* Reads `size' bytes of the block's data; false with errno. */
+static bool
+load(struct reader *reader, struct reader_block *block,
+    const struct avro_walk_block *found, uint64_t size)
+{
+	buffer_reserve(&reader->stored, size);
+	errno = EIO;	/* for a file that has become shorter */
+	if (!avro_walk_read(&reader->walk, reader->stored.data, size,
+	    found->data_offset))
+		return false;
+	block->stored = reader->stored.data;
+	block->stored_size = size;
+	return true;
+}
+
+static void
+forget_records(struct reader_block *block)
+{
+	block->good = 0;
+	block->good_size = 0;
+	block->sequence_known = false;
+	block->first_ns = block->last_ns = RECORDS_NO_TIME;
+}
+
+/*
+ * A block with a readable head, without its marker: its data reach up to
+ * `end' at the most.  With a schema to check against, what is there of its
+ * records can be told from what is not.  Sets *whole when the marker is all
+ * that is wrong.  False with errno.
+ */
+static bool
+salvage(struct reader *reader, struct reader_block *block,
+    const struct avro_walk_block *found, uint64_t end, bool *whole)
+{
+	uint64_t size;
+	bool all;
+
+	if (reader->records.program == NULL || !reader->codec_known ||
+	    end <= found->data_offset)
+		return true;
+	size = MIN_OF(end - found->data_offset, found->data_size);
+	if (size > READER_BLOCK_MAX)
+		return true;
+	all = size == found->data_size;
+	if (!load(reader, block, found, size))
+		return false;
+	*whole = check_data(reader, block) == NULL && all;
+	return true;
+}
+
+/* There is no block here: go on at the next marker, or at the end. */
+static bool
+skip_damage(struct reader *reader, struct reader_block *block,
+    const struct avro_walk_block *found)
+{
+	struct avro_walk *walk = &reader->walk;
+	const uint64_t start = walk->offset;
+	uint64_t end = walk->size;
+	bool whole = false;
+
+	block->damage = walk->why;
+	if (avro_walk_resync(walk, start))
+		end = walk->offset - AVRO_SYNC_SIZE;
+	else
+		walk->offset = walk->size;
+	if (found->data_size != 0) {
+		block->records = found->records;
+		if (!salvage(reader, block, found, end, &whole))
+			return false;
+	}
+	if (whole)
+		walk->offset = MIN_OF(walk->size, start + found->size);
+	block->size = walk->offset - start;
+	return true;
+}
+
+static bool
+check_block(struct reader *reader, struct reader_block *block,
+    const struct avro_walk_block *found)
+{
+	block->size = found->size;
+	block->records = found->records;
+	if (found->data_size > READER_BLOCK_MAX) {
+		block->damage = "larger than this program reads (64 MiB)";
+		return true;
+	}
+	if (!load(reader, block, found, found->data_size))
+		return false;
+	block->damage = check_data(reader, block);
+	return true;
+}
+
+enum reader_status
+reader_next(struct reader *reader, struct reader_block *block,
+    const char **why)
+{
+	struct avro_walk_block found;
+	bool good;
+
+	memset(&found, 0, sizeof(found));
+	memset(block, 0, sizeof(*block));
+	forget_records(block);
+	block->offset = reader->walk.offset;
+	switch (avro_walk_next(&reader->walk, &found)) {
+	case AVRO_WALK_OK:
+		good = check_block(reader, block, &found);
+		break;
+	case AVRO_WALK_DAMAGED:
+		good = skip_damage(reader, block, &found);
+		break;
+	case AVRO_WALK_END:
+		return READER_END;
+	default:
+		good = false;
+	}
+	if (good)
+		return READER_OK;
+	*why = strerror(errno);
+	return READER_UNUSABLE;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reads an Avro container file that may be damaged: block by block, each
+ * uncompressed and its records checked against the schema; behind damage it
+ * goes on at the next sync marker.  Tools.
+ *
+ * In memory is one block, of at most READER_BLOCK_MAX bytes stored and
+ * uncompressed.
+ *
+ * After damage a sync marker inside a payload can be mistaken for the end of a
+ * block.  What follows it is then not a block, unless the payload holds a
+ * container file with the same marker.
+ */
+#ifndef MCRELAY_TOOLS_READER_H
+#define MCRELAY_TOOLS_READER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/avro_walk.h"
+#include "tools/common/records.h"
+#include "tools/common/uncompress.h"
+
+#define READER_BLOCK_MAX	(UINT64_C(64) << 20)
+
+/*
+ * A block, or a stretch in which there is none.  Of a damaged one there may
+ * be records at the front that are good, when the schema is understood.
+ */
+struct reader_block {
+	uint64_t	 offset;	/* in the file */
+	uint64_t	 size;		/* in the file, with head and marker */
+	uint64_t	 records;	/* claimed; 0: unknown */
+	uint64_t	 good;		/* of them, from the first */
+	const uint8_t	*stored;	/* data as in the file */
+	size_t		 stored_size;
+	const uint8_t	*data;		/* uncompressed; not with an unknown
+					 * codec */
+	size_t		 good_size;	/* bytes of the good records */
+	const char	*damage;	/* NULL: a whole block */
+	/* of the good records, where known */
+	bool		 sequence_known;
+	int64_t		 first_sequence;
+	int64_t		 last_sequence;
+	int64_t		 first_ns;	/* or RECORDS_NO_TIME */
+	int64_t		 last_ns;
+};
+
+struct reader {
+	int		 fd;
+	struct avro_walk walk;
+	char		*codec_name;	/* malloc'ed */
+	bool		 codec_known;
+	enum archive_codec codec;
+	struct records	 records;	/* program NULL: not understood */
+	struct buffer	 stored;
+	struct buffer	 plain;
+};
+
+enum reader_status {
+	READER_OK,
+	READER_END,
+	READER_UNUSABLE,	/* no container file, or it cannot be read */
+};
+
+/*
+ * Opens the file and reads its header.  Otherwise *why says why not, and
+ * there is nothing to close.
+ */
+enum reader_status	reader_open(struct reader *reader, const char *path,
+			    const char **why) ATTR_NONNULL;
+void	reader_close(struct reader *reader) ATTR_NONNULL;
+
+/* The next block; what it points to is good until the next call.  *why is
+ * set with READER_UNUSABLE only: an error of the system. */
+enum reader_status	reader_next(struct reader *reader,
+			    struct reader_block *block, const char **why)
+			    ATTR_NONNULL;
+
+#endif /* MCRELAY_TOOLS_READER_H */

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The program around reader, report and repair.  mcrelay-verify.
+ */
+#include <sys/stat.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "tools/verify/verify.h"
+
+static const char usage[] =
+    "usage: mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n";
+
+static bool	fail(char *error, const char *fmt, ...) ATTR_PRINTF(2, 3);
+
+static bool
+fail(char *error, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(error, VERIFY_ERROR_SIZE, fmt, ap);
+	va_end(ap);
+	return false;
+}
+
+static bool
+parse_what(struct verify_options *options, const char *what)
+{
+	static const struct {
+		const char		*name;
+		enum verify_keep	 keep;
+	} keeps[] = {
+		{ "all", KEEP_ALL },
+		{ "prior", KEEP_PRIOR },
+		{ "after", KEEP_AFTER },
+	};
+
+	options->blocks = strcmp(what, "report") == 0;
+	for (size_t i = 0; i < NITEMS(keeps); i++)
+		if (strcmp(what, keeps[i].name) == 0) {
+			options->keep = keeps[i].keep;
+			return true;
+		}
+	return options->blocks;
+}
+
+bool
+verify_parse(int argc, char **argv, struct verify_options *options,
+    char error[static VERIFY_ERROR_SIZE])
+{
+	bool what_given = false;
+	int option;
+
+	*options = (struct verify_options){ .keep = KEEP_ALL };
+	optind = 0;	/* glibc: start anew */
+	opterr = 0;
+	while ((option = getopt(argc, argv, ":o:r:")) != -1) {
+		if (option == 'r')
+			options->repaired = optarg;
+		else if (option == ':')
+			return fail(error, "-%c needs an argument", optopt);
+		else if (option != 'o')
+			return fail(error, "-%c is not an option", optopt);
+		else if (!parse_what(options, optarg))
+			return fail(error, "-o %s: not all, prior, after or "
+			    "report", optarg);
+		else
+			what_given = true;
+	}
+	options->file = argv + optind;
+	options->files = (size_t)(argc - optind);
+	if (options->files == 0)
+		return fail(error, "which file?");
+	if (options->repaired == NULL && what_given && !options->blocks)
+		return fail(error, "what is recovered needs a file to go to "
+		    "(-r)");
+	if (options->repaired != NULL && options->blocks)
+		return fail(error, "-o report does not write a file (-r)");
+	if (options->repaired != NULL && options->files > 1)
+		return fail(error, "-r repairs one file at a time");
+	return true;
+}
+
+void
+summary_add(struct summary *summary, const struct reader_block *block)
+{
+	summary->records += block->good;
+	if (block->damage == NULL)
+		summary->blocks++;
+	else
+		summary->damaged++;
+	if (block->sequence_known && !summary->sequence_known)
+		summary->first_sequence = block->first_sequence;
+	if (block->sequence_known) {
+		summary->sequence_known = true;
+		summary->last_sequence = block->last_sequence;
+	}
+	if (summary->first_ns == RECORDS_NO_TIME)
+		summary->first_ns = block->first_ns;
+	if (block->last_ns != RECORDS_NO_TIME)
+		summary->last_ns = block->last_ns;
+}
+
+struct run {
+	const struct verify_options *options;
+	struct progress		 progress;
+	uint64_t		 done;		/* bytes of earlier files */
+	struct gaps		 gaps;
+};
+
+static void
+look_at_block(struct run *run, const char *path,
+    const struct reader_block *block, uint64_t number)
+{
+	if (run->options->blocks || block->damage != NULL)
+		progress_clear(&run->progress);
+	if (block->damage != NULL)
+		report_damage(path, block);
+	else if (run->options->blocks)
+		report_block(number, block);
+}
+
+/* Reads the file to its end, or to where it cannot be read any more. */
+static void
+read_blocks(struct run *run, const char *path, struct reader *reader,
+    struct repair *repair, struct summary *summary)
+{
+	enum reader_status status;
+	struct reader_block block;
+
+	if (run->options->blocks) {
+		progress_clear(&run->progress);
+		report_begin(path, reader);
+	}
+	while ((status = reader_next(reader, &block, &summary->why)) ==
+	    READER_OK) {
+		summary_add(summary, &block);
+		look_at_block(run, path, &block, summary->blocks);
+		if (run->options->repaired != NULL)
+			repair_block(repair, reader, &block);
+		progress_show(&run->progress,
+		    run->done + reader->walk.offset, path);
+	}
+	summary->bytes = reader->walk.size;
+	if (status == READER_UNUSABLE)
+		summary->status = VERIFY_UNUSABLE;
+	else if (summary->damaged != 0)
+		summary->status = VERIFY_DAMAGED;
+}
+
+static void
+report_repair(const struct repair *repair)
+{
+	if (repair->failed)
+		return;
+	if (repair->fd == -1)
+		printf("%s: not written: there is nothing to recover\n",
+		    repair->path);
+	else
+		printf("%s: written: %llu records in %llu blocks\n",
+		    repair->path, (unsigned long long)repair->records,
+		    (unsigned long long)repair->blocks);
+}
+
+static enum verify_status
+verify_file(struct run *run, const char *path)
+{
+	struct summary summary = {
+		.first_ns = RECORDS_NO_TIME,
+		.last_ns = RECORDS_NO_TIME,
+	};
+	struct reader reader;
+	struct repair repair;
+
+	repair_begin(&repair, run->options->repaired, run->options->keep);
+	if (reader_open(&reader, path, &summary.why) != READER_OK) {
+		summary.status = VERIFY_UNUSABLE;
+		progress_clear(&run->progress);
+		report_end(path, &reader, &summary);
+		return summary.status;
+	}
+	read_blocks(run, path, &reader, &repair, &summary);
+	progress_clear(&run->progress);
+	report_end(path, &reader, &summary);
+	gaps_file(&run->gaps, path, &summary);
+	run->done += summary.bytes;
+	reader_close(&reader);
+	if (run->options->repaired != NULL) {
+		if (!repair_end(&repair, summary.status != VERIFY_UNUSABLE))
+			summary.status = VERIFY_UNUSABLE;
+		report_repair(&repair);
+	}
+	return summary.status;
+}
+
+static uint64_t
+total_size(const struct verify_options *options)
+{
+	uint64_t total = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < options->files; i++)
+		if (stat(options->file[i], &st) == 0 && S_ISREG(st.st_mode))
+			total += (uint64_t)st.st_size;
+	return total;
+}
+
+static enum verify_status
+verify_files(const struct verify_options *options)
+{
+	struct run run = { .options = options };
+	enum verify_status status = VERIFY_WHOLE, worst = VERIFY_WHOLE;
+
+	progress_begin(&run.progress, total_size(options));
+	for (size_t i = 0; i < options->files; i++) {
+		status = verify_file(&run, options->file[i]);
+		worst = MAX_OF(worst, status);
+	}
+	gaps_end(&run.gaps);
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return worst;
+	log_warn("cannot write the report");
+	return VERIFY_UNUSABLE;
+}
+
+int
+verify_main(int argc, char **argv)
+{
+	struct verify_options options;
+	char error[VERIFY_ERROR_SIZE];
+
+	log_init("mcrelay-verify", NULL, LOG_TARGET_STDERR, LOG_INFO);
+	if (!verify_parse(argc, argv, &options, error)) {
+		log_warnx("%s", error);
+		fputs(usage, stderr);
+		return VERIFY_UNUSABLE;
+	}
+	return (int)verify_files(&options);
+}

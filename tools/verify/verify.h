@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-verify: what its parts share.
+ */
+#ifndef MCRELAY_VERIFY_VERIFY_H
+#define MCRELAY_VERIFY_VERIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "tools/common/progress.h"
+#include "tools/common/reader.h"
+
+/* Exit status; of several files the highest. */
+enum verify_status {
+	VERIFY_WHOLE = 0,
+	VERIFY_DAMAGED = 1,
+	VERIFY_UNUSABLE = 2,	/* or the program cannot do its work */
+};
+
+/* What goes into a repaired file. */
+enum verify_keep {
+	KEEP_ALL,	/* whatever can be recovered */
+	KEEP_PRIOR,	/* what is before the first damage */
+	KEEP_AFTER,	/* what is after it */
+};
+
+struct verify_options {
+	bool			 blocks;	/* a line for each block */
+	enum verify_keep	 keep;
+	const char		*repaired;	/* file to write, or NULL */
+	char			**file;
+	size_t			 files;
+};
+
+#define VERIFY_ERROR_SIZE	256
+
+/* False with a message in `error' when the command line is wrong. */
+bool	verify_parse(int argc, char **argv, struct verify_options *options,
+	    char error[static VERIFY_ERROR_SIZE]) ATTR_NONNULL;
+
+/* The whole program.  Returns the exit status. */
+int	verify_main(int argc, char **argv);
+
+/* What was found in a file. */
+struct summary {
+	enum verify_status	 status;
+	const char		*why;		/* unusable: why */
+	uint64_t		 blocks;	/* whole ones */
+	uint64_t		 damaged;	/* stretches that are not */
+	uint64_t		 records;	/* good ones */
+	uint64_t		 bytes;		/* of the file */
+	bool			 sequence_known;
+	int64_t			 first_sequence;
+	int64_t			 last_sequence;
+	int64_t			 first_ns;	/* or RECORDS_NO_TIME */
+	int64_t			 last_ns;
+};
+
+void	summary_add(struct summary *summary,
+	    const struct reader_block *block) ATTR_NONNULL;
+
+/* report.c: lines for the user, on the standard output. */
+void	report_begin(const char *path, const struct reader *reader)
+	    ATTR_NONNULL;
+void	report_block(uint64_t number, const struct reader_block *block)
+	    ATTR_NONNULL;
+void	report_damage(const char *path, const struct reader_block *block)
+	    ATTR_NONNULL;
+void	report_end(const char *path, const struct reader *reader,
+	    const struct summary *summary) ATTR_NONNULL;
+
+/*
+ * repair.c: the repaired file.  It appears under its name with the first
+ * records and is taken away when it cannot be finished.
+ */
+struct repair {
+	const char		*path;
+	enum verify_keep	 keep;
+	int			 fd;		/* -1: no file yet */
+	bool			 failed;	/* after a log line */
+	bool			 damage_seen;
+	uint64_t		 blocks;
+	uint64_t		 records;
+};
+
+void	repair_begin(struct repair *repair, const char *path,
+	    enum verify_keep keep) ATTR_NONNULL;
+void	repair_block(struct repair *repair, const struct reader *reader,
+	    const struct reader_block *block) ATTR_NONNULL;
+/* False when there is no file: it could not be written, which was logged, or
+ * the damaged one not be read to its end (`good' false). */
+bool	repair_end(struct repair *repair, bool good) ATTR_NONNULL;
+
+/* gaps.c: what is missing between a file and the one before. */
+struct gaps {
+	char		*channel;	/* of the file before; NULL: none */
+	int64_t		 last;		/* sequence */
+};
+
+void	gaps_file(struct gaps *gaps, const char *path,
+	    const struct summary *summary) ATTR_NONNULL;
+void	gaps_end(struct gaps *gaps) ATTR_NONNULL;
+
+#endif /* MCRELAY_VERIFY_VERIFY_H */

@@ -18,6 +18,8 @@ from typing import Callable, Iterator
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 CPUCLOCK_SCHED = 2
+PUNCH_HOLE_KEEP_SIZE = 3
+PAGE = os.sysconf("SC_PAGESIZE")
 
 VETH_OUT, VETH_IN = "mb-out", "mb-in"
 VETH_ADDRESS = "10.99.7.1"
@@ -41,6 +43,7 @@ class Machine:
         cores = sorted(os.sched_getaffinity(0))
         self.source_cores = parse_cores(source_cores) or {cores[0]}
         self.relay_cores = parse_cores(relay_cores) or {cores[-1]}
+        self.load = os.getloadavg()[0]
         self.warnings: list[str] = []
         self.nic = ""       # why there is no nic source
         if self.source_cores & self.relay_cores:
@@ -109,7 +112,7 @@ class Machine:
             + time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
             f"source on core {show_cores(self.source_cores)}, relay on core "
             f"{show_cores(self.relay_cores)}; load average before "
-            "the start %.2f" % os.getloadavg()[0],
+            f"the start {self.load:.2f}",
             *self.warnings,
             *([f"no nic source: {self.nic}"] if self.nic else [])]
 
@@ -205,6 +208,7 @@ class Sweeper:
         self._temporary = tempfile.TemporaryDirectory(
             prefix="mcrelay-bench-", dir=directory)
         self.path = Path(self._temporary.name)
+        self._pool = -1
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -217,18 +221,29 @@ class Sweeper:
                         Path(place, name).unlink(missing_ok=True)
 
     def warm(self, size: int) -> None:
-        """Memory that a virtual machine has never touched costs
-        microseconds for each page: touch it now."""
+        """Hold a pool of warm pages.  A page that a virtual machine touches
+        for the first time costs microseconds, and so does one that was free
+        for some seconds, when the host takes back larger blocks of free
+        memory.  So fill a file and punch every second page out of it: what
+        is free then is in single pages, which the host leaves here and the
+        kernel hands out first."""
+        self._pool = os.open(self.path / "pool",
+                             os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        os.unlink(self.path / "pool")
         chunk = bytes(16 << 20)
-        path = self.path / "warm"
-        with path.open("wb", buffering=0) as f:
-            for _ in range(size // len(chunk)):
-                f.write(chunk)
-        path.unlink()
+        for _ in range(size // len(chunk)):
+            os.write(self._pool, chunk)
+        off_t = ctypes.c_long
+        for at in range(0, size, 2 * PAGE):
+            if _libc.fallocate(self._pool, PUNCH_HOLE_KEEP_SIZE, off_t(at),
+                               off_t(PAGE)) != 0:
+                break
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join()
+        if self._pool != -1:
+            os.close(self._pool)
         self._temporary.cleanup()
 
 

@@ -34,7 +34,7 @@ for file in */*.[ch] tools/*/*.[ch] tests/unit/*.[ch]; do
 	[ -e "$file" ] || continue
 	lint "style $file" sh qa/style.sh "$file"
 done
-for file in tests/integration/*.py qa/*.py; do
+for file in tests/integration/*.py qa/*.py bench/run bench/*.py; do
 	lint "python $file" /usr/bin/python3 -c \
 	    'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"
 done

@@ -1,0 +1,268 @@
+# SPDX-License-Identifier: ISC
+"""Who is measured: each takes datagrams from a port, sends them to a group on
+lo and writes them to files, and can be asked how far it is."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import select
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from machine import (Machine, Unsuitable, children, command, command_name,
+                     cpu_ns, stop, wait_for)
+
+RECEIVE_BUFFER = 8 << 20
+GROUP, GROUP_PORT, VIEW_PORT = "239.192.7.1", 26701, 26702
+PORT = 26700
+ROTATE_SIZE = "256MiB"
+
+
+class Contender:
+    """One run of one of them."""
+
+    def __init__(self, machine: Machine, directory: Path, address: str,
+                 size: int, options: Options) -> None:
+        self.machine = machine
+        self.directory = directory
+        self.address = address
+        self.size = size        # of a datagram
+        self.options = options
+        self.process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def archived(self) -> int:
+        """Datagrams in files, since the start."""
+        raise NotImplementedError
+
+    def pids(self) -> list[int]:
+        assert self.process is not None
+        return [self.process.pid]
+
+    def cpu_ns(self) -> int:
+        return sum(map(cpu_ns, self.pids()))
+
+    def stop(self) -> None:
+        if self.process is not None:
+            stop(self.process)
+        for path in self.directory.iterdir():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+    def trim(self) -> None:
+        """Give disk space back between two measurements."""
+
+
+class Options:
+    """What the user says about mcrelay."""
+
+    def __init__(self, build: Path, settings: list[str]) -> None:
+        self.build = build
+        self.settings: list[tuple[list[str], Any]] = []
+        for setting in settings:
+            key, _, text = setting.partition("=")
+            try:
+                value = json.loads(text)
+            except json.JSONDecodeError:
+                value = text
+            self.settings.append((key.split("."), value))
+
+    def apply(self, channel: dict[str, Any]) -> None:
+        for keys, value in self.settings:
+            place = channel
+            for key in keys[:-1]:
+                place = place.setdefault(key, {})
+            place[keys[-1]] = value
+
+
+class Ours(Contender):
+    """A program of bench/contender."""
+
+    way = ""
+
+    def start(self) -> None:
+        path = self.directory / "counters"
+        self.process = self.machine.start(
+            [str(self.options.build / "bench/contender"), self.way,
+             self.address, str(PORT), GROUP, str(GROUP_PORT),
+             str(RECEIVE_BUFFER), str(self.directory), str(path)],
+            relay=True, stdout=subprocess.PIPE)
+        assert self.process.stdout is not None
+        if not select.select([self.process.stdout], [], [], 10)[0] or \
+                self.process.stdout.readline() != "ready\n":
+            raise Unsuitable(f"{self.way} does not start")
+        with path.open("rb") as f:
+            self.counters = mmap.mmap(f.fileno(), 24, prot=mmap.PROT_READ)
+
+    def archived(self) -> int:
+        return struct.unpack_from("3Q", self.counters)[1]
+
+
+class Classic(Ours):
+    way = "classic"
+
+
+class Batch(Ours):
+    way = "batch"
+
+
+class Floor(Ours):
+    way = "floor"
+
+
+class ByFile(Contender):
+    """Of Debian: what it has archived shows in the size of its file."""
+
+    package = ""
+
+    def words(self, path: Path) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        if not shutil.which(self.package):
+            raise Unsuitable(f"Debian package {self.package} not installed")
+        self.file = self.directory / "payloads"
+        self.trimmed = 0
+        self.launch(self.words(self.file))
+        wait_for(lambda: port_bound(PORT), f"{self.package}'s socket")
+        self.file.touch()
+
+    def launch(self, words: list[str]) -> None:
+        self.process = self.machine.start(words, relay=True,
+                                          stdout=subprocess.DEVNULL,
+                                          stderr=subprocess.DEVNULL)
+
+    def archived(self) -> int:
+        return self.trimmed + self.file.stat().st_size // self.size
+
+    def trim(self) -> None:
+        self.trimmed = self.archived()
+        os.truncate(self.file, 0)
+
+
+class Multicat(ByFile):
+    package = "multicat"
+
+    def words(self, path: Path) -> list[str]:
+        # It sets its own buffer size, but not below the system's default.
+        return ["multicat", "-u", "-U", "-X", "-m", str(self.size),
+                f"@{self.address}:{PORT}",
+                f"{GROUP}:{GROUP_PORT}/ifaddr=127.0.0.1"]
+
+    def launch(self, words: list[str]) -> None:
+        with self.file.open("ab") as f:
+            self.process = self.machine.start(
+                words, relay=True, stdout=f, stderr=subprocess.DEVNULL)
+
+
+class Socat(ByFile):
+    package = "socat"
+
+    def words(self, path: Path) -> list[str]:
+        return ["socat", "-u", "-b", "65536", "-r", str(path),
+                f"UDP4-RECV:{PORT},bind={self.address},"
+                f"so-rcvbufforce={RECEIVE_BUFFER}",
+                f"UDP4-DATAGRAM:{GROUP}:{GROUP_PORT},"
+                "ip-multicast-if=127.0.0.1"]
+
+
+def port_bound(port: int) -> bool:
+    return any(f":{port:04X} " in line for line in
+               Path("/proc/net/udp").read_text().splitlines())
+
+
+class Mcrelay(Contender):
+    """The daemon, from a configuration file, with the whole job."""
+
+    decimate = False
+
+    def channel(self) -> dict[str, Any]:
+        channel: dict[str, Any] = {
+            "name": "bench",
+            "listen": {"address": self.address, "port": PORT,
+                       "receive_buffer": RECEIVE_BUFFER},
+            "payload": {"format": "raw"},
+            "relay": [{"address": GROUP, "port": GROUP_PORT,
+                       "interface": "lo"}],
+            "archive": {"directory": str(self.directory / "archive"),
+                        "flush_interval": "100ms",
+                        "rotate": {"size": ROTATE_SIZE}}}
+        if self.decimate:
+            channel["decimate"] = [{
+                "name": "view", "method": "pick", "every": 50,
+                "address": GROUP, "port": VIEW_PORT, "interface": "lo"}]
+        self.options.apply(channel)
+        return channel
+
+    def configuration(self) -> dict[str, Any]:
+        return {"run_dir": str(self.directory / "run"),
+                "log": {"to": "stderr", "level": "info"},
+                "channels": [self.channel()]}
+
+    def start(self) -> None:
+        self.launch()
+        wait_for(self.running, "mcrelayd running", 30)
+
+    def launch(self) -> None:
+        build = self.options.build
+        path = self.directory / "mcrelay.yaml"
+        # JSON is YAML, too.
+        path.write_text(json.dumps(self.configuration(), indent=2))
+        self.log = self.directory / "mcrelayd.log"
+        with self.log.open("w") as log:
+            self.process = self.machine.start(
+                [str(build / "mcrelayd"), "-d", "-f", str(path)], relay=True,
+                stdout=log, stderr=log,
+                env=os.environ | {"MCRELAY_LIBEXECDIR": str(build)})
+
+    def running(self) -> bool:
+        assert self.process is not None
+        if self.process.poll() is not None:
+            raise Unsuitable("mcrelayd: " + self.log.read_text()[-2000:])
+        if not (self.directory / "run/mcrelayd.sock").exists():
+            return False
+        return all(c["state"] in ("running", "stale")
+                   for c in self.status()["channels"])
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(command(
+            str(self.options.build / "mcrelayctl"), "-s",
+            str(self.directory / "run/mcrelayd.sock"), "status", "-j"))
+
+    def archived(self) -> int:
+        return self.status()["channels"][0]["ledger"]["archived"]
+
+    def why(self) -> str:
+        """Where datagrams were lost."""
+        ledger = self.status()["channels"][0]["ledger"]
+        names = ("kernel_dropped", "truncated", "archive_shed",
+                 "archive_errors", "relay_errors")
+        return " ".join(f"{name}={ledger[name]}" for name in names
+                        if ledger.get(name))
+
+    def pids(self) -> list[int]:
+        assert self.process is not None
+        return [self.process.pid, *children(self.process.pid)]
+
+    def workers(self) -> list[int]:
+        return [pid for pid in self.pids()
+                if command_name(pid) == "mcrelay-worker"]
+
+
+class McrelayDecimating(Mcrelay):
+    decimate = True
+
+
+CONTENDERS: dict[str, type[Contender]] = {
+    "classic": Classic, "batch": Batch, "floor": Floor,
+    "multicat": Multicat, "socat": Socat,
+    "mcrelay": Mcrelay, "mcrelay+dec": McrelayDecimating}

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: ISC
+"""One cell of the table: a contender, a source, a size."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from contenders import (CONTENDERS, GROUP, GROUP_PORT, PORT, Contender,
+                        Mcrelay, Options)
+from machine import (VETH_ADDRESS, VETH_IN, VETH_OUT, Machine, Unsuitable,
+                     command, stop)
+
+SOURCES = ("plain", "coalesced", "nic")
+SIZES = (64, 200, 1400, 8192)
+NIC_SIZE_MAX = 1472         # a packet; larger ones come as fragments
+LATENCY_SHARES = (10, 50, 90)   # per cent of a highest rate
+
+# The rates at which CPU time is measured: all contenders but mcrelay's
+# slowest relatives keep up with them.
+FIXED_RATE, FIXED_RATE_LARGE, LARGE = 100_000, 25_000, 4096
+
+# The search for the highest rate.
+TRIALS_MAX = 14
+PRECISION = 1.06            # ends when the bounds are so close
+
+
+@dataclass(frozen=True)
+class Case:
+    source: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.source}:{self.size}"
+
+    def fixed_rate(self) -> int:
+        return FIXED_RATE_LARGE if self.size >= LARGE else FIXED_RATE
+
+    def impossible(self, machine: Machine) -> str:
+        if self.source != "nic":
+            return ""
+        if self.size > NIC_SIZE_MAX:
+            return "larger than a packet"
+        return machine.nic
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What became of some datagrams."""
+
+    offered: int            # datagrams a second, as asked for
+    sent: int               # by the source, or on the wire
+    archived: int
+    cpu_ns: int             # the contender's
+    elapsed_s: float        # of the source
+
+    @property
+    def rate(self) -> float:
+        return self.sent / self.elapsed_s
+
+    @property
+    def lossless(self) -> bool:
+        return self.sent > 0 and self.archived == self.sent
+
+    @property
+    def source_too_slow(self) -> bool:
+        return self.rate < 0.95 * self.offered
+
+    @property
+    def cpu_per_datagram(self) -> float:
+        return self.cpu_ns / max(1, self.archived)
+
+
+class Cell:
+    """A running contender and the source for it."""
+
+    def __init__(self, machine: Machine, options: Options, directory: Path,
+                 case: Case, name: str) -> None:
+        self.machine = machine
+        self.options = options
+        self.case = case
+        self.address = VETH_ADDRESS if case.source == "nic" else "127.0.0.1"
+        self.contender: Contender = CONTENDERS[name](
+            machine, directory, self.address, case.size, options)
+
+    def __enter__(self) -> Cell:
+        try:
+            self.contender.start()
+        except BaseException:
+            self.contender.stop()
+            raise
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.contender.stop()
+
+    def send(self, rate: int, seconds: float) -> tuple[int, float]:
+        """Datagrams sent, and the time it took."""
+        words = [str(self.options.build / "bench/source"), self.case.source,
+                 self.address, str(PORT), str(self.case.size), str(rate),
+                 str(int(seconds * 1000))]
+        nic = self.case.source == "nic"
+        if nic:
+            words += [VETH_OUT, VETH_IN]
+        before = arrived() if nic else 0
+        source = self.machine.start(words, relay=False,
+                                    stdout=subprocess.PIPE)
+        try:
+            out, _ = source.communicate(timeout=seconds * 2 + 10)
+        finally:
+            stop(source)
+        sent, elapsed_ns = map(int, out.split())
+        # What the card's own queue drops is nobody's loss but the source's.
+        return (arrived() - before if nic else sent), elapsed_ns / 1e9
+
+    def settle(self, expected: int) -> int:
+        """How many are archived, once all are or no more come."""
+        last, since = -1, time.monotonic()
+        while (now := self.contender.archived()) < expected:
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > 0.4:
+                break
+            time.sleep(0.01)
+        return now
+
+    def trial(self, rate: int, seconds: float) -> Trial:
+        self.contender.trim()
+        before, cpu = self.contender.archived(), self.contender.cpu_ns()
+        sent, elapsed_s = self.send(rate, seconds)
+        archived = self.settle(before + sent) - before
+        return Trial(rate, sent, archived, self.contender.cpu_ns() - cpu,
+                     elapsed_s)
+
+    def why(self) -> str:
+        return self.contender.why() \
+            if isinstance(self.contender, Mcrelay) else ""
+
+
+def arrived() -> int:
+    """Packets that came through the veth pair."""
+    (link,) = json.loads(command("ip", "-s", "-j", "link", "show", VETH_IN))
+    return link["stats64"]["rx"]["packets"]
+
+
+def highest_rate(cell: Cell, seconds: float, estimate: float
+                 ) -> tuple[float, str]:
+    """Datagrams a second without a single loss, and a remark: bisection
+    from an estimate, bounded.  A rate is given a second chance, for what
+    else goes on in the machine."""
+    low, high, remark = 0.0, float("inf"), ""
+    rate = estimate
+    for _ in range(TRIALS_MAX):
+        trial = cell.trial(int(rate), seconds)
+        if not trial.lossless:
+            trial = cell.trial(int(rate), seconds)
+        if trial.lossless:
+            low = max(low, trial.rate)
+            if trial.source_too_slow:
+                remark = "the source's limit"
+                break
+            rate = low * 1.5
+        else:
+            high = min(high, rate)
+            # Under overload it shows what it can do.
+            rate = trial.archived / trial.elapsed_s * 0.98
+        if high / max(low, 1) < PRECISION:
+            break
+        if not low < rate < high:
+            rate = (low + high) / 2
+    return low, remark or ("" if low else cell.why() or "always loses")
+
+
+def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:
+    """From sending to arrival at a listener of the group, microseconds.
+    By mcrelay-gen, which stamps what it sends."""
+    gen = str(cell.options.build / "mcrelay-gen")
+    case = cell.case
+    sink = cell.machine.start(
+        [gen, "sink", "-j", "-i", "lo", f"{GROUP}:{GROUP_PORT}"],
+        relay=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert sink.stderr is not None
+        if not select.select([sink.stderr], [], [], 10)[0] or \
+                "listening" not in sink.stderr.readline():
+            raise Unsuitable("the sink does not start")
+        source = cell.machine.start(
+            [gen, "source", "-q", "-r", str(rate), "-t", f"{seconds:g}s",
+             "-b", str(case.size),
+             *(["-c"] if case.source == "coalesced" else []),
+             f"{cell.address}:{PORT}"], relay=False)
+        try:
+            source.wait(seconds + 20)
+        finally:
+            stop(source)
+        # What is still under way arrives within the time this takes.
+        cell.settle(1 << 62)
+        sink.terminate()
+        out, _ = sink.communicate(timeout=20)
+    finally:
+        stop(sink)
+    report = json.loads(out)
+    return {key: report["latency_us"][key]
+            for key in ("p50", "p99", "p99_9", "max")}

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: ISC
+"""Many channels, and a long time: what a daemon costs that does little."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Iterator
+
+from contenders import GROUP, Mcrelay, Options, PORT
+from machine import (Machine, command_name, note, stop, switches, wait_for)
+from measure import Case, Cell
+
+CHANNELS = (1, 2, 10, 100, 1000)
+FIRST_PORT = 20000
+RING = 256 << 10
+IDLE_S = 5.0
+TOTAL_RATE = 20_000         # datagrams a second, over all channels
+BATCH = 64
+
+SOAK_RATE = 20_000
+SOAK_SIZE = 1400
+SOAK_SAMPLE_S = 60.0
+
+
+class Many(Mcrelay):
+    """A daemon of many small channels."""
+
+    count = 1
+
+    def configuration(self) -> dict[str, Any]:
+        whole = super().configuration()
+        archive = {"directory": str(self.directory / "archive")}
+        channels = []
+        for i in range(self.count):
+            channel: dict[str, Any] = {
+                "name": f"c{i}", "ring_size": "256KiB",
+                "listen": {"address": "127.0.0.1", "port": FIRST_PORT + i,
+                           "receive_buffer": "256KiB"},
+                "payload": {"format": "raw"},
+                "relay": [{"address": GROUP, "port": 30000 + i,
+                           "interface": "lo"}],
+                "archive": archive}
+            self.options.apply(channel)
+            channels.append(channel)
+        return whole | {"channels": channels}
+
+    def archived(self) -> int:
+        return sum(c["ledger"]["archived"]
+                   for c in self.status()["channels"])
+
+    def idle(self) -> bool:
+        """All workers started and none at work any more."""
+        return len(self.workers()) == self.count
+
+
+@dataclass
+class Scale:
+    channels: int
+    start_s: float              # until all channels run
+    pss_kib: float              # of a worker, its share of the shared
+    private_kib: float          # of a worker, without the segment
+    segment_kib: float
+    wakeups_per_s: float        # of a worker, idle
+    cpu_ns: float               # a datagram at TOTAL_RATE over all channels
+    lost: int
+
+
+def private_kib(pid: int) -> int:
+    """Private memory but for the segment, which is the channel's."""
+    total, segment = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        first = line.split(None, 1)[0]
+        if not first.endswith(":"):
+            segment = "/memfd:" in line
+        elif first in ("Private_Clean:", "Private_Dirty:") and not segment:
+            total += int(line.split()[1])
+    return total
+
+
+def pss_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    return 0
+
+
+def send_to_all(count: int, rate: int, seconds: float) -> int:
+    """To each channel in turn; returns how many in all."""
+    payload = bytes(200)
+    sent = 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        start = time.monotonic()
+        while (elapsed := time.monotonic() - start) < seconds:
+            if sent > elapsed * rate:
+                time.sleep(0.001)
+                continue
+            for _ in range(BATCH):
+                s.sendto(payload, ("127.0.0.1", FIRST_PORT + sent % count))
+                sent += 1
+    return sent
+
+
+def measure(machine: Machine, options: Options, directory: Path, count: int,
+            seconds: float) -> Scale:
+    many = Many(machine, directory, "127.0.0.1", 200, options)
+    many.count = count
+    try:
+        begin = time.monotonic()
+        many.launch()
+        wait_for(many.running, f"{count} channels running", 60)
+        start_s = time.monotonic() - begin
+        wait_for(many.idle, "all workers", 10)
+        workers = many.workers()
+        time.sleep(1.0)         # let the start end
+        woken = sum(map(switches, workers))
+        time.sleep(IDLE_S)
+        woken = sum(map(switches, workers)) - woken
+        pss = sum(map(pss_kib, workers)) / count
+        private = sum(map(private_kib, workers)) / count
+        segment = os.stat(f"/proc/{workers[0]}/fd/4").st_size / 1024
+        cpu = many.cpu_ns()
+        sent = send_to_all(count, TOTAL_RATE, seconds)
+        deadline = time.monotonic() + 5
+        while many.archived() < sent and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return Scale(count, start_s, pss, private, segment,
+                     woken / IDLE_S / count, (many.cpu_ns() - cpu) / sent,
+                     sent - many.archived())
+    finally:
+        many.stop()
+
+
+# Soak.
+
+@dataclass
+class Sample:
+    at_s: float
+    archived: int
+    private_kib: dict[str, int]     # by program
+    descriptors: dict[str, int]
+
+
+def sample(daemon: Mcrelay, start: float) -> Sample:
+    private: dict[str, int] = {}
+    descriptors: dict[str, int] = {}
+    for pid in daemon.pids():
+        name = command_name(pid)
+        try:
+            private[name] = private.get(name, 0) + private_kib(pid)
+            descriptors[name] = descriptors.get(name, 0) + \
+                len(os.listdir(f"/proc/{pid}/fd"))
+        except FileNotFoundError:
+            continue
+    return Sample(time.monotonic() - start, daemon.archived(), private,
+                  descriptors)
+
+
+def soak(machine: Machine, options: Options, directory: Path,
+         duration_s: float) -> Iterator[Sample]:
+    """A sample now and then while datagrams come at a moderate rate."""
+    case = Case("plain", SOAK_SIZE)
+    with Cell(machine, options, directory, case, "mcrelay+dec") as cell:
+        daemon = cell.contender
+        assert isinstance(daemon, Mcrelay)
+        start = time.monotonic()
+        source = machine.start(
+            [str(options.build / "bench/source"), "plain", "127.0.0.1",
+             str(PORT), str(SOAK_SIZE), str(SOAK_RATE),
+             str(int(duration_s * 1000))], relay=False,
+            stdout=subprocess.PIPE)
+        try:
+            pause = min(SOAK_SAMPLE_S, duration_s / 10)
+            while source.poll() is None:
+                try:
+                    source.wait(pause)
+                except subprocess.TimeoutExpired:
+                    pass
+                yield sample(daemon, start)
+            assert source.stdout is not None
+            sent = int(source.stdout.read().split()[0])
+            lost = sent - cell.settle(sent)
+            note(f"soak: {sent} sent, {lost} lost {cell.why()}")
+        finally:
+            stop(source)
+
+
+def flat(samples: list[Sample]) -> bool:
+    """Nothing grew after the first tenth: a tenth of memory, and no
+    descriptor but those of a rotation under way."""
+    settled = samples[len(samples) // 10:]
+    if len(settled) < 2:
+        return False
+    first, last = settled[0], settled[-1]
+    return all(last.private_kib[name] <= first.private_kib[name] * 1.1 + 64
+               for name in first.private_kib) and \
+        all(last.descriptors[name] <= first.descriptors[name] + 3
+            for name in first.descriptors)

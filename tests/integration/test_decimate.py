@@ -112,7 +112,8 @@ def test_decimator_killed_and_stopped(daemon: Daemon) -> None:
             Sender("127.0.0.1", port) as sender:
         daemon.start(channel(
             "one", port, relay=[output("127.0.0.1", relay.port)],
-            archive=daemon.archive_conf(), ring_size="256KiB",
+            archive={**daemon.archive_conf(), "on_overrun": "block"},
+            ring_size="256KiB",
             decimate=[stream("s", "pick", 1, view)]))
         (pid,) = daemon.wait_processes("mcrelay-decimator", 1)
         sender.send(numbered(100))

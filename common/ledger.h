@@ -59,8 +59,8 @@
 	    "relay_errors because datagrams were too large (EMSGSIZE)")	\
 	X(relay_other, "relay_errors for any other reason")		\
 	X(socket_high_water_bytes,					\
-	    "the most that was seen waiting in the socket's receive buffer, " \
-	    "with the kernel's overhead, which counts against its size")	\
+	    "the most that was seen waiting in the socket's receive "	\
+	    "buffer, with the kernel's overhead, which counts")		\
 	X(ring_high_water_bytes,					\
 	    "the most of the ring that the archive had yet to store")
 

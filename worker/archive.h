@@ -51,7 +51,7 @@ struct archive {
 	enum datum_error		 last_error;	/* of a rejected one */
 	struct log_limit		 limit_rejected;
 	struct log_limit		 limit_shed;
-	uint64_t			 flush_at_ns;	/* 0: nothing is */
+	uint64_t			 flush_at_ns;	/* 0: no data */
 	uint64_t			 sync_at_ns;
 	uint64_t			 retry_at_ns;	/* 0: not failing */
 	uint64_t			 stop_at;	/* 0: go on */

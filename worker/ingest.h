@@ -31,9 +31,9 @@ struct ingest {
 	unsigned		 dirty;	/* slots the kernel has written to */
 	uint64_t		 batch_bytes;	/* of the last batch */
 	unsigned		 batch_datagrams;
-	bool			 direct;	/* the next one, into the ring */
+	bool			 direct;	/* next, into the ring */
 	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
-	uint64_t		 gap_ns;	/* mean between datagrams, lately */
+	uint64_t		 gap_ns;	/* between datagrams, mean */
 	struct sequence		 sequence;
 	struct log_limit	 limit_truncated;
 	struct log_limit	 limit_error;

@@ -39,7 +39,7 @@ fetch_cmocka() {
 }
 
 for program in $compiler qemu-aarch64 apt-get dpkg-deb; do
-	command -v $program >/dev/null || cannot "there is no $program"
+	command -v "$program" >/dev/null || cannot "there is no $program"
 done
 mkdir -p "$build"
 libraries=$build/root/usr/lib/aarch64-linux-gnu

@@ -30,7 +30,7 @@ done
 for script in quickstart check autogen.sh .ci/run qa/*.sh; do
 	lint "shellcheck $script" shellcheck -x "$script"
 done
-for file in */*.[ch] tools/*/*.[ch] tests/unit/*.[ch]; do
+for file in */*.[ch] tools/*/*.[ch] tests/*/*.[ch]; do
 	[ -e "$file" ] || continue
 	lint "style $file" sh qa/style.sh "$file"
 done

@@ -463,6 +463,13 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 }
 
 void
+channel_mend(struct channel *channel)
+{
+	channel->renew = true;
+	child_start(&channel->child);
+}
+
+void
 channel_log_level(struct channel *channel, int level)
 {
 	struct control_message message;

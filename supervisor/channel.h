@@ -77,6 +77,10 @@ void	channel_change(struct channel *channel,
 	    const struct channel_conf *conf, enum conf_change change,
 	    struct parts *parts) ATTR_NONNULL;
 
+/* Starts a worker for a channel that has failed.  As its segment may be what
+ * is broken, it gets another one. */
+void	channel_mend(struct channel *channel) ATTR_NONNULL;
+
 /* The worker, and those that follow it, log what is as urgent. */
 void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 

@@ -229,7 +229,7 @@ commit_step(struct plan *plan, struct step *step,
 	channel_change(channel, step->conf, step->change, &step->parts);
 	/* A reload gives everybody another chance. */
 	if (channel->child.state == CHILD_FAILED)
-		child_restart(&channel->child, true);
+		channel_mend(channel);
 }
 
 /* Puts the channels into the new file's order; what is left over goes. */

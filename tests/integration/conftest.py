@@ -47,7 +47,7 @@ def pytest_runtest_makereport(item: pytest.Item
 
 FAILED = pytest.StashKey[bool]()
 
-TEST_S = 180
+TEST_S = 3600 if "MCRELAY_TEST_LONG" in os.environ else 180
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -154,6 +154,8 @@ inherit_archive(struct archive_state *archive, const struct segment *old,
 	archive->archived = before.archived;
 	archive->archived_bytes = before.archived_bytes;
 	archive->rejected = before.rejected;
+	memcpy(archive->rejected_by, before.rejected_by,
+	    sizeof(archive->rejected_by));
 	archive->archive_errors = before.archive_errors;
 	archive->archive_shed = before.archive_shed;
 	if (old->config->archive.enabled)
@@ -503,4 +505,14 @@ segment_ledger(const struct segment *segment, struct ledger *ledger,
 	ledger->archive_errors = archive.archive_errors;
 	if (segment->config->archive.enabled)
 		ledger->pending = ingest.sequence - archive.sequence;
+}
+
+void
+segment_rejected(const struct segment *segment,
+    uint64_t by[static DATUM_ERRORS])
+{
+	struct archive_state archive;
+
+	archive_read(&segment->state->archive, &archive);
+	memcpy(by, archive.rejected_by, sizeof(archive.rejected_by));
 }

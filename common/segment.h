@@ -66,6 +66,7 @@
 #include <stdint.h>
 
 #include "compiler.h"
+#include "datum.h"
 #include "ledger.h"
 #include "ring.h"
 
@@ -279,6 +280,7 @@ struct archive_state {
 	uint64_t	archived;
 	uint64_t	archived_bytes;
 	uint64_t	rejected;
+	uint64_t	rejected_by[DATUM_ERRORS]; /* these, by cause */
 	uint64_t	archive_shed;
 	uint64_t	archive_errors;
 	struct archive_file file[ARCHIVE_STREAMS];	/* being written */
@@ -522,5 +524,8 @@ struct output_counts {
  * and may be NULL. */
 void	segment_ledger(const struct segment *segment, struct ledger *ledger,
 	    struct output_counts *outputs);
+/* The rejected datagrams by cause (enum datum_error). */
+void	segment_rejected(const struct segment *segment,
+	    uint64_t by[static DATUM_ERRORS]) ATTR_NONNULL;
 
 #endif /* MCRELAY_SEGMENT_H */

@@ -155,6 +155,22 @@ decimate_json(const struct channel *channel)
 	return object;
 }
 
+/* The causes that there were. */
+static json_t *
+rejected_json(const struct channel *channel)
+{
+	uint64_t by[DATUM_ERRORS];
+	json_t *object = json_object();
+	unsigned i;
+
+	segment_rejected(&channel->segment, by);
+	for (i = 0; i < DATUM_ERRORS; i++)
+		if (by[i] != 0)
+			json_object_set_new(object, datum_error_name(i),
+			    counter(by[i]));
+	return object;
+}
+
 static json_t *
 channel_json(const struct channel *channel)
 {
@@ -178,6 +194,7 @@ channel_json(const struct channel *channel)
 	json_object_set_new(object, "archive_stuck",
 	    json_boolean(channel->watch.archive_stuck));
 	json_object_set_new(object, "ledger", ledger_json(&ledger));
+	json_object_set_new(object, "rejected_by", rejected_json(channel));
 	json_object_set_new(object, "outputs",
 	    outputs_json(channel->conf, counts));
 	json_object_set_new(object, "decimate", decimate_json(channel));

@@ -101,6 +101,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 	if (UNLIKELY(error != DATUM_OK)) {
 		archive->last_error = error;
 		t->rejected++;
+		t->rejected_by[error]++;
 		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
 		    &view->record, sequence, data, size);
 		return;

@@ -270,6 +270,8 @@ commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
 	state->archived += t->archived;
 	state->archived_bytes += t->archived_bytes;
 	state->rejected += t->rejected;
+	for (i = 0; i < DATUM_ERRORS; i++)
+		state->rejected_by[i] += t->rejected_by[i];
 	state->archive_shed += t->shed;
 	commit_state(store);
 }

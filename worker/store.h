@@ -28,6 +28,7 @@ struct transaction {
 	uint64_t	archived;
 	uint64_t	archived_bytes;
 	uint64_t	rejected;
+	uint64_t	rejected_by[DATUM_ERRORS];
 	uint64_t	shed;
 	bool		detached;	/* its blocks do not lie in the ring */
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/datum.h"
 #include "common/ledger.h"
 #include "common/util.h"
 #include "tools/ctl/show.h"
@@ -178,6 +179,33 @@ show_outputs(const json_t *outputs)
 	print_table(&table);
 }
 
+/* Why datagrams were rejected. */
+static void
+show_rejected(const json_t *by)
+{
+	struct table table = {3, 0, NULL};
+	char name[CELL_SIZE];
+	const json_t *count;
+	unsigned i;
+
+	if (json_object_size(by) == 0)
+		return;
+	add_cell(&table, "  REJECTED");
+	add_cell(&table, "COUNT");
+	add_cell(&table, "BECAUSE");
+	for (i = 0; i < DATUM_ERRORS; i++) {
+		count = json_object_get(by, datum_error_name(i));
+		if (count == NULL)
+			continue;
+		snprintf(name, sizeof(name), "  %s", datum_error_name(i));
+		add_cell(&table, name);
+		add_count(&table, json_integer_value(count));
+		add_cell(&table, datum_error_text(i));
+	}
+	printf("\n");
+	print_table(&table);
+}
+
 static void
 show_streams(json_t *streams)
 {
@@ -228,6 +256,7 @@ show_ledger(const json_t *status)
 			add_cell(&table, entry->meaning);
 		}
 		print_table(&table);
+		show_rejected(json_object_get(channel, "rejected_by"));
 		show_outputs(json_object_get(channel, "outputs"));
 		show_streams(json_object_get(channel, "decimate"));
 	}

@@ -142,7 +142,11 @@ class ByFile(Contender):
                                           stderr=subprocess.DEVNULL)
 
     def archived(self) -> int:
-        return self.trimmed + self.file.stat().st_size // self.size
+        return self.trimmed + self.file.stat().st_size // self.stored()
+
+    def stored(self) -> int:
+        """Bytes of a datagram in the file."""
+        return self.size
 
     def trim(self) -> None:
         self.trimmed = self.archived()
@@ -152,8 +156,13 @@ class ByFile(Contender):
 class Multicat(ByFile):
     package = "multicat"
 
+    def stored(self) -> int:
+        """It is for MPEG-TS: cuts to whole packets of 188 bytes."""
+        return self.size // 188 * 188
+
     def words(self, path: Path) -> list[str]:
-        # It sets its own buffer size, but not below the system's default.
+        if self.stored() == 0:
+            raise Unsuitable("multicat relays nothing below 188 bytes")
         return ["multicat", "-u", "-U", "-X", "-m", str(self.size),
                 f"@{self.address}:{PORT}",
                 f"{GROUP}:{GROUP_PORT}/ifaddr=127.0.0.1"]
@@ -170,7 +179,7 @@ class Socat(ByFile):
     def words(self, path: Path) -> list[str]:
         return ["socat", "-u", "-b", "65536", "-r", str(path),
                 f"UDP4-RECV:{PORT},bind={self.address},"
-                f"so-rcvbufforce={RECEIVE_BUFFER}",
+                f"rcvbuf-late={RECEIVE_BUFFER}",
                 f"UDP4-DATAGRAM:{GROUP}:{GROUP_PORT},"
                 "ip-multicast-if=127.0.0.1"]
 

@@ -168,6 +168,18 @@ def cpu_ns(pid: int) -> int:
         return 0
 
 
+def busy_ns(cores: set[int]) -> int:
+    """What these cores have worked, for whomever; in ticks."""
+    ticks = 0
+    for line in Path("/proc/stat").read_text().splitlines():
+        name, *values = line.split()
+        if name.startswith("cpu") and name[3:].isdigit() and \
+                int(name[3:]) in cores:
+            # Not the fourth and fifth, idle and waiting for a disk.
+            ticks += sum(map(int, values[:3] + values[5:8]))
+    return ticks * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
 def switches(pid: int) -> int:
     """Context switches of all threads: how often it went to sleep or was
     interrupted."""

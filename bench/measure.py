@@ -13,7 +13,7 @@ from pathlib import Path
 from contenders import (CONTENDERS, GROUP, GROUP_PORT, PORT, Contender,
                         Mcrelay, Options)
 from machine import (VETH_ADDRESS, VETH_IN, VETH_OUT, Machine, Unsuitable,
-                     command, stop)
+                     busy_ns, command, stop)
 
 SOURCES = ("plain", "coalesced", "nic")
 SIZES = (64, 200, 1400, 8192)
@@ -26,6 +26,7 @@ FIXED_RATE, FIXED_RATE_LARGE, LARGE = 100_000, 25_000, 4096
 
 # The search for the highest rate.
 TRIALS_MAX = 14
+OTHERS_MAX = 0.05           # of the relay's cores, without a remark
 PRECISION = 1.06            # ends when the bounds are so close
 
 
@@ -56,6 +57,7 @@ class Trial:
     sent: int               # by the source, or on the wire
     archived: int
     cpu_ns: int             # the contender's
+    others: float           # the part of its cores that others took
     elapsed_s: float        # of the source
 
     @property
@@ -69,6 +71,14 @@ class Trial:
     @property
     def source_too_slow(self) -> bool:
         return self.rate < 0.95 * self.offered
+
+    def remark(self) -> str:
+        """What casts doubt on a figure taken from it."""
+        lost = 1 - self.archived / max(1, self.sent)
+        return "; ".join(
+            ([f"lost {100 * lost:.1f} % at {self.offered}/s"] if lost else [])
+            + ([f"others took {100 * self.others:.0f} % of its core"]
+               if self.others > OTHERS_MAX else []))
 
     @property
     def cpu_per_datagram(self) -> float:
@@ -131,9 +141,13 @@ class Cell:
     def trial(self, rate: int, seconds: float) -> Trial:
         self.contender.trim()
         before, cpu = self.contender.archived(), self.contender.cpu_ns()
+        cores = self.machine.relay_cores
+        busy, begin = busy_ns(cores), time.monotonic_ns()
         sent, elapsed_s = self.send(rate, seconds)
         archived = self.settle(before + sent) - before
-        return Trial(rate, sent, archived, self.contender.cpu_ns() - cpu,
+        busy, cpu = busy_ns(cores) - busy, self.contender.cpu_ns() - cpu
+        time_ns = (time.monotonic_ns() - begin) * len(cores)
+        return Trial(rate, sent, archived, cpu, (busy - cpu) / time_ns,
                      elapsed_s)
 
     def why(self) -> str:
@@ -204,5 +218,7 @@ def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:
     finally:
         stop(sink)
     report = json.loads(out)
+    if report["received"] <= report["corrupt"]:
+        raise Unsuitable("latency: nothing whole arrived")
     return {key: report["latency_us"][key]
             for key in ("p50", "p99", "p99_9", "max")}

@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: ISC
+"""The daemon replaced by another binary while it runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from daemon import Daemon, channel, output
+from net import (Receiver, Sender, SenderThread, free_port, group_v4,
+                 numbered, safe_rate)
+from waiting import wait_for
+
+# While a worker is replaced the socket buffer must hold what comes.
+OUTAGE_S = 0.5
+
+
+def own_binary(daemon: Daemon) -> Path:
+    """A copy of mcrelayd that a test may replace."""
+    place = daemon.directory / "sbin" / "mcrelayd"
+    place.parent.mkdir()
+    shutil.copy(daemon.programs.mcrelayd, place)
+    daemon.programs = dataclasses.replace(daemon.programs, mcrelayd=place)
+    return place
+
+
+def install(path: Path, text: str) -> None:
+    """As a package manager does it: the old file stays for who runs it."""
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.chmod(0o755)
+    new.rename(path)
+
+
+def workers(daemon: Daemon) -> dict[str, int]:
+    status = json.loads(daemon.ctl("status", "-j").stdout)
+    return {c["name"]: c["pid"] for c in status["channels"]}
+
+
+def wait_rolled(daemon: Daemon, before: dict[str, int]) -> dict[str, int]:
+    """Until every worker is another process, and runs."""
+    def rolled() -> dict[str, int] | None:
+        status = json.loads(daemon.ctl("status", "-j").stdout)
+        now = {c["name"]: c["pid"] for c in status["channels"]
+               if c["state"] in ("running", "stale")}
+        done = set(now) == set(before) and \
+            not set(now.values()) & set(before.values())
+        return now if done else None
+    return wait_for(rolled, "all workers replaced", 20.0, daemon.log)
+
+
+def start(daemon: Daemon, *receivers: Receiver) -> list[int]:
+    """Two channels: `one' with everything, and `two'."""
+    ports = free_port(), free_port()
+    one, stream = receivers
+    daemon.start(
+        channel("one", ports[0], relay=[output("127.0.0.1", one.port)],
+                archive=daemon.archive_conf(),
+                decimate=[{"name": "view", "method": "pick", "every": 10} |
+                          output(stream.address, stream.port)]),
+        channel("two", ports[1], archive=daemon.archive_conf()))
+    return list(ports)
+
+
+@pytest.mark.parametrize("upgrades", [1, 10])
+def test_under_load(daemon: Daemon, upgrades: int) -> None:
+    """Nothing lost, nothing doubled; the same process; other workers."""
+    own_binary(daemon)
+    rate = safe_rate(OUTAGE_S, 5000)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        port, _ = start(daemon, relayed, view)
+        assert daemon.process is not None
+        pid = daemon.process.pid
+        done = 0
+        with Sender("127.0.0.1", port) as sender:
+            for _ in range(upgrades):
+                before = workers(daemon)
+                batch = numbered(rate, 120, first=done)
+                done += rate
+                thread = SenderThread(sender, batch, rate)
+                assert f"as process {pid}" in daemon.ctl("upgrade").stdout
+                assert thread.busy(), "the load ended before the upgrade"
+                wait_rolled(daemon, before)
+                thread.join()
+            ledger = daemon.wait_received("one", done)
+            assert ledger["received"] == ledger["archived"] == done
+            assert ledger["kernel_dropped"] == 0
+            assert relayed.wait(done) == sender.sent
+            daemon.wait_log("upgrade: all processes are of version")
+            status = daemon.status("one")
+            assert status["restarts"] == upgrades
+            counts = status["decimate"]["view"]
+            assert counts["in"] + counts["missed"] == done
+        assert (daemon.run_dir / "mcrelayd.pid").read_text() == str(pid)
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
+def test_by_signal(daemon: Daemon) -> None:
+    """SIGUSR2, in the background; children that die around it are seen."""
+    own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        port, _ = start(daemon, relayed, view)
+        before = workers(daemon)
+        daemon.signal(signal.SIGUSR2)
+        os.kill(before["two"], signal.SIGKILL)
+        after = wait_rolled(daemon, before)
+        assert len(set(after.values())) == 2
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(numbered(100))
+            daemon.wait_received("one", 100)
+
+
+def test_stopped_stays_stopped(daemon: Daemon) -> None:
+    own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        _, port = start(daemon, relayed, view)
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(numbered(100))
+            daemon.wait_received("two", 100)
+            daemon.ctl("stop", "two")
+            one = daemon.worker_pid("one")
+            daemon.ctl("upgrade")
+            daemon.wait_new_worker("one", one)
+            assert daemon.status("two")["state"] == "stopped"
+            daemon.ctl("start", "two")
+            sender.send(numbered(100, first=100))
+            daemon.wait_received("two", 200)
+        daemon.stop()
+        assert daemon.payloads("two") == sender.sent
+
+
+def test_configuration_changed(daemon: Daemon) -> None:
+    """The new image puts the file in force, as a reload does."""
+    own_binary(daemon)
+    ports = [free_port() for _ in range(5)]
+    config = [channel(name, port, archive=daemon.archive_conf())
+              for name, port in zip(("same", "moved", "other", "gone"),
+                                    ports)]
+    daemon.start(*config)
+    before = workers(daemon)
+    with Sender("127.0.0.1", ports[0]) as same, \
+            Sender("127.0.0.1", ports[3]) as gone:
+        same.send(numbered(50))
+        gone.send(numbered(50))
+        for name in ("same", "gone"):
+            daemon.wait_received(name, 50)
+        config[1]["listen"]["port"] = ports[4]
+        config[2]["archive"] = daemon.archive_conf(flush_interval="50ms")
+        daemon.write(*config[:3])
+        daemon.ctl("upgrade")
+        del before["gone"]
+        wait_rolled(daemon, before)
+        same.send(numbered(50, first=50))
+        assert daemon.wait_received("same", 100)["archived"] == 100
+        with Sender("127.0.0.1", ports[4]) as moved:
+            moved.send(numbered(50))
+            daemon.wait_received("moved", 50)
+        wait_for(lambda: not (daemon.run_dir / "gone.pid").exists(),
+                 "the worker that is not needed has ended")
+        daemon.stop()
+        assert daemon.payloads("same") == same.sent
+        assert daemon.payloads("gone") == gone.sent
+
+
+WRONG = {
+    "exit 1": ("echo broken >&2; exit 1", "exited with status 1: broken"),
+    "crash": ("kill -SEGV $$", "was killed by signal 11"),
+    "hang": ("exec sleep 100", "did not say within 10 s"),
+    "old": ("echo 'usage: mcrelayd' >&2; exit 2", "exited with status 2"),
+    # Passes on another version of the handoff than the real one knows.
+    "version": ("f=$(mktemp); sed 's/\"handoff\": 1/\"handoff\": 999/' "
+                "</proc/self/fd/$2 >$f; exec 9<$f; rm $f; shift 2; "
+                "exec {real} --check-handoff 9 \"$@\"", "another version"),
+    "missing": ("", "exited with status 127"),
+    "not executable": ("", "exited with status 127"),
+}
+
+
+@pytest.mark.parametrize("how", list(WRONG))
+def test_bad_binary(daemon: Daemon, how: str) -> None:
+    """Refused, said so, nothing touched."""
+    binary = own_binary(daemon)
+    text, message = WRONG[how]
+    real = shutil.copy(binary, binary.with_name("real"))
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        port, _ = start(daemon, relayed, view)
+        before = workers(daemon)
+        install(binary, "#!/bin/sh\n" + text.format(real=real) + "\n")
+        if how == "missing":
+            binary.unlink()
+        elif how == "not executable":
+            binary.chmod(0o644)
+        done = daemon.ctl("upgrade", check=False)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert message in daemon.log()
+        assert "everything stays as it was" in daemon.log()
+        assert workers(daemon) == before
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(numbered(100))
+            daemon.wait_received("one", 100)
+        # And it can be tried again.
+        shutil.copy(real, binary.with_suffix(".new"))
+        binary.with_suffix(".new").rename(binary)
+        daemon.ctl("upgrade")
+        wait_rolled(daemon, before)
+
+
+def test_bad_configuration(daemon: Daemon) -> None:
+    """What the new binary would not start with is no reason to end."""
+    own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        start(daemon, relayed, view)
+        before = workers(daemon)
+        good = daemon.config_file.read_text()
+        daemon.write_text(good + "nonsense: 1\n")
+        done = daemon.ctl("upgrade", check=False)
+        assert done.returncode == 1 and daemon.config_file.name in done.stderr
+        assert workers(daemon) == before
+        daemon.write_text(good)
+
+
+def test_hangup_meanwhile(daemon: Daemon) -> None:
+    """A reload that is asked for during an upgrade is not forgotten: neither
+    when the new binary refuses, nor when what it was asked about is not what
+    is there now."""
+    binary = own_binary(daemon)
+    real = shutil.copy(binary, binary.with_name("real"))
+    go = daemon.directory / "go"
+    wait = f"#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.02; done\n"
+    port = free_port()
+    one = channel("one", port, archive=daemon.archive_conf())
+    daemon.start(one)
+    for turn, verdict in enumerate(("exit 1\n", f'exec {real} "$@"\n')):
+        install(binary, wait + verdict)
+        daemon.signal(signal.SIGUSR2)
+        wait_for(lambda: daemon.log().count("upgrade: asking") == turn + 1,
+                 "the upgrade's begin")
+        done = daemon.ctl("reload", check=False)
+        assert done.returncode == 1 and "upgrade" in done.stderr
+        daemon.write(one, *(channel(f"new{i}", free_port())
+                            for i in range(turn + 1)))
+        daemon.signal(signal.SIGHUP)
+        wait_for(lambda: daemon.log().count("not before the upgrade")
+                 == turn + 1, "the reload put off")
+        go.touch()
+        wait_for(lambda: f"new{turn}" in workers(daemon), "the new channel",
+                 detail=daemon.log)
+        daemon.wait_state(f"new{turn}", "running")
+        go.unlink()
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+
+
+def test_end_meanwhile(daemon: Daemon) -> None:
+    """TERM while the new binary is being asked."""
+    binary = own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        start(daemon, relayed, view)
+        install(binary, "#!/bin/sh\nexec sleep 100\n")
+        daemon.signal(signal.SIGUSR2)
+        daemon.wait_log("upgrade: asking")
+        daemon.stop()
+
+
+def test_no_leaks(daemon: Daemon) -> None:
+    """As many descriptors after a second upgrade as after the first."""
+    own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        start(daemon, relayed, view)
+        assert daemon.process is not None
+        fds = Path(f"/proc/{daemon.process.pid}/fd")
+        counts = []
+        for turn in range(3):
+            before = workers(daemon)
+            daemon.ctl("upgrade")
+            wait_rolled(daemon, before)
+            wait_for(lambda: daemon.log().count("all processes are of")
+                     == turn + 1, "the end of the upgrade")
+            counts.append(len(list(fds.iterdir())))
+        wait_for(lambda: len(list(fds.iterdir())) <= counts[0],
+                 "no more descriptors", 5.0,
+                 lambda: [os.readlink(p) for p in fds.iterdir()])

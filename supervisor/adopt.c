@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/adopt.h"
+#include "supervisor/fdstore.h"
 #include "supervisor/flat.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -143,6 +144,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
     struct inherited *from, struct conf_problems *problems)
 {
 	from->taken = true;
+	fdstore_inherited(channel, from);
 	if (take_segment(channel, from)) {
 		take_input(channel, from);
 		compare(channel, conf, problems);
@@ -160,6 +162,7 @@ void
 adopt_leaving(struct channel *channel, struct inherited *from)
 {
 	from->taken = true;
+	fdstore_inherited(channel, from);
 	if (take_segment(channel, from))
 		take_input(channel, from);
 	take_worker(channel, from);

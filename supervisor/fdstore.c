@@ -145,6 +145,15 @@ fdstore_update(struct supervisor *supervisor)
 }
 
 void
+fdstore_inherited(struct channel *channel, const struct inherited *from)
+{
+	if (!notify_active())
+		return;
+	channel->stored_input = identity(from->input);
+	channel->stored_segment = identity(from->segment);
+}
+
+void
 fdstore_remove(struct channel *channel)
 {
 	unsettled = unsettled || channel->stored_input != 0;

@@ -24,6 +24,10 @@ struct inheritance	*fdstore_receive(void);
 /* Has the manager keep what the channel has now, in place of what it had. */
 void	fdstore_channel(struct channel *channel) ATTR_NONNULL;
 void	fdstore_update(struct supervisor *supervisor) ATTR_NONNULL;
+/* The manager keeps what is inherited here, which the channel is about to
+ * take over or not. */
+void	fdstore_inherited(struct channel *channel,
+	    const struct inherited *from) ATTR_NONNULL;
 /* The channel goes. */
 void	fdstore_remove(struct channel *channel) ATTR_NONNULL;
 /* What was handed back and nobody has use for. */

@@ -420,7 +420,7 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 	size_t i;
 
 	if (supervisor->rundir.unclean)
-		orphans_wait(conf, problems);
+		orphans_wait(conf, &supervisor->rundir, problems);
 	if (supervisor->inheritance != NULL)
 		supervisor->next_number =
 		    supervisor->inheritance->next_number;

@@ -105,8 +105,11 @@ compare(struct channel *channel, const struct conf *conf,
 		config = (void *)(uintptr_t)channel->segment.config;
 		config->log_target = spec.config.log_target;
 		config->log_level = spec.config.log_level;
-	} else
+	} else {
 		channel->renew = true;
+		/* A worker that was killed has left things to be stored. */
+		channel->drain = flat_drains(&channel->segment, &spec);
+	}
 	if (channel->parts.input == -1)
 		return;
 	flat_listen(&channel->segment, &listen);
@@ -156,6 +159,9 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		    "left", channel->name,
 		    channel->segment.base == NULL ? "without" :
 		    channel->renew ? "after" : "with");
+	/* One that lives is asked for it, one that was stopped has done it. */
+	if (!channel->fresh)
+		channel->drain = false;
 }
 
 void

@@ -388,7 +388,7 @@ complete(struct channel *channel, const struct conf *conf,
 		which &= ~(unsigned)PART_INPUT;
 	parts_open(&channel->parts, channel->conf, which,
 	    channel->supervisor->spawn.drop, problems);
-	if (channel->child.pid == 0)
+	if (channel->child.pid == 0 && !channel->drain)
 		take_next(channel);
 	if (channel->tap_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
@@ -469,7 +469,12 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	    open_input(channel, problems) == -1)
 		return -1;
 	budget_tell(channel);
-	child_start(&channel->child);
+	channel->child.wanted = true;
+	if (channel->drain && channel->child.pid == 0)
+		child_drain(&channel->child);
+	else
+		child_start(&channel->child);
+	channel->drain = false;
 	return 0;
 }
 

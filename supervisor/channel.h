@@ -35,6 +35,7 @@ struct channel {
 	 * whether there is to be a new segment. */
 	struct parts		 next;
 	bool			 renew;
+	bool			 drain;		/* before anything else */
 
 	struct segment		 segment;	/* base NULL: none */
 	int			 tap_event;	/* eventfd */

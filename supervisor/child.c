@@ -316,6 +316,9 @@ child_adopt(struct child *child, const struct child_image *image)
 	child->ready_ns = image->ready_ns;
 	child->spawns = image->spawns;
 	child->backoff.failures = image->failures;
+	child->again = image->again;
+	child->drains = image->drains;
+	child->deaths = image->deaths;
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
 	child->pid = image->pid;
 	child->control = image->control;
@@ -343,6 +346,9 @@ child_describe(const struct child *child, struct child_image *image)
 	image->ready_ns = child->ready_ns;
 	image->spawns = child->spawns;
 	image->failures = child->backoff.failures;
+	image->again = child->again;
+	image->drains = child->drains;
+	image->deaths = child->deaths;
 	memcpy(image->last_exit, child->last_exit, sizeof(image->last_exit));
 }
 

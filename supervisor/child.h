@@ -94,6 +94,9 @@ struct child_image {
 	uint64_t	ready_ns;
 	unsigned	spawns;
 	unsigned	failures;	/* of the back-off */
+	bool		again;		/* is there only to store the rest */
+	unsigned	drains;
+	struct child_deaths deaths;
 	char		last_exit[128];
 };
 

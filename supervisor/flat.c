@@ -83,6 +83,7 @@ flat_same(const struct segment *segment, const struct segment_spec *spec)
 	memcpy(ours.slot, spec->config.slot, sizeof(ours.slot));
 	ours.log_target = spec->config.log_target;
 	ours.log_level = spec->config.log_level;
+	ours.counted_from = spec->config.counted_from;
 	if (memcmp(&ours, &spec->config, sizeof(ours)) != 0 ||
 	    segment->ring.size != spec->ring_size ||
 	    segment->program_size != spec->program_size)
@@ -92,6 +93,18 @@ flat_same(const struct segment *segment, const struct segment_spec *spec)
 		return false;
 	return spec->program_size == 0 ||
 	    memcmp(segment->program, spec->program, spec->program_size) == 0;
+}
+
+bool
+flat_drains(const struct segment *segment, const struct segment_spec *spec)
+{
+	const struct channel_config *a = segment->config, *b = &spec->config;
+
+	return a->outputs == b->outputs &&
+	    memcmp(a->output, b->output, sizeof(a->output)) == 0 &&
+	    a->archive.enabled == b->archive.enabled &&
+	    memcmp(a->archive.directory, b->archive.directory,
+	    sizeof(a->archive.directory)) == 0;
 }
 
 void

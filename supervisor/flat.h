@@ -21,6 +21,10 @@ void	flat_fill(struct segment_spec *spec, const struct conf *conf,
  */
 bool	flat_same(const struct segment *segment,
 	    const struct segment_spec *spec) ATTR_NONNULL;
+/* Whether a worker with descriptors for `spec' can store and send what is
+ * left in `segment'. */
+bool	flat_drains(const struct segment *segment,
+	    const struct segment_spec *spec) ATTR_NONNULL;
 /* What the segment's input socket was made for, as far as
  * sockets_same_input() asks. */
 void	flat_listen(const struct segment *segment,

@@ -44,7 +44,8 @@ child_json(struct handoff *handoff, const struct child *child)
 	struct child_image image;
 
 	child_describe(child, &image);
-	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:s}",
+	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:b, "
+	    "s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
 	    "control", keep(handoff, image.control),
 	    "wanted", image.wanted,
@@ -54,6 +55,11 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "ready_ns", count(image.ready_ns),
 	    "spawns", (int)image.spawns,
 	    "failures", (int)image.failures,
+	    "again", image.again,
+	    "drains", (int)image.drains,
+	    "exited", (int)image.deaths.exited,
+	    "signalled", (int)image.deaths.signalled,
+	    "hung", (int)image.deaths.hung,
 	    "last_exit", image.last_exit);
 }
 
@@ -214,6 +220,11 @@ get_child(const json_t *object, struct child_image *image)
 	image->ready_ns = get_count(object, "ready_ns");
 	image->spawns = (unsigned)get_count(object, "spawns");
 	image->failures = (unsigned)get_count(object, "failures");
+	image->again = get_flag(object, "again");
+	image->drains = (unsigned)get_count(object, "drains");
+	image->deaths.exited = (unsigned)get_count(object, "exited");
+	image->deaths.signalled = (unsigned)get_count(object, "signalled");
+	image->deaths.hung = (unsigned)get_count(object, "hung");
 	snprintf(image->last_exit, sizeof(image->last_exit), "%s",
 	    get_text(object, "last_exit"));
 }

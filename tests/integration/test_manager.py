@@ -153,6 +153,7 @@ def test_configuration_changed(daemon: Daemon) -> None:
             for sender in same, other:
                 sender.send(numbered(50, first=50))
             config[1]["listen"]["port"] = ports[4]
+            config[2]["archive"]["flush_interval"] = "50ms"
             daemon.write(*config[:3])
             manager.launch(daemon)
             for name in "same", "other":

@@ -8,11 +8,13 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel, output, sessions
 from net import (Receiver, Sender, SenderThread, free_port, group_v4,
                  numbered, safe_rate)
 from waiting import wait_for
@@ -211,6 +213,90 @@ def test_bad_binary(daemon: Daemon, how: str) -> None:
         binary.with_suffix(".new").rename(binary)
         daemon.ctl("upgrade")
         wait_rolled(daemon, before)
+
+
+# As if the channels' memory had been laid out by another version.
+OTHER_LAYOUT = """#!{python}
+import fcntl, json, os, sys
+state = json.load(open("/proc/self/fd/" + sys.argv[2]))
+for channel in state["channels"]:
+    data = bytearray(os.pread(channel["segment"], 4096, 0))
+    data[16] ^= 1       # layout[0]
+    fd = os.memfd_create("other", os.MFD_ALLOW_SEALING)
+    os.write(fd, data)
+    fcntl.fcntl(fd, 1033, 7)    # F_ADD_SEALS
+    os.set_inheritable(fd, True)
+    channel["segment"] = fd
+fd = os.memfd_create("handoff", 0)
+os.write(fd, json.dumps(state).encode())
+os.execv("{real}", ["{real}", sys.argv[1], str(fd), *sys.argv[3:]])
+"""
+
+
+def test_other_layout(daemon: Daemon) -> None:
+    """The new binary could not use the memory of the channels."""
+    binary = own_binary(daemon)
+    real = shutil.copy(binary, binary.with_name("real"))
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        start(daemon, relayed, view)
+        before = workers(daemon)
+        install(binary, OTHER_LAYOUT.format(python=sys.executable,
+                                            real=real))
+        done = daemon.ctl("upgrade", check=False)
+        assert done.returncode == 1
+        assert "memory cannot be taken over" in done.stderr
+        assert "layout" in done.stderr
+        assert workers(daemon) == before
+
+
+def test_too_late(daemon: Daemon) -> None:
+    """One that passes the check and fails all the same: the workers finish
+    what they have, and a start finds everything in order."""
+    binary = own_binary(daemon)
+    real = shutil.copy(binary, binary.with_name("real"))
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        port, _ = start(daemon, relayed, view)
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(numbered(500))
+            daemon.wait_received("one", 500)
+        install(binary, "#!/bin/sh\ncase $1 in --check-handoff)\n"
+                f'exec {real} "$@";;\nesac\nexit 3\n')
+        daemon.ctl("upgrade", check=False)
+        assert daemon.process is not None
+        assert daemon.process.wait(10) == 3
+        daemon.process = None
+        wait_for(lambda: not sessions(daemon.session), "workers gone")
+        assert daemon.payloads("one") == sender.sent
+        shutil.copy(real, binary.with_suffix(".new"))
+        binary.with_suffix(".new").rename(binary)
+        daemon.start()
+
+
+def test_in_the_background(daemon: Daemon) -> None:
+    """Without -d, with a configuration named relative to a directory that
+    is not the daemon's any more."""
+    own_binary(daemon)
+    port = free_port()
+    daemon.write(channel("one", port, archive=daemon.archive_conf()))
+    done = subprocess.run(
+        [str(daemon.programs.mcrelayd), "-f", daemon.config_file.name],
+        env=daemon.environment, cwd=daemon.directory, timeout=30,
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    assert done.returncode == 0
+    pid = daemon.find_session()
+    before = workers(daemon)
+    for _ in range(2):
+        daemon.ctl("upgrade")
+        before = wait_rolled(daemon, before)
+        assert daemon.find_session() == pid
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not sessions(daemon.session), "the end")
+    daemon.check_gone()
+    assert daemon.payloads("one") == sender.sent
 
 
 def test_bad_configuration(daemon: Daemon) -> None:

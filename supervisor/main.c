@@ -184,12 +184,28 @@ load(const struct options *options, struct supervisor *supervisor)
 	return conf;
 }
 
+/* Whatever we were called for.  Returns the exit status. */
+static int
+act(const struct options *options, struct supervisor *supervisor)
+{
+	struct conf *conf = load(options, supervisor);
+
+	if (conf == NULL)
+		return 1;
+	if (options->check_handoff)
+		return supervisor_check_handoff(supervisor, conf);
+	if (!options->check)
+		return run(options, supervisor, conf);
+	printf("configuration OK\n");
+	conf_free(conf);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
 	struct supervisor supervisor = {.start_pipe = -1};
-	struct conf *conf;
 	char *program;
 	int status;
 
@@ -202,17 +218,8 @@ main(int argc, char **argv)
 	program = own_path(argv[0]);
 	supervisor.program = program;
 	supervisor.inheritance = receive(&options);
-	conf = load(&options, &supervisor);
-	if (conf == NULL)
-		return 1;
-	if (options.check_handoff)
-		return supervisor_check_handoff(&supervisor, conf);
-	if (options.check) {
-		printf("configuration OK\n");
-		conf_free(conf);
-		return 0;
-	}
-	status = run(&options, &supervisor, conf);
+	status = act(&options, &supervisor);
+	inheritance_free(supervisor.inheritance);
 	free(program);
 	return status;
 }

@@ -572,7 +572,6 @@ supervisor_run(struct supervisor *supervisor, struct conf *conf)
 		} while (!supervisor->ended);
 		log_info("%s has ended", PROGRAM);
 	}
-	inheritance_free(supervisor->inheritance);
 	close_all(supervisor);
 	/* Who tries again at once finds nothing of us. */
 	if (supervisor->start_pipe != -1)

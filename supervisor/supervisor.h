@@ -47,7 +47,8 @@ struct supervisor {
 	struct tap		 tap;
 	struct control		*control;
 	struct upgrade		 upgrade;
-	/* What there is to be taken over, while we start; else NULL. */
+	/* What there is to be taken over, while we start; else NULL.  What
+	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
 	bool			 locking_warned;

@@ -307,6 +307,16 @@ watch(struct child *child)
 		ev_io_start(child->loop, &child->io);
 }
 
+/* It may have ended already; but nobody else may have reaped it. */
+static bool
+is_ours(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+	    0;
+}
+
 void
 child_adopt(struct child *child, const struct child_image *image)
 {
@@ -322,6 +332,13 @@ child_adopt(struct child *child, const struct child_image *image)
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
 	child->pid = image->pid;
 	child->control = image->control;
+	if (child->pid != 0 && !is_ours(child->pid)) {
+		log_warnx("%s: process %d has gone unseen", child->label,
+		    (int)child->pid);
+		child->pid = 0;
+		child->ready_ns = 0;
+		close_control(child);
+	}
 	if (child->pid == 0)
 		return;
 	watch(child);

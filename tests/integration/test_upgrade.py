@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -55,6 +56,18 @@ def wait_rolled(daemon: Daemon, before: dict[str, int]) -> dict[str, int]:
             not set(now.values()) & set(before.values())
         return now if done else None
     return wait_for(rolled, "all workers replaced", 20.0, daemon.log)
+
+
+def most_away(log: str) -> int:
+    """How many processes were missing at a time, after the exchange."""
+    away = most = 0
+    for line in log.partition("has taken over")[2].splitlines():
+        if re.search("process [0-9]+ exited", line):
+            away += 1
+            most = max(most, away)
+        elif line.endswith("is ready"):
+            away -= 1
+    return most
 
 
 def start(daemon: Daemon, *receivers: Receiver) -> list[int]:
@@ -114,6 +127,9 @@ def test_by_signal(daemon: Daemon) -> None:
         os.kill(before["two"], signal.SIGKILL)
         after = wait_rolled(daemon, before)
         assert len(set(after.values())) == 2
+        # The run directory is still locked.
+        again = daemon.run("-d")
+        assert again.returncode == 1 and "runs already" in again.stderr
         with Sender("127.0.0.1", port) as sender:
             sender.send(numbered(100))
             daemon.wait_received("one", 100)
@@ -299,6 +315,42 @@ def test_in_the_background(daemon: Daemon) -> None:
     assert daemon.payloads("one") == sender.sent
 
 
+# A worker dies between the images; "reaped": and its end is not seen.
+BETWEEN = """#!{python}
+import os, signal, sys
+if sys.argv[1] == "--handoff":
+    pid = int(open("{pid_file}").read())
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | {more})
+os.execv("{real}", ["{real}", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("end", ["not reaped", "reaped"])
+def test_death_between_images(daemon: Daemon, end: str) -> None:
+    binary = own_binary(daemon)
+    real = shutil.copy(binary, binary.with_name("real"))
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        port, _ = start(daemon, relayed, view)
+        before = workers(daemon)
+        install(binary, BETWEEN.format(
+            python=sys.executable, real=real,
+            pid_file=daemon.run_dir / "one.pid",
+            more="os.WNOWAIT" if end == "not reaped" else "0"))
+        with Sender("127.0.0.1", port) as sender:
+            thread = SenderThread(sender, numbered(2000), 2000)
+            daemon.ctl("upgrade")
+            wait_rolled(daemon, before)
+            thread.join()
+            ledger = daemon.wait_received("one", 2000)
+            assert ledger["archived"] == 2000
+            assert relayed.wait(2000) == sender.sent
+        # There is only one writer.
+        assert len(daemon.wait_processes("mcrelay-worker", 2)) == 2
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
 def test_bad_configuration(daemon: Daemon) -> None:
     """What the new binary would not start with is no reason to end."""
     own_binary(daemon)
@@ -372,6 +424,7 @@ def test_no_leaks(daemon: Daemon) -> None:
             wait_for(lambda: daemon.log().count("all processes are of")
                      == turn + 1, "the end of the upgrade")
             counts.append(len(list(fds.iterdir())))
+        assert most_away(daemon.log()) == 1
         wait_for(lambda: len(list(fds.iterdir())) <= counts[0],
                  "no more descriptors", 5.0,
                  lambda: [os.readlink(p) for p in fds.iterdir()])

@@ -164,19 +164,24 @@ def test_configuration_changed(daemon: Daemon) -> None:
     daemon.start(*config)
     before = workers(daemon)
     with Sender("127.0.0.1", ports[0]) as same, \
+            Sender("127.0.0.1", ports[2]) as other, \
             Sender("127.0.0.1", ports[3]) as gone:
         same.send(numbered(50))
         gone.send(numbered(50))
         for name in ("same", "gone"):
             daemon.wait_received(name, 50)
         config[1]["listen"]["port"] = ports[4]
-        config[2]["archive"] = daemon.archive_conf(flush_interval="50ms")
+        config[2]["archive"] = daemon.archive_conf(flush_interval="500ms")
         daemon.write(*config[:3])
+        thread = SenderThread(other, numbered(2000), 2000)
         daemon.ctl("upgrade")
+        assert thread.busy()
         del before["gone"]
         wait_rolled(daemon, before)
         same.send(numbered(50, first=50))
         assert daemon.wait_received("same", 100)["archived"] == 100
+        thread.join()
+        assert daemon.wait_received("other", 2000)["archived"] == 2000
         with Sender("127.0.0.1", ports[4]) as moved:
             moved.send(numbered(50))
             daemon.wait_received("moved", 50)

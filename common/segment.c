@@ -296,6 +296,14 @@ want_huge_pages(const struct segment *segment)
 		    MADV_HUGEPAGE);
 }
 
+bool
+segment_lock(const struct segment *segment)
+{
+	/* One mapping of each page is enough to keep it in memory. */
+	return mlock(segment->base, segment->mapped - segment->ring.size) ==
+	    0;
+}
+
 int
 segment_create(struct segment *segment, const struct segment_spec *spec,
     bool *locked)
@@ -319,8 +327,7 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 	set_pointers(segment, &layout);
 	want_huge_pages(segment);
 	(void)madvise(segment->base, layout.size, MADV_POPULATE_WRITE);
-	/* One mapping of each page is enough to keep it in memory. */
-	*locked = mlock(segment->base, layout.size) == 0;
+	*locked = segment_lock(segment);
 	memcpy((void *)(uintptr_t)segment->config, &spec->config,
 	    sizeof(spec->config));
 	if (spec->schema != NULL)

@@ -59,6 +59,7 @@
 
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -191,6 +192,15 @@ struct channel_config {
 		uint64_t	rotate_interval_ns;	/* 0 never */
 		char		directory[1024];	/* for messages */
 	} archive;
+	/* For a supervisor that takes the segment over: what the input socket
+	 * was made for, besides `source'... */
+	struct {
+		struct sockaddr_storage	address;
+		char			interface[IF_NAMESIZE];
+	} listen;
+	/* ...and the decimated stream in each slot of the tap page, "": none.
+	 * The one thing here that changes, by the supervisor alone. */
+	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
 };
 
 /*** What must survive the worker. ***/
@@ -511,6 +521,10 @@ int	segment_create(struct segment *segment,
  */
 int	segment_attach(struct segment *segment, int fd,
 	    enum segment_access access, const char **why) ATTR_NONNULL;
+
+/* Locks its pages in memory; false when that is not allowed.  Locks do not
+ * outlive an execve(). */
+bool	segment_lock(const struct segment *segment) ATTR_NONNULL;
 
 /* Unmaps; closes the descriptor only when segment_create() made it. */
 void	segment_close(struct segment *segment) ATTR_NONNULL;

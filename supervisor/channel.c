@@ -14,7 +14,9 @@
 #include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/adopt.h"
 #include "supervisor/channel.h"
+#include "supervisor/fdstore.h"
 #include "supervisor/flat.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
@@ -63,6 +65,7 @@ close_input(struct channel *channel)
 {
 	settle_drops(channel, -1);
 	parts_close(&channel->parts, PART_INPUT);
+	fdstore_channel(channel);
 }
 
 /* The next input takes the place of this one. */
@@ -80,6 +83,7 @@ replace_input(struct channel *channel, int next)
 	}
 	settle_drops(channel, twin ? next : -1);
 	parts_close(&channel->parts, PART_INPUT);
+	fdstore_channel(channel);
 }
 
 /* The worker is gone: what waited for that moment comes into force. */
@@ -127,8 +131,8 @@ inherit_tap(const struct segment *fresh, const struct segment *before)
 	    memory_order_relaxed);
 }
 
-static void
-warn_unlocked(struct channel *channel)
+void
+channel_warn_unlocked(struct channel *channel)
 {
 	if (channel->supervisor->locking_warned)
 		return;
@@ -136,6 +140,18 @@ warn_unlocked(struct channel *channel)
 	log_warnx("channel %s: its memory cannot be locked and may be swapped "
 	    "out, as may that of others: raise the limit on locked memory "
 	    "(RLIMIT_MEMLOCK, LimitMEMLOCK= in systemd)", channel->name);
+}
+
+/* For a supervisor that takes the segment over. */
+static void
+note_slots(struct channel *channel)
+{
+	struct channel_config *config;
+
+	if (channel->segment.base == NULL)
+		return;
+	config = (void *)(uintptr_t)channel->segment.config;
+	memcpy(config->slot, channel->slot, sizeof(config->slot));
 }
 
 static int
@@ -151,13 +167,14 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (segment_create(&fresh, &spec, &locked) == -1)
 		return -1;
 	if (!locked)
-		warn_unlocked(channel);
+		channel_warn_unlocked(channel);
 	if (old->base != NULL) {
 		inherit_tap(&fresh, old);
 		segment_close(old);
 	}
 	*old = fresh;
 	channel->renew = false;
+	note_slots(channel);
 	return 0;
 }
 
@@ -209,6 +226,8 @@ worker_spawn(void *owner, int control)
 		budget_tell(channel);
 	}
 	prepare_state(channel);
+	/* Before it is in use: who follows must find it. */
+	fdstore_channel(channel);
 	count = list_descriptors(channel, control, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
 	    fds, count);
@@ -332,40 +351,82 @@ assign_slots(struct channel *channel)
 		    "%s", name);
 		clear_slot(channel, slot);
 	}
+	note_slots(channel);
 }
 
 /*** Life. ***/
 
-struct channel *
-channel_new(struct supervisor *supervisor, const struct conf *conf,
-    const struct channel_conf *channel_conf, struct conf_problems *problems)
+static struct channel *
+make_channel(struct supervisor *supervisor, const char *name)
 {
 	struct channel *channel = xcalloc(1, sizeof(*channel));
-	char *label = xasprintf("channel %s", channel_conf->name);
+	char *label = xasprintf("channel %s", name);
 
 	channel->supervisor = supervisor;
 	channel->fresh = true;
-	channel->conf = channel_conf;
 	channel->number = supervisor->next_number++;
-	memcpy(channel->name, channel_conf->name, sizeof(channel->name));
+	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
 	    label);
 	free(label);
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
-	if (rundir_name_taken(channel->name))
-		report_error(problems, "channel %s: its pid file would be "
-		    "the daemon's: choose another name", channel->name);
-	parts_open(&channel->parts, channel_conf, PART_ALL,
-	    supervisor->spawn.drop, problems);
+	channel->segment.fd = -1;
 	channel->tap_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return channel;
+}
+
+/* What was not inherited is made. */
+static void
+complete(struct channel *channel, const struct conf *conf,
+    struct conf_problems *problems)
+{
+	unsigned which = PART_ALL & ~channel->parts.have;
+
+	/* One that was stopped has none. */
+	if (!channel->fresh || channel->child.pid != 0)
+		which &= ~(unsigned)PART_INPUT;
+	parts_open(&channel->parts, channel->conf, which,
+	    channel->supervisor->spawn.drop, problems);
+	if (channel->child.pid == 0 && !channel->drain)
+		take_next(channel);
 	if (channel->tap_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
-	if (make_segment(channel, conf) == -1)
+	if (channel->segment.base == NULL &&
+	    make_segment(channel, conf) == -1)
 		report_error(problems, "channel %s: cannot make its segment: "
 		    "%s", channel->name, strerror(errno));
 	assign_slots(channel);
+}
+
+struct channel *
+channel_new(struct supervisor *supervisor, const struct conf *conf,
+    const struct channel_conf *channel_conf, struct conf_problems *problems)
+{
+	struct channel *channel = make_channel(supervisor,
+	    channel_conf->name);
+	struct inherited *from = NULL;
+
+	channel->conf = channel_conf;
+	if (rundir_name_taken(channel->name))
+		report_error(problems, "channel %s: its pid file would be "
+		    "the daemon's: choose another name", channel->name);
+	if (supervisor->inheritance != NULL)
+		from = inheritance_find(supervisor->inheritance,
+		    channel->name);
+	if (from != NULL)
+		adopt_channel(channel, conf, from, problems);
+	complete(channel, conf, problems);
+	return channel;
+}
+
+struct channel *
+channel_new_leaving(struct supervisor *supervisor, struct inherited *from)
+{
+	struct channel *channel = make_channel(supervisor, from->name);
+
+	adopt_leaving(channel, from);
 	return channel;
 }
 
@@ -373,6 +434,7 @@ void
 channel_free(struct channel *channel)
 {
 	child_done(&channel->child);
+	fdstore_remove(channel);
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);
 	segment_close(&channel->segment);
@@ -401,12 +463,18 @@ int
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
 	channel->fresh = false;
+	fdstore_settle();
 	/* While the old worker is ending it has the socket still. */
 	if (channel->parts.input == -1 &&
 	    open_input(channel, problems) == -1)
 		return -1;
 	budget_tell(channel);
-	child_start(&channel->child);
+	channel->child.wanted = true;
+	if (channel->drain && channel->child.pid == 0)
+		child_drain(&channel->child);
+	else
+		child_start(&channel->child);
+	channel->drain = false;
 	return 0;
 }
 

@@ -18,6 +18,7 @@
 #include "supervisor/parts.h"
 #include "supervisor/watch.h"
 
+struct inherited;
 struct supervisor;
 
 struct channel {
@@ -34,12 +35,19 @@ struct channel {
 	 * whether there is to be a new segment. */
 	struct parts		 next;
 	bool			 renew;
+	bool			 drain;		/* before anything else */
 
 	struct segment		 segment;	/* base NULL: none */
 	int			 tap_event;	/* eventfd */
 	/* The tap page's slots, by stream; "": free. */
 	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
 	bool			 tap_told;	/* the decimator knows it all */
+
+	/* Of an older image, to be replaced; 0: none. */
+	pid_t			 old_worker;
+	/* What the service manager keeps: inodes, 0 for none. */
+	ino_t			 stored_input;
+	ino_t			 stored_segment;
 
 	bool			 stale;
 	uint64_t		 seen_ns;	/* last_received_ns then... */
@@ -58,6 +66,10 @@ struct channel	*channel_new(struct supervisor *supervisor,
 		    const struct conf *conf,
 		    const struct channel_conf *channel_conf,
 		    struct conf_problems *problems) ATTR_NONNULL;
+/* Makes one that an older image had and the configuration does not: all it
+ * is for is to be ended. */
+struct channel	*channel_new_leaving(struct supervisor *supervisor,
+		    struct inherited *from) ATTR_NONNULL;
 /* Its worker must have been reaped. */
 void	channel_free(struct channel *channel) ATTR_NONNULL;
 
@@ -87,6 +99,9 @@ void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 /* Once a second: has it fallen silent? */
 void	channel_check_stale(struct channel *channel, uint64_t now_ns)
 	    ATTR_NONNULL;
+
+/* Says, once, that memory cannot be locked. */
+void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
 /* The slot of a stream in the tap page. */
 uint32_t	channel_slot(const struct channel *channel,

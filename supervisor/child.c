@@ -21,6 +21,7 @@
 
 static void	spawn(struct child *child);
 static void	terminate(struct child *child, bool drain);
+static void	watch(struct child *child);
 
 static void
 set_timer(struct child *child, uint64_t ns)
@@ -273,10 +274,7 @@ spawn(struct child *child)
 	child->draining = child->hung = child->overdue = false;
 	if (!child->again)
 		child->drains = 0;
-	ev_child_set(&child->reaper, child->pid, 0);
-	ev_child_start(child->loop, &child->reaper);
-	ev_io_set(&child->io, child->control, EV_READ);
-	ev_io_start(child->loop, &child->io);
+	watch(child);
 	set_state(child, CHILD_STARTING, CHILD_START_NS);
 	if (child->again)
 		terminate(child, true);
@@ -296,6 +294,79 @@ child_init(struct child *child, struct ev_loop *loop,
 	ev_init(&child->io, on_message);
 	ev_init(&child->timer, on_timer);
 	child->reaper.data = child->io.data = child->timer.data = child;
+}
+
+/* What is watched while there is a process. */
+static void
+watch(struct child *child)
+{
+	ev_child_set(&child->reaper, child->pid, 0);
+	ev_child_start(child->loop, &child->reaper);
+	ev_io_set(&child->io, child->control, EV_READ);
+	if (child->ready_ns == 0)
+		ev_io_start(child->loop, &child->io);
+}
+
+/* It may have ended already; but nobody else may have reaped it. */
+static bool
+is_ours(pid_t pid)
+{
+	siginfo_t info;
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
+	    0;
+}
+
+void
+child_adopt(struct child *child, const struct child_image *image)
+{
+	child->wanted = image->wanted;
+	child->draining = image->draining;
+	child->spawned_ns = image->spawned_ns;
+	child->ready_ns = image->ready_ns;
+	child->spawns = image->spawns;
+	child->backoff.failures = image->failures;
+	child->again = image->again;
+	child->drains = image->drains;
+	child->deaths = image->deaths;
+	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
+	child->pid = image->pid;
+	child->control = image->control;
+	if (child->pid != 0 && !is_ours(child->pid)) {
+		log_warnx("%s: process %d has gone unseen", child->label,
+		    (int)child->pid);
+		child->pid = 0;
+		child->ready_ns = 0;
+		close_control(child);
+	}
+	if (child->pid == 0)
+		return;
+	watch(child);
+	if (image->ending)
+		set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
+	else if (child->ready_ns == 0)
+		set_state(child, CHILD_STARTING, CHILD_START_NS);
+	else
+		set_state(child, CHILD_RUNNING, 0);
+}
+
+void
+child_describe(const struct child *child, struct child_image *image)
+{
+	memset(image, 0, sizeof(*image));
+	image->pid = child->pid;
+	image->control = child->control;
+	image->wanted = child->wanted;
+	image->ending = child->state == CHILD_STOPPING;
+	image->draining = child->draining;
+	image->spawned_ns = child->spawned_ns;
+	image->ready_ns = child->ready_ns;
+	image->spawns = child->spawns;
+	image->failures = child->backoff.failures;
+	image->again = child->again;
+	image->drains = child->drains;
+	image->deaths = child->deaths;
+	memcpy(image->last_exit, child->last_exit, sizeof(image->last_exit));
 }
 
 void

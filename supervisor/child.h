@@ -80,6 +80,26 @@ struct child_deaths {
 	unsigned	hung;		/* and had to be killed */
 };
 
+/*
+ * A child as another supervisor, or another image of this process, takes it
+ * over.  With pid 0 there is no process.
+ */
+struct child_image {
+	pid_t		pid;
+	int		control;
+	bool		wanted;
+	bool		ending;		/* was asked to end */
+	bool		draining;
+	uint64_t	spawned_ns;
+	uint64_t	ready_ns;
+	unsigned	spawns;
+	unsigned	failures;	/* of the back-off */
+	bool		again;		/* is there only to store the rest */
+	unsigned	drains;
+	struct child_deaths deaths;
+	char		last_exit[128];
+};
+
 struct child {
 	struct ev_loop		*loop;	/* the default one */
 	const struct child_ops	*ops;
@@ -108,6 +128,15 @@ struct child {
 
 void	child_init(struct child *child, struct ev_loop *loop,
 	    const struct child_ops *ops, void *owner, const char *label)
+	    ATTR_NONNULL;
+/*
+ * Goes on with a child of this process (the same, before an execve) in the
+ * place of a new one; takes its control socket over.  Without a process only
+ * its history goes on.  Deadlines begin anew.
+ */
+void	child_adopt(struct child *child, const struct child_image *image)
+	    ATTR_NONNULL;
+void	child_describe(const struct child *child, struct child_image *image)
 	    ATTR_NONNULL;
 /* Starts it, from any state; nothing happens when it runs already. */
 void	child_start(struct child *child) ATTR_NONNULL;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
@@ -151,6 +152,9 @@ run_reload(const struct call *call)
 	struct reload_summary summary;
 	json_t *answer;
 
+	if (upgrade_busy(&call->supervisor->upgrade))
+		return command_error("an upgrade is under way, which reads "
+		    "the configuration anew");
 	if (reload(call->supervisor, &problems, &summary) == -1)
 		answer = command_error("the old configuration stays in "
 		    "force");
@@ -191,6 +195,31 @@ run_schema(const struct call *call)
 	    "channel %s is not UTF-8", conf->name);
 }
 
+static json_t *
+run_upgrade(const struct call *call)
+{
+	struct upgrade *upgrade = &call->supervisor->upgrade;
+
+	if (upgrade_begin(upgrade) == -1)
+		return command_error("%s", upgrade->error);
+	call->wait->upgrade = true;
+	return NULL;
+}
+
+static json_t *
+check_upgrade(const struct supervisor *supervisor)
+{
+	const struct upgrade *upgrade = &supervisor->upgrade;
+
+	if (upgrade->step == UPGRADE_FAILED)
+		return command_error("%s", upgrade->error);
+	if (upgrade->step != UPGRADE_DONE ||
+	    supervisor->phase == PHASE_STARTING)
+		return NULL;
+	return json_pack("{s:b, s:s, s:i}", "ok", 1, "version",
+	    PACKAGE_VERSION, "pid", (int)getpid());
+}
+
 static const struct command commands[] = {
 	{"status",	false,	run_status},
 	{"restart",	true,	run_restart},
@@ -199,6 +228,7 @@ static const struct command commands[] = {
 	{"rotate",	false,	run_rotate},
 	{"reload",	false,	run_reload},
 	{"schema",	true,	run_schema},
+	{"upgrade",	false,	run_upgrade},
 };
 
 static const struct command *
@@ -259,9 +289,11 @@ check_up(const struct channel *channel, unsigned spawns)
 json_t *
 command_check(struct supervisor *supervisor, const struct command_wait *wait)
 {
-	struct channel *channel = supervisor_channel(supervisor,
-	    wait->channel);
+	struct channel *channel;
 
+	if (wait->upgrade)
+		return check_upgrade(supervisor);
+	channel = supervisor_channel(supervisor, wait->channel);
 	if (channel == NULL)
 		return command_error("channel %s was removed meanwhile",
 		    wait->channel);

@@ -20,6 +20,7 @@ struct supervisor;
 /* A request that is answered later. */
 struct command_wait {
 	char		channel[CHANNEL_NAME_MAX + 1];
+	bool		upgrade;	/* for another image, else: */
 	bool		up;		/* for a new worker; else for none */
 	unsigned	spawns;		/* before */
 };

@@ -61,12 +61,13 @@ struct control {
 	ev_timer		 pause;
 	struct client_list	 clients;
 	size_t			 count;
+	bool			 held;		/* an upgrade is near */
 };
 
 static void
 listen_again(struct control *control)
 {
-	if (control->count < CLIENTS_MAX)
+	if (control->count < CLIENTS_MAX && !control->held)
 		ev_io_start(control->supervisor->loop, &control->io);
 }
 
@@ -82,6 +83,8 @@ client_free(struct client *client)
 	close(client->fd);
 	free(client->answer);
 	free(client);
+	if (control->held)
+		supervisor_notice(control->supervisor);
 	listen_again(control);
 }
 
@@ -199,8 +202,10 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 	(void)loop;
 	(void)events;
 	if (client->phase == CLIENT_WAITS)
-		reply(client, command_error("channel %s: not done after %d s; "
-		    "it goes on", client->wait.channel, (int)COMMAND_S));
+		reply(client, command_error("%s%s not done after %d s; it "
+		    "goes on", client->wait.upgrade ? "" : "channel ",
+		    client->wait.upgrade ? "the upgrade is" :
+		    client->wait.channel, (int)COMMAND_S));
 	else
 		client_free(client);
 }
@@ -213,11 +218,25 @@ on_pause(struct ev_loop *loop, ev_timer *watcher, int events)
 	listen_again(watcher->data);
 }
 
+static struct client *
+add_client(struct control *control, int fd)
+{
+	struct client *client = xcalloc(1, sizeof(*client));
+
+	client->control = control;
+	client->fd = fd;
+	ev_init(&client->io, on_client);
+	ev_init(&client->deadline, on_deadline);
+	client->io.data = client->deadline.data = client;
+	LIST_INSERT_HEAD(&control->clients, client, link);
+	control->count++;
+	return client;
+}
+
 static void
 on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct control *control = watcher->data;
-	struct client *client;
 	int fd;
 
 	(void)events;
@@ -230,16 +249,9 @@ on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 		}
 		return;
 	}
-	client = xcalloc(1, sizeof(*client));
-	client->control = control;
-	client->fd = fd;
-	ev_init(&client->io, on_client);
-	ev_init(&client->deadline, on_deadline);
-	client->io.data = client->deadline.data = client;
-	LIST_INSERT_HEAD(&control->clients, client, link);
-	if (++control->count == CLIENTS_MAX)
+	set_phase(add_client(control, fd), CLIENT_ASKS, EV_READ, CLIENT_S);
+	if (control->count == CLIENTS_MAX)
 		ev_io_stop(loop, watcher);
-	set_phase(client, CLIENT_ASKS, EV_READ, CLIENT_S);
 }
 
 /*** The socket. ***/
@@ -267,6 +279,26 @@ make_socket(struct control *control)
 	return fd;
 }
 
+/* Who asked our former self for the upgrade. */
+static void
+adopt_client(struct control *control, int fd)
+{
+	struct client *client = add_client(control, fd);
+
+	client->wait.upgrade = true;
+	set_phase(client, CLIENT_WAITS, 0, COMMAND_S);
+}
+
+static int
+listening_socket(struct control *control)
+{
+	struct inheritance *inheritance = control->supervisor->inheritance;
+
+	if (inheritance != NULL && inheritance->control != -1)
+		return inheritance_take(&inheritance->control);
+	return make_socket(control);
+}
+
 struct control *
 control_open(struct supervisor *supervisor, struct conf_problems *problems)
 {
@@ -281,7 +313,7 @@ control_open(struct supervisor *supervisor, struct conf_problems *problems)
 	if (length >= (int)sizeof(address->sun_path))
 		errno = ENAMETOOLONG;
 	control->fd = length >= (int)sizeof(address->sun_path) ? -1 :
-	    make_socket(control);
+	    listening_socket(control);
 	if (control->fd == -1) {
 		report_error(problems, "control socket %s/" SOCKET_NAME
 		    ": %s", supervisor->rundir.path, strerror(errno));
@@ -293,7 +325,40 @@ control_open(struct supervisor *supervisor, struct conf_problems *problems)
 	ev_timer_init(&control->pause, on_pause, 0., PAUSE_S);
 	control->io.data = control->pause.data = control;
 	ev_io_start(supervisor->loop, &control->io);
+	if (supervisor->inheritance != NULL &&
+	    supervisor->inheritance->client != -1)
+		adopt_client(control, inheritance_take(
+		    &supervisor->inheritance->client));
 	return control;
+}
+
+int
+control_socket(const struct control *control)
+{
+	return control->fd;
+}
+
+int
+control_upgrader(const struct control *control)
+{
+	const struct client *client;
+
+	LIST_FOREACH(client, &control->clients, link)
+		if (client->phase == CLIENT_WAITS && client->wait.upgrade)
+			return client->fd;
+	return -1;
+}
+
+bool
+control_hold(struct control *control, bool hold)
+{
+	control->held = hold;
+	if (!hold) {
+		listen_again(control);
+		return false;
+	}
+	ev_io_stop(control->supervisor->loop, &control->io);
+	return control->count == (control_upgrader(control) != -1);
 }
 
 void

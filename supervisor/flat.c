@@ -43,6 +43,9 @@ fill_ends(struct channel_config *config, const struct channel_conf *channel)
 	config->sources = (uint32_t)channel->listen.sources;
 	memcpy(config->source, channel->listen.source,
 	    sizeof(config->source));
+	config->listen.address = channel->listen.address;
+	memcpy(config->listen.interface, channel->listen.interface,
+	    sizeof(config->listen.interface));
 }
 
 void
@@ -69,4 +72,50 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 	spec->program = channel->program;
 	spec->program_size = channel->program_size;
 	spec->ring_size = channel->ring_size;
+}
+
+bool
+flat_same(const struct segment *segment, const struct segment_spec *spec)
+{
+	struct channel_config ours = *segment->config;
+	const char *schema = segment->schema;
+
+	memcpy(ours.slot, spec->config.slot, sizeof(ours.slot));
+	ours.log_target = spec->config.log_target;
+	ours.log_level = spec->config.log_level;
+	ours.counted_from = spec->config.counted_from;
+	if (memcmp(&ours, &spec->config, sizeof(ours)) != 0 ||
+	    segment->ring.size != spec->ring_size ||
+	    segment->program_size != spec->program_size)
+		return false;
+	if ((schema == NULL) != (spec->schema == NULL) ||
+	    (schema != NULL && strcmp(schema, spec->schema) != 0))
+		return false;
+	return spec->program_size == 0 ||
+	    memcmp(segment->program, spec->program, spec->program_size) == 0;
+}
+
+bool
+flat_drains(const struct segment *segment, const struct segment_spec *spec)
+{
+	const struct channel_config *a = segment->config, *b = &spec->config;
+
+	return a->outputs == b->outputs &&
+	    memcmp(a->output, b->output, sizeof(a->output)) == 0 &&
+	    a->archive.enabled == b->archive.enabled &&
+	    memcmp(a->archive.directory, b->archive.directory,
+	    sizeof(a->archive.directory)) == 0;
+}
+
+void
+flat_listen(const struct segment *segment, struct listen_conf *listen)
+{
+	const struct channel_config *config = segment->config;
+
+	memset(listen, 0, sizeof(*listen));
+	listen->address = config->listen.address;
+	memcpy(listen->interface, config->listen.interface,
+	    sizeof(listen->interface) - 1);
+	listen->sources = MIN_OF((size_t)config->sources, (size_t)SOURCES_MAX);
+	memcpy(listen->source, config->source, sizeof(listen->source));
 }

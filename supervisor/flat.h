@@ -15,4 +15,19 @@
 void	flat_fill(struct segment_spec *spec, const struct conf *conf,
 	    const struct channel_conf *channel) ATTR_NONNULL;
 
+/*
+ * Whether a worker may go on in `segment' as if it had been made for `spec':
+ * all is the same, but for where and how much is logged.
+ */
+bool	flat_same(const struct segment *segment,
+	    const struct segment_spec *spec) ATTR_NONNULL;
+/* Whether a worker with descriptors for `spec' can store and send what is
+ * left in `segment'. */
+bool	flat_drains(const struct segment *segment,
+	    const struct segment_spec *spec) ATTR_NONNULL;
+/* What the segment's input socket was made for, as far as
+ * sockets_same_input() asks. */
+void	flat_listen(const struct segment *segment,
+	    struct listen_conf *listen) ATTR_NONNULL;
+
 #endif /* MCRELAY_FLAT_H */

@@ -2,14 +2,20 @@
 /*
  * mcrelayd: options, then the supervisor.
  */
+#include <sys/stat.h>
+#include <getopt.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/daemon.h"
+#include "supervisor/fdstore.h"
+#include "supervisor/handoff.h"
+#include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 
 #define DEFAULT_FILE	SYSCONFDIR "/mcrelay.yaml"
@@ -21,6 +27,20 @@ struct options {
 	bool		 check;
 	bool		 foreground;
 	bool		 verbose;
+	int		 handoff;	/* -1: none */
+	bool		 check_handoff;
+};
+
+enum {
+	OPTION_CHECK_HANDOFF = 256,
+	OPTION_HANDOFF,
+};
+
+/* For an upgrade, not for people. */
+static const struct option long_options[] = {
+	{"check-handoff", required_argument, NULL, OPTION_CHECK_HANDOFF},
+	{"handoff", required_argument, NULL, OPTION_HANDOFF},
+	{NULL, 0, NULL, 0},
 };
 
 static _Noreturn void
@@ -35,8 +55,15 @@ parse_options(struct options *options, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt(argc, argv, "df:nVv")) != -1)
+	while ((option = getopt_long(argc, argv, "df:nVv", long_options,
+	    NULL)) != -1)
 		switch (option) {
+		case OPTION_CHECK_HANDOFF:
+			options->check_handoff = true;
+			/* FALLTHROUGH */
+		case OPTION_HANDOFF:
+			options->handoff = atoi(optarg);
+			break;
 		case 'd':
 			options->foreground = true;
 			break;
@@ -80,6 +107,28 @@ absolute(const char *file)
 	return xasprintf("%s/%s", directory, file);
 }
 
+/*
+ * The path that we were started from, which an upgrade executes again:
+ * whatever is there by then.  Symbolic links in it are left as they are.
+ */
+static char *
+own_path(const char *name)
+{
+	struct stat here, there;
+	char path[PATH_MAX];
+	ssize_t length;
+
+	if (strchr(name, '/') != NULL && stat(name, &here) == 0 &&
+	    stat("/proc/self/exe", &there) == 0 &&
+	    here.st_dev == there.st_dev && here.st_ino == there.st_ino)
+		return absolute(name);
+	length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	if (length == -1)
+		return absolute(name);
+	path[length] = '\0';
+	return xstrdup(path);
+}
+
 static int
 run(const struct options *options, struct supervisor *supervisor,
     struct conf *conf)
@@ -87,22 +136,78 @@ run(const struct options *options, struct supervisor *supervisor,
 	char *file = absolute(options->file);
 	int status;
 
-	if (!options->foreground) {
+	supervisor->absolute_file = file;
+	if (!options->foreground)
 		supervisor->file = file;
+	if (!options->foreground && options->handoff == -1)
 		supervisor->start_pipe = daemon_begin();
-	}
 	status = supervisor_run(supervisor, conf);
 	free(file);
 	return status;
 }
 
+/* From an older image, or from the service manager. */
+static struct inheritance *
+receive(const struct options *options)
+{
+	struct inheritance *inheritance;
+	const char *why;
+
+	if (options->handoff == -1)
+		return options->foreground && !options->check ?
+		    fdstore_receive() : NULL;
+	inheritance = handoff_read(options->handoff, &why);
+	if (inheritance == NULL)
+		fatalx("%s", why);
+	if (!options->check_handoff)
+		log_init("mcrelayd", NULL,
+		    (enum log_target)inheritance->log_target,
+		    inheritance->log_level);
+	return inheritance;
+}
+
+/* An image that took over has no terminal to complain on. */
+static struct conf *
+load(const struct options *options, struct supervisor *supervisor)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	struct conf *conf = supervisor_load(supervisor, &problems);
+
+	if (options->handoff == -1 || options->check_handoff)
+		print_problems(&problems);
+	else {
+		report_log(&problems, 0);
+		if (conf == NULL)
+			supervisor_give_up();
+	}
+	conf_problems_free(&problems);
+	return conf;
+}
+
+/* Whatever we were called for.  Returns the exit status. */
+static int
+act(const struct options *options, struct supervisor *supervisor)
+{
+	struct conf *conf = load(options, supervisor);
+
+	if (conf == NULL)
+		return 1;
+	if (options->check_handoff)
+		return supervisor_check_handoff(supervisor, conf);
+	if (!options->check)
+		return run(options, supervisor, conf);
+	printf("configuration OK\n");
+	conf_free(conf);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
-	struct options options = {.file = DEFAULT_FILE};
+	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
 	struct supervisor supervisor = {.start_pipe = -1};
-	struct conf_problems problems = {NULL, 0, 0};
-	struct conf *conf;
+	char *program;
+	int status;
 
 	daemon_standard_descriptors();
 	log_init("mcrelayd", NULL, LOG_TARGET_STDERR, LOG_INFO);
@@ -110,15 +215,11 @@ main(int argc, char **argv)
 	supervisor.foreground = options.foreground;
 	supervisor.verbose = options.verbose;
 	supervisor.file = options.file;
-	conf = supervisor_load(&supervisor, &problems);
-	print_problems(&problems);
-	conf_problems_free(&problems);
-	if (conf == NULL)
-		return 1;
-	if (options.check) {
-		printf("configuration OK\n");
-		conf_free(conf);
-		return 0;
-	}
-	return run(&options, &supervisor, conf);
+	program = own_path(argv[0]);
+	supervisor.program = program;
+	supervisor.inheritance = receive(&options);
+	status = act(&options, &supervisor);
+	inheritance_free(supervisor.inheritance);
+	free(program);
+	return status;
 }

@@ -2,7 +2,9 @@
 /*
  * Waits for the workers of a crashed supervisor.  Supervisor only.
  */
+#include <dirent.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,23 +69,53 @@ orphan_of(const char *run_dir, const char *channel)
 	return pid;
 }
 
-void
-orphans_wait(const struct conf *conf, struct conf_problems *problems)
+/* The channel of a pid file that is not the supervisor's. */
+static bool
+channel_of(const char *file, char name[static CHANNEL_NAME_MAX + 1])
+{
+	const char *end = strrchr(file, '.');
+	size_t length = end != NULL ? (size_t)(end - file) : 0;
+
+	if (length == 0 || length > CHANNEL_NAME_MAX ||
+	    strcmp(end, ".pid") != 0)
+		return false;
+	memcpy(name, file, length);
+	name[length] = '\0';
+	return !rundir_name_taken(name);
+}
+
+static void
+wait_for(const struct conf *conf, const struct rundir *rundir,
+    const char *name, uint64_t deadline_ns, struct conf_problems *problems)
 {
 	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
-	uint64_t deadline = clock_monotonic_ns() + CHILD_STOP_NS;
-	const char *name;
-	size_t i;
 	int pid;
 
-	for (i = 0; i < conf->channels; i++) {
-		name = conf->channel[i].name;
-		while ((pid = orphan_of(conf->run_dir, name)) != 0 &&
-		    clock_monotonic_ns() < deadline)
-			nanosleep(&pause, NULL);
-		if (pid != 0)
-			report_error(problems, "channel %s: process %d, the "
-			    "worker of an mcrelayd that has crashed, does not "
-			    "end: end it and start again", name, pid);
-	}
+	while ((pid = orphan_of(rundir->path, name)) != 0 &&
+	    clock_monotonic_ns() < deadline_ns)
+		nanosleep(&pause, NULL);
+	if (pid == 0)
+		rundir_remove_pid(rundir, name);
+	else if (conf_channel(conf, name) != NULL)
+		report_error(problems, "channel %s: process %d, the worker of "
+		    "an mcrelayd that has crashed, does not end: end it and "
+		    "start again", name, pid);
+}
+
+void
+orphans_wait(const struct conf *conf, const struct rundir *rundir,
+    struct conf_problems *problems)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + CHILD_STOP_NS;
+	char name[CHANNEL_NAME_MAX + 1];
+	struct dirent *entry;
+	DIR *directory;
+
+	directory = opendir(rundir->path);
+	if (directory == NULL)
+		return;
+	while ((entry = readdir(directory)) != NULL)
+		if (channel_of(entry->d_name, name))
+			wait_for(conf, rundir, name, deadline_ns, problems);
+	closedir(directory);
 }

@@ -9,13 +9,14 @@
 
 #include "common/compiler.h"
 #include "supervisor/conf.h"
+#include "supervisor/rundir.h"
 
 /*
- * Waits, for a bounded time, until no worker of these channels that a pid
- * file in run_dir names is left; reports those that stay.  Blocks: for the
- * start only.
+ * Waits, for a bounded time, until no worker that a pid file in run_dir names
+ * is left, and removes these files; reports those that stay and whose
+ * channels are in the configuration.  Blocks: for the start only.
  */
-void	orphans_wait(const struct conf *conf, struct conf_problems *problems)
-	    ATTR_NONNULL;
+void	orphans_wait(const struct conf *conf, const struct rundir *rundir,
+	    struct conf_problems *problems) ATTR_NONNULL;
 
 #endif /* MCRELAY_ORPHANS_H */

@@ -15,6 +15,8 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/fdstore.h"
+#include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
@@ -296,6 +298,8 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 
 	memset(summary, 0, sizeof(*summary));
 	log_info("reloading %s", supervisor->file);
+	notify_reloading();
+	fdstore_settle();
 	plan.conf = supervisor_load(supervisor, problems);
 	if (plan.conf != NULL) {
 		check_fixed(&plan);
@@ -308,9 +312,12 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 		if (plan.conf != NULL)
 			roll_back(&plan);
 		free(plan.step);
+		notify_ready();
 		return -1;
 	}
 	commit(&plan, summary);
+	notify_ready();
+	supervisor_notice(supervisor);
 	free(plan.step);
 	report_log(problems, logged);
 	log_info("reloaded: %zu channels unchanged, %zu changed, %zu added, "

@@ -23,7 +23,7 @@
 #define FILE_NAME_SIZE	(CHANNEL_NAME_MAX + 16)
 
 static int
-lock(struct rundir *rundir, struct conf_problems *problems)
+take_lock(struct rundir *rundir, struct conf_problems *problems)
 {
 	char *path = xasprintf("%s/" OWN_NAME ".pid", rundir->path);
 	struct stat st;
@@ -45,18 +45,19 @@ lock(struct rundir *rundir, struct conf_problems *problems)
 }
 
 int
-rundir_open(struct rundir *rundir, const char *path,
+rundir_open(struct rundir *rundir, const char *path, int lock,
     struct conf_problems *problems)
 {
 	memset(rundir, 0, sizeof(*rundir));
 	rundir->path = xstrdup(path);
+	rundir->lock = lock;
 	rundir->fd = dirs_open(path, 0755, NULL);
 	if (rundir->fd == -1) {
 		report_error(problems, "run_dir: cannot make or open %s: %s",
 		    path, strerror(errno));
 		return -1;
 	}
-	return lock(rundir, problems);
+	return lock != -1 ? 0 : take_lock(rundir, problems);
 }
 
 void
@@ -64,10 +65,21 @@ rundir_close(struct rundir *rundir)
 {
 	if (rundir->pidfile != NULL)
 		pidfile_remove(rundir->pidfile);
+	else if (rundir->path != NULL && rundir->lock != -1) {
+		rundir_remove_pid(rundir, OWN_NAME);
+		close(rundir->lock);
+	}
 	if (rundir->path != NULL && rundir->fd != -1)
 		close(rundir->fd);
 	free(rundir->path);
 	memset(rundir, 0, sizeof(*rundir));
+}
+
+int
+rundir_lock(const struct rundir *rundir)
+{
+	return rundir->pidfile != NULL ? pidfile_fileno(rundir->pidfile) :
+	    rundir->lock;
 }
 
 bool

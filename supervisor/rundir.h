@@ -18,15 +18,20 @@ struct pidfh;
 struct rundir {
 	char		*path;
 	int		 fd;
-	struct pidfh	*pidfile;	/* locked while we run */
+	struct pidfh	*pidfile;	/* locked while we run... */
+	int		 lock;		/* ...or as an older image did it */
 	bool		 unclean;	/* a predecessor did not tidy up */
 };
 
-/* Makes and opens the directory and locks mcrelayd.pid.  -1: reported. */
-int	rundir_open(struct rundir *rundir, const char *path,
+/* Makes and opens the directory and locks mcrelayd.pid, unless `lock' is
+ * the lock already (-1: it is not).  -1: reported. */
+int	rundir_open(struct rundir *rundir, const char *path, int lock,
 	    struct conf_problems *problems) ATTR_NONNULL;
 /* Removes mcrelayd.pid.  Allowed after rundir_open() has failed. */
 void	rundir_close(struct rundir *rundir) ATTR_NONNULL;
+
+/* The descriptor that holds the lock. */
+int	rundir_lock(const struct rundir *rundir) ATTR_NONNULL;
 
 /* A channel may not have the supervisor's name. */
 bool	rundir_name_taken(const char *channel) ATTR_NONNULL;

@@ -288,6 +288,29 @@ sockets_same_input(const struct listen_conf *a, const struct listen_conf *b)
 }
 
 bool
+sockets_bound_to(int fd, const struct listen_conf *listen)
+{
+	struct sockaddr_storage bound, wanted;
+	socklen_t size = sizeof(bound);
+	int protocol;
+	socklen_t protocol_size = sizeof(protocol);
+
+	memset(&bound, 0, sizeof(bound));
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol,
+	    &protocol_size) == -1 || protocol != IPPROTO_UDP ||
+	    getsockname(fd, (void *)&bound, &size) == -1)
+		return false;
+	/* The interface may have another number by now. */
+	wanted = scoped(&listen->address, 0);
+	if (bound.ss_family == AF_INET6)
+		((struct sockaddr_in6 *)(void *)&bound)->sin6_scope_id =
+		    ((struct sockaddr_in6 *)(void *)&wanted)->sin6_scope_id;
+	size = sockaddr_size(generic(&wanted));
+	return bound.ss_family == wanted.ss_family &&
+	    memcmp(&bound, &wanted, size) == 0;
+}
+
+bool
 sockets_same_group(int a, int b)
 {
 	struct sockaddr_storage one, other;

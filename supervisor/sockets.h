@@ -40,6 +40,10 @@ bool	sockets_is_group(const struct sockaddr_storage *address) ATTR_NONNULL;
 bool	sockets_same_input(const struct listen_conf *a,
 	    const struct listen_conf *b) ATTR_NONNULL;
 
+/* Whether `fd' is a UDP socket that is bound to the address of `listen'. */
+bool	sockets_bound_to(int fd, const struct listen_conf *listen)
+	    ATTR_NONNULL;
+
 /* Whether both are bound to one group and port: then both get each datagram. */
 bool	sockets_same_group(int a, int b);
 /* Throws away what waits in the socket and was received by the kernel at

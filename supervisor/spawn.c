@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -57,8 +58,8 @@ place_standard(int stderr_fd)
 	return 0;
 }
 
-static void
-reset_signals(void)
+void
+spawn_reset_signals(void)
 {
 	sigset_t none;
 	int sig;
@@ -79,9 +80,11 @@ run_child(const struct spawn_settings *settings, const char *program,
 	char *argv[] = {(char *)(uintptr_t)program,
 	    (char *)(uintptr_t)argument, NULL};
 
-	reset_signals();
+	spawn_reset_signals();
 	/* `priority' in the configuration; only root can grant it. */
 	(void)setrlimit(RLIMIT_NICE, &nice_limit);
+	/* The service manager is the supervisor's business. */
+	unsetenv("NOTIFY_SOCKET");
 	/* The terminal's interrupt key is for the supervisor alone. */
 	setpgid(0, 0);
 	/* Its descriptor may be one that is about to become another. */

@@ -30,6 +30,9 @@ pid_t	spawn_program(const struct spawn_settings *settings,
 	    const char *program, const char *argument, const int *fds,
 	    size_t fd_count);
 
+/* In a child: no signal is blocked, ignored or handled. */
+void	spawn_reset_signals(void);
+
 /* Whether `program' is there and may be executed; -1 with errno. */
 int	spawn_check(const struct spawn_settings *settings,
 	    const char *program) ATTR_NONNULL;

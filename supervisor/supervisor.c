@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@
 #include "common/util.h"
 #include "supervisor/control.h"
 #include "supervisor/daemon.h"
+#include "supervisor/fdstore.h"
+#include "supervisor/handoff.h"
+#include "supervisor/notify.h"
 #include "supervisor/orphans.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
@@ -131,6 +135,23 @@ finish_start(struct supervisor *supervisor)
 	supervisor->start_pipe = -1;
 	log_info("%s %s runs with %zu channels, as process %d", PROGRAM,
 	    PACKAGE_VERSION, conf->channels, (int)getpid());
+	notify_ready();
+	if (supervisor->taken_over)
+		upgrade_taken_over(&supervisor->upgrade);
+}
+
+static void
+say_status(const struct supervisor *supervisor)
+{
+	const struct channel *channel;
+	size_t running = 0;
+
+	if (supervisor->phase == PHASE_STOPPING || !notify_active())
+		return;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		running += channel->child.state == CHILD_RUNNING;
+	notify_status("%zu of %zu channels are running", running,
+	    supervisor->conf->channels);
 }
 
 static void
@@ -167,6 +188,7 @@ finish_stop(struct supervisor *supervisor)
 		child_stop(&supervisor->tap.child);
 		return;
 	}
+	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
 }
 
@@ -182,6 +204,9 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
 		finish_start(supervisor);
 	else if (supervisor->phase == PHASE_STOPPING)
 		finish_stop(supervisor);
+	upgrade_turn(&supervisor->upgrade);
+	fdstore_update(supervisor);
+	say_status(supervisor);
 	control_check(supervisor->control);
 }
 
@@ -208,6 +233,7 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 		budget_check(channel);
 		watch_check(channel);
 	}
+	fdstore_update(supervisor);
 }
 
 /*** Signals. ***/
@@ -223,17 +249,25 @@ begin_stop(struct supervisor *supervisor)
 		log_warnx("told to end before it was up");
 	log_info("%s ends", PROGRAM);
 	supervisor->phase = PHASE_STOPPING;
+	upgrade_cancel(&supervisor->upgrade);
+	notify_stopping();
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		channel_stop(channel);
 	supervisor_notice(supervisor);
 }
 
-static void
-reload_by_signal(struct supervisor *supervisor)
+void
+supervisor_reload(struct supervisor *supervisor)
 {
 	struct conf_problems problems = {NULL, 0, 0};
 	struct reload_summary summary;
 
+	if (upgrade_busy(&supervisor->upgrade)) {
+		/* The new image reads it anyway. */
+		log_info("reload: not before the upgrade");
+		supervisor->upgrade.reload = true;
+		return;
+	}
 	(void)reload(supervisor, &problems, &summary);
 	conf_problems_free(&problems);
 }
@@ -252,15 +286,16 @@ on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 		break;
 	case SIGHUP:
 		if (supervisor->phase != PHASE_STOPPING)
-			reload_by_signal(supervisor);
+			supervisor_reload(supervisor);
 		break;
 	case SIGUSR1:
 		log_info("rotating all archives");
 		supervisor_rotate(supervisor, NULL);
 		break;
 	case SIGUSR2:
-		log_warnx("upgrade (SIGUSR2) is not supported by this "
-		    "version");
+		if (upgrade_begin(&supervisor->upgrade) == -1)
+			log_warnx("no upgrade: %s",
+			    supervisor->upgrade.error);
 		break;
 	}
 }
@@ -270,6 +305,7 @@ watch(struct supervisor *supervisor)
 {
 	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1,
 	    SIGUSR2};
+	sigset_t none;
 	size_t i;
 
 	for (i = 0; i < NITEMS(signals); i++) {
@@ -280,6 +316,9 @@ watch(struct supervisor *supervisor)
 	ev_timer_init(&supervisor->second, on_second, 1., 1.);
 	supervisor->second.data = supervisor;
 	ev_timer_start(supervisor->loop, &supervisor->second);
+	/* Blocked across an execve; what has come meanwhile is for us. */
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 /*** Start. ***/
@@ -349,6 +388,30 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 	check_program(supervisor, "mcrelay-decimator", problems);
 }
 
+/* What was inherited, besides the channels of the configuration. */
+static void
+open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
+{
+	struct inherited *each;
+	struct channel *channel;
+	size_t i;
+
+	if (!inheritance->upgrade)
+		return;
+	for (i = 0; i < inheritance->channels; i++) {
+		each = &inheritance->channel[i];
+		if (each->taken)
+			continue;
+		channel = channel_new_leaving(supervisor, each);
+		TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
+	}
+	child_adopt(&supervisor->tap.child, &inheritance->decimator);
+	inheritance->decimator.control = -1;
+	supervisor->tap.old_process = inheritance->decimator.pid;
+	supervisor->tap.log_told = inheritance->decimator.pid != 0;
+	supervisor->started_ns = inheritance->started_ns;
+}
+
 static void
 open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 {
@@ -357,7 +420,10 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 	size_t i;
 
 	if (supervisor->rundir.unclean)
-		orphans_wait(conf, problems);
+		orphans_wait(conf, &supervisor->rundir, problems);
+	if (supervisor->inheritance != NULL)
+		supervisor->next_number =
+		    supervisor->inheritance->next_number;
 	for (i = 0; i < conf->channels; i++) {
 		channel = channel_new(supervisor, conf, &conf->channel[i],
 		    problems);
@@ -365,6 +431,16 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 		if (channel->parts.input != -1 && !channel->parts.bound)
 			parts_report_in_use(channel->conf, problems);
 	}
+	if (supervisor->inheritance != NULL)
+		open_rest(supervisor, supervisor->inheritance);
+}
+
+static int
+inherited_lock(struct supervisor *supervisor)
+{
+	if (supervisor->inheritance == NULL)
+		return -1;
+	return inheritance_take(&supervisor->inheritance->lock);
 }
 
 /* -1: what is wrong has been reported. */
@@ -375,7 +451,7 @@ open_all(struct supervisor *supervisor, struct conf_problems *problems)
 	set_spawning(supervisor, problems);
 	/* A second instance would only find all addresses in use. */
 	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
-	    problems) == -1)
+	    inherited_lock(supervisor), problems) == -1)
 		return -1;
 	supervisor->control = control_open(supervisor, problems);
 	open_channels(supervisor, problems);
@@ -399,6 +475,10 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
 	tap_init(&supervisor->tap, supervisor);
+	upgrade_init(&supervisor->upgrade, supervisor);
+	notify_init(supervisor->loop);
+	supervisor->taken_over = supervisor->inheritance != NULL &&
+	    supervisor->inheritance->upgrade;
 }
 
 static void
@@ -416,7 +496,58 @@ close_all(struct supervisor *supervisor)
 	if (supervisor->spawn.stderr_fd != -1)
 		close(supervisor->spawn.stderr_fd);
 	conf_free(supervisor->conf);
+	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);
+}
+
+/* All that has been taken over is in its place; the rest goes. */
+static void
+start(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	watch(supervisor);
+	if (!supervisor->taken_over && supervisor->inheritance != NULL)
+		fdstore_remove_unused(supervisor->inheritance);
+	inheritance_free(supervisor->inheritance);
+	supervisor->inheritance = NULL;
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		channel_stop(channel);
+	supervisor_start_new(supervisor);
+	tap_update(&supervisor->tap);
+	/* Those that ended between the images have been missed. */
+	if (supervisor->taken_over)
+		ev_feed_signal_event(supervisor->loop, SIGCHLD);
+	supervisor_notice(supervisor);
+}
+
+/* The workers notice that we are gone, finish their files, and leave. */
+void
+supervisor_give_up(void)
+{
+	log_warnx("the upgrade has failed after all: the workers finish their "
+	    "files and end; start mcrelayd again");
+	_exit(1);
+}
+
+int
+supervisor_check_handoff(struct supervisor *supervisor, struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	size_t i, errors;
+
+	supervisor->conf = conf;
+	set_user(supervisor, &problems);
+	set_spawning(supervisor, &problems);
+	handoff_check(supervisor, conf, &problems);
+	/* The last line is the one that is passed on. */
+	for (i = 0; i < problems.count; i++)
+		if (!problems.list[i].warning)
+			fprintf(stderr, "%s\n", problems.list[i].text);
+	errors = problems.errors;
+	conf_problems_free(&problems);
+	conf_free(conf);
+	return errors > 0 ? 1 : 0;
 }
 
 int
@@ -430,12 +561,15 @@ supervisor_run(struct supervisor *supervisor, struct conf *conf)
 		status = 1;
 	report_log(&problems, 0);
 	conf_problems_free(&problems);
+	if (status != 0 && supervisor->taken_over)
+		supervisor_give_up();
 	if (status == 0) {
-		watch(supervisor);
-		supervisor_start_new(supervisor);
-		tap_update(&supervisor->tap);
-		supervisor_notice(supervisor);
-		ev_run(supervisor->loop, 0);
+		start(supervisor);
+		do {
+			ev_run(supervisor->loop, 0);
+			if (supervisor->upgrade.step == UPGRADE_DUE)
+				upgrade_execute(&supervisor->upgrade);
+		} while (!supervisor->ended);
 		log_info("%s has ended", PROGRAM);
 	}
 	close_all(supervisor);

@@ -13,9 +13,11 @@
 #include "common/privdrop.h"
 #include "supervisor/channel.h"
 #include "supervisor/conf.h"
+#include "supervisor/inheritance.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
 #include "supervisor/tap.h"
+#include "supervisor/upgrade.h"
 
 struct control;
 
@@ -28,6 +30,8 @@ enum supervisor_phase {
 struct supervisor {
 	/* From the command line. */
 	const char		*file;		/* the configuration's */
+	const char		*absolute_file;	/* the same */
+	const char		*program;	/* our own, absolute */
 	bool			 foreground;
 	bool			 verbose;
 	int			 start_pipe;	/* daemon.h; -1: none */
@@ -42,8 +46,14 @@ struct supervisor {
 	struct channel_list	 leaving;	/* removed, worker still ends */
 	struct tap		 tap;
 	struct control		*control;
+	struct upgrade		 upgrade;
+	/* What there is to be taken over, while we start; else NULL.  What
+	 * is left of it when we could not start is the caller's. */
+	struct inheritance	*inheritance;
 	uint32_t		 next_number;
 	bool			 locking_warned;
+	bool			 taken_over;	/* from an older image */
+	bool			 ended;
 	uint64_t		 started_ns;	/* CLOCK_MONOTONIC */
 
 	ev_signal		 signal[5];
@@ -64,6 +74,21 @@ struct conf	*supervisor_load(const struct supervisor *supervisor,
  */
 int	supervisor_run(struct supervisor *supervisor, struct conf *conf)
 	    ATTR_NONNULL;
+
+/*
+ * Whether it could be run with this configuration and with what is
+ * inherited; says on standard error what speaks against it.  Returns the exit
+ * status.  Takes `conf' over.
+ */
+int	supervisor_check_handoff(struct supervisor *supervisor,
+	    struct conf *conf) ATTR_NONNULL;
+
+/* An upgrade has failed when it was too late to go back: says so and ends
+ * without touching a worker. */
+_Noreturn void	supervisor_give_up(void);
+
+/* Reads the configuration again, after an upgrade that is under way. */
+void	supervisor_reload(struct supervisor *supervisor) ATTR_NONNULL;
 
 /*
  * Something has changed that others may have waited for: they are looked

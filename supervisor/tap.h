@@ -24,6 +24,7 @@ struct tap {
 	uint32_t		*forget;	/* channels to be taken back */
 	size_t			 forgets;
 	bool			 log_told;
+	pid_t			 old_process;	/* of an older image; 0 */
 };
 
 void	tap_init(struct tap *tap, struct supervisor *supervisor) ATTR_NONNULL;

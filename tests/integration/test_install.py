@@ -30,6 +30,9 @@ def test_files(prefix: Path) -> None:
                  "man5/mcrelay.yaml.5", "man8/mcrelay-worker.8",
                  "man8/mcrelay-decimator.8"):
         assert (man / page).exists(), page
+    for name in ("systemd/system/mcrelayd.service", "sysusers.d/mcrelay.conf",
+                 "tmpfiles.d/mcrelay.conf"):
+        assert (prefix / "lib" / name).exists(), name
 
 
 def test_runs(prefix: Path, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ usage(void)
 	    "       start channel\n"
 	    "       rotate [channel]\n"
 	    "       reload\n"
-	    "       schema channel [stream]\n");
+	    "       schema channel [stream]\n"
+	    "       upgrade\n");
 	exit(EXIT_USAGE);
 }
 
@@ -129,6 +130,16 @@ reloaded(const struct call *call, json_t *answer)
 }
 
 static void
+upgraded(const struct call *call, json_t *answer)
+{
+	(void)call;
+	printf("mcrelayd %s has taken over as process %lld; the workers "
+	    "follow one by one\n",
+	    json_string_value(json_object_get(answer, "version")),
+	    (long long)json_integer_value(json_object_get(answer, "pid")));
+}
+
+static void
 schema(const struct call *call, json_t *answer)
 {
 	const char *text = json_string_value(json_object_get(answer,
@@ -151,6 +162,7 @@ static const struct verb verbs[] = {
 	{"rotate",	0, 1, false,	nothing,	"rotate"},
 	{"reload",	0, 0, false,	reloaded,	"reload"},
 	{"schema",	1, 2, false,	schema,		"schema"},
+	{"upgrade",	0, 0, false,	upgraded,	"upgrade"},
 };
 
 static const struct verb *
@@ -161,7 +173,7 @@ find_verb(const char *name)
 	for (i = 0; i < NITEMS(verbs); i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
-	if (strcmp(name, "top") == 0 || strcmp(name, "upgrade") == 0)
+	if (strcmp(name, "top") == 0)
 		fatalx("%s is not supported by this version", name);
 	log_warnx("there is no command %s", name);
 	usage();

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Adoption of what a predecessor left.  Supervisor only.  Believes a segment
+ * as far as segment_attach() and getsockname() confirm it.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/adopt.h"
+#include "supervisor/fdstore.h"
+#include "supervisor/flat.h"
+#include "supervisor/sockets.h"
+#include "supervisor/supervisor.h"
+
+static bool
+take_segment(struct channel *channel, struct inherited *from)
+{
+	struct segment *segment = &channel->segment;
+	const char *why;
+
+	if (from->segment == -1)
+		return false;
+	if (segment_attach(segment, from->segment, SEGMENT_SUPERVISOR,
+	    &why) == -1) {
+		log_warnx("channel %s: what its predecessor left cannot be "
+		    "used and is lost: %s", channel->name, why);
+		segment->base = NULL;
+		segment->fd = -1;
+		return false;
+	}
+	segment->fd = inheritance_take(&from->segment);
+	if (!segment_lock(segment))
+		channel_warn_unlocked(channel);
+	memcpy(channel->slot, segment->config->slot, sizeof(channel->slot));
+	for (size_t i = 0; i < STREAMS_MAX; i++)
+		channel->slot[i][CHANNEL_NAME_MAX] = '\0';
+	return true;
+}
+
+/* The socket that it was received with is gone, and its count of drops. */
+static void
+forget_drops(struct channel *channel)
+{
+	struct ingest_domain *ingest = &channel->segment.state->ingest;
+
+	ingest_begin(ingest)->drops_seen = 0;
+	ingest_commit(ingest);
+}
+
+/* The input comes with the segment that says what it is. */
+static void
+take_input(struct channel *channel, struct inherited *from)
+{
+	struct listen_conf listen;
+
+	flat_listen(&channel->segment, &listen);
+	if (from->input != -1 && !sockets_bound_to(from->input, &listen)) {
+		log_warnx("channel %s: its predecessor's socket has another "
+		    "address: not used", channel->name);
+		close(inheritance_take(&from->input));
+	}
+	if (from->input == -1) {
+		if (from->worker.pid == 0)
+			forget_drops(channel);
+		return;
+	}
+	channel->parts.input = inheritance_take(&from->input);
+	channel->parts.bound = true;
+	channel->parts.have |= PART_INPUT;
+}
+
+/* An input for another address, beside the inherited one that is to be
+ * emptied first. */
+static void
+open_next_input(struct channel *channel, struct conf_problems *problems)
+{
+	const struct channel_conf *conf = channel->conf;
+	struct parts *next = &channel->next;
+
+	sockets_share(channel->parts.input, true);
+	parts_open(next, conf, PART_INPUT, NULL, problems);
+	if (next->input != -1 && !next->bound) {
+		sockets_share(next->input, true);
+		if (!parts_bind(next, conf, problems))
+			parts_report_in_use(conf, problems);
+		sockets_share(next->input, false);
+	}
+	sockets_share(channel->parts.input, false);
+}
+
+static void
+compare(struct channel *channel, const struct conf *conf,
+    struct conf_problems *problems)
+{
+	struct channel_config *config;
+	struct segment_spec spec;
+	struct listen_conf listen;
+
+	flat_fill(&spec, conf, channel->conf);
+	if (flat_same(&channel->segment, &spec)) {
+		config = (void *)(uintptr_t)channel->segment.config;
+		config->log_target = spec.config.log_target;
+		config->log_level = spec.config.log_level;
+	} else {
+		channel->renew = true;
+		/* A worker that was killed has left things to be stored. */
+		channel->drain = flat_drains(&channel->segment, &spec);
+	}
+	if (channel->parts.input == -1)
+		return;
+	flat_listen(&channel->segment, &listen);
+	if (sockets_same_input(&listen, &channel->conf->listen))
+		parts_resize(&channel->parts, channel->conf, problems);
+	else
+		open_next_input(channel, problems);
+}
+
+/* The worker, and what goes with it. */
+static void
+take_worker(struct channel *channel, struct inherited *from)
+{
+	struct child *child = &channel->child;
+
+	if (from->tap_event != -1) {
+		if (channel->tap_event != -1)
+			close(channel->tap_event);
+		channel->tap_event = inheritance_take(&from->tap_event);
+		channel->number = from->number;
+		channel->tap_told = from->told;
+	}
+	child_adopt(child, &from->worker);
+	from->worker.control = -1;
+	channel->old_worker = child->pid;
+	channel->fresh = child->pid == 0 && child->wanted;
+	/* Its memory is unknown, or is to be another. */
+	if (child->pid != 0 && child->wanted &&
+	    (channel->renew || channel->segment.base == NULL))
+		child_restart(child, true);
+}
+
+void
+adopt_channel(struct channel *channel, const struct conf *conf,
+    struct inherited *from, struct conf_problems *problems)
+{
+	from->taken = true;
+	fdstore_inherited(channel, from);
+	if (take_segment(channel, from)) {
+		take_input(channel, from);
+		compare(channel, conf, problems);
+	}
+	if (channel->supervisor->inheritance->upgrade)
+		take_worker(channel, from);
+	else
+		log_info("channel %s: goes on %s what a killed mcrelayd "
+		    "left", channel->name,
+		    channel->segment.base == NULL ? "without" :
+		    channel->renew ? "after" : "with");
+	/* One that lives is asked for it, one that was stopped has done it. */
+	if (!channel->fresh)
+		channel->drain = false;
+}
+
+void
+adopt_leaving(struct channel *channel, struct inherited *from)
+{
+	from->taken = true;
+	fdstore_inherited(channel, from);
+	if (take_segment(channel, from))
+		take_input(channel, from);
+	take_worker(channel, from);
+}

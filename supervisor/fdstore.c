@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The service manager's fd store.  Supervisor only.
+ */
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/fdstore.h"
+#include "supervisor/notify.h"
+#include "supervisor/supervisor.h"
+
+#define INPUT		"in."
+#define SEGMENT		"seg."
+/* A prefix and a channel's name. */
+#define NAME_SIZE	(CHANNEL_NAME_MAX + 8)
+
+/* SD_LISTEN_FDS_START */
+#define FIRST_FD	3
+
+/* An input has been removed, and the manager may not have got to it. */
+static bool	unsettled;
+
+/*** What comes back. ***/
+
+static void
+receive_one(struct inheritance *inheritance, const char *name, int fd)
+{
+	struct inherited *each;
+	int *place;
+
+	if (strncmp(name, INPUT, strlen(INPUT)) == 0) {
+		each = inheritance_add(inheritance, name + strlen(INPUT));
+		place = &each->input;
+	} else if (strncmp(name, SEGMENT, strlen(SEGMENT)) == 0) {
+		each = inheritance_add(inheritance, name + strlen(SEGMENT));
+		place = &each->segment;
+	} else
+		return;
+	/* Of two of a name the later one was stored later. */
+	if (*place != -1)
+		close(*place);
+	*place = fd;
+}
+
+static void
+receive_all(struct inheritance *inheritance, char *names, int count)
+{
+	char *name;
+	int fd;
+
+	for (fd = FIRST_FD; fd < FIRST_FD + count; fd++) {
+		name = strsep(&names, ":");
+		if (name == NULL || fcntl(fd, F_SETFD, FD_CLOEXEC) == -1)
+			return;
+		receive_one(inheritance, name, fd);
+	}
+}
+
+struct inheritance *
+fdstore_receive(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
+	const char *names = getenv("LISTEN_FDNAMES");
+	struct inheritance *inheritance = NULL;
+	long count = fds != NULL ? strtol(fds, NULL, 10) : 0;
+	char *copy;
+
+	if (pid != NULL && strtol(pid, NULL, 10) == (long)getpid() &&
+	    count > 0 && count < INT32_MAX - FIRST_FD && names != NULL) {
+		copy = xstrdup(names);
+		inheritance = inheritance_new();
+		receive_all(inheritance, copy, (int)count);
+		free(copy);
+	}
+	unsetenv("LISTEN_PID");
+	unsetenv("LISTEN_FDS");
+	unsetenv("LISTEN_FDNAMES");
+	return inheritance;
+}
+
+/*** What is kept. ***/
+
+static void
+remove_name(const char *prefix, const char *name)
+{
+	char text[NAME_SIZE];
+
+	snprintf(text, sizeof(text), "%s%s", prefix, name);
+	(void)notify_remove(text);
+}
+
+/* A number that a socket or memory file shares with no other. */
+static ino_t
+identity(int fd)
+{
+	struct stat st;
+
+	return fd != -1 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
+static void
+keep(const char *prefix, const char *name, int fd, ino_t *stored)
+{
+	ino_t now = identity(fd);
+	char text[NAME_SIZE];
+
+	if (now == *stored)
+		return;
+	snprintf(text, sizeof(text), "%s%s", prefix, name);
+	if (*stored != 0 && !notify_remove(text))
+		return;
+	*stored = 0;
+	if (now != 0 && notify_store(text, fd))
+		*stored = now;
+}
+
+void
+fdstore_channel(struct channel *channel)
+{
+	ino_t before = channel->stored_input;
+
+	if (!notify_active())
+		return;
+	keep(INPUT, channel->name, channel->parts.input,
+	    &channel->stored_input);
+	if (before != 0 && channel->stored_input != before)
+		unsettled = true;
+	keep(SEGMENT, channel->name, channel->segment.base != NULL ?
+	    channel->segment.fd : -1, &channel->stored_segment);
+}
+
+void
+fdstore_update(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		fdstore_channel(channel);
+}
+
+void
+fdstore_inherited(struct channel *channel, const struct inherited *from)
+{
+	if (!notify_active())
+		return;
+	channel->stored_input = identity(from->input);
+	channel->stored_segment = identity(from->segment);
+}
+
+void
+fdstore_remove(struct channel *channel)
+{
+	unsettled = unsettled || channel->stored_input != 0;
+	keep(INPUT, channel->name, -1, &channel->stored_input);
+	keep(SEGMENT, channel->name, -1, &channel->stored_segment);
+}
+
+void
+fdstore_remove_unused(const struct inheritance *inheritance)
+{
+	const struct inherited *each;
+	size_t i;
+
+	for (i = 0; i < inheritance->channels; i++) {
+		each = &inheritance->channel[i];
+		if (each->taken)
+			continue;
+		log_info("channel %s: what the service manager has kept of it "
+		    "is not needed any more", each->name);
+		remove_name(INPUT, each->name);
+		remove_name(SEGMENT, each->name);
+		unsettled = true;
+	}
+}
+
+void
+fdstore_settle(void)
+{
+	if (unsettled)
+		notify_barrier();
+	unsettled = false;
+}

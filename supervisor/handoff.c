@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Writes and reads the handoff.  Supervisor only.
+ */
+#include <sys/mman.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/control.h"
+#include "supervisor/handoff.h"
+#include "supervisor/report.h"
+#include "supervisor/supervisor.h"
+
+/*** Writing. ***/
+
+/* A descriptor's number, which is to survive; -1 is none. */
+static json_t *
+keep(struct handoff *handoff, int fd)
+{
+	if (fd != -1) {
+		handoff->keep = xrealloc(handoff->keep,
+		    (handoff->kept + 1) * sizeof(*handoff->keep));
+		handoff->keep[handoff->kept++] = fd;
+	}
+	return json_integer(fd);
+}
+
+static json_t *
+count(uint64_t value)
+{
+	return json_integer((json_int_t)value);
+}
+
+static json_t *
+child_json(struct handoff *handoff, const struct child *child)
+{
+	struct child_image image;
+
+	child_describe(child, &image);
+	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:b, "
+	    "s:i, s:i, s:i, s:i, s:s}",
+	    "pid", (int)image.pid,
+	    "control", keep(handoff, image.control),
+	    "wanted", image.wanted,
+	    "ending", image.ending,
+	    "draining", image.draining,
+	    "spawned_ns", count(image.spawned_ns),
+	    "ready_ns", count(image.ready_ns),
+	    "spawns", (int)image.spawns,
+	    "failures", (int)image.failures,
+	    "again", image.again,
+	    "drains", (int)image.drains,
+	    "exited", (int)image.deaths.exited,
+	    "signalled", (int)image.deaths.signalled,
+	    "hung", (int)image.deaths.hung,
+	    "last_exit", image.last_exit);
+}
+
+static json_t *
+channel_json(struct handoff *handoff, const struct channel *channel)
+{
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:o}",
+	    "name", channel->name,
+	    "input", keep(handoff, channel->parts.input),
+	    "segment", keep(handoff, channel->segment.base != NULL ?
+	    channel->segment.fd : -1),
+	    "tap_event", keep(handoff, channel->tap_event),
+	    "number", count(channel->number),
+	    "told", channel->tap_told,
+	    "worker", child_json(handoff, &channel->child));
+}
+
+static json_t *
+state_json(struct handoff *handoff, const struct supervisor *supervisor,
+    int client)
+{
+	json_t *object, *channels = json_array();
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		json_array_append_new(channels, channel_json(handoff,
+		    channel));
+	object = json_pack("{s:i, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, "
+	    "s:o, s:o}",
+	    "handoff", HANDOFF_VERSION,
+	    "version", PACKAGE_VERSION,
+	    "run_dir", supervisor->rundir.path,
+	    "log_target", (int)supervisor->conf->log_target,
+	    "log_level", supervisor->conf->log_level,
+	    "lock", keep(handoff, rundir_lock(&supervisor->rundir)),
+	    "control", keep(handoff, control_socket(supervisor->control)),
+	    "client", keep(handoff, client),
+	    "next_number", count(supervisor->next_number),
+	    "started_ns", count(supervisor->started_ns),
+	    "decimator", child_json(handoff, &supervisor->tap.child));
+	json_object_set_new(object, "channels", channels);
+	return object;
+}
+
+static int
+put_text(int fd, const char *text)
+{
+	size_t size = strlen(text), done = 0;
+	ssize_t put;
+
+	while (done < size) {
+		put = write(fd, text + done, size - done);
+		if (put == -1 && errno != EINTR)
+			return -1;
+		if (put > 0)
+			done += (size_t)put;
+	}
+	return 0;
+}
+
+int
+handoff_write(struct handoff *handoff, const struct supervisor *supervisor,
+    int client)
+{
+	json_t *object;
+	char *text;
+	int result, saved;
+
+	memset(handoff, 0, sizeof(*handoff));
+	handoff->fd = memfd_create("mcrelay:handoff", MFD_CLOEXEC);
+	if (handoff->fd == -1)
+		return -1;
+	object = state_json(handoff, supervisor, client);
+	json_decref(keep(handoff, handoff->fd));
+	text = json_dumps(object, JSON_INDENT(1));
+	json_decref(object);
+	if (text == NULL) {
+		/* A run_dir that is not UTF-8. */
+		handoff_done(handoff);
+		errno = EILSEQ;
+		return -1;
+	}
+	result = put_text(handoff->fd, text);
+	free(text);
+	if (result == -1) {
+		saved = errno;
+		handoff_done(handoff);
+		errno = saved;
+	}
+	return result;
+}
+
+void
+handoff_keep(const struct handoff *handoff, bool on)
+{
+	size_t i;
+
+	for (i = 0; i < handoff->kept; i++)
+		fd_set_cloexec(handoff->keep[i], !on);
+}
+
+void
+handoff_done(struct handoff *handoff)
+{
+	close(handoff->fd);
+	free(handoff->keep);
+	memset(handoff, 0, sizeof(*handoff));
+	handoff->fd = -1;
+}
+
+/*** Reading. ***/
+
+static uint64_t
+get_count(const json_t *object, const char *name)
+{
+	return (uint64_t)json_integer_value(json_object_get(object, name));
+}
+
+static bool
+get_flag(const json_t *object, const char *name)
+{
+	return json_is_true(json_object_get(object, name));
+}
+
+/* A descriptor: -1 when there is none, or it is not open. */
+static int
+get_fd(const json_t *object, const char *name)
+{
+	const json_t *value = json_object_get(object, name);
+	json_int_t number = json_is_integer(value) ?
+	    json_integer_value(value) : -1;
+
+	if (number <= STDERR_FILENO || number > INT32_MAX ||
+	    fcntl((int)number, F_SETFD, FD_CLOEXEC) == -1)
+		return -1;
+	return (int)number;
+}
+
+static const char *
+get_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL ? text : "";
+}
+
+static void
+get_child(const json_t *object, struct child_image *image)
+{
+	image->control = get_fd(object, "control");
+	/* Without it nobody can ask the child anything. */
+	if (image->control != -1)
+		image->pid = (pid_t)get_count(object, "pid");
+	image->wanted = get_flag(object, "wanted");
+	image->ending = get_flag(object, "ending");
+	image->draining = get_flag(object, "draining");
+	image->spawned_ns = get_count(object, "spawned_ns");
+	image->ready_ns = get_count(object, "ready_ns");
+	image->spawns = (unsigned)get_count(object, "spawns");
+	image->failures = (unsigned)get_count(object, "failures");
+	image->again = get_flag(object, "again");
+	image->drains = (unsigned)get_count(object, "drains");
+	image->deaths.exited = (unsigned)get_count(object, "exited");
+	image->deaths.signalled = (unsigned)get_count(object, "signalled");
+	image->deaths.hung = (unsigned)get_count(object, "hung");
+	snprintf(image->last_exit, sizeof(image->last_exit), "%s",
+	    get_text(object, "last_exit"));
+}
+
+static void
+get_channel(struct inheritance *inheritance, const json_t *object)
+{
+	struct inherited *each = inheritance_add(inheritance,
+	    get_text(object, "name"));
+
+	each->input = get_fd(object, "input");
+	each->segment = get_fd(object, "segment");
+	each->tap_event = get_fd(object, "tap_event");
+	each->number = (uint32_t)get_count(object, "number");
+	each->told = get_flag(object, "told");
+	get_child(json_object_get(object, "worker"), &each->worker);
+}
+
+static struct inheritance *
+get_state(const json_t *object)
+{
+	const json_t *channels = json_object_get(object, "channels");
+	struct inheritance *inheritance = inheritance_new();
+	size_t i;
+
+	inheritance->upgrade = true;
+	inheritance->version = xstrdup(get_text(object, "version"));
+	inheritance->run_dir = xstrdup(get_text(object, "run_dir"));
+	inheritance->log_target = (int)get_count(object, "log_target");
+	inheritance->log_level = (int)get_count(object, "log_level");
+	inheritance->lock = get_fd(object, "lock");
+	inheritance->control = get_fd(object, "control");
+	inheritance->client = get_fd(object, "client");
+	inheritance->next_number = (uint32_t)get_count(object,
+	    "next_number");
+	inheritance->started_ns = get_count(object, "started_ns");
+	get_child(json_object_get(object, "decimator"),
+	    &inheritance->decimator);
+	for (i = 0; i < json_array_size(channels); i++)
+		get_channel(inheritance, json_array_get(channels, i));
+	return inheritance;
+}
+
+static json_t *
+load(int fd)
+{
+	json_t *object;
+	FILE *stream;
+
+	/* The offset is shared with whoever else reads it. */
+	if (lseek(fd, 0, SEEK_SET) == -1 || (fd = dup(fd)) == -1)
+		return NULL;
+	stream = fdopen(fd, "r");
+	if (stream == NULL) {
+		close(fd);
+		return NULL;
+	}
+	object = json_loadf(stream, 0, NULL);
+	fclose(stream);
+	return object;
+}
+
+struct inheritance *
+handoff_read(int fd, const char **why)
+{
+	struct inheritance *inheritance = NULL;
+	json_t *object = load(fd);
+
+	if (object == NULL)
+		*why = "the handoff cannot be read";
+	else if (get_count(object, "handoff") != HANDOFF_VERSION)
+		*why = "the handoff has another version than mine: a restart "
+		    "is needed";
+	else
+		inheritance = get_state(object);
+	json_decref(object);
+	close(fd);
+	return inheritance;
+}
+
+/*** Checking. ***/
+
+static void
+check_channel(const struct supervisor *supervisor,
+    const struct inherited *each, const struct channel_conf *conf,
+    struct conf_problems *problems)
+{
+	struct segment segment;
+	struct parts parts;
+	const char *why;
+
+	if (each->segment == -1 ||
+	    segment_attach(&segment, each->segment, SEGMENT_TAP, &why) == -1) {
+		if (each->worker.pid != 0)
+			report_error(problems, "channel %s: its worker's "
+			    "memory cannot be taken over: %s", each->name,
+			    each->segment == -1 ? "it was not handed over" :
+			    why);
+		return;
+	}
+	segment_close(&segment);
+	if (conf == NULL)
+		return;
+	/* What is going to be opened anew can be opened. */
+	parts_init(&parts);
+	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
+	    supervisor->spawn.drop, problems);
+	parts_close(&parts, PART_ALL);
+}
+
+void
+handoff_check(struct supervisor *supervisor, const struct conf *conf,
+    struct conf_problems *problems)
+{
+	const struct inheritance *inheritance = supervisor->inheritance;
+	const struct inherited *each;
+	size_t i;
+
+	if (strcmp(inheritance->run_dir, conf->run_dir) != 0)
+		report_error(problems, "%s: run_dir cannot be changed from %s "
+		    "to %s by an upgrade: restart mcrelayd", conf->file,
+		    inheritance->run_dir, conf->run_dir);
+	if (inheritance->lock == -1 || inheritance->control == -1)
+		report_error(problems, "the control socket or the lock was "
+		    "not handed over");
+	for (i = 0; i < inheritance->channels; i++) {
+		each = &inheritance->channel[i];
+		check_channel(supervisor, each, conf_channel(conf,
+		    each->name), problems);
+	}
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A list of what a predecessor left.  Supervisor only.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "supervisor/inheritance.h"
+
+struct inheritance *
+inheritance_new(void)
+{
+	struct inheritance *inheritance = xcalloc(1, sizeof(*inheritance));
+
+	inheritance->lock = inheritance->control = inheritance->client = -1;
+	inheritance->decimator.control = -1;
+	return inheritance;
+}
+
+int
+inheritance_take(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
+}
+
+static void
+drop(int *fd)
+{
+	if (*fd != -1)
+		close(inheritance_take(fd));
+}
+
+void
+inheritance_free(struct inheritance *inheritance)
+{
+	struct inherited *each;
+	size_t i;
+
+	if (inheritance == NULL)
+		return;
+	for (i = 0; i < inheritance->channels; i++) {
+		each = &inheritance->channel[i];
+		drop(&each->input);
+		drop(&each->segment);
+		drop(&each->tap_event);
+		drop(&each->worker.control);
+	}
+	drop(&inheritance->lock);
+	drop(&inheritance->control);
+	drop(&inheritance->client);
+	drop(&inheritance->decimator.control);
+	free(inheritance->channel);
+	free(inheritance->version);
+	free(inheritance->run_dir);
+	free(inheritance);
+}
+
+struct inherited *
+inheritance_find(struct inheritance *inheritance, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < inheritance->channels; i++)
+		if (strcmp(inheritance->channel[i].name, name) == 0)
+			return &inheritance->channel[i];
+	return NULL;
+}
+
+struct inherited *
+inheritance_add(struct inheritance *inheritance, const char *name)
+{
+	struct inherited *each = inheritance_find(inheritance, name);
+
+	if (each != NULL)
+		return each;
+	inheritance->channel = xrealloc(inheritance->channel,
+	    (inheritance->channels + 1) * sizeof(*inheritance->channel));
+	each = &inheritance->channel[inheritance->channels++];
+	memset(each, 0, sizeof(*each));
+	snprintf(each->name, sizeof(each->name), "%s", name);
+	each->input = each->segment = each->tap_event = -1;
+	each->worker.control = -1;
+	return each;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a supervisor gets from the one before it: from the image of itself
+ * that executed it (handoff.h), or from the service manager that kept what a
+ * killed one had stored there (fdstore.h).  Supervisor only.
+ *
+ * Every descriptor in here is close-on-exec and belongs to the inheritance
+ * until somebody takes it, which sets it to -1 here.
+ */
+#ifndef MCRELAY_INHERITANCE_H
+#define MCRELAY_INHERITANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/segment.h"
+#include "supervisor/child.h"
+
+struct inherited {
+	char			 name[CHANNEL_NAME_MAX + 1];
+	bool			 taken;		/* a channel has it */
+	int			 input;		/* -1: none */
+	int			 segment;	/* -1: none */
+	/* These by an upgrade only. */
+	int			 tap_event;	/* -1: none */
+	uint32_t		 number;
+	bool			 told;		/* the decimator knows it */
+	struct child_image	 worker;
+};
+
+struct inheritance {
+	struct inherited	*channel;
+	size_t			 channels;
+	/* By an upgrade; everything below is unset without it. */
+	bool			 upgrade;
+	char			*version;	/* the old image's */
+	char			*run_dir;
+	int			 lock;		/* of mcrelayd.pid */
+	int			 control;	/* the listening socket */
+	int			 client;	/* who asked; -1: nobody */
+	int			 log_target;	/* enum log_target */
+	int			 log_level;
+	uint32_t		 next_number;
+	uint64_t		 started_ns;
+	struct child_image	 decimator;
+};
+
+struct inheritance	*inheritance_new(void);
+/* Closes what nobody has taken.  NULL is allowed. */
+void	inheritance_free(struct inheritance *inheritance);
+
+/* The entry of this name, made if need be. */
+struct inherited	*inheritance_add(struct inheritance *inheritance,
+			    const char *name) ATTR_NONNULL;
+/* The entry of this name, or NULL. */
+struct inherited	*inheritance_find(struct inheritance *inheritance,
+			    const char *name) ATTR_NONNULL;
+
+/* Returns the descriptor, which is the caller's now. */
+int	inheritance_take(int *fd) ATTR_NONNULL;
+
+#endif /* MCRELAY_INHERITANCE_H */

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Upgrade in place.  Supervisor only; must not wait, but for the execve.
+ */
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/control.h"
+#include "supervisor/handoff.h"
+#include "supervisor/notify.h"
+#include "supervisor/supervisor.h"
+
+/* To read a configuration and attach to a thousand segments, and some. */
+#define CHECK_S		10.
+/* For a reload, and for a client that is slow. */
+#define WAIT_S		30.
+
+#define EXIT_CANNOT_EXEC	127
+
+bool
+upgrade_busy(const struct upgrade *upgrade)
+{
+	return upgrade->step == UPGRADE_CHECKING ||
+	    upgrade->step == UPGRADE_WAITING || upgrade->step == UPGRADE_DUE;
+}
+
+static void ATTR_PRINTF(2, 3)
+fail(struct upgrade *upgrade, const char *fmt, ...)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(upgrade->error, sizeof(upgrade->error), fmt, ap);
+	va_end(ap);
+	upgrade->step = UPGRADE_FAILED;
+	ev_timer_stop(supervisor->loop, &upgrade->deadline);
+	(void)control_hold(supervisor->control, false);
+	log_warnx("no upgrade: %s; everything stays as it was",
+	    upgrade->error);
+	supervisor_notice(supervisor);
+	if (!upgrade->reload)
+		return;
+	upgrade->reload = false;
+	supervisor_reload(supervisor);
+}
+
+/*** The check. ***/
+
+/* What follows the fork, or the point of no return. */
+static void
+execute(const struct upgrade *upgrade, const char *option,
+    const struct handoff *handoff)
+{
+	const struct supervisor *supervisor = upgrade->supervisor;
+	const char *argv[9];
+	char number[16];
+	size_t n = 0;
+
+	snprintf(number, sizeof(number), "%d", handoff->fd);
+	argv[n++] = supervisor->program;
+	argv[n++] = option;
+	argv[n++] = number;
+	argv[n++] = "-f";
+	argv[n++] = supervisor->absolute_file;
+	if (supervisor->foreground)
+		argv[n++] = "-d";
+	if (supervisor->verbose)
+		argv[n++] = "-v";
+	argv[n] = NULL;
+	handoff_keep(handoff, true);
+	execv(supervisor->program, (char *const *)(uintptr_t)argv);
+}
+
+static _Noreturn void
+run_checker(const struct upgrade *upgrade, const struct handoff *handoff)
+{
+	spawn_reset_signals();
+	closelog();
+	if (dup2(upgrade->output, STDOUT_FILENO) == -1 ||
+	    dup2(upgrade->output, STDERR_FILENO) == -1)
+		_exit(EXIT_CANNOT_EXEC);
+	execute(upgrade, "--check-handoff", handoff);
+	dprintf(STDERR_FILENO, "cannot execute %s: %s\n",
+	    upgrade->supervisor->program, strerror(errno));
+	_exit(EXIT_CANNOT_EXEC);
+}
+
+/* The last line of what it had to say. */
+static void
+last_line(const struct upgrade *upgrade, char *text, size_t size)
+{
+	off_t end = lseek(upgrade->output, 0, SEEK_END);
+	off_t from = MAX_OF(end - (off_t)size + 1, (off_t)0);
+	ssize_t got = pread(upgrade->output, text, size - 1, from);
+	char *line;
+
+	text[got > 0 ? got : 0] = '\0';
+	while (got > 0 && text[got - 1] == '\n')
+		text[--got] = '\0';
+	line = strrchr(text, '\n');
+	if (line != NULL)
+		memmove(text, line + 1, strlen(line));
+}
+
+static void
+on_checked(struct ev_loop *loop, ev_child *watcher, int events)
+{
+	struct upgrade *upgrade = watcher->data;
+	struct supervisor *supervisor = upgrade->supervisor;
+	char how[128], said[256];
+	int status = watcher->rstatus;
+
+	(void)events;
+	ev_child_stop(loop, watcher);
+	ev_timer_stop(loop, &upgrade->deadline);
+	upgrade->checker = 0;
+	last_line(upgrade, said, sizeof(said));
+	close(upgrade->output);
+	if (upgrade->step != UPGRADE_CHECKING)
+		return;
+	if (upgrade->timed_out) {
+		fail(upgrade, "%s did not say within %d s whether it can take "
+		    "over", supervisor->program, (int)CHECK_S);
+		return;
+	}
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+		child_describe_exit(status, how, sizeof(how));
+		fail(upgrade, "%s %s%s%s", supervisor->program, how,
+		    said[0] != '\0' ? ": " : "", said);
+		return;
+	}
+	upgrade->step = UPGRADE_WAITING;
+	ev_timer_set(&upgrade->deadline, WAIT_S, 0.);
+	ev_timer_start(loop, &upgrade->deadline);
+	supervisor_notice(supervisor);
+}
+
+static void
+on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+{
+	struct upgrade *upgrade = watcher->data;
+
+	(void)loop;
+	(void)events;
+	if (upgrade->step == UPGRADE_CHECKING) {
+		upgrade->timed_out = true;
+		kill(upgrade->checker, SIGKILL);
+	} else
+		fail(upgrade, "workers were being replaced, or a client "
+		    "served, for longer than %d s", (int)WAIT_S);
+}
+
+static int
+start_checker(struct upgrade *upgrade)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+	struct handoff handoff;
+	sigset_t all, before;
+
+	if (handoff_write(&handoff, supervisor, -1) == -1)
+		return -1;
+	upgrade->output = memfd_create("mcrelay:check", MFD_CLOEXEC);
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	upgrade->checker = upgrade->output == -1 ? -1 : fork();
+	if (upgrade->checker == 0)
+		run_checker(upgrade, &handoff);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	handoff_done(&handoff);
+	if (upgrade->checker != -1)
+		return 0;
+	upgrade->checker = 0;
+	if (upgrade->output != -1)
+		close(upgrade->output);
+	return -1;
+}
+
+int
+upgrade_begin(struct upgrade *upgrade)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+
+	if (upgrade_busy(upgrade) || upgrade->checker != 0 ||
+	    supervisor->phase == PHASE_STOPPING) {
+		snprintf(upgrade->error, sizeof(upgrade->error), "%s",
+		    supervisor->phase == PHASE_STOPPING ?
+		    "mcrelayd is ending" : "an upgrade is under way already");
+		return -1;
+	}
+	log_info("upgrade: asking %s", supervisor->program);
+	upgrade->timed_out = false;
+	if (stat(supervisor->absolute_file, &upgrade->conf) == -1 ||
+	    start_checker(upgrade) == -1) {
+		fail(upgrade, "the check cannot be started: %s",
+		    strerror(errno));
+		return -1;
+	}
+	upgrade->step = UPGRADE_CHECKING;
+	ev_child_set(&upgrade->reaper, upgrade->checker, 0);
+	ev_child_start(supervisor->loop, &upgrade->reaper);
+	ev_now_update(supervisor->loop);
+	ev_timer_set(&upgrade->deadline, CHECK_S, 0.);
+	ev_timer_start(supervisor->loop, &upgrade->deadline);
+	return 0;
+}
+
+void
+upgrade_cancel(struct upgrade *upgrade)
+{
+	if (!upgrade_busy(upgrade))
+		return;
+	upgrade->reload = false;
+	fail(upgrade, "mcrelayd was told to end");
+	if (upgrade->checker != 0)
+		kill(upgrade->checker, SIGKILL);
+}
+
+void
+upgrade_init(struct upgrade *upgrade, struct supervisor *supervisor)
+{
+	memset(upgrade, 0, sizeof(*upgrade));
+	upgrade->supervisor = supervisor;
+	ev_child_init(&upgrade->reaper, on_checked, 0, 0);
+	ev_init(&upgrade->deadline, on_deadline);
+	upgrade->reaper.data = upgrade->deadline.data = upgrade;
+}
+
+/*** The exchange. ***/
+
+/* Whether the handoff can say all that there is to say. */
+static bool
+calm(const struct supervisor *supervisor)
+{
+	const struct channel *channel;
+
+	if (supervisor->phase != PHASE_RUNNING ||
+	    !TAILQ_EMPTY(&supervisor->leaving) || supervisor->tap.forgets > 0)
+		return false;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (channel->fresh || channel->next.have != 0 ||
+		    (channel->renew && channel->child.pid != 0))
+			return false;
+	return true;
+}
+
+static bool
+ready(struct supervisor *supervisor)
+{
+	/* Both: the socket is held while channels settle. */
+	bool alone = control_hold(supervisor->control, true);
+
+	return calm(supervisor) && alone;
+}
+
+static bool
+same_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino &&
+	    a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* All signals are blocked; until the execve everything can be undone. */
+static void
+exchange(struct upgrade *upgrade)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+	struct handoff handoff;
+	struct stat now;
+
+	if (stat(supervisor->absolute_file, &now) == -1 ||
+	    !same_file(&now, &upgrade->conf)) {
+		fail(upgrade, "%s has changed meanwhile: try again",
+		    supervisor->absolute_file);
+		return;
+	}
+	if (handoff_write(&handoff, supervisor,
+	    control_upgrader(supervisor->control)) == -1) {
+		fail(upgrade, "cannot write the handoff: %s",
+		    strerror(errno));
+		return;
+	}
+	log_info("upgrade: executing %s", supervisor->program);
+	notify_reloading();
+	execute(upgrade, "--handoff", &handoff);
+	fail(upgrade, "cannot execute %s: %s", supervisor->program,
+	    strerror(errno));
+	handoff_keep(&handoff, false);
+	handoff_done(&handoff);
+	notify_ready();
+}
+
+void
+upgrade_execute(struct upgrade *upgrade)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+	sigset_t all, before;
+
+	/* What comes from here on is for the new image, which starts with
+	 * this mask; what libev has caught already is dealt with now. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	ev_run(supervisor->loop, EVRUN_NOWAIT);
+	if (upgrade->step == UPGRADE_DUE) {
+		if (ready(supervisor))
+			exchange(upgrade);
+		else
+			upgrade->step = UPGRADE_WAITING;
+	}
+	sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+/*** The new image's children. ***/
+
+/* Whether `child' is still to be replaced, or its successor to come up.
+ * `*old' is the process to replace, 0 when that is done. */
+static bool
+roll(struct upgrade *upgrade, struct child *child, pid_t *old)
+{
+	if (*old == 0)
+		return false;
+	if (child->state == CHILD_FAILED) {
+		log_warnx("upgrade: %s: its successor does not work; the "
+		    "others keep the processes that they have", child->label);
+		upgrade->rolling = false;
+		return true;
+	}
+	if (child->pid == *old && child->state == CHILD_RUNNING) {
+		child_restart(child, false);
+		return true;
+	}
+	if (child->wanted && child->state != CHILD_RUNNING)
+		return true;
+	*old = 0;
+	return false;
+}
+
+static void
+roll_on(struct upgrade *upgrade)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (roll(upgrade, &channel->child, &channel->old_worker))
+			return;
+	if (roll(upgrade, &supervisor->tap.child,
+	    &supervisor->tap.old_process))
+		return;
+	upgrade->rolling = false;
+	log_info("upgrade: all processes are of version %s",
+	    PACKAGE_VERSION);
+}
+
+void
+upgrade_taken_over(struct upgrade *upgrade)
+{
+	log_info("upgrade: %s has taken over; the workers follow one by one",
+	    PACKAGE_VERSION);
+	upgrade->step = UPGRADE_DONE;
+	upgrade->rolling = true;
+	supervisor_notice(upgrade->supervisor);
+}
+
+void
+upgrade_turn(struct upgrade *upgrade)
+{
+	struct supervisor *supervisor = upgrade->supervisor;
+
+	if (upgrade->rolling && supervisor->phase == PHASE_RUNNING)
+		roll_on(upgrade);
+	if (upgrade->step != UPGRADE_WAITING || !ready(supervisor))
+		return;
+	ev_timer_stop(supervisor->loop, &upgrade->deadline);
+	upgrade->step = UPGRADE_DUE;
+	ev_break(supervisor->loop, EVBREAK_ALL);
+}

@@ -155,6 +155,7 @@ inherit_archive(struct archive_state *archive, const struct segment *old,
 	archive->archived_bytes = before.archived_bytes;
 	archive->rejected = before.rejected;
 	archive->archive_errors = before.archive_errors;
+	memcpy(archive->told, before.told, sizeof(archive->told));
 	archive->archive_shed = before.archive_shed;
 	if (old->config->archive.enabled)
 		archive->archive_shed += sequence - before.sequence;

@@ -264,6 +264,11 @@ struct archive_file {
 	uint64_t	first_sequence;	/* part of the name */
 	uint64_t	size;		/* committed bytes */
 	uint64_t	records;	/* committed */
+	uint64_t	datagrams;	/* in these */
+	uint64_t	begins;		/* sequence of the first of them */
+	uint64_t	ends;		/* and of the last */
+	uint64_t	first_received_ns;
+	uint64_t	last_received_ns;
 	uint8_t		sync[16];	/* the sync marker */
 };
 
@@ -283,6 +288,10 @@ struct archive_state {
 	uint64_t	archive_errors;
 	struct archive_file file[ARCHIVE_STREAMS];	/* being written */
 	struct archive_file closing[ARCHIVE_STREAMS];	/* being finished */
+	/* What the ledger counted up to the beginning of the file, and during
+	 * the one being finished: what the catalogue says of it. */
+	struct ledger	told[ARCHIVE_STREAMS];
+	struct ledger	lost[ARCHIVE_STREAMS];
 };
 
 /*

@@ -8,10 +8,11 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/util.h"
 #include "worker/keeper.h"
 
 static bool
-stopped(struct keeper *keeper)
+stopped(const struct keeper *keeper)
 {
 	return atomic_load_explicit(&keeper->stop, memory_order_relaxed);
 }
@@ -53,6 +54,23 @@ recover(struct keeper *keeper, const char *name)
 	}
 }
 
+/* The closer thread adds the lines of what this worker has in hand.  Nothing
+ * is to be done any more when the worker ends. */
+static bool
+skip(const void *argument, const char *name)
+{
+	const struct keeper *keeper = argument;
+	char now[UTC_TEXT_SIZE];
+	const char *start;
+
+	start = name + strlen(keeper->config->name);
+	start = strchr(start, '_');
+	format_utc(keeper->started_ns, now);
+	return stopped(keeper) ||
+	    (start != NULL && strncmp(start + 1, now, strlen(now)) >= 0) ||
+	    recover_named(&keeper->found, keeper->config->name, name);
+}
+
 static void *
 run(void *argument)
 {
@@ -62,18 +80,26 @@ run(void *argument)
 	for (i = 0; i < keeper->leftovers.count && !stopped(keeper); i++)
 		recover(keeper, keeper->leftovers.name[i]);
 	leftovers_free(&keeper->leftovers);
+	if (!stopped(keeper) && catalog_complete(keeper->catalog,
+	    keeper->config->name, skip, keeper) == -1)
+		log_warn("cannot complete " CATALOG_NAME " in %s",
+		    keeper->config->archive.directory);
 	return NULL;
 }
 
 void
 keeper_start(struct keeper *keeper, const struct channel_config *config,
-    int directory, const struct archive_state *state)
+    int directory, struct catalog *catalog,
+    const struct archive_state *state)
 {
 	int error;
 
 	memset(keeper, 0, sizeof(*keeper));
 	keeper->config = config;
 	keeper->directory = directory;
+	keeper->catalog = catalog;
+	keeper->found = *state;
+	keeper->started_ns = clock_realtime_ns();
 	if (leftovers_list(&keeper->leftovers, directory, config->name,
 	    state) == -1)
 		log_warn("cannot look for left-over files in %s",

@@ -254,6 +254,20 @@ store_skip(struct store *store, const struct transaction *t)
 }
 
 static void
+extend(struct archive_file *file, const struct span *span)
+{
+	if (span->datagrams == 0)
+		return;
+	if (file->datagrams == 0) {
+		file->begins = span->begins;
+		file->first_received_ns = span->first_received_ns;
+	}
+	file->datagrams += span->datagrams;
+	file->ends = span->ends;
+	file->last_received_ns = span->last_received_ns;
+}
+
+static void
 commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
     const struct transaction *t, const size_t size[static ARCHIVE_STREAMS])
 {
@@ -263,6 +277,7 @@ commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		state->file[i].size += size[i];
 		state->file[i].records += block[i]->records;
+		extend(&state->file[i], &t->span[i]);
 		store->dirty[i] |= size[i] > 0;
 	}
 	state->position = t->position;
@@ -367,25 +382,40 @@ discard(struct store *store, enum archive_stream stream)
 	abandon(store, stream);
 }
 
+/* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
+static void
+submit_finish(struct store *store, enum archive_stream stream, int fd)
+{
+	const struct archive_file *file = &current(store)->closing[stream];
+	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
+
+	name_of(store, stream, file, name);
+	catalog_line(line, name, stream, store->segment->config->archive.codec,
+	    file, &current(store)->lost[stream]);
+	closer_finish(&store->closer, stream, fd, name, file->size, line);
+}
+
 /* Moves the stream's file to `closing' and hands it to the closer. */
 static void
 finish(struct store *store, enum archive_stream stream)
 {
 	struct archive_state *state;
-	char name[FILE_NAME_SIZE];
+	struct ledger ledger;
 	int fd = store->fd[stream];
 
 	closer_wait(&store->closer, stream, CLOSER_FINISH);
 	collect_finish(store, stream);
+	segment_ledger(store->segment, &ledger, NULL);
 	state = archive_begin(store->domain);
 	state->closing[stream] = state->file[stream];
 	state->file[stream].phase = FILE_NONE;
+	state->lost[stream] = ledger;
+	ledger_subtract(&state->lost[stream], &state->told[stream]);
+	state->told[stream] = ledger;
 	archive_commit(store->domain);
 	store->fd[stream] = -1;
 	store->dirty[stream] = false;
-	name_of(store, stream, &current(store)->closing[stream], name);
-	closer_finish(&store->closer, stream, fd, name,
-	    current(store)->closing[stream].size);
+	submit_finish(store, stream, fd);
 }
 
 void
@@ -442,14 +472,12 @@ resume_closing(struct store *store, enum archive_stream stream)
 		return;
 	name_of(store, stream, file, name);
 	fd = file_reopen(store->directory, name, file->size);
-	if (fd != -1) {
-		closer_finish(&store->closer, stream, fd, name, file->size);
+	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
+		submit_finish(store, stream, fd);
 		return;
 	}
-	if (faccessat(store->directory, name, F_OK, 0) == -1) {
-		count_error(store);
-		log_warn("%s.part, being finished by my predecessor", name);
-	}
+	count_error(store);
+	log_warn("%s.part, being finished by my predecessor", name);
 	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
 	archive_commit(store->domain);
 }
@@ -488,10 +516,11 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	store->segment = segment;
 	store->domain = &segment->state->archive;
 	store->directory = directory;
+	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
-	    current(store));
-	closer_start(&store->closer, directory, wake);
+	    &store->catalog, current(store));
+	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		store->fd[i] = -1;
 		resume_closing(store, i);
@@ -509,5 +538,6 @@ store_close(struct store *store)
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	closer_stop(&store->closer);
 	keeper_stop(&store->keeper);
+	catalog_close(&store->catalog);
 	store_collect(store);
 }

@@ -188,6 +188,10 @@ struct channel_config {
 		uint64_t	flush_interval_ns;
 		uint64_t	rotate_size;		/* bytes; 0 never */
 		uint64_t	rotate_interval_ns;	/* 0 never */
+		uint64_t	retain_age_ns;		/* 0: no limit */
+		uint64_t	retain_size;		/* bytes; 0: no limit */
+		uint64_t	retain_files;		/* 0: no limit */
+		uint64_t	min_free;		/* bytes; 0: no limit */
 		char		directory[1024];	/* for messages */
 	} archive;
 };

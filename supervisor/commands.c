@@ -191,6 +191,24 @@ run_schema(const struct call *call)
 	    "channel %s is not UTF-8", conf->name);
 }
 
+/* Only where it is: what is in it the client reads itself, since a disk may
+ * keep one waiting. */
+static json_t *
+run_archive(const struct call *call)
+{
+	const struct channel_conf *conf = call->channel->conf;
+	char *path;
+	json_t *answer;
+
+	if (!conf->archive.enabled)
+		return command_error("channel %s has no archive", conf->name);
+	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
+	answer = json_pack("{s:b, s:s}", "ok", 1, "directory", path);
+	free(path);
+	return answer != NULL ? answer : command_error("the directory of "
+	    "channel %s is not UTF-8", conf->name);
+}
+
 static const struct command commands[] = {
 	{"status",	false,	run_status},
 	{"restart",	true,	run_restart},
@@ -199,6 +217,7 @@ static const struct command commands[] = {
 	{"rotate",	false,	run_rotate},
 	{"reload",	false,	run_reload},
 	{"schema",	true,	run_schema},
+	{"archive",	true,	run_archive},
 };
 
 static const struct command *

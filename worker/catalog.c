@@ -294,7 +294,7 @@ add_found(struct catalog *catalog, const char *name,
 
 int
 catalog_complete(struct catalog *catalog, const char *channel,
-    bool (*skip)(const void *, const char *), const void *argument)
+    bool (*skip)(void *, const char *), void *argument)
 {
 	enum archive_stream stream;
 	struct dirent *entry;

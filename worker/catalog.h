@@ -48,7 +48,7 @@ int	catalog_add_once(struct catalog *catalog, const char *name,
  * name `skip' does not forbid.  Walks those files.  0, or -1 with errno.
  */
 int	catalog_complete(struct catalog *catalog, const char *channel,
-	    bool (*skip)(const void *argument, const char *name),
-	    const void *argument) ATTR_NONNULL;
+	    bool (*skip)(void *argument, const char *name), void *argument)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_CATALOG_H */

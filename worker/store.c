@@ -50,6 +50,8 @@ failed(struct store *store, const char *what, const char *name)
 	int error = errno;
 
 	count_error(store);
+	if (error == ENOSPC || error == EDQUOT)
+		keeper_ask(&store->keeper);
 	if (store->failing)
 		return;
 	store->failing = true;
@@ -327,6 +329,7 @@ collect_finish(struct store *store, enum archive_stream stream)
 	archive_commit(store->domain);
 	if (error == 0) {
 		log_debug("finished %s", name);
+		keeper_ask(&store->keeper);
 		return;
 	}
 	count_error(store);

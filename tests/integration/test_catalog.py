@@ -101,3 +101,68 @@ def test_repair(daemon: Daemon) -> None:
     unknown = [line["name"] for line in found if line["losses"] is None]
     assert len(unknown) == 3 and part.name in unknown
 
+
+
+def record_files(daemon: Daemon, **more: Any) -> list[str]:
+    """Eight files or so of a stopped daemon; their names."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf(
+        rotate={"size": "64KiB"}, **more)))
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(4000, size=100))
+        daemon.wait_received("one", 4000)
+    daemon.stop()
+    return names(daemon)
+
+
+def test_files(daemon: Daemon) -> None:
+    written = record_files(daemon)
+    daemon.start()
+    table = daemon.ctl("files", "one").stdout.splitlines()
+    assert [line.split()[4] for line in table[1:]] == written
+    found = json.loads(daemon.ctl("files", "-j", "one").stdout)
+    assert found == lines(daemon)
+    # From the middle of the third to the middle of the fifth.
+    start, end = found[2]["last_received"], found[4]["last_received"]
+    some = json.loads(daemon.ctl("files", "-j", "one", start, end).stdout)
+    assert [line["name"] for line in some] == written[2:5]
+    spaced = f"{start[:4]}-{start[4:6]}-{start[6:11]}:{start[11:13]}:{start[13:]}"
+    same = json.loads(daemon.ctl("files", "-j", "one", spaced, end).stdout)
+    assert same == some
+    assert json.loads(daemon.ctl(
+        "files", "-j", "one", "20200101", "20210101T12").stdout) == []
+    for bad in ("2020", "yesterday", "20200101T12x", "20200101T1234567"):
+        done = daemon.ctl("files", "one", bad, check=False)
+        assert done.returncode == 1 and bad in done.stderr
+    (daemon.archive / "one" / written[0]).unlink()
+    assert len(json.loads(daemon.ctl("files", "-j", "one").stdout)) == \
+        len(written) - 1
+    daemon.stop()
+
+
+def test_hold(daemon: Daemon) -> None:
+    """Retention removes what is too much, but not what is held."""
+    written = record_files(daemon)
+    daemon.start()
+    found = lines(daemon)
+    start, end = found[1]["first_received"], found[2]["last_received"]
+    daemon.ctl("hold", "one", start, end, "crash")
+    daemon.ctl("hold", "one", start, end, "crash")
+    held = daemon.archive / "one" / "hold" / "crash"
+    kept = sorted(path.name for path in held.iterdir())
+    assert kept[-2:] == written[1:3]
+    for bad in ("../crash", ".", "a/b", ""):
+        assert daemon.ctl("hold", "one", start, end, bad,
+                          check=False).returncode == 1
+    daemon.stop()
+    daemon.start(channel("one", free_port(), archive=daemon.archive_conf(
+        retain={"files": 2})))
+    wait_for(lambda: names(daemon) == written[-2:], "the oldest removed",
+             10.0, daemon.log)
+    daemon.wait_log("there are more than `retain: files'")
+    assert sorted(path.name for path in held.iterdir()) == kept
+    assert avro_files.read_datagrams(held / kept[0])
+    assert daemon.ctl("release", "one", "crush", check=False).returncode == 1
+    daemon.ctl("release", "one", "crash")
+    assert not held.parent.exists()
+    daemon.stop()

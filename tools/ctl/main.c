@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
 
 #define DEFAULT_SOCKET	RUNSTATEDIR "/mcrelay/mcrelayd.sock"
@@ -23,7 +24,7 @@ struct call {
 	bool		 json;		/* -j */
 	const char	*name;		/* the command's */
 	const char	*channel;	/* NULL: none */
-	const char	*stream;
+	const char	*more[3];	/* what follows it */
 };
 
 struct verb {
@@ -47,7 +48,10 @@ usage(void)
 	    "       start channel\n"
 	    "       rotate [channel]\n"
 	    "       reload\n"
-	    "       schema channel [stream]\n");
+	    "       schema channel [stream]\n"
+	    "       files [-j] channel [start [end]]\n"
+	    "       hold channel start end name\n"
+	    "       release channel name\n");
 	exit(EXIT_USAGE);
 }
 
@@ -142,6 +146,24 @@ schema(const struct call *call, json_t *answer)
 		printf("\n");
 }
 
+static void
+files(const struct call *call, json_t *answer)
+{
+	files_list(answer, call->more[0], call->more[1], call->json);
+}
+
+static void
+hold(const struct call *call, json_t *answer)
+{
+	files_hold(answer, call->more[0], call->more[1], call->more[2]);
+}
+
+static void
+release(const struct call *call, json_t *answer)
+{
+	files_release(answer, call->more[0]);
+}
+
 static const struct verb verbs[] = {
 	{"status",	0, 1, true,	status,		"status"},
 	{"ledger",	0, 1, true,	ledger,		"status"},
@@ -151,6 +173,9 @@ static const struct verb verbs[] = {
 	{"rotate",	0, 1, false,	nothing,	"rotate"},
 	{"reload",	0, 0, false,	reloaded,	"reload"},
 	{"schema",	1, 2, false,	schema,		"schema"},
+	{"files",	1, 3, true,	files,		"archive"},
+	{"hold",	4, 4, false,	hold,		"archive"},
+	{"release",	2, 2, false,	release,	"archive"},
 };
 
 static const struct verb *
@@ -172,8 +197,14 @@ make_request(const struct verb *verb, const struct call *call)
 {
 	json_t *request;
 
-	request = json_pack("{s:s, s:s*, s:s*}", "command", verb->request,
-	    "channel", call->channel, "stream", call->stream);
+	request = json_pack("{s:s, s:s*}", "command", verb->request,
+	    "channel", call->channel);
+	if (request != NULL && verb->show == schema && call->more[0] != NULL &&
+	    json_object_set_new(request, "stream",
+	    json_string(call->more[0])) == -1) {
+		json_decref(request);
+		request = NULL;
+	}
 	if (request == NULL)
 		fatalx("the arguments are not UTF-8");
 	return request;
@@ -253,8 +284,8 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		usage();
 	if (argc - optind > 0)
 		call->channel = argv[optind];
-	if (argc - optind > 1)
-		call->stream = argv[optind + 1];
+	for (option = optind + 1; option < argc; option++)
+		call->more[option - optind - 1] = argv[option];
 }
 
 int

@@ -17,6 +17,12 @@
 #include "worker/file.h"
 #include "worker/store.h"
 
+/* On the disk ahead of what is written. */
+#define RESERVE_STEP		(UINT64_C(16) << 20)
+/* Channels rotate within so much of the interval, but not later than that. */
+#define ROTATE_SPREAD		10
+#define ROTATE_OFFSET_MAX_NS	(10 * NS_PER_S)
+
 static const char *
 channel(const struct store *store)
 {
@@ -79,15 +85,18 @@ make_header(const struct store *store, enum archive_stream stream,
 	const struct segment *segment = store->segment;
 	bool verbatim = stream == ARCHIVE_MAIN && segment->schema != NULL &&
 	    !segment->config->archive.envelope;
-	char first[24], started[UTC_TEXT_SIZE];
+	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
 	const struct container_meta meta[] = {
 		{ "mcrelay.channel", segment->config->name },
+		{ "mcrelay.host", host },
+		{ "mcrelay.clock", "CLOCK_REALTIME, kernel software" },
 		{ "mcrelay.version", PACKAGE_VERSION },
 		{ "mcrelay.first_sequence", first },
 		{ "mcrelay.started", started },
 		{ NULL, NULL },
 	};
 
+	gethostname(host, sizeof(host) - 1);
 	snprintf(first, sizeof(first), "%" PRIu64, file->first_sequence);
 	format_utc(file->started_ns, started);
 	return container_header(
@@ -168,6 +177,7 @@ open_file(struct store *store, enum archive_stream stream,
 	file->size = size;
 	archive_commit(store->domain);
 	store->fd[stream] = fd;
+	store->reserved[stream] = 0;
 	log_debug("archiving to %s.part", name);
 	return 0;
 }
@@ -195,6 +205,25 @@ roll_back(struct store *store)
 			abandon(store, i);
 }
 
+/* Keeps room on the disk for what comes next, and the file in one piece.  The
+ * size stays: nobody sees zeros.  Where that is not possible, or nothing is
+ * left, the write itself will tell. */
+static void
+reserve(struct store *store, enum archive_stream stream, uint64_t end)
+{
+	uint64_t limit = store->segment->config->archive.rotate_size;
+	uint64_t step = limit == 0 ? RESERVE_STEP :
+	    MIN_OF(limit, RESERVE_STEP);
+
+	if (end <= store->reserved[stream])
+		return;
+	if (fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
+	    (off_t)(end - end % step), (off_t)step) == 0)
+		store->reserved[stream] = end - end % step + step;
+	else
+		store->reserved[stream] = UINT64_MAX;
+}
+
 static int
 write_block(struct store *store, enum archive_stream stream,
     struct block *block, uint64_t first_sequence, size_t *size)
@@ -212,6 +241,7 @@ write_block(struct store *store, enum archive_stream stream,
 		return -1;
 	file = &current(store)->file[stream];
 	count = block_finish(block, file->sync, &iov, size);
+	reserve(store, stream, file->size + *size);
 	if (file_write(store->fd[stream], iov, count, file->size) == 0)
 		return 0;
 	name_of(store, stream, file, name);
@@ -447,7 +477,8 @@ file_rotate_at(const struct store *store, const struct archive_file *file)
 		return 0;
 	if (interval == 0)
 		return UINT64_MAX;
-	return (file->started_ns / interval + 1) * interval;
+	return ((file->started_ns - store->rotate_offset_ns) / interval + 1) *
+	    interval + store->rotate_offset_ns;
 }
 
 uint64_t
@@ -509,6 +540,21 @@ resume_file(struct store *store, enum archive_stream stream)
 	archive_commit(store->domain);
 }
 
+/* From the name, so that it stays: hundreds of channels must not finish their
+ * files in the same instant. */
+static uint64_t
+rotate_offset(const struct channel_config *config)
+{
+	uint64_t range = MIN_OF(config->archive.rotate_interval_ns /
+	    ROTATE_SPREAD, ROTATE_OFFSET_MAX_NS);
+	const char *p;
+	uint32_t hash = 2166136261U;	/* FNV-1a */
+
+	for (p = config->name; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619U;
+	return (range >> 8) * hash >> 24;
+}
+
 void
 store_open(struct store *store, const struct segment *segment, int directory,
     int wake)
@@ -519,6 +565,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	store->segment = segment;
 	store->domain = &segment->state->archive;
 	store->directory = directory;
+	store->rotate_offset_ns = rotate_offset(segment->config);
 	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,

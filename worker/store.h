@@ -66,6 +66,8 @@ struct store {
 	int			 directory;	/* not owned */
 	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
 	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
+	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
+	uint64_t		 rotate_offset_ns;
 	bool			 failing;
 	uint64_t		 shed_before;	/* when the failing began */
 	struct catalog		 catalog;

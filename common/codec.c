@@ -225,7 +225,7 @@ codec_compress(struct codec *codec, const uint8_t *data, size_t size,
 		break;
 #endif
 	default:
-		assert(!"a codec that is missing");
+		fatalx("there is no codec %s", codec_name(codec->which));
 	}
 	return packed;
 }

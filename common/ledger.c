@@ -11,3 +11,11 @@ const struct ledger_entry ledger_table[] = {
 #undef LEDGER_ENTRY
 	{ NULL, NULL, 0 },
 };
+
+void
+ledger_subtract(struct ledger *ledger, const struct ledger *earlier)
+{
+#define SUBTRACT(name, meaning)	ledger->name -= earlier->name;
+	LEDGER_COUNTERS(SUBTRACT)
+#undef SUBTRACT
+}

@@ -87,4 +87,7 @@ ledger_value(const struct ledger *ledger, const struct ledger_entry *entry)
 	    ((const char *)ledger + entry->offset);
 }
 
+/* Takes an earlier ledger of the same channel off. */
+void	ledger_subtract(struct ledger *ledger, const struct ledger *earlier);
+
 #endif /* MCRELAY_LEDGER_H */

@@ -157,6 +157,7 @@ inherit_archive(struct archive_state *archive, const struct segment *old,
 	memcpy(archive->rejected_by, before.rejected_by,
 	    sizeof(archive->rejected_by));
 	archive->archive_errors = before.archive_errors;
+	memcpy(archive->told, before.told, sizeof(archive->told));
 	archive->archive_shed = before.archive_shed;
 	if (old->config->archive.enabled)
 		archive->archive_shed += sequence - before.sequence;

@@ -190,6 +190,10 @@ struct channel_config {
 		uint64_t	flush_interval_ns;
 		uint64_t	rotate_size;		/* bytes; 0 never */
 		uint64_t	rotate_interval_ns;	/* 0 never */
+		uint64_t	retain_age_ns;		/* 0: no limit */
+		uint64_t	retain_size;		/* bytes; 0: no limit */
+		uint64_t	retain_files;		/* 0: no limit */
+		uint64_t	min_free;		/* bytes; 0: no limit */
 		char		directory[1024];	/* for messages */
 	} archive;
 	/* For a supervisor that takes the segment over: what the input socket
@@ -275,6 +279,11 @@ struct archive_file {
 	uint64_t	first_sequence;	/* part of the name */
 	uint64_t	size;		/* committed bytes */
 	uint64_t	records;	/* committed */
+	uint64_t	datagrams;	/* in these */
+	uint64_t	begins;		/* sequence of the first of them */
+	uint64_t	ends;		/* and of the last */
+	uint64_t	first_received_ns;
+	uint64_t	last_received_ns;
 	uint8_t		sync[16];	/* the sync marker */
 };
 
@@ -295,6 +304,10 @@ struct archive_state {
 	uint64_t	archive_errors;
 	struct archive_file file[ARCHIVE_STREAMS];	/* being written */
 	struct archive_file closing[ARCHIVE_STREAMS];	/* being finished */
+	/* What the ledger counted up to the beginning of the file, and during
+	 * the one being finished: what the catalogue says of it. */
+	struct ledger	told[ARCHIVE_STREAMS];
+	struct ledger	lost[ARCHIVE_STREAMS];
 };
 
 /*

@@ -220,6 +220,24 @@ check_upgrade(const struct supervisor *supervisor)
 	    PACKAGE_VERSION, "pid", (int)getpid());
 }
 
+/* Only where it is: what is in it the client reads itself, since a disk may
+ * keep one waiting. */
+static json_t *
+run_archive(const struct call *call)
+{
+	const struct channel_conf *conf = call->channel->conf;
+	char *path;
+	json_t *answer;
+
+	if (!conf->archive.enabled)
+		return command_error("channel %s has no archive", conf->name);
+	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
+	answer = json_pack("{s:b, s:s}", "ok", 1, "directory", path);
+	free(path);
+	return answer != NULL ? answer : command_error("the directory of "
+	    "channel %s is not UTF-8", conf->name);
+}
+
 static const struct command commands[] = {
 	{"status",	false,	run_status},
 	{"restart",	true,	run_restart},
@@ -229,6 +247,7 @@ static const struct command commands[] = {
 	{"reload",	false,	run_reload},
 	{"schema",	true,	run_schema},
 	{"upgrade",	false,	run_upgrade},
+	{"archive",	true,	run_archive},
 };
 
 static const struct command *

@@ -56,6 +56,10 @@ struct archive_conf {
 	enum archive_sync	 sync;
 	uint64_t		 rotate_size;
 	uint64_t		 rotate_interval_ns;
+	uint64_t		 retain_age_ns;	/* these: 0 no limit */
+	uint64_t		 retain_size;
+	uint64_t		 retain_files;
+	uint64_t		 min_free;
 	enum archive_overrun	 on_overrun;
 	bool			 envelope;
 	int			 cpu;		/* -1: any */

@@ -32,13 +32,17 @@ static const struct number_key rotate_interval_key = {
 	.max = 366 * DAY, .preset = 3600 * NS_PER_S, .zero = true,
 };
 
-/* Of `retain': known, checked, refused. */
-static const struct number_key retain_keys[] = {
-	{ .name = "age", .unit = UNIT_TIME, .min = NS_PER_S,
-	  .max = 36600 * DAY },
-	{ .name = "size", .unit = UNIT_BYTES, .min = 1 << 20,
-	  .max = UINT64_C(1) << 60 },
-	{ .name = "files", .min = 1, .max = 1000000000 },
+static const struct number_key retain_age_key = {
+	.name = "age", .unit = UNIT_TIME, .min = NS_PER_S, .max = 36600 * DAY,
+};
+
+static const struct number_key retain_size_key = {
+	.name = "size", .unit = UNIT_BYTES, .min = 1 << 20,
+	.max = UINT64_C(1) << 60,
+};
+
+static const struct number_key retain_files_key = {
+	.name = "files", .min = 1, .max = 1000000000,
 };
 
 static const struct number_key min_free_key = {
@@ -106,19 +110,19 @@ read_rotate(struct section *parent, struct archive_conf *archive)
 }
 
 static void
-read_retain(struct section *parent)
+read_retain(struct section *parent, struct archive_conf *archive)
 {
 	struct section section;
-	size_t found = parent->problems->found, i;
 
 	if (!section_enter(parent, "retain", &section))
 		return;
-	for (i = 0; i < NITEMS(retain_keys); i++)
-		(void)section_number(&section, &retain_keys[i], NULL);
+	archive->retain_age_ns = section_number(&section, &retain_age_key,
+	    NULL);
+	archive->retain_size = section_number(&section, &retain_size_key,
+	    NULL);
+	archive->retain_files = section_number(&section, &retain_files_key,
+	    NULL);
 	section_close(&section);
-	if (parent->problems->found == found)
-		section_unsupported(parent, section_get(parent, "retain"),
-		    "retain");
 }
 
 static bool
@@ -155,10 +159,8 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	archive->sync = (enum archive_sync)section_word(&section, "sync",
 	    sync_words, SYNC_INTERVAL, NULL);
 	read_rotate(&section, archive);
-	read_retain(&section);
-	(void)section_number(&section, &min_free_key, &node);
-	if (node != NULL)
-		section_unsupported(&section, node, "min_free");
+	read_retain(&section, archive);
+	archive->min_free = section_number(&section, &min_free_key, NULL);
 	archive->on_overrun = (enum archive_overrun)section_word(&section,
 	    "on_overrun", overrun_words, OVERRUN_SHED, NULL);
 	archive->envelope = section_bool(&section, "envelope", false);

@@ -71,6 +71,10 @@ same_archive(const struct archive_conf *a, const struct archive_conf *b)
 	    a->flush_interval_ns == b->flush_interval_ns &&
 	    a->sync == b->sync && a->rotate_size == b->rotate_size &&
 	    a->rotate_interval_ns == b->rotate_interval_ns &&
+	    a->retain_age_ns == b->retain_age_ns &&
+	    a->retain_size == b->retain_size &&
+	    a->retain_files == b->retain_files &&
+	    a->min_free == b->min_free &&
 	    a->on_overrun == b->on_overrun &&
 	    a->envelope == b->envelope && a->cpu == b->cpu;
 }

@@ -25,6 +25,10 @@ fill_archive(struct channel_config *config, const struct channel_conf *channel)
 	config->archive.flush_interval_ns = archive->flush_interval_ns;
 	config->archive.rotate_size = archive->rotate_size;
 	config->archive.rotate_interval_ns = archive->rotate_interval_ns;
+	config->archive.retain_age_ns = archive->retain_age_ns;
+	config->archive.retain_size = archive->retain_size;
+	config->archive.retain_files = archive->retain_files;
+	config->archive.min_free = archive->min_free;
 	snprintf(config->archive.directory, sizeof(config->archive.directory),
 	    "%s/%s", archive->directory, channel->name);
 }

@@ -102,11 +102,14 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 		archive->last_error = error;
 		t->rejected++;
 		t->rejected_by[error]++;
+		span_add(&t->span[ARCHIVE_REJECTED], sequence,
+		    view->record.received_ns);
 		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
 		    &view->record, sequence, data, size);
 		return;
 	}
 	t->archived++;
+	span_add(&t->span[ARCHIVE_MAIN], sequence, view->record.received_ns);
 	t->archived_bytes += size;
 	if (archive->program == NULL ||
 	    archive->segment->config->archive.envelope)

@@ -30,14 +30,30 @@ next_job(struct closer *closer, enum closer_kind *kind)
 	return NULL;
 }
 
+/* A file without a line is whole all the same: the next start adds it. */
+static void
+catalogue(const struct closer *closer, const struct closer_job *job)
+{
+	int result = job->fd == -1 ?
+	    catalog_add_once(closer->catalog, job->name, job->line) :
+	    catalog_add(closer->catalog, job->line);
+
+	if (result == -1)
+		log_warn("cannot add %s to " CATALOG_NAME "; the next start "
+		    "of the channel does, without the losses", job->name);
+}
+
 static int
 perform(const struct closer *closer, const struct closer_job *job,
     enum closer_kind kind)
 {
-	int result = kind == CLOSER_SYNC ? fdatasync(job->fd) :
-	    file_finish(closer->directory, job->name, job->fd, job->size);
-
-	return result == -1 ? errno : 0;
+	if (kind == CLOSER_SYNC)
+		return fdatasync(job->fd) == -1 ? errno : 0;
+	if (job->fd != -1 && file_finish(closer->directory, job->name,
+	    job->fd, job->size) == -1)
+		return errno;
+	catalogue(closer, job);
+	return 0;
 }
 
 /* Called with the mutex held; lets go of it while it works. */
@@ -82,12 +98,14 @@ run(void *argument)
 }
 
 void
-closer_start(struct closer *closer, int directory, int wake)
+closer_start(struct closer *closer, int directory, struct catalog *catalog,
+    int wake)
 {
 	int error;
 
 	memset(closer, 0, sizeof(*closer));
 	closer->directory = directory;
+	closer->catalog = catalog;
 	closer->wake = wake;
 	pthread_mutex_init(&closer->mutex, NULL);
 	pthread_cond_init(&closer->changed, NULL);
@@ -116,12 +134,13 @@ busy(const struct closer_job *job)
 
 static void
 submit(struct closer *closer, struct closer_job *job, int fd,
-    const char *name, uint64_t size)
+    const char *name, uint64_t size, const char *line)
 {
 	job->wanted = true;
 	job->fd = fd;
 	job->size = size;
 	snprintf(job->name, sizeof(job->name), "%s", name);
+	snprintf(job->line, sizeof(job->line), "%s", line);
 	pthread_cond_broadcast(&closer->changed);
 }
 
@@ -134,20 +153,20 @@ closer_sync(struct closer *closer, enum archive_stream stream, int fd)
 	pthread_mutex_lock(&closer->mutex);
 	free = !busy(job);
 	if (free)
-		submit(closer, job, fd, "", 0);
+		submit(closer, job, fd, "", 0, "");
 	pthread_mutex_unlock(&closer->mutex);
 	return free;
 }
 
 void
 closer_finish(struct closer *closer, enum archive_stream stream, int fd,
-    const char *name, uint64_t size)
+    const char *name, uint64_t size, const char *line)
 {
 	struct closer_job *job = &closer->job[stream][CLOSER_FINISH];
 
 	pthread_mutex_lock(&closer->mutex);
 	assert(!busy(job) && !job->done);
-	submit(closer, job, fd, name, size);
+	submit(closer, job, fd, name, size, line);
 	pthread_mutex_unlock(&closer->mutex);
 }
 

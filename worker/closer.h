@@ -11,11 +11,13 @@
 #include <stdbool.h>
 
 #include "common/segment.h"
+#include "worker/catalog.h"
 #include "worker/file.h"
 
 enum closer_kind {
 	CLOSER_SYNC,	/* fdatasync; the descriptor is borrowed */
-	CLOSER_FINISH,	/* file_finish(); closes the descriptor */
+	CLOSER_FINISH,	/* file_finish(), which closes the descriptor; and
+			 * the catalogue's line */
 	CLOSER_KINDS,
 };
 
@@ -28,6 +30,7 @@ struct closer_job {
 	int	fd;
 	uint64_t size;
 	char	name[FILE_NAME_SIZE];
+	char	line[CATALOG_LINE_SIZE];
 };
 
 struct closer {
@@ -36,20 +39,23 @@ struct closer {
 	pthread_cond_t	 changed;
 	bool		 stop;
 	int		 directory;	/* not owned */
+	struct catalog	*catalog;	/* not owned */
 	int		 wake;		/* eventfd written when a job ends */
 	struct closer_job job[ARCHIVE_STREAMS][CLOSER_KINDS];
 };
 
-void	closer_start(struct closer *closer, int directory, int wake);
+void	closer_start(struct closer *closer, int directory,
+	    struct catalog *catalog, int wake);
 /* Ends the thread after the jobs it has. */
 void	closer_stop(struct closer *closer);
 
 /* False, and nothing done, when the stream's last sync is still under way. */
 bool	closer_sync(struct closer *closer, enum archive_stream stream, int fd);
 /* A sync of the same stream that is waiting comes first.  The last finish
- * must have been collected. */
+ * must have been collected.  `fd' -1: the file has its final name, perhaps
+ * its line, too. */
 void	closer_finish(struct closer *closer, enum archive_stream stream,
-	    int fd, const char *name, uint64_t size);
+	    int fd, const char *name, uint64_t size, const char *line);
 /* Whether a job ended since the last call; *error is its outcome. */
 bool	closer_collect(struct closer *closer, enum archive_stream stream,
 	    enum closer_kind kind, int *error);

@@ -6,14 +6,26 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
+#include "common/util.h"
 #include "worker/keeper.h"
+#include "worker/retain.h"
+
+/* How often the limits are looked at without being asked: files grow old,
+ * and others fill the file system. */
+#define RETAIN_S	10
 
 static bool
 stopped(struct keeper *keeper)
 {
-	return atomic_load_explicit(&keeper->stop, memory_order_relaxed);
+	bool stop;
+
+	pthread_mutex_lock(&keeper->mutex);
+	stop = keeper->stop;
+	pthread_mutex_unlock(&keeper->mutex);
+	return stop;
 }
 
 static void
@@ -53,6 +65,45 @@ recover(struct keeper *keeper, const char *name)
 	}
 }
 
+/* The closer thread adds the lines of what this worker has in hand.  Nothing
+ * is to be done any more when the worker ends. */
+static bool
+skip(void *argument, const char *name)
+{
+	struct keeper *keeper = argument;
+	char now[UTC_TEXT_SIZE];
+	const char *start;
+
+	start = name + strlen(keeper->config->name);
+	start = strchr(start, '_');
+	format_utc(keeper->started_ns, now);
+	return stopped(keeper) ||
+	    (start != NULL && strncmp(start + 1, now, strlen(now)) >= 0) ||
+	    recover_named(&keeper->found, keeper->config->name, name);
+}
+
+/* True when the limits are to be looked at, false at the end. */
+static bool
+wait_for_duty(struct keeper *keeper)
+{
+	struct timespec until;
+	int error = 0;
+	bool stop;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += RETAIN_S;
+	pthread_mutex_lock(&keeper->mutex);
+	while (!keeper->stop && !keeper->asked && error == 0)
+		error = retain_wanted(keeper->config) ?
+		    pthread_cond_timedwait(&keeper->changed, &keeper->mutex,
+		    &until) : pthread_cond_wait(&keeper->changed,
+		    &keeper->mutex);
+	keeper->asked = false;
+	stop = keeper->stop;
+	pthread_mutex_unlock(&keeper->mutex);
+	return !stop;
+}
+
 static void *
 run(void *argument)
 {
@@ -62,18 +113,37 @@ run(void *argument)
 	for (i = 0; i < keeper->leftovers.count && !stopped(keeper); i++)
 		recover(keeper, keeper->leftovers.name[i]);
 	leftovers_free(&keeper->leftovers);
+	if (!stopped(keeper) && catalog_complete(keeper->catalog,
+	    keeper->config->name, skip, keeper) == -1)
+		log_warn("cannot complete " CATALOG_NAME " in %s",
+		    keeper->config->archive.directory);
+	do {
+		if (retain_wanted(keeper->config))
+			retain_run(keeper->config, keeper->directory,
+			    clock_realtime_ns());
+	} while (wait_for_duty(keeper));
 	return NULL;
 }
 
 void
 keeper_start(struct keeper *keeper, const struct channel_config *config,
-    int directory, const struct archive_state *state)
+    int directory, struct catalog *catalog,
+    const struct archive_state *state)
 {
+	pthread_condattr_t monotonic;
 	int error;
 
 	memset(keeper, 0, sizeof(*keeper));
+	pthread_mutex_init(&keeper->mutex, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&keeper->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	keeper->config = config;
 	keeper->directory = directory;
+	keeper->catalog = catalog;
+	keeper->found = *state;
+	keeper->started_ns = clock_realtime_ns();
 	if (leftovers_list(&keeper->leftovers, directory, config->name,
 	    state) == -1)
 		log_warn("cannot look for left-over files in %s",
@@ -83,9 +153,26 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 		fatalx("cannot start the keeper thread: %s", strerror(error));
 }
 
+static void
+set(struct keeper *keeper, bool *flag)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	*flag = true;
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+void
+keeper_ask(struct keeper *keeper)
+{
+	set(keeper, &keeper->asked);
+}
+
 void
 keeper_stop(struct keeper *keeper)
 {
-	atomic_store_explicit(&keeper->stop, true, memory_order_relaxed);
+	set(keeper, &keeper->stop);
 	pthread_join(keeper->thread, NULL);
+	pthread_cond_destroy(&keeper->changed);
+	pthread_mutex_destroy(&keeper->mutex);
 }

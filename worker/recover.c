@@ -18,8 +18,8 @@
 
 #define COPY_STEP	(64U * 1024)
 
-static bool
-named(const struct archive_state *state, const char *channel,
+bool
+recover_named(const struct archive_state *state, const char *channel,
     const char *name)
 {
 	char mine[FILE_NAME_SIZE];
@@ -67,7 +67,7 @@ leftovers_list(struct leftovers *leftovers, int directory,
 	while (leftovers->count < LEFTOVERS_MAX &&
 	    (entry = readdir(dir)) != NULL) {
 		if (file_is(entry->d_name, channel, FILE_SUFFIX FILE_PART,
-		    &stream) && !named(state, channel,
+		    &stream) && !recover_named(state, channel,
 		    file_stem(name, entry->d_name, FILE_PART)))
 			add_leftover(leftovers, name);
 	}

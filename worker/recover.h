@@ -18,6 +18,7 @@
 #ifndef MCRELAY_RECOVER_H
 #define MCRELAY_RECOVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/segment.h"
@@ -37,6 +38,9 @@ struct leftovers {
 int	leftovers_list(struct leftovers *leftovers, int directory,
 	    const char *channel, const struct archive_state *state)
 	    ATTR_NONNULL;
+/* Whether the state names the file, as open or being finished. */
+bool	recover_named(const struct archive_state *state, const char *channel,
+	    const char *name) ATTR_NONNULL;
 void	leftovers_free(struct leftovers *leftovers) ATTR_NONNULL;
 
 enum recovery {

@@ -17,6 +17,12 @@
 #include "worker/file.h"
 #include "worker/store.h"
 
+/* On the disk ahead of what is written. */
+#define RESERVE_STEP		(UINT64_C(16) << 20)
+/* Channels rotate within so much of the interval, but not later than that. */
+#define ROTATE_SPREAD		10
+#define ROTATE_OFFSET_MAX_NS	(10 * NS_PER_S)
+
 static const char *
 channel(const struct store *store)
 {
@@ -50,6 +56,8 @@ failed(struct store *store, const char *what, const char *name)
 	int error = errno;
 
 	count_error(store);
+	if (error == ENOSPC || error == EDQUOT)
+		keeper_ask(&store->keeper);
 	if (store->failing)
 		return;
 	store->failing = true;
@@ -77,15 +85,18 @@ make_header(const struct store *store, enum archive_stream stream,
 	const struct segment *segment = store->segment;
 	bool verbatim = stream == ARCHIVE_MAIN && segment->schema != NULL &&
 	    !segment->config->archive.envelope;
-	char first[24], started[UTC_TEXT_SIZE];
+	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
 	const struct container_meta meta[] = {
 		{ "mcrelay.channel", segment->config->name },
+		{ "mcrelay.host", host },
+		{ "mcrelay.clock", "CLOCK_REALTIME, kernel software" },
 		{ "mcrelay.version", PACKAGE_VERSION },
 		{ "mcrelay.first_sequence", first },
 		{ "mcrelay.started", started },
 		{ NULL, NULL },
 	};
 
+	gethostname(host, sizeof(host) - 1);
 	snprintf(first, sizeof(first), "%" PRIu64, file->first_sequence);
 	format_utc(file->started_ns, started);
 	return container_header(
@@ -166,6 +177,7 @@ open_file(struct store *store, enum archive_stream stream,
 	file->size = size;
 	archive_commit(store->domain);
 	store->fd[stream] = fd;
+	store->reserved[stream] = 0;
 	log_debug("archiving to %s.part", name);
 	return 0;
 }
@@ -193,6 +205,25 @@ roll_back(struct store *store)
 			abandon(store, i);
 }
 
+/* Keeps room on the disk for what comes next, and the file in one piece.  The
+ * size stays: nobody sees zeros.  Where that is not possible, or nothing is
+ * left, the write itself will tell. */
+static void
+reserve(struct store *store, enum archive_stream stream, uint64_t end)
+{
+	uint64_t limit = store->segment->config->archive.rotate_size;
+	uint64_t step = limit == 0 ? RESERVE_STEP :
+	    MIN_OF(limit, RESERVE_STEP);
+
+	if (end <= store->reserved[stream])
+		return;
+	if (fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
+	    (off_t)(end - end % step), (off_t)step) == 0)
+		store->reserved[stream] = end - end % step + step;
+	else
+		store->reserved[stream] = UINT64_MAX;
+}
+
 static int
 write_block(struct store *store, enum archive_stream stream,
     struct block *block, uint64_t first_sequence, size_t *size)
@@ -210,6 +241,7 @@ write_block(struct store *store, enum archive_stream stream,
 		return -1;
 	file = &current(store)->file[stream];
 	count = block_finish(block, file->sync, &iov, size);
+	reserve(store, stream, file->size + *size);
 	if (file_write(store->fd[stream], iov, count, file->size) == 0)
 		return 0;
 	name_of(store, stream, file, name);
@@ -254,6 +286,20 @@ store_skip(struct store *store, const struct transaction *t)
 }
 
 static void
+extend(struct archive_file *file, const struct span *span)
+{
+	if (span->datagrams == 0)
+		return;
+	if (file->datagrams == 0) {
+		file->begins = span->begins;
+		file->first_received_ns = span->first_received_ns;
+	}
+	file->datagrams += span->datagrams;
+	file->ends = span->ends;
+	file->last_received_ns = span->last_received_ns;
+}
+
+static void
 commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
     const struct transaction *t, const size_t size[static ARCHIVE_STREAMS])
 {
@@ -263,6 +309,7 @@ commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		state->file[i].size += size[i];
 		state->file[i].records += block[i]->records;
+		extend(&state->file[i], &t->span[i]);
 		store->dirty[i] |= size[i] > 0;
 	}
 	state->position = t->position;
@@ -314,6 +361,7 @@ collect_finish(struct store *store, enum archive_stream stream)
 	archive_commit(store->domain);
 	if (error == 0) {
 		log_debug("finished %s", name);
+		keeper_ask(&store->keeper);
 		return;
 	}
 	count_error(store);
@@ -369,25 +417,40 @@ discard(struct store *store, enum archive_stream stream)
 	abandon(store, stream);
 }
 
+/* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
+static void
+submit_finish(struct store *store, enum archive_stream stream, int fd)
+{
+	const struct archive_file *file = &current(store)->closing[stream];
+	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
+
+	name_of(store, stream, file, name);
+	catalog_line(line, name, stream, store->segment->config->archive.codec,
+	    file, &current(store)->lost[stream]);
+	closer_finish(&store->closer, stream, fd, name, file->size, line);
+}
+
 /* Moves the stream's file to `closing' and hands it to the closer. */
 static void
 finish(struct store *store, enum archive_stream stream)
 {
 	struct archive_state *state;
-	char name[FILE_NAME_SIZE];
+	struct ledger ledger;
 	int fd = store->fd[stream];
 
 	closer_wait(&store->closer, stream, CLOSER_FINISH);
 	collect_finish(store, stream);
+	segment_ledger(store->segment, &ledger, NULL);
 	state = archive_begin(store->domain);
 	state->closing[stream] = state->file[stream];
 	state->file[stream].phase = FILE_NONE;
+	state->lost[stream] = ledger;
+	ledger_subtract(&state->lost[stream], &state->told[stream]);
+	state->told[stream] = ledger;
 	archive_commit(store->domain);
 	store->fd[stream] = -1;
 	store->dirty[stream] = false;
-	name_of(store, stream, &current(store)->closing[stream], name);
-	closer_finish(&store->closer, stream, fd, name,
-	    current(store)->closing[stream].size);
+	submit_finish(store, stream, fd);
 }
 
 void
@@ -416,7 +479,8 @@ file_rotate_at(const struct store *store, const struct archive_file *file)
 		return 0;
 	if (interval == 0)
 		return UINT64_MAX;
-	return (file->started_ns / interval + 1) * interval;
+	return ((file->started_ns - store->rotate_offset_ns) / interval + 1) *
+	    interval + store->rotate_offset_ns;
 }
 
 uint64_t
@@ -444,14 +508,12 @@ resume_closing(struct store *store, enum archive_stream stream)
 		return;
 	name_of(store, stream, file, name);
 	fd = file_reopen(store->directory, name, file->size);
-	if (fd != -1) {
-		closer_finish(&store->closer, stream, fd, name, file->size);
+	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
+		submit_finish(store, stream, fd);
 		return;
 	}
-	if (faccessat(store->directory, name, F_OK, 0) == -1) {
-		count_error(store);
-		log_warn("%s.part, being finished by my predecessor", name);
-	}
+	count_error(store);
+	log_warn("%s.part, being finished by my predecessor", name);
 	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
 	archive_commit(store->domain);
 }
@@ -480,6 +542,21 @@ resume_file(struct store *store, enum archive_stream stream)
 	archive_commit(store->domain);
 }
 
+/* From the name, so that it stays: hundreds of channels must not finish their
+ * files in the same instant. */
+static uint64_t
+rotate_offset(const struct channel_config *config)
+{
+	uint64_t range = MIN_OF(config->archive.rotate_interval_ns /
+	    ROTATE_SPREAD, ROTATE_OFFSET_MAX_NS);
+	const char *p;
+	uint32_t hash = 2166136261U;	/* FNV-1a */
+
+	for (p = config->name; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619U;
+	return (range >> 8) * hash >> 24;
+}
+
 void
 store_open(struct store *store, const struct segment *segment, int directory,
     int wake)
@@ -490,10 +567,12 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	store->segment = segment;
 	store->domain = &segment->state->archive;
 	store->directory = directory;
+	store->rotate_offset_ns = rotate_offset(segment->config);
+	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
-	    current(store));
-	closer_start(&store->closer, directory, wake);
+	    &store->catalog, current(store));
+	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		store->fd[i] = -1;
 		resume_closing(store, i);
@@ -511,5 +590,6 @@ store_close(struct store *store)
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	closer_stop(&store->closer);
 	keeper_stop(&store->keeper);
+	catalog_close(&store->catalog);
 	store_collect(store);
 }

@@ -16,9 +16,30 @@
 
 #include "common/log.h"
 #include "common/segment.h"
+#include "worker/catalog.h"
 #include "worker/closer.h"
 #include "worker/container.h"
 #include "worker/keeper.h"
+
+/* The datagrams of a transaction that go to one of the streams. */
+struct span {
+	uint64_t	datagrams;
+	uint64_t	begins;		/* sequence of the first */
+	uint64_t	ends;		/* and of the last */
+	uint64_t	first_received_ns;
+	uint64_t	last_received_ns;
+};
+
+static inline void
+span_add(struct span *span, uint64_t sequence, uint64_t received_ns)
+{
+	if (span->datagrams++ == 0) {
+		span->begins = sequence;
+		span->first_received_ns = received_ns;
+	}
+	span->ends = sequence;
+	span->last_received_ns = received_ns;
+}
 
 /* What a transaction changes in the ledger, and where it ends. */
 struct transaction {
@@ -30,6 +51,7 @@ struct transaction {
 	uint64_t	rejected;
 	uint64_t	rejected_by[DATUM_ERRORS];
 	uint64_t	shed;
+	struct span	span[ARCHIVE_STREAMS];
 	bool		detached;	/* its blocks do not lie in the ring */
 };
 
@@ -45,8 +67,11 @@ struct store {
 	int			 directory;	/* not owned */
 	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
 	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
+	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
+	uint64_t		 rotate_offset_ns;
 	bool			 failing;
 	uint64_t		 shed_before;	/* when the failing began */
+	struct catalog		 catalog;
 	struct closer		 closer;
 	struct keeper		 keeper;
 };

@@ -96,6 +96,7 @@ class Container:
     codec: str
     blocks: list[tuple[int, bytes]]     # records, data
     sync: bytes
+    meta: dict[str, bytes]
 
     @property
     def data(self) -> bytes:
@@ -143,7 +144,7 @@ def read_container(path: Path) -> Container:
         blocks.append((count, unpack(codec, c.bytes())))
         assert c.take(16) == sync, f"{path}: sync marker"
     return Container(json.loads(meta["avro.schema"]),
-                     codec, blocks, sync)
+                     codec, blocks, sync, meta)
 
 
 @dataclass

@@ -7,6 +7,7 @@ import datetime
 import json
 import os
 import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Any, Iterator
@@ -173,6 +174,14 @@ def test_file_header(daemon: Daemon, source: Path) -> None:
         assert container.schema == json.load(f)
     assert container.codec == "null"
     assert container.records == 300
+    meta = {key: value.decode() for key, value in container.meta.items()
+            if key.startswith("mcrelay.")}
+    assert meta.pop("mcrelay.version")
+    assert meta == {
+        "mcrelay.channel": "one", "mcrelay.host": socket.gethostname(),
+        "mcrelay.first_sequence": "0",
+        "mcrelay.started": path.name.split("_")[1],
+        "mcrelay.clock": "CLOCK_REALTIME, kernel software"}
 
 
 def test_envelope(daemon: Daemon, source: Path) -> None:

@@ -49,16 +49,16 @@ const struct bad_case bad_output_cases[] = {
 	    "`interval'?\n" },
 	{ "retain",
 	    CHANNEL
-	    "  archive: {directory: /a, retain: {age: 7d, size: 100GiB, "
-	    "files: 1000}}\n",
-	    "4:36: `retain' is not supported by this version\n" },
+	    "  archive: {directory: /a, retain: {age: 1ms, size: 1KiB, "
+	    "files: 0, days: 7}}\n",
+	    "4:42: `age' has to be from 1s to 36600d, not 1ms\n"
+	    "4:53: `size' has to be from 1MiB to 1048576TiB, not 1KiB\n"
+	    "4:66: `files' has to be from 1 to 1000000000, not 0\n"
+	    "4:69: unknown key `days' in `retain'\n" },
 	{ "retain form",
 	    CHANNEL "  archive: {directory: /a, retain: {age: 7}}\n",
 	    "4:42: `age' has to be a time (a whole number with ns, us, ms, "
 	    "s, m, h or d), not `7'\n" },
-	{ "min_free",
-	    CHANNEL "  archive: {directory: /a, min_free: 1GiB}\n",
-	    "4:38: `min_free: 1GiB' is not supported by this version\n" },
 	{ "min_free form",
 	    CHANNEL "  archive: {directory: /a, min_free: 10%}\n",
 	    "4:38: `min_free' has to be a size (a whole number, or one "

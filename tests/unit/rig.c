@@ -298,6 +298,38 @@ rig_count_files(struct rig *rig, const char *suffix)
 	return count;
 }
 
+static unsigned
+count_lines(struct rig *rig, const char *name)
+{
+	char path[512], line[4096], prefix[512];
+	unsigned count = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/catalog.jsonl", rig->directory);
+	snprintf(prefix, sizeof(prefix), "{\"name\":\"%s", name);
+	file = fopen(path, "r");
+	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
+		assert_true(ends_in(line, "}\n"));
+		count += strncmp(line, prefix, strlen(prefix)) == 0;
+	}
+	if (file != NULL)
+		fclose(file);
+	return count;
+}
+
+void
+rig_check_catalog(struct rig *rig)
+{
+	DIR *dir = opendir(rig->directory);
+	struct dirent *entry;
+
+	while ((entry = readdir(dir)) != NULL)
+		if (ends_in(entry->d_name, ".avro"))
+			assert_int_equal(count_lines(rig, entry->d_name), 1);
+	closedir(dir);
+	assert_int_equal(count_lines(rig, ""), rig_count_files(rig, ".avro"));
+}
+
 static void
 read_value(avro_value_t *value, void (*visit)(void *, uint64_t, const char *,
     const uint8_t *, size_t), void *argument)

@@ -62,5 +62,8 @@ unsigned	rig_read_archive(struct rig *rig, const char *stream,
 		    void *argument);
 /* Files in the directory whose names end in `suffix'. */
 unsigned	rig_count_files(struct rig *rig, const char *suffix);
+/* Asserts that each finished file has one line in the catalogue, and nothing
+ * else has. */
+void	rig_check_catalog(struct rig *rig);
 
 #endif /* MCRELAY_TEST_RIG_H */

@@ -118,6 +118,10 @@ test_nested_presets(void **state)
 	assert_int_equal(c->archive.sync, SYNC_INTERVAL);
 	assert_int_equal(c->archive.rotate_size, GIB(1));
 	assert_int_equal(c->archive.rotate_interval_ns, 3600 * NS_PER_S);
+	assert_int_equal(c->archive.retain_age_ns, 0);
+	assert_int_equal(c->archive.retain_size, 0);
+	assert_int_equal(c->archive.retain_files, 0);
+	assert_int_equal(c->archive.min_free, 0);
 	assert_int_equal(c->archive.on_overrun, OVERRUN_SHED);
 	assert_false(c->archive.envelope);
 	assert_int_equal(c->decimate[0].to.ttl, 1);
@@ -155,6 +159,8 @@ static const char full[] =
     "      cpu: 3\n"
     "      sync: block\n"
     "      rotate: {size: 2TiB, interval: 1d}\n"
+    "      retain: {age: 7d, size: 100GiB, files: 1000}\n"
+    "      min_free: 1GiB\n"
     "      on_overrun: block\n"
     "      envelope: true\n"
     "    decimate:\n"
@@ -225,6 +231,10 @@ check_full_archive(const struct archive_conf *archive)
 	assert_int_equal(archive->sync, SYNC_BLOCK);
 	assert_int_equal(archive->rotate_size, GIB(2048));
 	assert_int_equal(archive->rotate_interval_ns, 86400 * NS_PER_S);
+	assert_int_equal(archive->retain_age_ns, 7 * 86400 * NS_PER_S);
+	assert_int_equal(archive->retain_size, GIB(100));
+	assert_int_equal(archive->retain_files, 1000);
+	assert_int_equal(archive->min_free, GIB(1));
 	assert_int_equal(archive->on_overrun, OVERRUN_BLOCK);
 	assert_true(archive->envelope);
 }
@@ -299,7 +309,7 @@ test_full_second(void **state)
 	(void)state;
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 46);
+	assert_int_equal(c->line, 48);
 	assert_address(&c->listen.address, "127.0.0.1:1");
 	assert_int_equal(c->listen.sources, 3);
 	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);

@@ -65,6 +65,10 @@ static const struct {
 	{ "channels:\n- name: a\n" IN PAY OUT ARC DEC,
 	    CHANGE_WORKER },
 	{ HEAD IN PAY ARC DEC, CHANGE_WORKER },
+	{ HEAD IN PAY OUT "  archive: {directory: /a, flush_interval: 2s, "
+	    "retain: {files: 9}}\n" DEC, CHANGE_WORKER },
+	{ HEAD IN PAY OUT "  archive: {directory: /a, flush_interval: 2s, "
+	    "min_free: 1GiB}\n" DEC, CHANGE_WORKER },
 	{ HEAD IN PAY OUT ARC DEC "  cpu: 0\n", CHANGE_WORKER },
 	{ HEAD IN PAY OUT ARC DEC "  priority: 1\n", CHANGE_WORKER },
 	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "

@@ -35,6 +35,7 @@ test_kill(void **state)
 		rig_start(&rig);
 	}
 	load_finish(&load);
+	rig_check_catalog(&rig);
 	rig_close(&rig);
 }
 
@@ -61,6 +62,7 @@ test_kill_while_rotating(void **state)
 		rig_start(&rig);
 	}
 	load_finish(&load);
+	rig_check_catalog(&rig);
 	assert_true(rig_count_files(&rig, ".avro") > 10);
 	rig_close(&rig);
 }
@@ -94,6 +96,7 @@ test_kill_while_packing(void **state)
 			rig_start(&rig);
 		}
 		load_finish(&load);
+		rig_check_catalog(&rig);
 		rig_close(&rig);
 	}
 }
@@ -118,6 +121,7 @@ test_roll(void **state)
 		rig_start(&rig);
 	}
 	load_finish(&load);
+	rig_check_catalog(&rig);
 	rig_close(&rig);
 }
 

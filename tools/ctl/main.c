@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
 
 #define DEFAULT_SOCKET	RUNSTATEDIR "/mcrelay/mcrelayd.sock"
@@ -23,7 +24,7 @@ struct call {
 	bool		 json;		/* -j */
 	const char	*name;		/* the command's */
 	const char	*channel;	/* NULL: none */
-	const char	*stream;
+	const char	*more[3];	/* what follows it */
 };
 
 struct verb {
@@ -48,7 +49,10 @@ usage(void)
 	    "       rotate [channel]\n"
 	    "       reload\n"
 	    "       schema channel [stream]\n"
-	    "       upgrade\n");
+	    "       upgrade\n"
+	    "       files [-j] channel [start [end]]\n"
+	    "       hold channel start end name\n"
+	    "       release channel name\n");
 	exit(EXIT_USAGE);
 }
 
@@ -153,6 +157,24 @@ schema(const struct call *call, json_t *answer)
 		printf("\n");
 }
 
+static void
+files(const struct call *call, json_t *answer)
+{
+	files_list(answer, call->more[0], call->more[1], call->json);
+}
+
+static void
+hold(const struct call *call, json_t *answer)
+{
+	files_hold(answer, call->more[0], call->more[1], call->more[2]);
+}
+
+static void
+release(const struct call *call, json_t *answer)
+{
+	files_release(answer, call->more[0]);
+}
+
 static const struct verb verbs[] = {
 	{"status",	0, 1, true,	status,		"status"},
 	{"ledger",	0, 1, true,	ledger,		"status"},
@@ -163,6 +185,9 @@ static const struct verb verbs[] = {
 	{"reload",	0, 0, false,	reloaded,	"reload"},
 	{"schema",	1, 2, false,	schema,		"schema"},
 	{"upgrade",	0, 0, false,	upgraded,	"upgrade"},
+	{"files",	1, 3, true,	files,		"archive"},
+	{"hold",	4, 4, false,	hold,		"archive"},
+	{"release",	2, 2, false,	release,	"archive"},
 };
 
 static const struct verb *
@@ -184,8 +209,14 @@ make_request(const struct verb *verb, const struct call *call)
 {
 	json_t *request;
 
-	request = json_pack("{s:s, s:s*, s:s*}", "command", verb->request,
-	    "channel", call->channel, "stream", call->stream);
+	request = json_pack("{s:s, s:s*}", "command", verb->request,
+	    "channel", call->channel);
+	if (request != NULL && verb->show == schema && call->more[0] != NULL &&
+	    json_object_set_new(request, "stream",
+	    json_string(call->more[0])) == -1) {
+		json_decref(request);
+		request = NULL;
+	}
 	if (request == NULL)
 		fatalx("the arguments are not UTF-8");
 	return request;
@@ -265,8 +296,8 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		usage();
 	if (argc - optind > 0)
 		call->channel = argv[optind];
-	if (argc - optind > 1)
-		call->stream = argv[optind + 1];
+	for (option = optind + 1; option < argc; option++)
+		call->more[option - optind - 1] = argv[option];
 }
 
 int

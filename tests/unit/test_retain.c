@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Retention: what each limit removes, the oldest first and no more, and what
+ * is never removed.
+ */
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "worker/retain.h"
+
+#define FILES		6
+#define FILE_BYTES	10000
+/* When the first file was written to last; each a minute after another. */
+#define FIRST_S		1795210200
+#define NOW_NS		((FIRST_S + FILES * 60) * NS_PER_S)
+
+static char	directory[] = "/tmp/mcrelay-retain.XXXXXX";
+static int	fd;
+
+/* Neither is a finished file of the channel. */
+static const char *const	others[] = {
+	"test_20200101T000000.000000Z_0.avro.part",
+	"test_20200101T000000.000000Z_0.avro.torn",
+	"testing_20200101T000000.000000Z_0.avro",
+	"catalog.jsonl",
+};
+
+static void
+put(const char *name, size_t size, time_t when)
+{
+	const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+	int file = openat(fd, name, O_CREAT | O_WRONLY | O_EXCL, 0600);
+	uint8_t *data = calloc(1, size);
+
+	assert_int_equal(write(file, data, size), size);
+	assert_int_equal(futimens(file, times), 0);
+	free(data);
+	close(file);
+}
+
+/* Of the stream "" or ".rejected"; their order is that of their names. */
+static void
+name_of(char name[128], const char *stream, unsigned i)
+{
+	snprintf(name, 128, "test%s_20261120T%02u0000.000000Z_%u.avro",
+	    stream, i, 1000 - i);
+}
+
+static bool
+there(const char *stream, unsigned i)
+{
+	char name[128];
+
+	name_of(name, stream, i);
+	return faccessat(fd, name, F_OK, 0) == 0;
+}
+
+static int
+set_up(void **state)
+{
+	char name[128];
+	unsigned i;
+
+	(void)state;
+	for (i = 0; i < FILES; i++) {
+		name_of(name, "", i);
+		put(name, FILE_BYTES, FIRST_S + 60 * (time_t)i);
+		name_of(name, ".rejected", i);
+		put(name, FILE_BYTES / 10, FIRST_S + 60 * (time_t)i);
+	}
+	for (i = 0; i < NITEMS(others); i++)
+		put(others[i], 1, 1);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	char command[64];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -r %s/*", directory);
+	return system(command);
+}
+
+/* All but the `gone' oldest of each stream are there, and the others. */
+static void
+expect(unsigned gone, unsigned gone_rejected)
+{
+	unsigned i;
+
+	for (i = 0; i < FILES; i++) {
+		assert_int_equal(there("", i), i >= gone);
+		assert_int_equal(there(".rejected", i), i >= gone_rejected);
+	}
+	for (i = 0; i < NITEMS(others); i++)
+		assert_int_equal(faccessat(fd, others[i], F_OK, 0), 0);
+}
+
+static struct channel_config
+config(void)
+{
+	return (struct channel_config){.name = "test",
+	    .archive.directory = "directory"};
+}
+
+static void
+test_none(void **state)
+{
+	struct channel_config c = config();
+
+	(void)state;
+	assert_false(retain_wanted(&c));
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	expect(0, 0);
+}
+
+static void
+test_age(void **state)
+{
+	struct channel_config c = config();
+
+	(void)state;
+	/* The first is six minutes old, the second five. */
+	c.archive.retain_age_ns = 6 * 60 * NS_PER_S;
+	assert_true(retain_wanted(&c));
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	expect(0, 0);
+	c.archive.retain_age_ns = 5 * 60 * NS_PER_S;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 2);
+	expect(1, 1);
+}
+
+static void
+test_files(void **state)
+{
+	struct channel_config c = config();
+
+	(void)state;
+	c.archive.retain_files = FILES;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	c.archive.retain_files = 2;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * (FILES - 2));
+	expect(FILES - 2, FILES - 2);
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+}
+
+/* Rejected datagrams have the same limit to themselves. */
+static void
+test_size(void **state)
+{
+	struct channel_config c = config();
+
+	(void)state;
+	c.archive.retain_size = FILES * FILE_BYTES;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	c.archive.retain_size = 3 * FILE_BYTES - 1;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), FILES - 2);
+	expect(FILES - 2, 0);
+}
+
+/* One of the oldest is held; the newest stays whatever is free. */
+static void
+test_min_free(void **state)
+{
+	struct channel_config c = config();
+	char name[128];
+	unsigned i;
+
+	(void)state;
+	c.archive.min_free = 1;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	expect(0, 0);
+	name_of(name, "", 1);
+	assert_int_equal(linkat(fd, name, fd, "held", 0), 0);
+	c.archive.min_free = UINT64_MAX / 2;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * FILES - 2);
+	for (i = 0; i < 2 * FILES; i++)
+		if (i % FILES != 1 && i % FILES != FILES - 1)
+			assert_false(there(i < FILES ? "" : ".rejected",
+			    i % FILES));
+	assert_true(there("", 1));
+	assert_true(there("", FILES - 1) != there(".rejected", FILES - 1));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_none, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_age, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_size, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_min_free, set_up,
+		    tear_down),
+	};
+	int result;
+
+	log_set_level(LOG_WARNING);
+	if (mkdtemp(directory) == NULL)
+		return 1;
+	fd = open(directory, O_DIRECTORY);
+	result = cmocka_run_group_tests(tests, NULL, NULL);
+	close(fd);
+	rmdir(directory);
+	return result;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Retention: removes finished files of the channel, the oldest first, one at
+ * a time, until the limits are kept and never one more.  Worker, keeper
+ * thread.  Only files whose names are those of finished files of the channel
+ * are ever looked at; what is held (hold/NAME/) has a link of its own there
+ * and stays.
+ *
+ * The limits hold for the channel's own files and for its rejected datagrams
+ * each: a flood of garbage does not push good data out.  `min_free' counts
+ * for both together; it spares the newest file, and files that are held,
+ * since removing those would free nothing.
+ */
+#ifndef MCRELAY_RETAIN_H
+#define MCRELAY_RETAIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/segment.h"
+
+/* Whether there is anything to do, ever. */
+bool	retain_wanted(const struct channel_config *config) ATTR_NONNULL;
+/* `now_ns' is CLOCK_REALTIME; returns how many files are removed. */
+unsigned	retain_run(const struct channel_config *config, int directory,
+		    uint64_t now_ns) ATTR_NONNULL;
+
+#endif /* MCRELAY_RETAIN_H */

@@ -86,8 +86,9 @@ struct repair {
 	uint64_t		 records;
 };
 
+/* Without a path there will be no calls but this. */
 void	repair_begin(struct repair *repair, const char *path,
-	    enum verify_keep keep) ATTR_NONNULL;
+	    enum verify_keep keep);
 void	repair_block(struct repair *repair, const struct reader *reader,
 	    const struct reader_block *block) ATTR_NONNULL;
 /* False when there is no file: it could not be written, which was logged, or

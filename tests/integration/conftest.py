@@ -147,7 +147,8 @@ def namespace() -> Iterator[Namespace]:
 @pytest.fixture(scope="session")
 def avsc(programs: Programs, tmp_path_factory: pytest.TempPathFactory
          ) -> Path:
-    """The node_modules directory with avsc in it, fetched by npm."""
+    """The node_modules directory with avsc and its codecs, fetched by
+    npm."""
     if not shutil.which("npm") or not shutil.which("node"):
         pytest.skip("needs npm: install the Debian packages nodejs and npm")
     place = tmp_path_factory.mktemp("avsc")
@@ -155,7 +156,7 @@ def avsc(programs: Programs, tmp_path_factory: pytest.TempPathFactory
         done = subprocess.run(
             ["npm", "install", "--prefix", str(place), "--no-audit",
              "--no-fund", "--ignore-scripts", "--loglevel=error",
-             "avsc@5.7.7"],
+             "avsc@5.7.7", "snappyjs@0.7.0", "fzstd@0.1.1"],
             timeout=90, text=True, capture_output=True,
             stdin=subprocess.DEVNULL, cwd=place)
     except subprocess.TimeoutExpired:

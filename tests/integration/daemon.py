@@ -47,6 +47,14 @@ class Programs:
         return Programs(prefix / "sbin/mcrelayd", prefix / "sbin/mcrelayctl",
                         prefix / "bin/mcrelay-gen", None)
 
+    @property
+    def verify(self) -> Path:
+        return self.gen.with_name("mcrelay-verify")
+
+    @property
+    def replay(self) -> Path:
+        return self.gen.with_name("mcrelay-replay")
+
     def environment(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("MCRELAY_")}

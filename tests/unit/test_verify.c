@@ -3,6 +3,7 @@
  * mcrelay-verify as a program: exit status, and repaired files of archives
  * that were damaged at every byte.
  */
+#include <sys/stat.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -235,43 +236,140 @@ test_unknown_codec(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
-/* Files of one channel, one after the other. */
-static void
-test_gaps(void **state ATTR_UNUSED)
-{
-	static char *path[] = {
-		(char *)(uintptr_t)"mcrelay-verify",
-		(char *)(uintptr_t)"/tmp/mcrelay-test_20261118T000000.000000Z"
-		    "_0.avro",
-		(char *)(uintptr_t)"/tmp/mcrelay-test_20261118T000000.000001Z"
-		    "_20.avro",
-		(char *)(uintptr_t)"/tmp/mcrelay-test_20261118T000000.000002Z"
-		    "_23.avro",
-		NULL,
-	};
-	static const int64_t first[] = {0, 0, 20, 23};
-	struct sample sample;
-	char said[4096];
-	char *at;
+/*** Several files of one channel in a directory of their own. ***/
 
-	for (size_t i = 1; path[i] != NULL; i++) {
+#define FILES	3
+
+struct place {
+	char	directory[32];
+	char	*path[FILES];
+	char	*catalog;
+};
+
+static const int64_t first_sequence[FILES] = {0, 20, 23};
+
+static void
+setup_place(struct place *place, const char *channel)
+{
+	struct sample sample;
+
+	strcpy(place->directory, "/tmp/mcrelay-test-XXXXXX");
+	assert_non_null(mkdtemp(place->directory));
+	place->catalog = xasprintf("%s/catalog.jsonl", place->directory);
+	for (size_t i = 0; i < FILES; i++) {
+		place->path[i] = xasprintf("%s/%s_20261118T00000%zu.000000Z"
+		    "_%d.avro", place->directory, channel, i,
+		    (int)first_sequence[i]);
 		sample_begin(&sample, datagram_schema, "null");
-		for (int64_t n = first[i]; n < first[i] + 3; n++)
-			sample_datagram(&sample, n, 10);
+		for (int64_t n = 0; n < 3; n++)
+			sample_datagram(&sample, first_sequence[i] + n, 10);
 		sample_block(&sample);
-		sample_write(&sample, sample.file.data,
-		    sample.file.size);
-		assert_int_equal(rename(sample.path, path[i]), 0);
+		sample_write(&sample, sample.file.data, sample.file.size);
+		assert_int_equal(rename(sample.path, place->path[i]), 0);
 		sample.path[0] = '\0';
 		sample_end(&sample);
 	}
-	assert_int_equal(verify(said, sizeof(said), path), VERIFY_WHOLE);
-	at = strstr(said, "_20.avro: sequence 3 to 19 is neither");
+}
+
+static void
+teardown_place(struct place *place)
+{
+	for (size_t i = 0; i < FILES; i++) {
+		unlink(place->path[i]);
+		free(place->path[i]);
+	}
+	unlink(place->catalog);
+	free(place->catalog);
+	assert_int_equal(rmdir(place->directory), 0);
+}
+
+static int
+verify_place(const struct place *place, char *said, size_t room)
+{
+	char *argv[FILES + 2] = {(char *)(uintptr_t)"mcrelay-verify"};
+
+	memcpy(argv + 1, place->path, sizeof(place->path));
+	return verify(said, room, argv);
+}
+
+static void
+test_gaps(void **state ATTR_UNUSED)
+{
+	struct place place;
+	char said[4096];
+	char *at;
+
+	setup_place(&place, "accel");
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_WHOLE);
+	at = strstr(said, "_20.avro: sequence 3 to 19 is neither in it nor in "
+	    "the file before\n");
 	assert_non_null(at);
 	at = strstr(at, "neither");
 	assert_null(strstr(at + 1, "neither"));
-	for (size_t i = 1; path[i] != NULL; i++)
-		unlink(path[i]);
+	teardown_place(&place);
+	setup_place(&place, "accel.rejected");
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_WHOLE);
+	assert_null(strstr(said, "neither"));
+	teardown_place(&place);
+}
+
+static void
+write_catalog(const struct place *place, size_t file, long long bytes,
+    long long last, const char *rest)
+{
+	FILE *f = fopen(place->catalog, "a");
+
+	assert_non_null(f);
+	fprintf(f, "{\"name\":\"%s\",\"stream\":\"main\","
+	    "\"first_sequence\":%lld,\"last_sequence\":%lld,"
+	    "\"bytes\":%lld,\"losses\":{\"kernel_dropped\":0,"
+	    "\"rejected\":2,\"archive_shed\":7}}\n%s",
+	    strrchr(place->path[file], '/') + 1,
+	    (long long)first_sequence[file], last, bytes, rest);
+	assert_int_equal(fclose(f), 0);
+}
+
+/* What the catalogue has to say of a gap; a torn line says nothing. */
+static void
+test_catalog(void **state ATTR_UNUSED)
+{
+	struct place place;
+	struct stat st;
+	char said[4096];
+
+	setup_place(&place, "accel");
+	assert_int_equal(stat(place.path[0], &st), 0);
+	write_catalog(&place, 0, st.st_size, 4, "{\"name\":\"accel_x_10.avro"
+	    "\",\"first_sequence\":10}\n{\"name\":\"other_x_11.avro\","
+	    "\"first_sequence\":11}\nnot JSON\n[1]\n");
+	write_catalog(&place, 1, st.st_size, 22, "{\"name\":\"acc");
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_WHOLE);
+	assert_non_null(strstr(said, "_20.avro: sequence 5 to 19 is neither "
+	    "in it nor in the file before; the catalogue has "
+	    "accel_x_10.avro; while it was written: rejected 2, "
+	    "archive_shed 7\n"));
+	teardown_place(&place);
+}
+
+/* A file that lost its last block looks whole, but the catalogue knows. */
+static void
+test_catalog_size(void **state ATTR_UNUSED)
+{
+	struct place place;
+	struct stat st;
+	char said[4096];
+
+	setup_place(&place, "accel");
+	assert_int_equal(stat(place.path[1], &st), 0);
+	write_catalog(&place, 1, st.st_size + 1, 22, "");
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_DAMAGED);
+	assert_non_null(strstr(said,
+	    "_20.avro: damaged: shorter than the catalogue says\n"));
+	teardown_place(&place);
 }
 
 static void
@@ -316,6 +414,8 @@ main(void)
 		cmocka_unit_test(test_never_overwrites),
 		cmocka_unit_test(test_unknown_codec),
 		cmocka_unit_test(test_gaps),
+		cmocka_unit_test(test_catalog),
+		cmocka_unit_test(test_catalog_size),
 		cmocka_unit_test(test_options),
 	};
 

@@ -99,7 +99,9 @@ joins(const struct batch *batch, size_t size)
 	    batch->closed)
 		return false;
 	last = &batch->message[batch->messages - 1];
-	return size <= last->segment && last->datagrams < SEGMENTS_MAX &&
+	/* An empty datagram would vanish at the end of a message. */
+	return size > 0 && size <= last->segment &&
+	    last->datagrams < SEGMENTS_MAX &&
 	    last->bytes + size <= DATAGRAM_MAX;
 }
 

@@ -16,6 +16,7 @@
 #include "tools/common/endpoint.h"
 #include "tools/gen/gen.h"
 #include "tools/common/histogram.h"
+#include "tools/common/output.h"
 #include "tools/common/stop.h"
 #include "tools/gen/numbered.h"
 #include "tools/gen/synth.h"
@@ -153,31 +154,14 @@ send_batches(struct source *source)
 static json_t *
 make_report(const struct source *source, uint64_t elapsed_ns)
 {
-	const struct send_counts *counts = &source->counts;
-	const double seconds = (double)MAX_OF(elapsed_ns, UINT64_C(1)) / 1e9;
-	const struct histogram *late = &source->lateness;
-	json_t *report;
+	json_t *report = output_sent(&source->counts, elapsed_ns);
 
-	report = json_pack("{s:I, s:I, s:f, s:f, s:f, s:{s:I, s:I, s:I, s:I}}",
-	    "sent", (json_int_t)counts->datagrams,
-	    "bytes", (json_int_t)counts->bytes,
-	    "elapsed_s", seconds,
-	    "rate_per_s", (double)counts->datagrams / seconds,
-	    "mbit_per_s", (double)counts->bytes * 8e-6 / seconds,
-	    "errors",
-	    "full", (json_int_t)counts->full,
-	    "no_buffers", (json_int_t)counts->no_buffers,
-	    "refused", (json_int_t)counts->refused,
-	    "unreachable", (json_int_t)counts->unreachable);
-	if (late->count != 0)
+	if (source->lateness.count != 0)
 		json_object_set_new(report, "lateness_us",
-		    json_pack("{s:f, s:f, s:f}",
-		    "p50", (double)histogram_percentile(late, 0.5) / 1e3,
-		    "p99", (double)histogram_percentile(late, 0.99) / 1e3,
-		    "max", (double)late->max / 1e3));
+		    output_percentiles(&source->lateness));
 	if (source->synth != NULL)
 		json_object_set_new(report, "datums", json_integer(
-		    (json_int_t)(counts->datagrams *
+		    (json_int_t)(source->counts.datagrams *
 		    source->options->datums)));
 	else
 		json_object_set_new(report, "stream",

@@ -111,6 +111,7 @@ struct run {
 	const struct verify_options *options;
 	struct progress		 progress;
 	uint64_t		 done;		/* bytes of earlier files */
+	struct catalog		 catalog;
 	struct gaps		 gaps;
 };
 
@@ -154,6 +155,20 @@ read_blocks(struct run *run, const char *path, struct reader *reader,
 		summary->status = VERIFY_DAMAGED;
 }
 
+/* A file that was cut between two blocks looks whole, but is too short. */
+static void
+ask_catalog(struct run *run, const char *path, struct summary *summary)
+{
+	const char *why = catalog_contradicts(catalog_find(&run->catalog,
+	    path), summary);
+
+	if (why == NULL || summary->status == VERIFY_UNUSABLE)
+		return;
+	printf("%s: damaged: %s\n", path, why);
+	summary->damaged++;
+	summary->status = VERIFY_DAMAGED;
+}
+
 static void
 report_repair(const struct repair *repair)
 {
@@ -187,8 +202,9 @@ verify_file(struct run *run, const char *path)
 	}
 	read_blocks(run, path, &reader, &repair, &summary);
 	progress_clear(&run->progress);
+	ask_catalog(run, path, &summary);
 	report_end(path, &reader, &summary);
-	gaps_file(&run->gaps, path, &summary);
+	gaps_file(&run->gaps, &run->catalog, path, &summary);
 	run->done += summary.bytes;
 	reader_close(&reader);
 	if (run->options->repaired != NULL) {
@@ -223,6 +239,7 @@ verify_files(const struct verify_options *options)
 		worst = MAX_OF(worst, status);
 	}
 	gaps_end(&run.gaps);
+	catalog_close(&run.catalog);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return worst;
 	log_warn("cannot write the report");

@@ -5,6 +5,7 @@
 #ifndef MCRELAY_VERIFY_VERIFY_H
 #define MCRELAY_VERIFY_VERIFY_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -86,13 +87,30 @@ struct repair {
 	uint64_t		 records;
 };
 
+/* Without a path there will be no calls but this. */
 void	repair_begin(struct repair *repair, const char *path,
-	    enum verify_keep keep) ATTR_NONNULL;
+	    enum verify_keep keep);
 void	repair_block(struct repair *repair, const struct reader *reader,
 	    const struct reader_block *block) ATTR_NONNULL;
 /* False when there is no file: it could not be written, which was logged, or
  * the damaged one not be read to its end (`good' false). */
 bool	repair_end(struct repair *repair, bool good) ATTR_NONNULL;
+
+/* catalog.c: what mcrelayd has written down of its files. */
+struct catalog {
+	char	*directory;	/* with its slash; NULL: none was read */
+	json_t	*files;		/* lines by name */
+};
+
+/* The line of the file in the catalogue of its directory, or NULL.  It belongs
+ * to the catalogue, which keeps one directory. */
+json_t		*catalog_find(struct catalog *catalog, const char *path)
+		    ATTR_NONNULL;
+void		 catalog_close(struct catalog *catalog) ATTR_NONNULL;
+/* Why the file is not the one that was finished; NULL: nothing against it, or
+ * no line. */
+const char	*catalog_contradicts(json_t *line,
+		    const struct summary *summary);
 
 /* gaps.c: what is missing between a file and the one before. */
 struct gaps {
@@ -100,8 +118,8 @@ struct gaps {
 	int64_t		 last;		/* sequence */
 };
 
-void	gaps_file(struct gaps *gaps, const char *path,
-	    const struct summary *summary) ATTR_NONNULL;
+void	gaps_file(struct gaps *gaps, struct catalog *catalog,
+	    const char *path, const struct summary *summary) ATTR_NONNULL;
 void	gaps_end(struct gaps *gaps) ATTR_NONNULL;
 
 #endif /* MCRELAY_VERIFY_VERIFY_H */

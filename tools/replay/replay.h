@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-replay: what its parts share.
+ */
+#ifndef MCRELAY_REPLAY_REPLAY_H
+#define MCRELAY_REPLAY_REPLAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "tools/common/endpoint.h"
+
+/* Exit status. */
+enum replay_status {
+	REPLAY_GOOD = 0,
+	REPLAY_PARTLY = 1,	/* files or records were not whole */
+	REPLAY_FAILED = 2,	/* usage, or it could not be done */
+};
+
+/* The command line, checked.  Texts point into argv. */
+struct replay_options {
+	struct endpoint	 to;
+	double		 speed;		/* 1: as it was; 0: no waiting */
+	uint64_t	 rate;		/* records/s; 0: by their times */
+	int64_t		 start_ns;	/* since 1970; INT64_MIN: the first */
+	int64_t		 end_ns;	/* the first not to be sent */
+	bool		 loop;
+	bool		 json;
+	bool		 quiet;
+	char		**file;
+	size_t		 files;
+};
+
+#define REPLAY_ERROR_SIZE	256
+
+/* False with a message in `error' when the command line is wrong. */
+bool	replay_parse(int argc, char **argv, struct replay_options *options,
+	    char error[static REPLAY_ERROR_SIZE]) ATTR_NONNULL;
+
+/* The whole program.  Returns the exit status. */
+int	replay_main(int argc, char **argv);
+
+/*
+ * When records are due, in nanoseconds since the first one.  Every moment is
+ * reckoned from the first, so that nothing adds up.  A record that is older
+ * than the one before (a clock was set) is due together with it, and what
+ * follows keeps its distance from that one.  So is one without a time.
+ */
+struct pace {
+	double		 speed;
+	uint64_t	 rate;
+	uint64_t	 count;		/* records so far */
+	uint64_t	 elapsed_ns;	/* from first to last, as recorded */
+	int64_t		 last_ns;	/* RECORDS_NO_TIME: no last one */
+};
+
+void		pace_begin(struct pace *pace, double speed, uint64_t rate)
+		    ATTR_NONNULL;
+/* The next record is due; always 0 with speed 0. */
+uint64_t	pace_next(struct pace *pace, int64_t time_ns) ATTR_NONNULL;
+/* What comes next does not follow in time, but goes on at once. */
+void		pace_cut(struct pace *pace) ATTR_NONNULL;
+
+#endif /* MCRELAY_REPLAY_REPLAY_H */

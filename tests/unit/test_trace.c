@@ -150,7 +150,8 @@ static void
 campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 {
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
-	    .block_size = 8192, .rotate_size = 100000,
+	    .on_overrun = OVERRUN_BLOCK, .block_size = 8192,
+	    .rotate_size = 100000,
 	    .flush_interval_ns = 5 * NS_PER_MS, .sync = SYNC_INTERVAL}};
 	struct sigaction action = {.sa_handler = on_alarm};
 	unsigned n, kills = 0, reached = 0;

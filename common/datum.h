@@ -119,7 +119,10 @@ enum datum_flag {
 struct datum_run {
 	uint8_t		type;		/* enum datum_type */
 	uint8_t		flags;		/* enum datum_flag, of all fields */
-	uint16_t	reserved;
+	/* In a stream's own program (common/schema.h) only: */
+	uint8_t		method;		/* 0: the stream's, else 1 + an enum
+					 * decimate_method */
+	uint8_t		omit;		/* 1: not in the stream's output */
 	uint32_t	count;		/* fields; 0 for DATUM_OTHER */
 	uint32_t	first;		/* field; for DATUM_OTHER the step at
 					 * which its code begins */
@@ -150,6 +153,9 @@ struct datum_program {
 	uint32_t	smallest;	/* bytes of the smallest datum, >= 1 */
 	uint32_t	time_field;	/* or DATUM_NONE */
 	struct datum_framing framing;
+	uint32_t	time_unit_ns;	/* of a time field with a logical type
+					 * timestamp-*; 0: not known */
+	uint32_t	reserved;
 };
 
 /* X(constant, name in the status, text) -- names are relied on by users. */

@@ -4,6 +4,7 @@
  * beyond its tap page, and must not use a byte that ring_intact() has not
  * vouched for after it was copied.
  */
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -56,6 +57,10 @@ struct tap {
 	int			 eventfd;
 	struct stream		*stream[STREAMS_MAX];
 	uint32_t		 streams;
+	bool			 by_time;	/* a stream has such windows */
+	bool			 taken;		/* since they were looked at */
+	/* When the next of them is over (CLOCK_MONOTONIC). */
+	uint64_t		 due_ns;
 	struct log_limit	 lap_limit;
 };
 
@@ -108,11 +113,16 @@ tap_close_fds(const int *fds, size_t count)
 static bool
 message_good(const struct control_message *message, size_t fd_count)
 {
+	size_t wanted;
 	uint32_t i;
 
 	if (memchr(message->name, '\0', sizeof(message->name)) == NULL ||
-	    message->streams > STREAMS_MAX ||
-	    fd_count != TAP_FD_STREAM + (size_t)message->streams)
+	    message->streams > STREAMS_MAX)
+		return false;
+	wanted = TAP_FD_STREAM + (size_t)message->streams;
+	for (i = 0; i < message->streams; i++)
+		wanted += message->stream[i].planned != 0;
+	if (fd_count != wanted)
 		return false;
 	for (i = 0; i < message->streams; i++)
 		if (message->stream[i].slot >= STREAMS_MAX ||
@@ -268,10 +278,55 @@ load_counts(const struct tap *tap, struct stream *stream)
 	    memory_order_relaxed);
 }
 
+/* The stream's own program, from a file that nobody changes any more; NULL:
+ * it has none that can be used. */
+static struct datum_program *
+load_plan(const struct tap *tap, const struct stream_config *config, int fd)
+{
+	struct datum_program *plan = NULL;
+	const char *why = "it is empty";
+	struct stat st;
+	void *blob;
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		blob = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
+		    fd, 0);
+		why = "it cannot be mapped";
+		if (blob != MAP_FAILED) {
+			plan = datum_program_load(blob, (size_t)st.st_size,
+			    &why);
+			munmap(blob, (size_t)st.st_size);
+		}
+	}
+	if (plan == NULL)
+		log_warnx("%s/%s: stream left out: its program is not "
+		    "usable: %s", tap->name, config->name, why);
+	return plan;
+}
+
 /*
  * A stream that the old tap did not have starts its counters from zero, even
  * if its slot was another stream's a moment ago.
  */
+static struct stream *
+open_stream(struct tap *tap, const struct stream_config *config, int socket,
+    struct datum_program *plan, struct tap *old, bool same_segment)
+{
+	struct stream *stream, *before;
+
+	stream = stream_new(tap->name, config, tap->program, plan, socket);
+	if (stream == NULL)
+		return NULL;
+	before = find_stream(old, config);
+	if (before != NULL)
+		stream_inherit(stream, before, same_segment);
+	else if (old == NULL)
+		load_counts(tap, stream);
+	tap->by_time |= config->every == 0;
+	tap->stream[tap->streams++] = stream;
+	return stream;
+}
+
 static void
 open_streams(struct tap *tap, const struct control_message *message,
     const int *sockets, struct tap *old, bool same_segment)
@@ -280,24 +335,27 @@ open_streams(struct tap *tap, const struct control_message *message,
 	bool count_on = same_segment || old == NULL ||
 	    old->segment.config->counted_from ==
 	    tap->segment.config->counted_from;
+	const int *plans = sockets + message->streams;
 	const struct stream_config *config;
-	struct stream *stream, *before;
+	struct datum_program *plan;
+	struct stream *stream;
 	uint32_t i;
 
 	for (i = 0; i < message->streams; i++) {
 		config = &message->stream[i];
-		stream = stream_new(tap->name, config, tap->program,
-		    sockets[i]);
-		if (stream == NULL)
-			continue;
-		before = find_stream(old, config);
-		if (before != NULL)
-			stream_inherit(stream, before, same_segment);
-		else if (old == NULL)
-			load_counts(tap, stream);
-		if (!count_on)
+		plan = NULL;
+		if (config->planned) {
+			plan = load_plan(tap, config, *plans);
+			close(*plans++);
+			if (plan == NULL) {
+				close(sockets[i]);
+				continue;
+			}
+		}
+		stream = open_stream(tap, config, sockets[i], plan, old,
+		    same_segment);
+		if (stream != NULL && !count_on)
 			memset(&stream->counts, 0, sizeof(stream->counts));
-		tap->stream[tap->streams++] = stream;
 	}
 }
 
@@ -344,6 +402,7 @@ tap_open(const struct control_message *message, const int *fds,
 	tap = xcalloc(1, sizeof(*tap));
 	memcpy(tap->name, message->name, sizeof(tap->name));
 	tap->eventfd = fds[TAP_FD_EVENT];
+	tap->due_ns = UINT64_MAX;
 	if (fstat(fds[TAP_FD_SEGMENT], &st) == -1)
 		why = "cannot look at it";
 	same_segment = why == NULL && old != NULL && old->dev == st.st_dev &&
@@ -356,7 +415,7 @@ tap_open(const struct control_message *message, const int *fds,
 	if (why != NULL) {
 		log_warnx("%s: not decimated: its segment is not usable: %s",
 		    tap->name, why);
-		tap_close_fds(fds + TAP_FD_STREAM, message->streams);
+		tap_close_fds(fds + TAP_FD_STREAM, fd_count - TAP_FD_STREAM);
 		tap_close(old);
 		tap_close(tap);
 		return NULL;
@@ -397,7 +456,7 @@ note_missed(struct tap *tap, uint64_t missed)
 		stream_gap(tap->stream[i], missed);
 	log_limited(&tap->lap_limit, "%s: the decimator fell behind and "
 	    "missed %" PRIu64 " datagrams; the windows they belong to are "
-	    "left out; a larger ring_size or fewer streams help", tap->name,
+	    "incomplete; a larger ring_size or fewer streams help", tap->name,
 	    missed);
 }
 
@@ -419,17 +478,18 @@ settle(struct tap *tap)
 }
 
 static void
-push(struct tap *tap, const uint8_t *data, size_t size)
+push(struct tap *tap, const uint8_t *data, size_t size, uint64_t received_ns)
 {
 	uint32_t i;
 
 	for (i = 0; i < tap->streams; i++)
-		stream_push(tap->stream[i], data, size);
+		stream_push(tap->stream[i], data, size, received_ns);
 }
 
 /* The streams get bare datums, one by one. */
 static void
-push_framed(struct tap *tap, const uint8_t *data, size_t size)
+push_framed(struct tap *tap, const uint8_t *data, size_t size,
+    uint64_t received_ns)
 {
 	uint32_t header = tap->program->framing.size, begin = header;
 	uint32_t datums, i;
@@ -437,24 +497,25 @@ push_framed(struct tap *tap, const uint8_t *data, size_t size)
 	if (datum_locate(tap->program, data, size, ends, &datums) != DATUM_OK)
 		return;
 	for (i = 0; i < datums; i++) {
-		push(tap, data + begin, ends[i] - begin);
+		push(tap, data + begin, ends[i] - begin, received_ns);
 		begin = ends[i] + header;
 	}
 }
 
 /* Hands a datagram to each stream; an invalid one only counts. */
 static void
-push_datagram(struct tap *tap, const uint8_t *data, size_t size)
+push_datagram(struct tap *tap, const uint8_t *data, size_t size,
+    uint64_t received_ns)
 {
 	uint32_t datums, i;
 
 	for (i = 0; i < tap->streams; i++)
 		tap->stream[i]->counts.in++;
 	if (tap->program != NULL && tap->program->framing.size > 0)
-		push_framed(tap, data, size);
+		push_framed(tap, data, size, received_ns);
 	else if (tap->program == NULL ||
 	    datum_validate(tap->program, data, size, &datums) == DATUM_OK)
-		push(tap, data, size);
+		push(tap, data, size, received_ns);
 }
 
 /* Copies and uses a record; false: it was overwritten meanwhile. */
@@ -474,11 +535,42 @@ take_record(struct tap *tap, const struct ring_view *view)
 	for (i = 0; i < view->datagrams; i++) {
 		size = view->datagrams > 1 ?
 		    MIN_OF(left, (size_t)view->record.segment) : left;
-		push_datagram(tap, data, size);
+		push_datagram(tap, data, size, view->record.received_ns);
 		data += size;
 		left -= size;
 	}
 	return true;
+}
+
+/*
+ * Windows by time stay open until something later comes; when nothing does,
+ * until their time is over.  Only for a tap that has caught up: what is still
+ * in the ring may belong to them.
+ */
+static void
+close_windows(struct tap *tap)
+{
+	uint64_t now_ns, due_ns;
+	uint32_t i;
+
+	if (!tap->by_time)
+		return;
+	now_ns = clock_monotonic_ns();
+	tap->due_ns = UINT64_MAX;
+	for (i = 0; i < tap->streams; i++) {
+		if (tap->taken)
+			stream_wait(tap->stream[i], now_ns,
+			    clock_realtime_ns());
+		due_ns = stream_close_due(tap->stream[i], now_ns);
+		tap->due_ns = MIN_OF(tap->due_ns, due_ns);
+	}
+	tap->taken = false;
+}
+
+uint64_t
+tap_due_ns(const struct tap *tap)
+{
+	return tap->due_ns;
 }
 
 enum tap_status
@@ -498,10 +590,12 @@ tap_step(struct tap *tap)
 			if (tap->laps > 0)
 				settle(tap);
 			status = records > 0 ? TAP_CAUGHT_UP : TAP_IDLE;
+			close_windows(tap);
 			break;
 		}
 		if (next == RING_RECORD && take_record(tap, &view)) {
 			tap->laps = 0;
+			tap->taken = true;
 			bytes += view.record.length;
 			records++;
 			continue;

@@ -3,7 +3,9 @@
  * Reducing and sending one stream.  Decimator.  Must not block: what the
  * socket does not take at once is counted and gone.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -44,6 +46,30 @@ config_fault(const struct stream_config *config,
 	if (program == NULL && config->method != METHOD_PICK)
 		return "a raw channel knows only the method pick";
 	return NULL;
+}
+
+struct datum_program *
+stream_plan(const char *channel, const struct stream_config *config, int fd)
+{
+	struct datum_program *plan = NULL;
+	const char *why = "it is empty";
+	struct stat st;
+	void *blob;
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		blob = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
+		    fd, 0);
+		why = "it cannot be mapped";
+		if (blob != MAP_FAILED) {
+			plan = datum_program_load(blob, (size_t)st.st_size,
+			    &why);
+			munmap(blob, (size_t)st.st_size);
+		}
+	}
+	if (plan == NULL)
+		log_warnx("%s/%s: stream left out: its program is not "
+		    "usable: %s", channel, config->name, why);
+	return plan;
 }
 
 struct stream *

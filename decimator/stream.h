@@ -62,6 +62,14 @@ struct stream {
 };
 
 /*
+ * A stream's own program, from the file that came with its configuration and
+ * stays the caller's.  NULL: it cannot be used, which has been logged.
+ */
+struct datum_program	*stream_plan(const char *channel,
+			    const struct stream_config *config, int fd)
+			    ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/*
  * `channel' and `program' (NULL: raw) must outlive the stream.  Takes over
  * `socket' and `plan' (NULL: the stream goes by `program').  NULL when the
  * configuration makes no sense; it has been logged.

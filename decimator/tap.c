@@ -4,7 +4,6 @@
  * beyond its tap page, and must not use a byte that ring_intact() has not
  * vouched for after it was copied.
  */
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -278,32 +277,6 @@ load_counts(const struct tap *tap, struct stream *stream)
 	    memory_order_relaxed);
 }
 
-/* The stream's own program, from a file that nobody changes any more; NULL:
- * it has none that can be used. */
-static struct datum_program *
-load_plan(const struct tap *tap, const struct stream_config *config, int fd)
-{
-	struct datum_program *plan = NULL;
-	const char *why = "it is empty";
-	struct stat st;
-	void *blob;
-
-	if (fstat(fd, &st) == 0 && st.st_size > 0) {
-		blob = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
-		    fd, 0);
-		why = "it cannot be mapped";
-		if (blob != MAP_FAILED) {
-			plan = datum_program_load(blob, (size_t)st.st_size,
-			    &why);
-			munmap(blob, (size_t)st.st_size);
-		}
-	}
-	if (plan == NULL)
-		log_warnx("%s/%s: stream left out: its program is not "
-		    "usable: %s", tap->name, config->name, why);
-	return plan;
-}
-
 /*
  * A stream that the old tap did not have starts its counters from zero, even
  * if its slot was another stream's a moment ago.
@@ -345,7 +318,7 @@ open_streams(struct tap *tap, const struct control_message *message,
 		config = &message->stream[i];
 		plan = NULL;
 		if (config->planned) {
-			plan = load_plan(tap, config, *plans);
+			plan = stream_plan(tap->name, config, *plans);
 			close(*plans++);
 			if (plan == NULL) {
 				close(sockets[i]);

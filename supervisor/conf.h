@@ -43,7 +43,13 @@ struct listen_conf {
 struct stream_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	enum decimate_method	 method;
-	uint64_t		 every;		/* datums */
+	uint64_t		 every;		/* datums; 0: by time */
+	uint64_t		 interval_ns;	/* 0: by datums */
+	enum stream_clock	 clock;
+	/* Its own program and schema; NULL: those of the channel. */
+	void			*plan;
+	size_t			 plan_size;
+	char			*schema_text;
 	struct destination_conf	 to;
 };
 

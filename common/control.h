@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "samples.h"
 #include "segment.h"
 
 #define CONTROL_FD	3
@@ -39,7 +40,8 @@ enum decimate_method {
 	METHOD_MEAN,
 	METHOD_MINMAX,
 	METHOD_RMS,
-	METHOD_SUMMARY,		/* all of them: shape summary */
+	METHOD_FIR,		/* of samples only: a low-pass, then pick */
+	METHOD_SUMMARY,		/* all but that: shape summary */
 	METHODS
 };
 
@@ -73,6 +75,7 @@ struct control_message {
 	char		name[CHANNEL_NAME_MAX + 1];
 	int32_t		log_level;	/* CONTROL_LOG_LEVEL, CONTROL_TAP */
 	uint32_t	streams;	/* CONTROL_TAP */
+	struct sample_config samples;	/* of a raw channel */
 	struct stream_config stream[STREAMS_MAX];
 };
 

@@ -64,6 +64,7 @@
 #define DATUM_STEPS_MAX		(1U << 18)
 #define DATUM_NAMES_MAX		(4U << 20)	/* bytes of names */
 #define DATUM_NONE		UINT32_MAX	/* no such field */
+#define DATUM_METHOD_MAX	4	/* 1 + METHOD_RMS */
 #define DATUM_LONG_SIZE_MAX	10	/* bytes of a long */
 #define DATUM_INT_SIZE_MAX	5	/* of an int, enum or union number */
 /* The headers: C3 01 and a fingerprint, or 0 and a schema's number. */

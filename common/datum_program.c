@@ -114,8 +114,8 @@ check_run(const struct datum_program *p, uint32_t i, uint32_t *field)
 	const struct datum_field *f = datum_fields(p) + *field;
 	uint32_t k;
 
-	if (run->omit > 1)
-		return "a run is omitted by halves";
+	if (run->omit > 1 || run->method > DATUM_METHOD_MAX)
+		return "a run has an unknown method";
 	if (run->type == DATUM_OTHER) {
 		if (run->flags != 0 || run->count != 0 ||
 		    run->first >= p->steps)

@@ -11,6 +11,8 @@
 #include "common/util.h"
 #include "decimator/reduce_state.h"
 
+_Static_assert(DATUM_METHOD_MAX == 1 + METHOD_RMS, "shared numbers");
+
 /*** Making. ***/
 
 /* A run's numbers, unless they are copied or left out. */

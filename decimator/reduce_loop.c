@@ -49,7 +49,7 @@ load(vec *x, const uint8_t *data, size_t i, bool wide)
 }
 
 INLINE void
-step_sum(struct reals *r, size_t i, const vec *x)
+step_sum(const struct reals *r, size_t i, const vec *x)
 {
 	vec sum, rest, s, b;
 
@@ -63,7 +63,7 @@ step_sum(struct reals *r, size_t i, const vec *x)
 }
 
 INLINE void
-step_square(struct reals *r, size_t i, const vec *x)
+step_square(const struct reals *r, size_t i, const vec *x)
 {
 	vec square;
 
@@ -74,7 +74,7 @@ step_square(struct reals *r, size_t i, const vec *x)
 
 /* Comparisons with NaN are false. */
 INLINE void
-step_range(struct reals *r, size_t i, const vec *x, bool timed,
+step_range(const struct reals *r, size_t i, const vec *x, bool timed,
     const mask *time)
 {
 	vec low, high;
@@ -100,7 +100,7 @@ step_range(struct reals *r, size_t i, const vec *x, bool timed,
 
 /* Takes four values; what is rare stays out, and out of *taken. */
 INLINE void
-step(struct reals *r, enum decimate_method method, size_t i, const vec *x,
+step(const struct reals *r, enum decimate_method method, size_t i, const vec *x,
     const mask *time, mask *taken)
 {
 	bool all = method == METHOD_SUMMARY;
@@ -127,9 +127,12 @@ step(struct reals *r, enum decimate_method method, size_t i, const vec *x,
 }
 
 INLINE bool
-run(struct reals *r, enum decimate_method method, const uint8_t *data,
-    bool wide, int64_t when)
+run(const struct reals *reals, enum decimate_method method,
+    const uint8_t *data, bool wide, int64_t when)
 {
+	/* A copy, whose pointers no store into the arrays can change: they
+	 * stay in registers. */
+	const struct reals copy = *reals, *r = &copy;
 	mask taken = { -1, -1, -1, -1 };
 	const mask time = { when, when, when, when };
 	size_t i, k;
@@ -151,7 +154,7 @@ run(struct reals *r, enum decimate_method method, const uint8_t *data,
 
 #define LOOP(name, method, target)					\
 target static bool							\
-name(struct reals *r, const uint8_t *data, bool wide, int64_t time)	\
+name(const struct reals *r, const uint8_t *data, bool wide, int64_t time)	\
 {									\
 	return wide ? run(r, (method), data, true, time) :		\
 	    run(r, (method), data, false, time);			\

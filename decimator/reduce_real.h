@@ -17,7 +17,7 @@
 struct reals;
 
 /* The loops, for doubles or floats; whether all values could be taken. */
-typedef bool	reals_loop(struct reals *reals, const uint8_t *data,
+typedef bool	reals_loop(const struct reals *reals, const uint8_t *data,
 		    bool wide, int64_t time);
 
 /* Arrays that the method does not need are NULL.  All have `room' entries. */

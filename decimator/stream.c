@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "decimator/reduce.h"
+#include "decimator/sampler.h"
 #include "decimator/stream.h"
 
 /* The largest payload of a UDP datagram over IPv4. */
@@ -37,14 +38,19 @@ static uint8_t	output[OUTPUT_MAX];
 /* Why this stream cannot be, or NULL. */
 static const char *
 config_fault(const struct stream_config *config,
-    const struct datum_program *program)
+    const struct datum_program *program, const struct sample_config *samples)
 {
 	if (config->every == 0 && config->interval_ns == 0)
 		return "its window is empty";
 	if (config->method >= METHODS || config->clock > CLOCK_FIELD)
 		return "its method or clock is unknown";
+	if (program == NULL && samples->channels > 0)
+		return sampler_fault(samples,
+		    (enum decimate_method)config->method, config->every);
 	if (program == NULL && config->method != METHOD_PICK)
 		return "a raw channel knows only the method pick";
+	if (config->method == METHOD_FIR)
+		return "only samples can be filtered";
 	return NULL;
 }
 
@@ -75,9 +81,9 @@ stream_plan(const char *channel, const struct stream_config *config, int fd)
 struct stream *
 stream_new(const char *channel, const struct stream_config *config,
     const struct datum_program *program, struct datum_program *plan,
-    int socket)
+    const struct sample_config *samples, int socket)
 {
-	const char *fault = config_fault(config, program);
+	const char *fault = config_fault(config, program, samples);
 	struct stream *stream;
 
 	if (fault != NULL) {
@@ -90,6 +96,7 @@ stream_new(const char *channel, const struct stream_config *config,
 	stream = xcalloc(1, sizeof(*stream));
 	stream->config = *config;
 	stream->channel = channel;
+	stream->samples = *samples;
 	stream->program = program;
 	stream->plan = plan;
 	stream->socket = socket;
@@ -98,7 +105,10 @@ stream_new(const char *channel, const struct stream_config *config,
 			stream->framing = program->framing;
 		stream->reducer = reducer_new(plan != NULL ? plan : program,
 		    (enum decimate_method)config->method, config->every);
-	} else if (config->every == 0)
+	} else if (samples->channels > 0)
+		stream->sampler = sampler_new(samples,
+		    (enum decimate_method)config->method, config->every);
+	else if (config->every == 0)
 		stream->last = xmalloc(OUTPUT_MAX + 1);
 	return stream;
 }
@@ -110,6 +120,7 @@ stream_free(struct stream *stream)
 		return;
 	if (stream->reducer != NULL)
 		reducer_free(stream->reducer);
+	sampler_free(stream->sampler);
 	free(stream->last);
 	free(stream->plan);
 	close(stream->socket);
@@ -122,7 +133,8 @@ same_windows(const struct stream *a, const struct stream *b)
 	const struct stream_config *c = &a->config, *d = &b->config;
 
 	if (c->method != d->method || c->every != d->every ||
-	    c->interval_ns != d->interval_ns || c->clock != d->clock)
+	    c->interval_ns != d->interval_ns || c->clock != d->clock ||
+	    memcmp(&a->samples, &b->samples, sizeof(a->samples)) != 0)
 		return false;
 	if (a->plan == NULL || b->plan == NULL)
 		return a->plan == b->plan;
@@ -150,6 +162,8 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 	old->plan = fresh.plan;
 	stream->reducer = old->reducer;
 	old->reducer = fresh.reducer;
+	stream->sampler = old->sampler;
+	old->sampler = fresh.sampler;
 }
 
 /*** Output. ***/
@@ -177,6 +191,15 @@ send_output(struct stream *stream, const uint8_t *data, size_t size)
 	    stream->config.destination, strerror(errno));
 }
 
+static void
+too_large(struct stream *stream)
+{
+	stream->counts.errors++;
+	log_limited(&stream->size_limit, "%s/%s: a datum does not "
+	    "fit in a datagram of %u bytes and is left out",
+	    stream->channel, stream->config.name, OUTPUT_MAX);
+}
+
 /* A window is full. */
 static void
 emit(struct stream *stream)
@@ -192,10 +215,24 @@ emit(struct stream *stream)
 			send_output(stream, output, header + size);
 			continue;
 		}
-		stream->counts.errors++;
-		log_limited(&stream->size_limit, "%s/%s: a datum does not "
-		    "fit in a datagram of %u bytes and is left out",
-		    stream->channel, stream->config.name, OUTPUT_MAX);
+		too_large(stream);
+	}
+}
+
+/* A window of samples is full. */
+static void
+emit_samples(struct stream *stream)
+{
+	unsigned i, outputs = sampler_outputs(stream->sampler);
+	const uint8_t *data;
+	size_t size;
+
+	for (i = 0; i < outputs; i++) {
+		data = sampler_output(stream->sampler, i, &size);
+		if (size > 0)
+			send_output(stream, data, size);
+		else
+			too_large(stream);
 	}
 }
 
@@ -323,6 +360,11 @@ static void
 push_raw(struct stream *stream, const uint8_t *data, size_t size,
     uint64_t received_ns)
 {
+	if (stream->sampler != NULL) {
+		if (sampler_push(stream->sampler, data, size))
+			emit_samples(stream);
+		return;
+	}
 	if (stream->config.every == 0) {
 		if (!enter_window(stream, received_ns))
 			return;
@@ -392,4 +434,6 @@ stream_gap(struct stream *stream, uint64_t missed)
 	stream->in_window = 0;
 	if (stream->reducer != NULL)
 		reducer_reset(stream->reducer);
+	if (stream->sampler != NULL)
+		sampler_reset(stream->sampler);
 }

@@ -19,6 +19,7 @@
 #include "common/log.h"
 
 struct reducer;
+struct sampler;
 
 /* In datagrams. */
 struct stream_counts {
@@ -49,6 +50,8 @@ struct stream {
 	const struct datum_program *program;	/* the tap's; NULL: raw */
 	struct datum_program	*plan;		/* its own, or NULL */
 	struct reducer		*reducer;	/* NULL: raw */
+	struct sampler		*sampler;	/* raw with samples, or NULL */
+	struct sample_config	 samples;
 	struct datum_framing	 framing;	/* put before what is sent */
 	/* Raw: datagrams so far, and the last one of a window by time. */
 	uint64_t		 in_window;
@@ -71,13 +74,15 @@ struct datum_program	*stream_plan(const char *channel,
 
 /*
  * `channel' and `program' (NULL: raw) must outlive the stream.  Takes over
- * `socket' and `plan' (NULL: the stream goes by `program').  NULL when the
+ * `socket' and `plan' (NULL: the stream goes by `program').  `samples' are a
+ * raw channel's.  NULL when the
  * configuration makes no sense; it has been logged.
  */
 struct stream	*stream_new(const char *channel,
 		    const struct stream_config *config,
 		    const struct datum_program *program,
-		    struct datum_program *plan, int socket)
+		    struct datum_program *plan,
+		    const struct sample_config *samples, int socket)
 		    ATTR_UNUSED_RESULT;
 /* NULL is allowed. */
 void		 stream_free(struct stream *stream);

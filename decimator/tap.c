@@ -13,9 +13,10 @@
 #include "decimator/tap_state.h"
 
 /*
- * One tap's share of a turn, in payload bytes.  A share takes well below a millisecond, so that even hundreds of
- * busy channels get their turn before a ring of 8 MiB goes round; it is large
- * enough that the loop around it does not show.
+ * One tap's share of a turn, in payload bytes.  A share takes well below a
+ * millisecond, so that even hundreds of busy channels get their
+ * turn before a ring of 8 MiB goes round; it is large enough that the loop around
+ * it does not show.
  */
 #define SHARE_BYTES	(256U * 1024)
 

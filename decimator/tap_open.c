@@ -201,12 +201,13 @@ load_counts(const struct tap *tap, struct stream *stream)
  * if its slot was another stream's a moment ago.
  */
 static struct stream *
-open_stream(struct tap *tap, const struct stream_config *config, int socket,
-    struct datum_program *plan, struct tap *old, bool same_segment)
+open_stream(struct tap *tap, const struct control_message *message,
+    const struct stream_config *config, int socket, struct datum_program *plan, struct tap *old, bool same_segment)
 {
 	struct stream *stream, *before;
 
-	stream = stream_new(tap->name, config, tap->program, plan, socket);
+	stream = stream_new(tap->name, config, tap->program, plan,
+	    &message->samples, socket);
 	if (stream == NULL)
 		return NULL;
 	before = find_stream(old, config);
@@ -244,8 +245,8 @@ open_streams(struct tap *tap, const struct control_message *message,
 				continue;
 			}
 		}
-		stream = open_stream(tap, config, sockets[i], plan, old,
-		    same_segment);
+		stream = open_stream(tap, message, config, sockets[i], plan,
+		    old, same_segment);
 		if (stream != NULL && !count_on)
 			memset(&stream->counts, 0, sizeof(stream->counts));
 	}

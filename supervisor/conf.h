@@ -74,6 +74,7 @@ struct channel_conf {
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
 	char			*schema_text;	/* its content */
+	struct sample_config	 samples;	/* raw; channels 0: none */
 	void			*program;	/* compiled, malloc'ed */
 	size_t			 program_size;
 	struct sequence_config	 sequence;

@@ -104,7 +104,8 @@ same_streams(const struct channel_conf *a, const struct channel_conf *b)
 {
 	size_t i;
 
-	if (a->decimates != b->decimates)
+	if (a->decimates != b->decimates ||
+	    memcmp(&a->samples, &b->samples, sizeof(a->samples)) != 0)
 		return false;
 	for (i = 0; i < a->decimates; i++)
 		if (!same_stream(&a->decimate[i], &b->decimate[i]))

@@ -14,6 +14,7 @@ const char *const conf_method_words[] = {
 	[METHOD_MEAN] = "mean",
 	[METHOD_MINMAX] = "minmax",
 	[METHOD_RMS] = "rms",
+	[METHOD_FIR] = "fir",
 	NULL,
 };
 
@@ -52,9 +53,26 @@ read_unsupported(struct section *section)
 		section_unsupported(section, node, "arrays");
 }
 
+/* In a raw payload there is only what `samples' says. */
+static void
+check_raw(struct section *section, const struct stream_conf *stream,
+    const struct channel_conf *channel, const struct node *method,
+    const struct node *shape)
+{
+	if (stream->method == METHOD_SUMMARY)
+		problem_error(section->problems, shape->place,
+		    "`shape: summary' needs `format: avro': in a raw payload "
+		    "there are no numbers");
+	else if (method != NULL && stream->method != METHOD_PICK &&
+	    channel->samples.channels == 0)
+		problem_error(section->problems, method->place,
+		    "`method: %s' needs `format: avro' or `samples': a raw "
+		    "payload has only `pick'", method->text);
+}
+
 static void
 read_method(struct section *section, struct stream_conf *stream,
-    enum payload_format payload, bool whole)
+    const struct channel_conf *channel, bool whole)
 {
 	const struct node *method, *shape;
 	int word, form;
@@ -66,16 +84,13 @@ read_method(struct section *section, struct stream_conf *stream,
 	stream->method = form == SHAPE_SUMMARY ? METHOD_SUMMARY :
 	    (enum decimate_method)MAX_OF(word, 0);
 	/* The defaults do not tell the payload of those who use them. */
-	if (!whole || payload != PAYLOAD_RAW)
+	if (!whole)
 		return;
-	if (word > METHOD_PICK)
+	if (channel->payload == PAYLOAD_RAW)
+		check_raw(section, stream, channel, method, shape);
+	else if (word == METHOD_FIR)
 		problem_error(section->problems, method->place,
-		    "`method: %s' needs `format: avro': a raw payload "
-		    "has only `pick'", method->text);
-	if (form == SHAPE_SUMMARY)
-		problem_error(section->problems, shape->place,
-		    "`shape: summary' needs `format: avro': in a raw payload "
-		    "there are no numbers");
+		    "`method: fir' needs `format: raw' and `samples'");
 }
 
 /* The time by which `clock: field' goes has to be one. */
@@ -114,6 +129,15 @@ read_window(struct section *section, struct stream_conf *stream,
 		    "`interval', not both");
 	else if (!by_count && !by_time)
 		section_missing(section, "every");
+	if (whole && channel->samples.channels > 0 && interval != NULL)
+		problem_error(section->problems, interval->place,
+		    "a channel with `samples' has no windows by `interval': "
+		    "use `every'");
+	if (whole && stream->method == METHOD_FIR && stream->every *
+	    channel->samples.channels > SAMPLE_FIR_MAX)
+		problem_error(section->problems, section_place(section),
+		    "`method: fir' needs an `every' of at most %u divided by "
+		    "the channels of the samples", SAMPLE_FIR_MAX);
 	stream->clock = (enum stream_clock)section_word(section, "clock",
 	    clock_words, CLOCK_RECEIVE, &clock);
 	if (clock != NULL && !by_time)
@@ -130,7 +154,7 @@ read_stream(struct section *section, struct stream_conf *stream,
 {
 	*name = section_place(section);
 	(void)conf_read_name(section, stream->name, name);
-	read_method(section, stream, channel->payload, whole);
+	read_method(section, stream, channel, whole);
 	read_window(section, stream, channel, whole);
 	conf_read_plan(section, stream, channel, whole);
 	read_unsupported(section);

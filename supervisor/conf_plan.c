@@ -28,7 +28,7 @@ read_method_of(struct section *section, const struct node *node,
 	int i;
 
 	for (i = 0; conf_method_words[i] != NULL; i++)
-		if (node->kind == NODE_SCALAR &&
+		if (node->kind == NODE_SCALAR && i != METHOD_FIR &&
 		    strcmp(node->text, conf_method_words[i]) == 0) {
 			name->method = (uint8_t)(1 + i);
 			return;

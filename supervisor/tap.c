@@ -114,6 +114,7 @@ tell_channel(struct tap *tap, const struct channel *channel)
 	memcpy(message.name, channel->name, sizeof(message.name));
 	message.log_level = tap->supervisor->conf->log_level;
 	message.streams = (uint32_t)parts->streams;
+	message.samples = conf->samples;
 	fds[n++] = channel->segment.fd;
 	fds[n++] = channel->tap_event;
 	for (i = 0; i < parts->streams; i++) {

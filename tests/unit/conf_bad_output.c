@@ -83,12 +83,13 @@ const struct bad_case bad_output_cases[] = {
 	    AVRO_CHANNEL
 	    "  decimate: [{name: v, method: avg, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
-	    "5:32: `method' has to be pick, mean, minmax or rms, not `avg'\n" },
+	    "5:32: `method' has to be pick, mean, minmax, rms or fir, "
+	    "not `avg'\n" },
 	{ "decimate raw",
 	    CHANNEL "  decimate: [{name: v, method: mean, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
-	    "4:32: `method: mean' needs `format: avro': a raw payload has "
-	    "only `pick'\n" },
+	    "4:32: `method: mean' needs `format: avro' or `samples': a raw "
+	    "payload has only `pick'\n" },
 	{ "decimate name",
 	    CHANNEL "  decimate: [{name: V, method: pick, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
@@ -363,8 +364,8 @@ const struct bad_case bad_output_cases[] = {
 	    "port\n"
 	    "17:5: a loop: what goes to 239.1.1.1:2 is received by channel "
 	    "`two' (line 14)\n"
-	    "17:23: `method: rms' needs `format: avro': a raw payload has "
-	    "only `pick'\n"
+	    "17:23: `method: rms' needs `format: avro' or `samples': a raw "
+	    "payload has only `pick'\n"
 	    "17:35: `every' has to be a whole number, not `x'\n"
 	    "18:1: unknown key `colour'\n" },
 	{ NULL, NULL, NULL },

@@ -66,7 +66,7 @@ struct stream_config {
 	/* Whether its output is of another schema, and so has no header of
 	 * the channel's framing. */
 	uint32_t	derived;
-	uint32_t	reserved;
+	uint32_t	pack;			/* datums into datagrams */
 };
 
 struct control_message {

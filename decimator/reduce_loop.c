@@ -154,7 +154,8 @@ run(const struct reals *reals, enum decimate_method method,
 
 #define LOOP(name, method, target)					\
 target static bool							\
-name(const struct reals *r, const uint8_t *data, bool wide, int64_t time)	\
+name(const struct reals *r, const uint8_t *data, bool wide,		\
+    int64_t time)							\
 {									\
 	return wide ? run(r, (method), data, true, time) :		\
 	    run(r, (method), data, false, time);			\

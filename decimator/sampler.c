@@ -34,7 +34,7 @@ struct sampler {
 	size_t			 frame;		/* bytes */
 	uint64_t		 datagrams;	/* in the window */
 	uint64_t		 frames;	/* in the group */
-	bool			 full;		/* what is in out has been sent */
+	bool			 full;		/* nothing more goes in */
 	/* One of these, for the channels of one frame. */
 	struct reduce_int	*ints;
 	struct reals		 reals;

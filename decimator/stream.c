@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <netinet/in.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -78,6 +79,24 @@ stream_plan(const char *channel, const struct stream_config *config, int fd)
 	return plan;
 }
 
+/* What one datagram carries on the socket's path, as far as is known now. */
+static size_t
+path_payload(int socket)
+{
+	int mtu = 0, headers = 20 + 8;
+	socklen_t size = sizeof(mtu);
+
+	if (getsockopt(socket, IPPROTO_IP, IP_MTU, &mtu, &size) == -1) {
+		headers = 40 + 8;
+		size = sizeof(mtu);
+		if (getsockopt(socket, IPPROTO_IPV6, IPV6_MTU, &mtu,
+		    &size) == -1)
+			mtu = 1280;
+	}
+	return mtu <= headers ? 1 :
+	    MIN_OF((size_t)(mtu - headers), (size_t)OUTPUT_MAX);
+}
+
 struct stream *
 stream_new(const char *channel, const struct stream_config *config,
     const struct datum_program *program, struct datum_program *plan,
@@ -97,6 +116,10 @@ stream_new(const char *channel, const struct stream_config *config,
 	stream->config = *config;
 	stream->channel = channel;
 	stream->samples = *samples;
+	if (config->pack) {
+		stream->packed_max = path_payload(socket);
+		stream->packed = xmalloc(stream->packed_max);
+	}
 	stream->program = program;
 	stream->plan = plan;
 	stream->socket = socket;
@@ -122,6 +145,7 @@ stream_free(struct stream *stream)
 		reducer_free(stream->reducer);
 	sampler_free(stream->sampler);
 	free(stream->last);
+	free(stream->packed);
 	free(stream->plan);
 	close(stream->socket);
 	free(stream);
@@ -148,6 +172,7 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 {
 	struct stream fresh = *stream;
 
+	stream_flush(old);
 	stream->counts = old->counts;
 	stream->send_limit = old->send_limit;
 	stream->size_limit = old->size_limit;
@@ -191,6 +216,29 @@ send_output(struct stream *stream, const uint8_t *data, size_t size)
 	    stream->config.destination, strerror(errno));
 }
 
+void
+stream_flush(struct stream *stream)
+{
+	if (stream->packed_size == 0)
+		return;
+	send_output(stream, stream->packed, stream->packed_size);
+	stream->packed_size = 0;
+}
+
+/* Into a datagram with others, if there may be some. */
+static void
+pack(struct stream *stream, const uint8_t *data, size_t size)
+{
+	if (stream->packed_max - stream->packed_size < size)
+		stream_flush(stream);
+	if (stream->packed_max < size) {
+		send_output(stream, data, size);
+		return;
+	}
+	memcpy(stream->packed + stream->packed_size, data, size);
+	stream->packed_size += size;
+}
+
 static void
 too_large(struct stream *stream)
 {
@@ -212,7 +260,7 @@ emit(struct stream *stream)
 		size = reducer_emit(stream->reducer, i, output + header,
 		    sizeof(output) - header);
 		if (size > 0) {
-			send_output(stream, output, header + size);
+			pack(stream, output, header + size);
 			continue;
 		}
 		too_large(stream);
@@ -301,11 +349,9 @@ enter_window(struct stream *stream, uint64_t time_ns)
 	uint64_t start_ns = time_ns - time_ns % stream->config.interval_ns;
 	struct window *w = &stream->window;
 
-	if (!w->open || start_ns > w->start_ns ||
+	if (!w->open || start_ns > w->start_ns || (start_ns < w->start_ns &&
 	    w->start_ns - time_ns >
-	    MAX_OF(stream->config.interval_ns, (uint64_t)LATE_NS)) {
-		if (w->open && start_ns == w->start_ns)
-			return true;
+	    MAX_OF(stream->config.interval_ns, (uint64_t)LATE_NS))) {
 		open_window(stream, start_ns);
 		return true;
 	}

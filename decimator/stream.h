@@ -58,6 +58,11 @@ struct stream {
 	uint8_t			*last;
 	size_t			 last_size;
 	struct window		 window;
+	/* Datums that wait for others, up to what the path takes; NULL:
+	 * each goes at once. */
+	uint8_t			*packed;
+	size_t			 packed_size;
+	size_t			 packed_max;
 	int			 socket;
 	struct stream_counts	 counts;
 	struct log_limit	 send_limit;
@@ -100,6 +105,9 @@ void		 stream_inherit(struct stream *stream, struct stream *old,
  */
 void		 stream_push(struct stream *stream, const uint8_t *data,
 		    size_t size, uint64_t received_ns) ATTR_NONNULL;
+
+/* Sends the datums that wait for others. */
+void		 stream_flush(struct stream *stream) ATTR_NONNULL;
 
 /* So many datagrams were lost here. */
 void		 stream_gap(struct stream *stream, uint64_t missed)

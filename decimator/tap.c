@@ -14,9 +14,9 @@
 
 /*
  * One tap's share of a turn, in payload bytes.  A share takes well below a
- * millisecond, so that even hundreds of busy channels get their
- * turn before a ring of 8 MiB goes round; it is large enough that the loop around
- * it does not show.
+ * millisecond, so that even hundreds of busy channels get their turn before a
+ * ring of 8 MiB goes round; it is large enough that the loop around it does
+ * not show.
  */
 #define SHARE_BYTES	(256U * 1024)
 
@@ -191,7 +191,7 @@ tap_step(struct tap *tap)
 	enum ring_status next;
 	struct ring_reader before;
 	struct ring_view view;
-	uint32_t bytes = 0, records = 0;
+	uint32_t bytes = 0, records = 0, i;
 
 	while (bytes < SHARE_BYTES && records < SHARE_RECORDS) {
 		before = tap->reader;
@@ -217,6 +217,8 @@ tap_step(struct tap *tap)
 			break;
 		}
 	}
+	for (i = 0; i < tap->streams; i++)
+		stream_flush(tap->stream[i]);
 	tap_publish(tap);
 	return status;
 }

@@ -202,7 +202,8 @@ load_counts(const struct tap *tap, struct stream *stream)
  */
 static struct stream *
 open_stream(struct tap *tap, const struct control_message *message,
-    const struct stream_config *config, int socket, struct datum_program *plan, struct tap *old, bool same_segment)
+    const struct stream_config *config, int socket,
+    struct datum_program *plan, struct tap *old, bool same_segment)
 {
 	struct stream *stream, *before;
 

@@ -46,6 +46,7 @@ struct stream_conf {
 	uint64_t		 every;		/* datums; 0: by time */
 	uint64_t		 interval_ns;	/* 0: by datums */
 	enum stream_clock	 clock;
+	bool			 pack;
 	/* Its own program and schema; NULL: those of the channel. */
 	void			*plan;
 	size_t			 plan_size;

@@ -92,7 +92,8 @@ same_stream(const struct stream_conf *a, const struct stream_conf *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->method == b->method &&
 	    a->every == b->every && a->interval_ns == b->interval_ns &&
-	    a->clock == b->clock && a->plan_size == b->plan_size &&
+	    a->clock == b->clock && a->pack == b->pack &&
+	    a->plan_size == b->plan_size &&
 	    (a->plan_size == 0 ||
 	    memcmp(a->plan, b->plan, a->plan_size) == 0) &&
 	    same_text(a->schema_text, b->schema_text) &&

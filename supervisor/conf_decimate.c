@@ -148,6 +148,28 @@ read_window(struct section *section, struct stream_conf *stream,
 }
 
 static void
+read_pack(struct section *section, struct stream_conf *stream,
+    const struct channel_conf *channel, bool whole)
+{
+	const struct node *node = section_get(section, "pack");
+
+	stream->pack = section_bool(section, "pack", false);
+	if (whole && stream->pack && channel->payload == PAYLOAD_RAW)
+		problem_error(section->problems, node->place,
+		    "`pack' needs `format: avro': nobody could tell raw "
+		    "payloads apart again");
+}
+
+/* Known, refused: an archive takes the datums of the channel only. */
+static void
+read_archive(struct section *section)
+{
+	if (section_bool(section, "archive", false))
+		section_unsupported(section, section_get(section, "archive"),
+		    "archive");
+}
+
+static void
 read_stream(struct section *section, struct stream_conf *stream,
     const struct channel_conf *channel, bool whole, struct place *name,
     struct output_places *places)
@@ -157,7 +179,9 @@ read_stream(struct section *section, struct stream_conf *stream,
 	read_method(section, stream, channel, whole);
 	read_window(section, stream, channel, whole);
 	conf_read_plan(section, stream, channel, whole);
+	read_pack(section, stream, channel, whole);
 	read_unsupported(section);
+	read_archive(section);
 	conf_read_destination(section, &stream->to, places);
 }
 

@@ -62,6 +62,7 @@ fill_stream(struct stream_config *config, const struct channel *channel,
 	config->interval_ns = conf->interval_ns;
 	config->clock = conf->clock;
 	config->planned = conf->plan != NULL;
+	config->pack = conf->pack;
 	config->derived = conf->schema_text != NULL;
 }
 

@@ -270,3 +270,20 @@ def test_reload_keeps_the_others(daemon: Daemon) -> None:
         assert read(schema_of(daemon, "one", "s"),
                     kept.wait(2)[0])["count"] == 20
         assert list(read(schema, changed.wait(3)[-1])["fields"]) == ["level"]
+
+def test_pack(daemon: Daemon) -> None:
+    """Several datums in a datagram, none lost or out of order, and none that
+    waits for others that do not come."""
+    port = free_port()
+    datums = [probe.encode(d) for d in probe.datums(500)]
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload=probe_conf(daemon.directory),
+            decimate=[stream(receiver, method="pick", every=1, pack=True)]))
+        sender.send([b"".join(datums[n:n + 10]) for n in range(0, 500, 10)])
+        wait_for(lambda: b"".join(receiver.datagrams) == b"".join(datums),
+                 "all datums")
+        assert len(receiver.datagrams) <= 50
+        before = len(receiver.datagrams)
+        sender.send(datums[:1])
+        assert receiver.wait(before + 1)[-1] == datums[0]

@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "samples.h"
 #include "segment.h"
 
 #define CONTROL_FD	3
@@ -21,7 +22,7 @@ enum control_type {
 	CONTROL_READY = 1,
 	/* supervisor -> decimator: serve this channel (again, with these
 	 * streams); descriptors: segment, eventfd, one connected socket for
-	 * each stream */
+	 * each stream, then a file with the program of each that is planned */
 	CONTROL_TAP = 2,
 	/* supervisor -> decimator: forget the channel */
 	CONTROL_UNTAP = 3,
@@ -39,6 +40,15 @@ enum decimate_method {
 	METHOD_MEAN,
 	METHOD_MINMAX,
 	METHOD_RMS,
+	METHOD_FIR,		/* of samples only: a low-pass, then pick */
+	METHOD_SUMMARY,		/* all but that: shape summary */
+	METHODS
+};
+
+/* By which clock a window is told from the next. */
+enum stream_clock {
+	CLOCK_RECEIVE,		/* when the datagram was received */
+	CLOCK_FIELD,		/* the datum's time field */
 };
 
 struct stream_config {
@@ -46,7 +56,17 @@ struct stream_config {
 	char		destination[72];	/* address:port, for messages */
 	uint32_t	method;			/* enum decimate_method */
 	uint32_t	slot;			/* its place in the tap page */
-	uint64_t	every;			/* datums in a window */
+	/* A window is so many datums, or else so long. */
+	uint64_t	every;			/* datums; 0: by time */
+	uint64_t	interval_ns;
+	uint32_t	clock;			/* enum stream_clock */
+	/* Whether its own datum program comes with it, else it has the
+	 * channel's. */
+	uint32_t	planned;
+	/* Whether its output is of another schema, and so has no header of
+	 * the channel's framing. */
+	uint32_t	derived;
+	uint32_t	pack;			/* datums into datagrams */
 };
 
 struct control_message {
@@ -55,6 +75,7 @@ struct control_message {
 	char		name[CHANNEL_NAME_MAX + 1];
 	int32_t		log_level;	/* CONTROL_LOG_LEVEL, CONTROL_TAP */
 	uint32_t	streams;	/* CONTROL_TAP */
+	struct sample_config samples;	/* of a raw channel */
 	struct stream_config stream[STREAMS_MAX];
 };
 

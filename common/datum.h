@@ -64,6 +64,7 @@
 #define DATUM_STEPS_MAX		(1U << 18)
 #define DATUM_NAMES_MAX		(4U << 20)	/* bytes of names */
 #define DATUM_NONE		UINT32_MAX	/* no such field */
+#define DATUM_METHOD_MAX	4	/* 1 + METHOD_RMS */
 #define DATUM_LONG_SIZE_MAX	10	/* bytes of a long */
 #define DATUM_INT_SIZE_MAX	5	/* of an int, enum or union number */
 /* The headers: C3 01 and a fingerprint, or 0 and a schema's number. */
@@ -119,7 +120,10 @@ enum datum_flag {
 struct datum_run {
 	uint8_t		type;		/* enum datum_type */
 	uint8_t		flags;		/* enum datum_flag, of all fields */
-	uint16_t	reserved;
+	/* In a stream's own program (common/schema.h) only: */
+	uint8_t		method;		/* 0: the stream's, else 1 + an enum
+					 * decimate_method */
+	uint8_t		omit;		/* 1: not in the stream's output */
 	uint32_t	count;		/* fields; 0 for DATUM_OTHER */
 	uint32_t	first;		/* field; for DATUM_OTHER the step at
 					 * which its code begins */
@@ -150,6 +154,9 @@ struct datum_program {
 	uint32_t	smallest;	/* bytes of the smallest datum, >= 1 */
 	uint32_t	time_field;	/* or DATUM_NONE */
 	struct datum_framing framing;
+	uint32_t	time_unit_ns;	/* of a time field with a logical type
+					 * timestamp-*; 0: not known */
+	uint32_t	reserved;
 };
 
 /* X(constant, name in the status, text) -- names are relied on by users. */

@@ -10,7 +10,7 @@
 
 #include "common/datum.h"
 
-_Static_assert(sizeof(struct datum_program) == 48, "shared layout");
+_Static_assert(sizeof(struct datum_program) == 56, "shared layout");
 _Static_assert(sizeof(struct datum_step) == 12, "shared layout");
 _Static_assert(sizeof(struct datum_run) == 12, "shared layout");
 _Static_assert(sizeof(struct datum_field) == 12, "shared layout");
@@ -114,6 +114,8 @@ check_run(const struct datum_program *p, uint32_t i, uint32_t *field)
 	const struct datum_field *f = datum_fields(p) + *field;
 	uint32_t k;
 
+	if (run->omit > 1 || run->method > DATUM_METHOD_MAX)
+		return "a run has an unknown method";
 	if (run->type == DATUM_OTHER) {
 		if (run->flags != 0 || run->count != 0 ||
 		    run->first >= p->steps)

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/control.h"
+#include "common/datum.h"
 #include "common/schema.h"
 #include "common/schema_tree.h"
 #include "common/util.h"
@@ -126,6 +128,7 @@ schema_node_add(struct schema_node *node, const char *name,
 		    sizeof(*node->child));
 	new = &node->child[node->children++];
 	new->name = name;
+	new->json = NULL;
 	new->fallback = NULL;
 	new->node = child;
 }
@@ -211,6 +214,45 @@ schema_compile(const char *text, size_t size, const char *time_field,
 	return good;
 }
 
+/* Whether all that the plan names is there, and can be reduced so. */
+static bool
+names_good(const struct schema_plan *plan)
+{
+	size_t i;
+
+	for (i = 0; i < plan->fields; i++)
+		if (!plan->field[i].known || (!plan->field[i].number &&
+		    plan->field[i].method != 1 + METHOD_PICK))
+			return false;
+	for (i = 0; i < plan->onlys; i++)
+		if (!plan->only[i].known)
+			return false;
+	return true;
+}
+
+bool
+schema_plan(const char *text, size_t size, const char *time_field,
+    struct schema_plan *plan, struct schema_result *result)
+{
+	struct schema_context c = { .result = result, .plan = plan };
+	const struct datum_program *program;
+	struct schema_node *top;
+	bool good;
+
+	memset(result, 0, sizeof(*result));
+	good = (top = schema_parse(&c, text, size)) != NULL &&
+	    schema_check(&c, top) && schema_encode(&c, top, time_field) &&
+	    names_good(plan);
+	if (good) {
+		program = result->program;
+		good = schema_derive(&c, top,
+		    program->time_field == DATUM_NONE ? NULL :
+		    datum_field_name(program, program->time_field));
+	}
+	schema_context_free(&c);
+	return good;
+}
+
 void
 schema_result_free(struct schema_result *result)
 {
@@ -222,5 +264,6 @@ schema_result_free(struct schema_result *result)
 	free(result->error);
 	free(result->canonical);
 	free(result->program);
+	free(result->derived);
 	memset(result, 0, sizeof(*result));
 }

@@ -24,6 +24,7 @@ struct schema_result {
 	void	 *program;	/* malloc'ed, aligned; NULL on error */
 	size_t	  program_size;	/* bytes */
 	char	 *canonical;	/* Parsing Canonical Form; NULL on error */
+	char	 *derived;	/* a plan's output schema; NULL: the same */
 	char	 *error;	/* NULL on success */
 	char	**warning;	/* things that some Avro readers refuse */
 	size_t	  warnings;
@@ -49,6 +50,34 @@ bool	schema_compile(const char *text, size_t size, const char *time_field,
 /* The CRC-64-AVRO fingerprint of a Parsing Canonical Form. */
 uint64_t	schema_fingerprint(const char *canonical) ATTR_NONNULL;
 
+/* A field, or a record with all that is in it, that a plan names. */
+struct schema_name {
+	const char	*path;
+	uint8_t		 method;	/* 1 + enum decimate_method */
+	bool		 known;		/* set by schema_plan() */
+	bool		 number;	/* or one that has a number in it */
+};
+
+/* What a decimated stream makes of the fields. */
+struct schema_plan {
+	bool			 summary;	/* shape: summary */
+	struct schema_name	*field;		/* with methods of their own */
+	size_t			 fields;
+	struct schema_name	*only;		/* none: all are in it */
+	size_t			 onlys;
+	/* Out: the paths of all fields and records; freed with the result. */
+	char			**path;
+	size_t			 paths;
+};
+
+/*
+ * The same for a decimated stream: its runs have the methods of `plan', and
+ * result->derived is the schema of its output.  False without an error when
+ * plan->field[].known and .number, or plan->only[].known, say what is wrong.
+ */
+bool	schema_plan(const char *text, size_t size, const char *time_field,
+	    struct schema_plan *plan, struct schema_result *result);
+void	schema_plan_free(struct schema_plan *plan) ATTR_NONNULL;
 void	schema_result_free(struct schema_result *result) ATTR_NONNULL;
 
 #endif /* MCRELAY_SCHEMA_H */

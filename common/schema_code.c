@@ -20,7 +20,10 @@ struct leaf {
 	struct schema_node	*node;
 	uint8_t			 type;		/* enum datum_type */
 	uint8_t			 flags;		/* enum datum_flag */
+	uint8_t			 method;	/* as in struct datum_run */
+	uint8_t			 omit;
 	bool			 timestamp;
+	uint32_t		 unit_ns;
 	uint32_t		 name;		/* offset */
 };
 
@@ -47,6 +50,7 @@ struct encoder {
 	struct datum_field	*field;
 	uint32_t		 fields;
 	uint32_t		 time;		/* field */
+	uint32_t		 time_unit_ns;
 };
 
 static bool	emit(struct encoder *k, struct schema_node *node, bool once);
@@ -258,33 +262,49 @@ add_name(struct encoder *k, struct leaf *leaf)
 	return true;
 }
 
+uint8_t
+schema_number(struct schema_node *node, struct schema_node **number,
+    uint8_t *flags)
+{
+	uint8_t type;
+
+	*number = node;
+	*flags = 0;
+	if (node->type == SCHEMA_UNION && node->children == 2) {
+		if (node->child[0].node->type == SCHEMA_NULL) {
+			*number = node->child[1].node;
+			*flags = DATUM_NULLABLE;
+		} else if (node->child[1].node->type == SCHEMA_NULL) {
+			*number = node->child[0].node;
+			*flags = DATUM_NULLABLE | DATUM_NULL_SECOND;
+		}
+	}
+	type = number_type(*number);
+	if (type == DATUM_OTHER)
+		*flags = 0;
+	else if ((*number)->instant)
+		*flags |= DATUM_INSTANT;
+	return type;
+}
+
 static bool
 add_leaf(struct encoder *k, struct schema_node *node)
 {
-	const struct schema_node *number = node;
+	struct schema_node *number;
 	struct leaf *leaf;
 
 	k->leaf = grow(k->leaf, k->leaves, sizeof(*k->leaf));
 	leaf = &k->leaf[k->leaves++];
 	memset(leaf, 0, sizeof(*leaf));
 	leaf->node = node;
-	if (node->type == SCHEMA_UNION && node->children == 2) {
-		if (node->child[0].node->type == SCHEMA_NULL) {
-			number = node->child[1].node;
-			leaf->flags = DATUM_NULLABLE;
-		} else if (node->child[1].node->type == SCHEMA_NULL) {
-			number = node->child[0].node;
-			leaf->flags = DATUM_NULLABLE | DATUM_NULL_SECOND;
-		}
-	}
-	leaf->type = number_type(number);
-	if (leaf->type == DATUM_OTHER) {
-		leaf->flags = 0;
+	leaf->type = schema_number(node, &number, &leaf->flags);
+	schema_plan_note(k->c, leaf->type != DATUM_OTHER);
+	leaf->omit = schema_plan_keep(k->c) == KEEP_NONE;
+	if (leaf->type == DATUM_OTHER)
 		return true;
-	}
-	if (number->instant)
-		leaf->flags |= DATUM_INSTANT;
+	leaf->method = schema_plan_method(k->c);
 	leaf->timestamp = number->timestamp;
+	leaf->unit_ns = number->unit_ns;
 	return add_name(k, leaf);
 }
 
@@ -299,6 +319,7 @@ collect(struct encoder *k, struct schema_node *node, unsigned depth)
 	    strlen(k->time_field) == c->path_size &&
 	    memcmp(k->time_field, c->path, c->path_size) == 0)
 		k->time_seen = true;
+	schema_plan_note(c, false);
 	if (node->smallest == 0)
 		return true;
 	if (node->type != SCHEMA_RECORD)
@@ -347,15 +368,19 @@ add_field(struct encoder *k, const struct leaf *leaf)
 	struct datum_run *run = k->runs > 0 ? &k->run[k->runs - 1] : NULL;
 
 	if (run == NULL || run->type != leaf->type ||
-	    run->flags != leaf->flags) {
+	    run->flags != leaf->flags || run->method != leaf->method ||
+	    run->omit != leaf->omit) {
 		k->run = grow(k->run, k->runs, sizeof(*k->run));
 		run = &k->run[k->runs++];
 		*run = (struct datum_run){ .type = leaf->type,
-		    .flags = leaf->flags, .first = k->fields };
+		    .flags = leaf->flags, .method = leaf->method,
+		    .omit = leaf->omit, .first = k->fields };
 	}
 	run->count++;
-	if ((leaf->flags & DATUM_TIME) != 0)
+	if ((leaf->flags & DATUM_TIME) != 0) {
 		k->time = k->fields;
+		k->time_unit_ns = leaf->unit_ns;
+	}
 	k->field = grow(k->field, k->fields, sizeof(*k->field));
 	k->field[k->fields++] = (struct datum_field){ .type = leaf->type,
 	    .flags = leaf->flags, .run = k->runs - 1, .name = leaf->name };
@@ -366,6 +391,7 @@ static bool
 emit_runs(struct encoder *k)
 {
 	const struct leaf *leaf = k->leaf, *end = k->leaf + k->leaves;
+	uint8_t omit;
 
 	while (leaf < end) {
 		if (leaf->type != DATUM_OTHER) {
@@ -373,9 +399,11 @@ emit_runs(struct encoder *k)
 			continue;
 		}
 		k->run = grow(k->run, k->runs, sizeof(*k->run));
+		omit = leaf->omit;
 		k->run[k->runs++] = (struct datum_run){ .type = DATUM_OTHER,
-		    .first = k->steps };
-		for (; leaf < end && leaf->type == DATUM_OTHER; leaf++)
+		    .omit = omit, .first = k->steps };
+		for (; leaf < end && leaf->type == DATUM_OTHER &&
+		    leaf->omit == omit; leaf++)
 			if (!emit(k, leaf->node, true))
 				return false;
 		if (!emit_step(k, DATUM_OP_RETURN, 0))
@@ -403,6 +431,7 @@ assemble(struct encoder *k, uint32_t smallest)
 		.names_size = (uint32_t)k->names_size,
 		.smallest = smallest,
 		.time_field = k->time,
+		.time_unit_ns = k->time_unit_ns,
 	};
 	size_t steps = k->steps * sizeof(*k->step);
 	size_t runs = k->runs * sizeof(*k->run);

@@ -59,22 +59,26 @@ static const struct {
 	bool			 instant;
 	bool			 timestamp;
 	bool			 young;
+	uint32_t		 unit_ns;	/* since 1970 */
 } logical_types[] = {
-	{ "decimal", { SCHEMA_BYTES, SCHEMA_FIXED }, false, false, false },
-	{ "uuid", { SCHEMA_STRING, SCHEMA_FIXED }, false, false, false },
-	{ "duration", { SCHEMA_FIXED, SCHEMA_FIXED }, false, false, false },
-	{ "date", { SCHEMA_INT, SCHEMA_INT }, true, false, false },
-	{ "time-millis", { SCHEMA_INT, SCHEMA_INT }, true, false, false },
-	{ "time-micros", { SCHEMA_LONG, SCHEMA_LONG }, true, false, false },
-	{ "timestamp-millis", { SCHEMA_LONG, SCHEMA_LONG }, true, true, false },
-	{ "timestamp-micros", { SCHEMA_LONG, SCHEMA_LONG }, true, true, false },
-	{ "timestamp-nanos", { SCHEMA_LONG, SCHEMA_LONG }, true, true, true },
+	{ "decimal", { SCHEMA_BYTES, SCHEMA_FIXED }, false, false, false, 0 },
+	{ "uuid", { SCHEMA_STRING, SCHEMA_FIXED }, false, false, false, 0 },
+	{ "duration", { SCHEMA_FIXED, SCHEMA_FIXED }, false, false, false, 0 },
+	{ "date", { SCHEMA_INT, SCHEMA_INT }, true, false, false, 0 },
+	{ "time-millis", { SCHEMA_INT, SCHEMA_INT }, true, false, false, 0 },
+	{ "time-micros", { SCHEMA_LONG, SCHEMA_LONG }, true, false, false, 0 },
+	{ "timestamp-millis", { SCHEMA_LONG, SCHEMA_LONG }, true, true,
+	    false, NS_PER_MS },
+	{ "timestamp-micros", { SCHEMA_LONG, SCHEMA_LONG }, true, true,
+	    false, NS_PER_US },
+	{ "timestamp-nanos", { SCHEMA_LONG, SCHEMA_LONG }, true, true,
+	    true, 1 },
 	{ "local-timestamp-millis", { SCHEMA_LONG, SCHEMA_LONG }, true, false,
-	    false },
+	    false, NS_PER_MS },
 	{ "local-timestamp-micros", { SCHEMA_LONG, SCHEMA_LONG }, true, false,
-	    false },
+	    false, NS_PER_US },
 	{ "local-timestamp-nanos", { SCHEMA_LONG, SCHEMA_LONG }, true, false,
-	    true },
+	    true, 1 },
 };
 
 /* By the specification a logical type that does not fit is ignored. */
@@ -110,6 +114,7 @@ parse_logical(struct schema_context *c, json_t *json, struct schema_node *node)
 		    name);
 	node->instant = logical_types[i].instant;
 	node->timestamp = logical_types[i].timestamp;
+	node->unit_ns = logical_types[i].unit_ns;
 }
 
 /* A frequent slip: beside "type" instead of in it. */
@@ -208,6 +213,7 @@ parse_field(struct schema_context *c, json_t *json, const char *space,
 	    (node = parse_type(c, type, space, depth + 1)) != NULL) {
 		parse_logical_misplaced(c, json);
 		schema_node_add(record, name, node);
+		record->child[record->children - 1].json = json;
 		record->child[record->children - 1].fallback =
 		    json_object_get(json, "default");
 		json_object_set_new(seen, name, json_true());
@@ -403,6 +409,8 @@ parse_object(struct schema_context *c, json_t *json, const char *space,
 		good = node != NULL;
 	} else {
 		node = schema_node_new(c, (enum schema_type)type);
+		/* Its own fields may name it. */
+		node->json = json;
 		if (type < SCHEMA_ARRAY)
 			good = parse_named(c, json, space, node, depth);
 		else
@@ -419,19 +427,26 @@ static struct schema_node *
 parse_type(struct schema_context *c, json_t *json, const char *space,
     unsigned depth)
 {
+	struct schema_node *node = NULL;
+
 	if (depth > SCHEMA_DEPTH_MAX) {
 		schema_error(c, "types nested more than %d deep",
 		    SCHEMA_DEPTH_MAX);
 		return NULL;
 	}
 	if (json_is_string(json))
-		return parse_reference(c, json_string_value(json), space);
-	if (json_is_array(json))
-		return parse_union(c, json, space, depth);
-	if (json_is_object(json))
-		return parse_object(c, json, space, depth);
-	schema_error(c, "a type must be a string, an object or an array");
-	return NULL;
+		node = parse_reference(c, json_string_value(json), space);
+	else if (json_is_array(json))
+		node = parse_union(c, json, space, depth);
+	else if (json_is_object(json))
+		node = parse_object(c, json, space, depth);
+	else
+		schema_error(c, "a type must be a string, an object or an "
+		    "array");
+	/* A type that is named again was defined before. */
+	if (node != NULL && node->json == NULL)
+		node->json = json;
+	return node;
 }
 
 struct schema_node *

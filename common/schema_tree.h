@@ -43,6 +43,7 @@ extern const char *const schema_type_names[SCHEMA_TYPES];
 /* A field of a record; the items or values; a branch. */
 struct schema_child {
 	const char		*name;		/* of a field */
+	json_t			*json;		/* the field in the text */
 	json_t			*fallback;	/* a field's default, or NULL */
 	struct schema_node	*node;
 };
@@ -54,9 +55,12 @@ struct schema_node {
 	enum schema_type	 type;
 	bool			 instant;	/* logical type of a time */
 	bool			 timestamp;	/* one that has a date, too */
+	uint32_t		 unit_ns;	/* of an instant since 1970 */
 	bool			 walked;	/* of no fixed size, or with
 						 * bytes that can be wrong */
 	char			*name;		/* full name, or NULL */
+	json_t			*json;		/* where it is defined */
+	bool			 derived;	/* written out already */
 	json_t			*symbols;	/* of an enum */
 	uint32_t		 size;		/* of a fixed, bytes */
 	uint32_t		 uses;		/* of a named type */
@@ -75,6 +79,7 @@ struct schema_node {
 
 struct schema_context {
 	struct schema_result	*result;
+	struct schema_plan	*plan;		/* or NULL */
 	json_t			*json;
 	struct schema_node	*first;
 	struct schema_node	*last;
@@ -122,5 +127,28 @@ char	*schema_canonical(struct schema_node *top);
 /* The program into c->result (schema_code.c). */
 bool	schema_encode(struct schema_context *c, struct schema_node *top,
 	    const char *time_field);
+
+/* The enum datum_type of a number, or of a union of one and null: *number is
+ * its own node, *flags have DATUM_NULLABLE and so on; else DATUM_OTHER. */
+uint8_t	schema_number(struct schema_node *node, struct schema_node **number,
+	    uint8_t *flags);
+
+/*
+ * What c->plan has to say about the field whose path is c->path
+ * (schema_plan.c).  schema_plan_note() is for each that is met.
+ */
+void	schema_plan_note(struct schema_context *c, bool number);
+uint8_t	schema_plan_method(const struct schema_context *c);
+enum schema_keep {
+	KEEP_NONE,
+	KEEP_SOME,	/* of the fields below it */
+	KEEP_ALL,
+};
+enum schema_keep	schema_plan_keep(const struct schema_context *c);
+
+/* The schema of the plan's output into c->result (schema_derive.c).
+ * `time_path' is the time field's, or NULL. */
+bool	schema_derive(struct schema_context *c, struct schema_node *top,
+	    const char *time_path);
 
 #endif /* MCRELAY_SCHEMA_TREE_H */

@@ -49,6 +49,7 @@ struct channel {
 	struct tap		*tap;
 	enum channel_state	 state;
 	ev_io			 wake;		/* on the tap's eventfd */
+	ev_timer		 due;		/* a window's time is over */
 	TAILQ_ENTRY(channel)	 entry;
 };
 
@@ -85,6 +86,7 @@ channel_free(struct decimator *d, struct channel *channel)
 {
 	TAILQ_REMOVE(&d->list[channel->state], channel, entry);
 	ev_io_stop(d->loop, &channel->wake);
+	ev_timer_stop(d->loop, &channel->due);
 	tap_close(channel->tap);
 	free(channel);
 }
@@ -114,6 +116,30 @@ on_wake(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher,
 		set_state(d, channel, CHANNEL_READY);
 }
 
+static void
+on_due(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
+{
+	struct decimator *d = ev_userdata(loop);
+
+	set_state(d, watcher->data, CHANNEL_READY);
+}
+
+/* A channel that gets nothing more has windows that end nevertheless. */
+static void
+wait_due(struct decimator *d, struct channel *channel)
+{
+	uint64_t due_ns = tap_due_ns(channel->tap), now_ns;
+
+	ev_timer_stop(d->loop, &channel->due);
+	if (due_ns == UINT64_MAX)
+		return;
+	now_ns = clock_monotonic_ns();
+	ev_now_update(d->loop);
+	ev_timer_set(&channel->due, due_ns > now_ns ?
+	    (double)(due_ns - now_ns) / (double)NS_PER_S : 0., 0.);
+	ev_timer_start(d->loop, &channel->due);
+}
+
 /* One share for one channel, and what to do with it next. */
 static void
 serve(struct decimator *d, struct channel *channel)
@@ -131,6 +157,7 @@ serve(struct decimator *d, struct channel *channel)
 		set_state(d, channel,
 		    tap_sleep(channel->tap, TAP_WAKE_NEXT) ?
 		    CHANNEL_IDLE : CHANNEL_READY);
+		wait_due(d, channel);
 		break;
 	case TAP_BROKEN:
 		log_warnx("%s: its ring holds garbage: not decimated until "
@@ -190,6 +217,8 @@ on_tap(struct decimator *d, const struct control_message *message,
 		channel = xcalloc(1, sizeof(*channel));
 		channel->number = message->channel;
 		channel->state = CHANNEL_IDLE;
+		ev_init(&channel->due, on_due);
+		channel->due.data = channel;
 		TAILQ_INSERT_TAIL(&d->list[CHANNEL_IDLE], channel, entry);
 	}
 	channel->tap = tap;

@@ -1,39 +1,60 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reducers: windows of datums become one datum (two for minmax) of the same
- * schema.  Decimator only; does no input or output.
+ * Reducers: windows of datums become one datum (two with minmax) of the same
+ * schema, or a summary.  Decimator only; does no input or output.
  *
- * A window is `every' datums.  Of the numbers of the datum program each is
- * reduced over the window; everything else has the value of the window's last
- * datum.  Instants (the channel's time field, other fields of a timestamp,
- * date or time logical type) are never calculated with: they are those of one
- * sample, so that no time is shown at which nothing happened.
+ * A window is `every' datums, or what the caller says.  Of the numbers of the
+ * datum program each is reduced over the window; everything else has the value
+ * of the window's last datum.  Instants (the channel's time field, other fields
+ * of a timestamp, date or time logical type) are never calculated with: they
+ * are those of one sample, so that no time is shown at which nothing happened.
  *
  *	method	outputs	numbers				instants of
  *	pick	1	the last datum verbatim		the last datum
- *	mean	1	arithmetic mean			datum every / 2 (from 0)
- *	rms	1	root of the mean square		datum every / 2 (from 0)
+ *	mean	1	arithmetic mean			the middle datum
+ *	rms	1	root of the mean square		the middle datum
  *	minmax	2	minima, then maxima		first, then last datum
+ *	summary	1	all of it, in a schema of its own (below)
+ *
+ * Runs of the program may have methods of their own.  There are two outputs
+ * when one of them is minmax; the numbers of other methods are in both.  The
+ * middle datum is number every / 2 (from 0), or in windows by time the last
+ * of the first half.
  *
  * Integers are accumulated exactly, in 128 or 192 bits.  The result is rounded
  * to nearest, halves away from zero, and clamped to the type (only the rms of
  * nothing but the most negative number needs it).
  *
- * Floats are accumulated in doubles.  mean: Kahan's compensated sum of the
- * values scaled down by a power of two >= every, so that it cannot overflow
- * where the mean does not; error of a few ulp of the mean of magnitudes
- * (and of 2^-1074 * every).  rms: Blue's three ranges (large, usual, small
- * squares apart, scaled), each a compensated sum; no overflow or underflow
- * where the result has none.  NaN is left out of mean, rms, minimum and
- * maximum; a window of nothing but NaN gives NaN.  Infinities follow IEEE 754:
- * the mean of +inf and -inf is NaN, the rms of either is +inf.
+ * Floats are accumulated in doubles.  mean: Neumaier's compensated sum; the
+ * error is at most one ulp of the mean and n * 2^-104 of the mean of
+ * magnitudes.  rms: squares are added eight at a time, the eights by a
+ * compensated sum; large and small ones apart and scaled, so that nothing
+ * leaves the range that the result does not leave; the relative error is at
+ * most 2^-50.  NaN is left out of mean, rms, minimum and maximum; a window of
+ * nothing but NaN gives NaN.  Infinities follow IEEE 754: the mean of +inf and
+ * -inf is NaN, the rms of either is +inf.
  *
  * Null is not a number: it is left out as well, and the result is null only
  * when the whole window was null.  Null and NaN only gives NaN.
+ *
+ * A summary is a datum of the schema that common/schema.h derives:
+ *
+ *	first_time, last_time	of the window's first and last datum
+ *	count			long: datums
+ *	missed			long: datagrams, see reducer_missed()
+ *	fields			for each number that is no instant:
+ *		min, min_time, max, max_time	of the first that is so small
+ *		mean, rms			doubles
+ *		nulls		long; only for unions with null, where the
+ *				other six are unions with null as well
+ *
+ * Times are those of the time field, in its type; without one, microseconds
+ * of the time received.
  */
 #ifndef MCRELAY_REDUCE_H
 #define MCRELAY_REDUCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,8 +74,8 @@ enum reducer_status {
 
 /*
  * `program' has passed datum_program_check(), belongs to the caller and must
- * outlive the reducer.  `every' is at least 1.  Allocates everything that it
- * will ever need; fatal when out of memory.
+ * outlive the reducer.  With `every' 0 windows end when the caller says so.
+ * Allocates everything that it will ever need; fatal when out of memory.
  */
 struct reducer	*reducer_new(const struct datum_program *program,
 		    enum decimate_method method, uint64_t every)
@@ -62,38 +83,49 @@ struct reducer	*reducer_new(const struct datum_program *program,
 void	reducer_free(struct reducer *reducer);
 
 /*
- * Takes the first datum of `data'; *used is its size in bytes.  To take a
- * whole datagram or none of it, datum_validate() it before the first push:
- *
- *	if (datum_validate(program, data, size, &datums) != DATUM_OK)
- *		...;
- *	for (; size > 0; data += used, size -= used)
- *		if (reducer_push(r, data, size, &used) == REDUCER_FULL)
- *			for (i = 0; i < reducer_outputs(r); i++)
- *				n = reducer_emit(r, i, buffer, sizeof(buffer));
- *
- * After REDUCER_FULL `data' must stay as it is until the window's outputs have
- * been taken.  The next push begins a new window.  After REDUCER_INVALID,
- * *used is not set: leave the loop.
+ * Looks at the first datum of `data'; *used is its size in bytes.  False: there
+ * is none, and *used is not set.  To take a whole datagram or none of it,
+ * datum_validate() it first.
  */
+bool	reducer_look(struct reducer *reducer, const uint8_t *data, size_t size,
+	    size_t *used) ATTR_NONNULL ATTR_UNUSED_RESULT;
+/* The time field of the datum looked at, as ns since 1970; false: it has none
+ * that can be read so. */
+bool	reducer_time(const struct reducer *reducer, const uint8_t *data,
+	    uint64_t *time_ns) ATTR_NONNULL ATTR_UNUSED_RESULT;
+/*
+ * Takes the datum looked at.  With `every' 0, `early' says that it is in the
+ * first half of the window.  After REDUCER_FULL (never with `every' 0) the next
+ * one begins a new window.
+ */
+enum reducer_status	reducer_take(struct reducer *reducer,
+			    const uint8_t *data, uint64_t received_ns,
+			    bool early) ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/* Looks and takes, for who needs no time. */
 enum reducer_status	reducer_push(struct reducer *reducer,
 			    const uint8_t *data, size_t size, size_t *used)
 			    ATTR_NONNULL ATTR_UNUSED_RESULT;
 
-/* How many datums come out of a window: 1, or 2 for minmax. */
+/* So many datagrams are missing from the window under way. */
+void	reducer_missed(struct reducer *reducer, uint64_t datagrams)
+	    ATTR_NONNULL;
+
+/* How many datums come out of a window: 1 or 2. */
 unsigned	reducer_outputs(const struct reducer *reducer) ATTR_NONNULL;
 
 /*
- * After REDUCER_FULL: writes output datum `i'.  Returns its size, or 0 when
- * it is larger than `capacity' (an output may be larger than every input,
- * because integers take as many bytes as they need).
+ * At the end of a window, which holds a datum at least: writes output datum
+ * `i'.  Returns its size, or 0 when it is larger than `capacity' (an output may
+ * be larger than every input, because integers take as many bytes as they
+ * need).
  */
 size_t	reducer_emit(const struct reducer *reducer, unsigned i, uint8_t *out,
 	    size_t capacity) ATTR_NONNULL;
 
 /* How many datums are in the window that is being filled. */
 uint64_t	reducer_count(const struct reducer *reducer) ATTR_NONNULL;
-/* Forgets them, so that the next push begins a new window. */
+/* Forgets them, so that the next one begins a new window. */
 void	reducer_reset(struct reducer *reducer) ATTR_NONNULL;
 
 #endif /* MCRELAY_REDUCE_H */

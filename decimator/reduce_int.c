@@ -5,7 +5,6 @@
  */
 #include <assert.h>
 #include <math.h>
-#include <stdbool.h>
 
 #include "decimator/reduce_int.h"
 
@@ -85,6 +84,22 @@ reduce_int_result(const struct reduce_int *field, enum decimate_method method,
 		return output == 0 ? field->low : field->high;
 	if (method == METHOD_MEAN)
 		return mean(field->sum, samples);
-	r = root_mean(field->carry, (u128)field->sum, samples);
+	r = root_mean(field->carry, field->squares, samples);
 	return r > (uint64_t)highest ? highest : (int64_t)r;
+}
+
+double
+reduce_int_mean(const struct reduce_int *field, uint64_t samples)
+{
+	i128 n = (i128)samples, q = field->sum / n, rest = field->sum % n;
+
+	return (double)q + (double)rest / (double)samples;
+}
+
+double
+reduce_int_rms(const struct reduce_int *field, uint64_t samples)
+{
+	double sum = (double)field->carry * 0x1p128 + (double)field->squares;
+
+	return sqrt(sum / (double)samples);
 }

@@ -6,6 +6,7 @@
 #ifndef MCRELAY_REDUCE_INT_H
 #define MCRELAY_REDUCE_INT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -14,35 +15,44 @@
 
 /* One field. */
 struct reduce_int {
-	/* mean: the sum.  rms: the lower 128 bits of the sum of squares;
-	 * a long's square has 126 bits. */
 	__extension__ __int128	sum;
-	uint64_t		carry;		/* rms: the bits above */
-	int64_t			low, high;	/* minmax */
+	/* Of the squares, the lower 128 bits; a long's square has 126. */
+	__extension__ unsigned __int128 squares;
+	uint64_t		carry;		/* the bits above */
+	int64_t			low, high;
+	int64_t			low_time, high_time;
 	uint64_t		nulls;
 };
 
 void	reduce_int_reset(struct reduce_int *field, size_t count);
 
-/* Takes one value. */
+/* Takes one value, of a sample of that time. */
 static inline void
 reduce_int_add(struct reduce_int *field, enum decimate_method method,
-    int64_t value)
+    int64_t value, int64_t time)
 {
 	__extension__ typedef unsigned __int128 wide;
-	wide square, sum;
+	bool all = method == METHOD_SUMMARY;
+	wide square;
 
-	if (method == METHOD_MEAN)
+	if (all || method == METHOD_MEAN)
 		field->sum += value;
-	else if (method == METHOD_RMS) {
+	if (all || method == METHOD_RMS) {
 		square = value < 0 ? -(wide)value : (wide)value;
 		square *= square;
-		sum = (wide)field->sum + square;
-		field->carry += sum < square;
-		field->sum = (__typeof__(field->sum))sum;
-	} else {
-		field->low = value < field->low ? value : field->low;
-		field->high = value > field->high ? value : field->high;
+		field->squares += square;
+		field->carry += field->squares < square;
+	}
+	if (!all && method != METHOD_MINMAX)
+		return;
+	/* The first value is both, also where it is an extreme of its type. */
+	if (value < field->low || field->high == INT64_MIN) {
+		field->low = value;
+		field->low_time = time;
+	}
+	if (value > field->high) {
+		field->high = value;
+		field->high_time = time;
 	}
 }
 
@@ -53,5 +63,10 @@ reduce_int_add(struct reduce_int *field, enum decimate_method method,
 int64_t	reduce_int_result(const struct reduce_int *field,
 	    enum decimate_method method, uint64_t samples, unsigned output,
 	    int64_t highest) ATTR_NONNULL;
+/* Mean and rms of a summary, as doubles within 2^-51 of themselves. */
+double	reduce_int_mean(const struct reduce_int *field, uint64_t samples)
+	    ATTR_NONNULL;
+double	reduce_int_rms(const struct reduce_int *field, uint64_t samples)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_REDUCE_INT_H */

@@ -3,7 +3,10 @@
  * Reducing and sending one stream.  Decimator.  Must not block: what the
  * socket does not take at once is counted and gone.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <netinet/in.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -14,6 +17,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "decimator/reduce.h"
+#include "decimator/sampler.h"
 #include "decimator/stream.h"
 
 /* The largest payload of a UDP datagram over IPv4. */
@@ -22,42 +26,113 @@
 /* An output datum on its way.  One for all streams: there is one thread. */
 static uint8_t	output[OUTPUT_MAX];
 
+/* How far a datum may lag behind the window under way and count as late; one
+ * from further back says that the clock was set back. */
+#define LATE_NS		NS_PER_S
+/*
+ * How long after the end of a window by time its last datums may still come:
+ * it takes them a moment from the kernel's time stamp to the ring.  What comes
+ * later makes a second window of the same time.
+ */
+#define GRACE_NS	(100 * NS_PER_MS)
+
 /* Why this stream cannot be, or NULL. */
 static const char *
 config_fault(const struct stream_config *config,
-    const struct datum_program *program)
+    const struct datum_program *program, const struct sample_config *samples)
 {
-	if (config->every == 0)
+	if (config->every == 0 && config->interval_ns == 0)
 		return "its window is empty";
-	if (config->method > METHOD_RMS)
-		return "its method is unknown";
+	if (config->method >= METHODS || config->clock > CLOCK_FIELD)
+		return "its method or clock is unknown";
+	if (program == NULL && samples->channels > 0)
+		return sampler_fault(samples,
+		    (enum decimate_method)config->method, config->every);
 	if (program == NULL && config->method != METHOD_PICK)
 		return "a raw channel knows only the method pick";
+	if (config->method == METHOD_FIR)
+		return "only samples can be filtered";
 	return NULL;
+}
+
+struct datum_program *
+stream_plan(const char *channel, const struct stream_config *config, int fd)
+{
+	struct datum_program *plan = NULL;
+	const char *why = "it is empty";
+	struct stat st;
+	void *blob;
+
+	if (fstat(fd, &st) == 0 && st.st_size > 0) {
+		blob = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE,
+		    fd, 0);
+		why = "it cannot be mapped";
+		if (blob != MAP_FAILED) {
+			plan = datum_program_load(blob, (size_t)st.st_size,
+			    &why);
+			munmap(blob, (size_t)st.st_size);
+		}
+	}
+	if (plan == NULL)
+		log_warnx("%s/%s: stream left out: its program is not "
+		    "usable: %s", channel, config->name, why);
+	return plan;
+}
+
+/* What one datagram carries on the socket's path, as far as is known now. */
+static size_t
+path_payload(int socket)
+{
+	int mtu = 0, headers = 20 + 8;
+	socklen_t size = sizeof(mtu);
+
+	if (getsockopt(socket, IPPROTO_IP, IP_MTU, &mtu, &size) == -1) {
+		headers = 40 + 8;
+		size = sizeof(mtu);
+		if (getsockopt(socket, IPPROTO_IPV6, IPV6_MTU, &mtu,
+		    &size) == -1)
+			mtu = 1280;
+	}
+	return mtu <= headers ? 1 :
+	    MIN_OF((size_t)(mtu - headers), (size_t)OUTPUT_MAX);
 }
 
 struct stream *
 stream_new(const char *channel, const struct stream_config *config,
-    const struct datum_program *program, int socket)
+    const struct datum_program *program, struct datum_program *plan,
+    const struct sample_config *samples, int socket)
 {
-	const char *fault = config_fault(config, program);
+	const char *fault = config_fault(config, program, samples);
 	struct stream *stream;
 
 	if (fault != NULL) {
 		log_warnx("%s/%s: stream left out: %s", channel,
 		    config->name, fault);
+		free(plan);
 		close(socket);
 		return NULL;
 	}
 	stream = xcalloc(1, sizeof(*stream));
 	stream->config = *config;
 	stream->channel = channel;
+	stream->samples = *samples;
+	if (config->pack) {
+		stream->packed_max = path_payload(socket);
+		stream->packed = xmalloc(stream->packed_max);
+	}
+	stream->program = program;
+	stream->plan = plan;
 	stream->socket = socket;
 	if (program != NULL) {
-		stream->framing = program->framing;
-		stream->reducer = reducer_new(program,
+		if (!config->derived)
+			stream->framing = program->framing;
+		stream->reducer = reducer_new(plan != NULL ? plan : program,
 		    (enum decimate_method)config->method, config->every);
-	}
+	} else if (samples->channels > 0)
+		stream->sampler = sampler_new(samples,
+		    (enum decimate_method)config->method, config->every);
+	else if (config->every == 0)
+		stream->last = xmalloc(OUTPUT_MAX + 1);
 	return stream;
 }
 
@@ -68,25 +143,55 @@ stream_free(struct stream *stream)
 		return;
 	if (stream->reducer != NULL)
 		reducer_free(stream->reducer);
+	sampler_free(stream->sampler);
+	free(stream->last);
+	free(stream->packed);
+	free(stream->plan);
 	close(stream->socket);
 	free(stream);
 }
 
+static bool
+same_windows(const struct stream *a, const struct stream *b)
+{
+	const struct stream_config *c = &a->config, *d = &b->config;
+
+	if (c->method != d->method || c->every != d->every ||
+	    c->interval_ns != d->interval_ns || c->clock != d->clock ||
+	    memcmp(&a->samples, &b->samples, sizeof(a->samples)) != 0)
+		return false;
+	if (a->plan == NULL || b->plan == NULL)
+		return a->plan == b->plan;
+	return a->plan->size == b->plan->size &&
+	    memcmp(a->plan, b->plan, a->plan->size) == 0;
+}
+
+/* What belongs to the window goes over, with the plan that it lives by. */
 void
 stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 {
-	struct reducer *fresh = stream->reducer;
+	struct stream fresh = *stream;
 
+	stream_flush(old);
 	stream->counts = old->counts;
 	stream->send_limit = old->send_limit;
 	stream->size_limit = old->size_limit;
-	if (!same_program || stream->config.method != old->config.method ||
-	    stream->config.every != old->config.every)
+	if (!same_program || !same_windows(stream, old))
 		return;
 	stream->in_window = old->in_window;
+	stream->window = old->window;
+	stream->last_size = old->last_size;
+	stream->last = old->last;
+	old->last = fresh.last;
+	stream->plan = old->plan;
+	old->plan = fresh.plan;
 	stream->reducer = old->reducer;
-	old->reducer = fresh;
+	old->reducer = fresh.reducer;
+	stream->sampler = old->sampler;
+	old->sampler = fresh.sampler;
 }
+
+/*** Output. ***/
 
 /*
  * ECONNREFUSED speaks of an earlier datagram (nobody listened, says the
@@ -111,6 +216,38 @@ send_output(struct stream *stream, const uint8_t *data, size_t size)
 	    stream->config.destination, strerror(errno));
 }
 
+void
+stream_flush(struct stream *stream)
+{
+	if (stream->packed_size == 0)
+		return;
+	send_output(stream, stream->packed, stream->packed_size);
+	stream->packed_size = 0;
+}
+
+/* Into a datagram with others, if there may be some. */
+static void
+pack(struct stream *stream, const uint8_t *data, size_t size)
+{
+	if (stream->packed_max - stream->packed_size < size)
+		stream_flush(stream);
+	if (stream->packed_max < size) {
+		send_output(stream, data, size);
+		return;
+	}
+	memcpy(stream->packed + stream->packed_size, data, size);
+	stream->packed_size += size;
+}
+
+static void
+too_large(struct stream *stream)
+{
+	stream->counts.errors++;
+	log_limited(&stream->size_limit, "%s/%s: a datum does not "
+	    "fit in a datagram of %u bytes and is left out",
+	    stream->channel, stream->config.name, OUTPUT_MAX);
+}
+
 /* A window is full. */
 static void
 emit(struct stream *stream)
@@ -123,42 +260,208 @@ emit(struct stream *stream)
 		size = reducer_emit(stream->reducer, i, output + header,
 		    sizeof(output) - header);
 		if (size > 0) {
-			send_output(stream, output, header + size);
+			pack(stream, output, header + size);
 			continue;
 		}
-		stream->counts.errors++;
-		log_limited(&stream->size_limit, "%s/%s: a datum does not "
-		    "fit in a datagram of %u bytes and is left out",
-		    stream->channel, stream->config.name, OUTPUT_MAX);
+		too_large(stream);
 	}
 }
 
+/* A window of samples is full. */
 static void
-push_raw(struct stream *stream, const uint8_t *data, size_t size)
+emit_samples(struct stream *stream)
 {
+	unsigned i, outputs = sampler_outputs(stream->sampler);
+	const uint8_t *data;
+	size_t size;
+
+	for (i = 0; i < outputs; i++) {
+		data = sampler_output(stream->sampler, i, &size);
+		if (size > 0)
+			send_output(stream, data, size);
+		else
+			too_large(stream);
+	}
+}
+
+/*** Windows by time. ***/
+
+/* Sends what the window holds; it may be empty, or torn. */
+static void
+close_window(struct stream *stream)
+{
+	bool torn = stream->window.torn;
+
+	stream->window.open = stream->window.torn = false;
+	if (stream->reducer == NULL) {
+		/* Nobody can tell what the last one would have been. */
+		if (stream->in_window > 0 && !torn)
+			send_output(stream, stream->last, stream->last_size);
+		stream->in_window = 0;
+		return;
+	}
+	/* A summary says aloud what it lacks; all others must not pretend. */
+	if (reducer_count(stream->reducer) > 0 &&
+	    (!torn || stream->config.method == METHOD_SUMMARY))
+		emit(stream);
+	reducer_reset(stream->reducer);
+}
+
+/* So many datagrams are missing from the window under way. */
+static void
+tear(struct stream *stream, uint64_t missed)
+{
+	stream->window.torn = true;
+	if (stream->reducer != NULL)
+		reducer_missed(stream->reducer, missed);
+}
+
+static void
+open_window(struct stream *stream, uint64_t start_ns)
+{
+	struct window *w = &stream->window;
+	uint64_t missed = w->missed;
+
+	/* A gap from one window to another is in both, nobody knows how much
+	 * of it in which. */
+	if (w->open && missed > 0) {
+		tear(stream, missed - missed / 2);
+		close_window(stream);
+		tear(stream, missed / 2);
+	} else {
+		if (w->open)
+			close_window(stream);
+		if (missed > 0)
+			tear(stream, missed);
+	}
+	w->missed = 0;
+	w->open = true;
+	w->start_ns = start_ns;
+}
+
+/*
+ * Makes the window that a datum of this time belongs to the one under way.
+ * False: that one is over, and the datum must be left out.
+ */
+static bool
+enter_window(struct stream *stream, uint64_t time_ns)
+{
+	uint64_t start_ns = time_ns - time_ns % stream->config.interval_ns;
+	struct window *w = &stream->window;
+
+	if (!w->open || start_ns > w->start_ns || (start_ns < w->start_ns &&
+	    w->start_ns - time_ns >
+	    MAX_OF(stream->config.interval_ns, (uint64_t)LATE_NS))) {
+		open_window(stream, start_ns);
+		return true;
+	}
+	if (w->missed > 0) {
+		tear(stream, w->missed);
+		w->missed = 0;
+	}
+	if (start_ns == w->start_ns)
+		return true;
+	if (stream->reducer != NULL)
+		reducer_missed(stream->reducer, 1);
+	return false;
+}
+
+void
+stream_wait(struct stream *stream, uint64_t monotonic_ns,
+    uint64_t realtime_ns)
+{
+	struct window *w = &stream->window;
+	uint64_t interval_ns = stream->config.interval_ns;
+	uint64_t left_ns = interval_ns, end_ns = w->start_ns + interval_ns;
+
+	if (!w->open)
+		return;
+	/* Only the kernel's clock is also ours.  If it was set, a window is
+	 * open for one interval at most. */
+	if (stream->config.clock == CLOCK_RECEIVE)
+		left_ns = MIN_OF(end_ns > realtime_ns ? end_ns - realtime_ns :
+		    0, interval_ns);
+	w->close_at_ns = monotonic_ns + left_ns + GRACE_NS;
+}
+
+uint64_t
+stream_close_due(struct stream *stream, uint64_t monotonic_ns)
+{
+	struct window *w = &stream->window;
+
+	if (!w->open)
+		return UINT64_MAX;
+	if (monotonic_ns < w->close_at_ns)
+		return w->close_at_ns;
+	if (w->missed > 0)
+		tear(stream, w->missed);
+	w->missed = 0;
+	close_window(stream);
+	return UINT64_MAX;
+}
+
+/*** Input. ***/
+
+static void
+push_raw(struct stream *stream, const uint8_t *data, size_t size,
+    uint64_t received_ns)
+{
+	if (stream->sampler != NULL) {
+		if (sampler_push(stream->sampler, data, size))
+			emit_samples(stream);
+		return;
+	}
+	if (stream->config.every == 0) {
+		if (!enter_window(stream, received_ns))
+			return;
+		stream->in_window++;
+		stream->last_size = MIN_OF(size, (size_t)OUTPUT_MAX);
+		memcpy(stream->last, data, stream->last_size);
+		return;
+	}
 	if (++stream->in_window < stream->config.every)
 		return;
 	stream->in_window = 0;
 	send_output(stream, data, size);
 }
 
-void
-stream_push(struct stream *stream, const uint8_t *data, size_t size)
+static void
+push_datum(struct stream *stream, const uint8_t *data, uint64_t received_ns)
 {
-	enum reducer_status status;
+	const struct stream_config *config = &stream->config;
+	uint64_t time_ns = received_ns;
+	bool early = false;
+
+	if (config->every == 0) {
+		/* A time that cannot be is no better than none. */
+		if (config->clock == CLOCK_FIELD &&
+		    !reducer_time(stream->reducer, data, &time_ns))
+			time_ns = received_ns;
+		if (!enter_window(stream, time_ns))
+			return;
+		early = time_ns % config->interval_ns <
+		    config->interval_ns / 2;
+	}
+	if (reducer_take(stream->reducer, data, received_ns, early) ==
+	    REDUCER_FULL)
+		emit(stream);
+}
+
+void
+stream_push(struct stream *stream, const uint8_t *data, size_t size,
+    uint64_t received_ns)
+{
 	size_t used;
 
 	if (stream->reducer == NULL) {
-		push_raw(stream, data, size);
+		push_raw(stream, data, size, received_ns);
 		return;
 	}
+	/* The caller has validated the datagram. */
 	for (; size > 0; data += used, size -= used) {
-		status = reducer_push(stream->reducer, data, size, &used);
-		/* The caller has validated the datagram. */
-		if (status == REDUCER_INVALID)
+		if (!reducer_look(stream->reducer, data, size, &used))
 			return;
-		if (status == REDUCER_FULL)
-			emit(stream);
+		push_datum(stream, data, received_ns);
 	}
 }
 
@@ -166,7 +469,17 @@ void
 stream_gap(struct stream *stream, uint64_t missed)
 {
 	stream->counts.missed += missed;
+	if (stream->config.every == 0) {
+		stream->window.missed += missed;
+		return;
+	}
+	if (stream->config.method == METHOD_SUMMARY) {
+		reducer_missed(stream->reducer, missed);
+		return;
+	}
 	stream->in_window = 0;
 	if (stream->reducer != NULL)
 		reducer_reset(stream->reducer);
+	if (stream->sampler != NULL)
+		sampler_reset(stream->sampler);
 }

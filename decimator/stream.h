@@ -19,6 +19,7 @@
 #include "common/log.h"
 
 struct reducer;
+struct sampler;
 
 /* In datagrams. */
 struct stream_counts {
@@ -28,12 +29,40 @@ struct stream_counts {
 	uint64_t	errors;	/* due, but not sent */
 };
 
+/*
+ * A window by time.  It belongs to a multiple of the interval on the clock, and
+ * is open from its first datum until one of a later window comes or its time
+ * is over.
+ */
+struct window {
+	bool			 open;
+	bool			 torn;		/* datagrams are missing */
+	uint64_t		 start_ns;	/* on the stream's clock */
+	uint64_t		 close_at_ns;	/* CLOCK_MONOTONIC */
+	/* Missed since the last datum: it shows with the next one to which
+	 * window they belong. */
+	uint64_t		 missed;
+};
+
 struct stream {
 	struct stream_config	 config;
 	const char		*channel;	/* its name, the tap's */
+	const struct datum_program *program;	/* the tap's; NULL: raw */
+	struct datum_program	*plan;		/* its own, or NULL */
 	struct reducer		*reducer;	/* NULL: raw */
+	struct sampler		*sampler;	/* raw with samples, or NULL */
+	struct sample_config	 samples;
 	struct datum_framing	 framing;	/* put before what is sent */
-	uint64_t		 in_window;	/* raw: datagrams so far */
+	/* Raw: datagrams so far, and the last one of a window by time. */
+	uint64_t		 in_window;
+	uint8_t			*last;
+	size_t			 last_size;
+	struct window		 window;
+	/* Datums that wait for others, up to what the path takes; NULL:
+	 * each goes at once. */
+	uint8_t			*packed;
+	size_t			 packed_size;
+	size_t			 packed_max;
 	int			 socket;
 	struct stream_counts	 counts;
 	struct log_limit	 send_limit;
@@ -41,19 +70,31 @@ struct stream {
 };
 
 /*
+ * A stream's own program, from the file that came with its configuration and
+ * stays the caller's.  NULL: it cannot be used, which has been logged.
+ */
+struct datum_program	*stream_plan(const char *channel,
+			    const struct stream_config *config, int fd)
+			    ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/*
  * `channel' and `program' (NULL: raw) must outlive the stream.  Takes over
- * `socket'.  NULL when the configuration makes no sense; it has been logged.
+ * `socket' and `plan' (NULL: the stream goes by `program').  `samples' are a
+ * raw channel's.  NULL when the
+ * configuration makes no sense; it has been logged.
  */
 struct stream	*stream_new(const char *channel,
 		    const struct stream_config *config,
-		    const struct datum_program *program, int socket)
+		    const struct datum_program *program,
+		    struct datum_program *plan,
+		    const struct sample_config *samples, int socket)
 		    ATTR_UNUSED_RESULT;
 /* NULL is allowed. */
 void		 stream_free(struct stream *stream);
 
 /*
- * Goes on with the counters of `old', and, with the same program, method and
- * `every' (`same_program' speaks of the first), with its window.
+ * Goes on with the counters of `old', and, with the same program and the same
+ * windows and methods (`same_program' speaks of the first), with its window.
  */
 void		 stream_inherit(struct stream *stream, struct stream *old,
 		    bool same_program) ATTR_NONNULL;
@@ -63,10 +104,26 @@ void		 stream_inherit(struct stream *stream, struct stream *old,
  * nothing but whole datums, and no headers: what is sent gets its own.
  */
 void		 stream_push(struct stream *stream, const uint8_t *data,
-		    size_t size) ATTR_NONNULL;
+		    size_t size, uint64_t received_ns) ATTR_NONNULL;
 
-/* So many datagrams were lost here: drops the window under way. */
+/* Sends the datums that wait for others. */
+void		 stream_flush(struct stream *stream) ATTR_NONNULL;
+
+/* So many datagrams were lost here. */
 void		 stream_gap(struct stream *stream, uint64_t missed)
 		    ATTR_NONNULL;
+
+/*
+ * After taking what there was: until when a window by time stays open if
+ * nothing else comes.  The clocks are now.
+ */
+void		 stream_wait(struct stream *stream, uint64_t monotonic_ns,
+		    uint64_t realtime_ns) ATTR_NONNULL;
+/*
+ * After that, with nothing in between: closes a window whose time is over.
+ * When the window under way has to be closed (CLOCK_MONOTONIC), or UINT64_MAX.
+ */
+uint64_t	 stream_close_due(struct stream *stream,
+		    uint64_t monotonic_ns) ATTR_NONNULL;
 
 #endif /* MCRELAY_DECIMATOR_STREAM_H */

@@ -5,7 +5,8 @@
  * channel's streams.  Knows nothing of the event loop.
  *
  * A tap is a lossy reader: the writer never waits for it.  What it was lapped
- * by is counted in each stream, and a window that lost datagrams is dropped.
+ * by is counted in each stream; a window that lost datagrams says so in its
+ * summary, or is dropped where it cannot.
  *
  * Cursor and counters go to the tap page after each step, so that the next
  * decimator goes on where this one was.  The windows that were under way are
@@ -16,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/compiler.h"
 #include "common/control.h"
@@ -25,7 +27,7 @@
 enum tap_fd {
 	TAP_FD_SEGMENT,
 	TAP_FD_EVENT,
-	TAP_FD_STREAM,
+	TAP_FD_STREAM,	/* sockets, then the files of the planned ones */
 };
 
 enum tap_status {
@@ -59,8 +61,12 @@ struct tap	*tap_open(const struct control_message *message,
 /* NULL is allowed. */
 void		 tap_close(struct tap *tap);
 
-/* Takes what has come, up to a bounded share. */
+/* Takes what has come, up to a bounded share.  A tap that has caught up sends
+ * the windows whose time is over. */
 enum tap_status	 tap_step(struct tap *tap) ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/* When to step next although nothing came (CLOCK_MONOTONIC), or UINT64_MAX. */
+uint64_t	 tap_due_ns(const struct tap *tap) ATTR_NONNULL;
 
 /*
  * Asks the writer for a wake-up on the eventfd.  False: there is something

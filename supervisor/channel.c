@@ -19,6 +19,7 @@
 #include "supervisor/fdstore.h"
 #include "supervisor/flat.h"
 #include "supervisor/report.h"
+#include "supervisor/schema_files.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
 
@@ -469,6 +470,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	    open_input(channel, problems) == -1)
 		return -1;
 	budget_tell(channel);
+	schema_files_write(channel->parts.archive, channel->conf);
 	channel->child.wanted = true;
 	if (channel->drain && channel->child.pid == 0)
 		child_drain(&channel->child);
@@ -516,6 +518,8 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (change == CHANGE_NONE)
 		return;
 	change_streams(channel, parts);
+	schema_files_write((parts->have & PART_WORKER) != 0 ?
+	    parts->archive : channel->parts.archive, conf);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);

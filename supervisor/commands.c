@@ -190,7 +190,8 @@ run_schema(const struct call *call)
 		    "is raw", conf->name);
 	/* A stream of the same shape has the same schema. */
 	answer = json_pack("{s:b, s:s}", "ok", 1, "schema",
-	    conf->schema_text);
+	    stream != NULL && conf->decimate[i].schema_text != NULL ?
+	    conf->decimate[i].schema_text : conf->schema_text);
 	return answer != NULL ? answer : command_error("the schema of "
 	    "channel %s is not UTF-8", conf->name);
 }

@@ -43,7 +43,14 @@ struct listen_conf {
 struct stream_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	enum decimate_method	 method;
-	uint64_t		 every;		/* datums */
+	uint64_t		 every;		/* datums; 0: by time */
+	uint64_t		 interval_ns;	/* 0: by datums */
+	enum stream_clock	 clock;
+	bool			 pack;
+	/* Its own program and schema; NULL: those of the channel. */
+	void			*plan;
+	size_t			 plan_size;
+	char			*schema_text;
 	struct destination_conf	 to;
 };
 
@@ -72,6 +79,7 @@ struct channel_conf {
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
 	char			*schema_text;	/* its content */
+	struct sample_config	 samples;	/* raw; channels 0: none */
 	void			*program;	/* compiled, malloc'ed */
 	size_t			 program_size;
 	struct sequence_config	 sequence;

@@ -10,26 +10,6 @@
 #include "common/util.h"
 #include "supervisor/conf_read.h"
 
-static const char *const method_words[] = {
-	[METHOD_PICK] = "pick",
-	[METHOD_MEAN] = "mean",
-	[METHOD_MINMAX] = "minmax",
-	[METHOD_RMS] = "rms",
-	NULL,
-};
-
-static const char *const shape_words[] = { "same", "summary", NULL };
-static const char *const array_words[] = { "elementwise", "samples", NULL };
-
-static const struct number_key every_key = {
-	.name = "every", .min = 1, .max = 1000000000,
-};
-
-static const struct number_key interval_key = {
-	.name = "interval", .unit = UNIT_TIME, .min = NS_PER_MS,
-	.max = 3600 * NS_PER_S,
-};
-
 static const struct number_key ring_size_key = {
 	.name = "ring_size", .unit = UNIT_BYTES, .min = RING_SIZE_MIN,
 	.max = RING_SIZE_MAX, .preset = 8 << 20,
@@ -139,71 +119,6 @@ read_relay(struct section *channel, struct channel_conf *to,
 	}
 }
 
-/* Windows by time, derived schemas and arrays have no function yet. */
-static void
-read_unsupported(struct section *section, bool *by_time)
-{
-	const struct node *node;
-
-	(void)section_number(section, &interval_key, &node);
-	*by_time = section_get(section, "interval") != NULL;
-	if (node != NULL)
-		section_unsupported(section, node, "interval");
-	if (section_word(section, "shape", shape_words, 0, &node) != 0)
-		section_unsupported(section, node, "shape");
-	(void)section_word(section, "arrays", array_words, 0, &node);
-	if (node != NULL)
-		section_unsupported(section, node, "arrays");
-}
-
-static void
-read_stream(struct section *section, struct stream_conf *stream,
-    enum payload_format payload, bool whole, struct place *name,
-    struct output_places *places)
-{
-	const struct node *method, *every;
-	bool by_time;
-	int word;
-
-	*name = section_place(section);
-	(void)conf_read_name(section, stream->name, name);
-	word = section_word(section, "method", method_words, -1, &method);
-	stream->method = (enum decimate_method)MAX_OF(word, 0);
-	/* The defaults do not tell the payload of those who use them. */
-	if (whole && payload == PAYLOAD_RAW && word > METHOD_PICK)
-		problem_error(section->problems, method->place,
-		    "`method: %s' needs `format: avro': a raw payload "
-		    "has only `pick'", method->text);
-	stream->every = section_number(section, &every_key, &every);
-	read_unsupported(section, &by_time);
-	if (every == NULL && !by_time)
-		section_missing(section, "every");
-	conf_read_destination(section, &stream->to, places);
-}
-
-static void
-read_decimate(struct section *channel, struct channel_conf *to,
-    struct channel_places *places)
-{
-	const struct node *list, *item;
-	struct section section;
-	size_t n;
-
-	list = section_list(channel, "decimate", STREAMS_MAX);
-	if (list == NULL)
-		return;
-	to->decimate = xcalloc(list->children + 1, sizeof(*to->decimate));
-	for (item = list->first; item != NULL; item = item->next) {
-		if (!section_item(channel, "decimate", item, &section))
-			continue;
-		n = to->decimates++;
-		read_stream(&section, &to->decimate[n], to->payload,
-		    !channel->partial, &places->stream_name[n],
-		    &places->stream[n]);
-		section_close(&section);
-	}
-}
-
 /*** The channel. ***/
 
 static void
@@ -259,7 +174,7 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	read_ring_size(section, channel);
 	conf_read_archive(reader, section, &channel->archive,
 	    channel->ring_size);
-	read_decimate(section, channel, places);
+	conf_read_decimate(section, channel, places);
 	channel->stale_after_ns = section_number(section, &stale_after_key,
 	    NULL);
 	channel->cpu = conf_read_cpu(section);
@@ -271,11 +186,17 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 void
 conf_clear_channel(struct channel_conf *channel)
 {
+	size_t i;
+
 	free(channel->schema_file);
 	free(channel->schema_text);
 	free(channel->program);
 	free(channel->relay);
 	free(channel->archive.directory);
+	for (i = 0; i < channel->decimates; i++) {
+		free(channel->decimate[i].plan);
+		free(channel->decimate[i].schema_text);
+	}
 	free(channel->decimate);
 	*channel = (struct channel_conf){ 0 };
 }

@@ -92,21 +92,29 @@ same_payload(const struct channel_conf *a, const struct channel_conf *b)
 }
 
 static bool
+same_stream(const struct stream_conf *a, const struct stream_conf *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->method == b->method &&
+	    a->every == b->every && a->interval_ns == b->interval_ns &&
+	    a->clock == b->clock && a->pack == b->pack &&
+	    a->plan_size == b->plan_size &&
+	    (a->plan_size == 0 ||
+	    memcmp(a->plan, b->plan, a->plan_size) == 0) &&
+	    same_text(a->schema_text, b->schema_text) &&
+	    same_destination(&a->to, &b->to);
+}
+
+static bool
 same_streams(const struct channel_conf *a, const struct channel_conf *b)
 {
-	const struct stream_conf *s, *t;
 	size_t i;
 
-	if (a->decimates != b->decimates)
+	if (a->decimates != b->decimates ||
+	    memcmp(&a->samples, &b->samples, sizeof(a->samples)) != 0)
 		return false;
-	for (i = 0; i < a->decimates; i++) {
-		s = &a->decimate[i];
-		t = &b->decimate[i];
-		if (strcmp(s->name, t->name) != 0 ||
-		    s->method != t->method || s->every != t->every ||
-		    !same_destination(&s->to, &t->to))
+	for (i = 0; i < a->decimates; i++)
+		if (!same_stream(&a->decimate[i], &b->decimate[i]))
 			return false;
-	}
 	return true;
 }
 

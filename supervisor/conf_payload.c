@@ -46,8 +46,11 @@ static const char *const counter_words[] = {
 };
 
 static const char *const sample_words[] = {
-	"u8", "s8", "u16le", "u16be", "s16le", "s16be", "u32le", "u32be",
-	"s32le", "s32be", "f32le", "f32be", "f64le", "f64be", NULL,
+#define SAMPLE_WORD(constant, name, bytes, is_signed, is_float, big)	\
+	[constant] = name,
+	SAMPLE_TYPE_TABLE(SAMPLE_WORD)
+#undef SAMPLE_WORD
+	NULL,
 };
 
 static const struct number_key offset_key = {
@@ -55,7 +58,8 @@ static const struct number_key offset_key = {
 };
 
 static const struct number_key sample_channels_key = {
-	.name = "channels", .min = 1, .max = 4096, .preset = 1,
+	.name = "channels", .min = 1, .max = SAMPLE_CHANNELS_MAX,
+	.preset = 1,
 };
 
 /*
@@ -133,20 +137,24 @@ read_sequence(struct section *parent, struct channel_conf *channel)
 
 /* Known, checked for its form, refused. */
 static void
-read_samples(struct section *parent)
+read_samples(struct section *parent, struct channel_conf *to)
 {
-	size_t found = parent->problems->found;
 	struct section section;
+	int type;
 
 	if (!section_enter(parent, "samples", &section))
 		return;
-	(void)section_word(&section, "type", sample_words, -1, NULL);
-	(void)section_number(&section, &sample_channels_key, NULL);
-	(void)section_number(&section, &offset_key, NULL);
+	type = section_word(&section, "type", sample_words, -1, NULL);
+	to->samples.channels = (uint32_t)section_number(&section,
+	    &sample_channels_key, NULL);
+	to->samples.offset = (uint32_t)section_number(&section, &offset_key,
+	    NULL);
 	section_close(&section);
-	if (parent->problems->found == found)
-		section_unsupported(parent, section_get(parent, "samples"),
-		    "samples");
+	to->samples.type = (uint32_t)MAX_OF(type, 0);
+	if (to->payload == PAYLOAD_RAW)
+		return;
+	to->samples = (struct sample_config){ 0 };
+	refuse_own(parent, "samples", "format: raw");
 }
 
 static void
@@ -280,6 +288,6 @@ conf_read_payload(const struct conf_reader *reader, struct section *channel,
 		refuse_own(&section, "time_field", "format: avro");
 	}
 	read_sequence(&section, to);
-	read_samples(&section);
+	read_samples(&section, to);
 	section_close(&section);
 }

@@ -71,6 +71,18 @@ int	conf_read_cpu(struct section *section);
 void	conf_read_archive(const struct conf_reader *reader,
 	    struct section *section, struct archive_conf *archive,
 	    uint64_t ring_size);
+void	conf_read_decimate(struct section *channel, struct channel_conf *to,
+	    struct channel_places *places);
+/*
+ * Reads a stream's `fields' and `only' and makes its plan (conf_plan.c).  The
+ * stream's shape and method are known; `whole': so is the schema, unless it
+ * was wrong.
+ */
+void	conf_read_plan(struct section *section, struct stream_conf *stream,
+	    const struct channel_conf *channel, bool whole);
+
+/* The words of enum decimate_method, but for the summary. */
+extern const char *const	conf_method_words[];
 
 /* Looks at all channels together. */
 void	conf_check(const struct conf *conf,

@@ -6,11 +6,13 @@
  * whether the decimator has heard of its present state, and what it has not
  * heard is sent as its socket has room.  A new process is told it all again.
  */
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/control.h"
 #include "common/log.h"
@@ -19,8 +21,8 @@
 
 #define DECIMATOR_PROGRAM	"mcrelay-decimator"
 
-/* The segment and the eventfd come before the streams' sockets. */
-#define TAP_FDS		(2 + STREAMS_MAX)
+/* The segment and the eventfd come before the streams' sockets and plans. */
+#define TAP_FDS		(2 + 2 * STREAMS_MAX)
 _Static_assert(TAP_FDS <= FD_PASS_MAX, "fit in one message");
 
 /* A full socket or too many descriptors under way: both pass soon. */
@@ -57,6 +59,44 @@ fill_stream(struct stream_config *config, const struct channel *channel,
 	config->method = conf->method;
 	config->slot = channel_slot(channel, conf->name);
 	config->every = conf->every;
+	config->interval_ns = conf->interval_ns;
+	config->clock = conf->clock;
+	config->planned = conf->plan != NULL;
+	config->pack = conf->pack;
+	config->derived = conf->schema_text != NULL;
+}
+
+/* A plan as a file for the decimator, or -1. */
+static int
+plan_file(const struct stream_conf *conf)
+{
+	int fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
+
+	if (fd == -1)
+		return -1;
+	if (write(fd, conf->plan, conf->plan_size) ==
+	    (ssize_t)conf->plan_size)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* Appends the files of those streams that have a plan; false: no memory. */
+static bool
+add_plans(const struct channel_conf *conf, size_t streams, int *fds,
+    size_t *count)
+{
+	size_t i;
+
+	for (i = 0; i < streams; i++) {
+		if (conf->decimate[i].plan == NULL)
+			continue;
+		fds[*count] = plan_file(&conf->decimate[i]);
+		if (fds[*count] == -1)
+			return false;
+		(*count)++;
+	}
+	return true;
 }
 
 static bool
@@ -66,7 +106,8 @@ tell_channel(struct tap *tap, const struct channel *channel)
 	const struct parts *parts = &channel->parts;
 	struct control_message message;
 	int fds[TAP_FDS];
-	size_t i, n = 0;
+	size_t i, n = 0, kept;
+	bool sent;
 
 	memset(&message, 0, sizeof(message));
 	message.type = CONTROL_TAP;
@@ -74,13 +115,19 @@ tell_channel(struct tap *tap, const struct channel *channel)
 	memcpy(message.name, channel->name, sizeof(message.name));
 	message.log_level = tap->supervisor->conf->log_level;
 	message.streams = (uint32_t)parts->streams;
+	message.samples = conf->samples;
 	fds[n++] = channel->segment.fd;
 	fds[n++] = channel->tap_event;
 	for (i = 0; i < parts->streams; i++) {
 		fill_stream(&message.stream[i], channel, &conf->decimate[i]);
 		fds[n++] = parts->stream[i];
 	}
-	return send_message(tap, &message, fds, n);
+	kept = n;
+	sent = add_plans(conf, parts->streams, fds, &n) &&
+	    send_message(tap, &message, fds, n);
+	while (n > kept)
+		close(fds[--n]);
+	return sent;
 }
 
 static bool

@@ -293,10 +293,11 @@ const struct bad_case bad_channel_cases[] = {
 	{ "sequence empty",
 	    CHANNEL "  payload: {sequence: {}}\n",
 	    "4:23: `sequence' has no `type'\n" },
-	{ "samples",
+	{ "samples of avro",
 	    CHANNEL
-	    "  payload: {samples: {type: s16le, channels: 2, offset: 16}}\n",
-	    "4:22: `samples' is not supported by this version\n" },
+	    "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    samples: {type: s16le, channels: 2, offset: 16}}\n",
+	    "5:5: `samples' needs `format: raw'\n" },
 	{ "samples form",
 	    CHANNEL "  payload: {samples: {channels: 0}}\n",
 	    "4:22: `samples' has no `type'\n"

@@ -83,12 +83,13 @@ const struct bad_case bad_output_cases[] = {
 	    AVRO_CHANNEL
 	    "  decimate: [{name: v, method: avg, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
-	    "5:32: `method' has to be pick, mean, minmax or rms, not `avg'\n" },
+	    "5:32: `method' has to be pick, mean, minmax, rms or fir, "
+	    "not `avg'\n" },
 	{ "decimate raw",
 	    CHANNEL "  decimate: [{name: v, method: mean, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
-	    "4:32: `method: mean' needs `format: avro': a raw payload has "
-	    "only `pick'\n" },
+	    "4:32: `method: mean' needs `format: avro' or `samples': a raw "
+	    "payload has only `pick'\n" },
 	{ "decimate name",
 	    CHANNEL "  decimate: [{name: V, method: pick, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
@@ -98,22 +99,58 @@ const struct bad_case bad_output_cases[] = {
 	    CHANNEL "  decimate: [{name: v, method: pick, every: 0, address: "
 	    "239.1.1.2, port: 7000}]\n",
 	    "4:45: `every' has to be from 1 to 1000000000, not 0\n" },
-	{ "decimate interval",
+	{ "decimate both windows",
 	    CHANNEL
-	    "  decimate: [{name: v, method: pick, interval: 20ms, address: "
-	    "239.1.1.2, port: 7000}]\n",
-	    "4:48: `interval: 20ms' is not supported by this version\n" },
+	    "  decimate: [{name: v, method: pick, every: 5, interval: 20ms, "
+	    "address: 239.1.1.2, port: 7000}]\n",
+	    "4:58: a window is either `every' so many datums or by "
+	    "`interval', not both\n" },
+	{ "decimate clock of datums",
+	    CHANNEL
+	    "  decimate: [{name: v, method: pick, every: 5, clock: receive, "
+	    "address: 239.1.1.2, port: 7000}]\n",
+	    "4:55: `clock' is for windows by `interval'\n" },
+	{ "decimate clock of raw",
+	    CHANNEL
+	    "  decimate: [{name: v, method: pick, interval: 1s, clock: "
+	    "field, address: 239.1.1.2, port: 7000}]\n",
+	    "4:59: `clock: field' needs `format: avro': a raw payload has "
+	    "no time field\n" },
 	{ "decimate interval form",
 	    CHANNEL
 	    "  decimate: [{name: v, method: pick, interval: 20, address: "
 	    "239.1.1.2, port: 7000}]\n",
 	    "4:48: `interval' has to be a time (a whole number with ns, "
 	    "us, ms, s, m, h or d), not `20'\n" },
-	{ "decimate shape",
+	{ "decimate shape of raw",
+	    CHANNEL "  decimate:\n"
+	    "  - {name: v, every: 5, address: 239.1.1.2, "
+	    "port: 7000, shape: summary}\n",
+	    "5:64: `shape: summary' needs `format: avro': in a raw payload "
+	    "there are no numbers\n" },
+	{ "decimate fields",
 	    AVRO_CHANNEL "  decimate:\n"
 	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
-	    "port: 7000, shape: summary}\n",
-	    "6:78: `shape: summary' is not supported by this version\n" },
+	    "port: 7000,\n"
+	    "     fields: {tine: rms, time: avg, 5: mean}}\n",
+	    "7:32: the method of `time' has to be pick, mean, minmax or "
+	    "rms\n" },
+	{ "decimate unknown fields",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
+	    "port: 7000,\n"
+	    "     fields: {tine: rms}, only: [time, tim, flag]}\n",
+	    "7:15: the schema has no field `tine': did you mean `time'?\n"
+	    "7:40: the schema has no field `tim': did you mean `time'?\n"
+	    "7:45: the schema has no field `flag'\n" },
+	{ "decimate fields of a summary",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: v, shape: summary, every: 5, address: 239.1.1.2, "
+	    "port: 7000,\n"
+	    "     fields: [time], only: [{}]}\n",
+	    "7:14: `fields' has to be a mapping, not a list\n"
+	    "7:29: each item of `only' has to be the name of a field, not a "
+	    "mapping\n" },
 	{ "decimate arrays",
 	    AVRO_CHANNEL "  decimate:\n"
 	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
@@ -327,8 +364,8 @@ const struct bad_case bad_output_cases[] = {
 	    "port\n"
 	    "17:5: a loop: what goes to 239.1.1.1:2 is received by channel "
 	    "`two' (line 14)\n"
-	    "17:23: `method: rms' needs `format: avro': a raw payload has "
-	    "only `pick'\n"
+	    "17:23: `method: rms' needs `format: avro' or `samples': a raw "
+	    "payload has only `pick'\n"
 	    "17:35: `every' has to be a whole number, not `x'\n"
 	    "18:1: unknown key `colour'\n" },
 	{ NULL, NULL, NULL },

@@ -59,6 +59,15 @@ static const struct {
 	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: mean, "
 	    "every: 5, address: 239.1.1.2, port: 3}]\n",
 	    CHANGE_STREAMS },
+	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: mean, "
+	    "interval: 5ms, address: 239.1.1.2, port: 2}]\n",
+	    CHANGE_STREAMS },
+	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: mean, "
+	    "every: 5, shape: summary, address: 239.1.1.2, port: 2}]\n",
+	    CHANGE_STREAMS },
+	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: mean, "
+	    "every: 5, only: [time], address: 239.1.1.2, port: 2}]\n",
+	    CHANGE_STREAMS },
 	{ HEAD IN PAY OUT ARC DEC "  stale_after: 1s\n",
 	    CHANGE_STREAMS },
 	/* The worker. */

@@ -142,7 +142,7 @@ test_range(void **state)
 		many[i] = 1;
 	near(mean_of(N(many)), (1e17L + 999) / 1000, 1e14L);
 	many[999] = -1e17;
-	near(mean_of(N(many)), 0.998L, 2e14L);
+	assert_true(mean_of(N(many)) == 0.998);
 }
 
 /* Equal values have themselves as their mean. */

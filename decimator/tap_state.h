@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A tap's insides: private to decimator/tap_open.c, which makes and ends taps,
+ * and decimator/tap.c, which follows the ring.
+ */
+#ifndef MCRELAY_DECIMATOR_TAP_STATE_H
+#define MCRELAY_DECIMATOR_TAP_STATE_H
+
+#include <sys/types.h>
+
+#include "common/datum.h"
+#include "common/ring.h"
+#include "common/segment.h"
+#include "decimator/stream.h"
+#include "decimator/tap.h"
+
+/* One tap's share of a turn, in records (which may be empty). */
+#define SHARE_RECORDS	1024U
+
+/*
+ * Laps in a row without a record in between, before the ring counts as
+ * garbage.  After a lap a reader has an eighth of the ring in hand, so two in
+ * a row need bad luck already.
+ */
+#define LAPS_MAX	64U
+
+struct tap {
+	char			 name[CHANNEL_NAME_MAX + 1];
+	struct segment		 segment;
+	dev_t			 dev;	/* which segment it is */
+	ino_t			 ino;
+	struct datum_program	*program; /* a private copy; NULL: raw */
+	struct ring_reader	 reader;
+	/* Whether reader.sequence is known; else it is 0, and the next
+	 * record's number is taken for what was expected. */
+	bool			 synced;
+	unsigned		 laps;	/* in a row */
+	int			 eventfd;
+	struct stream		*stream[STREAMS_MAX];
+	uint32_t		 streams;
+	bool			 by_time;	/* a stream has such windows */
+	bool			 taken;		/* since they were looked at */
+	/* When the next of them is over (CLOCK_MONOTONIC). */
+	uint64_t		 due_ns;
+	struct log_limit	 lap_limit;
+};
+
+/* Tells the supervisor and the next decimator how far this one came. */
+void	tap_publish(struct tap *tap) ATTR_NONNULL;
+
+#endif /* MCRELAY_DECIMATOR_TAP_STATE_H */

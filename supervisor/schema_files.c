@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The schemas of decimated streams, as files.  Supervisor only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/schema_files.h"
+
+#define SCHEMA_MODE	0644
+
+/* Whole or not at all; 0, or -1 with errno. */
+static int
+write_text(int directory, const char *name, const char *text)
+{
+	size_t size = strlen(text);
+	int fd, error = 0;
+
+	fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC |
+	    O_NOFOLLOW | O_CLOEXEC, SCHEMA_MODE);
+	if (fd == -1)
+		return -1;
+	errno = EIO;		/* of a short write */
+	if (write(fd, text, size) != (ssize_t)size)
+		error = errno;
+	if (close(fd) == -1 && error == 0)
+		error = errno;
+	errno = error;
+	return error == 0 ? 0 : -1;
+}
+
+static void
+write_schema(int directory, const struct channel_conf *channel,
+    const struct stream_conf *stream)
+{
+	char *name = xasprintf("%s.%s.avsc", channel->name, stream->name);
+	char *fresh = xasprintf("%s.new", name);
+	char *text = xasprintf("%s\n", stream->schema_text);
+
+	if (write_text(directory, fresh, text) == -1 ||
+	    renameat(directory, fresh, directory, name) == -1)
+		log_warn("channel %s: cannot write %s beside the archive",
+		    channel->name, name);
+	free(text);
+	free(fresh);
+	free(name);
+}
+
+void
+schema_files_write(int directory, const struct channel_conf *channel)
+{
+	size_t i;
+
+	for (i = 0; directory != -1 && i < channel->decimates; i++)
+		if (channel->decimate[i].schema_text != NULL)
+			write_schema(directory, channel,
+			    &channel->decimate[i]);
+}

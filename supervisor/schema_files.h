@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The schemas of decimated streams, as files beside the archive.  Supervisor
+ * only.
+ */
+#ifndef MCRELAY_SCHEMA_FILES_H
+#define MCRELAY_SCHEMA_FILES_H
+
+#include "common/compiler.h"
+#include "supervisor/conf.h"
+
+/*
+ * Writes CHANNEL.STREAM.avsc into the archive's directory for each stream that
+ * has a schema of its own; -1: there is no archive, nothing is written.  One
+ * that is there is replaced at once, never half.  Failure is logged.
+ */
+void	schema_files_write(int directory, const struct channel_conf *channel)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_SCHEMA_FILES_H */

@@ -26,7 +26,7 @@ struct sample {
 	size_t		 header_size;
 	size_t		 end[16];	/* of each block, in the file */
 	unsigned	 blocks;
-	char		 path[64];	/* once written */
+	char		 path[128];	/* once written, or to write to */
 };
 
 /* A file with the header only.  Blocks of a codec that we do not have are not

@@ -125,6 +125,74 @@ test_every_byte(void **state ATTR_UNUSED)
 	each_codec(every_byte);
 }
 
+/* xorshift: the same numbers in every run. */
+static uint32_t
+next_random(uint32_t below)
+{
+	static uint64_t random = 88172645463325252U;
+
+	random ^= random << 13;
+	random ^= random >> 7;
+	random ^= random << 17;
+	return (uint32_t)(random >> 32) % below;
+}
+
+/* Overwrites, takes out, or doubles a stretch. */
+static void
+mutate(struct buffer *file)
+{
+	const uint32_t at = next_random((uint32_t)file->size);
+	const uint32_t left = (uint32_t)file->size - at;
+	const uint32_t size = 1 + next_random(MIN_OF(left, 64U));
+
+	switch (next_random(4)) {
+	case 0:
+		for (uint32_t i = 0; i < size; i++)
+			file->data[at + i] = (uint8_t)next_random(256);
+		break;
+	case 1:
+		memset(file->data + at, (int)next_random(2) * 0xff, size);
+		break;
+	case 2:
+		memmove(file->data + at, file->data + at + size, left - size);
+		file->size -= size;
+		break;
+	default:
+		memmove(file->data + next_random((uint32_t)file->size - size +
+		    1), file->data + at, size);
+	}
+}
+
+/* Several damages at once, the header included: every byte of the file is
+ * still accounted for, and nothing worse happens. */
+static void
+any_damage(const char *codec)
+{
+	struct sample sample;
+	struct buffer file = {0};
+	struct found found;
+
+	sample_datagrams(&sample, codec, BLOCKS, DATAGRAMS);
+	for (unsigned i = 0; i < 1500; i++) {
+		file.size = 0;
+		buffer_add(&file, sample.file.data, sample.file.size);
+		for (uint32_t n = 1 + next_random(4); n > 0; n--)
+			mutate(&file);
+		sample_write(&sample, file.data, file.size);
+		sample_read(sample.path, &found);
+		if (found.opened == READER_OK && found.blocks != 0)
+			assert_int_equal(found.bytes, file.size);
+	}
+	free(file.data);
+	sample_end(&sample);
+}
+
+static void
+test_any_damage(void **state ATTR_UNUSED)
+{
+	each_codec(any_damage);
+}
+
 /* A file cut anywhere: all records before the cut are there. */
 static void
 cut_at(struct sample *sample, size_t size)
@@ -287,6 +355,7 @@ main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_block_report),
 		cmocka_unit_test(test_every_byte),
+		cmocka_unit_test(test_any_damage),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_cut_tail),
 		cmocka_unit_test(test_bomb),

@@ -264,9 +264,10 @@ setup_place(struct place *place, const char *channel)
 		for (int64_t n = 0; n < 3; n++)
 			sample_datagram(&sample, first_sequence[i] + n, 10);
 		sample_block(&sample);
+		snprintf(sample.path, sizeof(sample.path), "%s",
+		    place->path[i]);
 		sample_write(&sample, sample.file.data, sample.file.size);
-		assert_int_equal(rename(sample.path, place->path[i]), 0);
-		sample.path[0] = '\0';
+		sample.path[0] = '\0';	/* to stay */
 		sample_end(&sample);
 	}
 }

@@ -2,7 +2,6 @@
 /*
  * The codecs of Avro container blocks, the reading half.  Tools.
  */
-#include <assert.h>
 #include <stdbool.h>
 #include <string.h>
 #ifdef HAVE_ZLIB
@@ -16,6 +15,7 @@
 #endif
 
 #include "common/codec.h"
+#include "common/log.h"
 #include "common/util.h"
 #include "tools/common/uncompress.h"
 
@@ -187,7 +187,6 @@ uncompress_block(enum archive_codec codec, const uint8_t *data ATTR_UNUSED,
 		return unzstd_block(data, size, limit, out);
 #endif
 	default:
-		assert(!"a codec that is missing");
-		return NULL;
+		fatalx("there is no codec %s", codec_name(codec));
 	}
 }

@@ -251,6 +251,26 @@ test_cut_tail(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* The head claims fewer records than there are. */
+static void
+test_fewer_records(void **state ATTR_UNUSED)
+{
+	struct sample sample;
+	struct found found;
+
+	sample_begin(&sample, datagram_schema, "null");
+	for (int i = 0; i < DATAGRAMS; i++)
+		sample_datagram(&sample, i, 40);
+	sample.records--;
+	sample_block(&sample);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	sample_read(sample.path, &found);
+	assert_int_equal(found.damaged, 1);
+	assert_string_equal(found.damage, "bytes behind the last record");
+	assert_int_equal(seen_count(&found, 0), DATAGRAMS - 1);
+	sample_end(&sample);
+}
+
 /* A block of zeroes that is smaller than what it becomes. */
 static void
 bomb(const char *codec)
@@ -358,6 +378,7 @@ main(void)
 		cmocka_unit_test(test_any_damage),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_cut_tail),
+		cmocka_unit_test(test_fewer_records),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_fake_block),
 		cmocka_unit_test(test_not_a_container),

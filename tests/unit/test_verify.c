@@ -3,6 +3,7 @@
  * mcrelay-verify as a program: exit status, and repaired files of archives
  * that were damaged at every byte.
  */
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -220,6 +221,31 @@ test_never_overwrites(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* What cannot be finished is not left lying about. */
+static void
+test_no_room(void **state ATTR_UNUSED)
+{
+	struct rlimit before, limit;
+	struct sample sample;
+	struct found found;
+	char *part;
+
+	sample_datagrams(&sample, "null", BLOCKS, DATAGRAMS);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	/* Enough for what is said. */
+	limit = before;
+	limit.rlim_cur = sample.file.size - 1;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(repair(&sample, "all", &found), VERIFY_UNUSABLE);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(found.opened, READER_UNUSABLE);
+	part = xasprintf("%s.repaired.part", sample.path);
+	assert_int_equal(access(part, F_OK), -1);
+	free(part);
+	sample_end(&sample);
+}
+
 /* A codec that we do not have: lengths and markers are all there is. */
 static void
 test_unknown_codec(void **state ATTR_UNUSED)
@@ -413,6 +439,7 @@ main(void)
 		cmocka_unit_test(test_whole),
 		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_never_overwrites),
+		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_unknown_codec),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_catalog),

@@ -3,10 +3,12 @@
  * The repaired file.  mcrelay-verify.
  *
  * Its header is that of the damaged one, sync marker included, and whole
- * blocks are copied as they are.  It never replaces a file.
+ * blocks are copied as they are.  Until it is complete its name ends in
+ * ".part", as that of an archive does.  It never replaces a file.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,7 +22,20 @@
 void
 repair_begin(struct repair *repair, const char *path, enum verify_keep keep)
 {
-	*repair = (struct repair){ .path = path, .keep = keep, .fd = -1 };
+	*repair = (struct repair){
+		.path = path,
+		.part = path != NULL ? xasprintf("%s.part", path) : NULL,
+		.keep = keep,
+		.fd = -1,
+	};
+}
+
+/* With errno. */
+static void
+fail(struct repair *repair, const char *what, const char *path)
+{
+	log_warn("cannot %s %s", what, path);
+	repair->failed = true;
 }
 
 static void
@@ -34,8 +49,7 @@ put(struct repair *repair, const void *data, size_t size)
 		if (written == -1 && errno == EINTR)
 			continue;
 		if (written == -1) {
-			log_warn("cannot write %s", repair->path);
-			repair->failed = true;
+			fail(repair, "write", repair->part);
 			return;
 		}
 		at += written;
@@ -46,11 +60,16 @@ put(struct repair *repair, const void *data, size_t size)
 static void
 create(struct repair *repair, const struct reader *reader)
 {
-	repair->fd = open(repair->path, O_WRONLY | O_CREAT | O_EXCL |
+	/* Better now than when all is written. */
+	if (access(repair->path, F_OK) == 0) {
+		errno = EEXIST;
+		fail(repair, "create", repair->path);
+		return;
+	}
+	repair->fd = open(repair->part, O_WRONLY | O_CREAT | O_EXCL |
 	    O_CLOEXEC, 0666);
 	if (repair->fd == -1) {
-		log_warn("cannot create %s", repair->path);
-		repair->failed = true;
+		fail(repair, "create", repair->part);
 		return;
 	}
 	put(repair, reader->walk.header, reader->walk.header_size);
@@ -117,23 +136,29 @@ repair_block(struct repair *repair, const struct reader *reader,
 		put_compressed(repair, reader, block);
 }
 
+static void
+finish(struct repair *repair, bool good)
+{
+	if (!good)
+		repair->failed = true;
+	/* Both say what only now turns out: a full disk, for instance. */
+	if (!repair->failed && fsync(repair->fd) == -1)
+		fail(repair, "write", repair->part);
+	if (close(repair->fd) == -1 && !repair->failed)
+		fail(repair, "write", repair->part);
+	if (!repair->failed && renameat2(AT_FDCWD, repair->part, AT_FDCWD,
+	    repair->path, RENAME_NOREPLACE) == -1)
+		fail(repair, "create", repair->path);
+}
+
 bool
 repair_end(struct repair *repair, bool good)
 {
-	if (repair->fd == -1)
-		return !repair->failed;
-	/* Both say what only now turns out: a full disk, for instance. */
-	if (!repair->failed && fsync(repair->fd) == -1) {
-		log_warn("cannot write %s", repair->path);
-		repair->failed = true;
+	if (repair->fd != -1) {
+		finish(repair, good);
+		if (repair->failed)
+			unlink(repair->part);
 	}
-	if (close(repair->fd) == -1 && !repair->failed) {
-		log_warn("cannot write %s", repair->path);
-		repair->failed = true;
-	}
-	if (!good)
-		repair->failed = true;
-	if (repair->failed)
-		unlink(repair->path);
+	free(repair->part);
 	return !repair->failed;
 }

@@ -3,6 +3,7 @@
  * The program around reader, report and repair.  mcrelay-verify.
  */
 #include <sys/stat.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -193,13 +194,13 @@ verify_file(struct run *run, const char *path)
 	struct reader reader;
 	struct repair repair;
 
-	repair_begin(&repair, run->options->repaired, run->options->keep);
 	if (reader_open(&reader, path, &summary.why) != READER_OK) {
 		summary.status = VERIFY_UNUSABLE;
 		progress_clear(&run->progress);
 		report_end(path, &reader, &summary);
 		return summary.status;
 	}
+	repair_begin(&repair, run->options->repaired, run->options->keep);
 	read_blocks(run, path, &reader, &repair, &summary);
 	progress_clear(&run->progress);
 	ask_catalog(run, path, &summary);
@@ -253,6 +254,8 @@ verify_main(int argc, char **argv)
 	char error[VERIFY_ERROR_SIZE];
 
 	log_init("mcrelay-verify", NULL, LOG_TARGET_STDERR, LOG_INFO);
+	/* A limit is an error like a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
 	if (!verify_parse(argc, argv, &options, error)) {
 		log_warnx("%s", error);
 		fputs(usage, stderr);

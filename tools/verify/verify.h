@@ -74,11 +74,11 @@ void	report_end(const char *path, const struct reader *reader,
 	    const struct summary *summary) ATTR_NONNULL;
 
 /*
- * repair.c: the repaired file.  It appears under its name with the first
- * records and is taken away when it cannot be finished.
+ * repair.c: the repaired file.  It appears under its name when it is complete.
  */
 struct repair {
 	const char		*path;
+	char			*part;		/* its name until it is whole */
 	enum verify_keep	 keep;
 	int			 fd;		/* -1: no file yet */
 	bool			 failed;	/* after a log line */

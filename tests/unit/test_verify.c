@@ -257,6 +257,7 @@ test_unknown_codec(void **state ATTR_UNUSED)
 	sample.file.data[sample.end[0] + 10] ^= 0xff;
 	sample_write(&sample, sample.file.data, sample.file.size);
 	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_WHOLE);
+	assert_non_null(strstr(said, "codec xz, which cannot be looked into"));
 	sample_write(&sample, sample.file.data, sample.file.size - 1);
 	assert_int_equal(check(&sample, said, sizeof(said)), VERIFY_DAMAGED);
 	sample_end(&sample);

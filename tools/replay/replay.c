@@ -36,6 +36,8 @@ struct replay {
 	uint64_t		 start_ns;	/* CLOCK_MONOTONIC; 0: before */
 	struct progress		 progress;
 	uint64_t		 done;		/* bytes of earlier files */
+	uint64_t		 position;	/* with those of this one */
+	const char		*path;		/* of this one */
 	bool			 failed;	/* after a log line */
 	bool			 past_end;
 	uint64_t		 damaged;	/* places, and unusable files */
@@ -80,6 +82,7 @@ wait_until(struct replay *replay, uint64_t due_ns)
 	if (now >= due_ns)
 		return;
 	flush(replay);
+	progress_show(&replay->progress, replay->position, replay->path);
 	while (!stop_requested() && !replay->failed && now < due_ns)
 		now = stop_sleep_until(due_ns);
 }
@@ -121,6 +124,14 @@ chosen(struct replay *replay, const struct record *record)
 	return record->time_ns >= options->start_ns && !replay->past_end;
 }
 
+/* How far in the file the records of a block up to `size' bytes reach. */
+static uint64_t
+position_in(const struct reader_block *block, size_t size)
+{
+	return (uint64_t)((double)size / (double)block->good_size *
+	    (double)block->size);
+}
+
 static void
 send_block(struct replay *replay, const struct reader *reader,
     const struct reader_block *block)
@@ -135,6 +146,8 @@ send_block(struct replay *replay, const struct reader *reader,
 			return;	/* cannot be: it has been read before */
 		at += record.size;
 		left -= record.size;
+		replay->position = replay->done + block->offset +
+		    position_in(block, (size_t)(at - block->data));
 		if (!chosen(replay, &record))
 			continue;
 		if (reader->records.datagrams)
@@ -199,8 +212,8 @@ send_blocks(struct replay *replay, struct reader *reader, const char *path)
 		/* What is due must not wait for the next block. */
 		if (is_timed(replay))
 			flush(replay);
-		progress_show(&replay->progress,
-		    replay->done + reader->walk.offset, path);
+		replay->position = replay->done + reader->walk.offset;
+		progress_show(&replay->progress, replay->position, path);
 	}
 	if (status == READER_UNUSABLE) {
 		progress_clear(&replay->progress);
@@ -222,6 +235,7 @@ send_file(struct replay *replay, const char *path)
 		replay->failed = true;
 		return;
 	}
+	replay->path = path;
 	if (can_replay(replay, &reader, path))
 		send_blocks(replay, &reader, path);
 	else

@@ -83,7 +83,9 @@ report_end(const char *path, const struct reader *reader,
 		printf(", sequence %" PRId64 " to %" PRId64,
 		    summary->first_sequence, summary->last_sequence);
 	print_times(summary->first_ns, summary->last_ns);
-	if (reader->records.program == NULL)
+	if (!reader->codec_known)
+		printf(", which cannot be looked into by this program");
+	else if (reader->records.program == NULL)
 		printf(", records not checked (schema: %s)",
 		    reader->records.error);
 	printf("\n");

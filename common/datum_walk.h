@@ -103,6 +103,10 @@ skip_small(struct walk *w, uint64_t count, unsigned longest)
 	/* It is loaded once, whatever the compiler thinks of memcpy(). */
 	__asm__("" : "+r" (word));
 	more = le64toh(word) & UINT64_C(0x8080808080808080);
+	if (more == 0) {	/* what follows need not wait for a count */
+		w->at += sizeof(word);
+		return sizeof(word);
+	}
 	ends = ~more & UINT64_C(0x8080808080808080);
 	if (ends == 0 || (longest == 4 &&
 	    (more & more >> 8 & more >> 16 & more >> 24) != 0))

@@ -106,6 +106,7 @@ def logical_datum() -> bytes:
         avro_files.string("123e4567-e89b-12d3-a456-426614174000")
 
 
+@pytest.mark.filterwarnings("ignore:Unknown local-timestamp-millis")
 def test_round_trip(daemon: Daemon) -> None:
     """A channel for each; each datum alone, then several in a datagram."""
     sent: dict[str, list[bytes]] = {}

@@ -10,132 +10,17 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/datum_walk.h"
 #include "common/utf8.h"
 
-/*
- * Steps that may be taken for each byte of data.  A program of the schema
- * compiler consumes a byte at the latest after going DATUM_DEPTH_MAX calls
- * down and coming up from as many, with a jump each; a hostile one ends here.
- */
-#define STEPS_PER_BYTE	256
-
-struct frame {
-	uint64_t	 remaining;	/* items of this block; 0: a call */
-	const uint8_t	*block_end;	/* NULL: not told */
-	uint32_t	 item;		/* first step of an item */
-	uint32_t	 after;		/* where to go on after the frame */
-};
-
-struct walk {
-	const struct datum_step	*steps;
-	const uint8_t		*at;
-	const uint8_t		*end;
-	uint64_t		 budget;	/* steps left */
-	uint32_t		 empty_items;	/* left */
-	uint32_t		 depth;
-	struct frame		 frame[DATUM_DEPTH_MAX];
-};
-
-static void
-walk_init(struct walk *w, const struct datum_program *program,
-    const uint8_t *data, size_t size)
-{
-	w->steps = datum_steps(program);
-	w->at = data;
-	w->end = data + size;
-	w->budget = ((uint64_t)size + 1) * STEPS_PER_BYTE;
-	w->empty_items = DATUM_EMPTY_ITEMS_MAX;
-	w->depth = 0;
-}
-
-static inline size_t
-left(const struct walk *w)
-{
-	return (size_t)(w->end - w->at);
-}
-
-/* Ints, enum numbers and union numbers: 32 bits in at most 5 bytes. */
-static inline enum datum_error
-get_int(struct walk *w, int32_t *value)
-{
-	const uint8_t *p = w->at;
-	uint32_t v = 0;
-	unsigned shift;
-	uint8_t byte;
-
-	for (shift = 0; shift < 35; shift += 7) {
-		if (UNLIKELY(p == w->end))
-			return DATUM_SHORT;
-		byte = __atomic_load_n(p++, __ATOMIC_RELAXED);
-		v |= (uint32_t)(byte & 0x7f) << shift;
-		if (LIKELY(byte < 0x80)) {
-			if (UNLIKELY(shift == 28 && byte > 0x0f))
-				return DATUM_INT_RANGE;
-			w->at = p;
-			*value = (int32_t)(v >> 1) ^ -(int32_t)(v & 1);
-			return DATUM_OK;
-		}
-	}
-	return DATUM_INT_RANGE;
-}
-
-static inline enum datum_error
-skip(struct walk *w, size_t size)
-{
-	if (UNLIKELY(size > left(w)))
-		return DATUM_SHORT;
-	w->at += size;
-	return DATUM_OK;
-}
-
 static enum datum_error
-skip_ints(struct walk *w, uint32_t count)
-{
-	enum datum_error error;
-	int32_t value;
-
-	while (count-- > 0)
-		if ((error = get_int(w, &value)) != DATUM_OK)
-			return error;
-	return DATUM_OK;
-}
-
-static enum datum_error
-skip_longs(struct walk *w, uint32_t count)
-{
-	enum datum_error error;
-	int64_t value;
-
-	while (count-- > 0)
-		if ((error = datum_get_long(&w->at, w->end, &value)) !=
-		    DATUM_OK)
-			return error;
-	return DATUM_OK;
-}
-
-static enum datum_error
-skip_booleans(struct walk *w, uint32_t count)
+skip_booleans(struct walk *w, uint64_t count)
 {
 	if (count > left(w))
 		return DATUM_SHORT;
 	while (count-- > 0)
 		if (*w->at++ > 1)
 			return DATUM_BOOLEAN_RANGE;
-	return DATUM_OK;
-}
-
-/* An enum's or a union's number, below `count'. */
-static inline enum datum_error
-get_index(struct walk *w, uint32_t count, enum datum_error range, uint32_t *i)
-{
-	enum datum_error error;
-	int32_t value;
-
-	if ((error = get_int(w, &value)) != DATUM_OK)
-		return error;
-	if (value < 0 || (uint32_t)value >= count)
-		return range;
-	*i = (uint32_t)value;
 	return DATUM_OK;
 }
 
@@ -211,25 +96,61 @@ skip_fixed_items(struct walk *w, uint32_t width)
 	}
 }
 
+/* Whether items are nothing but numbers of one kind. */
+static inline bool
+plain_items(const struct datum_step *item)
+{
+	return (item->op == DATUM_OP_LONG || item->op == DATUM_OP_INT ||
+	    item->op == DATUM_OP_BOOLEAN) && item[1].op == DATUM_OP_NEXT;
+}
+
+/* A whole block of them, without a step for each. */
+static enum datum_error
+skip_plain_items(struct walk *w, const struct datum_step *item,
+    const struct frame *f)
+{
+	uint64_t count = f->remaining * item->count;
+	enum datum_error error;
+
+	if (item->op == DATUM_OP_LONG)
+		error = skip_longs(w, count);
+	else if (item->op == DATUM_OP_INT)
+		error = skip_ints(w, count);
+	else
+		error = skip_booleans(w, count);
+	if (error != DATUM_OK)
+		return error;
+	if (f->block_end != NULL && w->at != f->block_end)
+		return DATUM_BLOCK;
+	return DATUM_OK;
+}
+
 /* Begins the next block of the innermost array or map, or leaves it. */
 static enum datum_error
 next_block(struct walk *w, uint32_t *pc)
 {
 	struct frame *f = &w->frame[w->depth - 1];
+	const struct datum_step *item = &w->steps[f->item];
 	enum datum_error error;
 
-	if ((error = get_block(w, &f->remaining, &f->block_end)) != DATUM_OK)
-		return error;
-	if (f->remaining == 0) {
-		*pc = f->after;
-		w->depth--;
-		return DATUM_OK;
-	}
-	/* Each item has a byte at least. */
-	if (f->remaining > left(w))
-		return DATUM_SHORT;
-	*pc = f->item;
-	return DATUM_OK;
+	do {
+		error = get_block(w, &f->remaining, &f->block_end);
+		if (error != DATUM_OK)
+			return error;
+		if (f->remaining == 0) {
+			*pc = f->after;
+			w->depth--;
+			return DATUM_OK;
+		}
+		/* Each item has a byte at least. */
+		if (f->remaining > left(w))
+			return DATUM_SHORT;
+		if (!plain_items(item)) {
+			*pc = f->item;
+			return DATUM_OK;
+		}
+	} while ((error = skip_plain_items(w, item, f)) == DATUM_OK);
+	return error;
 }
 
 static enum datum_error
@@ -304,9 +225,8 @@ flow(struct walk *w, const struct datum_step *step, uint32_t *pc)
 	}
 }
 
-/* Walks the entry at `pc', up to its own RETURN. */
-static enum datum_error
-execute(struct walk *w, uint32_t pc)
+enum datum_error
+datum_walk_entry(struct walk *w, uint32_t pc)
 {
 	const struct datum_step *step;
 	enum datum_error error;
@@ -361,9 +281,8 @@ execute(struct walk *w, uint32_t pc)
 	}
 }
 
-/* Steps over a datum's header. */
-static enum datum_error
-skip_framing(struct walk *w, const struct datum_framing *framing)
+enum datum_error
+datum_walk_framing(struct walk *w, const struct datum_framing *framing)
 {
 	if (left(w) < framing->magic)
 		return DATUM_SHORT;
@@ -386,10 +305,10 @@ walk_datum(struct walk *w, const struct datum_framing *framing)
 	const uint8_t *start;
 
 	if (framing->size > 0 &&
-	    (error = skip_framing(w, framing)) != DATUM_OK)
+	    (error = datum_walk_framing(w, framing)) != DATUM_OK)
 		return error;
 	start = w->at;
-	if ((error = execute(w, 0)) != DATUM_OK)
+	if ((error = datum_walk_entry(w, 0)) != DATUM_OK)
 		return error;
 	/* It would never end. */
 	return w->at == start ? DATUM_PROGRAM : DATUM_OK;
@@ -434,116 +353,4 @@ datum_locate(const struct datum_program *program, const uint8_t *data,
 		end[(*datums)++] = (uint32_t)(w.at - data);
 	} while (w.at < w.end);
 	return DATUM_OK;
-}
-
-/* A number's bytes. */
-static inline enum datum_error
-skip_number(struct walk *w, uint8_t type, uint32_t count)
-{
-	switch (type) {
-	case DATUM_INT:
-		return skip_ints(w, count);
-	case DATUM_LONG:
-		return skip_longs(w, count);
-	case DATUM_FLOAT:
-		return skip(w, (size_t)count * sizeof(float));
-	default:
-		return skip(w, (size_t)count * sizeof(double));
-	}
-}
-
-static enum datum_error
-skip_nullable(struct walk *w, const struct datum_run *run)
-{
-	uint32_t null = (run->flags & DATUM_NULL_SECOND) != 0;
-	uint32_t i, branch;
-	enum datum_error error;
-
-	for (i = 0; i < run->count; i++) {
-		if ((error = get_index(w, 2, DATUM_UNION_RANGE, &branch)) !=
-		    DATUM_OK)
-			return error;
-		if (branch != null &&
-		    (error = skip_number(w, run->type, 1)) != DATUM_OK)
-			return error;
-	}
-	return DATUM_OK;
-}
-
-static enum datum_error
-walk_run(struct walk *w, const struct datum_run *run)
-{
-	if (run->type == DATUM_OTHER)
-		return execute(w, run->first);
-	if ((run->flags & DATUM_NULLABLE) != 0)
-		return skip_nullable(w, run);
-	return skip_number(w, run->type, run->count);
-}
-
-enum datum_error
-datum_split(const struct datum_program *program, const uint8_t *data,
-    size_t size, uint32_t *offset)
-{
-	const struct datum_run *run = datum_runs(program);
-	enum datum_error error;
-	struct walk w;
-	uint32_t i;
-
-	assert(size <= UINT32_MAX);
-	if (size == 0)
-		return DATUM_NO_DATUM;
-	walk_init(&w, program, data, size);
-	for (i = 0; i < program->runs; i++, run++) {
-		offset[i] = (uint32_t)(w.at - data);
-		if ((error = walk_run(&w, run)) != DATUM_OK)
-			return error;
-	}
-	offset[i] = (uint32_t)(w.at - data);
-	return w.at == data ? DATUM_PROGRAM : DATUM_OK;
-}
-
-/* The run that `field' is in, and its number on the way. */
-static enum datum_error
-read_run(struct walk *w, const struct datum_run *run, uint32_t field,
-    int64_t *value)
-{
-	uint32_t before = field - run->first;
-	enum datum_error error;
-	int32_t number;
-
-	if ((error = skip_number(w, run->type, before)) != DATUM_OK)
-		return error;
-	if (run->type == DATUM_INT) {
-		if ((error = get_int(w, &number)) == DATUM_OK)
-			*value = number;
-	} else
-		error = datum_get_long(&w->at, w->end, value);
-	if (error != DATUM_OK)
-		return error;
-	return skip_number(w, run->type, run->count - before - 1);
-}
-
-enum datum_error
-datum_number(const struct datum_program *program, uint32_t field,
-    const uint8_t *data, size_t size, size_t *used, int64_t *value)
-{
-	const struct datum_run *run = datum_runs(program);
-	uint32_t i, place = datum_fields(program)[field].run;
-	enum datum_error error = DATUM_OK;
-	struct walk w;
-
-	assert(run[place].type == DATUM_INT || run[place].type == DATUM_LONG);
-	assert((run[place].flags & DATUM_NULLABLE) == 0);
-	if (size == 0)
-		return DATUM_NO_DATUM;
-	walk_init(&w, program, data, size);
-	if (program->framing.size > 0)
-		error = skip_framing(&w, &program->framing);
-	for (i = 0; i < program->runs && error == DATUM_OK; i++)
-		error = i == place ? read_run(&w, &run[i], field, value) :
-		    walk_run(&w, &run[i]);
-	if (error != DATUM_OK)
-		return error;
-	*used = (size_t)(w.at - data);
-	return *used == 0 ? DATUM_PROGRAM : DATUM_OK;
 }

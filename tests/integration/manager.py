@@ -39,6 +39,8 @@ class Manager:
             else str(directory / "notify")
         self.socket.bind(self.name.replace("@", "\0", 1))
         self.socket.settimeout(0.1)
+        # Looks at nothing until it is asked to with a barrier.
+        self.lazy = False
         self.messages: list[dict[str, str]] = []
         self.store: list[tuple[str, int]] = []
         self._closing = False
@@ -48,7 +50,12 @@ class Manager:
     # What it is told.
 
     def _run(self) -> None:
+        waiting: list[tuple[str, list[int]]] = []
         while not self._closing:
+            if waiting and (not self.lazy or "BARRIER" in waiting[-1][0]):
+                for text, descriptors in waiting:
+                    self._take(text, descriptors)
+                waiting.clear()
             try:
                 data, ancillary, flags, _ = self.socket.recvmsg(
                     4096, socket.CMSG_SPACE(16 * 4))
@@ -60,7 +67,7 @@ class Manager:
                 assert (level, kind) == (socket.SOL_SOCKET,
                                          socket.SCM_RIGHTS)
                 fds.frombytes(content)
-            self._take(data.decode(), list(fds))
+            waiting.append((data.decode(), list(fds)))
 
     def _take(self, text: str, fds: list[int]) -> None:
         message = dict(line.split("=", 1) for line in text.split("\n"))
@@ -126,16 +133,18 @@ class Manager:
 
     @staticmethod
     def kill(daemon: Daemon, all_processes: bool) -> None:
-        """KillMode=process, or control-group."""
+        """The supervisor only, or everything at one moment: without having
+        been stopped the workers would still begin to finish their files."""
         assert daemon.process is not None
+        others = [pid for pid in sessions(daemon.session)
+                  if pid != daemon.process.pid] if all_processes else []
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
         daemon.process.kill()
         daemon.process.wait(10)
         daemon.process = None
-        for pid in sessions(daemon.session) if all_processes else ():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
+        for pid in others:
+            os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         self._closing = True

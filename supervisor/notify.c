@@ -20,12 +20,13 @@
 #include "supervisor/notify.h"
 
 /* How long a manager that did not read is left alone. */
-#define PAUSE_NS	(10 * NS_PER_S)
+#define PAUSE_NS	(1 * NS_PER_S)
 
 static struct {
 	struct sockaddr_un	address;
 	socklen_t		size;		/* 0: nobody listens */
 	uint64_t		silent_until_ns;
+	char			state[64];	/* to be said; "": it was */
 	char			status[128];	/* said last */
 	ev_timer		watchdog;
 } notify;
@@ -129,10 +130,24 @@ notify_active(void)
 	return notify.size != 0;
 }
 
+static void
+tell_state(void)
+{
+	if (notify.state[0] != '\0' && tell(notify.state, -1))
+		notify.state[0] = '\0';
+}
+
+static void
+set_state(const char *text)
+{
+	snprintf(notify.state, sizeof(notify.state), "%s", text);
+	tell_state();
+}
+
 void
 notify_ready(void)
 {
-	(void)tell("READY=1", -1);
+	set_state("READY=1");
 }
 
 void
@@ -142,13 +157,13 @@ notify_reloading(void)
 
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 	    clock_monotonic_ns() / NS_PER_US);
-	(void)tell(text, -1);
+	set_state(text);
 }
 
 void
 notify_stopping(void)
 {
-	(void)tell("STOPPING=1", -1);
+	set_state("STOPPING=1");
 }
 
 void
@@ -159,6 +174,7 @@ notify_status(const char *fmt, ...)
 
 	if (notify.size == 0)
 		return;
+	tell_state();
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
@@ -200,7 +216,7 @@ notify_barrier(void)
 	/* The manager closes its copy when its turn comes. */
 	if (tell("BARRIER=1", pair[1])) {
 		close(pair[1]);
-		(void)poll(&hangup, 1, NOTIFY_WAIT_MS);
+		(void)poll(&hangup, 1, NOTIFY_BARRIER_MS);
 	} else
 		close(pair[1]);
 	close(pair[0]);

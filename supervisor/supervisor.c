@@ -234,6 +234,7 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 		watch_check(channel);
 	}
 	fdstore_update(supervisor);
+	say_status(supervisor);
 }
 
 /*** Signals. ***/

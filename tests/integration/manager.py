@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
-from daemon import Daemon, sessions
+from daemon import START_S, Daemon, sessions
 from waiting import wait_for
 
 # What a manager does between fork and exec: the kept descriptors from 3 on.
@@ -41,6 +42,7 @@ class Manager:
         self.socket.settimeout(0.1)
         # Looks at nothing until it is asked to with a barrier.
         self.lazy = False
+        self.deaf = False       # reads nothing
         self.messages: list[dict[str, str]] = []
         self.store: list[tuple[str, int]] = []
         self._closing = False
@@ -52,6 +54,9 @@ class Manager:
     def _run(self) -> None:
         waiting: list[tuple[str, list[int]]] = []
         while not self._closing:
+            if self.deaf:
+                time.sleep(0.01)
+                continue
             if waiting and (not self.lazy or "BARRIER" in waiting[-1][0]):
                 for text, descriptors in waiting:
                     self._take(text, descriptors)
@@ -102,16 +107,18 @@ class Manager:
                  f"{sorted(names)} in the store", detail=self.names)
 
     def wait_message(self, key: str, value: str = "1",
-                     count: int = 1) -> dict[str, str]:
+                     count: int = 1, deadline_s: float = 10.0
+                     ) -> dict[str, str]:
         def there() -> dict[str, str] | None:
             found = [m for m in self.messages if m.get(key) == value]
             return found[-1] if len(found) >= count else None
         return wait_for(there, f"{count} messages {key}={value}",
-                        detail=lambda: self.messages[-20:])
+                        deadline_s, lambda: self.messages[-20:])
 
     # What it does.
 
-    def launch(self, daemon: Daemon, watchdog_s: float = 0) -> None:
+    def launch(self, daemon: Daemon, watchdog_s: float = 0,
+               wait: bool = True) -> None:
         """Start the daemon with what is kept; wait until it is ready."""
         self.messages.clear()
         environment = daemon.environment | {"NOTIFY_SOCKET": self.name}
@@ -129,7 +136,9 @@ class Manager:
                 stdout=log, stdin=subprocess.DEVNULL, pass_fds=fds,
                 start_new_session=True)
         daemon.session = daemon.process.pid
-        self.wait_message("READY")
+        # The end of the old workers, then the start of the new ones.
+        if wait:
+            self.wait_message("READY", deadline_s=2 * START_S)
 
     @staticmethod
     def kill(daemon: Daemon, all_processes: bool) -> None:

@@ -203,6 +203,23 @@ def test_foreign_descriptors(daemon: Daemon) -> None:
         manager.wait_names("in.one", "in.two", "seg.one", "seg.two")
 
 
+def test_late_reader(daemon: Daemon) -> None:
+    """READY is not lost with a manager that reads nothing for a while, and
+    what it is to keep is not either."""
+    names = [f"c{i}" for i in range(20)]
+    daemon.write(*(channel(name, free_port(), ring_size="256KiB")
+                   for name in names))
+    with Manager(daemon.directory) as manager:
+        manager.deaf = True
+        manager.launch(daemon, wait=False)
+        daemon.wait_log("cannot tell the service manager")
+        daemon.wait_running()
+        manager.deaf = False
+        manager.wait_message("READY")
+        manager.wait_names(*(f"{kind}.{name}" for name in names
+                             for kind in ("in", "seg")))
+
+
 def test_no_reader(daemon: Daemon) -> None:
     """A manager that is not there costs nothing but a log line."""
     daemon.environment["NOTIFY_SOCKET"] = str(daemon.directory / "nothing")

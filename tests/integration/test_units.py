@@ -4,23 +4,29 @@
 from __future__ import annotations
 
 import configparser
+import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from daemon import Programs
+from daemon import Daemon, Programs, channel, output
+from net import Receiver, Sender, free_port, group_v4, numbered
 
 # systemd's own measure: 10 is no protection, below 2 it calls OK.
 EXPOSURE_MAX = 2.0
 
 
-def run(*words: object) -> str:
-    program = str(words[0])
+def need(program: str, package: str) -> None:
     if not shutil.which(program):
-        pytest.skip(f"needs {program}: install the Debian package systemd")
+        pytest.skip(f"needs {program}: install the Debian package {package}")
+
+
+def run(*words: object) -> str:
+    need(str(words[0]), "systemd")
     done = subprocess.run([str(w) for w in words], text=True, timeout=60,
                           capture_output=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
@@ -39,6 +45,13 @@ def unit(programs: Programs, tmp_path: Path) -> Path:
     return place
 
 
+def read(unit: Path) -> configparser.SectionProxy:
+    parser = configparser.RawConfigParser(strict=False)
+    parser.optionxform = str    # type: ignore
+    parser.read(unit)
+    return parser["Service"]
+
+
 def test_service(unit: Path) -> None:
     assert run("systemd-analyze", "verify", "--man=no", unit) == ""
 
@@ -51,15 +64,66 @@ def test_exposure(unit: Path) -> None:
 
 def test_nothing_lost(unit: Path) -> None:
     """What the promise rests on is not edited away."""
-    parser = configparser.RawConfigParser(strict=False)
-    parser.optionxform = str    # type: ignore
-    parser.read(unit)
-    service = parser["Service"]
+    service = read(unit)
     assert service["Type"] == "notify"
     assert int(service["FileDescriptorStoreMax"]) >= 2000
     assert service["OOMPolicy"] == "continue"
     assert service["KillMode"] == "mixed"
     assert service["LimitMEMLOCK"] == "infinity"
+
+
+def members(group: str) -> set[str]:
+    """The system calls in one of systemd's groups, and those in these."""
+    found = set()
+    for line in run("systemd-analyze", "syscall-filter",
+                    group).splitlines()[1:]:
+        word = line.split("#")[0].strip()
+        if word.startswith("@"):
+            found |= members(word)
+        elif word:
+            found.add(word)
+    return found
+
+
+class Traced(Daemon):
+    """Everything that it and its children call goes to a file."""
+
+    def command(self, *options: str) -> list[str]:
+        return ["strace", "-f", "-qq", "-o", str(self.directory / "strace"),
+                *super().command(*options)]
+
+
+def test_system_calls(unit: Path, programs: Programs, tmp_path: Path
+                      ) -> None:
+    """The service's filter lets through what is called from the start to
+    the end, with a reload, a rotation and an upgrade in between."""
+    need("strace", "strace")
+    service = read(unit)
+    assert service["SystemCallFilter"] == "@system-service"
+    daemon = Traced(programs, tmp_path)
+    port = free_port()
+    try:
+        with Receiver() as receiver, Receiver(group_v4()) as view, \
+                Sender("127.0.0.1", port) as sender:
+            daemon.start(channel(
+                "one", port, relay=[output("127.0.0.1", receiver.port)],
+                archive=daemon.archive_conf(sync="block"),
+                decimate=[{"name": "s", "method": "pick", "every": 10}
+                          | output(view.address, view.port)]))
+            for turn, command in enumerate(("reload", "rotate", "upgrade")):
+                sender.send(numbered(100, first=100 * turn))
+                daemon.wait_received("one", 100 * (turn + 1))
+                daemon.ctl(command)
+            daemon.wait_log("all processes are of version")
+            os.kill(int((daemon.run_dir / "mcrelayd.pid").read_text()),
+                    signal.SIGTERM)
+            daemon.wait_exit()
+    finally:
+        daemon.kill()
+    used = set(re.findall(r"^[0-9]+ +([a-z_0-9]+)\(",
+                          (tmp_path / "strace").read_text(), re.MULTILINE))
+    assert {"recvmmsg", "execve", "mlock"} <= used
+    assert not used - members("@system-service") - members("@default")
 
 
 def test_user_and_directory(source: Path, tmp_path: Path) -> None:

@@ -45,6 +45,10 @@ def test_killed_under_load(daemon: Daemon, killed: str) -> None:
             for turn in range(1, 3):
                 wait_for(lambda: daemon.ledger("one")["received"]
                          > rate * turn, "datagrams before the kill")
+                if turn == 2:
+                    # Its workers are being replaced when it is killed.
+                    daemon.ctl("upgrade")
+                    assert manager.names() == kept
                 manager.kill(daemon, killed == "everything")
                 manager.launch(daemon)
                 assert manager.names() == kept

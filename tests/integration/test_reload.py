@@ -347,3 +347,26 @@ def test_counters_begin_together(daemon: Daemon) -> None:
         sender.send(numbered(60, first=len(sender.sent)))
         daemon.wait_received("one", 180)
         daemon.stop()
+
+
+def test_killed_while_leaving(three: Three) -> None:
+    """The same for a channel that was removed: all of it is stored."""
+    daemon = three.daemon
+    with Sender("127.0.0.1", three.ports[1]) as sender:
+        three.channels[1]["archive"]["flush_interval"] = "1h"
+        daemon.write(*three.channels)
+        pid = daemon.worker_pid("ch1")
+        daemon.ctl("reload")
+        pid = daemon.wait_new_worker("ch1", pid)
+        sender.send(numbered(700))
+        wait_for(lambda: daemon.ledger("ch1")["pending"] == 700, "all in")
+        os.kill(pid, signal.SIGSTOP)
+        del three.channels[1]
+        daemon.write(*three.channels)
+        daemon.ctl("reload")
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_log("a successor does")
+        wait_for(lambda: not (daemon.run_dir / "ch1.pid").exists(),
+                 "its successor gone")
+    daemon.stop()
+    assert daemon.payloads("ch1") == sender.sent

@@ -17,6 +17,7 @@ make -C "$build" -s -j"$(cores)"
 some='(test_unicast)or(test_values)or(test_rejected)or(test_one_changed)'
 some="$some"'or(test_by_signal)or(test_foreign_descriptors)'
 some="$some"'or(test_bad_datums)or(test_garbage)or(test_restart_command)'
+some="$some"'or(test_hostile)or(test_last_words)or(test_killed_while)'
 PYTEST_ADDOPTS="${PYTEST_ADDOPTS:-} -k $some"
 UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 # A thread that ends has its signal stack unmapped, as if it were always the

@@ -471,6 +471,9 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 		return -1;
 	budget_tell(channel);
 	schema_files_write(channel->parts.archive, channel->conf);
+	/* Its segment may be what was unusable. */
+	if (channel->child.state == CHILD_FAILED)
+		channel->renew = true;
 	channel->child.wanted = true;
 	if (channel->drain && channel->child.pid == 0)
 		child_drain(&channel->child);
@@ -526,19 +529,12 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	channel->renew = true;
 	/* A worker that died has left things to be stored, which only one
 	 * of its kind can do. */
-	if (channel->child.state == CHILD_BACKOFF)
+	if (channel->child.state == CHILD_BACKOFF && !worker_drained(channel))
 		child_drain(&channel->child);
 	else if (channel->child.pid == 0)
 		take_next(channel);
 	if (channel->child.wanted)
 		child_restart(&channel->child, true);
-}
-
-void
-channel_mend(struct channel *channel)
-{
-	channel->renew = true;
-	child_start(&channel->child);
 }
 
 void

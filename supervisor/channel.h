@@ -73,8 +73,8 @@ struct channel	*channel_new_leaving(struct supervisor *supervisor,
 /* Its worker must have been reaped. */
 void	channel_free(struct channel *channel) ATTR_NONNULL;
 
-/* Starts the worker; opens the input if channel_stop() has closed it.  -1:
- * reported. */
+/* Starts the worker; opens the input if channel_stop() has closed it; makes
+ * another segment if the channel has failed.  -1: reported. */
 int	channel_start(struct channel *channel, struct conf_problems *problems)
 	    ATTR_NONNULL;
 /* Ends the worker, then closes the input: what comes in meanwhile is not
@@ -88,10 +88,6 @@ void	channel_stop(struct channel *channel) ATTR_NONNULL;
 void	channel_change(struct channel *channel,
 	    const struct channel_conf *conf, enum conf_change change,
 	    struct parts *parts) ATTR_NONNULL;
-
-/* Starts a worker for a channel that has failed.  As its segment may be what
- * is broken, it gets another one. */
-void	channel_mend(struct channel *channel) ATTR_NONNULL;
 
 /* The worker, and those that follow it, log what is as urgent. */
 void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;

@@ -231,7 +231,7 @@ commit_step(struct plan *plan, struct step *step,
 	channel_change(channel, step->conf, step->change, &step->parts);
 	/* A reload gives everybody another chance. */
 	if (channel->child.state == CHILD_FAILED)
-		channel_mend(channel);
+		(void)channel_start(channel, plan->problems);
 }
 
 /* Puts the channels into the new file's order; what is left over goes. */

@@ -33,8 +33,15 @@ KILLS = 1000 if LONG else 60
 RESTARTS = 1000 if LONG else 100
 RATE = 100000 if LONG else 40000        # all channels together
 # One that has been up for a second is followed at once: with four channels a
-# kill every third of a second finds such a one.
-CHANNELS = 4
+# kill every third of a second finds such a one.  Each comes another way:
+# part of the rate, options of the source (the last is received straight into
+# the ring).
+SOURCES = {
+    "singles": (0.2, ["-b", "40"]),
+    "runs": (0.4, ["-b", "40", "-c"]),
+    "middle": (0.3, ["-b", "200", "-c"]),
+    "large": (0.1, ["-b", "1400", "-c", "-B", "46"]),
+}
 HEALTHY_S = 1.0
 
 Report = Callable[[str, object], None]
@@ -121,8 +128,8 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
         archive=daemon.archive_conf(rotate={"size": "64MiB"}))
         for name in groups))
     sources = {name: stack.enter_context(gen.source(
-        programs, "127.0.0.1", ports[name], "-c", "-b", "40", "-r",
-        str(RATE // CHANNELS))) for name in groups}
+        programs, "127.0.0.1", ports[name], "-r", str(int(RATE * part)),
+        *options)) for name, (part, options) in SOURCES.items()}
     for _ in range(KILLS):
         kills.kill()
     for source in sources.values():
@@ -139,7 +146,7 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
 def test_random_kills(daemon: Daemon, programs: Programs,
                       record_property: Report) -> None:
     needs_buffer()
-    names = [f"ch{n}" for n in range(CHANNELS)]
+    names = list(SOURCES)
     kills = Kills(daemon, list(names), 1)
     with ExitStack() as stack:
         seen = run_kills(daemon, programs, stack, kills)
@@ -165,7 +172,7 @@ def test_random_kills(daemon: Daemon, programs: Programs,
     assert report["received"] == report["archived"] == sent, report
     assert totals["received"] == sent, report
     assert not any(totals[k] for k in totals if k != "received"), report
-    assert [wrong for _, _, wrong in archive] == [0] * CHANNELS, report
+    assert [wrong for _, _, wrong in archive] == [0] * len(names), report
 
 
 class Footprint:

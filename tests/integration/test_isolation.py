@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +17,7 @@ import pytest
 
 import gen
 from daemon import Daemon, Programs, channel, output, sessions
-from net import (Receiver, Sender, SenderThread, free_port, numbered,
-                 safe_rate)
+from net import Receiver, Sender, free_port, numbered, safe_rate
 from test_load import needs_buffer
 from test_restart import libexec, script
 from waiting import wait_for
@@ -29,14 +29,20 @@ BAD_S = 4.0     # how long the bad channel is bad
 class Good:
     """A channel under load that must stay as it would be alone."""
 
-    def __init__(self, daemon: Daemon, name: str = "good",
-                 seconds: float = BAD_S + 2) -> None:
+    def __init__(self, daemon: Daemon, name: str = "good") -> None:
         self.daemon = daemon
         self.name = name
         self.port = free_port()
         self.relay, self.view = Receiver(), Receiver()
         self.sender = Sender("127.0.0.1", self.port)
-        self.count = int(safe_rate(0.2, RATE) * seconds)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self._load, daemon=True)
+
+    def _load(self) -> None:
+        rate = safe_rate(0.2, RATE)
+        while not self.over.is_set():
+            self.sender.send(
+                numbered(100, 200, first=len(self.sender.sent)), rate)
 
     def conf(self) -> dict[str, Any]:
         return channel(
@@ -48,14 +54,15 @@ class Good:
 
     def begin(self) -> None:
         self.pid = self.daemon.worker_pid(self.name)
-        self.thread = SenderThread(self.sender, numbered(self.count, 200),
-                                   safe_rate(0.2, RATE))
+        self.thread.start()
 
-    def check(self, in_time: bool = True) -> None:
-        """All of it arrived everywhere, by the worker of the beginning."""
-        assert not in_time or self.thread.busy(), \
-            "the load ended before the trouble did"
-        self.thread.join()
+    def check(self) -> None:
+        """The load ends; all of it arrived everywhere, by the worker of
+        the beginning."""
+        assert self.thread.is_alive()
+        self.over.set()
+        self.thread.join(60)
+        self.count = len(self.sender.sent)
         ledger = self.daemon.wait_received(self.name, self.count)
         assert ledger["received"] == ledger["archived"] == self.count
         for counter in ("kernel_dropped", "archive_shed", "relay_errors"):
@@ -74,6 +81,9 @@ class Good:
         assert self.daemon.payloads(self.name) == self.sender.sent
 
     def close(self) -> None:
+        self.over.set()
+        if self.thread.is_alive():
+            self.thread.join(60)
         for each in (self.relay, self.view, self.sender):
             each.close()
 
@@ -177,9 +187,8 @@ def test_flood_beside_two(daemon: Daemon, programs: Programs,
     with gen.source(programs, "127.0.0.1", flooded, "-r", "0", "-t",
                     f"{BAD_S:g}s", "-b", "1000") as source:
         sent = source.result()["sent"]
-    assert good.thread.busy() and other.thread.busy()
     for each in (good, other):
-        each.check(in_time=False)
+        each.check()
     daemon.wait_received("bad", sent)
     daemon.stop()
     for each in (good, other):
@@ -261,7 +270,8 @@ def test_decimator_crash_loop(daemon: Daemon, good: Good) -> None:
     daemon.streams.clear()
     good.begin()
     os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: daemon.log().count("decimator: next start in") > 3,
+             "a crash loop", 20.0, daemon.log)
     good.check()
-    daemon.wait_log("decimator: next start in")
     daemon.stop(checks=False)
     good.check_files()

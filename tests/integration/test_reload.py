@@ -270,24 +270,30 @@ def test_log_level(three: Three) -> None:
     daemon = three.daemon
     before = three.pids()
 
-    def says_its_ledger(pid: int) -> bool:
-        seen = daemon.log().count("ledger:")
-        os.kill(pid, signal.SIGUSR1)
-        daemon.ctl("status")
-        return daemon.log().count("ledger:") > seen
-    wait_for(lambda: says_its_ledger(before[0]), "a line at level info")
-    daemon.write(*three.channels, log={"to": "stderr", "level": "warning"})
-    daemon.ctl("reload")
-    wait_for(lambda: not says_its_ledger(before[0]), "no such line")
-    assert three.pids() == before
+    def set_level(level: str) -> None:
+        daemon.write(*three.channels, log={"to": "stderr", "level": level})
+        daemon.ctl("reload")
+
+    def files_begun(n: int) -> int:
+        """After one more has been: each is told at level debug, before
+        anything in it counts as archived."""
+        daemon.ctl("rotate", f"ch{n}")
+        done = daemon.ledger(f"ch{n}")["archived"]
+        with Sender("127.0.0.1", three.ports[n]) as sender:
+            sender.send(numbered(1))
+            wait_for(lambda: daemon.ledger(f"ch{n}")["archived"] > done,
+                     "stored")
+        return daemon.log().count(f"mcrelay-worker[ch{n}]: archiving to")
+    assert files_begun(0) == 1
+    set_level("info")
+    assert files_begun(0) == 1
     daemon.ctl("restart", "ch1")
-    for _ in range(3):
-        assert not says_its_ledger(daemon.worker_pid("ch1"))
-    daemon.write(*three.channels, log={"to": "stderr", "level": "info"})
-    daemon.ctl("reload")
-    for name in ("ch0", "ch1"):
-        wait_for(lambda: says_its_ledger(daemon.worker_pid(name)),
-                 "a line at level info again")
+    assert files_begun(1) == 0
+    set_level("debug")
+    for n in (0, 1):
+        seen = files_begun(n)
+        wait_for(lambda: files_begun(n) > seen, "a line at level debug")
+    assert three.pids()[::2] == before[::2]
 
 
 def test_group_with_other_sources(daemon: Daemon) -> None:
@@ -347,3 +353,26 @@ def test_counters_begin_together(daemon: Daemon) -> None:
         sender.send(numbered(60, first=len(sender.sent)))
         daemon.wait_received("one", 180)
         daemon.stop()
+
+
+def test_killed_while_leaving(three: Three) -> None:
+    """The same for a channel that was removed: all of it is stored."""
+    daemon = three.daemon
+    with Sender("127.0.0.1", three.ports[1]) as sender:
+        three.channels[1]["archive"]["flush_interval"] = "1h"
+        daemon.write(*three.channels)
+        pid = daemon.worker_pid("ch1")
+        daemon.ctl("reload")
+        pid = daemon.wait_new_worker("ch1", pid)
+        sender.send(numbered(700))
+        wait_for(lambda: daemon.ledger("ch1")["pending"] == 700, "all in")
+        os.kill(pid, signal.SIGSTOP)
+        del three.channels[1]
+        daemon.write(*three.channels)
+        daemon.ctl("reload")
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_log("a successor does")
+        wait_for(lambda: not (daemon.run_dir / "ch1.pid").exists(),
+                 "its successor gone")
+    daemon.stop()
+    assert daemon.payloads("ch1") == sender.sent

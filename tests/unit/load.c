@@ -42,15 +42,26 @@ send_batch(struct load *load, struct timespec *deadline)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, deadline, NULL);
 }
 
+/* Datagrams that somebody has yet to take care of. */
+static uint64_t
+under_way(struct load *load)
+{
+	struct ledger ledger;
+
+	segment_ledger(&load->rig->segment, &ledger, NULL);
+	return MAX_OF(ledger.pending, atomic_load(&load->sent) -
+	    atomic_load(&load->relayed));
+}
+
 /*
- * Keeps what is under way well below what the sockets' buffers hold: what the
- * kernel drops while this machine has no time for a worker is not the point.
+ * Keeps what is under way well below what the sockets' buffers and the ring
+ * hold: what the kernel drops, or the archive gives up, while this machine
+ * has no time for a worker is not the point.
  */
 static void
 wait_for_room(struct load *load)
 {
-	while (!atomic_load(&load->stop) && atomic_load(&load->sent) -
-	    atomic_load(&load->relayed) > UNDER_WAY)
+	while (!atomic_load(&load->stop) && under_way(load) > UNDER_WAY)
 		sched_yield();
 }
 

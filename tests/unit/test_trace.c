@@ -31,6 +31,7 @@
 #define EXIT_SKIPPED	77
 /* For a call that the worker makes no more so often. */
 #define PATIENCE_S	2
+#define PATIENCE_LONG_S	20
 
 struct tracer {
 	struct rig	*rig;
@@ -51,6 +52,12 @@ on_alarm(int number)
 {
 	(void)number;
 	impatient = 1;
+}
+
+static bool
+is_long(void)
+{
+	return getenv("MCRELAY_TEST_LONG") != NULL;
 }
 
 static uint64_t *
@@ -120,7 +127,7 @@ run_until(struct rig *rig, uint64_t call, unsigned n)
 	assert_int_equal(write(gate, "", 1), 1);
 	close(gate);
 	impatient = 0;
-	alarm(PATIENCE_S);
+	alarm(is_long() ? PATIENCE_LONG_S : PATIENCE_S);
 	for (;;) {
 		tid = waitpid(-1, &status, __WALL);
 		if (tid == -1 && errno == EINTR) {
@@ -140,7 +147,7 @@ run_until(struct rig *rig, uint64_t call, unsigned n)
 static unsigned
 next_n(unsigned n)
 {
-	if (getenv("MCRELAY_TEST_LONG") != NULL || n < 8)
+	if (is_long() || n < 8)
 		return n + 1;
 	return n + n / 4;
 }
@@ -149,15 +156,18 @@ next_n(unsigned n)
 static void
 campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 {
+	/* Whatever is made once for each file is made often. */
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
 	    .on_overrun = OVERRUN_BLOCK, .block_size = 8192,
-	    .rotate_size = 100000,
+	    .rotate_size = 25000,
 	    .flush_interval_ns = 5 * NS_PER_MS, .sync = SYNC_INTERVAL}};
 	struct sigaction action = {.sa_handler = on_alarm};
 	unsigned n, kills = 0, reached = 0;
 	struct load load;
 	struct rig rig;
 
+	if (is_long())
+		n_max = N_MAX;
 	sigaction(SIGALRM, &action, NULL);
 	rig_open(&rig, &spec);
 	load_start(&load, &rig);
@@ -208,6 +218,13 @@ test_fdatasync(void **state)
 }
 
 static void
+test_ftruncate(void **state)
+{
+	(void)state;
+	campaign("ftruncate", SYS_ftruncate, 12, 5);
+}
+
+static void
 test_renameat2(void **state)
 {
 	(void)state;
@@ -235,6 +252,7 @@ main(void)
 		cmocka_unit_test(test_pwritev),
 		cmocka_unit_test(test_openat),
 		cmocka_unit_test(test_fdatasync),
+		cmocka_unit_test(test_ftruncate),
 		cmocka_unit_test(test_renameat2),
 		cmocka_unit_test(test_recovery),
 	};

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The watchdog and the outage budget, on a channel whose worker is a process
+ * that does nothing and whose segment the test writes to.
+ */
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <ev.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/channel.h"
+
+#define FLUSH_S		3
+
+struct fixture {
+	struct channel		channel;
+	struct channel_conf	conf;
+	int			source;	/* connected to the input */
+};
+
+static void
+ignore(void *owner)
+{
+	(void)owner;
+}
+
+static const struct child_ops	ops = {.changed = ignore};
+
+/* A bound UDP socket and one that is connected to it. */
+static void
+make_pair(int *in, int *out)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof(address);
+
+	*in = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	*out = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(bind(*in, (void *)&address, size), 0);
+	assert_int_equal(getsockname(*in, (void *)&address, &size), 0);
+	assert_int_equal(connect(*out, (void *)&address, size), 0);
+}
+
+static pid_t
+idle_process(void)
+{
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	while (pid == 0)
+		pause();
+	return pid;
+}
+
+static int
+setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
+	    .config = {.outputs = 1, .archive.enabled = 1}};
+	struct channel *channel = &f->channel;
+	bool locked;
+
+	snprintf(channel->name, sizeof(channel->name), "test");
+	channel->conf = &f->conf;
+	f->conf.archive.flush_interval_ns = FLUSH_S * NS_PER_S;
+	assert_int_equal(segment_create(&channel->segment, &spec, &locked),
+	    0);
+	parts_init(&channel->parts);
+	make_pair(&channel->parts.input, &f->source);
+	channel->parts.output[0] = dup(f->source);
+	channel->parts.outputs = 1;
+	child_init(&channel->child, ev_default_loop(0), &ops, f, "test");
+	channel->child.pid = idle_process();
+	channel->child.state = CHILD_RUNNING;
+	*state = f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+	struct child *child = &f->channel.child;
+
+	kill(child->pid, SIGKILL);
+	waitpid(child->pid, NULL, 0);
+	child->pid = 0;
+	child_done(child);
+	parts_close(&f->channel.parts, PART_INPUT | PART_WORKER);
+	close(f->source);
+	segment_close(&f->channel.segment);
+	free(f);
+	return 0;
+}
+
+/* True: the worker was found to hang. */
+static bool
+check(struct fixture *f, unsigned times)
+{
+	while (times-- > 0)
+		watch_check(&f->channel);
+	return f->channel.child.hung;
+}
+
+/* A worker at work: a batch of one record, relayed or not. */
+static void
+receive_one(struct fixture *f, bool relayed)
+{
+	struct segment *segment = &f->channel.segment;
+	struct ingest_state *ingest = ingest_begin(&segment->state->ingest);
+	struct ring_record record = {.sequence = ingest->sequence++};
+	struct output_state *output;
+
+	ingest->received++;
+	ingest->batch++;
+	ring_reserve(&segment->ring, ingest->head + sizeof(record));
+	ingest->head = ring_append(&segment->ring, ingest->head, &record);
+	ingest_commit(&segment->state->ingest);
+	ring_publish(&segment->ring, ingest->head);
+	if (!relayed)
+		return;
+	output = output_begin(&segment->state->output[0]);
+	output->batch++;
+	output->position = ingest->head;
+	output_commit(&segment->state->output[0]);
+}
+
+static void
+archive_all(struct fixture *f)
+{
+	struct segment *segment = &f->channel.segment;
+	struct archive_state *archive = archive_begin(
+	    &segment->state->archive);
+
+	archive->position = ring_head(&segment->ring);
+	archive_commit(&segment->state->archive);
+}
+
+static void
+idle_is_not_hung(void **state)
+{
+	struct fixture *f = *state;
+
+	receive_one(f, true);
+	archive_all(f);
+	assert_false(check(f, 10 * WATCH_CHECKS));
+	assert_false(f->channel.watch.archive_stuck);
+}
+
+static void
+input_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(check(f, 1));
+	/* An empty one is one as well. */
+	assert_int_equal(send(f->source, "", 0, 0), 0);
+	assert_false(check(f, WATCH_CHECKS - 1));
+	/* It moved after all. */
+	receive_one(f, true);
+	archive_all(f);
+	assert_false(check(f, WATCH_CHECKS));
+	assert_true(check(f, 1));
+	assert_int_equal(f->channel.child.state, CHILD_STOPPING);
+}
+
+static void
+output_waits(void **state)
+{
+	struct fixture *f = *state;
+
+	receive_one(f, false);
+	archive_all(f);
+	assert_false(check(f, WATCH_CHECKS));
+	assert_true(check(f, 1));
+}
+
+/* That the network takes nothing is no fault of the worker's. */
+static void
+output_cannot(void **state)
+{
+	struct fixture *f = *state;
+	int pair[2], *output = &f->channel.parts.output[0];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
+	    pair), 0);
+	close(*output);
+	*output = pair[0];
+	while (send(pair[0], "full", 4, 0) == 4)
+		continue;
+	receive_one(f, false);
+	archive_all(f);
+	assert_false(check(f, 3 * WATCH_CHECKS));
+	close(pair[1]);
+}
+
+/* on_overrun: block, and the archive is a ring behind. */
+static void
+gate_is_closed(void **state)
+{
+	struct fixture *f = *state;
+	struct segment *segment = &f->channel.segment;
+	uint64_t start = ring_head(&segment->ring);
+
+	((struct channel_config *)(uintptr_t)segment->config)->
+	    archive.on_overrun = OVERRUN_BLOCK;
+	assert_int_equal(send(f->source, "x", 1, 0), 1);
+	while (ring_head(&segment->ring) - start <=
+	    segment->ring.size - RX_STRIDE)
+		receive_one(f, true);
+	assert_false(check(f, 3 * WATCH_CHECKS));
+	assert_true(f->channel.watch.archive_stuck);
+	/* Now it has room, and no excuse. */
+	archive_all(f);
+	assert_false(check(f, WATCH_CHECKS - 1));
+	assert_true(check(f, 1));
+	assert_false(f->channel.watch.archive_stuck);
+}
+
+static void
+archive_is_stuck(void **state)
+{
+	struct fixture *f = *state;
+
+	archive_all(f);
+	receive_one(f, true);
+	/* It may wait for its flush interval. */
+	assert_false(check(f, WATCH_CHECKS + FLUSH_S));
+	assert_false(f->channel.watch.archive_stuck);
+	assert_false(check(f, 1));
+	assert_true(f->channel.watch.archive_stuck);
+	/* That is told, and nobody is killed for it. */
+	assert_false(check(f, 10 * WATCH_CHECKS));
+	archive_all(f);
+	assert_false(check(f, 1));
+	assert_false(f->channel.watch.archive_stuck);
+}
+
+/* Other states have deadlines of their own. */
+static void
+only_running(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_int_equal(send(f->source, "x", 1, 0), 1);
+	check(f, WATCH_CHECKS - 1);
+	f->channel.child.state = CHILD_STARTING;
+	assert_false(check(f, 10));
+	f->channel.child.state = CHILD_RUNNING;
+	assert_false(check(f, WATCH_CHECKS - 1));
+}
+
+/*** The budget. ***/
+
+/* Measured on loopback. */
+static void
+truesize_is_right(void **state)
+{
+	static const uint64_t sizes[][2] = {{0, 832}, {150, 832}, {200, 1280},
+	    {600, 1280}, {700, 2304}, {1472, 2304}, {2000, 4352},
+	    {4000, 8448}, {9000, 16640}, {20000, 20832}, {60000, 60832}};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < NITEMS(sizes); i++)
+		assert_int_equal(budget_truesize(sizes[i][0]), sizes[i][1]);
+}
+
+/* So many datagrams more, the last one at that second. */
+static uint64_t
+rate_after(struct fixture *f, uint64_t count, uint64_t second)
+{
+	struct ingest_domain *domain = &f->channel.segment.state->ingest;
+	struct ingest_state *ingest = ingest_begin(domain);
+
+	ingest->received += count;
+	ingest->received_bytes += count * 100;
+	ingest->last_received_ns = second * NS_PER_S;
+	ingest_commit(domain);
+	budget_check(&f->channel);
+	return f->channel.budget.peak_rate;
+}
+
+static void
+budget_follows_rate(void **state)
+{
+	struct fixture *f = *state;
+	int buffer;
+	socklen_t size = sizeof(buffer);
+
+	assert_int_equal(getsockopt(f->channel.parts.input, SOL_SOCKET,
+	    SO_RCVBUF, &buffer, &size), 0);
+	assert_int_equal(budget_ms(&f->channel), buffer / 2304);
+	assert_int_equal(rate_after(f, 5, 100), 0);
+	assert_int_equal(rate_after(f, 2000, 101), 2000);
+	assert_int_equal(budget_ms(&f->channel), buffer / 832 / 2);
+	/* Not over a second yet. */
+	assert_int_equal(rate_after(f, 100000, 101), 2000);
+	/* What had waited for five seconds is no flood. */
+	assert_int_equal(rate_after(f, 10000, 112), 10000);
+	assert_int_equal(rate_after(f, 100, 113), 10000);
+	/* The clock steps. */
+	assert_int_equal(rate_after(f, 100, 50), 10000);
+	assert_int_equal(rate_after(f, 20000, 51), 20000);
+	assert_true(f->channel.budget.warned);
+}
+
+#define WATCH_TEST(name) \
+	cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WATCH_TEST(idle_is_not_hung),
+		WATCH_TEST(input_waits),
+		WATCH_TEST(output_waits),
+		WATCH_TEST(output_cannot),
+		WATCH_TEST(gate_is_closed),
+		WATCH_TEST(archive_is_stuck),
+		WATCH_TEST(only_running),
+		cmocka_unit_test(truesize_is_right),
+		WATCH_TEST(budget_follows_rate),
+	};
+
+	log_init("test_watch", NULL, LOG_TARGET_STDERR, LOG_EMERG);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -558,28 +558,6 @@ channel_log_level(struct channel *channel, int level)
 }
 
 void
-channel_check_directory(struct channel *channel)
-{
-	struct control_message message = {.type = CONTROL_DIRECTORY};
-
-	if (channel->child.state != CHILD_RUNNING ||
-	    channel->parts.archive == -1 ||
-	    atomic_exchange_explicit(
-	    &channel->segment.state->directory_gone, 0,
-	    memory_order_relaxed) == 0)
-		return;
-	if (parts_renew_archive(&channel->parts, channel->conf,
-	    channel->supervisor->spawn.drop) == -1) {
-		log_warn("channel %s: cannot make its archive directory again",
-		    channel->name);
-		return;
-	}
-	log_info("channel %s: its archive directory is made again",
-	    channel->name);
-	child_pass(&channel->child, &message, channel->parts.archive);
-}
-
-void
 channel_check_stale(struct channel *channel, uint64_t now_ns)
 {
 	uint64_t limit_ns = channel->conf->stale_after_ns;

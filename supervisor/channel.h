@@ -103,9 +103,6 @@ void	channel_check_stale(struct channel *channel, uint64_t now_ns)
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
-/* Once a second: does the worker miss its archive directory? */
-void	channel_check_directory(struct channel *channel) ATTR_NONNULL;
-
 /* The slot of a stream in the tap page. */
 uint32_t	channel_slot(const struct channel *channel,
 		    const char *stream) ATTR_NONNULL;

@@ -232,7 +232,6 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 		channel_check_stale(channel, now);
 		budget_check(channel);
 		watch_check(channel);
-		channel_check_directory(channel);
 	}
 	fdstore_update(supervisor);
 }

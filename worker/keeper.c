@@ -75,7 +75,18 @@ recover(struct keeper *keeper, const char *name)
 	return true;
 }
 
-/* Every left-over file once. */
+/* Whether this process has begun the file, going by its name. */
+static bool
+begun_here(const struct keeper *keeper, const char *name)
+{
+	const char *start = strchr(name + strlen(keeper->config->name), '_');
+	char now[UTC_TEXT_SIZE];
+
+	format_utc(keeper->started_ns, now);
+	return start != NULL && strncmp(start + 1, now, strlen(now)) >= 0;
+}
+
+/* Every left-over file once; at the end only those that we began. */
 static void
 recover_all(struct keeper *keeper)
 {
@@ -86,8 +97,10 @@ recover_all(struct keeper *keeper)
 	leftovers = keeper->leftovers;
 	memset(&keeper->leftovers, 0, sizeof(keeper->leftovers));
 	pthread_mutex_unlock(&keeper->mutex);
-	for (i = 0; i < leftovers.count && !stopped(keeper); i++)
-		if (!recover(keeper, leftovers.name[i]))
+	for (i = 0; i < leftovers.count; i++)
+		if ((!stopped(keeper) ||
+		    begun_here(keeper, leftovers.name[i])) &&
+		    !recover(keeper, leftovers.name[i]))
 			keeper_leave(keeper, leftovers.name[i]);
 	leftovers_free(&leftovers);
 }
@@ -98,14 +111,8 @@ static bool
 skip(void *argument, const char *name)
 {
 	struct keeper *keeper = argument;
-	char now[UTC_TEXT_SIZE];
-	const char *start;
 
-	start = name + strlen(keeper->config->name);
-	start = strchr(start, '_');
-	format_utc(keeper->started_ns, now);
-	return stopped(keeper) ||
-	    (start != NULL && strncmp(start + 1, now, strlen(now)) >= 0) ||
+	return stopped(keeper) || begun_here(keeper, name) ||
 	    recover_named(&keeper->found, keeper->config->name, name);
 }
 
@@ -148,6 +155,7 @@ run(void *argument)
 			retain_run(keeper->config, keeper->directory,
 			    clock_realtime_ns());
 	} while (wait_for_duty(keeper));
+	recover_all(keeper);
 	return NULL;
 }
 

@@ -45,6 +45,11 @@ write_block(struct store *store, enum archive_stream stream,
 	*size = 0;
 	if (block->records == 0)
 		return 0;
+	file = &store_state(store)->file[stream];
+	/* What it was named for was shed before it could be written. */
+	if (store->fd[stream] != -1 && file->records == 0 &&
+	    file->first_sequence != first_sequence)
+		store_discard(store, stream);
 	if (store->fd[stream] == -1 &&
 	    store_open_file(store, stream, first_sequence) == -1)
 		return -1;
@@ -281,18 +286,6 @@ store_dirty(const struct store *store)
 	return store->dirty[ARCHIVE_MAIN] || store->dirty[ARCHIVE_REJECTED];
 }
 
-/* A file without records is no use to anybody. */
-static void
-discard(struct store *store, enum archive_stream stream)
-{
-	char name[FILE_NAME_SIZE], part[FILE_NAME_SIZE + 8];
-
-	store_name(store, stream, &store_state(store)->file[stream], name);
-	snprintf(part, sizeof(part), "%s.part", name);
-	unlinkat(store->directory, part, 0);
-	store_forget(store, stream);
-}
-
 /* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
 static void
 submit_finish(struct store *store, enum archive_stream stream, int fd)
@@ -341,7 +334,7 @@ store_rotate(struct store *store)
 		if (store_state(store)->file[i].records > 0)
 			finish(store, i);
 		else
-			discard(store, i);
+			store_discard(store, i);
 	}
 }
 

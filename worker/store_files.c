@@ -17,7 +17,7 @@
 #include "worker/store_files.h"
 
 /* How often it is asked whether the open files still have a name. */
-#define LOOK_NS			(500 * NS_PER_MS)
+#define LOOK_NS			(100 * NS_PER_MS)
 /* On the disk ahead of what is written. */
 #define RESERVE_STEP		(UINT64_C(16) << 20)
 
@@ -124,17 +124,31 @@ announce_file(struct store *store, enum archive_stream stream,
 	archive_commit(store->domain);
 }
 
+static void
+remove_part(const struct store *store, enum archive_stream stream)
+{
+	char name[FILE_NAME_SIZE], part[FILE_NAME_SIZE + 8];
+
+	store_name(store, stream, &store_state(store)->file[stream], name);
+	snprintf(part, sizeof(part), "%s" FILE_PART, name);
+	file_remove(store->directory, part);
+}
+
 static int
 create(struct store *store, enum archive_stream stream,
     uint64_t first_sequence, char name[static FILE_NAME_SIZE])
 {
 	const struct archive_file *file = &store_state(store)->file[stream];
-	bool again = file->phase == FILE_CREATING;
+	bool again = file->phase == FILE_CREATING &&
+	    file->first_sequence == first_sequence;
 	uint64_t started_ns = clock_realtime_ns();
 	int fd;
 
-	if (!again)
+	if (!again) {
+		if (file->phase == FILE_CREATING)
+			remove_part(store, stream);
 		announce_file(store, stream, first_sequence, started_ns);
+	}
 	for (;;) {
 		store_name(store, stream, &store_state(store)->file[stream],
 		    name);
@@ -250,4 +264,11 @@ store_forget(struct store *store, enum archive_stream stream)
 	store->durable_known = store->mark_good = false;
 	archive_begin(store->domain)->file[stream].phase = FILE_NONE;
 	archive_commit(store->domain);
+}
+
+void
+store_discard(struct store *store, enum archive_stream stream)
+{
+	remove_part(store, stream);
+	store_forget(store, stream);
 }

@@ -36,5 +36,8 @@ void	store_look(struct store *store) ATTR_NONNULL;
 /* Closes an open file and takes it out of the state, whatever is in it. */
 void	store_forget(struct store *store, enum archive_stream stream)
 	    ATTR_NONNULL;
+/* The same, and removes it: without records it is no use to anybody. */
+void	store_discard(struct store *store, enum archive_stream stream)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_STORE_FILES_H */

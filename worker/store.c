@@ -273,9 +273,10 @@ store_sync(struct store *store)
 	store->mark_good = true;
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		if (store->fd[i] == -1 || !store->dirty[i] ||
-		    !closer_sync(&store->closer, i, store->fd[i]))
+		    !closer_sync(&store->closer, i, store->fd[i],
+		    store->fresh[i]))
 			continue;
-		store->dirty[i] = false;
+		store->dirty[i] = store->fresh[i] = false;
 		store->syncing |= 1U << i;
 	}
 }
@@ -400,7 +401,7 @@ resume_file(struct store *store, enum archive_stream stream)
 	store_name(store, stream, file, name);
 	store->fd[stream] = file_reopen(store->directory, name, file->size);
 	if (store->fd[stream] != -1) {
-		store->dirty[stream] = true;
+		store->dirty[stream] = store->fresh[stream] = true;
 		return;
 	}
 	if (file->records > 0) {

@@ -70,6 +70,7 @@ struct store {
 	int			 directory;	/* not owned */
 	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
 	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
+	bool			 fresh[ARCHIVE_STREAMS]; /* never synced */
 	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
 	uint64_t		 rotate_offset_ns;
 	uint64_t		 looked_ns;	/* CLOCK_MONOTONIC */

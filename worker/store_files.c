@@ -194,6 +194,7 @@ store_open_file(struct store *store, enum archive_stream stream,
 	archive_commit(store->domain);
 	store->fd[stream] = fd;
 	store->reserved[stream] = 0;
+	store->fresh[stream] = true;
 	log_debug("archiving to %s.part", name);
 	return 0;
 }

@@ -33,6 +33,9 @@ enum control_type {
 	 * while it finishes its files, and leaves the rest in the ring to
 	 * its successor.) */
 	CONTROL_STOP = 5,
+	/* supervisor -> worker: the archive's directory, made again;
+	 * descriptor: it */
+	CONTROL_DIRECTORY = 6,
 };
 
 enum decimate_method {

@@ -280,6 +280,7 @@ struct archive_file {
 	uint64_t	size;		/* committed bytes */
 	uint64_t	records;	/* committed */
 	uint64_t	datagrams;	/* in these */
+	uint64_t	payload;	/* bytes of these datagrams */
 	uint64_t	begins;		/* sequence of the first of them */
 	uint64_t	ends;		/* and of the last */
 	uint64_t	first_received_ns;
@@ -384,6 +385,9 @@ struct worker_state {
 	/* Not 0: the worker was told to store everything (CONTROL_STOP) and
 	 * is through with it.  Cleared by the supervisor before a start. */
 	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
+	/* Not 0: the archive's directory is gone; the supervisor, who clears
+	 * it, makes it again and passes it on (CONTROL_DIRECTORY). */
+	_Atomic uint32_t	directory_gone;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];

@@ -135,6 +135,21 @@ open_archive(struct parts *parts, const struct channel_conf *conf,
 	free(path);
 }
 
+int
+parts_renew_archive(struct parts *parts, const struct channel_conf *conf,
+    const struct privdrop *owner)
+{
+	char *path = xasprintf("%s/%s", conf->archive.directory, conf->name);
+	int fd = dirs_open(path, ARCHIVE_MODE, owner);
+
+	free(path);
+	if (fd == -1)
+		return -1;
+	close(parts->archive);
+	parts->archive = fd;
+	return 0;
+}
+
 void
 parts_open(struct parts *parts, const struct channel_conf *conf,
     unsigned which, const struct privdrop *owner,

@@ -45,6 +45,11 @@ void	parts_open(struct parts *parts, const struct channel_conf *conf,
 	    unsigned which, const struct privdrop *owner,
 	    struct conf_problems *problems);
 
+/* Makes the archive's directory again, in place of one that was removed.  0,
+ * or -1 with errno. */
+int	parts_renew_archive(struct parts *parts,
+	    const struct channel_conf *conf, const struct privdrop *owner);
+
 /* Binds an input that is not bound yet.  False: its address is in use;
  * whatever else fails is reported. */
 bool	parts_bind(struct parts *parts, const struct channel_conf *conf,

@@ -3,12 +3,15 @@
  * Does a channel's worker get anywhere?  Supervisor only.  Reads what a
  * worker writes: a hostile one can only have itself killed or spared.
  */
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 
+#include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
+#include "supervisor/supervisor.h"
 #include "supervisor/watch.h"
 
 /* What the relay thread's work changes, and nothing else does. */
@@ -137,6 +140,28 @@ check_archive(struct channel *channel)
 		tell_archive(channel, true);
 }
 
+/* The worker misses its archive's directory, and may not make it itself. */
+static void
+renew_directory(struct channel *channel)
+{
+	struct control_message message = {.type = CONTROL_DIRECTORY};
+
+	if (channel->parts.archive == -1 || atomic_exchange_explicit(
+	    &channel->segment.state->directory_gone, 0,
+	    memory_order_relaxed) == 0)
+		return;
+	if (parts_renew_archive(&channel->parts, channel->conf,
+	    channel->supervisor->spawn.drop) == -1) {
+		log_limited(&channel->watch.limit_directory, "channel %s: "
+		    "cannot make its archive directory again: %s",
+		    channel->name, strerror(errno));
+		return;
+	}
+	log_info("channel %s: its archive directory is made again",
+	    channel->name);
+	child_pass(&channel->child, &message, channel->parts.archive);
+}
+
 void
 watch_check(struct channel *channel)
 {
@@ -144,6 +169,7 @@ watch_check(struct channel *channel)
 		memset(&channel->watch, 0, sizeof(channel->watch));
 		return;
 	}
+	renew_directory(channel);
 	check_archive(channel);
 	check_relay(channel);
 }

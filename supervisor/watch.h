@@ -14,6 +14,9 @@
  *    disk that is dead, which holds its process, too (one that waits for a
  *    disk cannot be killed), and would hold a successor; the relay works.
  *
+ *  - The archive's directory, when the worker says that it is gone: it is made
+ *    again and passed on.
+ *
  * Counted are checks, not time: what stops the supervisor as well, such as a
  * suspended machine, is no reason to kill a worker.
  */
@@ -24,6 +27,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/log.h"
 
 /* Checks in a row, one a second. */
 #define WATCH_CHECKS	10U
@@ -36,6 +40,7 @@ struct watch {
 	unsigned	relay_checks;	/* without progress, in a row */
 	unsigned	archive_checks;
 	bool		archive_stuck;
+	struct log_limit limit_directory;
 };
 
 /* Once a second. */

@@ -103,13 +103,14 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 		t->rejected++;
 		t->rejected_by[error]++;
 		span_add(&t->span[ARCHIVE_REJECTED], sequence,
-		    view->record.received_ns);
+		    view->record.received_ns, size);
 		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
 		    &view->record, sequence, data, size);
 		return;
 	}
 	t->archived++;
-	span_add(&t->span[ARCHIVE_MAIN], sequence, view->record.received_ns);
+	span_add(&t->span[ARCHIVE_MAIN], sequence, view->record.received_ns,
+	    size);
 	t->archived_bytes += size;
 	if (archive->program == NULL ||
 	    archive->segment->config->archive.envelope)
@@ -400,12 +401,26 @@ finished(struct archive *archive)
 	    state(archive)->position >= archive->stop_at);
 }
 
+/* The committed position has moved back: nothing in hand follows it. */
+static void
+start_over(struct archive *archive)
+{
+	if (archive->packing != NULL)
+		packer_wait(&archive->packer);
+	archive->packing = NULL;
+	restart_transaction(archive);
+}
+
 static void
 turn(struct archive *archive)
 {
 	enum gathered gathered;
 
-	store_collect(&archive->store);
+	if (store_collect(&archive->store))
+		start_over(archive);
+	if (atomic_exchange_explicit(&archive->retry, false,
+	    memory_order_relaxed) && archive->retry_at_ns != 0)
+		archive->retry_at_ns = 1;	/* over */
 	if (archive->retry_at_ns > clock_monotonic_ns()) {
 		sleep_until_needed(archive);
 		return;
@@ -505,6 +520,13 @@ void
 archive_rotate(struct archive *archive)
 {
 	atomic_store_explicit(&archive->rotate, true, memory_order_relaxed);
+	wake(archive);
+}
+
+void
+archive_retry(struct archive *archive)
+{
+	atomic_store_explicit(&archive->retry, true, memory_order_relaxed);
 	wake(archive);
 }
 

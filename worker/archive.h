@@ -34,6 +34,7 @@ struct archive {
 	int				 wake;		/* eventfd, owned */
 	_Atomic bool			 stop;
 	_Atomic bool			 rotate;
+	_Atomic bool			 retry;
 	_Atomic bool			 ended;		/* files are finished */
 	/* Called in the archive thread after it has ended and, with
 	 * on_overrun: block, after each commit. */
@@ -67,6 +68,8 @@ void	archive_start(struct archive *archive, const struct segment *segment,
 void	archive_published(struct archive *archive, uint64_t head)
 	    ATTR_NONNULL;
 void	archive_rotate(struct archive *archive) ATTR_NONNULL;
+/* What made it fail may be over: tries at once. */
+void	archive_retry(struct archive *archive) ATTR_NONNULL;
 /* Asks the thread to store what is in the ring now, to finish its files and
  * to end; returns at once. */
 void	archive_stop(struct archive *archive) ATTR_NONNULL;

@@ -265,8 +265,8 @@ known(const struct names *names, const char *name)
 	    sizeof(hash), compare) != NULL;
 }
 
-static int
-add_found(struct catalog *catalog, const char *name,
+int
+catalog_add_found(struct catalog *catalog, const char *name,
     enum archive_stream stream)
 {
 	char line[CATALOG_LINE_SIZE], codec[16] = "";
@@ -310,7 +310,8 @@ catalog_complete(struct catalog *catalog, const char *channel,
 		if (file_is(entry->d_name, channel, FILE_SUFFIX, &stream) &&
 		    !known(&names, entry->d_name) &&
 		    !skip(argument, entry->d_name))
-			result = add_found(catalog, entry->d_name, stream);
+			result = catalog_add_found(catalog, entry->d_name,
+			    stream);
 	closedir(dir);
 	free(names.hash);
 	return result;

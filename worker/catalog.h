@@ -43,6 +43,11 @@ int	catalog_add(struct catalog *catalog, const char *line) ATTR_NONNULL;
 int	catalog_add_once(struct catalog *catalog, const char *name,
 	    const char *line) ATTR_NONNULL;
 
+/* Adds a line, unless there is one, for a file that this worker has not
+ * written to its end: walks it. */
+int	catalog_add_found(struct catalog *catalog, const char *name,
+	    enum archive_stream stream) ATTR_NONNULL;
+
 /*
  * Adds a line for each finished file of the channel that has none and whose
  * name `skip' does not forbid.  Walks those files.  0, or -1 with errno.

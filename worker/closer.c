@@ -48,7 +48,8 @@ perform(const struct closer *closer, const struct closer_job *job,
     enum closer_kind kind)
 {
 	if (kind == CLOSER_SYNC)
-		return fdatasync(job->fd) == -1 ? errno : 0;
+		return (job->fresh && fsync(closer->directory) == -1) ||
+		    fdatasync(job->fd) == -1 ? errno : 0;
 	if (job->fd != -1 && file_finish(closer->directory, job->name,
 	    job->fd, job->size) == -1)
 		return errno;
@@ -145,15 +146,18 @@ submit(struct closer *closer, struct closer_job *job, int fd,
 }
 
 bool
-closer_sync(struct closer *closer, enum archive_stream stream, int fd)
+closer_sync(struct closer *closer, enum archive_stream stream, int fd,
+    bool fresh)
 {
 	struct closer_job *job = &closer->job[stream][CLOSER_SYNC];
 	bool free;
 
 	pthread_mutex_lock(&closer->mutex);
 	free = !busy(job);
-	if (free)
+	if (free) {
+		job->fresh = fresh;
 		submit(closer, job, fd, "", 0, "");
+	}
 	pthread_mutex_unlock(&closer->mutex);
 	return free;
 }

@@ -15,7 +15,9 @@
 #include "worker/file.h"
 
 enum closer_kind {
-	CLOSER_SYNC,	/* fdatasync; the descriptor is borrowed */
+	CLOSER_SYNC,	/* fdatasync; the descriptor is borrowed.  With
+			 * `fresh' the directory, too: without its name a new
+			 * file is lost, whatever is in it */
 	CLOSER_FINISH,	/* file_finish(), which closes the descriptor; and
 			 * the catalogue's line */
 	CLOSER_KINDS,
@@ -28,6 +30,7 @@ struct closer_job {
 	bool	done;		/* not collected yet */
 	int	error;		/* of a done job: errno, 0 when it worked */
 	int	fd;
+	bool	fresh;
 	uint64_t size;
 	char	name[FILE_NAME_SIZE];
 	char	line[CATALOG_LINE_SIZE];
@@ -50,7 +53,8 @@ void	closer_start(struct closer *closer, int directory,
 void	closer_stop(struct closer *closer);
 
 /* False, and nothing done, when the stream's last sync is still under way. */
-bool	closer_sync(struct closer *closer, enum archive_stream stream, int fd);
+bool	closer_sync(struct closer *closer, enum archive_stream stream, int fd,
+	    bool fresh);
 /* A sync of the same stream that is waiting comes first.  The last finish
  * must have been collected.  `fd' -1: the file has its final name, perhaps
  * its line, too. */

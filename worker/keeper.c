@@ -29,40 +29,80 @@ stopped(struct keeper *keeper)
 }
 
 static void
-tell_finished(const char *name, const struct recovered *recovered)
+finished(struct keeper *keeper, const char *name,
+    const struct recovered *recovered)
 {
+	enum archive_stream stream;
+
 	if (recovered->torn == 0)
-		log_info("finished %s, left over from an earlier run: %"
+		log_info("finished %s, which was left over: %"
 		    PRIu64 " records", name, recovered->records);
 	else
-		log_warnx("finished %s, left over from an earlier run: %"
+		log_warnx("finished %s, which was left over: %"
 		    PRIu64 " records; %" PRIu64 " bytes behind its last whole "
 		    "block are cut off (kept as %s.torn unless they were "
 		    "zeros)", name, recovered->records, recovered->torn, name);
+	if (file_is(name, keeper->config->name, FILE_SUFFIX, &stream) &&
+	    catalog_add_found(keeper->catalog, name, stream) == -1)
+		log_warn("cannot add %s to " CATALOG_NAME, name);
 }
 
-static void
+/* False: to be tried again. */
+static bool
 recover(struct keeper *keeper, const char *name)
 {
 	struct recovered recovered;
 
 	switch (recover_file(keeper->directory, name, &recovered)) {
 	case RECOVERY_FINISHED:
-		tell_finished(name, &recovered);
+		finished(keeper, name, &recovered);
 		break;
 	case RECOVERY_REMOVED:
 		log_debug("removed %s.part, which had no records", name);
 		break;
 	case RECOVERY_BAD:
-		log_warnx("%s.part, left over from an earlier run, has no "
-		    "whole block or the file exists: kept as %s.bad", name,
+		log_warnx("%s.part, which was left over, has no whole block, "
+		    "or there is a file of its name: kept as %s.bad", name,
 		    name);
 		break;
 	case RECOVERY_FAILED:
-		log_warn("cannot finish %s.part, left over from an earlier "
-		    "run; it is tried again at the next start", name);
-		break;
+		if (errno == ENOENT)
+			break;		/* somebody has removed it */
+		log_limited(&keeper->limit, "cannot finish %s.part: %s; it is "
+		    "tried again", name, strerror(errno));
+		return false;
 	}
+	return true;
+}
+
+/* Whether this process has begun the file, going by its name. */
+static bool
+begun_here(const struct keeper *keeper, const char *name)
+{
+	const char *start = strchr(name + strlen(keeper->config->name), '_');
+	char now[UTC_TEXT_SIZE];
+
+	format_utc(keeper->started_ns, now);
+	return start != NULL && strncmp(start + 1, now, strlen(now)) >= 0;
+}
+
+/* Every left-over file once; at the end only those that we began. */
+static void
+recover_all(struct keeper *keeper)
+{
+	struct leftovers leftovers;
+	unsigned i;
+
+	pthread_mutex_lock(&keeper->mutex);
+	leftovers = keeper->leftovers;
+	memset(&keeper->leftovers, 0, sizeof(keeper->leftovers));
+	pthread_mutex_unlock(&keeper->mutex);
+	for (i = 0; i < leftovers.count; i++)
+		if ((!stopped(keeper) ||
+		    begun_here(keeper, leftovers.name[i])) &&
+		    !recover(keeper, leftovers.name[i]))
+			keeper_leave(keeper, leftovers.name[i]);
+	leftovers_free(&leftovers);
 }
 
 /* The closer thread adds the lines of what this worker has in hand.  Nothing
@@ -71,14 +111,8 @@ static bool
 skip(void *argument, const char *name)
 {
 	struct keeper *keeper = argument;
-	char now[UTC_TEXT_SIZE];
-	const char *start;
 
-	start = name + strlen(keeper->config->name);
-	start = strchr(start, '_');
-	format_utc(keeper->started_ns, now);
-	return stopped(keeper) ||
-	    (start != NULL && strncmp(start + 1, now, strlen(now)) >= 0) ||
+	return stopped(keeper) || begun_here(keeper, name) ||
 	    recover_named(&keeper->found, keeper->config->name, name);
 }
 
@@ -94,7 +128,8 @@ wait_for_duty(struct keeper *keeper)
 	until.tv_sec += RETAIN_S;
 	pthread_mutex_lock(&keeper->mutex);
 	while (!keeper->stop && !keeper->asked && error == 0)
-		error = retain_wanted(keeper->config) ?
+		error = retain_wanted(keeper->config) ||
+		    keeper->leftovers.count > 0 ?
 		    pthread_cond_timedwait(&keeper->changed, &keeper->mutex,
 		    &until) : pthread_cond_wait(&keeper->changed,
 		    &keeper->mutex);
@@ -108,20 +143,19 @@ static void *
 run(void *argument)
 {
 	struct keeper *keeper = argument;
-	unsigned i;
 
-	for (i = 0; i < keeper->leftovers.count && !stopped(keeper); i++)
-		recover(keeper, keeper->leftovers.name[i]);
-	leftovers_free(&keeper->leftovers);
+	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,
 	    keeper->config->name, skip, keeper) == -1)
 		log_warn("cannot complete " CATALOG_NAME " in %s",
 		    keeper->config->archive.directory);
 	do {
+		recover_all(keeper);
 		if (retain_wanted(keeper->config))
 			retain_run(keeper->config, keeper->directory,
 			    clock_realtime_ns());
 	} while (wait_for_duty(keeper));
+	recover_all(keeper);
 	return NULL;
 }
 
@@ -163,6 +197,16 @@ set(struct keeper *keeper, bool *flag)
 }
 
 void
+keeper_leave(struct keeper *keeper, const char *name)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	if (keeper->leftovers.count < LEFTOVERS_MAX)
+		leftovers_add(&keeper->leftovers, name);
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+void
 keeper_ask(struct keeper *keeper)
 {
 	set(keeper, &keeper->asked);
@@ -173,6 +217,7 @@ keeper_stop(struct keeper *keeper)
 {
 	set(keeper, &keeper->stop);
 	pthread_join(keeper->thread, NULL);
+	leftovers_free(&keeper->leftovers);
 	pthread_cond_destroy(&keeper->changed);
 	pthread_mutex_destroy(&keeper->mutex);
 }

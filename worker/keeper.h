@@ -11,6 +11,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "common/log.h"
 #include "common/segment.h"
 #include "worker/catalog.h"
 #include "worker/recover.h"
@@ -27,6 +28,7 @@ struct keeper {
 	struct leftovers		 leftovers;
 	struct archive_state		 found;		/* at the start */
 	uint64_t			 started_ns;	/* CLOCK_REALTIME */
+	struct log_limit		 limit;
 };
 
 /* Before the archive opens a file that is not in `state'. */
@@ -34,6 +36,8 @@ void	keeper_start(struct keeper *keeper,
 	    const struct channel_config *config, int directory,
 	    struct catalog *catalog, const struct archive_state *state)
 	    ATTR_NONNULL;
+/* This .part could not be finished: tries again now and then. */
+void	keeper_leave(struct keeper *keeper, const char *name) ATTR_NONNULL;
 /* There is a new finished file, or no space left: applies the limits of
  * retention soon. */
 void	keeper_ask(struct keeper *keeper) ATTR_NONNULL;

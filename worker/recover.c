@@ -38,8 +38,8 @@ recover_named(const struct archive_state *state, const char *channel,
 	return false;
 }
 
-static void
-add_leftover(struct leftovers *leftovers, const char *name)
+void
+leftovers_add(struct leftovers *leftovers, const char *name)
 {
 	if (leftovers->count == leftovers->room) {
 		leftovers->room = leftovers->room == 0 ? 16 :
@@ -69,7 +69,7 @@ leftovers_list(struct leftovers *leftovers, int directory,
 		if (file_is(entry->d_name, channel, FILE_SUFFIX FILE_PART,
 		    &stream) && !recover_named(state, channel,
 		    file_stem(name, entry->d_name, FILE_PART)))
-			add_leftover(leftovers, name);
+			leftovers_add(leftovers, name);
 	}
 	closedir(dir);
 	return 0;

@@ -41,6 +41,8 @@ int	leftovers_list(struct leftovers *leftovers, int directory,
 /* Whether the state names the file, as open or being finished. */
 bool	recover_named(const struct archive_state *state, const char *channel,
 	    const char *name) ATTR_NONNULL;
+void	leftovers_add(struct leftovers *leftovers, const char *name)
+	    ATTR_NONNULL;
 void	leftovers_free(struct leftovers *leftovers) ATTR_NONNULL;
 
 enum recovery {

@@ -4,194 +4,21 @@
  * Worker, archive thread only (the closer thread does the slow ends).  Must
  * not hold up the relay, nor lose a record that the ring still has.
  */
-#include <sys/random.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/util.h"
 #include "worker/file.h"
 #include "worker/store.h"
+#include "worker/store_files.h"
 
-/* On the disk ahead of what is written. */
-#define RESERVE_STEP		(UINT64_C(16) << 20)
 /* Channels rotate within so much of the interval, but not later than that. */
 #define ROTATE_SPREAD		10
 #define ROTATE_OFFSET_MAX_NS	(10 * NS_PER_S)
-
-static const char *
-channel(const struct store *store)
-{
-	return store->segment->config->name;
-}
-
-static const struct archive_state *
-current(const struct store *store)
-{
-	return archive_current(store->domain);
-}
-
-static void
-name_of(const struct store *store, enum archive_stream stream,
-    const struct archive_file *file, char name[static FILE_NAME_SIZE])
-{
-	file_name(name, channel(store), stream, file);
-}
-
-static void
-count_error(struct store *store)
-{
-	archive_begin(store->domain)->archive_errors++;
-	archive_commit(store->domain);
-}
-
-/* One line when it begins; store_commit() says when it ends. */
-static void
-failed(struct store *store, const char *what, const char *name)
-{
-	int error = errno;
-
-	count_error(store);
-	if (error == ENOSPC || error == EDQUOT)
-		keeper_ask(&store->keeper);
-	if (store->failing)
-		return;
-	store->failing = true;
-	store->shed_before = current(store)->archive_shed;
-	log_warnx("cannot %s %s/%s: %s; the relay goes on, the archive tries "
-	    "again until it works, and counts in archive_shed what the ring "
-	    "cannot hold so long", what,
-	    store->segment->config->archive.directory, name, strerror(error));
-}
-
-static void
-works_again(struct store *store)
-{
-	if (!store->failing)
-		return;
-	store->failing = false;
-	log_info("the archive works again; %" PRIu64 " datagrams were shed",
-	    current(store)->archive_shed - store->shed_before);
-}
-
-static uint8_t *
-make_header(const struct store *store, enum archive_stream stream,
-    const struct archive_file *file, size_t *size)
-{
-	const struct segment *segment = store->segment;
-	bool verbatim = stream == ARCHIVE_MAIN && segment->schema != NULL &&
-	    !segment->config->archive.envelope;
-	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
-	const struct container_meta meta[] = {
-		{ "mcrelay.channel", segment->config->name },
-		{ "mcrelay.host", host },
-		{ "mcrelay.clock", "CLOCK_REALTIME, kernel software" },
-		{ "mcrelay.version", PACKAGE_VERSION },
-		{ "mcrelay.first_sequence", first },
-		{ "mcrelay.started", started },
-		{ NULL, NULL },
-	};
-
-	gethostname(host, sizeof(host) - 1);
-	snprintf(first, sizeof(first), "%" PRIu64, file->first_sequence);
-	format_utc(file->started_ns, started);
-	return container_header(
-	    verbatim ? segment->schema : container_datagram_schema,
-	    verbatim ? segment->schema_size : strlen(container_datagram_schema),
-	    codec_name(segment->config->archive.codec), meta, file->sync,
-	    size);
-}
-
-/* Names the new file in the segment before it exists in the directory. */
-static void
-announce_file(struct store *store, enum archive_stream stream,
-    uint64_t first_sequence, uint64_t started_ns)
-{
-	struct archive_file *file = &archive_begin(store->domain)->file[stream];
-
-	memset(file, 0, sizeof(*file));
-	file->phase = FILE_CREATING;
-	file->first_sequence = first_sequence;
-	file->started_ns = started_ns;
-	if (getrandom(file->sync, sizeof(file->sync), 0) !=
-	    sizeof(file->sync))
-		fatal("getrandom");
-	archive_commit(store->domain);
-}
-
-static int
-create(struct store *store, enum archive_stream stream,
-    uint64_t first_sequence, char name[static FILE_NAME_SIZE])
-{
-	const struct archive_file *file = &current(store)->file[stream];
-	bool again = file->phase == FILE_CREATING;
-	uint64_t started_ns = clock_realtime_ns();
-	int fd;
-
-	if (!again)
-		announce_file(store, stream, first_sequence, started_ns);
-	for (;;) {
-		name_of(store, stream, &current(store)->file[stream], name);
-		fd = file_create(store->directory, name, again);
-		if (fd != -1 || errno != EEXIST)
-			return fd;
-		/* Somebody else's file: ours begins a microsecond later. */
-		again = false;
-		started_ns += NS_PER_US;
-		announce_file(store, stream, first_sequence, started_ns);
-	}
-}
-
-static int
-open_file(struct store *store, enum archive_stream stream,
-    uint64_t first_sequence)
-{
-	char name[FILE_NAME_SIZE];
-	struct archive_file *file;
-	struct iovec iov;
-	uint8_t *header;
-	size_t size;
-	int fd, result;
-
-	fd = create(store, stream, first_sequence, name);
-	if (fd == -1) {
-		failed(store, "create", name);
-		return -1;
-	}
-	header = make_header(store, stream, &current(store)->file[stream],
-	    &size);
-	iov = (struct iovec){header, size};
-	result = file_write(fd, &iov, 1, 0);
-	free(header);
-	if (result == -1) {
-		failed(store, "write", name);
-		close(fd);
-		return -1;
-	}
-	file = &archive_begin(store->domain)->file[stream];
-	file->phase = FILE_OPEN;
-	file->size = size;
-	archive_commit(store->domain);
-	store->fd[stream] = fd;
-	store->reserved[stream] = 0;
-	log_debug("archiving to %s.part", name);
-	return 0;
-}
-
-/* Gives up a file whose end cannot be cut off: recovery will do it. */
-static void
-abandon(struct store *store, enum archive_stream stream)
-{
-	close(store->fd[stream]);
-	store->fd[stream] = -1;
-	store->dirty[stream] = false;
-	archive_begin(store->domain)->file[stream].phase = FILE_NONE;
-	archive_commit(store->domain);
-}
 
 /* Cuts off what was written behind the committed sizes. */
 static void
@@ -201,27 +28,9 @@ roll_back(struct store *store)
 
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		if (store->fd[i] != -1 && ftruncate(store->fd[i],
-		    (off_t)current(store)->file[i].size) == -1)
-			abandon(store, i);
-}
-
-/* Keeps room on the disk for what comes next, and the file in one piece.  The
- * size stays: nobody sees zeros.  Where that is not possible, or nothing is
- * left, the write itself will tell. */
-static void
-reserve(struct store *store, enum archive_stream stream, uint64_t end)
-{
-	uint64_t limit = store->segment->config->archive.rotate_size;
-	uint64_t step = limit == 0 ? RESERVE_STEP :
-	    MIN_OF(limit, RESERVE_STEP);
-
-	if (end <= store->reserved[stream])
-		return;
-	if (fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
-	    (off_t)(end - end % step), (off_t)step) == 0)
-		store->reserved[stream] = end - end % step + step;
-	else
-		store->reserved[stream] = UINT64_MAX;
+		    (off_t)store_state(store)->file[i].size) == -1)
+			/* Recovery will do it. */
+			store_forget(store, i);
 }
 
 static int
@@ -236,16 +45,21 @@ write_block(struct store *store, enum archive_stream stream,
 	*size = 0;
 	if (block->records == 0)
 		return 0;
+	file = &store_state(store)->file[stream];
+	/* What it was named for was shed before it could be written. */
+	if (store->fd[stream] != -1 && file->records == 0 &&
+	    file->first_sequence != first_sequence)
+		store_discard(store, stream);
 	if (store->fd[stream] == -1 &&
-	    open_file(store, stream, first_sequence) == -1)
+	    store_open_file(store, stream, first_sequence) == -1)
 		return -1;
-	file = &current(store)->file[stream];
+	file = &store_state(store)->file[stream];
 	count = block_finish(block, file->sync, &iov, size);
-	reserve(store, stream, file->size + *size);
+	store_reserve(store, stream, file->size + *size);
 	if (file_write(store->fd[stream], iov, count, file->size) == 0)
 		return 0;
-	name_of(store, stream, file, name);
-	failed(store, "write", name);
+	store_name(store, stream, file, name);
+	store_failed(store, "write", name);
 	return -1;
 }
 
@@ -257,7 +71,8 @@ write_failed(struct store *store)
 
 	roll_back(store);
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		if (store->fd[i] != -1 && current(store)->file[i].records > 0) {
+		if (store->fd[i] != -1 &&
+		    store_state(store)->file[i].records > 0) {
 			store_rotate(store);
 			break;
 		}
@@ -271,7 +86,7 @@ commit_state(struct store *store)
 	/* Partner: the acquire in the gate of ingest.c: what lies before this
 	 * position has been read. */
 	atomic_store_explicit(&store->segment->state->archive_position,
-	    current(store)->position, memory_order_release);
+	    store_state(store)->position, memory_order_release);
 }
 
 void
@@ -295,6 +110,7 @@ extend(struct archive_file *file, const struct span *span)
 		file->first_received_ns = span->first_received_ns;
 	}
 	file->datagrams += span->datagrams;
+	file->payload += span->bytes;
 	file->ends = span->ends;
 	file->last_received_ns = span->last_received_ns;
 }
@@ -327,10 +143,11 @@ enum store_result
 store_commit(struct store *store,
     struct block *block[static ARCHIVE_STREAMS], const struct transaction *t)
 {
-	uint64_t first = current(store)->sequence + t->shed;
+	uint64_t first = store_state(store)->sequence + t->shed;
 	size_t size[ARCHIVE_STREAMS];
 	unsigned i;
 
+	store_look(store);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		if (write_block(store, i, block[i], first, &size[i]) == -1) {
 			write_failed(store);
@@ -344,7 +161,7 @@ store_commit(struct store *store,
 		return STORE_TORN;
 	}
 	commit(store, block, t, size);
-	works_again(store);
+	store_works(store);
 	return STORE_DONE;
 }
 
@@ -356,7 +173,7 @@ collect_finish(struct store *store, enum archive_stream stream)
 
 	if (!closer_collect(&store->closer, stream, CLOSER_FINISH, &error))
 		return;
-	name_of(store, stream, &current(store)->closing[stream], name);
+	store_name(store, stream, &store_state(store)->closing[stream], name);
 	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
 	archive_commit(store->domain);
 	if (error == 0) {
@@ -364,28 +181,85 @@ collect_finish(struct store *store, enum archive_stream stream)
 		keeper_ask(&store->keeper);
 		return;
 	}
-	count_error(store);
-	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part",
-	    store->segment->config->archive.directory, name, strerror(error),
-	    name);
+	store_count_error(store);
+	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
+	    "tried again", store->segment->config->archive.directory, name,
+	    strerror(error), name);
+	keeper_leave(&store->keeper, name);
 }
 
-void
-store_collect(struct store *store)
+/*
+ * What was written since the last good sync may not be on the disk, and a
+ * later sync will not say so again: those records are written once more, to
+ * other files, as far as the ring still has them.  False: that is not known
+ * (a file has changed since), so that only new records go to new files.
+ */
+static bool
+take_back(struct store *store)
 {
+	const struct archive_state *durable = &store->durable;
+	struct archive_state *state;
+	bool known = store->durable_known;
+	unsigned i;
+
+	if (known) {
+		state = archive_begin(store->domain);
+		state->position = durable->position;
+		state->sequence = durable->sequence;
+		state->archived = durable->archived;
+		state->archived_bytes = durable->archived_bytes;
+		state->rejected = durable->rejected;
+		state->archive_shed = durable->archive_shed;
+		for (i = 0; i < ARCHIVE_STREAMS; i++)
+			if (durable->file[i].phase == FILE_OPEN)
+				state->file[i] = durable->file[i];
+			else
+				state->file[i].records = 0;
+		commit_state(store);
+		roll_back(store);
+	}
+	store_rotate(store);
+	return known;
+}
+
+static bool
+collect_sync(struct store *store)
+{
+	char name[FILE_NAME_SIZE];
+	bool good = true;
 	unsigned i;
 	int error;
 
+	if (store->syncing == 0)
+		return false;
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
-		collect_finish(store, i);
-		if (!closer_collect(&store->closer, i, CLOSER_SYNC, &error) ||
-		    error == 0)
+		if (!closer_collect(&store->closer, i, CLOSER_SYNC, &error))
 			continue;
-		count_error(store);
-		log_warnx("cannot sync the archive in %s: %s",
-		    store->segment->config->archive.directory,
-		    strerror(error));
+		store->syncing &= ~(1U << i);
+		if (error == 0)
+			continue;
+		good = false;
+		store_name(store, i, &store_state(store)->file[i], name);
+		errno = error;
+		store_failed(store, "sync", name);
 	}
+	if (!good)
+		return take_back(store);
+	if (store->syncing == 0 && store->mark_good) {
+		store->durable = store->mark;
+		store->durable_known = true;
+	}
+	return false;
+}
+
+bool
+store_collect(struct store *store)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		collect_finish(store, i);
+	return collect_sync(store);
 }
 
 void
@@ -393,10 +267,18 @@ store_sync(struct store *store)
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		if (store->fd[i] != -1 && store->dirty[i] &&
-		    closer_sync(&store->closer, i, store->fd[i]))
-			store->dirty[i] = false;
+	if (store->syncing != 0)
+		return;		/* the last round is under way */
+	store->mark = *store_state(store);
+	store->mark_good = true;
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->fd[i] == -1 || !store->dirty[i] ||
+		    !closer_sync(&store->closer, i, store->fd[i],
+		    store->fresh[i]))
+			continue;
+		store->dirty[i] = store->fresh[i] = false;
+		store->syncing |= 1U << i;
+	}
 }
 
 bool
@@ -405,28 +287,16 @@ store_dirty(const struct store *store)
 	return store->dirty[ARCHIVE_MAIN] || store->dirty[ARCHIVE_REJECTED];
 }
 
-/* A file without records is no use to anybody. */
-static void
-discard(struct store *store, enum archive_stream stream)
-{
-	char name[FILE_NAME_SIZE], part[FILE_NAME_SIZE + 8];
-
-	name_of(store, stream, &current(store)->file[stream], name);
-	snprintf(part, sizeof(part), "%s.part", name);
-	unlinkat(store->directory, part, 0);
-	abandon(store, stream);
-}
-
 /* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
 static void
 submit_finish(struct store *store, enum archive_stream stream, int fd)
 {
-	const struct archive_file *file = &current(store)->closing[stream];
+	const struct archive_file *file = &store_state(store)->closing[stream];
 	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
 
-	name_of(store, stream, file, name);
+	store_name(store, stream, file, name);
 	catalog_line(line, name, stream, store->segment->config->archive.codec,
-	    file, &current(store)->lost[stream]);
+	    file, &store_state(store)->lost[stream]);
 	closer_finish(&store->closer, stream, fd, name, file->size, line);
 }
 
@@ -450,6 +320,7 @@ finish(struct store *store, enum archive_stream stream)
 	archive_commit(store->domain);
 	store->fd[stream] = -1;
 	store->dirty[stream] = false;
+	store->durable_known = store->mark_good = false;
 	submit_finish(store, stream, fd);
 }
 
@@ -461,10 +332,10 @@ store_rotate(struct store *store)
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		if (store->fd[i] == -1)
 			continue;
-		if (current(store)->file[i].records > 0)
+		if (store_state(store)->file[i].records > 0)
 			finish(store, i);
 		else
-			discard(store, i);
+			store_discard(store, i);
 	}
 }
 
@@ -492,7 +363,7 @@ store_rotate_at(const struct store *store)
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		if (store->fd[i] != -1)
 			at = MIN_OF(at, file_rotate_at(store,
-			    &current(store)->file[i]));
+			    &store_state(store)->file[i]));
 	return at;
 }
 
@@ -500,19 +371,19 @@ store_rotate_at(const struct store *store)
 static void
 resume_closing(struct store *store, enum archive_stream stream)
 {
-	const struct archive_file *file = &current(store)->closing[stream];
+	const struct archive_file *file = &store_state(store)->closing[stream];
 	char name[FILE_NAME_SIZE];
 	int fd;
 
 	if (file->phase == FILE_NONE)
 		return;
-	name_of(store, stream, file, name);
+	store_name(store, stream, file, name);
 	fd = file_reopen(store->directory, name, file->size);
 	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
 		submit_finish(store, stream, fd);
 		return;
 	}
-	count_error(store);
+	store_count_error(store);
 	log_warn("%s.part, being finished by my predecessor", name);
 	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
 	archive_commit(store->domain);
@@ -521,20 +392,20 @@ resume_closing(struct store *store, enum archive_stream stream)
 static void
 resume_file(struct store *store, enum archive_stream stream)
 {
-	const struct archive_file *file = &current(store)->file[stream];
+	const struct archive_file *file = &store_state(store)->file[stream];
 	char name[FILE_NAME_SIZE];
 
 	/* FILE_CREATING is resumed when there is something to write. */
 	if (file->phase != FILE_OPEN)
 		return;
-	name_of(store, stream, file, name);
+	store_name(store, stream, file, name);
 	store->fd[stream] = file_reopen(store->directory, name, file->size);
 	if (store->fd[stream] != -1) {
-		store->dirty[stream] = true;
+		store->dirty[stream] = store->fresh[stream] = true;
 		return;
 	}
 	if (file->records > 0) {
-		count_error(store);
+		store_count_error(store);
 		log_warn("%s.part, left open by my predecessor: going on in a "
 		    "new file", name);
 	}
@@ -571,7 +442,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
-	    &store->catalog, current(store));
+	    &store->catalog, store_state(store));
 	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		store->fd[i] = -1;
@@ -589,7 +460,7 @@ store_close(struct store *store)
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	closer_stop(&store->closer);
+	(void)store_collect(store);
 	keeper_stop(&store->keeper);
 	catalog_close(&store->catalog);
-	store_collect(store);
 }

@@ -24,6 +24,7 @@
 /* The datagrams of a transaction that go to one of the streams. */
 struct span {
 	uint64_t	datagrams;
+	uint64_t	bytes;
 	uint64_t	begins;		/* sequence of the first */
 	uint64_t	ends;		/* and of the last */
 	uint64_t	first_received_ns;
@@ -31,12 +32,14 @@ struct span {
 };
 
 static inline void
-span_add(struct span *span, uint64_t sequence, uint64_t received_ns)
+span_add(struct span *span, uint64_t sequence, uint64_t received_ns,
+    size_t size)
 {
 	if (span->datagrams++ == 0) {
 		span->begins = sequence;
 		span->first_received_ns = received_ns;
 	}
+	span->bytes += size;
 	span->ends = sequence;
 	span->last_received_ns = received_ns;
 }
@@ -67,8 +70,15 @@ struct store {
 	int			 directory;	/* not owned */
 	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
 	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
+	bool			 fresh[ARCHIVE_STREAMS]; /* never synced */
 	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
 	uint64_t		 rotate_offset_ns;
+	uint64_t		 looked_ns;	/* CLOCK_MONOTONIC */
+	unsigned		 syncing;	/* streams, a bit each */
+	struct archive_state	 mark;		/* when that began */
+	bool			 mark_good;	/* the files are the same */
+	struct archive_state	 durable;	/* after the last good sync */
+	bool			 durable_known;
 	bool			 failing;
 	uint64_t		 shed_before;	/* when the failing began */
 	struct catalog		 catalog;
@@ -93,8 +103,9 @@ enum store_result	store_commit(struct store *store,
 void	store_skip(struct store *store, const struct transaction *transaction)
 	    ATTR_NONNULL;
 
-/* Takes note of background jobs that have ended. */
-void	store_collect(struct store *store) ATTR_NONNULL;
+/* Takes note of background jobs that have ended.  True: a sync has failed,
+ * and the archive has gone back in the ring to the last one that worked. */
+bool	store_collect(struct store *store) ATTR_NONNULL;
 /* Starts to sync what was written since the last time; never waits. */
 void	store_sync(struct store *store) ATTR_NONNULL;
 bool	store_dirty(const struct store *store) ATTR_NONNULL;

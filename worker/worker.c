@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -228,15 +229,29 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
+/* In place of the old one, under its number: all threads go on with it. */
+static void
+renew_directory(struct worker *worker, int fd)
+{
+	if (worker->directory == -1)
+		return;
+	if (dup3(fd, worker->directory, O_CLOEXEC) == -1)
+		log_warn("cannot use the archive's new directory");
+	else
+		archive_retry(&worker->archive);
+}
+
 static void
 on_control(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *worker = io->data;
 	struct control_message message;
+	int fds[FD_PASS_MAX];
+	size_t fd_count = NITEMS(fds), i;
 	ssize_t got;
 
 	(void)events;
-	got = recv(io->fd, &message, sizeof(message), MSG_DONTWAIT);
+	got = fd_receive(io->fd, &message, sizeof(message), fds, &fd_count);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
@@ -249,6 +264,11 @@ on_control(struct ev_loop *loop, ev_io *io, int events)
 	else if ((size_t)got == sizeof(message) &&
 	    message.type == CONTROL_LOG_LEVEL)
 		log_set_level(message.log_level);
+	else if ((size_t)got == sizeof(message) &&
+	    message.type == CONTROL_DIRECTORY && fd_count == 1)
+		renew_directory(worker, fds[0]);
+	for (i = 0; got > 0 && i < fd_count; i++)
+		close(fds[i]);
 }
 
 static void

@@ -91,7 +91,8 @@ def test_repair(daemon: Daemon) -> None:
         Path(f"{part}.part").write_bytes(whole)
         catalog(daemon).write_text("".join(before[1:-1]) + before[-1][:70])
         daemon.start()
-        wait_for(lambda: len(lines(daemon)) == len(before) + 1,
+        wait_for(lambda: catalog(daemon).read_text().count("}\n") ==
+                 len(before) + 1,
                  "the catalogue completed", 10.0, daemon.log)
         sender.send(numbered(10))
         daemon.wait_received("one", 10)

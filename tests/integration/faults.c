@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A library to preload into mcrelayd and its children: file operations fail
+ * when a test says so.  What is to fail stands in a file that is mapped here
+ * and written by the test (faults.py): for each call an errno, 0 for none.
+ * Only regular files count, so that sockets and eventfds go on.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum call {
+	CALL_PWRITEV,
+	CALL_OPENAT,	/* of a file that is to be made */
+	CALL_FDATASYNC,
+	CALL_FTRUNCATE,
+	CALL_CLOSE,
+	CALL_RENAMEAT2,
+	CALLS,
+};
+
+static const int	*faults;
+
+__attribute__((__constructor__)) static void
+start(void)
+{
+	const char *path = getenv("MCRELAY_TEST_FAULTS");
+	int fd = path == NULL ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+	void *map;
+
+	if (fd == -1)
+		return;
+	map = mmap(NULL, CALLS * sizeof(int), PROT_READ, MAP_SHARED, fd, 0);
+	if (map != MAP_FAILED)
+		faults = map;
+	close(fd);
+}
+
+static int
+regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int
+fails(enum call call)
+{
+	int error = faults == NULL ? 0 :
+	    __atomic_load_n(&faults[call], __ATOMIC_RELAXED);
+
+	if (error != 0)
+		errno = error;
+	return error != 0;
+}
+
+#define REAL(name)	((__typeof__(&name))dlsym(RTLD_NEXT, #name))
+
+ssize_t
+pwritev(int fd, const struct iovec *iov, int count, off_t offset)
+{
+	if (regular(fd) && fails(CALL_PWRITEV))
+		return -1;
+	return REAL(pwritev)(fd, iov, count, offset);
+}
+
+int
+openat(int directory, const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = (flags & O_CREAT) != 0 ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	if ((flags & O_CREAT) != 0 && fails(CALL_OPENAT))
+		return -1;
+	return REAL(openat)(directory, path, flags, mode);
+}
+
+int
+fdatasync(int fd)
+{
+	if (regular(fd) && fails(CALL_FDATASYNC))
+		return -1;
+	return REAL(fdatasync)(fd);
+}
+
+int
+ftruncate(int fd, off_t size)
+{
+	if (regular(fd) && fails(CALL_FTRUNCATE))
+		return -1;
+	return REAL(ftruncate)(fd, size);
+}
+
+/* The descriptor is gone all the same. */
+int
+close(int fd)
+{
+	int file = faults != NULL && regular(fd), result;
+
+	result = REAL(close)(fd);
+	return result == 0 && file && fails(CALL_CLOSE) ? -1 : result;
+}
+
+int
+renameat2(int from, const char *old, int to, const char *new,
+    unsigned flags)
+{
+	if (fails(CALL_RENAMEAT2))
+		return -1;
+	return REAL(renameat2)(from, old, to, new, flags);
+}

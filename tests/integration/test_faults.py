@@ -1,0 +1,294 @@
+# SPDX-License-Identifier: ISC
+"""The disk misbehaves: the relay loses nothing, the ledger counts what the
+archive sheds, recording comes back by itself, every file is whole."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import re
+import resource
+import shutil
+import struct
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import avro_files
+from daemon import Daemon, channel, output
+from net import Receiver, Sender, SenderThread, free_port, numbered
+from waiting import wait_for
+
+CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2"]
+RATE = 2000
+# Asked for is a second.  Beyond that the machine may be busy.
+BACK_S = 1.0
+SLACK_S = 1.0
+
+
+class Faults:
+    """Makes calls of the daemon and its children fail (faults.c)."""
+
+    def __init__(self, library: Path, table: Path) -> None:
+        table.write_bytes(bytes(4 * len(CALLS)))
+        with table.open("r+b") as f:
+            self.map = mmap.mmap(f.fileno(), 0)
+        self.environment = {"LD_PRELOAD": str(library),
+                            "MCRELAY_TEST_FAULTS": str(table)}
+
+    def set(self, call: str, error: int) -> None:
+        at = 4 * CALLS.index(call)
+        self.map[at:at + 4] = struct.pack("=i", error)
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler for the library that makes calls fail")
+    out = tmp_path_factory.mktemp("faults") / "faults.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE",
+                    "-o", str(out), str(Path(__file__).with_name("faults.c")),
+                    "-ldl"], check=True, stdin=subprocess.DEVNULL)
+    return out
+
+
+@pytest.fixture
+def faults(daemon: Daemon, library: Path, tmp_path: Path) -> Faults:
+    result = Faults(library, tmp_path / "faults")
+    daemon.environment |= result.environment
+    return result
+
+
+@pytest.fixture
+def tmpfs(daemon: Daemon) -> Iterator[Callable[[str], Path]]:
+    """Mounts a small file system at the archive's place."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    mounted = []
+
+    def mount(options: str) -> Path:
+        daemon.archive.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none",
+                               str(daemon.archive)], capture_output=True)
+        if done.returncode != 0:
+            pytest.skip(f"cannot mount: {done.stderr.decode()}")
+        mounted.append(daemon.archive)
+        return daemon.archive
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+class Traffic:
+    """A channel under load, before, during and after a fault."""
+
+    def __init__(self, daemon: Daemon, count: int, size: int = 100,
+                 ring_size: str = "8MiB", **archive: Any) -> None:
+        self.daemon = daemon
+        self.port = free_port()
+        self.receiver = Receiver()
+        daemon.start(channel(
+            "one", self.port, ring_size=ring_size,
+            relay=[output("127.0.0.1", self.receiver.port)],
+            archive=daemon.archive_conf(**({"flush_interval": "50ms"}
+                                           | archive))))
+        self.sender = Sender("127.0.0.1", self.port)
+        self.sent = numbered(count, size)
+        self.thread = SenderThread(self.sender, self.sent, RATE)
+        wait_for(lambda: self.archived() > 0, "the archive at work")
+
+    def archived(self) -> int:
+        return self.daemon.ledger("one")["archived"]
+
+    def wait_failing(self) -> None:
+        wait_for(lambda: self.daemon.ledger("one")["archive_errors"] > 0,
+                 "an error counted", 10.0, self.daemon.log)
+
+    def wait_back(self) -> float:
+        """Until there are new records; seconds."""
+        start, before = time.monotonic(), self.archived()
+        wait_for(lambda: self.archived() > before, "recording again",
+                 BACK_S + SLACK_S, self.daemon.log)
+        return time.monotonic() - start
+
+    def finish(self) -> dict[str, int]:
+        """Everything that holds after every fault; returns the ledger."""
+        self.thread.join()
+        self.sender.socket.close()
+        ledger = self.daemon.wait_received("one", len(self.sent))
+        assert self.receiver.wait(len(self.sent)) == self.sent
+        self.receiver.__exit__(None, None, None)
+        self.daemon.stop()
+        assert ledger["received"] == len(self.sent)
+        stored = self.daemon.payloads("one")
+        assert len(stored) == ledger["archived"]
+        for path in avro_files.files(self.daemon.archive, "one"):
+            avro_files.by_python(path)
+        if ledger["archive_shed"] == 0:
+            assert stored == self.sent
+        return ledger
+
+
+def episodes(daemon: Daemon) -> tuple[int, int]:
+    """How often the log says that it begins, and that it ends."""
+    log = daemon.log()
+    return (log.count("the relay goes on, the archive tries"),
+            log.count("the archive works again"))
+
+
+@pytest.mark.parametrize("call,error", [
+    ("pwritev", errno.ENOSPC), ("pwritev", errno.EDQUOT),
+    ("pwritev", errno.EIO), ("pwritev", errno.EROFS),
+    ("pwritev", errno.EFBIG), ("openat", errno.ENOSPC),
+    ("openat", errno.EACCES), ("openat", errno.EROFS),
+    ("openat", errno.ENOENT), ("fdatasync", errno.EIO),
+    ("fdatasync", errno.ENOSPC)],
+    ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
+def test_writing(daemon: Daemon, faults: Faults, call: str, error: int
+                 ) -> None:
+    """What the ring can hold meanwhile is not lost."""
+    traffic = Traffic(daemon, 4000)
+    faults.set(call, error)
+    if call == "openat":
+        daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    faults.set(call, 0)
+    back_s = traffic.wait_back()
+    print(f"{call} {errno.errorcode[error]}: back after {back_s:.3f} s")
+    ledger = traffic.finish()
+    assert ledger["archive_errors"] > 0
+    assert ledger["archive_shed"] == 0
+    begins, ends = episodes(daemon)
+    assert begins == ends and begins >= 1
+    if call != "fdatasync":
+        assert begins == 1
+
+
+@pytest.mark.parametrize("call", ["close", "renameat2", "ftruncate"])
+def test_finishing(daemon: Daemon, faults: Faults, call: str) -> None:
+    """A file that cannot be finished is, later; others go on."""
+    traffic = Traffic(daemon, 4000)
+    faults.set(call, errno.EIO)
+    daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    faults.set(call, 0)
+    traffic.wait_back()
+    wait_for(lambda: "which was left over" in daemon.log(),
+             "the file finished", 15.0, daemon.log)
+    assert traffic.finish()["archive_shed"] == 0
+    lines = (daemon.archive / "one/catalog.jsonl").read_text().splitlines()
+    assert len(lines) == len(avro_files.files(daemon.archive, "one"))
+
+
+def test_shed(daemon: Daemon, faults: Faults) -> None:
+    """Longer than the ring can hold: the count is exact, one line when it
+    begins and one when it ends."""
+    traffic = Traffic(daemon, 8000, size=1000, ring_size="256KiB")
+    faults.set("pwritev", errno.ENOSPC)
+    wait_for(lambda: daemon.ledger("one")["archive_shed"] > 1000, "shedding",
+             20.0, daemon.log)
+    faults.set("pwritev", 0)
+    traffic.wait_back()
+    ledger = traffic.finish()
+    assert ledger["archive_shed"] + ledger["archived"] == 8000
+    assert episodes(daemon) == (1, 1)
+    told = re.search(r"works again; (\d+) datagrams were shed", daemon.log())
+    assert told and 1000 < int(told[1]) <= ledger["archive_shed"]
+
+
+def test_block(daemon: Daemon, faults: Faults) -> None:
+    """The same with on_overrun: block: the socket's buffer holds it."""
+    traffic = Traffic(daemon, 4000, size=1000, ring_size="256KiB",
+                      on_overrun="block")
+    faults.set("pwritev", errno.ENOSPC)
+    traffic.wait_failing()
+    wait_for(lambda: daemon.ledger("one")["pending"] > 100, "a full ring",
+             10.0, daemon.log)
+    faults.set("pwritev", 0)
+    traffic.wait_back()
+    ledger = traffic.finish()
+    assert ledger["archive_shed"] == 0 and ledger["archived"] == 4000
+
+
+def test_full(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
+    """A file system that is full, and then is not."""
+    ballast = tmpfs("size=4m") / "ballast"
+    traffic = Traffic(daemon, 6000, size=500)
+    with ballast.open("wb") as f, pytest.raises(OSError):
+        while True:
+            f.write(bytes(65536))
+            f.flush()
+    traffic.wait_failing()
+    ballast.unlink()
+    traffic.wait_back()
+    assert traffic.finish()["archive_shed"] == 0
+    assert episodes(daemon) == (1, 1)
+
+
+def test_no_inodes(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
+    root = tmpfs("size=16m,nr_inodes=40")
+    traffic = Traffic(daemon, 4000)
+    ballast = []
+    with pytest.raises(OSError):
+        while True:
+            ballast.append(root / f"ballast{len(ballast)}")
+            ballast[-1].touch()
+    daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    ballast[0].unlink()
+    traffic.wait_back()
+    assert traffic.finish()["archive_shed"] == 0
+    assert episodes(daemon) == (1, 1)
+
+
+def test_directory_removed(daemon: Daemon) -> None:
+    """What the unfinished file held is shed, no more; a new directory is
+    made."""
+    traffic = Traffic(daemon, 8000)
+    start = time.monotonic()
+    shutil.rmtree(daemon.archive)
+    wait_for((daemon.archive / "one").exists, "the directory",
+             BACK_S + SLACK_S, daemon.log)
+    traffic.wait_back()
+    print(f"directory removed: back after {time.monotonic() - start:.3f} s")
+    ledger = traffic.finish()
+    assert 0 < ledger["archive_shed"] < 8000
+    assert daemon.payloads("one") == traffic.sent[ledger["archive_shed"]:]
+    assert episodes(daemon) == (1, 1)
+
+
+def test_directory_replaced(daemon: Daemon, tmp_path: Path) -> None:
+    """A symbolic link in its place leads nowhere: the archive has the
+    directory itself."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    traffic = Traffic(daemon, 4000)
+    moved = daemon.archive / "moved"
+    (daemon.archive / "one").rename(moved)
+    (daemon.archive / "one").symlink_to(elsewhere)
+    daemon.ctl("rotate", "one")
+    traffic.wait_back()
+    traffic.thread.join()
+    daemon.wait_received("one", 4000)
+    daemon.stop()
+    assert not list(elsewhere.iterdir())
+    (daemon.archive / "one").unlink()
+    moved.rename(daemon.archive / "one")
+    assert daemon.payloads("one") == traffic.sent
+    assert len(avro_files.files(daemon.archive, "one")) == 2
+
+
+def test_file_size_limit(daemon: Daemon) -> None:
+    """RLIMIT_FSIZE: shorter files, nothing lost."""
+    traffic = Traffic(daemon, 4000, size=200)
+    resource.prlimit(daemon.worker_pid("one"), resource.RLIMIT_FSIZE,
+                     (300000, 300000))
+    assert traffic.finish()["archive_shed"] == 0
+    paths = avro_files.files(daemon.archive, "one")
+    assert len(paths) >= 2
+    assert all(path.stat().st_size <= 300000 for path in paths)

@@ -186,7 +186,9 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
             break
         if not low < rate < high:
             rate = (low + high) / 2
-    return low, remark or ("" if low else cell.why() or "always loses")
+    if not remark and (why := cell.why()):
+        remark = f"gives way with {why}"
+    return low, remark or ("" if low else "always loses")
 
 
 def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:

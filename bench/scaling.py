@@ -142,7 +142,7 @@ class Sample:
     at_s: float
     archived: int
     private_kib: dict[str, int]     # by program
-    descriptors: dict[str, int]
+    descriptors: dict[str, int]     # likewise
 
 
 def sample(daemon: Mcrelay, start: float) -> Sample:
@@ -192,11 +192,10 @@ def soak(machine: Machine, options: Options, directory: Path,
 def flat(samples: list[Sample]) -> bool:
     """Nothing grew after the first tenth: a tenth of memory, and no
     descriptor but those of a rotation under way."""
-    settled = samples[len(samples) // 10:]
-    if len(settled) < 2:
-        return False
-    first, last = settled[0], settled[-1]
-    return all(last.private_kib[name] <= first.private_kib[name] * 1.1 + 64
-               for name in first.private_kib) and \
-        all(last.descriptors[name] <= first.descriptors[name] + 3
-            for name in first.descriptors)
+    first, last = samples[len(samples) // 10], samples[-1]
+    return len(samples) > 1 and \
+        set(first.private_kib) == set(last.private_kib) and \
+        all(last.private_kib[name] <= kib * 1.1 + 64
+            for name, kib in first.private_kib.items()) and \
+        all(last.descriptors[name] <= count + 3
+            for name, count in first.descriptors.items())

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from conftest import namespaces_possible
 from daemon import Programs
 
 CONTENDERS = {"classic", "batch", "floor", "mcrelay", "mcrelay+dec"}
@@ -42,6 +46,24 @@ def test_bench(programs: Programs, source: Path, tmp_path: Path) -> None:
     assert "**not measured**" in (tmp_path / "results/results.md").read_text()
     assert "<rect" in (tmp_path / "results/results.svg").read_text()
     assert [p.name for p in tmp_path.iterdir()] == ["results"]
+
+
+def test_nic_source(programs: Programs, source: Path, tmp_path: Path
+                    ) -> None:
+    """Live XDP frames are made, and what they carry arrives: headers and
+    checksums are right."""
+    if reason := namespaces_possible():
+        pytest.skip(reason)
+    if not shutil.which("ethtool"):
+        pytest.skip("needs ethtool: install the Debian package ethtool")
+    done = run(source, "--build", str(programs.mcrelayd.parent),
+               "--only", "nic:64:mcrelay", "--measure", "cpu",
+               "--repeat", "1", "--time", "0.2", "--warm", "16",
+               "--output", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not measured: nic" not in done.stdout, done.stdout
+    assert "nic:64:mcrelay cpu_ns_per_datagram" in done.stdout
+    assert "lost 100.0 %" not in done.stdout, done.stdout
 
 
 def test_options(source: Path) -> None:

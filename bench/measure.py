@@ -170,7 +170,7 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
     rate = estimate
     for _ in range(TRIALS_MAX):
         trial = cell.trial(int(rate), seconds)
-        if not trial.lossless:
+        if not trial.lossless or trial.source_too_slow:
             trial = cell.trial(int(rate), seconds)
         if trial.lossless:
             low = max(low, trial.rate)

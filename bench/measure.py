@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -224,3 +226,26 @@ def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:
         raise Unsuitable("latency: nothing whole arrived")
     return {key: report["latency_us"][key]
             for key in ("p50", "p99", "p99_9", "max")}
+
+
+def profile(cell: Cell, rate: int, seconds: float, path: Path) -> None:
+    """Where the contender's time goes while it works, by perf."""
+    if not shutil.which("perf"):
+        raise Unsuitable("profile: needs perf: install the Debian package "
+                         "linux-perf")
+    data = path.with_suffix(".data")
+    perf = cell.machine.start(
+        ["perf", "record", "-q", "-o", str(data), "-p",
+         ",".join(map(str, cell.contender.pids()))], relay=False,
+        stderr=subprocess.DEVNULL)
+    try:
+        # It says nothing when it is ready; what it misses is the start.
+        trial = cell.trial(rate, seconds)
+    finally:
+        stop(perf, signal.SIGINT)
+    report = command("perf", "report", "-i", str(data), "--stdio", "-q",
+                     "--no-children", "-s", "comm,dso,symbol",
+                     "--percent-limit", "0.5")
+    data.unlink()
+    path.write_text(f"{trial.rate:.0f} datagrams/s, "
+                    f"{trial.cpu_per_datagram:.0f} ns each\n\n{report}")

@@ -49,8 +49,8 @@ class Many(Mcrelay):
             channels.append(channel)
         return whole | {"channels": channels}
 
-    def archived(self) -> int:
-        return sum(c["ledger"]["archived"]
+    def finished(self) -> int:
+        return sum(min(c["ledger"]["archived"], c["ledger"]["relayed"])
                    for c in self.status()["channels"])
 
     def idle(self) -> bool:
@@ -126,11 +126,11 @@ def measure(machine: Machine, options: Options, directory: Path, count: int,
         cpu = many.cpu_ns()
         sent = send_to_all(count, TOTAL_RATE, seconds)
         deadline = time.monotonic() + 5
-        while many.archived() < sent and time.monotonic() < deadline:
+        while many.finished() < sent and time.monotonic() < deadline:
             time.sleep(0.1)
         return Scale(count, start_s, pss, private, segment,
                      woken / IDLE_S / count, (many.cpu_ns() - cpu) / sent,
-                     sent - many.archived())
+                     sent - many.finished())
     finally:
         many.stop()
 
@@ -156,7 +156,7 @@ def sample(daemon: Mcrelay, start: float) -> Sample:
                 len(os.listdir(f"/proc/{pid}/fd"))
         except FileNotFoundError:
             continue
-    return Sample(time.monotonic() - start, daemon.archived(), private,
+    return Sample(time.monotonic() - start, daemon.finished(), private,
                   descriptors)
 
 

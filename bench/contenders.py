@@ -38,8 +38,8 @@ class Contender:
     def start(self) -> None:
         raise NotImplementedError
 
-    def archived(self) -> int:
-        """Datagrams in files, since the start."""
+    def finished(self) -> int:
+        """Datagrams sent and in files, since the start."""
         raise NotImplementedError
 
     def pids(self) -> list[int]:
@@ -103,8 +103,9 @@ class Ours(Contender):
         with path.open("rb") as f:
             self.counters = mmap.mmap(f.fileno(), 24, prot=mmap.PROT_READ)
 
-    def archived(self) -> int:
-        return struct.unpack_from("3Q", self.counters)[1]
+    def finished(self) -> int:
+        _, archived, relayed = struct.unpack_from("3Q", self.counters)
+        return min(archived, relayed)
 
 
 class Classic(Ours):
@@ -141,7 +142,7 @@ class ByFile(Contender):
                                           stdout=subprocess.DEVNULL,
                                           stderr=subprocess.DEVNULL)
 
-    def archived(self) -> int:
+    def finished(self) -> int:
         return self.trimmed + self.file.stat().st_size // self.stored()
 
     def stored(self) -> int:
@@ -149,7 +150,7 @@ class ByFile(Contender):
         return self.size
 
     def trim(self) -> None:
-        self.trimmed = self.archived()
+        self.trimmed = self.finished()
         os.truncate(self.file, 0)
 
 
@@ -247,8 +248,9 @@ class Mcrelay(Contender):
             str(self.options.build / "mcrelayctl"), "-s",
             str(self.directory / "run/mcrelayd.sock"), "status", "-j"))
 
-    def archived(self) -> int:
-        return self.status()["channels"][0]["ledger"]["archived"]
+    def finished(self) -> int:
+        ledger = self.status()["channels"][0]["ledger"]
+        return min(ledger["archived"], ledger["relayed"])
 
     def why(self) -> str:
         """Where datagrams were lost."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import json
 import select
+import shutil
+import signal
 import subprocess
 import time
 from dataclasses import dataclass
@@ -55,7 +57,7 @@ class Trial:
 
     offered: int            # datagrams a second, as asked for
     sent: int               # by the source, or on the wire
-    archived: int
+    finished: int
     cpu_ns: int             # the contender's
     others: float           # the part of its cores that others took
     elapsed_s: float        # of the source
@@ -66,7 +68,7 @@ class Trial:
 
     @property
     def lossless(self) -> bool:
-        return self.sent > 0 and self.archived == self.sent
+        return self.sent > 0 and self.finished == self.sent
 
     @property
     def source_too_slow(self) -> bool:
@@ -74,7 +76,7 @@ class Trial:
 
     def remark(self) -> str:
         """What casts doubt on a figure taken from it."""
-        lost = 1 - self.archived / max(1, self.sent)
+        lost = 1 - self.finished / max(1, self.sent)
         return "; ".join(
             ([f"lost {100 * lost:.1f} % at {self.offered}/s"] if lost else [])
             + ([f"others took {100 * self.others:.0f} % of its core"]
@@ -82,7 +84,7 @@ class Trial:
 
     @property
     def cpu_per_datagram(self) -> float:
-        return self.cpu_ns / max(1, self.archived)
+        return self.cpu_ns / max(1, self.finished)
 
 
 class Cell:
@@ -128,9 +130,9 @@ class Cell:
         return (arrived() - before if nic else sent), elapsed_ns / 1e9
 
     def settle(self, expected: int) -> int:
-        """How many are archived, once all are or no more come."""
+        """How many are finished, once all are or no more come."""
         last, since = -1, time.monotonic()
-        while (now := self.contender.archived()) < expected:
+        while (now := self.contender.finished()) < expected:
             if now != last:
                 last, since = now, time.monotonic()
             elif time.monotonic() - since > 0.4:
@@ -140,14 +142,14 @@ class Cell:
 
     def trial(self, rate: int, seconds: float) -> Trial:
         self.contender.trim()
-        before, cpu = self.contender.archived(), self.contender.cpu_ns()
+        before, cpu = self.contender.finished(), self.contender.cpu_ns()
         cores = self.machine.relay_cores
         busy, begin = busy_ns(cores), time.monotonic_ns()
         sent, elapsed_s = self.send(rate, seconds)
-        archived = self.settle(before + sent) - before
+        finished = self.settle(before + sent) - before
         busy, cpu = busy_ns(cores) - busy, self.contender.cpu_ns() - cpu
         time_ns = (time.monotonic_ns() - begin) * len(cores)
-        return Trial(rate, sent, archived, cpu, (busy - cpu) / time_ns,
+        return Trial(rate, sent, finished, cpu, (busy - cpu) / time_ns,
                      elapsed_s)
 
     def why(self) -> str:
@@ -170,7 +172,7 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
     rate = estimate
     for _ in range(TRIALS_MAX):
         trial = cell.trial(int(rate), seconds)
-        if not trial.lossless:
+        if not trial.lossless or trial.source_too_slow:
             trial = cell.trial(int(rate), seconds)
         if trial.lossless:
             low = max(low, trial.rate)
@@ -181,12 +183,14 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
         else:
             high = min(high, rate)
             # Under overload it shows what it can do.
-            rate = trial.archived / trial.elapsed_s * 0.98
+            rate = trial.finished / trial.elapsed_s * 0.98
         if high / max(low, 1) < PRECISION:
             break
         if not low < rate < high:
             rate = (low + high) / 2
-    return low, remark or ("" if low else cell.why() or "always loses")
+    if not remark and (why := cell.why()):
+        remark = f"gives way with {why}"
+    return low, remark or ("" if low else "always loses")
 
 
 def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:
@@ -222,3 +226,26 @@ def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:
         raise Unsuitable("latency: nothing whole arrived")
     return {key: report["latency_us"][key]
             for key in ("p50", "p99", "p99_9", "max")}
+
+
+def profile(cell: Cell, rate: int, seconds: float, path: Path) -> None:
+    """Where the contender's time goes while it works, by perf."""
+    if not shutil.which("perf"):
+        raise Unsuitable("profile: needs perf: install the Debian package "
+                         "linux-perf")
+    data = path.with_suffix(".data")
+    perf = cell.machine.start(
+        ["perf", "record", "-q", "-o", str(data), "-p",
+         ",".join(map(str, cell.contender.pids()))], relay=False,
+        stderr=subprocess.DEVNULL)
+    try:
+        # It says nothing when it is ready; what it misses is the start.
+        trial = cell.trial(rate, seconds)
+    finally:
+        stop(perf, signal.SIGINT)
+    report = command("perf", "report", "-i", str(data), "--stdio", "-q",
+                     "--no-children", "-s", "comm,dso,symbol",
+                     "--percent-limit", "0.5")
+    data.unlink()
+    path.write_text(f"{trial.rate:.0f} datagrams/s, "
+                    f"{trial.cpu_per_datagram:.0f} ns each\n\n{report}")

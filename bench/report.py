@@ -13,7 +13,7 @@ from typing import Callable
 
 from contenders import CONTENDERS
 from measure import LATENCY_SHARES, Case
-from scaling import RING, Scale
+from scaling import RING, Sample, Scale, flat
 
 # Of the issue: what mcrelay is to reach against the others of one run.
 RATE_TO_CLASSIC, RATE_TO_FLOOR = 15.0, 0.85
@@ -40,7 +40,7 @@ class Results:
     def __init__(self) -> None:
         self.figures: list[Figure] = []
         self.scales: list[Scale] = []
-        self.flat: bool | None = None       # the soak's outcome
+        self.samples: list[Sample] = []     # of the soak
 
     def add(self, case: Case, contender: str, metric: str, value: float,
             remark: str = "") -> None:
@@ -56,9 +56,10 @@ class Results:
         return median(values) if values else None
 
     def remarks(self, case: Case, contender: str) -> str:
-        return "; ".join(dict.fromkeys(
-            f.remark for f in self.figures if f.case == case
-            and f.contender == contender and f.remark))
+        """The last of each metric; the others are in the CSV file."""
+        return "; ".join({
+            f.metric: f.remark for f in self.figures if f.case == case
+            and f.contender == contender and f.remark}.values())
 
     def cases(self) -> list[Case]:
         return list(dict.fromkeys(f.case for f in self.figures))
@@ -76,6 +77,13 @@ class Results:
                     if name != "channels":
                         out.writerow(["scaling", "", f"{s.channels} channels",
                                       name, f"{value:.6g}", ""])
+            for t in self.samples:
+                for name, kib in t.private_kib.items():
+                    out.writerow(["soak", "", name, "private_kib", kib,
+                                  f"at {t.at_s:.0f} s"])
+                for name, count in t.descriptors.items():
+                    out.writerow(["soak", "", name, "descriptors", count,
+                                  f"at {t.at_s:.0f} s"])
 
 
 # Tables.
@@ -218,6 +226,18 @@ def scale_targets(scales: list[Scale]) -> list[Target]:
                s.start_s <= START_S, f"{s.start_s:.2f} s")]
 
 
+def soak_target(samples: list[Sample]) -> Target:
+    text = "memory and descriptors flat over the soak"
+    if not samples:
+        return Target(text, None, "")
+    last = samples[-1]
+    return Target(text, flat(samples), f"{last.at_s / 60:.0f} min, "
+                  f"{last.archived} archived; " + ", ".join(
+                      f"{name} {samples[0].private_kib[name]} KiB at first, "
+                      f"{kib} at last" for name, kib
+                      in last.private_kib.items()))
+
+
 def targets(results: Results) -> list[Target]:
     coalesced = Case("coalesced", 1400)
     return [
@@ -229,8 +249,7 @@ def targets(results: Results) -> list[Target]:
                 lambda r: r >= RATE_TO_FLOOR),
         *cpu_targets(results), *latency_targets(results),
         *scale_targets(results.scales),
-        Target("memory and descriptors flat over the soak", results.flat,
-               "")]
+        soak_target(results.samples)]
 
 
 def whole(results: Results, machine: list[str]) -> str:

@@ -49,8 +49,8 @@ class Many(Mcrelay):
             channels.append(channel)
         return whole | {"channels": channels}
 
-    def archived(self) -> int:
-        return sum(c["ledger"]["archived"]
+    def finished(self) -> int:
+        return sum(min(c["ledger"]["archived"], c["ledger"]["relayed"])
                    for c in self.status()["channels"])
 
     def idle(self) -> bool:
@@ -126,11 +126,11 @@ def measure(machine: Machine, options: Options, directory: Path, count: int,
         cpu = many.cpu_ns()
         sent = send_to_all(count, TOTAL_RATE, seconds)
         deadline = time.monotonic() + 5
-        while many.archived() < sent and time.monotonic() < deadline:
+        while many.finished() < sent and time.monotonic() < deadline:
             time.sleep(0.1)
         return Scale(count, start_s, pss, private, segment,
                      woken / IDLE_S / count, (many.cpu_ns() - cpu) / sent,
-                     sent - many.archived())
+                     sent - many.finished())
     finally:
         many.stop()
 
@@ -142,7 +142,7 @@ class Sample:
     at_s: float
     archived: int
     private_kib: dict[str, int]     # by program
-    descriptors: dict[str, int]
+    descriptors: dict[str, int]     # likewise
 
 
 def sample(daemon: Mcrelay, start: float) -> Sample:
@@ -156,7 +156,7 @@ def sample(daemon: Mcrelay, start: float) -> Sample:
                 len(os.listdir(f"/proc/{pid}/fd"))
         except FileNotFoundError:
             continue
-    return Sample(time.monotonic() - start, daemon.archived(), private,
+    return Sample(time.monotonic() - start, daemon.finished(), private,
                   descriptors)
 
 
@@ -192,11 +192,10 @@ def soak(machine: Machine, options: Options, directory: Path,
 def flat(samples: list[Sample]) -> bool:
     """Nothing grew after the first tenth: a tenth of memory, and no
     descriptor but those of a rotation under way."""
-    settled = samples[len(samples) // 10:]
-    if len(settled) < 2:
-        return False
-    first, last = settled[0], settled[-1]
-    return all(last.private_kib[name] <= first.private_kib[name] * 1.1 + 64
-               for name in first.private_kib) and \
-        all(last.descriptors[name] <= first.descriptors[name] + 3
-            for name in first.descriptors)
+    first, last = samples[len(samples) // 10], samples[-1]
+    return len(samples) > 1 and \
+        set(first.private_kib) == set(last.private_kib) and \
+        all(last.private_kib[name] <= kib * 1.1 + 64
+            for name, kib in first.private_kib.items()) and \
+        all(last.descriptors[name] <= count + 3
+            for name, count in first.descriptors.items())

@@ -114,6 +114,39 @@ reals_reset(struct reals *r)
 	clear(r, r->nulls);
 }
 
+void
+reals_grow(struct reals *r, size_t count, enum decimate_method method)
+{
+	struct reals fresh;
+
+	reals_init(&fresh, count, method);
+	fresh.hot = r->hot;
+#define MOVE(member)							\
+	if (r->member != NULL)						\
+		memcpy(fresh.member, r->member,				\
+		    r->count * sizeof(*r->member))
+	MOVE(sum);
+	MOVE(sum_rest);
+	MOVE(large_sum);
+	MOVE(large_rest);
+	MOVE(square);
+	MOVE(squares);
+	MOVE(squares_rest);
+	MOVE(large);
+	MOVE(large_excess);
+	MOVE(small);
+	MOVE(small_excess);
+	MOVE(low);
+	MOVE(high);
+	MOVE(low_time);
+	MOVE(high_time);
+	MOVE(left_out);
+	MOVE(nulls);
+#undef MOVE
+	reals_free(r);
+	*r = fresh;
+}
+
 /*
  * Neumaier's sum, whose true value is *sum + *rest.  A sum that is infinite
  * stays what IEEE 754 makes of it; its rest would be NaN.

@@ -54,6 +54,10 @@ void	reals_init(struct reals *reals, size_t count,
 void	reals_free(struct reals *reals) ATTR_NONNULL;
 void	reals_reset(struct reals *reals) ATTR_NONNULL;
 
+/* For more fields than before (which is not 0); the new ones are empty. */
+void	reals_grow(struct reals *reals, size_t count,
+	    enum decimate_method method) ATTR_NONNULL;
+
 /* Takes a value for each field, in Avro's encoding; doubles if `wide', else
  * floats.  `data' need not be aligned. */
 void	reals_add(struct reals *reals, const uint8_t *data, bool wide,

@@ -48,16 +48,23 @@ static const char *const schemas[] = {
 };
 #define SCHEMAS	(sizeof(schemas) / sizeof(schemas[0]))
 
-/* One program for each schema, made once. */
+/* Three programs for each schema, made once: the channel's, and those of
+ * streams that reduce arrays. */
 static const struct datum_program *
-program_of(size_t i)
+program_of(size_t i, unsigned arrays)
 {
-	static struct schema_result result[SCHEMAS];
+	static struct schema_result result[SCHEMAS][3];
+	static const uint8_t flags[3] = { 0, DATUM_ARRAY,
+	    DATUM_ARRAY | DATUM_SAMPLES };
+	struct schema_plan plan = { .arrays = flags[arrays] };
 
-	if (result[i].program == NULL && !schema_compile(schemas[i],
-	    strlen(schemas[i]), NULL, &result[i]))
-		abort();
-	return result[i].program;
+	if (result[i][arrays].program == NULL) {
+		if (!schema_plan(schemas[i], strlen(schemas[i]), NULL, &plan,
+		    &result[i][arrays]))
+			abort();
+		schema_plan_free(&plan);
+	}
+	return result[i][arrays].program;
 }
 
 static void
@@ -136,7 +143,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(loaded);
 		return 0;
 	}
-	program = program_of(data[0] % (SCHEMAS + 1));
+	program = program_of(data[0] % (SCHEMAS + 1), data[0] / 16 % 3);
 	try_data(program, false, data + 2, size - 2);
 	try_reducer(program, choice, data + 2, size - 2);
 	return 0;

@@ -125,7 +125,7 @@ grow(struct reduce_array *a, size_t length, uint64_t datums)
 		if (length > a->reals.count)
 			reals_grow(&a->reals, 2 * length, a->method);
 		for (i = a->length; i < length; i++)
-			a->reals.left_out[i] = datums;
+			reals_leave_out(&a->reals, i, datums);
 	} else {
 		if (length > a->room) {
 			a->ints = xrealloc(a->ints,
@@ -180,7 +180,7 @@ reduce_array_take(struct reduce_array *a, const uint8_t *at,
 	/* This array has no more of them. */
 	for (; !a->samples && length < a->length; length++)
 		if (is_real(a))
-			a->reals.left_out[length]++;
+			reals_leave_out(&a->reals, length, 1);
 		else
 			a->ints[length].nulls++;
 }

@@ -97,19 +97,22 @@ reals_reset(struct reals *r)
 	r->hot = 0;
 	clear(r, r->sum);
 	clear(r, r->sum_rest);
-	clear(r, r->large_sum);
-	clear(r, r->large_rest);
 	clear(r, r->square);
 	clear(r, r->squares);
 	clear(r, r->squares_rest);
-	clear(r, r->large);
-	clear(r, r->large_excess);
-	clear(r, r->small);
-	clear(r, r->small_excess);
 	for (i = 0; r->low != NULL && i < r->room; i++) {
 		r->low[i] = (double)INFINITY;
 		r->high[i] = -(double)INFINITY;
 	}
+	if (!r->rare)
+		return;
+	r->rare = false;
+	clear(r, r->large_sum);
+	clear(r, r->large_rest);
+	clear(r, r->large);
+	clear(r, r->large_excess);
+	clear(r, r->small);
+	clear(r, r->small_excess);
 	clear(r, r->left_out);
 	clear(r, r->nulls);
 }
@@ -121,6 +124,7 @@ reals_grow(struct reals *r, size_t count, enum decimate_method method)
 
 	reals_init(&fresh, count, method);
 	fresh.hot = r->hot;
+	fresh.rare = r->rare;
 #define MOVE(member)							\
 	if (r->member != NULL)						\
 		memcpy(fresh.member, r->member,				\
@@ -168,6 +172,7 @@ add_rare(struct reals *r, size_t i, double x)
 	double size = fabs(x);
 	bool large = size > REDUCE_LARGE;
 
+	r->rare = true;
 	if (isnan(x)) {
 		r->left_out[i]++;
 		return;
@@ -256,9 +261,16 @@ reals_add_one(struct reals *r, size_t i, const uint8_t *data, bool wide,
 }
 
 void
+reals_leave_out(struct reals *r, size_t i, uint64_t samples)
+{
+	r->rare = true;
+	r->left_out[i] += samples;
+}
+
+void
 reals_add_null(struct reals *r, size_t i)
 {
-	r->left_out[i]++;
+	reals_leave_out(r, i, 1);
 	r->nulls[i]++;
 }
 
@@ -278,7 +290,7 @@ quotient(double sum, double rest, double n)
 static double
 root_mean(double sum, double rest, double n)
 {
-	double q = quotient(sum, rest, n);
+	double q = isfinite(sum) ? (sum + rest) / n : sum;
 
 	return q > 0.0 || isnan(q) ? sqrt(q) : 0.0;
 }

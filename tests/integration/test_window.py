@@ -7,10 +7,13 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import random
+import signal
 import statistics
 import subprocess
 import time
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -351,3 +354,56 @@ def test_arrays(daemon: Daemon, method: str, arrays: str) -> None:
                 ours = function(group, integer)
                 assert value == ours if integer else math.isclose(
                     value, ours, rel_tol=1e-6, abs_tol=1e-9), (kind, group)
+
+
+def test_lost_before_us(daemon: Daemon) -> None:
+    """What the kernel dropped is missing in the summaries, all of it."""
+    port, sent = free_port(), 0
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload=probe_conf(daemon.directory),
+            listen_receive_buffer="16KiB",
+            decimate=[stream(receiver, shape="summary", every=10)]))
+        schema = schema_of(daemon, "one", "s")
+        datums = [probe.encode(d) for d in probe.datums(500)]
+        worker = daemon.status("one")["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        sender.send(datums)
+        os.kill(worker, signal.SIGCONT)
+        sent = len(datums)
+        ledger = wait_for(
+            lambda: (c := daemon.ledger("one"))["received"] +
+            c["kernel_dropped"] == sent and c, "all accounted for")
+        assert ledger["kernel_dropped"] > 0
+        # Close the window in which it was noticed.
+        sender.send(datums[:20], 100)
+        wait_for(lambda: sum(read(schema, d)["missed"]
+                             for d in receiver.datagrams) ==
+                 ledger["kernel_dropped"], "all said")
+
+
+def test_ten_streams(daemon: Daemon) -> None:
+    """Of all kinds on one channel, none disturbs another."""
+    port = free_port()
+    datums = probe.datums(420)
+    kinds = [(m, n) for m in ("pick", "mean", "minmax", "rms") for n in (6, 7)]
+    kinds += [("summary", 6), ("summary", 7)]
+    with ExitStack() as stack:
+        to = [stack.enter_context(Receiver()) for _ in kinds]
+        sender = stack.enter_context(Sender("127.0.0.1", port))
+        daemon.start(channel(
+            "one", port, payload=probe_conf(daemon.directory), decimate=[
+                stream(r, every=n, **({"shape": m} if m == "summary"
+                                      else {"method": m})) | {"name": m + str(n)}
+                for r, (m, n) in zip(to, kinds)]))
+        schema = schema_of(daemon, "one", "summary7")
+        sender.send([probe.encode(d) for d in datums], 2000)
+        for receiver, (method, every) in zip(to, kinds):
+            if method == "summary":
+                for w, d in enumerate(receiver.wait(420 // every)):
+                    check_summary(read(schema, d),
+                                  datums[w * every:(w + 1) * every])
+                continue
+            expected = probe.decimated(datums, method, every)
+            got = map(probe.decode, receiver.wait(len(expected)))
+            assert all(map(probe.same, expected, got)), method

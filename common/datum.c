@@ -49,8 +49,8 @@ skip_texts(struct walk *w, uint32_t count, bool utf8)
  * The head of a block: how many items, 0 at the end; a negative number is
  * followed by the block's size in bytes.
  */
-static enum datum_error
-get_block(struct walk *w, uint64_t *items, const uint8_t **block_end)
+enum datum_error
+datum_walk_block(struct walk *w, uint64_t *items, const uint8_t **block_end)
 {
 	enum datum_error error;
 	int64_t count, size;
@@ -80,7 +80,8 @@ skip_fixed_items(struct walk *w, uint32_t width)
 	uint64_t items;
 
 	for (;;) {
-		if ((error = get_block(w, &items, &block_end)) != DATUM_OK)
+		error = datum_walk_block(w, &items, &block_end);
+		if (error != DATUM_OK)
 			return error;
 		if (items == 0)
 			return DATUM_OK;
@@ -134,7 +135,7 @@ next_block(struct walk *w, uint32_t *pc)
 	enum datum_error error;
 
 	do {
-		error = get_block(w, &f->remaining, &f->block_end);
+		error = datum_walk_block(w, &f->remaining, &f->block_end);
 		if (error != DATUM_OK)
 			return error;
 		if (f->remaining == 0) {

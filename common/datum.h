@@ -115,6 +115,10 @@ enum datum_flag {
 	 * never calculated with. */
 	DATUM_INSTANT = 4,
 	DATUM_TIME = 8,		/* the channel's time field */
+	/* In a stream's own program only: an array of numbers, reduced
+	 * element by element or as a row of samples.  A run of its own. */
+	DATUM_ARRAY = 16,
+	DATUM_SAMPLES = 32,
 };
 
 struct datum_run {

@@ -97,11 +97,15 @@ static bool
 flags_valid(uint8_t flags)
 {
 	const unsigned known = DATUM_NULLABLE | DATUM_NULL_SECOND |
-	    DATUM_INSTANT | DATUM_TIME;
+	    DATUM_INSTANT | DATUM_TIME | DATUM_ARRAY | DATUM_SAMPLES;
 
 	if ((flags & ~known) != 0)
 		return false;
 	if ((flags & DATUM_NULL_SECOND) != 0 && (flags & DATUM_NULLABLE) == 0)
+		return false;
+	if ((flags & DATUM_ARRAY) != 0 ?
+	    (flags & ~(DATUM_ARRAY | DATUM_SAMPLES)) != 0 :
+	    (flags & DATUM_SAMPLES) != 0)
 		return false;
 	return (flags & DATUM_TIME) == 0 || (flags & DATUM_INSTANT) != 0;
 }
@@ -124,6 +128,8 @@ check_run(const struct datum_program *p, uint32_t i, uint32_t *field)
 	}
 	if (run->type >= DATUM_TYPES || !flags_valid(run->flags))
 		return "a run has an unknown type";
+	if ((run->flags & DATUM_ARRAY) != 0 && run->count != 1)
+		return "a run of arrays";
 	if (run->first != *field || run->count == 0 ||
 	    run->count > p->fields - *field)
 		return "a run has other fields than its own";

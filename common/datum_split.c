@@ -43,6 +43,31 @@ skip_nullable(struct walk *w, const struct datum_run *run)
 	return DATUM_OK;
 }
 
+/* An array of numbers. */
+static enum datum_error
+skip_numbers(struct walk *w, uint8_t type)
+{
+	/* Bytes that each item has at least. */
+	size_t width = type == DATUM_DOUBLE ? sizeof(double) :
+	    type == DATUM_FLOAT ? sizeof(float) : 1;
+	const uint8_t *block_end;
+	enum datum_error error;
+	uint64_t items;
+
+	for (;;) {
+		error = datum_walk_block(w, &items, &block_end);
+		if (error != DATUM_OK || items == 0)
+			return error;
+		if (items > left(w) / width)
+			return DATUM_SHORT;
+		error = skip_number(w, type, (uint32_t)items);
+		if (error != DATUM_OK)
+			return error;
+		if (block_end != NULL && w->at != block_end)
+			return DATUM_BLOCK;
+	}
+}
+
 static enum datum_error
 walk_run(struct walk *w, const struct datum_run *run)
 {
@@ -50,6 +75,8 @@ walk_run(struct walk *w, const struct datum_run *run)
 		return datum_walk_entry(w, run->first);
 	if ((run->flags & DATUM_NULLABLE) != 0)
 		return skip_nullable(w, run);
+	if ((run->flags & DATUM_ARRAY) != 0)
+		return skip_numbers(w, run->type);
 	return skip_number(w, run->type, run->count);
 }
 

@@ -168,6 +168,10 @@ get_index(struct walk *w, uint32_t count, enum datum_error range, uint32_t *i)
 
 /* Walks the entry at step `pc', up to its own RETURN. */
 enum datum_error	datum_walk_entry(struct walk *w, uint32_t pc);
+/* The head of a block of an array or map: how many items, 0 at the end, and
+ * where it ends, or NULL. */
+enum datum_error	datum_walk_block(struct walk *w, uint64_t *items,
+			    const uint8_t **block_end);
 /* Steps over a datum's header. */
 enum datum_error	datum_walk_framing(struct walk *w,
 			    const struct datum_framing *framing);

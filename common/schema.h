@@ -61,10 +61,15 @@ struct schema_name {
 /* What a decimated stream makes of the fields. */
 struct schema_plan {
 	bool			 summary;	/* shape: summary */
+	uint8_t			 arrays;	/* DATUM_ARRAY, perhaps with
+						 * DATUM_SAMPLES; 0: the last
+						 * one is shown */
 	struct schema_name	*field;		/* with methods of their own */
 	size_t			 fields;
 	struct schema_name	*only;		/* none: all are in it */
 	size_t			 onlys;
+	/* Out: whether the runs are other ones than the channel's. */
+	bool			 differs;
 	/* Out: the paths of all fields and records; freed with the result. */
 	char			**path;
 	size_t			 paths;

@@ -287,6 +287,18 @@ schema_number(struct schema_node *node, struct schema_node **number,
 	return type;
 }
 
+/* The type of an array's numbers, if the plan wants them. */
+static uint8_t
+array_type(const struct schema_context *c, const struct schema_node *node,
+    uint8_t *flags)
+{
+	if (c->plan == NULL || c->plan->arrays == 0 ||
+	    node->type != SCHEMA_ARRAY || node->child[0].node->instant)
+		return DATUM_OTHER;
+	*flags = c->plan->arrays;
+	return number_type(node->child[0].node);
+}
+
 static bool
 add_leaf(struct encoder *k, struct schema_node *node)
 {
@@ -298,11 +310,20 @@ add_leaf(struct encoder *k, struct schema_node *node)
 	memset(leaf, 0, sizeof(*leaf));
 	leaf->node = node;
 	leaf->type = schema_number(node, &number, &leaf->flags);
+	if (leaf->type == DATUM_OTHER)
+		leaf->type = array_type(k->c, node, &leaf->flags);
 	schema_plan_note(k->c, leaf->type != DATUM_OTHER);
 	leaf->omit = schema_plan_keep(k->c) == KEEP_NONE;
-	if (leaf->type == DATUM_OTHER)
+	if (leaf->type == DATUM_OTHER) {
+		leaf->flags = 0;
+		if (k->c->plan != NULL && leaf->omit)
+			k->c->plan->differs = true;
 		return true;
+	}
 	leaf->method = schema_plan_method(k->c);
+	if (k->c->plan != NULL && (leaf->flags & DATUM_ARRAY) +
+	    leaf->method + leaf->omit > 0)
+		k->c->plan->differs = true;
 	leaf->timestamp = number->timestamp;
 	leaf->unit_ns = number->unit_ns;
 	return add_name(k, leaf);
@@ -341,7 +362,8 @@ choose_time(struct encoder *k)
 	struct leaf *leaf = k->leaf, *end = k->leaf + k->leaves;
 
 	for (; leaf < end; leaf++) {
-		if (leaf->type == DATUM_OTHER)
+		if (leaf->type == DATUM_OTHER ||
+		    (leaf->flags & DATUM_ARRAY) != 0)
 			continue;
 		if (k->time_field == NULL ? leaf->timestamp :
 		    strcmp(k->names + leaf->name, k->time_field) == 0)
@@ -368,7 +390,8 @@ add_field(struct encoder *k, const struct leaf *leaf)
 	struct datum_run *run = k->runs > 0 ? &k->run[k->runs - 1] : NULL;
 
 	if (run == NULL || run->type != leaf->type ||
-	    run->flags != leaf->flags || run->method != leaf->method ||
+	    run->flags != leaf->flags ||
+	    (leaf->flags & DATUM_ARRAY) != 0 || run->method != leaf->method ||
 	    run->omit != leaf->omit) {
 		k->run = grow(k->run, k->runs, sizeof(*k->run));
 		run = &k->run[k->runs++];

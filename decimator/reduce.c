@@ -28,12 +28,16 @@ init_run(struct reducer *r, struct run_state *state,
 		state->carried = xmalloc((size_t)run->count * FIELD_SIZE_MAX);
 		return;
 	}
-	state->numbers = state->method != METHOD_PICK;
+	state->numbers = state->method != METHOD_PICK &&
+	    (r->method != METHOD_SUMMARY || (run->flags & DATUM_ARRAY) == 0);
 	if (!state->numbers)
 		return;
 	if (state->method == METHOD_MINMAX)
 		r->outputs = 2;
-	if (run_is_real(run))
+	if ((run->flags & DATUM_ARRAY) != 0) {
+		state->array = xcalloc(1, sizeof(*state->array));
+		reduce_array_init(state->array, run, state->method, r->every);
+	} else if (run_is_real(run))
 		reals_init(&state->reals, run->count, state->method);
 	else
 		state->ints = xcalloc(run->count, sizeof(*state->ints));
@@ -74,6 +78,9 @@ reducer_free(struct reducer *r)
 		return;
 	for (i = 0; i < r->program->runs; i++) {
 		reals_free(&r->run[i].reals);
+		if (r->run[i].array != NULL)
+			reduce_array_free(r->run[i].array);
+		free(r->run[i].array);
 		free(r->run[i].ints);
 		free(r->run[i].carried);
 	}
@@ -94,7 +101,9 @@ reducer_reset(struct reducer *r)
 	for (i = 0; i < r->program->runs; i++) {
 		if (!r->run[i].numbers)
 			continue;
-		if (r->run[i].ints != NULL)
+		if (r->run[i].array != NULL)
+			reduce_array_reset(r->run[i].array);
+		else if (r->run[i].ints != NULL)
 			reduce_int_reset(r->run[i].ints, run[i].count);
 		else
 			reals_reset(&r->run[i].reals);
@@ -239,6 +248,12 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 	for (i = 0; i < r->program->runs; i++, run++, state++) {
 		at = data + r->offset[i];
 		end = data + r->offset[i + 1];
+		if (state->array != NULL) {
+			reduce_array_take(state->array, at, end, r->count);
+			if (keep)
+				reduce_array_finish(state->array);
+			continue;
+		}
 		if (state->numbers) {
 			take_numbers(run, state, at, end, r->last_time);
 			continue;

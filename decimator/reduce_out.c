@@ -99,11 +99,32 @@ put_numbers(const struct reducer *r, struct output *o,
 }
 
 static bool
+put_array(const struct reducer *r, struct output *o,
+    const struct reduce_array *array, unsigned output)
+{
+	bool good = true;
+	size_t i;
+
+	if (array->length > 0)
+		good = put_long(o, (int64_t)array->length);
+	for (i = 0; i < array->length && good; i++)
+		if (array->type == DATUM_FLOAT || array->type == DATUM_DOUBLE)
+			good = put_real(o, array->type, reduce_array_real(
+			    array, i, r->count, output));
+		else
+			good = put_long(o, reduce_array_integer(array, i,
+			    r->count, output));
+	return good && put_long(o, 0);
+}
+
+static bool
 put_run(const struct reducer *r, struct output *o, const struct datum_run *run,
     const struct run_state *state, unsigned i)
 {
 	if (run->omit)
 		return true;
+	if (state->array != NULL)
+		return put_array(r, o, state->array, i);
 	if (state->numbers)
 		return put_numbers(r, o, run, state, i);
 	if (state->carried != NULL && i == 0)

@@ -97,21 +97,58 @@ reals_reset(struct reals *r)
 	r->hot = 0;
 	clear(r, r->sum);
 	clear(r, r->sum_rest);
-	clear(r, r->large_sum);
-	clear(r, r->large_rest);
 	clear(r, r->square);
 	clear(r, r->squares);
 	clear(r, r->squares_rest);
-	clear(r, r->large);
-	clear(r, r->large_excess);
-	clear(r, r->small);
-	clear(r, r->small_excess);
 	for (i = 0; r->low != NULL && i < r->room; i++) {
 		r->low[i] = (double)INFINITY;
 		r->high[i] = -(double)INFINITY;
 	}
+	if (!r->rare)
+		return;
+	r->rare = false;
+	clear(r, r->large_sum);
+	clear(r, r->large_rest);
+	clear(r, r->large);
+	clear(r, r->large_excess);
+	clear(r, r->small);
+	clear(r, r->small_excess);
 	clear(r, r->left_out);
 	clear(r, r->nulls);
+}
+
+void
+reals_grow(struct reals *r, size_t count, enum decimate_method method)
+{
+	struct reals fresh;
+
+	reals_init(&fresh, count, method);
+	fresh.hot = r->hot;
+	fresh.rare = r->rare;
+#define MOVE(member)							\
+	if (r->member != NULL)						\
+		memcpy(fresh.member, r->member,				\
+		    r->count * sizeof(*r->member))
+	MOVE(sum);
+	MOVE(sum_rest);
+	MOVE(large_sum);
+	MOVE(large_rest);
+	MOVE(square);
+	MOVE(squares);
+	MOVE(squares_rest);
+	MOVE(large);
+	MOVE(large_excess);
+	MOVE(small);
+	MOVE(small_excess);
+	MOVE(low);
+	MOVE(high);
+	MOVE(low_time);
+	MOVE(high_time);
+	MOVE(left_out);
+	MOVE(nulls);
+#undef MOVE
+	reals_free(r);
+	*r = fresh;
 }
 
 /*
@@ -135,6 +172,7 @@ add_rare(struct reals *r, size_t i, double x)
 	double size = fabs(x);
 	bool large = size > REDUCE_LARGE;
 
+	r->rare = true;
 	if (isnan(x)) {
 		r->left_out[i]++;
 		return;
@@ -223,9 +261,16 @@ reals_add_one(struct reals *r, size_t i, const uint8_t *data, bool wide,
 }
 
 void
+reals_leave_out(struct reals *r, size_t i, uint64_t samples)
+{
+	r->rare = true;
+	r->left_out[i] += samples;
+}
+
+void
 reals_add_null(struct reals *r, size_t i)
 {
-	r->left_out[i]++;
+	reals_leave_out(r, i, 1);
 	r->nulls[i]++;
 }
 
@@ -245,7 +290,7 @@ quotient(double sum, double rest, double n)
 static double
 root_mean(double sum, double rest, double n)
 {
-	double q = quotient(sum, rest, n);
+	double q = isfinite(sum) ? (sum + rest) / n : sum;
 
 	return q > 0.0 || isnan(q) ? sqrt(q) : 0.0;
 }

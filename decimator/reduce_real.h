@@ -26,6 +26,9 @@ struct reals {
 	size_t		 room;		/* a multiple of the vector's lanes */
 	reals_loop	*loop;
 	unsigned	 hot;		/* datums in `square' */
+	/* Whether the arrays of what is rare (large, small, left out) are
+	 * in use. */
+	bool		 rare;
 	/* mean */
 	double		*sum;
 	double		*sum_rest;	/* what the sum lacks */
@@ -54,6 +57,10 @@ void	reals_init(struct reals *reals, size_t count,
 void	reals_free(struct reals *reals) ATTR_NONNULL;
 void	reals_reset(struct reals *reals) ATTR_NONNULL;
 
+/* For more fields than before (which is not 0); the new ones are empty. */
+void	reals_grow(struct reals *reals, size_t count,
+	    enum decimate_method method) ATTR_NONNULL;
+
 /* Takes a value for each field, in Avro's encoding; doubles if `wide', else
  * floats.  `data' need not be aligned. */
 void	reals_add(struct reals *reals, const uint8_t *data, bool wide,
@@ -61,6 +68,9 @@ void	reals_add(struct reals *reals, const uint8_t *data, bool wide,
 /* Takes a value for one field; returns its size in bytes. */
 size_t	reals_add_one(struct reals *reals, size_t field, const uint8_t *data,
 	    bool wide, int64_t time) ATTR_NONNULL;
+/* So many samples of the field take no part; a null is one of them. */
+void	reals_leave_out(struct reals *reals, size_t field, uint64_t samples)
+	    ATTR_NONNULL;
 void	reals_add_null(struct reals *reals, size_t field) ATTR_NONNULL;
 
 /* The result over `samples' samples; NaN when none took part.  `output'

@@ -7,6 +7,7 @@
 #define MCRELAY_REDUCE_STATE_H
 
 #include "decimator/reduce.h"
+#include "decimator/reduce_array.h"
 #include "decimator/reduce_int.h"
 #include "decimator/reduce_real.h"
 
@@ -21,6 +22,7 @@ struct run_state {
 	bool			 numbers;	/* to be calculated with */
 	struct reals		 reals;		/* one of these two, then */
 	struct reduce_int	*ints;
+	struct reduce_array	*array;		/* or this */
 	size_t			 kept;		/* where in reducer.kept */
 	size_t			 kept_size;	/* bytes */
 	uint8_t			*carried;	/* an instant: of which datum */

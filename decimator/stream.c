@@ -466,6 +466,17 @@ stream_push(struct stream *stream, const uint8_t *data, size_t size,
 }
 
 void
+stream_lost(struct stream *stream, uint64_t lost)
+{
+	if (stream->config.method != METHOD_SUMMARY)
+		return;
+	if (stream->config.every == 0)
+		stream->window.missed += lost;
+	else
+		reducer_missed(stream->reducer, lost);
+}
+
+void
 stream_gap(struct stream *stream, uint64_t missed)
 {
 	stream->counts.missed += missed;

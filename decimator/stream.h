@@ -113,6 +113,11 @@ void		 stream_flush(struct stream *stream) ATTR_NONNULL;
 void		 stream_gap(struct stream *stream, uint64_t missed)
 		    ATTR_NONNULL;
 
+/* So many were lost before they came to the ring, at about this place: only a
+ * summary can say so. */
+void		 stream_lost(struct stream *stream, uint64_t lost)
+		    ATTR_NONNULL;
+
 /*
  * After taking what there was: until when a window by time stays open if
  * nothing else comes.  The clocks are now.

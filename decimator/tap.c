@@ -55,6 +55,15 @@ tap_publish(struct tap *tap)
 	    memory_order_relaxed);
 }
 
+uint64_t
+tap_lost(const struct tap *tap)
+{
+	struct ingest_state ingest;
+
+	ingest_read(&tap->segment.state->ingest, &ingest);
+	return ingest.kernel_dropped;
+}
+
 static void
 note_missed(struct tap *tap, uint64_t missed)
 {
@@ -68,6 +77,18 @@ note_missed(struct tap *tap, uint64_t missed)
 	    "missed %" PRIu64 " datagrams; the windows they belong to are "
 	    "incomplete; a larger ring_size or fewer streams help", tap->name,
 	    missed);
+}
+
+/* Summaries also say what the kernel had to drop. */
+static void
+note_lost(struct tap *tap)
+{
+	uint64_t lost = tap_lost(tap);
+	uint32_t i;
+
+	for (i = 0; lost > tap->lost && i < tap->streams; i++)
+		stream_lost(tap->stream[i], lost - tap->lost);
+	tap->lost = lost;
 }
 
 /*
@@ -193,6 +214,7 @@ tap_step(struct tap *tap)
 	struct ring_view view;
 	uint32_t bytes = 0, records = 0, i;
 
+	note_lost(tap);
 	while (bytes < SHARE_BYTES && records < SHARE_RECORDS) {
 		before = tap->reader;
 		next = ring_next(ring, &tap->reader, &view);

@@ -135,6 +135,7 @@ attach(struct tap *tap, int fd, const struct stat *st)
 		if (tap->program == NULL)
 			return why;
 	}
+	tap->lost = tap_lost(tap);
 	begin_at_page(tap);
 	return NULL;
 }
@@ -149,6 +150,7 @@ adopt(struct tap *tap, struct tap *old)
 	tap->program = old->program;
 	tap->reader = old->reader;
 	tap->synced = old->synced;
+	tap->lost = old->lost;
 	memset(&old->segment, 0, sizeof(old->segment));
 	old->program = NULL;
 }

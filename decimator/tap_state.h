@@ -38,12 +38,17 @@ struct tap {
 	int			 eventfd;
 	struct stream		*stream[STREAMS_MAX];
 	uint32_t		 streams;
+	/* What the kernel dropped before the ring, as far as was said. */
+	uint64_t		 lost;
 	bool			 by_time;	/* a stream has such windows */
 	bool			 taken;		/* since they were looked at */
 	/* When the next of them is over (CLOCK_MONOTONIC). */
 	uint64_t		 due_ns;
 	struct log_limit	 lap_limit;
 };
+
+/* How many datagrams the kernel has dropped until now. */
+uint64_t	tap_lost(const struct tap *tap) ATTR_NONNULL;
 
 /* Tells the supervisor and the next decimator how far this one came. */
 void	tap_publish(struct tap *tap) ATTR_NONNULL;

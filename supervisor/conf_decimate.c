@@ -31,8 +31,6 @@ static const char *const clock_words[] = {
 	NULL,
 };
 
-static const char *const array_words[] = { "elementwise", "samples", NULL };
-
 static const struct number_key every_key = {
 	.name = "every", .min = 1, .max = 1000000000,
 };
@@ -41,17 +39,6 @@ static const struct number_key interval_key = {
 	.name = "interval", .unit = UNIT_TIME, .min = NS_PER_MS,
 	.max = 24 * 3600 * NS_PER_S,
 };
-
-/* Known, checked for their form, refused. */
-static void
-read_unsupported(struct section *section)
-{
-	const struct node *node;
-
-	(void)section_word(section, "arrays", array_words, 0, &node);
-	if (node != NULL)
-		section_unsupported(section, node, "arrays");
-}
 
 /* In a raw payload there is only what `samples' says. */
 static void
@@ -180,7 +167,6 @@ read_stream(struct section *section, struct stream_conf *stream,
 	read_window(section, stream, channel, whole);
 	conf_read_plan(section, stream, channel, whole);
 	read_pack(section, stream, channel, whole);
-	read_unsupported(section);
 	read_archive(section);
 	conf_read_destination(section, &stream->to, places);
 }

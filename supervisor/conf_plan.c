@@ -119,6 +119,25 @@ check_name(struct section *section, const struct schema_plan *plan,
 	    meant != NULL ? meant : "", meant != NULL ? "'?" : "");
 }
 
+/* How arrays of numbers are reduced. */
+static void
+read_arrays(struct section *section, struct schema_plan *plan,
+    const struct stream_conf *stream)
+{
+	static const char *const words[] = { "elementwise", "samples", NULL };
+	const struct node *node;
+	int word = section_word(section, "arrays", words, 0, &node);
+
+	plan->arrays = DATUM_ARRAY;
+	if (word == 0)
+		return;
+	plan->arrays |= DATUM_SAMPLES;
+	if (stream->interval_ns != 0)
+		problem_error(section->problems, node->place,
+		    "`arrays: samples' needs a window of `every' so many "
+		    "datums");
+}
+
 static void
 make_plan(struct section *section, struct stream_conf *stream,
     const struct channel_conf *channel, struct schema_plan *plan,
@@ -135,11 +154,13 @@ make_plan(struct section *section, struct stream_conf *stream,
 		time = NULL;
 	if (schema_plan(channel->schema_text, strlen(channel->schema_text),
 	    time, plan, &result)) {
-		stream->plan = result.program;
-		stream->plan_size = result.program_size;
 		stream->schema_text = result.derived;
-		result.program = NULL;
 		result.derived = NULL;
+		if (plan->differs) {
+			stream->plan = result.program;
+			stream->plan_size = result.program_size;
+			result.program = NULL;
+		}
 	} else if (result.error != NULL)
 		problem_error(section->problems, section_place(section),
 		    "schema %s: %s", channel->schema_file, result.error);
@@ -162,13 +183,14 @@ conf_read_plan(struct section *section, struct stream_conf *stream,
 
 	read_fields(section, &plan, &places);
 	read_only(section, &plan, &places);
+	read_arrays(section, &plan, stream);
 	if (whole && channel->payload == PAYLOAD_RAW &&
 	    plan.fields + plan.onlys > 0)
 		problem_error(section->problems, section_place(section),
 		    "`fields' and `only' need `format: avro'");
 	else if (whole && channel->program != NULL &&
 	    section->problems->found == found &&
-	    (plan.summary || plan.fields + plan.onlys > 0))
+	    (stream->method != METHOD_PICK || plan.fields + plan.onlys > 0))
 		make_plan(section, stream, channel, &plan, &places);
 	free(plan.field);
 	free(plan.only);

@@ -118,6 +118,10 @@ def _reduced(window: Sequence[Datum], time: int,
     for name in INTEGERS + FLOATS:
         values = [d[name] for d in window if d[name] is not None]
         result[name] = function(values, name in INTEGERS) if values else None
+    # Element by element, of those that have it.
+    result["codes"] = [
+        function([d["codes"][i] for d in window if len(d["codes"]) > i], True)
+        for i in range(max(len(d["codes"]) for d in window))]
     return result
 
 

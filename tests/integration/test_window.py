@@ -4,22 +4,26 @@ calculation from what was sent."""
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import os
+import random
+import signal
 import statistics
 import subprocess
 import time
+from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import avro.io
 import avro.schema
-import io
 import pytest
 
 import probe
-from avro_files import double, long, string
+from avro_files import double, float32, long
 from daemon import Daemon, channel, output
 from net import Receiver, Sender, free_port
 from waiting import wait_for
@@ -242,7 +246,7 @@ def test_fields_and_only(daemon: Daemon) -> None:
         assert us(some[n]["time"]) == mean["time"]
         assert math.isclose(some[n]["place"]["lat"], mean["lat"],
                             abs_tol=1e-13)
-        assert some[n]["codes"] == w[-1]["codes"]
+        assert some[n]["codes"] == mean["codes"]
 
 
 def test_reload_keeps_the_others(daemon: Daemon) -> None:
@@ -287,3 +291,119 @@ def test_pack(daemon: Daemon) -> None:
         before = len(receiver.datagrams)
         sender.send(datums[:1])
         assert receiver.wait(before + 1)[-1] == datums[0]
+
+
+ROWS = json.dumps({"type": "record", "name": "Rows", "fields": [
+    {"name": kind, "type": {"type": "array", "items": kind}}
+    for kind in ("int", "long", "float", "double")]})
+
+
+def rows(r: random.Random, count: int) -> list[dict[str, list[Any]]]:
+    return [{"int": [r.randrange(-2**31, 2**31) for _ in range(40)],
+             "long": [r.randrange(-2**63, 2**63)
+                      for _ in range(r.randrange(60))],
+             "float": [r.randrange(-4000, 4000) / 16 for _ in range(8)],
+             "double": [r.gauss(0, 1e3) for _ in range(r.randrange(90))]}
+            for _ in range(count)]
+
+
+def encode_rows(row: dict[str, list[Any]]) -> bytes:
+    """In blocks of up to 25, every second with its size in bytes."""
+    encoders = {"int": long, "long": long, "float": float32, "double": double}
+    data = b""
+    for kind, values in row.items():
+        for n, at in enumerate(range(0, len(values), 25)):
+            block = values[at:at + 25]
+            body = b"".join(map(encoders[kind], block))
+            data += long(-len(block)) + long(len(body)) + body if n % 2 \
+                else long(len(block)) + body
+        data += long(0)
+    return data
+
+
+@pytest.mark.parametrize("arrays", ["elementwise", "samples"])
+@pytest.mark.parametrize("method", ["mean", "minmax", "rms"])
+def test_arrays(daemon: Daemon, method: str, arrays: str) -> None:
+    port, every = free_port(), 5
+    sent = rows(random.Random(arrays + method), 6 * every)
+    (daemon.directory / "rows.avsc").write_text(ROWS)
+    functions = {"mean": [probe.mean], "rms": [probe.rms],
+                 "minmax": [probe.least, probe.most]}[method]
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload={"format": "avro", "schema": "rows.avsc"},
+            decimate=[stream(receiver, method=method, every=every,
+                             arrays=arrays)]))
+        sender.send([encode_rows(row) for row in sent], 1000)
+        got = [read(ROWS, d) for d in receiver.wait(6 * len(functions))]
+    for n, datum in enumerate(got):
+        function = functions[n % len(functions)]
+        w = n // len(functions) * every
+        for kind, theirs in datum.items():
+            window = [row[kind] for row in sent[w:w + every]]
+            if arrays == "samples":
+                joined = sum(window, [])
+                groups = [joined[i:i + every]
+                          for i in range(0, len(joined), every)]
+            else:
+                groups = [[a[i] for a in window if len(a) > i]
+                          for i in range(max(map(len, window)))]
+            integer = kind in ("int", "long")
+            assert len(theirs) == len(groups)
+            for group, value in zip(groups, theirs):
+                ours = function(group, integer)
+                assert value == ours if integer else math.isclose(
+                    value, ours, rel_tol=1e-6, abs_tol=1e-9), (kind, group)
+
+
+def test_lost_before_us(daemon: Daemon) -> None:
+    """What the kernel dropped is missing in the summaries, all of it."""
+    port, sent = free_port(), 0
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload=probe_conf(daemon.directory),
+            listen_receive_buffer="16KiB",
+            decimate=[stream(receiver, shape="summary", every=10)]))
+        schema = schema_of(daemon, "one", "s")
+        datums = [probe.encode(d) for d in probe.datums(500)]
+        worker = daemon.status("one")["pid"]
+        os.kill(worker, signal.SIGSTOP)
+        sender.send(datums)
+        os.kill(worker, signal.SIGCONT)
+        sent = len(datums)
+        ledger = wait_for(
+            lambda: (c := daemon.ledger("one"))["received"] +
+            c["kernel_dropped"] == sent and c, "all accounted for")
+        assert ledger["kernel_dropped"] > 0
+        # Close the window in which it was noticed.
+        sender.send(datums[:20], 100)
+        wait_for(lambda: sum(read(schema, d)["missed"]
+                             for d in receiver.datagrams) ==
+                 ledger["kernel_dropped"], "all said")
+
+
+def test_ten_streams(daemon: Daemon) -> None:
+    """Of all kinds on one channel, none disturbs another."""
+    port = free_port()
+    datums = probe.datums(420)
+    kinds = [(m, n) for m in ("pick", "mean", "minmax", "rms") for n in (6, 7)]
+    kinds += [("summary", 6), ("summary", 7)]
+    with ExitStack() as stack:
+        to = [stack.enter_context(Receiver()) for _ in kinds]
+        sender = stack.enter_context(Sender("127.0.0.1", port))
+        daemon.start(channel(
+            "one", port, payload=probe_conf(daemon.directory), decimate=[
+                stream(r, every=n, **({"shape": m} if m == "summary"
+                                      else {"method": m})) | {"name": m + str(n)}
+                for r, (m, n) in zip(to, kinds)]))
+        schema = schema_of(daemon, "one", "summary7")
+        sender.send([probe.encode(d) for d in datums], 2000)
+        for receiver, (method, every) in zip(to, kinds):
+            if method == "summary":
+                for w, d in enumerate(receiver.wait(420 // every)):
+                    check_summary(read(schema, d),
+                                  datums[w * every:(w + 1) * every])
+                continue
+            expected = probe.decimated(datums, method, every)
+            got = map(probe.decode, receiver.wait(len(expected)))
+            assert all(map(probe.same, expected, got)), method

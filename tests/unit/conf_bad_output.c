@@ -153,9 +153,12 @@ const struct bad_case bad_output_cases[] = {
 	    "mapping\n" },
 	{ "decimate arrays",
 	    AVRO_CHANNEL "  decimate:\n"
-	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
-	    "port: 7000, arrays: samples}\n",
-	    "6:79: `arrays: samples' is not supported by this version\n" },
+	    "  - {name: v, method: mean, interval: 5s, address: 239.1.1.2, "
+	    "port: 7000,\n"
+	    "     arrays: samples, archive: true}\n",
+	    "7:14: `arrays: samples' needs a window of `every' so many "
+	    "datums\n"
+	    "7:32: `archive: true' is not supported by this version\n" },
 	{ "decimate output",
 	    AVRO_CHANNEL "  decimate:\n"
 	    "  - {name: v, method: mean, every: 5, address: 224.0.0.1, "

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Arrays of numbers under reduction.  Decimator only; see reduce_array.h.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "decimator/reduce_array.h"
+
+static bool
+is_real(const struct reduce_array *a)
+{
+	return a->type == DATUM_FLOAT || a->type == DATUM_DOUBLE;
+}
+
+void
+reduce_array_init(struct reduce_array *a, const struct datum_run *run,
+    enum decimate_method method, uint64_t every)
+{
+	memset(a, 0, sizeof(*a));
+	a->type = run->type;
+	a->samples = (run->flags & DATUM_SAMPLES) != 0 && every != 0;
+	a->method = method;
+	a->every = every;
+	if (is_real(a))
+		reals_init(&a->reals, 1, method);
+	a->room = 1;
+	a->ints = xcalloc(a->room, sizeof(*a->ints));
+	reduce_array_reset(a);
+}
+
+void
+reduce_array_free(struct reduce_array *a)
+{
+	unsigned i;
+
+	reals_free(&a->reals);
+	free(a->ints);
+	for (i = 0; i < 2; i++) {
+		free(a->real[i]);
+		free(a->integer[i]);
+	}
+}
+
+void
+reduce_array_reset(struct reduce_array *a)
+{
+	a->length = 0;
+	a->in_group = 0;
+	if (is_real(a))
+		reals_reset(&a->reals);
+	else
+		reduce_int_reset(a->ints, a->room);
+}
+
+static int64_t
+get_long(const uint8_t **at, const uint8_t *end)
+{
+	enum datum_error error;
+	int64_t value;
+
+	error = datum_get_long(at, end, &value);
+	assert(error == DATUM_OK);
+	return value;
+}
+
+/*** Samples. ***/
+
+static int64_t
+integer_of(const struct reduce_array *a, size_t i, uint64_t samples,
+    unsigned output)
+{
+	return reduce_int_result(&a->ints[i], a->method,
+	    samples - a->ints[i].nulls, output,
+	    a->type == DATUM_INT ? INT32_MAX : INT64_MAX);
+}
+
+static void
+end_group(struct reduce_array *a)
+{
+	unsigned i;
+
+	if (a->length == a->results_room) {
+		a->results_room = MAX_OF(2 * a->results_room, (size_t)64);
+		for (i = 0; i < 2; i++) {
+			a->real[i] = xrealloc(a->real[i],
+			    a->results_room * sizeof(*a->real[i]));
+			a->integer[i] = xrealloc(a->integer[i],
+			    a->results_room * sizeof(*a->integer[i]));
+		}
+	}
+	for (i = 0; i < 2; i++)
+		if (is_real(a))
+			a->real[i][a->length] = reals_result(&a->reals, 0,
+			    a->method, a->in_group, i);
+		else
+			a->integer[i][a->length] = integer_of(a, 0,
+			    a->in_group, i);
+	a->length++;
+	a->in_group = 0;
+	if (is_real(a))
+		reals_reset(&a->reals);
+	else
+		reduce_int_reset(a->ints, 1);
+}
+
+void
+reduce_array_finish(struct reduce_array *a)
+{
+	if (a->samples && a->in_group > 0)
+		end_group(a);
+}
+
+/*** Elements. ***/
+
+/* Room for so many elements; the new ones were in none of `datums' arrays. */
+static void
+grow(struct reduce_array *a, size_t length, uint64_t datums)
+{
+	size_t i;
+
+	if (is_real(a)) {
+		if (length > a->reals.count)
+			reals_grow(&a->reals, 2 * length, a->method);
+		for (i = a->length; i < length; i++)
+			reals_leave_out(&a->reals, i, datums);
+	} else {
+		if (length > a->room) {
+			a->ints = xrealloc(a->ints,
+			    2 * length * sizeof(*a->ints));
+			reduce_int_reset(a->ints + a->room,
+			    2 * length - a->room);
+			a->room = 2 * length;
+		}
+		for (i = a->length; i < length; i++)
+			a->ints[i].nulls = datums;
+	}
+	a->length = length;
+}
+
+/* `items' elements of a block, which begin with element `first'. */
+static const uint8_t *
+take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
+    size_t first, size_t items)
+{
+	bool wide = a->type == DATUM_DOUBLE;
+	size_t i;
+
+	for (i = 0; i < items; i++) {
+		if (is_real(a))
+			at += reals_add_one(&a->reals,
+			    a->samples ? 0 : first + i, at, wide, 0);
+		else
+			reduce_int_add(&a->ints[a->samples ? 0 : first + i],
+			    a->method, get_long(&at, end), 0);
+		if (a->samples && ++a->in_group == a->every)
+			end_group(a);
+	}
+	return at;
+}
+
+void
+reduce_array_take(struct reduce_array *a, const uint8_t *at,
+    const uint8_t *end, uint64_t datums)
+{
+	size_t length = 0, items;
+	int64_t count;
+
+	while ((count = get_long(&at, end)) != 0) {
+		if (count < 0)
+			(void)get_long(&at, end);
+		items = (size_t)(count < 0 ? -count : count);
+		if (!a->samples && length + items > a->length)
+			grow(a, length + items, datums);
+		at = take_block(a, at, end, length, items);
+		length += items;
+	}
+	/* This array has no more of them. */
+	for (; !a->samples && length < a->length; length++)
+		if (is_real(a))
+			reals_leave_out(&a->reals, length, 1);
+		else
+			a->ints[length].nulls++;
+}
+
+/*** Output. ***/
+
+double
+reduce_array_real(const struct reduce_array *a, size_t i, uint64_t datums,
+    unsigned output)
+{
+	return a->samples ? a->real[output][i] :
+	    reals_result(&a->reals, i, a->method, datums, output);
+}
+
+int64_t
+reduce_array_integer(const struct reduce_array *a, size_t i, uint64_t datums,
+    unsigned output)
+{
+	return a->samples ? a->integer[output][i] :
+	    integer_of(a, i, datums, output);
+}

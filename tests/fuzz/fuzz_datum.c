@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Fuzzing the datum program: its interpreter, its check, and the reducers that
+ * go by it.  libFuzzer calls this; see HACKING.md.
+ *
+ * The first byte of the input chooses a schema, or that the input begins with
+ * a program of its own, as a hostile segment might; the second a method and a
+ * window.  The rest is data.
+ */
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/datum.h"
+#include "common/schema.h"
+#include "common/util.h"
+#include "decimator/reduce.h"
+
+int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define RECORD(fields)							\
+	"{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"
+#define FIELD(name, type)	"{\"name\":\"" name "\",\"type\":" type "}"
+
+static const char *const schemas[] = {
+	RECORD(FIELD("t", "{\"type\":\"long\",\"logicalType\":"
+	    "\"timestamp-micros\"}") "," FIELD("x", "\"double\"") ","
+	    FIELD("y", "\"double\"") "," FIELD("n", "\"int\"")),
+	RECORD(FIELD("s", "\"string\"") "," FIELD("f", "\"float\"") ","
+	    FIELD("b", "\"bytes\"") "," FIELD("l", "\"long\"")),
+	RECORD(FIELD("u", "[\"null\",\"double\"]") ","
+	    FIELD("v", "[\"int\",\"null\"]") ","
+	    FIELD("w", "[\"null\",\"string\",\"long\"]")),
+	RECORD(FIELD("a", "{\"type\":\"array\",\"items\":\"double\"}") ","
+	    FIELD("m", "{\"type\":\"map\",\"values\":\"long\"}") ","
+	    FIELD("o", "\"boolean\"")),
+	RECORD(FIELD("e", "{\"type\":\"enum\",\"name\":\"E\",\"symbols\":"
+	    "[\"A\",\"B\",\"C\"]}") "," FIELD("x",
+	    "{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}") ","
+	    FIELD("z", "\"float\"")),
+	RECORD(FIELD("v", "\"long\"") "," FIELD("next", "[\"null\",\"R\"]")),
+	RECORD(FIELD("z", "{\"type\":\"array\",\"items\":\"null\"}") ","
+	    FIELD("r", "{\"type\":\"array\",\"items\":"
+	    "{\"type\":\"array\",\"items\":\"string\"}}")),
+};
+#define SCHEMAS	(sizeof(schemas) / sizeof(schemas[0]))
+
+/* Three programs for each schema, made once: the channel's, and those of
+ * streams that reduce arrays. */
+static const struct datum_program *
+program_of(size_t i, unsigned arrays)
+{
+	static struct schema_result result[SCHEMAS][3];
+	static const uint8_t flags[3] = { 0, DATUM_ARRAY,
+	    DATUM_ARRAY | DATUM_SAMPLES };
+	struct schema_plan plan = { .arrays = flags[arrays] };
+
+	if (result[i][arrays].program == NULL) {
+		if (!schema_plan(schemas[i], strlen(schemas[i]), NULL, &plan,
+		    &result[i][arrays]))
+			abort();
+		schema_plan_free(&plan);
+	}
+	return result[i][arrays].program;
+}
+
+static void
+try_reducer(const struct datum_program *program, uint8_t choice,
+    const uint8_t *data, size_t size)
+{
+	static uint8_t out[70000];
+	enum decimate_method method = (enum decimate_method)(choice % METHODS);
+	struct reducer *r;
+	size_t used;
+	unsigned i;
+
+	if (method == METHOD_FIR)
+		return;
+	r = reducer_new(program, method, 1 + choice / METHODS % 5);
+	for (; size > 0; data += used, size -= used) {
+		enum reducer_status status = reducer_push(r, data, size,
+		    &used);
+
+		if (status == REDUCER_INVALID)
+			break;
+		assert(used > 0 && used <= size);
+		for (i = 0; status == REDUCER_FULL && i < reducer_outputs(r);
+		    i++)
+			assert(reducer_emit(r, i, out, sizeof(out)) <=
+			    sizeof(out));
+	}
+	reducer_free(r);
+}
+
+/*
+ * What is good as a whole is good datum by datum, and the other way round:
+ * unless the program is hostile, whose runs need not be its steps.
+ */
+static void
+try_data(const struct datum_program *program, bool hostile,
+    const uint8_t *data, size_t size)
+{
+	uint32_t *offset = xcalloc((size_t)program->runs + 1, sizeof(*offset));
+	uint32_t datums, whole = 0;
+	enum datum_error error = datum_validate(program, data, size, &datums);
+	size_t at = 0;
+
+	while (at < size && datum_split(program, data + at, size - at,
+	    offset) == DATUM_OK) {
+		at += offset[program->runs];
+		assert(at <= size);
+		whole++;
+	}
+	if (!hostile) {
+		assert(whole == datums);
+		assert((error == DATUM_OK) == (size > 0 && at == size));
+	}
+	free(offset);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct datum_program *loaded;
+	const struct datum_program *program;
+	const char *why;
+	uint8_t choice;
+
+	if (size < 2 || size > 65536)
+		return 0;
+	choice = data[1];
+	if (data[0] % (SCHEMAS + 1) == SCHEMAS) {
+		loaded = datum_program_load(data + 2, size - 2, &why);
+		if (loaded != NULL && loaded->size <= size - 2) {
+			try_data(loaded, true, data + 2 + loaded->size,
+			    size - 2 - loaded->size);
+			try_reducer(loaded, choice, data + 2 + loaded->size,
+			    size - 2 - loaded->size);
+		}
+		free(loaded);
+		return 0;
+	}
+	program = program_of(data[0] % (SCHEMAS + 1), data[0] / 16 % 3);
+	try_data(program, false, data + 2, size - 2);
+	try_reducer(program, choice, data + 2, size - 2);
+	return 0;
+}

@@ -491,10 +491,61 @@ test_supervisor_gone(void **state)
 	rig_close(&rig);
 }
 
+/* The archive's next record must be this one. */
+static void
+visit_next(void *argument, uint64_t sequence, const char *source,
+    const uint8_t *payload, size_t size)
+{
+	uint64_t *next = argument, number;
+
+	(void)source;
+	assert_int_equal(size, 1000);
+	memcpy(&number, payload, sizeof(number));
+	assert_int_equal(number, *next);
+	assert_int_equal(sequence, *next);
+	(*next)++;
+}
+
+/* A file for each block; MCRELAY_TEST_LONG=1: ten thousand and more. */
+static void
+test_rotations(void **state)
+{
+	struct segment_spec spec = {.config.archive = {.block_size = 4096,
+	    .rotate_size = 1, .flush_interval_ns = NS_PER_S,
+	    .on_overrun = OVERRUN_BLOCK}};
+	uint64_t count = getenv("MCRELAY_TEST_LONG") != NULL ? 50000 : 1500;
+	uint8_t payload[1000] = {0};
+	uint64_t i, next = 0;
+	unsigned files;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	for (i = 0; i < count; i++) {
+		memcpy(payload, &i, sizeof(i));
+		rig_send(&rig, payload, sizeof(payload));
+		/* Neither socket buffer overflows. */
+		if (i % 500 == 499)
+			rig_wait_settled(&rig);
+	}
+	rig_wait_received(&rig, count);
+	rig_wait_settled(&rig);
+	assert_int_equal(rig_stop(&rig, 0), 0);
+	files = rig_read_archive(&rig, "", visit_next, &next);
+	print_message("%u files, %llu datagrams, each there once\n", files,
+	    (unsigned long long)next);
+	assert_int_equal(next, count);
+	assert_true(files >= count / 6);
+	rig_check_catalog(&rig);
+	rig_close(&rig);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_rotations),
 		cmocka_unit_test(test_equal_sizes),
 		cmocka_unit_test(test_mixed_sizes),
 		cmocka_unit_test(test_coalesced),

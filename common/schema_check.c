@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/util.h"
 #include "common/schema_tree.h"
 
 /* Sizes beyond this do not matter any more. */
@@ -71,6 +72,37 @@ walked(const struct schema_node *node)
 	}
 }
 
+/* From what is known of its children so far: records that are used more than
+ * once are called, arrays and maps have a frame even when they are empty; what
+ * is stepped over as a whole needs nothing. */
+static uint32_t
+depth_of(const struct schema_node *node)
+{
+	uint32_t depth = 0;
+	size_t i;
+
+	if (node->smallest == SCHEMA_ENDLESS || !node->walked)
+		return 0;
+	switch (node->type) {
+	case SCHEMA_ARRAY:
+		return node->child[0].node->walked;
+	case SCHEMA_MAP:
+		return 1;
+	case SCHEMA_RECORD:
+		for (i = 0; i < node->children; i++)
+			depth = MAX_OF(depth, node->child[i].node->depth);
+		depth += node->uses > 1;
+		return MIN_OF(depth, DATUM_DEPTH_MAX + 1U);
+	case SCHEMA_UNION:
+		depth = node->child[0].node->depth;
+		for (i = 1; i < node->children; i++)
+			depth = MIN_OF(depth, node->child[i].node->depth);
+		return depth;
+	default:
+		return 0;
+	}
+}
+
 /* One pass over all types; whether anything was learnt. */
 static bool
 learn(struct schema_node *node, bool forward)
@@ -81,9 +113,11 @@ learn(struct schema_node *node, bool forward)
 	for (; node != NULL; node = forward ? node->next : node->previous) {
 		smallest = smallest_of(node);
 		if (smallest != node->smallest ||
-		    walked(node) != node->walked) {
+		    walked(node) != node->walked ||
+		    depth_of(node) != node->depth) {
 			node->smallest = smallest;
 			node->walked = walked(node);
+			node->depth = depth_of(node);
 			learnt = true;
 		}
 	}
@@ -230,6 +264,33 @@ check_defaults(struct schema_context *c)
 	}
 }
 
+/* An array or map that could only be empty, a branch that could never be
+ * taken: better known now than with the first datum. */
+static bool
+check_depth(struct schema_context *c)
+{
+	const struct schema_node *node, *child;
+	uint32_t own;
+	size_t i;
+
+	for (node = c->first; node != NULL; node = node->next) {
+		if (node->type != SCHEMA_ARRAY && node->type != SCHEMA_MAP &&
+		    node->type != SCHEMA_UNION)
+			continue;
+		own = node->type != SCHEMA_UNION;
+		for (i = 0; i < node->children; i++) {
+			child = node->child[i].node;
+			if (own + child->depth > DATUM_DEPTH_MAX)
+				return schema_error(c, "records nested more "
+				    "than %u deep in an array, map or union: "
+				    "%s", DATUM_DEPTH_MAX - own,
+				    child->name != NULL ? child->name :
+				    schema_type_names[child->type]);
+		}
+	}
+	return true;
+}
+
 bool
 schema_check(struct schema_context *c, struct schema_node *top)
 {
@@ -250,5 +311,5 @@ schema_check(struct schema_context *c, struct schema_node *top)
 		    top->smallest >= SIZE_CAP ? "more than " : "",
 		    (unsigned long long)top->smallest);
 	check_defaults(c);
-	return true;
+	return check_depth(c);
 }

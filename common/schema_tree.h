@@ -65,6 +65,8 @@ struct schema_node {
 	uint32_t		 size;		/* of a fixed, bytes */
 	uint32_t		 uses;		/* of a named type */
 	uint64_t		 smallest;	/* bytes, or SCHEMA_ENDLESS */
+	uint32_t		 depth;		/* frames of the interpreter
+						 * that each datum needs */
 	struct schema_child	*child;
 	size_t			 children;
 	uint32_t		 entry;		/* its code, when called */

@@ -484,6 +484,55 @@ test_limits(void **state)
 	free(text);
 }
 
+/*
+ * A record R1 in a record R2 ... in a record R`depth', each used twice, which
+ * is what an array has: only the first can be walked without a frame.
+ */
+static char *
+deep_items(int depth)
+{
+	char *text = malloc((size_t)depth * 120 + 200), *p = text;
+	int i;
+
+	p += sprintf(p, "{\"type\":\"record\",\"name\":\"T\",\"fields\":[");
+	for (i = 1; i <= depth; i++) {
+		p += sprintf(p, "{\"name\":\"f%d\",\"type\":[\"null\","
+		    "{\"type\":\"record\",\"name\":\"R%d\",\"fields\":["
+		    "{\"name\":\"r\",\"type\":", i, i);
+		p += i == 1 ? sprintf(p, "\"boolean\"") :
+		    sprintf(p, "\"R%d\"", i - 1);
+		p += sprintf(p, "}]}]},");
+	}
+	sprintf(p, "{\"name\":\"a\",\"type\":{\"type\":\"array\","
+	    "\"items\":\"R%d\"}}]}", depth);
+	return text;
+}
+
+/* Either refused, or good for an array that is not empty. */
+static void
+test_deep_items(void **state)
+{
+	uint8_t datum[64 + 3] = {0};
+	struct schema_result result;
+	uint32_t datums;
+	char *text;
+
+	(void)state;
+	text = deep_items(63);
+	assert_true(schema_compile(text, strlen(text), NULL, &result));
+	datum[63] = 2;		/* an item, false, and the end */
+	assert_int_equal(datum_validate(result.program, datum, 63 + 3,
+	    &datums), DATUM_OK);
+	schema_result_free(&result);
+	free(text);
+	text = deep_items(64);
+	assert_false(schema_compile(text, strlen(text), NULL, &result));
+	assert_string_equal(result.error, "top level: records nested more "
+	    "than 63 deep in an array, map or union: R64");
+	schema_result_free(&result);
+	free(text);
+}
+
 /* A text cut anywhere, or with any byte changed: a program or an error. */
 static void
 test_garbage(void **state)
@@ -523,6 +572,7 @@ main(void)
 		cmocka_unit_test(test_merging),
 		cmocka_unit_test(test_doubling),
 		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_deep_items),
 		cmocka_unit_test(test_garbage),
 	};
 

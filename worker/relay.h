@@ -22,7 +22,7 @@
 
 /* No larger segment is asked for; "active" is any limit above 0. */
 #define GSO_LIMIT_MAX	UINT16_MAX
-#define GSO_RETRY_NS	(60 * UINT64_C(1000000000))
+#define GSO_RETRY_NS	(10 * UINT64_C(1000000000))
 
 struct output {
 	struct relay		*relay;

@@ -206,7 +206,7 @@ def test_mtu_shrinks(make_daemon: Callable[..., Daemon],
             assert burst() == 1     # in fragments, too large for one packet
         assert complaints() == 1, daemon.log()
         set_mtu(namespace, 1500)
-        # It is tried again after a minute.
+        # It is tried again after ten seconds.
         wait_for(lambda: burst() == len(run), "runs again", 90, daemon.log)
         assert complaints() == 1, daemon.log()
         ledger = daemon.wait_received("one", len(sender.sent))

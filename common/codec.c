@@ -77,8 +77,9 @@ codec_missing(enum archive_codec which)
 #ifdef HAVE_ZLIB
 
 /*
- * Level 1: a recorder must keep up; level 6 takes two to three times as long
- * for a file that is a few per cent smaller.
+ * Level 1: a recorder must keep up; level 6 takes more than three times as
+ * long for a file that is four per cent smaller (measured with the example's
+ * accelerometer: 8 and 27 ms of CPU for a megabyte).
  */
 #define DEFLATE_LEVEL		1
 /* Raw, as Avro wants it: no zlib header and checksum. */

@@ -457,10 +457,12 @@ store_close(struct store *store)
 	unsigned i;
 
 	store_rotate(store);
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		closer_wait(&store->closer, i, CLOSER_SYNC);
 		closer_wait(&store->closer, i, CLOSER_FINISH);
-	closer_stop(&store->closer);
+	}
 	(void)store_collect(store);
+	closer_stop(&store->closer);
 	keeper_stop(&store->keeper);
 	catalog_close(&store->catalog);
 }

@@ -164,7 +164,7 @@ struct channel_config {
 	uint32_t	payload;	/* enum payload_format */
 	struct sequence_config sequence;
 	uint32_t	log_target;	/* enum log_target */
-	int32_t		log_level;	/* syslog priority; a reload changes it */
+	int32_t		log_level;	/* syslog priority; may change */
 	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
 	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
 	int32_t		cpu;		/* of the relay thread; -1: any */

@@ -44,6 +44,10 @@ SOURCES = {
 }
 HEALTHY_S = 1.0
 
+# The end of an archived record: source, length, numbered datagram.  In a few
+# thousand million random bytes "MCRG" alone comes by chance as well.
+NUMBERED = re.compile(rb"127\.0\.0\.1:\d{1,5}.{1,2}MCRG....(.{8})", re.DOTALL)
+
 Report = Callable[[str, object], None]
 
 
@@ -104,7 +108,7 @@ def archived_numbers(daemon: Daemon, name: str) -> tuple[int, int, int]:
     expected = 0
     for path in avro_files.files(daemon.archive, name):
         for records, block in avro_files.read_container(path).blocks:
-            found = re.findall(rb"MCRG....(.{8})", block, re.DOTALL)
+            found = NUMBERED.findall(block)
             assert len(found) == records, f"{path}: a block's count"
             numbers = struct.unpack(f">{records}Q", b"".join(found))
             if numbers != tuple(range(expected, expected + records)):

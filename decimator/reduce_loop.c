@@ -4,9 +4,9 @@
  *
  * Written with vectors, without branches: gcc 12 leaves such loops scalar, at
  * -O2 for their unknown length, at -O3 for their conditions.  There is a copy
- * for vectors of two, which SSE2 and NEON have, and one of four for AVX2, chosen
- * at run time.  (Vectors wider than the processor's would be compared one by
- * one.)  Built without fused operations, they all give the same bits.
+ * for vectors of two, which SSE2 and NEON have, and one of four for AVX2,
+ * chosen at run time.  (Vectors wider than the processor's would be compared
+ * one by one.)  Built without fused operations, they all give the same bits.
  */
 #include <math.h>
 
@@ -34,12 +34,12 @@ target static bool							\
 name##_##suffix(const struct reals *r, const uint8_t *data, bool wide,	\
     int64_t time)							\
 {									\
-	return wide ? run_##suffix(r, (method), data, true, time) :		\
-	    run_##suffix(r, (method), data, false, time);			\
+	return wide ? run_##suffix(r, (method), data, true, time) :	\
+	    run_##suffix(r, (method), data, false, time);		\
 }
 
 #define LOOPS(suffix, target)						\
-LOOP(suffix, mean, METHOD_MEAN, target)				\
+LOOP(suffix, mean, METHOD_MEAN, target)					\
 LOOP(suffix, rms, METHOD_RMS, target)					\
 LOOP(suffix, minmax, METHOD_MINMAX, target)				\
 LOOP(suffix, summary, METHOD_SUMMARY, target)				\

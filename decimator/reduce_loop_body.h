@@ -86,10 +86,10 @@ NAME(step_range)(const struct reals *r, size_t i, const VEC *x, bool timed,
 	SET(r->high_time + i, at);
 }
 
-/* Takes four values; what is rare stays out, and out of *taken. */
+/* Takes a vector of values; what is rare stays out, and out of *taken. */
 INLINE void
-NAME(step)(const struct reals *r, enum decimate_method method, size_t i, const VEC *x,
-    const MASK *time, MASK *taken)
+NAME(step)(const struct reals *r, enum decimate_method method, size_t i,
+    const VEC *x, const MASK *time, MASK *taken)
 {
 	bool all = method == METHOD_SUMMARY;
 	VEC size, usual, kept;

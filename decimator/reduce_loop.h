@@ -11,7 +11,7 @@
 
 #include "decimator/reduce_real.h"
 
-/* Fields that are taken at once; arrays are a multiple of it. */
+/* The most fields that are taken at once; arrays are a multiple of it. */
 #define REDUCE_LANES	4
 /* Datums whose squares are added before the sum is compensated. */
 #define REDUCE_HOT	8
@@ -25,6 +25,8 @@
 
 /* The best loop for this method on this processor. */
 reals_loop	*reduce_loop(enum decimate_method method);
+/* The one that every processor has. */
+reals_loop	*reduce_loop_plain(enum decimate_method method);
 
 static inline double
 reduce_load(const uint8_t *data, size_t i, bool wide)

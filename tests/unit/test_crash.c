@@ -250,7 +250,7 @@ check_file(const char *name)
 	ssize_t size;
 	char part[CRASH_NAME + 8];
 
-	snprintf(part, sizeof(part), "%s.part", name);
+	snprintf(part, sizeof(part), "%.*s.part", CRASH_NAME - 1, name);
 	image = image_named(name);
 	if (image == NULL)
 		image = image_named(part);

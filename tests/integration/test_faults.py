@@ -248,18 +248,22 @@ def test_no_inodes(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
 
 def test_directory_removed(daemon: Daemon) -> None:
     """What the unfinished file held is shed, no more; a new directory is
-    made."""
+    made, again and again."""
     traffic = Traffic(daemon, 8000)
-    start = time.monotonic()
-    shutil.rmtree(daemon.archive)
-    wait_for((daemon.archive / "one").exists, "the directory",
-             BACK_S + SLACK_S, daemon.log)
-    traffic.wait_back()
-    print(f"directory removed: back after {time.monotonic() - start:.3f} s")
+    times = []
+    for episode in range(1, 4):
+        start = time.monotonic()
+        shutil.rmtree(daemon.archive)
+        wait_for(lambda: episodes(daemon) == (episode, episode),
+                 "recording again", BACK_S + SLACK_S, daemon.log)
+        times.append(time.monotonic() - start)
+    print("directory removed: back after", *(f"{t:.3f} s" for t in times))
+    # The other may have met a machine that was busy.
+    assert sorted(times)[1] < BACK_S
     ledger = traffic.finish()
     assert 0 < ledger["archive_shed"] < 8000
     assert daemon.payloads("one") == traffic.sent[ledger["archive_shed"]:]
-    assert episodes(daemon) == (1, 1)
+    assert episodes(daemon) == (3, 3)
 
 
 def test_directory_replaced(daemon: Daemon, tmp_path: Path) -> None:

@@ -36,6 +36,9 @@ enum control_type {
 	/* supervisor -> worker: the archive's directory, made again;
 	 * descriptor: it */
 	CONTROL_DIRECTORY = 6,
+	/* worker -> supervisor: look at directory_gone in the segment; no
+	 * body */
+	CONTROL_DIRECTORY_GONE = 7,
 };
 
 enum decimate_method {

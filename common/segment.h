@@ -385,8 +385,9 @@ struct worker_state {
 	/* Not 0: the worker was told to store everything (CONTROL_STOP) and
 	 * is through with it.  Cleared by the supervisor before a start. */
 	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
-	/* Not 0: the archive's directory is gone; the supervisor, who clears
-	 * it, makes it again and passes it on (CONTROL_DIRECTORY). */
+	/* Not 0: the archive's directory is gone, as CONTROL_DIRECTORY_GONE
+	 * tells the supervisor, who clears it, makes the directory again and
+	 * passes it on (CONTROL_DIRECTORY). */
 	_Atomic uint32_t	directory_gone;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */

@@ -284,12 +284,22 @@ worker_drained(void *owner)
 	    memory_order_acquire) != 0;
 }
 
+static bool
+worker_message(void *owner, uint32_t type)
+{
+	if (type != CONTROL_DIRECTORY_GONE)
+		return false;
+	watch_directory(owner);
+	return true;
+}
+
 static const struct child_ops worker_ops = {
 	.spawn		= worker_spawn,
 	.ended		= worker_ended,
 	.changed	= worker_changed,
 	.last_words	= worker_last_words,
 	.drained	= worker_drained,
+	.message	= worker_message,
 };
 
 /*** Slots in the tap page. ***/

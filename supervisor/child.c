@@ -176,15 +176,25 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 		succeed(child, watcher->rstatus, up_ns);
 }
 
+static void
+on_ready(struct child *child)
+{
+	child->ready_ns = clock_monotonic_ns();
+	log_info("%s: process %d is ready", child->label, (int)child->pid);
+	set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
+}
+
 /*
- * The only thing a child has to say is that it is up.  After that, or after
- * anything else, nobody listens: a child that talks too much disturbs no one.
+ * First a child says that it is up, later what its owner knows.  Nobody
+ * listens for CHILD_DEAF_NS after a message, and never again after anything
+ * else: a child that talks too much disturbs no one.
  */
 static void
 on_message(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct child *child = watcher->data;
 	struct control_message message;
+	bool starting = child->state == CHILD_STARTING;
 	ssize_t got;
 
 	(void)events;
@@ -192,16 +202,18 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events)
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	ev_io_stop(loop, watcher);
-	if (got == 0 || got == -1 || child->state != CHILD_STARTING)
+	if (got == 0 || got == -1 ||
+	    (!starting && child->state != CHILD_RUNNING))
 		return;
-	if (got != sizeof(message) || message.type != CONTROL_READY) {
-		log_warnx("%s: process %d sent what is no message",
-		    child->label, (int)child->pid);
-		return;
-	}
-	child->ready_ns = clock_monotonic_ns();
-	log_info("%s: process %d is ready", child->label, (int)child->pid);
-	set_state(child, CHILD_RUNNING, 0);
+	if (got == sizeof(message) && starting &&
+	    message.type == CONTROL_READY)
+		on_ready(child);
+	else if (got == sizeof(message) && !starting &&
+	    child->ops->message(child->owner, message.type))
+		set_timer(child, CHILD_DEAF_NS);
+	else
+		log_warnx("%s: process %d sent what is no message: it is not "
+		    "listened to any more", child->label, (int)child->pid);
 }
 
 static void
@@ -228,8 +240,11 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 		child->overdue = true;
 		child_signal(child, SIGKILL);
 		break;
-	case CHILD_STOPPED:
 	case CHILD_RUNNING:
+		if (child->ops->message != NULL)
+			ev_io_start(child->loop, &child->io);
+		break;
+	case CHILD_STOPPED:
 	case CHILD_FAILED:
 		/* These have no timer. */
 		assert(child->state == CHILD_BACKOFF);
@@ -347,7 +362,7 @@ child_adopt(struct child *child, const struct child_image *image)
 	else if (child->ready_ns == 0)
 		set_state(child, CHILD_STARTING, CHILD_START_NS);
 	else
-		set_state(child, CHILD_RUNNING, 0);
+		set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
 }
 
 void

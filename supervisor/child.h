@@ -44,6 +44,8 @@ struct control_message;
 #define CHILD_STOP_NS	(10 * NS_PER_S)
 /* Time to die of ABRT, then SIGKILL: it has been away for long already. */
 #define CHILD_ABORT_NS	(2 * NS_PER_S)
+/* Between two messages that are read. */
+#define CHILD_DEAF_NS	(500 * NS_PER_MS)
 /* Processes in a row that may die over storing everything. */
 #define CHILD_DRAINS_MAX	3U
 
@@ -71,6 +73,10 @@ struct child_ops {
 	/* Whether the process that was sent CONTROL_STOP had stored everything
 	 * before it ended.  NULL: the process does not know CONTROL_STOP. */
 	bool	(*drained)(void *owner);
+	/* It has sent this, enum control_type, after READY; any number is
+	 * possible.  False: it should not have.  NULL: it has nothing to
+	 * say. */
+	bool	(*message)(void *owner, uint32_t type);
 };
 
 /* How processes ended that should not have. */
@@ -123,7 +129,7 @@ struct child {
 	struct child_deaths	 deaths;
 	ev_child		 reaper;
 	ev_io			 io;
-	ev_timer		 timer;	/* start, stop or back-off */
+	ev_timer		 timer;	/* start, stop, back-off, deaf */
 };
 
 void	child_init(struct child *child, struct ev_loop *loop,

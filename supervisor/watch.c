@@ -140,9 +140,8 @@ check_archive(struct channel *channel)
 		tell_archive(channel, true);
 }
 
-/* The worker misses its archive's directory, and may not make it itself. */
-static void
-renew_directory(struct channel *channel)
+void
+watch_directory(struct channel *channel)
 {
 	struct control_message message = {.type = CONTROL_DIRECTORY};
 
@@ -169,7 +168,6 @@ watch_check(struct channel *channel)
 		memset(&channel->watch, 0, sizeof(channel->watch));
 		return;
 	}
-	renew_directory(channel);
 	check_archive(channel);
 	check_relay(channel);
 }

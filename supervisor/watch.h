@@ -14,9 +14,6 @@
  *    disk that is dead, which holds its process, too (one that waits for a
  *    disk cannot be killed), and would hold a successor; the relay works.
  *
- *  - The archive's directory, when the worker says that it is gone: it is made
- *    again and passed on.
- *
  * Counted are checks, not time: what stops the supervisor as well, such as a
  * suspended machine, is no reason to kill a worker.
  */
@@ -45,5 +42,8 @@ struct watch {
 
 /* Once a second. */
 void	watch_check(struct channel *channel) ATTR_NONNULL;
+/* The worker misses its archive's directory, which it may not make itself:
+ * makes it again and passes it on, if the segment says so, too. */
+void	watch_directory(struct channel *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_WATCH_H */

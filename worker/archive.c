@@ -190,7 +190,8 @@ commit(struct archive *archive, struct batch *batch)
 	}
 	if (result != STORE_DONE)
 		restart_transaction(archive);
-	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+	if (result == STORE_FAILED ||
+	    archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
 		archive->notify(archive->argument);
 	return result == STORE_DONE;
 }

@@ -36,8 +36,8 @@ struct archive {
 	_Atomic bool			 rotate;
 	_Atomic bool			 retry;
 	_Atomic bool			 ended;		/* files are finished */
-	/* Called in the archive thread after it has ended and, with
-	 * on_overrun: block, after each commit. */
+	/* Called in the archive thread after it has ended, after a failure
+	 * and, with on_overrun: block, after each commit. */
 	void				(*notify)(void *argument);
 	void				*argument;
 

@@ -73,7 +73,6 @@ struct store {
 	bool			 fresh[ARCHIVE_STREAMS]; /* never synced */
 	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
 	uint64_t		 rotate_offset_ns;
-	uint64_t		 looked_ns;	/* CLOCK_MONOTONIC */
 	unsigned		 syncing;	/* streams, a bit each */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */

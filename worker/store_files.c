@@ -16,8 +16,6 @@
 #include "common/util.h"
 #include "worker/store_files.h"
 
-/* How often it is asked whether the open files still have a name. */
-#define LOOK_NS			(100 * NS_PER_MS)
 /* On the disk ahead of what is written. */
 #define RESERVE_STEP		(UINT64_C(16) << 20)
 
@@ -243,13 +241,9 @@ vanish(struct store *store, enum archive_stream stream)
 void
 store_look(struct store *store)
 {
-	uint64_t now = clock_monotonic_ns();
 	struct stat st;
 	unsigned i;
 
-	if (now - store->looked_ns < LOOK_NS)
-		return;
-	store->looked_ns = now;
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		if (store->fd[i] != -1 && fstat(store->fd[i], &st) == 0 &&
 		    st.st_nlink == 0)

@@ -31,7 +31,7 @@ int	store_open_file(struct store *store, enum archive_stream stream,
 void	store_reserve(struct store *store, enum archive_stream stream,
 	    uint64_t end) ATTR_NONNULL;
 /* An open file that has been removed takes writes all the same: finds that
- * out, now and then. */
+ * out. */
 void	store_look(struct store *store) ATTR_NONNULL;
 /* Closes an open file and takes it out of the state, whatever is in it. */
 void	store_forget(struct store *store, enum archive_stream stream)

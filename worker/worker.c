@@ -202,7 +202,26 @@ end(struct worker *worker, enum worker_ending ending)
 		archive_stop(&worker->archive);
 }
 
-/* The archive thread has stored a block, or has ended. */
+static int
+tell_supervisor(enum control_type type)
+{
+	struct control_message message = {.type = type};
+
+	return send(WORKER_FD_CONTROL, &message, sizeof(message),
+	    MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
+}
+
+/* When that does not get through, the archive's next try comes here again. */
+static void
+ask_for_directory(const struct worker *worker)
+{
+	if (atomic_load_explicit(&worker->segment.state->directory_gone,
+	    memory_order_relaxed) != 0 &&
+	    tell_supervisor(CONTROL_DIRECTORY_GONE) == -1)
+		log_debug("the supervisor does not listen");
+}
+
+/* The archive thread has stored a block, has failed, or has ended. */
 static void
 on_note(struct ev_loop *loop, ev_async *async, int events)
 {
@@ -213,6 +232,7 @@ on_note(struct ev_loop *loop, ev_async *async, int events)
 		finish(worker);
 		return;
 	}
+	ask_for_directory(worker);
 	if (!worker->gated || !ingest_has_room(&worker->ingest))
 		return;
 	worker->gated = false;
@@ -319,16 +339,6 @@ on_usr1(struct ev_loop *loop, ev_signal *sig, int events)
 	ingest_look(&worker->ingest);
 	segment_ledger(&worker->segment, &ledger, NULL);
 	log_ledger(&ledger);
-}
-
-static void
-send_ready(void)
-{
-	struct control_message message = {.type = CONTROL_READY};
-
-	if (send(WORKER_FD_CONTROL, &message, sizeof(message),
-	    MSG_NOSIGNAL) == -1)
-		log_warn("cannot tell the supervisor that I am ready");
 }
 
 static void
@@ -472,7 +482,8 @@ worker_main(int argc, char **argv)
 	schedule(worker.segment.config);
 	run_outputs(&worker);
 	wake_readers(&worker);
-	send_ready();
+	if (tell_supervisor(CONTROL_READY) == -1)
+		log_warn("cannot tell the supervisor that I am ready");
 	ev_run(worker.loop, 0);
 	if (worker.directory != -1)
 		archive_join(&worker.archive);

@@ -84,6 +84,38 @@ def tmpfs(daemon: Daemon) -> Iterator[Callable[[str], Path]]:
         subprocess.run(["umount", "-l", str(path)], check=True)
 
 
+@pytest.fixture
+def ext4(daemon: Daemon, tmp_path: Path) -> Iterator[Path]:
+    """A small file system with a disk under it at the archive's place."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    if not (shutil.which("mkfs.ext4") and shutil.which("chattr")):
+        pytest.skip("no mkfs.ext4 or chattr (package e2fsprogs)")
+    image = tmp_path / "ext4"
+    with image.open("wb") as f:
+        f.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
+    daemon.archive.mkdir()
+    done = subprocess.run(["mount", "-o", "loop", str(image),
+                           str(daemon.archive)], capture_output=True)
+    if done.returncode != 0:
+        pytest.skip(f"cannot mount ext4: {done.stderr.decode()}")
+    yield daemon.archive
+    subprocess.run(["umount", "-l", str(daemon.archive)], check=True)
+
+
+def remount(path: Path, how: str) -> bool:
+    """False while somebody has a file open for writing."""
+    return subprocess.run(["mount", "-o", f"remount,{how}", str(path)],
+                          capture_output=True).returncode == 0
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as f, pytest.raises(OSError):
+        while True:
+            f.write(bytes(65536))
+
+
 class Traffic:
     """A channel under load, before, during and after a fault."""
 
@@ -219,15 +251,45 @@ def test_full(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
     """A file system that is full, and then is not."""
     ballast = tmpfs("size=4m") / "ballast"
     traffic = Traffic(daemon, 6000, size=500)
-    with ballast.open("wb") as f, pytest.raises(OSError):
-        while True:
-            f.write(bytes(65536))
-            f.flush()
+    fill(ballast)
     traffic.wait_failing()
     ballast.unlink()
     traffic.wait_back()
     assert traffic.finish()["archive_shed"] == 0
     assert episodes(daemon) == (1, 1)
+
+
+def test_full_disk(daemon: Daemon, ext4: Path) -> None:
+    """The same with blocks that are promised, and a file each MiB."""
+    traffic = Traffic(daemon, 10000, size=500, rotate={"size": "1MiB"})
+    fill(ext4 / "ballast")
+    traffic.wait_failing()
+    (ext4 / "ballast").unlink()
+    back_s = traffic.wait_back()
+    print(f"ext4 full: back after {back_s:.3f} s")
+    assert traffic.finish()["archive_shed"] == 0
+    assert episodes(daemon) == (1, 1)
+
+
+def test_read_only(daemon: Daemon, ext4: Path) -> None:
+    """A directory that not even root may write to, so that no file is open;
+    then a disk that is read-only, then neither."""
+    traffic = Traffic(daemon, 8000)
+    subprocess.run(["chattr", "+i", str(ext4 / "one")], check=True)
+    daemon.ctl("rotate", "one")
+    wait_for(lambda: episodes(daemon) == (1, 0), "a file that cannot be made",
+             10.0, daemon.log)
+    wait_for(lambda: remount(ext4, "ro"), "a read-only disk")
+    before = daemon.ledger("one")["archive_errors"]
+    wait_for(lambda: daemon.ledger("one")["archive_errors"] > before,
+             "errors on the read-only disk", 10.0, daemon.log)
+    assert remount(ext4, "rw")
+    subprocess.run(["chattr", "-i", str(ext4 / "one")], check=True)
+    back_s = traffic.wait_back()
+    print(f"ext4 read-only: back after {back_s:.3f} s")
+    assert traffic.finish()["archive_shed"] == 0
+    assert episodes(daemon) == (1, 1)
+    assert len(avro_files.files(daemon.archive, "one")) >= 2
 
 
 def test_no_inodes(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
@@ -248,18 +310,22 @@ def test_no_inodes(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
 
 def test_directory_removed(daemon: Daemon) -> None:
     """What the unfinished file held is shed, no more; a new directory is
-    made."""
+    made, again and again."""
     traffic = Traffic(daemon, 8000)
-    start = time.monotonic()
-    shutil.rmtree(daemon.archive)
-    wait_for((daemon.archive / "one").exists, "the directory",
-             BACK_S + SLACK_S, daemon.log)
-    traffic.wait_back()
-    print(f"directory removed: back after {time.monotonic() - start:.3f} s")
+    times = []
+    for episode in range(1, 4):
+        start = time.monotonic()
+        shutil.rmtree(daemon.archive)
+        wait_for(lambda: episodes(daemon) == (episode, episode),
+                 "recording again", BACK_S + SLACK_S, daemon.log)
+        times.append(time.monotonic() - start)
+    print("directory removed: back after", *(f"{t:.3f} s" for t in times))
+    # The other may have met a machine that was busy.
+    assert sorted(times)[1] < BACK_S
     ledger = traffic.finish()
     assert 0 < ledger["archive_shed"] < 8000
     assert daemon.payloads("one") == traffic.sent[ledger["archive_shed"]:]
-    assert episodes(daemon) == (1, 1)
+    assert episodes(daemon) == (3, 3)
 
 
 def test_directory_replaced(daemon: Daemon, tmp_path: Path) -> None:

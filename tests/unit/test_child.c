@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The back-off and the states of a supervised child, with real processes in
- * the real event loop.
+ * The states of a supervised child, with real processes in the real event
+ * loop.
  */
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -19,84 +19,16 @@
 #include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
-#include "supervisor/backoff.h"
 #include "supervisor/child.h"
 
 #define DEADLINE_NS	(20 * NS_PER_S)
-
-/*** Back-off. ***/
-
-static void
-backoff_doubles(void **state)
-{
-	static const uint64_t expected_ms[] = {100, 200, 400, 800, 1600, 3200,
-	    6400, 12800, 25600, 30000, 30000};
-	struct backoff backoff = {0};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < NITEMS(expected_ms); i++)
-		assert_int_equal(backoff_delay_ns(&backoff, 0, false, 0),
-		    expected_ms[i] * NS_PER_MS);
-	/* For ever. */
-	for (i = 0; i < 100; i++)
-		assert_int_equal(backoff_delay_ns(&backoff, 1, false, 0),
-		    30 * NS_PER_S);
-}
-
-static void
-backoff_has_jitter(void **state)
-{
-	uint64_t delay, smallest = UINT64_MAX, largest = 0;
-	uint32_t i;
-
-	(void)state;
-	for (i = 0; i < 2000; i++) {
-		struct backoff backoff = {0};
-
-		delay = backoff_delay_ns(&backoff, 0, false, i * 2654435761U);
-		smallest = MIN_OF(smallest, delay);
-		largest = MAX_OF(largest, delay);
-	}
-	assert_in_range(smallest, 100 * NS_PER_MS, 102 * NS_PER_MS);
-	assert_in_range(largest, 123 * NS_PER_MS, 125 * NS_PER_MS);
-}
-
-static void
-backoff_forgets_when_healthy(void **state)
-{
-	struct backoff backoff = {5};
-
-	(void)state;
-	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_HEALTHY_NS, false,
-	    0), 0);
-	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_HEALTHY_NS - 1,
-	    false, 0), 100 * NS_PER_MS);
-}
-
-static void
-backoff_lets_clean_exits_go(void **state)
-{
-	struct backoff backoff = {3};
-
-	(void)state;
-	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_CLEAN_NS, true,
-	    0), 0);
-	/* But they may not spin. */
-	assert_int_equal(backoff_delay_ns(&backoff, 1, true, 0),
-	    BACKOFF_CLEAN_NS);
-	/* And who was never ready has not ended well. */
-	assert_int_equal(backoff_delay_ns(&backoff, 0, true, 0),
-	    800 * NS_PER_MS);
-}
-
-/*** A child. ***/
 
 enum script {
 	SAY_READY,	/* then wait for TERM, CONTROL_STOP or the end */
 	EXIT_YOUNG,	/* status 3 */
 	EXIT_CONFIG,	/* status 78 */
 	SAY_RUBBISH,	/* then wait */
+	TALK,		/* say ready and much more, then wait */
 	DIE_DRAINING,	/* say ready; status 4 instead of storing */
 	HANG,		/* say ready, then ignore everything but KILL */
 	CANNOT_START,
@@ -110,6 +42,8 @@ struct fixture {
 	unsigned	asked;		/* spawns, also those that failed */
 	unsigned	ended_again;	/* with only the rest to follow */
 	bool		drained;
+	unsigned	heard;
+	uint64_t	heard_ns[2];	/* CLOCK_MONOTONIC */
 };
 
 static volatile sig_atomic_t	terminated;
@@ -143,6 +77,7 @@ run_script(enum script script, int control)
 {
 	struct sigaction action = {.sa_handler = on_term};
 	struct control_message message;
+	unsigned i;
 
 	sigaction(SIGTERM, &action, NULL);
 	memset(&message, 0, sizeof(message));
@@ -154,6 +89,12 @@ run_script(enum script script, int control)
 		_exit(WORKER_EXIT_CONFIG);
 	case SAY_RUBBISH:
 		send(control, &message, 17, 0);
+		break;
+	case TALK:
+		send(control, &message, sizeof(message), 0);
+		message.type = CONTROL_DIRECTORY_GONE;
+		for (i = 0; i < 5; i++)
+			send(control, &message, sizeof(message), 0);
 		break;
 	case DIE_DRAINING:
 		send(control, &message, sizeof(message), 0);
@@ -228,6 +169,18 @@ last_words(void *owner, char *text, size_t size)
 	snprintf(text, size, "farewell");
 }
 
+/* What comes third should not have been sent. */
+static bool
+heard(void *owner, uint32_t type)
+{
+	struct fixture *f = owner;
+
+	assert_int_equal(type, CONTROL_DIRECTORY_GONE);
+	if (f->heard < NITEMS(f->heard_ns))
+		f->heard_ns[f->heard] = clock_monotonic_ns();
+	return ++f->heard <= NITEMS(f->heard_ns);
+}
+
 static struct child_ops	ops = {
 	.spawn = spawn,
 	.ended = ended,
@@ -266,6 +219,7 @@ setup(void **state)
 	struct fixture *f = xcalloc(1, sizeof(*f));
 
 	ops.drained = NULL;
+	ops.message = NULL;
 	child_init(&f->child, ev_default_loop(0), &ops, f, "test");
 	*state = f;
 	return 0;
@@ -322,6 +276,39 @@ child_killed_has_successor(void **state)
 	assert_int_not_equal(f->child.pid, first);
 	assert_int_equal(child_restarts(&f->child), 1);
 	assert_int_equal(f->child.deaths.signalled, 1);
+}
+
+/* One message at a time, and none any more after one it should not send. */
+static void
+child_is_listened_to(void **state)
+{
+	struct fixture *f = *state;
+
+	ops.message = heard;
+	f->script = TALK;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	while (f->heard < 3)
+		ev_run(f->child.loop, EVRUN_ONCE);
+	assert_true(f->heard_ns[0] >= f->child.ready_ns + CHILD_DEAF_NS);
+	assert_true(f->heard_ns[1] >= f->heard_ns[0] + CHILD_DEAF_NS);
+	assert_false(ev_is_active(&f->child.io));
+	assert_false(ev_is_active(&f->child.timer));
+	assert_int_equal(f->child.state, CHILD_RUNNING);
+}
+
+/* Who has nothing to say is not listened to. */
+static void
+child_talks_to_nobody(void **state)
+{
+	struct fixture *f = *state;
+
+	f->script = TALK;
+	child_start(&f->child);
+	wait_state(f, CHILD_RUNNING);
+	while (ev_is_active(&f->child.timer))
+		ev_run(f->child.loop, EVRUN_ONCE);
+	assert_false(ev_is_active(&f->child.io));
 }
 
 static void
@@ -573,12 +560,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(backoff_doubles),
-		cmocka_unit_test(backoff_has_jitter),
-		cmocka_unit_test(backoff_forgets_when_healthy),
-		cmocka_unit_test(backoff_lets_clean_exits_go),
 		CHILD_TEST(child_runs_and_stops),
 		CHILD_TEST(child_killed_has_successor),
+		CHILD_TEST(child_is_listened_to),
+		CHILD_TEST(child_talks_to_nobody),
 		CHILD_TEST(child_restarts_on_request),
 		CHILD_TEST(child_drains),
 		CHILD_TEST(child_drains_again),

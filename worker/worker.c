@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +32,9 @@
 
 /* Bounds the emptying of a socket that is filled as fast as it is emptied. */
 #define DRAIN_NS	(250 * NS_PER_MS)
+
+/* Turns that the archive is offered while it does not get on. */
+#define SHARES_MAX		8
 
 /* How often the socket's drop counter is read while there is traffic. */
 #define DROPS_INTERVAL_S	1.0
@@ -111,6 +115,31 @@ poll_batch(struct worker *worker)
 	return status;
 }
 
+/*
+ * On a CPU that both threads have to share, the archive's may not get a turn
+ * before the ring comes round, which is 3 ms at 20 Gbit/s.  When it is half a
+ * ring behind it is offered one; where it has a CPU of its own that is over at
+ * once.  What comes meanwhile the socket's buffer holds.  An archive that does
+ * not get on, for its disk, say, is not offered more: the relay comes first.
+ */
+static void
+share_cpu(struct worker *worker)
+{
+	const struct segment *segment = &worker->segment;
+	uint64_t position = atomic_load_explicit(
+	    &segment->state->archive_position, memory_order_relaxed);
+
+	if (LIKELY(worker->directory == -1 || ring_head(&segment->ring) -
+	    position <= segment->ring.size / 2))
+		return;
+	if (worker->shared_at != position) {
+		worker->shared_at = position;
+		worker->shared = 0;
+	}
+	if (worker->shared++ < SHARES_MAX)
+		sched_yield();
+}
+
 static enum ingest_status
 receive(struct worker *worker)
 {
@@ -123,6 +152,7 @@ receive(struct worker *worker)
 		    ingest_batch(&worker->ingest);
 		run_outputs(worker);
 		wake_readers(worker);
+		share_cpu(worker);
 		if (status != INGEST_DRAINED)
 			continue;
 		if (busy ? worker->ingest.batch_datagrams > 0 :

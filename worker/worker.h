@@ -29,6 +29,8 @@ struct worker {
 	int			 tap_wake;	/* the decimator's eventfd */
 	enum worker_ending	 ending;
 	bool			 gated;		/* waits for the archive */
+	uint64_t		 shared_at;	/* archive's position then */
+	unsigned		 shared;	/* turns offered to it there */
 	struct ingest		 ingest;
 	struct relay		 relay;
 	struct archive		 archive;

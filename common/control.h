@@ -24,7 +24,7 @@ enum control_type {
 	 * streams); descriptors: segment, eventfd, one connected socket for
 	 * each stream, then a file with the program of each that is planned */
 	CONTROL_TAP = 2,
-	/* supervisor -> decimator: forget the channel */
+	/* supervisor -> decimator: forget the channel, and say so */
 	CONTROL_UNTAP = 3,
 	/* supervisor -> decimator: the log level has changed */
 	CONTROL_LOG_LEVEL = 4,
@@ -39,6 +39,9 @@ enum control_type {
 	/* worker -> supervisor: look at directory_gone in the segment; no
 	 * body */
 	CONTROL_DIRECTORY_GONE = 7,
+	/* decimator -> supervisor: it has forgotten the channel, and touches
+	 * neither its ring nor its page any more */
+	CONTROL_UNTAPPED = 8,
 };
 
 enum decimate_method {

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <errno.h>
 #include <ev.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -234,6 +235,23 @@ on_tap(struct decimator *d, const struct control_message *message,
 	set_state(d, channel, CHANNEL_READY);
 }
 
+/* Another one may be waiting for the channel: this must get through.  The
+ * supervisor never waits for us, so we may wait for it. */
+static void
+say_untapped(uint32_t number)
+{
+	static struct control_message message = {.type = CONTROL_UNTAPPED};
+	struct pollfd room = {.fd = CONTROL_FD, .events = POLLOUT};
+
+	message.channel = number;
+	while (fd_send(CONTROL_FD, &message, sizeof(message), NULL, 0) == -1) {
+		/* If it is gone, that will be noticed. */
+		if (errno != EAGAIN && errno != EINTR)
+			return;
+		(void)poll(&room, 1, -1);
+	}
+}
+
 static void
 on_untap(struct decimator *d, const struct control_message *message)
 {
@@ -241,6 +259,7 @@ on_untap(struct decimator *d, const struct control_message *message)
 
 	if (channel != NULL)
 		channel_free(d, channel);
+	say_untapped(message->channel);
 }
 
 static void

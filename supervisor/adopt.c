@@ -119,6 +119,12 @@ compare(struct channel *channel, const struct conf *conf,
 		open_next_input(channel, problems);
 }
 
+static struct tap *
+find_tap(const struct channel *channel, int number)
+{
+	return number == -1 ? NULL : &channel->supervisor->tap[number];
+}
+
 /* The worker, and what goes with it. */
 static void
 take_worker(struct channel *channel, struct inherited *from)
@@ -130,6 +136,9 @@ take_worker(struct channel *channel, struct inherited *from)
 			close(channel->tap_event);
 		channel->tap_event = inheritance_take(&from->tap_event);
 		channel->number = from->number;
+		channel->tap = find_tap(channel, from->tap);
+		channel->tap_holder = find_tap(channel, from->holder);
+		channel->tap_leaving = from->leaving;
 		channel->tap_told = from->told;
 	}
 	child_adopt(child, &from->worker);

@@ -223,7 +223,7 @@ worker_spawn(void *owner, int control)
 			    channel->name);
 			return -1;
 		}
-		tap_tell(&supervisor->tap, channel);
+		tap_tell(channel);
 		budget_tell(channel);
 	}
 	prepare_state(channel);
@@ -284,13 +284,13 @@ worker_drained(void *owner)
 	    memory_order_acquire) != 0;
 }
 
-static bool
-worker_message(void *owner, uint32_t type)
+static enum child_said
+worker_message(void *owner, const struct control_message *message)
 {
-	if (type != CONTROL_DIRECTORY_GONE)
-		return false;
+	if (message->type != CONTROL_DIRECTORY_GONE)
+		return CHILD_SAID_NONSENSE;
 	watch_directory(owner);
-	return true;
+	return CHILD_SAID_NEWS;
 }
 
 static const struct child_ops worker_ops = {
@@ -505,7 +505,6 @@ channel_stop(struct channel *channel)
 static void
 change_streams(struct channel *channel, struct parts *parts)
 {
-	struct supervisor *supervisor = channel->supervisor;
 	bool before = channel->parts.streams > 0;
 	struct parts streams = *parts;
 
@@ -514,13 +513,12 @@ change_streams(struct channel *channel, struct parts *parts)
 	parts_move(&channel->parts, &streams);
 	assign_slots(channel);
 	/* Nobody has followed until now: nothing was missed. */
-	if (!before && channel->segment.base != NULL)
-		atomic_store_explicit(&channel->segment.tap->position, 0,
-		    memory_order_relaxed);
+	if (!before)
+		channel->tap_anew = true;
 	if (channel->parts.streams > 0)
-		tap_tell(&supervisor->tap, channel);
+		tap_tell(channel);
 	else if (before)
-		tap_forget(&supervisor->tap, channel);
+		tap_forget(channel);
 }
 
 void

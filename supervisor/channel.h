@@ -20,6 +20,7 @@
 
 struct inherited;
 struct supervisor;
+struct tap;
 
 struct channel {
 	TAILQ_ENTRY(channel)	 link;
@@ -41,7 +42,15 @@ struct channel {
 	int			 tap_event;	/* eventfd */
 	/* The tap page's slots, by stream; "": free. */
 	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
-	bool			 tap_told;	/* the decimator knows it all */
+	/* The decimator that is to have it, the one that may have it; NULL:
+	 * none.  Until the latter has let go nobody else is told. */
+	struct tap		*tap;
+	struct tap		*tap_holder;
+	bool			 tap_leaving;	/* the holder is to let go */
+	bool			 tap_told;	/* the holder knows it all */
+	bool			 tap_anew;	/* what came before is no loss */
+	uint64_t		 tap_bytes;	/* received, a second ago */
+	uint64_t		 tap_rate;	/* bytes/s, lately */
 
 	/* Of an older image, to be replaced; 0: none. */
 	pid_t			 old_worker;

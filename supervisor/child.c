@@ -184,10 +184,21 @@ on_ready(struct child *child)
 	set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
 }
 
+/* False: not any more. */
+static bool
+listen_on(struct child *child, enum child_said said)
+{
+	if (said == CHILD_SAID_NEWS)
+		set_timer(child, CHILD_DEAF_NS);
+	else if (said == CHILD_SAID_ANSWER)
+		ev_io_start(child->loop, &child->io);
+	return said != CHILD_SAID_NONSENSE;
+}
+
 /*
  * First a child says that it is up, later what its owner knows.  Nobody
- * listens for CHILD_DEAF_NS after a message, and never again after anything
- * else: a child that talks too much disturbs no one.
+ * listens for CHILD_DEAF_NS after news, and never again after anything that it
+ * should not have said: a child that talks too much disturbs no one.
  */
 static void
 on_message(struct ev_loop *loop, ev_io *watcher, int events)
@@ -208,10 +219,8 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events)
 	if (got == sizeof(message) && starting &&
 	    message.type == CONTROL_READY)
 		on_ready(child);
-	else if (got == sizeof(message) && !starting &&
-	    child->ops->message(child->owner, message.type))
-		set_timer(child, CHILD_DEAF_NS);
-	else
+	else if (got != sizeof(message) || starting ||
+	    !listen_on(child, child->ops->message(child->owner, &message)))
 		log_warnx("%s: process %d sent what is no message: it is not "
 		    "listened to any more", child->label, (int)child->pid);
 }

@@ -44,7 +44,7 @@ struct control_message;
 #define CHILD_STOP_NS	(10 * NS_PER_S)
 /* Time to die of ABRT, then SIGKILL: it has been away for long already. */
 #define CHILD_ABORT_NS	(2 * NS_PER_S)
-/* Between two messages that are read. */
+/* After news. */
 #define CHILD_DEAF_NS	(500 * NS_PER_MS)
 /* Processes in a row that may die over storing everything. */
 #define CHILD_DRAINS_MAX	3U
@@ -56,6 +56,13 @@ enum child_state {
 	CHILD_STOPPING,
 	CHILD_BACKOFF,
 	CHILD_FAILED,
+};
+
+/* What an owner makes of a message. */
+enum child_said {
+	CHILD_SAID_NONSENSE,
+	CHILD_SAID_NEWS,
+	CHILD_SAID_ANSWER,	/* the owner has asked: the next may follow */
 };
 
 /* What the owner does. */
@@ -73,10 +80,10 @@ struct child_ops {
 	/* Whether the process that was sent CONTROL_STOP had stored everything
 	 * before it ended.  NULL: the process does not know CONTROL_STOP. */
 	bool	(*drained)(void *owner);
-	/* It has sent this, enum control_type, after READY; any number is
-	 * possible.  False: it should not have.  NULL: it has nothing to
-	 * say. */
-	bool	(*message)(void *owner, uint32_t type);
+	/* It has sent this after READY; may hold anything.  May not call
+	 * child_*() but to send.  NULL: it has nothing to say. */
+	enum child_said	(*message)(void *owner,
+			    const struct control_message *message);
 };
 
 /* How processes ended that should not have. */

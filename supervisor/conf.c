@@ -30,7 +30,7 @@ static const int level_priorities[] = {
 #define LEVEL_PRESET	2
 
 static const struct number_key decimators_key = {
-	.name = "decimators", .max = 1024, .preset = 1,
+	.name = "decimators", .max = DECIMATORS_MAX, .preset = 1,
 };
 
 /*** The top level. ***/
@@ -67,17 +67,6 @@ read_log(struct section *top, struct conf *conf)
 	conf->log_level = level_priorities[section_word(&section, "level",
 	    level_words, LEVEL_PRESET, NULL)];
 	section_close(&section);
-}
-
-static void
-read_decimators(struct section *top, struct conf *conf)
-{
-	const struct node *node;
-
-	conf->decimators = (unsigned)section_number(top, &decimators_key,
-	    &node);
-	if (conf->decimators > 1)
-		section_unsupported(top, node, "decimators");
 }
 
 /*
@@ -158,7 +147,8 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	if (conf->run_dir == NULL)
 		conf->run_dir = xstrdup(RUNSTATEDIR "/mcrelay");
 	read_log(&top, conf);
-	read_decimators(&top, conf);
+	conf->decimators = (unsigned)section_number(&top, &decimators_key,
+	    NULL);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);

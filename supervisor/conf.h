@@ -22,6 +22,9 @@
 #include "common/log.h"
 #include "common/segment.h"
 
+/* More processes than that have no processors to run on. */
+#define DECIMATORS_MAX	64U
+
 /* Where datagrams go: a relay output or a decimated stream. */
 struct destination_conf {
 	struct sockaddr_storage	 address;	/* with the port */
@@ -100,7 +103,7 @@ struct conf {
 	char			*run_dir;	/* absolute */
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
-	unsigned		 decimators;
+	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
 	struct channel_conf	*channel;
 	size_t			 channels;
 };

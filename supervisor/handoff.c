@@ -66,15 +66,37 @@ child_json(struct handoff *handoff, const struct child *child)
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:b, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, s:o}",
 	    "name", channel->name,
 	    "input", keep(handoff, channel->parts.input),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
 	    "tap_event", keep(handoff, channel->tap_event),
 	    "number", count(channel->number),
+	    "tap", tap_number(channel->tap),
+	    "holder", tap_number(channel->tap_holder),
+	    "leaving", channel->tap_leaving,
 	    "told", channel->tap_told,
 	    "worker", child_json(handoff, &channel->child));
+}
+
+/* All that have ever been started. */
+static json_t *
+decimators_json(struct handoff *handoff, const struct supervisor *supervisor)
+{
+	json_t *array = json_array(), *object;
+	size_t i, used = 0;
+
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		if (supervisor->tap[i].child.spawns > 0)
+			used = i + 1;
+	for (i = 0; i < used; i++) {
+		object = child_json(handoff, &supervisor->tap[i].child);
+		json_object_set_new(object, "answers",
+		    count(supervisor->tap[i].answers));
+		json_array_append_new(array, object);
+	}
+	return array;
 }
 
 static json_t *
@@ -88,7 +110,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 		json_array_append_new(channels, channel_json(handoff,
 		    channel));
 	object = json_pack("{s:i, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, "
-	    "s:o, s:o}",
+	    "s:o, s:o, s:o}",
 	    "handoff", HANDOFF_VERSION,
 	    "version", PACKAGE_VERSION,
 	    "run_dir", supervisor->rundir.path,
@@ -99,7 +121,8 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "client", keep(handoff, client),
 	    "next_number", count(supervisor->next_number),
 	    "started_ns", count(supervisor->started_ns),
-	    "decimator", child_json(handoff, &supervisor->tap.child));
+	    "decimators", count(supervisor->decimators),
+	    "decimator", decimators_json(handoff, supervisor));
 	json_object_set_new(object, "channels", channels);
 	return object;
 }
@@ -198,6 +221,15 @@ get_fd(const json_t *object, const char *name)
 	return (int)number;
 }
 
+/* Which decimator, or -1. */
+static int
+get_number(const json_t *object, const char *name)
+{
+	uint64_t number = get_count(object, name);
+
+	return number < DECIMATORS_MAX ? (int)number : -1;
+}
+
 static const char *
 get_text(const json_t *object, const char *name)
 {
@@ -239,6 +271,9 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->segment = get_fd(object, "segment");
 	each->tap_event = get_fd(object, "tap_event");
 	each->number = (uint32_t)get_count(object, "number");
+	each->tap = get_number(object, "tap");
+	each->holder = get_number(object, "holder");
+	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
 	get_child(json_object_get(object, "worker"), &each->worker);
 }
@@ -247,6 +282,7 @@ static struct inheritance *
 get_state(const json_t *object)
 {
 	const json_t *channels = json_object_get(object, "channels");
+	const json_t *decimators = json_object_get(object, "decimator");
 	struct inheritance *inheritance = inheritance_new();
 	size_t i;
 
@@ -261,8 +297,14 @@ get_state(const json_t *object)
 	inheritance->next_number = (uint32_t)get_count(object,
 	    "next_number");
 	inheritance->started_ns = get_count(object, "started_ns");
-	get_child(json_object_get(object, "decimator"),
-	    &inheritance->decimator);
+	inheritance->decimators = (unsigned)get_count(object, "decimators");
+	for (i = 0; i < MIN_OF(json_array_size(decimators),
+	    NITEMS(inheritance->decimator)); i++) {
+		get_child(json_array_get(decimators, i),
+		    &inheritance->decimator[i]);
+		inheritance->answers[i] = get_count(json_array_get(decimators,
+		    i), "answers");
+	}
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
 	return inheritance;

@@ -14,9 +14,11 @@ struct inheritance *
 inheritance_new(void)
 {
 	struct inheritance *inheritance = xcalloc(1, sizeof(*inheritance));
+	size_t i;
 
 	inheritance->lock = inheritance->control = inheritance->client = -1;
-	inheritance->decimator.control = -1;
+	for (i = 0; i < NITEMS(inheritance->decimator); i++)
+		inheritance->decimator[i].control = -1;
 	return inheritance;
 }
 
@@ -54,7 +56,8 @@ inheritance_free(struct inheritance *inheritance)
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);
-	drop(&inheritance->decimator.control);
+	for (i = 0; i < NITEMS(inheritance->decimator); i++)
+		drop(&inheritance->decimator[i].control);
 	free(inheritance->channel);
 	free(inheritance->version);
 	free(inheritance->run_dir);
@@ -85,6 +88,7 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
 	each->input = each->segment = each->tap_event = -1;
+	each->tap = each->holder = -1;
 	each->worker.control = -1;
 	return each;
 }

@@ -17,6 +17,7 @@
 #include "common/compiler.h"
 #include "common/segment.h"
 #include "supervisor/child.h"
+#include "supervisor/conf.h"
 
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
@@ -26,7 +27,10 @@ struct inherited {
 	/* These by an upgrade only. */
 	int			 tap_event;	/* -1: none */
 	uint32_t		 number;
-	bool			 told;		/* the decimator knows it */
+	int			 tap;		/* decimators; -1: none */
+	int			 holder;
+	bool			 leaving;
+	bool			 told;		/* the holder knows it */
 	struct child_image	 worker;
 };
 
@@ -44,7 +48,9 @@ struct inheritance {
 	int			 log_level;
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
-	struct child_image	 decimator;
+	unsigned		 decimators;	/* in use */
+	struct child_image	 decimator[DECIMATORS_MAX];
+	size_t			 answers[DECIMATORS_MAX];	/* tap.h */
 };
 
 struct inheritance	*inheritance_new(void);

@@ -194,7 +194,7 @@ remove_channel(struct supervisor *supervisor, struct channel *channel)
 	/* The configuration it points to goes away. */
 	channel->conf = NULL;
 	if (channel->parts.streams > 0)
-		tap_forget(&supervisor->tap, channel);
+		tap_forget(channel);
 	channel_stop(channel);
 }
 
@@ -263,7 +263,7 @@ set_log_level(struct supervisor *supervisor)
 {
 	struct channel *channel;
 
-	tap_log_level(&supervisor->tap);
+	taps_log_level(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		channel_log_level(channel, supervisor->conf->log_level);
 }
@@ -285,7 +285,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	for (i = 0; i < plan->steps; i++)
 		commit_step(plan, &plan->step[i], summary);
 	conf_free(old);
-	tap_update(&supervisor->tap);
+	taps_update(supervisor);
 	supervisor_start_new(supervisor);
 }
 

@@ -202,14 +202,35 @@ channel_json(const struct channel *channel)
 }
 
 static json_t *
-decimator_json(const struct child *child)
+decimator_json(const struct tap *tap)
 {
-	json_t *object = json_object();
+	json_t *object = json_object(), *channels = json_array();
+	const struct channel *channel;
 
+	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
+		if (channel->tap == tap)
+			json_array_append_new(channels,
+			    json_string(channel->name));
 	json_object_set_new(object, "state",
-	    json_string(child_state(child)));
-	add_process(object, child);
+	    json_string(child_state(&tap->child)));
+	add_process(object, &tap->child);
+	json_object_set_new(object, "channels", channels);
 	return object;
+}
+
+/* Those in use, and who of the others has yet to end. */
+static json_t *
+decimators_json(const struct supervisor *supervisor)
+{
+	json_t *array = json_array();
+	unsigned i;
+
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		if (i < supervisor->decimators ||
+		    supervisor->tap[i].child.pid != 0)
+			json_array_append_new(array,
+			    decimator_json(&supervisor->tap[i]));
+	return array;
 }
 
 json_t *
@@ -226,8 +247,8 @@ status_json(const struct supervisor *supervisor, const struct channel *only)
 	json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(object, "pid", json_integer(getpid()));
 	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
-	json_object_set_new(object, "decimator",
-	    decimator_json(&supervisor->tap.child));
+	json_object_set_new(object, "decimators",
+	    decimators_json(supervisor));
 	json_object_set_new(object, "channels", channels);
 	return object;
 }

@@ -116,9 +116,11 @@ finish_start(struct supervisor *supervisor)
 	const struct conf *conf = supervisor->conf;
 	const struct channel *channel;
 	size_t running = 0;
+	unsigned i;
 
-	if (!is_settled(&supervisor->tap.child))
-		return;
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		if (!is_settled(&supervisor->tap[i].child))
+			return;
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		if (!is_settled(&channel->child))
 			return;
@@ -173,7 +175,7 @@ free_leaving(struct supervisor *supervisor)
 		supervisor_start_new(supervisor);
 }
 
-/* Workers first: the decimator sends what they had. */
+/* Workers first: the decimators send what they had. */
 static void
 finish_stop(struct supervisor *supervisor)
 {
@@ -184,10 +186,8 @@ finish_stop(struct supervisor *supervisor)
 			return;
 	if (!TAILQ_EMPTY(&supervisor->leaving))
 		return;
-	if (supervisor->tap.child.pid != 0) {
-		child_stop(&supervisor->tap.child);
+	if (!taps_stop(supervisor))
 		return;
-	}
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
 }
@@ -231,6 +231,7 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		channel_check_stale(channel, now);
 		budget_check(channel);
+		tap_measure(channel);
 		watch_check(channel);
 	}
 	fdstore_update(supervisor);
@@ -406,10 +407,10 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		channel = channel_new_leaving(supervisor, each);
 		TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
 	}
-	child_adopt(&supervisor->tap.child, &inheritance->decimator);
-	inheritance->decimator.control = -1;
-	supervisor->tap.old_process = inheritance->decimator.pid;
-	supervisor->tap.log_told = inheritance->decimator.pid != 0;
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		tap_adopt(&supervisor->tap[i], &inheritance->decimator[i],
+		    inheritance->answers[i]);
+	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
 }
 
@@ -475,7 +476,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 		fatalx("libev cannot start");
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
-	tap_init(&supervisor->tap, supervisor);
+	taps_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
@@ -491,7 +492,7 @@ close_all(struct supervisor *supervisor)
 		TAILQ_REMOVE(&supervisor->channels, channel, link);
 		channel_free(channel);
 	}
-	tap_done(&supervisor->tap);
+	taps_done(supervisor);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
 	if (supervisor->spawn.stderr_fd != -1)
@@ -515,7 +516,7 @@ start(struct supervisor *supervisor)
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
 		channel_stop(channel);
 	supervisor_start_new(supervisor);
-	tap_update(&supervisor->tap);
+	taps_update(supervisor);
 	/* Those that ended between the images have been missed. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

@@ -44,7 +44,9 @@ struct supervisor {
 	struct spawn_settings	 spawn;
 	struct channel_list	 channels;	/* in the file's order */
 	struct channel_list	 leaving;	/* removed, worker still ends */
-	struct tap		 tap;
+	struct tap		 tap[DECIMATORS_MAX];
+	/* So many of them have been in use; 0: not begun. */
+	unsigned		 decimators;
 	struct control		*control;
 	struct upgrade		 upgrade;
 	/* What there is to be taken over, while we start; else NULL.  What

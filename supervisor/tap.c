@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The decimator process and what it is told.  Supervisor only.
+ * A decimator process and what it is told.  Supervisor only.
  *
  * Nothing is queued but what there is to take back: each channel knows
- * whether the decimator has heard of its present state, and what it has not
+ * whether its decimator has heard of its present state, and what it has not
  * heard is sent as its socket has room.  A new process is told it all again.
  */
 #include <sys/mman.h>
@@ -45,8 +45,8 @@ send_message(struct tap *tap, const struct control_message *message,
 		return true;
 	if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS &&
 	    errno != EPIPE && errno != ECONNRESET)
-		log_limited(&limit, "decimator: cannot send to it: %s",
-		    strerror(errno));
+		log_limited(&limit, "%s: cannot send to it: %s",
+		    tap->child.label, strerror(errno));
 	return false;
 }
 
@@ -142,6 +142,7 @@ tell_forgotten(struct tap *tap)
 		if (!send_message(tap, &message, NULL, 0))
 			return false;
 		tap->forgets--;
+		tap->answers++;
 	}
 	return true;
 }
@@ -160,27 +161,48 @@ tell_log_level(struct tap *tap)
 	return tap->log_told;
 }
 
+/* Nobody else has it, nor is it on its way back to us. */
+static bool
+is_free_for(const struct channel *channel, const struct tap *tap)
+{
+	return channel->tap_holder == NULL ||
+	    (channel->tap_holder == tap && !channel->tap_leaving);
+}
+
+/* Nobody has followed until now: nothing was missed. */
+static void
+begin_anew(struct channel *channel)
+{
+	if (channel->tap_anew && channel->tap_holder == NULL)
+		atomic_store_explicit(&channel->segment.tap->position, 0,
+		    memory_order_relaxed);
+	channel->tap_anew = false;
+}
+
 static bool
 tell_channels(struct tap *tap)
 {
 	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &tap->supervisor->channels, link) {
-		if (channel->tap_told || !has_streams(channel))
+		if (channel->tap != tap || channel->tap_told ||
+		    !has_streams(channel) || !is_free_for(channel, tap))
 			continue;
+		begin_anew(channel);
 		if (!tell_channel(tap, channel))
 			return false;
+		channel->tap_holder = tap;
 		channel->tap_told = true;
 	}
 	return true;
 }
 
-static void
-tell_all(struct tap *tap)
+void
+tap_update(struct tap *tap)
 {
 	struct ev_loop *loop = tap->supervisor->loop;
 
-	if (tap->child.state != CHILD_RUNNING)
+	if (tap->child.state != CHILD_RUNNING || tap->child.pid == 0)
 		return;
 	if (!tell_log_level(tap) || !tell_forgotten(tap) ||
 	    !tell_channels(tap))
@@ -192,7 +214,7 @@ on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)events;
 	ev_timer_stop(loop, watcher);
-	tell_all(watcher->data);
+	tap_update(watcher->data);
 }
 
 /*** The process. ***/
@@ -206,6 +228,16 @@ decimator_spawn(void *owner, int control)
 	    &control, 1);
 }
 
+/* The holder has let go: whoever is to have it may be told. */
+static void
+let_go(struct channel *channel)
+{
+	channel->tap_holder = NULL;
+	channel->tap_leaving = channel->tap_told = false;
+	if (channel->tap != NULL)
+		tap_update(channel->tap);
+}
+
 /* The next one knows nothing. */
 static void
 decimator_ended(void *owner)
@@ -213,10 +245,30 @@ decimator_ended(void *owner)
 	struct tap *tap = owner;
 	struct channel *channel;
 
-	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
-		channel->tap_told = false;
-	tap->forgets = 0;
+	tap->forgets = tap->answers = 0;
 	tap->log_told = false;
+	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
+		if (channel->tap_holder == tap)
+			let_go(channel);
+}
+
+static enum child_said
+decimator_message(void *owner, const struct control_message *message)
+{
+	struct tap *tap = owner;
+	struct channel *channel;
+
+	if (message->type != CONTROL_UNTAPPED || tap->answers == 0)
+		return CHILD_SAID_NONSENSE;
+	tap->answers--;
+	/* A channel that was removed is not found, and nobody waits. */
+	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
+		if (channel->number == message->channel &&
+		    channel->tap_holder == tap && channel->tap_leaving) {
+			let_go(channel);
+			break;
+		}
+	return CHILD_SAID_ANSWER;
 }
 
 static void
@@ -229,7 +281,7 @@ decimator_changed(void *owner)
 		/* A message is large, and there may be a thousand. */
 		(void)setsockopt(tap->child.control, SOL_SOCKET, SO_SNDBUF,
 		    &size, sizeof(size));
-		tell_all(tap);
+		tap_update(tap);
 	}
 	supervisor_notice(tap->supervisor);
 }
@@ -247,17 +299,22 @@ static const struct child_ops decimator_ops = {
 	.ended		= decimator_ended,
 	.changed	= decimator_changed,
 	.last_words	= decimator_last_words,
+	.message	= decimator_message,
 };
 
 /*** What others call. ***/
 
 void
-tap_init(struct tap *tap, struct supervisor *supervisor)
+tap_init(struct tap *tap, struct supervisor *supervisor, unsigned number)
 {
+	char label[32] = "decimator";
+
 	memset(tap, 0, sizeof(*tap));
 	tap->supervisor = supervisor;
-	child_init(&tap->child, supervisor->loop, &decimator_ops, tap,
-	    "decimator");
+	tap->number = number;
+	if (number > 0)
+		snprintf(label, sizeof(label), "decimator %u", number + 1);
+	child_init(&tap->child, supervisor->loop, &decimator_ops, tap, label);
 	ev_timer_init(&tap->retry, on_retry, 0., RETRY_S);
 	tap->retry.data = tap;
 }
@@ -270,53 +327,64 @@ tap_done(struct tap *tap)
 	free(tap->forget);
 }
 
-static bool
-needed(const struct supervisor *supervisor)
+void
+tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
 {
-	const struct channel *channel;
+	child_adopt(&tap->child, image);
+	image->control = -1;
+	tap->old_process = tap->child.pid;
+	tap->answers = answers;
+	tap->log_told = tap->child.pid != 0;
+	if (tap->child.pid == 0)
+		decimator_ended(tap);
+}
 
-	if (supervisor->conf->decimators == 0)
-		return false;
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (has_streams(channel))
-			return true;
-	return false;
+int
+tap_number(const struct tap *tap)
+{
+	return tap == NULL ? -1 : (int)tap->number;
 }
 
 void
-tap_update(struct tap *tap)
+tap_tell(struct channel *channel)
 {
-	if (!needed(tap->supervisor)) {
-		child_stop(&tap->child);
+	channel->tap_told = false;
+	if (channel->tap != NULL)
+		tap_update(channel->tap);
+}
+
+/* One that is ending lets go without being asked. */
+static void
+take_back(struct channel *channel)
+{
+	struct tap *tap = channel->tap_holder;
+
+	if (tap == NULL || channel->tap_leaving)
 		return;
-	}
-	if (!tap->child.wanted)
-		child_start(&tap->child);
-	tell_all(tap);
-}
-
-void
-tap_tell(struct tap *tap, struct channel *channel)
-{
-	channel->tap_told = false;
-	tell_all(tap);
-}
-
-void
-tap_forget(struct tap *tap, struct channel *channel)
-{
-	channel->tap_told = false;
+	channel->tap_leaving = true;
 	if (tap->child.state != CHILD_RUNNING)
 		return;
 	tap->forget = xrealloc(tap->forget,
 	    (tap->forgets + 1) * sizeof(*tap->forget));
 	tap->forget[tap->forgets++] = channel->number;
-	tell_all(tap);
+	tap_update(tap);
 }
 
 void
-tap_log_level(struct tap *tap)
+tap_give(struct channel *channel, struct tap *to)
 {
-	tap->log_told = false;
-	tell_all(tap);
+	if (channel->tap == to)
+		return;
+	channel->tap = to;
+	channel->tap_told = false;
+	if (channel->tap_holder != to)
+		take_back(channel);
+}
+
+void
+tap_forget(struct channel *channel)
+{
+	channel->tap = NULL;
+	channel->tap_told = false;
+	take_back(channel);
 }

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The decimator process and what it is told.  Runs while a channel has
- * streams.  Supervisor only.
+ * The decimator processes: which channel is whose (spread.c), and what each
+ * is told (tap.c).  One runs while it has a channel.  Supervisor only.
+ *
+ * A channel with streams is given to the process with the least to do, and
+ * stays there until it has no streams any more or the number of processes
+ * changes.  It is never in two hands: whoever may have it still is asked to
+ * let go, and only when it has answered or ended is another one told.
  */
 #ifndef MCRELAY_TAP_H
 #define MCRELAY_TAP_H
@@ -20,24 +25,52 @@ struct supervisor;
 struct tap {
 	struct supervisor	*supervisor;
 	struct child		 child;
+	unsigned		 number;	/* from 0 */
+	uint64_t		 load;		/* spread.c's */
 	ev_timer		 retry;		/* its socket was full */
 	uint32_t		*forget;	/* channels to be taken back */
 	size_t			 forgets;
+	size_t			 answers;	/* to CONTROL_UNTAP, to come */
 	bool			 log_told;
 	pid_t			 old_process;	/* of an older image; 0 */
 };
 
-void	tap_init(struct tap *tap, struct supervisor *supervisor) ATTR_NONNULL;
-void	tap_done(struct tap *tap) ATTR_NONNULL;
+/*** All processes. ***/
 
-/* Starts or ends the process as the channels need it, and tells it what it
- * does not know yet. */
-void	tap_update(struct tap *tap) ATTR_NONNULL;
-/* The channel's streams or segment are other ones. */
-void	tap_tell(struct tap *tap, struct channel *channel) ATTR_NONNULL;
-/* The channel has no streams any more. */
-void	tap_forget(struct tap *tap, struct channel *channel) ATTR_NONNULL;
+void	taps_init(struct supervisor *supervisor) ATTR_NONNULL;
+void	taps_done(struct supervisor *supervisor) ATTR_NONNULL;
+/* Gives channels to processes, starts and ends these as the channels need
+ * them, and tells them what they do not know yet. */
+void	taps_update(struct supervisor *supervisor) ATTR_NONNULL;
+/* Asks all to end; true when there is none left. */
+bool	taps_stop(struct supervisor *supervisor) ATTR_NONNULL
+	    ATTR_UNUSED_RESULT;
 /* The log level is another one. */
-void	tap_log_level(struct tap *tap) ATTR_NONNULL;
+void	taps_log_level(struct supervisor *supervisor) ATTR_NONNULL;
+
+/*** One process. ***/
+
+void	tap_init(struct tap *tap, struct supervisor *supervisor,
+	    unsigned number) ATTR_NONNULL;
+void	tap_done(struct tap *tap) ATTR_NONNULL;
+/* Goes on with a process of an older image, which has its channels already
+ * and so many answers to give; takes its control socket over. */
+void	tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
+	    ATTR_NONNULL;
+/* Sends what it does not know yet. */
+void	tap_update(struct tap *tap) ATTR_NONNULL;
+/* Which of the supervisor's it is; -1 for NULL. */
+int	tap_number(const struct tap *tap);
+
+/*** A channel. ***/
+
+/* Its streams or its segment are other ones. */
+void	tap_tell(struct channel *channel) ATTR_NONNULL;
+/* It has no streams any more. */
+void	tap_forget(struct channel *channel) ATTR_NONNULL;
+/* It is for another process now; NULL: for nobody. */
+void	tap_give(struct channel *channel, struct tap *to);
+/* Once a second: how much comes in? */
+void	tap_measure(struct channel *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_TAP_H */

@@ -243,10 +243,14 @@ static bool
 calm(const struct supervisor *supervisor)
 {
 	const struct channel *channel;
+	unsigned i;
 
 	if (supervisor->phase != PHASE_RUNNING ||
-	    !TAILQ_EMPTY(&supervisor->leaving) || supervisor->tap.forgets > 0)
+	    !TAILQ_EMPTY(&supervisor->leaving))
 		return false;
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		if (supervisor->tap[i].forgets > 0)
+			return false;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (channel->fresh || channel->next.have != 0 ||
 		    (channel->renew && channel->child.pid != 0))
@@ -352,13 +356,15 @@ roll_on(struct upgrade *upgrade)
 {
 	struct supervisor *supervisor = upgrade->supervisor;
 	struct channel *channel;
+	unsigned i;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (roll(upgrade, &channel->child, &channel->old_worker))
 			return;
-	if (roll(upgrade, &supervisor->tap.child,
-	    &supervisor->tap.old_process))
-		return;
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		if (roll(upgrade, &supervisor->tap[i].child,
+		    &supervisor->tap[i].old_process))
+			return;
 	upgrade->rolling = false;
 	log_info("upgrade: all processes are of version %s",
 	    PACKAGE_VERSION);

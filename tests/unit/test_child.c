@@ -170,15 +170,16 @@ last_words(void *owner, char *text, size_t size)
 }
 
 /* What comes third should not have been sent. */
-static bool
-heard(void *owner, uint32_t type)
+static enum child_said
+heard(void *owner, const struct control_message *message)
 {
 	struct fixture *f = owner;
 
-	assert_int_equal(type, CONTROL_DIRECTORY_GONE);
+	assert_int_equal(message->type, CONTROL_DIRECTORY_GONE);
 	if (f->heard < NITEMS(f->heard_ns))
 		f->heard_ns[f->heard] = clock_monotonic_ns();
-	return ++f->heard <= NITEMS(f->heard_ns);
+	return ++f->heard <= NITEMS(f->heard_ns) ? CHILD_SAID_NEWS :
+	    CHILD_SAID_NONSENSE;
 }
 
 static struct child_ops	ops = {

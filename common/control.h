@@ -65,6 +65,7 @@ struct stream_config {
 	char		destination[72];	/* address:port, for messages */
 	uint32_t	method;			/* enum decimate_method */
 	uint32_t	slot;			/* its place in the tap page */
+	uint64_t	id;			/* ...its numbers' there */
 	/* A window is so many datums, or else so long. */
 	uint64_t	every;			/* datums; 0: by time */
 	uint64_t	interval_ns;

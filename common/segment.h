@@ -15,7 +15,8 @@
  *	+--------+
  *	| state  | struct worker_state: what must survive the worker
  *	+--------+
- *	| tap    | struct tap_page: the decimator's page, it alone writes here
+ *	| tap    | struct tap_page: the page of the decimator that has the
+ *	|        | channel; nobody else writes here as long as one has it
  *	+--------+
  *	| rx     | struct rx_area: the recvmmsg in flight
  *	+--------+
@@ -50,6 +51,9 @@
  *  - archive: {position, files with their committed sizes}.  A successor
  *    truncates each open file to its committed size and writes the records
  *    from `position' again.
+ *
+ * The decimator's page holds a fourth one: {position, what each stream has
+ * counted up to there}.
  *
  * Sharing between processes is not trust: who reads a segment that somebody
  * else writes copies each word once and bounds it.
@@ -205,6 +209,7 @@ struct channel_config {
 	/* ...and the decimated stream in each slot of the tap page, "": none.
 	 * The one thing here that changes, by the supervisor alone. */
 	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
+	uint64_t	slot_id[STREAMS_MAX];	/* tap_stream.id */
 };
 
 /*** What must survive the worker. ***/
@@ -397,18 +402,30 @@ struct worker_state {
 /*** The decimator's page. ***/
 
 struct tap_stream {
-	_Atomic uint64_t	in;	/* datagrams taken from the ring */
-	_Atomic uint64_t	out;	/* datagrams sent */
-	_Atomic uint64_t	missed;	/* datagrams it was lapped by */
-	_Atomic uint64_t	errors;	/* datagrams it could not send */
+	uint64_t	id;	/* whose numbers these are; 0: nobody's */
+	uint64_t	in;	/* datagrams taken from the ring */
+	uint64_t	out;	/* datagrams sent */
+	uint64_t	missed;	/* datagrams it was lapped by */
+	uint64_t	errors;	/* datagrams it could not send */
 };
+
+/*
+ * How far the decimator is, and what it has counted up to there: a domain like
+ * the worker's, so that a killed decimator's successor counts nothing twice
+ * and leaves nothing out.  While no decimator has the channel the writer is
+ * the supervisor.
+ */
+struct decimated_state {
+	uint64_t		position;	/* of the next record; 0: none */
+	uint64_t		sequence;	/* expected there */
+	struct tap_stream	stream[STREAMS_MAX];
+};
+
+SEGMENT_DOMAIN(decimated);
 
 struct tap_page {
 	_Atomic uint64_t	wake_at;	/* ring_sleep() */
-	_Atomic uint64_t	position;	/* of the next record, for the
-						 * next decimator; 0: none */
-	_Atomic uint64_t	sequence;	/* expected there */
-	struct tap_stream	stream[STREAMS_MAX] ATTR_ALIGNED(CACHE_LINE);
+	struct decimated_domain	progress;
 };
 _Static_assert(sizeof(struct tap_page) <= 4096, "one page");
 

@@ -28,31 +28,28 @@ static uint32_t	ends[DATUM_FRAMED_MAX];
 void
 tap_publish(struct tap *tap)
 {
-	struct tap_page *page = tap->segment.tap;
-	const struct stream_counts *counts;
-	struct tap_stream *slot;
+	struct decimated_domain *progress = &tap->segment.tap->progress;
+	struct decimated_state *state = decimated_begin(progress);
+	const struct stream *stream;
 	uint32_t i;
 
 	for (i = 0; i < tap->streams; i++) {
-		counts = &tap->stream[i]->counts;
-		slot = &page->stream[tap->stream[i]->config.slot];
-		atomic_store_explicit(&slot->in, counts->in,
-		    memory_order_relaxed);
-		atomic_store_explicit(&slot->out, counts->out,
-		    memory_order_relaxed);
-		atomic_store_explicit(&slot->missed, counts->missed,
-		    memory_order_relaxed);
-		atomic_store_explicit(&slot->errors, counts->errors,
-		    memory_order_relaxed);
+		stream = tap->stream[i];
+		state->stream[stream->config.slot] = (struct tap_stream){
+			.id	= stream->config.id,
+			.in	= stream->counts.in,
+			.out	= stream->counts.out,
+			.missed	= stream->counts.missed,
+			.errors	= stream->counts.errors,
+		};
 	}
 	/* Until the number at the position is known there is nothing to go
 	 * on from. */
-	if (!tap->synced)
-		return;
-	atomic_store_explicit(&page->sequence, tap->reader.sequence,
-	    memory_order_relaxed);
-	atomic_store_explicit(&page->position, tap->reader.position,
-	    memory_order_relaxed);
+	if (tap->synced) {
+		state->sequence = tap->reader.sequence;
+		state->position = tap->reader.position;
+	}
+	decimated_commit(progress);
 }
 
 uint64_t

@@ -86,15 +86,14 @@ static void
 begin_at_page(struct tap *tap)
 {
 	const struct ring *ring = &tap->segment.ring;
-	struct tap_page *page = tap->segment.tap;
+	struct decimated_state progress;
 	struct ring_reader reader;
 	struct ingest_state ingest;
 	struct ring_view view;
 
-	reader.position = atomic_load_explicit(&page->position,
-	    memory_order_relaxed);
-	reader.sequence = atomic_load_explicit(&page->sequence,
-	    memory_order_relaxed);
+	decimated_read(&tap->segment.tap->progress, &progress);
+	reader.position = progress.position;
+	reader.sequence = progress.sequence;
 	ingest_read(&tap->segment.state->ingest, &ingest);
 	if (reader.position == 0 || reader.sequence > ingest.sequence) {
 		begin_new(tap);
@@ -177,31 +176,32 @@ find_stream(const struct tap *tap, const struct stream_config *config)
 
 	for (i = 0; tap != NULL && i < tap->streams; i++)
 		if (strcmp(tap->stream[i]->config.name, config->name) == 0 &&
-		    tap->stream[i]->config.slot == config->slot)
+		    tap->stream[i]->config.slot == config->slot &&
+		    tap->stream[i]->config.id == config->id)
 			return tap->stream[i];
 	return NULL;
 }
 
-/* The counters that an earlier decimator left in the stream's slot. */
+/* The counters that an earlier decimator left in the stream's slot, if they
+ * are the stream's. */
 static void
 load_counts(const struct tap *tap, struct stream *stream)
 {
-	const struct tap_stream *slot =
-	    &tap->segment.tap->stream[stream->config.slot];
 	struct stream_counts *counts = &stream->counts;
+	struct decimated_state progress;
+	struct tap_stream slot;
 
-	counts->in = atomic_load_explicit(&slot->in, memory_order_relaxed);
-	counts->out = atomic_load_explicit(&slot->out, memory_order_relaxed);
-	counts->missed = atomic_load_explicit(&slot->missed,
-	    memory_order_relaxed);
-	counts->errors = atomic_load_explicit(&slot->errors,
-	    memory_order_relaxed);
+	decimated_read(&tap->segment.tap->progress, &progress);
+	slot = progress.stream[stream->config.slot];
+	if (slot.id != stream->config.id)
+		return;
+	counts->in = slot.in;
+	counts->out = slot.out;
+	counts->missed = slot.missed;
+	counts->errors = slot.errors;
 }
 
-/*
- * A stream that the old tap did not have starts its counters from zero, even
- * if its slot was another stream's a moment ago.
- */
+/* A stream that the old tap did not have may have been an earlier one's. */
 static struct stream *
 open_stream(struct tap *tap, const struct control_message *message,
     const struct stream_config *config, int socket,
@@ -216,7 +216,7 @@ open_stream(struct tap *tap, const struct control_message *message,
 	before = find_stream(old, config);
 	if (before != NULL)
 		stream_inherit(stream, before, same_segment);
-	else if (old == NULL)
+	else
 		load_counts(tap, stream);
 	tap->by_time |= config->every == 0;
 	tap->stream[tap->streams++] = stream;

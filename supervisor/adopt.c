@@ -36,6 +36,8 @@ take_segment(struct channel *channel, struct inherited *from)
 	if (!segment_lock(segment))
 		channel_warn_unlocked(channel);
 	memcpy(channel->slot, segment->config->slot, sizeof(channel->slot));
+	memcpy(channel->slot_id, segment->config->slot_id,
+	    sizeof(channel->slot_id));
 	for (size_t i = 0; i < STREAMS_MAX; i++)
 		channel->slot[i][CHANNEL_NAME_MAX] = '\0';
 	return true;

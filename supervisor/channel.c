@@ -4,6 +4,7 @@
  * only while no worker is alive; never touches a datagram.
  */
 #include <sys/eventfd.h>
+#include <bsd/stdlib.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -105,31 +106,18 @@ take_next(struct channel *channel)
 static void
 inherit_tap(const struct segment *fresh, const struct segment *before)
 {
-	struct tap_page *page = fresh->tap, *old = before->tap;
+	struct decimated_state *to = decimated_begin(&fresh->tap->progress);
 	uint64_t from_sequence = fresh->config->counted_from;
-	struct tap_stream *to, *from;
-	unsigned i;
+	struct decimated_state from;
 
-	for (i = 0; i < STREAMS_MAX &&
-	    from_sequence == before->config->counted_from; i++) {
-		to = &page->stream[i];
-		from = &old->stream[i];
-		atomic_store_explicit(&to->in, from->in,
-		    memory_order_relaxed);
-		atomic_store_explicit(&to->out, from->out,
-		    memory_order_relaxed);
-		atomic_store_explicit(&to->missed, from->missed,
-		    memory_order_relaxed);
-		atomic_store_explicit(&to->errors, from->errors,
-		    memory_order_relaxed);
+	decimated_read(&before->tap->progress, &from);
+	if (from_sequence == before->config->counted_from)
+		memcpy(to->stream, from.stream, sizeof(to->stream));
+	if (from.position != 0) {
+		to->sequence = MAX_OF(from.sequence, from_sequence);
+		to->position = ring_start(fresh->ring.size);
 	}
-	if (old->position == 0)
-		return;
-	atomic_store_explicit(&page->sequence, MAX_OF(atomic_load_explicit(
-	    &old->sequence, memory_order_relaxed), from_sequence),
-	    memory_order_relaxed);
-	atomic_store_explicit(&page->position, ring_start(fresh->ring.size),
-	    memory_order_relaxed);
+	decimated_commit(&fresh->tap->progress);
 }
 
 void
@@ -153,6 +141,7 @@ note_slots(struct channel *channel)
 		return;
 	config = (void *)(uintptr_t)channel->segment.config;
 	memcpy(config->slot, channel->slot, sizeof(config->slot));
+	memcpy(config->slot_id, channel->slot_id, sizeof(config->slot_id));
 }
 
 static int
@@ -315,20 +304,6 @@ channel_slot(const struct channel *channel, const char *stream)
 	return i;
 }
 
-static void
-clear_slot(struct channel *channel, uint32_t slot)
-{
-	struct tap_stream *stream;
-
-	if (channel->segment.base == NULL)
-		return;
-	stream = &channel->segment.tap->stream[slot];
-	atomic_store_explicit(&stream->in, 0, memory_order_relaxed);
-	atomic_store_explicit(&stream->out, 0, memory_order_relaxed);
-	atomic_store_explicit(&stream->missed, 0, memory_order_relaxed);
-	atomic_store_explicit(&stream->errors, 0, memory_order_relaxed);
-}
-
 static bool
 stream_exists(const struct channel_conf *conf, const char *name)
 {
@@ -340,8 +315,22 @@ stream_exists(const struct channel_conf *conf, const char *name)
 	return false;
 }
 
-/* A stream keeps its slot as long as it exists; a new one gets a clean slot.
- * There are as many slots as there can be streams. */
+/* No other stream of the channel has or had it: not even one that an earlier
+ * supervisor knew. */
+static uint64_t
+new_id(void)
+{
+	uint64_t id;
+
+	do
+		arc4random_buf(&id, sizeof(id));
+	while (id == 0);
+	return id;
+}
+
+/* A stream keeps its slot as long as it exists; a new one gets a slot with a
+ * new id, by which the decimator sees that the numbers in it are not the
+ * stream's.  There are as many slots as there can be streams. */
 static void
 assign_slots(struct channel *channel)
 {
@@ -360,7 +349,7 @@ assign_slots(struct channel *channel)
 		slot = channel_slot(channel, "");
 		snprintf(channel->slot[slot], sizeof(channel->slot[slot]),
 		    "%s", name);
-		clear_slot(channel, slot);
+		channel->slot_id[slot] = new_id();
 	}
 	note_slots(channel);
 }

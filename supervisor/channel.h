@@ -42,6 +42,7 @@ struct channel {
 	int			 tap_event;	/* eventfd */
 	/* The tap page's slots, by stream; "": free. */
 	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
+	uint64_t		 slot_id[STREAMS_MAX];
 	/* The decimator that is to have it, the one that may have it; NULL:
 	 * none.  Until the latter has let go nobody else is told. */
 	struct tap		*tap;

@@ -85,6 +85,7 @@ flat_same(const struct segment *segment, const struct segment_spec *spec)
 	const char *schema = segment->schema;
 
 	memcpy(ours.slot, spec->config.slot, sizeof(ours.slot));
+	memcpy(ours.slot_id, spec->config.slot_id, sizeof(ours.slot_id));
 	ours.log_target = spec->config.log_target;
 	ours.log_level = spec->config.log_level;
 	ours.counted_from = spec->config.counted_from;

@@ -126,19 +126,20 @@ stream_json(const struct channel *channel, const struct stream_conf *conf)
 {
 	uint32_t slot = channel_slot(channel, conf->name);
 	json_t *object = end_json(&conf->to.address);
-	struct tap_stream *stream;
+	struct decimated_state progress;
+	struct tap_stream stream;
 
 	if (slot >= STREAMS_MAX)
 		return object;
-	stream = &channel->segment.tap->stream[slot];
-	json_object_set_new(object, "in", counter(atomic_load_explicit(
-	    &stream->in, memory_order_relaxed)));
-	json_object_set_new(object, "out", counter(atomic_load_explicit(
-	    &stream->out, memory_order_relaxed)));
-	json_object_set_new(object, "missed", counter(atomic_load_explicit(
-	    &stream->missed, memory_order_relaxed)));
-	json_object_set_new(object, "errors", counter(atomic_load_explicit(
-	    &stream->errors, memory_order_relaxed)));
+	decimated_read(&channel->segment.tap->progress, &progress);
+	stream = progress.stream[slot];
+	/* The numbers may still be those of the stream before. */
+	if (stream.id != channel->slot_id[slot])
+		memset(&stream, 0, sizeof(stream));
+	json_object_set_new(object, "in", counter(stream.in));
+	json_object_set_new(object, "out", counter(stream.out));
+	json_object_set_new(object, "missed", counter(stream.missed));
+	json_object_set_new(object, "errors", counter(stream.errors));
 	return object;
 }
 

@@ -58,6 +58,7 @@ fill_stream(struct stream_config *config, const struct channel *channel,
 	format_address((const void *)&conf->to.address, config->destination);
 	config->method = conf->method;
 	config->slot = channel_slot(channel, conf->name);
+	config->id = channel->slot_id[config->slot];
 	config->every = conf->every;
 	config->interval_ns = conf->interval_ns;
 	config->clock = conf->clock;
@@ -173,9 +174,13 @@ is_free_for(const struct channel *channel, const struct tap *tap)
 static void
 begin_anew(struct channel *channel)
 {
-	if (channel->tap_anew && channel->tap_holder == NULL)
-		atomic_store_explicit(&channel->segment.tap->position, 0,
-		    memory_order_relaxed);
+	struct decimated_domain *progress = &channel->segment.tap->progress;
+
+	/* Nobody else writes to the page now. */
+	if (channel->tap_anew && channel->tap_holder == NULL) {
+		decimated_begin(progress)->position = 0;
+		decimated_commit(progress);
+	}
 	channel->tap_anew = false;
 }
 

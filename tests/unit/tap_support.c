@@ -112,15 +112,15 @@ fake_put_numbers(struct fake_worker *w, uint64_t first, unsigned count)
 struct page_counts
 fake_counts(const struct fake_worker *w, unsigned slot)
 {
-	const struct tap_stream *stream = &w->segment.tap->stream[slot];
+	struct decimated_state progress;
+	const struct tap_stream *stream = &progress.stream[slot];
 	struct page_counts counts;
 
-	counts.in = atomic_load_explicit(&stream->in, memory_order_relaxed);
-	counts.out = atomic_load_explicit(&stream->out, memory_order_relaxed);
-	counts.missed = atomic_load_explicit(&stream->missed,
-	    memory_order_relaxed);
-	counts.errors = atomic_load_explicit(&stream->errors,
-	    memory_order_relaxed);
+	decimated_read(&w->segment.tap->progress, &progress);
+	counts.in = stream->in;
+	counts.out = stream->out;
+	counts.missed = stream->missed;
+	counts.errors = stream->errors;
 	return counts;
 }
 
@@ -206,6 +206,8 @@ message_add(struct control_message *message, const char *name,
 	config->method = method;
 	config->every = every;
 	config->slot = slot;
+	/* Another name, another stream. */
+	memcpy(&config->id, config->name, sizeof(config->id));
 }
 
 static int

@@ -206,13 +206,16 @@ static void
 restart_in_new_segment(void **state)
 {
 	struct tap_fixture *f = *state;
+	struct decimated_state *page;
 	struct fake_worker next;
 	struct tap *tap;
 
 	fake_put_numbers(&f->w, 0, 10);
 	fake_open(&next, FIXTURE_RING, NULL, 0, &f->w);
-	atomic_store(&next.segment.tap->position, next.head);
-	atomic_store(&next.segment.tap->sequence, 7);
+	page = decimated_begin(&next.segment.tap->progress);
+	page->position = next.head;
+	page->sequence = 7;
+	decimated_commit(&next.segment.tap->progress);
 	fake_put_numbers(&next, 10, 8);
 	tap = open_tap(&f->message, &next, f->sink, NULL);
 	catch_up(tap);
@@ -270,20 +273,20 @@ page_is_not_trusted(void **state)
 		{0, 1}, {0, (uint64_t)-1},
 	};
 	struct tap_fixture *f = *state;
-	struct tap_page *page = f->w.segment.tap;
+	struct decimated_domain *page = &f->w.segment.tap->progress;
+	struct decimated_state *lie;
 	struct page_counts before, after;
-	uint64_t position, sequence;
 	unsigned i;
 
 	for (i = 0; i < NITEMS(lies); i++) {
 		fake_put_numbers(&f->w, 0, 50);
 		catch_up(f->tap);
 		tap_close(f->tap);
-		position = atomic_load(&page->position);
-		sequence = atomic_load(&page->sequence);
 		fake_put_numbers(&f->w, 0, 20);
-		atomic_store(&page->position, position + lies[i].position);
-		atomic_store(&page->sequence, sequence + lies[i].sequence);
+		lie = decimated_begin(page);
+		lie->position += lies[i].position;
+		lie->sequence += lies[i].sequence;
+		decimated_commit(page);
 		f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
 		assert_non_null(f->tap);
 		catch_up(f->tap);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Decimators that are killed: what one of them has taken from the ring its
+ * successor neither counts again nor leaves out.
+ *
+ * First a share is taken one instruction at a time; at each of them the page
+ * must say what a successor can go on from.  Then decimators are killed
+ * where it hits them, under a load that laps them now and then.
+ */
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/tap_support.h"
+
+#define KILLS	200U
+
+/*** At each instruction. ***/
+
+static _Noreturn void
+take_a_share(struct tap_fixture *f)
+{
+	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+	raise(SIGSTOP);
+	_exit(tap_step(f->tap) == TAP_BROKEN);
+}
+
+/* One instruction further; false at the end. */
+static bool
+step(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFEXITED(status)) {
+		assert_int_equal(WEXITSTATUS(status), 0);
+		return false;
+	}
+	assert_true(WIFSTOPPED(status));
+	assert_int_equal(WSTOPSIG(status), SIGTRAP);
+	return true;
+}
+
+/* What it has counted is what lies before the place that it stands at. */
+static uint64_t
+check_page(const struct tap_fixture *f, unsigned streams)
+{
+	struct decimated_state state;
+	unsigned i;
+
+	decimated_read(&f->w.segment.tap->progress, &state);
+	for (i = 0; i < streams; i++)
+		if (state.stream[i].in + state.stream[i].missed !=
+		    state.sequence)
+			fail_msg("stream %u: %llu in and %llu missed at %llu",
+			    i, (unsigned long long)state.stream[i].in,
+			    (unsigned long long)state.stream[i].missed,
+			    (unsigned long long)state.sequence);
+	return state.sequence;
+}
+
+static void
+page_is_whole_at_each_instruction(void **state)
+{
+	struct tap_fixture *f = *state;
+	unsigned steps = 0;
+	uint64_t before;
+	int status;
+	pid_t pid;
+
+	message_add(&f->message, "more", METHOD_PICK, 3, 1);
+	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	assert_non_null(f->tap);
+	before = check_page(f, 2);
+	fake_put_numbers(&f->w, 0, 20);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		take_a_share(f);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+	while (step(pid)) {
+		(void)check_page(f, 2);
+		steps++;
+	}
+	assert_int_equal(check_page(f, 2), before + 20);
+	/* It was really watched. */
+	assert_in_range(steps, 1000, 10000000);
+}
+
+/*** Anywhere. ***/
+
+static uint64_t
+generation(const struct tap_fixture *f)
+{
+	return atomic_load(&f->w.segment.tap->progress.generation);
+}
+
+static _Noreturn void
+serve(const struct tap_fixture *f)
+{
+	struct tap *tap;
+
+	/* Not left over when the test fails. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	tap = open_tap(&f->message, &f->w, f->sink, NULL);
+	while (tap != NULL && tap_step(tap) != TAP_BROKEN)
+		continue;
+	_exit(1);
+}
+
+/* Lets it take so many shares, with datagrams coming in all the while. */
+static void
+load(struct tap_fixture *f, unsigned shares, unsigned datagrams)
+{
+	uint64_t until = generation(f) + shares;
+	time_t deadline = time(NULL) + 60;
+
+	while (generation(f) < until) {
+		fake_put_numbers(&f->w, f->w.sequence, datagrams);
+		sched_yield();
+		assert_true(time(NULL) < deadline);
+	}
+}
+
+static void
+killed_often(void **state)
+{
+	struct tap_fixture *f = *state;
+	struct page_counts counts;
+	unsigned i;
+	pid_t pid;
+	int status;
+
+	tap_close(f->tap);
+	for (i = 0; i < KILLS; i++) {
+		pid = fork();
+		assert_true(pid != -1);
+		if (pid == 0)
+			serve(f);
+		load(f, 1 + i % 5, 1 + 37 * (i % 7));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		(void)check_page(f, 1);
+		/* Some find a ring that has gone round. */
+		if (i % 20 == 0)
+			fake_put_numbers(&f->w, f->w.sequence,
+			    RING_NUMBERS + i);
+	}
+	f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
+	assert_non_null(f->tap);
+	catch_up(f->tap);
+	assert_accounted(&f->w, 0);
+	counts = fake_counts(&f->w, 0);
+	assert_true(counts.in > KILLS);
+	assert_true(counts.missed > 0);
+}
+
+int
+main(void)
+{
+#define TAP_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
+			    fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		TAP_TEST(page_is_whole_at_each_instruction),
+		TAP_TEST(killed_often),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

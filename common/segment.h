@@ -416,7 +416,7 @@ struct tap_stream {
  * the supervisor.
  */
 struct decimated_state {
-	uint64_t		position;	/* of the next record; 0: none */
+	uint64_t		position;	/* of the next record, or 0 */
 	uint64_t		sequence;	/* expected there */
 	struct tap_stream	stream[STREAMS_MAX];
 };

@@ -49,7 +49,7 @@ struct channel {
 	struct tap		*tap_holder;
 	bool			 tap_leaving;	/* the holder is to let go */
 	bool			 tap_told;	/* the holder knows it all */
-	bool			 tap_anew;	/* what came before is no loss */
+	bool			 tap_anew;	/* earlier ones are no loss */
 	uint64_t		 tap_bytes;	/* received, a second ago */
 	uint64_t		 tap_rate;	/* bytes/s, lately */
 

@@ -5,6 +5,7 @@ descriptors (systemd's fd store), as far as mcrelayd can tell."""
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
 import signal
@@ -145,6 +146,9 @@ class Manager:
         """The supervisor only, or everything at one moment: without having
         been stopped the workers would still begin to finish their files."""
         assert daemon.process is not None
+        if all_processes:
+            # It starts nobody from here on, and reaps nobody.
+            daemon.process.send_signal(signal.SIGSTOP)
         others = [pid for pid in sessions(daemon.session)
                   if pid != daemon.process.pid] if all_processes else []
         for pid in others:
@@ -153,7 +157,9 @@ class Manager:
         daemon.process.wait(10)
         daemon.process = None
         for pid in others:
-            os.kill(pid, signal.SIGKILL)
+            # One that had ended already goes with the daemon.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         self._closing = True

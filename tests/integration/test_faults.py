@@ -23,7 +23,8 @@ from daemon import Daemon, channel, output
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
-CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2"]
+CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
+         "lose"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0
@@ -215,6 +216,27 @@ def test_finishing(daemon: Daemon, faults: Faults, call: str) -> None:
     assert traffic.finish()["archive_shed"] == 0
     lines = (daemon.archive / "one/catalog.jsonl").read_text().splitlines()
     assert len(lines) == len(avro_files.files(daemon.archive, "one"))
+
+
+@pytest.mark.parametrize("sync", ["none", "interval"])
+def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str) -> None:
+    """The last sync of a file fails, and half of the file is not on the disk:
+    the rest is whole, what is missing is counted, as far as it could not be
+    written again."""
+    traffic = Traffic(daemon, 6000, size=500, sync=sync)
+    wait_for(lambda: traffic.archived() > 1000, "some to lose")
+    faults.set("lose", 1)
+    faults.set("fdatasync", errno.EIO)
+    daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    faults.set("lose", 0)
+    faults.set("fdatasync", 0)
+    wait_for(lambda: "datagrams that were archived" in daemon.log(),
+             "a loss counted", 15.0, daemon.log)
+    ledger = traffic.finish()
+    assert 0 < ledger["archive_shed"] < 6000
+    assert ledger["archived"] + ledger["archive_shed"] == 6000
+    assert list(daemon.archive.glob("one/*.torn"))
 
 
 def test_shed(daemon: Daemon, faults: Faults) -> None:

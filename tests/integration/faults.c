@@ -23,6 +23,7 @@ enum call {
 	CALL_CLOSE,
 	CALL_RENAMEAT2,
 	LOSE,		/* not 0: what fdatasync fails on loses its half */
+	CALL_FSYNC,	/* of a directory */
 	CALLS,
 };
 
@@ -109,6 +110,14 @@ fdatasync(int fd)
 		return -1;
 	}
 	return REAL(fdatasync)(fd);
+}
+
+int
+fsync(int fd)
+{
+	if (!regular(fd) && fails(CALL_FSYNC))
+		return -1;
+	return REAL(fsync)(fd);
 }
 
 int

@@ -24,7 +24,7 @@ from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
-         "lose"]
+         "lose", "fsync"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0
@@ -216,6 +216,18 @@ def test_finishing(daemon: Daemon, faults: Faults, call: str) -> None:
     assert traffic.finish()["archive_shed"] == 0
     lines = (daemon.archive / "one/catalog.jsonl").read_text().splitlines()
     assert len(lines) == len(avro_files.files(daemon.archive, "one"))
+
+
+def test_finishing_nameless(daemon: Daemon, faults: Faults) -> None:
+    """A file has its name, but not for certain: nothing is lost."""
+    traffic = Traffic(daemon, 2000, sync="none")
+    faults.set("fsync", errno.EIO)
+    daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    faults.set("fsync", 0)
+    assert traffic.finish()["archive_shed"] == 0
+    assert "datagrams that were archived" not in daemon.log()
+    assert not list(daemon.archive.glob("one/*.part"))
 
 
 @pytest.mark.parametrize("sync", ["none", "interval"])

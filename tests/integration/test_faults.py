@@ -230,19 +230,22 @@ def test_finishing_nameless(daemon: Daemon, faults: Faults) -> None:
     assert not list(daemon.archive.glob("one/*.part"))
 
 
-@pytest.mark.parametrize("sync", ["none", "interval"])
-def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str) -> None:
-    """The last sync of a file fails, and half of the file is not on the disk:
-    the rest is whole, what is missing is counted, as far as it could not be
-    written again."""
+@pytest.mark.parametrize("sync,lose", [("none", 1), ("interval", 1),
+                                       ("interval", 2)])
+def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int
+                         ) -> None:
+    """The last sync of a file fails, or one before it (2), and half of the
+    file is not on the disk: the rest is whole, what is missing is counted, as
+    far as it could not be written again."""
     traffic = Traffic(daemon, 6000, size=500, sync=sync)
     wait_for(lambda: traffic.archived() > 1000, "some to lose")
-    faults.set("lose", 1)
+    faults.set("lose", lose)
     faults.set("fdatasync", errno.EIO)
-    daemon.ctl("rotate", "one")
+    if lose == 1:
+        daemon.ctl("rotate", "one")
     traffic.wait_failing()
-    faults.set("lose", 0)
     faults.set("fdatasync", 0)
+    faults.set("lose", 0)
     wait_for(lambda: "datagrams that were archived" in daemon.log(),
              "a loss counted", 15.0, daemon.log)
     ledger = traffic.finish()

@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "worker/closer.h"
 #include "worker/file.h"
+#include "worker/recover.h"
 
 /* Syncs before finishes: a finish closes the descriptor. */
 static struct closer_job *
@@ -44,17 +45,35 @@ catalogue(const struct closer *closer, const struct closer_job *job)
 }
 
 static int
-perform(const struct closer *closer, const struct closer_job *job,
+finish(const struct closer *closer, const struct closer_job *job)
+{
+	if (closer->doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
+	    file_sync(job->fd) == -1))
+		return file_close(job->fd, -1);
+	if (closer->doubtful && !recover_whole(job->fd, job->size)) {
+		errno = EIO;
+		return file_close(job->fd, -1);
+	}
+	return file_finish(closer->directory, job->name, job->fd, job->size);
+}
+
+/* 0, or an errno. */
+static int
+perform(struct closer *closer, const struct closer_job *job,
     enum closer_kind kind)
 {
+	int error = 0;
+
 	if (kind == CLOSER_SYNC)
-		return (job->fresh && fsync(closer->directory) == -1) ||
-		    fdatasync(job->fd) == -1 ? errno : 0;
-	if (job->fd != -1 && file_finish(closer->directory, job->name,
-	    job->fd, job->size) == -1)
-		return errno;
-	catalogue(closer, job);
-	return 0;
+		error = (job->fresh && fsync(closer->directory) == -1) ||
+		    file_sync(job->fd) == -1 ? errno : 0;
+	else if (job->fd != -1 && finish(closer, job) == -1)
+		error = errno;
+	else
+		catalogue(closer, job);
+	if (error == EIO || error == ENOSPC || error == EDQUOT)
+		closer->doubtful = true;
+	return error;
 }
 
 /* Called with the mutex held; lets go of it while it works. */

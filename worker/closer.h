@@ -44,6 +44,10 @@ struct closer {
 	int		 directory;	/* not owned */
 	struct catalog	*catalog;	/* not owned */
 	int		 wake;		/* eventfd written when a job ends */
+	/* The closer thread's own: data was lost when it should be
+	 * synced.  The kernel tells only once, so from now on each file is
+	 * read back before it gets its name. */
+	bool		 doubtful;
 	struct closer_job job[ARCHIVE_STREAMS][CLOSER_KINDS];
 };
 

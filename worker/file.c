@@ -123,6 +123,19 @@ file_write(int fd, struct iovec *iov, unsigned count, uint64_t offset)
 }
 
 int
+file_sync(int fd)
+{
+	int saved;
+
+	if (fdatasync(fd) == 0)
+		return 0;
+	saved = errno;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	errno = saved;
+	return -1;
+}
+
+int
 file_close(int fd, int result)
 {
 	int saved = errno;
@@ -186,7 +199,7 @@ file_finish(int directory, const char *name, int fd, uint64_t size)
 	char part[PART_NAME_SIZE];
 
 	part_name(part, name);
-	if (ftruncate(fd, (off_t)size) == -1 || fdatasync(fd) == -1)
+	if (ftruncate(fd, (off_t)size) == -1 || file_sync(fd) == -1)
 		return file_close(fd, -1);
 	if (file_close(fd, 0) == -1)
 		return -1;

@@ -46,6 +46,13 @@ int	file_reopen(int directory, const char *name, uint64_t size);
 /* Writes all of the iovecs at `offset'; changes them. */
 int	file_write(int fd, struct iovec *iov, unsigned count, uint64_t offset);
 
+/*
+ * fdatasync().  When it fails, the kernel takes the pages that it could not
+ * write for written, and would show them to a reader until it needs the
+ * memory: they are dropped, so that what is read is what the disk has.
+ */
+int	file_sync(int fd);
+
 /* Cuts the file to `size', syncs it, gives it its final name, syncs the
  * directory.  Closes `fd' in any case. */
 int	file_finish(int directory, const char *name, int fd, uint64_t size);

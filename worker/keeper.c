@@ -5,8 +5,11 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
@@ -47,15 +50,62 @@ finished(struct keeper *keeper, const char *name,
 		log_warn("cannot add %s to " CATALOG_NAME, name);
 }
 
+static struct unfinished *
+find_unfinished(const struct keeper *keeper, const char *name)
+{
+	struct unfinished *unfinished;
+
+	STAILQ_FOREACH(unfinished, &keeper->unfinished, entry)
+		if (strcmp(unfinished->name, name) == 0)
+			return unfinished;
+	return NULL;
+}
+
+static void
+add_loss(struct keeper_loss *loss, const struct archive_file *file,
+    uint64_t records)
+{
+	double part;
+
+	if (records >= file->records)
+		return;
+	part = (double)(file->records - records) / (double)file->records;
+	loss->datagrams += (uint64_t)(part * (double)file->datagrams + 0.5);
+	loss->payload += (uint64_t)(part * (double)file->payload + 0.5);
+}
+
+/* The file holds so many records now: what else was committed is lost. */
+static void
+settle(struct keeper *keeper, const char *name, uint64_t records)
+{
+	static const uint64_t one = 1;
+	struct unfinished *unfinished;
+
+	pthread_mutex_lock(&keeper->mutex);
+	unfinished = find_unfinished(keeper, name);
+	if (unfinished != NULL) {
+		add_loss(&keeper->loss[unfinished->stream], &unfinished->file,
+		    records);
+		STAILQ_REMOVE(&keeper->unfinished, unfinished, unfinished,
+		    entry);
+		free(unfinished);
+	}
+	pthread_mutex_unlock(&keeper->mutex);
+	if (write(keeper->wake, &one, sizeof(one)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
 /* False: to be tried again. */
 static bool
 recover(struct keeper *keeper, const char *name)
 {
 	struct recovered recovered;
+	uint64_t records = 0;
 
 	switch (recover_file(keeper->directory, name, &recovered)) {
 	case RECOVERY_FINISHED:
 		finished(keeper, name, &recovered);
+		records = recovered.records;
 		break;
 	case RECOVERY_REMOVED:
 		log_debug("removed %s.part, which had no records", name);
@@ -66,12 +116,17 @@ recover(struct keeper *keeper, const char *name)
 		    name);
 		break;
 	case RECOVERY_FAILED:
-		if (errno == ENOENT)
-			break;		/* somebody has removed it */
+		if (errno == ENOENT) {
+			/* It has its name already, or has been removed. */
+			if (faccessat(keeper->directory, name, F_OK, 0) == 0)
+				records = UINT64_MAX;
+			break;
+		}
 		log_limited(&keeper->limit, "cannot finish %s.part: %s; it is "
 		    "tried again", name, strerror(errno));
 		return false;
 	}
+	settle(keeper, name, records);
 	return true;
 }
 
@@ -84,6 +139,16 @@ begun_here(const struct keeper *keeper, const char *name)
 
 	format_utc(keeper->started_ns, now);
 	return start != NULL && strncmp(start + 1, now, strlen(now)) >= 0;
+}
+
+static void
+leave(struct keeper *keeper, const char *name)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	if (keeper->leftovers.count < LEFTOVERS_MAX)
+		leftovers_add(&keeper->leftovers, name);
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->mutex);
 }
 
 /* Every left-over file once; at the end only those that we began. */
@@ -101,7 +166,7 @@ recover_all(struct keeper *keeper)
 		if ((!stopped(keeper) ||
 		    begun_here(keeper, leftovers.name[i])) &&
 		    !recover(keeper, leftovers.name[i]))
-			keeper_leave(keeper, leftovers.name[i]);
+			leave(keeper, leftovers.name[i]);
 	leftovers_free(&leftovers);
 }
 
@@ -162,7 +227,7 @@ run(void *argument)
 void
 keeper_start(struct keeper *keeper, const struct channel_config *config,
     int directory, struct catalog *catalog,
-    const struct archive_state *state)
+    const struct archive_state *state, int wake)
 {
 	pthread_condattr_t monotonic;
 	int error;
@@ -173,8 +238,10 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&keeper->changed, &monotonic);
 	pthread_condattr_destroy(&monotonic);
+	STAILQ_INIT(&keeper->unfinished);
 	keeper->config = config;
 	keeper->directory = directory;
+	keeper->wake = wake;
 	keeper->catalog = catalog;
 	keeper->found = *state;
 	keeper->started_ns = clock_realtime_ns();
@@ -197,13 +264,30 @@ set(struct keeper *keeper, bool *flag)
 }
 
 void
-keeper_leave(struct keeper *keeper, const char *name)
+keeper_leave(struct keeper *keeper, const char *name,
+    enum archive_stream stream, const struct archive_file *file)
 {
+	struct unfinished *unfinished = xcalloc(1, sizeof(*unfinished));
+
+	snprintf(unfinished->name, sizeof(unfinished->name), "%s", name);
+	unfinished->stream = stream;
+	unfinished->file = *file;
 	pthread_mutex_lock(&keeper->mutex);
-	if (keeper->leftovers.count < LEFTOVERS_MAX)
-		leftovers_add(&keeper->leftovers, name);
-	pthread_cond_broadcast(&keeper->changed);
+	STAILQ_INSERT_TAIL(&keeper->unfinished, unfinished, entry);
 	pthread_mutex_unlock(&keeper->mutex);
+	leave(keeper, name);
+}
+
+struct keeper_loss
+keeper_collect(struct keeper *keeper, enum archive_stream stream)
+{
+	struct keeper_loss loss;
+
+	pthread_mutex_lock(&keeper->mutex);
+	loss = keeper->loss[stream];
+	memset(&keeper->loss[stream], 0, sizeof(loss));
+	pthread_mutex_unlock(&keeper->mutex);
+	return loss;
 }
 
 void
@@ -217,6 +301,17 @@ keeper_stop(struct keeper *keeper)
 {
 	set(keeper, &keeper->stop);
 	pthread_join(keeper->thread, NULL);
+}
+
+void
+keeper_done(struct keeper *keeper)
+{
+	struct unfinished *unfinished;
+
+	while ((unfinished = STAILQ_FIRST(&keeper->unfinished)) != NULL) {
+		STAILQ_REMOVE_HEAD(&keeper->unfinished, entry);
+		free(unfinished);
+	}
 	leftovers_free(&keeper->leftovers);
 	pthread_cond_destroy(&keeper->changed);
 	pthread_mutex_destroy(&keeper->mutex);

@@ -211,6 +211,24 @@ end_at_hole(struct avro_walk *walk)
 		walk->size = (uint64_t)hole;
 }
 
+bool
+recover_whole(int fd, uint64_t size)
+{
+	struct recovered recovered = {0};
+	struct avro_walk walk;
+	bool whole;
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	whole = avro_walk_open(&walk, fd) == AVRO_WALK_OK;
+	if (whole) {
+		end_at_hole(&walk);
+		whole = count_blocks(&walk, &recovered) == 0 &&
+		    recovered.size == size;
+	}
+	avro_walk_close(&walk);
+	return whole;
+}
+
 enum recovery
 recover_file(int directory, const char *name, struct recovered *recovered)
 {

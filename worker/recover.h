@@ -59,6 +59,10 @@ struct recovered {
 	uint64_t	torn;		/* bytes cut off */
 };
 
+/* Whether all of the first `size' bytes can be read back as whole blocks, from
+ * the disk as far as that can be had; the file ends there. */
+bool	recover_whole(int fd, uint64_t size);
+
 enum recovery	recover_file(int directory, const char *name,
 		    struct recovered *recovered) ATTR_NONNULL;
 

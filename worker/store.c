@@ -168,12 +168,13 @@ store_commit(struct store *store,
 static void
 collect_finish(struct store *store, enum archive_stream stream)
 {
+	struct archive_file file = store_state(store)->closing[stream];
 	char name[FILE_NAME_SIZE];
 	int error;
 
 	if (!closer_collect(&store->closer, stream, CLOSER_FINISH, &error))
 		return;
-	store_name(store, stream, &store_state(store)->closing[stream], name);
+	store_name(store, stream, &file, name);
 	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
 	archive_commit(store->domain);
 	if (error == 0) {
@@ -185,7 +186,20 @@ collect_finish(struct store *store, enum archive_stream stream)
 	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
 	    "tried again", store->segment->config->archive.directory, name,
 	    strerror(error), name);
-	keeper_leave(&store->keeper, name);
+	keeper_leave(&store->keeper, name, stream, &file);
+}
+
+/* What a disk has lost of files that are finished is shed after all. */
+static void
+collect_loss(struct store *store, enum archive_stream stream)
+{
+	struct keeper_loss loss = keeper_collect(&store->keeper, stream);
+
+	if (loss.datagrams == 0)
+		return;
+	store_count_loss(store, stream, loss.datagrams, loss.payload);
+	log_warnx("the disk has lost %" PRIu64 " datagrams that were "
+	    "archived: counted in archive_shed", loss.datagrams);
 }
 
 /*
@@ -257,8 +271,10 @@ store_collect(struct store *store)
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		collect_finish(store, i);
+		collect_loss(store, i);
+	}
 	return collect_sync(store);
 }
 
@@ -442,7 +458,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
-	    &store->catalog, store_state(store));
+	    &store->catalog, store_state(store), wake);
 	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
 		store->fd[i] = -1;
@@ -464,5 +480,8 @@ store_close(struct store *store)
 	(void)store_collect(store);
 	closer_stop(&store->closer);
 	keeper_stop(&store->keeper);
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		collect_loss(store, i);
+	keeper_done(&store->keeper);
 	catalog_close(&store->catalog);
 }

@@ -214,6 +214,23 @@ store_reserve(struct store *store, enum archive_stream stream, uint64_t end)
 		store->reserved[stream] = UINT64_MAX;
 }
 
+void
+store_count_loss(struct store *store, enum archive_stream stream,
+    uint64_t datagrams, uint64_t payload)
+{
+	struct archive_state *state = archive_begin(store->domain);
+
+	state->archive_shed += datagrams;
+	if (stream == ARCHIVE_MAIN) {
+		state->archived -= datagrams;
+		state->archived_bytes -= payload;
+	} else
+		state->rejected -= datagrams;
+	archive_commit(store->domain);
+	/* An earlier state does not know of it. */
+	store->durable_known = store->mark_good = false;
+}
+
 /*
  * The file has been removed under our hands, perhaps with its directory: what
  * it held is shed after all, and recording goes on in a new file.
@@ -221,20 +238,14 @@ store_reserve(struct store *store, enum archive_stream stream, uint64_t end)
 static void
 vanish(struct store *store, enum archive_stream stream)
 {
-	struct archive_state *state;
+	const struct archive_file *file = &store_state(store)->file[stream];
 	char name[FILE_NAME_SIZE];
 
-	store_name(store, stream, &store_state(store)->file[stream], name);
+	store_name(store, stream, file, name);
 	errno = ENOENT;
 	store_failed(store, "go on with", name);
-	state = archive_begin(store->domain);
-	state->archive_shed += state->file[stream].datagrams;
-	if (stream == ARCHIVE_MAIN) {
-		state->archived -= state->file[stream].datagrams;
-		state->archived_bytes -= state->file[stream].payload;
-	} else
-		state->rejected -= state->file[stream].datagrams;
-	archive_commit(store->domain);
+	file = &store_state(store)->file[stream];
+	store_count_loss(store, stream, file->datagrams, file->payload);
 	store_forget(store, stream);
 }
 

@@ -30,6 +30,10 @@ int	store_open_file(struct store *store, enum archive_stream stream,
  * size stays: nobody sees zeros. */
 void	store_reserve(struct store *store, enum archive_stream stream,
 	    uint64_t end) ATTR_NONNULL;
+/* Datagrams that were committed are not in a file any more: in one commit,
+ * counts them as shed. */
+void	store_count_loss(struct store *store, enum archive_stream stream,
+	    uint64_t datagrams, uint64_t payload) ATTR_NONNULL;
 /* An open file that has been removed takes writes all the same: finds that
  * out. */
 void	store_look(struct store *store) ATTR_NONNULL;

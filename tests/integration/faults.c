@@ -22,6 +22,9 @@ enum call {
 	CALL_FTRUNCATE,
 	CALL_CLOSE,
 	CALL_RENAMEAT2,
+	LOSE,		/* not 0: what fdatasync fails on loses its half;
+			 * 2: that happens once, and fdatasync works again */
+	CALL_FSYNC,	/* of a directory */
 	CALLS,
 };
 
@@ -85,12 +88,44 @@ openat(int directory, const char *path, int flags, ...)
 	return REAL(openat)(directory, path, flags, mode);
 }
 
+/* As a disk does that cannot be written to.  Of large files, so that the
+ * catalogue is none.  False: fdatasync is to work. */
+static int
+lose_half(int fd, int how)
+{
+	static int lost;
+	int saved = errno;
+	struct stat st;
+
+	if (how == 2 && (fstat(fd, &st) == -1 || st.st_size <= 65536 ||
+	    __atomic_fetch_add(&lost, 1, __ATOMIC_RELAXED) > 0))
+		return 0;
+	if (fstat(fd, &st) == 0 && st.st_size > 65536)
+		(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE |
+		    FALLOC_FL_KEEP_SIZE, st.st_size / 8192 * 4096, st.st_size);
+	errno = saved;
+	return 1;
+}
+
 int
 fdatasync(int fd)
 {
-	if (regular(fd) && fails(CALL_FDATASYNC))
-		return -1;
+	int how;
+
+	if (regular(fd) && fails(CALL_FDATASYNC)) {
+		how = __atomic_load_n(&faults[LOSE], __ATOMIC_RELAXED);
+		if (how == 0 || lose_half(fd, how))
+			return -1;
+	}
 	return REAL(fdatasync)(fd);
+}
+
+int
+fsync(int fd)
+{
+	if (!regular(fd) && fails(CALL_FSYNC))
+		return -1;
+	return REAL(fsync)(fd);
 }
 
 int

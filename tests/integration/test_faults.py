@@ -23,7 +23,8 @@ from daemon import Daemon, channel, output
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
-CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2"]
+CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
+         "lose", "fsync"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0
@@ -215,6 +216,42 @@ def test_finishing(daemon: Daemon, faults: Faults, call: str) -> None:
     assert traffic.finish()["archive_shed"] == 0
     lines = (daemon.archive / "one/catalog.jsonl").read_text().splitlines()
     assert len(lines) == len(avro_files.files(daemon.archive, "one"))
+
+
+def test_finishing_nameless(daemon: Daemon, faults: Faults) -> None:
+    """A file has its name, but not for certain: nothing is lost."""
+    traffic = Traffic(daemon, 2000, sync="none")
+    faults.set("fsync", errno.EIO)
+    daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    faults.set("fsync", 0)
+    assert traffic.finish()["archive_shed"] == 0
+    assert "datagrams that were archived" not in daemon.log()
+    assert not list(daemon.archive.glob("one/*.part"))
+
+
+@pytest.mark.parametrize("sync,lose", [("none", 1), ("interval", 1),
+                                       ("interval", 2)])
+def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int
+                         ) -> None:
+    """The last sync of a file fails, or one before it (2), and half of the
+    file is not on the disk: the rest is whole, what is missing is counted, as
+    far as it could not be written again."""
+    traffic = Traffic(daemon, 6000, size=500, sync=sync)
+    wait_for(lambda: traffic.archived() > 1000, "some to lose")
+    faults.set("lose", lose)
+    faults.set("fdatasync", errno.EIO)
+    if lose == 1:
+        daemon.ctl("rotate", "one")
+    traffic.wait_failing()
+    faults.set("fdatasync", 0)
+    faults.set("lose", 0)
+    wait_for(lambda: "datagrams that were archived" in daemon.log(),
+             "a loss counted", 15.0, daemon.log)
+    ledger = traffic.finish()
+    assert 0 < ledger["archive_shed"] < 6000
+    assert ledger["archived"] + ledger["archive_shed"] == 6000
+    assert list(daemon.archive.glob("one/*.torn"))
 
 
 def test_shed(daemon: Daemon, faults: Faults) -> None:

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: ISC
+"""What is recovered after a power cut, read with what others wrote.
+
+`tests/unit/test_crash` makes every state that a disk may be in after one and
+recovers it; here the distinct files that come out are read.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import avro_files
+import pytest
+from daemon import Programs
+
+
+def test_readers_agree(programs: Programs, tmp_path: Path) -> None:
+    """Each file is whole for Avro's own Python reader and for avro-c's
+    avrocat, and holds consecutive datagrams."""
+    crash = programs.mcrelayd.parent / "tests/unit/test_crash"
+    if not os.access(crash, os.X_OK):
+        pytest.skip(f"{crash} is not built: make check builds it")
+    subprocess.run([str(crash)], check=True, timeout=300,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   env=dict(os.environ, MCRELAY_CRASH_OUT=str(tmp_path)))
+    files = sorted(tmp_path.iterdir())
+    assert len(files) > 50
+    for path in files:
+        records = avro_files.by_python(path)
+        assert records, path
+        first = records[0]["sequence"]
+        assert [r["sequence"] for r in records] == \
+            list(range(first, first + len(records))), path
+        assert [r["sequence"] for r in avro_files.by_avrocat(path)] == \
+            [r["sequence"] for r in records], path

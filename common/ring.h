@@ -230,12 +230,20 @@ ring_sleep(const struct ring *ring, _Atomic uint64_t *wake_at,
 static inline bool
 ring_wake_due(_Atomic uint64_t *wake_at, uint64_t head)
 {
+	uint64_t wanted;
+	int tries = 4;	/* a hostile reader must not hold us */
+
 	/* Partner: the fence in ring_sleep(). */
 	atomic_thread_fence(memory_order_seq_cst);
-	if (LIKELY(atomic_load_explicit(wake_at, memory_order_relaxed) > head))
-		return false;
-	return atomic_exchange_explicit(wake_at, RING_WAKE_NEVER,
-	    memory_order_relaxed) <= head;
+	wanted = atomic_load_explicit(wake_at, memory_order_relaxed);
+	while (UNLIKELY(wanted <= head))
+		/* A reader that was woken by an older event may want something
+		 * later by now: that stays as it is. */
+		if (atomic_compare_exchange_strong_explicit(wake_at, &wanted,
+		    RING_WAKE_NEVER, memory_order_relaxed,
+		    memory_order_relaxed) || --tries == 0)
+			return true;
+	return false;
 }
 
 #endif /* MCRELAY_RING_H */

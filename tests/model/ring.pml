@@ -24,7 +24,7 @@ bool	event = false;
 
 active proctype writer()
 {
-	byte number = 0;
+	byte number = 0, wanted;
 
 	do
 	:: number < RECORDS ->
@@ -39,12 +39,28 @@ active proctype writer()
 		head = head + 2;
 		number++;
 #if BREAK != 3
-		if
-		:: wake_at <= head ->
-			wake_at = NEVER;
-			event = true
-		:: else
-		fi
+		wanted = wake_at;
+		do
+		:: wanted > head -> break
+		:: else ->
+#if BREAK != 5
+			/* compare and exchange */
+			if
+			:: d_step { wake_at == wanted -> wake_at = NEVER };
+				event = true;
+				break
+			:: d_step { wake_at != wanted -> wanted = wake_at }
+			fi
+#else
+			/* exchange, and look at what it was */
+			d_step { wanted = wake_at; wake_at = NEVER };
+			if
+			:: wanted <= head -> event = true
+			:: else
+			fi;
+			break
+#endif
+		od
 #endif
 	:: else -> break
 	od

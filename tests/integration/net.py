@@ -12,7 +12,7 @@ import struct
 import subprocess
 import threading
 import time
-from typing import Callable, Iterable, Sequence
+from typing import Callable, Iterable, Iterator, Sequence
 
 from waiting import wait_for
 
@@ -39,10 +39,21 @@ def is_group(address: str) -> bool:
     return 224 <= int(address.split(".")[0]) <= 239
 
 
-def free_port() -> int:
-    """A UDP port that nobody has, below those the kernel hands out."""
+def _ports() -> Iterator[int]:
+    """Those below what the kernel hands out, round and round."""
+    first, end = 20000, 32000
+    port = _random.randrange(first, end)
     while True:
-        port = _random.randrange(20000, 32000)
+        yield port
+        port = port + 1 if port + 1 < end else first
+
+
+_port = _ports()
+
+
+def free_port() -> int:
+    """A UDP port that nobody has, and that was not asked for before."""
+    for port in _port:
         try:
             for family, any_address in ((socket.AF_INET, "0.0.0.0"),
                                         (socket.AF_INET6, "::")):
@@ -54,6 +65,7 @@ def free_port() -> int:
         except OSError:
             continue
         return port
+    raise AssertionError("unreachable")
 
 
 def group_v4() -> str:

@@ -126,6 +126,11 @@ enum archive_sync {
 	SYNC_BLOCK,
 };
 
+enum archive_write {
+	WRITE_BUFFERED,
+	WRITE_DIRECT,
+};
+
 enum archive_overrun {
 	OVERRUN_SHED,
 	OVERRUN_BLOCK,
@@ -189,7 +194,7 @@ struct channel_config {
 		uint32_t	codec;		/* enum archive_codec */
 		uint32_t	sync;		/* enum archive_sync */
 		uint32_t	on_overrun;	/* enum archive_overrun */
-		uint32_t	reserved;
+		uint32_t	write;		/* enum archive_write */
 		uint64_t	block_size;		/* bytes */
 		uint64_t	flush_interval_ns;
 		uint64_t	rotate_size;		/* bytes; 0 never */

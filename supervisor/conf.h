@@ -70,6 +70,7 @@ struct archive_conf {
 	uint64_t		 retain_size;
 	uint64_t		 retain_files;
 	uint64_t		 min_free;
+	enum archive_write	 write;
 	enum archive_overrun	 on_overrun;
 	bool			 envelope;
 	int			 cpu;		/* -1: any */

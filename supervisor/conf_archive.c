@@ -65,6 +65,12 @@ static const char *const sync_words[] = {
 	NULL,
 };
 
+static const char *const write_words[] = {
+	[WRITE_BUFFERED] = "buffered",
+	[WRITE_DIRECT] = "direct",
+	NULL,
+};
+
 static const char *const overrun_words[] = {
 	[OVERRUN_SHED] = "shed",
 	[OVERRUN_BLOCK] = "block",
@@ -158,6 +164,8 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	    &flush_interval_key, NULL);
 	archive->sync = (enum archive_sync)section_word(&section, "sync",
 	    sync_words, SYNC_INTERVAL, NULL);
+	archive->write = (enum archive_write)section_word(&section, "write",
+	    write_words, WRITE_BUFFERED, NULL);
 	read_rotate(&section, archive);
 	read_retain(&section, archive);
 	archive->min_free = section_number(&section, &min_free_key, NULL);

@@ -75,7 +75,7 @@ same_archive(const struct archive_conf *a, const struct archive_conf *b)
 	    a->retain_size == b->retain_size &&
 	    a->retain_files == b->retain_files &&
 	    a->min_free == b->min_free &&
-	    a->on_overrun == b->on_overrun &&
+	    a->write == b->write && a->on_overrun == b->on_overrun &&
 	    a->envelope == b->envelope && a->cpu == b->cpu;
 }
 

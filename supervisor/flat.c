@@ -20,6 +20,7 @@ fill_archive(struct channel_config *config, const struct channel_conf *channel)
 	config->archive.envelope = archive->envelope;
 	config->archive.codec = archive->codec;
 	config->archive.sync = archive->sync;
+	config->archive.write = archive->write;
 	config->archive.on_overrun = archive->on_overrun;
 	config->archive.block_size = archive->block_size;
 	config->archive.flush_interval_ns = archive->flush_interval_ns;

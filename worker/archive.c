@@ -45,6 +45,7 @@ begin_transaction(struct archive *archive)
 	struct transaction *t = &archive->batch->transaction;
 	unsigned i;
 
+	archive->added = false;
 	for (i = 0; i < ARCHIVE_STREAMS; i++)
 		block_clear(archive->batch->block[i]);
 	memset(t, 0, sizeof(*t));
@@ -131,6 +132,9 @@ add_record(struct archive *archive, const struct ring_view *view)
 
 	if (t->archived + t->rejected == 0)
 		t->first_position = view->position;
+	if (!t->loose)
+		t->loose_position = view->position;
+	t->loose = true;
 	t->shed += view->missed;
 	for (i = 0; i < view->datagrams; i++) {
 		size = MIN_OF(size, left);
@@ -172,42 +176,71 @@ tell(struct archive *archive, const struct transaction *t)
 		    datum_error_text(archive->last_error));
 }
 
-/* Writes and commits; when that fails, it all begins again from what is
- * committed. */
-static bool
-commit(struct archive *archive, struct batch *batch)
+/* Nothing could be written: it all begins again from what is committed. */
+static void
+failed(struct archive *archive, const struct transaction *t)
 {
-	enum store_result result = store_commit(&archive->store, batch->block,
-	    &batch->transaction);
-
-	if (result == STORE_DONE) {
-		archive->retry_at_ns = 0;
-		tell(archive, &batch->transaction);
-	} else if (result == STORE_FAILED) {
-		if (batch->transaction.shed > 0)
-			store_skip(&archive->store, &batch->transaction);
-		archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
-	}
-	if (result != STORE_DONE)
-		restart_transaction(archive);
-	if (result == STORE_FAILED ||
-	    archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
-		archive->notify(archive->argument);
-	return result == STORE_DONE;
+	if (t->shed > 0)
+		store_skip(&archive->store, t);
+	archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+	restart_transaction(archive);
+	archive->notify(archive->argument);
 }
 
-/* Commits what the packer has in hand, if anything; waits for it.  False: it
- * all begins again. */
+/* Commits what was added.  False: it all begins again. */
+static bool
+commit(struct archive *archive, const struct transaction *t)
+{
+	archive->added = false;
+	if (store_commit(&archive->store, t) == STORE_FAILED) {
+		failed(archive, t);
+		return false;
+	}
+	archive->retry_at_ns = 0;
+	tell(archive, t);
+	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+		archive->notify(archive->argument);
+	return true;
+}
+
+/* Adds the batch's blocks.  False: it all begins again. */
+static bool
+add(struct archive *archive, struct batch *batch)
+{
+	switch (store_add(&archive->store, batch->block,
+	    &batch->transaction)) {
+	case STORE_DONE:
+		return true;
+	case STORE_FAILED:
+		failed(archive, &batch->transaction);
+		return false;
+	case STORE_TORN:
+		/* What was added before is whole. */
+		if (archive->added)
+			(void)commit(archive, &archive->transaction);
+		restart_transaction(archive);
+		return false;
+	}
+	return false;
+}
+
+/* Commits what was added already, and what the packer has in hand, for which
+ * it waits.  False: it all begins again. */
 static bool
 settle(struct archive *archive)
 {
 	struct batch *batch = archive->packing;
 
+	if (archive->added) {
+		if (commit(archive, &archive->transaction))
+			restart_transaction(archive);
+		return false;
+	}
 	if (batch == NULL)
 		return true;
 	packer_wait(&archive->packer);
 	archive->packing = NULL;
-	return commit(archive, batch);
+	return add(archive, batch) && commit(archive, &batch->transaction);
 }
 
 /* Gives what is gathered to the packer and begins the next transaction. */
@@ -227,7 +260,7 @@ pack(struct archive *archive)
 		restart_transaction(archive);
 		return;
 	}
-	batch->transaction.detached = true;
+	batch->transaction.loose = false;
 	archive->packing = batch;
 	archive->batch = &archive->batches[batch == &archive->batches[0]];
 	packer_submit(&archive->packer, batch->block);
@@ -269,13 +302,41 @@ has_work(const struct archive *archive)
 	return t->archived + t->rejected + t->shed > 0;
 }
 
+/* Whether the next block can be gathered at once. */
+static bool
+behind(const struct archive *archive)
+{
+	return ring_head(&archive->segment->ring) -
+	    archive->reader.position >
+	    archive->segment->config->archive.block_size;
+}
+
+/* Adds what is gathered, and commits: when it is behind, several blocks
+ * together, as long as they need not be written `now'. */
 static void
-flush(struct archive *archive)
+put(struct archive *archive, bool now)
+{
+	struct batch *batch = archive->batch;
+	unsigned i;
+
+	if (!add(archive, batch))
+		return;
+	if (!now && behind(archive) && store_wants_more(&archive->store)) {
+		for (i = 0; i < ARCHIVE_STREAMS; i++)
+			block_clear(batch->block[i]);
+		archive->transaction = batch->transaction;
+		archive->added = true;
+	} else if (commit(archive, &batch->transaction))
+		begin_transaction(archive);
+}
+
+static void
+flush(struct archive *archive, bool now)
 {
 	if (packs(archive))
 		pack(archive);
-	else if (commit(archive, archive->batch))
-		begin_transaction(archive);
+	else
+		put(archive, now);
 }
 
 static void
@@ -370,15 +431,15 @@ sleep_until_needed(struct archive *archive)
 	atomic_store_explicit(wake_at, RING_WAKE_NEVER, memory_order_relaxed);
 }
 
-/* Whether what is gathered has to be written now. */
+/* Whether what is gathered has to be committed now. */
 static bool
-flush_due(struct archive *archive, enum gathered gathered)
+flush_due(struct archive *archive)
 {
 	uint64_t now;
 
 	if (!has_work(archive))
 		return false;
-	if (gathered == GATHERED_FULL || archive->stop_at != 0 ||
+	if (archive->stop_at != 0 ||
 	    atomic_load_explicit(&archive->rotate, memory_order_relaxed))
 		return true;
 	now = clock_monotonic_ns();
@@ -416,6 +477,7 @@ static void
 turn(struct archive *archive)
 {
 	enum gathered gathered;
+	bool due;
 
 	if (store_collect(&archive->store))
 		start_over(archive);
@@ -430,8 +492,11 @@ turn(struct archive *archive)
 	    (archive->stop_at != 0 || !packer_busy(&archive->packer)))
 		(void)settle(archive);
 	gathered = gather(archive);
-	if (flush_due(archive, gathered))
-		flush(archive);
+	due = flush_due(archive);
+	if (due || gathered == GATHERED_FULL)
+		flush(archive, due);
+	else if (archive->added)
+		(void)settle(archive);
 	rotate_if_due(archive);
 	sync_if_due(archive, clock_monotonic_ns());
 	if (gathered == GATHERED_ALL && archive->stop_at == 0)

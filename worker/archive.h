@@ -45,6 +45,9 @@ struct archive {
 	struct store			 store;
 	struct ring_reader		 reader;
 	struct batch			*batch;		/* being gathered */
+	struct transaction		 transaction;	/* that part of it ... */
+	bool				 added;		/* ... if any, which
+						 * the store has already */
 	struct batch			*packing;	/* NULL: none */
 	struct batch			 batches[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */

@@ -24,40 +24,66 @@
 static void
 roll_back(struct store *store)
 {
+	uint64_t size;
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		if (store->fd[i] != -1 && ftruncate(store->fd[i],
-		    (off_t)store_state(store)->file[i].size) == -1)
+	memset(store->added, 0, sizeof(store->added));
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		size = store_state(store)->file[i].size;
+		if (store->fd[i] != -1 &&
+		    (ftruncate(store->fd[i], (off_t)size) == -1 ||
+		    writer_back(&store->writer[i], size) == -1))
 			/* Recovery will do it. */
 			store_forget(store, i);
+	}
+}
+
+/* Takes back what was added since then. */
+static int
+unadd(struct store *store, const struct addition then[static ARCHIVE_STREAMS])
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->added[i].size == then[i].size)
+			continue;
+		store->added[i] = then[i];
+		if (writer_back(&store->writer[i],
+		    store_state(store)->file[i].size + then[i].size) == -1)
+			return -1;
+	}
+	return 0;
 }
 
 static int
-write_block(struct store *store, enum archive_stream stream,
-    struct block *block, uint64_t first_sequence, size_t *size)
+add_block(struct store *store, enum archive_stream stream,
+    struct block *block, uint64_t first_sequence)
 {
+	struct addition *added = &store->added[stream];
 	const struct archive_file *file;
 	char name[FILE_NAME_SIZE];
 	struct iovec *iov;
 	unsigned count;
+	size_t size;
 
-	*size = 0;
 	if (block->records == 0)
 		return 0;
 	file = &store_state(store)->file[stream];
 	/* What it was named for was shed before it could be written. */
-	if (store->fd[stream] != -1 && file->records == 0 &&
+	if (store->fd[stream] != -1 && file->records + added->records == 0 &&
 	    file->first_sequence != first_sequence)
 		store_discard(store, stream);
 	if (store->fd[stream] == -1 &&
 	    store_open_file(store, stream, first_sequence) == -1)
 		return -1;
 	file = &store_state(store)->file[stream];
-	count = block_finish(block, file->sync, &iov, size);
-	store_reserve(store, stream, file->size + *size);
-	if (file_write(store->fd[stream], iov, count, file->size) == 0)
+	count = block_finish(block, file->sync, &iov, &size);
+	store_reserve(store, stream, file->size + added->size + size);
+	if (writer_append(&store->writer[stream], iov, count, size) == 0) {
+		added->size += size;
+		added->records += block->records;
 		return 0;
+	}
 	store_name(store, stream, file, name);
 	store_failed(store, "write", name);
 	return -1;
@@ -116,18 +142,18 @@ extend(struct archive_file *file, const struct span *span)
 }
 
 static void
-commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
-    const struct transaction *t, const size_t size[static ARCHIVE_STREAMS])
+commit(struct store *store, const struct transaction *t)
 {
 	struct archive_state *state = archive_begin(store->domain);
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
-		state->file[i].size += size[i];
-		state->file[i].records += block[i]->records;
+		state->file[i].size += store->added[i].size;
+		state->file[i].records += store->added[i].records;
 		extend(&state->file[i], &t->span[i]);
-		store->dirty[i] |= size[i] > 0;
+		store->dirty[i] |= store->added[i].size > 0;
 	}
+	memset(store->added, 0, sizeof(store->added));
 	state->position = t->position;
 	state->sequence = t->sequence;
 	state->archived += t->archived;
@@ -139,28 +165,79 @@ commit(struct store *store, struct block *block[static ARCHIVE_STREAMS],
 	commit_state(store);
 }
 
+static bool
+has_added(const struct store *store)
+{
+	return store->added[ARCHIVE_MAIN].size +
+	    store->added[ARCHIVE_REJECTED].size > 0;
+}
+
 enum store_result
-store_commit(struct store *store,
-    struct block *block[static ARCHIVE_STREAMS], const struct transaction *t)
+store_add(struct store *store, struct block *block[static ARCHIVE_STREAMS],
+    struct transaction *t)
 {
 	uint64_t first = store_state(store)->sequence + t->shed;
-	size_t size[ARCHIVE_STREAMS];
+	struct addition then[ARCHIVE_STREAMS];
 	unsigned i;
 
-	store_look(store);
+	if (!has_added(store))
+		store_look(store);
+	memcpy(then, store->added, sizeof(then));
 	for (i = 0; i < ARCHIVE_STREAMS; i++) {
-		if (write_block(store, i, block[i], first, &size[i]) == -1) {
+		if (add_block(store, i, block[i], first) == -1) {
 			write_failed(store);
 			return STORE_FAILED;
 		}
 	}
-	/* The kernel has read the ring: was it still what we validated? */
-	if (!t->detached &&
-	    !ring_intact(&store->segment->ring, t->first_position)) {
-		roll_back(store);
-		return STORE_TORN;
+	/* It was read from the ring: was that still what we validated? */
+	if (t->loose &&
+	    !ring_intact(&store->segment->ring, t->loose_position)) {
+		if (unadd(store, then) == 0)
+			return STORE_TORN;
+		write_failed(store);
+		return STORE_FAILED;
 	}
-	commit(store, block, t, size);
+	t->loose = false;
+	return STORE_DONE;
+}
+
+bool
+store_wants_more(const struct store *store)
+{
+	const struct archive_file *file;
+	uint64_t limit = store->segment->config->archive.rotate_size;
+	uint64_t added = 0;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		file = &store_state(store)->file[i];
+		if (store->added[i].size == 0)
+			continue;
+		added += store->added[i].size;
+		if (added >= store->writer[i].ops->worth || (limit > 0 &&
+		    file->size + store->added[i].size >= limit))
+			return false;
+	}
+	/* The ring must not wait for it. */
+	return added < store->segment->ring.size / 8;
+}
+
+enum store_result
+store_commit(struct store *store, const struct transaction *t)
+{
+	char name[FILE_NAME_SIZE];
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->added[i].size == 0 ||
+		    writer_flush(&store->writer[i]) == 0)
+			continue;
+		store_name(store, i, &store_state(store)->file[i], name);
+		store_failed(store, "write", name);
+		write_failed(store);
+		return STORE_FAILED;
+	}
+	commit(store, t);
 	store_works(store);
 	return STORE_DONE;
 }
@@ -205,18 +282,17 @@ collect_loss(struct store *store, enum archive_stream stream)
 /*
  * What was written since the last good sync may not be on the disk, and a
  * later sync will not say so again: those records are written once more, to
- * other files, as far as the ring still has them.  False: that is not known
- * (a file has changed since), so that only new records go to new files.
+ * other files, as far as the ring still has them.  When that is not known (a
+ * file has changed since) only new records go to new files.
  */
-static bool
+static void
 take_back(struct store *store)
 {
 	const struct archive_state *durable = &store->durable;
 	struct archive_state *state;
-	bool known = store->durable_known;
 	unsigned i;
 
-	if (known) {
+	if (store->durable_known) {
 		state = archive_begin(store->domain);
 		state->position = durable->position;
 		state->sequence = durable->sequence;
@@ -230,10 +306,9 @@ take_back(struct store *store)
 			else
 				state->file[i].records = 0;
 		commit_state(store);
-		roll_back(store);
 	}
+	roll_back(store);
 	store_rotate(store);
-	return known;
 }
 
 static bool
@@ -258,12 +333,12 @@ collect_sync(struct store *store)
 		store_failed(store, "sync", name);
 	}
 	if (!good)
-		return take_back(store);
-	if (store->syncing == 0 && store->mark_good) {
+		take_back(store);
+	else if (store->syncing == 0 && store->mark_good) {
 		store->durable = store->mark;
 		store->durable_known = true;
 	}
-	return false;
+	return !good;
 }
 
 bool
@@ -334,6 +409,7 @@ finish(struct store *store, enum archive_stream stream)
 	ledger_subtract(&state->lost[stream], &state->told[stream]);
 	state->told[stream] = ledger;
 	archive_commit(store->domain);
+	writer_close(&store->writer[stream]);
 	store->fd[stream] = -1;
 	store->dirty[stream] = false;
 	store->durable_known = store->mark_good = false;
@@ -417,6 +493,7 @@ resume_file(struct store *store, enum archive_stream stream)
 	store_name(store, stream, file, name);
 	store->fd[stream] = file_reopen(store->directory, name, file->size);
 	if (store->fd[stream] != -1) {
+		store_begin_writing(store, stream);
 		store->dirty[stream] = store->fresh[stream] = true;
 		return;
 	}
@@ -480,8 +557,10 @@ store_close(struct store *store)
 	(void)store_collect(store);
 	closer_stop(&store->closer);
 	keeper_stop(&store->keeper);
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		writer_free(&store->writer[i]);
 		collect_loss(store, i);
+	}
 	keeper_done(&store->keeper);
 	catalog_close(&store->catalog);
 }

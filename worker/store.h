@@ -3,10 +3,10 @@
  * The open files of a channel's archive and the archive domain in the
  * segment, which says what of them is committed.  Worker, archive thread.
  *
- * A transaction is a stretch of the ring: its blocks are written behind the
+ * A transaction is a stretch of the ring: its blocks are added behind the
  * committed sizes, then one commit moves sizes, counters and ring position
- * together.  What was written without a commit is cut off again: by
- * store_commit() itself, or by the successor of a killed worker.
+ * together.  What was written without a commit is cut off again: when the
+ * transaction fails, or by the successor of a killed worker.
  */
 #ifndef MCRELAY_STORE_H
 #define MCRELAY_STORE_H
@@ -20,6 +20,7 @@
 #include "worker/closer.h"
 #include "worker/container.h"
 #include "worker/keeper.h"
+#include "worker/writer.h"
 
 /* The datagrams of a transaction that go to one of the streams. */
 struct span {
@@ -47,6 +48,7 @@ span_add(struct span *span, uint64_t sequence, uint64_t received_ns,
 /* What a transaction changes in the ledger, and where it ends. */
 struct transaction {
 	uint64_t	first_position;	/* of its first record in the ring */
+	uint64_t	loose_position;	/* of the first that was not added */
 	uint64_t	position;	/* after its last record */
 	uint64_t	sequence;
 	uint64_t	archived;
@@ -55,7 +57,7 @@ struct transaction {
 	uint64_t	rejected_by[DATUM_ERRORS];
 	uint64_t	shed;
 	struct span	span[ARCHIVE_STREAMS];
-	bool		detached;	/* its blocks do not lie in the ring */
+	bool		loose;		/* there are such, in the ring */
 };
 
 enum store_result {
@@ -64,11 +66,19 @@ enum store_result {
 	STORE_TORN,	/* nothing changed; the ring was lapped meanwhile */
 };
 
+/* What was added to a file since the last commit. */
+struct addition {
+	uint64_t	size;		/* bytes */
+	uint64_t	records;
+};
+
 struct store {
 	const struct segment	*segment;
 	struct archive_domain	*domain;
 	int			 directory;	/* not owned */
 	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
+	struct writer		 writer[ARCHIVE_STREAMS]; /* while open */
+	struct addition		 added[ARCHIVE_STREAMS];
 	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
 	bool			 fresh[ARCHIVE_STREAMS]; /* never synced */
 	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
@@ -92,8 +102,15 @@ void	store_open(struct store *store, const struct segment *segment,
 /* Finishes all files and waits for that. */
 void	store_close(struct store *store) ATTR_NONNULL;
 
-enum store_result	store_commit(struct store *store,
+/* Adds the blocks, those that are not empty, to the transaction.  Unless it
+ * has failed, nothing refers to them any more. */
+enum store_result	store_add(struct store *store,
 			    struct block *block[static ARCHIVE_STREAMS],
+			    struct transaction *transaction) ATTR_NONNULL;
+/* Whether more should be added before it is worth a commit. */
+bool	store_wants_more(const struct store *store) ATTR_NONNULL;
+/* What was added is in the files and in force.  Never STORE_TORN. */
+enum store_result	store_commit(struct store *store,
 			    const struct transaction *transaction)
 			    ATTR_NONNULL;
 

@@ -191,10 +191,19 @@ store_open_file(struct store *store, enum archive_stream stream,
 	file->size = size;
 	archive_commit(store->domain);
 	store->fd[stream] = fd;
+	store_begin_writing(store, stream);
 	store->reserved[stream] = 0;
 	store->fresh[stream] = true;
 	log_debug("archiving to %s.part", name);
 	return 0;
+}
+
+void
+store_begin_writing(struct store *store, enum archive_stream stream)
+{
+	writer_open(&store->writer[stream],
+	    store->segment->config->archive.write, store->fd[stream],
+	    store_state(store)->file[stream].size);
 }
 
 /* Where it is not possible, or nothing is left, the write itself will tell. */
@@ -266,6 +275,7 @@ store_forget(struct store *store, enum archive_stream stream)
 {
 	close(store->fd[stream]);
 	store->fd[stream] = -1;
+	store->added[stream] = (struct addition){0, 0};
 	store->dirty[stream] = false;
 	store->durable_known = store->mark_good = false;
 	archive_begin(store->domain)->file[stream].phase = FILE_NONE;

@@ -26,6 +26,9 @@ void	store_works(struct store *store) ATTR_NONNULL;
 /* 0, or -1 after store_failed(). */
 int	store_open_file(struct store *store, enum archive_stream stream,
 	    uint64_t first_sequence) ATTR_NONNULL;
+/* Once the stream has a descriptor. */
+void	store_begin_writing(struct store *store, enum archive_stream stream)
+	    ATTR_NONNULL;
 /* Keeps room on the disk for what comes next, and the file in one piece.  The
  * size stays: nobody sees zeros. */
 void	store_reserve(struct store *store, enum archive_stream stream,

@@ -304,6 +304,40 @@ def test_blocks_are_bounded(daemon: Daemon) -> None:
     assert daemon.payloads("one") == sender.sent
 
 
+def cached(path: Path) -> int:
+    """Bytes of the file that the page cache has."""
+    return int(subprocess.run(["fincore", "-nb", "-o", "RES", str(path)],
+                              check=True, capture_output=True).stdout)
+
+
+@pytest.mark.parametrize("write", ["buffered", "direct"])
+def test_write(daemon: Daemon, write: str) -> None:
+    """Large and small blocks, to the last byte; past the page cache or not."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf(
+        write=write, rotate={"size": "3MiB"})))
+    with Sender("127.0.0.1", port) as sender:
+        for count, size in ((2000, 1400), (7, 20), (1500, 3000), (1, 0)):
+            sender.send(numbered(count, size) if size else [b""])
+            daemon.wait_received("one", len(sender.sent))
+            wait_for(lambda: daemon.ledger("one")["archived"] ==
+                     len(sender.sent), "what was sent in the archive")
+    daemon.stop()
+    files = avro_files.files(daemon.archive, "one")
+    share = sum(map(cached, files)) / sum(f.stat().st_size for f in files)
+    assert daemon.payloads("one") == sender.sent
+    for path in files:
+        avro_files.by_python(path)
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(daemon.archive)],
+                          check=True, capture_output=True, text=True).stdout
+    if write == "buffered":
+        assert share > 0.9
+    elif not kind.startswith(("ext", "xfs")):
+        pytest.skip(f"no direct I/O on {kind.strip()}")
+    else:
+        assert share < 0.6
+
+
 def test_flush_interval(daemon: Daemon) -> None:
     """A single datagram reaches the file without others behind it."""
     port = free_port()

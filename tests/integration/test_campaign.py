@@ -42,6 +42,8 @@ SOURCES = {
     "middle": (0.3, ["-b", "200", "-c"]),
     "large": (0.1, ["-b", "1400", "-c", "-B", "46"]),
 }
+WRITE = {name: "direct" if name in ("runs", "large") else "buffered"
+         for name in SOURCES}
 HEALTHY_S = 1.0
 
 # The end of an archived record: source, length, numbered datagram.  In a few
@@ -129,7 +131,8 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     daemon.start(*(channel(
         name, ports[name], relay=[output(groups[name], sinks[name].port)],
         listen_receive_buffer="128MiB", ring_size="16MiB",
-        archive=daemon.archive_conf(rotate={"size": "64MiB"}))
+        archive=daemon.archive_conf(rotate={"size": "64MiB"},
+                                    write=WRITE[name]))
         for name in groups))
     sources = {name: stack.enter_context(gen.source(
         programs, "127.0.0.1", ports[name], "-r", str(int(RATE * part)),

@@ -296,14 +296,17 @@ def test_full(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
     assert episodes(daemon) == (1, 1)
 
 
-def test_full_disk(daemon: Daemon, ext4: Path) -> None:
+@pytest.mark.parametrize("write,size", [("buffered", 500),
+                                        ("direct", 1400)])
+def test_full_disk(daemon: Daemon, ext4: Path, write: str, size: int) -> None:
     """The same with blocks that are promised, and a file each MiB."""
-    traffic = Traffic(daemon, 10000, size=500, rotate={"size": "1MiB"})
+    traffic = Traffic(daemon, 10000, size=size, rotate={"size": "1MiB"},
+                      write=write)
     fill(ext4 / "ballast")
     traffic.wait_failing()
     (ext4 / "ballast").unlink()
     back_s = traffic.wait_back()
-    print(f"ext4 full: back after {back_s:.3f} s")
+    print(f"ext4 full, {write}: back after {back_s:.3f} s")
     assert traffic.finish()["archive_shed"] == 0
     assert episodes(daemon) == (1, 1)
 

@@ -116,6 +116,7 @@ test_nested_presets(void **state)
 	assert_int_equal(c->archive.block_size, KIB(256));
 	assert_int_equal(c->archive.flush_interval_ns, NS_PER_S);
 	assert_int_equal(c->archive.sync, SYNC_INTERVAL);
+	assert_int_equal(c->archive.write, WRITE_BUFFERED);
 	assert_int_equal(c->archive.rotate_size, GIB(1));
 	assert_int_equal(c->archive.rotate_interval_ns, 3600 * NS_PER_S);
 	assert_int_equal(c->archive.retain_age_ns, 0);
@@ -158,6 +159,7 @@ static const char full[] =
     "      flush_interval: 250ms\n"
     "      cpu: 3\n"
     "      sync: block\n"
+    "      write: direct\n"
     "      rotate: {size: 2TiB, interval: 1d}\n"
     "      retain: {age: 7d, size: 100GiB, files: 1000}\n"
     "      min_free: 1GiB\n"
@@ -229,6 +231,7 @@ check_full_archive(const struct archive_conf *archive)
 	assert_int_equal(archive->block_size, 65536);
 	assert_int_equal(archive->flush_interval_ns, 250 * NS_PER_MS);
 	assert_int_equal(archive->sync, SYNC_BLOCK);
+	assert_int_equal(archive->write, WRITE_DIRECT);
 	assert_int_equal(archive->rotate_size, GIB(2048));
 	assert_int_equal(archive->rotate_interval_ns, 86400 * NS_PER_S);
 	assert_int_equal(archive->retain_age_ns, 7 * 86400 * NS_PER_S);
@@ -309,7 +312,7 @@ test_full_second(void **state)
 	(void)state;
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 48);
+	assert_int_equal(c->line, 49);
 	assert_address(&c->listen.address, "127.0.0.1:1");
 	assert_int_equal(c->listen.sources, 3);
 	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);

@@ -103,6 +103,8 @@ static const struct {
 	{ HEAD IN PAY OUT "  archive: {directory: /a, "
 	    "flush_interval: 2s, sync: none}\n" DEC, CHANGE_WORKER },
 	{ HEAD IN PAY OUT "  archive: {directory: /a, "
+	    "flush_interval: 2s, write: direct}\n" DEC, CHANGE_WORKER },
+	{ HEAD IN PAY OUT "  archive: {directory: /a, "
 	    "flush_interval: 2s, rotate: {size: 0}}\n" DEC,
 	    CHANGE_WORKER },
 	{ HEAD IN PAY OUT "  archive: {directory: /a, "

@@ -69,6 +69,34 @@ test_kill_while_rotating(void **state)
 	rig_close(&rig);
 }
 
+/* With writes past the page cache, of several blocks when it is behind. */
+static void
+test_kill_while_writing_directly(void **state)
+{
+	struct segment_spec spec = {.config.archive = {
+	    .on_overrun = OVERRUN_BLOCK, .write = WRITE_DIRECT,
+	    .block_size = 100000, .rotate_size = 2000000,
+	    .flush_interval_ns = NS_PER_S}};
+	uint64_t random = 5;
+	struct load load;
+	struct rig rig;
+	unsigned i;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	load_start(&load, &rig);
+	for (i = 0; i < 100; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		load_pause((random >> 33) % (16 * NS_PER_MS));
+		rig_kill(&rig);
+		rig_start(&rig);
+	}
+	load_finish(&load);
+	rig_check_catalog(&rig);
+	rig_close(&rig);
+}
+
 /* With blocks that were being compressed meanwhile. */
 static void
 test_kill_while_packing(void **state)
@@ -134,6 +162,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill),
 		cmocka_unit_test(test_kill_while_rotating),
+		cmocka_unit_test(test_kill_while_writing_directly),
 		cmocka_unit_test(test_kill_while_packing),
 		cmocka_unit_test(test_roll),
 	};

@@ -154,13 +154,19 @@ next_n(unsigned n)
 
 /* Small blocks and files, so that each call comes often. */
 static void
-campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
+campaign_of(const char *name, uint64_t call, unsigned n_max,
+    unsigned expected, enum archive_write how)
 {
 	/* Whatever is made once for each file is made often. */
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
 	    .on_overrun = OVERRUN_BLOCK, .block_size = 8192,
 	    .rotate_size = 25000,
 	    .flush_interval_ns = 5 * NS_PER_MS, .sync = SYNC_INTERVAL}};
+	/* Those that are large enough to go past the page cache. */
+	const struct segment_spec direct = {.config.archive = {
+	    .on_overrun = OVERRUN_BLOCK, .write = WRITE_DIRECT,
+	    .block_size = 70000, .rotate_size = 700000,
+	    .flush_interval_ns = NS_PER_S, .sync = SYNC_INTERVAL}};
 	struct sigaction action = {.sa_handler = on_alarm};
 	unsigned n, kills = 0, reached = 0;
 	struct load load;
@@ -168,6 +174,8 @@ campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 
 	if (is_long())
 		n_max = N_MAX;
+	if (how == WRITE_DIRECT)
+		spec = direct;
 	sigaction(SIGALRM, &action, NULL);
 	rig_open(&rig, &spec);
 	load_start(&load, &rig);
@@ -180,6 +188,12 @@ campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 	    (unsigned long long)atomic_load(&load.sent));
 	assert_true(reached >= expected);
 	rig_close(&rig);
+}
+
+static void
+campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
+{
+	campaign_of(name, call, n_max, expected, WRITE_BUFFERED);
 }
 
 static void
@@ -201,6 +215,13 @@ test_pwritev(void **state)
 {
 	(void)state;
 	campaign("pwritev", SYS_pwritev, N_MAX, 20);
+}
+
+static void
+test_pwritev_direct(void **state)
+{
+	(void)state;
+	campaign_of("pwritev, direct", SYS_pwritev, N_MAX, 15, WRITE_DIRECT);
 }
 
 static void
@@ -250,6 +271,7 @@ main(void)
 		cmocka_unit_test(test_recvmmsg),
 		cmocka_unit_test(test_sendmmsg),
 		cmocka_unit_test(test_pwritev),
+		cmocka_unit_test(test_pwritev_direct),
 		cmocka_unit_test(test_openat),
 		cmocka_unit_test(test_fdatasync),
 		cmocka_unit_test(test_ftruncate),

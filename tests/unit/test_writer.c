@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The ways to write to a file, beside a plain buffer: what was appended and
+ * flushed is in the file, whatever the sizes, whatever was taken back.
+ */
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "worker/writer.h"
+
+#define FILE_MAX	((size_t)24 << 20)
+#define SECTOR		4096U
+
+static char		 path[] = "/tmp/mcrelay-writer.XXXXXX";
+static int		 fd, reading;
+static uint8_t		*model, *found;
+static size_t		 length, flushed;
+static uint64_t		 seed = 1;
+
+static size_t
+below(size_t limit)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (size_t)(seed >> 33) % limit;
+}
+
+/* Small and large, on the borders of sectors and beside them. */
+static size_t
+some_size(void)
+{
+	size_t most = below(3) == 0 ? (size_t)6 << 20 : below(2) == 0 ?
+	    300000 : 5000;
+	size_t size = 1 + below(most);
+
+	return below(3) == 0 ? (size + SECTOR - 1) / SECTOR * SECTOR : size;
+}
+
+static int
+open_file(void **state)
+{
+	(void)state;
+	strcpy(path + sizeof(path) - 7, "XXXXXX");
+	fd = mkstemp(path);
+	reading = open(path, O_RDONLY | O_CLOEXEC);
+	model = malloc(FILE_MAX);
+	found = malloc(FILE_MAX);
+	length = flushed = 0;
+	return fd == -1 || reading == -1 || model == NULL || found == NULL;
+}
+
+static int
+close_file(void **state)
+{
+	(void)state;
+	close(fd);
+	close(reading);
+	unlink(path);
+	free(model);
+	free(found);
+	return 0;
+}
+
+static void
+append(struct writer *writer, size_t size)
+{
+	size_t half = size / 3, i;
+	struct iovec iov[3];
+
+	for (i = 0; i < size; i++)
+		model[length + i] = (uint8_t)(below(1 << 20) >> 3);
+	/* The middle one may be empty. */
+	iov[0] = (struct iovec){model + length, half};
+	iov[1] = (struct iovec){model + length + half, half / 2};
+	iov[2] = (struct iovec){model + length + half + half / 2,
+	    size - half - half / 2};
+	assert_int_equal(writer_append(writer, iov, 3, size), 0);
+	length += size;
+	assert_int_equal(writer->end, length);
+}
+
+static void
+flush(struct writer *writer)
+{
+	off_t size;
+
+	assert_int_equal(writer_flush(writer), 0);
+	flushed = length;
+	size = lseek(reading, 0, SEEK_END);
+	assert_true(size >= (off_t)length);
+	assert_int_equal(pread(reading, found, length, 0), length);
+	assert_memory_equal(found, model, length);
+}
+
+/* As a store does when a transaction comes to nothing. */
+static void
+take_back(struct writer *writer)
+{
+	length = flushed;
+	if (below(2) == 0)
+		assert_int_equal(ftruncate(fd, (off_t)length), 0);
+	assert_int_equal(writer_back(writer, length), 0);
+}
+
+/* Of what was appended since the last flush, the last part. */
+static void
+take_some_back(struct writer *writer)
+{
+	length -= below(length - flushed + 1);
+	assert_int_equal(writer_back(writer, length), 0);
+}
+
+static void
+check_way(enum archive_write how)
+{
+	struct writer writer = {.fd = -1};
+	unsigned i;
+
+	writer_open(&writer, how, fd, 0);
+	for (i = 0; i < 400; i++) {
+		if (length + ((size_t)7 << 20) > FILE_MAX) {
+			/* The next file, with the same writer. */
+			writer_close(&writer);
+			assert_int_equal(ftruncate(fd, 0), 0);
+			length = flushed = 0;
+			writer_open(&writer, how, fd, 0);
+		}
+		switch (below(8)) {
+		case 0:
+			take_back(&writer);
+			break;
+		case 1:
+			take_some_back(&writer);
+			break;
+		case 2:	/* a successor goes on with what was flushed */
+			writer_close(&writer);
+			assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
+			length = flushed;
+			assert_int_equal(ftruncate(fd, (off_t)length), 0);
+			writer_open(&writer, how, fd, length);
+			break;
+		case 3:
+		case 4:
+			flush(&writer);
+			break;
+		default:
+			append(&writer, some_size());
+		}
+	}
+	flush(&writer);
+	writer_close(&writer);
+	writer_free(&writer);
+}
+
+static void
+test_buffered(void **state)
+{
+	(void)state;
+	check_way(WRITE_BUFFERED);
+}
+
+static void
+test_direct(void **state)
+{
+	struct writer writer = {.fd = -1};
+
+	(void)state;
+	writer_open(&writer, WRITE_DIRECT, fd, 0);
+	if (writer.ops->worth == 0) {
+		print_message("%s: no direct I/O here\n", path);
+		skip();
+	}
+	append(&writer, 200000);
+	flush(&writer);
+	assert_true(writer.unbuffered);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, O_DIRECT);
+	/* Small ones go the other way. */
+	append(&writer, 100);
+	flush(&writer);
+	assert_false(writer.unbuffered);
+	writer_close(&writer);
+	writer_free(&writer);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	length = flushed = 0;
+	check_way(WRITE_DIRECT);
+}
+
+/* Exactly what the buffer holds, so that nothing is left to be flushed. */
+static void
+test_full_buffer(void **state)
+{
+	struct writer writer = {.fd = -1};
+	unsigned i;
+
+	(void)state;
+	writer_open(&writer, WRITE_DIRECT, fd, 0);
+	for (i = 0; i < 4; i++)
+		append(&writer, (size_t)1 << 20);
+	flush(&writer);
+	flush(&writer);
+	append(&writer, 1);
+	flush(&writer);
+	writer_close(&writer);
+	writer_free(&writer);
+}
+
+/* A file system that does not say that it can. */
+static void
+test_not_possible(void **state)
+{
+	struct writer writer = {.fd = -1};
+	int proc = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_int_not_equal(proc, -1);
+	writer_open(&writer, WRITE_DIRECT, proc, 0);
+	assert_int_equal(writer.ops->worth, 0);
+	assert_int_equal(writer.end, 0);
+	writer_close(&writer);
+	writer_free(&writer);
+	close(proc);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_buffered, open_file,
+		    close_file),
+		cmocka_unit_test_setup_teardown(test_direct, open_file,
+		    close_file),
+		cmocka_unit_test_setup_teardown(test_full_buffer, open_file,
+		    close_file),
+		cmocka_unit_test(test_not_possible),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -45,9 +45,8 @@ struct archive {
 	struct store			 store;
 	struct ring_reader		 reader;
 	struct batch			*batch;		/* being gathered */
-	struct transaction		 transaction;	/* that part of it ... */
-	bool				 added;		/* ... if any, which
-						 * the store has already */
+	struct transaction		 transaction;	/* what of it the ... */
+	bool				 added;		/* ... store has */
 	struct batch			*packing;	/* NULL: none */
 	struct batch			 batches[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */

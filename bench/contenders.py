@@ -273,7 +273,21 @@ class McrelayDecimating(Mcrelay):
     decimate = True
 
 
+class McrelayDirect(Mcrelay):
+    """Past the page cache, where the file system can."""
+
+    def channel(self) -> dict[str, Any]:
+        kind = command("stat", "-f", "-c", "%T", str(self.directory)).strip()
+        if not kind.startswith(("ext", "xfs", "f2fs")):
+            raise Unsuitable(f"no direct I/O on {kind}; see --directory")
+        channel = super().channel()
+        channel["ring_size"] = "64MiB"
+        channel["archive"]["write"] = "direct"
+        return channel
+
+
 CONTENDERS: dict[str, type[Contender]] = {
     "classic": Classic, "batch": Batch, "floor": Floor,
     "multicat": Multicat, "socat": Socat,
-    "mcrelay": Mcrelay, "mcrelay+dec": McrelayDecimating}
+    "mcrelay": Mcrelay, "mcrelay+dec": McrelayDecimating,
+    "mcrelay+direct": McrelayDirect}

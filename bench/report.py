@@ -263,8 +263,14 @@ def whole(results: Results, machine: list[str]) -> str:
 
 COLOURS = {"classic": "#b2182b", "batch": "#ef8a62", "floor": "#bababa",
            "multicat": "#d8b365", "socat": "#8c510a", "mcrelay": "#2166ac",
-           "mcrelay+dec": "#67a9cf"}
+           "mcrelay+dec": "#67a9cf", "mcrelay+direct": "#053061"}
 BAR, GAP, LEFT, PANEL, TOP = 12, 18, 80, 240, 50
+
+
+def colours(results: Results) -> dict[str, str]:
+    """Those of the contenders that were measured."""
+    measured = {f.contender for f in results.figures}
+    return {n: c for n, c in COLOURS.items() if n in measured}
 
 
 def panel(results: Results, metric: str, title: str, y: float) -> list[str]:
@@ -291,7 +297,7 @@ def panel(results: Results, metric: str, title: str, y: float) -> list[str]:
     for case in results.cases():
         out.append(f'<text x="{x}" y="{base + 16}">{case.source} '
                    f'{case.size}</text>')
-        for name, colour in COLOURS.items():
+        for name, colour in colours(results).items():
             value = results.middle(case, name, metric)
             if value:
                 h = max(1.0, height(value))
@@ -300,21 +306,22 @@ def panel(results: Results, metric: str, title: str, y: float) -> list[str]:
                            f'fill="{colour}"><title>{name} {case}: '
                            f'{number(value)}</title></rect>')
             x += BAR
-        x += GAP
+        x += GAP + BAR * max(0, 5 - len(colours(results)))
     return out
 
 
 def width(results: Results) -> int:
-    return LEFT + GAP + len(results.cases()) * (len(COLOURS) * BAR + GAP)
+    return LEFT + GAP + len(results.cases()) * (
+        max(5, len(colours(results))) * BAR + GAP)
 
 
 def write_svg(results: Results, path: Path) -> None:
-    w, h = max(width(results), 640), TOP + 2 * (PANEL + 60)
+    w, h = max(width(results), 840), TOP + 2 * (PANEL + 60)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{w}" '
            f'height="{h}" font-family="sans-serif" font-size="11">',
            f'<rect width="{w}" height="{h}" fill="white"/>']
-    for i, (name, colour) in enumerate(COLOURS.items()):
-        x = LEFT + i * 90
+    for i, (name, colour) in enumerate(colours(results).items()):
+        x = LEFT + i * 110
         out.append(f'<rect x="{x}" y="8" width="10" height="10" '
                    f'fill="{colour}"/><text x="{x + 14}" y="17">{name}'
                    '</text>')

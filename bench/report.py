@@ -306,13 +306,13 @@ def panel(results: Results, metric: str, title: str, y: float) -> list[str]:
                            f'fill="{colour}"><title>{name} {case}: '
                            f'{number(value)}</title></rect>')
             x += BAR
-        x += GAP + BAR * max(0, 5 - len(colours(results)))
+        x += GAP + BAR * max(0, 6 - len(colours(results)))
     return out
 
 
 def width(results: Results) -> int:
     return LEFT + GAP + len(results.cases()) * (
-        max(5, len(colours(results))) * BAR + GAP)
+        max(6, len(colours(results))) * BAR + GAP)
 
 
 def write_svg(results: Results, path: Path) -> None:

@@ -16,7 +16,7 @@ ring_append(const struct ring *ring, uint64_t position,
     const struct ring_record *record)
 {
 	uint64_t chunk = ring->size / RING_BOUNDARIES;
-	uint64_t end = position + ring_record_size(record->length);
+	uint64_t end = position + ring_record_span(record);
 
 	memcpy(ring_at(ring, position), record, sizeof(*record));
 	/* The first record of each chunk is the one that begins in it while
@@ -48,7 +48,7 @@ read_header(const struct ring *ring, uint64_t position, uint64_t head,
 		return false;
 	memcpy(record, ring_at(ring, position), sizeof(*record));
 	return record->length <= RING_PAYLOAD_MAX &&
-	    ring_record_size(record->length) <= left;
+	    ring_record_span(record) <= left;
 }
 
 enum ring_status
@@ -66,7 +66,7 @@ ring_next(const struct ring *ring, struct ring_reader *reader,
 			return RING_LAPPED;
 		if (LIKELY((view->record.flags & RING_PAD) == 0))
 			break;
-		reader->position += ring_record_size(view->record.length);
+		reader->position += ring_record_span(&view->record);
 	}
 	if (view->record.sequence < reader->sequence)
 		return RING_LAPPED;
@@ -75,7 +75,7 @@ ring_next(const struct ring *ring, struct ring_reader *reader,
 	    sizeof(struct ring_record);
 	view->datagrams = ring_record_datagrams(&view->record);
 	view->missed = view->record.sequence - reader->sequence;
-	reader->position += ring_record_size(view->record.length);
+	reader->position += ring_record_span(&view->record);
 	reader->sequence = view->record.sequence + view->datagrams;
 	return RING_RECORD;
 }

@@ -75,13 +75,14 @@ struct ring_record {
 	uint64_t	received_ns;	/* CLOCK_REALTIME, by the kernel */
 	uint8_t		address[16];	/* of the source, network order */
 	uint16_t	port;		/* of the source, host order */
-	uint16_t	reserved;
+	uint16_t	slack;		/* unused after the payload; in units
+					 * of RING_ALIGN */
 	uint32_t	scope;		/* v6 interface index */
 };
 _Static_assert(sizeof(struct ring_record) == 48, "shared layout");
 
-/* Not a datagram: fills up what a receive straight into the ring left
- * over.  Readers of ring_next() do not see it. */
+/* Not a datagram: fills a place that was kept for one.  Readers of
+ * ring_next() do not see it. */
 #define RING_PAD	1
 
 /* A process's view of a ring. */
@@ -91,11 +92,20 @@ struct ring {
 	struct ring_shared	*shared;
 };
 
+/* What a payload of this length needs. */
 static inline uint64_t
 ring_record_size(uint32_t length)
 {
 	return ROUND_UP(sizeof(struct ring_record) + (uint64_t)length,
 	    (uint64_t)RING_ALIGN);
+}
+
+/* How far it is to the next record. */
+static inline uint64_t
+ring_record_span(const struct ring_record *record)
+{
+	return ring_record_size(record->length) +
+	    (uint64_t)record->slack * RING_ALIGN;
 }
 
 /* How many datagrams a record holds: at least one. */

@@ -20,7 +20,7 @@
  *	+--------+
  *	| rx     | struct rx_area: the recvmmsg in flight
  *	+--------+
- *	| slots  | landing slots of 64 KiB, rx_slots of them
+ *	| slots  | of 64 KiB, rx_slots of them: what lands beside the ring
  *	+--------+
  *	| tx     | struct tx_area: the sendmmsg in flight
  *	+--------+
@@ -42,7 +42,7 @@
  *    RX_SENTINEL and stores rx.batch = ingest.batch + 1.  The kernel stores
  *    msg_len as it hands over each datagram, before it acts on a signal.  A
  *    successor that finds rx.batch == ingest.batch + 1 commits the prefix of
- *    slots whose sentinel is gone.  Commit writes the records beyond the old
+ *    messages whose sentinel is gone.  Commit writes the records beyond the old
  *    head (readers do not look there), then commits the ingest domain with
  *    the new head and the batch number, then publishes the head.
  *  - output: the same with sendmmsg: tx.batch names an output and its
@@ -75,8 +75,8 @@
 #include "ledger.h"
 #include "ring.h"
 
-/* "MCRELAY1", first byte first in memory.  The digit is the layout version. */
-#define SEGMENT_MAGIC		UINT64_C(0x3159414c4552434d)
+/* "MCRELAY2", first byte first in memory.  The digit is the layout version. */
+#define SEGMENT_MAGIC		UINT64_C(0x3259414c4552434d)
 
 #define CHANNEL_NAME_MAX	63
 #define OUTPUTS_MAX		16
@@ -437,19 +437,23 @@ _Static_assert(sizeof(struct tap_page) <= 4096, "one page");
 /*** Calls in flight. ***/
 
 /*
- * A stream that comes coalesced is received straight into the ring: message
- * i lands behind the place of its record's header at direct + i * RX_STRIDE,
- * and what it leaves over becomes a pad.  Everything else goes through the
- * landing slots, since a single datagram would leave over too much.
+ * A batch is received straight into the ring, as far as its messages are
+ * no larger than expected: message i lands behind the place of its record's
+ * header at head + i * stride, up to the next such place, and the rest of it in
+ * slot i.  A stride of 0 expects nothing: all of it lands in the slots.
+ *
+ * A message that fits becomes a record where it lies.  The first that does not
+ * and all after it are copied to beyond the last landing place, so that a
+ * successor still finds them where they landed.
  */
-#define RX_STRIDE	(SLOT_SIZE + 2 * sizeof(struct ring_record))
+#define RX_STRIDE_MAX	(SLOT_SIZE + (uint32_t)sizeof(struct ring_record))
 
 struct rx_area {
 	_Atomic uint64_t	batch;
-	uint64_t		direct;		/* ring position; 0: slots */
-	uint32_t		offered;	/* slots given to recvmmsg */
+	uint32_t		offered;	/* messages given to recvmmsg */
+	uint32_t		stride;		/* of their landing places */
 	struct mmsghdr		msg[RX_SLOTS_MAX] ATTR_ALIGNED(CACHE_LINE);
-	struct iovec		iov[RX_SLOTS_MAX];
+	struct iovec		iov[RX_SLOTS_MAX][2]; /* ring, then slot */
 	struct sockaddr_in6	name[RX_SLOTS_MAX]; /* fits v4 as well */
 	uint8_t			control[RX_SLOTS_MAX][RX_CONTROL_SIZE]
 				    ATTR_ALIGNED(CACHE_LINE);

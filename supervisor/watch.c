@@ -44,7 +44,7 @@ gated(const struct segment *segment, uint64_t head)
 	    segment->config->archive.on_overrun != OVERRUN_BLOCK)
 		return false;
 	archive_read(&segment->state->archive, &archive);
-	return head - archive.position + RX_STRIDE >
+	return head - archive.position + RX_STRIDE_MAX >
 	    segment->ring.size;
 }
 

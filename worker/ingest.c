@@ -16,14 +16,11 @@
 #include "worker/relay.h"
 
 /*
- * Slots offered to one recvmmsg.  A coalesced message brings up to 64 KiB, so
- * a few of them are batch enough and stay in the cache; a single datagram
- * brings little, so the call wants many.
+ * What one recvmmsg may bring into the ring.  Eight coalesced messages of
+ * 64 KiB are batch enough, and stay in the cache; a single datagram brings
+ * little, so the call takes as many as there are slots.
  */
-#define OFFER_COALESCED	8U
-/* A mean message of this size is worth being received into the ring: what is
- * left over there, at most as much again, costs less than the copy. */
-#define DIRECT_BYTES	(SLOT_SIZE / 2)
+#define BATCH_BYTES	(8U * RX_STRIDE_MAX)
 
 /*
  * With coalesce: auto, the wait after a small batch.  A wake-up for one or two
@@ -55,30 +52,53 @@ min_unsigned(unsigned a, unsigned b)
 
 /* What the kernel overwrites in a message must be set again for each call. */
 static void
-reset_slot(struct ingest *ingest, unsigned i)
+reset_message(struct ingest *ingest, unsigned i)
 {
 	struct rx_area *rx = ingest->segment->rx;
 	struct msghdr *hdr = &rx->msg[i].msg_hdr;
 
-	rx->iov[i].iov_len = SLOT_SIZE;
 	hdr->msg_name = &rx->name[i];
 	hdr->msg_namelen = sizeof(rx->name[i]);
-	hdr->msg_iov = &rx->iov[i];
-	hdr->msg_iovlen = 1;
 	hdr->msg_control = rx->control[i];
 	hdr->msg_controllen = RX_CONTROL_SIZE;
 	hdr->msg_flags = 0;
 	rx->msg[i].msg_len = RX_SENTINEL;
 }
 
-/* Where message `i' of the batch in flight lands. */
+/* Where message `i' of the batch in flight lands: its first bytes... */
 static uint8_t *
-landing(const struct segment *segment, unsigned i)
+landing(const struct ingest *ingest, unsigned i)
 {
-	if (segment->rx->direct != 0)
-		return ring_at(&segment->ring, segment->rx->direct +
-		    i * RX_STRIDE + sizeof(struct ring_record));
-	return segment->slots + (size_t)i * SLOT_SIZE;
+	return ring_at(&ingest->segment->ring, ingest->base +
+	    i * ingest->stride + sizeof(struct ring_record));
+}
+
+/* ...how many, at the most... */
+static uint32_t
+landing_size(const struct ingest *ingest)
+{
+	return ingest->stride == 0 ? 0 :
+	    ingest->stride - (uint32_t)sizeof(struct ring_record);
+}
+
+/* ...and the rest. */
+static uint8_t *
+overflow(const struct ingest *ingest, unsigned i)
+{
+	return ingest->segment->slots + (size_t)i * SLOT_SIZE;
+}
+
+static void
+set_landing(const struct ingest *ingest, unsigned i)
+{
+	struct iovec *iov = ingest->segment->rx->iov[i];
+	struct msghdr *hdr = &ingest->segment->rx->msg[i].msg_hdr;
+	uint32_t size = landing_size(ingest);
+
+	iov[0] = (struct iovec){landing(ingest, i), size};
+	iov[1] = (struct iovec){overflow(ingest, i), SLOT_SIZE - size};
+	hdr->msg_iov = size == 0 ? &iov[1] : &iov[0];
+	hdr->msg_iovlen = size == 0 || size == SLOT_SIZE ? 1 : 2;
 }
 
 static void
@@ -171,7 +191,7 @@ source_allowed(const struct channel_config *config,
 
 /* What is in slot `i', or why it is not kept. */
 static bool
-read_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
+read_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
     uint64_t now, struct ring_record *record)
 {
 	const struct segment *segment = ingest->segment;
@@ -198,41 +218,56 @@ read_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
 	return true;
 }
 
-/* Fills the ring up to `to', where the next record begins. */
+/* Fills landing places up to `to', each by itself: a successor may need what
+ * lies behind the others' headers. */
 static void
-pad(const struct ring *ring, struct ingest_state *state, uint64_t to)
+pad(const struct ingest *ingest, struct ingest_state *state, uint64_t to)
 {
-	const uint64_t most = sizeof(struct ring_record) + RING_PAYLOAD_MAX;
-
-	/* What is left after a first pad has room for another's header. */
-	while (to - state->head > most)
-		state->head = ring_append_pad(ring, state->head,
-		    most - sizeof(struct ring_record));
-	if (to != state->head)
-		state->head = ring_append_pad(ring, state->head,
-		    to - state->head);
+	while (state->head < to)
+		state->head = ring_append_pad(&ingest->segment->ring,
+		    state->head, ingest->stride);
 }
 
 /*
- * Appends slot `i' to the ring at state->head, or counts why not.  A slot
- * that holds a coalesced run becomes one record.  Received directly, the
- * payload is where it belongs already, and a pad leads up to its record.
+ * Makes message `i' of `n' a record at state->head.  As long as each before it
+ * has fitted it can stay where it is.  Else it is copied to beyond the landing
+ * places, with all that follow, so that the order holds.
  */
 static void
-commit_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
-    uint64_t now)
+place(const struct ingest *ingest, struct ingest_state *state, unsigned i,
+    unsigned n, struct ring_record *record)
+{
+	uint64_t at = ingest->base + i * ingest->stride;
+	uint64_t size = ring_record_size(record->length);
+	uint32_t landed = MIN_OF(record->length, landing_size(ingest));
+	uint8_t *to;
+
+	if (LIKELY(size <= ingest->stride && state->head <= at)) {
+		pad(ingest, state, at);
+		record->slack = (uint16_t)((ingest->stride - size) /
+		    RING_ALIGN);
+		return;
+	}
+	pad(ingest, state, ingest->base + n * ingest->stride);
+	to = ring_at(&ingest->segment->ring, state->head) + sizeof(*record);
+	memcpy(to, landing(ingest, i), landed);
+	memcpy(to + landed, overflow(ingest, i), record->length - landed);
+}
+
+/*
+ * Appends message `i' of `n' to the ring at state->head, or counts why not.
+ * One that holds a coalesced run becomes one record.
+ */
+static void
+commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
+    unsigned n, uint64_t now)
 {
 	const struct ring *ring = &ingest->segment->ring;
-	uint64_t direct = ingest->segment->rx->direct;
 	struct ring_record record;
 
-	if (!read_slot(ingest, state, i, now, &record))
+	if (!read_message(ingest, state, i, now, &record))
 		return;
-	if (direct != 0)
-		pad(ring, state, direct + i * RX_STRIDE);
-	else
-		memcpy(ring_at(ring, state->head) + sizeof(record),
-		    landing(ingest->segment, i), record.length);
+	place(ingest, state, i, n, &record);
 	sequence_count(&ingest->sequence, state, &record,
 	    ring_at(ring, state->head) + sizeof(record));
 	state->head = ring_append(ring, state->head, &record);
@@ -241,21 +276,26 @@ commit_slot(struct ingest *ingest, struct ingest_state *state, unsigned i,
 	state->received_bytes += record.length;
 	state->last_received_ns = record.received_ns;
 	ingest->batch_bytes += record.length;
+	ingest->batch_largest = MAX_OF(ingest->batch_largest, record.length);
 	ingest->batch_datagrams += ring_record_datagrams(&record);
 }
 
-/* The most that the first `n' slots can take in the ring. */
+/* The most that `n' messages can take in the ring, of which only the lengths
+ * are known. */
 static uint64_t
-batch_size(const struct rx_area *rx, unsigned n)
+batch_size(const struct ingest *ingest, unsigned n)
 {
-	uint64_t size = 0;
+	const struct rx_area *rx = ingest->segment->rx;
+	uint64_t size = n * ingest->stride, one;
+	bool copied = false;
 	unsigned i;
 
-	if (rx->direct != 0)
-		return n * RX_STRIDE;
-	for (i = 0; i < n; i++)
-		size += ring_record_size(MIN_OF(rx->msg[i].msg_len,
-		    SLOT_SIZE));
+	for (i = 0; i < n; i++) {
+		one = ring_record_size(MIN_OF(rx->msg[i].msg_len, SLOT_SIZE));
+		copied = copied || one > ingest->stride;
+		if (copied)
+			size += one;
+	}
 	return size;
 }
 
@@ -272,16 +312,22 @@ mark_ring(const struct segment *segment, struct ingest_state *state)
 		    segment->ring.size);
 }
 
-/* Before anything is written beyond the head. */
+/*
+ * Before anything is written beyond the head.  What was announced stays so:
+ * the kernel may have written there, even if it brought no message in the end.
+ */
 static void
 make_room(struct ingest *ingest, uint64_t end)
 {
+	const struct ring *ring = &ingest->segment->ring;
+
 	relay_make_room(ingest->relay, end);
-	ring_reserve(&ingest->segment->ring, end);
+	ring_reserve(ring, MAX_OF(end, atomic_load_explicit(
+	    &ring->shared->reserve, memory_order_relaxed)));
 }
 
 /*
- * Commits the first `n' slots.  Everything before ingest_commit() has no
+ * Commits the first `n' messages.  Everything before ingest_commit() has no
  * effect that a successor would not overwrite with the same bytes; everything
  * after it is repaired by ingest_init().
  */
@@ -294,12 +340,13 @@ commit_batch(struct ingest *ingest, unsigned n)
 	uint64_t now = clock_realtime_ns(), truncated = state->truncated;
 	unsigned i;
 
-	make_room(ingest, state->head + batch_size(segment->rx, n));
+	make_room(ingest, ingest->base + batch_size(ingest, n));
 	ingest->batch_bytes = 0;
+	ingest->batch_largest = 0;
 	ingest->batch_datagrams = 0;
 	sequence_begin(&ingest->sequence, state);
 	for (i = 0; i < n; i++)
-		commit_slot(ingest, state, i, now);
+		commit_message(ingest, state, i, n, now);
 	if (UNLIKELY(state->truncated != truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");
@@ -309,15 +356,25 @@ commit_batch(struct ingest *ingest, unsigned n)
 	ring_publish(&segment->ring, ingest_current(domain)->head);
 }
 
-/* How many slots of the batch in flight the kernel has filled. */
+/* How many messages of the batch in flight the kernel has filled. */
 static unsigned
-filled_slots(const struct rx_area *rx, unsigned offered)
+filled_messages(const struct rx_area *rx, unsigned offered)
 {
 	unsigned n = 0;
 
 	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
 		n++;
 	return n;
+}
+
+/* Where it may have put them: only what a worker could have meant. */
+static uint32_t
+announced_stride(const struct rx_area *rx)
+{
+	uint32_t stride = rx->stride;
+
+	return stride < sizeof(struct ring_record) ||
+	    stride > RX_STRIDE_MAX || stride % RING_ALIGN != 0 ? 0 : stride;
 }
 
 uint64_t
@@ -333,21 +390,23 @@ ingest_init(struct ingest *ingest, const struct segment *segment,
 	ingest->segment = segment;
 	ingest->relay = relay;
 	ingest->socket = socket;
-	ingest->offered = segment->rx_slots;
+	ingest->base = ingest_current(domain)->head;
 	sequence_init(&ingest->sequence, segment, program);
 	if (atomic_load_explicit(&rx->batch, memory_order_acquire) ==
-	    ingest_current(domain)->batch + 1)
-		commit_batch(ingest, filled_slots(rx,
+	    ingest_current(domain)->batch + 1) {
+		ingest->stride = announced_stride(rx);
+		commit_batch(ingest, filled_messages(rx,
 		    min_unsigned(rx->offered, segment->rx_slots)));
-	else
+	} else
 		ring_publish(&segment->ring, ingest_current(domain)->head);
+	ingest->stride = 0;
 	for (i = 0; i < segment->rx_slots; i++)
-		reset_slot(ingest, i);
+		reset_message(ingest, i);
 	return ingest_current(domain)->sequence - before;
 }
 
-/* Slots whose full records would fit before the archive's position. */
-static unsigned
+/* What may be written beyond the head before the archive's position. */
+static uint64_t
 gate(const struct ingest *ingest)
 {
 	const struct segment *segment = ingest->segment;
@@ -356,10 +415,8 @@ gate(const struct ingest *ingest)
 	    &segment->state->archive_position, memory_order_acquire);
 	uint64_t used = ingest_current(&segment->state->ingest)->head -
 	    position;
-	uint64_t room = used < segment->ring.size ?
-	    segment->ring.size - used : 0;
 
-	return (unsigned)(room / RX_STRIDE);
+	return used < segment->ring.size ? segment->ring.size - used : 0;
 }
 
 static bool
@@ -374,7 +431,7 @@ gated_channel(const struct ingest *ingest)
 bool
 ingest_has_room(const struct ingest *ingest)
 {
-	return !gated_channel(ingest) || gate(ingest) > 0;
+	return !gated_channel(ingest) || gate(ingest) >= RX_STRIDE_MAX;
 }
 
 /*
@@ -391,44 +448,68 @@ receive(struct ingest *ingest, unsigned offered)
 	unsigned i;
 
 	for (i = 0; i < ingest->dirty; i++)
-		reset_slot(ingest, i);
+		reset_message(ingest, i);
 	ingest->dirty = 0;
-	rx->direct = ingest->direct ? state->head : 0;
-	if (rx->direct != 0)
-		make_room(ingest, state->head + offered * RX_STRIDE);
+	ingest->base = state->head;
+	make_room(ingest, ingest->base + offered * ingest->stride);
 	for (i = 0; i < offered; i++)
-		rx->iov[i].iov_base = landing(segment, i);
+		set_landing(ingest, i);
+	rx->stride = ingest->stride;
 	rx->offered = offered;
 	/* Partner: the acquire in ingest_init() of a successor.  A successor
-	 * that sees this batch sees no slot of an earlier one. */
+	 * that sees this batch sees no message of an earlier one. */
 	atomic_store_explicit(&rx->batch, state->batch + 1,
 	    memory_order_release);
 	return recvmmsg(ingest->socket, rx->msg, offered, MSG_DONTWAIT, NULL);
 }
 
-/* What the last batch says about the next one. */
-static void
-adapt(struct ingest *ingest, unsigned n)
+/*
+ * What the last batch says about the next one: messages as large as its
+ * largest, or, if most were less than half of that and would leave over too
+ * much of the ring, nothing.
+ */
+static uint32_t
+expect(const struct ingest *ingest, unsigned n)
+{
+	uint64_t largest = ring_record_size(ingest->batch_largest);
+
+	if (ingest->batch_bytes * 2 < (uint64_t)n * ingest->batch_largest)
+		return 0;
+	/* Larger ones are runs that came coalesced, now longer, now shorter. */
+	return (uint32_t)(largest > RX_STRIDE_MAX / 2 ? RX_STRIDE_MAX :
+	    largest);
+}
+
+/* How many messages to ask for; 0: there is no room for one. */
+static unsigned
+plan(struct ingest *ingest)
 {
 	unsigned slots = ingest->segment->rx_slots;
-	uint64_t mean = ingest->batch_bytes / n;
+	uint64_t room, most;
 
-	ingest->direct = mean >= DIRECT_BYTES;
-	ingest->offered = ingest->direct ?
-	    min_unsigned(OFFER_COALESCED, slots) : slots;
+	if (gated_channel(ingest)) {
+		room = gate(ingest);
+		if (room < ingest->stride + RX_STRIDE_MAX)
+			ingest->stride = 0;
+		/* One that is larger than expected takes its place, and
+		 * another. */
+		most = ingest->stride < RX_STRIDE_MAX ?
+		    ingest->stride + RX_STRIDE_MAX : RX_STRIDE_MAX;
+		slots = (unsigned)MIN_OF(slots, room / most);
+	}
+	if (ingest->stride == 0)
+		return slots;
+	return min_unsigned(slots, BATCH_BYTES / ingest->stride);
 }
 
 enum ingest_status
 ingest_batch(struct ingest *ingest)
 {
-	unsigned offered = ingest->offered;
+	unsigned offered = plan(ingest);
 	int n;
 
-	if (gated_channel(ingest)) {
-		offered = min_unsigned(offered, gate(ingest));
-		if (offered == 0)
-			return INGEST_GATED;
-	}
+	if (offered == 0)
+		return INGEST_GATED;
 	n = receive(ingest, offered);
 	if (n <= 0) {
 		ingest->batch_datagrams = 0;
@@ -439,7 +520,7 @@ ingest_batch(struct ingest *ingest)
 	}
 	ingest->dirty = (unsigned)n;
 	commit_batch(ingest, (unsigned)n);
-	adapt(ingest, (unsigned)n);
+	ingest->stride = expect(ingest, (unsigned)n);
 	return (unsigned)n == offered ? INGEST_MORE : INGEST_DRAINED;
 }
 

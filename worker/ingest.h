@@ -2,14 +2,15 @@
 /*
  * From the input socket into the ring.  Worker, relay thread only.
  *
- * Each batch is one recvmmsg into the segment's landing slots, then one
- * commit: records beyond the head, the ingest domain, the head.  segment.h
- * says why a kill between any two instructions of it loses nothing.
+ * Each batch is one recvmmsg into the ring, beyond its head, then one commit:
+ * records, the ingest domain, the head.  segment.h says why a kill between any
+ * two instructions of it loses nothing.
  *
- * The batch adapts to what arrives.  A stream that comes coalesced, in
- * messages of nearly 64 KiB, is received straight into the ring, a few
- * messages at a time so that they stay in the cache; singles go through the
- * landing slots, many at a time.
+ * The batch adapts to what arrives.  Each message has a place in the ring that
+ * is as large as the largest of the batch before: messages of one size are
+ * copied once, by the kernel.  A stream that comes coalesced, in messages of
+ * nearly 64 KiB, is received a few messages at a time so that they stay in the
+ * cache; singles many at a time.
  */
 #ifndef MCRELAY_INGEST_H
 #define MCRELAY_INGEST_H
@@ -27,11 +28,12 @@ struct ingest {
 	const struct segment	*segment;
 	struct relay		*relay;	/* asked to make room in the ring */
 	int			 socket;	/* not owned */
-	unsigned		 offered;	/* slots next time */
-	unsigned		 dirty;	/* slots the kernel has written to */
+	uint64_t		 base;	/* ring position of what lands */
+	uint32_t		 stride; /* rx_area.stride, next */
+	unsigned		 dirty;	/* messages the kernel wrote to */
 	uint64_t		 batch_bytes;	/* of the last batch */
+	uint32_t		 batch_largest;	/* message in it */
 	unsigned		 batch_datagrams;
-	bool			 direct;	/* next, into the ring */
 	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
 	uint64_t		 gap_ns;	/* between datagrams, mean */
 	struct sequence		 sequence;

@@ -125,7 +125,7 @@ add_record_part(struct batch *batch, const struct ring_record *record,
 	batch->at.skip += take;
 	if (batch->at.skip == total) {
 		batch->at.skip = 0;
-		batch->at.position += ring_record_size(record->length);
+		batch->at.position += ring_record_span(record);
 	}
 	add_piece(batch, payload + offset, length, take);
 	return true;
@@ -141,7 +141,7 @@ plan_batch(struct batch *batch)
 	while (batch->at.position != batch->head) {
 		record = (const void *)ring_at(ring, batch->at.position);
 		if (UNLIKELY((record->flags & RING_PAD) != 0)) {
-			batch->at.position += ring_record_size(record->length);
+			batch->at.position += ring_record_span(record);
 			continue;
 		}
 		if (!add_record_part(batch, record,
@@ -356,7 +356,7 @@ give_up(struct output *output, uint64_t limit)
 		state->relay_errors += datagrams;
 		state->relay_error[RELAY_OVERRUN] += datagrams;
 		state->skip = 0;
-		state->position += ring_record_size(record->length);
+		state->position += ring_record_span(record);
 	}
 	log_limited(&output->limit_overrun, "output %s is a whole ring "
 	    "behind: %llu datagrams counted in relay_errors",

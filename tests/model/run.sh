@@ -17,7 +17,7 @@ check()
 {
 	spin -a -DBREAK="$2" "$models/$1.pml" >spin.log 2>&1 ||
 	    { cat spin.log; exit 1; }
-	${CC:-cc} -O2 -w -DSAFETY -o pan pan.c
+	${CC:-cc} -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c
 	./pan -m1000000 -w24 >pan.log 2>&1 || true
 	if grep -q 'errors: 0' pan.log && ! grep -q 'max search depth' pan.log
 	then echo ok
@@ -40,7 +40,7 @@ report()
 
 for model in worker ring; do
 	report "$model" 0 "$(check "$model" 0)" ok
-	for step in 1 2 3 4 5; do
+	for step in 1 2 3 4 5 6; do
 		grep -q "BREAK [!=]= $step" "$models/$model.pml" || continue
 		report "$model" "$step" "$(check "$model" "$step")" error
 	done

@@ -8,6 +8,10 @@
  * Checked: once the socket is drained, each datagram lies in the ring once,
  * in order; has left the output once, in order; is in the file once, in order.
  * -DBREAK=n leaves out a step of the protocol: the check must then fail.
+ *
+ * A position of the ring is a cell that takes one record.  The kernel writes
+ * to the cells beyond the head; of a datagram that is larger than expected
+ * (any may be) the rest lies in its slot, and it is copied on.
  */
 #ifndef DATAGRAMS
 #define DATAGRAMS	2
@@ -20,6 +24,7 @@
 #define BREAK		0
 #endif
 #define SENTINEL	255
+#define CELLS		8
 
 /* The kernel: next datagram in the socket's queue, what the output has sent. */
 byte	queued = 0;
@@ -28,9 +33,11 @@ byte	sent_count = 0;
 
 /* The segment: ingest domain and its call in flight. */
 byte	in_gen = 0;
-byte	in_head[2], in_batch[2];
+byte	in_head[2], in_batch[2], in_count[2];
 byte	rx_batch = 0, rx_len[SLOTS], rx_slot[SLOTS];
-byte	ring[8];
+byte	ring[CELLS];		/* payloads... */
+bool	pad[CELLS];		/* ...and what their headers say */
+bool	large[8];		/* which datagrams */
 byte	head = 0;
 
 /* Output domain and its call in flight. */
@@ -52,18 +59,47 @@ bool	done_relay = false, done_archive = false;
 #define CUR(gen)	((gen) % 2)
 #define SPARE(gen)	(((gen) + 1) % 2)
 
-/* Everything that ingest commits for slots 0 to n - 1. */
-inline commit_slots(n)
+/* Everything that ingest commits for messages 0 to n - 1. */
+inline commit_batch(n)
 {
-	in_head[SPARE(in_gen)] = in_head[CUR(in_gen)];
-	in_batch[SPARE(in_gen)] = in_batch[CUR(in_gen)];
-	i = 0;
+	d_step {
+		in_head[SPARE(in_gen)] = in_head[CUR(in_gen)];
+		in_batch[SPARE(in_gen)] = in_batch[CUR(in_gen)];
+		in_count[SPARE(in_gen)] = in_count[CUR(in_gen)] + n;
+		i = 0
+	};
+	do
+	:: i < n && in_head[SPARE(in_gen)] == in_head[CUR(in_gen)] + i &&
+	    !large[ring[in_head[CUR(in_gen)] + i]] ->
+		d_step {
+			pad[in_head[SPARE(in_gen)]] = false;
+			in_head[SPARE(in_gen)] = in_head[SPARE(in_gen)] + 1;
+			i++
+		}
+	:: else -> break
+	od;
+	do
+	:: i < n && in_head[SPARE(in_gen)] < in_head[CUR(in_gen)] + n ->
+		d_step {
+			pad[in_head[SPARE(in_gen)]] = true;
+			in_head[SPARE(in_gen)] = in_head[SPARE(in_gen)] + 1
+		}
+#if BREAK == 6
+		break	/* that is where the next one landed */
+#endif
+	:: else -> break
+	od;
 	do
 	:: i < n ->
-		assert(in_head[SPARE(in_gen)] < DATAGRAMS);
-		ring[in_head[SPARE(in_gen)]] = rx_slot[i];
-		in_head[SPARE(in_gen)] = in_head[SPARE(in_gen)] + 1;
-		i++
+		d_step {
+			assert(in_head[SPARE(in_gen)] < CELLS);
+			/* Whole where it landed, also for a successor. */
+			assert(ring[in_head[CUR(in_gen)] + i] == rx_slot[i]);
+			ring[in_head[SPARE(in_gen)]] = rx_slot[i];
+			pad[in_head[SPARE(in_gen)]] = false;
+			in_head[SPARE(in_gen)] = in_head[SPARE(in_gen)] + 1;
+			i++
+		}
 	:: else -> break
 	od;
 #if BREAK != 1
@@ -104,7 +140,7 @@ inline recover_ingest()
 		:: n < SLOTS && rx_len[n] != SENTINEL -> n++
 		:: else -> break
 		od;
-		commit_slots(n)
+		commit_batch(n)
 	:: else ->
 		head = in_head[CUR(in_gen)]
 	fi;
@@ -119,11 +155,12 @@ inline receive()
 	rx_len[1] = SENTINEL;
 #endif
 	rx_batch = in_batch[CUR(in_gen)] + 1;
-	/* The kernel: slot and length of each datagram, then the next one. */
+	/* The kernel: payload and length of each, then the next one. */
 	n = 0;
 	do
 	:: n < SLOTS && queued < DATAGRAMS ->
 		d_step {
+			ring[in_head[CUR(in_gen)] + n] = queued;
 			rx_slot[n] = queued;
 			rx_len[n] = 1;
 			queued++;
@@ -132,7 +169,7 @@ inline receive()
 	:: n > 0 || queued == DATAGRAMS -> break
 	od;
 	if
-	:: n > 0 -> commit_slots(n)
+	:: n > 0 -> commit_batch(n)
 	:: else
 	fi
 }
@@ -142,7 +179,8 @@ inline send()
 	tx_offered = 0;
 	n = out_pos[CUR(out_gen)];
 	do
-	:: tx_offered < SLOTS && n < head ->
+	:: tx_offered < SLOTS && n < head && pad[n] -> n++
+	:: tx_offered < SLOTS && n < head && !pad[n] ->
 		n++;
 		tx_plan[tx_offered] = n;
 #if BREAK != 3
@@ -187,8 +225,8 @@ proctype relay()
 			send();
 			if
 			:: queued == DATAGRAMS &&
-			    out_pos[CUR(out_gen)] == DATAGRAMS &&
-			    head == DATAGRAMS -> break
+			    out_pos[CUR(out_gen)] == head &&
+			    in_count[CUR(in_gen)] == DATAGRAMS -> break
 			:: else
 			fi
 		od;
@@ -215,7 +253,8 @@ proctype archive()
 			at = ar_pos[CUR(ar_gen)];
 			to = head;
 			do
-			:: at < to ->
+			:: at < to && pad[at] -> at++
+			:: at < to && !pad[at] ->
 				d_step {
 					assert(file_size < 15);
 					file[file_size] = ring[at];
@@ -227,7 +266,9 @@ proctype archive()
 			ar_pos[SPARE(ar_gen)] = to;
 			ar_size[SPARE(ar_gen)] = file_size;
 			ar_gen = 1 - ar_gen
-		:: ar_pos[CUR(ar_gen)] == DATAGRAMS -> break
+		:: ar_pos[CUR(ar_gen)] == head &&
+		    in_count[CUR(in_gen)] == DATAGRAMS &&
+		    head == in_head[CUR(in_gen)] -> break
 		od;
 		done_archive = true;
 end_archive:	killed
@@ -257,7 +298,7 @@ proctype killer()
 /* Everything has come to rest: what is where? */
 proctype judge()
 {
-	byte i = 0;
+	byte i = 0, at = 0;
 
 	(done_relay && done_archive && !killed);
 	d_step {
@@ -266,20 +307,30 @@ proctype judge()
 			assert(sent_count == DATAGRAMS);
 			assert(file_size == DATAGRAMS);
 			do
-			:: i < DATAGRAMS ->
-				assert(ring[i] == i);
+			:: i < DATAGRAMS && pad[at] -> at++
+			:: i < DATAGRAMS && !pad[at] ->
+				assert(ring[at] == i);
+				at++;
 				assert(sent[i] == i);
 				assert(file[i] == i);
 				i++
 			:: else -> break
-			od
+			od;
+			assert(at == head)
 		:: else
 		fi
 	}
 }
 
 init {
+	byte i = 0;
+
 	atomic {
+		do
+		:: i < DATAGRAMS -> large[i] = true; i++
+		:: i < DATAGRAMS -> i++
+		:: else -> break
+		od;
 		rx_len[0] = SENTINEL;
 		rx_len[1] = SENTINEL;
 		run relay();

@@ -170,15 +170,14 @@ check_ring(const struct segment *segment, unsigned count)
 	assert_int_equal(next, count);
 }
 
-/* Straight into the ring: the places where messages land, and the pads that
- * follow them. */
+/* The places where messages land, and what may be copied to behind them. */
 static void
-copy_direct(const struct segment *to, const struct segment *from)
+copy_landing(const struct segment *to, const struct segment *from)
 {
 	uint64_t at = ring_start(RING_SIZE);
 	uint32_t i;
 
-	for (i = 0; i < from->rx_slots; i++, at += RX_STRIDE)
+	for (i = 0; i <= from->rx_slots; i++, at += from->rx->stride)
 		memcpy(ring_at(&to->ring, at), ring_at(&from->ring, at), 512);
 }
 
@@ -189,8 +188,7 @@ copy_segment(const struct segment *to, const struct segment *from)
 	uint64_t start = ring_start(RING_SIZE);
 	uint32_t i;
 
-	copy_direct(to, from);
-
+	copy_landing(to, from);
 	memcpy(to->base, from->base, (size_t)(from->slots - from->base));
 	for (i = 0; i < from->rx_slots; i++)
 		memcpy(to->slots + (size_t)i * SLOT_SIZE,
@@ -239,14 +237,14 @@ check_successor(struct successor *successor, const struct segment *left,
 
 /* The child stops itself at both ends of what is stepped through. */
 static void
-child_batch(int output, bool direct)
+child_batch(int output, uint32_t stride)
 {
 	static struct ingest ingest;
 	static struct relay relay;
 
 	relay_init(&relay, &rig.segment, &output);
 	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
-	ingest.direct = direct;
+	ingest.stride = stride;
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
 	raise(SIGSTOP);
 	ingest_batch(&ingest);
@@ -324,7 +322,7 @@ close_successor(struct successor *successor)
 }
 
 static void
-run_batch(bool into_ring)
+run_batch(uint32_t stride)
 {
 	struct successor successor;
 	struct receiver direct;
@@ -337,7 +335,7 @@ run_batch(bool into_ring)
 	send_all();
 	pid = fork();
 	if (pid == 0)
-		child_batch(direct.sender, into_ring);
+		child_batch(direct.sender, stride);
 	wait_stop(pid);
 	while (step(pid)) {
 		receiver_drain(&direct);
@@ -375,7 +373,7 @@ step_recovery(struct successor *dead, struct successor *second,
 
 /* The same for recoveries that are killed: from every 400th instruction. */
 static void
-run_recovery(bool into_ring)
+run_recovery(uint32_t stride)
 {
 	struct successor first, second;
 	struct receiver direct, before;
@@ -390,7 +388,7 @@ run_recovery(bool into_ring)
 	send_all();
 	pid = fork();
 	if (pid == 0)
-		child_batch(direct.sender, into_ring);
+		child_batch(direct.sender, stride);
 	wait_stop(pid);
 	while (step(pid)) {
 		receiver_drain(&direct);
@@ -411,32 +409,27 @@ run_recovery(bool into_ring)
 	rig_close(&rig);
 }
 
+/* Nothing lands in the ring; the first two do, of the third a part; all do. */
+static const uint32_t	strides[] = { 0, 88, RX_STRIDE_MAX };
+
 static void
 test_batch(void **state)
 {
-	(void)state;
-	run_batch(false);
-}
+	unsigned i;
 
-static void
-test_batch_direct(void **state)
-{
 	(void)state;
-	run_batch(true);
+	for (i = 0; i < NITEMS(strides); i++)
+		run_batch(strides[i]);
 }
 
 static void
 test_recovery(void **state)
 {
-	(void)state;
-	run_recovery(false);
-}
+	unsigned i;
 
-static void
-test_recovery_direct(void **state)
-{
 	(void)state;
-	run_recovery(true);
+	for (i = 0; i < NITEMS(strides); i++)
+		run_recovery(strides[i]);
 }
 
 int
@@ -444,9 +437,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_batch),
-		cmocka_unit_test(test_batch_direct),
 		cmocka_unit_test(test_recovery),
-		cmocka_unit_test(test_recovery_direct),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

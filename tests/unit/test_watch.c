@@ -218,7 +218,7 @@ gate_is_closed(void **state)
 	    archive.on_overrun = OVERRUN_BLOCK;
 	assert_int_equal(send(f->source, "x", 1, 0), 1);
 	while (ring_head(&segment->ring) - start <=
-	    segment->ring.size - RX_STRIDE)
+	    segment->ring.size - RX_STRIDE_MAX)
 		receive_one(f, true);
 	assert_false(check(f, 3 * WATCH_CHECKS));
 	assert_true(f->channel.watch.archive_stuck);

@@ -22,46 +22,10 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "tests/unit/expected.h"
 #include "tests/unit/rig.h"
 #include "worker/ingest.h"
 #include "worker/relay.h"
-
-/* Datagram number i of a test: its size from the table, its bytes from i. */
-struct expected {
-	const uint32_t	*sizes;
-	unsigned	 count;		/* of sizes; used round and round */
-	uint64_t	 next;
-};
-
-static uint32_t
-expected_size(const struct expected *expected, uint64_t number)
-{
-	return expected->sizes[number % expected->count];
-}
-
-static void
-fill(uint8_t *payload, uint32_t size, uint64_t number)
-{
-	uint32_t i;
-
-	for (i = 0; i < size; i++)
-		payload[i] = (uint8_t)(number * 7 + i);
-	if (size >= sizeof(number))
-		memcpy(payload, &number, sizeof(number));
-}
-
-static void
-check_next(struct expected *expected, const uint8_t *payload, size_t size)
-{
-	static uint8_t want[65536];
-	uint32_t want_size = expected_size(expected, expected->next);
-
-	fill(want, want_size, expected->next);
-	if (size != want_size || memcmp(payload, want, size) != 0)
-		fail_msg("datagram %llu: %zu bytes, expected %u",
-		    (unsigned long long)expected->next, size, want_size);
-	expected->next++;
-}
 
 static void
 visit(void *argument, uint64_t sequence, const char *source,
@@ -71,32 +35,7 @@ visit(void *argument, uint64_t sequence, const char *source,
 
 	(void)source;
 	assert_int_equal(sequence, expected->next);
-	check_next(expected, payload, size);
-}
-
-static void
-send_number(struct rig *rig, struct expected *expected, uint64_t number)
-{
-	static uint8_t payload[65536];
-	uint32_t size = expected_size(expected, number);
-
-	fill(payload, size, number);
-	rig_send(rig, payload, size);
-}
-
-static void
-receive_all(struct rig *rig, struct expected *expected, uint64_t count)
-{
-	static uint8_t payload[65536];
-	struct pollfd pollfd = {.fd = rig->sink, .events = POLLIN};
-	ssize_t size;
-
-	while (expected->next < count) {
-		assert_int_equal(poll(&pollfd, 1, 20000), 1);
-		size = recv(rig->sink, payload, sizeof(payload), 0);
-		assert_int_not_equal(size, -1);
-		check_next(expected, payload, (size_t)size);
-	}
+	expected_check(expected, payload, size);
 }
 
 /* Sends `count' datagrams, a few at a time, and follows them to the sink and
@@ -114,11 +53,11 @@ run_sizes(const uint32_t *sizes, unsigned sizes_count, uint64_t count)
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	for (i = 0; i < count; i++) {
-		send_number(&rig, &relay, i);
+		expected_send(&rig, &relay, i);
 		if (i % 16 == 15)
-			receive_all(&rig, &relay, i + 1);
+			expected_receive(&rig, &relay, i + 1);
 	}
-	receive_all(&rig, &relay, count);
+	expected_receive(&rig, &relay, count);
 	rig_wait_settled(&rig);
 	assert_int_equal(rig_stop(&rig, 0), 0);
 	rig_check_ledger(&rig, count);
@@ -162,8 +101,8 @@ send_run(struct rig *rig, uint32_t size, unsigned count, uint32_t last,
 	unsigned i;
 
 	for (i = 0; i < count; i++)
-		fill(payload + i * size, expected_size(expected, number + i),
-		    number + i);
+		expected_fill(payload + i * size,
+		    expected_size(expected, number + i), number + i);
 	cmsg->cmsg_level = SOL_UDP;
 	cmsg->cmsg_type = UDP_SEGMENT;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
@@ -193,7 +132,7 @@ test_coalesced(void **state)
 	for (i = 0; i < 100; i++) {
 		send_run(&rig, 1400, 31, 17, &relay, i * 52);
 		send_run(&rig, 1400, 21, 1399, &relay, i * 52 + 31);
-		receive_all(&rig, &relay, (i + 1) * 52);
+		expected_receive(&rig, &relay, (i + 1) * 52);
 	}
 	rig_wait_settled(&rig);
 	assert_int_equal(rig_stop(&rig, 0), 0);
@@ -217,8 +156,8 @@ test_refused_source(void **state)
 	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
-	send_number(&rig, &expected, 0);
-	send_number(&rig, &expected, 1);
+	expected_send(&rig, &expected, 0);
+	expected_send(&rig, &expected, 1);
 	do
 		segment_ledger(&rig.segment, &ledger, NULL);
 	while (ledger.refused_source < 2);
@@ -256,7 +195,7 @@ test_blocked_output(void **state)
 	relay.output[0].gso_retry_ns = UINT64_MAX;
 	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
 	for (; next < 1000; next++) {
-		send_number(&rig, &expected, next);
+		expected_send(&rig, &expected, next);
 		while (ingest_batch(&ingest) == INGEST_MORE)
 			continue;
 		relay_run(&relay);
@@ -275,7 +214,7 @@ test_blocked_output(void **state)
 			continue;
 		}
 		/* The first ones, then a gap, then the last ones. */
-		while (first < 1000 && (fill(want, 1000, first),
+		while (first < 1000 && (expected_fill(want, 1000, first),
 		    memcmp(want, payload, 1000) != 0))
 			first++;
 		assert_true(first < 1000);
@@ -289,60 +228,6 @@ test_blocked_output(void **state)
 	assert_in_range(got, 240, 600);
 	close(pair[0]);
 	close(pair[1]);
-	rig_close(&rig);
-}
-
-/*
- * Received straight into the ring, with several in a row not kept: what they
- * leave over is padded, more than one pad can cover.
- */
-static void
-test_direct_refused(void **state)
-{
-	static const struct sockaddr_in other = {.sin_family = AF_INET,
-	    .sin_addr.s_addr = 0x0200007f};	/* 127.0.0.2 */
-	struct segment_spec spec = {.ring_size = 1 << 20, .config = {
-	    .sources = 1, .source = {{.bits = 128, .address =
-	    {[10] = 0xff, 0xff, 127, 0, 0, 1}}}}};
-	struct expected expected = {(const uint32_t[]){ 77 }, 1, 0};
-	struct ring_reader reader = {.position = ring_start(1 << 20)};
-	struct ring_view view;
-	struct ingest ingest;
-	struct relay relay;
-	struct rig rig;
-	unsigned i, round;
-	int refused;
-
-	(void)state;
-	rig_open(&rig, &spec);
-	refused = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	assert_int_equal(bind(refused, (const void *)&other, sizeof(other)),
-	    0);
-	assert_int_equal(connect(refused, (const void *)&rig.input_address,
-	    sizeof(rig.input_address)), 0);
-	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
-	for (round = 0; round < 100; round++) {
-		for (i = 0; i < 8; i++) {
-			if (i == round % 8 || i == 7)
-				send_number(&rig, &expected, expected.next++);
-			else
-				assert_int_equal(send(refused, "no", 2, 0), 2);
-		}
-		ingest.direct = true;
-		ingest.offered = 8;
-		ingest_batch(&ingest);
-		relay_run(&relay);
-		while (ring_next(&rig.segment.ring, &reader, &view) ==
-		    RING_RECORD)
-			assert_int_equal(view.record.length, 77);
-	}
-	assert_int_equal(reader.sequence, expected.next);
-	expected.count = 1;
-	i = (unsigned)expected.next;
-	expected.next = 0;
-	receive_all(&rig, &expected, i);
-	close(refused);
 	rig_close(&rig);
 }
 
@@ -364,7 +249,7 @@ visit_order(void *argument, uint64_t sequence, const char *source,
 	(void)source;
 	assert_true(sequence >= expected->next);
 	expected->next = sequence;
-	check_next(expected, payload, size);
+	expected_check(expected, payload, size);
 }
 
 /* The archive cannot write: the relay does not notice, what the ring could
@@ -384,15 +269,15 @@ test_failing_archive(void **state)
 	rig_start(&rig);
 	limit_files(&rig, 60000);
 	for (i = 0; i < 2000; i++) {
-		send_number(&rig, &relay, i);
-		receive_all(&rig, &relay, i + 1);
+		expected_send(&rig, &relay, i);
+		expected_receive(&rig, &relay, i + 1);
 	}
 	segment_ledger(&rig.segment, &ledger, NULL);
 	assert_true(ledger.archived > 0);
 	limit_files(&rig, RLIM_INFINITY);
 	rig_wait_settled(&rig);
-	send_number(&rig, &relay, i++);
-	receive_all(&rig, &relay, i);
+	expected_send(&rig, &relay, i++);
+	expected_receive(&rig, &relay, i);
 	rig_wait_settled(&rig);
 	assert_int_equal(rig_stop(&rig, 0), 0);
 	rig_check_ledger(&rig, i);
@@ -424,13 +309,13 @@ test_gate(void **state)
 	rig_start(&rig);
 	limit_files(&rig, 100);
 	for (i = 0; i < 1000; i++)
-		send_number(&rig, &relay, i);
+		expected_send(&rig, &relay, i);
 	/* 256 KiB less a slot of each size hold a good hundred. */
 	rig_wait_received(&rig, 100);
 	segment_ledger(&rig.segment, &ledger, NULL);
 	assert_true(ledger.received < 260);
 	limit_files(&rig, RLIM_INFINITY);
-	receive_all(&rig, &relay, 1000);
+	expected_receive(&rig, &relay, 1000);
 	rig_wait_settled(&rig);
 	assert_int_equal(rig_stop(&rig, 0), 0);
 	rig_check_ledger(&rig, 1000);
@@ -455,8 +340,8 @@ test_rotate(void **state)
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	for (i = 0; i < 20; i++) {
-		send_number(&rig, &relay, i);
-		receive_all(&rig, &relay, i + 1);
+		expected_send(&rig, &relay, i);
+		expected_receive(&rig, &relay, i + 1);
 		kill(rig.pid, SIGHUP);
 		while (rig_count_files(&rig, ".avro") != i + 1)
 			sched_yield();
@@ -481,8 +366,8 @@ test_supervisor_gone(void **state)
 	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
-	send_number(&rig, &relay, 0);
-	receive_all(&rig, &relay, 1);
+	expected_send(&rig, &relay, 0);
+	expected_receive(&rig, &relay, 1);
 	assert_int_equal(shutdown(rig.control, SHUT_RDWR), 0);
 	assert_int_equal(rig_stop(&rig, SIGUSR1), 0);
 	rig_check_ledger(&rig, 1);
@@ -551,7 +436,6 @@ main(void)
 		cmocka_unit_test(test_coalesced),
 		cmocka_unit_test(test_refused_source),
 		cmocka_unit_test(test_blocked_output),
-		cmocka_unit_test(test_direct_refused),
 		cmocka_unit_test(test_failing_archive),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_rotate),

@@ -1,22 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From the input socket into the ring.  Worker, relay thread only.  Must not
- * allocate, lock or ask the clock per datagram.
+ * From what a back end has received to records in the ring.  Worker, relay
+ * thread only.  Must not allocate, lock or ask the clock per datagram.
  */
-#include <sys/socket.h>
-#include <linux/sock_diag.h>
-#include <arpa/inet.h>
-#include <netinet/udp.h>
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/util.h"
 #include "worker/ingest.h"
+#include "worker/ingest_ops.h"
 #include "worker/relay.h"
 
 /*
- * What one recvmmsg may bring into the ring.  Eight coalesced messages of
+ * What one batch may bring into the ring.  Eight coalesced messages of
  * 64 KiB are batch enough, and stay in the cache; a single datagram brings
  * little, so the call takes as many as there are slots.
  */
@@ -38,122 +34,10 @@
 /* A longer pause says nothing about the stream's pace. */
 #define GAP_MAX_NS		NS_PER_MS
 
-/* What the control messages of one received message say. */
-struct control_info {
-	uint32_t	segment_size;	/* 0: not coalesced */
-	uint64_t	received_ns;	/* 0: not stamped */
-};
-
 static unsigned
 min_unsigned(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
-}
-
-/* What the kernel overwrites in a message must be set again for each call. */
-static void
-reset_message(struct ingest *ingest, unsigned i)
-{
-	struct rx_area *rx = ingest->segment->rx;
-	struct msghdr *hdr = &rx->msg[i].msg_hdr;
-
-	hdr->msg_name = &rx->name[i];
-	hdr->msg_namelen = sizeof(rx->name[i]);
-	hdr->msg_control = rx->control[i];
-	hdr->msg_controllen = RX_CONTROL_SIZE;
-	hdr->msg_flags = 0;
-	rx->msg[i].msg_len = RX_SENTINEL;
-}
-
-/* Where message `i' of the batch in flight lands: its first bytes... */
-static uint8_t *
-landing(const struct ingest *ingest, unsigned i)
-{
-	return ring_at(&ingest->segment->ring, ingest->base +
-	    i * ingest->stride + sizeof(struct ring_record));
-}
-
-/* ...how many, at the most... */
-static uint32_t
-landing_size(const struct ingest *ingest)
-{
-	return ingest->stride == 0 ? 0 :
-	    ingest->stride - (uint32_t)sizeof(struct ring_record);
-}
-
-/* ...and the rest. */
-static uint8_t *
-overflow(const struct ingest *ingest, unsigned i)
-{
-	return ingest->segment->slots + (size_t)i * SLOT_SIZE;
-}
-
-static void
-set_landing(const struct ingest *ingest, unsigned i)
-{
-	struct iovec *iov = ingest->segment->rx->iov[i];
-	struct msghdr *hdr = &ingest->segment->rx->msg[i].msg_hdr;
-	uint32_t size = landing_size(ingest);
-
-	iov[0] = (struct iovec){landing(ingest, i), size};
-	iov[1] = (struct iovec){overflow(ingest, i), SLOT_SIZE - size};
-	hdr->msg_iov = size == 0 ? &iov[1] : &iov[0];
-	hdr->msg_iovlen = size == 0 || size == SLOT_SIZE ? 1 : 2;
-}
-
-static void
-parse_cmsg(const struct cmsghdr *cmsg, struct control_info *info)
-{
-	struct timespec ts;
-	int size;
-
-	if (cmsg->cmsg_level == SOL_UDP && cmsg->cmsg_type == UDP_GRO &&
-	    cmsg->cmsg_len >= CMSG_LEN(sizeof(size))) {
-		memcpy(&size, CMSG_DATA(cmsg), sizeof(size));
-		if (size > 0 && size <= UINT16_MAX)
-			info->segment_size = (uint32_t)size;
-	} else if (cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_TIMESTAMPNS &&
-	    cmsg->cmsg_len >= CMSG_LEN(sizeof(ts))) {
-		memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
-		info->received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
-		    (uint64_t)ts.tv_nsec;
-	}
-}
-
-/* The pointers in the slot's msghdr may be a dead process's: not used. */
-static struct control_info
-read_control(struct rx_area *rx, unsigned i)
-{
-	struct control_info info = {0, 0};
-	struct msghdr hdr = {.msg_control = rx->control[i]};
-	struct cmsghdr *cmsg;
-
-	hdr.msg_controllen = rx->msg[i].msg_hdr.msg_controllen;
-	if (hdr.msg_controllen > RX_CONTROL_SIZE)
-		hdr.msg_controllen = RX_CONTROL_SIZE;
-	for (cmsg = CMSG_FIRSTHDR(&hdr); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(&hdr, cmsg))
-		parse_cmsg(cmsg, &info);
-	return info;
-}
-
-static void
-set_source(struct ring_record *record, const struct sockaddr_in6 *name)
-{
-	const struct sockaddr_in *in = (const void *)name;
-
-	record->port = 0;
-	if (name->sin6_family == AF_INET) {
-		record->family = 4;
-		memcpy(record->address, &in->sin_addr, 4);
-		record->port = ntohs(in->sin_port);
-	} else if (name->sin6_family == AF_INET6) {
-		record->family = 6;
-		memcpy(record->address, &name->sin6_addr, 16);
-		record->port = ntohs(name->sin6_port);
-		record->scope = name->sin6_scope_id;
-	}
 }
 
 static bool
@@ -189,32 +73,23 @@ source_allowed(const struct channel_config *config,
 	return false;
 }
 
-/* What is in slot `i', or why it is not kept. */
+/* Whether it is kept; if not, counts why. */
 static bool
-read_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
-    uint64_t now, struct ring_record *record)
+is_kept(const struct ingest *ingest, struct ingest_state *state,
+    const struct arrival *arrival)
 {
-	const struct segment *segment = ingest->segment;
-	struct rx_area *rx = segment->rx;
-	struct control_info info = read_control(rx, i);
-	uint32_t datagrams;
+	const struct ring_record *record = &arrival->record;
+	uint32_t datagrams = ring_record_datagrams(record);
 
-	*record = (struct ring_record){.length = rx->msg[i].msg_len};
-	set_source(record, &rx->name[i]);
-	if (info.segment_size != 0 && info.segment_size < record->length)
-		record->segment = (uint16_t)info.segment_size;
-	datagrams = ring_record_datagrams(record);
-	if (UNLIKELY((rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
-	    record->length > SLOT_SIZE || datagrams > RING_DATAGRAMS_MAX)) {
+	if (UNLIKELY(arrival->truncated || record->length > SLOT_SIZE ||
+	    datagrams > RING_DATAGRAMS_MAX)) {
 		state->truncated++;
 		return false;
 	}
-	if (UNLIKELY(!source_allowed(segment->config, record))) {
+	if (UNLIKELY(!source_allowed(ingest->segment->config, record))) {
 		state->refused_source += datagrams;
 		return false;
 	}
-	record->sequence = state->sequence;
-	record->received_ns = info.received_ns != 0 ? info.received_ns : now;
 	return true;
 }
 
@@ -239,7 +114,7 @@ place(const struct ingest *ingest, struct ingest_state *state, unsigned i,
 {
 	uint64_t at = ingest->base + i * ingest->stride;
 	uint64_t size = ring_record_size(record->length);
-	uint32_t landed = MIN_OF(record->length, landing_size(ingest));
+	uint32_t landed = MIN_OF(record->length, ingest_landing_size(ingest));
 	uint8_t *to;
 
 	if (LIKELY(size <= ingest->stride && state->head <= at)) {
@@ -250,8 +125,9 @@ place(const struct ingest *ingest, struct ingest_state *state, unsigned i,
 	}
 	pad(ingest, state, ingest->base + n * ingest->stride);
 	to = ring_at(&ingest->segment->ring, state->head) + sizeof(*record);
-	memcpy(to, landing(ingest, i), landed);
-	memcpy(to + landed, overflow(ingest, i), record->length - landed);
+	memcpy(to, ingest_landing(ingest, i), landed);
+	memcpy(to + landed, ingest_overflow(ingest, i),
+	    record->length - landed);
 }
 
 /*
@@ -263,10 +139,13 @@ commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
     unsigned n, uint64_t now)
 {
 	const struct ring *ring = &ingest->segment->ring;
-	struct ring_record record;
+	struct ring_record record = ingest->arrival[i].record;
 
-	if (!read_message(ingest, state, i, now, &record))
+	if (!is_kept(ingest, state, &ingest->arrival[i]))
 		return;
+	record.sequence = state->sequence;
+	if (record.received_ns == 0)
+		record.received_ns = now;
 	place(ingest, state, i, n, &record);
 	sequence_count(&ingest->sequence, state, &record,
 	    ring_at(ring, state->head) + sizeof(record));
@@ -280,18 +159,17 @@ commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
 	ingest->batch_datagrams += ring_record_datagrams(&record);
 }
 
-/* The most that `n' messages can take in the ring, of which only the lengths
- * are known. */
+/* The most that `n' messages can take in the ring. */
 static uint64_t
 batch_size(const struct ingest *ingest, unsigned n)
 {
-	const struct rx_area *rx = ingest->segment->rx;
 	uint64_t size = n * ingest->stride, one;
 	bool copied = false;
 	unsigned i;
 
 	for (i = 0; i < n; i++) {
-		one = ring_record_size(MIN_OF(rx->msg[i].msg_len, SLOT_SIZE));
+		one = ring_record_size(MIN_OF(
+		    ingest->arrival[i].record.length, SLOT_SIZE));
 		copied = copied || one > ingest->stride;
 		if (copied)
 			size += one;
@@ -356,52 +234,27 @@ commit_batch(struct ingest *ingest, unsigned n)
 	ring_publish(&segment->ring, ingest_current(domain)->head);
 }
 
-/* How many messages of the batch in flight the kernel has filled. */
-static unsigned
-filled_messages(const struct rx_area *rx, unsigned offered)
-{
-	unsigned n = 0;
-
-	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
-		n++;
-	return n;
-}
-
-/* Where it may have put them: only what a worker could have meant. */
-static uint32_t
-announced_stride(const struct rx_area *rx)
-{
-	uint32_t stride = rx->stride;
-
-	return stride < sizeof(struct ring_record) ||
-	    stride > RX_STRIDE_MAX || stride % RING_ALIGN != 0 ? 0 : stride;
-}
-
 uint64_t
 ingest_init(struct ingest *ingest, const struct segment *segment,
     const struct datum_program *program, struct relay *relay, int socket)
 {
 	struct ingest_domain *domain = &segment->state->ingest;
-	struct rx_area *rx = segment->rx;
 	uint64_t before = ingest_current(domain)->sequence;
-	unsigned i;
+	unsigned n;
 
 	memset(ingest, 0, sizeof(*ingest));
+	ingest->ops = &ingest_socket;
 	ingest->segment = segment;
 	ingest->relay = relay;
 	ingest->socket = socket;
 	ingest->base = ingest_current(domain)->head;
 	sequence_init(&ingest->sequence, segment, program);
-	if (atomic_load_explicit(&rx->batch, memory_order_acquire) ==
-	    ingest_current(domain)->batch + 1) {
-		ingest->stride = announced_stride(rx);
-		commit_batch(ingest, filled_messages(rx,
-		    min_unsigned(rx->offered, segment->rx_slots)));
-	} else
+	if (ingest->ops->recover(ingest, &n))
+		commit_batch(ingest, n);
+	else
 		ring_publish(&segment->ring, ingest_current(domain)->head);
 	ingest->stride = 0;
-	for (i = 0; i < segment->rx_slots; i++)
-		reset_message(ingest, i);
+	ingest->ops->open(ingest);
 	return ingest_current(domain)->sequence - before;
 }
 
@@ -432,35 +285,6 @@ bool
 ingest_has_room(const struct ingest *ingest)
 {
 	return !gated_channel(ingest) || gate(ingest) >= RX_STRIDE_MAX;
-}
-
-/*
- * Announces the batch, then receives it.  Where it lands is settled before
- * the batch is announced, so a successor looks for it in the right place.
- */
-static int
-receive(struct ingest *ingest, unsigned offered)
-{
-	const struct segment *segment = ingest->segment;
-	const struct ingest_state *state =
-	    ingest_current(&segment->state->ingest);
-	struct rx_area *rx = segment->rx;
-	unsigned i;
-
-	for (i = 0; i < ingest->dirty; i++)
-		reset_message(ingest, i);
-	ingest->dirty = 0;
-	ingest->base = state->head;
-	make_room(ingest, ingest->base + offered * ingest->stride);
-	for (i = 0; i < offered; i++)
-		set_landing(ingest, i);
-	rx->stride = ingest->stride;
-	rx->offered = offered;
-	/* Partner: the acquire in ingest_init() of a successor.  A successor
-	 * that sees this batch sees no message of an earlier one. */
-	atomic_store_explicit(&rx->batch, state->batch + 1,
-	    memory_order_release);
-	return recvmmsg(ingest->socket, rx->msg, offered, MSG_DONTWAIT, NULL);
 }
 
 /*
@@ -510,7 +334,9 @@ ingest_batch(struct ingest *ingest)
 
 	if (offered == 0)
 		return INGEST_GATED;
-	n = receive(ingest, offered);
+	ingest->base = ingest_current(&ingest->segment->state->ingest)->head;
+	make_room(ingest, ingest->base + offered * ingest->stride);
+	n = ingest->ops->receive(ingest, offered);
 	if (n <= 0) {
 		ingest->batch_datagrams = 0;
 		if (n == -1 && errno != EAGAIN && errno != EINTR)
@@ -518,7 +344,6 @@ ingest_batch(struct ingest *ingest)
 			    strerror(errno));
 		return INGEST_DRAINED;
 	}
-	ingest->dirty = (unsigned)n;
 	commit_batch(ingest, (unsigned)n);
 	ingest->stride = expect(ingest, (unsigned)n);
 	return (unsigned)n == offered ? INGEST_MORE : INGEST_DRAINED;
@@ -557,18 +382,12 @@ void
 ingest_look(struct ingest *ingest)
 {
 	struct ingest_domain *domain = &ingest->segment->state->ingest;
-	uint32_t meminfo[SK_MEMINFO_VARS];
-	socklen_t size = sizeof(meminfo);
 	struct ingest_state *state;
 	uint32_t drops, queued;
 
-	if (getsockopt(ingest->socket, SOL_SOCKET, SO_MEMINFO, meminfo,
-	    &size) == -1 || size <= SK_MEMINFO_DROPS * sizeof(uint32_t))
-		return;
-	drops = meminfo[SK_MEMINFO_DROPS];
-	queued = meminfo[SK_MEMINFO_RMEM_ALLOC];
-	if (drops == ingest_current(domain)->drops_seen &&
-	    queued <= ingest_current(domain)->socket_high_water_bytes)
+	if (!ingest->ops->look(ingest, &drops, &queued) ||
+	    (drops == ingest_current(domain)->drops_seen &&
+	    queued <= ingest_current(domain)->socket_high_water_bytes))
 		return;
 	state = ingest_begin(domain);
 	state->kernel_dropped += drops - state->drops_seen;	/* mod 2^32 */

@@ -2,9 +2,9 @@
 /*
  * From the input socket into the ring.  Worker, relay thread only.
  *
- * Each batch is one recvmmsg into the ring, beyond its head, then one commit:
- * records, the ingest domain, the head.  segment.h says why a kill between any
- * two instructions of it loses nothing.
+ * Each batch is one call of a back end (ingest_ops.h), which receives into the
+ * ring, beyond its head, then one commit: records, the ingest domain, the head.
+ * segment.h says why a kill between any two instructions of it loses nothing.
  *
  * The batch adapts to what arrives.  Each message has a place in the ring that
  * is as large as the largest of the batch before: messages of one size are
@@ -22,15 +22,26 @@
 #include "common/segment.h"
 #include "worker/sequence.h"
 
+struct ingest_ops;
 struct relay;
 
+/* A message that has landed. */
+struct arrival {
+	struct ring_record	 record;	/* sequence, slack: not set;
+						 * received_ns 0: not stamped */
+	bool			 truncated;	/* the kernel cut it off */
+};
+
 struct ingest {
+	const struct ingest_ops	*ops;
 	const struct segment	*segment;
 	struct relay		*relay;	/* asked to make room in the ring */
 	int			 socket;	/* not owned */
+	int			 readable;	/* the one to wait on */
 	uint64_t		 base;	/* ring position of what lands */
 	uint32_t		 stride; /* rx_area.stride, next */
 	unsigned		 dirty;	/* messages the kernel wrote to */
+	struct arrival		 arrival[RX_SLOTS_MAX];	/* of this batch */
 	uint64_t		 batch_bytes;	/* of the last batch */
 	uint32_t		 batch_largest;	/* message in it */
 	unsigned		 batch_datagrams;

@@ -385,7 +385,7 @@ start_watchers(struct worker *worker)
 {
 	unsigned i;
 
-	ev_io_init(&worker->input, on_input, WORKER_FD_INPUT, EV_READ);
+	ev_io_init(&worker->input, on_input, worker->ingest.readable, EV_READ);
 	worker->input.data = worker;
 	ev_io_start(worker->loop, &worker->input);
 	ev_io_init(&worker->control, on_control, WORKER_FD_CONTROL, EV_READ);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a back end of ingest is: a way to get messages from the kernel to where
+ * they land.  Worker, relay thread only.
+ *
+ * ingest.c decides how many messages a batch takes, where each lands, whether
+ * it is kept, and commits.  A back end brings the bytes there, and says what
+ * has come, in order, in ingest->arrival.  It keeps what a successor needs to
+ * find a batch that was in flight in the segment.
+ */
+#ifndef MCRELAY_INGEST_OPS_H
+#define MCRELAY_INGEST_OPS_H
+
+#include "worker/ingest.h"
+
+struct ingest_ops {
+	/*
+	 * Looks for a batch that a predecessor had in flight.  If there is
+	 * one: sets ingest->stride as it was then, fills ingest->arrival with
+	 * the *n messages (0, too) that had come, and returns true.  Must
+	 * change nothing that a successor of ours would have to find.
+	 */
+	bool	(*recover)(struct ingest *ingest, unsigned *n);
+
+	/* Sets up, once all that was recovered is committed, and sets
+	 * ingest->readable. */
+	void	(*open)(struct ingest *ingest);
+
+	/*
+	 * Announces the batch that follows the last one committed, then
+	 * receives up to `offered' messages, without waiting.  Returns how many
+	 * ingest->arrival has, or -1 with errno.
+	 */
+	int	(*receive)(struct ingest *ingest, unsigned offered);
+
+	/* How much has been dropped before us, ever (mod 2^32), and how many
+	 * bytes wait; false: cannot tell. */
+	bool	(*look)(const struct ingest *ingest, uint32_t *drops,
+		    uint32_t *queued_bytes);
+};
+
+/* recvmmsg on the socket that the supervisor has opened. */
+extern const struct ingest_ops	ingest_socket;
+
+/* Where message `i' of the batch in flight lands: its first bytes... */
+static inline uint8_t *
+ingest_landing(const struct ingest *ingest, unsigned i)
+{
+	return ring_at(&ingest->segment->ring, ingest->base +
+	    i * ingest->stride + sizeof(struct ring_record));
+}
+
+/* ...how many, at the most... */
+static inline uint32_t
+ingest_landing_size(const struct ingest *ingest)
+{
+	return ingest->stride == 0 ? 0 :
+	    ingest->stride - (uint32_t)sizeof(struct ring_record);
+}
+
+/* ...and the rest, up to SLOT_SIZE altogether. */
+static inline uint8_t *
+ingest_overflow(const struct ingest *ingest, unsigned i)
+{
+	return ingest->segment->slots + (size_t)i * SLOT_SIZE;
+}
+
+#endif /* MCRELAY_INGEST_OPS_H */

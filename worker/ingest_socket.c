@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The back end of ingest that every kernel has: recvmmsg on the input socket.
+ * Worker, relay thread only.  Must not allocate, lock or ask the clock.
+ *
+ * Everything that the kernel writes lies in the segment (struct rx_area).
+ */
+#include <sys/socket.h>
+#include <linux/sock_diag.h>
+#include <arpa/inet.h>
+#include <netinet/udp.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/util.h"
+#include "worker/ingest_ops.h"
+
+/* What the kernel overwrites in a message must be set again for each call. */
+static void
+reset_message(struct rx_area *rx, unsigned i)
+{
+	struct msghdr *hdr = &rx->msg[i].msg_hdr;
+
+	hdr->msg_name = &rx->name[i];
+	hdr->msg_namelen = sizeof(rx->name[i]);
+	hdr->msg_control = rx->control[i];
+	hdr->msg_controllen = RX_CONTROL_SIZE;
+	hdr->msg_flags = 0;
+	rx->msg[i].msg_len = RX_SENTINEL;
+}
+
+static void
+set_landing(const struct ingest *ingest, unsigned i)
+{
+	struct iovec *iov = ingest->segment->rx->iov[i];
+	struct msghdr *hdr = &ingest->segment->rx->msg[i].msg_hdr;
+	uint32_t size = ingest_landing_size(ingest);
+
+	iov[0] = (struct iovec){ingest_landing(ingest, i), size};
+	iov[1] = (struct iovec){ingest_overflow(ingest, i), SLOT_SIZE - size};
+	hdr->msg_iov = size == 0 ? &iov[1] : &iov[0];
+	hdr->msg_iovlen = size == 0 || size == SLOT_SIZE ? 1 : 2;
+}
+
+static void
+read_cmsg(const struct cmsghdr *cmsg, struct ring_record *record)
+{
+	struct timespec ts;
+	int size;
+
+	if (cmsg->cmsg_level == SOL_UDP && cmsg->cmsg_type == UDP_GRO &&
+	    cmsg->cmsg_len >= CMSG_LEN(sizeof(size))) {
+		memcpy(&size, CMSG_DATA(cmsg), sizeof(size));
+		if (size > 0 && size <= UINT16_MAX &&
+		    (uint32_t)size < record->length)
+			record->segment = (uint16_t)size;
+	} else if (cmsg->cmsg_level == SOL_SOCKET &&
+	    cmsg->cmsg_type == SCM_TIMESTAMPNS &&
+	    cmsg->cmsg_len >= CMSG_LEN(sizeof(ts))) {
+		memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
+		record->received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
+		    (uint64_t)ts.tv_nsec;
+	}
+}
+
+/* The pointers in its msghdr may be a dead process's: not used. */
+static void
+read_control(struct rx_area *rx, unsigned i, struct ring_record *record)
+{
+	struct msghdr hdr = {.msg_control = rx->control[i]};
+	struct cmsghdr *cmsg;
+
+	hdr.msg_controllen = rx->msg[i].msg_hdr.msg_controllen;
+	if (hdr.msg_controllen > RX_CONTROL_SIZE)
+		hdr.msg_controllen = RX_CONTROL_SIZE;
+	for (cmsg = CMSG_FIRSTHDR(&hdr); cmsg != NULL;
+	    cmsg = CMSG_NXTHDR(&hdr, cmsg))
+		read_cmsg(cmsg, record);
+}
+
+static void
+set_source(struct ring_record *record, const struct sockaddr_in6 *name)
+{
+	const struct sockaddr_in *in = (const void *)name;
+
+	if (name->sin6_family == AF_INET) {
+		record->family = 4;
+		memcpy(record->address, &in->sin_addr, 4);
+		record->port = ntohs(in->sin_port);
+	} else if (name->sin6_family == AF_INET6) {
+		record->family = 6;
+		memcpy(record->address, &name->sin6_addr, 16);
+		record->port = ntohs(name->sin6_port);
+		record->scope = name->sin6_scope_id;
+	}
+}
+
+/* What has come in the first `n' messages. */
+static void
+read_messages(struct ingest *ingest, unsigned n)
+{
+	struct rx_area *rx = ingest->segment->rx;
+	struct arrival *arrival = ingest->arrival;
+	unsigned i;
+
+	for (i = 0; i < n; i++, arrival++) {
+		arrival->truncated =
+		    (rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+		arrival->record = (struct ring_record){
+		    .length = rx->msg[i].msg_len};
+		set_source(&arrival->record, &rx->name[i]);
+		read_control(rx, i, &arrival->record);
+	}
+}
+
+/* Where it may have put them: only what a worker could have meant. */
+static uint32_t
+announced_stride(const struct rx_area *rx)
+{
+	uint32_t stride = rx->stride;
+
+	return stride < sizeof(struct ring_record) ||
+	    stride > RX_STRIDE_MAX || stride % RING_ALIGN != 0 ? 0 : stride;
+}
+
+static bool
+socket_recover(struct ingest *ingest, unsigned *n)
+{
+	struct rx_area *rx = ingest->segment->rx;
+	uint32_t offered = MIN_OF(rx->offered, ingest->segment->rx_slots);
+
+	/* Partner: the release in socket_receive(). */
+	if (atomic_load_explicit(&rx->batch, memory_order_acquire) !=
+	    ingest_current(&ingest->segment->state->ingest)->batch + 1)
+		return false;
+	for (*n = 0; *n < offered; ++*n)
+		if (rx->msg[*n].msg_len == RX_SENTINEL)
+			break;
+	ingest->stride = announced_stride(rx);
+	read_messages(ingest, *n);
+	return true;
+}
+
+static void
+socket_open(struct ingest *ingest)
+{
+	unsigned i;
+
+	for (i = 0; i < ingest->segment->rx_slots; i++)
+		reset_message(ingest->segment->rx, i);
+	ingest->readable = ingest->socket;
+}
+
+/* Where it lands is settled before the batch is announced, so a successor
+ * looks for it in the right place. */
+static int
+socket_receive(struct ingest *ingest, unsigned offered)
+{
+	struct rx_area *rx = ingest->segment->rx;
+	unsigned i;
+	int n;
+
+	for (i = 0; i < ingest->dirty; i++)
+		reset_message(rx, i);
+	ingest->dirty = 0;
+	for (i = 0; i < offered; i++)
+		set_landing(ingest, i);
+	rx->stride = ingest->stride;
+	rx->offered = offered;
+	/* Partner: the acquire in socket_recover() of a successor.  One that
+	 * sees this batch sees no message of an earlier one. */
+	atomic_store_explicit(&rx->batch,
+	    ingest_current(&ingest->segment->state->ingest)->batch + 1,
+	    memory_order_release);
+	n = recvmmsg(ingest->socket, rx->msg, offered, MSG_DONTWAIT, NULL);
+	if (n > 0) {
+		ingest->dirty = (unsigned)n;
+		read_messages(ingest, ingest->dirty);
+	}
+	return n;
+}
+
+static bool
+socket_look(const struct ingest *ingest, uint32_t *drops,
+    uint32_t *queued_bytes)
+{
+	uint32_t meminfo[SK_MEMINFO_VARS];
+	socklen_t size = sizeof(meminfo);
+
+	if (getsockopt(ingest->socket, SOL_SOCKET, SO_MEMINFO, meminfo,
+	    &size) == -1 || size <= SK_MEMINFO_DROPS * sizeof(uint32_t))
+		return false;
+	*drops = meminfo[SK_MEMINFO_DROPS];
+	*queued_bytes = meminfo[SK_MEMINFO_RMEM_ALLOC];
+	return true;
+}
+
+const struct ingest_ops ingest_socket = {
+	.recover = socket_recover,
+	.open = socket_open,
+	.receive = socket_receive,
+	.look = socket_look,
+};

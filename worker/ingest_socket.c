@@ -29,17 +29,24 @@ reset_message(struct rx_area *rx, unsigned i)
 	rx->msg[i].msg_len = RX_SENTINEL;
 }
 
+/* For each of the messages offered, however few may come: so it is short. */
 static void
-set_landing(const struct ingest *ingest, unsigned i)
+set_landings(const struct ingest *ingest, unsigned offered)
 {
-	struct iovec *iov = ingest->segment->rx->iov[i];
-	struct msghdr *hdr = &ingest->segment->rx->msg[i].msg_hdr;
+	struct rx_area *rx = ingest->segment->rx;
 	uint32_t size = ingest_landing_size(ingest);
+	unsigned first = size == 0 ? 1 : 0;
+	unsigned iovecs = size == 0 || size == SLOT_SIZE ? 1 : 2;
+	uint8_t *landing = ingest_landing(ingest, 0);
+	unsigned i;
 
-	iov[0] = (struct iovec){ingest_landing(ingest, i), size};
-	iov[1] = (struct iovec){ingest_overflow(ingest, i), SLOT_SIZE - size};
-	hdr->msg_iov = size == 0 ? &iov[1] : &iov[0];
-	hdr->msg_iovlen = size == 0 || size == SLOT_SIZE ? 1 : 2;
+	for (i = 0; i < offered; i++, landing += ingest->stride) {
+		rx->iov[i][0] = (struct iovec){landing, size};
+		rx->iov[i][1] = (struct iovec){ingest_overflow(ingest, i),
+		    SLOT_SIZE - size};
+		rx->msg[i].msg_hdr.msg_iov = &rx->iov[i][first];
+		rx->msg[i].msg_hdr.msg_iovlen = iovecs;
+	}
 }
 
 static void
@@ -163,8 +170,7 @@ socket_receive(struct ingest *ingest, unsigned offered)
 	for (i = 0; i < ingest->dirty; i++)
 		reset_message(rx, i);
 	ingest->dirty = 0;
-	for (i = 0; i < offered; i++)
-		set_landing(ingest, i);
+	set_landings(ingest, offered);
 	rx->stride = ingest->stride;
 	rx->offered = offered;
 	/* Partner: the acquire in socket_recover() of a successor.  One that

@@ -20,6 +20,13 @@
 #define BATCH_NS	500000		/* 50 000 datagrams/s */
 #define UNDER_WAY	2000
 
+/* Larger and smaller than what came before, and often of one size. */
+static size_t
+payload_size(uint64_t number)
+{
+	return PAYLOAD - number / 4 * 31 % 61;
+}
+
 static void
 send_batch(struct load *load, struct timespec *deadline)
 {
@@ -31,7 +38,7 @@ send_batch(struct load *load, struct timespec *deadline)
 		number = atomic_load(&load->sent);
 		memset(payload, (int)(number & 0xff), sizeof(payload));
 		memcpy(payload, &number, sizeof(number));
-		rig_send(load->rig, payload, sizeof(payload) - number % 3);
+		rig_send(load->rig, payload, payload_size(number));
 		atomic_store(&load->sent, number + 1);
 	}
 	deadline->tv_nsec += BATCH_NS;
@@ -86,7 +93,7 @@ number_of(const uint8_t *payload, size_t size)
 
 	if (size >= sizeof(number))
 		memcpy(&number, payload, sizeof(number));
-	if (size != PAYLOAD - number % 3 ||
+	if (size != payload_size(number) ||
 	    payload[size - 1] != (uint8_t)number)
 		fail_msg("payload of %zu bytes, number %llu", size,
 		    (unsigned long long)number);

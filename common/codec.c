@@ -9,21 +9,24 @@
 #ifdef HAVE_ZLIB
 #include <zlib.h>
 #endif
-#ifdef HAVE_SNAPPY
-#include <snappy-c.h>
-#endif
 #ifdef HAVE_ZSTD
 #include <zstd.h>
 #endif
 
 #include "common/codec.h"
 #include "common/log.h"
+#ifdef HAVE_SNAPPY
+#include "common/snappy.h"
+#endif
 #include "common/util.h"
 
 struct codec {
 	enum archive_codec	 which;
 #ifdef HAVE_ZLIB
 	z_stream		 zlib;
+#endif
+#ifdef HAVE_SNAPPY
+	const struct snappy	*snappy;
 #endif
 #ifdef HAVE_ZSTD
 	ZSTD_CCtx		*zstd;
@@ -61,10 +64,11 @@ codec_missing(enum archive_codec which)
 #ifndef HAVE_ZLIB
 		return "zlib1g-dev";	/* its CRC */
 #endif
-#ifndef HAVE_SNAPPY
-		return "libsnappy-dev";
+#ifdef HAVE_SNAPPY
+		if (snappy_load() != NULL)
+			break;
 #endif
-		break;
+		return "libsnappy-dev";
 	case CODEC_ZSTANDARD:
 #ifndef HAVE_ZSTD
 		return "libzstd-dev";
@@ -119,13 +123,14 @@ deflate_block(struct codec *codec, const uint8_t *data, size_t size,
 
 /* Avro's snappy block ends in the CRC-32 of the plain data, big-endian. */
 static size_t
-snappy_block(const uint8_t *data, size_t size, uint8_t *out, size_t room)
+snappy_block(const struct snappy *snappy, const uint8_t *data, size_t size,
+    uint8_t *out, size_t room)
 {
 	size_t length = room - SNAPPY_CRC_SIZE;
 	unsigned long crc = crc32(0, data, (uInt)size);
 	snappy_status status;
 
-	status = snappy_compress((const char *)data, size, (char *)out,
+	status = snappy->compress((const char *)data, size, (char *)out,
 	    &length);
 	assert(status == SNAPPY_OK);
 	out[length++] = (uint8_t)(crc >> 24);
@@ -147,6 +152,10 @@ codec_new(enum archive_codec which)
 #ifdef HAVE_ZLIB
 	if (which == CODEC_DEFLATE)
 		deflate_open(codec);
+#endif
+#ifdef HAVE_SNAPPY
+	if (which == CODEC_SNAPPY)
+		codec->snappy = snappy_load();
 #endif
 #ifdef HAVE_ZSTD
 	if (which == CODEC_ZSTANDARD) {
@@ -186,7 +195,7 @@ codec_bound(const struct codec *codec, size_t size)
 #endif
 #if defined(HAVE_SNAPPY) && defined(HAVE_ZLIB)
 	case CODEC_SNAPPY:
-		return snappy_max_compressed_length(size) + SNAPPY_CRC_SIZE;
+		return codec->snappy->bound(size) + SNAPPY_CRC_SIZE;
 #endif
 #ifdef HAVE_ZSTD
 	case CODEC_ZSTANDARD:
@@ -215,7 +224,7 @@ codec_compress(struct codec *codec, const uint8_t *data, size_t size,
 #endif
 #if defined(HAVE_SNAPPY) && defined(HAVE_ZLIB)
 	case CODEC_SNAPPY:
-		packed = snappy_block(data, size, out, room);
+		packed = snappy_block(codec->snappy, data, size, out, room);
 		break;
 #endif
 #ifdef HAVE_ZSTD

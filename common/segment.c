@@ -305,6 +305,12 @@ segment_lock(const struct segment *segment)
 	    0;
 }
 
+void
+segment_withhold(const struct segment *segment)
+{
+	(void)madvise(segment->base, segment->mapped, MADV_DONTFORK);
+}
+
 int
 segment_create(struct segment *segment, const struct segment_spec *spec,
     bool *locked)

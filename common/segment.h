@@ -570,6 +570,11 @@ int	segment_attach(struct segment *segment, int fd,
  * outlive an execve(). */
 bool	segment_lock(const struct segment *segment) ATTR_NONNULL;
 
+/* Processes that are forked do not map it.  They execute something else at
+ * once, and with a thousand segments to copy and to unmap, each takes
+ * milliseconds. */
+void	segment_withhold(const struct segment *segment) ATTR_NONNULL;
+
 /* Unmaps; closes the descriptor only when segment_create() made it. */
 void	segment_close(struct segment *segment) ATTR_NONNULL;
 

@@ -35,6 +35,7 @@ take_segment(struct channel *channel, struct inherited *from)
 	segment->fd = inheritance_take(&from->segment);
 	if (!segment_lock(segment))
 		channel_warn_unlocked(channel);
+	segment_withhold(segment);
 	memcpy(channel->slot, segment->config->slot, sizeof(channel->slot));
 	memcpy(channel->slot_id, segment->config->slot_id,
 	    sizeof(channel->slot_id));

@@ -158,6 +158,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		return -1;
 	if (!locked)
 		channel_warn_unlocked(channel);
+	segment_withhold(&fresh);
 	if (old->base != NULL) {
 		inherit_tap(&fresh, old);
 		segment_close(old);

@@ -225,6 +225,18 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events)
 		    "listened to any more", child->label, (int)child->pid);
 }
 
+/*
+ * It may have said that it is up, and we have not looked yet: with a thousand
+ * to start we are late ourselves, and the loop sees only so many at a time.
+ */
+static bool
+is_late(struct child *child)
+{
+	if (ev_is_active(&child->io))
+		on_message(child->loop, &child->io, EV_READ);
+	return child->state == CHILD_STARTING;
+}
+
 static void
 on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 {
@@ -237,6 +249,8 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 		spawn(child);
 		break;
 	case CHILD_STARTING:
+		if (!is_late(child))
+			break;
 		log_warnx("%s: process %d was not ready in time: killed",
 		    child->label, (int)child->pid);
 		child->settled = true;

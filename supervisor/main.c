@@ -205,7 +205,8 @@ int
 main(int argc, char **argv)
 {
 	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
-	struct supervisor supervisor = {.start_pipe = -1};
+	struct supervisor supervisor = {.start_pipe = -1,
+	    .spawn = {.stderr_fd = -1, .launcher = -1}};
 	char *program;
 	int status;
 

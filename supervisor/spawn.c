@@ -2,27 +2,43 @@
 /*
  * Fork and exec.  Supervisor only; what follows the fork runs in the child,
  * which must not return, run handlers of ours or touch the event loop.
+ *
+ * With a thousand channels the supervisor has thousands of descriptors and
+ * mappings, and a fork copies and closes them all.  So it forks a launcher,
+ * which closes them once and then forks the programs of a whole burst, each as
+ * a child of the supervisor.
  */
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "common/control.h"
 #include "common/log.h"
 #include "common/segment.h"
+#include "common/util.h"
 #include "supervisor/spawn.h"
 
 /* Control, segment, input, outputs, archive, eventfd. */
 #define FDS_MAX		(OUTPUTS_MAX + 5)
 
 #define EXIT_CANNOT_EXEC	127
+
+/* What the launcher is asked for; it answers with a pid, or -errno. */
+struct request {
+	char	program[32];
+	char	argument[CHANNEL_NAME_MAX + 1];	/* "": none */
+};
 
 /*
  * Sources may lie where the targets are: move them all out of the way first.
@@ -72,13 +88,14 @@ spawn_reset_signals(void)
 }
 
 static _Noreturn void
-run_child(const struct spawn_settings *settings, const char *program,
-    const char *argument, const int *fds, size_t fd_count)
+run_child(const struct spawn_settings *settings, struct request *request,
+    const int *fds, size_t fd_count)
 {
 	static const struct rlimit nice_limit = {40, 40};
+	const char *program = request->program;
 	char path[PATH_MAX];
-	char *argv[] = {(char *)(uintptr_t)program,
-	    (char *)(uintptr_t)argument, NULL};
+	char *argv[] = {request->program,
+	    request->argument[0] != '\0' ? request->argument : NULL, NULL};
 
 	spawn_reset_signals();
 	/* `priority' in the configuration; only root can grant it. */
@@ -87,11 +104,8 @@ run_child(const struct spawn_settings *settings, const char *program,
 	unsetenv("NOTIFY_SOCKET");
 	/* The terminal's interrupt key is for the supervisor alone. */
 	setpgid(0, 0);
-	/* Its descriptor may be one that is about to become another. */
-	closelog();
 	snprintf(path, sizeof(path), "%s/%s", settings->directory, program);
-	if (place_standard(settings->stderr_fd) == -1 ||
-	    place_descriptors(fds, fd_count) == -1)
+	if (place_descriptors(fds, fd_count) == -1)
 		log_warn("%s: cannot arrange its descriptors", program);
 	else if (settings->drop != NULL && privdrop_now(settings->drop) == -1)
 		log_warn("%s: cannot become its user", program);
@@ -102,23 +116,165 @@ run_child(const struct spawn_settings *settings, const char *program,
 	_exit(EXIT_CANNOT_EXEC);
 }
 
-pid_t
-spawn_program(const struct spawn_settings *settings, const char *program,
-    const char *argument, const int *fds, size_t fd_count)
+/*** The launcher. ***/
+
+/* Like fork(), but the child is our parent's. */
+static pid_t
+fork_sibling(void)
 {
-	sigset_t all, before;
+	return (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, NULL, NULL,
+	    NULL, 0);
+}
+
+/* The child does nothing before the supervisor knows it: it would be one too
+ * many if the launcher was killed in between. */
+static void
+await_go(int go)
+{
+	char byte;
+
+	if (read(go, &byte, 1) != 1)
+		_exit(EXIT_CANNOT_EXEC);
+}
+
+/* False: the supervisor does not listen any more. */
+static bool
+launch(const struct spawn_settings *settings, struct request *request,
+    const int *fds, size_t fd_count)
+{
+	bool told;
+	int go[2];
 	pid_t pid;
 
-	assert(fd_count <= FDS_MAX);
-	/* No handler of ours may run in the child. */
+	if (pipe2(go, O_CLOEXEC) == -1)
+		return false;
+	pid = fork_sibling();
+	if (pid == 0) {
+		close(go[1]);
+		await_go(go[0]);
+		run_child(settings, request, fds, fd_count);
+	}
+	if (pid == -1)
+		pid = -errno;
+	told = send(CONTROL_FD, &pid, sizeof(pid), MSG_NOSIGNAL) ==
+	    (ssize_t)sizeof(pid);
+	if (told && write(go[1], "", 1) == -1)
+		log_debug("a child has ended early");
+	close(go[0]);
+	close(go[1]);
+	return told;
+}
+
+/* False: no more is to be launched. */
+static bool
+serve(const struct spawn_settings *settings)
+{
+	struct request request;
+	int fds[FDS_MAX];
+	size_t fd_count = NITEMS(fds), i;
+	bool more;
+
+	if (fd_receive(CONTROL_FD, &request, sizeof(request), fds,
+	    &fd_count) != (ssize_t)sizeof(request))
+		return false;
+	more = launch(settings, &request, fds, fd_count);
+	for (i = 0; i < fd_count; i++)
+		close(fds[i]);
+	return more;
+}
+
+/* All signals are blocked: it ends with the supervisor, not before. */
+static _Noreturn void
+run_launcher(const struct spawn_settings *settings, int supervisor)
+{
+	/* Its descriptor may be one that is about to become another. */
+	closelog();
+	if (place_standard(settings->stderr_fd) == -1 ||
+	    place_descriptors(&supervisor, 1) == -1)
+		log_warn("cannot arrange the launcher's descriptors");
+	else
+		while (serve(settings))
+			continue;
+	_exit(0);
+}
+
+static int
+start_launcher(struct spawn_settings *settings)
+{
+	sigset_t all, before;
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+		return -1;
+	/* No handler of ours may run in there. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0)
-		run_child(settings, program, argument, fds, fd_count);
+		run_launcher(settings, pair[1]);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (pid == -1)
+	close(pair[1]);
+	if (pid == -1) {
+		close(pair[0]);
+		return -1;
+	}
+	settings->launcher = pair[0];
+	return 0;
+}
+
+/* -1 with errno. */
+static pid_t
+ask_launcher(struct spawn_settings *settings, const struct request *request,
+    const int *fds, size_t fd_count)
+{
+	ssize_t got;
+	pid_t pid;
+
+	if (settings->launcher == -1 && start_launcher(settings) == -1)
+		return -1;
+	if (fd_send(settings->launcher, request, sizeof(*request), fds,
+	    fd_count) == -1)
+		return -1;
+	do
+		got = recv(settings->launcher, &pid, sizeof(pid), 0);
+	while (got == -1 && errno == EINTR);
+	if (got != (ssize_t)sizeof(pid)) {
+		errno = got == -1 ? errno : ECHILD;
+		return -1;
+	}
+	if (pid > 0)
+		return pid;
+	errno = -pid;
+	return -1;
+}
+
+void
+spawn_end(struct spawn_settings *settings)
+{
+	if (settings->launcher != -1)
+		close(settings->launcher);
+	settings->launcher = -1;
+}
+
+pid_t
+spawn_program(struct spawn_settings *settings, const char *program,
+    const char *argument, const int *fds, size_t fd_count)
+{
+	struct request request;
+	pid_t pid;
+
+	assert(fd_count <= FDS_MAX);
+	assert(strlen(program) < sizeof(request.program));
+	memset(&request, 0, sizeof(request));
+	snprintf(request.program, sizeof(request.program), "%s", program);
+	snprintf(request.argument, sizeof(request.argument), "%s",
+	    argument != NULL ? argument : "");
+	pid = ask_launcher(settings, &request, fds, fd_count);
+	if (pid == -1) {
 		log_warn("cannot start %s", program);
+		spawn_end(settings);
+	}
 	return pid;
 }
 

@@ -17,6 +17,7 @@ struct spawn_settings {
 	const char		*directory;	/* of the programs */
 	const struct privdrop	*drop;	/* NULL: stay who we are */
 	int			 stderr_fd;	/* -1: ours */
+	int			 launcher;	/* -1: none */
 };
 
 /*
@@ -25,10 +26,14 @@ struct spawn_settings {
  * blocked or ignored.  `argument' may be NULL.  Returns the pid, or -1 after
  * having logged why not.  A program that cannot be executed is a child
  * that says why and exits with status 127.
+ *
+ * The first call starts a launcher, a process that knows settings, log and
+ * environment as they are then; spawn_end() lets it end.  Nobody has to wait
+ * for it, but somebody has to reap it.
  */
-pid_t	spawn_program(const struct spawn_settings *settings,
-	    const char *program, const char *argument, const int *fds,
-	    size_t fd_count);
+pid_t	spawn_program(struct spawn_settings *settings, const char *program,
+	    const char *argument, const int *fds, size_t fd_count);
+void	spawn_end(struct spawn_settings *settings) ATTR_NONNULL;
 
 /* In a child: no signal is blocked, ignored or handled. */
 void	spawn_reset_signals(void);

@@ -42,10 +42,12 @@ supervisor_load(const struct supervisor *supervisor,
 }
 
 void
-supervisor_apply_log(const struct supervisor *supervisor)
+supervisor_apply_log(struct supervisor *supervisor)
 {
 	const struct conf *conf = supervisor->conf;
 
+	/* It says its last words where the log was. */
+	spawn_end(&supervisor->spawn);
 	/* Until the shell knows how the start went, what goes wrong is said
 	 * where it can be seen. */
 	if (supervisor->phase == PHASE_STARTING && supervisor->start_pipe != -1)
@@ -199,6 +201,8 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)events;
 	ev_timer_stop(loop, watcher);
+	/* Whoever was to be started at once has been. */
+	spawn_end(&supervisor->spawn);
 	free_leaving(supervisor);
 	if (supervisor->phase == PHASE_STARTING)
 		finish_start(supervisor);
@@ -381,7 +385,6 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 
 	supervisor->spawn.directory = directory != NULL ? directory :
 	    PKGLIBEXECDIR;
-	supervisor->spawn.stderr_fd = -1;
 	if (!supervisor->foreground &&
 	    supervisor->conf->log_target != LOG_TARGET_STDERR)
 		supervisor->spawn.stderr_fd = open("/dev/null",

@@ -108,7 +108,7 @@ void	supervisor_start_new(struct supervisor *supervisor) ATTR_NONNULL;
 void	supervisor_rotate(struct supervisor *supervisor,
 	    struct channel *channel);
 /* Log lines go where the configuration in force says. */
-void	supervisor_apply_log(const struct supervisor *supervisor)
+void	supervisor_apply_log(struct supervisor *supervisor)
 	    ATTR_NONNULL;
 
 #endif /* MCRELAY_SUPERVISOR_H */

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import struct
-import subprocess
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -219,24 +218,9 @@ def archived_datums(archive: Path, channel: str) -> bytes:
                     for path in files(archive, channel))
 
 
-# Readers that others wrote.
+# A reader that others wrote; more of them are in readers.py.
 
 def by_python(path: Path) -> list[Any]:
     with avro.datafile.DataFileReader(
             path.open("rb"), avro.io.DatumReader()) as reader:
         return list(reader)
-
-
-def by_avrocat(path: Path) -> list[Any]:
-    out = subprocess.run(["avrocat", str(path)], check=True, timeout=60,
-                         capture_output=True, stdin=subprocess.DEVNULL)
-    return [json.loads(line) for line in out.stdout.splitlines()]
-
-
-def by_avsc(script: Path, modules: Path, path: Path) -> list[Any]:
-    """Through the npm package avsc, installed in `modules'."""
-    out = subprocess.run(
-        ["node", str(script), str(path)], check=True, timeout=60,
-        capture_output=True, stdin=subprocess.DEVNULL,
-        env={"NODE_PATH": str(modules), "PATH": "/usr/bin:/bin"})
-    return [json.loads(line) for line in out.stdout.splitlines()]

@@ -41,7 +41,6 @@ def record_avro(daemon: Daemon, source: Path, count: int = 300
 
 
 def record_raw(daemon: Daemon) -> tuple[Path, list[bytes], str]:
-    """Of text: avrocat ends a field of bytes at the first NUL."""
     port = free_port()
     daemon.start(channel("one", port, archive=daemon.archive_conf()))
     with Sender("127.0.0.1", port) as sender:
@@ -74,17 +73,6 @@ def test_avro_by_python(daemon: Daemon, source: Path) -> None:
     assert_samples(avro_files.by_python(path), expected)
 
 
-def test_avro_by_avrocat(daemon: Daemon, source: Path) -> None:
-    path, expected = record_avro(daemon, source)
-    assert_samples(avro_files.by_avrocat(path), expected)
-
-
-def test_avro_by_avsc(daemon: Daemon, source: Path, avsc: Path) -> None:
-    path, expected = record_avro(daemon, source)
-    assert_samples(avro_files.by_avsc(
-        Path(__file__).with_name("read_avro.js"), avsc, path), expected)
-
-
 def test_raw_by_python(daemon: Daemon) -> None:
     path, expected, origin = record_raw(daemon)
     records = avro_files.by_python(path)
@@ -93,21 +81,6 @@ def test_raw_by_python(daemon: Daemon) -> None:
     assert [micros(r["received"]) * 1000 + r["received_ns"]
             for r in records] == \
         [d.received_ns for d in avro_files.read_datagrams(path)]
-
-
-def test_raw_by_avrocat(daemon: Daemon) -> None:
-    path, expected, origin = record_raw(daemon)
-    records = avro_files.by_avrocat(path)
-    assert [r["payload"].encode("latin-1") for r in records] == expected
-    assert {r["source"] for r in records} == {origin}
-
-
-def test_raw_by_avsc(daemon: Daemon, avsc: Path) -> None:
-    path, expected, origin = record_raw(daemon)
-    records = avro_files.by_avsc(
-        Path(__file__).with_name("read_avro.js"), avsc, path)
-    assert [bytes(r["payload"]) for r in records] == expected
-    assert {r["source"] for r in records} == {origin}
 
 
 CODECS = ["deflate", "snappy", "zstandard"]
@@ -142,9 +115,6 @@ def test_codec_raw(daemon: Daemon, codec: str) -> None:
             assert avro_files.read_container(path).codec == codec
             payloads += [r["payload"] for r in avro_files.by_python(path)]
         assert payloads == sender.sent
-        if codec != "zstandard":    # avro-c 1.11 does not know it
-            assert [r["payload"].encode() for path in paths
-                    for r in avro_files.by_avrocat(path)] == sender.sent
 
 
 @pytest.mark.parametrize("codec", CODECS)
@@ -466,5 +436,3 @@ def test_left_over(daemon: Daemon) -> None:
     assert Path(f"{left}.torn").read_bytes() == whole[:100]
     daemon.stop()
     assert [r["payload"] for r in avro_files.by_python(left)] == expected
-    assert [r["payload"].encode("latin-1")
-            for r in avro_files.by_avrocat(left)] == expected

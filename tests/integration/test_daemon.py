@@ -82,6 +82,8 @@ def test_pid_files(daemon: Daemon) -> None:
         daemon.process.pid
     pids = {daemon.worker_pid("one"), daemon.worker_pid("two")}
     assert pids == set(daemon.wait_processes("mcrelay-worker", 2))
+    # What has launched them does not stay.
+    assert daemon.wait_processes("mcrelayd", 1) == [daemon.process.pid]
     assert set(p.name for p in daemon.run_dir.iterdir()) == {
         "mcrelayd.pid", "mcrelayd.sock", "one.pid", "two.pid"}
 

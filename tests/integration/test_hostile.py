@@ -10,6 +10,7 @@ from collections import Counter
 from typing import Any
 
 import avro_files
+import readers
 from avro_files import long, string
 from daemon import Daemon, channel, output
 from net import Receiver, Sender, free_port
@@ -125,7 +126,7 @@ def assert_readable(daemon: Daemon, good: list[bytes]) -> None:
         b"".join(good)
     files = avro_files.files(daemon.archive, "one")
     assert sum(len(avro_files.by_python(f)) for f in files) == len(good)
-    assert sum(len(avro_files.by_avrocat(f)) for f in files) == len(good)
+    assert sum(len(readers.by_avrocat(f)) for f in files) == len(good)
 
 
 def rejected(daemon: Daemon) -> list[bytes]:

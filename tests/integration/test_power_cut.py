@@ -13,6 +13,7 @@ from pathlib import Path
 
 import avro_files
 import pytest
+import readers
 from daemon import Programs
 
 
@@ -33,5 +34,5 @@ def test_readers_agree(programs: Programs, tmp_path: Path) -> None:
         first = records[0]["sequence"]
         assert [r["sequence"] for r in records] == \
             list(range(first, first + len(records))), path
-        assert [r["sequence"] for r in avro_files.by_avrocat(path)] == \
+        assert [r["sequence"] for r in readers.by_avrocat(path)] == \
             [r["sequence"] for r in records], path

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <errno.h>
 #include <ev.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -239,12 +240,18 @@ teardown(void **state)
 }
 
 static void
+begin(struct fixture *f, enum script script)
+{
+	f->script = script;
+	child_start(&f->child);
+}
+
+static void
 child_runs_and_stops(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = SAY_READY;
-	child_start(&f->child);
+	begin(f, SAY_READY);
 	assert_int_equal(f->child.state, CHILD_STARTING);
 	wait_state(f, CHILD_RUNNING);
 	assert_true(f->child.settled);
@@ -259,14 +266,32 @@ child_runs_and_stops(void **state)
 	assert_int_equal(child_restarts(&f->child), 0);
 }
 
+/* It had said in time that it is up; only we were late. */
+static void
+child_was_ready_in_time(void **state)
+{
+	struct fixture *f = *state;
+	struct pollfd said = {.events = POLLIN};
+
+	begin(f, SAY_READY);
+	said.fd = f->child.control;
+	assert_int_equal(poll(&said, 1, DEADLINE_NS / NS_PER_MS), 1);
+	ev_timer_stop(f->child.loop, &f->child.timer);
+	ev_timer_set(&f->child.timer, 0., 0.);
+	ev_timer_start(f->child.loop, &f->child.timer);
+	wait_state(f, CHILD_RUNNING);
+	child_stop(&f->child);
+	wait_state(f, CHILD_STOPPED);
+	assert_string_equal(f->child.last_exit, "exited with status 0");
+}
+
 static void
 child_killed_has_successor(void **state)
 {
 	struct fixture *f = *state;
 	pid_t first;
 
-	f->script = SAY_READY;
-	child_start(&f->child);
+	begin(f, SAY_READY);
 	wait_state(f, CHILD_RUNNING);
 	first = f->child.pid;
 	child_signal(&f->child, SIGKILL);
@@ -286,8 +311,7 @@ child_is_listened_to(void **state)
 	struct fixture *f = *state;
 
 	ops.message = heard;
-	f->script = TALK;
-	child_start(&f->child);
+	begin(f, TALK);
 	wait_state(f, CHILD_RUNNING);
 	while (f->heard < 3)
 		ev_run(f->child.loop, EVRUN_ONCE);
@@ -304,8 +328,7 @@ child_talks_to_nobody(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = TALK;
-	child_start(&f->child);
+	begin(f, TALK);
 	wait_state(f, CHILD_RUNNING);
 	while (ev_is_active(&f->child.timer))
 		ev_run(f->child.loop, EVRUN_ONCE);
@@ -317,8 +340,7 @@ child_restarts_on_request(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = SAY_READY;
-	child_start(&f->child);
+	begin(f, SAY_READY);
 	wait_state(f, CHILD_RUNNING);
 	child_restart(&f->child, false);
 	assert_int_equal(f->child.state, CHILD_STOPPING);
@@ -336,8 +358,7 @@ child_drains(void **state)
 
 	ops.drained = drained;
 	f->drained = true;
-	f->script = SAY_READY;
-	child_start(&f->child);
+	begin(f, SAY_READY);
 	wait_state(f, CHILD_RUNNING);
 	child_restart(&f->child, true);
 	wait_state(f, CHILD_STARTING);
@@ -357,8 +378,7 @@ child_drains_again(void **state)
 	struct fixture *f = *state;
 
 	ops.drained = drained;
-	f->script = DIE_DRAINING;
-	child_start(&f->child);
+	begin(f, DIE_DRAINING);
 	wait_state(f, CHILD_RUNNING);
 	child_stop(&f->child);
 	while (f->ended < 1)
@@ -381,8 +401,7 @@ child_gives_up_draining(void **state)
 	struct fixture *f = *state;
 
 	ops.drained = drained;
-	f->script = DIE_DRAINING;
-	child_start(&f->child);
+	begin(f, DIE_DRAINING);
 	wait_state(f, CHILD_RUNNING);
 	child_restart(&f->child, true);
 	while (f->ended < CHILD_DRAINS_MAX)
@@ -402,8 +421,7 @@ child_drains_after_death(void **state)
 	struct fixture *f = *state;
 
 	ops.drained = drained;
-	f->script = EXIT_YOUNG;
-	child_start(&f->child);
+	begin(f, EXIT_YOUNG);
 	wait_state(f, CHILD_BACKOFF);
 	f->script = SAY_READY;
 	f->drained = true;
@@ -421,8 +439,7 @@ child_is_aborted(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = SAY_READY;
-	child_start(&f->child);
+	begin(f, SAY_READY);
 	wait_state(f, CHILD_RUNNING);
 	/* A stopped process would not notice ABRT alone. */
 	child_signal(&f->child, SIGSTOP);
@@ -444,8 +461,7 @@ child_hangs_for_good(void **state)
 	struct fixture *f = *state;
 	uint64_t before;
 
-	f->script = HANG;
-	child_start(&f->child);
+	begin(f, HANG);
 	wait_state(f, CHILD_RUNNING);
 	before = clock_monotonic_ns();
 	child_abort(&f->child);
@@ -464,8 +480,7 @@ child_backs_off(void **state)
 	struct fixture *f = *state;
 	uint64_t before;
 
-	f->script = EXIT_YOUNG;
-	child_start(&f->child);
+	begin(f, EXIT_YOUNG);
 	wait_state(f, CHILD_BACKOFF);
 	assert_string_equal(f->child.last_exit, "exited with status 3");
 	before = clock_monotonic_ns();
@@ -474,8 +489,7 @@ child_backs_off(void **state)
 	wait_state(f, CHILD_BACKOFF);
 	assert_int_equal(f->child.backoff.failures, 2);
 	/* Who is asked to start does not wait, and has a clean slate. */
-	f->script = SAY_READY;
-	child_start(&f->child);
+	begin(f, SAY_READY);
 	assert_int_equal(f->child.state, CHILD_STARTING);
 	wait_state(f, CHILD_RUNNING);
 	assert_int_equal(f->child.backoff.failures, 0);
@@ -486,8 +500,7 @@ child_stops_in_backoff(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = EXIT_YOUNG;
-	child_start(&f->child);
+	begin(f, EXIT_YOUNG);
 	wait_state(f, CHILD_BACKOFF);
 	child_stop(&f->child);
 	assert_int_equal(f->child.state, CHILD_STOPPED);
@@ -499,8 +512,7 @@ child_fails_for_good(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = EXIT_CONFIG;
-	child_start(&f->child);
+	begin(f, EXIT_CONFIG);
 	wait_state(f, CHILD_FAILED);
 	assert_false(ev_is_active(&f->child.timer));
 	f->script = SAY_READY;
@@ -513,8 +525,7 @@ child_cannot_be_spawned(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = CANNOT_START;
-	child_start(&f->child);
+	begin(f, CANNOT_START);
 	assert_int_equal(f->child.state, CHILD_BACKOFF);
 	assert_int_equal(f->child.control, -1);
 	f->script = SAY_READY;
@@ -528,8 +539,7 @@ child_talks_rubbish(void **state)
 {
 	struct fixture *f = *state;
 
-	f->script = SAY_RUBBISH;
-	child_start(&f->child);
+	begin(f, SAY_RUBBISH);
 	while (ev_is_active(&f->child.io))
 		ev_run(f->child.loop, EVRUN_ONCE);
 	assert_int_equal(f->child.state, CHILD_STARTING);
@@ -562,6 +572,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CHILD_TEST(child_runs_and_stops),
+		CHILD_TEST(child_was_ready_in_time),
 		CHILD_TEST(child_killed_has_successor),
 		CHILD_TEST(child_is_listened_to),
 		CHILD_TEST(child_talks_to_nobody),

@@ -384,7 +384,7 @@ test_tally_too_many(void **state ATTR_UNUSED)
 /* Splits `line' at blanks; true when it was accepted. */
 static bool
 parse(const char *line, struct gen_options *options,
-    char error[static GEN_ERROR_SIZE])
+    char error[static OPTIONS_ERROR_SIZE])
 {
 	static char copy[256];
 	char *argv[WORDS_MAX + 1] = { NULL };
@@ -465,7 +465,7 @@ static void
 test_options_bad(void **state ATTR_UNUSED)
 {
 	struct gen_options options;
-	char error[GEN_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 
 	for (size_t i = 0; i < NITEMS(bad_lines); i++) {
 		error[0] = '\0';
@@ -479,7 +479,7 @@ static void
 test_options_source(void **state ATTR_UNUSED)
 {
 	struct gen_options options;
-	char error[GEN_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 
 	assert_true(parse("source 127.0.0.1:1", &options, error));
 	assert_int_equal(options.command, GEN_SOURCE);
@@ -513,7 +513,7 @@ static void
 test_options_sink(void **state ATTR_UNUSED)
 {
 	struct gen_options options;
-	char error[GEN_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 
 	assert_true(parse("sink -a -I 200ms -s 10.0.0.1 -t 2m -w dump "
 	    "232.1.1.1:0", &options, error));

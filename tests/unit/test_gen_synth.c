@@ -358,7 +358,7 @@ test_refused(void **state ATTR_UNUSED)
 static void
 assert_refused(const char *text, const char *wave, const char *message)
 {
-	char error[GEN_ERROR_SIZE] = "";
+	char error[OPTIONS_ERROR_SIZE] = "";
 	struct node *root;
 	avro_schema_t schema;
 	json_t *json;
@@ -392,7 +392,7 @@ test_messages(void **state ATTR_UNUSED)
 		"a=sine:5:", "a=sine:5x", "a=sine:5:1:1", "a=sine:5:inf",
 		"a=sine:99999999999999999999",
 	};
-	char message[GEN_ERROR_SIZE];
+	char message[OPTIONS_ERROR_SIZE];
 
 	for (size_t i = 0; i < NITEMS(bad); i++) {
 		snprintf(message, sizeof(message), "-w %s" NO_SIGNAL,

@@ -77,7 +77,7 @@ static bool
 parse(const char *line, struct replay_options *options)
 {
 	static char words[256], *argv[16];
-	char error[REPLAY_ERROR_SIZE], *save, *word;
+	char error[OPTIONS_ERROR_SIZE], *save, *word;
 	int argc = 0;
 
 	snprintf(words, sizeof(words), "mcrelay-replay %s", line);

@@ -57,6 +57,22 @@ be_the_program(void)
 	return getppid() == (pid_t)atol(getenv("PARENT")) ? 0 : 4;
 }
 
+/* The only one. */
+static pid_t
+child_of_ours(void)
+{
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	assert_non_null(f = fopen(path, "r"));
+	assert_int_equal(fscanf(f, "%d", &pid), 1);
+	fclose(f);
+	return pid;
+}
+
 /* Sources right where the targets are, in the wrong order. */
 static void
 make_sources(int *fds, size_t count)
@@ -89,7 +105,7 @@ static void
 program_gets_its_descriptors(void **state)
 {
 	char directory[PATH_MAX], name[PATH_MAX];
-	struct spawn_settings settings = {.stderr_fd = -1};
+	struct spawn_settings settings = {.stderr_fd = -1, .launcher = -1};
 	int fds[PASSED_MAX], status;
 	size_t count, i;
 	pid_t pid;
@@ -100,6 +116,7 @@ program_gets_its_descriptors(void **state)
 	settings.directory = dirname(directory);
 	signal(SIGPIPE, SIG_IGN);
 	for (count = 1; count <= PASSED_MAX; count++) {
+		/* In the environment that the launcher has. */
 		make_sources(fds, count);
 		pid = spawn_program(&settings, basename(name), "program", fds,
 		    count);
@@ -108,6 +125,7 @@ program_gets_its_descriptors(void **state)
 		for (i = 0; i < count; i++)
 			close(fds[i]);
 		assert_int_equal(status, 0);
+		spawn_end(&settings);
 	}
 	signal(SIGPIPE, SIG_DFL);
 }
@@ -116,7 +134,7 @@ static void
 program_is_missing(void **state)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
-	    .stderr_fd = -1};
+	    .stderr_fd = -1, .launcher = -1};
 	int status;
 	pid_t pid;
 
@@ -127,6 +145,54 @@ program_is_missing(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 127);
+	spawn_end(&settings);
+}
+
+/* One launcher for many programs, until it is let go. */
+static void
+launcher_ends_when_let_go(void **state)
+{
+	struct spawn_settings settings = {.directory = "/nonexistent",
+	    .stderr_fd = -1, .launcher = -1};
+	int status, i, launcher = -1;
+	pid_t pid;
+
+	(void)state;
+	while (waitpid(-1, &status, 0) > 0)
+		continue;
+	for (i = 0; i < 3; i++) {
+		pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(launcher == -1 || launcher == settings.launcher);
+		launcher = settings.launcher;
+	}
+	assert_int_equal(waitpid(-1, &status, WNOHANG), 0);
+	spawn_end(&settings);
+	assert_int_equal(settings.launcher, -1);
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_int_equal(status, 0);
+}
+
+/* What it was asked for fails, once; the next one is another launcher's. */
+static void
+launcher_is_killed(void **state)
+{
+	struct spawn_settings settings = {.directory = "/nonexistent",
+	    .stderr_fd = -1, .launcher = -1};
+	siginfo_t info;
+	pid_t pid;
+
+	(void)state;
+	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(kill(child_of_ours(), SIGKILL), 0);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
+	assert_int_equal(spawn_program(&settings, "nothing", NULL, NULL, 0),
+	    -1);
+	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	spawn_end(&settings);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
 }
 
 int
@@ -135,6 +201,8 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(program_gets_its_descriptors),
 		cmocka_unit_test(program_is_missing),
+		cmocka_unit_test(launcher_ends_when_let_go),
+		cmocka_unit_test(launcher_is_killed),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "program") == 0)

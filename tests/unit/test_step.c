@@ -11,14 +11,11 @@
  * the successor sent must be each of them, once.
  */
 #include <sys/ioctl.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -30,6 +27,7 @@
 
 #include "common/util.h"
 #include "tests/unit/rig.h"
+#include "tests/unit/single_step.h"
 #include "worker/ingest.h"
 #include "worker/relay.h"
 
@@ -245,8 +243,7 @@ child_batch(int output, uint32_t stride)
 	relay_init(&relay, &rig.segment, &output);
 	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
 	ingest.stride = stride;
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
+	single_step_here();
 	ingest_batch(&ingest);
 	relay_run(&relay);
 	_exit(0);
@@ -258,38 +255,11 @@ child_recovery(const struct segment *segment, int output)
 	static struct ingest ingest;
 	static struct relay relay;
 
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
+	single_step_here();
 	relay_init(&relay, segment, &output);
 	ingest_init(&ingest, segment, NULL, &relay, rig.input);
 	relay_run(&relay);
 	_exit(0);
-}
-
-/* One instruction further; false at the end. */
-static bool
-step(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status)) {
-		assert_int_equal(WEXITSTATUS(status), 0);
-		return false;
-	}
-	assert_true(WIFSTOPPED(status));
-	assert_int_equal(WSTOPSIG(status), SIGTRAP);
-	return true;
-}
-
-static void
-wait_stop(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
 }
 
 static void
@@ -336,8 +306,8 @@ run_batch(uint32_t stride)
 	pid = fork();
 	if (pid == 0)
 		child_batch(direct.sender, stride);
-	wait_stop(pid);
-	while (step(pid)) {
+	single_step_begin(pid);
+	while (single_step(pid)) {
 		receiver_drain(&direct);
 		check_successor(&successor, &rig.segment, &direct);
 		assert_true(++steps < STEPS_MAX);
@@ -362,8 +332,8 @@ step_recovery(struct successor *dead, struct successor *second,
 
 	if (pid == 0)
 		child_recovery(&dead->segment, before->sender);
-	wait_stop(pid);
-	while (step(pid)) {
+	single_step_begin(pid);
+	while (single_step(pid)) {
 		receiver_drain(before);
 		check_successor(second, &dead->segment, before);
 		assert_true(++steps < STEPS_MAX);
@@ -389,8 +359,8 @@ run_recovery(uint32_t stride)
 	pid = fork();
 	if (pid == 0)
 		child_batch(direct.sender, stride);
-	wait_stop(pid);
-	while (step(pid)) {
+	single_step_begin(pid);
+	while (single_step(pid)) {
 		receiver_drain(&direct);
 		if (++steps % 400 != 0)
 			continue;

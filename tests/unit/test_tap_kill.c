@@ -8,7 +8,6 @@
  * where it hits them, under a load that laps them now and then.
  */
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/wait.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -23,6 +22,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "tests/unit/single_step.h"
 #include "tests/unit/tap_support.h"
 
 #define KILLS	200U
@@ -32,26 +32,8 @@
 static _Noreturn void
 take_a_share(struct tap_fixture *f)
 {
-	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-	raise(SIGSTOP);
+	single_step_here();
 	_exit(tap_step(f->tap) == TAP_BROKEN);
-}
-
-/* One instruction further; false at the end. */
-static bool
-step(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	if (WIFEXITED(status)) {
-		assert_int_equal(WEXITSTATUS(status), 0);
-		return false;
-	}
-	assert_true(WIFSTOPPED(status));
-	assert_int_equal(WSTOPSIG(status), SIGTRAP);
-	return true;
 }
 
 /* What it has counted is what lies before the place that it stands at. */
@@ -78,7 +60,6 @@ page_is_whole_at_each_instruction(void **state)
 	struct tap_fixture *f = *state;
 	unsigned steps = 0;
 	uint64_t before;
-	int status;
 	pid_t pid;
 
 	message_add(&f->message, "more", METHOD_PICK, 3, 1);
@@ -90,9 +71,8 @@ page_is_whole_at_each_instruction(void **state)
 	assert_true(pid != -1);
 	if (pid == 0)
 		take_a_share(f);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
-	while (step(pid)) {
+	single_step_begin(pid);
+	while (single_step(pid)) {
 		(void)check_page(f, 2);
 		steps++;
 	}

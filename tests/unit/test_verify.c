@@ -413,7 +413,7 @@ test_options(void **state ATTR_UNUSED)
 		{"verify", "-r", "out", "f", "g"},
 	};
 	struct verify_options options;
-	char error[VERIFY_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 	char *argv[6] = {NULL};
 	int argc;
 

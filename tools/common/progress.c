@@ -3,6 +3,7 @@
  * A progress bar.  Tools.
  */
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,15 +17,28 @@
 #define ROW_REST	28
 #define DRAW_NS		(100 * NS_PER_MS)
 
+static uint64_t
+total_size(char *const *file, size_t files)
+{
+	uint64_t total = 0;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; i < files; i++)
+		if (stat(file[i], &st) == 0 && S_ISREG(st.st_mode))
+			total += (uint64_t)st.st_size;
+	return total;
+}
+
 void
-progress_begin(struct progress *progress, uint64_t total)
+progress_begin(struct progress *progress, char *const *file, size_t files)
 {
 	const char *terminal = getenv("TERM");
 
 	*progress = (struct progress){
 		.terminal = isatty(STDERR_FILENO) && terminal != NULL &&
 		    strcmp(terminal, "dumb") != 0,
-		.total = total,
+		.total = total_size(file, files),
 		.start_ns = clock_monotonic_ns(),
 	};
 }

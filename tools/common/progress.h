@@ -7,6 +7,7 @@
 #define MCRELAY_TOOLS_PROGRESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
@@ -19,8 +20,9 @@ struct progress {
 	uint64_t	 next_ns;	/* when to draw again */
 };
 
-void	progress_begin(struct progress *progress, uint64_t total)
-	    ATTR_NONNULL;
+/* What is to be done is so many bytes as these files have. */
+void	progress_begin(struct progress *progress, char *const *file,
+	    size_t files) ATTR_NONNULL;
 /* `label' says what is being done; cheap when it is not yet time to draw. */
 void	progress_show(struct progress *progress, uint64_t done,
 	    const char *label) ATTR_NONNULL;

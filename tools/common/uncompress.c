@@ -7,15 +7,15 @@
 #ifdef HAVE_ZLIB
 #include <zlib.h>
 #endif
-#ifdef HAVE_SNAPPY
-#include <snappy-c.h>
-#endif
 #ifdef HAVE_ZSTD
 #include <zstd.h>
 #endif
 
 #include "common/codec.h"
 #include "common/log.h"
+#ifdef HAVE_SNAPPY
+#include "common/snappy.h"
+#endif
 #include "common/util.h"
 #include "tools/common/uncompress.h"
 
@@ -91,6 +91,7 @@ static const char *
 unsnappy_block(const uint8_t *data, size_t size, size_t limit,
     struct buffer *out)
 {
+	const struct snappy *snappy = snappy_load();
 	const uint8_t *crc = data + size - 4;
 	size_t length;
 	uint32_t given;
@@ -100,16 +101,15 @@ unsnappy_block(const uint8_t *data, size_t size, size_t limit,
 	size -= 4;
 	given = (uint32_t)crc[0] << 24 | (uint32_t)crc[1] << 16 |
 	    (uint32_t)crc[2] << 8 | crc[3];
-	if (snappy_uncompressed_length((const char *)data, size, &length) !=
-	    SNAPPY_OK)
+	if (snappy->length((const char *)data, size, &length) != SNAPPY_OK)
 		return "the compressed data are damaged";
 	/* No data grow by more than this; a lie would cost memory. */
 	if (length > limit || length / 64 > size)
 		return too_large;
 	buffer_reserve(out, length);
 	out->size = length;
-	if (length == 0 || snappy_uncompress((const char *)data, size,
-	    (char *)out->data, &out->size) != SNAPPY_OK)
+	if (length == 0 || snappy->uncompress((const char *)data,
+	    size, (char *)out->data, &out->size) != SNAPPY_OK)
 		return "the compressed data are damaged";
 	if (crc32(0, out->data, (uInt)out->size) != given)
 		return "the checksum (CRC-32) is wrong";

@@ -21,7 +21,7 @@ int
 gen_main(int argc, char **argv)
 {
 	struct gen_options options;
-	char error[GEN_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 	enum gen_status status;
 	json_t *report = NULL;
 

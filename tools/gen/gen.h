@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "tools/common/batch.h"
 #include "tools/common/endpoint.h"
+#include "tools/common/options.h"
 
 /* Exit status. */
 enum gen_status {
@@ -51,11 +52,9 @@ struct gen_options {
 	const char		*dump;		/* file name, or NULL */
 };
 
-#define GEN_ERROR_SIZE	256
-
 /* False with a message in `error' when the command line is wrong. */
 bool	gen_parse(int argc, char **argv, struct gen_options *options,
-	    char error[static GEN_ERROR_SIZE]) ATTR_NONNULL;
+	    char error[static OPTIONS_ERROR_SIZE]) ATTR_NONNULL;
 void	gen_options_free(struct gen_options *options) ATTR_NONNULL;
 
 /* The whole program.  Returns the exit status. */

@@ -217,7 +217,7 @@ fill(struct builder *builder, struct node *node, avro_schema_t schema,
 	case AVRO_FIXED:
 		size = avro_schema_fixed_size(schema);
 		if (size < 0 || size > DATAGRAM_MAX) {
-			snprintf(builder->error, GEN_ERROR_SIZE,
+			snprintf(builder->error, OPTIONS_ERROR_SIZE,
 			    "a fixed of %lld bytes does not fit into a "
 			    "datagram", (long long)size);
 			return false;
@@ -250,7 +250,7 @@ build(struct builder *builder, avro_schema_t schema, const json_t *json,
 	    nesting(builder, schema) >= NESTING_MAX))
 		return NULL;
 	if (builder->nodes >= NODES_MAX || builder->depth >= DEPTH_MAX) {
-		snprintf(builder->error, GEN_ERROR_SIZE,
+		snprintf(builder->error, OPTIONS_ERROR_SIZE,
 		    "the schema is too large or too deep");
 		return NULL;
 	}
@@ -266,7 +266,7 @@ build(struct builder *builder, avro_schema_t schema, const json_t *json,
 
 struct node *
 node_build(avro_schema_t schema, const json_t *json,
-    char error[static GEN_ERROR_SIZE])
+    char error[static OPTIONS_ERROR_SIZE])
 {
 	struct builder builder = { .error = error };
 	struct node *root;
@@ -275,7 +275,7 @@ node_build(avro_schema_t schema, const json_t *json,
 	root = build(&builder, schema, json, "");
 	free(builder.named);
 	if (root == NULL && error[0] == '\0')
-		snprintf(error, GEN_ERROR_SIZE,
+		snprintf(error, OPTIONS_ERROR_SIZE,
 		    "a datum of this schema would contain itself without end");
 	return root;
 }
@@ -348,7 +348,7 @@ apply(struct node *node, const char *text, size_t path_length)
 
 bool
 node_assign(struct node *root, const char *const *wave, size_t waves,
-    char error[static GEN_ERROR_SIZE])
+    char error[static OPTIONS_ERROR_SIZE])
 {
 	const char *equals;
 	unsigned next = 0;
@@ -358,14 +358,14 @@ node_assign(struct node *root, const char *const *wave, size_t waves,
 	for (size_t i = 0; i < waves; i++) {
 		equals = strchr(wave[i], '=');
 		if (equals == NULL) {
-			snprintf(error, GEN_ERROR_SIZE,
+			snprintf(error, OPTIONS_ERROR_SIZE,
 			    "-w %s: not FIELD=SIGNAL", wave[i]);
 			return false;
 		}
 		found = apply(root, wave[i], (size_t)(equals - wave[i]));
 		if (found > 0)
 			continue;
-		snprintf(error, GEN_ERROR_SIZE, found == 0 ?
+		snprintf(error, OPTIONS_ERROR_SIZE, found == 0 ?
 		    "-w %s: the schema has no such numeric field" :
 		    "-w %s: not SIGNAL[:PERIOD[:AMPLITUDE]], where SIGNAL is "
 		    "sine, ramp, square, noise, spike or counter", wave[i]);

@@ -45,7 +45,7 @@ struct node {
  * does not keep.  NULL with a message in `error'.
  */
 struct node	*node_build(avro_schema_t schema, const json_t *json,
-		    char error[static GEN_ERROR_SIZE]) ATTR_NONNULL;
+		    char error[static OPTIONS_ERROR_SIZE]) ATTR_NONNULL;
 void		 node_free(struct node *node);
 
 /*
@@ -53,6 +53,6 @@ void		 node_free(struct node *node);
  * FIELD=SIGNAL[:PERIOD[:AMPLITUDE]].  False with a message.
  */
 bool		 node_assign(struct node *root, const char *const *wave,
-		    size_t waves, char error[static GEN_ERROR_SIZE]);
+		    size_t waves, char error[static OPTIONS_ERROR_SIZE]);
 
 #endif /* MCRELAY_GEN_NODE_H */

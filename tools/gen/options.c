@@ -3,9 +3,6 @@
  * The command line.  mcrelay-gen.  Looks at nothing but its arguments and the
  * names of interfaces; what is in files is checked by those who read them.
  */
-#include <bsd/stdlib.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,37 +21,10 @@
 
 struct parser {
 	struct gen_options	*options;
-	char			*error;		/* GEN_ERROR_SIZE */
+	char			*error;		/* OPTIONS_ERROR_SIZE */
 	bool			 bytes_given;
 	bool			 datums_given;
 };
-
-static bool	fail(struct parser *parser, const char *fmt, ...)
-		    ATTR_PRINTF(2, 3);
-
-static bool
-fail(struct parser *parser, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(parser->error, GEN_ERROR_SIZE, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
-static bool
-parse_number(struct parser *parser, int option, const char *text,
-    long long min, long long max, uint64_t *number)
-{
-	const char *why;
-
-	*number = (uint64_t)strtonum(text, min, max, &why);
-	if (why == NULL)
-		return true;
-	return fail(parser, "-%c %s: %s (%lld to %lld)", option, text, why,
-	    min, max);
-}
 
 /* A number with ms, s, m or h; without a unit, seconds. */
 static bool
@@ -75,13 +45,13 @@ parse_time(struct parser *parser, int option, const char *text, uint64_t *ns)
 			continue;
 		value *= units[i].seconds;
 		if (!(value >= 1e-3 && value <= (double)TIME_MAX_S))
-			return fail(parser, "-%c %s: out of range", option,
-			    text);
+			return options_fail(parser->error, "-%c %s: out of "
+			    "range", option, text);
 		*ns = (uint64_t)(value * 1e9);
 		return true;
 	}
-	return fail(parser, "-%c %s: not a time (such as 10s or 500ms)",
-	    option, text);
+	return options_fail(parser->error, "-%c %s: not a time (such as 10s or "
+	    "500ms)", option, text);
 }
 
 static bool
@@ -89,7 +59,7 @@ parse_interface(struct parser *parser, const char *name)
 {
 	if (endpoint_set_interface(&parser->options->endpoint, name))
 		return true;
-	return fail(parser, "-i %s: no such interface", name);
+	return options_fail(parser->error, "-i %s: no such interface", name);
 }
 
 static bool
@@ -104,8 +74,8 @@ parse_common(struct parser *parser, int option, const char *argument)
 		options->json = true;
 		return true;
 	case 'n':
-		return parse_number(parser, option, argument, 1, INT64_MAX,
-		    &options->count);
+		return options_number(parser->error, option, argument, 1,
+		    INT64_MAX, &options->count);
 	case 'q':
 		options->quiet = true;
 		return true;
@@ -113,9 +83,11 @@ parse_common(struct parser *parser, int option, const char *argument)
 		return parse_time(parser, option, argument,
 		    &options->time_ns);
 	case ':':
-		return fail(parser, "-%c needs an argument", optopt);
+		return options_fail(parser->error, "-%c needs an argument",
+		    optopt);
 	default:
-		return fail(parser, "-%c is not an option", optopt);
+		return options_fail(parser->error, "-%c is not an option",
+		    optopt);
 	}
 }
 
@@ -136,12 +108,12 @@ parse_source(struct parser *parser, int option, const char *argument)
 
 	switch (option) {
 	case 'B':
-		good = parse_number(parser, option, argument, 1, BATCH_MAX,
-		    &number);
+		good = options_number(parser->error, option, argument, 1,
+		    BATCH_MAX, &number);
 		options->batch = (unsigned)number;
 		return good;
 	case 'b':
-		good = parse_number(parser, option, argument,
+		good = options_number(parser->error, option, argument,
 		    NUMBERED_SIZE_MIN, DATAGRAM_MAX, &number);
 		options->bytes = (size_t)number;
 		parser->bytes_given = true;
@@ -150,19 +122,19 @@ parse_source(struct parser *parser, int option, const char *argument)
 		options->coalesce = true;
 		return true;
 	case 'D':
-		good = parse_number(parser, option, argument, 1, DATAGRAM_MAX,
-		    &number);
+		good = options_number(parser->error, option, argument, 1,
+		    DATAGRAM_MAX, &number);
 		options->datums = (unsigned)number;
 		parser->datums_given = true;
 		return good;
 	case 'r':
-		return parse_number(parser, option, argument, 0, RATE_MAX,
-		    &options->rate);
+		return options_number(parser->error, option, argument, 0,
+		    RATE_MAX, &options->rate);
 	case 'S':
 		options->schema = argument;
 		return true;
 	case 'T':
-		good = parse_number(parser, option, argument, 0, 255,
+		good = options_number(parser->error, option, argument, 0, 255,
 		    &number);
 		options->endpoint.ttl = (int)number;
 		return good;
@@ -189,7 +161,8 @@ parse_sink(struct parser *parser, int option, const char *argument)
 	case 's':
 		if (endpoint_parse_host(argument, &options->endpoint.from))
 			return true;
-		return fail(parser, "-s %s: not an IP address", argument);
+		return options_fail(parser->error, "-s %s: not an IP address",
+		    argument);
 	case 'w':
 		options->dump = argument;
 		return true;
@@ -207,24 +180,27 @@ check(struct parser *parser)
 
 	if (options->command == GEN_SOURCE) {
 		if (endpoint_port(&at->address) == 0)
-			return fail(parser, "port 0: a source needs a port "
-			    "to send to");
+			return options_fail(parser->error, "port 0: a source "
+			    "needs a port to send to");
 		if (options->schema != NULL && parser->bytes_given)
-			return fail(parser, "-b is for numbered datagrams, "
-			    "not for those of a schema");
+			return options_fail(parser->error, "-b is for numbered "
+			    "datagrams, not for those of a schema");
 		if (options->schema == NULL && parser->datums_given)
-			return fail(parser, "-D needs a schema (-S)");
+			return options_fail(parser->error, "-D needs a schema "
+			    "(-S)");
 		if (options->schema == NULL && options->waves > 0)
-			return fail(parser, "-w needs a schema (-S)");
+			return options_fail(parser->error, "-w needs a schema "
+			    "(-S)");
 		return true;
 	}
 	if (at->from.ss_family == AF_UNSPEC)
 		return true;
 	if (!endpoint_is_multicast(&at->address))
-		return fail(parser, "-s needs a multicast group to join");
+		return options_fail(parser->error, "-s needs a multicast group "
+		    "to join");
 	if (at->from.ss_family != at->address.ss_family)
-		return fail(parser, "-s: source and group are of different "
-		    "families");
+		return options_fail(parser->error, "-s: source and group are "
+		    "of different families");
 	return true;
 }
 
@@ -243,20 +219,20 @@ parse_options(struct parser *parser, int argc, char **argv)
 		    !parse_sink(parser, option, optarg))
 			return false;
 	if (optind == argc)
-		return fail(parser, "ADDRESS:PORT is missing");
+		return options_fail(parser->error, "ADDRESS:PORT is missing");
 	if (optind + 1 < argc)
-		return fail(parser, "%s: one ADDRESS:PORT is enough, and "
-		    "options come before it", argv[optind + 1]);
+		return options_fail(parser->error, "%s: one ADDRESS:PORT is "
+		    "enough, and options come before it", argv[optind + 1]);
 	if (!endpoint_parse(argv[optind],
 	    &parser->options->endpoint.address))
-		return fail(parser, "%s: not ADDRESS:PORT (IPv6 in brackets)",
-		    argv[optind]);
+		return options_fail(parser->error, "%s: not ADDRESS:PORT (IPv6 "
+		    "in brackets)", argv[optind]);
 	return check(parser);
 }
 
 bool
 gen_parse(int argc, char **argv, struct gen_options *options,
-    char error[static GEN_ERROR_SIZE])
+    char error[static OPTIONS_ERROR_SIZE])
 {
 	struct parser parser = { .options = options, .error = error };
 
@@ -267,13 +243,14 @@ gen_parse(int argc, char **argv, struct gen_options *options,
 		.datums = 1,
 	};
 	if (argc < 2)
-		return fail(&parser, "source or sink?");
+		return options_fail(error, "source or sink?");
 	if (strcmp(argv[1], "source") == 0)
 		options->command = GEN_SOURCE;
 	else if (strcmp(argv[1], "sink") == 0)
 		options->command = GEN_SINK;
 	else
-		return fail(&parser, "%s: neither source nor sink", argv[1]);
+		return options_fail(error, "%s: neither source nor sink",
+		    argv[1]);
 	return parse_options(&parser, argc - 1, argv + 1);
 }
 

@@ -312,7 +312,7 @@ parse_schema(struct synth *synth)
 static bool
 prepare(struct synth *synth, const char *const *wave, size_t waves)
 {
-	char error[GEN_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 
 	synth->root = node_build(synth->schema, synth->json, error);
 	if (synth->root == NULL ||

@@ -2,9 +2,6 @@
 /*
  * The command line.  mcrelay-replay.
  */
-#include <bsd/stdlib.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,36 +15,9 @@
 
 struct parser {
 	struct replay_options	*options;
-	char			*error;		/* REPLAY_ERROR_SIZE */
+	char			*error;		/* OPTIONS_ERROR_SIZE */
 	bool			 speed_given;
 };
-
-static bool	fail(struct parser *parser, const char *fmt, ...)
-		    ATTR_PRINTF(2, 3);
-
-static bool
-fail(struct parser *parser, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(parser->error, REPLAY_ERROR_SIZE, fmt, ap);
-	va_end(ap);
-	return false;
-}
-
-static bool
-parse_number(struct parser *parser, int option, const char *text,
-    long long min, long long max, long long *number)
-{
-	const char *why;
-
-	*number = strtonum(text, min, max, &why);
-	if (why == NULL)
-		return true;
-	return fail(parser, "-%c %s: %s (%lld to %lld)", option, text, why,
-	    min, max);
-}
 
 static bool
 parse_speed(struct parser *parser, const char *text)
@@ -56,12 +26,12 @@ parse_speed(struct parser *parser, const char *text)
 	const double speed = strtod(text, &end);
 
 	if (end == text || *end != '\0')
-		return fail(parser, "-x %s: not a number", text);
+		return options_fail(parser->error, "-x %s: not a number", text);
 	/* NaN is not, either. */
 	if (!(speed >= SPEED_MIN && speed <= SPEED_MAX) &&
 	    !(speed >= 0 && speed <= 0))
-		return fail(parser, "-x %s: 0, or %g to %g", text, SPEED_MIN,
-		    SPEED_MAX);
+		return options_fail(parser->error, "-x %s: 0, or %g to %g",
+		    text, SPEED_MIN, SPEED_MAX);
 	parser->options->speed = speed;
 	parser->speed_given = true;
 	return true;
@@ -72,7 +42,7 @@ parse_time(struct parser *parser, int option, const char *text, int64_t *ns)
 {
 	if (when_parse(text, ns))
 		return true;
-	return fail(parser, "-%c %s: not a time such as "
+	return options_fail(parser->error, "-%c %s: not a time such as "
 	    "2026-11-20T21:30:00Z or 20261120T213000.123456Z", option, text);
 }
 
@@ -80,7 +50,7 @@ static bool
 parse_option(struct parser *parser, int option, const char *argument)
 {
 	struct replay_options *options = parser->options;
-	long long number = 0;
+	uint64_t number = 0;
 	bool good = true;
 
 	switch (option) {
@@ -90,7 +60,8 @@ parse_option(struct parser *parser, int option, const char *argument)
 	case 'i':
 		if (endpoint_set_interface(&options->to, argument))
 			return true;
-		return fail(parser, "-i %s: no such interface", argument);
+		return options_fail(parser->error, "-i %s: no such interface",
+		    argument);
 	case 'j':
 		options->json = true;
 		return true;
@@ -101,24 +72,24 @@ parse_option(struct parser *parser, int option, const char *argument)
 		options->quiet = true;
 		return true;
 	case 'r':
-		good = parse_number(parser, option, argument, 1, RATE_MAX,
-		    &number);
-		options->rate = (uint64_t)number;
-		return good;
+		return options_number(parser->error, option, argument, 1,
+		    RATE_MAX, &options->rate);
 	case 's':
 		return parse_time(parser, option, argument,
 		    &options->start_ns);
 	case 'T':
-		good = parse_number(parser, option, argument, 0, 255,
+		good = options_number(parser->error, option, argument, 0, 255,
 		    &number);
 		options->to.ttl = (int)number;
 		return good;
 	case 'x':
 		return parse_speed(parser, argument);
 	case ':':
-		return fail(parser, "-%c needs an argument", optopt);
+		return options_fail(parser->error, "-%c needs an argument",
+		    optopt);
 	default:
-		return fail(parser, "-%c is not an option", optopt);
+		return options_fail(parser->error, "-%c is not an option",
+		    optopt);
 	}
 }
 
@@ -129,24 +100,28 @@ parse_rest(struct parser *parser, int argc, char **argv)
 	struct replay_options *options = parser->options;
 
 	if (argc < 2)
-		return fail(parser, "FILE... and ADDRESS:PORT are needed");
+		return options_fail(parser->error, "FILE... and ADDRESS:PORT "
+		    "are needed");
 	options->file = argv;
 	options->files = (size_t)argc - 1;
 	if (!endpoint_parse(argv[argc - 1], &options->to.address))
-		return fail(parser, "%s: not ADDRESS:PORT (IPv6 in "
-		    "brackets)", argv[argc - 1]);
+		return options_fail(parser->error, "%s: not ADDRESS:PORT (IPv6 "
+		    "in brackets)", argv[argc - 1]);
 	if (endpoint_port(&options->to.address) == 0)
-		return fail(parser, "port 0: nothing can be sent there");
+		return options_fail(parser->error, "port 0: nothing can be "
+		    "sent there");
 	if (options->rate != 0 && parser->speed_given)
-		return fail(parser, "-r and -x: one of them sets the pace");
+		return options_fail(parser->error, "-r and -x: one of them "
+		    "sets the pace");
 	if (options->start_ns >= options->end_ns)
-		return fail(parser, "the end is not after the start");
+		return options_fail(parser->error, "the end is not after the "
+		    "start");
 	return true;
 }
 
 bool
 replay_parse(int argc, char **argv, struct replay_options *options,
-    char error[static REPLAY_ERROR_SIZE])
+    char error[static OPTIONS_ERROR_SIZE])
 {
 	struct parser parser = { .options = options, .error = error };
 	int option;

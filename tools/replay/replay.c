@@ -282,18 +282,6 @@ make_report(const struct replay *replay)
 	return report;
 }
 
-static uint64_t
-total_size(const struct replay_options *options)
-{
-	uint64_t total = 0;
-	struct stat st;
-
-	for (size_t i = 0; i < options->files; i++)
-		if (stat(options->file[i], &st) == 0 && S_ISREG(st.st_mode))
-			total += (uint64_t)st.st_size;
-	return total;
-}
-
 static enum replay_status
 replay_run(const struct replay_options *options)
 {
@@ -306,7 +294,8 @@ replay_run(const struct replay_options *options)
 	if (replay->fd != -1) {
 		replay->batch = batch_new(replay->fd, BATCH_MAY_COALESCE);
 		pace_begin(&replay->pace, options->speed, options->rate);
-		progress_begin(&replay->progress, total_size(options));
+		progress_begin(&replay->progress, options->file,
+		    options->files);
 		stop_sleep_exactly();
 		send_files(replay);
 		if (!replay->failed)
@@ -329,7 +318,7 @@ int
 replay_main(int argc, char **argv)
 {
 	struct replay_options options;
-	char error[REPLAY_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 
 	log_init("mcrelay-replay", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	if (!replay_parse(argc, argv, &options, error)) {

@@ -11,6 +11,7 @@
 
 #include "common/compiler.h"
 #include "tools/common/endpoint.h"
+#include "tools/common/options.h"
 
 /* Exit status. */
 enum replay_status {
@@ -33,11 +34,9 @@ struct replay_options {
 	size_t		 files;
 };
 
-#define REPLAY_ERROR_SIZE	256
-
 /* False with a message in `error' when the command line is wrong. */
 bool	replay_parse(int argc, char **argv, struct replay_options *options,
-	    char error[static REPLAY_ERROR_SIZE]) ATTR_NONNULL;
+	    char error[static OPTIONS_ERROR_SIZE]) ATTR_NONNULL;
 
 /* The whole program.  Returns the exit status. */
 int	replay_main(int argc, char **argv);

@@ -2,9 +2,7 @@
 /*
  * The program around reader, report and repair.  mcrelay-verify.
  */
-#include <sys/stat.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,19 +14,6 @@
 
 static const char usage[] =
     "usage: mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n";
-
-static bool	fail(char *error, const char *fmt, ...) ATTR_PRINTF(2, 3);
-
-static bool
-fail(char *error, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(error, VERIFY_ERROR_SIZE, fmt, ap);
-	va_end(ap);
-	return false;
-}
 
 static bool
 parse_what(struct verify_options *options, const char *what)
@@ -53,7 +38,7 @@ parse_what(struct verify_options *options, const char *what)
 
 bool
 verify_parse(int argc, char **argv, struct verify_options *options,
-    char error[static VERIFY_ERROR_SIZE])
+    char error[static OPTIONS_ERROR_SIZE])
 {
 	bool what_given = false;
 	int option;
@@ -65,26 +50,29 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 		if (option == 'r')
 			options->repaired = optarg;
 		else if (option == ':')
-			return fail(error, "-%c needs an argument", optopt);
+			return options_fail(error, "-%c needs an argument",
+			    optopt);
 		else if (option != 'o')
-			return fail(error, "-%c is not an option", optopt);
+			return options_fail(error, "-%c is not an option",
+			    optopt);
 		else if (!parse_what(options, optarg))
-			return fail(error, "-o %s: not all, prior, after or "
-			    "report", optarg);
+			return options_fail(error, "-o %s: not all, prior, "
+			    "after or report", optarg);
 		else
 			what_given = true;
 	}
 	options->file = argv + optind;
 	options->files = (size_t)(argc - optind);
 	if (options->files == 0)
-		return fail(error, "which file?");
+		return options_fail(error, "which file?");
 	if (options->repaired == NULL && what_given && !options->blocks)
-		return fail(error, "what is recovered needs a file to go to "
-		    "(-r)");
+		return options_fail(error, "what is recovered needs a file to "
+		    "go to (-r)");
 	if (options->repaired != NULL && options->blocks)
-		return fail(error, "-o report does not write a file (-r)");
+		return options_fail(error, "-o report does not write a file "
+		    "(-r)");
 	if (options->repaired != NULL && options->files > 1)
-		return fail(error, "-r repairs one file at a time");
+		return options_fail(error, "-r repairs one file at a time");
 	return true;
 }
 
@@ -216,25 +204,13 @@ verify_file(struct run *run, const char *path)
 	return summary.status;
 }
 
-static uint64_t
-total_size(const struct verify_options *options)
-{
-	uint64_t total = 0;
-	struct stat st;
-
-	for (size_t i = 0; i < options->files; i++)
-		if (stat(options->file[i], &st) == 0 && S_ISREG(st.st_mode))
-			total += (uint64_t)st.st_size;
-	return total;
-}
-
 static enum verify_status
 verify_files(const struct verify_options *options)
 {
 	struct run run = { .options = options };
 	enum verify_status status = VERIFY_WHOLE, worst = VERIFY_WHOLE;
 
-	progress_begin(&run.progress, total_size(options));
+	progress_begin(&run.progress, options->file, options->files);
 	for (size_t i = 0; i < options->files; i++) {
 		status = verify_file(&run, options->file[i]);
 		worst = MAX_OF(worst, status);
@@ -251,7 +227,7 @@ int
 verify_main(int argc, char **argv)
 {
 	struct verify_options options;
-	char error[VERIFY_ERROR_SIZE];
+	char error[OPTIONS_ERROR_SIZE];
 
 	log_init("mcrelay-verify", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	/* A limit is an error like a full disk. */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "tools/common/options.h"
 #include "tools/common/progress.h"
 #include "tools/common/reader.h"
 
@@ -36,11 +37,9 @@ struct verify_options {
 	size_t			 files;
 };
 
-#define VERIFY_ERROR_SIZE	256
-
 /* False with a message in `error' when the command line is wrong. */
 bool	verify_parse(int argc, char **argv, struct verify_options *options,
-	    char error[static VERIFY_ERROR_SIZE]) ATTR_NONNULL;
+	    char error[static OPTIONS_ERROR_SIZE]) ATTR_NONNULL;
 
 /* The whole program.  Returns the exit status. */
 int	verify_main(int argc, char **argv);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Fuzzing the datum program: its interpreter, its check, and the reducers that
- * go by it.  libFuzzer calls this; see HACKING.md.
+ * Fuzzing the datum program: its interpreter, with framing and without, its
+ * check, and the reducers that go by it.  libFuzzer calls this; see HACKING.md.
  *
  * The first byte of the input chooses a schema, or that the input begins with
  * a program of its own, as a hostile segment might; the second a method and a
@@ -95,6 +95,78 @@ try_reducer(const struct datum_program *program, uint8_t choice,
 	reducer_free(r);
 }
 
+/* The first number that datum_number() can find, or DATUM_NONE. */
+static uint32_t
+whole_number(const struct datum_program *program)
+{
+	const struct datum_field *field = datum_fields(program);
+	uint32_t i;
+
+	for (i = 0; i < program->fields; i++)
+		if ((field[i].type == DATUM_INT ||
+		    field[i].type == DATUM_LONG) && (field[i].flags &
+		    (DATUM_NULLABLE | DATUM_ARRAY)) == 0)
+			return i;
+	return DATUM_NONE;
+}
+
+/* A number is found in what is a datum, and nowhere else. */
+static void
+try_number(const struct datum_program *program, const uint8_t *data,
+    size_t size, size_t end)
+{
+	uint32_t field = whole_number(program);
+	enum datum_error error;
+	int64_t value;
+	size_t used;
+
+	if (field == DATUM_NONE)
+		return;
+	error = datum_number(program, field, data, size, &used, &value);
+	assert((error == DATUM_OK) == (end > 0));
+	assert(error != DATUM_OK || used == end);
+}
+
+/*
+ * The same datums with a header before each, of which the last may be no whole
+ * one: they are found where they are.  `program' has no framing.
+ */
+static void
+try_framed(const struct datum_program *program, const uint8_t *data,
+    const uint32_t *end, uint32_t whole, size_t size)
+{
+	static const struct datum_framing framing = {DATUM_FRAMING_MIN, 1,
+	    {0, 1, 2, 3, 4}};
+	static uint8_t framed[65536];
+	static uint32_t found[DATUM_FRAMED_MAX];
+	struct datum_program *copy;
+	uint32_t begin = 0, datums, i;
+	enum datum_error error;
+	size_t used = 0;
+
+	if (size + (whole + 1) * framing.size > sizeof(framed))
+		return;
+	copy = xrealloc(NULL, program->size);
+	memcpy(copy, program, program->size);
+	copy->framing = framing;
+	for (i = 0; begin < size; i++) {
+		uint32_t next = i < whole ? end[i] : (uint32_t)size;
+
+		memcpy(framed + used, framing.bytes, framing.size);
+		memcpy(framed + used + framing.size, data + begin,
+		    next - begin);
+		used += framing.size + next - begin;
+		begin = next;
+	}
+	error = datum_locate(copy, framed, used, found, &datums);
+	assert(error == datum_validate(copy, framed, used, &i) && i == datums);
+	assert(datums == whole || error == DATUM_ITEMS);
+	for (i = 0; i < datums; i++)
+		assert(found[i] == end[i] + (i + 1) * framing.size);
+	(void)datum_validate(copy, data, size, &datums);
+	free(copy);
+}
+
 /*
  * What is good as a whole is good datum by datum, and the other way round:
  * unless the program is hostile, whose runs need not be its steps.
@@ -104,7 +176,7 @@ try_data(const struct datum_program *program, bool hostile,
     const uint8_t *data, size_t size)
 {
 	uint32_t *offset = xcalloc((size_t)program->runs + 1, sizeof(*offset));
-	uint32_t datums, whole = 0;
+	uint32_t *end = xcalloc(size + 1, sizeof(*end)), datums, whole = 0;
 	enum datum_error error = datum_validate(program, data, size, &datums);
 	size_t at = 0;
 
@@ -112,13 +184,18 @@ try_data(const struct datum_program *program, bool hostile,
 	    offset) == DATUM_OK) {
 		at += offset[program->runs];
 		assert(at <= size);
-		whole++;
+		end[whole++] = (uint32_t)at;
 	}
 	/* The number of empty items is limited for a datagram as a whole. */
 	if (!hostile && error != DATUM_ITEMS) {
 		assert(whole == datums);
 		assert((error == DATUM_OK) == (size > 0 && at == size));
 	}
+	if (!hostile) {
+		try_number(program, data, size, end[0]);
+		try_framed(program, data, end, whole, size);
+	}
+	free(end);
 	free(offset);
 }
 

@@ -235,14 +235,15 @@ on_tap(struct decimator *d, const struct control_message *message,
 	set_state(d, channel, CHANNEL_READY);
 }
 
-/* Another one may be waiting for the channel: this must get through.  The
- * supervisor never waits for us, so we may wait for it. */
+/* The supervisor waits for this, as another decimator may for a channel: it
+ * must get through.  It never waits for us, so we may wait for it. */
 static void
-say_untapped(uint32_t number)
+answer(enum control_type type, uint32_t number)
 {
-	static struct control_message message = {.type = CONTROL_UNTAPPED};
+	static struct control_message message;
 	struct pollfd room = {.fd = CONTROL_FD, .events = POLLOUT};
 
+	message.type = type;
 	message.channel = number;
 	while (fd_send(CONTROL_FD, &message, sizeof(message), NULL, 0) == -1) {
 		/* If it is gone, that will be noticed. */
@@ -259,7 +260,21 @@ on_untap(struct decimator *d, const struct control_message *message)
 
 	if (channel != NULL)
 		channel_free(d, channel);
-	say_untapped(message->channel);
+	answer(CONTROL_UNTAPPED, message->channel);
+}
+
+/* A ring seems to have waited for us: whatever the reason, look. */
+static void
+on_look(struct decimator *d)
+{
+	struct channel *channel;
+	unsigned i;
+
+	for (i = 0; i < CHANNEL_STATES; i++)
+		while (i != CHANNEL_READY &&
+		    (channel = TAILQ_FIRST(&d->list[i])) != NULL)
+			set_state(d, channel, CHANNEL_READY);
+	answer(CONTROL_LOOKED, 0);
 }
 
 static void
@@ -275,6 +290,9 @@ on_message(struct decimator *d, const struct control_message *message,
 		break;
 	case CONTROL_LOG_LEVEL:
 		log_set_level(message->log_level);
+		break;
+	case CONTROL_LOOK:
+		on_look(d);
 		break;
 	default:
 		log_warnx("message %u from the supervisor is unknown and "

@@ -14,6 +14,7 @@
  * so that a channel with traffic costs its worker no wake-up for each
  * batch, and one without costs nobody anything.
  */
+#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <errno.h>
@@ -325,7 +326,7 @@ on_control(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 		return;
 	}
 	if (got == 0) {
-		log_info("the supervisor is gone: exiting");
+		log_info("the supervisor has hung up: exiting");
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
@@ -357,6 +358,18 @@ raise_file_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
 		log_warn("cannot raise the limit of open files");
+}
+
+/*
+ * With the supervisor go the channels: the next one gives them to others.  We
+ * would notice, but not while we hang, and two would write to one page.  Before
+ * we say that we are ready, which fails if it is too late for this.
+ */
+static void
+end_with_supervisor(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		fatal("cannot be killed with the supervisor");
 }
 
 static void
@@ -404,6 +417,7 @@ decimator_run(void)
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	start(&d);
+	end_with_supervisor();
 	say_ready();
 	fd_set_nonblock(CONTROL_FD);
 	fd_set_cloexec(CONTROL_FD, 1);

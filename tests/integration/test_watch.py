@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel, debug, output
 from net import Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
@@ -102,14 +101,6 @@ def sleeps(pid: int) -> int:
     match = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.M)
     assert match
     return int(match[1])
-
-
-def debug(pid: int) -> None:
-    """Stop it like a debugger."""
-    attach = 16
-    assert ctypes.CDLL(None).ptrace(attach, pid, None, None) == 0
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSTOPPED(status)
 
 
 def test_stopped_decimator(daemon: Daemon) -> None:

@@ -21,8 +21,9 @@
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define RECORD(fields)							\
-	"{\"type\":\"record\",\"name\":\"R\",\"fields\":[" fields "]}"
+#define RECORD_OF(name, fields)						\
+	"{\"type\":\"record\",\"name\":\"" name "\",\"fields\":[" fields "]}"
+#define RECORD(fields)		RECORD_OF("R", fields)
 #define FIELD(name, type)	"{\"name\":\"" name "\",\"type\":" type "}"
 
 static const char *const schemas[] = {
@@ -45,8 +46,25 @@ static const char *const schemas[] = {
 	RECORD(FIELD("z", "{\"type\":\"array\",\"items\":\"null\"}") ","
 	    FIELD("r", "{\"type\":\"array\",\"items\":"
 	    "{\"type\":\"array\",\"items\":\"string\"}}")),
+	/* From here on those that an eight in the first byte chooses. */
+	RECORD(FIELD("i", "{\"type\":\"array\",\"items\":\"int\"}") ","
+	    FIELD("l", "{\"type\":\"array\",\"items\":\"long\"}") ","
+	    FIELD("f", "{\"type\":\"array\",\"items\":\"float\"}") ","
+	    FIELD("d", "{\"type\":\"array\",\"items\":\"double\"}")),
+	RECORD(FIELD("i", "[\"null\",\"int\"]") ","
+	    FIELD("l", "[\"long\",\"null\"]") ","
+	    FIELD("f", "[\"null\",\"float\"]") ","
+	    FIELD("d", "[\"double\",\"null\"]") ","
+	    FIELD("t", "[\"null\",{\"type\":\"long\",\"logicalType\":"
+	    "\"timestamp-millis\"}]") "," FIELD("n", "\"long\"")),
+	RECORD(FIELD("p", RECORD_OF("P", FIELD("x", "\"float\"") ","
+	    FIELD("s", "{\"type\":\"array\",\"items\":\"float\"}"))) ","
+	    FIELD("q", "{\"type\":\"map\",\"values\":\"P\"}") ","
+	    FIELD("o", "[\"null\",\"P\",\"boolean\"]")),
 };
-#define SCHEMAS	(sizeof(schemas) / sizeof(schemas[0]))
+#define SCHEMAS		(sizeof(schemas) / sizeof(schemas[0]))
+#define SCHEMAS_FIRST	7
+#define SCHEMAS_SECOND	(SCHEMAS - SCHEMAS_FIRST)
 
 /* Three programs for each schema, made once: the channel's, and those of
  * streams that reduce arrays. */
@@ -205,12 +223,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct datum_program *loaded;
 	const struct datum_program *program;
 	const char *why;
-	uint8_t choice;
+	uint8_t choice, schema;
 
 	if (size < 2 || size > 65536)
 		return 0;
 	choice = data[1];
-	if (data[0] % (SCHEMAS + 1) == SCHEMAS) {
+	schema = data[0] % (SCHEMAS_FIRST + 1);
+	if (schema == SCHEMAS_FIRST) {
 		loaded = datum_program_load(data + 2, size - 2, &why);
 		if (loaded != NULL && loaded->size <= size - 2) {
 			try_data(loaded, true, data + 2 + loaded->size,
@@ -221,7 +240,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		free(loaded);
 		return 0;
 	}
-	program = program_of(data[0] % (SCHEMAS + 1), data[0] / 16 % 3);
+	if ((data[0] & 8) != 0)
+		schema = SCHEMAS_FIRST + schema % SCHEMAS_SECOND;
+	program = program_of(schema, data[0] / 16 % 3);
 	try_data(program, false, data + 2, size - 2);
 	try_reducer(program, choice, data + 2, size - 2);
 	return 0;

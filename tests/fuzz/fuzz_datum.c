@@ -113,36 +113,33 @@ try_reducer(const struct datum_program *program, uint8_t choice,
 	reducer_free(r);
 }
 
-/* The first number that datum_number() can find, or DATUM_NONE. */
-static uint32_t
-whole_number(const struct datum_program *program)
+/* Whether datum_number() can find it. */
+static bool
+is_whole_number(const struct datum_field *field)
 {
-	const struct datum_field *field = datum_fields(program);
-	uint32_t i;
-
-	for (i = 0; i < program->fields; i++)
-		if ((field[i].type == DATUM_INT ||
-		    field[i].type == DATUM_LONG) && (field[i].flags &
-		    (DATUM_NULLABLE | DATUM_ARRAY)) == 0)
-			return i;
-	return DATUM_NONE;
+	return (field->type == DATUM_INT || field->type == DATUM_LONG) &&
+	    (field->flags & (DATUM_NULLABLE | DATUM_ARRAY)) == 0;
 }
 
-/* A number is found in what is a datum, and nowhere else. */
+/* Numbers are found in what is a datum, and nowhere else; `end' is the first
+ * one's, 0 when there is none. */
 static void
-try_number(const struct datum_program *program, const uint8_t *data,
+try_numbers(const struct datum_program *program, const uint8_t *data,
     size_t size, size_t end)
 {
-	uint32_t field = whole_number(program);
+	const struct datum_field *field = datum_fields(program);
 	enum datum_error error;
 	int64_t value;
 	size_t used;
+	uint32_t i;
 
-	if (field == DATUM_NONE)
-		return;
-	error = datum_number(program, field, data, size, &used, &value);
-	assert((error == DATUM_OK) == (end > 0));
-	assert(error != DATUM_OK || used == end);
+	for (i = 0; i < program->fields; i++) {
+		if (!is_whole_number(&field[i]))
+			continue;
+		error = datum_number(program, i, data, size, &used, &value);
+		assert((error == DATUM_OK) == (end > 0));
+		assert(error != DATUM_OK || used == end);
+	}
 }
 
 /*
@@ -181,6 +178,7 @@ try_framed(const struct datum_program *program, const uint8_t *data,
 	assert(datums == whole || error == DATUM_ITEMS);
 	for (i = 0; i < datums; i++)
 		assert(found[i] == end[i] + (i + 1) * framing.size);
+	try_numbers(copy, framed, used, whole > 0 ? found[0] : 0);
 	(void)datum_validate(copy, data, size, &datums);
 	free(copy);
 }
@@ -210,7 +208,7 @@ try_data(const struct datum_program *program, bool hostile,
 		assert((error == DATUM_OK) == (size > 0 && at == size));
 	}
 	if (!hostile) {
-		try_number(program, data, size, end[0]);
+		try_numbers(program, data, size, end[0]);
 		try_framed(program, data, end, whole, size);
 	}
 	free(end);

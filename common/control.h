@@ -42,6 +42,10 @@ enum control_type {
 	/* decimator -> supervisor: it has forgotten the channel, and touches
 	 * neither its ring nor its page any more */
 	CONTROL_UNTAPPED = 8,
+	/* supervisor -> decimator: look at all rings, and say so; no body */
+	CONTROL_LOOK = 9,
+	/* decimator -> supervisor: it does */
+	CONTROL_LOOKED = 10,
 };
 
 enum decimate_method {

@@ -14,6 +14,7 @@
  * so that a channel with traffic costs its worker no wake-up for each
  * batch, and one without costs nobody anything.
  */
+#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <errno.h>
@@ -235,14 +236,15 @@ on_tap(struct decimator *d, const struct control_message *message,
 	set_state(d, channel, CHANNEL_READY);
 }
 
-/* Another one may be waiting for the channel: this must get through.  The
- * supervisor never waits for us, so we may wait for it. */
+/* The supervisor waits for this, as another decimator may for a channel: it
+ * must get through.  It never waits for us, so we may wait for it. */
 static void
-say_untapped(uint32_t number)
+answer(enum control_type type, uint32_t number)
 {
-	static struct control_message message = {.type = CONTROL_UNTAPPED};
+	static struct control_message message;
 	struct pollfd room = {.fd = CONTROL_FD, .events = POLLOUT};
 
+	message.type = type;
 	message.channel = number;
 	while (fd_send(CONTROL_FD, &message, sizeof(message), NULL, 0) == -1) {
 		/* If it is gone, that will be noticed. */
@@ -259,7 +261,21 @@ on_untap(struct decimator *d, const struct control_message *message)
 
 	if (channel != NULL)
 		channel_free(d, channel);
-	say_untapped(message->channel);
+	answer(CONTROL_UNTAPPED, message->channel);
+}
+
+/* A ring seems to have waited for us: whatever the reason, look. */
+static void
+on_look(struct decimator *d)
+{
+	struct channel *channel;
+	unsigned i;
+
+	for (i = 0; i < CHANNEL_STATES; i++)
+		while (i != CHANNEL_READY &&
+		    (channel = TAILQ_FIRST(&d->list[i])) != NULL)
+			set_state(d, channel, CHANNEL_READY);
+	answer(CONTROL_LOOKED, 0);
 }
 
 static void
@@ -275,6 +291,9 @@ on_message(struct decimator *d, const struct control_message *message,
 		break;
 	case CONTROL_LOG_LEVEL:
 		log_set_level(message->log_level);
+		break;
+	case CONTROL_LOOK:
+		on_look(d);
 		break;
 	default:
 		log_warnx("message %u from the supervisor is unknown and "
@@ -307,7 +326,7 @@ on_control(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 		return;
 	}
 	if (got == 0) {
-		log_info("the supervisor is gone: exiting");
+		log_info("the supervisor has hung up: exiting");
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
@@ -339,6 +358,18 @@ raise_file_limit(void)
 	limit.rlim_cur = limit.rlim_max;
 	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
 		log_warn("cannot raise the limit of open files");
+}
+
+/*
+ * With the supervisor go the channels: the next one gives them to others.  We
+ * would notice, but not while we hang, and two would write to one page.  Before
+ * we say that we are ready, which fails if it is too late for this.
+ */
+static void
+end_with_supervisor(void)
+{
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+		fatal("cannot be killed with the supervisor");
 }
 
 static void
@@ -386,6 +417,7 @@ decimator_run(void)
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	start(&d);
+	end_with_supervisor();
 	say_ready();
 	fd_set_nonblock(CONTROL_FD);
 	fd_set_cloexec(CONTROL_FD, 1);

@@ -8,8 +8,9 @@
 #define MCRELAY_DECIMATOR_DECIMATOR_H
 
 /*
- * Runs until SIGTERM or until the supervisor is gone.  Returns the exit
- * status.  Fatal when CONTROL_FD is not the supervisor's socket.
+ * Runs until SIGTERM or until the supervisor hangs up; is killed when it dies.
+ * Returns the exit status.  Fatal when CONTROL_FD is not the supervisor's
+ * socket.
  */
 int	decimator_run(void);
 

@@ -41,6 +41,9 @@ take_segment(struct channel *channel, struct inherited *from)
 	    sizeof(channel->slot_id));
 	for (size_t i = 0; i < STREAMS_MAX; i++)
 		channel->slot[i][CHANNEL_NAME_MAX] = '\0';
+	/* All that it ever received did not come in one second. */
+	tap_measure(channel);
+	channel->tap_rate = 0;
 	return true;
 }
 

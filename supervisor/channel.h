@@ -63,6 +63,7 @@ struct channel {
 	uint64_t		 seen_ns;	/* last_received_ns then... */
 	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
 	struct watch		 watch;
+	struct stream_watch	 stream_watch;
 	struct budget		 budget;
 };
 

@@ -39,33 +39,42 @@ give(struct channel *channel, struct tap *to)
 	tap_give(channel, to);
 }
 
-/* Of the processes from..to-1, the one with the least or the most to do; the
- * first of those that are alike. */
+/* Of the processes from..to-1, the one with the least to do; the first of
+ * those that are alike. */
 static struct tap *
-find(struct supervisor *supervisor, unsigned from, unsigned to, bool most)
+least(struct supervisor *supervisor, unsigned from, unsigned to)
 {
 	struct tap *best = &supervisor->tap[from], *each;
 	unsigned i;
 
 	for (i = from + 1; i < to; i++) {
 		each = &supervisor->tap[i];
-		if (most ? each->load > best->load : each->load < best->load)
+		if (each->load < best->load)
 			best = each;
 	}
 	return best;
 }
 
-/* The heaviest channel that makes `from' and `to' more alike by moving. */
+/*
+ * The channel of the first `before' processes that makes its process and `to'
+ * more alike by moving: of the process with the most to do the heaviest.  One
+ * that has a single channel has none to give, however busy it is.
+ */
 static struct channel *
-to_move(const struct tap *from, const struct tap *to)
+to_move(struct supervisor *supervisor, unsigned before, const struct tap *to)
 {
 	struct channel *channel, *best = NULL;
+	const struct tap *tap;
 
-	TAILQ_FOREACH(channel, &from->supervisor->channels, link)
-		if (channel->tap == from &&
-		    to->load + weight(channel) < from->load &&
-		    (best == NULL || weight(channel) > weight(best)))
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		tap = channel->tap;
+		if (tap == NULL || tap->number >= before ||
+		    to->load + weight(channel) >= tap->load)
+			continue;
+		if (best == NULL || tap->load > best->tap->load ||
+		    (tap == best->tap && weight(channel) > weight(best)))
 			best = channel;
+	}
 	return best;
 }
 
@@ -78,8 +87,8 @@ share(struct supervisor *supervisor, unsigned before, unsigned now)
 	struct tap *to;
 
 	for (;;) {
-		to = find(supervisor, before, now, false);
-		channel = to_move(find(supervisor, 0, before, true), to);
+		to = least(supervisor, before, now);
+		channel = to_move(supervisor, before, to);
 		if (channel == NULL)
 			return;
 		log_info("channel %s: its streams move to %s", channel->name,
@@ -107,7 +116,7 @@ spread(struct supervisor *supervisor)
 		return;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (channel->parts.streams > 0 && channel->tap == NULL)
-			give(channel, find(supervisor, 0, now, false));
+			give(channel, least(supervisor, 0, now));
 }
 
 static bool

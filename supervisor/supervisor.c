@@ -229,6 +229,7 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 	struct supervisor *supervisor = watcher->data;
 	uint64_t now = clock_monotonic_ns();
 	struct channel *channel;
+	unsigned i;
 
 	(void)loop;
 	(void)events;
@@ -238,6 +239,8 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 		tap_measure(channel);
 		watch_check(channel);
 	}
+	for (i = 0; i < NITEMS(supervisor->tap); i++)
+		watch_check_tap(&supervisor->tap[i]);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }

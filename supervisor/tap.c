@@ -149,6 +149,20 @@ tell_forgotten(struct tap *tap)
 }
 
 static bool
+tell_look(struct tap *tap)
+{
+	static const struct control_message message = {.type = CONTROL_LOOK};
+
+	if (!tap->look)
+		return true;
+	if (!send_message(tap, &message, NULL, 0))
+		return false;
+	tap->look = false;
+	tap->answers++;
+	return true;
+}
+
+static bool
 tell_log_level(struct tap *tap)
 {
 	struct control_message message;
@@ -210,7 +224,7 @@ tap_update(struct tap *tap)
 	if (tap->child.state != CHILD_RUNNING || tap->child.pid == 0)
 		return;
 	if (!tell_log_level(tap) || !tell_forgotten(tap) ||
-	    !tell_channels(tap))
+	    !tell_channels(tap) || !tell_look(tap))
 		ev_timer_again(loop, &tap->retry);
 }
 
@@ -251,7 +265,7 @@ decimator_ended(void *owner)
 	struct channel *channel;
 
 	tap->forgets = tap->answers = 0;
-	tap->log_told = false;
+	tap->look = tap->log_told = false;
 	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
 		if (channel->tap_holder == tap)
 			let_go(channel);
@@ -263,9 +277,13 @@ decimator_message(void *owner, const struct control_message *message)
 	struct tap *tap = owner;
 	struct channel *channel;
 
-	if (message->type != CONTROL_UNTAPPED || tap->answers == 0)
+	if ((message->type != CONTROL_UNTAPPED &&
+	    message->type != CONTROL_LOOKED) || tap->answers == 0)
 		return CHILD_SAID_NONSENSE;
 	tap->answers--;
+	tap->watch.unanswered = 0;
+	if (message->type == CONTROL_LOOKED)
+		return CHILD_SAID_ANSWER;
 	/* A channel that was removed is not found, and nobody waits. */
 	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
 		if (channel->number == message->channel &&
@@ -342,6 +360,13 @@ tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
 	tap->log_told = tap->child.pid != 0;
 	if (tap->child.pid == 0)
 		decimator_ended(tap);
+}
+
+void
+tap_look(struct tap *tap)
+{
+	tap->look = true;
+	tap_update(tap);
 }
 
 int

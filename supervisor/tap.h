@@ -18,6 +18,7 @@
 
 #include "common/compiler.h"
 #include "supervisor/child.h"
+#include "supervisor/watch.h"
 
 struct channel;
 struct supervisor;
@@ -30,8 +31,10 @@ struct tap {
 	ev_timer		 retry;		/* its socket was full */
 	uint32_t		*forget;	/* channels to be taken back */
 	size_t			 forgets;
-	size_t			 answers;	/* to CONTROL_UNTAP, to come */
+	size_t			 answers;	/* that it owes */
+	bool			 look;		/* has yet to be asked that */
 	bool			 log_told;
+	struct tap_watch	 watch;
 	pid_t			 old_process;	/* of an older image; 0 */
 };
 
@@ -59,6 +62,8 @@ void	tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
 	    ATTR_NONNULL;
 /* Sends what it does not know yet. */
 void	tap_update(struct tap *tap) ATTR_NONNULL;
+/* Asks it to look at its rings, and to answer. */
+void	tap_look(struct tap *tap) ATTR_NONNULL;
 /* Which of the supervisor's it is; -1 for NULL. */
 int	tap_number(const struct tap *tap);
 

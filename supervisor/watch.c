@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Does a channel's worker get anywhere?  Supervisor only.  Reads what a
- * worker writes: a hostile one can only have itself killed or spared.
+ * Do a channel's worker and its decimator get anywhere?  Supervisor only.
+ * Reads what a worker writes: a hostile one can only have itself killed or
+ * spared, and its decimator asked whether it is well.
  */
 #include <errno.h>
 #include <poll.h>
@@ -140,6 +141,59 @@ check_archive(struct channel *channel)
 		tell_archive(channel, true);
 }
 
+/*** The decimator. ***/
+
+/* Whether there is something in the ring that it should take. */
+static bool
+streams_have_work(const struct channel *channel)
+{
+	struct decimated_state progress;
+
+	decimated_read(&channel->segment.tap->progress, &progress);
+	return channel->tap_holder != NULL &&
+	    progress.position != ring_head(&channel->segment.ring);
+}
+
+/* Every step of a decimator ends with a commit. */
+static void
+check_streams(struct channel *channel)
+{
+	struct stream_watch *watch = &channel->stream_watch;
+	uint64_t mark = atomic_load_explicit(
+	    &channel->segment.tap->progress.generation, memory_order_relaxed);
+
+	if (mark != watch->mark || !streams_have_work(channel)) {
+		watch->mark = mark;
+		watch->checks = 0;
+		return;
+	}
+	/* Now and then: one that has given the channel up has said so. */
+	if (watch->checks++ % WATCH_CHECKS == 0)
+		tap_look(channel->tap_holder);
+}
+
+void
+watch_check_tap(struct tap *tap)
+{
+	struct tap_watch *watch = &tap->watch;
+
+	/* One of another version may not know what it is asked. */
+	if (tap->child.state != CHILD_RUNNING || tap->old_process != 0 ||
+	    (tap->answers == 0 && tap->forgets == 0 && !tap->look)) {
+		watch->unanswered = 0;
+		return;
+	}
+	if (++watch->unanswered < WATCH_CHECKS)
+		return;
+	log_warnx("%s: process %d hangs: it has not answered for %u s: it is "
+	    "aborted and replaced", tap->child.label, (int)tap->child.pid,
+	    WATCH_CHECKS);
+	watch->unanswered = 0;
+	child_abort(&tap->child);
+}
+
+/*** What others call. ***/
+
 void
 watch_directory(struct channel *channel)
 {
@@ -164,6 +218,7 @@ watch_directory(struct channel *channel)
 void
 watch_check(struct channel *channel)
 {
+	check_streams(channel);
 	if (channel->child.state != CHILD_RUNNING) {
 		memset(&channel->watch, 0, sizeof(channel->watch));
 		return;

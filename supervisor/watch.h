@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Does a channel's worker get anywhere?  Supervisor only.
+ * Do a channel's worker and its decimator get anywhere?  Supervisor only.
  *
  * The heartbeat is progress, not a timer, which would tick in a process that
  * hangs as well: how far the worker's cursors are, as they lie in the segment.
@@ -14,8 +14,16 @@
  *    disk that is dead, which holds its process, too (one that waits for a
  *    disk cannot be killed), and would hold a successor; the relay works.
  *
+ *  - The decimator: the ring holds datagrams for it, and for a second it has
+ *    not published anything in its page.  That is only a suspicion, since
+ *    what it goes by is memory that a hostile worker can write to, and a
+ *    decimator is many channels': so it is asked to look.  One that leaves
+ *    this, or anything else that it was asked, unanswered for WATCH_CHECKS
+ *    seconds is ended and replaced.  One that has nothing to do is never
+ *    asked, and so never woken.
+ *
  * Counted are checks, not time: what stops the supervisor as well, such as a
- * suspended machine, is no reason to kill a worker.
+ * suspended machine, is no reason to kill anybody.
  */
 #ifndef MCRELAY_WATCH_H
 #define MCRELAY_WATCH_H
@@ -30,6 +38,7 @@
 #define WATCH_CHECKS	10U
 
 struct channel;
+struct tap;
 
 struct watch {
 	uint64_t	relay_mark;	/* of the last check */
@@ -40,8 +49,21 @@ struct watch {
 	struct log_limit limit_directory;
 };
 
+/* Of a channel's decimator. */
+struct stream_watch {
+	uint64_t	mark;
+	unsigned	checks;
+};
+
+/* Of a decimator. */
+struct tap_watch {
+	unsigned	unanswered;	/* checks, in a row */
+};
+
 /* Once a second. */
 void	watch_check(struct channel *channel) ATTR_NONNULL;
+/* Once a second, after the channels. */
+void	watch_check_tap(struct tap *tap) ATTR_NONNULL;
 /* The worker misses its archive's directory, which it may not make itself:
  * makes it again and passes it on, if the segment says so, too. */
 void	watch_directory(struct channel *channel) ATTR_NONNULL;

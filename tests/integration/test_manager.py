@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel, debug, output
 from manager import Manager
 from net import (Receiver, Sender, SenderThread, free_port, group_v4,
                  numbered, safe_rate)
@@ -229,3 +230,41 @@ def test_no_reader(daemon: Daemon) -> None:
     daemon.environment["NOTIFY_SOCKET"] = str(daemon.directory / "nothing")
     daemon.start(channel("one", free_port()))
     daemon.wait_log("cannot tell the service manager")
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_orphaned_decimator(daemon: Daemon, kept: bool) -> None:
+    """A decimator does not outlive its supervisor, not even one that hangs:
+    its page, which the manager keeps, and its stream are the next one's."""
+    port = free_port()
+    with Manager(daemon.directory) as manager, Receiver() as view, \
+            Sender("127.0.0.1", port) as sender:
+        daemon.write(channel("one", port, decimate=[
+            {"name": "s", "method": "pick", "every": 1} |
+            output(view.address, view.port)]))
+        manager.launch(daemon)
+        manager.wait_names("in.one", "seg.one")
+        sender.send(numbered(100))
+        assert view.wait(100) == sender.sent
+        daemon.wait_settled("one")
+        (orphan,) = daemon.wait_processes("mcrelay-decimator", 1)
+        # The kernel wakes orphans that SIGSTOP has stopped, but not these.
+        debug(orphan)
+        sender.send(numbered(100, first=100))
+        wait_for(lambda: daemon.ledger("one")["received"] == 200, "all in")
+        manager.kill(daemon, False)
+        status = wait_for(lambda: os.waitpid(orphan, os.WNOHANG)[1], "its end")
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        if not kept:
+            for _, fd in manager.store:
+                os.close(fd)
+            manager.store.clear()
+        manager.launch(daemon)
+        first = 200 if kept else 0
+        sender.send(numbered(100, first=200))
+        daemon.wait_received("one", first + 100)
+        # Without the memory, what it had not yet taken is lost with it.
+        expected = sender.sent if kept else \
+            sender.sent[:100] + sender.sent[200:]
+        assert view.wait(len(expected)) == expected
+        daemon.wait_settled("one")

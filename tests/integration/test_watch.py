@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: ISC
-"""Workers that hang, and what those say that die."""
+"""Processes that hang, and what workers say that die."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel, debug, output
 from net import Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
@@ -49,6 +54,91 @@ def test_stopped_worker(daemon: Daemon) -> None:
         assert "SIGABRT from process" in daemon.log()
         assert daemon.worker_pid("idle") == pids["idle"]
         os.kill(pids["idle"], signal.SIGCONT)
+
+
+class Decimated:
+    """A channel with a decimator of its own, as there are enough of them,
+    and a stream that leaves nothing out."""
+
+    def __init__(self, name: str, daemon: Daemon, stack: ExitStack) -> None:
+        self.name = name
+        self.daemon = daemon
+        self.view = stack.enter_context(Receiver())
+        port = free_port()
+        self.sender = stack.enter_context(Sender("127.0.0.1", port))
+        self.conf = channel(name, port, decimate=[
+            {"name": "s", "method": "pick", "every": 1} |
+            output(self.view.address, self.view.port)])
+
+    def decimator(self) -> dict[str, Any]:
+        status = json.loads(self.daemon.ctl("status", "-j").stdout)
+        return next(d for d in status["decimators"]
+                    if d["channels"] == [self.name])
+
+    def pid(self) -> int:
+        return int(self.decimator()["pid"])
+
+    def send(self, count: int) -> None:
+        self.sender.send(numbered(count, first=len(self.sender.sent)))
+
+    def wait_whole(self) -> None:
+        count = len(self.sender.sent)
+        self.daemon.wait_received(self.name, count)
+        assert self.view.wait(count) == self.sender.sent
+
+    def wait_replaced(self, old: int) -> None:
+        """Its next decimator makes what the last one owed."""
+        wait_for(lambda: self.pid() not in (0, old), "a new decimator",
+                 HANG_S, self.daemon.log)
+        self.wait_whole()
+        assert self.decimator()["deaths"] == \
+            {"exited": 0, "signalled": 0, "hung": 1}
+
+
+def sleeps(pid: int) -> int:
+    """How often the process has gone to sleep."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    match = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.M)
+    assert match
+    return int(match[1])
+
+
+def test_stopped_decimator(daemon: Daemon) -> None:
+    """One that does not move although there is something to do is replaced,
+    and its streams go on without a gap.  Those that have nothing to do are
+    left alone, and not even woken."""
+    with ExitStack() as stack:
+        stopped, debugged, idle, asleep = channels = [
+            Decimated(name, daemon, stack)
+            for name in ("stopped", "debugged", "idle", "asleep")]
+        daemon.start(*(c.conf for c in channels), decimators=4)
+        workers = {c.name: daemon.worker_pid(c.name) for c in channels}
+        for each in channels:
+            each.send(100)
+            each.wait_whole()
+        pids = {c.name: c.pid() for c in channels}
+        os.kill(pids["stopped"], signal.SIGSTOP)
+        os.kill(pids["idle"], signal.SIGSTOP)
+        debug(pids["debugged"])
+        before = sleeps(pids["asleep"])
+        stopped.send(1000)
+        debugged.send(1000)
+        daemon.wait_log(f"decimator 2: process {pids['debugged']} hangs",
+                        HANG_S)
+        _, status = os.waitpid(pids["debugged"], 0)
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        stopped.wait_replaced(pids["stopped"])
+        debugged.wait_replaced(pids["debugged"])
+        # Ten, if it were asked each second, and woken by it.
+        assert sleeps(pids["asleep"]) - before <= 2
+        assert idle.pid() == pids["idle"]
+        os.kill(pids["idle"], signal.SIGCONT)
+        for each in channels:
+            each.send(100)
+            each.wait_whole()
+        assert asleep.pid() == pids["asleep"]
+        assert workers == {c.name: daemon.worker_pid(c.name)
+                           for c in channels}
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS,

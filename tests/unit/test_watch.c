@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The watchdog and the outage budget, on a channel whose worker is a process
- * that does nothing and whose segment the test writes to.
+ * The watchdog and the outage budget, on a channel whose worker and decimator
+ * are processes that do nothing and whose segment the test writes to.
  */
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -17,9 +17,10 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "common/control.h"
 #include "common/log.h"
 #include "common/util.h"
-#include "supervisor/channel.h"
+#include "supervisor/supervisor.h"
 
 #define FLUSH_S		3
 
@@ -27,6 +28,8 @@ struct fixture {
 	struct channel		channel;
 	struct channel_conf	conf;
 	int			source;	/* connected to the input */
+	struct supervisor	supervisor;
+	int			peer;	/* the decimator's end */
 };
 
 static void
@@ -262,6 +265,160 @@ only_running(void **state)
 	assert_false(check(f, WATCH_CHECKS - 1));
 }
 
+/*** The decimator. ***/
+
+/* It has the channel, and another process is at the end of `peer'. */
+static void
+give_tap(struct fixture *f)
+{
+	static struct conf conf = {.log_level = LOG_EMERG};
+	struct tap *tap = &f->supervisor.tap[0];
+	int pair[2];
+
+	TAILQ_INIT(&f->supervisor.channels);
+	f->supervisor.conf = &conf;
+	f->supervisor.loop = ev_default_loop(0);
+	tap_init(tap, &f->supervisor, 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
+	    0, pair), 0);
+	tap->child.control = pair[0];
+	tap->child.state = CHILD_RUNNING;
+	tap->child.pid = idle_process();
+	tap->log_told = true;
+	f->peer = pair[1];
+	f->channel.tap = f->channel.tap_holder = tap;
+}
+
+static void
+take_tap(struct fixture *f)
+{
+	struct tap *tap = &f->supervisor.tap[0];
+
+	kill(tap->child.pid, SIGKILL);
+	waitpid(tap->child.pid, NULL, 0);
+	tap->child.pid = 0;
+	tap_done(tap);
+	ev_timer_stop(f->supervisor.loop, &f->supervisor.turn);
+	close(f->peer);
+}
+
+/* A decimator at work. */
+static void
+decimate_all(struct fixture *f)
+{
+	struct decimated_domain *progress = &f->channel.segment.tap->progress;
+
+	decimated_begin(progress)->position =
+	    ring_head(&f->channel.segment.ring);
+	decimated_commit(progress);
+}
+
+/* Whether it has been asked to look since it was last asked that here. */
+static bool
+asked(struct fixture *f)
+{
+	struct control_message message;
+
+	return recv(f->peer, &message, sizeof(message), MSG_DONTWAIT) ==
+	    (ssize_t)sizeof(message) && message.type == CONTROL_LOOK;
+}
+
+static void
+answer(struct fixture *f)
+{
+	static const struct control_message message = {.type = CONTROL_LOOKED};
+	struct child *child = &f->supervisor.tap[0].child;
+
+	assert_int_equal(child->ops->message(child->owner, &message),
+	    CHILD_SAID_ANSWER);
+}
+
+/* True: the decimator was found to hang. */
+static bool
+check_tap(struct fixture *f, unsigned times)
+{
+	struct tap *tap = &f->supervisor.tap[0];
+
+	while (times-- > 0 && !tap->child.hung) {
+		watch_check(&f->channel);
+		watch_check_tap(tap);
+	}
+	return tap->child.hung;
+}
+
+static void
+idle_decimator(void **state)
+{
+	struct fixture *f = *state;
+
+	give_tap(f);
+	receive_one(f, true);
+	decimate_all(f);
+	assert_false(check_tap(f, 10 * WATCH_CHECKS));
+	assert_false(asked(f));
+	take_tap(f);
+}
+
+static void
+silent_decimator(void **state)
+{
+	struct fixture *f = *state;
+
+	give_tap(f);
+	receive_one(f, true);
+	decimate_all(f);
+	assert_false(check_tap(f, 1));
+	receive_one(f, true);
+	assert_false(check_tap(f, WATCH_CHECKS - 1));
+	assert_true(asked(f));
+	/* It took its time. */
+	answer(f);
+	decimate_all(f);
+	assert_false(check_tap(f, WATCH_CHECKS));
+	assert_false(asked(f));
+	receive_one(f, true);
+	assert_true(check_tap(f, WATCH_CHECKS));
+	assert_int_equal(f->supervisor.tap[0].child.state, CHILD_STOPPING);
+	assert_false(f->channel.child.hung);
+	take_tap(f);
+}
+
+/* A ring that only seems to have something, or one that it has given up: it
+ * lives as long as it answers. */
+static void
+hostile_page(void **state)
+{
+	struct fixture *f = *state;
+	unsigned i, times = 0;
+
+	give_tap(f);
+	receive_one(f, true);
+	for (i = 0; i < 10 * WATCH_CHECKS; i++) {
+		assert_false(check_tap(f, 1));
+		if (asked(f)) {
+			answer(f);
+			times++;
+		}
+	}
+	assert_in_range(times, 9, 10);
+	take_tap(f);
+}
+
+/* One that owes another answer hangs as well, whatever its page says. */
+static void
+channel_not_let_go(void **state)
+{
+	struct fixture *f = *state;
+
+	give_tap(f);
+	tap_give(&f->channel, NULL);
+	assert_int_equal(f->supervisor.tap[0].answers, 1);
+	decimate_all(f);
+	assert_false(check_tap(f, WATCH_CHECKS - 1));
+	assert_true(check_tap(f, 1));
+	take_tap(f);
+}
+
 /*** The budget. ***/
 
 /* Measured on loopback. */
@@ -331,6 +488,10 @@ main(void)
 		WATCH_TEST(gate_is_closed),
 		WATCH_TEST(archive_is_stuck),
 		WATCH_TEST(only_running),
+		WATCH_TEST(idle_decimator),
+		WATCH_TEST(silent_decimator),
+		WATCH_TEST(hostile_page),
+		WATCH_TEST(channel_not_let_go),
 		cmocka_unit_test(truesize_is_right),
 		WATCH_TEST(budget_follows_rate),
 	};

@@ -6,6 +6,7 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,4 +110,21 @@ client_ask(const char *path, const json_t *request)
 	if (answer == NULL)
 		fatalx("mcrelayd gave no proper answer: %s", error.text);
 	return answer;
+}
+
+int
+client_check(const json_t *answer)
+{
+	const json_t *messages = json_object_get(answer, "messages");
+	const char *error;
+	size_t i;
+
+	for (i = 0; i < json_array_size(messages); i++)
+		fprintf(stderr, "%s\n", json_string_value(json_array_get(
+		    messages, i)));
+	if (json_is_true(json_object_get(answer, "ok")))
+		return 0;
+	error = json_string_value(json_object_get(answer, "error"));
+	log_warnx("%s", error != NULL ? error : "no reason given");
+	return 1;
 }

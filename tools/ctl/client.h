@@ -14,5 +14,8 @@
  * is the caller's.  Ends the program with a message when there is none.
  */
 json_t	*client_ask(const char *path, const json_t *request) ATTR_NONNULL;
+/* Prints what the daemon has to say beside its answer, and why if that is no:
+ * then 1, else 0. */
+int	 client_check(const json_t *answer) ATTR_NONNULL;
 
 #endif /* MCRELAY_CTL_CLIENT_H */

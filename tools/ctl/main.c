@@ -2,6 +2,7 @@
 /*
  * mcrelayctl: asks mcrelayd, prints what it says.
  */
+#include <bsd/stdlib.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "tools/ctl/client.h"
 #include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
+#include "tools/ctl/top.h"
 
 #define DEFAULT_SOCKET	RUNSTATEDIR "/mcrelay/mcrelayd.sock"
 
@@ -22,6 +24,7 @@
 struct call {
 	const char	*socket;
 	bool		 json;		/* -j */
+	unsigned	 count;		/* -n; 0: no end */
 	const char	*name;		/* the command's */
 	const char	*channel;	/* NULL: none */
 	const char	*more[3];	/* what follows it */
@@ -31,7 +34,8 @@ struct verb {
 	const char	*name;
 	int		 arguments_min;
 	int		 arguments_max;
-	bool		 takes_json;
+	const char	*options;	/* for getopt() */
+	/* NULL: it is shown once a second. */
 	void		(*show)(const struct call *call, json_t *answer);
 	const char	*request;	/* the daemon's name for it */
 };
@@ -43,6 +47,7 @@ usage(void)
 	    "usage: mcrelayctl [-V] [-s socket] command ...\n"
 	    "       status [-j] [channel]\n"
 	    "       ledger [-j] [channel]\n"
+	    "       top [-n count] [channel]\n"
 	    "       restart channel\n"
 	    "       stop channel\n"
 	    "       start channel\n"
@@ -176,18 +181,19 @@ release(const struct call *call, json_t *answer)
 }
 
 static const struct verb verbs[] = {
-	{"status",	0, 1, true,	status,		"status"},
-	{"ledger",	0, 1, true,	ledger,		"status"},
-	{"restart",	1, 1, false,	nothing,	"restart"},
-	{"stop",	1, 1, false,	nothing,	"stop"},
-	{"start",	1, 1, false,	nothing,	"start"},
-	{"rotate",	0, 1, false,	nothing,	"rotate"},
-	{"reload",	0, 0, false,	reloaded,	"reload"},
-	{"schema",	1, 2, false,	schema,		"schema"},
-	{"upgrade",	0, 0, false,	upgraded,	"upgrade"},
-	{"files",	1, 3, true,	files,		"archive"},
-	{"hold",	4, 4, false,	hold,		"archive"},
-	{"release",	2, 2, false,	release,	"archive"},
+	{"status",	0, 1, "j",	status,		"status"},
+	{"ledger",	0, 1, "j",	ledger,		"status"},
+	{"top",		0, 1, "n:",	NULL,		"status"},
+	{"restart",	1, 1, "",	nothing,	"restart"},
+	{"stop",	1, 1, "",	nothing,	"stop"},
+	{"start",	1, 1, "",	nothing,	"start"},
+	{"rotate",	0, 1, "",	nothing,	"rotate"},
+	{"reload",	0, 0, "",	reloaded,	"reload"},
+	{"schema",	1, 2, "",	schema,		"schema"},
+	{"upgrade",	0, 0, "",	upgraded,	"upgrade"},
+	{"files",	1, 3, "j",	files,		"archive"},
+	{"hold",	4, 4, "",	hold,		"archive"},
+	{"release",	2, 2, "",	release,	"archive"},
 };
 
 static const struct verb *
@@ -198,8 +204,6 @@ find_verb(const char *name)
 	for (i = 0; i < NITEMS(verbs); i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
-	if (strcmp(name, "top") == 0)
-		fatalx("%s is not supported by this version", name);
 	log_warnx("there is no command %s", name);
 	usage();
 }
@@ -222,32 +226,16 @@ make_request(const struct verb *verb, const struct call *call)
 	return request;
 }
 
-/* What the daemon has to say beside its answer; and whether that is no. */
-static int
-check(const json_t *answer)
-{
-	const json_t *messages = json_object_get(answer, "messages");
-	const char *error;
-	size_t i;
-
-	for (i = 0; i < json_array_size(messages); i++)
-		fprintf(stderr, "%s\n", json_string_value(json_array_get(
-		    messages, i)));
-	if (json_is_true(json_object_get(answer, "ok")))
-		return 0;
-	error = json_string_value(json_object_get(answer, "error"));
-	log_warnx("%s", error != NULL ? error : "no reason given");
-	return 1;
-}
-
 static int
 run(const struct verb *verb, const struct call *call)
 {
 	json_t *request = make_request(verb, call);
 	json_t *answer = client_ask(call->socket, request);
-	int result = check(answer);
+	int result = client_check(answer);
 
-	if (result == 0)
+	if (result == 0 && verb->show == NULL)
+		result = top_run(call->socket, request, answer, call->count);
+	else if (result == 0)
 		verb->show(call, answer);
 	json_decref(request);
 	json_decref(answer);
@@ -278,6 +266,19 @@ parse_options(struct call *call, int argc, char **argv)
 	call->name = argv[optind];
 }
 
+static unsigned
+parse_count(const char *text)
+{
+	const char *why;
+	long long count = strtonum(text, 1, INT32_MAX, &why);
+
+	if (why != NULL) {
+		log_warnx("%s is %s", text, why);
+		usage();
+	}
+	return (unsigned)count;
+}
+
 static void
 parse_arguments(struct call *call, const struct verb *verb, int argc,
     char **argv)
@@ -286,11 +287,17 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 
 	/* glibc: begin anew, with what "+" meant forgotten. */
 	optind = 0;
-	while ((option = getopt(argc, argv, "j")) != -1) {
-		if (option != 'j' || !verb->takes_json)
+	while ((option = getopt(argc, argv, verb->options)) != -1)
+		switch (option) {
+		case 'j':
+			call->json = true;
+			break;
+		case 'n':
+			call->count = parse_count(optarg);
+			break;
+		default:
 			usage();
-		call->json = true;
-	}
+		}
 	if (argc - optind < verb->arguments_min ||
 	    argc - optind > verb->arguments_max)
 		usage();

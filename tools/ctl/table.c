@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Tables.  mcrelayctl only.
+ */
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "tools/ctl/table.h"
+
+void
+table_cell(struct table *table, const char *text)
+{
+	table->cell = xrealloc(table->cell,
+	    (table->cells + 1) * sizeof(*table->cell));
+	table->cell[table->cells++] = xstrdup(text);
+}
+
+void
+table_count(struct table *table, long long count)
+{
+	char text[TABLE_CELL_SIZE];
+
+	snprintf(text, sizeof(text), "%lld", count);
+	table_cell(table, text);
+}
+
+void
+table_duration(struct table *table, long long seconds)
+{
+	char text[TABLE_CELL_SIZE];
+
+	if (seconds >= 86400)
+		snprintf(text, sizeof(text), "%lldd%02lldh", seconds / 86400,
+		    seconds / 3600 % 24);
+	else if (seconds >= 3600)
+		snprintf(text, sizeof(text), "%lldh%02lldm", seconds / 3600,
+		    seconds / 60 % 60);
+	else if (seconds >= 60)
+		snprintf(text, sizeof(text), "%lldm%02llds", seconds / 60,
+		    seconds % 60);
+	else
+		snprintf(text, sizeof(text), "%llds", seconds);
+	table_cell(table, text);
+}
+
+/* How printf is to set a column: text to the left, numbers to the right, no
+ * blanks at the end. */
+static int
+column_width(const struct table *table, size_t column)
+{
+	bool number = false;
+	size_t i, width = 0;
+	const char *text;
+
+	for (i = column; i < table->cells; i += table->columns) {
+		text = table->cell[i];
+		width = MAX_OF(width, strlen(text));
+		number = number || (text[0] >= '0' && text[0] <= '9');
+	}
+	if (number)
+		return (int)width;
+	return column + 1 == table->columns ? 0 : -(int)width;
+}
+
+void
+table_print(struct table *table, FILE *to)
+{
+	int width[TABLE_COLUMNS_MAX];
+	size_t i, column;
+
+	for (column = 0; column < table->columns; column++)
+		width[column] = column_width(table, column);
+	for (i = 0; i < table->cells; i++) {
+		column = i % table->columns;
+		fprintf(to, "%*s%s", width[column], table->cell[i],
+		    column + 1 == table->columns ? "\n" : "  ");
+		free(table->cell[i]);
+	}
+	free(table->cell);
+	memset(table, 0, sizeof(*table));
+}
+
+long long
+member_count(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+const char *
+member_text(const json_t *object, const char *name)
+{
+	const char *text = json_string_value(json_object_get(object, name));
+
+	return text != NULL ? text : "-";
+}

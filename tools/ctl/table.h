@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Tables as wide as what is in them, and what they are made from.  mcrelayctl
+ * only.
+ */
+#ifndef MCRELAY_CTL_TABLE_H
+#define MCRELAY_CTL_TABLE_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "common/compiler.h"
+
+#define TABLE_CELL_SIZE		80
+#define TABLE_COLUMNS_MAX	16
+
+/* All cells of a row one after the other, the heading first.  Begins with
+ * {columns, 0, NULL}. */
+struct table {
+	size_t	  columns;
+	size_t	  cells;
+	char	**cell;
+};
+
+/* The next cell. */
+void	table_cell(struct table *table, const char *text) ATTR_NONNULL;
+void	table_count(struct table *table, long long count) ATTR_NONNULL;
+/* "3d04h", "2h05m", "1m30s": two units are enough. */
+void	table_duration(struct table *table, long long seconds) ATTR_NONNULL;
+
+/* Prints the table and empties it. */
+void	table_print(struct table *table, FILE *to) ATTR_NONNULL;
+
+/* Members of the daemon's answers: 0 and "-" when there is none. */
+long long	 member_count(const json_t *object, const char *name);
+const char	*member_text(const json_t *object, const char *name);
+
+#endif /* MCRELAY_CTL_TABLE_H */

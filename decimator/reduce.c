@@ -38,7 +38,8 @@ init_run(struct reducer *r, struct run_state *state,
 		state->array = xcalloc(1, sizeof(*state->array));
 		reduce_array_init(state->array, run, state->method, r->every);
 	} else if (run_is_real(run))
-		reals_init(&state->reals, run->count, state->method);
+		reals_init(&state->reals, run->count,
+		    run->type == DATUM_DOUBLE, state->method);
 	else
 		state->ints = xcalloc(run->count, sizeof(*state->ints));
 }
@@ -216,8 +217,7 @@ take_nullable(const struct datum_run *run, struct run_state *state,
 			else
 				state->ints[i].nulls++;
 		} else if (run_is_real(run))
-			at += reals_add_one(&state->reals, i, at,
-			    run->type == DATUM_DOUBLE, time);
+			at += reals_add_one(&state->reals, i, at, time);
 		else
 			reduce_int_add(&state->ints[i], state->method,
 			    get_long(&at, end), time);
@@ -231,7 +231,7 @@ take_numbers(const struct datum_run *run, struct run_state *state,
 	if ((run->flags & DATUM_NULLABLE) != 0)
 		take_nullable(run, state, at, end, time);
 	else if (run_is_real(run))
-		reals_add(&state->reals, at, run->type == DATUM_DOUBLE, time);
+		reals_add(&state->reals, at, time);
 	else
 		take_ints(run, state, at, end, time);
 }
@@ -271,6 +271,16 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 			kept += state->kept_size;
 		}
 	}
+}
+
+void
+reducer_settle(struct reducer *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->program->runs; i++)
+		if (r->run[i].reals.count > 0)
+			reals_settle(&r->run[i].reals);
 }
 
 /* Whether the instants of this datum are those to show, for all we know. */

@@ -25,7 +25,7 @@ reduce_array_init(struct reduce_array *a, const struct datum_run *run,
 	a->method = method;
 	a->every = every;
 	if (is_real(a))
-		reals_init(&a->reals, 1, method);
+		reals_init(&a->reals, 1, a->type == DATUM_DOUBLE, method);
 	a->room = 1;
 	a->ints = xcalloc(a->room, sizeof(*a->ints));
 	reduce_array_reset(a);
@@ -123,7 +123,7 @@ grow(struct reduce_array *a, size_t length, uint64_t datums)
 
 	if (is_real(a)) {
 		if (length > a->reals.count)
-			reals_grow(&a->reals, 2 * length, a->method);
+			reals_grow(&a->reals, 2 * length);
 		for (i = a->length; i < length; i++)
 			reals_leave_out(&a->reals, i, datums);
 	} else {
@@ -145,13 +145,12 @@ static const uint8_t *
 take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
     size_t first, size_t items)
 {
-	bool wide = a->type == DATUM_DOUBLE;
 	size_t i;
 
 	for (i = 0; i < items; i++) {
 		if (is_real(a))
 			at += reals_add_one(&a->reals,
-			    a->samples ? 0 : first + i, at, wide, 0);
+			    a->samples ? 0 : first + i, at, 0);
 		else
 			reduce_int_add(&a->ints[a->samples ? 0 : first + i],
 			    a->method, get_long(&at, end), 0);

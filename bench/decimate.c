@@ -6,7 +6,6 @@
  * Each figure is the best of several rounds, in nanoseconds a field, because
  * what disturbs a round only ever makes it slower.
  */
-#include <avro.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,28 +13,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/decimate.h"
 #include "common/datum.h"
 #include "common/log.h"
-#include "common/schema.h"
 #include "common/util.h"
 #include "decimator/reduce.h"
 
-#define FIELDS		1000U
-#define DATUMS		64U	/* different ones, 512 KiB of doubles */
 #define PASSES		10U	/* over all of them, a round */
 #define ROUNDS		12U
-#define EVERY		50U
-#define RATE		5000U	/* datums a second, as their times say */
-
-struct subject {
-	const char		*type;		/* of all fields */
-	char			*text;		/* the schema's */
-	struct schema_result	 schema;
-	avro_schema_t		 avro;
-	uint8_t			*data;		/* the datums, one by one */
-	size_t			 end[DATUMS];
-	size_t			 size;
-};
 
 typedef void	job(struct subject *s, void *state);
 
@@ -209,7 +194,7 @@ flat_loop(struct subject *s, void *state)
 
 /*** Measuring. ***/
 
-static double
+double
 cpu_ns(void)
 {
 	struct timespec t;
@@ -268,16 +253,40 @@ measure_avro(struct subject *s)
 	return ns;
 }
 
+static const char *const names[METHODS] = {
+	[METHOD_PICK] = "pick",
+	[METHOD_MEAN] = "mean",
+	[METHOD_MINMAX] = "minmax",
+	[METHOD_RMS] = "rms",
+	[METHOD_SUMMARY] = "summary",
+};
+
+/* Whole channels. */
+static void
+measure_rings(void)
+{
+	struct subject s;
+	double ns;
+	int method;
+
+	subject_init(&s, "double");
+	printf("\nChannels of %u doubles, %u datums a second\n\n"
+	    "| method  | ns a datum | %% of a core | channels a core |\n"
+	    "|---|---:|---:|---:|\n", FIELDS, RATE);
+	for (method = METHOD_PICK; method < METHODS; method++) {
+		if (names[method] == NULL)
+			continue;
+		ns = rings_measure(&s, (enum decimate_method)method);
+		printf("| %-7s | %10.0f | %11.2f | %15.0f |\n", names[method],
+		    ns, ns * RATE / 1e7, 1e9 / (ns * RATE));
+		fflush(stdout);
+	}
+	subject_free(&s);
+}
+
 static void
 measure_all(const char *type)
 {
-	static const char *const names[METHODS] = {
-		[METHOD_PICK] = "pick",
-		[METHOD_MEAN] = "mean",
-		[METHOD_MINMAX] = "minmax",
-		[METHOD_RMS] = "rms",
-		[METHOD_SUMMARY] = "summary",
-	};
 	static struct flat flat;
 	struct subject s;
 	char what[64];
@@ -315,5 +324,7 @@ main(int argc, char **argv)
 	for (i = 0; i < NITEMS(types); i++)
 		if (argc < 2 || strcmp(argv[1], types[i]) == 0)
 			measure_all(types[i]);
+	if (argc < 2 || strcmp(argv[1], "rings") == 0)
+		measure_rings();
 	return 0;
 }

@@ -3,7 +3,6 @@
  * Windows of datums.  Decimator only; see reduce.h.  It must not allocate
  * after reducer_new().
  */
-#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -139,17 +138,6 @@ reducer_missed(struct reducer *r, uint64_t datagrams)
 
 /*** Taking a datum.  datum_split() has found it good. ***/
 
-static int64_t
-get_long(const uint8_t **at, const uint8_t *end)
-{
-	enum datum_error error;
-	int64_t value;
-
-	error = datum_get_long(at, end, &value);
-	assert(error == DATUM_OK);
-	return value;
-}
-
 /* The time field as it stands, or TIME_NULL. */
 static int64_t
 get_time(const struct reducer *r, const uint8_t *data)
@@ -161,7 +149,8 @@ get_time(const struct reducer *r, const uint8_t *data)
 	uint64_t bits;
 	uint32_t word;
 
-	if ((run->flags & DATUM_NULLABLE) != 0 && get_long(&at, end) == null)
+	if ((run->flags & DATUM_NULLABLE) != 0 &&
+	    datum_good_long(&at, end) == null)
 		return TIME_NULL;
 	switch (run->type) {
 	case DATUM_DOUBLE:
@@ -173,7 +162,7 @@ get_time(const struct reducer *r, const uint8_t *data)
 		memcpy(&word, at, sizeof(word));
 		return le32toh(word);
 	default:
-		return get_long(&at, end);
+		return datum_good_long(&at, end);
 	}
 }
 
@@ -192,15 +181,31 @@ reducer_time(const struct reducer *r, const uint8_t *data, uint64_t *time_ns)
 	return true;
 }
 
-static void
-take_ints(const struct datum_run *run, struct run_state *state,
-    const uint8_t *at, const uint8_t *end, int64_t time)
+static inline void
+take_ints_of(const struct datum_run *run, struct run_state *state,
+    enum decimate_method method, const uint8_t *at, const uint8_t *end,
+    int64_t time)
 {
 	uint32_t i;
 
 	for (i = 0; i < run->count; i++)
-		reduce_int_add(state->ints + i, state->method,
-		    get_long(&at, end), time);
+		reduce_int_add(state->ints + i, method,
+		    datum_good_long(&at, end), time);
+}
+
+/* With a loop for each method. */
+static void
+take_ints(const struct datum_run *run, struct run_state *state,
+    const uint8_t *at, const uint8_t *end, int64_t time)
+{
+	if (state->method == METHOD_MEAN)
+		take_ints_of(run, state, METHOD_MEAN, at, end, time);
+	else if (state->method == METHOD_RMS)
+		take_ints_of(run, state, METHOD_RMS, at, end, time);
+	else if (state->method == METHOD_MINMAX)
+		take_ints_of(run, state, METHOD_MINMAX, at, end, time);
+	else
+		take_ints_of(run, state, METHOD_SUMMARY, at, end, time);
 }
 
 static void
@@ -211,7 +216,7 @@ take_nullable(const struct datum_run *run, struct run_state *state,
 	uint32_t i;
 
 	for (i = 0; i < run->count; i++) {
-		if (get_long(&at, end) == null) {
+		if (datum_good_long(&at, end) == null) {
 			if (run_is_real(run))
 				reals_add_null(&state->reals, i);
 			else
@@ -220,7 +225,7 @@ take_nullable(const struct datum_run *run, struct run_state *state,
 			at += reals_add_one(&state->reals, i, at, time);
 		else
 			reduce_int_add(&state->ints[i], state->method,
-			    get_long(&at, end), time);
+			    datum_good_long(&at, end), time);
 	}
 }
 

@@ -2,7 +2,6 @@
 /*
  * Arrays of numbers under reduction.  Decimator only; see reduce_array.h.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,17 +52,6 @@ reduce_array_reset(struct reduce_array *a)
 		reals_reset(&a->reals);
 	else
 		reduce_int_reset(a->ints, a->room);
-}
-
-static int64_t
-get_long(const uint8_t **at, const uint8_t *end)
-{
-	enum datum_error error;
-	int64_t value;
-
-	error = datum_get_long(at, end, &value);
-	assert(error == DATUM_OK);
-	return value;
 }
 
 /*** Samples. ***/
@@ -153,7 +141,7 @@ take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
 			    a->samples ? 0 : first + i, at, 0);
 		else
 			reduce_int_add(&a->ints[a->samples ? 0 : first + i],
-			    a->method, get_long(&at, end), 0);
+			    a->method, datum_good_long(&at, end), 0);
 		if (a->samples && ++a->in_group == a->every)
 			end_group(a);
 	}
@@ -167,9 +155,9 @@ reduce_array_take(struct reduce_array *a, const uint8_t *at,
 	size_t length = 0, items;
 	int64_t count;
 
-	while ((count = get_long(&at, end)) != 0) {
+	while ((count = datum_good_long(&at, end)) != 0) {
 		if (count < 0)
-			(void)get_long(&at, end);
+			(void)datum_good_long(&at, end);
 		items = (size_t)(count < 0 ? -count : count);
 		if (!a->samples && length + items > a->length)
 			grow(a, length + items, datums);

@@ -47,18 +47,6 @@ end_piece(struct output *o, uint8_t *end)
 	return put(o, o->spare, (size_t)(end - o->spare));
 }
 
-/* Eight times seven bits, each seven into a byte of its own. */
-static inline uint64_t
-spread(uint64_t v)
-{
-	v = (v & UINT64_C(0x0fffffff)) |
-	    (v & UINT64_C(0x00fffffff0000000)) << 4;
-	v = (v & UINT64_C(0x00003fff00003fff)) |
-	    (v & UINT64_C(0x0fffc0000fffc000)) << 2;
-	return (v & UINT64_C(0x007f007f007f007f)) |
-	    (v & UINT64_C(0x3f803f803f803f80)) << 1;
-}
-
 /* Without a loop: times are long numbers, and there are many of them. */
 static inline uint8_t *
 store_long(uint8_t *at, int64_t value)
@@ -69,7 +57,7 @@ store_long(uint8_t *at, int64_t value)
 
 	if (UNLIKELY(v >> 56 != 0))
 		return at + datum_put_long(at, value);
-	word = spread(v);
+	word = datum_spread(v);
 	last = (63 - (unsigned)__builtin_clzll(word | 1)) / 8;
 	word = htole64(word | (more & ((UINT64_C(1) << (8 * last)) - 1)));
 	memcpy(at, &word, sizeof(word));

@@ -28,7 +28,8 @@ init_run(struct reducer *r, struct run_state *state,
 		return;
 	}
 	state->numbers = state->method != METHOD_PICK &&
-	    (r->method != METHOD_SUMMARY || (run->flags & DATUM_ARRAY) == 0);
+	    (r->method != METHOD_SUMMARY || (run->flags & DATUM_ARRAY) == 0 ||
+	    (run->flags & DATUM_SAMPLES) != 0);
 	if (!state->numbers)
 		return;
 	if (state->method == METHOD_MINMAX)
@@ -254,8 +255,9 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 		at = data + r->offset[i];
 		end = data + r->offset[i + 1];
 		if (state->array != NULL) {
-			reduce_array_take(state->array, at, end, r->count);
-			if (keep)
+			reduce_array_take(state->array, at, end, r->count,
+			    r->last_time);
+			if (keep && r->method != METHOD_SUMMARY)
 				reduce_array_finish(state->array);
 			continue;
 		}

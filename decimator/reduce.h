@@ -47,6 +47,8 @@
  *		mean, rms			doubles
  *		nulls		long; only for unions with null, where the
  *				other six are unions with null as well
+ *		samples		long; only for arrays that are samples: how
+ *				many there were; the other six as above
  *
  * Times are those of the time field, in its type; without one, microseconds
  * of the time received.

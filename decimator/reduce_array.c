@@ -20,9 +20,10 @@ reduce_array_init(struct reduce_array *a, const struct datum_run *run,
 {
 	memset(a, 0, sizeof(*a));
 	a->type = run->type;
-	a->samples = (run->flags & DATUM_SAMPLES) != 0 && every != 0;
+	/* A group that does not end is a summary's window. */
+	a->every = method == METHOD_SUMMARY ? UINT64_MAX : every;
+	a->samples = (run->flags & DATUM_SAMPLES) != 0 && a->every != 0;
 	a->method = method;
-	a->every = every;
 	if (is_real(a))
 		reals_init(&a->reals, 1, a->type == DATUM_DOUBLE, method);
 	a->room = 1;
@@ -131,17 +132,17 @@ grow(struct reduce_array *a, size_t length, uint64_t datums)
 /* `items' elements of a block, which begin with element `first'. */
 static const uint8_t *
 take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
-    size_t first, size_t items)
+    size_t first, size_t items, int64_t time)
 {
 	size_t i;
 
 	for (i = 0; i < items; i++) {
 		if (is_real(a))
 			at += reals_add_one(&a->reals,
-			    a->samples ? 0 : first + i, at, 0);
+			    a->samples ? 0 : first + i, at, time);
 		else
 			reduce_int_add(&a->ints[a->samples ? 0 : first + i],
-			    a->method, datum_good_long(&at, end), 0);
+			    a->method, datum_good_long(&at, end), time);
 		if (a->samples && ++a->in_group == a->every)
 			end_group(a);
 	}
@@ -150,7 +151,7 @@ take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
 
 void
 reduce_array_take(struct reduce_array *a, const uint8_t *at,
-    const uint8_t *end, uint64_t datums)
+    const uint8_t *end, uint64_t datums, int64_t time)
 {
 	size_t length = 0, items;
 	int64_t count;
@@ -161,7 +162,7 @@ reduce_array_take(struct reduce_array *a, const uint8_t *at,
 		items = (size_t)(count < 0 ? -count : count);
 		if (!a->samples && length + items > a->length)
 			grow(a, length + items, datums);
-		at = take_block(a, at, end, length, items);
+		at = take_block(a, at, end, length, items, time);
 		length += items;
 	}
 	/* This array has no more of them. */

@@ -239,9 +239,11 @@ store_time(const struct reducer *r, uint8_t *at, int64_t time, bool optional,
 	return store_long(at, time);
 }
 
-/* All that is said of one number. */
+/* All that is said of one number, or of an array's. */
 struct statistics {
-	uint64_t	nulls;
+	bool		optional;	/* may be null */
+	bool		none;		/* is null */
+	uint64_t	count;		/* optional: of nulls, or of samples */
 	double		real[2];	/* minimum, maximum */
 	int64_t		integer[2];
 	int64_t		time[2];
@@ -249,14 +251,10 @@ struct statistics {
 	double		rms;
 };
 
-/* Of field `i' of a run; `row' has what is known of its row. */
+/* Of one field of a row. */
 static inline void
-of_real(const struct reals *reals, uint32_t i,
-    const struct reals_results *row, struct statistics *s)
+of_real(const struct reals_results *row, size_t lane, struct statistics *s)
 {
-	size_t lane = i % REALS_LANES;
-
-	s->nulls = reals_nulls(reals, i);
 	s->real[0] = row->low[lane];
 	s->real[1] = row->high[lane];
 	s->time[0] = row->low_time[lane];
@@ -265,49 +263,45 @@ of_real(const struct reals *reals, uint32_t i,
 	s->rms = row->rms[lane];
 }
 
+/* Out of `samples', one at least. */
 static void
-of_integer(const struct reducer *r, const struct reduce_int *field,
+of_integer(const struct reduce_int *field, uint64_t samples,
     struct statistics *s)
 {
-	*s = (struct statistics){ .nulls = field->nulls };
-	if (s->nulls == r->count)
-		return;
 	s->integer[0] = field->low;
 	s->integer[1] = field->high;
 	s->time[0] = field->low_time;
 	s->time[1] = field->high_time;
-	s->mean = reduce_int_mean(field, r->count - s->nulls);
-	s->rms = fmax(reduce_int_rms(field, r->count - s->nulls),
-	    fabs(s->mean));
+	s->mean = reduce_int_mean(field, samples);
+	s->rms = fmax(reduce_int_rms(field, samples), fabs(s->mean));
 }
 
 static inline bool
 put_statistics(const struct reducer *r, struct output *o,
     const struct datum_run *run, const struct statistics *s)
 {
-	bool nullable = (run->flags & DATUM_NULLABLE) != 0;
-	bool none = s->nulls == r->count;
+	bool optional = s->optional, none = s->none;
 	uint8_t *at = begin_piece(o);
 	unsigned k;
 
 	for (k = 0; k < 2; k++) {
-		if (nullable)
+		if (optional)
 			at = store_long(at, !none);
 		if (!none && run_is_real(run))
 			at = store_real(at, run->type, s->real[k]);
 		else if (!none)
 			at = store_long(at, s->integer[k]);
-		at = store_time(r, at, s->time[k], nullable, none);
+		at = store_time(r, at, s->time[k], optional, none);
 	}
 	for (k = 0; k < 2; k++) {
-		if (nullable)
+		if (optional)
 			at = store_long(at, !none);
 		if (!none)
 			at = store_real(at, DATUM_DOUBLE,
 			    k == 0 ? s->mean : s->rms);
 	}
-	if (nullable)
-		at = store_long(at, (int64_t)s->nulls);
+	if (optional)
+		at = store_long(at, (int64_t)s->count);
 	return end_piece(o, at);
 }
 
@@ -315,22 +309,46 @@ static bool
 put_fields(const struct reducer *r, struct output *o,
     const struct datum_run *run, const struct run_state *state)
 {
+	struct statistics s = { .optional =
+	    (run->flags & DATUM_NULLABLE) != 0 };
 	struct reals_results row;
-	struct statistics s;
 	bool good = true;
 	uint32_t i;
 
 	for (i = 0; i < run->count && good; i++) {
-		if (run_is_real(run)) {
-			if (i % REALS_LANES == 0)
-				reals_results(&state->reals, i / REALS_LANES,
-				    r->count, r->first_time, &row);
-			of_real(&state->reals, i, &row, &s);
-		} else
-			of_integer(r, &state->ints[i], &s);
+		if (s.optional)
+			s.count = run_is_real(run) ?
+			    reals_nulls(&state->reals, i) :
+			    state->ints[i].nulls;
+		s.none = s.count == r->count;
+		if (run_is_real(run) && i % REALS_LANES == 0)
+			reals_results(&state->reals, i / REALS_LANES,
+			    r->count, r->first_time, &row);
+		if (run_is_real(run))
+			of_real(&row, i % REALS_LANES, &s);
+		else if (!s.none)
+			of_integer(&state->ints[i], r->count - s.count, &s);
 		good = put_statistics(r, o, run, &s);
 	}
 	return good;
+}
+
+/* All samples of the window's arrays, if there are any. */
+static bool
+put_samples(const struct reducer *r, struct output *o,
+    const struct datum_run *run, const struct reduce_array *array)
+{
+	struct statistics s = { .optional = true,
+	    .none = array->in_group == 0, .count = array->in_group };
+	struct reals_results row;
+
+	if (run_is_real(run)) {
+		reals_results(&array->reals, 0, array->in_group,
+		    r->first_time, &row);
+		of_real(&row, 0, &s);
+	} else if (!s.none)
+		of_integer(&array->ints[0], array->in_group, &s);
+	return put_statistics(r, o, run, &s);
 }
 
 static bool
@@ -347,7 +365,9 @@ put_summary(const struct reducer *r, struct output *o)
 	at = store_long(at, (int64_t)r->count);
 	good = end_piece(o, store_long(at, (int64_t)r->missed));
 	for (k = 0; k < r->program->runs && good; k++, run++, state++)
-		if (state->numbers)
+		if (state->array != NULL)
+			good = put_samples(r, o, run, state->array);
+		else if (state->numbers)
 			good = put_fields(r, o, run, state);
 	return good;
 }

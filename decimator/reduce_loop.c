@@ -87,22 +87,26 @@ finish_##name##_##suffix(const struct reals_lanes *l, double samples,	\
 	return finish_##suffix(l, (method), samples, first_time, out);	\
 }
 
-#define LOOPS(suffix, target)						\
+#define LOOPS(suffix, lanes, target)					\
 LOOP(suffix, mean, METHOD_MEAN, target)					\
 LOOP(suffix, rms, METHOD_RMS, target)					\
 LOOP(suffix, minmax, METHOD_MINMAX, target)				\
 LOOP(suffix, summary, METHOD_SUMMARY, target)				\
 static const struct reduce_loops loops_##suffix[METHODS] = {		\
-	[METHOD_MEAN] = { mean_##suffix, finish_mean_##suffix },	\
-	[METHOD_RMS] = { rms_##suffix, finish_rms_##suffix },		\
-	[METHOD_MINMAX] = { minmax_##suffix, finish_minmax_##suffix },	\
-	[METHOD_SUMMARY] = { summary_##suffix, finish_summary_##suffix }, \
+	[METHOD_MEAN] = { lanes, mean_##suffix,				\
+	    finish_mean_##suffix },					\
+	[METHOD_RMS] = { lanes, rms_##suffix,				\
+	    finish_rms_##suffix },					\
+	[METHOD_MINMAX] = { lanes, minmax_##suffix,			\
+	    finish_minmax_##suffix },					\
+	[METHOD_SUMMARY] = { lanes, summary_##suffix,			\
+	    finish_summary_##suffix },					\
 };
 
-LOOPS(plain, )
+LOOPS(plain, 2, )
 #if defined(__x86_64__)
-LOOPS(avx2, __attribute__((__target__("avx2"))))
-LOOPS(avx512, __attribute__((__target__("avx512f,avx512dq"))))
+LOOPS(avx2, 4, __attribute__((__target__("avx2"))))
+LOOPS(avx512, 8, __attribute__((__target__("avx512f,avx512dq"))))
 #endif
 
 const struct reduce_loops *

@@ -25,6 +25,7 @@
 #define REDUCE_SUM_MIN		0x1p-900
 
 struct reduce_loops {
+	size_t		 lanes;		/* fields that are taken at once */
 	reals_loop	*run;
 	reals_finish	*finish;
 };

@@ -111,18 +111,31 @@ NAME(all_zero)(const struct rows *rows, size_t i)
 	return ALL(any);
 }
 
+/* Only what is not rare of x: all for the sum, *usual for the squares. */
+INLINE void
+NAME(leave_out)(VEC *x, VEC *usual)
+{
+	VEC size = (VEC)((MASK)*x & INT64_MAX);
+	MASK kept = (MASK)(size <= (VEC){ 0 } + REDUCE_LARGE);
+
+	*x = (VEC)((MASK)*x & kept);
+	*usual = (VEC)((MASK)*x &
+	    (MASK)(size >= (VEC){ 0 } + REDUCE_SMALL));
+}
+
 /*
  * Takes all rows of a vector of fields, whose values are number `i' and
- * following of a row.  False: some are rare, and nothing has changed.
+ * following of a row.  False: some are rare, and nothing has changed; with
+ * `careful' they are left out.
  */
 INLINE bool
 NAME(block)(struct reals_lanes *l, size_t lane, enum decimate_method method,
-    const struct rows *rows, size_t i)
+    const struct rows *rows, size_t i, bool careful)
 {
 	const bool mean = method_has(method, METHOD_MEAN);
 	const bool rms = method_has(method, METHOD_RMS);
 	const bool range = method_has(method, METHOD_MINMAX);
-	VEC x, sum, rest, square, low, high, size = { 0 };
+	VEC x, y, sum, rest, square, low, high, size = { 0 };
 	MASK usual;
 	unsigned k;
 
@@ -138,21 +151,24 @@ NAME(block)(struct reals_lanes *l, size_t lane, enum decimate_method method,
 			low = SMALLER(x, low);
 			high = LARGER(x, high);
 		}
+		y = x;
+		if (careful)
+			NAME(leave_out)(&x, &y);
 		if (mean)
 			NAME(compensated)(&sum, &rest, &x);
 		if (rms)
-			square += x * x;
+			square += y * y;
 		else if (mean) {
 			x = (VEC)((MASK)x & INT64_MAX);
 			size = LARGER(size, x);
 		}
 	}
-	if (rms) {
+	if (rms && !careful) {
 		usual = (MASK)(square >= (VEC){ 0 } + REDUCE_SQUARES_MIN) &
 		    (MASK)(square <= (VEC){ 0 } + REDUCE_SQUARES_MAX);
 		if (UNLIKELY(!ALL(usual)) && !NAME(all_zero)(rows, i))
 			return false;
-	} else if (mean) {
+	} else if (mean && !careful) {
 		usual = (MASK)(size <= (VEC){ 0 } + REDUCE_LARGE) &
 		    (MASK)(sum == sum);
 		if (UNLIKELY(!ALL(usual)))
@@ -176,6 +192,13 @@ NAME(block)(struct reals_lanes *l, size_t lane, enum decimate_method method,
 		NAME(note_range)(l, lane, rows, i, &low, &high,
 		    method == METHOD_SUMMARY);
 	return true;
+}
+
+TARGET static __attribute__((__noinline__)) void
+NAME(careful_block)(struct reals_lanes *l, size_t lane,
+    enum decimate_method method, const struct rows *rows, size_t i)
+{
+	(void)NAME(block)(l, lane, method, rows, i, true);
 }
 
 /* The last fields, `i' and following, are no vector: zeros make them one. */
@@ -214,9 +237,12 @@ NAME(run)(const struct reals *r, enum decimate_method method, size_t i,
 			NAME(fill_up)(&rows, data, r, i);
 			at = 0;
 		}
-		if (!NAME(block)(r->lanes + i / REALS_LANES, i % REALS_LANES,
-		    method, &rows, at))
-			break;
+		if (LIKELY(NAME(block)(r->lanes + i / REALS_LANES,
+		    i % REALS_LANES, method, &rows, at, false)))
+			continue;
+		NAME(careful_block)(r->lanes + i / REALS_LANES,
+		    i % REALS_LANES, method, &rows, at);
+		break;
 	}
 	return i;
 }

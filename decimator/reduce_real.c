@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Mean, rms, minimum and maximum of floats and doubles.  Decimator only.  The
- * loop over what has been gathered is reduce_loop.c's; fields with a value that
- * is rare (NaN, values whose square leaves the range) are taken here, one value
- * after the other.
+ * loop over what has been gathered is reduce_loop.c's; what is rare (NaN,
+ * values whose square leaves the range) it leaves out, and a second pass looks
+ * after it.
  */
 #include <assert.h>
 #include <float.h>
@@ -127,43 +127,15 @@ add_rare(struct reals *r, size_t i, double x)
 		    (x * SMALL_SCALE) * (x * SMALL_SCALE));
 }
 
-/* One value, whatever it is. */
-static void
-add(struct reals *r, size_t i, double x, int64_t time)
+static bool
+is_rare(const struct reals *r, double x)
 {
-	struct reals_lanes *l = &r->lanes[ROW(i)];
-	bool rms = method_has(r->method, METHOD_RMS);
 	double size = fabs(x);
-	size_t k = LANE(i);
 
-	if (x < l->low[k]) {
-		l->low[k] = x;
-		l->low_time[k] = time;
-	}
-	if (x > l->high[k]) {
-		l->high[k] = x;
-		l->high_time[k] = time;
-	}
 	if (r->method == METHOD_MINMAX)
-		return;
-	if (size <= REDUCE_LARGE && method_has(r->method, METHOD_MEAN))
-		compensated(&l->sum[k], &l->sum_rest[k], x);
-	if (!(size <= REDUCE_LARGE) ||
-	    (rms && size < REDUCE_SMALL && x != 0.0))
-		add_rare(r, i, x);
-	else if (rms)
-		l->square[k] += x * x;
-}
-
-/* The squares of the last few datums join those before. */
-static void
-fold(struct reals *r, size_t i)
-{
-	struct reals_lanes *l = &r->lanes[ROW(i)];
-	size_t k = LANE(i);
-
-	compensated(&l->squares[k], &l->squares_rest[k], l->square[k]);
-	l->square[k] = 0.0;
+		return false;
+	return !(size <= REDUCE_LARGE) || (size < REDUCE_SMALL && x != 0.0 &&
+	    method_has(r->method, METHOD_RMS));
 }
 
 void
@@ -175,38 +147,56 @@ reals_add(struct reals *r, const uint8_t *data, int64_t time)
 		reals_settle(r);
 }
 
+/* What the loop has left out of this field. */
+static void
+add_rares(struct reals *r, size_t i)
+{
+	unsigned k;
+	double x;
+
+	for (k = 0; k < r->rows; k++) {
+		x = reduce_load(r->row[k], i, r->wide);
+		if (is_rare(r, x))
+			add_rare(r, i, x);
+	}
+}
+
 void
 reals_settle(struct reals *r)
 {
-	bool folds = r->hot + r->rows == REALS_ROWS;
-	size_t i, end;
-	unsigned k;
+	size_t i, k, lanes = r->loops->lanes;
 
 	if (r->rows == 0)
 		return;
-	for (i = 0; (i = r->loops->run(r, i)) < r->count; ) {
-		/* This one or one beside it has something rare. */
-		for (end = MIN_OF(ROUND_UP(i + 1, (size_t)REALS_LANES),
-		    r->count); i < end; i++) {
-			for (k = 0; k < r->rows; k++)
-				add(r, i, reduce_load(r->row[k], i, r->wide),
-				    r->time[k]);
-			if (folds)
-				fold(r, i);
-		}
-	}
-	if (folds)
-		r->hot = 0;
-	else if (method_has(r->method, METHOD_RMS))
-		r->hot += r->rows;
+	for (i = 0; (i = r->loops->run(r, i)) < r->count; i += lanes)
+		for (k = i; k < i + lanes && k < r->count; k++)
+			add_rares(r, k);
+	if (method_has(r->method, METHOD_RMS))
+		r->hot = (r->hot + r->rows) % REALS_ROWS;
 	r->rows = 0;
 }
 
 size_t
 reals_add_one(struct reals *r, size_t i, const uint8_t *data, int64_t time)
 {
-	add(r, i, reduce_load(data, 0, r->wide), time);
-	fold(r, i);
+	struct reals_lanes *l = &r->lanes[ROW(i)];
+	double x = reduce_load(data, 0, r->wide);
+	size_t k = LANE(i);
+
+	if (x < l->low[k]) {
+		l->low[k] = x;
+		l->low_time[k] = time;
+	}
+	if (x > l->high[k]) {
+		l->high[k] = x;
+		l->high_time[k] = time;
+	}
+	if (method_has(r->method, METHOD_MEAN) && fabs(x) <= REDUCE_LARGE)
+		compensated(&l->sum[k], &l->sum_rest[k], x);
+	if (is_rare(r, x))
+		add_rare(r, i, x);
+	else if (method_has(r->method, METHOD_RMS))
+		compensated(&l->squares[k], &l->squares_rest[k], x * x);
 	return r->wide ? sizeof(double) : sizeof(float);
 }
 

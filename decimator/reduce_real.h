@@ -57,8 +57,8 @@ struct reduce_loops;
 
 /*
  * The loops: take what has been gathered, from field `i' on, a multiple of
- * their lanes.  They stop at a value that is rare, before any of its vector of
- * fields has been taken, and return that field, or `count' and more.
+ * their lanes.  They stop after a vector of fields with values that are rare,
+ * which they leave out, and return its first field, or `count' and more.
  */
 typedef size_t	reals_loop(const struct reals *reals, size_t i);
 

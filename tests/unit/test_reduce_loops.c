@@ -29,11 +29,53 @@ next_random(void)
 	return x;
 }
 
-/* Takes nothing: all is left to what takes one value after the other. */
-static size_t
-no_loop(const struct reals *r, size_t i)
+/* One value of one field, unless it is rare. */
+static void
+scalar_add(struct reals_lanes *l, size_t k, enum decimate_method method,
+    double x, int64_t time)
 {
-	(void)r;
+	double size = fabs(x), s = l->sum[k] + x, b = s - l->sum[k];
+
+	if (x < l->low[k]) {
+		l->low[k] = x;
+		l->low_time[k] = time;
+	}
+	if (x > l->high[k]) {
+		l->high[k] = x;
+		l->high_time[k] = time;
+	}
+	if (!(size <= REDUCE_LARGE))
+		return;
+	if (method_has(method, METHOD_MEAN)) {
+		l->sum_rest[k] += (l->sum[k] - (s - b)) + (x - b);
+		l->sum[k] = s;
+	}
+	if (size >= REDUCE_SMALL)
+		l->square[k] += x * x;
+}
+
+/* One field, value after value; all may have something rare. */
+static size_t
+scalar_run(const struct reals *r, size_t i)
+{
+	struct reals_lanes *l;
+	size_t k = i % REALS_LANES;
+	double s, b;
+	unsigned n;
+
+	if (i >= r->count)
+		return i;
+	l = &r->lanes[i / REALS_LANES];
+	for (n = 0; n < r->rows; n++)
+		scalar_add(l, k, r->method, reduce_load(r->row[n], i, r->wide),
+		    r->time[n]);
+	if (r->hot + r->rows < REALS_ROWS)
+		return i;
+	s = l->squares[k] + l->square[k];
+	b = s - l->squares[k];
+	l->squares_rest[k] += (l->squares[k] - (s - b)) + (l->square[k] - b);
+	l->squares[k] = s;
+	l->square[k] = 0;
 	return i;
 }
 
@@ -48,7 +90,7 @@ no_finish(const struct reals_lanes *lanes, double samples, int64_t first_time,
 	return false;
 }
 
-static const struct reduce_loops	one_by_one = { no_loop, no_finish };
+static const struct reduce_loops one_by_one = { 1, scalar_run, no_finish };
 
 /* Field 7 is sometimes something rare, 9 always; with neighbours of which that
  * cannot be said, 17 and 18 are constant, 19, 21 and 25 small. */

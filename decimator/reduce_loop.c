@@ -40,6 +40,7 @@ struct rows {
 #define LANES		2
 #define TARGET
 #define NAME(name)	name##_plain
+#define WIDEN(floats)	__builtin_convertvector(floats, VEC)
 #if defined(__x86_64__)
 #define SMALLER(a, b)	_mm_min_pd((a), (b))
 #define LARGER(a, b)	_mm_max_pd((a), (b))
@@ -57,6 +58,8 @@ struct rows {
 #define LANES		4
 #define TARGET		__attribute__((__target__("avx2")))
 #define NAME(name)	name##_avx2
+/* (gcc 12 widens halves one after the other.) */
+#define WIDEN(floats)	_mm256_cvtps_pd(floats)
 #define SMALLER(a, b)	_mm256_min_pd((a), (b))
 #define LARGER(a, b)	_mm256_max_pd((a), (b))
 #define ROOT(a)		_mm256_sqrt_pd(a)
@@ -66,6 +69,7 @@ struct rows {
 #define LANES		8
 #define TARGET		__attribute__((__target__("avx512f,avx512dq")))
 #define NAME(name)	name##_avx512
+#define WIDEN(floats)	_mm512_cvtps_pd(floats)
 #define SMALLER(a, b)	_mm512_min_pd((a), (b))
 #define LARGER(a, b)	_mm512_max_pd((a), (b))
 #define ROOT(a)		_mm512_sqrt_pd(a)

@@ -3,7 +3,7 @@
  * The body of the loops in reduce_loop.c, which includes this once for each
  * width of vectors: LANES, TARGET (an attribute), NAME() of what is defined
  * here, and for these vectors the macros SMALLER(a, b) and LARGER(a, b), which
- * are b where the two do not compare, ROOT(a), and ALL(mask).
+ * are b where the two do not compare, ROOT(a), WIDEN(floats) and ALL(mask).
  */
 
 #define VEC	NAME(vec)
@@ -29,7 +29,7 @@ NAME(load)(VEC *x, const uint8_t *data, size_t i, bool wide)
 		memcpy(x, data + i * sizeof(double), sizeof(*x));
 	else {
 		memcpy(&f, data + i * sizeof(float), sizeof(f));
-		*x = __builtin_convertvector(f, VEC);
+		*x = WIDEN(f);
 	}
 #else
 	unsigned k;
@@ -356,4 +356,5 @@ NAME(finish)(const struct reals_lanes *l, enum decimate_method method,
 #undef SMALLER
 #undef LARGER
 #undef ROOT
+#undef WIDEN
 #undef ALL

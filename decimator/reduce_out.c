@@ -276,7 +276,7 @@ of_integer(const struct reduce_int *field, uint64_t samples,
 	s->rms = fmax(reduce_int_rms(field, samples), fabs(s->mean));
 }
 
-static inline bool
+static inline __attribute__((__always_inline__)) bool
 put_statistics(const struct reducer *r, struct output *o,
     const struct datum_run *run, const struct statistics *s)
 {
@@ -303,6 +303,28 @@ put_statistics(const struct reducer *r, struct output *o,
 	if (optional)
 		at = store_long(at, (int64_t)s->count);
 	return end_piece(o, at);
+}
+
+/* Floats or doubles that are never null: a loop of their own, for there may be
+ * thousands. */
+static bool
+put_rows(const struct reducer *r, struct output *o,
+    const struct datum_run *run, const struct reals *reals)
+{
+	struct statistics s = { .optional = false, .none = false };
+	struct reals_results row;
+	uint32_t i, k;
+
+	for (i = 0; i < run->count; i += REALS_LANES) {
+		reals_results(reals, i / REALS_LANES, r->count, r->first_time,
+		    &row);
+		for (k = 0; k < REALS_LANES && i + k < run->count; k++) {
+			of_real(&row, k, &s);
+			if (!put_statistics(r, o, run, &s))
+				return false;
+		}
+	}
+	return true;
 }
 
 static bool
@@ -367,6 +389,9 @@ put_summary(const struct reducer *r, struct output *o)
 	for (k = 0; k < r->program->runs && good; k++, run++, state++)
 		if (state->array != NULL)
 			good = put_samples(r, o, run, state->array);
+		else if (state->numbers && run_is_real(run) &&
+		    (run->flags & DATUM_NULLABLE) == 0)
+			good = put_rows(r, o, run, &state->reals);
 		else if (state->numbers)
 			good = put_fields(r, o, run, state);
 	return good;

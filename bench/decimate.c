@@ -6,7 +6,6 @@
  * Each figure is the best of several rounds, in nanoseconds a field, because
  * what disturbs a round only ever makes it slower.
  */
-#include <avro.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,27 +13,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "bench/decimate.h"
 #include "common/datum.h"
 #include "common/log.h"
-#include "common/schema.h"
 #include "common/util.h"
 #include "decimator/reduce.h"
 
-#define FIELDS		1000U
-#define DATUMS		64U	/* different ones, 512 KiB of doubles */
 #define PASSES		10U	/* over all of them, a round */
 #define ROUNDS		12U
-#define EVERY		50U
-
-struct subject {
-	const char		*type;		/* of all fields */
-	char			*text;		/* the schema's */
-	struct schema_result	 schema;
-	avro_schema_t		 avro;
-	uint8_t			*data;		/* the datums, one by one */
-	size_t			 end[DATUMS];
-	size_t			 size;
-};
 
 typedef void	job(struct subject *s, void *state);
 
@@ -163,13 +149,18 @@ static void
 reduce(struct subject *s, void *state)
 {
 	static uint8_t out[65536];
+	static uint64_t now_ns = UINT64_C(1795212345678901234);
 	struct reducer *r = state;
 	size_t begin = 0, used;
 	unsigned k, i;
 
 	for (k = 0; k < DATUMS; begin = s->end[k++]) {
-		if (reducer_push(r, s->data + begin, s->end[k] - begin,
-		    &used) != REDUCER_FULL)
+		now_ns += NS_PER_S / RATE;
+		if (!reducer_look(r, s->data + begin, s->end[k] - begin,
+		    &used))
+			fatalx("a datum is none");
+		if (reducer_take(r, s->data + begin, now_ns, false) !=
+		    REDUCER_FULL)
 			continue;
 		for (i = 0; i < reducer_outputs(r); i++)
 			if (reducer_emit(r, i, out, sizeof(out)) == 0)
@@ -203,7 +194,7 @@ flat_loop(struct subject *s, void *state)
 
 /*** Measuring. ***/
 
-static double
+double
 cpu_ns(void)
 {
 	struct timespec t;
@@ -262,16 +253,40 @@ measure_avro(struct subject *s)
 	return ns;
 }
 
+static const char *const names[METHODS] = {
+	[METHOD_PICK] = "pick",
+	[METHOD_MEAN] = "mean",
+	[METHOD_MINMAX] = "minmax",
+	[METHOD_RMS] = "rms",
+	[METHOD_SUMMARY] = "summary",
+};
+
+/* Whole channels. */
+static void
+measure_rings(void)
+{
+	struct subject s;
+	double ns;
+	int method;
+
+	subject_init(&s, "double");
+	printf("\nChannels of %u doubles, %u datums a second\n\n"
+	    "| method  | ns a datum | %% of a core | channels a core |\n"
+	    "|---|---:|---:|---:|\n", FIELDS, RATE);
+	for (method = METHOD_PICK; method < METHODS; method++) {
+		if (names[method] == NULL)
+			continue;
+		ns = rings_measure(&s, (enum decimate_method)method);
+		printf("| %-7s | %10.0f | %11.2f | %15.0f |\n", names[method],
+		    ns, ns * RATE / 1e7, 1e9 / (ns * RATE));
+		fflush(stdout);
+	}
+	subject_free(&s);
+}
+
 static void
 measure_all(const char *type)
 {
-	static const char *const names[METHODS] = {
-		[METHOD_PICK] = "pick",
-		[METHOD_MEAN] = "mean",
-		[METHOD_MINMAX] = "minmax",
-		[METHOD_RMS] = "rms",
-		[METHOD_SUMMARY] = "summary",
-	};
 	static struct flat flat;
 	struct subject s;
 	char what[64];
@@ -297,14 +312,19 @@ measure_all(const char *type)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	static const char *const types[] = { "double", "float", "long",
+	    "string" };
+	size_t i;
+
 	printf("Records of %u fields, windows of %u datums\n\n"
 	    "| fields  | what                         | ns a field | "
 	    "ns a datum |\n|---|---|---:|---:|\n", FIELDS, EVERY);
-	measure_all("double");
-	measure_all("float");
-	measure_all("long");
-	measure_all("string");
+	for (i = 0; i < NITEMS(types); i++)
+		if (argc < 2 || strcmp(argv[1], types[i]) == 0)
+			measure_all(types[i]);
+	if (argc < 2 || strcmp(argv[1], "rings") == 0)
+		measure_rings();
 	return 0;
 }

@@ -38,7 +38,7 @@ skip_texts(struct walk *w, uint32_t count, bool utf8)
 			return DATUM_LENGTH;
 		if ((uint64_t)length > left(w))
 			return DATUM_SHORT;
-		if (utf8 && !utf8_valid(w->at, (size_t)length))
+		if (utf8 && !utf8_valid(w->at, (size_t)length, left(w)))
 			return DATUM_UTF8;
 		w->at += length;
 	}

@@ -287,9 +287,8 @@ schema_number(struct schema_node *node, struct schema_node **number,
 	return type;
 }
 
-/* The type of an array's numbers, if the plan wants them. */
-static uint8_t
-array_type(const struct schema_context *c, const struct schema_node *node,
+uint8_t
+schema_array(const struct schema_context *c, const struct schema_node *node,
     uint8_t *flags)
 {
 	if (c->plan == NULL || c->plan->arrays == 0 ||
@@ -311,7 +310,7 @@ add_leaf(struct encoder *k, struct schema_node *node)
 	leaf->node = node;
 	leaf->type = schema_number(node, &number, &leaf->flags);
 	if (leaf->type == DATUM_OTHER)
-		leaf->type = array_type(k->c, node, &leaf->flags);
+		leaf->type = schema_array(k->c, node, &leaf->flags);
 	schema_plan_note(k->c, leaf->type != DATUM_OTHER);
 	leaf->omit = schema_plan_keep(k->c) == KEEP_NONE;
 	if (leaf->type == DATUM_OTHER) {

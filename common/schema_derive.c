@@ -128,11 +128,19 @@ derive(struct schema_context *c, struct schema_node *node, bool once)
 
 /*** Summaries. ***/
 
+/* What statistics are made of. */
+enum of_kind {
+	OF_NUMBERS,
+	OF_NULLABLE,
+	OF_SAMPLES,	/* of arrays, which may be empty */
+	OF_KINDS,
+};
+
 struct summary {
 	const char	*time_path;	/* or NULL */
 	json_t		*time;		/* its type */
 	bool		 time_union;
-	bool		 defined[DATUM_TYPES][2];	/* its statistics */
+	bool		 defined[DATUM_TYPES][OF_KINDS];	/* statistics */
 	size_t		 fields;
 };
 
@@ -163,14 +171,17 @@ optional(json_t *type, bool nullable)
 
 /* What is said of a number of this type. */
 static json_t *
-statistics(struct summary *s, uint8_t type, bool nullable)
+statistics(struct summary *s, uint8_t type, enum of_kind kind)
 {
 	static const char *const types[DATUM_TYPES] = { NULL, "int", "long",
 	    "float", "double" };
+	static const char *const suffixes[OF_KINDS] = { "", "_null",
+	    "_samples" };
+	bool nullable = kind != OF_NUMBERS;
 	json_t *fields, *record;
-	char *name = xasprintf("%s%s", types[type], nullable ? "_null" : "");
+	char *name = xasprintf("%s%s", types[type], suffixes[kind]);
 
-	if (s->defined[type][nullable]) {
+	if (s->defined[type][kind]) {
 		char *full = xasprintf("mcrelay.Statistics_%s", name);
 
 		record = json_string(full);
@@ -178,7 +189,7 @@ statistics(struct summary *s, uint8_t type, bool nullable)
 		free(name);
 		return record;
 	}
-	s->defined[type][nullable] = true;
+	s->defined[type][kind] = true;
 	fields = json_array();
 	add_field(fields, "min", optional(json_string(types[type]), nullable));
 	add_field(fields, "min_time", optional(json_deep_copy(s->time),
@@ -189,10 +200,37 @@ statistics(struct summary *s, uint8_t type, bool nullable)
 	add_field(fields, "mean", optional(json_string("double"), nullable));
 	add_field(fields, "rms", optional(json_string("double"), nullable));
 	if (nullable)
-		add_field(fields, "nulls", json_string("long"));
+		add_field(fields, kind == OF_NULLABLE ? "nulls" : "samples",
+		    json_string("long"));
 	record = record_of("Statistics", name, fields);
 	free(name);
 	return record;
+}
+
+/* The statistics of what is no record, or NULL when it has no number. */
+static json_t *
+summarise_field(const struct schema_context *c, struct summary *s,
+    struct schema_node *node)
+{
+	struct schema_node *number;
+	enum of_kind kind;
+	uint8_t type, flags;
+
+	type = schema_number(node, &number, &flags);
+	kind = (flags & DATUM_NULLABLE) != 0 ? OF_NULLABLE : OF_NUMBERS;
+	if (type == DATUM_OTHER) {
+		type = schema_array(c, node, &flags);
+		kind = OF_SAMPLES;
+		if ((flags & DATUM_SAMPLES) == 0)
+			return NULL;
+	}
+	if (type == DATUM_OTHER || (flags & DATUM_INSTANT) != 0 ||
+	    schema_plan_keep(c) == KEEP_NONE || (s->time_path != NULL &&
+	    strlen(s->time_path) == c->path_size &&
+	    memcmp(s->time_path, c->path, c->path_size) == 0))
+		return NULL;
+	s->fields++;
+	return statistics(s, type, kind);
 }
 
 /* A field's statistics, a record of them, or NULL when it has no number. */
@@ -200,23 +238,12 @@ static json_t *
 summarise(struct schema_context *c, struct summary *s,
     struct schema_node *node)
 {
-	struct schema_node *number;
 	json_t *fields, *inner;
 	size_t i, before;
-	uint8_t type, flags;
 	char *path;
 
-	if (node->type != SCHEMA_RECORD) {
-		type = schema_number(node, &number, &flags);
-		if (type == DATUM_OTHER || (flags & DATUM_INSTANT) != 0 ||
-		    schema_plan_keep(c) == KEEP_NONE ||
-		    (s->time_path != NULL &&
-		    strlen(s->time_path) == c->path_size &&
-		    memcmp(s->time_path, c->path, c->path_size) == 0))
-			return NULL;
-		s->fields++;
-		return statistics(s, type, (flags & DATUM_NULLABLE) != 0);
-	}
+	if (node->type != SCHEMA_RECORD)
+		return summarise_field(c, s, node);
 	fields = json_array();
 	for (i = 0; i < node->children; i++) {
 		before = schema_enter(c, node->child[i].name);

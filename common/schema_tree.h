@@ -134,6 +134,9 @@ bool	schema_encode(struct schema_context *c, struct schema_node *top,
  * its own node, *flags have DATUM_NULLABLE and so on; else DATUM_OTHER. */
 uint8_t	schema_number(struct schema_node *node, struct schema_node **number,
 	    uint8_t *flags);
+/* The same for an array of numbers, if c->plan wants them. */
+uint8_t	schema_array(const struct schema_context *c,
+	    const struct schema_node *node, uint8_t *flags);
 
 /*
  * What c->plan has to say about the field whose path is c->path

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "common/compiler.h"
 #include "common/utf8.h"
 
 /*
@@ -44,8 +45,9 @@ utf8_character(const uint8_t *p, size_t size)
 	return length;
 }
 
-bool
-utf8_valid(const uint8_t *p, size_t size)
+/* Any text. */
+static bool
+characters_valid(const uint8_t *p, size_t size)
 {
 	uint64_t word;
 	size_t length;
@@ -67,4 +69,45 @@ utf8_valid(const uint8_t *p, size_t size)
 		size -= length;
 	}
 	return true;
+}
+
+static inline uint64_t
+load(const uint8_t *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return word;
+}
+
+/*
+ * Whether none of the first `size' of UTF8_SHORT bytes is beyond ASCII; if they
+ * are more, whether all of them are.  Without a branch on the size, which no
+ * processor could foresee.
+ */
+static inline bool
+is_ascii(const uint8_t *p, size_t size)
+{
+	static const uint8_t beyond[2 * UTF8_SHORT] = {
+		[0 ... UTF8_SHORT - 1] = 0x80,
+	};
+	const uint8_t *mask = beyond + UTF8_SHORT -
+	    MIN_OF(size, (size_t)UTF8_SHORT);
+
+	return ((load(p) & load(mask)) | (load(p + 8) & load(mask + 8)) |
+	    (load(p + 16) & load(mask + 16)) |
+	    (load(p + 24) & load(mask + 24))) == 0;
+}
+
+bool
+utf8_valid(const uint8_t *p, size_t size, size_t room)
+{
+	while (room >= UTF8_SHORT && is_ascii(p, size)) {
+		if (size <= UTF8_SHORT)
+			return true;
+		p += UTF8_SHORT;
+		size -= UTF8_SHORT;
+		room -= UTF8_SHORT;
+	}
+	return characters_valid(p, size);
 }

@@ -9,8 +9,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Whether all of it is well formed (Unicode, table 3-7: no surrogates, nothing
- * longer than it need be, nothing beyond U+10FFFF). */
-bool	utf8_valid(const uint8_t *text, size_t size);
+/* Bytes that are looked at together. */
+#define UTF8_SHORT	32U
+
+/*
+ * Whether all of it is well formed (Unicode, table 3-7: no surrogates, nothing
+ * longer than it need be, nothing beyond U+10FFFF).  `room' bytes can be loaded
+ * from there, `size' at least: some more make short texts fast.
+ */
+bool	utf8_valid(const uint8_t *text, size_t size, size_t room);
 
 #endif /* MCRELAY_UTF8_H */

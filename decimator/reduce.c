@@ -3,7 +3,6 @@
  * Windows of datums.  Decimator only; see reduce.h.  It must not allocate
  * after reducer_new().
  */
-#include <assert.h>
 #include <endian.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +28,8 @@ init_run(struct reducer *r, struct run_state *state,
 		return;
 	}
 	state->numbers = state->method != METHOD_PICK &&
-	    (r->method != METHOD_SUMMARY || (run->flags & DATUM_ARRAY) == 0);
+	    (r->method != METHOD_SUMMARY || (run->flags & DATUM_ARRAY) == 0 ||
+	    (run->flags & DATUM_SAMPLES) != 0);
 	if (!state->numbers)
 		return;
 	if (state->method == METHOD_MINMAX)
@@ -38,7 +38,8 @@ init_run(struct reducer *r, struct run_state *state,
 		state->array = xcalloc(1, sizeof(*state->array));
 		reduce_array_init(state->array, run, state->method, r->every);
 	} else if (run_is_real(run))
-		reals_init(&state->reals, run->count, state->method);
+		reals_init(&state->reals, run->count,
+		    run->type == DATUM_DOUBLE, state->method);
 	else
 		state->ints = xcalloc(run->count, sizeof(*state->ints));
 }
@@ -138,17 +139,6 @@ reducer_missed(struct reducer *r, uint64_t datagrams)
 
 /*** Taking a datum.  datum_split() has found it good. ***/
 
-static int64_t
-get_long(const uint8_t **at, const uint8_t *end)
-{
-	enum datum_error error;
-	int64_t value;
-
-	error = datum_get_long(at, end, &value);
-	assert(error == DATUM_OK);
-	return value;
-}
-
 /* The time field as it stands, or TIME_NULL. */
 static int64_t
 get_time(const struct reducer *r, const uint8_t *data)
@@ -160,7 +150,8 @@ get_time(const struct reducer *r, const uint8_t *data)
 	uint64_t bits;
 	uint32_t word;
 
-	if ((run->flags & DATUM_NULLABLE) != 0 && get_long(&at, end) == null)
+	if ((run->flags & DATUM_NULLABLE) != 0 &&
+	    datum_good_long(&at, end) == null)
 		return TIME_NULL;
 	switch (run->type) {
 	case DATUM_DOUBLE:
@@ -172,7 +163,7 @@ get_time(const struct reducer *r, const uint8_t *data)
 		memcpy(&word, at, sizeof(word));
 		return le32toh(word);
 	default:
-		return get_long(&at, end);
+		return datum_good_long(&at, end);
 	}
 }
 
@@ -191,15 +182,31 @@ reducer_time(const struct reducer *r, const uint8_t *data, uint64_t *time_ns)
 	return true;
 }
 
-static void
-take_ints(const struct datum_run *run, struct run_state *state,
-    const uint8_t *at, const uint8_t *end, int64_t time)
+static inline void
+take_ints_of(const struct datum_run *run, struct run_state *state,
+    enum decimate_method method, const uint8_t *at, const uint8_t *end,
+    int64_t time)
 {
 	uint32_t i;
 
 	for (i = 0; i < run->count; i++)
-		reduce_int_add(state->ints + i, state->method,
-		    get_long(&at, end), time);
+		reduce_int_add(state->ints + i, method,
+		    datum_good_long(&at, end), time);
+}
+
+/* With a loop for each method. */
+static void
+take_ints(const struct datum_run *run, struct run_state *state,
+    const uint8_t *at, const uint8_t *end, int64_t time)
+{
+	if (state->method == METHOD_MEAN)
+		take_ints_of(run, state, METHOD_MEAN, at, end, time);
+	else if (state->method == METHOD_RMS)
+		take_ints_of(run, state, METHOD_RMS, at, end, time);
+	else if (state->method == METHOD_MINMAX)
+		take_ints_of(run, state, METHOD_MINMAX, at, end, time);
+	else
+		take_ints_of(run, state, METHOD_SUMMARY, at, end, time);
 }
 
 static void
@@ -210,17 +217,16 @@ take_nullable(const struct datum_run *run, struct run_state *state,
 	uint32_t i;
 
 	for (i = 0; i < run->count; i++) {
-		if (get_long(&at, end) == null) {
+		if (datum_good_long(&at, end) == null) {
 			if (run_is_real(run))
 				reals_add_null(&state->reals, i);
 			else
 				state->ints[i].nulls++;
 		} else if (run_is_real(run))
-			at += reals_add_one(&state->reals, i, at,
-			    run->type == DATUM_DOUBLE, time);
+			at += reals_add_one(&state->reals, i, at, time);
 		else
 			reduce_int_add(&state->ints[i], state->method,
-			    get_long(&at, end), time);
+			    datum_good_long(&at, end), time);
 	}
 }
 
@@ -231,7 +237,7 @@ take_numbers(const struct datum_run *run, struct run_state *state,
 	if ((run->flags & DATUM_NULLABLE) != 0)
 		take_nullable(run, state, at, end, time);
 	else if (run_is_real(run))
-		reals_add(&state->reals, at, run->type == DATUM_DOUBLE, time);
+		reals_add(&state->reals, at, time);
 	else
 		take_ints(run, state, at, end, time);
 }
@@ -249,8 +255,9 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 		at = data + r->offset[i];
 		end = data + r->offset[i + 1];
 		if (state->array != NULL) {
-			reduce_array_take(state->array, at, end, r->count);
-			if (keep)
+			reduce_array_take(state->array, at, end, r->count,
+			    r->last_time);
+			if (keep && r->method != METHOD_SUMMARY)
 				reduce_array_finish(state->array);
 			continue;
 		}
@@ -271,6 +278,16 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 			kept += state->kept_size;
 		}
 	}
+}
+
+void
+reducer_settle(struct reducer *r)
+{
+	uint32_t i;
+
+	for (i = 0; i < r->program->runs; i++)
+		if (r->run[i].reals.count > 0)
+			reals_settle(&r->run[i].reals);
 }
 
 /* Whether the instants of this datum are those to show, for all we know. */

@@ -47,6 +47,8 @@
  *		mean, rms			doubles
  *		nulls		long; only for unions with null, where the
  *				other six are unions with null as well
+ *		samples		long; only for arrays that are samples: how
+ *				many there were; the other six as above
  *
  * Times are those of the time field, in its type; without one, microseconds
  * of the time received.
@@ -94,13 +96,18 @@ bool	reducer_look(struct reducer *reducer, const uint8_t *data, size_t size,
 bool	reducer_time(const struct reducer *reducer, const uint8_t *data,
 	    uint64_t *time_ns) ATTR_NONNULL ATTR_UNUSED_RESULT;
 /*
- * Takes the datum looked at.  With `every' 0, `early' says that it is in the
- * first half of the window.  After REDUCER_FULL (never with `every' 0) the next
- * one begins a new window.
+ * Takes the datum looked at, whose bytes must stay as they are until the next
+ * reducer_settle(), reducer_emit() or reducer_reset().  With `every' 0, `early'
+ * says that it is in the first half of the window.  After REDUCER_FULL (never
+ * with `every' 0) the next one begins a new window.
  */
 enum reducer_status	reducer_take(struct reducer *reducer,
 			    const uint8_t *data, uint64_t received_ns,
 			    bool early) ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/* Has done with all datums taken: their memory may go.  The fewer calls, the
+ * more of them are calculated with at once. */
+void	reducer_settle(struct reducer *reducer) ATTR_NONNULL;
 
 /* Looks and takes, for who needs no time. */
 enum reducer_status	reducer_push(struct reducer *reducer,
@@ -120,7 +127,7 @@ unsigned	reducer_outputs(const struct reducer *reducer) ATTR_NONNULL;
  * be larger than every input, because integers take as many bytes as they
  * need).
  */
-size_t	reducer_emit(const struct reducer *reducer, unsigned i, uint8_t *out,
+size_t	reducer_emit(struct reducer *reducer, unsigned i, uint8_t *out,
 	    size_t capacity) ATTR_NONNULL;
 
 /* How many datums are in the window that is being filled. */

@@ -2,7 +2,6 @@
 /*
  * Arrays of numbers under reduction.  Decimator only; see reduce_array.h.
  */
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,11 +20,12 @@ reduce_array_init(struct reduce_array *a, const struct datum_run *run,
 {
 	memset(a, 0, sizeof(*a));
 	a->type = run->type;
-	a->samples = (run->flags & DATUM_SAMPLES) != 0 && every != 0;
+	/* A group that does not end is a summary's window. */
+	a->every = method == METHOD_SUMMARY ? UINT64_MAX : every;
+	a->samples = (run->flags & DATUM_SAMPLES) != 0 && a->every != 0;
 	a->method = method;
-	a->every = every;
 	if (is_real(a))
-		reals_init(&a->reals, 1, method);
+		reals_init(&a->reals, 1, a->type == DATUM_DOUBLE, method);
 	a->room = 1;
 	a->ints = xcalloc(a->room, sizeof(*a->ints));
 	reduce_array_reset(a);
@@ -53,17 +53,6 @@ reduce_array_reset(struct reduce_array *a)
 		reals_reset(&a->reals);
 	else
 		reduce_int_reset(a->ints, a->room);
-}
-
-static int64_t
-get_long(const uint8_t **at, const uint8_t *end)
-{
-	enum datum_error error;
-	int64_t value;
-
-	error = datum_get_long(at, end, &value);
-	assert(error == DATUM_OK);
-	return value;
 }
 
 /*** Samples. ***/
@@ -123,7 +112,7 @@ grow(struct reduce_array *a, size_t length, uint64_t datums)
 
 	if (is_real(a)) {
 		if (length > a->reals.count)
-			reals_grow(&a->reals, 2 * length, a->method);
+			reals_grow(&a->reals, 2 * length);
 		for (i = a->length; i < length; i++)
 			reals_leave_out(&a->reals, i, datums);
 	} else {
@@ -143,18 +132,17 @@ grow(struct reduce_array *a, size_t length, uint64_t datums)
 /* `items' elements of a block, which begin with element `first'. */
 static const uint8_t *
 take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
-    size_t first, size_t items)
+    size_t first, size_t items, int64_t time)
 {
-	bool wide = a->type == DATUM_DOUBLE;
 	size_t i;
 
 	for (i = 0; i < items; i++) {
 		if (is_real(a))
 			at += reals_add_one(&a->reals,
-			    a->samples ? 0 : first + i, at, wide, 0);
+			    a->samples ? 0 : first + i, at, time);
 		else
 			reduce_int_add(&a->ints[a->samples ? 0 : first + i],
-			    a->method, get_long(&at, end), 0);
+			    a->method, datum_good_long(&at, end), time);
 		if (a->samples && ++a->in_group == a->every)
 			end_group(a);
 	}
@@ -163,18 +151,18 @@ take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
 
 void
 reduce_array_take(struct reduce_array *a, const uint8_t *at,
-    const uint8_t *end, uint64_t datums)
+    const uint8_t *end, uint64_t datums, int64_t time)
 {
 	size_t length = 0, items;
 	int64_t count;
 
-	while ((count = get_long(&at, end)) != 0) {
+	while ((count = datum_good_long(&at, end)) != 0) {
 		if (count < 0)
-			(void)get_long(&at, end);
+			(void)datum_good_long(&at, end);
 		items = (size_t)(count < 0 ? -count : count);
 		if (!a->samples && length + items > a->length)
 			grow(a, length + items, datums);
-		at = take_block(a, at, end, length, items);
+		at = take_block(a, at, end, length, items, time);
 		length += items;
 	}
 	/* This array has no more of them. */

@@ -6,6 +6,7 @@
  *		of the window that have one; it is as long as the longest.
  * samples	The window's arrays are joined end to end, and each `every'
  *		elements of that become one; what is left at the end, too.
+ *		In a summary all of the window's become one.
  *
  * Memory grows with the arrays that come; a datum bounds them.
  */
@@ -39,11 +40,12 @@ void	reduce_array_init(struct reduce_array *array,
 void	reduce_array_free(struct reduce_array *array) ATTR_NONNULL;
 void	reduce_array_reset(struct reduce_array *array) ATTR_NONNULL;
 
-/* Takes an array that datum_split() has found good; the window had `datums'
- * before. */
+/* Takes an array that datum_split() has found good, of a datum of that time;
+ * the window had `datums' before. */
 void	reduce_array_take(struct reduce_array *array, const uint8_t *at,
-	    const uint8_t *end, uint64_t datums) ATTR_NONNULL;
-/* The window's end: what is left of a group becomes an element. */
+	    const uint8_t *end, uint64_t datums, int64_t time) ATTR_NONNULL;
+/* The window's end: what is left of a group becomes an element.  Not for a
+ * summary, which looks at the group. */
 void	reduce_array_finish(struct reduce_array *array) ATTR_NONNULL;
 
 /* Element i (below array->length) of the output. */

@@ -10,9 +10,13 @@
 
 #include "decimator/reduce_state.h"
 
+/* The most that is written at once, and what writing it may touch behind. */
+#define PIECE_MAX	128
+
 struct output {
 	uint8_t	*at;
 	uint8_t	*end;
+	uint8_t	spare[PIECE_MAX];	/* where there is no room for it */
 };
 
 static bool
@@ -25,16 +29,43 @@ put(struct output *o, const void *data, size_t size)
 	return true;
 }
 
-static bool
-put_long(struct output *o, int64_t value)
-{
-	uint8_t bytes[DATUM_LONG_SIZE_MAX];
+/*** Pieces: written without looking at how much room there is. ***/
 
-	return put(o, bytes, datum_put_long(bytes, value));
+static inline uint8_t *
+begin_piece(struct output *o)
+{
+	return (size_t)(o->end - o->at) >= PIECE_MAX ? o->at : o->spare;
 }
 
-static bool
-put_real(struct output *o, uint8_t type, double value)
+static inline bool
+end_piece(struct output *o, uint8_t *end)
+{
+	if (LIKELY((size_t)(o->end - o->at) >= PIECE_MAX)) {
+		o->at = end;
+		return true;
+	}
+	return put(o, o->spare, (size_t)(end - o->spare));
+}
+
+/* Without a loop: times are long numbers, and there are many of them. */
+static inline uint8_t *
+store_long(uint8_t *at, int64_t value)
+{
+	const uint64_t more = UINT64_C(0x8080808080808080);
+	uint64_t v = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63), word;
+	unsigned last;
+
+	if (UNLIKELY(v >> 56 != 0))
+		return at + datum_put_long(at, value);
+	word = datum_spread(v);
+	last = (63 - (unsigned)__builtin_clzll(word | 1)) / 8;
+	word = htole64(word | (more & ((UINT64_C(1) << (8 * last)) - 1)));
+	memcpy(at, &word, sizeof(word));
+	return at + last + 1;
+}
+
+static inline uint8_t *
+store_real(uint8_t *at, uint8_t type, double value)
 {
 	float narrow = (float)value;
 	uint32_t word;
@@ -43,20 +74,28 @@ put_real(struct output *o, uint8_t type, double value)
 	if (type == DATUM_FLOAT) {
 		memcpy(&word, &narrow, sizeof(word));
 		word = htole32(word);
-		return put(o, &word, sizeof(word));
+		memcpy(at, &word, sizeof(word));
+		return at + sizeof(word);
 	}
 	memcpy(&bits, &value, sizeof(bits));
 	bits = htole64(bits);
-	return put(o, &bits, sizeof(bits));
+	memcpy(at, &bits, sizeof(bits));
+	return at + sizeof(bits);
 }
 
 /* A union's number: that of null, or that of the other branch. */
-static bool
-put_branch(struct output *o, const struct datum_run *run, bool null)
+static inline uint8_t *
+store_branch(uint8_t *at, const struct datum_run *run, bool null)
 {
 	bool null_second = (run->flags & DATUM_NULL_SECOND) != 0;
 
-	return put_long(o, null == null_second);
+	return store_long(at, null == null_second);
+}
+
+static bool
+put_long(struct output *o, int64_t value)
+{
+	return end_piece(o, store_long(begin_piece(o), value));
 }
 
 static int64_t
@@ -67,6 +106,33 @@ highest(const struct datum_run *run)
 
 /*** Shape same. ***/
 
+/* Floats or doubles that are never null, a row at a time. */
+static bool
+put_reals(const struct reducer *r, struct output *o,
+    const struct datum_run *run, const struct run_state *state,
+    unsigned output)
+{
+	const double *values;
+	struct reals_results row;
+	uint32_t i, k;
+	uint8_t *at;
+
+	for (i = 0; i < run->count; i += REALS_LANES) {
+		reals_results(&state->reals, i / REALS_LANES, r->count, 0,
+		    &row);
+		values = state->method == METHOD_MEAN ? row.mean :
+		    state->method == METHOD_RMS ? row.rms :
+		    output == 0 ? row.low : row.high;
+		at = begin_piece(o);
+		for (k = 0; k < REALS_LANES && i + k < run->count; k++)
+			at = store_real(at, run->type, values[k]);
+		if (!end_piece(o, at))
+			return false;
+	}
+	return true;
+}
+
+/* Integers, and what may be null. */
 static bool
 put_numbers(const struct reducer *r, struct output *o,
     const struct datum_run *run, const struct run_state *state,
@@ -75,24 +141,25 @@ put_numbers(const struct reducer *r, struct output *o,
 	bool nullable = (run->flags & DATUM_NULLABLE) != 0;
 	uint64_t nulls;
 	uint32_t i;
-	bool good;
+	uint8_t *at;
 
 	for (i = 0; i < run->count; i++) {
-		nulls = run_is_real(run) ? state->reals.nulls[i] :
+		nulls = run_is_real(run) ? reals_nulls(&state->reals, i) :
 		    state->ints[i].nulls;
-		if (nullable && !put_branch(o, run, nulls == r->count))
-			return false;
+		at = begin_piece(o);
+		if (nullable)
+			at = store_branch(at, run, nulls == r->count);
 		if (nulls == r->count)
-			continue;
-		if (run_is_real(run))
-			good = put_real(o, run->type, reals_result(
+			;
+		else if (run_is_real(run))
+			at = store_real(at, run->type, reals_result(
 			    &state->reals, i, state->method, r->count,
 			    output));
 		else
-			good = put_long(o, reduce_int_result(&state->ints[i],
+			at = store_long(at, reduce_int_result(&state->ints[i],
 			    state->method, r->count - nulls, output,
 			    highest(run)));
-		if (!good)
+		if (!end_piece(o, at))
 			return false;
 	}
 	return true;
@@ -104,16 +171,20 @@ put_array(const struct reducer *r, struct output *o,
 {
 	bool good = true;
 	size_t i;
+	uint8_t *at;
 
 	if (array->length > 0)
 		good = put_long(o, (int64_t)array->length);
-	for (i = 0; i < array->length && good; i++)
+	for (i = 0; i < array->length && good; i++) {
+		at = begin_piece(o);
 		if (array->type == DATUM_FLOAT || array->type == DATUM_DOUBLE)
-			good = put_real(o, array->type, reduce_array_real(
+			at = store_real(at, array->type, reduce_array_real(
 			    array, i, r->count, output));
 		else
-			good = put_long(o, reduce_array_integer(array, i,
+			at = store_long(at, reduce_array_integer(array, i,
 			    r->count, output));
+		good = end_piece(o, at);
+	}
 	return good && put_long(o, 0);
 }
 
@@ -125,6 +196,9 @@ put_run(const struct reducer *r, struct output *o, const struct datum_run *run,
 		return true;
 	if (state->array != NULL)
 		return put_array(r, o, state->array, i);
+	if (state->numbers && run_is_real(run) &&
+	    (run->flags & DATUM_NULLABLE) == 0)
+		return put_reals(r, o, run, state, i);
 	if (state->numbers)
 		return put_numbers(r, o, run, state, i);
 	if (state->carried != NULL && i == 0)
@@ -138,9 +212,9 @@ put_run(const struct reducer *r, struct output *o, const struct datum_run *run,
  * `optional' in a union of its own unless the time field is one already;
  * `none': there is no such time.
  */
-static bool
-put_time(const struct reducer *r, struct output *o, int64_t time,
-    bool optional, bool none)
+static inline uint8_t *
+store_time(const struct reducer *r, uint8_t *at, int64_t time, bool optional,
+    bool none)
 {
 	const struct datum_run *run = r->time_run == DATUM_NONE ? NULL :
 	    &datum_runs(r->program)[r->time_run];
@@ -149,22 +223,27 @@ put_time(const struct reducer *r, struct output *o, int64_t time,
 
 	if (run != NULL && (run->flags & DATUM_NULLABLE) != 0) {
 		none = none || time == TIME_NULL;
-		if (!put_branch(o, run, none))
-			return false;
-	} else if (optional && !put_long(o, !none))
-		return false;
+		at = store_branch(at, run, none);
+	} else if (optional)
+		at = store_long(at, !none);
 	if (none)
-		return true;
-	if (run != NULL && run->type == DATUM_DOUBLE)
-		return put(o, &bits, sizeof(bits));
-	if (run != NULL && run->type == DATUM_FLOAT)
-		return put(o, &word, sizeof(word));
-	return put_long(o, time);
+		return at;
+	if (run != NULL && run->type == DATUM_DOUBLE) {
+		memcpy(at, &bits, sizeof(bits));
+		return at + sizeof(bits);
+	}
+	if (run != NULL && run->type == DATUM_FLOAT) {
+		memcpy(at, &word, sizeof(word));
+		return at + sizeof(word);
+	}
+	return store_long(at, time);
 }
 
-/* All that is said of one number. */
+/* All that is said of one number, or of an array's. */
 struct statistics {
-	uint64_t	nulls;
+	bool		optional;	/* may be null */
+	bool		none;		/* is null */
+	uint64_t	count;		/* optional: of nulls, or of samples */
 	double		real[2];	/* minimum, maximum */
 	int64_t		integer[2];
 	int64_t		time[2];
@@ -172,69 +251,126 @@ struct statistics {
 	double		rms;
 };
 
-static void
-of_real(const struct reducer *r, const struct reals *reals, uint32_t i,
-    struct statistics *s)
+/* Of one field of a row. */
+static inline void
+of_real(const struct reals_results *row, size_t lane, struct statistics *s)
 {
-	unsigned k;
-
-	s->nulls = reals->nulls[i];
-	for (k = 0; k < 2; k++) {
-		s->real[k] = reals_result(reals, i, METHOD_MINMAX, r->count,
-		    k);
-		s->time[k] = reals_time(reals, i, k, r->first_time);
-	}
-	s->mean = reals_result(reals, i, METHOD_MEAN, r->count, 0);
-	/* Rounding must not put it below the mean. */
-	s->rms = fmax(reals_result(reals, i, METHOD_RMS, r->count, 0),
-	    fabs(s->mean));
+	s->real[0] = row->low[lane];
+	s->real[1] = row->high[lane];
+	s->time[0] = row->low_time[lane];
+	s->time[1] = row->high_time[lane];
+	s->mean = row->mean[lane];
+	s->rms = row->rms[lane];
 }
 
+/* Out of `samples', one at least. */
 static void
-of_integer(const struct reducer *r, const struct reduce_int *field,
+of_integer(const struct reduce_int *field, uint64_t samples,
     struct statistics *s)
 {
-	s->nulls = field->nulls;
-	if (s->nulls == r->count)
-		return;
 	s->integer[0] = field->low;
 	s->integer[1] = field->high;
 	s->time[0] = field->low_time;
 	s->time[1] = field->high_time;
-	s->mean = reduce_int_mean(field, r->count - s->nulls);
-	s->rms = fmax(reduce_int_rms(field, r->count - s->nulls),
-	    fabs(s->mean));
+	s->mean = reduce_int_mean(field, samples);
+	s->rms = fmax(reduce_int_rms(field, samples), fabs(s->mean));
 }
 
-static bool
-put_extreme(struct output *o, const struct datum_run *run,
-    const struct statistics *s, unsigned k)
-{
-	return run_is_real(run) ? put_real(o, run->type, s->real[k]) :
-	    put_long(o, s->integer[k]);
-}
-
-static bool
+static inline __attribute__((__always_inline__)) bool
 put_statistics(const struct reducer *r, struct output *o,
     const struct datum_run *run, const struct statistics *s)
 {
-	bool nullable = (run->flags & DATUM_NULLABLE) != 0;
-	bool none = s->nulls == r->count;
+	bool optional = s->optional, none = s->none;
+	uint8_t *at = begin_piece(o);
 	unsigned k;
 
 	for (k = 0; k < 2; k++) {
-		if ((nullable && !put_long(o, !none)) ||
-		    (!none && !put_extreme(o, run, s, k)) ||
-		    !put_time(r, o, s->time[k], nullable, none))
-			return false;
+		if (optional)
+			at = store_long(at, !none);
+		if (!none && run_is_real(run))
+			at = store_real(at, run->type, s->real[k]);
+		else if (!none)
+			at = store_long(at, s->integer[k]);
+		at = store_time(r, at, s->time[k], optional, none);
 	}
 	for (k = 0; k < 2; k++) {
-		if ((nullable && !put_long(o, !none)) ||
-		    (!none && !put_real(o, DATUM_DOUBLE,
-		    k == 0 ? s->mean : s->rms)))
-			return false;
+		if (optional)
+			at = store_long(at, !none);
+		if (!none)
+			at = store_real(at, DATUM_DOUBLE,
+			    k == 0 ? s->mean : s->rms);
 	}
-	return !nullable || put_long(o, (int64_t)s->nulls);
+	if (optional)
+		at = store_long(at, (int64_t)s->count);
+	return end_piece(o, at);
+}
+
+/* Floats or doubles that are never null: a loop of their own, for there may be
+ * thousands. */
+static bool
+put_rows(const struct reducer *r, struct output *o,
+    const struct datum_run *run, const struct reals *reals)
+{
+	struct statistics s = { .optional = false, .none = false };
+	struct reals_results row;
+	uint32_t i, k;
+
+	for (i = 0; i < run->count; i += REALS_LANES) {
+		reals_results(reals, i / REALS_LANES, r->count, r->first_time,
+		    &row);
+		for (k = 0; k < REALS_LANES && i + k < run->count; k++) {
+			of_real(&row, k, &s);
+			if (!put_statistics(r, o, run, &s))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool
+put_fields(const struct reducer *r, struct output *o,
+    const struct datum_run *run, const struct run_state *state)
+{
+	struct statistics s = { .optional =
+	    (run->flags & DATUM_NULLABLE) != 0 };
+	struct reals_results row;
+	bool good = true;
+	uint32_t i;
+
+	for (i = 0; i < run->count && good; i++) {
+		if (s.optional)
+			s.count = run_is_real(run) ?
+			    reals_nulls(&state->reals, i) :
+			    state->ints[i].nulls;
+		s.none = s.count == r->count;
+		if (run_is_real(run) && i % REALS_LANES == 0)
+			reals_results(&state->reals, i / REALS_LANES,
+			    r->count, r->first_time, &row);
+		if (run_is_real(run))
+			of_real(&row, i % REALS_LANES, &s);
+		else if (!s.none)
+			of_integer(&state->ints[i], r->count - s.count, &s);
+		good = put_statistics(r, o, run, &s);
+	}
+	return good;
+}
+
+/* All samples of the window's arrays, if there are any. */
+static bool
+put_samples(const struct reducer *r, struct output *o,
+    const struct datum_run *run, const struct reduce_array *array)
+{
+	struct statistics s = { .optional = true,
+	    .none = array->in_group == 0, .count = array->in_group };
+	struct reals_results row;
+
+	if (run_is_real(run)) {
+		reals_results(&array->reals, 0, array->in_group,
+		    r->first_time, &row);
+		of_real(&row, 0, &s);
+	} else if (!s.none)
+		of_integer(&array->ints[0], array->in_group, &s);
+	return put_statistics(r, o, run, &s);
 }
 
 static bool
@@ -242,37 +378,36 @@ put_summary(const struct reducer *r, struct output *o)
 {
 	const struct datum_run *run = datum_runs(r->program);
 	const struct run_state *state = r->run;
-	struct statistics s;
-	uint32_t k, i;
+	uint8_t *at = begin_piece(o);
+	bool good;
+	uint32_t k;
 
-	if (!put_time(r, o, r->first_time, false, false) ||
-	    !put_time(r, o, r->last_time, false, false) ||
-	    !put_long(o, (int64_t)r->count) ||
-	    !put_long(o, (int64_t)r->missed))
-		return false;
-	for (k = 0; k < r->program->runs; k++, run++, state++)
-		for (i = 0; state->numbers && i < run->count; i++) {
-			memset(&s, 0, sizeof(s));
-			if (run_is_real(run))
-				of_real(r, &state->reals, i, &s);
-			else
-				of_integer(r, &state->ints[i], &s);
-			if (!put_statistics(r, o, run, &s))
-				return false;
-		}
-	return true;
+	at = store_time(r, at, r->first_time, false, false);
+	at = store_time(r, at, r->last_time, false, false);
+	at = store_long(at, (int64_t)r->count);
+	good = end_piece(o, store_long(at, (int64_t)r->missed));
+	for (k = 0; k < r->program->runs && good; k++, run++, state++)
+		if (state->array != NULL)
+			good = put_samples(r, o, run, state->array);
+		else if (state->numbers && run_is_real(run) &&
+		    (run->flags & DATUM_NULLABLE) == 0)
+			good = put_rows(r, o, run, &state->reals);
+		else if (state->numbers)
+			good = put_fields(r, o, run, state);
+	return good;
 }
 
 size_t
-reducer_emit(const struct reducer *r, unsigned i, uint8_t *out,
+reducer_emit(struct reducer *r, unsigned i, uint8_t *out,
     size_t capacity)
 {
 	const struct datum_run *run = datum_runs(r->program);
-	struct output o = { out, out + capacity };
+	struct output o = { .at = out, .end = out + capacity };
 	bool good = true;
 	uint32_t k;
 
 	assert(r->count > 0 && (r->every == 0 || r->count == r->every));
+	reducer_settle(r);
 	if (r->method == METHOD_SUMMARY)
 		good = put_summary(r, &o);
 	else

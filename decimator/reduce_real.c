@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Mean, rms, minimum and maximum of floats and doubles.  Decimator only.  The
- * loop over a datum is reduce_loop.c's; what is rare (NaN, values whose square
- * leaves the range) it leaves out, and a second pass looks after it.
+ * loop over what has been gathered is reduce_loop.c's; what is rare (NaN,
+ * values whose square leaves the range) it leaves out, and a second pass looks
+ * after it.
  */
+#include <assert.h>
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/log.h"
 #include "common/util.h"
 #include "decimator/reduce_loop.h"
 
@@ -16,137 +19,70 @@
 #define LARGE_SCALE	0x1p-538
 #define SMALL_SCALE	0x1p537
 
-static double *
-array(const struct reals *r, bool wanted)
-{
-	return wanted ? xcalloc(r->room, sizeof(double)) : NULL;
-}
-
-static int64_t *
-times(const struct reals *r, bool wanted)
-{
-	return wanted ? xcalloc(r->room, sizeof(int64_t)) : NULL;
-}
+/* Of the field's row, and its place in there. */
+#define ROW(i)		((i) / REALS_LANES)
+#define LANE(i)		((i) % REALS_LANES)
+#define ROWS(count)	(((count) + REALS_LANES - 1) / REALS_LANES)
 
 void
-reals_init(struct reals *r, size_t count, enum decimate_method method)
+reals_init(struct reals *r, size_t count, bool wide,
+    enum decimate_method method)
 {
-	bool all = method == METHOD_SUMMARY;
-	bool mean = all || method == METHOD_MEAN;
-	bool rms = all || method == METHOD_RMS;
-	bool minmax = all || method == METHOD_MINMAX;
-
 	memset(r, 0, sizeof(*r));
 	r->count = count;
-	r->room = ROUND_UP(count, (size_t)REDUCE_LANES);
-	r->loop = reduce_loop(method);
-	r->sum = array(r, mean);
-	r->sum_rest = array(r, mean);
-	r->large_sum = array(r, mean);
-	r->large_rest = array(r, mean);
-	r->square = array(r, rms);
-	r->squares = array(r, rms);
-	r->squares_rest = array(r, rms);
-	r->large = array(r, rms);
-	r->large_excess = array(r, rms);
-	r->small = array(r, rms);
-	r->small_excess = array(r, rms);
-	r->low = array(r, minmax);
-	r->high = array(r, minmax);
-	r->low_time = times(r, all);
-	r->high_time = times(r, all);
-	r->left_out = xcalloc(r->room, sizeof(*r->left_out));
-	r->nulls = xcalloc(r->room, sizeof(*r->nulls));
+	r->method = method;
+	r->wide = wide;
+	r->loops = reduce_loops(method);
+	r->lanes = aligned_alloc(CACHE_LINE, ROWS(count) * sizeof(*r->lanes));
+	if (r->lanes == NULL)
+		fatal("cannot allocate %zu times %zu bytes", ROWS(count),
+		    sizeof(*r->lanes));
+	r->rare = xcalloc(ROWS(count), sizeof(*r->rare));
 	reals_reset(r);
 }
 
 void
 reals_free(struct reals *r)
 {
-	free(r->sum);
-	free(r->sum_rest);
-	free(r->large_sum);
-	free(r->large_rest);
-	free(r->square);
-	free(r->squares);
-	free(r->squares_rest);
-	free(r->large);
-	free(r->large_excess);
-	free(r->small);
-	free(r->small_excess);
-	free(r->low);
-	free(r->high);
-	free(r->low_time);
-	free(r->high_time);
-	free(r->left_out);
-	free(r->nulls);
+	free(r->lanes);
+	free(r->rare);
 }
 
 static void
-clear(const struct reals *r, void *array)
+clear_lanes(struct reals *r)
 {
-	if (array != NULL)
-		memset(array, 0, r->room * sizeof(double));
+	size_t i, k;
+
+	memset(r->lanes, 0, ROWS(r->count) * sizeof(*r->lanes));
+	for (i = 0; i < ROWS(r->count); i++)
+		for (k = 0; k < REALS_LANES; k++) {
+			r->lanes[i].low[k] = (double)INFINITY;
+			r->lanes[i].high[k] = -(double)INFINITY;
+		}
 }
 
 void
 reals_reset(struct reals *r)
 {
-	size_t i;
-
+	r->rows = 0;
 	r->hot = 0;
-	clear(r, r->sum);
-	clear(r, r->sum_rest);
-	clear(r, r->square);
-	clear(r, r->squares);
-	clear(r, r->squares_rest);
-	for (i = 0; r->low != NULL && i < r->room; i++) {
-		r->low[i] = (double)INFINITY;
-		r->high[i] = -(double)INFINITY;
-	}
-	if (!r->rare)
-		return;
-	r->rare = false;
-	clear(r, r->large_sum);
-	clear(r, r->large_rest);
-	clear(r, r->large);
-	clear(r, r->large_excess);
-	clear(r, r->small);
-	clear(r, r->small_excess);
-	clear(r, r->left_out);
-	clear(r, r->nulls);
+	clear_lanes(r);
+	if (r->is_rare)
+		memset(r->rare, 0, ROWS(r->count) * sizeof(*r->rare));
+	r->is_rare = false;
 }
 
 void
-reals_grow(struct reals *r, size_t count, enum decimate_method method)
+reals_grow(struct reals *r, size_t count)
 {
 	struct reals fresh;
 
-	reals_init(&fresh, count, method);
+	assert(r->rows == 0);
+	reals_init(&fresh, count, r->wide, r->method);
 	fresh.hot = r->hot;
-	fresh.rare = r->rare;
-#define MOVE(member)							\
-	if (r->member != NULL)						\
-		memcpy(fresh.member, r->member,				\
-		    r->count * sizeof(*r->member))
-	MOVE(sum);
-	MOVE(sum_rest);
-	MOVE(large_sum);
-	MOVE(large_rest);
-	MOVE(square);
-	MOVE(squares);
-	MOVE(squares_rest);
-	MOVE(large);
-	MOVE(large_excess);
-	MOVE(small);
-	MOVE(small_excess);
-	MOVE(low);
-	MOVE(high);
-	MOVE(low_time);
-	MOVE(high_time);
-	MOVE(left_out);
-	MOVE(nulls);
-#undef MOVE
+	fresh.is_rare = r->is_rare;
+	memcpy(fresh.lanes, r->lanes, ROWS(r->count) * sizeof(*r->lanes));
+	memcpy(fresh.rare, r->rare, ROWS(r->count) * sizeof(*r->rare));
 	reals_free(r);
 	*r = fresh;
 }
@@ -165,113 +101,123 @@ compensated(double *sum, double *rest, double x)
 	*sum = s;
 }
 
-/* One value that the loop has left out. */
+/* One value that cannot be calculated with as it is. */
 static void
 add_rare(struct reals *r, size_t i, double x)
 {
-	double size = fabs(x);
-	bool large = size > REDUCE_LARGE;
+	struct reals_rare *rare = &r->rare[ROW(i)];
+	bool large = fabs(x) > REDUCE_LARGE;
+	size_t k = LANE(i);
 
-	r->rare = true;
+	r->is_rare = true;
 	if (isnan(x)) {
-		r->left_out[i]++;
+		rare->left_out[k]++;
 		return;
 	}
-	if (r->sum != NULL) {
-		if (large)
-			compensated(&r->large_sum[i], &r->large_rest[i],
-			    x * LARGE_SCALE);
-		else
-			compensated(&r->sum[i], &r->sum_rest[i], x);
-	}
-	if (r->square == NULL)
+	if (method_has(r->method, METHOD_MEAN) && large)
+		compensated(&rare->large_sum[k], &rare->large_rest[k],
+		    x * LARGE_SCALE);
+	if (!method_has(r->method, METHOD_RMS))
 		return;
 	if (large)
-		compensated(&r->large[i], &r->large_excess[i],
+		compensated(&rare->large[k], &rare->large_excess[k],
 		    (x * LARGE_SCALE) * (x * LARGE_SCALE));
 	else
-		compensated(&r->small[i], &r->small_excess[i],
+		compensated(&rare->small[k], &rare->small_excess[k],
 		    (x * SMALL_SCALE) * (x * SMALL_SCALE));
 }
 
-static void
-add_rares(struct reals *r, const uint8_t *data, bool wide)
+static bool
+is_rare(const struct reals *r, double x)
 {
-	double x, size;
-	size_t i;
+	double size = fabs(x);
 
-	for (i = 0; i < r->count; i++) {
-		x = reduce_load(data, i, wide);
-		size = fabs(x);
-		/* What the loop takes, it takes for all methods. */
-		if (!(size <= REDUCE_LARGE) || (r->square != NULL &&
-		    size < REDUCE_SMALL && x != 0.0))
+	if (r->method == METHOD_MINMAX)
+		return false;
+	return !(size <= REDUCE_LARGE) || (size < REDUCE_SMALL && x != 0.0 &&
+	    method_has(r->method, METHOD_RMS));
+}
+
+void
+reals_add(struct reals *r, const uint8_t *data, int64_t time)
+{
+	r->row[r->rows] = data;
+	r->time[r->rows] = time;
+	if (r->hot + ++r->rows == REALS_ROWS)
+		reals_settle(r);
+}
+
+/* What the loop has left out of this field. */
+static void
+add_rares(struct reals *r, size_t i)
+{
+	unsigned k;
+	double x;
+
+	for (k = 0; k < r->rows; k++) {
+		x = reduce_load(r->row[k], i, r->wide);
+		if (is_rare(r, x))
 			add_rare(r, i, x);
 	}
 }
 
-/* The squares of the last few datums join those before. */
-static void
-fold(struct reals *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->room; i++) {
-		compensated(&r->squares[i], &r->squares_rest[i], r->square[i]);
-		r->square[i] = 0.0;
-	}
-	r->hot = 0;
-}
-
 void
-reals_add(struct reals *r, const uint8_t *data, bool wide, int64_t time)
+reals_settle(struct reals *r)
 {
-	if (UNLIKELY(!r->loop(r, data, wide, time)))
-		add_rares(r, data, wide);
-	if (r->square != NULL && ++r->hot == REDUCE_HOT)
-		fold(r);
+	size_t i, k, lanes = r->loops->lanes;
+
+	if (r->rows == 0)
+		return;
+	for (i = 0; (i = r->loops->run(r, i)) < r->count; i += lanes)
+		for (k = i; k < i + lanes && k < r->count; k++)
+			add_rares(r, k);
+	if (method_has(r->method, METHOD_RMS))
+		r->hot = (r->hot + r->rows) % REALS_ROWS;
+	r->rows = 0;
 }
 
 size_t
-reals_add_one(struct reals *r, size_t i, const uint8_t *data, bool wide,
-    int64_t time)
+reals_add_one(struct reals *r, size_t i, const uint8_t *data, int64_t time)
 {
-	double x = reduce_load(data, 0, wide), size = fabs(x);
+	struct reals_lanes *l = &r->lanes[ROW(i)];
+	double x = reduce_load(data, 0, r->wide);
+	size_t k = LANE(i);
 
-	if (!(size <= REDUCE_LARGE) || (r->square != NULL &&
-	    size < REDUCE_SMALL && x != 0.0))
+	if (x < l->low[k]) {
+		l->low[k] = x;
+		l->low_time[k] = time;
+	}
+	if (x > l->high[k]) {
+		l->high[k] = x;
+		l->high_time[k] = time;
+	}
+	if (method_has(r->method, METHOD_MEAN) && fabs(x) <= REDUCE_LARGE)
+		compensated(&l->sum[k], &l->sum_rest[k], x);
+	if (is_rare(r, x))
 		add_rare(r, i, x);
-	else {
-		if (r->sum != NULL)
-			compensated(&r->sum[i], &r->sum_rest[i], x);
-		if (r->square != NULL)
-			compensated(&r->squares[i], &r->squares_rest[i], x * x);
-	}
-	if (r->low != NULL && x < r->low[i]) {
-		r->low[i] = x;
-		if (r->low_time != NULL)
-			r->low_time[i] = time;
-	}
-	if (r->low != NULL && x > r->high[i]) {
-		r->high[i] = x;
-		if (r->high_time != NULL)
-			r->high_time[i] = time;
-	}
-	return wide ? sizeof(double) : sizeof(float);
+	else if (method_has(r->method, METHOD_RMS))
+		compensated(&l->squares[k], &l->squares_rest[k], x * x);
+	return r->wide ? sizeof(double) : sizeof(float);
 }
 
 void
 reals_leave_out(struct reals *r, size_t i, uint64_t samples)
 {
-	r->rare = true;
-	r->left_out[i] += samples;
+	r->is_rare = true;
+	r->rare[ROW(i)].left_out[LANE(i)] += samples;
 }
 
 void
 reals_add_null(struct reals *r, size_t i)
 {
 	reals_leave_out(r, i, 1);
-	r->nulls[i]++;
+	r->rare[ROW(i)].nulls[LANE(i)]++;
+}
+
+uint64_t
+reals_nulls(const struct reals *r, size_t i)
+{
+	return r->rare[ROW(i)].nulls[LANE(i)];
 }
 
 /* (sum + rest) / n, with the division's remainder put to use, so that the mean
@@ -298,16 +244,33 @@ root_mean(double sum, double rest, double n)
 static double
 rms(const struct reals *r, size_t i, double n)
 {
-	double sum = r->squares[i], rest = r->squares_rest[i], result;
+	const struct reals_lanes *l = &r->lanes[ROW(i)];
+	const struct reals_rare *rare = &r->rare[ROW(i)];
+	size_t k = LANE(i);
+	double sum = l->squares[k], rest = l->squares_rest[k], result;
 
-	compensated(&sum, &rest, r->square[i]);
+	compensated(&sum, &rest, l->square[k]);
 	result = root_mean(sum, rest, n);
-	if (r->large[i] > 0.0)
-		result = hypot(result, root_mean(r->large[i],
-		    r->large_excess[i], n) / LARGE_SCALE);
-	if (r->small[i] > 0.0)
-		result = hypot(result, root_mean(r->small[i],
-		    r->small_excess[i], n) / SMALL_SCALE);
+	if (rare->large[k] > 0.0)
+		result = hypot(result, root_mean(rare->large[k],
+		    rare->large_excess[k], n) / LARGE_SCALE);
+	if (rare->small[k] > 0.0)
+		result = hypot(result, root_mean(rare->small[k],
+		    rare->small_excess[k], n) / SMALL_SCALE);
+	return result;
+}
+
+static double
+mean(const struct reals *r, size_t i, double n)
+{
+	const struct reals_lanes *l = &r->lanes[ROW(i)];
+	const struct reals_rare *rare = &r->rare[ROW(i)];
+	size_t k = LANE(i);
+	double result = quotient(l->sum[k], l->sum_rest[k], n);
+
+	if (rare->large_sum[k] != 0.0 || rare->large_rest[k] != 0.0)
+		result += quotient(rare->large_sum[k], rare->large_rest[k],
+		    n) / LARGE_SCALE;
 	return result;
 }
 
@@ -315,29 +278,50 @@ double
 reals_result(const struct reals *r, size_t i, enum decimate_method method,
     uint64_t samples, unsigned output)
 {
-	double n, mean;
+	const struct reals_lanes *l = &r->lanes[ROW(i)];
+	uint64_t left_out = r->rare[ROW(i)].left_out[LANE(i)];
+	double low = l->low[LANE(i)], high = l->high[LANE(i)];
 
+	assert(r->rows == 0);
 	if (method == METHOD_MINMAX)
-		return r->low[i] > r->high[i] ? (double)NAN :
-		    output == 0 ? r->low[i] : r->high[i];
-	if (r->left_out[i] >= samples)
+		return low > high ? (double)NAN : output == 0 ? low : high;
+	if (left_out >= samples)
 		return (double)NAN;
-	n = (double)(samples - r->left_out[i]);
-	if (method == METHOD_RMS)
-		return rms(r, i, n);
-	mean = quotient(r->sum[i], r->sum_rest[i], n);
-	if (r->large_sum[i] != 0.0 || r->large_rest[i] != 0.0)
-		mean += quotient(r->large_sum[i], r->large_rest[i], n) /
-		    LARGE_SCALE;
-	return mean;
+	return method == METHOD_RMS ? rms(r, i, (double)(samples - left_out)) :
+	    mean(r, i, (double)(samples - left_out));
 }
 
-int64_t
-reals_time(const struct reals *r, size_t i, unsigned output,
-    int64_t otherwise)
+/* Of one field of a row. */
+static void
+results_of(const struct reals *r, size_t i, uint64_t samples,
+    int64_t first_time, struct reals_results *out)
 {
+	const struct reals_lanes *l = &r->lanes[ROW(i)];
+	size_t k = LANE(i);
+
 	/* Nothing is below +inf and above -inf, with which the search began. */
-	if (isinf(output == 0 ? r->low[i] : -r->high[i]) > 0)
-		return otherwise;
-	return output == 0 ? r->low_time[i] : r->high_time[i];
+	out->low_time[k] = isinf(l->low[k]) > 0 ? first_time : l->low_time[k];
+	out->high_time[k] = isinf(l->high[k]) < 0 ? first_time :
+	    l->high_time[k];
+	out->low[k] = reals_result(r, i, METHOD_MINMAX, samples, 0);
+	out->high[k] = reals_result(r, i, METHOD_MINMAX, samples, 1);
+	out->mean[k] = reals_result(r, i, METHOD_MEAN, samples, 0);
+	out->rms[k] = reals_result(r, i, METHOD_RMS, samples, 0);
+	/* Rounding must not put it below the mean. */
+	if (r->method == METHOD_SUMMARY)
+		out->rms[k] = fmax(out->rms[k], fabs(out->mean[k]));
+}
+
+void
+reals_results(const struct reals *r, size_t row, uint64_t samples,
+    int64_t first_time, struct reals_results *out)
+{
+	size_t i, end = MIN_OF((row + 1) * REALS_LANES, r->count);
+
+	assert(r->rows == 0);
+	if (!r->is_rare && r->loops->finish(&r->lanes[row], (double)samples,
+	    first_time, out))
+		return;
+	for (i = row * REALS_LANES; i < end; i++)
+		results_of(r, i, samples, first_time, out);
 }

@@ -86,7 +86,8 @@ sampler_new(const struct sample_config *config, enum decimate_method method,
 	if (method == METHOD_FIR)
 		fir_init(&s->fir, every, channels);
 	else if (is_float(s))
-		reals_init(&s->reals, channels, method);
+		reals_init(&s->reals, channels,
+		    types[config->type].bytes == 8, method);
 	else
 		s->ints = xcalloc(channels, sizeof(*s->ints));
 	s->out[0] = xmalloc(OUTPUT_MAX);
@@ -250,9 +251,10 @@ take_frame(struct sampler *s, const uint8_t *frame)
 			for (i = 0; i < s->frame; i++)
 				s->frame_le[i] = frame[i - i % bytes + bytes -
 				    1 - i % bytes];
-			frame = s->frame_le;
-		}
-		reals_add(&s->reals, frame, bytes == 8, 0);
+			reals_add(&s->reals, s->frame_le, 0);
+			reals_settle(&s->reals);
+		} else
+			reals_add(&s->reals, frame, 0);
 	}
 	s->frames++;
 }
@@ -277,6 +279,14 @@ put_sample(const struct sampler *s, uint8_t *at, size_t channel, unsigned i)
 	}
 }
 
+/* Frames that have been gathered are taken while they are there. */
+static void
+settle(struct sampler *s)
+{
+	if (s->ints == NULL && s->method != METHOD_FIR)
+		reals_settle(&s->reals);
+}
+
 /* The group becomes a frame. */
 static void
 end_group(struct sampler *s)
@@ -285,6 +295,7 @@ end_group(struct sampler *s)
 	unsigned i;
 	uint8_t *at;
 
+	settle(s);
 	for (i = 0; i < sampler_outputs(s); i++) {
 		at = s->out[i] + s->size[i];
 		s->size[i] += s->frame;
@@ -315,6 +326,7 @@ sampler_push(struct sampler *s, const uint8_t *data, size_t size)
 		if (s->frames == s->every)
 			end_group(s);
 	}
+	settle(s);
 	if (++s->datagrams < s->every)
 		return false;
 	/* A filter's phase goes on. */

@@ -466,6 +466,13 @@ stream_push(struct stream *stream, const uint8_t *data, size_t size,
 }
 
 void
+stream_settle(struct stream *stream)
+{
+	if (stream->reducer != NULL)
+		reducer_settle(stream->reducer);
+}
+
+void
 stream_lost(struct stream *stream, uint64_t lost)
 {
 	if (stream->config.method != METHOD_SUMMARY)

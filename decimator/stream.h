@@ -100,11 +100,15 @@ void		 stream_inherit(struct stream *stream, struct stream *old,
 		    bool same_program) ATTR_NONNULL;
 
 /*
- * Takes one datagram.  `data' is private memory; with a program it holds
- * nothing but whole datums, and no headers: what is sent gets its own.
+ * Takes one datagram.  `data' is private memory, which stays as it is until the
+ * next stream_settle(); with a program it holds nothing but whole datums, and
+ * no headers: what is sent gets its own.
  */
 void		 stream_push(struct stream *stream, const uint8_t *data,
 		    size_t size, uint64_t received_ns) ATTR_NONNULL;
+
+/* Has done with the memory of all datagrams taken. */
+void		 stream_settle(struct stream *stream) ATTR_NONNULL;
 
 /* Sends the datums that wait for others. */
 void		 stream_flush(struct stream *stream) ATTR_NONNULL;

@@ -20,8 +20,12 @@
  */
 #define SHARE_BYTES	(256U * 1024)
 
-/* A record's payload, copied.  One for all taps: there is one thread. */
-static uint8_t	scratch[RING_PAYLOAD_MAX];
+/*
+ * Payloads, copied, which the streams take a few at a time: room for the
+ * largest and for what is worth gathering, well within a processor's second
+ * cache.  One for all taps: there is one thread.
+ */
+static uint8_t	scratch[2 * RING_PAYLOAD_MAX] ATTR_ALIGNED(CACHE_LINE);
 /* Where the datums of one datagram end. */
 static uint32_t	ends[DATUM_FRAMED_MAX];
 
@@ -146,20 +150,35 @@ push_datagram(struct tap *tap, const uint8_t *data, size_t size,
 		push(tap, data, size, received_ns);
 }
 
+/* The streams have done with what was copied. */
+static void
+settle_streams(struct tap *tap)
+{
+	uint32_t i;
+
+	for (i = 0; i < tap->streams; i++)
+		stream_settle(tap->stream[i]);
+	tap->copied = 0;
+}
+
 /* Copies and uses a record; false: it was overwritten meanwhile. */
 static bool
 take_record(struct tap *tap, const struct ring_view *view)
 {
 	size_t left = view->record.length, size;
-	const uint8_t *data = scratch;
+	uint8_t *data;
 	uint32_t i;
 
-	memcpy(scratch, view->payload, view->record.length);
+	if (sizeof(scratch) - tap->copied < left)
+		settle_streams(tap);
+	data = scratch + tap->copied;
+	memcpy(data, view->payload, left);
 	if (!ring_intact(&tap->segment.ring, view->position))
 		return false;
 	if (tap->synced)
 		note_missed(tap, view->missed);
 	tap->synced = true;
+	tap->copied += ROUND_UP(left, (size_t)CACHE_LINE);
 	for (i = 0; i < view->datagrams; i++) {
 		size = view->datagrams > 1 ?
 		    MIN_OF(left, (size_t)view->record.segment) : left;
@@ -236,6 +255,7 @@ tap_step(struct tap *tap)
 			break;
 		}
 	}
+	settle_streams(tap);
 	for (i = 0; i < tap->streams; i++)
 		stream_flush(tap->stream[i]);
 	tap_publish(tap);

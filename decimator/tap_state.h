@@ -35,6 +35,7 @@ struct tap {
 	 * record's number is taken for what was expected. */
 	bool			 synced;
 	unsigned		 laps;	/* in a row */
+	size_t			 copied; /* bytes that streams may look at */
 	int			 eventfd;
 	struct stream		*stream[STREAMS_MAX];
 	uint32_t		 streams;

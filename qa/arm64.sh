@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
-# Cross-builds the tests of ring and segment for arm64, whose memory order is
-# weaker than a PC's, and runs them under qemu.  (qemu on a PC keeps the PC's
-# order: what this shows is that layout, sizes and atomics are right there.)
+# Cross-builds some tests for arm64, and runs them under qemu: those of ring and
+# segment, because its memory order is weaker than a PC's, and those of the
+# decimator's loops, which have other vectors there.  (qemu on a PC keeps the
+# PC's order: what this shows is that layout, sizes and atomics are right there.)
 #
 # cmocka for arm64 is unpacked below BUILD-DIRECTORY: nothing is installed.
 # Ends with status 77 and the reason when something that it needs cannot be
@@ -45,9 +46,11 @@ mkdir -p "$build"
 libraries=$build/root/usr/lib/aarch64-linux-gnu
 [ -e "$libraries/libcmocka.so" ] || fetch_cmocka >"$build/fetch.log" 2>&1 ||
     cannot "no cmocka for arm64: see $build/fetch.log"
-for test in test_ring test_segment; do
-	$compiler -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -Werror \
+for test in test_ring test_segment test_reduce_loops; do
+	$compiler -std=gnu11 -D_GNU_SOURCE -O2 -ffp-contract=off \
+	    -Wall -Wextra -Werror \
 	    -I"$top" -I"$build/root/usr/include" -o "$build/$test" \
+	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_real.c" \
 	    "$top/common/ledger.c" "$top/common/log.c" \
 	    "$top/common/ring.c" "$top/common/segment.c" \
 	    "$top/common/util.c" "$top/tests/unit/$test.c" \

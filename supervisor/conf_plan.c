@@ -132,7 +132,7 @@ read_arrays(struct section *section, struct schema_plan *plan,
 	if (word == 0)
 		return;
 	plan->arrays |= DATUM_SAMPLES;
-	if (stream->interval_ns != 0)
+	if (stream->interval_ns != 0 && stream->method != METHOD_SUMMARY)
 		problem_error(section->problems, node->place,
 		    "`arrays: samples' needs a window of `every' so many "
 		    "datums");

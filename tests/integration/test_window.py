@@ -72,8 +72,15 @@ def check_statistics(got: dict[str, Any], window: list[probe.Datum],
     samples = [(d[name], d["time"]) for d in window if d[name] is not None]
     if "nulls" in got:
         assert got["nulls"] == len(window) - len(samples)
+    check_values(got, samples)
+
+
+def check_values(got: dict[str, Any],
+                 samples: list[tuple[float, int]]) -> None:
+    """Values and their times, as they came."""
     if not samples:
-        assert all(got[k] is None for k in got if k != "nulls")
+        assert all(got[k] is None for k in got
+                   if k not in ("nulls", "samples"))
         return
     values = [v for v, _ in samples]
     assert got["min"] == min(values) and got["max"] == max(values)
@@ -354,6 +361,49 @@ def test_arrays(daemon: Daemon, method: str, arrays: str) -> None:
                 ours = function(group, integer)
                 assert value == ours if integer else math.isclose(
                     value, ours, rel_tol=1e-6, abs_tol=1e-9), (kind, group)
+
+
+TIMED_ROWS = json.dumps({"type": "record", "name": "Rows", "fields": [
+    {"name": "time", "type": {"type": "long",
+                              "logicalType": "timestamp-micros"}},
+    {"name": "n", "type": "int"}] + json.loads(ROWS)["fields"]})
+
+
+@pytest.mark.parametrize("only", [None, ["n", "long", "double"]])
+@pytest.mark.parametrize("window", [{"every": 4}, {
+    "interval": "4ms", "clock": "field"}])
+def test_arrays_in_summary(daemon: Daemon, window: dict[str, Any],
+                           only: list[str] | None) -> None:
+    """All samples of a window's arrays, against exact fractions; where there
+    are none, there is nothing to say.  Other arrays are left out."""
+    port = free_port()
+    sent = rows(random.Random(4), 40)
+    for row in sent[8:12]:
+        row["long"] = row["double"] = []
+    (daemon.directory / "rows.avsc").write_text(TIMED_ROWS)
+    more = window | {"shape": "summary"} | ({"only": only} if only else {})
+    with Receiver() as receiver, Receiver() as plain, \
+            Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload={"format": "avro", "schema": "rows.avsc"},
+            decimate=[stream(receiver, arrays="samples", **more),
+                      stream(plain, **more) | {"name": "plain"}]))
+        schema = schema_of(daemon, "one", "s")
+        sender.send([long(EPOCH_US + 1000 * n) + long(n) + encode_rows(row)
+                     for n, row in enumerate(sent)], 1000)
+        got = [read(schema, d) for d in receiver.wait(10)]
+        schema = schema_of(daemon, "one", "plain")
+        for d in plain.wait(10):
+            assert set(read(schema, d)["fields"]) == {"n"}
+    for w, datum in enumerate(got):
+        assert set(datum["fields"]) == set(
+            only or ["n", "int", "long", "float", "double"])
+        for name in set(datum["fields"]) - {"n"}:
+            samples = [(value, EPOCH_US + 1000 * n)
+                       for n in range(4 * w, 4 * w + 4)
+                       for value in sent[n][name]]
+            assert datum["fields"][name]["samples"] == len(samples)
+            check_values(datum["fields"][name], samples)
 
 
 def test_lost_before_us(daemon: Daemon) -> None:

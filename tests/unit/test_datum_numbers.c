@@ -181,6 +181,35 @@ test_block_size(void **state)
 	free(program);
 }
 
+/* Good numbers, also those with more bytes than they need, read with room
+ * behind them and without. */
+static void
+test_good_longs(void **state)
+{
+	uint8_t *data = malloc(DATUM_LONG_SIZE_MAX + 9);
+	unsigned round, room;
+	int64_t wanted, got;
+	const uint8_t *at;
+	size_t size;
+
+	(void)state;
+	for (round = 0; round < ROUNDS; round++) {
+		memset(data, (int)random_below(256), DATUM_LONG_SIZE_MAX + 9);
+		size = put_number(data, DATUM_LONG_SIZE_MAX);
+		at = data;
+		if (size > DATUM_LONG_SIZE_MAX ||
+		    datum_get_long(&at, data + size, &wanted) != DATUM_OK)
+			continue;
+		for (room = 0; room < 9; room++) {
+			at = data;
+			got = datum_good_long(&at, data + size + room);
+			assert_true(got == wanted);
+			assert_ptr_equal(at, data + size);
+		}
+	}
+	free(data);
+}
+
 int
 main(void)
 {
@@ -188,6 +217,7 @@ main(void)
 		cmocka_unit_test(test_longs),
 		cmocka_unit_test(test_ints),
 		cmocka_unit_test(test_block_size),
+		cmocka_unit_test(test_good_longs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,6 @@
 #include "common/datum.h"
 #include "common/schema.h"
 #include "decimator/reduce.h"
-#include "decimator/reduce_loop.h"
 #include "tests/unit/avro_random.h"
 #include "tests/unit/reduce_support.h"
 
@@ -270,53 +269,6 @@ test_runs(void **state)
 	run_of(&random, false, 1001);
 }
 
-/*** Loops. ***/
-
-#define LOOP_FIELDS	23
-
-/* Whatever the processor has, the bits are those of the plain loop. */
-static void
-test_loops(void **state)
-{
-	static const enum decimate_method methods[] = { METHOD_MEAN,
-	    METHOD_RMS, METHOD_MINMAX, METHOD_SUMMARY };
-	double data[LOOP_FIELDS], a, b;
-	struct avro_random random;
-	struct reals fast, plain;
-	unsigned m, i, k, out;
-
-	(void)state;
-	avro_random_init(&random, 5, true);
-	for (m = 0; m < NITEMS(methods); m++) {
-		reals_init(&fast, LOOP_FIELDS, methods[m]);
-		reals_init(&plain, LOOP_FIELDS, methods[m]);
-		plain.loop = reduce_loop_plain(methods[m]);
-		for (k = 0; k < 100; k++) {
-			for (i = 0; i < LOOP_FIELDS; i++)
-				data[i] = i == 7 && k % 9 == 0 ? (double)NAN :
-				    (double)(int64_t)avro_random_next(&random);
-			reals_add(&fast, (uint8_t *)data, true, k);
-			reals_add(&plain, (uint8_t *)data, true, k);
-		}
-		for (i = 0; i < LOOP_FIELDS; i++)
-			for (out = 0; out < 2; out++) {
-				a = reals_result(&fast, i,
-				    methods[m] == METHOD_SUMMARY ?
-				    METHOD_RMS : methods[m], 100, out);
-				b = reals_result(&plain, i,
-				    methods[m] == METHOD_SUMMARY ?
-				    METHOD_RMS : methods[m], 100, out);
-				assert_memory_equal(&a, &b, sizeof(a));
-				if (methods[m] == METHOD_SUMMARY)
-					assert_int_equal(reals_time(&fast, i,
-					    out, -1), reals_time(&plain, i,
-					    out, -1));
-			}
-		reals_free(&fast);
-		reals_free(&plain);
-	}
-}
-
 /*** Integers. ***/
 
 static int64_t
@@ -521,7 +473,6 @@ main(void)
 		cmocka_unit_test(test_range),
 		cmocka_unit_test(test_equal),
 		cmocka_unit_test(test_runs),
-		cmocka_unit_test(test_loops),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_integers),
 		cmocka_unit_test(test_nulls),

@@ -269,11 +269,13 @@ send_to_archive(struct stream *stream, const uint8_t *data, size_t size)
 	    stream->config.name, strerror(errno));
 }
 
+/* The archive first: if this process dies in between, it has at any rate what
+ * others have seen. */
 static void
 send_output(struct stream *stream, const uint8_t *data, size_t size)
 {
-	send_away(stream, data, size);
 	send_to_archive(stream, data, size);
+	send_away(stream, data, size);
 }
 
 void

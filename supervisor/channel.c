@@ -463,6 +463,8 @@ open_input(struct channel *channel, struct conf_problems *problems)
 int
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
+	bool stopped = !channel->fresh && !channel->child.wanted;
+
 	channel->fresh = false;
 	fdstore_settle();
 	/* While the old worker is ending it has the socket still. */
@@ -480,16 +482,22 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	else
 		child_start(&channel->child);
 	channel->drain = false;
+	if (stopped)
+		tap_tell_parent(channel);
 	return 0;
 }
 
 void
 channel_stop(struct channel *channel)
 {
+	bool before = channel->child.wanted;
+
 	channel->fresh = false;
 	child_stop(&channel->child);
 	if (channel->child.pid == 0)
 		close_input(channel);
+	if (before)
+		tap_tell_parent(channel);
 }
 
 static void

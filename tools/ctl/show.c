@@ -209,7 +209,7 @@ show_rejected(const json_t *by)
 static void
 show_streams(json_t *streams)
 {
-	struct table table = {5, 0, NULL};
+	struct table table = {6, 0, NULL};
 	char cell[CELL_SIZE];
 	const char *name;
 	json_t *stream;
@@ -221,6 +221,7 @@ show_streams(json_t *streams)
 	add_cell(&table, "OUT");
 	add_cell(&table, "MISSED");
 	add_cell(&table, "ERRORS");
+	add_cell(&table, "UNARCHIVED");
 	json_object_foreach(streams, name, stream) {
 		snprintf(cell, sizeof(cell), "  %s", name);
 		add_cell(&table, cell);
@@ -228,6 +229,10 @@ show_streams(json_t *streams)
 		add_count(&table, integer(stream, "out"));
 		add_count(&table, integer(stream, "missed"));
 		add_count(&table, integer(stream, "errors"));
+		if (json_object_get(stream, "unarchived") != NULL)
+			add_count(&table, integer(stream, "unarchived"));
+		else
+			add_cell(&table, "-");
 	}
 	printf("\n");
 	print_table(&table);

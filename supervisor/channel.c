@@ -526,13 +526,14 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	channel->conf = conf;
 	if (change == CHANGE_NONE)
 		return;
+	if (change != CHANGE_STREAMS)
+		channel->renew = true;
 	change_streams(channel, parts);
 	schema_files_write((parts->have & PART_WORKER) != 0 ?
 	    parts->archive : channel->parts.archive, conf);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);
-	channel->renew = true;
 	/* A worker that died has left things to be stored, which only one
 	 * of its kind can do. */
 	if (channel->child.state == CHILD_BACKOFF && !worker_drained(channel))

@@ -223,14 +223,23 @@ begin_anew(struct channel *channel)
 	channel->tap_anew = false;
 }
 
+/* New streams are for the datums of the segment that comes with them, which
+ * may be of another schema: what is left in the old one is for the old ones. */
+static bool
+may_be_told(const struct channel *channel, const struct tap *tap)
+{
+	return channel->tap == tap && !channel->tap_told &&
+	    !channel->renew && has_streams(channel) &&
+	    is_free_for(channel, tap);
+}
+
 static bool
 tell_channels(struct tap *tap)
 {
 	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &tap->supervisor->channels, link) {
-		if (channel->tap != tap || channel->tap_told ||
-		    !has_streams(channel) || !is_free_for(channel, tap))
+		if (!may_be_told(channel, tap))
 			continue;
 		begin_anew(channel);
 		if (!tell_channel(tap, channel))

@@ -378,6 +378,57 @@ def test_stream_with_another_schema(daemon: Daemon) -> None:
         assert records == ledger["archived"]
 
 
+@pytest.mark.parametrize("only", [["time", "x"], None])
+def test_channel_with_another_schema(daemon: Daemon, only: list[str] | None
+                                     ) -> None:
+    """Two fields change places, under load: each datum is decimated and
+    archived by the schema by which its channel has received it."""
+    port = free_port()
+    rate = safe_rate(OUTAGE_S, 4000)
+    orders = [["x", "y"], ["y", "x"]]
+    for turn, order in enumerate(orders):
+        (daemon.directory / f"{turn}.avsc").write_text(json.dumps({
+            "type": "record", "name": "Point", "fields": [
+                {"name": "time", "type": "long"}] + [
+                {"name": name, "type": "int"} for name in order]}))
+    datums = [avro_files.long(n) + avro_files.long(1) + avro_files.long(2)
+              for n in range(rate * 4)]
+    with Receiver(group_v4()) as view, Sender("127.0.0.1", port) as sender:
+        conf = channel("one", port, archive=daemon.archive_conf(), decimate=[
+            stream("view", view, method="pick", every=1)])
+        if only:
+            conf["decimate"][0]["only"] = only
+        thread = None
+        for turn in range(4):
+            conf["payload"] = {"format": "avro",
+                               "schema": f"{turn % 2}.avsc"}
+            daemon.write(conf)
+            if thread is None:
+                daemon.start(conf)
+                thread = SenderThread(sender, datums, rate)
+            else:
+                daemon.ctl("reload")
+            wait_for(lambda: len(sender.sent) > rate * (turn + 0.7),
+                     "some datagrams")
+        thread.join()
+        daemon.wait_received("one", rate * 4)
+        wait_archived(daemon)
+        daemon.stop()
+
+        def archived(name: str) -> list[tuple[int, int]]:
+            return [(d["time"], d["x"])
+                    for path in avro_files.files(daemon.archive, name)
+                    for d in avro_files.by_python(path)]
+        expected = archived("one")
+        assert len(expected) == rate * 4
+        assert {x for _, x in expected} == {1, 2}
+        got = archived("one.view")
+        wrong = set(got) - set(expected)
+        assert not wrong, sorted(wrong)[:10]
+        lost = len(expected) - len(got)
+        assert 0 <= lost < rate / 4
+
+
 def test_upgrade(daemon: Daemon) -> None:
     """Under load: nothing lost, nothing doubled."""
     own_binary(daemon)

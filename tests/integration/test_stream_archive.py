@@ -211,6 +211,30 @@ def test_worker_killed(daemon: Daemon) -> None:
         assert daemon.payloads("one.view") == view.datagrams
 
 
+def test_worker_hangs(daemon: Daemon) -> None:
+    """What finds no room in its socket is counted there; the stream and its
+    channel go on."""
+    port = free_port()
+    with Receiver(group_v4()) as view, Sender("127.0.0.1", port) as sender:
+        conf = raw_channel(daemon, port, view, every=1)
+        conf["listen"]["receive_buffer"] = "256KiB"
+        daemon.start(conf)
+        pid = daemon.worker_pid("one.view")
+        os.kill(pid, signal.SIGSTOP)
+        sender.send(numbered(3000, 200), 3000)
+        daemon.wait_received("one", 3000)
+        view.wait(3000)
+        os.kill(pid, signal.SIGCONT)
+        ledger = wait_archived(daemon)
+        assert ledger["kernel_dropped"] > 0
+        assert daemon.status("one")["decimate"]["view"]["unarchived"] == 0
+        daemon.stop()
+        assert view.datagrams == sender.sent
+        archived = daemon.payloads("one.view")
+        assert archived == sender.sent[:len(archived)]
+        assert len(archived) == ledger["received"]
+
+
 def test_parent_killed(daemon: Daemon) -> None:
     """The worker of the channel whose stream it is."""
     port = free_port()
@@ -300,6 +324,37 @@ def test_reload_adds_and_removes(daemon: Daemon) -> None:
         assert view.datagrams == sender.sent[9::10]
         assert daemon.payloads("one.view") == \
             view.datagrams[10:20] + view.datagrams[31:]
+
+
+def descriptors(*pids: int) -> list[int]:
+    return [len(os.listdir(f"/proc/{pid}/fd")) for pid in pids]
+
+
+def test_no_leaks(daemon: Daemon) -> None:
+    """Sockets of archives that are gone are closed."""
+    port = free_port()
+    with Receiver(group_v4()) as view:
+        archived = raw_channel(daemon, port, view)
+        plain = raw_channel(daemon, port, view, archive=False)
+        daemon.start(plain)
+        assert daemon.process is not None
+        (decimator,) = daemon.wait_processes("mcrelay-decimator", 1)
+        pids = daemon.process.pid, decimator
+        before = descriptors(*pids)
+        for _ in range(5):
+            daemon.write(archived)
+            daemon.ctl("reload")
+            daemon.wait_state("one.view", "running")
+            daemon.ctl("stop", "one.view")
+            daemon.ctl("start", "one.view")
+            daemon.write(plain)
+            daemon.ctl("reload")
+            wait_for(lambda: not (daemon.run_dir / "one.view.pid").exists(),
+                     "the end of the archive's worker")
+        wait_for(lambda: descriptors(*pids) == before,
+                 "as many descriptors as before", 5.0,
+                 lambda: (before, descriptors(*pids)))
+        daemon.stop()
 
 
 def wait_archived_count(daemon: Daemon, count: int) -> None:

@@ -22,7 +22,8 @@ enum control_type {
 	CONTROL_READY = 1,
 	/* supervisor -> decimator: serve this channel (again, with these
 	 * streams); descriptors: segment, eventfd, one connected socket for
-	 * each stream, then a file with the program of each that is planned */
+	 * each stream, then a file with the program of each that is planned,
+	 * then the archive's socket of each that feeds one */
 	CONTROL_TAP = 2,
 	/* supervisor -> decimator: forget the channel, and say so */
 	CONTROL_UNTAP = 3,
@@ -81,6 +82,10 @@ struct stream_config {
 	 * the channel's framing. */
 	uint32_t	derived;
 	uint32_t	pack;			/* datums into datagrams */
+	/* Whether it is archived, and whether the socket by which it feeds
+	 * the archive comes with it: else the archive has been stopped. */
+	uint32_t	archived;
+	uint32_t	feeds;
 };
 
 struct control_message {

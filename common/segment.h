@@ -412,6 +412,7 @@ struct tap_stream {
 	uint64_t	out;	/* datagrams sent */
 	uint64_t	missed;	/* datagrams it was lapped by */
 	uint64_t	errors;	/* datagrams it could not send */
+	uint64_t	unarchived;	/* ...could not give to its archive */
 };
 
 /*

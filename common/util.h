@@ -54,7 +54,7 @@ void	fd_set_cloexec(int fd, int on);
  * arrive close-on-exec; when the message or its descriptors were cut off it
  * closes them all and fails with EMSGSIZE.
  */
-#define FD_PASS_MAX	72
+#define FD_PASS_MAX	104
 ssize_t	fd_send(int socket, const void *data, size_t size, const int *fds,
 	    size_t fd_count);
 ssize_t	fd_receive(int socket, void *data, size_t size, int *fds,

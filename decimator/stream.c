@@ -123,6 +123,7 @@ stream_new(const char *channel, const struct stream_config *config,
 	stream->program = program;
 	stream->plan = plan;
 	stream->socket = socket;
+	stream->feed = -1;
 	if (program != NULL) {
 		if (!config->derived)
 			stream->framing = program->framing;
@@ -148,7 +149,15 @@ stream_free(struct stream *stream)
 	free(stream->packed);
 	free(stream->plan);
 	close(stream->socket);
+	if (stream->feed != -1)
+		close(stream->feed);
 	free(stream);
+}
+
+void
+stream_feed(struct stream *stream, int feed)
+{
+	stream->feed = feed;
 }
 
 static bool
@@ -166,6 +175,18 @@ same_windows(const struct stream *a, const struct stream *b)
 	    memcmp(a->plan, b->plan, a->plan->size) == 0;
 }
 
+/* The last datagram that came to nobody has yet to be counted. */
+static void
+settle_feed(struct stream *stream)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (stream->feed != -1 && getsockopt(stream->feed, SOL_SOCKET,
+	    SO_ERROR, &error, &size) == 0 && error == ECONNREFUSED)
+		stream->counts.unarchived++;
+}
+
 /* What belongs to the window goes over, with the plan that it lives by. */
 void
 stream_inherit(struct stream *stream, struct stream *old, bool same_program)
@@ -173,8 +194,10 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 	struct stream fresh = *stream;
 
 	stream_flush(old);
+	settle_feed(old);
 	stream->counts = old->counts;
 	stream->send_limit = old->send_limit;
+	stream->feed_limit = old->feed_limit;
 	stream->size_limit = old->size_limit;
 	if (!same_program || !same_windows(stream, old))
 		return;
@@ -198,7 +221,7 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
  * destination); this one has not been tried yet.
  */
 static void
-send_output(struct stream *stream, const uint8_t *data, size_t size)
+send_away(struct stream *stream, const uint8_t *data, size_t size)
 {
 	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 	ssize_t sent;
@@ -214,6 +237,45 @@ send_output(struct stream *stream, const uint8_t *data, size_t size)
 	log_limited(&stream->send_limit, "%s/%s: cannot send to %s, the "
 	    "datagram is lost: %s", stream->channel, stream->config.name,
 	    stream->config.destination, strerror(errno));
+}
+
+/*
+ * To the socket of the archive's worker.  What comes there waits for the
+ * worker, or is counted there if its buffer is full.  ECONNREFUSED says that
+ * an earlier datagram came to nobody: the archive has been stopped.
+ */
+static void
+send_to_archive(struct stream *stream, const uint8_t *data, size_t size)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t sent;
+
+	if (!stream->config.archived)
+		return;
+	if (stream->feed == -1) {
+		stream->counts.unarchived++;
+		return;
+	}
+	sent = send(stream->feed, data, size, flags);
+	if (sent == -1 && errno == ECONNREFUSED) {
+		stream->counts.unarchived++;
+		sent = send(stream->feed, data, size, flags);
+	}
+	if (sent != -1)
+		return;
+	stream->counts.unarchived++;
+	log_limited(&stream->feed_limit, "%s/%s: cannot pass a datagram to "
+	    "its archive, where it will be missing: %s", stream->channel,
+	    stream->config.name, strerror(errno));
+}
+
+/* The archive first: if this process dies in between, it has at any rate what
+ * others have seen. */
+static void
+send_output(struct stream *stream, const uint8_t *data, size_t size)
+{
+	send_to_archive(stream, data, size);
+	send_away(stream, data, size);
 }
 
 void

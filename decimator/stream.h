@@ -27,6 +27,7 @@ struct stream_counts {
 	uint64_t	out;	/* the kernel took */
 	uint64_t	missed;	/* overwritten before they were taken */
 	uint64_t	errors;	/* due, but not sent */
+	uint64_t	unarchived;	/* the archive did not get */
 };
 
 /*
@@ -64,8 +65,10 @@ struct stream {
 	size_t			 packed_size;
 	size_t			 packed_max;
 	int			 socket;
+	int			 feed;		/* its archive's; -1: none */
 	struct stream_counts	 counts;
 	struct log_limit	 send_limit;
+	struct log_limit	 feed_limit;
 	struct log_limit	 size_limit;
 };
 
@@ -91,6 +94,10 @@ struct stream	*stream_new(const char *channel,
 		    ATTR_UNUSED_RESULT;
 /* NULL is allowed. */
 void		 stream_free(struct stream *stream);
+
+/* All that is sent goes to its archive as well, by this socket, which the
+ * stream takes over. */
+void		 stream_feed(struct stream *stream, int feed) ATTR_NONNULL;
 
 /*
  * Goes on with the counters of `old', and, with the same program and the same

@@ -45,6 +45,7 @@ tap_publish(struct tap *tap)
 			.out	= stream->counts.out,
 			.missed	= stream->counts.missed,
 			.errors	= stream->counts.errors,
+			.unarchived = stream->counts.unarchived,
 		};
 	}
 	/* Until the number at the position is known there is nothing to go

@@ -27,7 +27,8 @@
 enum tap_fd {
 	TAP_FD_SEGMENT,
 	TAP_FD_EVENT,
-	TAP_FD_STREAM,	/* sockets, then the files of the planned ones */
+	TAP_FD_STREAM,	/* sockets, then the files of the planned ones, then
+			 * the sockets of the archives */
 };
 
 enum tap_status {

@@ -38,8 +38,10 @@ message_good(const struct control_message *message, size_t fd_count)
 	    message->streams > STREAMS_MAX)
 		return false;
 	wanted = TAP_FD_STREAM + (size_t)message->streams;
-	for (i = 0; i < message->streams; i++)
+	for (i = 0; i < message->streams; i++) {
 		wanted += message->stream[i].planned != 0;
+		wanted += message->stream[i].feeds != 0;
+	}
 	if (fd_count != wanted)
 		return false;
 	for (i = 0; i < message->streams; i++)
@@ -199,6 +201,7 @@ load_counts(const struct tap *tap, struct stream *stream)
 	counts->out = slot.out;
 	counts->missed = slot.missed;
 	counts->errors = slot.errors;
+	counts->unarchived = slot.unarchived;
 }
 
 /* A stream that the old tap did not have may have been an earlier one's. */
@@ -223,32 +226,66 @@ open_stream(struct tap *tap, const struct control_message *message,
 	return stream;
 }
 
+/* The descriptors of the streams, as far as they have not been used. */
+struct stream_fds {
+	const int	*socket;
+	const int	*plan;
+	const int	*feed;
+};
+
+static void
+sort_fds(struct stream_fds *fds, const struct control_message *message,
+    const int *first)
+{
+	uint32_t i;
+
+	fds->socket = first;
+	fds->plan = fds->feed = first + message->streams;
+	for (i = 0; i < message->streams; i++)
+		fds->feed += message->stream[i].planned != 0;
+}
+
+/* Uses one stream's descriptors; NULL: it cannot be. */
+static struct stream *
+next_stream(struct tap *tap, const struct control_message *message,
+    const struct stream_config *config, struct stream_fds *fds,
+    struct tap *old, bool same_segment)
+{
+	int socket = *fds->socket++, feed = config->feeds ? *fds->feed++ : -1;
+	struct datum_program *plan = NULL;
+	struct stream *stream = NULL;
+
+	if (config->planned) {
+		plan = stream_plan(tap->name, config, *fds->plan);
+		close(*fds->plan++);
+	}
+	if (config->planned && plan == NULL)
+		close(socket);
+	else
+		stream = open_stream(tap, message, config, socket, plan, old,
+		    same_segment);
+	if (stream != NULL)
+		stream_feed(stream, feed);
+	else if (feed != -1)
+		close(feed);
+	return stream;
+}
+
 static void
 open_streams(struct tap *tap, const struct control_message *message,
-    const int *sockets, struct tap *old, bool same_segment)
+    const int *first, struct tap *old, bool same_segment)
 {
 	/* The channel's counters may have begun anew: so do these. */
 	bool count_on = same_segment || old == NULL ||
 	    old->segment.config->counted_from ==
 	    tap->segment.config->counted_from;
-	const int *plans = sockets + message->streams;
-	const struct stream_config *config;
-	struct datum_program *plan;
+	struct stream_fds fds;
 	struct stream *stream;
 	uint32_t i;
 
+	sort_fds(&fds, message, first);
 	for (i = 0; i < message->streams; i++) {
-		config = &message->stream[i];
-		plan = NULL;
-		if (config->planned) {
-			plan = stream_plan(tap->name, config, *plans);
-			close(*plans++);
-			if (plan == NULL) {
-				close(sockets[i]);
-				continue;
-			}
-		}
-		stream = open_stream(tap, message, config, sockets[i], plan,
+		stream = next_stream(tap, message, &message->stream[i], &fds,
 		    old, same_segment);
 		if (stream != NULL && !count_on)
 			memset(&stream->counts, 0, sizeof(stream->counts));

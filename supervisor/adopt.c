@@ -11,6 +11,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/adopt.h"
+#include "supervisor/conf_address.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/flat.h"
 #include "supervisor/sockets.h"
@@ -57,14 +58,24 @@ forget_drops(struct channel *channel)
 	ingest_commit(ingest);
 }
 
-/* The input comes with the segment that says what it is. */
-static void
-take_input(struct channel *channel, struct inherited *from)
+/* One that is fed is of no use without what feeds it. */
+static bool
+is_input(const struct channel *channel, const struct inherited *from)
 {
 	struct listen_conf listen;
 
 	flat_listen(&channel->segment, &listen);
-	if (from->input != -1 && !sockets_bound_to(from->input, &listen)) {
+	if (!sockets_bound_to(from->input, &listen))
+		return false;
+	return address_port(&listen.address) != 0 ||
+	    sockets_are_pair(from->input, from->feed);
+}
+
+/* The input comes with the segment that says what it is. */
+static void
+take_input(struct channel *channel, struct inherited *from)
+{
+	if (from->input != -1 && !is_input(channel, from)) {
 		log_warnx("channel %s: its predecessor's socket has another "
 		    "address: not used", channel->name);
 		close(inheritance_take(&from->input));
@@ -75,6 +86,7 @@ take_input(struct channel *channel, struct inherited *from)
 		return;
 	}
 	channel->parts.input = inheritance_take(&from->input);
+	channel->parts.feed = inheritance_take(&from->feed);
 	channel->parts.bound = true;
 	channel->parts.have |= PART_INPUT;
 }

@@ -463,6 +463,8 @@ open_input(struct channel *channel, struct conf_problems *problems)
 int
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
+	bool stopped = !channel->fresh && !channel->child.wanted;
+
 	channel->fresh = false;
 	fdstore_settle();
 	/* While the old worker is ending it has the socket still. */
@@ -480,16 +482,22 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	else
 		child_start(&channel->child);
 	channel->drain = false;
+	if (stopped)
+		tap_tell_parent(channel);
 	return 0;
 }
 
 void
 channel_stop(struct channel *channel)
 {
+	bool before = channel->child.wanted;
+
 	channel->fresh = false;
 	child_stop(&channel->child);
 	if (channel->child.pid == 0)
 		close_input(channel);
+	if (before)
+		tap_tell_parent(channel);
 }
 
 static void
@@ -518,13 +526,14 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	channel->conf = conf;
 	if (change == CHANGE_NONE)
 		return;
+	if (change != CHANGE_STREAMS)
+		channel->renew = true;
 	change_streams(channel, parts);
 	schema_files_write((parts->have & PART_WORKER) != 0 ?
 	    parts->archive : channel->parts.archive, conf);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);
-	channel->renew = true;
 	/* A worker that died has left things to be stored, which only one
 	 * of its kind can do. */
 	if (channel->child.state == CHILD_BACKOFF && !worker_drained(channel))

@@ -57,6 +57,7 @@ struct channel {
 	pid_t			 old_worker;
 	/* What the service manager keeps: inodes, 0 for none. */
 	ino_t			 stored_input;
+	ino_t			 stored_feed;
 	ino_t			 stored_segment;
 
 	bool			 stale;

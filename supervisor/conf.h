@@ -50,6 +50,7 @@ struct stream_conf {
 	uint64_t		 interval_ns;	/* 0: by datums */
 	enum stream_clock	 clock;
 	bool			 pack;
+	bool			 archive;	/* by a channel, see `fed' */
 	/* Its own program and schema; NULL: those of the channel. */
 	void			*plan;
 	size_t			 plan_size;
@@ -79,6 +80,9 @@ struct archive_conf {
 struct channel_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	unsigned		 line;		/* where it begins */
+	/* Archives a decimated stream: its input comes from the decimator
+	 * alone, and it has no address that anybody chose. */
+	bool			 fed;
 	struct listen_conf	 listen;
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
@@ -105,6 +109,7 @@ struct conf {
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
 	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
+	/* As in the file, then those that are fed. */
 	struct channel_conf	*channel;
 	size_t			 channels;
 };
@@ -147,8 +152,20 @@ enum conf_change	conf_compare(const struct conf *old_conf,
 			    const struct channel_conf *new_channel)
 			    ATTR_NONNULL;
 
+/* Whether the datums, and what is looked for in them, are the same. */
+bool	conf_same_payload(const struct channel_conf *a,
+	    const struct channel_conf *b) ATTR_NONNULL;
+
 /* The channel of this name, or NULL. */
 struct channel_conf	*conf_channel(const struct conf *conf,
 			    const char *name) ATTR_NONNULL;
+
+/* The name of the channel that archives a stream; false: too long for one.
+ * The names in a configuration have no dots. */
+bool	conf_fed_name(char name[static CHANNEL_NAME_MAX + 1],
+	    const char *channel, const char *stream) ATTR_NONNULL;
+/* The channel whose stream it archives. */
+void	conf_fed_parent(char name[static CHANNEL_NAME_MAX + 1],
+	    const char *fed) ATTR_NONNULL;
 
 #endif /* MCRELAY_CONF_H */

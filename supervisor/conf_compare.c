@@ -80,8 +80,8 @@ same_archive(const struct archive_conf *a, const struct archive_conf *b)
 }
 
 /* The program also depends on the time field and the framing. */
-static bool
-same_payload(const struct channel_conf *a, const struct channel_conf *b)
+bool
+conf_same_payload(const struct channel_conf *a, const struct channel_conf *b)
 {
 	return a->payload == b->payload &&
 	    a->sequence.type == b->sequence.type &&
@@ -97,6 +97,7 @@ same_stream(const struct stream_conf *a, const struct stream_conf *b)
 	return strcmp(a->name, b->name) == 0 && a->method == b->method &&
 	    a->every == b->every && a->interval_ns == b->interval_ns &&
 	    a->clock == b->clock && a->pack == b->pack &&
+	    a->archive == b->archive &&
 	    a->plan_size == b->plan_size &&
 	    (a->plan_size == 0 ||
 	    memcmp(a->plan, b->plan, a->plan_size) == 0) &&
@@ -127,13 +128,16 @@ conf_compare(const struct conf *old_conf,
 
 	if (!same_listen(&a->listen, &b->listen))
 		return CHANGE_SOCKET;
+	/* What is on its way must not meet the other schema. */
+	if (a->fed && !conf_same_payload(a, b))
+		return CHANGE_SOCKET;
 	/* The workers have this in their segments. */
 	if (old_conf->log_target != new_conf->log_target)
 		return CHANGE_WORKER;
 	if (a->listen.coalesce_ns != b->listen.coalesce_ns ||
 	    a->listen.busy_poll_ns != b->listen.busy_poll_ns ||
 	    a->cpu != b->cpu || a->priority != b->priority ||
-	    !same_payload(a, b) || !same_relay(a, b) ||
+	    !conf_same_payload(a, b) || !same_relay(a, b) ||
 	    !same_archive(&a->archive, &b->archive) ||
 	    a->ring_size != b->ring_size)
 		return CHANGE_WORKER;

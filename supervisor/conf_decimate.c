@@ -147,13 +147,30 @@ read_pack(struct section *section, struct stream_conf *stream,
 		    "payloads apart again");
 }
 
-/* Known, refused: an archive takes the datums of the channel only. */
+/* A channel of its own will store it, like and beside the channel's. */
 static void
-read_archive(struct section *section)
+read_archive(struct section *section, struct stream_conf *stream,
+    const struct channel_conf *channel, bool whole)
 {
-	if (section_bool(section, "archive", false))
-		section_unsupported(section, section_get(section, "archive"),
-		    "archive");
+	const struct node *node = section_get(section, "archive");
+	char name[CHANNEL_NAME_MAX + 1];
+
+	stream->archive = section_bool(section, "archive", false);
+	if (!whole || !stream->archive)
+		return;
+	if (!channel->archive.enabled)
+		problem_error(section->problems, node->place,
+		    "`archive: true' needs an `archive' of channel `%s', "
+		    "which says where and how", channel->name);
+	if (strcmp(stream->name, "rejected") == 0)
+		problem_error(section->problems, node->place,
+		    "the files of a stream `rejected' would have the names "
+		    "of those of rejected datagrams");
+	if (!conf_fed_name(name, channel->name, stream->name))
+		problem_error(section->problems, node->place,
+		    "the names of channel and stream together are too long "
+		    "for an archive's: more than %u characters",
+		    CHANNEL_NAME_MAX - 1);
 }
 
 static void
@@ -167,7 +184,7 @@ read_stream(struct section *section, struct stream_conf *stream,
 	read_window(section, stream, channel, whole);
 	conf_read_plan(section, stream, channel, whole);
 	read_pack(section, stream, channel, whole);
-	read_archive(section);
+	read_archive(section, stream, channel, whole);
 	conf_read_destination(section, &stream->to, places);
 }
 

@@ -84,6 +84,10 @@ void	conf_read_plan(struct section *section, struct stream_conf *stream,
 /* The words of enum decimate_method, but for the summary. */
 extern const char *const	conf_method_words[];
 
+/* Adds the channels that archive streams, to a configuration that is right. */
+void	conf_add_fed(struct conf *conf, struct place place,
+	    struct problem_list *problems) ATTR_NONNULL;
+
 /* Looks at all channels together. */
 void	conf_check(const struct conf *conf,
 	    const struct channel_places *places,

@@ -16,6 +16,7 @@
 #include "supervisor/supervisor.h"
 
 #define INPUT		"in."
+#define FEED		"feed."
 #define SEGMENT		"seg."
 /* A prefix and a channel's name. */
 #define NAME_SIZE	(CHANNEL_NAME_MAX + 8)
@@ -37,6 +38,9 @@ receive_one(struct inheritance *inheritance, const char *name, int fd)
 	if (strncmp(name, INPUT, strlen(INPUT)) == 0) {
 		each = inheritance_add(inheritance, name + strlen(INPUT));
 		place = &each->input;
+	} else if (strncmp(name, FEED, strlen(FEED)) == 0) {
+		each = inheritance_add(inheritance, name + strlen(FEED));
+		place = &each->feed;
 	} else if (strncmp(name, SEGMENT, strlen(SEGMENT)) == 0) {
 		each = inheritance_add(inheritance, name + strlen(SEGMENT));
 		place = &each->segment;
@@ -131,6 +135,8 @@ fdstore_channel(struct channel *channel)
 	    &channel->stored_input);
 	if (before != 0 && channel->stored_input != before)
 		unsettled = true;
+	keep(FEED, channel->name, channel->parts.feed,
+	    &channel->stored_feed);
 	keep(SEGMENT, channel->name, channel->segment.base != NULL ?
 	    channel->segment.fd : -1, &channel->stored_segment);
 }
@@ -150,6 +156,7 @@ fdstore_inherited(struct channel *channel, const struct inherited *from)
 	if (!notify_active())
 		return;
 	channel->stored_input = identity(from->input);
+	channel->stored_feed = identity(from->feed);
 	channel->stored_segment = identity(from->segment);
 }
 
@@ -158,6 +165,7 @@ fdstore_remove(struct channel *channel)
 {
 	unsettled = unsettled || channel->stored_input != 0;
 	keep(INPUT, channel->name, -1, &channel->stored_input);
+	keep(FEED, channel->name, -1, &channel->stored_feed);
 	keep(SEGMENT, channel->name, -1, &channel->stored_segment);
 }
 
@@ -174,6 +182,8 @@ fdstore_remove_unused(const struct inheritance *inheritance)
 		log_info("channel %s: what the service manager has kept of it "
 		    "is not needed any more", each->name);
 		remove_name(INPUT, each->name);
+		if (each->feed != -1)
+			remove_name(FEED, each->name);
 		remove_name(SEGMENT, each->name);
 		unsettled = true;
 	}

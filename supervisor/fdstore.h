@@ -3,7 +3,8 @@
  * Input sockets and segments in the keeping of the service manager: they
  * outlive a supervisor that is killed.  Supervisor only.
  *
- * A channel's input is stored as "in.NAME", its segment as "seg.NAME".
+ * A channel's input is stored as "in.NAME", what feeds it, if anything does,
+ * as "feed.NAME", its segment as "seg.NAME".
  */
 #ifndef MCRELAY_FDSTORE_H
 #define MCRELAY_FDSTORE_H

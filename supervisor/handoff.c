@@ -66,9 +66,11 @@ child_json(struct handoff *handoff, const struct child *child)
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, "
+	    "s:o}",
 	    "name", channel->name,
 	    "input", keep(handoff, channel->parts.input),
+	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
 	    "tap_event", keep(handoff, channel->tap_event),
@@ -268,6 +270,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	    get_text(object, "name"));
 
 	each->input = get_fd(object, "input");
+	each->feed = get_fd(object, "feed");
 	each->segment = get_fd(object, "segment");
 	each->tap_event = get_fd(object, "tap_event");
 	each->number = (uint32_t)get_count(object, "number");

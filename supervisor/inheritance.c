@@ -49,6 +49,7 @@ inheritance_free(struct inheritance *inheritance)
 	for (i = 0; i < inheritance->channels; i++) {
 		each = &inheritance->channel[i];
 		drop(&each->input);
+		drop(&each->feed);
 		drop(&each->segment);
 		drop(&each->tap_event);
 		drop(&each->worker.control);
@@ -87,7 +88,8 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	each = &inheritance->channel[inheritance->channels++];
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
-	each->input = each->segment = each->tap_event = -1;
+	each->input = each->feed = -1;
+	each->segment = each->tap_event = -1;
 	each->tap = each->holder = -1;
 	each->worker.control = -1;
 	return each;

@@ -23,6 +23,7 @@ struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	bool			 taken;		/* a channel has it */
 	int			 input;		/* -1: none */
+	int			 feed;		/* -1: none */
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
 	int			 tap_event;	/* -1: none */

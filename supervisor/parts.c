@@ -21,7 +21,7 @@ void
 parts_init(struct parts *parts)
 {
 	memset(parts, 0, sizeof(*parts));
-	parts->input = parts->archive = -1;
+	parts->input = parts->feed = parts->archive = -1;
 }
 
 static void
@@ -84,6 +84,20 @@ parts_report_in_use(const struct channel_conf *conf,
 	    conf->listen.interface, "bind");
 }
 
+/* An input, and for a channel that is fed what feeds it. */
+static void
+open_sockets(struct parts *parts, const struct channel_conf *conf,
+    const char **what)
+{
+	if (!conf->fed)
+		parts->input = sockets_input(&conf->listen, what);
+	else if (sockets_pair(&conf->listen, &parts->input, &parts->feed,
+	    what) == -1)
+		parts->input = parts->feed = -1;
+	else
+		parts->bound = true;
+}
+
 static void
 open_input(struct parts *parts, const struct channel_conf *conf,
     struct conf_problems *problems)
@@ -91,7 +105,7 @@ open_input(struct parts *parts, const struct channel_conf *conf,
 	const char *what;
 
 	parts->have |= PART_INPUT;
-	parts->input = sockets_input(&conf->listen, &what);
+	open_sockets(parts, conf, &what);
 	if (parts->input == -1) {
 		complain(problems, conf, &conf->listen.address,
 		    conf->listen.interface, what);
@@ -189,7 +203,9 @@ parts_close(struct parts *parts, unsigned which)
 
 	if ((which & PART_INPUT) != 0) {
 		close_some(&parts->input, &one);
-		parts->input = -1;
+		one = 1;
+		close_some(&parts->feed, &one);
+		parts->input = parts->feed = -1;
 		parts->bound = false;
 	}
 	if ((which & PART_WORKER) != 0) {
@@ -212,6 +228,7 @@ parts_move(struct parts *to, struct parts *from)
 	if ((have & PART_INPUT) != 0) {
 		to->input = from->input;
 		to->bound = from->bound;
+		to->feed = from->feed;
 	}
 	if ((have & PART_WORKER) != 0) {
 		memcpy(to->output, from->output, sizeof(to->output));

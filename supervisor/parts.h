@@ -27,6 +27,7 @@ struct parts {
 	unsigned	have;		/* of enum part */
 	int		input;		/* -1: none */
 	bool		bound;		/* input is */
+	int		feed;		/* sends to input; -1: others do */
 	int		output[OUTPUTS_MAX];
 	size_t		outputs;
 	int		archive;	/* -1: no archive */

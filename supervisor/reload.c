@@ -61,6 +61,14 @@ check_fixed(struct plan *plan)
 		    "reload: restart mcrelayd", new->file);
 }
 
+/* What waits in the socket of a channel that is fed is of its schema. */
+static bool
+same_input(const struct channel_conf *a, const struct channel_conf *b)
+{
+	return sockets_same_input(&a->listen, &b->listen) &&
+	    (!a->fed || conf_same_payload(a, b));
+}
+
 /* The parts that have to be opened for a change of an existing channel. */
 static unsigned
 parts_needed(const struct step *step)
@@ -76,8 +84,8 @@ parts_needed(const struct step *step)
 		return PART_STREAMS | PART_WORKER;
 	case CHANGE_SOCKET:
 		/* A stopped channel has none: it gets one when it starts. */
-		if (channel->parts.input == -1 || sockets_same_input(
-		    &channel->conf->listen, &step->conf->listen))
+		if (channel->parts.input == -1 || same_input(channel->conf,
+		    step->conf))
 			return PART_STREAMS | PART_WORKER;
 		return PART_ALL;
 	}
@@ -268,12 +276,22 @@ set_log_level(struct supervisor *supervisor)
 		channel_log_level(channel, supervisor->conf->log_level);
 }
 
+/* The channels that are fed, or those that are not. */
+static void
+commit_steps(struct plan *plan, struct reload_summary *summary, bool fed)
+{
+	size_t i;
+
+	for (i = 0; i < plan->steps; i++)
+		if (plan->step[i].conf->fed == fed)
+			commit_step(plan, &plan->step[i], summary);
+}
+
 static void
 commit(struct plan *plan, struct reload_summary *summary)
 {
 	struct supervisor *supervisor = plan->supervisor;
 	struct conf *old = supervisor->conf;
-	size_t i;
 
 	supervisor->conf = plan->conf;
 	if (old->log_target != plan->conf->log_target ||
@@ -282,8 +300,10 @@ commit(struct plan *plan, struct reload_summary *summary)
 		set_log_level(supervisor);
 	}
 	sort_channels(plan, summary);
-	for (i = 0; i < plan->steps; i++)
-		commit_step(plan, &plan->step[i], summary);
+	/* Their new sockets are what the decimator is told with the others'
+	 * new streams. */
+	commit_steps(plan, summary, true);
+	commit_steps(plan, summary, false);
 	conf_free(old);
 	taps_update(supervisor);
 	supervisor_start_new(supervisor);

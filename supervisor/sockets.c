@@ -302,6 +302,10 @@ sockets_bound_to(int fd, const struct listen_conf *listen)
 		return false;
 	/* The interface may have another number by now. */
 	wanted = scoped(&listen->address, 0);
+	if (wanted.ss_family == AF_INET &&
+	    ((struct sockaddr_in *)(void *)&wanted)->sin_port == 0)
+		((struct sockaddr_in *)(void *)&wanted)->sin_port =
+		    ((struct sockaddr_in *)(void *)&bound)->sin_port;
 	if (bound.ss_family == AF_INET6)
 		((struct sockaddr_in6 *)(void *)&bound)->sin6_scope_id =
 		    ((struct sockaddr_in6 *)(void *)&wanted)->sin6_scope_id;
@@ -412,6 +416,72 @@ sockets_drops(int fd)
 	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, meminfo, &size) == -1)
 		return 0;
 	return meminfo[SK_MEMINFO_DROPS];
+}
+
+/*** Pairs. ***/
+
+static int
+connect_to(int fd, int other)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	if (getsockname(other, (void *)&address, &size) == -1)
+		return -1;
+	return connect(fd, (void *)&address, size);
+}
+
+static int
+join_pair(const struct listen_conf *listen, int input, int feed,
+    const char **what)
+{
+	if (sockets_bind(input, listen, what) == -1 ||
+	    sockets_bind(feed, listen, what) == -1)
+		return -1;
+	*what = "connect";
+	if (connect_to(input, feed) == -1 || connect_to(feed, input) == -1)
+		return -1;
+	/* Until now anybody could send. */
+	(void)sockets_discard(input, UINT64_MAX);
+	if (set_int(feed, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
+		(void)set_int(feed, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	return 0;
+}
+
+int
+sockets_pair(const struct listen_conf *listen, int *input, int *feed,
+    const char **what)
+{
+	*input = sockets_input(listen, what);
+	if (*input == -1)
+		return -1;
+	*feed = socket(listen->address.ss_family,
+	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*feed == -1)
+		return fail(*input);
+	if (join_pair(listen, *input, *feed, what) == 0)
+		return 0;
+	(void)fail(*feed);
+	return fail(*input);
+}
+
+static bool
+is_peer(int fd, int other)
+{
+	struct sockaddr_storage own, peer;
+	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
+
+	memset(&own, 0, sizeof(own));
+	memset(&peer, 0, sizeof(peer));
+	return getsockname(other, (void *)&own, &own_size) == 0 &&
+	    getpeername(fd, (void *)&peer, &peer_size) == 0 &&
+	    memcmp(&own, &peer, sizeof(own)) == 0;
+}
+
+bool
+sockets_are_pair(int input, int feed)
+{
+	return is_peer(input, feed) && is_peer(feed, input);
 }
 
 /*** Outputs. ***/

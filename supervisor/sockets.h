@@ -34,13 +34,20 @@ void	sockets_busy_poll(int fd, uint64_t ns);
  */
 void	sockets_share(int fd, bool on);
 
+/* An input on the loopback interface and the one socket that can send to it,
+ * `*feed': each bound to a port that was free, and connected to the other. */
+int	sockets_pair(const struct listen_conf *listen, int *input, int *feed,
+	    const char **what) ATTR_NONNULL;
+bool	sockets_are_pair(int input, int feed);
+
 bool	sockets_is_group(const struct sockaddr_storage *address) ATTR_NONNULL;
 /* Whether an input socket made for `a' serves for `b' as well, but for the
  * size of its buffer and who may send. */
 bool	sockets_same_input(const struct listen_conf *a,
 	    const struct listen_conf *b) ATTR_NONNULL;
 
-/* Whether `fd' is a UDP socket that is bound to the address of `listen'. */
+/* Whether `fd' is a UDP socket that is bound to the address of `listen',
+ * where port 0 is any. */
 bool	sockets_bound_to(int fd, const struct listen_conf *listen)
 	    ATTR_NONNULL;
 

@@ -140,6 +140,9 @@ stream_json(const struct channel *channel, const struct stream_conf *conf)
 	json_object_set_new(object, "out", counter(stream.out));
 	json_object_set_new(object, "missed", counter(stream.missed));
 	json_object_set_new(object, "errors", counter(stream.errors));
+	if (conf->archive)
+		json_object_set_new(object, "unarchived",
+		    counter(stream.unarchived));
 	return object;
 }
 
@@ -184,8 +187,9 @@ channel_json(const struct channel *channel)
 	json_object_set_new(object, "state",
 	    json_string(status_state(channel)));
 	add_process(object, &channel->child);
-	json_object_set_new(object, "listen",
-	    end_json(&channel->conf->listen.address));
+	if (!channel->conf->fed)
+		json_object_set_new(object, "listen",
+		    end_json(&channel->conf->listen.address));
 	json_object_set_new(object, "outage_budget_ms",
 	    counter(budget_ms(channel)));
 	json_object_set_new(object, "peak_rate",

@@ -177,18 +177,32 @@ free_leaving(struct supervisor *supervisor)
 		supervisor_start_new(supervisor);
 }
 
-/* Workers first: the decimators send what they had. */
+/* Asks the workers to end, of the channels that are fed or of the others;
+ * true when there are none left. */
+static bool
+stop_channels(struct supervisor *supervisor, bool fed)
+{
+	struct channel *channel;
+	bool gone = true;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		if (channel->conf->fed != fed)
+			continue;
+		if (channel->child.wanted || channel->fresh)
+			channel_stop(channel);
+		gone = gone && channel->child.pid == 0;
+	}
+	return gone;
+}
+
+/* One after the other, as the datums go: the decimators send what the workers
+ * have left, and what they have sent is archived. */
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	const struct channel *channel;
-
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (channel->child.pid != 0)
-			return;
-	if (!TAILQ_EMPTY(&supervisor->leaving))
-		return;
-	if (!taps_stop(supervisor))
+	if (!stop_channels(supervisor, false) ||
+	    !TAILQ_EMPTY(&supervisor->leaving) ||
+	    !taps_stop(supervisor) || !stop_channels(supervisor, true))
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
@@ -250,8 +264,6 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 static void
 begin_stop(struct supervisor *supervisor)
 {
-	struct channel *channel;
-
 	if (supervisor->phase == PHASE_STOPPING)
 		return;
 	if (supervisor->start_pipe != -1)
@@ -260,8 +272,7 @@ begin_stop(struct supervisor *supervisor)
 	supervisor->phase = PHASE_STOPPING;
 	upgrade_cancel(&supervisor->upgrade);
 	notify_stopping();
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		channel_stop(channel);
+	(void)stop_channels(supervisor, false);
 	supervisor_notice(supervisor);
 }
 

@@ -21,8 +21,9 @@
 
 #define DECIMATOR_PROGRAM	"mcrelay-decimator"
 
-/* The segment and the eventfd come before the streams' sockets and plans. */
-#define TAP_FDS		(2 + 2 * STREAMS_MAX)
+/* The segment and the eventfd come before the streams' sockets, plans and
+ * feeds. */
+#define TAP_FDS		(2 + 3 * STREAMS_MAX)
 _Static_assert(TAP_FDS <= FD_PASS_MAX, "fit in one message");
 
 /* A full socket or too many descriptors under way: both pass soon. */
@@ -65,6 +66,7 @@ fill_stream(struct stream_config *config, const struct channel *channel,
 	config->planned = conf->plan != NULL;
 	config->pack = conf->pack;
 	config->derived = conf->schema_text != NULL;
+	config->archived = conf->archive;
 }
 
 /* A plan as a file for the decimator, or -1. */
@@ -100,6 +102,39 @@ add_plans(const struct channel_conf *conf, size_t streams, int *fds,
 	return true;
 }
 
+/* The socket that feeds the stream's archive, or -1. */
+static int
+feed_of(const struct channel *channel, const struct stream_conf *conf)
+{
+	char name[CHANNEL_NAME_MAX + 1];
+	const struct channel *fed;
+
+	if (!conf->archive || !conf_fed_name(name, channel->name, conf->name))
+		return -1;
+	fed = supervisor_channel(channel->supervisor, name);
+	if (fed == NULL || (!fed->child.wanted && !fed->fresh))
+		return -1;
+	/* One for another schema waits for the end of the worker. */
+	return (fed->next.have & PART_INPUT) != 0 ? fed->next.feed :
+	    fed->parts.feed;
+}
+
+/* Appends the sockets of those streams that have an archive. */
+static void
+add_feeds(const struct channel *channel, struct control_message *message,
+    int *fds, size_t *count)
+{
+	size_t i;
+	int feed;
+
+	for (i = 0; i < message->streams; i++) {
+		feed = feed_of(channel, &channel->conf->decimate[i]);
+		message->stream[i].feeds = feed != -1;
+		if (feed != -1)
+			fds[(*count)++] = feed;
+	}
+}
+
 static bool
 tell_channel(struct tap *tap, const struct channel *channel)
 {
@@ -107,8 +142,8 @@ tell_channel(struct tap *tap, const struct channel *channel)
 	const struct parts *parts = &channel->parts;
 	struct control_message message;
 	int fds[TAP_FDS];
-	size_t i, n = 0, kept;
-	bool sent;
+	size_t i, n = 0, plans, end;
+	bool sent = false;
 
 	memset(&message, 0, sizeof(message));
 	message.type = CONTROL_TAP;
@@ -123,10 +158,14 @@ tell_channel(struct tap *tap, const struct channel *channel)
 		fill_stream(&message.stream[i], channel, &conf->decimate[i]);
 		fds[n++] = parts->stream[i];
 	}
-	kept = n;
-	sent = add_plans(conf, parts->streams, fds, &n) &&
-	    send_message(tap, &message, fds, n);
-	while (n > kept)
+	plans = n;
+	if (add_plans(conf, parts->streams, fds, &n)) {
+		end = n;
+		add_feeds(channel, &message, fds, &n);
+		sent = send_message(tap, &message, fds, n);
+		n = end;
+	}
+	while (n > plans)
 		close(fds[--n]);
 	return sent;
 }
@@ -198,14 +237,23 @@ begin_anew(struct channel *channel)
 	channel->tap_anew = false;
 }
 
+/* New streams are for the datums of the segment that comes with them, which
+ * may be of another schema: what is left in the old one is for the old ones. */
+static bool
+may_be_told(const struct channel *channel, const struct tap *tap)
+{
+	return channel->tap == tap && !channel->tap_told &&
+	    !channel->renew && has_streams(channel) &&
+	    is_free_for(channel, tap);
+}
+
 static bool
 tell_channels(struct tap *tap)
 {
 	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &tap->supervisor->channels, link) {
-		if (channel->tap != tap || channel->tap_told ||
-		    !has_streams(channel) || !is_free_for(channel, tap))
+		if (!may_be_told(channel, tap))
 			continue;
 		begin_anew(channel);
 		if (!tell_channel(tap, channel))
@@ -381,6 +429,20 @@ tap_tell(struct channel *channel)
 	channel->tap_told = false;
 	if (channel->tap != NULL)
 		tap_update(channel->tap);
+}
+
+void
+tap_tell_parent(const struct channel *channel)
+{
+	char name[CHANNEL_NAME_MAX + 1];
+	struct channel *parent;
+
+	conf_fed_parent(name, channel->name);
+	if (strcmp(name, channel->name) == 0)
+		return;
+	parent = supervisor_channel(channel->supervisor, name);
+	if (parent != NULL)
+		tap_tell(parent);
 }
 
 /* One that is ending lets go without being asked. */

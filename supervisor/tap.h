@@ -71,6 +71,9 @@ int	tap_number(const struct tap *tap);
 
 /* Its streams or its segment are other ones. */
 void	tap_tell(struct channel *channel) ATTR_NONNULL;
+/* What feeds it is another socket, or there is nothing to be fed; does
+ * nothing for a channel that is not fed. */
+void	tap_tell_parent(const struct channel *channel) ATTR_NONNULL;
 /* It has no streams any more. */
 void	tap_forget(struct channel *channel) ATTR_NONNULL;
 /* It is for another process now; NULL: for nobody. */

@@ -189,6 +189,18 @@ on_drops(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
 }
 
+/* One that was first told to finish its files has stored what the ring held
+ * then: what has come since is left to a successor. */
+static bool
+stored_all(const struct worker *worker)
+{
+	const struct segment *segment = &worker->segment;
+
+	return !worker->rolled || worker->directory == -1 ||
+	    atomic_load_explicit(&segment->state->archive_position,
+	    memory_order_relaxed) >= ring_head(&segment->ring);
+}
+
 static void
 finish(struct worker *worker)
 {
@@ -196,7 +208,7 @@ finish(struct worker *worker)
 	run_outputs(worker);
 	ingest_look(&worker->ingest);
 	/* Partner: the acquire in the supervisor's worker_drained(). */
-	if (worker->ending == WORKER_STOPPING)
+	if (worker->ending == WORKER_STOPPING && stored_all(worker))
 		atomic_store_explicit(&worker->segment.state->drained, 1,
 		    memory_order_release);
 	ev_break(worker->loop, EVBREAK_ALL);
@@ -222,6 +234,7 @@ end(struct worker *worker, enum worker_ending ending)
 	if (ending <= worker->ending)
 		return;
 	worker->ending = ending;
+	worker->rolled = ending == WORKER_STOPPING && !first;
 	if (ending == WORKER_STOPPING && first)
 		drain_input(worker);
 	else if (ending == WORKER_STOPPING)

@@ -28,6 +28,7 @@ struct worker {
 	int			 directory;	/* -1: no archive */
 	int			 tap_wake;	/* the decimator's eventfd */
 	enum worker_ending	 ending;
+	bool			 rolled;	/* before it was to stop */
 	bool			 gated;		/* waits for the archive */
 	uint64_t		 shared_at;	/* archive's position then */
 	unsigned		 shared;	/* turns offered to it there */

@@ -140,6 +140,8 @@ class Daemon:
         defaults = config.get("defaults", {})
         self.archived = {c["name"] for c in channels
                          if "archive" in c or "archive" in defaults}
+        self.archived |= {f"{c['name']}.{s['name']}" for c in channels
+                          for s in c.get("decimate", []) if s.get("archive")}
         streams = {(c["name"], s["name"]) for c in channels
                    for s in c.get("decimate", [])}
         # One that a reload adds has not seen what came before.

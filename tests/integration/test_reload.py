@@ -355,6 +355,31 @@ def test_counters_begin_together(daemon: Daemon) -> None:
         daemon.stop()
 
 
+def test_while_restarting(daemon: Daemon) -> None:
+    """A worker that is on its way out is told to store everything: what it
+    receives in between is stored, too."""
+    port = free_port()
+    rate = safe_rate(0.5, 8000)
+    with Sender("127.0.0.1", port) as sender:
+        one = channel("one", port, archive=daemon.archive_conf())
+        daemon.start(one)
+        thread = SenderThread(sender, numbered(rate * 5, 1000), rate)
+        reloads = 0
+        while thread.busy():
+            daemon.wait_state("one", "running")
+            os.kill(daemon.worker_pid("one"), signal.SIGTERM)
+            one["archive"]["block_size"] = f"{16 + reloads % 2}KiB"
+            daemon.write(one)
+            daemon.ctl("reload")
+            reloads += 1
+        thread.join()
+        assert reloads > 5
+        ledger = daemon.wait_received("one", rate * 5)
+        assert ledger["archived"] == rate * 5, ledger
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
 def test_killed_while_leaving(three: Three) -> None:
     """The same for a channel that was removed: all of it is stored."""
     daemon = three.daemon

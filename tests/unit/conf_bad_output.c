@@ -7,6 +7,8 @@
 
 #include "tests/unit/conf_bad.h"
 
+#define NAME_62	"v1234567890123456789012345678901234567890123456789012345678901"
+
 const struct bad_case bad_output_cases[] = {
 	{ "archive a word",
 	    CHANNEL "  archive: /var/lib\n",
@@ -158,10 +160,42 @@ const struct bad_case bad_output_cases[] = {
 	    AVRO_CHANNEL "  decimate:\n"
 	    "  - {name: v, method: mean, interval: 5s, address: 239.1.1.2, "
 	    "port: 7000,\n"
-	    "     arrays: samples, archive: true}\n",
+	    "     arrays: samples}\n",
 	    "7:14: `arrays: samples' needs a window of `every' so many "
-	    "datums\n"
-	    "7:32: `archive: true' is not supported by this version\n" },
+	    "datums\n" },
+	{ "archive of a stream without one of the channel",
+	    CHANNEL "  decimate:\n"
+	    "  - {name: v, method: pick, every: 5, address: 239.1.1.2, "
+	    "port: 7000,\n"
+	    "     archive: true}\n",
+	    "6:15: `archive: true' needs an `archive' of channel `a', which "
+	    "says where and how\n" },
+	{ "archive of a stream in the defaults",
+	    "defaults:\n"
+	    "  archive: {directory: /a}\n"
+	    "  decimate:\n"
+	    "  - {name: v, method: pick, every: 5, address: 239.1.1.2, "
+	    "port: 7000,\n"
+	    "     archive: true}\n"
+	    CHANNEL "  archive: none\n",
+	    "5:15: `archive: true' needs an `archive' of channel `a', which "
+	    "says where and how\n" },
+	{ "archive of streams whose names do not do",
+	    CHANNEL "  archive: {directory: /a}\n"
+	    "  decimate:\n"
+	    "  - {name: rejected, method: pick, every: 5, "
+	    "address: 239.1.1.2, port: 7000,\n"
+	    "     archive: true}\n"
+	    "  - {name: " NAME_62 ", method: pick, every: 5, "
+	    "address: 239.1.1.3, port: 7000,\n"
+	    "     archive: true}\n"
+	    "- name: a.v\n  listen: {port: 5001}\n",
+	    "7:15: the files of a stream `rejected' would have the names of "
+	    "those of rejected datagrams\n"
+	    "9:15: the names of channel and stream together are too long for "
+	    "an archive's: more than 62 characters\n"
+	    "10:9: the name `a.v' is not allowed: up to 63 of a-z, 0-9, _ "
+	    "and -, a letter or digit first\n" },
 	{ "decimate output",
 	    AVRO_CHANNEL "  decimate:\n"
 	    "  - {name: v, method: mean, every: 5, address: 224.0.0.1, "

@@ -121,6 +121,7 @@ fake_counts(const struct fake_worker *w, unsigned slot)
 	counts.out = stream->out;
 	counts.missed = stream->missed;
 	counts.errors = stream->errors;
+	counts.unarchived = stream->unarchived;
 	return counts;
 }
 
@@ -224,13 +225,15 @@ message_fds(const struct control_message *message,
     const struct fake_worker *w, const struct sink *sinks,
     int fds[static FD_SLOTS])
 {
-	uint32_t i;
+	uint32_t i, sockets = message->streams;
 
 	fds[TAP_FD_SEGMENT] = copy_fd(w->segment.fd);
 	fds[TAP_FD_EVENT] = copy_fd(w->eventfd);
 	for (i = 0; i < message->streams; i++)
+		sockets += message->stream[i].feeds;
+	for (i = 0; i < sockets; i++)
 		fds[TAP_FD_STREAM + i] = copy_fd(sinks[i].sender);
-	return TAP_FD_STREAM + message->streams;
+	return TAP_FD_STREAM + sockets;
 }
 
 struct tap *

@@ -42,7 +42,7 @@ void	fake_put_numbers(struct fake_worker *w, uint64_t first,
 
 /* What the tap page says of a stream. */
 struct page_counts {
-	uint64_t	in, out, missed, errors;
+	uint64_t	in, out, missed, errors, unarchived;
 };
 struct page_counts	fake_counts(const struct fake_worker *w,
 			    unsigned slot) ATTR_NONNULL;
@@ -67,11 +67,12 @@ void	message_init(struct control_message *message, const char *name)
 void	message_add(struct control_message *message, const char *name,
 	    enum decimate_method method, uint64_t every, unsigned slot)
 	    ATTR_NONNULL;
-/* tap_open() with copies of the descriptors; `sinks' one per stream. */
+/* tap_open() with copies of the descriptors; `sinks': one for each stream,
+ * then one for each that feeds an archive. */
 struct tap	*open_tap(const struct control_message *message,
 		    const struct fake_worker *w, const struct sink *sinks,
 		    struct tap *old);
-#define FD_SLOTS	(TAP_FD_STREAM + STREAMS_MAX)
+#define FD_SLOTS	(TAP_FD_STREAM + 2 * STREAMS_MAX)
 /* The descriptors for a message, copies; returns how many. */
 size_t	message_fds(const struct control_message *message,
 	    const struct fake_worker *w, const struct sink *sinks,

@@ -68,6 +68,9 @@ static const struct {
 	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: mean, "
 	    "every: 5, only: [time], address: 239.1.1.2, port: 2}]\n",
 	    CHANGE_STREAMS },
+	{ HEAD IN PAY OUT ARC "  decimate: [{name: v, method: mean, "
+	    "every: 5, archive: true, address: 239.1.1.2, port: 2}]\n",
+	    CHANGE_STREAMS },
 	{ HEAD IN PAY OUT ARC DEC "  stale_after: 1s\n",
 	    CHANGE_STREAMS },
 	/* The worker. */

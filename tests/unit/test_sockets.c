@@ -303,6 +303,40 @@ last_datagrams_are_counted(void **state)
 	close(out);
 }
 
+/* What goes in at one end comes out at the other; nobody else gets in. */
+static void
+pair_is_private(void **state)
+{
+	struct listen_conf listen = listen_on("127.0.0.1", 0, "");
+	struct destination_conf to = send_to("127.0.0.1", 0, "");
+	int input, feed, other, stranger;
+	const char *what;
+	char data[2];
+
+	(void)state;
+	assert_int_equal(sockets_pair(&listen, &input, &feed, &what), 0);
+	assert_int_equal(sockets_pair(&listen, &other, &stranger, &what), 0);
+	assert_true(sockets_are_pair(input, feed));
+	assert_false(sockets_are_pair(input, stranger));
+	assert_false(sockets_are_pair(other, feed));
+	assert_false(sockets_are_pair(input, -1));
+	assert_true(sockets_bound_to(input, &listen));
+	assert_int_equal(option(input, SOL_SOCKET, SO_TIMESTAMPNS), 1);
+	close(stranger);
+	to.address = address_of("127.0.0.1", port_of(input));
+	stranger = open_output(&to);
+	assert_int_equal(send(stranger, "x", 1, 0), 1);
+	assert_int_equal(send(feed, "y", 1, 0), 1);
+	assert_true(wait_readable(input, DEADLINE_MS));
+	assert_int_equal(recv(input, data, sizeof(data), 0), 1);
+	assert_int_equal(data[0], 'y');
+	assert_int_equal(recv(input, data, sizeof(data), 0), -1);
+	close(input);
+	close(feed);
+	close(other);
+	close(stranger);
+}
+
 static void
 inputs_are_compared(void **state)
 {
@@ -343,6 +377,7 @@ main(void)
 		cmocka_unit_test(unicast_ttl),
 		cmocka_unit_test(address_is_handed_over),
 		cmocka_unit_test(last_datagrams_are_counted),
+		cmocka_unit_test(pair_is_private),
 		cmocka_unit_test(inputs_are_compared),
 	};
 

@@ -47,6 +47,39 @@ streams_change(void **state)
 	assert_int_equal(fake_counts(&f->w, 2).in, 4);
 }
 
+/* What is sent goes to the archive as well; what does not get there is
+ * counted, to the last. */
+static void
+stream_is_archived(void **state)
+{
+	struct tap_fixture *f = *state;
+	struct stream_config *config = &f->message.stream[0];
+
+	config->archived = config->feeds = 1;
+	fake_put_numbers(&f->w, 0, 3);
+	catch_up(f->tap);
+	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	fake_put_numbers(&f->w, 3, 5);
+	catch_up(f->tap);
+	assert_numbers(&f->sink[0], 3, 4, 2);
+	assert_numbers(&f->sink[1], 3, 4, 2);
+	assert_int_equal(fake_counts(&f->w, 0).unarchived, 0);
+	/* Nobody is there any more. */
+	close(f->sink[1].receiver);
+	f->sink[1].receiver = dup(f->sink[0].receiver);
+	fake_put_numbers(&f->w, 8, 12);
+	catch_up(f->tap);
+	config->feeds = 0;
+	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	assert_int_equal(fake_counts(&f->w, 0).unarchived, 3);
+	fake_put_numbers(&f->w, 20, 4);
+	catch_up(f->tap);
+	assert_int_equal(fake_counts(&f->w, 0).unarchived, 4);
+	assert_numbers(&f->sink[0], 11, 4, 4);
+	assert_int_equal(fake_counts(&f->w, 0).out, 6);
+	assert_int_equal(fake_counts(&f->w, 0).errors, 0);
+}
+
 /* A slot's new owner does not inherit its counters. */
 static void
 slot_changes_hands(void **state)
@@ -350,6 +383,7 @@ main(void)
 			    fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		TAP_TEST(streams_change),
+		TAP_TEST(stream_is_archived),
 		TAP_TEST(slot_changes_hands),
 		TAP_TEST(segment_changes),
 		TAP_TEST(large_old_ring_is_drained),

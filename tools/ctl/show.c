@@ -110,7 +110,7 @@ show_rejected(const json_t *by)
 static void
 show_streams(json_t *streams)
 {
-	struct table table = {5, 0, NULL};
+	struct table table = {6, 0, NULL};
 	char cell[TABLE_CELL_SIZE];
 	const char *name;
 	json_t *stream;
@@ -122,6 +122,7 @@ show_streams(json_t *streams)
 	table_cell(&table, "OUT");
 	table_cell(&table, "MISSED");
 	table_cell(&table, "ERRORS");
+	table_cell(&table, "UNARCHIVED");
 	json_object_foreach(streams, name, stream) {
 		snprintf(cell, sizeof(cell), "  %s", name);
 		table_cell(&table, cell);
@@ -129,6 +130,11 @@ show_streams(json_t *streams)
 		table_count(&table, member_count(stream, "out"));
 		table_count(&table, member_count(stream, "missed"));
 		table_count(&table, member_count(stream, "errors"));
+		if (json_object_get(stream, "unarchived") != NULL)
+			table_count(&table, member_count(stream,
+			    "unarchived"));
+		else
+			table_cell(&table, "-");
 	}
 	printf("\n");
 	table_print(&table, stdout);

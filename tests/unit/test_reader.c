@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -251,6 +252,37 @@ test_cut_tail(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* Up to a whole sector, in a file that is being written; no byte more. */
+static void
+test_zeros(void **state ATTR_UNUSED)
+{
+	struct sample sample;
+	struct found found;
+	uint8_t *data;
+	char part[sizeof(sample.path) + 8];
+
+	sample_datagrams(&sample, "null", BLOCKS, DATAGRAMS);
+	data = xcalloc(1, sample.file.size + 3000);
+	memcpy(data, sample.file.data, sample.file.size);
+	sample_write(&sample, data, sample.file.size + 3000);
+	sample_read(sample.path, &found);
+	assert_int_equal(found.damaged, 1);
+	(void)snprintf(part, sizeof(part), "%s.part", sample.path);
+	assert_int_equal(rename(sample.path, part), 0);
+	sample_read(part, &found);
+	assert_int_equal(found.damaged, 0);
+	assert_int_equal(found.blocks, BLOCKS);
+	assert_int_equal(rename(part, sample.path), 0);
+	data[sample.file.size + 2999] = 1;
+	sample_write(&sample, data, sample.file.size + 3000);
+	assert_int_equal(rename(sample.path, part), 0);
+	sample_read(part, &found);
+	assert_int_equal(found.damaged, 1);
+	assert_int_equal(rename(part, sample.path), 0);
+	free(data);
+	sample_end(&sample);
+}
+
 /* The head claims fewer records than there are. */
 static void
 test_fewer_records(void **state ATTR_UNUSED)
@@ -378,6 +410,7 @@ main(void)
 		cmocka_unit_test(test_any_damage),
 		cmocka_unit_test(test_every_cut),
 		cmocka_unit_test(test_cut_tail),
+		cmocka_unit_test(test_zeros),
 		cmocka_unit_test(test_fewer_records),
 		cmocka_unit_test(test_bomb),
 		cmocka_unit_test(test_fake_block),

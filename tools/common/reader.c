@@ -44,12 +44,42 @@ understand_header(struct reader *reader, const char **why)
 	return true;
 }
 
+/* What direct I/O has put behind the last block, up to a whole sector. */
+#define FILLED_MAX	((uint64_t)64 << 10)
+
+static bool
+ends_in(const char *text, const char *end)
+{
+	size_t size = strlen(text), length = strlen(end);
+
+	return size >= length && strcmp(text + size - length, end) == 0;
+}
+
+/* Whether nothing but such zeros follow. */
+static bool
+filled_up(struct reader *reader)
+{
+	uint64_t left = reader->walk.size - reader->walk.offset, i;
+
+	if (!reader->unfinished || left > FILLED_MAX)
+		return false;
+	buffer_reserve(&reader->stored, left);
+	if (!avro_walk_read(&reader->walk, reader->stored.data, left,
+	    reader->walk.offset))
+		return false;
+	for (i = 0; i < left; i++)
+		if (reader->stored.data[i] != 0)
+			return false;
+	return true;
+}
+
 enum reader_status
 reader_open(struct reader *reader, const char *path, const char **why)
 {
 	enum avro_walk_status status;
 
 	memset(reader, 0, sizeof(*reader));
+	reader->unfinished = ends_in(path, ".part");
 	/* Not to hang on a FIFO; of no effect on regular files. */
 	reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (reader->fd == -1) {
@@ -253,6 +283,8 @@ reader_next(struct reader *reader, struct reader_block *block,
 		good = check_block(reader, block, &found);
 		break;
 	case AVRO_WALK_DAMAGED:
+		if (filled_up(reader))
+			return READER_END;
 		good = skip_damage(reader, block, &found);
 		break;
 	case AVRO_WALK_END:

@@ -50,6 +50,7 @@ struct reader_block {
 struct reader {
 	int		 fd;
 	struct avro_walk walk;
+	bool		 unfinished;	/* by its name: can end in zeros */
 	char		*codec_name;	/* malloc'ed */
 	bool		 codec_known;
 	enum archive_codec codec;

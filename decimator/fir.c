@@ -2,60 +2,39 @@
 /*
  * The low-pass of `method: fir'.  Decimator only; see fir.h.
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <liquid/liquid.h>
 
 #include "common/util.h"
 #include "decimator/fir.h"
 
-#define ATTENUATION	70.0	/* dB, with 10 to spare */
+#define ATTENUATION	70.0F	/* dB, with 10 to spare */
 /* In units of the output's sample rate. */
 #define PASS		0.4
 #define STOP		0.5
 
-#define PI		3.14159265358979323846
-
-/* The modified Bessel function of order 0; its series ends quickly. */
-static double
-bessel_i0(double x)
-{
-	double term = 1.0, sum = 1.0;
-	int k;
-
-	for (k = 1; term > sum * 1e-18; k++) {
-		term *= x / 2 / k * (x / 2 / k);
-		sum += term;
-	}
-	return sum;
-}
-
-static double
-sinc(double x)
-{
-	return x == 0.0 ? 1.0 : sin(PI * x) / (PI * x);
-}
-
-/* Kaiser's formulas for length and shape of the window. */
+/* A length by liquid-dsp's estimate, which is Kaiser's, odd, so that the delay
+ * is a whole number of samples. */
 static void
 design(struct fir *fir, double every)
 {
-	double beta = 0.1102 * (ATTENUATION - 8.7), sum = 0.0, x, middle;
-	double width = (STOP - PASS) / every, cut = (STOP + PASS) / every;
+	float width = (float)((STOP - PASS) / every);
+	float cut = (float)((STOP + PASS) / 2 / every);
+	float *tap;
+	double sum = 0.0;
 	size_t i;
 
-	fir->length = 2 * (size_t)ceil((ATTENUATION - 7.95) /
-	    (14.36 * width) / 2) + 1;
+	fir->length = estimate_req_filter_len(width, ATTENUATION) | 1U;
 	fir->tap = xcalloc(fir->length, sizeof(*fir->tap));
-	middle = (double)(fir->length - 1) / 2;
-	for (i = 0; i < fir->length; i++) {
-		x = ((double)i - middle) / middle;
-		fir->tap[i] = sinc(cut * ((double)i - middle)) *
-		    bessel_i0(beta * sqrt(fmax(0.0, 1 - x * x)));
-		sum += fir->tap[i];
-	}
+	tap = xcalloc(fir->length, sizeof(*tap));
+	liquid_firdes_kaiser((unsigned)fir->length, cut, ATTENUATION, 0.0F,
+	    tap);
 	for (i = 0; i < fir->length; i++)
-		fir->tap[i] /= sum;
+		sum += (double)tap[i];
+	for (i = 0; i < fir->length; i++)
+		fir->tap[i] = (double)tap[i] / sum;
+	free(tap);
 }
 
 void

@@ -8,8 +8,9 @@
  * ripple below 0.01 dB; those from 0.5 of it, all that would alias, are
  * attenuated by 60 dB at least.  What comes out is late by half of its length.
  *
- * The design is Kaiser's closed formula.  It is ten lines; a library for it
- * would bring another for Fourier transforms into each decimator.
+ * Length and taps are liquid-dsp's (estimate_req_filter_len(),
+ * liquid_firdes_kaiser()), in single precision, which is good for 120 dB; they
+ * are applied in double precision.
  */
 #ifndef MCRELAY_FIR_H
 #define MCRELAY_FIR_H

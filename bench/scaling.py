@@ -105,6 +105,14 @@ def send_to_all(count: int, rate: int, seconds: float) -> int:
     return sent
 
 
+def settle(many: Many, expected: int) -> int:
+    """How many are finished, once all are or no more come in time."""
+    deadline = time.monotonic() + 5
+    while (now := many.finished()) < expected and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return now
+
+
 def measure(machine: Machine, options: Options, directory: Path, count: int,
             seconds: float) -> Scale:
     many = Many(machine, directory, "127.0.0.1", 200, options)
@@ -123,14 +131,15 @@ def measure(machine: Machine, options: Options, directory: Path, count: int,
         pss = sum(map(pss_kib, workers)) / count
         private = sum(map(private_kib, workers)) / count
         segment = os.stat(f"/proc/{workers[0]}/fd/4").st_size / 1024
+        # Twice to each: files are made, and pages touched for the first time.
+        first = send_to_all(count, TOTAL_RATE, 2 * count / TOTAL_RATE)
+        settle(many, first)
         cpu = many.cpu_ns()
         sent = send_to_all(count, TOTAL_RATE, seconds)
-        deadline = time.monotonic() + 5
-        while many.finished() < sent and time.monotonic() < deadline:
-            time.sleep(0.1)
+        lost = first + sent - settle(many, first + sent)
         return Scale(count, start_s, pss, private, segment,
                      woken / IDLE_S / count, (many.cpu_ns() - cpu) / sent,
-                     sent - many.finished())
+                     lost)
     finally:
         many.stop()
 

@@ -40,6 +40,10 @@ int	file_open(int directory, const char *name, const char *suffix);
 /* Bytes; -1 when it is no regular file. */
 off_t	file_size(int fd);
 
+/* Whether to reserve room for it takes memory: thousands of pages at once,
+ * which is milliseconds, for no faster write. */
+bool	file_in_memory(int fd);
+
 /* Opens the .part file of a predecessor and cuts it to `size'. */
 int	file_reopen(int directory, const char *name, uint64_t size);
 

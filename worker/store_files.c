@@ -216,7 +216,8 @@ store_reserve(struct store *store, enum archive_stream stream, uint64_t end)
 
 	if (end <= store->reserved[stream])
 		return;
-	if (fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
+	if (!file_in_memory(store->fd[stream]) &&
+	    fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
 	    (off_t)(end - end % step), (off_t)step) == 0)
 		store->reserved[stream] = end - end % step + step;
 	else

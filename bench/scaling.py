@@ -22,6 +22,8 @@ IDLE_S = 5.0
 TOTAL_RATE = 20_000         # datagrams a second, over all channels
 BATCH = 64
 
+PRIVATE = ("Private_Clean", "Private_Dirty")
+
 SOAK_RATE = 20_000
 SOAK_SIZE = 1400
 SOAK_SAMPLE_S = 60.0
@@ -70,14 +72,14 @@ class Scale:
     lost: int
 
 
-def private_kib(pid: int) -> int:
+def private_kib(pid: int, *kinds: str) -> int:
     """Private memory but for the segment, which is the channel's."""
     total, segment = 0, False
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         first = line.split(None, 1)[0]
         if not first.endswith(":"):
             segment = "/memfd:" in line
-        elif first in ("Private_Clean:", "Private_Dirty:") and not segment:
+        elif first.rstrip(":") in (kinds or PRIVATE) and not segment:
             total += int(line.split()[1])
     return total
 
@@ -160,7 +162,10 @@ def sample(daemon: Mcrelay, start: float) -> Sample:
     for pid in daemon.pids():
         name = command_name(pid)
         try:
-            private[name] = private.get(name, 0) + private_kib(pid)
+            # Not Clean: pages of a library are private while no other
+            # process happens to use it.
+            private[name] = private.get(name, 0) + \
+                private_kib(pid, "Private_Dirty")
             descriptors[name] = descriptors.get(name, 0) + \
                 len(os.listdir(f"/proc/{pid}/fd"))
         except FileNotFoundError:

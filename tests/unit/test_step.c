@@ -42,11 +42,16 @@ static const uint8_t	numbers[] = { 10, 11, 14, 13, 13, 16, 15, 20 };
 #define REPEATS		1
 #define REORDERED	2
 #define STEPS_MAX	2000000
-/* One instruction of ours is dozens with a sanitizer. */
+/*
+ * Killed after each instruction, and recoveries begun after every so many.
+ * One instruction of ours is dozens with a sanitizer.
+ */
 #ifdef __SANITIZE_ADDRESS__
 #define EACH		32
+#define BEGIN_EACH	3200
 #else
 #define EACH		1
+#define BEGIN_EACH	400
 #endif
 /* Slots for all of it in one call. */
 #define RING_SIZE	(UINT64_C(1) << 20)
@@ -349,7 +354,7 @@ step_recovery(struct successor *dead, struct successor *second,
 	return steps;
 }
 
-/* The same for recoveries that are killed: from every 400th instruction. */
+/* The same for recoveries that are killed. */
 static void
 run_recovery(uint32_t stride)
 {
@@ -370,7 +375,7 @@ run_recovery(uint32_t stride)
 	single_step_begin(pid);
 	while (single_step(pid)) {
 		receiver_drain(&direct);
-		if (++steps % 400 != 0)
+		if (++steps % BEGIN_EACH != 0)
 			continue;
 		copy_segment(&first.segment, &rig.segment);
 		memcpy(before.seen, direct.seen, sizeof(direct.seen));

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import platform
 import shutil
@@ -15,10 +16,10 @@ import time
 from pathlib import Path
 from typing import Callable, Iterator
 
+CLONE_NEWNS = 0x00020000
 CLONE_NEWNET = 0x40000000
 PR_SET_PDEATHSIG = 1
 CPUCLOCK_SCHED = 2
-PUNCH_HOLE_KEEP_SIZE = 3
 PAGE = os.sysconf("SC_PAGESIZE")
 
 VETH_OUT, VETH_IN = "mb-out", "mb-in"
@@ -36,8 +37,9 @@ def note(text: str) -> None:
 
 
 class Machine:
-    """Two sets of cores, and a network namespace of our own, which ends
-    with the last process in it: there is nothing to clean up."""
+    """Two sets of cores, and namespaces of our own for network and mounts,
+    which end with the last process in them: there is nothing to clean
+    up."""
 
     def __init__(self, source_cores: str, relay_cores: str) -> None:
         cores = sorted(os.sched_getaffinity(0))
@@ -59,9 +61,10 @@ class Machine:
         os.sched_setaffinity(0, self.source_cores)
 
     def _enter_namespace(self) -> None:
-        if _libc.unshare(CLONE_NEWNET) != 0:
-            raise Unsuitable("cannot make a network namespace: "
+        if _libc.unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
+            raise Unsuitable("cannot make namespaces: "
                              + os.strerror(ctypes.get_errno()))
+        command("mount", "--make-rprivate", "/")
         command("ip", "link", "set", "lo", "up")
         # Without it nobody has a route for groups on lo in here.
         command("ip", "route", "add", "224.0.0.0/4", "dev", "lo")
@@ -207,26 +210,32 @@ def command_name(pid: int) -> str:
 # Files and memory.
 
 class Sweeper:
-    """A directory for archives, on tmpfs unless told otherwise.  Finished
+    """A directory for archives, on a tmpfs of its own unless told otherwise:
+    one that takes large folios, as ext4 and XFS do by themselves.  (For an
+    ordinary user it is on /dev/shm, which takes single pages.)  Finished
     files are deleted on the source's core, so that a run of any length fits,
     and nobody pays for it but the source."""
 
     FINISHED = (".done", ".avro")
 
     def __init__(self, directory: str) -> None:
-        if not directory:
-            directory = "/dev/shm" if os.access("/dev/shm", os.W_OK) \
-                else tempfile.gettempdir()
+        self._mounted = not directory and os.geteuid() == 0
+        if not directory and not self._mounted and \
+                os.access("/dev/shm", os.W_OK):
+            directory = "/dev/shm"
         self._temporary = tempfile.TemporaryDirectory(
-            prefix="mcrelay-bench-", dir=directory)
+            prefix="mcrelay-bench-", dir=directory or None)
         self.path = Path(self._temporary.name)
-        self._pool = -1
+        if self._mounted:
+            command("mount", "-t", "tmpfs", "-o", "huge=within_size",
+                    "mcrelay-bench", str(self.path))
+        self._pool: mmap.mmap | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._closing.wait(0.05):
+        while not self._closing.wait(0.02):
             for place, _, files in os.walk(self.path):
                 for name in files:
                     if name.endswith(self.FINISHED):
@@ -235,27 +244,26 @@ class Sweeper:
     def warm(self, size: int) -> None:
         """Hold a pool of warm pages.  A page that a virtual machine touches
         for the first time costs microseconds, and so does one that was free
-        for some seconds, when the host takes back larger blocks of free
-        memory.  So fill a file and punch every second page out of it: what
-        is free then is in single pages, which the host leaves here and the
-        kernel hands out first."""
-        self._pool = os.open(self.path / "pool",
-                             os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        os.unlink(self.path / "pool")
-        chunk = bytes(16 << 20)
-        for _ in range(size // len(chunk)):
-            os.write(self._pool, chunk)
-        off_t = ctypes.c_long
-        for at in range(0, size, 2 * PAGE):
-            if _libc.fallocate(self._pool, PUNCH_HOLE_KEEP_SIZE, off_t(at),
-                               off_t(PAGE)) != 0:
-                break
+        for some seconds, when the host takes back what is free.  So fill
+        memory and keep a page of each MiB: what is free then is in smaller
+        blocks than what was never used, so the kernel hands it out first,
+        the same again and again."""
+        block = 1 << 20
+        size -= size % block
+        self._pool = mmap.mmap(-1, size, mmap.MAP_PRIVATE)
+        self._pool.madvise(mmap.MADV_NOHUGEPAGE)
+        for at in range(0, size, block):
+            self._pool[at:at + block] = bytes([1]) * block
+        for at in range(0, size, block):
+            self._pool.madvise(mmap.MADV_DONTNEED, at, block - PAGE)
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join()
-        if self._pool != -1:
-            os.close(self._pool)
+        if self._pool is not None:
+            self._pool.close()
+        if self._mounted:
+            command("umount", "--lazy", str(self.path))
         self._temporary.cleanup()
 
 

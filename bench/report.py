@@ -12,7 +12,7 @@ from statistics import median
 from typing import Callable
 
 from contenders import CONTENDERS
-from measure import LATENCY_SHARES, Case
+from measure import LATENCY_TIMES, Case
 from scaling import RING, Sample, Scale, flat
 
 # Of the issue: what mcrelay is to reach against the others of one run.
@@ -134,7 +134,7 @@ def latency_table(results: Results) -> list[str]:
              "p50 µs | p99 µs | p99.9 µs | max µs |",
              "|---|---|---|---|---|---|---|"]
     for case in results.cases():
-        for share in LATENCY_SHARES:
+        for share in LATENCY_TIMES:
             for name in CONTENDERS:
                 cells = [spread(results.values(
                     case, name, latency_metric(share, key)))
@@ -199,7 +199,7 @@ def cpu_targets(results: Results) -> list[Target]:
 def latency_targets(results: Results) -> list[Target]:
     targets = []
     for case in (Case("plain", 1400), Case("coalesced", 1400)):
-        for share in LATENCY_SHARES:
+        for share in LATENCY_TIMES:
             targets.append(compare(
                 results, f"{case.source} {case.size} B at {share} % of "
                 "classic's rate: p99.9 latency (µs) no worse than classic's",

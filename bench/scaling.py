@@ -18,6 +18,7 @@ from measure import Case, Cell
 CHANNELS = (1, 2, 10, 100, 1000)
 FIRST_PORT = 20000
 RING = 256 << 10
+RECEIVE_BUFFER = 256 << 10
 IDLE_S = 5.0
 TOTAL_RATE = 20_000         # datagrams a second, over all channels
 BATCH = 64
@@ -42,7 +43,7 @@ class Many(Mcrelay):
             channel: dict[str, Any] = {
                 "name": f"c{i}", "ring_size": "256KiB",
                 "listen": {"address": "127.0.0.1", "port": FIRST_PORT + i,
-                           "receive_buffer": "256KiB"},
+                           "receive_buffer": self.receive_buffer},
                 "payload": {"format": "raw"},
                 "relay": [{"address": GROUP, "port": 30000 + i,
                            "interface": "lo"}],
@@ -117,7 +118,7 @@ def settle(many: Many, expected: int) -> int:
 
 def measure(machine: Machine, options: Options, directory: Path, count: int,
             seconds: float) -> Scale:
-    many = Many(machine, directory, "127.0.0.1", 200, options)
+    many = Many(machine, directory, "127.0.0.1", 200, RECEIVE_BUFFER, options)
     many.count = count
     try:
         begin = time.monotonic()

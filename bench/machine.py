@@ -22,6 +22,8 @@ PR_SET_PDEATHSIG = 1
 CPUCLOCK_SCHED = 2
 PAGE = os.sysconf("SC_PAGESIZE")
 
+SPIN_S, PAUSE_S = 2.0, 200e-6
+
 VETH_OUT, VETH_IN = "mb-out", "mb-in"
 VETH_ADDRESS = "10.99.7.1"
 
@@ -58,6 +60,7 @@ class Machine:
             self.warnings.append(
                 "not root: on the host's own loopback, with receive buffers "
                 "of net.core.rmem_max, without the nic source")
+        self.away, self.longest = pauses(self.relay_cores)
         os.sched_setaffinity(0, self.source_cores)
 
     def _enter_namespace(self) -> None:
@@ -116,8 +119,27 @@ class Machine:
             f"source on core {show_cores(self.source_cores)}, relay on core "
             f"{show_cores(self.relay_cores)}; load average before "
             f"the start {self.load:.2f}",
+            f"in {SPIN_S:g} s of doing nothing but look at the clock the "
+            f"relay's core was away for {1000 * self.away:.1f} ms, "
+            f"{1000 * self.longest:.1f} at most",
             *self.warnings,
             *([f"no nic source: {self.nic}"] if self.nic else [])]
+
+
+def pauses(cores: set[int]) -> tuple[float, float]:
+    """How long somebody else had these cores while we wanted them, in all and
+    at the longest, seconds; a virtual machine's host does not say."""
+    os.sched_setaffinity(0, cores)
+    away = longest = 0.0
+    last = time.monotonic()
+    end = last + SPIN_S
+    while last < end:
+        now = time.monotonic()
+        if now - last > PAUSE_S:
+            away += now - last
+            longest = max(longest, now - last)
+        last = now
+    return away, longest
 
 
 def parse_cores(text: str) -> set[int]:

@@ -17,6 +17,7 @@ from typing import Any
 from machine import (Machine, Unsuitable, children, command, command_name,
                      cpu_ns, stop, wait_for)
 
+RECEIVE_BUFFER = 8 << 20
 GROUP, GROUP_PORT, VIEW_PORT = "239.192.7.1", 26701, 26702
 PORT = 26700
 ROTATE_SIZE = "256MiB"
@@ -26,12 +27,11 @@ class Contender:
     """One run of one of them."""
 
     def __init__(self, machine: Machine, directory: Path, address: str,
-                 size: int, receive_buffer: int, options: Options) -> None:
+                 size: int, options: Options) -> None:
         self.machine = machine
         self.directory = directory
         self.address = address
         self.size = size        # of a datagram
-        self.receive_buffer = receive_buffer
         self.options = options
         self.process: subprocess.Popen[str] | None = None
 
@@ -94,7 +94,7 @@ class Ours(Contender):
         self.process = self.machine.start(
             [str(self.options.build / "bench/contender"), self.way,
              self.address, str(PORT), GROUP, str(GROUP_PORT),
-             str(self.receive_buffer), str(self.directory), str(path)],
+             str(RECEIVE_BUFFER), str(self.directory), str(path)],
             relay=True, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         if not select.select([self.process.stdout], [], [], 10)[0] or \
@@ -180,7 +180,7 @@ class Socat(ByFile):
     def words(self, path: Path) -> list[str]:
         return ["socat", "-u", "-b", "65536", "-r", str(path),
                 f"UDP4-RECV:{PORT},bind={self.address},"
-                f"rcvbuf-late={self.receive_buffer}",
+                f"rcvbuf-late={RECEIVE_BUFFER}",
                 f"UDP4-DATAGRAM:{GROUP}:{GROUP_PORT},"
                 "ip-multicast-if=127.0.0.1"]
 
@@ -199,7 +199,7 @@ class Mcrelay(Contender):
         channel: dict[str, Any] = {
             "name": "bench",
             "listen": {"address": self.address, "port": PORT,
-                       "receive_buffer": self.receive_buffer},
+                       "receive_buffer": RECEIVE_BUFFER},
             "payload": {"format": "raw"},
             "relay": [{"address": GROUP, "port": GROUP_PORT,
                        "interface": "lo"}],

@@ -232,23 +232,21 @@ def command_name(pid: int) -> str:
 # Files and memory.
 
 class Sweeper:
-    """A directory for archives, on a tmpfs of its own unless told otherwise:
-    one that takes large folios, as ext4 and XFS do by themselves.  (For an
-    ordinary user it is on /dev/shm, which takes single pages.)  Finished
+    """A directory for archives, on tmpfs unless told otherwise.  Finished
     files are deleted on the source's core, so that a run of any length fits,
     and nobody pays for it but the source."""
 
     FINISHED = (".done", ".avro")
 
-    def __init__(self, directory: str) -> None:
-        self._mounted = not directory and os.geteuid() == 0
-        if not directory and not self._mounted and \
-                os.access("/dev/shm", os.W_OK):
-            directory = "/dev/shm"
+    def __init__(self, directory: str, folios: bool) -> None:
+        self.folios = folios
+        if not directory:
+            directory = "/dev/shm" if os.access("/dev/shm", os.W_OK) \
+                else tempfile.gettempdir()
         self._temporary = tempfile.TemporaryDirectory(
-            prefix="mcrelay-bench-", dir=directory or None)
+            prefix="mcrelay-bench-", dir=directory)
         self.path = Path(self._temporary.name)
-        if self._mounted:
+        if folios:
             command("mount", "-t", "tmpfs", "-o", "huge=within_size",
                     "mcrelay-bench", str(self.path))
         self._pool: mmap.mmap | None = None
@@ -266,25 +264,26 @@ class Sweeper:
     def warm(self, size: int) -> None:
         """Hold a pool of warm pages.  A page that a virtual machine touches
         for the first time costs microseconds, and so does one that was free
-        for some seconds, when the host takes back what is free.  So fill
-        memory and keep a page of each MiB: what is free then is in smaller
-        blocks than what was never used, so the kernel hands it out first,
-        the same again and again."""
-        block = 1 << 20
-        size -= size % block
+        for some seconds, when the host takes back blocks of free memory.  So
+        fill memory and free every second page: single pages the host leaves
+        here, and the kernel hands them out first.  With large folios free all
+        but a page of each MiB: blocks that are handed out before what was
+        never used, again and again the same, but not safe from the host."""
+        kept = (1 << 20) if self.folios else 2 * PAGE
+        size -= size % (1 << 20)
         self._pool = mmap.mmap(-1, size, mmap.MAP_PRIVATE)
         self._pool.madvise(mmap.MADV_NOHUGEPAGE)
-        for at in range(0, size, block):
-            self._pool[at:at + block] = bytes([1]) * block
-        for at in range(0, size, block):
-            self._pool.madvise(mmap.MADV_DONTNEED, at, block - PAGE)
+        for at in range(0, size, kept):
+            self._pool[at:at + kept] = bytes([1]) * kept
+        for at in range(0, size, kept):
+            self._pool.madvise(mmap.MADV_DONTNEED, at, kept - PAGE)
 
     def close(self) -> None:
         self._closing.set()
         self._thread.join()
         if self._pool is not None:
             self._pool.close()
-        if self._mounted:
+        if self.folios:
             command("umount", "--lazy", str(self.path))
         self._temporary.cleanup()
 

@@ -47,11 +47,6 @@ class Case:
     def fixed_rate(self) -> int:
         return FIXED_RATE_LARGE if self.size >= LARGE else FIXED_RATE
 
-    def receive_buffer(self) -> int:
-        """The same for all: a host's pauses of some milliseconds, but little
-        against what comes in a trial."""
-        return (32 if self.source == "coalesced" else 8) << 20
-
     def impossible(self, machine: Machine) -> str:
         if self.source != "nic":
             return ""
@@ -106,8 +101,7 @@ class Cell:
         self.case = case
         self.address = VETH_ADDRESS if case.source == "nic" else "127.0.0.1"
         self.contender: Contender = CONTENDERS[name](
-            machine, directory, self.address, case.size,
-            case.receive_buffer(), options)
+            machine, directory, self.address, case.size, options)
 
     def __enter__(self) -> Cell:
         try:

@@ -43,7 +43,7 @@ class Many(Mcrelay):
             channel: dict[str, Any] = {
                 "name": f"c{i}", "ring_size": "256KiB",
                 "listen": {"address": "127.0.0.1", "port": FIRST_PORT + i,
-                           "receive_buffer": self.receive_buffer},
+                           "receive_buffer": RECEIVE_BUFFER},
                 "payload": {"format": "raw"},
                 "relay": [{"address": GROUP, "port": 30000 + i,
                            "interface": "lo"}],
@@ -118,7 +118,7 @@ def settle(many: Many, expected: int) -> int:
 
 def measure(machine: Machine, options: Options, directory: Path, count: int,
             seconds: float) -> Scale:
-    many = Many(machine, directory, "127.0.0.1", 200, RECEIVE_BUFFER, options)
+    many = Many(machine, directory, "127.0.0.1", 200, options)
     many.count = count
     try:
         begin = time.monotonic()

@@ -269,14 +269,14 @@ class Sweeper:
         here, and the kernel hands them out first.  With large folios free all
         but a page of each MiB: blocks that are handed out before what was
         never used, again and again the same, but not safe from the host."""
-        kept = (1 << 20) if self.folios else 2 * PAGE
+        stride = (1 << 20) if self.folios else 2 * PAGE
         size -= size % (1 << 20)
         self._pool = mmap.mmap(-1, size, mmap.MAP_PRIVATE)
         self._pool.madvise(mmap.MADV_NOHUGEPAGE)
-        for at in range(0, size, kept):
-            self._pool[at:at + kept] = bytes([1]) * kept
-        for at in range(0, size, kept):
-            self._pool.madvise(mmap.MADV_DONTNEED, at, kept - PAGE)
+        for at in range(0, size, stride):
+            self._pool[at:at + stride] = bytes([1]) * stride
+        for at in range(0, size, stride):
+            self._pool.madvise(mmap.MADV_DONTNEED, at, stride - PAGE)
 
     def close(self) -> None:
         self._closing.set()

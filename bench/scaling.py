@@ -18,7 +18,6 @@ from measure import Case, Cell
 CHANNELS = (1, 2, 10, 100, 1000)
 FIRST_PORT = 20000
 RING = 256 << 10
-RECEIVE_BUFFER = 256 << 10
 IDLE_S = 5.0
 TOTAL_RATE = 20_000         # datagrams a second, over all channels
 BATCH = 64
@@ -43,7 +42,7 @@ class Many(Mcrelay):
             channel: dict[str, Any] = {
                 "name": f"c{i}", "ring_size": "256KiB",
                 "listen": {"address": "127.0.0.1", "port": FIRST_PORT + i,
-                           "receive_buffer": RECEIVE_BUFFER},
+                           "receive_buffer": "256KiB"},
                 "payload": {"format": "raw"},
                 "relay": [{"address": GROUP, "port": 30000 + i,
                            "interface": "lo"}],
@@ -73,14 +72,14 @@ class Scale:
     lost: int
 
 
-def private_kib(pid: int, *kinds: str) -> int:
+def private_kib(pid: int, kinds: tuple[str, ...] = PRIVATE) -> int:
     """Private memory but for the segment, which is the channel's."""
     total, segment = 0, False
     for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
         first = line.split(None, 1)[0]
         if not first.endswith(":"):
             segment = "/memfd:" in line
-        elif first.rstrip(":") in (kinds or PRIVATE) and not segment:
+        elif first.rstrip(":") in kinds and not segment:
             total += int(line.split()[1])
     return total
 
@@ -166,7 +165,7 @@ def sample(daemon: Mcrelay, start: float) -> Sample:
             # Not Clean: pages of a library are private while no other
             # process happens to use it.
             private[name] = private.get(name, 0) + \
-                private_kib(pid, "Private_Dirty")
+                private_kib(pid, ("Private_Dirty",))
             descriptors[name] = descriptors.get(name, 0) + \
                 len(os.listdir(f"/proc/{pid}/fd"))
         except FileNotFoundError:

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "common/control.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 
 #define FIELDS		1000U
 #define DATUMS		64U	/* different ones, 512 KiB of doubles */

@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compiler.h"
+#include "common/compiler.h"
 
 #define AVRO_SYNC_SIZE		16
 /* The longest header that is read; a schema can have 4 MiB. */

@@ -12,8 +12,8 @@
 
 #include <stdint.h>
 
-#include "samples.h"
-#include "segment.h"
+#include "common/samples.h"
+#include "common/segment.h"
 
 #define CONTROL_FD	3
 

@@ -2,7 +2,7 @@
 /*
  * The datum program: an Avro schema compiled to a flat, position-independent
  * blob that says how a datum's bytes are walked.  The supervisor makes it
- * (common/schema.h), puts it into the channel's segment; the worker
+ * (schema/schema.h), puts it into the channel's segment; the worker
  * validates with it, the decimator also splits datums into runs of numbers.
  *
  *	+---------+ 0
@@ -55,7 +55,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "compiler.h"
+#include "common/compiler.h"
 
 /* "MCDATUM1", first byte first in memory.  The digit is the version. */
 #define DATUM_MAGIC		UINT64_C(0x314d55544144434d)
@@ -127,7 +127,7 @@ enum datum_flag {
 struct datum_run {
 	uint8_t		type;		/* enum datum_type */
 	uint8_t		flags;		/* enum datum_flag, of all fields */
-	/* In a stream's own program (common/schema.h) only: */
+	/* In a stream's own program (schema/schema.h) only: */
 	uint8_t		method;		/* 0: the stream's, else 1 + an enum
 					 * decimate_method */
 	uint8_t		omit;		/* 1: not in the stream's output */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <syslog.h>
 
-#include "compiler.h"
+#include "common/compiler.h"
 
 enum log_target {
 	LOG_TARGET_STDERR,

@@ -40,7 +40,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "compiler.h"
+#include "common/compiler.h"
 
 #define RING_BOUNDARIES		64
 #define RING_ALIGN		8

@@ -70,10 +70,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compiler.h"
-#include "datum.h"
-#include "ledger.h"
-#include "ring.h"
+#include "common/compiler.h"
+#include "common/datum.h"
+#include "common/ledger.h"
+#include "common/ring.h"
 
 /* "MCRELAY2", first byte first in memory.  The digit is the layout version. */
 #define SEGMENT_MAGIC		UINT64_C(0x3259414c4552434d)

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "compiler.h"
+#include "common/compiler.h"
 
 #define NS_PER_S	UINT64_C(1000000000)
 #define NS_PER_MS	UINT64_C(1000000)

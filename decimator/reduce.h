@@ -37,7 +37,7 @@
  * Null is not a number: it is left out as well, and the result is null only
  * when the whole window was null.  Null and NaN only gives NaN.
  *
- * A summary is a datum of the schema that common/schema.h derives:
+ * A summary is a datum of the schema that schema/schema.h derives:
  *
  *	first_time, last_time	of the window's first and last datum
  *	count			long: datums

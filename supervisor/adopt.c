@@ -11,7 +11,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/adopt.h"
-#include "supervisor/conf_address.h"
+#include "supervisor/conf/address.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/flat.h"
 #include "supervisor/sockets.h"

@@ -7,7 +7,7 @@
 
 #include "common/compiler.h"
 #include "supervisor/channel.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 #include "supervisor/inheritance.h"
 
 /*

@@ -14,7 +14,7 @@
 #include "common/segment.h"
 #include "supervisor/budget.h"
 #include "supervisor/child.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 #include "supervisor/parts.h"
 #include "supervisor/watch.h"
 

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 struct control;
 struct supervisor;

@@ -9,7 +9,7 @@
 #include <sys/types.h>
 
 #include "common/compiler.h"
-#include "common/privdrop.h"
+#include "supervisor/privdrop.h"
 
 /*
  * Opens the directory `path' (absolute); makes it and the directories above

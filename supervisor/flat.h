@@ -8,7 +8,7 @@
 
 #include "common/compiler.h"
 #include "common/segment.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 /* Fills all of `spec' but the predecessor; it refers to `channel', which
  * must live until the segment has been made. */

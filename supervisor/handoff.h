@@ -13,7 +13,7 @@
 #include <stddef.h>
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 #include "supervisor/inheritance.h"
 
 struct supervisor;

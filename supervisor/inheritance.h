@@ -17,7 +17,7 @@
 #include "common/compiler.h"
 #include "common/segment.h"
 #include "supervisor/child.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];

@@ -8,7 +8,7 @@
 #define MCRELAY_ORPHANS_H
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 #include "supervisor/rundir.h"
 
 /*

@@ -13,8 +13,8 @@
 #include <stddef.h>
 
 #include "common/compiler.h"
-#include "common/privdrop.h"
-#include "supervisor/conf.h"
+#include "supervisor/privdrop.h"
+#include "supervisor/conf/conf.h"
 
 enum part {
 	PART_INPUT	= 1 << 0,

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 struct supervisor;
 

@@ -8,7 +8,7 @@
 #define MCRELAY_REPORT_H
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 void	report_error(struct conf_problems *problems, const char *fmt, ...)
 	    ATTR_PRINTF(2, 3);

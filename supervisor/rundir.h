@@ -11,7 +11,7 @@
 #include <stdbool.h>
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 struct pidfh;
 

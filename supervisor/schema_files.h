@@ -7,7 +7,7 @@
 #define MCRELAY_SCHEMA_FILES_H
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 /*
  * Writes CHANNEL.STREAM.avsc into the archive's directory for each stream that

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 /* An input socket with all its options but the buffer's size, not bound. */
 int	sockets_input(const struct listen_conf *listen, const char **what)

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "common/compiler.h"
-#include "common/privdrop.h"
+#include "supervisor/privdrop.h"
 
 /* What all children have in common. */
 struct spawn_settings {

@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/privdrop.h"
+#include "supervisor/privdrop.h"
 #include "supervisor/channel.h"
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 #include "supervisor/inheritance.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"

@@ -11,7 +11,7 @@
 
 #include "common/datum.h"
 #include "common/segment.h"
-#include "worker/archive.h"
+#include "worker/archive/archive.h"
 #include "worker/ingest.h"
 #include "worker/relay.h"
 

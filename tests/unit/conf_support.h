@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#include "supervisor/conf.h"
+#include "supervisor/conf/conf.h"
 
 /* Group set-up and tear-down: make the directory, remove it with all in it. */
 int	support_setup(void **state);

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "decimator/reduce.h"
 #include "tests/unit/avro_random.h"
 

@@ -33,8 +33,8 @@
 #include "common/util.h"
 #include "tests/unit/crash_log.h"
 #include "tests/unit/load.h"
-#include "worker/catalog.h"
-#include "worker/recover.h"
+#include "worker/archive/catalog.h"
+#include "worker/archive/recover.h"
 
 #define PAGE		4096U
 #define FILE_MAX	(256U * 1024)

@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "tests/unit/avro_random.h"
 
 #define ROUNDS		2500

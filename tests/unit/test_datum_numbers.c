@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 
 #define NUMBERS_MAX	40
 #define ROUNDS		40000

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "tests/unit/avro_random.h"
 
 #define ENUMERATION	"{\"type\":\"enum\",\"name\":\"E\"," \

@@ -20,7 +20,7 @@
 
 #include "common/datum.h"
 #include "common/ring.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
 #include "tests/unit/tap_support.h"

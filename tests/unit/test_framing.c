@@ -13,7 +13,7 @@
 
 #include "common/datum.h"
 #include "common/util.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 
 #define SINGLE	"\xc3\x01" "fingrprt"
 #define OTHER	"\xc3\x01" "fingrprT"

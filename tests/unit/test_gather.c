@@ -16,7 +16,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "common/util.h"
 #include "decimator/reduce.h"
 #include "tests/unit/avro_random.h"

@@ -17,8 +17,8 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "worker/container.h"
-#include "worker/recover.h"
+#include "worker/archive/container.h"
+#include "worker/archive/recover.h"
 
 #define NAME	"test_20261120T213000.000000Z_0.avro"
 #define BLOCKS	4

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "decimator/reduce.h"
 #include "tests/unit/avro_random.h"
 #include "tests/unit/reduce_support.h"

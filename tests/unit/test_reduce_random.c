@@ -15,7 +15,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "decimator/reduce.h"
 #include "tests/unit/avro_random.h"
 #include "tests/unit/reduce_support.h"

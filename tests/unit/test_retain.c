@@ -17,7 +17,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "worker/retain.h"
+#include "worker/archive/retain.h"
 
 #define FILES		6
 #define FILE_BYTES	10000

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 
 static const struct {
 	const char	*canonical;

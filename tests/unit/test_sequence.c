@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "worker/sequence.h"
 
 /* One source's numbers, unwrapped, in the order in which they came. */

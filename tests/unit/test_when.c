@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "common/when.h"
+#include "tools/common/when.h"
 
 /* 2026-11-20T21:30:00Z */
 #define MOMENT	INT64_C(1795210200000000000)

@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "common/datum.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "common/util.h"
 #include "tests/unit/tap_support.h"
 

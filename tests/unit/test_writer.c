@@ -15,7 +15,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "worker/writer.h"
+#include "worker/archive/writer.h"
 
 #define FILE_MAX	((size_t)24 << 20)
 #define SECTOR		4096U

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/datum.h"
-#include "common/schema.h"
+#include "schema/schema.h"
 #include "common/util.h"
 #include "tools/common/records.h"
 

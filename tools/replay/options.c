@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "common/when.h"
+#include "tools/common/when.h"
 #include "tools/replay/replay.h"
 
 #define RATE_MAX	1000000000LL

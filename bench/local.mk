@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: ISC
+# Included by the Makefile.am of the top directory.
+
+#
+# bench: what mcrelay is compared with, and sources for both.  Not installed.
+#
+noinst_PROGRAMS += bench/contender bench/source
+bench_contender_SOURCES = bench/contender.c bench/contender.h \
+	bench/batch.c bench/classic.c bench/floor.c
+bench_contender_LDADD = libcommon.a
+bench_source_SOURCES = bench/source.c bench/source.h bench/nic.c
+bench_source_LDADD = libcommon.a
+noinst_PROGRAMS += bench/decimate
+bench_decimate_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS) $(JANSSON_CFLAGS)
+bench_decimate_SOURCES = bench/decimate.c bench/decimate.h bench/rings.c
+bench_decimate_LDADD = $(DECIMATOR_LIBS) libschema.a libcommon.a \
+	$(AVRO_LIBS) $(JANSSON_LIBS) -lm
+EXTRA_DIST += doc/decimation.svg doc/draw-decimation
+EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
+EXTRA_DIST += bench/README.md bench/run bench/hostile bench/contenders.py \
+	bench/machine.py bench/measure.py bench/report.py bench/scaling.py
+
+# BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
+.PHONY: fuzz picture
+picture: all
+	$(srcdir)/doc/draw-decimation . $(srcdir)/doc/decimation.svg
+
+.PHONY: bench bench-decimate
+bench-decimate: bench/decimate
+	bench/decimate
+
+bench: all
+	$(srcdir)/bench/run --build . $(BENCH_OPTIONS)

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading a channel's `archive'.  Supervisor only.  Makes no directory and
+ * does not ask whether one exists: that belongs to the start of a channel.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/codec.h"
+#include "common/util.h"
+#include "supervisor/conf/read.h"
+
+#define DAY	(86400 * NS_PER_S)
+
+static const struct number_key block_size_key = {
+	.name = "block_size", .unit = UNIT_BYTES, .min = 4 << 10,
+	.max = 64 << 20, .preset = 256 << 10,
+};
+
+static const struct number_key flush_interval_key = {
+	.name = "flush_interval", .unit = UNIT_TIME, .min = 10 * NS_PER_MS,
+	.max = 3600 * NS_PER_S, .preset = NS_PER_S,
+};
+
+static const struct number_key rotate_size_key = {
+	.name = "size", .unit = UNIT_BYTES, .min = 64 << 10,
+	.max = UINT64_C(1) << 50, .preset = 1 << 30, .zero = true,
+};
+
+static const struct number_key rotate_interval_key = {
+	.name = "interval", .unit = UNIT_TIME, .min = NS_PER_S,
+	.max = 366 * DAY, .preset = 3600 * NS_PER_S, .zero = true,
+};
+
+static const struct number_key retain_age_key = {
+	.name = "age", .unit = UNIT_TIME, .min = NS_PER_S, .max = 36600 * DAY,
+};
+
+static const struct number_key retain_size_key = {
+	.name = "size", .unit = UNIT_BYTES, .min = 1 << 20,
+	.max = UINT64_C(1) << 60,
+};
+
+static const struct number_key retain_files_key = {
+	.name = "files", .min = 1, .max = 1000000000,
+};
+
+static const struct number_key min_free_key = {
+	.name = "min_free", .unit = UNIT_BYTES, .min = 1 << 20,
+	.max = UINT64_C(1) << 60,
+};
+
+static const char *const codec_words[] = {
+	[CODEC_NULL] = "null",
+	[CODEC_DEFLATE] = "deflate",
+	[CODEC_SNAPPY] = "snappy",
+	[CODEC_ZSTANDARD] = "zstandard",
+	NULL,
+};
+
+static const char *const sync_words[] = {
+	[SYNC_NONE] = "none",
+	[SYNC_INTERVAL] = "interval",
+	[SYNC_BLOCK] = "block",
+	NULL,
+};
+
+static const char *const write_words[] = {
+	[WRITE_BUFFERED] = "buffered",
+	[WRITE_DIRECT] = "direct",
+	NULL,
+};
+
+static const char *const overrun_words[] = {
+	[OVERRUN_SHED] = "shed",
+	[OVERRUN_BLOCK] = "block",
+	NULL,
+};
+
+/*
+ * A block is gathered in the ring: it must be written long before the writer
+ * comes round again.
+ */
+static void
+read_block_size(struct section *section, struct archive_conf *archive,
+    uint64_t ring_size)
+{
+	const struct node *node;
+	char size[NUMBER_TEXT_SIZE], most[NUMBER_TEXT_SIZE];
+
+	archive->block_size = section_number(section, &block_size_key, &node);
+	if (archive->block_size <= ring_size / 4 || section->partial)
+		return;
+	if (node == NULL) {
+		archive->block_size = ring_size / 4;
+		return;
+	}
+	number_text(ring_size, UNIT_BYTES, size);
+	number_text(ring_size / 4, UNIT_BYTES, most);
+	problem_error(section->problems, node->place,
+	    "`block_size: %s' is more than a quarter of the ring: at most %s "
+	    "with a `ring_size' of %s", node->text, most, size);
+}
+
+static void
+read_rotate(struct section *parent, struct archive_conf *archive)
+{
+	struct section section;
+
+	(void)section_enter(parent, "rotate", &section);
+	archive->rotate_size = section_number(&section, &rotate_size_key,
+	    NULL);
+	archive->rotate_interval_ns = section_number(&section,
+	    &rotate_interval_key, NULL);
+	section_close(&section);
+}
+
+static void
+read_retain(struct section *parent, struct archive_conf *archive)
+{
+	struct section section;
+
+	if (!section_enter(parent, "retain", &section))
+		return;
+	archive->retain_age_ns = section_number(&section, &retain_age_key,
+	    NULL);
+	archive->retain_size = section_number(&section, &retain_size_key,
+	    NULL);
+	archive->retain_files = section_number(&section, &retain_files_key,
+	    NULL);
+	section_close(&section);
+}
+
+static bool
+is_none(struct section *channel)
+{
+	const struct node *node = section_get(channel, "archive");
+
+	return node == NULL || (node->kind == NODE_SCALAR &&
+	    strcmp(node->text, "none") == 0);
+}
+
+void
+conf_read_archive(const struct conf_reader *reader, struct section *channel,
+    struct archive_conf *archive, uint64_t ring_size)
+{
+	const struct node *node;
+	struct section section;
+
+	if (is_none(channel) || !section_enter(channel, "archive", &section))
+		return;
+	archive->enabled = true;
+	archive->directory = conf_read_path(reader, &section, "directory",
+	    true, DIRECTORY_MAX, NULL);
+	archive->codec = (enum archive_codec)section_word(&section, "codec",
+	    codec_words, CODEC_NULL, &node);
+	if (codec_missing(archive->codec) != NULL)
+		problem_error(section.problems, node->place, "`codec: %s' is "
+		    "missing in this build of mcrelay: it needs the Debian "
+		    "package %s when it is built", node->text,
+		    codec_missing(archive->codec));
+	read_block_size(&section, archive, ring_size);
+	archive->flush_interval_ns = section_number(&section,
+	    &flush_interval_key, NULL);
+	archive->sync = (enum archive_sync)section_word(&section, "sync",
+	    sync_words, SYNC_INTERVAL, NULL);
+	archive->write = (enum archive_write)section_word(&section, "write",
+	    write_words, WRITE_BUFFERED, NULL);
+	read_rotate(&section, archive);
+	read_retain(&section, archive);
+	archive->min_free = section_number(&section, &min_free_key, NULL);
+	archive->on_overrun = (enum archive_overrun)section_word(&section,
+	    "on_overrun", overrun_words, OVERRUN_SHED, NULL);
+	archive->envelope = section_bool(&section, "envelope", false);
+	archive->cpu = conf_read_cpu(&section);
+	section_close(&section);
+}

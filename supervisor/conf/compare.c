@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What is different between two configurations of a channel, and so what a
+ * reload has to do about it.  Supervisor only.  Compares what the values do,
+ * not how they are written: a schema that moved to another file unchanged is
+ * the same schema.
+ */
+#include <string.h>
+
+#include "supervisor/conf/conf.h"
+#include "supervisor/conf/address.h"
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool
+same_prefix(const struct source_prefix *a, const struct source_prefix *b)
+{
+	return a->bits == b->bits &&
+	    memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+static bool
+same_listen(const struct listen_conf *a, const struct listen_conf *b)
+{
+	size_t i;
+
+	if (address_compare(&a->address, &b->address) != 0 ||
+	    strcmp(a->interface, b->interface) != 0 ||
+	    a->receive_buffer != b->receive_buffer ||
+	    a->sources != b->sources)
+		return false;
+	for (i = 0; i < a->sources; i++)
+		if (!same_prefix(&a->source[i], &b->source[i]))
+			return false;
+	return true;
+}
+
+static bool
+same_destination(const struct destination_conf *a,
+    const struct destination_conf *b)
+{
+	return address_compare(&a->address, &b->address) == 0 &&
+	    strcmp(a->interface, b->interface) == 0 && a->ttl == b->ttl &&
+	    a->loop == b->loop;
+}
+
+static bool
+same_relay(const struct channel_conf *a, const struct channel_conf *b)
+{
+	size_t i;
+
+	if (a->relays != b->relays)
+		return false;
+	for (i = 0; i < a->relays; i++)
+		if (!same_destination(&a->relay[i], &b->relay[i]))
+			return false;
+	return true;
+}
+
+static bool
+same_archive(const struct archive_conf *a, const struct archive_conf *b)
+{
+	if (!a->enabled || !b->enabled)
+		return a->enabled == b->enabled;
+	return same_text(a->directory, b->directory) &&
+	    a->codec == b->codec && a->block_size == b->block_size &&
+	    a->flush_interval_ns == b->flush_interval_ns &&
+	    a->sync == b->sync && a->rotate_size == b->rotate_size &&
+	    a->rotate_interval_ns == b->rotate_interval_ns &&
+	    a->retain_age_ns == b->retain_age_ns &&
+	    a->retain_size == b->retain_size &&
+	    a->retain_files == b->retain_files &&
+	    a->min_free == b->min_free &&
+	    a->write == b->write && a->on_overrun == b->on_overrun &&
+	    a->envelope == b->envelope && a->cpu == b->cpu;
+}
+
+/* The program also depends on the time field and the framing. */
+bool
+conf_same_payload(const struct channel_conf *a, const struct channel_conf *b)
+{
+	return a->payload == b->payload &&
+	    a->sequence.type == b->sequence.type &&
+	    a->sequence.at == b->sequence.at &&
+	    same_text(a->schema_text, b->schema_text) &&
+	    a->program_size == b->program_size && (a->program_size == 0 ||
+	    memcmp(a->program, b->program, a->program_size) == 0);
+}
+
+static bool
+same_stream(const struct stream_conf *a, const struct stream_conf *b)
+{
+	return strcmp(a->name, b->name) == 0 && a->method == b->method &&
+	    a->every == b->every && a->interval_ns == b->interval_ns &&
+	    a->clock == b->clock && a->pack == b->pack &&
+	    a->archive == b->archive &&
+	    a->plan_size == b->plan_size &&
+	    (a->plan_size == 0 ||
+	    memcmp(a->plan, b->plan, a->plan_size) == 0) &&
+	    same_text(a->schema_text, b->schema_text) &&
+	    same_destination(&a->to, &b->to);
+}
+
+static bool
+same_streams(const struct channel_conf *a, const struct channel_conf *b)
+{
+	size_t i;
+
+	if (a->decimates != b->decimates ||
+	    memcmp(&a->samples, &b->samples, sizeof(a->samples)) != 0)
+		return false;
+	for (i = 0; i < a->decimates; i++)
+		if (!same_stream(&a->decimate[i], &b->decimate[i]))
+			return false;
+	return true;
+}
+
+enum conf_change
+conf_compare(const struct conf *old_conf,
+    const struct channel_conf *old_channel, const struct conf *new_conf,
+    const struct channel_conf *new_channel)
+{
+	const struct channel_conf *a = old_channel, *b = new_channel;
+
+	if (!same_listen(&a->listen, &b->listen))
+		return CHANGE_SOCKET;
+	/* What is on its way must not meet the other schema. */
+	if (a->fed && !conf_same_payload(a, b))
+		return CHANGE_SOCKET;
+	/* The workers have this in their segments. */
+	if (old_conf->log_target != new_conf->log_target)
+		return CHANGE_WORKER;
+	if (a->listen.coalesce_ns != b->listen.coalesce_ns ||
+	    a->listen.busy_poll_ns != b->listen.busy_poll_ns ||
+	    a->cpu != b->cpu || a->priority != b->priority ||
+	    !conf_same_payload(a, b) || !same_relay(a, b) ||
+	    !same_archive(&a->archive, &b->archive) ||
+	    a->ring_size != b->ring_size)
+		return CHANGE_WORKER;
+	if (!same_streams(a, b) || a->stale_after_ns != b->stale_after_ns)
+		return CHANGE_STREAMS;
+	return CHANGE_NONE;
+}

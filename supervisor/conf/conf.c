@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A configuration that has been read: what is looked up in it, and its end.
+ * Supervisor only.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "supervisor/conf/conf.h"
+
+void
+conf_clear_channel(struct channel_conf *channel)
+{
+	size_t i;
+
+	free(channel->schema_file);
+	free(channel->schema_text);
+	free(channel->program);
+	free(channel->relay);
+	free(channel->archive.directory);
+	for (i = 0; i < channel->decimates; i++) {
+		free(channel->decimate[i].plan);
+		free(channel->decimate[i].schema_text);
+	}
+	free(channel->decimate);
+	*channel = (struct channel_conf){ 0 };
+}
+
+void
+conf_free(struct conf *conf)
+{
+	size_t i;
+
+	if (conf == NULL)
+		return;
+	for (i = 0; i < conf->channels; i++)
+		conf_clear_channel(&conf->channel[i]);
+	free(conf->channel);
+	free(conf->run_dir);
+	free(conf->user);
+	free(conf->file);
+	free(conf);
+}
+
+void
+conf_problems_free(struct conf_problems *problems)
+{
+	size_t i;
+
+	for (i = 0; i < problems->count; i++)
+		free(problems->list[i].text);
+	free(problems->list);
+	*problems = (struct conf_problems){ 0 };
+}
+
+struct channel_conf *
+conf_channel(const struct conf *conf, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++)
+		if (strcmp(conf->channel[i].name, name) == 0)
+			return &conf->channel[i];
+	return NULL;
+}

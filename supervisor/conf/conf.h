@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The configuration, checked.  Supervisor only.
+ *
+ * conf_load() reads a file into this form or says everything that is wrong
+ * with it, not only the first thing.  A struct conf is immutable after that.
+ * Times are in nanoseconds, sizes in bytes.  0 means "never" or "no limit"
+ * where the manual page says so.
+ */
+#ifndef MCRELAY_CONF_H
+#define MCRELAY_CONF_H
+
+#include <sys/socket.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/compiler.h"
+#include "common/control.h"
+#include "common/log.h"
+#include "common/segment.h"
+
+/* More processes than that have no processors to run on. */
+#define DECIMATORS_MAX	64U
+
+/* Where datagrams go: a relay output or a decimated stream. */
+struct destination_conf {
+	struct sockaddr_storage	 address;	/* with the port */
+	char			 interface[IF_NAMESIZE]; /* "": routing's */
+	uint8_t			 ttl;		/* preset: group 1, else 64 */
+	bool			 loop;		/* local listeners hear it */
+};
+
+struct listen_conf {
+	struct sockaddr_storage	 address;	/* with the port */
+	char			 interface[IF_NAMESIZE]; /* "": any */
+	struct source_prefix	 source[SOURCES_MAX];
+	size_t			 sources;	/* 0: everybody */
+	uint64_t		 receive_buffer;
+	uint64_t		 coalesce_ns;	/* or COALESCE_AUTO */
+	uint64_t		 busy_poll_ns;	/* 0: do not */
+};
+
+struct stream_conf {
+	char			 name[CHANNEL_NAME_MAX + 1];
+	enum decimate_method	 method;
+	uint64_t		 every;		/* datums; 0: by time */
+	uint64_t		 interval_ns;	/* 0: by datums */
+	enum stream_clock	 clock;
+	bool			 pack;
+	bool			 archive;	/* by a channel, see `fed' */
+	/* Its own program and schema; NULL: those of the channel. */
+	void			*plan;
+	size_t			 plan_size;
+	char			*schema_text;
+	struct destination_conf	 to;
+};
+
+struct archive_conf {
+	bool			 enabled;
+	char			*directory;	/* absolute */
+	enum archive_codec	 codec;
+	uint64_t		 block_size;
+	uint64_t		 flush_interval_ns;
+	enum archive_sync	 sync;
+	uint64_t		 rotate_size;
+	uint64_t		 rotate_interval_ns;
+	uint64_t		 retain_age_ns;	/* these: 0 no limit */
+	uint64_t		 retain_size;
+	uint64_t		 retain_files;
+	uint64_t		 min_free;
+	enum archive_write	 write;
+	enum archive_overrun	 on_overrun;
+	bool			 envelope;
+	int			 cpu;		/* -1: any */
+};
+
+struct channel_conf {
+	char			 name[CHANNEL_NAME_MAX + 1];
+	unsigned		 line;		/* where it begins */
+	/* Archives a decimated stream: its input comes from the decimator
+	 * alone, and it has no address that anybody chose. */
+	bool			 fed;
+	struct listen_conf	 listen;
+	enum payload_format	 payload;
+	char			*schema_file;	/* absolute; NULL: raw */
+	char			*schema_text;	/* its content */
+	struct sample_config	 samples;	/* raw; channels 0: none */
+	void			*program;	/* compiled, malloc'ed */
+	size_t			 program_size;
+	struct sequence_config	 sequence;
+	struct destination_conf	*relay;
+	size_t			 relays;
+	struct archive_conf	 archive;
+	struct stream_conf	*decimate;
+	size_t			 decimates;
+	uint64_t		 ring_size;	/* a power of two */
+	uint64_t		 stale_after_ns;	/* 0: never */
+	int			 cpu;		/* -1: any */
+	unsigned		 priority;	/* 0 to 20 */
+};
+
+struct conf {
+	char			*file;		/* as given */
+	char			*user;		/* NULL: stay who we are */
+	char			*run_dir;	/* absolute */
+	enum log_target		 log_target;
+	int			 log_level;	/* syslog priority */
+	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
+	/* As in the file, then those that are fed. */
+	struct channel_conf	*channel;
+	size_t			 channels;
+};
+
+/*
+ * Problems, in the order of the file: "FILE:LINE:COL: message", or
+ * "FILE: message".  A problem is an error unless `warning'.
+ */
+struct conf_problem {
+	char	*text;
+	bool	 warning;
+};
+
+struct conf_problems {
+	struct conf_problem	*list;
+	size_t			 count;
+	size_t			 errors;	/* of these, not warnings */
+};
+
+/*
+ * Reads and checks `file'.  NULL when there were errors.  `problems' (empty
+ * at the call) is filled in either case; conf_problems_free() it.
+ */
+struct conf	*conf_load(const char *file, struct conf_problems *problems)
+		    ATTR_NONNULL ATTR_UNUSED_RESULT;
+void	conf_free(struct conf *conf);
+/* Frees what one channel has, not the struct, which is empty then. */
+void	conf_clear_channel(struct channel_conf *channel) ATTR_NONNULL;
+void	conf_problems_free(struct conf_problems *problems);
+
+/* What a difference between two channels of the same name asks for. */
+enum conf_change {
+	CHANGE_NONE,
+	CHANGE_STREAMS,		/* decimated streams (or stale_after) only */
+	CHANGE_WORKER,		/* a new segment and worker, same sockets */
+	CHANGE_SOCKET,		/* the input socket as well */
+};
+
+enum conf_change	conf_compare(const struct conf *old_conf,
+			    const struct channel_conf *old_channel,
+			    const struct conf *new_conf,
+			    const struct channel_conf *new_channel)
+			    ATTR_NONNULL;
+
+/* Whether the datums, and what is looked for in them, are the same. */
+bool	conf_same_payload(const struct channel_conf *a,
+	    const struct channel_conf *b) ATTR_NONNULL;
+
+/* The channel of this name, or NULL. */
+struct channel_conf	*conf_channel(const struct conf *conf,
+			    const char *name) ATTR_NONNULL;
+
+/* The name of the channel that archives a stream; false: too long for one.
+ * The names in a configuration have no dots. */
+bool	conf_fed_name(char name[static CHANNEL_NAME_MAX + 1],
+	    const char *channel, const char *stream) ATTR_NONNULL;
+/* The channel whose stream it archives. */
+void	conf_fed_parent(char name[static CHANNEL_NAME_MAX + 1],
+	    const char *fed) ATTR_NONNULL;
+
+#endif /* MCRELAY_CONF_H */

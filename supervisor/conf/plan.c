@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading which fields a decimated stream has and what it makes of them.
+ * Supervisor only.  Knows nothing about Avro: schema.h does.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/datum.h"
+#include "schema/schema.h"
+#include "common/util.h"
+#include "supervisor/conf/read.h"
+#include "supervisor/conf/text.h"
+
+/* Names of fields in `only'. */
+#define ONLY_MAX	1000U
+
+/* A name of the plan, and where it stands. */
+struct plan_places {
+	struct place	*field;
+	struct place	*only;
+};
+
+static void
+read_method_of(struct section *section, const struct node *node,
+    struct schema_name *name)
+{
+	int i;
+
+	for (i = 0; conf_method_words[i] != NULL; i++)
+		if (node->kind == NODE_SCALAR && i != METHOD_FIR &&
+		    strcmp(node->text, conf_method_words[i]) == 0) {
+			name->method = (uint8_t)(1 + i);
+			return;
+		}
+	if (node->kind != NODE_BAD)
+		problem_error(section->problems, node->place,
+		    "the method of `%s' has to be pick, mean, minmax or rms",
+		    node->key);
+}
+
+static void
+read_fields(struct section *section, struct schema_plan *plan,
+    struct plan_places *places)
+{
+	const struct node *mapping = section_get(section, "fields"), *node;
+
+	if (mapping == NULL || mapping->kind == NODE_BAD)
+		return;
+	if (mapping->kind != NODE_MAPPING) {
+		problem_error(section->problems, mapping->place,
+		    "`fields' has to be a mapping, not %s",
+		    node_kind_name(mapping));
+		return;
+	}
+	if (plan->summary)
+		problem_error(section->problems, mapping->place,
+		    "`fields' has no meaning with `shape: summary', which has "
+		    "all methods of all numbers; see `only'");
+	plan->field = xcalloc(mapping->children + 1, sizeof(*plan->field));
+	places->field = xcalloc(mapping->children + 1,
+	    sizeof(*places->field));
+	for (node = mapping->first; node != NULL; node = node->next) {
+		if (node->key == NULL)
+			continue;
+		plan->field[plan->fields].path = node->key;
+		places->field[plan->fields] = node->key_place;
+		read_method_of(section, node, &plan->field[plan->fields++]);
+	}
+}
+
+static void
+read_only(struct section *section, struct schema_plan *plan,
+    struct plan_places *places)
+{
+	const struct node *list, *node;
+
+	list = section_list(section, "only", ONLY_MAX);
+	if (list == NULL)
+		return;
+	if (list->children == 0)
+		problem_error(section->problems, list->place,
+		    "`only' is empty: nothing would be sent");
+	plan->only = xcalloc(list->children + 1, sizeof(*plan->only));
+	places->only = xcalloc(list->children + 1, sizeof(*places->only));
+	for (node = list->first; node != NULL; node = node->next) {
+		if (node->kind != NODE_SCALAR) {
+			if (node->kind != NODE_BAD)
+				problem_error(section->problems, node->place,
+				    "each item of `only' has to be the name "
+				    "of a field, not %s",
+				    node_kind_name(node));
+			continue;
+		}
+		plan->only[plan->onlys].path = node->text;
+		places->only[plan->onlys++] = node->place;
+	}
+}
+
+static void
+check_name(struct section *section, const struct schema_plan *plan,
+    const struct schema_name *name, struct place place)
+{
+	const char *meant;
+
+	if (name->known && (name->method <= 1 + METHOD_PICK || name->number))
+		return;
+	if (name->known) {
+		problem_error(section->problems, place,
+		    "field `%s' is not a number: it has only `pick'",
+		    name->path);
+		return;
+	}
+	meant = text_nearest(name->path, (const char *const *)plan->path,
+	    plan->paths);
+	problem_error(section->problems, place,
+	    "the schema has no field `%s'%s%s%s", name->path,
+	    meant != NULL ? ": did you mean `" : "",
+	    meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+}
+
+/* How arrays of numbers are reduced. */
+static void
+read_arrays(struct section *section, struct schema_plan *plan,
+    const struct stream_conf *stream)
+{
+	static const char *const words[] = { "elementwise", "samples", NULL };
+	const struct node *node;
+	int word = section_word(section, "arrays", words, 0, &node);
+
+	plan->arrays = DATUM_ARRAY;
+	if (word == 0)
+		return;
+	plan->arrays |= DATUM_SAMPLES;
+	if (stream->interval_ns != 0 && stream->method != METHOD_SUMMARY)
+		problem_error(section->problems, node->place,
+		    "`arrays: samples' needs a window of `every' so many "
+		    "datums");
+}
+
+static void
+make_plan(struct section *section, struct stream_conf *stream,
+    const struct channel_conf *channel, struct schema_plan *plan,
+    const struct plan_places *places)
+{
+	const struct datum_program *program = channel->program;
+	struct schema_result result;
+	const char *time = NULL;
+	size_t i;
+
+	if (program->time_field != DATUM_NONE)
+		time = datum_field_name(program, program->time_field);
+	if (time != NULL && time[0] == '\0')
+		time = NULL;
+	if (schema_plan(channel->schema_text, strlen(channel->schema_text),
+	    time, plan, &result)) {
+		stream->schema_text = result.derived;
+		result.derived = NULL;
+		if (plan->differs) {
+			stream->plan = result.program;
+			stream->plan_size = result.program_size;
+			result.program = NULL;
+		}
+	} else if (result.error != NULL)
+		problem_error(section->problems, section_place(section),
+		    "schema %s: %s", channel->schema_file, result.error);
+	for (i = 0; i < plan->fields; i++)
+		check_name(section, plan, &plan->field[i], places->field[i]);
+	for (i = 0; i < plan->onlys; i++)
+		check_name(section, plan, &plan->only[i], places->only[i]);
+	schema_result_free(&result);
+	schema_plan_free(plan);
+}
+
+void
+conf_read_plan(struct section *section, struct stream_conf *stream,
+    const struct channel_conf *channel, bool whole)
+{
+	struct schema_plan plan = {
+	    .summary = stream->method == METHOD_SUMMARY };
+	struct plan_places places = { NULL, NULL };
+	size_t found = section->problems->found;
+
+	read_fields(section, &plan, &places);
+	read_only(section, &plan, &places);
+	read_arrays(section, &plan, stream);
+	if (whole && channel->payload == PAYLOAD_RAW &&
+	    plan.fields + plan.onlys > 0)
+		problem_error(section->problems, section_place(section),
+		    "`fields' and `only' need `format: avro'");
+	else if (whole && channel->program != NULL &&
+	    section->problems->found == found &&
+	    (stream->method != METHOD_PICK || plan.fields + plan.onlys > 0))
+		make_plan(section, stream, channel, &plan, &places);
+	free(plan.field);
+	free(plan.only);
+	free(places.field);
+	free(places.only);
+}

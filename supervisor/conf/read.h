@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the parts of the configuration reader share: one reads the sections
+ * of a channel, one looks at channels together.  Supervisor only, for
+ * this directory.
+ */
+#ifndef MCRELAY_CONF_READ_H
+#define MCRELAY_CONF_READ_H
+
+#include "supervisor/conf/conf.h"
+#include "supervisor/conf/value.h"
+
+#define CHANNELS_MAX		1000
+/* The worker's copy has room for the directory and the channel's name. */
+#define DIRECTORY_MAX		900
+/* A Unix socket's path is at most 107 bytes: leave room for its name. */
+#define RUN_DIR_MAX		90
+
+/* Where the parts of a channel stand, for what only shows later. */
+struct output_places {
+	struct place	item;
+	struct place	interface;
+};
+
+struct channel_places {
+	struct place		name;
+	struct place		listen;
+	struct place		interface;
+	struct place		receive_buffer;
+	struct output_places	relay[OUTPUTS_MAX];
+	struct output_places	stream[STREAMS_MAX];
+	struct place		stream_name[STREAMS_MAX];
+};
+
+struct conf_reader {
+	struct problem_list	*problems;
+	char			*directory;	/* of the file, absolute */
+};
+
+/*
+ * Reads a path: relative ones are relative to the file.  To be freed; NULL
+ * when absent or wrong.
+ */
+char	*conf_read_path(const struct conf_reader *reader,
+	    struct section *section, const char *key, bool required,
+	    size_t max, struct place *place);
+/* A name by the rule for channels and streams; false when absent or wrong. */
+bool	conf_read_name(struct section *section,
+	    char name[static CHANNEL_NAME_MAX + 1], struct place *place);
+
+/*
+ * Reads a channel, or `defaults' (section->partial).  What is wrong is left
+ * out of `channel' (an address has the family AF_UNSPEC then, a port is 0)
+ * and reported; so the channel can be freed and checked in any case.
+ */
+void	conf_read_channel(const struct conf_reader *reader,
+	    struct section *section, struct channel_conf *channel,
+	    struct channel_places *places);
+
+/* The parts of a channel that have files of their own. */
+void	conf_read_listen(struct section *channel, struct listen_conf *listen,
+	    struct channel_places *places);
+void	conf_read_destination(struct section *section,
+	    struct destination_conf *to, struct output_places *places);
+void	conf_read_payload(const struct conf_reader *reader,
+	    struct section *section, struct channel_conf *channel);
+/* The key `cpu', -1 when it is not there. */
+int	conf_read_cpu(struct section *section);
+
+void	conf_read_archive(const struct conf_reader *reader,
+	    struct section *section, struct archive_conf *archive,
+	    uint64_t ring_size);
+void	conf_read_decimate(struct section *channel, struct channel_conf *to,
+	    struct channel_places *places);
+/*
+ * Reads a stream's `fields' and `only' and makes its plan (plan.c).  The
+ * stream's shape and method are known; `whole': so is the schema, unless it
+ * was wrong.
+ */
+void	conf_read_plan(struct section *section, struct stream_conf *stream,
+	    const struct channel_conf *channel, bool whole);
+
+/* The words of enum decimate_method, but for the summary. */
+extern const char *const	conf_method_words[];
+
+/* Adds the channels that archive streams, to a configuration that is right. */
+void	conf_add_fed(struct conf *conf, struct place place,
+	    struct problem_list *problems) ATTR_NONNULL;
+
+/* Looks at all channels together. */
+void	conf_check(const struct conf *conf,
+	    const struct channel_places *places,
+	    struct problem_list *problems) ATTR_NONNULL;
+
+#endif /* MCRELAY_CONF_READ_H */

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading files with bounds, checking that they are text, and guessing what
+ * a mistyped word was to be.  Supervisor only.  Must not block on a FIFO or a
+ * device that somebody named as a file.
+ */
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "supervisor/conf/text.h"
+
+/* Longer words are not compared; no key is near that. */
+#define WORD_MAX	32
+
+static char *
+read_all(int fd, size_t limit, size_t *size, char why[static TEXT_WHY_SIZE])
+{
+	/* One byte more than allowed: the file may grow under our hands. */
+	char *text = xmalloc(limit + 2);
+	size_t used = 0;
+	ssize_t n;
+
+	while (used <= limit) {
+		n = read(fd, text + used, limit + 1 - used);
+		if (n == 0) {
+			text[used] = '\0';
+			*size = used;
+			return xrealloc(text, used + 1);
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		used += (size_t)n;
+	}
+	if (used > limit)
+		(void)snprintf(why, TEXT_WHY_SIZE,
+		    "larger than %zu bytes", limit);
+	else
+		(void)snprintf(why, TEXT_WHY_SIZE, "%s", strerror(errno));
+	free(text);
+	return NULL;
+}
+
+char *
+text_read(const char *file, size_t limit, size_t *size,
+    char why[static TEXT_WHY_SIZE])
+{
+	struct stat st;
+	char *text = NULL;
+	int fd;
+
+	fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd == -1 || fstat(fd, &st) == -1)
+		(void)snprintf(why, TEXT_WHY_SIZE, "%s", strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		(void)snprintf(why, TEXT_WHY_SIZE, "not a regular file");
+	else
+		text = read_all(fd, limit, size, why);
+	if (fd != -1)
+		(void)close(fd);
+	return text;
+}
+
+/*
+ * The character at `p' and its length in bytes, 0 when it is not UTF-8:
+ * overlong forms, surrogates and what lies beyond U+10FFFF included.
+ */
+static size_t
+decode(const unsigned char *p, size_t left, uint32_t *c)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t length, i;
+
+	*c = *p;
+	if (*p < 0x80)
+		return 1;
+	length = *p >= 0xf0 ? 4 : *p >= 0xe0 ? 3 : 2;
+	if (*p < 0xc2 || *p > 0xf4 || left < length)
+		return 0;
+	*c = *p & (0xffU >> (length + 1));
+	for (i = 1; i < length; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+		*c = *c << 6 | (p[i] & 0x3fU);
+	}
+	if (*c < least[length] || *c > 0x10ffff ||
+	    (*c >= 0xd800 && *c <= 0xdfff))
+		return 0;
+	return length;
+}
+
+/* What YAML calls printable, and line breaks. */
+static bool
+printable(uint32_t c)
+{
+	return c == '\t' || c == '\n' || c == '\r' ||
+	    (c >= 0x20 && c <= 0x7e) || c == 0x85 ||
+	    (c >= 0xa0 && c < 0xfffe && c != 0xfeff) || c >= 0x10000;
+}
+
+const char *
+text_check(const char *text, size_t size, struct place *place)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	const unsigned char *end = p + size;
+	uint32_t c;
+	size_t n;
+
+	*place = (struct place){ 1, 1 };
+	for (; p < end; p += n) {
+		n = decode(p, (size_t)(end - p), &c);
+		if (n == 0)
+			return "not UTF-8 text";
+		if (c == 0)
+			return "a NUL byte: not a text file";
+		if (!printable(c))
+			return "a control character";
+		if (c == '\n' || (c == '\r' && (p + 1 == end ||
+		    p[1] != '\n'))) {
+			place->line++;
+			place->column = 1;
+		} else if (c != '\r')
+			place->column++;
+	}
+	return NULL;
+}
+
+/*
+ * How many letters have to be put in, left out, replaced or swapped with
+ * their neighbour to make one word of the other.
+ */
+static unsigned
+distance(const char *a, size_t m, const char *b, size_t n)
+{
+	unsigned d[WORD_MAX + 1][WORD_MAX + 1], best;
+	size_t i, j;
+
+	for (i = 0; i <= m; i++)
+		d[i][0] = (unsigned)i;
+	for (j = 0; j <= n; j++)
+		d[0][j] = (unsigned)j;
+	for (i = 1; i <= m; i++)
+		for (j = 1; j <= n; j++) {
+			best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+			best = MIN_OF(best, d[i - 1][j] + 1);
+			best = MIN_OF(best, d[i][j - 1] + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
+			    a[i - 2] == b[j - 1])
+				best = MIN_OF(best, d[i - 2][j - 2] + 1);
+			d[i][j] = best;
+		}
+	return d[m][n];
+}
+
+const char *
+text_nearest(const char *text, const char *const *words, size_t count)
+{
+	size_t length = strlen(text), other, i;
+	unsigned best = 3, far;
+	const char *nearest = NULL;
+
+	if (length > WORD_MAX)
+		return NULL;
+	for (i = 0; i < count; i++) {
+		other = strlen(words[i]);
+		if (other > WORD_MAX || other > length + best ||
+		    length > other + best)
+			continue;
+		far = distance(text, length, words[i], other);
+		/* With more than half of it wrong, it is another word. */
+		if (far < best && far * 2 <= MAX_OF(length, other)) {
+			best = far;
+			nearest = words[i];
+		}
+	}
+	return nearest;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Giving up root.  See privdrop.h.
+ */
+#include <sys/types.h>
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "supervisor/privdrop.h"
+
+int
+privdrop_lookup(struct privdrop *drop, const char *user)
+{
+	struct passwd *pw;
+	int groups = PRIVDROP_GROUPS_MAX;
+
+	errno = 0;
+	if ((pw = getpwnam(user)) == NULL) {
+		if (errno == 0)
+			errno = ENOENT;
+		return -1;
+	}
+	drop->uid = pw->pw_uid;
+	drop->gid = pw->pw_gid;
+	if (getgrouplist(user, pw->pw_gid, drop->group, &groups) == -1) {
+		errno = E2BIG;
+		return -1;
+	}
+	drop->groups = (size_t)groups;
+	return 0;
+}
+
+static int
+verify(const struct privdrop *drop)
+{
+	uid_t ruid, euid, suid;
+	gid_t rgid, egid, sgid;
+
+	if (getresuid(&ruid, &euid, &suid) == -1 ||
+	    getresgid(&rgid, &egid, &sgid) == -1)
+		return -1;
+	if (ruid != drop->uid || euid != drop->uid || suid != drop->uid ||
+	    rgid != drop->gid || egid != drop->gid || sgid != drop->gid) {
+		errno = EPERM;
+		return -1;
+	}
+	/* There must be no way back. */
+	if (drop->uid != 0 && setuid(0) == 0) {
+		errno = EPERM;
+		return -1;
+	}
+	return 0;
+}
+
+int
+privdrop_now(const struct privdrop *drop)
+{
+	if (setgroups(drop->groups, drop->group) == -1)
+		return -1;
+	if (setresgid(drop->gid, drop->gid, drop->gid) == -1)
+		return -1;
+	if (setresuid(drop->uid, drop->uid, drop->uid) == -1)
+		return -1;
+	return verify(drop);
+}

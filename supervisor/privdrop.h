@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Giving up root, in one fixed order: supplementary groups, group, user, each
+ * checked, then verified.  The supervisor looks the user up once; each child
+ * drops between fork and exec.
+ */
+#ifndef MCRELAY_PRIVDROP_H
+#define MCRELAY_PRIVDROP_H
+
+#include <sys/types.h>
+#include <stddef.h>
+
+#include "common/compiler.h"
+
+#define PRIVDROP_GROUPS_MAX	64
+
+struct privdrop {
+	uid_t	uid;
+	gid_t	gid;
+	gid_t	group[PRIVDROP_GROUPS_MAX];
+	size_t	groups;
+};
+
+/* Looks `user' up.  0, or -1 with errno (ENOENT: no such user). */
+int	privdrop_lookup(struct privdrop *drop, const char *user)
+	    ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+/*
+ * Becomes that user for good.  0, or -1 with errno: the caller must not go
+ * on then.  Makes system calls only.
+ */
+int	privdrop_now(const struct privdrop *drop)
+	    ATTR_NONNULL ATTR_UNUSED_RESULT;
+
+#endif /* MCRELAY_PRIVDROP_H */

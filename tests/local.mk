@@ -1,0 +1,297 @@
+# SPDX-License-Identifier: ISC
+# Included by the Makefile.am of the top directory.
+
+#
+# Unit tests (cmocka).
+#
+if HAVE_CMOCKA
+UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment
+UNIT_TESTS += tests/unit/test_avro_walk
+UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
+	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
+	tests/unit/test_sequence \
+	tests/unit/test_crash tests/unit/test_recover \
+	tests/unit/test_retain tests/unit/test_writer
+UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
+	tests/unit/test_schema tests/unit/test_schema_canonical \
+	tests/unit/test_framing tests/unit/test_datum_numbers \
+	tests/unit/test_corpus
+UNIT_TESTS += tests/unit/test_reduce tests/unit/test_reduce_datum \
+	tests/unit/test_reduce_random tests/unit/test_reduce_loops
+UNIT_TESTS += tests/unit/test_fir tests/unit/test_window tests/unit/test_gather
+UNIT_TESTS += tests/unit/test_decimator tests/unit/test_tap \
+	tests/unit/test_tap_changes tests/unit/test_tap_kill
+UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
+	tests/unit/test_conf_compare tests/unit/test_conf_payload \
+	tests/unit/test_conf_fed
+UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
+	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
+	tests/unit/test_spread
+UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
+	tests/unit/test_gen_synth
+UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
+	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8
+check_PROGRAMS += $(UNIT_TESTS)
+TESTS += $(UNIT_TESTS)
+endif
+
+# What the programs below share.
+TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) -lm
+SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
+CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
+	$(AVRO_LIBS) $(JANSSON_LIBS)
+RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/load.c tests/unit/load.h
+SINGLE_STEP = tests/unit/single_step.c tests/unit/single_step.h
+AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
+	tests/unit/avro_reference.c
+REDUCE_SUPPORT = $(AVRO_RANDOM) \
+	tests/unit/reduce_support.c tests/unit/reduce_support.h
+ARCHIVE_SUPPORT = tests/unit/archive_support.c tests/unit/archive_support.h
+CONF_SUPPORT = tests/unit/conf_support.c tests/unit/conf_support.h
+TAP_SUPPORT = tests/unit/tap_support.c tests/unit/tap_support.h
+
+# For a night: the datum program against avro-c, from another seed each time.
+.PHONY: nightly
+NIGHTLY_ROUNDS = 5000000
+nightly: tests/unit/test_datum
+	@seed=$${NIGHTLY_SEED:-$$(date +%s)}; \
+	echo "$(NIGHTLY_ROUNDS) rounds from seed $$seed"; \
+	MCRELAY_TEST_SEED=$$seed MCRELAY_TEST_ROUNDS=$(NIGHTLY_ROUNDS) \
+	    tests/unit/test_datum
+
+tests_unit_test_ring_SOURCES = tests/unit/test_ring.c
+tests_unit_test_ring_LDADD = $(TEST_LIBS)
+tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
+tests_unit_test_segment_LDADD = $(TEST_LIBS)
+
+tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
+tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)
+
+tests_unit_test_kill_SOURCES = tests/unit/test_kill.c $(RIG)
+tests_unit_test_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_landing_SOURCES = tests/unit/test_landing.c \
+	tests/unit/expected.c tests/unit/expected.h $(RIG)
+tests_unit_test_landing_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_step_SOURCES = tests/unit/test_step.c $(RIG) \
+	$(SINGLE_STEP)
+tests_unit_test_step_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(RIG)
+tests_unit_test_trace_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_worker_SOURCES = tests/unit/test_worker.c \
+	tests/unit/expected.c tests/unit/expected.h $(RIG)
+tests_unit_test_worker_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+
+tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
+	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG)
+tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
+tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
+tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_retain_SOURCES = tests/unit/test_retain.c
+tests_unit_test_retain_LDADD = libworker.a $(TEST_LIBS)
+
+tests_unit_test_conf_SOURCES = tests/unit/test_conf.c \
+	$(CONF_SUPPORT)
+tests_unit_test_conf_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_conf_compare_SOURCES = tests/unit/test_conf_compare.c \
+	$(CONF_SUPPORT)
+tests_unit_test_conf_compare_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_conf_payload_SOURCES = tests/unit/test_conf_payload.c \
+	$(CONF_SUPPORT)
+tests_unit_test_conf_payload_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_conf_fed_SOURCES = tests/unit/test_conf_fed.c \
+	$(CONF_SUPPORT)
+tests_unit_test_conf_fed_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
+	tests/unit/conf_bad.h tests/unit/conf_bad_channel.c \
+	tests/unit/conf_bad_file.c tests/unit/conf_bad_output.c $(CONF_SUPPORT)
+tests_unit_test_conf_bad_LDADD = $(CONF_TEST_LIBS)
+
+tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
+tests_unit_test_backoff_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_child_SOURCES = tests/unit/test_child.c
+tests_unit_test_child_LDADD = libsupervisor.a $(TEST_LIBS) $(LIBBSD_LIBS)
+tests_unit_test_spawn_SOURCES = tests/unit/test_spawn.c
+tests_unit_test_spawn_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_watch_SOURCES = tests/unit/test_watch.c
+tests_unit_test_watch_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
+tests_unit_test_spread_SOURCES = tests/unit/test_spread.c
+tests_unit_test_spread_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
+tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
+
+tests_unit_test_datum_numbers_SOURCES = tests/unit/test_datum_numbers.c
+tests_unit_test_datum_numbers_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_framing_SOURCES = tests/unit/test_framing.c
+tests_unit_test_framing_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_sequence_SOURCES = tests/unit/test_sequence.c
+tests_unit_test_sequence_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
+tests_unit_test_corpus_CPPFLAGS = $(AM_CPPFLAGS) \
+	-DFUZZ_CORPUS='"$(abs_top_srcdir)/tests/fuzz/datum"'
+tests_unit_test_corpus_SOURCES = tests/unit/test_corpus.c \
+	tests/fuzz/fuzz_datum.c
+tests_unit_test_corpus_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS) -lm
+tests_unit_test_datum_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_datum_SOURCES = tests/unit/test_datum.c $(AVRO_RANDOM)
+tests_unit_test_datum_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_datum_program_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_datum_program_SOURCES = tests/unit/test_datum_program.c \
+	$(AVRO_RANDOM)
+tests_unit_test_datum_program_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_schema_SOURCES = tests/unit/test_schema.c
+tests_unit_test_schema_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_schema_canonical_SOURCES = tests/unit/test_schema_canonical.c
+tests_unit_test_schema_canonical_LDADD = $(SCHEMA_TEST_LIBS)
+
+tests_unit_test_reduce_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_reduce_SOURCES = tests/unit/test_reduce.c $(REDUCE_SUPPORT)
+tests_unit_test_reduce_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+tests_unit_test_reduce_datum_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_reduce_datum_SOURCES = tests/unit/test_reduce_datum.c \
+	$(REDUCE_SUPPORT)
+tests_unit_test_reduce_datum_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+tests_unit_test_reduce_loops_SOURCES = tests/unit/test_reduce_loops.c
+tests_unit_test_reduce_loops_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_reduce_random_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_reduce_random_SOURCES = tests/unit/test_reduce_random.c \
+	$(REDUCE_SUPPORT)
+tests_unit_test_reduce_random_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+
+tests_unit_test_window_SOURCES = tests/unit/test_window.c \
+	$(TAP_SUPPORT)
+tests_unit_test_window_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+tests_unit_test_gather_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_gather_SOURCES = tests/unit/test_gather.c $(REDUCE_SUPPORT) \
+	$(TAP_SUPPORT)
+tests_unit_test_gather_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+tests_unit_test_fir_SOURCES = tests/unit/test_fir.c
+tests_unit_test_fir_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_decimator_SOURCES = tests/unit/test_decimator.c \
+	$(TAP_SUPPORT)
+tests_unit_test_decimator_LDADD = $(DECIMATOR_LIBS) libschema.a \
+	$(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
+tests_unit_test_tap_SOURCES = tests/unit/test_tap.c \
+	$(TAP_SUPPORT)
+tests_unit_test_tap_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_tap_changes_SOURCES = tests/unit/test_tap_changes.c \
+	$(TAP_SUPPORT)
+tests_unit_test_tap_changes_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_tap_kill_SOURCES = tests/unit/test_tap_kill.c $(SINGLE_STEP) \
+	$(TAP_SUPPORT)
+tests_unit_test_tap_kill_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+
+tests_unit_test_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
+tests_unit_test_gen_SOURCES = tests/unit/test_gen.c
+tests_unit_test_gen_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_gen_run_CPPFLAGS = $(libgen_a_CPPFLAGS)
+tests_unit_test_gen_run_SOURCES = tests/unit/test_gen_run.c
+tests_unit_test_gen_run_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_gen_synth_CPPFLAGS = $(libgen_a_CPPFLAGS)
+tests_unit_test_gen_synth_SOURCES = tests/unit/test_gen_synth.c
+tests_unit_test_gen_synth_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
+
+tests_unit_test_reader_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_reader_SOURCES = tests/unit/test_reader.c $(ARCHIVE_SUPPORT)
+tests_unit_test_reader_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_verify_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_verify_SOURCES = tests/unit/test_verify.c $(ARCHIVE_SUPPORT)
+tests_unit_test_verify_LDADD = libverify.a $(READER_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
+tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
+	$(CMOCKA_LIBS)
+tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
+tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
+tests_unit_test_when_SOURCES = tests/unit/test_when.c
+tests_unit_test_when_LDADD = libtools.a $(TEST_LIBS)
+
+#
+# Integration tests (pytest), examples, scripts.
+#
+check_PROGRAMS += tests/integration/vandal
+tests_integration_vandal_SOURCES = tests/integration/vandal.c
+tests_integration_vandal_LDADD = libcommon.a
+
+EXTRA_DIST += \
+	tests/integration/accel.py \
+	tests/integration/avro_files.py \
+	tests/integration/conftest.py \
+	tests/integration/daemon.py \
+	tests/integration/faults.c \
+	tests/integration/gen.py \
+	tests/integration/manager.py \
+	tests/integration/net.py \
+	tests/integration/pcap.py \
+	tests/integration/probe.py \
+	tests/integration/ReadAvro.java \
+	tests/integration/read_avro.js \
+	tests/integration/readers.py \
+	tests/integration/test_archive.py \
+	tests/integration/test_bench.py \
+	tests/integration/test_campaign.py \
+	tests/integration/test_catalog.py \
+	tests/integration/test_config.py \
+	tests/integration/test_daemon.py \
+	tests/integration/test_decimate.py \
+	tests/integration/test_decimators.py \
+	tests/integration/test_framing.py \
+	tests/integration/test_faults.py \
+	tests/integration/test_hostile.py \
+	tests/integration/test_install.py \
+	tests/integration/test_isolation.py \
+	tests/integration/test_load.py \
+	tests/integration/test_main_job.py \
+	tests/integration/test_manager.py \
+	tests/integration/test_path.py \
+	tests/integration/test_power_cut.py \
+	tests/integration/test_radar.py \
+	tests/integration/test_readers.py \
+	tests/integration/test_reload.py \
+	tests/integration/test_restart.py \
+	tests/integration/test_schemas.py \
+	tests/integration/test_sequence.py \
+	tests/integration/test_stream_archive.py \
+	tests/integration/test_units.py \
+	tests/integration/test_upgrade.py \
+	tests/integration/test_watch.py \
+	tests/integration/test_samples.py \
+	tests/integration/test_tools.py \
+	tests/integration/test_top.py \
+	tests/integration/test_window.py \
+	tests/integration/waiting.py
+
+# Without PYTHON (`make check PYTHON=') only the unit tests run.
+check-local: all
+	@if test -n "$(PYTHON)"; then \
+		MCRELAY_BUILDDIR="$(abs_builddir)" $(PYTHON) -B -m pytest -q \
+		    -p no:cacheprovider "$(abs_srcdir)/tests/integration"; \
+	else \
+		echo "integration tests left out: no Python with" \
+		    "pytest and avro"; \
+	fi
+
+#
+# Fuzzers (clang's libFuzzer).
+#
+if FUZZERS
+noinst_PROGRAMS += tests/fuzz/fuzz_datum
+tests_fuzz_fuzz_datum_SOURCES = tests/fuzz/fuzz_datum.c
+tests_fuzz_fuzz_datum_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_fuzz_datum_LDADD = $(DECIMATOR_LIBS) libschema.a libcommon.a \
+	$(AVRO_LIBS) $(JANSSON_LIBS) -lm
+
+# FUZZ_SECONDS=36000 for a night.
+FUZZ_SECONDS = 60
+fuzz: tests/fuzz/fuzz_datum
+	mkdir -p fuzz-corpus
+	tests/fuzz/fuzz_datum -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
+	    -print_final_stats=1 fuzz-corpus $(srcdir)/tests/fuzz/datum
+endif
+EXTRA_DIST += tests/fuzz/fuzz_datum.c tests/fuzz/datum
+
+#
+# Models of the protocols (spin).
+#
+TESTS += tests/model/run.sh
+EXTRA_DIST += tests/model/run.sh tests/model/ring.pml tests/model/worker.pml

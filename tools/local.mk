@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: ISC
+# Included by the Makefile.am of the top directory.
+
+#
+# tools: mcrelayctl, mcrelay-gen, mcrelay-verify, mcrelay-replay.
+#
+sbin_PROGRAMS += mcrelayctl
+mcrelayctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
+mcrelayctl_SOURCES = tools/ctl/main.c \
+	tools/ctl/client.c tools/ctl/client.h \
+	tools/ctl/files.c tools/ctl/files.h \
+	tools/ctl/show.c tools/ctl/show.h \
+	tools/ctl/table.c tools/ctl/table.h \
+	tools/ctl/top.c tools/ctl/top.h
+mcrelayctl_LDADD = libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
+dist_man_MANS += man/mcrelayctl.8
+
+noinst_LIBRARIES += libtools.a
+libtools_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
+libtools_a_SOURCES = \
+	tools/common/batch.c tools/common/batch.h \
+	tools/common/endpoint.c tools/common/endpoint.h \
+	tools/common/histogram.c tools/common/histogram.h \
+	tools/common/options.c tools/common/options.h \
+	tools/common/output.c tools/common/output.h \
+	tools/common/progress.c tools/common/progress.h \
+	tools/common/stop.c tools/common/stop.h \
+	tools/common/when.c tools/common/when.h
+
+# Reading archives.
+noinst_LIBRARIES += libreader.a
+libreader_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS) \
+	$(SNAPPY_CFLAGS) $(ZSTD_CFLAGS)
+libreader_a_SOURCES = \
+	tools/common/reader.c tools/common/reader.h \
+	tools/common/records.c tools/common/records.h \
+	tools/common/uncompress.c tools/common/uncompress.h
+READER_LIBS = libreader.a libtools.a libschema.a libcommon.a $(AVRO_LIBS) \
+	$(JANSSON_LIBS) $(LIBBSD_LIBS) $(CODEC_LIBS) -lm
+
+noinst_LIBRARIES += libverify.a
+bin_PROGRAMS += mcrelay-verify
+libverify_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+libverify_a_SOURCES = \
+	tools/verify/catalog.c \
+	tools/verify/gaps.c \
+	tools/verify/repair.c \
+	tools/verify/report.c \
+	tools/verify/verify.c tools/verify/verify.h
+mcrelay_verify_SOURCES = tools/verify/main.c
+mcrelay_verify_LDADD = libverify.a $(READER_LIBS)
+dist_man_MANS += man/mcrelay-verify.1
+
+noinst_LIBRARIES += libreplay.a
+bin_PROGRAMS += mcrelay-replay
+libreplay_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+libreplay_a_SOURCES = \
+	tools/replay/options.c \
+	tools/replay/pace.c \
+	tools/replay/replay.c tools/replay/replay.h
+mcrelay_replay_SOURCES = tools/replay/main.c
+mcrelay_replay_LDADD = libreplay.a $(READER_LIBS)
+dist_man_MANS += man/mcrelay-replay.1
+
+noinst_LIBRARIES += libgen.a
+bin_PROGRAMS += mcrelay-gen
+libgen_a_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS) $(JANSSON_CFLAGS) \
+	$(LIBBSD_CFLAGS)
+libgen_a_SOURCES = \
+	tools/gen/gen.c tools/gen/gen.h \
+	tools/gen/node.c tools/gen/node.h \
+	tools/gen/numbered.c tools/gen/numbered.h \
+	tools/gen/options.c \
+	tools/gen/sink.c \
+	tools/gen/source.c \
+	tools/gen/synth.c tools/gen/synth.h \
+	tools/gen/tally.c tools/gen/tally.h \
+	tools/gen/wave.c tools/gen/wave.h \
+	tools/gen/window.c tools/gen/window.h
+mcrelay_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
+mcrelay_gen_SOURCES = tools/gen/main.c
+GEN_LIBS = libgen.a libtools.a libcommon.a $(AVRO_LIBS) \
+	$(JANSSON_LIBS) $(LIBBSD_LIBS) -lm
+mcrelay_gen_LDADD = $(GEN_LIBS)
+dist_man_MANS += man/mcrelay-gen.1

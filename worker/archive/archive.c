@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The archive thread: from the ring into Avro files.  Worker.  Must not wait
+ * for anything but its files and its eventfd, nor allocate per datagram.
+ */
+#include <sys/eventfd.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "worker/archive/archive.h"
+#include "worker/archive/gather.h"
+#include "worker/last_words.h"
+
+/* How often a failing archive is tried again: well within a second. */
+#define RETRY_NS	(200 * NS_PER_MS)
+/* The longest sleep while the wall clock may be stepped under a rotation. */
+#define SLEEP_MAX_NS	(10 * NS_PER_S)
+/* Laps in a row before the loop looks at its other duties. */
+#define RESYNCS_MAX	16
+
+enum gathered {
+	GATHERED_FULL,	/* a block is full */
+	GATHERED_ALL,	/* the ring is empty */
+};
+
+static const struct archive_state *
+state(const struct archive *archive)
+{
+	return archive_current(&archive->segment->state->archive);
+}
+
+static bool
+packs(const struct archive *archive)
+{
+	return archive->segment->config->archive.codec != CODEC_NULL;
+}
+
+/* An empty transaction, from where the reader stands. */
+static void
+begin_transaction(struct archive *archive)
+{
+	struct transaction *t = &archive->batch->transaction;
+	unsigned i;
+
+	archive->added = false;
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		block_clear(archive->batch->block[i]);
+	memset(t, 0, sizeof(*t));
+	t->first_position = archive->reader.position;
+	t->position = archive->reader.position;
+	t->sequence = archive->reader.sequence;
+	archive->flush_at_ns = 0;
+}
+
+/* Back to what is committed; nothing may be in the packer's hands. */
+static void
+restart_transaction(struct archive *archive)
+{
+	archive->reader.position = state(archive)->position;
+	archive->reader.sequence = state(archive)->sequence;
+	begin_transaction(archive);
+}
+
+/* One line now and then for what a transaction lost or set aside. */
+static void
+tell(struct archive *archive, const struct transaction *t)
+{
+	if (t->shed > 0)
+		log_limited(&archive->limit_shed, "the archive could not keep "
+		    "up: %" PRIu64 " datagrams counted in archive_shed",
+		    t->shed);
+	if (t->rejected > 0)
+		log_limited(&archive->limit_rejected, "%" PRIu64 " datagrams "
+		    "are not datums of the schema (%s): kept in the .rejected "
+		    "archive", t->rejected,
+		    datum_error_text(archive->last_error));
+}
+
+/* Nothing could be written: it all begins again from what is committed. */
+static void
+failed(struct archive *archive, const struct transaction *t)
+{
+	if (t->shed > 0)
+		store_skip(&archive->store, t);
+	archive->retry_at_ns = clock_monotonic_ns() + RETRY_NS;
+	restart_transaction(archive);
+	archive->notify(archive->argument);
+}
+
+/* Commits what was added.  False: it all begins again. */
+static bool
+commit(struct archive *archive, const struct transaction *t)
+{
+	archive->added = false;
+	if (store_commit(&archive->store, t) == STORE_FAILED) {
+		failed(archive, t);
+		return false;
+	}
+	archive->retry_at_ns = 0;
+	tell(archive, t);
+	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+		archive->notify(archive->argument);
+	return true;
+}
+
+/* Adds the batch's blocks.  False: it all begins again. */
+static bool
+add(struct archive *archive, struct batch *batch)
+{
+	switch (store_add(&archive->store, batch->block,
+	    &batch->transaction)) {
+	case STORE_DONE:
+		return true;
+	case STORE_FAILED:
+		failed(archive, &batch->transaction);
+		return false;
+	case STORE_TORN:
+		/* What was added before is whole. */
+		if (archive->added)
+			(void)commit(archive, &archive->transaction);
+		restart_transaction(archive);
+		return false;
+	}
+	return false;
+}
+
+/* Commits what was added already, and what the packer has in hand, for which
+ * it waits.  False: it all begins again. */
+static bool
+settle(struct archive *archive)
+{
+	struct batch *batch = archive->packing;
+
+	if (archive->added) {
+		if (commit(archive, &archive->transaction))
+			restart_transaction(archive);
+		return false;
+	}
+	if (batch == NULL)
+		return true;
+	packer_wait(&archive->packer);
+	archive->packing = NULL;
+	return add(archive, batch) && commit(archive, &batch->transaction);
+}
+
+/* Gives what is gathered to the packer and begins the next transaction. */
+static void
+pack(struct archive *archive)
+{
+	struct batch *batch = archive->batch;
+	unsigned i;
+
+	if (!settle(archive))
+		return;
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		block_detach(batch->block[i]);
+	/* Was it still what we validated when it was copied? */
+	if (!ring_intact(&archive->segment->ring,
+	    batch->transaction.first_position)) {
+		restart_transaction(archive);
+		return;
+	}
+	batch->transaction.loose = false;
+	archive->packing = batch;
+	archive->batch = &archive->batches[batch == &archive->batches[0]];
+	packer_submit(&archive->packer, batch->block);
+	begin_transaction(archive);
+}
+
+/* Reads on from where the reader stands, until a block is full. */
+static enum gathered
+gather(struct archive *archive)
+{
+	const struct ring *ring = &archive->segment->ring;
+	struct ring_view view;
+	unsigned resyncs = 0;
+
+	while (!gather_full(archive)) {
+		switch (ring_next(ring, &archive->reader, &view)) {
+		case RING_RECORD:
+			gather_record(archive, &view);
+			break;
+		case RING_EMPTY:
+			return GATHERED_ALL;
+		case RING_LAPPED:
+			(void)settle(archive);
+			restart_transaction(archive);
+			ring_resync(ring, &archive->reader);
+			if (++resyncs == RESYNCS_MAX)
+				return GATHERED_ALL;
+			break;
+		}
+	}
+	return GATHERED_FULL;
+}
+
+static bool
+has_work(const struct archive *archive)
+{
+	const struct transaction *t = &archive->batch->transaction;
+
+	return t->archived + t->rejected + t->shed > 0;
+}
+
+/* Whether the next block can be gathered at once. */
+static bool
+behind(const struct archive *archive)
+{
+	return ring_head(&archive->segment->ring) -
+	    archive->reader.position >
+	    archive->segment->config->archive.block_size;
+}
+
+/* Adds what is gathered, and commits: when it is behind, several blocks
+ * together, as long as they need not be written `now'. */
+static void
+put(struct archive *archive, bool now)
+{
+	struct batch *batch = archive->batch;
+	unsigned i;
+
+	if (!add(archive, batch))
+		return;
+	if (!now && behind(archive) && store_wants_more(&archive->store)) {
+		for (i = 0; i < ARCHIVE_STREAMS; i++)
+			block_clear(batch->block[i]);
+		archive->transaction = batch->transaction;
+		archive->added = true;
+	} else if (commit(archive, &batch->transaction))
+		begin_transaction(archive);
+}
+
+static void
+flush(struct archive *archive, bool now)
+{
+	if (packs(archive))
+		pack(archive);
+	else
+		put(archive, now);
+}
+
+static void
+rotate_if_due(struct archive *archive)
+{
+	if (!atomic_exchange_explicit(&archive->rotate, false,
+	    memory_order_relaxed) &&
+	    store_rotate_at(&archive->store) > clock_realtime_ns())
+		return;
+	(void)settle(archive);
+	store_rotate(&archive->store);
+}
+
+static void
+sync_if_due(struct archive *archive, uint64_t now)
+{
+	const struct channel_config *config = archive->segment->config;
+
+	if (config->archive.sync == SYNC_NONE || !store_dirty(&archive->store))
+		return;
+	if (config->archive.sync == SYNC_INTERVAL && now < archive->sync_at_ns)
+		return;
+	store_sync(&archive->store);
+	archive->sync_at_ns = now + config->archive.flush_interval_ns;
+}
+
+/* Nanoseconds until something is due; UINT64_MAX: nothing ever. */
+static uint64_t
+next_deadline(const struct archive *archive, uint64_t now)
+{
+	uint64_t at = UINT64_MAX, rotate_at, realtime;
+
+	if (archive->flush_at_ns != 0)
+		at = archive->flush_at_ns;
+	if (archive->segment->config->archive.sync != SYNC_NONE &&
+	    store_dirty(&archive->store))
+		at = MIN_OF(at, archive->sync_at_ns);
+	at = at == UINT64_MAX ? at : at > now ? at - now : 0;
+	rotate_at = store_rotate_at(&archive->store);
+	if (rotate_at != UINT64_MAX) {
+		realtime = clock_realtime_ns();
+		rotate_at -= MIN_OF(rotate_at, realtime);
+		at = MIN_OF(at, rotate_at);
+		at = MIN_OF(at, SLEEP_MAX_NS);
+	}
+	return at;
+}
+
+static void
+wait_for(struct archive *archive, uint64_t ns)
+{
+	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
+	    .tv_nsec = (long)(ns % NS_PER_S)};
+	struct pollfd pollfd = {.fd = archive->wake, .events = POLLIN};
+	uint64_t count;
+
+	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0 &&
+	    read(archive->wake, &count, sizeof(count)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+/* The head position at which there is enough for a block. */
+static uint64_t
+wake_position(const struct archive *archive)
+{
+	uint64_t limit = archive->segment->config->archive.block_size;
+	uint64_t bytes = archive->batch->block[ARCHIVE_MAIN]->bytes;
+
+	if (!has_work(archive))
+		return archive->reader.position + 1;
+	return archive->reader.position +
+	    (bytes < limit ? limit - bytes : 1);
+}
+
+static void
+sleep_until_needed(struct archive *archive)
+{
+	_Atomic uint64_t *wake_at = &archive->segment->state->archive_wake_at;
+	uint64_t now = clock_monotonic_ns();
+	uint64_t wait = next_deadline(archive, now);
+
+	if (archive->retry_at_ns != 0) {
+		wait_for(archive, archive->retry_at_ns > now ?
+		    archive->retry_at_ns - now : 0);
+		return;
+	}
+	if (!ring_sleep(&archive->segment->ring, wake_at,
+	    wake_position(archive)))
+		return;
+	if (!atomic_load_explicit(&archive->stop, memory_order_acquire))
+		wait_for(archive, wait);
+	atomic_store_explicit(wake_at, RING_WAKE_NEVER, memory_order_relaxed);
+}
+
+/* Whether what is gathered has to be committed now. */
+static bool
+flush_due(struct archive *archive)
+{
+	uint64_t now;
+
+	if (!has_work(archive))
+		return false;
+	if (archive->stop_at != 0 ||
+	    atomic_load_explicit(&archive->rotate, memory_order_relaxed))
+		return true;
+	now = clock_monotonic_ns();
+	if (archive->flush_at_ns == 0)
+		archive->flush_at_ns = now +
+		    archive->segment->config->archive.flush_interval_ns;
+	return now >= archive->flush_at_ns ||
+	    store_rotate_at(&archive->store) <= clock_realtime_ns();
+}
+
+/* Whether everything that was in the ring when we were asked is stored, or
+ * cannot be: a successor finds it in the ring. */
+static bool
+finished(struct archive *archive)
+{
+	/* Partner: the release in archive_stop(). */
+	if (archive->stop_at == 0 &&
+	    atomic_load_explicit(&archive->stop, memory_order_acquire))
+		archive->stop_at = ring_head(&archive->segment->ring);
+	return archive->stop_at != 0 && (archive->retry_at_ns != 0 ||
+	    state(archive)->position >= archive->stop_at);
+}
+
+/* The committed position has moved back: nothing in hand follows it. */
+static void
+start_over(struct archive *archive)
+{
+	if (archive->packing != NULL)
+		packer_wait(&archive->packer);
+	archive->packing = NULL;
+	restart_transaction(archive);
+}
+
+static void
+turn(struct archive *archive)
+{
+	enum gathered gathered;
+	bool due;
+
+	if (store_collect(&archive->store))
+		start_over(archive);
+	if (atomic_exchange_explicit(&archive->retry, false,
+	    memory_order_relaxed) && archive->retry_at_ns != 0)
+		archive->retry_at_ns = 1;	/* over */
+	if (archive->retry_at_ns > clock_monotonic_ns()) {
+		sleep_until_needed(archive);
+		return;
+	}
+	if (archive->packing != NULL &&
+	    (archive->stop_at != 0 || !packer_busy(&archive->packer)))
+		(void)settle(archive);
+	gathered = gather(archive);
+	due = flush_due(archive);
+	if (due || gathered == GATHERED_FULL)
+		flush(archive, due);
+	else if (archive->added)
+		(void)settle(archive);
+	rotate_if_due(archive);
+	sync_if_due(archive, clock_monotonic_ns());
+	if (gathered == GATHERED_ALL && archive->stop_at == 0)
+		sleep_until_needed(archive);
+}
+
+static void *
+run(void *argument)
+{
+	struct archive *archive = argument;
+	const struct channel_config *config = archive->segment->config;
+
+	/* The closer thread, which store_open() starts, goes along. */
+	if (config->archive_cpu >= 0 && thread_pin(config->archive_cpu) == -1)
+		log_warn("cannot archive on CPU %d", config->archive_cpu);
+	last_words_thread();
+	store_open(&archive->store, archive->segment, archive->directory,
+	    archive->wake);
+	if (packs(archive))
+		packer_start(&archive->packer, config->archive.codec,
+		    archive->wake);
+	restart_transaction(archive);
+	while (!finished(archive))
+		turn(archive);
+	if (packs(archive))
+		packer_stop(&archive->packer);
+	store_close(&archive->store);
+	/* Partner: the acquire in archive_ended(). */
+	atomic_store_explicit(&archive->ended, true, memory_order_release);
+	archive->notify(archive->argument);
+	return NULL;
+}
+
+static void
+batch_open(struct batch *batch, const struct segment *segment)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		batch->block[i] = block_new(
+		    segment->config->archive.block_size);
+}
+
+void
+archive_start(struct archive *archive, const struct segment *segment,
+    const struct datum_program *program, int directory,
+    void (*notify)(void *), void *argument)
+{
+	int error;
+
+	memset(archive, 0, sizeof(*archive));
+	archive->segment = segment;
+	archive->program = program;
+	archive->directory = directory;
+	archive->notify = notify;
+	archive->argument = argument;
+	archive->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (archive->wake == -1)
+		fatal("eventfd");
+	batch_open(&archive->batches[0], segment);
+	if (packs(archive))
+		batch_open(&archive->batches[1], segment);
+	archive->batch = &archive->batches[0];
+	error = pthread_create(&archive->thread, NULL, run, archive);
+	if (error != 0)
+		fatalx("cannot start the archive thread: %s",
+		    strerror(error));
+}
+
+static void
+wake(struct archive *archive)
+{
+	static const uint64_t one = 1;
+
+	if (write(archive->wake, &one, sizeof(one)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+void
+archive_published(struct archive *archive, uint64_t head)
+{
+	if (ring_wake_due(&archive->segment->state->archive_wake_at, head))
+		wake(archive);
+}
+
+void
+archive_rotate(struct archive *archive)
+{
+	atomic_store_explicit(&archive->rotate, true, memory_order_relaxed);
+	wake(archive);
+}
+
+void
+archive_retry(struct archive *archive)
+{
+	atomic_store_explicit(&archive->retry, true, memory_order_relaxed);
+	wake(archive);
+}
+
+void
+archive_stop(struct archive *archive)
+{
+	/* Partner: the acquire in finished(): the head is seen as well. */
+	atomic_store_explicit(&archive->stop, true, memory_order_release);
+	wake(archive);
+}
+
+bool
+archive_ended(struct archive *archive)
+{
+	return atomic_load_explicit(&archive->ended, memory_order_acquire);
+}
+
+void
+archive_join(struct archive *archive)
+{
+	unsigned i;
+
+	pthread_join(archive->thread, NULL);
+	close(archive->wake);
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		block_free(archive->batches[0].block[i]);
+		block_free(archive->batches[1].block[i]);
+	}
+}

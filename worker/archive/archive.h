@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The archive thread: from the ring into Avro files.  Worker.
+ *
+ * A reader of the ring like any other: it never holds up the relay.  When it
+ * is lapped it counts what it missed (archive_shed) and goes on.  With
+ * on_overrun: block the relay thread stops receiving instead, and is told
+ * through `notify' when there is room again.
+ */
+#ifndef MCRELAY_ARCHIVE_H
+#define MCRELAY_ARCHIVE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "common/datum.h"
+#include "common/segment.h"
+#include "worker/archive/container.h"
+#include "worker/archive/packer.h"
+#include "worker/archive/store.h"
+
+/* What is committed together. */
+struct batch {
+	struct transaction	 transaction;
+	struct block		*block[ARCHIVE_STREAMS];
+};
+
+struct archive {
+	const struct segment		*segment;
+	const struct datum_program	*program;	/* NULL: raw */
+	pthread_t			 thread;
+	int				 directory;	/* not owned */
+	int				 wake;		/* eventfd, owned */
+	_Atomic bool			 stop;
+	_Atomic bool			 rotate;
+	_Atomic bool			 retry;
+	_Atomic bool			 ended;		/* files are finished */
+	/* Called in the archive thread after it has ended, after a failure
+	 * and, with on_overrun: block, after each commit. */
+	void				(*notify)(void *argument);
+	void				*argument;
+
+	/* The archive thread's own. */
+	struct store			 store;
+	struct ring_reader		 reader;
+	struct batch			*batch;		/* being gathered */
+	struct transaction		 transaction;	/* what of it the ... */
+	bool				 added;		/* ... store has */
+	struct batch			*packing;	/* NULL: none */
+	struct batch			 batches[2];	/* with a codec: two */
+	struct packer			 packer;	/* with a codec */
+	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
+	enum datum_error		 last_error;	/* of a rejected one */
+	struct log_limit		 limit_rejected;
+	struct log_limit		 limit_shed;
+	uint64_t			 flush_at_ns;	/* 0: no data */
+	uint64_t			 sync_at_ns;
+	uint64_t			 retry_at_ns;	/* 0: not failing */
+	uint64_t			 stop_at;	/* 0: go on */
+};
+
+/* Fills in what the caller knows, then starts the thread; fatal when that is
+ * impossible. */
+void	archive_start(struct archive *archive, const struct segment *segment,
+	    const struct datum_program *program, int directory,
+	    void (*notify)(void *), void *argument);
+
+/* From the relay thread: after publishing; cheap. */
+void	archive_published(struct archive *archive, uint64_t head)
+	    ATTR_NONNULL;
+void	archive_rotate(struct archive *archive) ATTR_NONNULL;
+/* What made it fail may be over: tries at once. */
+void	archive_retry(struct archive *archive) ATTR_NONNULL;
+/* Asks the thread to store what is in the ring now, to finish its files and
+ * to end; returns at once. */
+void	archive_stop(struct archive *archive) ATTR_NONNULL;
+/* Whether it has; then archive_join() returns at once. */
+bool	archive_ended(struct archive *archive) ATTR_NONNULL;
+void	archive_join(struct archive *archive) ATTR_NONNULL;
+
+#endif /* MCRELAY_ARCHIVE_H */

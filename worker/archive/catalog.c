@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * catalog.jsonl.  Worker, closer and keeper threads.  Must not hold the
+ * catalogue in memory: it has a line for each file there ever was.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/avro_walk.h"
+#include "common/codec.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "worker/archive/catalog.h"
+
+/* Each line begins with it: the name can be compared without a parser. */
+#define NAME_PREFIX	"{\"name\":\""
+
+/* What the ledger counts of losses, on the way to this file and within. */
+#define LOSSES(X) \
+	X(kernel_dropped) X(truncated) X(refused_source) X(sequence_gaps) \
+	X(sequence_repeats) X(sequence_reordered) X(rejected) \
+	X(archive_shed) X(archive_errors)
+
+static const char *const stream_names[ARCHIVE_STREAMS] = {
+	[ARCHIVE_MAIN] = "main",
+	[ARCHIVE_REJECTED] = "rejected",
+};
+
+void
+catalog_open(struct catalog *catalog, int directory)
+{
+	pthread_mutex_init(&catalog->mutex, NULL);
+	catalog->directory = directory;
+}
+
+void
+catalog_close(struct catalog *catalog)
+{
+	pthread_mutex_destroy(&catalog->mutex);
+}
+
+void
+catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
+    enum archive_stream stream, enum archive_codec codec,
+    const struct archive_file *file, const struct ledger *lost)
+{
+	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE];
+	int at;
+
+	format_utc(file->first_received_ns, first);
+	format_utc(file->last_received_ns, last);
+	at = snprintf(line, CATALOG_LINE_SIZE, NAME_PREFIX "%s\","
+	    "\"stream\":\"%s\",\"first_sequence\":%" PRIu64
+	    ",\"last_sequence\":%" PRIu64 ",\"first_received\":\"%s\","
+	    "\"last_received\":\"%s\",\"datagrams\":%" PRIu64
+	    ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
+	    ",\"codec\":\"%s\",\"losses\":{", name, stream_names[stream],
+	    file->begins, file->ends, first, last, file->datagrams,
+	    file->records, file->size, codec_name(codec));
+#define LOSS(counter)							\
+	at += snprintf(line + at, CATALOG_LINE_SIZE - (size_t)at,	\
+	    "\"" #counter "\":%" PRIu64 ",", lost->counter);
+	LOSSES(LOSS)
+#undef LOSS
+	/* The last comma gives way. */
+	snprintf(line + at - 1, CATALOG_LINE_SIZE - (size_t)at, "}}\n");
+}
+
+/* Of a file of which no more is known than what it says itself. */
+static void
+found_line(char line[static CATALOG_LINE_SIZE], const char *name,
+    enum archive_stream stream, const char *codec, uint64_t records,
+    uint64_t bytes)
+{
+	const char *first = strrchr(name, '_');
+
+	snprintf(line, CATALOG_LINE_SIZE, NAME_PREFIX "%s\",\"stream\":\"%s\","
+	    "\"first_sequence\":%" PRIu64 ",\"last_sequence\":null,"
+	    "\"first_received\":null,\"last_received\":null,"
+	    "\"datagrams\":null,\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
+	    ",\"codec\":\"%s\",\"losses\":null}\n", name,
+	    stream_names[stream],
+	    (uint64_t)strtoull(first != NULL ? first + 1 : "", NULL, 10),
+	    records, bytes, codec);
+}
+
+/* Where the last whole line ends; -1 with errno. */
+static off_t
+end_of_lines(int fd)
+{
+	char tail[CATALOG_LINE_SIZE * 2];
+	off_t end = file_size(fd), from;
+	const char *newline;
+	ssize_t got;
+
+	while (end > 0) {
+		from = MAX_OF((off_t)0, end - (off_t)sizeof(tail));
+		got = pread(fd, tail, (size_t)(end - from), from);
+		if (got != end - from)
+			return -1;
+		newline = memrchr(tail, '\n', (size_t)got);
+		if (newline != NULL)
+			return from + (newline - tail) + 1;
+		end = from;
+	}
+	return end;
+}
+
+static int
+append(int directory, const char *line)
+{
+	int fd = openat(directory, CATALOG_NAME, O_RDWR | O_CREAT | O_APPEND |
+	    O_NOFOLLOW | O_CLOEXEC, 0644);
+	size_t size = strlen(line);
+	off_t end;
+	int result = -1;
+
+	if (fd == -1)
+		return -1;
+	end = end_of_lines(fd);
+	if (end != -1 && (end == file_size(fd) || ftruncate(fd, end) == 0)) {
+		errno = ENOSPC;		/* of a short write */
+		if (write(fd, line, size) == (ssize_t)size)
+			result = fdatasync(fd);
+	}
+	result = file_close(fd, result);
+	/* The file itself may be new. */
+	return result == 0 && end == 0 ? fsync(directory) : result;
+}
+
+static FILE *
+open_lines(int directory)
+{
+	int fd = openat(directory, CATALOG_NAME, O_RDONLY | O_NOFOLLOW |
+	    O_CLOEXEC);
+	FILE *file = fd == -1 ? NULL : fdopen(fd, "r");
+
+	if (file == NULL && fd != -1)
+		file_close(fd, -1);
+	return file;
+}
+
+/* The name in the next line; false at the end.  A line that is none of ours,
+ * or torn, has the name "". */
+static bool
+next_name(FILE *file, char name[static FILE_NAME_SIZE])
+{
+	char line[CATALOG_LINE_SIZE];
+	size_t length;
+
+	name[0] = '\0';
+	if (fgets(line, sizeof(line), file) == NULL)
+		return false;
+	if (strncmp(line, NAME_PREFIX, strlen(NAME_PREFIX)) == 0) {
+		length = strcspn(line + strlen(NAME_PREFIX), "\"");
+		snprintf(name, FILE_NAME_SIZE, "%.*s", (int)length,
+		    line + strlen(NAME_PREFIX));
+	}
+	while (strchr(line, '\n') == NULL) {
+		if (fgets(line, sizeof(line), file) == NULL) {
+			name[0] = '\0';
+			return true;
+		}
+	}
+	return true;
+}
+
+static bool
+has_line(int directory, const char *name)
+{
+	FILE *file = open_lines(directory);
+	char found[FILE_NAME_SIZE];
+	bool has = false;
+
+	if (file == NULL)
+		return false;
+	while (!has && next_name(file, found))
+		has = strcmp(found, name) == 0;
+	fclose(file);
+	return has;
+}
+
+int
+catalog_add(struct catalog *catalog, const char *line)
+{
+	int result;
+
+	pthread_mutex_lock(&catalog->mutex);
+	result = append(catalog->directory, line);
+	pthread_mutex_unlock(&catalog->mutex);
+	return result;
+}
+
+int
+catalog_add_once(struct catalog *catalog, const char *name, const char *line)
+{
+	int result = 0;
+
+	pthread_mutex_lock(&catalog->mutex);
+	if (!has_line(catalog->directory, name))
+		result = append(catalog->directory, line);
+	pthread_mutex_unlock(&catalog->mutex);
+	return result;
+}
+
+/* The names that have a line, as hashes: eight bytes for each. */
+struct names {
+	uint64_t	*hash;
+	size_t		 count;
+	size_t		 room;
+};
+
+static uint64_t
+hash_of(const char *name)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);	/* FNV-1a */
+
+	for (; *name != '\0'; name++)
+		hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+read_names(int directory, struct names *names)
+{
+	FILE *file = open_lines(directory);
+	char name[FILE_NAME_SIZE];
+
+	memset(names, 0, sizeof(*names));
+	if (file == NULL)
+		return;
+	while (next_name(file, name)) {
+		if (names->count == names->room) {
+			names->room = names->room == 0 ? 64 : names->room * 2;
+			names->hash = xrealloc(names->hash,
+			    names->room * sizeof(*names->hash));
+		}
+		names->hash[names->count++] = hash_of(name);
+	}
+	fclose(file);
+	if (names->count > 0)
+		qsort(names->hash, names->count, sizeof(*names->hash),
+		    compare);
+}
+
+static bool
+known(const struct names *names, const char *name)
+{
+	uint64_t hash = hash_of(name);
+
+	return names->count > 0 && bsearch(&hash, names->hash, names->count,
+	    sizeof(hash), compare) != NULL;
+}
+
+int
+catalog_add_found(struct catalog *catalog, const char *name,
+    enum archive_stream stream)
+{
+	char line[CATALOG_LINE_SIZE], codec[16] = "";
+	int fd = file_open(catalog->directory, name, "");
+	struct avro_walk_block block;
+	struct avro_walk walk;
+	const uint8_t *value;
+	uint64_t records = 0;
+	size_t size;
+
+	if (fd == -1)
+		return -1;
+	if (avro_walk_open(&walk, fd) == AVRO_WALK_OK)
+		while (avro_walk_next(&walk, &block) == AVRO_WALK_OK)
+			records += block.records;
+	value = avro_walk_meta(&walk, "avro.codec", &size);
+	if (value != NULL && size < sizeof(codec) &&
+	    strspn((const char *)value, "abcdefghijklmnopqrstuvwxyz") >= size)
+		memcpy(codec, value, size);
+	found_line(line, name, stream, codec, records, walk.size);
+	avro_walk_close(&walk);
+	close(fd);
+	return catalog_add_once(catalog, name, line);
+}
+
+int
+catalog_complete(struct catalog *catalog, const char *channel,
+    bool (*skip)(void *, const char *), void *argument)
+{
+	enum archive_stream stream;
+	struct dirent *entry;
+	struct names names;
+	int result = 0;
+	DIR *dir;
+
+	dir = file_list(catalog->directory);
+	if (dir == NULL)
+		return -1;
+	read_names(catalog->directory, &names);
+	while ((entry = readdir(dir)) != NULL && result == 0)
+		if (file_is(entry->d_name, channel, FILE_SUFFIX, &stream) &&
+		    !known(&names, entry->d_name) &&
+		    !skip(argument, entry->d_name))
+			result = catalog_add_found(catalog, entry->d_name,
+			    stream);
+	closedir(dir);
+	free(names.hash);
+	return result;
+}

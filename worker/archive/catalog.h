@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * catalog.jsonl: one line of JSON for each finished file of the channel.
+ * Worker; the closer thread adds a line after it has given a file its name,
+ * the keeper thread adds what is missing at the start.
+ *
+ * A line is appended with one write and synced; a last line that a power cut
+ * has torn is cut off before the next one is added.  A file has one line,
+ * whatever happens between its rename and the line.  Lines stay when their
+ * files are removed.
+ */
+#ifndef MCRELAY_CATALOG_H
+#define MCRELAY_CATALOG_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/segment.h"
+#include "worker/archive/file.h"
+
+#define CATALOG_NAME		"catalog.jsonl"
+/* The longest line, with its newline and NUL. */
+#define CATALOG_LINE_SIZE	2048
+
+struct catalog {
+	pthread_mutex_t	mutex;		/* between the two threads */
+	int		directory;	/* not owned */
+};
+
+void	catalog_open(struct catalog *catalog, int directory) ATTR_NONNULL;
+void	catalog_close(struct catalog *catalog) ATTR_NONNULL;
+
+/* The line of a file that the archive has written itself.  `lost' is what
+ * the ledger counted during that file. */
+void	catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
+	    enum archive_stream stream, enum archive_codec codec,
+	    const struct archive_file *file, const struct ledger *lost);
+
+/* Adds a line.  0, or -1 with errno. */
+int	catalog_add(struct catalog *catalog, const char *line) ATTR_NONNULL;
+/* The same unless the file has a line. */
+int	catalog_add_once(struct catalog *catalog, const char *name,
+	    const char *line) ATTR_NONNULL;
+
+/* Adds a line, unless there is one, for a file that this worker has not
+ * written to its end: walks it. */
+int	catalog_add_found(struct catalog *catalog, const char *name,
+	    enum archive_stream stream) ATTR_NONNULL;
+
+/*
+ * Adds a line for each finished file of the channel that has none and whose
+ * name `skip' does not forbid.  Walks those files.  0, or -1 with errno.
+ */
+int	catalog_complete(struct catalog *catalog, const char *channel,
+	    bool (*skip)(void *argument, const char *name), void *argument)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_CATALOG_H */

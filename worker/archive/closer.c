@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Syncs and finishes files off the archive's write path.  Worker, closer
+ * thread.  Must not touch the segment: only the archive thread commits.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "worker/archive/closer.h"
+#include "worker/archive/file.h"
+#include "worker/archive/recover.h"
+
+/* Syncs before finishes: a finish closes the descriptor. */
+static struct closer_job *
+next_job(struct closer *closer, enum closer_kind *kind)
+{
+	unsigned i, k;
+
+	for (k = 0; k < CLOSER_KINDS; k++) {
+		for (i = 0; i < ARCHIVE_STREAMS; i++) {
+			if (!closer->job[i][k].wanted)
+				continue;
+			*kind = k;
+			return &closer->job[i][k];
+		}
+	}
+	return NULL;
+}
+
+/* A file without a line is whole all the same: the next start adds it. */
+static void
+catalogue(const struct closer *closer, const struct closer_job *job)
+{
+	int result = job->fd == -1 ?
+	    catalog_add_once(closer->catalog, job->name, job->line) :
+	    catalog_add(closer->catalog, job->line);
+
+	if (result == -1)
+		log_warn("cannot add %s to " CATALOG_NAME "; the next start "
+		    "of the channel does, without the losses", job->name);
+}
+
+static int
+finish(const struct closer *closer, const struct closer_job *job)
+{
+	if (closer->doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
+	    file_sync(job->fd) == -1))
+		return file_close(job->fd, -1);
+	if (closer->doubtful && !recover_whole(job->fd, job->size)) {
+		errno = EIO;
+		return file_close(job->fd, -1);
+	}
+	return file_finish(closer->directory, job->name, job->fd, job->size);
+}
+
+/* 0, or an errno. */
+static int
+perform(struct closer *closer, const struct closer_job *job,
+    enum closer_kind kind)
+{
+	int error = 0;
+
+	if (kind == CLOSER_SYNC)
+		error = (job->fresh && fsync(closer->directory) == -1) ||
+		    file_sync(job->fd) == -1 ? errno : 0;
+	else if (job->fd != -1 && finish(closer, job) == -1)
+		error = errno;
+	else
+		catalogue(closer, job);
+	if (error == EIO || error == ENOSPC || error == EDQUOT)
+		closer->doubtful = true;
+	return error;
+}
+
+/* Called with the mutex held; lets go of it while it works. */
+static void
+do_job(struct closer *closer, struct closer_job *job, enum closer_kind kind)
+{
+	static const uint64_t one = 1;
+	int error;
+
+	job->wanted = false;
+	job->running = true;
+	pthread_mutex_unlock(&closer->mutex);
+	error = perform(closer, job, kind);
+	pthread_mutex_lock(&closer->mutex);
+	job->running = false;
+	job->done = true;
+	job->error = error;
+	pthread_cond_broadcast(&closer->changed);
+	if (write(closer->wake, &one, sizeof(one)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+static void *
+run(void *argument)
+{
+	struct closer *closer = argument;
+	struct closer_job *job;
+	enum closer_kind kind;
+
+	pthread_mutex_lock(&closer->mutex);
+	for (;;) {
+		job = next_job(closer, &kind);
+		if (job != NULL)
+			do_job(closer, job, kind);
+		else if (closer->stop)
+			break;
+		else
+			pthread_cond_wait(&closer->changed, &closer->mutex);
+	}
+	pthread_mutex_unlock(&closer->mutex);
+	return NULL;
+}
+
+void
+closer_start(struct closer *closer, int directory, struct catalog *catalog,
+    int wake)
+{
+	int error;
+
+	memset(closer, 0, sizeof(*closer));
+	closer->directory = directory;
+	closer->catalog = catalog;
+	closer->wake = wake;
+	pthread_mutex_init(&closer->mutex, NULL);
+	pthread_cond_init(&closer->changed, NULL);
+	error = pthread_create(&closer->thread, NULL, run, closer);
+	if (error != 0)
+		fatalx("cannot start the closer thread: %s", strerror(error));
+}
+
+void
+closer_stop(struct closer *closer)
+{
+	pthread_mutex_lock(&closer->mutex);
+	closer->stop = true;
+	pthread_cond_broadcast(&closer->changed);
+	pthread_mutex_unlock(&closer->mutex);
+	pthread_join(closer->thread, NULL);
+	pthread_cond_destroy(&closer->changed);
+	pthread_mutex_destroy(&closer->mutex);
+}
+
+static bool
+busy(const struct closer_job *job)
+{
+	return job->wanted || job->running;
+}
+
+static void
+submit(struct closer *closer, struct closer_job *job, int fd,
+    const char *name, uint64_t size, const char *line)
+{
+	job->wanted = true;
+	job->fd = fd;
+	job->size = size;
+	snprintf(job->name, sizeof(job->name), "%s", name);
+	snprintf(job->line, sizeof(job->line), "%s", line);
+	pthread_cond_broadcast(&closer->changed);
+}
+
+bool
+closer_sync(struct closer *closer, enum archive_stream stream, int fd,
+    bool fresh)
+{
+	struct closer_job *job = &closer->job[stream][CLOSER_SYNC];
+	bool free;
+
+	pthread_mutex_lock(&closer->mutex);
+	free = !busy(job);
+	if (free) {
+		job->fresh = fresh;
+		submit(closer, job, fd, "", 0, "");
+	}
+	pthread_mutex_unlock(&closer->mutex);
+	return free;
+}
+
+void
+closer_finish(struct closer *closer, enum archive_stream stream, int fd,
+    const char *name, uint64_t size, const char *line)
+{
+	struct closer_job *job = &closer->job[stream][CLOSER_FINISH];
+
+	pthread_mutex_lock(&closer->mutex);
+	assert(!busy(job) && !job->done);
+	submit(closer, job, fd, name, size, line);
+	pthread_mutex_unlock(&closer->mutex);
+}
+
+bool
+closer_collect(struct closer *closer, enum archive_stream stream,
+    enum closer_kind kind, int *error)
+{
+	struct closer_job *job = &closer->job[stream][kind];
+	bool done;
+
+	pthread_mutex_lock(&closer->mutex);
+	done = job->done;
+	job->done = false;
+	*error = job->error;
+	pthread_mutex_unlock(&closer->mutex);
+	return done;
+}
+
+void
+closer_wait(struct closer *closer, enum archive_stream stream,
+    enum closer_kind kind)
+{
+	pthread_mutex_lock(&closer->mutex);
+	while (busy(&closer->job[stream][kind]))
+		pthread_cond_wait(&closer->changed, &closer->mutex);
+	pthread_mutex_unlock(&closer->mutex);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Syncs and finishes files off the archive's write path: a thread of its own
+ * that does one job after another, since fdatasync can take seconds while
+ * the ring goes on filling.  Worker; the archive thread is its only client.
+ */
+#ifndef MCRELAY_CLOSER_H
+#define MCRELAY_CLOSER_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "common/segment.h"
+#include "worker/archive/catalog.h"
+#include "worker/archive/file.h"
+
+enum closer_kind {
+	CLOSER_SYNC,	/* fdatasync; the descriptor is borrowed.  With
+			 * `fresh' the directory, too: without its name a new
+			 * file is lost, whatever is in it */
+	CLOSER_FINISH,	/* file_finish(), which closes the descriptor; and
+			 * the catalogue's line */
+	CLOSER_KINDS,
+};
+
+/* One job of each kind for each stream. */
+struct closer_job {
+	bool	wanted;
+	bool	running;
+	bool	done;		/* not collected yet */
+	int	error;		/* of a done job: errno, 0 when it worked */
+	int	fd;
+	bool	fresh;
+	uint64_t size;
+	char	name[FILE_NAME_SIZE];
+	char	line[CATALOG_LINE_SIZE];
+};
+
+struct closer {
+	pthread_t	 thread;
+	pthread_mutex_t	 mutex;
+	pthread_cond_t	 changed;
+	bool		 stop;
+	int		 directory;	/* not owned */
+	struct catalog	*catalog;	/* not owned */
+	int		 wake;		/* eventfd written when a job ends */
+	/* The closer thread's own: data was lost when it should be
+	 * synced.  The kernel tells only once, so from now on each file is
+	 * read back before it gets its name. */
+	bool		 doubtful;
+	struct closer_job job[ARCHIVE_STREAMS][CLOSER_KINDS];
+};
+
+void	closer_start(struct closer *closer, int directory,
+	    struct catalog *catalog, int wake);
+/* Ends the thread after the jobs it has. */
+void	closer_stop(struct closer *closer);
+
+/* False, and nothing done, when the stream's last sync is still under way. */
+bool	closer_sync(struct closer *closer, enum archive_stream stream, int fd,
+	    bool fresh);
+/* A sync of the same stream that is waiting comes first.  The last finish
+ * must have been collected.  `fd' -1: the file has its final name, perhaps
+ * its line, too. */
+void	closer_finish(struct closer *closer, enum archive_stream stream,
+	    int fd, const char *name, uint64_t size, const char *line);
+/* Whether a job ended since the last call; *error is its outcome. */
+bool	closer_collect(struct closer *closer, enum archive_stream stream,
+	    enum closer_kind kind, int *error);
+/* Waits for the end of the job, if there is one. */
+void	closer_wait(struct closer *closer, enum archive_stream stream,
+	    enum closer_kind kind);
+
+#endif /* MCRELAY_CLOSER_H */

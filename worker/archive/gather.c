@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From a record of the ring into the blocks of the batch in hand.  Worker,
+ * archive thread.  Must not allocate.
+ */
+#include "common/util.h"
+#include "worker/archive/gather.h"
+
+/* The archive holds bare datums: headers stay behind. */
+static void
+add_framed(struct archive *archive, const uint8_t *data, uint32_t datums)
+{
+	uint32_t header = archive->program->framing.size, begin = header, i;
+
+	for (i = 0; i < datums; i++) {
+		block_add(archive->batch->block[ARCHIVE_MAIN], data + begin,
+		    archive->end[i] - begin, 1);
+		begin = archive->end[i] + header;
+	}
+}
+
+static enum datum_error
+validate(struct archive *archive, const uint8_t *data, size_t size,
+    uint32_t *datums)
+{
+	if (archive->program == NULL)
+		return DATUM_OK;
+	if (archive->program->framing.size == 0)
+		return datum_validate(archive->program, data, size, datums);
+	return datum_locate(archive->program, data, size, archive->end,
+	    datums);
+}
+
+static void
+add_datagram(struct archive *archive, const struct ring_view *view,
+    uint64_t sequence, const uint8_t *data, size_t size)
+{
+	struct transaction *t = &archive->batch->transaction;
+	struct block *block = archive->batch->block[ARCHIVE_MAIN];
+	enum datum_error error;
+	uint32_t datums = 0;
+
+	error = validate(archive, data, size, &datums);
+	if (UNLIKELY(error != DATUM_OK)) {
+		archive->last_error = error;
+		t->rejected++;
+		t->rejected_by[error]++;
+		span_add(&t->span[ARCHIVE_REJECTED], sequence,
+		    view->record.received_ns, size);
+		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
+		    &view->record, sequence, data, size);
+		return;
+	}
+	t->archived++;
+	span_add(&t->span[ARCHIVE_MAIN], sequence, view->record.received_ns,
+	    size);
+	t->archived_bytes += size;
+	if (archive->program == NULL ||
+	    archive->segment->config->archive.envelope)
+		block_add_datagram(block, &view->record, sequence, data, size);
+	else if (archive->program->framing.size > 0)
+		add_framed(archive, data, datums);
+	else
+		block_add(block, data, size, datums);
+}
+
+void
+gather_record(struct archive *archive, const struct ring_view *view)
+{
+	struct transaction *t = &archive->batch->transaction;
+	uint32_t size = view->record.segment != 0 ? view->record.segment :
+	    view->record.length;
+	uint32_t i, offset = 0, left = view->record.length;
+
+	if (t->archived + t->rejected == 0)
+		t->first_position = view->position;
+	if (!t->loose)
+		t->loose_position = view->position;
+	t->loose = true;
+	t->shed += view->missed;
+	for (i = 0; i < view->datagrams; i++) {
+		size = MIN_OF(size, left);
+		add_datagram(archive, view, view->record.sequence + i,
+		    view->payload + offset, size);
+		offset += size;
+		left -= size;
+	}
+	t->position = archive->reader.position;
+	t->sequence = archive->reader.sequence;
+}
+
+bool
+gather_full(const struct archive *archive)
+{
+	uint64_t limit = archive->segment->config->archive.block_size;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		if (archive->batch->block[i]->bytes >= limit ||
+		    !block_has_room(archive->batch->block[i],
+		    RING_DATAGRAMS_MAX))
+			return true;
+	return false;
+}

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Keeps house in the channel's archive directory.  Worker, keeper thread.
+ * Must not touch a file that the archive thread has in hand.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "worker/archive/keeper.h"
+#include "worker/archive/retain.h"
+
+/* How often the limits are looked at without being asked: files grow old,
+ * and others fill the file system. */
+#define RETAIN_S	10
+
+static bool
+stopped(struct keeper *keeper)
+{
+	bool stop;
+
+	pthread_mutex_lock(&keeper->mutex);
+	stop = keeper->stop;
+	pthread_mutex_unlock(&keeper->mutex);
+	return stop;
+}
+
+static void
+finished(struct keeper *keeper, const char *name,
+    const struct recovered *recovered)
+{
+	enum archive_stream stream;
+
+	if (recovered->torn == 0)
+		log_info("finished %s, which was left over: %"
+		    PRIu64 " records", name, recovered->records);
+	else
+		log_warnx("finished %s, which was left over: %"
+		    PRIu64 " records; %" PRIu64 " bytes behind its last whole "
+		    "block are cut off (kept as %s.torn unless they were "
+		    "zeros)", name, recovered->records, recovered->torn, name);
+	if (file_is(name, keeper->config->name, FILE_SUFFIX, &stream) &&
+	    catalog_add_found(keeper->catalog, name, stream) == -1)
+		log_warn("cannot add %s to " CATALOG_NAME, name);
+}
+
+static struct unfinished *
+find_unfinished(const struct keeper *keeper, const char *name)
+{
+	struct unfinished *unfinished;
+
+	STAILQ_FOREACH(unfinished, &keeper->unfinished, entry)
+		if (strcmp(unfinished->name, name) == 0)
+			return unfinished;
+	return NULL;
+}
+
+static void
+add_loss(struct keeper_loss *loss, const struct archive_file *file,
+    uint64_t records)
+{
+	double part;
+
+	if (records >= file->records)
+		return;
+	part = (double)(file->records - records) / (double)file->records;
+	loss->datagrams += (uint64_t)(part * (double)file->datagrams + 0.5);
+	loss->payload += (uint64_t)(part * (double)file->payload + 0.5);
+}
+
+/* The file holds so many records now: what else was committed is lost. */
+static void
+settle(struct keeper *keeper, const char *name, uint64_t records)
+{
+	static const uint64_t one = 1;
+	struct unfinished *unfinished;
+
+	pthread_mutex_lock(&keeper->mutex);
+	unfinished = find_unfinished(keeper, name);
+	if (unfinished != NULL) {
+		add_loss(&keeper->loss[unfinished->stream], &unfinished->file,
+		    records);
+		STAILQ_REMOVE(&keeper->unfinished, unfinished, unfinished,
+		    entry);
+		free(unfinished);
+	}
+	pthread_mutex_unlock(&keeper->mutex);
+	if (write(keeper->wake, &one, sizeof(one)) == -1)
+		log_debug("eventfd: %s", strerror(errno));
+}
+
+/* False: to be tried again. */
+static bool
+recover(struct keeper *keeper, const char *name)
+{
+	struct recovered recovered;
+	uint64_t records = 0;
+
+	switch (recover_file(keeper->directory, name, &recovered)) {
+	case RECOVERY_FINISHED:
+		finished(keeper, name, &recovered);
+		records = recovered.records;
+		break;
+	case RECOVERY_REMOVED:
+		log_debug("removed %s.part, which had no records", name);
+		break;
+	case RECOVERY_BAD:
+		log_warnx("%s.part, which was left over, has no whole block, "
+		    "or there is a file of its name: kept as %s.bad", name,
+		    name);
+		break;
+	case RECOVERY_FAILED:
+		if (errno == ENOENT) {
+			/* It has its name already, or has been removed. */
+			if (faccessat(keeper->directory, name, F_OK, 0) == 0)
+				records = UINT64_MAX;
+			break;
+		}
+		log_limited(&keeper->limit, "cannot finish %s.part: %s; it is "
+		    "tried again", name, strerror(errno));
+		return false;
+	}
+	settle(keeper, name, records);
+	return true;
+}
+
+/* Whether this process has begun the file, going by its name. */
+static bool
+begun_here(const struct keeper *keeper, const char *name)
+{
+	const char *start = strchr(name + strlen(keeper->config->name), '_');
+	char now[UTC_TEXT_SIZE];
+
+	format_utc(keeper->started_ns, now);
+	return start != NULL && strncmp(start + 1, now, strlen(now)) >= 0;
+}
+
+static void
+leave(struct keeper *keeper, const char *name)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	if (keeper->leftovers.count < LEFTOVERS_MAX)
+		leftovers_add(&keeper->leftovers, name);
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+/* Every left-over file once; at the end only those that we began. */
+static void
+recover_all(struct keeper *keeper)
+{
+	struct leftovers leftovers;
+	unsigned i;
+
+	pthread_mutex_lock(&keeper->mutex);
+	leftovers = keeper->leftovers;
+	memset(&keeper->leftovers, 0, sizeof(keeper->leftovers));
+	pthread_mutex_unlock(&keeper->mutex);
+	for (i = 0; i < leftovers.count; i++)
+		if ((!stopped(keeper) ||
+		    begun_here(keeper, leftovers.name[i])) &&
+		    !recover(keeper, leftovers.name[i]))
+			leave(keeper, leftovers.name[i]);
+	leftovers_free(&leftovers);
+}
+
+/* The closer thread adds the lines of what this worker has in hand.  Nothing
+ * is to be done any more when the worker ends. */
+static bool
+skip(void *argument, const char *name)
+{
+	struct keeper *keeper = argument;
+
+	return stopped(keeper) || begun_here(keeper, name) ||
+	    recover_named(&keeper->found, keeper->config->name, name);
+}
+
+/* True when the limits are to be looked at, false at the end. */
+static bool
+wait_for_duty(struct keeper *keeper)
+{
+	struct timespec until;
+	int error = 0;
+	bool stop;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += RETAIN_S;
+	pthread_mutex_lock(&keeper->mutex);
+	while (!keeper->stop && !keeper->asked && error == 0)
+		error = retain_wanted(keeper->config) ||
+		    keeper->leftovers.count > 0 ?
+		    pthread_cond_timedwait(&keeper->changed, &keeper->mutex,
+		    &until) : pthread_cond_wait(&keeper->changed,
+		    &keeper->mutex);
+	keeper->asked = false;
+	stop = keeper->stop;
+	pthread_mutex_unlock(&keeper->mutex);
+	return !stop;
+}
+
+static void *
+run(void *argument)
+{
+	struct keeper *keeper = argument;
+
+	recover_all(keeper);
+	if (!stopped(keeper) && catalog_complete(keeper->catalog,
+	    keeper->config->name, skip, keeper) == -1)
+		log_warn("cannot complete " CATALOG_NAME " in %s",
+		    keeper->config->archive.directory);
+	do {
+		recover_all(keeper);
+		if (retain_wanted(keeper->config))
+			retain_run(keeper->config, keeper->directory,
+			    clock_realtime_ns());
+	} while (wait_for_duty(keeper));
+	recover_all(keeper);
+	return NULL;
+}
+
+void
+keeper_start(struct keeper *keeper, const struct channel_config *config,
+    int directory, struct catalog *catalog,
+    const struct archive_state *state, int wake)
+{
+	pthread_condattr_t monotonic;
+	int error;
+
+	memset(keeper, 0, sizeof(*keeper));
+	pthread_mutex_init(&keeper->mutex, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&keeper->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+	STAILQ_INIT(&keeper->unfinished);
+	keeper->config = config;
+	keeper->directory = directory;
+	keeper->wake = wake;
+	keeper->catalog = catalog;
+	keeper->found = *state;
+	keeper->started_ns = clock_realtime_ns();
+	if (leftovers_list(&keeper->leftovers, directory, config->name,
+	    state) == -1)
+		log_warn("cannot look for left-over files in %s",
+		    config->archive.directory);
+	error = pthread_create(&keeper->thread, NULL, run, keeper);
+	if (error != 0)
+		fatalx("cannot start the keeper thread: %s", strerror(error));
+}
+
+static void
+set(struct keeper *keeper, bool *flag)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	*flag = true;
+	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+void
+keeper_leave(struct keeper *keeper, const char *name,
+    enum archive_stream stream, const struct archive_file *file)
+{
+	struct unfinished *unfinished = xcalloc(1, sizeof(*unfinished));
+
+	snprintf(unfinished->name, sizeof(unfinished->name), "%s", name);
+	unfinished->stream = stream;
+	unfinished->file = *file;
+	pthread_mutex_lock(&keeper->mutex);
+	STAILQ_INSERT_TAIL(&keeper->unfinished, unfinished, entry);
+	pthread_mutex_unlock(&keeper->mutex);
+	leave(keeper, name);
+}
+
+struct keeper_loss
+keeper_collect(struct keeper *keeper, enum archive_stream stream)
+{
+	struct keeper_loss loss;
+
+	pthread_mutex_lock(&keeper->mutex);
+	loss = keeper->loss[stream];
+	memset(&keeper->loss[stream], 0, sizeof(loss));
+	pthread_mutex_unlock(&keeper->mutex);
+	return loss;
+}
+
+void
+keeper_ask(struct keeper *keeper)
+{
+	set(keeper, &keeper->asked);
+}
+
+void
+keeper_stop(struct keeper *keeper)
+{
+	set(keeper, &keeper->stop);
+	pthread_join(keeper->thread, NULL);
+}
+
+void
+keeper_done(struct keeper *keeper)
+{
+	struct unfinished *unfinished;
+
+	while ((unfinished = STAILQ_FIRST(&keeper->unfinished)) != NULL) {
+		STAILQ_REMOVE_HEAD(&keeper->unfinished, entry);
+		free(unfinished);
+	}
+	leftovers_free(&keeper->leftovers);
+	pthread_cond_destroy(&keeper->changed);
+	pthread_mutex_destroy(&keeper->mutex);
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Keeps house in the channel's archive directory: a thread of its own, since
+ * what it does may take long and nothing waits for it.  At the start it
+ * finishes what an earlier run left over and completes the catalogue; then it
+ * sees to retention, after each new file and now and then.  Worker.
+ */
+#ifndef MCRELAY_KEEPER_H
+#define MCRELAY_KEEPER_H
+
+#include <sys/queue.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "common/log.h"
+#include "common/segment.h"
+#include "worker/archive/catalog.h"
+#include "worker/archive/recover.h"
+
+/* A file of this run that could not be finished. */
+struct unfinished {
+	STAILQ_ENTRY(unfinished) entry;
+	char			 name[FILE_NAME_SIZE];
+	enum archive_stream	 stream;
+	struct archive_file	 file;		/* what was committed */
+};
+
+/* What could not be read back of such files. */
+struct keeper_loss {
+	uint64_t	datagrams;
+	uint64_t	payload;	/* bytes */
+};
+
+struct keeper {
+	pthread_t			 thread;
+	pthread_mutex_t			 mutex;
+	pthread_cond_t			 changed;
+	bool				 stop;
+	bool				 asked;	/* to look at the limits */
+	const struct channel_config	*config;
+	int				 directory;	/* not owned */
+	int				 wake;		/* eventfd, not owned */
+	struct catalog			*catalog;	/* not owned */
+	struct leftovers		 leftovers;
+	STAILQ_HEAD(, unfinished)	 unfinished;	/* of the leftovers */
+	struct keeper_loss		 loss[ARCHIVE_STREAMS];
+	struct archive_state		 found;		/* at the start */
+	uint64_t			 started_ns;	/* CLOCK_REALTIME */
+	struct log_limit		 limit;
+};
+
+/* Before the archive opens a file that is not in `state'.  `wake' is an
+ * eventfd that is written when there is something to collect. */
+void	keeper_start(struct keeper *keeper,
+	    const struct channel_config *config, int directory,
+	    struct catalog *catalog, const struct archive_state *state,
+	    int wake) ATTR_NONNULL;
+/* This .part could not be finished: tries again now and then. */
+void	keeper_leave(struct keeper *keeper, const char *name,
+	    enum archive_stream stream, const struct archive_file *file)
+	    ATTR_NONNULL;
+/*
+ * What was lost since the last call: datagrams that were committed, but were
+ * not whole on the disk when their file was finished after all.  Exact when
+ * each is a record of the file, in proportion when some are several.
+ */
+struct keeper_loss	keeper_collect(struct keeper *keeper,
+			    enum archive_stream stream) ATTR_NONNULL;
+/* There is a new finished file, or no space left: applies the limits of
+ * retention soon. */
+void	keeper_ask(struct keeper *keeper) ATTR_NONNULL;
+/* Ends the thread after the file that it has in hand. */
+void	keeper_stop(struct keeper *keeper) ATTR_NONNULL;
+/* After that, and the last keeper_collect(). */
+void	keeper_done(struct keeper *keeper) ATTR_NONNULL;
+
+#endif /* MCRELAY_KEEPER_H */

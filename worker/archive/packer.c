@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Compresses blocks.  Worker, packer thread.  Must not look into the ring:
+ * what it works on is a copy.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "worker/archive/packer.h"
+
+static void
+pack_all(struct packer *packer)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		if (packer->block[i]->records > 0)
+			block_pack(packer->block[i], packer->codec);
+}
+
+static void *
+run(void *argument)
+{
+	static const uint64_t one = 1;
+	struct packer *packer = argument;
+
+	pthread_mutex_lock(&packer->mutex);
+	while (packer->busy || !packer->stop) {
+		if (!packer->busy) {
+			pthread_cond_wait(&packer->changed, &packer->mutex);
+			continue;
+		}
+		pthread_mutex_unlock(&packer->mutex);
+		pack_all(packer);
+		pthread_mutex_lock(&packer->mutex);
+		packer->busy = false;
+		pthread_cond_broadcast(&packer->changed);
+		/* Only now: who is woken finds it not busy. */
+		if (write(packer->wake, &one, sizeof(one)) == -1)
+			log_debug("eventfd: %s", strerror(errno));
+	}
+	pthread_mutex_unlock(&packer->mutex);
+	return NULL;
+}
+
+void
+packer_start(struct packer *packer, enum archive_codec codec, int wake)
+{
+	int error;
+
+	memset(packer, 0, sizeof(*packer));
+	packer->codec = codec_new(codec);
+	packer->wake = wake;
+	pthread_mutex_init(&packer->mutex, NULL);
+	pthread_cond_init(&packer->changed, NULL);
+	error = pthread_create(&packer->thread, NULL, run, packer);
+	if (error != 0)
+		fatalx("cannot start the packer thread: %s", strerror(error));
+}
+
+void
+packer_stop(struct packer *packer)
+{
+	pthread_mutex_lock(&packer->mutex);
+	packer->stop = true;
+	pthread_cond_broadcast(&packer->changed);
+	pthread_mutex_unlock(&packer->mutex);
+	pthread_join(packer->thread, NULL);
+	pthread_cond_destroy(&packer->changed);
+	pthread_mutex_destroy(&packer->mutex);
+	codec_free(packer->codec);
+}
+
+void
+packer_submit(struct packer *packer, struct block **block)
+{
+	pthread_mutex_lock(&packer->mutex);
+	assert(!packer->busy);
+	packer->block = block;
+	packer->busy = true;
+	pthread_cond_broadcast(&packer->changed);
+	pthread_mutex_unlock(&packer->mutex);
+}
+
+bool
+packer_busy(struct packer *packer)
+{
+	bool busy;
+
+	pthread_mutex_lock(&packer->mutex);
+	busy = packer->busy;
+	pthread_mutex_unlock(&packer->mutex);
+	return busy;
+}
+
+void
+packer_wait(struct packer *packer)
+{
+	pthread_mutex_lock(&packer->mutex);
+	while (packer->busy)
+		pthread_cond_wait(&packer->changed, &packer->mutex);
+	pthread_mutex_unlock(&packer->mutex);
+}

@@ -1,0 +1,566 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The open files of a channel's archive and what of them is committed.
+ * Worker, archive thread only (the closer thread does the slow ends).  Must
+ * not hold up the relay, nor lose a record that the ring still has.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "worker/archive/file.h"
+#include "worker/archive/store.h"
+#include "worker/archive/store_files.h"
+
+/* Channels rotate within so much of the interval, but not later than that. */
+#define ROTATE_SPREAD		10
+#define ROTATE_OFFSET_MAX_NS	(10 * NS_PER_S)
+
+/* Cuts off what was written behind the committed sizes. */
+static void
+roll_back(struct store *store)
+{
+	uint64_t size;
+	unsigned i;
+
+	memset(store->added, 0, sizeof(store->added));
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		size = store_state(store)->file[i].size;
+		if (store->fd[i] != -1 &&
+		    (ftruncate(store->fd[i], (off_t)size) == -1 ||
+		    writer_back(&store->writer[i], size) == -1))
+			/* Recovery will do it. */
+			store_forget(store, i);
+	}
+}
+
+/* Takes back what was added since then. */
+static int
+unadd(struct store *store, const struct addition then[static ARCHIVE_STREAMS])
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->added[i].size == then[i].size)
+			continue;
+		store->added[i] = then[i];
+		if (writer_back(&store->writer[i],
+		    store_state(store)->file[i].size + then[i].size) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+add_block(struct store *store, enum archive_stream stream,
+    struct block *block, uint64_t first_sequence)
+{
+	struct addition *added = &store->added[stream];
+	const struct archive_file *file;
+	char name[FILE_NAME_SIZE];
+	struct iovec *iov;
+	unsigned count;
+	size_t size;
+
+	if (block->records == 0)
+		return 0;
+	file = &store_state(store)->file[stream];
+	/* What it was named for was shed before it could be written. */
+	if (store->fd[stream] != -1 && file->records + added->records == 0 &&
+	    file->first_sequence != first_sequence)
+		store_discard(store, stream);
+	if (store->fd[stream] == -1 &&
+	    store_open_file(store, stream, first_sequence) == -1)
+		return -1;
+	file = &store_state(store)->file[stream];
+	count = block_finish(block, file->sync, &iov, &size);
+	store_reserve(store, stream, file->size + added->size + size);
+	if (writer_append(&store->writer[stream], iov, count, size) == 0) {
+		added->size += size;
+		added->records += block->records;
+		return 0;
+	}
+	store_name(store, stream, file, name);
+	store_failed(store, "write", name);
+	return -1;
+}
+
+/* Recording goes on in new files; those that hold records are finished. */
+static void
+write_failed(struct store *store)
+{
+	unsigned i;
+
+	roll_back(store);
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		if (store->fd[i] != -1 &&
+		    store_state(store)->file[i].records > 0) {
+			store_rotate(store);
+			break;
+		}
+}
+
+/* Puts the state in force and tells the gate. */
+static void
+commit_state(struct store *store)
+{
+	archive_commit(store->domain);
+	/* Partner: the acquire in the gate of ingest.c: what lies before this
+	 * position has been read. */
+	atomic_store_explicit(&store->segment->state->archive_position,
+	    store_state(store)->position, memory_order_release);
+}
+
+void
+store_skip(struct store *store, const struct transaction *t)
+{
+	struct archive_state *state = archive_begin(store->domain);
+
+	state->position = t->first_position;
+	state->sequence += t->shed;
+	state->archive_shed += t->shed;
+	commit_state(store);
+}
+
+static void
+extend(struct archive_file *file, const struct span *span)
+{
+	if (span->datagrams == 0)
+		return;
+	if (file->datagrams == 0) {
+		file->begins = span->begins;
+		file->first_received_ns = span->first_received_ns;
+	}
+	file->datagrams += span->datagrams;
+	file->payload += span->bytes;
+	file->ends = span->ends;
+	file->last_received_ns = span->last_received_ns;
+}
+
+static void
+commit(struct store *store, const struct transaction *t)
+{
+	struct archive_state *state = archive_begin(store->domain);
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		state->file[i].size += store->added[i].size;
+		state->file[i].records += store->added[i].records;
+		extend(&state->file[i], &t->span[i]);
+		store->dirty[i] |= store->added[i].size > 0;
+	}
+	memset(store->added, 0, sizeof(store->added));
+	state->position = t->position;
+	state->sequence = t->sequence;
+	state->archived += t->archived;
+	state->archived_bytes += t->archived_bytes;
+	state->rejected += t->rejected;
+	for (i = 0; i < DATUM_ERRORS; i++)
+		state->rejected_by[i] += t->rejected_by[i];
+	state->archive_shed += t->shed;
+	commit_state(store);
+}
+
+static bool
+has_added(const struct store *store)
+{
+	return store->added[ARCHIVE_MAIN].size +
+	    store->added[ARCHIVE_REJECTED].size > 0;
+}
+
+enum store_result
+store_add(struct store *store, struct block *block[static ARCHIVE_STREAMS],
+    struct transaction *t)
+{
+	uint64_t first = store_state(store)->sequence + t->shed;
+	struct addition then[ARCHIVE_STREAMS];
+	unsigned i;
+
+	if (!has_added(store))
+		store_look(store);
+	memcpy(then, store->added, sizeof(then));
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (add_block(store, i, block[i], first) == -1) {
+			write_failed(store);
+			return STORE_FAILED;
+		}
+	}
+	/* It was read from the ring: was that still what we validated? */
+	if (t->loose &&
+	    !ring_intact(&store->segment->ring, t->loose_position)) {
+		if (unadd(store, then) == 0)
+			return STORE_TORN;
+		write_failed(store);
+		return STORE_FAILED;
+	}
+	t->loose = false;
+	return STORE_DONE;
+}
+
+bool
+store_wants_more(const struct store *store)
+{
+	const struct archive_file *file;
+	uint64_t limit = store->segment->config->archive.rotate_size;
+	uint64_t added = 0;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		file = &store_state(store)->file[i];
+		if (store->added[i].size == 0)
+			continue;
+		added += store->added[i].size;
+		if (added >= store->writer[i].ops->worth || (limit > 0 &&
+		    file->size + store->added[i].size >= limit))
+			return false;
+	}
+	/* The ring must not wait for it. */
+	return added < store->segment->ring.size / 8;
+}
+
+enum store_result
+store_commit(struct store *store, const struct transaction *t)
+{
+	char name[FILE_NAME_SIZE];
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->added[i].size == 0 ||
+		    writer_flush(&store->writer[i]) == 0)
+			continue;
+		store_name(store, i, &store_state(store)->file[i], name);
+		store_failed(store, "write", name);
+		write_failed(store);
+		return STORE_FAILED;
+	}
+	commit(store, t);
+	store_works(store);
+	return STORE_DONE;
+}
+
+static void
+collect_finish(struct store *store, enum archive_stream stream)
+{
+	struct archive_file file = store_state(store)->closing[stream];
+	char name[FILE_NAME_SIZE];
+	int error;
+
+	if (!closer_collect(&store->closer, stream, CLOSER_FINISH, &error))
+		return;
+	store_name(store, stream, &file, name);
+	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
+	archive_commit(store->domain);
+	if (error == 0) {
+		log_debug("finished %s", name);
+		keeper_ask(&store->keeper);
+		return;
+	}
+	store_count_error(store);
+	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
+	    "tried again", store->segment->config->archive.directory, name,
+	    strerror(error), name);
+	keeper_leave(&store->keeper, name, stream, &file);
+}
+
+/* What a disk has lost of files that are finished is shed after all. */
+static void
+collect_loss(struct store *store, enum archive_stream stream)
+{
+	struct keeper_loss loss = keeper_collect(&store->keeper, stream);
+
+	if (loss.datagrams == 0)
+		return;
+	store_count_loss(store, stream, loss.datagrams, loss.payload);
+	log_warnx("the disk has lost %" PRIu64 " datagrams that were "
+	    "archived: counted in archive_shed", loss.datagrams);
+}
+
+/*
+ * What was written since the last good sync may not be on the disk, and a
+ * later sync will not say so again: those records are written once more, to
+ * other files, as far as the ring still has them.  When that is not known (a
+ * file has changed since) only new records go to new files.
+ */
+static void
+take_back(struct store *store)
+{
+	const struct archive_state *durable = &store->durable;
+	struct archive_state *state;
+	unsigned i;
+
+	if (store->durable_known) {
+		state = archive_begin(store->domain);
+		state->position = durable->position;
+		state->sequence = durable->sequence;
+		state->archived = durable->archived;
+		state->archived_bytes = durable->archived_bytes;
+		state->rejected = durable->rejected;
+		state->archive_shed = durable->archive_shed;
+		for (i = 0; i < ARCHIVE_STREAMS; i++)
+			if (durable->file[i].phase == FILE_OPEN)
+				state->file[i] = durable->file[i];
+			else
+				state->file[i].records = 0;
+		commit_state(store);
+	}
+	roll_back(store);
+	store_rotate(store);
+}
+
+static bool
+collect_sync(struct store *store)
+{
+	char name[FILE_NAME_SIZE];
+	bool good = true;
+	unsigned i;
+	int error;
+
+	if (store->syncing == 0)
+		return false;
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (!closer_collect(&store->closer, i, CLOSER_SYNC, &error))
+			continue;
+		store->syncing &= ~(1U << i);
+		if (error == 0)
+			continue;
+		good = false;
+		store_name(store, i, &store_state(store)->file[i], name);
+		errno = error;
+		store_failed(store, "sync", name);
+	}
+	if (!good)
+		take_back(store);
+	else if (store->syncing == 0 && store->mark_good) {
+		store->durable = store->mark;
+		store->durable_known = true;
+	}
+	return !good;
+}
+
+bool
+store_collect(struct store *store)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		collect_finish(store, i);
+		collect_loss(store, i);
+	}
+	return collect_sync(store);
+}
+
+void
+store_sync(struct store *store)
+{
+	unsigned i;
+
+	if (store->syncing != 0)
+		return;		/* the last round is under way */
+	store->mark = *store_state(store);
+	store->mark_good = true;
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->fd[i] == -1 || !store->dirty[i] ||
+		    !closer_sync(&store->closer, i, store->fd[i],
+		    store->fresh[i]))
+			continue;
+		store->dirty[i] = store->fresh[i] = false;
+		store->syncing |= 1U << i;
+	}
+}
+
+bool
+store_dirty(const struct store *store)
+{
+	return store->dirty[ARCHIVE_MAIN] || store->dirty[ARCHIVE_REJECTED];
+}
+
+/* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
+static void
+submit_finish(struct store *store, enum archive_stream stream, int fd)
+{
+	const struct archive_file *file = &store_state(store)->closing[stream];
+	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
+
+	store_name(store, stream, file, name);
+	catalog_line(line, name, stream, store->segment->config->archive.codec,
+	    file, &store_state(store)->lost[stream]);
+	closer_finish(&store->closer, stream, fd, name, file->size, line);
+}
+
+/* Moves the stream's file to `closing' and hands it to the closer. */
+static void
+finish(struct store *store, enum archive_stream stream)
+{
+	struct archive_state *state;
+	struct ledger ledger;
+	int fd = store->fd[stream];
+
+	closer_wait(&store->closer, stream, CLOSER_FINISH);
+	collect_finish(store, stream);
+	segment_ledger(store->segment, &ledger, NULL);
+	state = archive_begin(store->domain);
+	state->closing[stream] = state->file[stream];
+	state->file[stream].phase = FILE_NONE;
+	state->lost[stream] = ledger;
+	ledger_subtract(&state->lost[stream], &state->told[stream]);
+	state->told[stream] = ledger;
+	archive_commit(store->domain);
+	writer_close(&store->writer[stream]);
+	store->fd[stream] = -1;
+	store->dirty[stream] = false;
+	store->durable_known = store->mark_good = false;
+	submit_finish(store, stream, fd);
+}
+
+void
+store_rotate(struct store *store)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		if (store->fd[i] == -1)
+			continue;
+		if (store_state(store)->file[i].records > 0)
+			finish(store, i);
+		else
+			store_discard(store, i);
+	}
+}
+
+static uint64_t
+file_rotate_at(const struct store *store, const struct archive_file *file)
+{
+	const struct channel_config *config = store->segment->config;
+	uint64_t interval = config->archive.rotate_interval_ns;
+
+	if (config->archive.rotate_size > 0 &&
+	    file->size >= config->archive.rotate_size)
+		return 0;
+	if (interval == 0)
+		return UINT64_MAX;
+	return ((file->started_ns - store->rotate_offset_ns) / interval + 1) *
+	    interval + store->rotate_offset_ns;
+}
+
+uint64_t
+store_rotate_at(const struct store *store)
+{
+	uint64_t at = UINT64_MAX;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		if (store->fd[i] != -1)
+			at = MIN_OF(at, file_rotate_at(store,
+			    &store_state(store)->file[i]));
+	return at;
+}
+
+/* A predecessor was finishing this file: the rename may have happened. */
+static void
+resume_closing(struct store *store, enum archive_stream stream)
+{
+	const struct archive_file *file = &store_state(store)->closing[stream];
+	char name[FILE_NAME_SIZE];
+	int fd;
+
+	if (file->phase == FILE_NONE)
+		return;
+	store_name(store, stream, file, name);
+	fd = file_reopen(store->directory, name, file->size);
+	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
+		submit_finish(store, stream, fd);
+		return;
+	}
+	store_count_error(store);
+	log_warn("%s.part, being finished by my predecessor", name);
+	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
+	archive_commit(store->domain);
+}
+
+static void
+resume_file(struct store *store, enum archive_stream stream)
+{
+	const struct archive_file *file = &store_state(store)->file[stream];
+	char name[FILE_NAME_SIZE];
+
+	/* FILE_CREATING is resumed when there is something to write. */
+	if (file->phase != FILE_OPEN)
+		return;
+	store_name(store, stream, file, name);
+	store->fd[stream] = file_reopen(store->directory, name, file->size);
+	if (store->fd[stream] != -1) {
+		store_begin_writing(store, stream);
+		store->dirty[stream] = store->fresh[stream] = true;
+		return;
+	}
+	if (file->records > 0) {
+		store_count_error(store);
+		log_warn("%s.part, left open by my predecessor: going on in a "
+		    "new file", name);
+	}
+	archive_begin(store->domain)->file[stream].phase = FILE_NONE;
+	archive_commit(store->domain);
+}
+
+/* From the name, so that it stays: hundreds of channels must not finish their
+ * files in the same instant. */
+static uint64_t
+rotate_offset(const struct channel_config *config)
+{
+	uint64_t range = MIN_OF(config->archive.rotate_interval_ns /
+	    ROTATE_SPREAD, ROTATE_OFFSET_MAX_NS);
+	const char *p;
+	uint32_t hash = 2166136261U;	/* FNV-1a */
+
+	for (p = config->name; *p != '\0'; p++)
+		hash = (hash ^ (uint8_t)*p) * 16777619U;
+	return (range >> 8) * hash >> 24;
+}
+
+void
+store_open(struct store *store, const struct segment *segment, int directory,
+    int wake)
+{
+	unsigned i;
+
+	memset(store, 0, sizeof(*store));
+	store->segment = segment;
+	store->domain = &segment->state->archive;
+	store->directory = directory;
+	store->rotate_offset_ns = rotate_offset(segment->config);
+	catalog_open(&store->catalog, directory);
+	/* Before a file is opened that the keeper must not touch. */
+	keeper_start(&store->keeper, segment->config, directory,
+	    &store->catalog, store_state(store), wake);
+	closer_start(&store->closer, directory, &store->catalog, wake);
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		store->fd[i] = -1;
+		resume_closing(store, i);
+		resume_file(store, i);
+	}
+}
+
+void
+store_close(struct store *store)
+{
+	unsigned i;
+
+	store_rotate(store);
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		closer_wait(&store->closer, i, CLOSER_SYNC);
+		closer_wait(&store->closer, i, CLOSER_FINISH);
+	}
+	(void)store_collect(store);
+	closer_stop(&store->closer);
+	keeper_stop(&store->keeper);
+	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+		writer_free(&store->writer[i]);
+		collect_loss(store, i);
+	}
+	keeper_done(&store->keeper);
+	catalog_close(&store->catalog);
+}

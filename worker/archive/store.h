@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The open files of a channel's archive and the archive domain in the
+ * segment, which says what of them is committed.  Worker, archive thread.
+ *
+ * A transaction is a stretch of the ring: its blocks are added behind the
+ * committed sizes, then one commit moves sizes, counters and ring position
+ * together.  What was written without a commit is cut off again: when the
+ * transaction fails, or by the successor of a killed worker.
+ */
+#ifndef MCRELAY_STORE_H
+#define MCRELAY_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/log.h"
+#include "common/segment.h"
+#include "worker/archive/catalog.h"
+#include "worker/archive/closer.h"
+#include "worker/archive/container.h"
+#include "worker/archive/keeper.h"
+#include "worker/archive/writer.h"
+
+/* The datagrams of a transaction that go to one of the streams. */
+struct span {
+	uint64_t	datagrams;
+	uint64_t	bytes;
+	uint64_t	begins;		/* sequence of the first */
+	uint64_t	ends;		/* and of the last */
+	uint64_t	first_received_ns;
+	uint64_t	last_received_ns;
+};
+
+static inline void
+span_add(struct span *span, uint64_t sequence, uint64_t received_ns,
+    size_t size)
+{
+	if (span->datagrams++ == 0) {
+		span->begins = sequence;
+		span->first_received_ns = received_ns;
+	}
+	span->bytes += size;
+	span->ends = sequence;
+	span->last_received_ns = received_ns;
+}
+
+/* What a transaction changes in the ledger, and where it ends. */
+struct transaction {
+	uint64_t	first_position;	/* of its first record in the ring */
+	uint64_t	loose_position;	/* of the first that was not added */
+	uint64_t	position;	/* after its last record */
+	uint64_t	sequence;
+	uint64_t	archived;
+	uint64_t	archived_bytes;
+	uint64_t	rejected;
+	uint64_t	rejected_by[DATUM_ERRORS];
+	uint64_t	shed;
+	struct span	span[ARCHIVE_STREAMS];
+	bool		loose;		/* there are such, in the ring */
+};
+
+enum store_result {
+	STORE_DONE,
+	STORE_FAILED,	/* nothing changed; try again later */
+	STORE_TORN,	/* nothing changed; the ring was lapped meanwhile */
+};
+
+/* What was added to a file since the last commit. */
+struct addition {
+	uint64_t	size;		/* bytes */
+	uint64_t	records;
+};
+
+struct store {
+	const struct segment	*segment;
+	struct archive_domain	*domain;
+	int			 directory;	/* not owned */
+	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
+	struct writer		 writer[ARCHIVE_STREAMS]; /* while open */
+	struct addition		 added[ARCHIVE_STREAMS];
+	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
+	bool			 fresh[ARCHIVE_STREAMS]; /* never synced */
+	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
+	uint64_t		 rotate_offset_ns;
+	unsigned		 syncing;	/* streams, a bit each */
+	struct archive_state	 mark;		/* when that began */
+	bool			 mark_good;	/* the files are the same */
+	struct archive_state	 durable;	/* after the last good sync */
+	bool			 durable_known;
+	bool			 failing;
+	uint64_t		 shed_before;	/* when the failing began */
+	struct catalog		 catalog;
+	struct closer		 closer;
+	struct keeper		 keeper;
+};
+
+/* Takes up what a predecessor left.  `wake' is an eventfd that is written
+ * when a background job ends. */
+void	store_open(struct store *store, const struct segment *segment,
+	    int directory, int wake) ATTR_NONNULL;
+/* Finishes all files and waits for that. */
+void	store_close(struct store *store) ATTR_NONNULL;
+
+/* Adds the blocks, those that are not empty, to the transaction.  Unless it
+ * has failed, nothing refers to them any more. */
+enum store_result	store_add(struct store *store,
+			    struct block *block[static ARCHIVE_STREAMS],
+			    struct transaction *transaction) ATTR_NONNULL;
+/* Whether more should be added before it is worth a commit. */
+bool	store_wants_more(const struct store *store) ATTR_NONNULL;
+/* What was added is in the files and in force.  Never STORE_TORN. */
+enum store_result	store_commit(struct store *store,
+			    const struct transaction *transaction)
+			    ATTR_NONNULL;
+
+/* Counts as shed what the ring no longer has, when nothing can be written:
+ * the archive goes on at the transaction's first record. */
+void	store_skip(struct store *store, const struct transaction *transaction)
+	    ATTR_NONNULL;
+
+/* Takes note of background jobs that have ended.  True: a sync has failed,
+ * and the archive has gone back in the ring to the last one that worked. */
+bool	store_collect(struct store *store) ATTR_NONNULL;
+/* Starts to sync what was written since the last time; never waits. */
+void	store_sync(struct store *store) ATTR_NONNULL;
+bool	store_dirty(const struct store *store) ATTR_NONNULL;
+/* Finishes the open files in the background; the next commit opens new ones. */
+void	store_rotate(struct store *store) ATTR_NONNULL;
+/* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
+ * 0 now. */
+uint64_t	store_rotate_at(const struct store *store) ATTR_NONNULL;
+
+#endif /* MCRELAY_STORE_H */

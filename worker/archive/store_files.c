@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The files that a store has open, and what befalls them.  Worker, archive
+ * thread only.  Must not commit records: that is store.c.
+ */
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "worker/archive/store_files.h"
+
+/* On the disk ahead of what is written. */
+#define RESERVE_STEP		(UINT64_C(16) << 20)
+
+static const char *
+channel(const struct store *store)
+{
+	return store->segment->config->name;
+}
+
+const struct archive_state *
+store_state(const struct store *store)
+{
+	return archive_current(store->domain);
+}
+
+void
+store_name(const struct store *store, enum archive_stream stream,
+    const struct archive_file *file, char name[static FILE_NAME_SIZE])
+{
+	file_name(name, channel(store), stream, file);
+}
+
+void
+store_count_error(struct store *store)
+{
+	archive_begin(store->domain)->archive_errors++;
+	archive_commit(store->domain);
+}
+
+void
+store_failed(struct store *store, const char *what, const char *name)
+{
+	int error = errno;
+
+	store_count_error(store);
+	if (error == ENOSPC || error == EDQUOT)
+		keeper_ask(&store->keeper);
+	if (error == ENOENT || error == ESTALE)
+		atomic_store_explicit(
+		    &store->segment->state->directory_gone, 1,
+		    memory_order_relaxed);
+	if (store->failing)
+		return;
+	store->failing = true;
+	store->shed_before = store_state(store)->archive_shed;
+	log_warnx("cannot %s %s/%s: %s; the relay goes on, the archive tries "
+	    "again until it works, and counts in archive_shed what the ring "
+	    "cannot hold so long", what,
+	    store->segment->config->archive.directory, name, strerror(error));
+}
+
+void
+store_works(struct store *store)
+{
+	if (!store->failing)
+		return;
+	store->failing = false;
+	log_info("the archive works again; %" PRIu64 " datagrams were shed",
+	    store_state(store)->archive_shed - store->shed_before);
+}
+
+static uint8_t *
+make_header(const struct store *store, enum archive_stream stream,
+    const struct archive_file *file, size_t *size)
+{
+	const struct segment *segment = store->segment;
+	bool verbatim = stream == ARCHIVE_MAIN && segment->schema != NULL &&
+	    !segment->config->archive.envelope;
+	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
+	const struct container_meta meta[] = {
+		{ "mcrelay.channel", segment->config->name },
+		{ "mcrelay.host", host },
+		{ "mcrelay.clock", "CLOCK_REALTIME, kernel software" },
+		{ "mcrelay.version", PACKAGE_VERSION },
+		{ "mcrelay.first_sequence", first },
+		{ "mcrelay.started", started },
+		{ NULL, NULL },
+	};
+
+	gethostname(host, sizeof(host) - 1);
+	snprintf(first, sizeof(first), "%" PRIu64, file->first_sequence);
+	format_utc(file->started_ns, started);
+	return container_header(
+	    verbatim ? segment->schema : container_datagram_schema,
+	    verbatim ? segment->schema_size : strlen(container_datagram_schema),
+	    codec_name(segment->config->archive.codec), meta, file->sync,
+	    size);
+}
+
+/* Names the new file in the segment before it exists in the directory. */
+static void
+announce_file(struct store *store, enum archive_stream stream,
+    uint64_t first_sequence, uint64_t started_ns)
+{
+	struct archive_file *file = &archive_begin(store->domain)->file[stream];
+
+	memset(file, 0, sizeof(*file));
+	file->phase = FILE_CREATING;
+	file->first_sequence = first_sequence;
+	file->started_ns = started_ns;
+	if (getrandom(file->sync, sizeof(file->sync), 0) !=
+	    sizeof(file->sync))
+		fatal("getrandom");
+	archive_commit(store->domain);
+}
+
+static void
+remove_part(const struct store *store, enum archive_stream stream)
+{
+	char name[FILE_NAME_SIZE], part[FILE_NAME_SIZE + 8];
+
+	store_name(store, stream, &store_state(store)->file[stream], name);
+	snprintf(part, sizeof(part), "%s" FILE_PART, name);
+	file_remove(store->directory, part);
+}
+
+static int
+create(struct store *store, enum archive_stream stream,
+    uint64_t first_sequence, char name[static FILE_NAME_SIZE])
+{
+	const struct archive_file *file = &store_state(store)->file[stream];
+	bool again = file->phase == FILE_CREATING &&
+	    file->first_sequence == first_sequence;
+	uint64_t started_ns = clock_realtime_ns();
+	int fd;
+
+	if (!again) {
+		if (file->phase == FILE_CREATING)
+			remove_part(store, stream);
+		announce_file(store, stream, first_sequence, started_ns);
+	}
+	for (;;) {
+		store_name(store, stream, &store_state(store)->file[stream],
+		    name);
+		fd = file_create(store->directory, name, again);
+		if (fd != -1 || errno != EEXIST)
+			return fd;
+		/* Somebody else's file: ours begins a microsecond later. */
+		again = false;
+		started_ns += NS_PER_US;
+		announce_file(store, stream, first_sequence, started_ns);
+	}
+}
+
+int
+store_open_file(struct store *store, enum archive_stream stream,
+    uint64_t first_sequence)
+{
+	char name[FILE_NAME_SIZE];
+	struct archive_file *file;
+	struct iovec iov;
+	uint8_t *header;
+	size_t size;
+	int fd, result;
+
+	fd = create(store, stream, first_sequence, name);
+	if (fd == -1) {
+		store_failed(store, "create", name);
+		return -1;
+	}
+	header = make_header(store, stream, &store_state(store)->file[stream],
+	    &size);
+	iov = (struct iovec){header, size};
+	result = file_write(fd, &iov, 1, 0);
+	free(header);
+	if (result == -1) {
+		store_failed(store, "write", name);
+		close(fd);
+		return -1;
+	}
+	file = &archive_begin(store->domain)->file[stream];
+	file->phase = FILE_OPEN;
+	file->size = size;
+	archive_commit(store->domain);
+	store->fd[stream] = fd;
+	store_begin_writing(store, stream);
+	store->reserved[stream] = 0;
+	store->fresh[stream] = true;
+	log_debug("archiving to %s.part", name);
+	return 0;
+}
+
+void
+store_begin_writing(struct store *store, enum archive_stream stream)
+{
+	writer_open(&store->writer[stream],
+	    store->segment->config->archive.write, store->fd[stream],
+	    store_state(store)->file[stream].size);
+}
+
+/* Where it is not possible, or nothing is left, the write itself will tell. */
+void
+store_reserve(struct store *store, enum archive_stream stream, uint64_t end)
+{
+	uint64_t limit = store->segment->config->archive.rotate_size;
+	uint64_t step = limit == 0 ? RESERVE_STEP :
+	    MIN_OF(limit, RESERVE_STEP);
+
+	if (end <= store->reserved[stream])
+		return;
+	if (!file_in_memory(store->fd[stream]) &&
+	    fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
+	    (off_t)(end - end % step), (off_t)step) == 0)
+		store->reserved[stream] = end - end % step + step;
+	else
+		store->reserved[stream] = UINT64_MAX;
+}
+
+void
+store_count_loss(struct store *store, enum archive_stream stream,
+    uint64_t datagrams, uint64_t payload)
+{
+	struct archive_state *state = archive_begin(store->domain);
+
+	state->archive_shed += datagrams;
+	if (stream == ARCHIVE_MAIN) {
+		state->archived -= datagrams;
+		state->archived_bytes -= payload;
+	} else
+		state->rejected -= datagrams;
+	archive_commit(store->domain);
+	/* An earlier state does not know of it. */
+	store->durable_known = store->mark_good = false;
+}
+
+/*
+ * The file has been removed under our hands, perhaps with its directory: what
+ * it held is shed after all, and recording goes on in a new file.
+ */
+static void
+vanish(struct store *store, enum archive_stream stream)
+{
+	const struct archive_file *file = &store_state(store)->file[stream];
+	char name[FILE_NAME_SIZE];
+
+	store_name(store, stream, file, name);
+	errno = ENOENT;
+	store_failed(store, "go on with", name);
+	file = &store_state(store)->file[stream];
+	store_count_loss(store, stream, file->datagrams, file->payload);
+	store_forget(store, stream);
+}
+
+void
+store_look(struct store *store)
+{
+	struct stat st;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_STREAMS; i++)
+		if (store->fd[i] != -1 && fstat(store->fd[i], &st) == 0 &&
+		    st.st_nlink == 0)
+			vanish(store, i);
+}
+
+void
+store_forget(struct store *store, enum archive_stream stream)
+{
+	close(store->fd[stream]);
+	store->fd[stream] = -1;
+	store->added[stream] = (struct addition){0, 0};
+	store->dirty[stream] = false;
+	store->durable_known = store->mark_good = false;
+	archive_begin(store->domain)->file[stream].phase = FILE_NONE;
+	archive_commit(store->domain);
+}
+
+void
+store_discard(struct store *store, enum archive_stream stream)
+{
+	remove_part(store, stream);
+	store_forget(store, stream);
+}

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "schema/schema.h"
 
 #define FIELDS		1000U

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "bench/decimate.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/ring.h"
 #include "common/segment.h"
@@ -65,7 +65,7 @@ static void
 channel_open(struct channel *c, const struct subject *s,
     enum decimate_method method)
 {
-	static struct control_message message;
+	static struct message message;
 	struct segment_spec spec = {
 		.config = {.name = "bench", .payload = PAYLOAD_AVRO},
 		.schema = s->text,
@@ -82,7 +82,7 @@ channel_open(struct channel *c, const struct subject *s,
 	c->head = ring_head(&c->segment.ring);
 	c->sequence = ingest_current(&c->segment.state->ingest)->sequence;
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_TAP;
+	message.type = MESSAGE_TAP;
 	message.log_level = LOG_INFO;
 	strcpy(message.name, "bench");
 	message.streams = 1;

@@ -99,7 +99,7 @@
 
 /* The descriptors a worker starts with; everything else is closed. */
 enum worker_fd {
-	WORKER_FD_CONTROL = 3,	/* SOCK_SEQPACKET pair to the supervisor */
+	WORKER_FD_MESSAGES = 3,	/* SOCK_SEQPACKET pair to the supervisor */
 	WORKER_FD_SEGMENT = 4,
 	WORKER_FD_INPUT = 5,
 	WORKER_FD_OUTPUT = 6,	/* config.outputs of them, connected, then:
@@ -392,12 +392,12 @@ struct worker_state {
 	_Atomic uint64_t	archive_wake_at ATTR_ALIGNED(CACHE_LINE);
 	/* The archive's position, for the gate of on_overrun: block. */
 	_Atomic uint64_t	archive_position ATTR_ALIGNED(CACHE_LINE);
-	/* Not 0: the worker was told to store everything (CONTROL_STOP) and
+	/* Not 0: the worker was told to store everything (MESSAGE_STOP) and
 	 * is through with it.  Cleared by the supervisor before a start. */
 	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
-	/* Not 0: the archive's directory is gone, as CONTROL_DIRECTORY_GONE
+	/* Not 0: the archive's directory is gone, as MESSAGE_DIRECTORY_GONE
 	 * tells the supervisor, who clears it, makes the directory again and
-	 * passes it on (CONTROL_DIRECTORY). */
+	 * passes it on (MESSAGE_DIRECTORY). */
 	_Atomic uint32_t	directory_gone;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */

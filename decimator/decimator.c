@@ -24,7 +24,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
@@ -60,7 +60,7 @@ TAILQ_HEAD(channel_list, channel);
 struct decimator {
 	struct ev_loop		*loop;
 	struct channel_list	 list[CHANNEL_STATES];
-	ev_io			 control;
+	ev_io			 messages;
 	ev_idle			 turn;	/* active while one is READY */
 	ev_timer		 pace;	/* active while one is PACED */
 	ev_signal		 term;
@@ -202,7 +202,7 @@ on_pace(struct ev_loop *loop, ev_timer *watcher ATTR_UNUSED,
 /*** The supervisor's messages. ***/
 
 static void
-on_tap(struct decimator *d, const struct control_message *message,
+on_tap(struct decimator *d, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	struct channel *channel = channel_find(d, message->channel);
@@ -239,14 +239,14 @@ on_tap(struct decimator *d, const struct control_message *message,
 /* The supervisor waits for this, as another decimator may for a channel: it
  * must get through.  It never waits for us, so we may wait for it. */
 static void
-answer(enum control_type type, uint32_t number)
+answer(enum message_type type, uint32_t number)
 {
-	static struct control_message message;
-	struct pollfd room = {.fd = CONTROL_FD, .events = POLLOUT};
+	static struct message message;
+	struct pollfd room = {.fd = MESSAGE_FD, .events = POLLOUT};
 
 	message.type = type;
 	message.channel = number;
-	while (fd_send(CONTROL_FD, &message, sizeof(message), NULL, 0) == -1) {
+	while (fd_send(MESSAGE_FD, &message, sizeof(message), NULL, 0) == -1) {
 		/* If it is gone, that will be noticed. */
 		if (errno != EAGAIN && errno != EINTR)
 			return;
@@ -255,13 +255,13 @@ answer(enum control_type type, uint32_t number)
 }
 
 static void
-on_untap(struct decimator *d, const struct control_message *message)
+on_untap(struct decimator *d, const struct message *message)
 {
 	struct channel *channel = channel_find(d, message->channel);
 
 	if (channel != NULL)
 		channel_free(d, channel);
-	answer(CONTROL_UNTAPPED, message->channel);
+	answer(MESSAGE_UNTAPPED, message->channel);
 }
 
 /* A ring seems to have waited for us: whatever the reason, look. */
@@ -275,24 +275,24 @@ on_look(struct decimator *d)
 		while (i != CHANNEL_READY &&
 		    (channel = TAILQ_FIRST(&d->list[i])) != NULL)
 			set_state(d, channel, CHANNEL_READY);
-	answer(CONTROL_LOOKED, 0);
+	answer(MESSAGE_LOOKED, 0);
 }
 
 static void
-on_message(struct decimator *d, const struct control_message *message,
+on_message(struct decimator *d, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	switch (message->type) {
-	case CONTROL_TAP:
+	case MESSAGE_TAP:
 		on_tap(d, message, fds, fd_count);
 		return;
-	case CONTROL_UNTAP:
+	case MESSAGE_UNTAP:
 		on_untap(d, message);
 		break;
-	case CONTROL_LOG_LEVEL:
+	case MESSAGE_LOG_LEVEL:
 		log_set_level(message->log_level);
 		break;
-	case CONTROL_LOOK:
+	case MESSAGE_LOOK:
 		on_look(d);
 		break;
 	default:
@@ -304,9 +304,9 @@ on_message(struct decimator *d, const struct control_message *message,
 }
 
 static void
-on_control(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
+on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 {
-	static struct control_message message;
+	static struct message message;
 	struct decimator *d = ev_userdata(loop);
 	int fds[FD_PASS_MAX];
 	size_t fd_count;
@@ -375,11 +375,11 @@ end_with_supervisor(void)
 static void
 say_ready(void)
 {
-	static const struct control_message ready = {.type = CONTROL_READY};
+	static const struct message ready = {.type = MESSAGE_READY};
 
-	if (fd_send(CONTROL_FD, &ready, sizeof(ready), NULL, 0) == -1)
+	if (fd_send(MESSAGE_FD, &ready, sizeof(ready), NULL, 0) == -1)
 		fatal("the supervisor's socket (descriptor %d): "
-		    "mcrelayd starts this program", CONTROL_FD);
+		    "mcrelayd starts this program", MESSAGE_FD);
 }
 
 static void
@@ -390,8 +390,8 @@ start(struct decimator *d)
 	for (i = 0; i < CHANNEL_STATES; i++)
 		TAILQ_INIT(&d->list[i]);
 	ev_set_userdata(d->loop, d);
-	ev_io_init(&d->control, on_control, CONTROL_FD, EV_READ);
-	ev_io_start(d->loop, &d->control);
+	ev_io_init(&d->messages, on_messages, MESSAGE_FD, EV_READ);
+	ev_io_start(d->loop, &d->messages);
 	ev_signal_init(&d->term, on_term, SIGTERM);
 	ev_signal_start(d->loop, &d->term);
 	ev_init(&d->pace, on_pace);
@@ -419,8 +419,8 @@ decimator_run(void)
 	start(&d);
 	end_with_supervisor();
 	say_ready();
-	fd_set_nonblock(CONTROL_FD);
-	fd_set_cloexec(CONTROL_FD, 1);
+	fd_set_nonblock(MESSAGE_FD);
+	fd_set_cloexec(MESSAGE_FD, 1);
 	ev_run(d.loop, 0);
 	for (i = 0; i < CHANNEL_STATES; i++)
 		while ((channel = TAILQ_FIRST(&d.list[i])) != NULL)

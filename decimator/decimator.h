@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The decimator's event loop: channels come and go as the supervisor says
- * over CONTROL_FD; each has a tap (tap.h) that gets its turn when its ring
+ * over MESSAGE_FD; each has a tap (tap.h) that gets its turn when its ring
  * has something new.
  */
 #ifndef MCRELAY_DECIMATOR_DECIMATOR_H
@@ -9,7 +9,7 @@
 
 /*
  * Runs until SIGTERM or until the supervisor hangs up; is killed when it dies.
- * Returns the exit status.  Fatal when CONTROL_FD is not the supervisor's
+ * Returns the exit status.  Fatal when MESSAGE_FD is not the supervisor's
  * socket.
  */
 int	decimator_run(void);

@@ -61,7 +61,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/datum.h"
 
 #define REDUCER_OUTPUTS_MAX	2

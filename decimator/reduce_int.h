@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 
 /* One field. */
 struct reduce_int {

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 
 /* Fields side by side in memory; the most that are taken at once. */
 #define REALS_LANES	8

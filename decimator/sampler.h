@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/samples.h"
 
 struct sampler;

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/datum.h"
 #include "common/log.h"
 

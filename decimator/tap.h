@@ -20,10 +20,10 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 
-/* The descriptors that come with CONTROL_TAP; the streams' follow. */
+/* The descriptors that come with MESSAGE_TAP; the streams' follow. */
 enum tap_fd {
 	TAP_FD_SEGMENT,
 	TAP_FD_EVENT,
@@ -47,7 +47,7 @@ enum tap_patience {
 struct tap;
 
 /*
- * Serves a channel as `message' (CONTROL_TAP) says.  `old' is the tap that
+ * Serves a channel as `message' (MESSAGE_TAP) says.  `old' is the tap that
  * served it until now, or NULL; it is used up.  With the same segment the tap
  * goes on with it, and streams that did not change keep their windows; with
  * another one the old ring is read to its end first and the counters are
@@ -56,7 +56,7 @@ struct tap;
  * Takes over all of `fds'.  NULL when the message or the segment is not good:
  * the reason has been logged.
  */
-struct tap	*tap_open(const struct control_message *message,
+struct tap	*tap_open(const struct message *message,
 		    const int *fds, size_t fd_count, struct tap *old)
 		    ATTR_UNUSED_RESULT;
 /* NULL is allowed. */

@@ -29,7 +29,7 @@ tap_close_fds(const int *fds, size_t count)
 
 /* Whether the message can be used; it came from another process. */
 static bool
-message_good(const struct control_message *message, size_t fd_count)
+message_good(const struct message *message, size_t fd_count)
 {
 	size_t wanted;
 	uint32_t i;
@@ -206,7 +206,7 @@ load_counts(const struct tap *tap, struct stream *stream)
 
 /* A stream that the old tap did not have may have been an earlier one's. */
 static struct stream *
-open_stream(struct tap *tap, const struct control_message *message,
+open_stream(struct tap *tap, const struct message *message,
     const struct stream_config *config, int socket,
     struct datum_program *plan, struct tap *old, bool same_segment)
 {
@@ -234,7 +234,7 @@ struct stream_fds {
 };
 
 static void
-sort_fds(struct stream_fds *fds, const struct control_message *message,
+sort_fds(struct stream_fds *fds, const struct message *message,
     const int *first)
 {
 	uint32_t i;
@@ -247,7 +247,7 @@ sort_fds(struct stream_fds *fds, const struct control_message *message,
 
 /* Uses one stream's descriptors; NULL: it cannot be. */
 static struct stream *
-next_stream(struct tap *tap, const struct control_message *message,
+next_stream(struct tap *tap, const struct message *message,
     const struct stream_config *config, struct stream_fds *fds,
     struct tap *old, bool same_segment)
 {
@@ -272,7 +272,7 @@ next_stream(struct tap *tap, const struct control_message *message,
 }
 
 static void
-open_streams(struct tap *tap, const struct control_message *message,
+open_streams(struct tap *tap, const struct message *message,
     const int *first, struct tap *old, bool same_segment)
 {
 	/* The channel's counters may have begun anew: so do these. */
@@ -317,7 +317,7 @@ replace(struct tap *tap, int fd, const struct stat *st, struct tap *old)
 }
 
 struct tap *
-tap_open(const struct control_message *message, const int *fds,
+tap_open(const struct message *message, const int *fds,
     size_t fd_count, struct tap *old)
 {
 	const char *why = NULL;

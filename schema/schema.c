@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/datum.h"
 #include "schema/schema.h"
 #include "schema/tree.h"

@@ -160,7 +160,7 @@ take_worker(struct channel *channel, struct inherited *from)
 		channel->tap_told = from->told;
 	}
 	child_adopt(child, &from->worker);
-	from->worker.control = -1;
+	from->worker.messages = -1;
 	channel->old_worker = child->pid;
 	channel->fresh = child->pid == 0 && child->wanted;
 	/* Its memory is unknown, or is to be another. */

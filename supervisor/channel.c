@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/adopt.h"
@@ -172,12 +172,12 @@ make_segment(struct channel *channel, const struct conf *conf)
 /*** The worker. ***/
 
 static size_t
-list_descriptors(const struct channel *channel, int control, int *fds)
+list_descriptors(const struct channel *channel, int messages, int *fds)
 {
 	const struct parts *parts = &channel->parts;
 	size_t i, n = 0;
 
-	fds[n++] = control;
+	fds[n++] = messages;
 	fds[n++] = channel->segment.fd;
 	fds[n++] = parts->input;
 	for (i = 0; i < parts->outputs; i++)
@@ -199,7 +199,7 @@ prepare_state(struct channel *channel)
 }
 
 static pid_t
-worker_spawn(void *owner, int control)
+worker_spawn(void *owner, int messages)
 {
 	struct channel *channel = owner;
 	struct supervisor *supervisor = channel->supervisor;
@@ -219,7 +219,7 @@ worker_spawn(void *owner, int control)
 	prepare_state(channel);
 	/* Before it is in use: who follows must find it. */
 	fdstore_channel(channel);
-	count = list_descriptors(channel, control, fds);
+	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
 	    fds, count);
 	if (pid != -1)
@@ -275,9 +275,9 @@ worker_drained(void *owner)
 }
 
 static enum child_said
-worker_message(void *owner, const struct control_message *message)
+worker_message(void *owner, const struct message *message)
 {
-	if (message->type != CONTROL_DIRECTORY_GONE)
+	if (message->type != MESSAGE_DIRECTORY_GONE)
 		return CHILD_SAID_NONSENSE;
 	watch_directory(owner);
 	return CHILD_SAID_NEWS;
@@ -547,7 +547,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 void
 channel_log_level(struct channel *channel, int level)
 {
-	struct control_message message;
+	struct message message;
 
 	if (channel->segment.base == NULL)
 		return;
@@ -555,7 +555,7 @@ channel_log_level(struct channel *channel, int level)
 	((struct channel_config *)(uintptr_t)channel->segment.config)->
 	    log_level = level;
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_LOG_LEVEL;
+	message.type = MESSAGE_LOG_LEVEL;
 	message.log_level = level;
 	child_send(&channel->child, &message);
 }

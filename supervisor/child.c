@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/child.h"
@@ -46,12 +46,12 @@ set_state(struct child *child, enum child_state state, uint64_t timer_ns)
 }
 
 static void
-close_control(struct child *child)
+close_messages(struct child *child)
 {
 	ev_io_stop(child->loop, &child->io);
-	if (child->control != -1)
-		close(child->control);
-	child->control = -1;
+	if (child->messages != -1)
+		close(child->messages);
+	child->messages = -1;
 }
 
 void
@@ -158,7 +158,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 
 	(void)events;
 	ev_child_stop(loop, watcher);
-	close_control(child);
+	close_messages(child);
 	set_timer(child, 0);
 	obituary(child, watcher->rstatus, now);
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
@@ -204,12 +204,12 @@ static void
 on_message(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct child *child = watcher->data;
-	struct control_message message;
+	struct message message;
 	bool starting = child->state == CHILD_STARTING;
 	ssize_t got;
 
 	(void)events;
-	got = recv(child->control, &message, sizeof(message), MSG_DONTWAIT);
+	got = recv(child->messages, &message, sizeof(message), MSG_DONTWAIT);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	ev_io_stop(loop, watcher);
@@ -217,7 +217,7 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events)
 	    (!starting && child->state != CHILD_RUNNING))
 		return;
 	if (got == sizeof(message) && starting &&
-	    message.type == CONTROL_READY)
+	    message.type == MESSAGE_READY)
 		on_ready(child);
 	else if (got != sizeof(message) || starting ||
 	    !listen_on(child, child->ops->message(child->owner, &message)))
@@ -294,7 +294,7 @@ spawn_process(struct child *child)
 		return -1;
 	}
 	child->pid = pid;
-	child->control = pair[0];
+	child->messages = pair[0];
 	return 0;
 }
 
@@ -326,7 +326,7 @@ child_init(struct child *child, struct ev_loop *loop,
 	child->loop = loop;
 	child->ops = ops;
 	child->owner = owner;
-	child->control = -1;
+	child->messages = -1;
 	snprintf(child->label, sizeof(child->label), "%s", label);
 	ev_child_init(&child->reaper, on_reaped, 0, 0);
 	ev_init(&child->io, on_message);
@@ -340,7 +340,7 @@ watch(struct child *child)
 {
 	ev_child_set(&child->reaper, child->pid, 0);
 	ev_child_start(child->loop, &child->reaper);
-	ev_io_set(&child->io, child->control, EV_READ);
+	ev_io_set(&child->io, child->messages, EV_READ);
 	if (child->ready_ns == 0)
 		ev_io_start(child->loop, &child->io);
 }
@@ -369,13 +369,13 @@ child_adopt(struct child *child, const struct child_image *image)
 	child->deaths = image->deaths;
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
 	child->pid = image->pid;
-	child->control = image->control;
+	child->messages = image->messages;
 	if (child->pid != 0 && !is_ours(child->pid)) {
 		log_warnx("%s: process %d has gone unseen", child->label,
 		    (int)child->pid);
 		child->pid = 0;
 		child->ready_ns = 0;
-		close_control(child);
+		close_messages(child);
 	}
 	if (child->pid == 0)
 		return;
@@ -393,7 +393,7 @@ child_describe(const struct child *child, struct child_image *image)
 {
 	memset(image, 0, sizeof(*image));
 	image->pid = child->pid;
-	image->control = child->control;
+	image->messages = child->messages;
 	image->wanted = child->wanted;
 	image->ending = child->state == CHILD_STOPPING;
 	image->draining = child->draining;
@@ -421,11 +421,11 @@ child_start(struct child *child)
 static bool
 send_stop(struct child *child)
 {
-	struct control_message message;
+	struct message message;
 
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_STOP;
-	return child->ops->drained != NULL && send(child->control, &message,
+	message.type = MESSAGE_STOP;
+	return child->ops->drained != NULL && send(child->messages, &message,
 	    sizeof(message), MSG_NOSIGNAL) == (ssize_t)sizeof(message);
 }
 
@@ -488,18 +488,18 @@ child_abort(struct child *child)
 }
 
 void
-child_send(const struct child *child, const struct control_message *message)
+child_send(const struct child *child, const struct message *message)
 {
-	if (child->pid != 0 && send(child->control, message, sizeof(*message),
+	if (child->pid != 0 && send(child->messages, message, sizeof(*message),
 	    MSG_NOSIGNAL) == -1)
 		log_warn("%s: cannot send to it", child->label);
 }
 
 void
-child_pass(const struct child *child, const struct control_message *message,
+child_pass(const struct child *child, const struct message *message,
     int fd)
 {
-	if (child->pid != 0 && fd_send(child->control, message,
+	if (child->pid != 0 && fd_send(child->messages, message,
 	    sizeof(*message), &fd, 1) == -1)
 		log_warn("%s: cannot pass a descriptor to it", child->label);
 }
@@ -517,7 +517,7 @@ child_done(struct child *child)
 	assert(child->pid == 0);
 	ev_timer_stop(child->loop, &child->timer);
 	ev_child_stop(child->loop, &child->reaper);
-	close_control(child);
+	close_messages(child);
 }
 
 unsigned

@@ -17,7 +17,7 @@
  * before its predecessor has been reaped.
  *
  * There are two ways to ask.  TERM leaves to a successor what it can take
- * over; CONTROL_STOP means that there will be none, or that it will begin
+ * over; MESSAGE_STOP means that there will be none, or that it will begin
  * anew: store everything first.  One that dies over the latter is followed
  * by a successor that is asked the same, before anything else follows: so
  * what was to be stored is, as long as somebody can.
@@ -36,7 +36,7 @@
 #include "common/compiler.h"
 #include "supervisor/backoff.h"
 
-struct control_message;
+struct message;
 
 /* Time to say READY, then SIGKILL. */
 #define CHILD_START_NS	(10 * NS_PER_S)
@@ -67,9 +67,9 @@ enum child_said {
 
 /* What the owner does. */
 struct child_ops {
-	/* Starts the process with `control' as its descriptor 3 and returns
+	/* Starts the process with `messages' as its descriptor 3 and returns
 	 * its pid, or -1 after having logged why not. */
-	pid_t	(*spawn)(void *owner, int control);
+	pid_t	(*spawn)(void *owner, int messages);
 	/* It has been reaped.  child->again says whether another follows only
 	 * to store the rest; nothing else is decided. */
 	void	(*ended)(void *owner);
@@ -77,13 +77,13 @@ struct child_ops {
 	void	(*changed)(void *owner);
 	/* Its last words for the obituary: fills `text', may leave it empty. */
 	void	(*last_words)(void *owner, char *text, size_t size);
-	/* Whether the process that was sent CONTROL_STOP had stored everything
-	 * before it ended.  NULL: the process does not know CONTROL_STOP. */
+	/* Whether the process that was sent MESSAGE_STOP had stored everything
+	 * before it ended.  NULL: the process does not know MESSAGE_STOP. */
 	bool	(*drained)(void *owner);
 	/* It has sent this after READY; may hold anything.  May not call
 	 * child_*() but to send.  NULL: it has nothing to say. */
 	enum child_said	(*message)(void *owner,
-			    const struct control_message *message);
+			    const struct message *message);
 };
 
 /* How processes ended that should not have. */
@@ -99,7 +99,7 @@ struct child_deaths {
  */
 struct child_image {
 	pid_t		pid;
-	int		control;
+	int		messages;
 	bool		wanted;
 	bool		ending;		/* was asked to end */
 	bool		draining;
@@ -120,14 +120,14 @@ struct child {
 	char			 label[96];	/* for log lines */
 	enum child_state	 state;
 	bool			 wanted;
-	bool			 draining;	/* was sent CONTROL_STOP */
+	bool			 draining;	/* was sent MESSAGE_STOP */
 	bool			 again;	/* is there only to store the rest */
 	unsigned		 drains;	/* in a row that failed */
 	bool			 hung;		/* child_abort() */
 	bool			 overdue;	/* had to be killed */
 	bool			 settled;	/* the first start is decided */
 	pid_t			 pid;		/* 0: none */
-	int			 control;	/* our end; -1: none */
+	int			 messages;	/* our end; -1: none */
 	uint64_t		 spawned_ns;	/* CLOCK_MONOTONIC */
 	uint64_t		 ready_ns;	/* 0: not yet */
 	unsigned		 spawns;
@@ -144,7 +144,7 @@ void	child_init(struct child *child, struct ev_loop *loop,
 	    ATTR_NONNULL;
 /*
  * Goes on with a child of this process (the same, before an execve) in the
- * place of a new one; takes its control socket over.  Without a process only
+ * place of a new one; takes its socket over.  Without a process only
  * its history goes on.  Deadlines begin anew.
  */
 void	child_adopt(struct child *child, const struct child_image *image)
@@ -166,10 +166,10 @@ void	child_abort(struct child *child) ATTR_NONNULL;
 /* Sends a message, if there is a process.  One that does not read its socket
  * misses it. */
 void	child_send(const struct child *child,
-	    const struct control_message *message) ATTR_NONNULL;
+	    const struct message *message) ATTR_NONNULL;
 /* The same with a descriptor, which stays the caller's. */
 void	child_pass(const struct child *child,
-	    const struct control_message *message, int fd) ATTR_NONNULL;
+	    const struct message *message, int fd) ATTR_NONNULL;
 /* Sends a signal, if there is a process. */
 void	child_signal(const struct child *child, int sig) ATTR_NONNULL;
 /* There is no process: stops all watchers. */

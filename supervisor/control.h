@@ -6,8 +6,8 @@
  * The number of clients, the size of what they send and the time they may
  * take are bounded: who sends rubbish, or nothing, disturbs nobody.
  */
-#ifndef MCRELAY_CONTROL_SERVER_H
-#define MCRELAY_CONTROL_SERVER_H
+#ifndef MCRELAY_CONTROL_H
+#define MCRELAY_CONTROL_H
 
 #include <stdbool.h>
 
@@ -37,4 +37,4 @@ void	control_close(struct control *control);
 /* Something has changed: who waits for it may get an answer. */
 void	control_check(struct control *control);
 
-#endif /* MCRELAY_CONTROL_SERVER_H */
+#endif /* MCRELAY_CONTROL_H */

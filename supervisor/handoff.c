@@ -47,7 +47,7 @@ child_json(struct handoff *handoff, const struct child *child)
 	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:b, "
 	    "s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
-	    "control", keep(handoff, image.control),
+	    "control", keep(handoff, image.messages),
 	    "wanted", image.wanted,
 	    "ending", image.ending,
 	    "draining", image.draining,
@@ -243,9 +243,9 @@ get_text(const json_t *object, const char *name)
 static void
 get_child(const json_t *object, struct child_image *image)
 {
-	image->control = get_fd(object, "control");
+	image->messages = get_fd(object, "control");
 	/* Without it nobody can ask the child anything. */
-	if (image->control != -1)
+	if (image->messages != -1)
 		image->pid = (pid_t)get_count(object, "pid");
 	image->wanted = get_flag(object, "wanted");
 	image->ending = get_flag(object, "ending");

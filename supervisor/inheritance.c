@@ -18,7 +18,7 @@ inheritance_new(void)
 
 	inheritance->lock = inheritance->control = inheritance->client = -1;
 	for (i = 0; i < NITEMS(inheritance->decimator); i++)
-		inheritance->decimator[i].control = -1;
+		inheritance->decimator[i].messages = -1;
 	return inheritance;
 }
 
@@ -52,13 +52,13 @@ inheritance_free(struct inheritance *inheritance)
 		drop(&each->feed);
 		drop(&each->segment);
 		drop(&each->tap_event);
-		drop(&each->worker.control);
+		drop(&each->worker.messages);
 	}
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);
 	for (i = 0; i < NITEMS(inheritance->decimator); i++)
-		drop(&inheritance->decimator[i].control);
+		drop(&inheritance->decimator[i].messages);
 	free(inheritance->channel);
 	free(inheritance->version);
 	free(inheritance->run_dir);
@@ -91,6 +91,6 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	each->input = each->feed = -1;
 	each->segment = each->tap_event = -1;
 	each->tap = each->holder = -1;
-	each->worker.control = -1;
+	each->worker.messages = -1;
 	return each;
 }

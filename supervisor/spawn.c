@@ -23,7 +23,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/segment.h"
 #include "common/util.h"
@@ -47,7 +47,7 @@ struct request {
 static int
 place_descriptors(const int *fds, size_t count)
 {
-	int moved[FDS_MAX], first_free = CONTROL_FD + (int)count;
+	int moved[FDS_MAX], first_free = MESSAGE_FD + (int)count;
 	size_t i;
 
 	for (i = 0; i < count; i++) {
@@ -56,7 +56,7 @@ place_descriptors(const int *fds, size_t count)
 			return -1;
 	}
 	for (i = 0; i < count; i++)
-		if (dup2(moved[i], CONTROL_FD + (int)i) == -1)
+		if (dup2(moved[i], MESSAGE_FD + (int)i) == -1)
 			return -1;
 	return close_range((unsigned)first_free, UINT_MAX, 0);
 }
@@ -156,7 +156,7 @@ launch(const struct spawn_settings *settings, struct request *request,
 	}
 	if (pid == -1)
 		pid = -errno;
-	told = send(CONTROL_FD, &pid, sizeof(pid), MSG_NOSIGNAL) ==
+	told = send(MESSAGE_FD, &pid, sizeof(pid), MSG_NOSIGNAL) ==
 	    (ssize_t)sizeof(pid);
 	if (told && write(go[1], "", 1) == -1)
 		log_debug("a child has ended early");
@@ -174,7 +174,7 @@ serve(const struct spawn_settings *settings)
 	size_t fd_count = NITEMS(fds), i;
 	bool more;
 
-	if (fd_receive(CONTROL_FD, &request, sizeof(request), fds,
+	if (fd_receive(MESSAGE_FD, &request, sizeof(request), fds,
 	    &fd_count) != (ssize_t)sizeof(request))
 		return false;
 	more = launch(settings, &request, fds, fd_count);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/supervisor.h"
@@ -36,12 +36,12 @@ has_streams(const struct channel *channel)
 }
 
 static bool
-send_message(struct tap *tap, const struct control_message *message,
+send_message(struct tap *tap, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	static struct log_limit limit;
 
-	if (fd_send(tap->child.control, message, sizeof(*message), fds,
+	if (fd_send(tap->child.messages, message, sizeof(*message), fds,
 	    fd_count) == (ssize_t)sizeof(*message))
 		return true;
 	if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS &&
@@ -121,7 +121,7 @@ feed_of(const struct channel *channel, const struct stream_conf *conf)
 
 /* Appends the sockets of those streams that have an archive. */
 static void
-add_feeds(const struct channel *channel, struct control_message *message,
+add_feeds(const struct channel *channel, struct message *message,
     int *fds, size_t *count)
 {
 	size_t i;
@@ -140,13 +140,13 @@ tell_channel(struct tap *tap, const struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 	const struct parts *parts = &channel->parts;
-	struct control_message message;
+	struct message message;
 	int fds[TAP_FDS];
 	size_t i, n = 0, plans, end;
 	bool sent = false;
 
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_TAP;
+	message.type = MESSAGE_TAP;
 	message.channel = channel->number;
 	memcpy(message.name, channel->name, sizeof(message.name));
 	message.log_level = tap->supervisor->conf->log_level;
@@ -173,10 +173,10 @@ tell_channel(struct tap *tap, const struct channel *channel)
 static bool
 tell_forgotten(struct tap *tap)
 {
-	struct control_message message;
+	struct message message;
 
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_UNTAP;
+	message.type = MESSAGE_UNTAP;
 	while (tap->forgets > 0) {
 		message.channel = tap->forget[tap->forgets - 1];
 		if (!send_message(tap, &message, NULL, 0))
@@ -190,7 +190,7 @@ tell_forgotten(struct tap *tap)
 static bool
 tell_look(struct tap *tap)
 {
-	static const struct control_message message = {.type = CONTROL_LOOK};
+	static const struct message message = {.type = MESSAGE_LOOK};
 
 	if (!tap->look)
 		return true;
@@ -204,12 +204,12 @@ tell_look(struct tap *tap)
 static bool
 tell_log_level(struct tap *tap)
 {
-	struct control_message message;
+	struct message message;
 
 	if (tap->log_told)
 		return true;
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_LOG_LEVEL;
+	message.type = MESSAGE_LOG_LEVEL;
 	message.log_level = tap->supervisor->conf->log_level;
 	tap->log_told = send_message(tap, &message, NULL, 0);
 	return tap->log_told;
@@ -287,12 +287,12 @@ on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 /*** The process. ***/
 
 static pid_t
-decimator_spawn(void *owner, int control)
+decimator_spawn(void *owner, int messages)
 {
 	struct tap *tap = owner;
 
 	return spawn_program(&tap->supervisor->spawn, DECIMATOR_PROGRAM, NULL,
-	    &control, 1);
+	    &messages, 1);
 }
 
 /* The holder has let go: whoever is to have it may be told. */
@@ -320,17 +320,17 @@ decimator_ended(void *owner)
 }
 
 static enum child_said
-decimator_message(void *owner, const struct control_message *message)
+decimator_message(void *owner, const struct message *message)
 {
 	struct tap *tap = owner;
 	struct channel *channel;
 
-	if ((message->type != CONTROL_UNTAPPED &&
-	    message->type != CONTROL_LOOKED) || tap->answers == 0)
+	if ((message->type != MESSAGE_UNTAPPED &&
+	    message->type != MESSAGE_LOOKED) || tap->answers == 0)
 		return CHILD_SAID_NONSENSE;
 	tap->answers--;
 	tap->watch.unanswered = 0;
-	if (message->type == CONTROL_LOOKED)
+	if (message->type == MESSAGE_LOOKED)
 		return CHILD_SAID_ANSWER;
 	/* A channel that was removed is not found, and nobody waits. */
 	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
@@ -350,7 +350,7 @@ decimator_changed(void *owner)
 
 	if (tap->child.state == CHILD_RUNNING) {
 		/* A message is large, and there may be a thousand. */
-		(void)setsockopt(tap->child.control, SOL_SOCKET, SO_SNDBUF,
+		(void)setsockopt(tap->child.messages, SOL_SOCKET, SO_SNDBUF,
 		    &size, sizeof(size));
 		tap_update(tap);
 	}
@@ -402,7 +402,7 @@ void
 tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
 {
 	child_adopt(&tap->child, image);
-	image->control = -1;
+	image->messages = -1;
 	tap->old_process = tap->child.pid;
 	tap->answers = answers;
 	tap->log_told = tap->child.pid != 0;

@@ -8,7 +8,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
@@ -197,7 +197,7 @@ watch_check_tap(struct tap *tap)
 void
 watch_directory(struct channel *channel)
 {
-	struct control_message message = {.type = CONTROL_DIRECTORY};
+	struct message message = {.type = MESSAGE_DIRECTORY};
 
 	if (channel->parts.archive == -1 || atomic_exchange_explicit(
 	    &channel->segment.state->directory_gone, 0,

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "worker/last_words.h"
@@ -246,11 +246,11 @@ end(struct worker *worker, enum worker_ending ending)
 }
 
 static int
-tell_supervisor(enum control_type type)
+tell_supervisor(enum message_type type)
 {
-	struct control_message message = {.type = type};
+	struct message message = {.type = type};
 
-	return send(WORKER_FD_CONTROL, &message, sizeof(message),
+	return send(WORKER_FD_MESSAGES, &message, sizeof(message),
 	    MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
 }
 
@@ -260,7 +260,7 @@ ask_for_directory(const struct worker *worker)
 {
 	if (atomic_load_explicit(&worker->segment.state->directory_gone,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(CONTROL_DIRECTORY_GONE) == -1)
+	    tell_supervisor(MESSAGE_DIRECTORY_GONE) == -1)
 		log_debug("the supervisor does not listen");
 }
 
@@ -305,10 +305,10 @@ renew_directory(struct worker *worker, int fd)
 }
 
 static void
-on_control(struct ev_loop *loop, ev_io *io, int events)
+on_messages(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *worker = io->data;
-	struct control_message message;
+	struct message message;
 	int fds[FD_PASS_MAX];
 	size_t fd_count = NITEMS(fds), i;
 	ssize_t got;
@@ -322,13 +322,13 @@ on_control(struct ev_loop *loop, ev_io *io, int events)
 		ev_io_stop(loop, io);
 		end(worker, WORKER_STOPPING);
 	} else if ((size_t)got == sizeof(message) &&
-	    message.type == CONTROL_STOP)
+	    message.type == MESSAGE_STOP)
 		end(worker, WORKER_STOPPING);
 	else if ((size_t)got == sizeof(message) &&
-	    message.type == CONTROL_LOG_LEVEL)
+	    message.type == MESSAGE_LOG_LEVEL)
 		log_set_level(message.log_level);
 	else if ((size_t)got == sizeof(message) &&
-	    message.type == CONTROL_DIRECTORY && fd_count == 1)
+	    message.type == MESSAGE_DIRECTORY && fd_count == 1)
 		renew_directory(worker, fds[0]);
 	for (i = 0; got > 0 && i < fd_count; i++)
 		close(fds[i]);
@@ -401,9 +401,9 @@ start_watchers(struct worker *worker)
 	ev_io_init(&worker->input, on_input, worker->ingest.readable, EV_READ);
 	worker->input.data = worker;
 	ev_io_start(worker->loop, &worker->input);
-	ev_io_init(&worker->control, on_control, WORKER_FD_CONTROL, EV_READ);
-	worker->control.data = worker;
-	ev_io_start(worker->loop, &worker->control);
+	ev_io_init(&worker->messages, on_messages, WORKER_FD_MESSAGES, EV_READ);
+	worker->messages.data = worker;
+	ev_io_start(worker->loop, &worker->messages);
 	for (i = 0; i < worker->relay.outputs; i++) {
 		ev_io_init(&worker->output[i], on_output,
 		    worker->relay.output[i].socket, EV_WRITE);
@@ -525,7 +525,7 @@ worker_main(int argc, char **argv)
 	schedule(worker.segment.config);
 	run_outputs(&worker);
 	wake_readers(&worker);
-	if (tell_supervisor(CONTROL_READY) == -1)
+	if (tell_supervisor(MESSAGE_READY) == -1)
 		log_warn("cannot tell the supervisor that I am ready");
 	ev_run(worker.loop, 0);
 	if (worker.directory != -1)

@@ -37,7 +37,7 @@ struct worker {
 	struct archive		 archive;
 	ev_io			 input;
 	ev_io			 output[OUTPUTS_MAX];	/* to be writable */
-	ev_io			 control;
+	ev_io			 messages;
 	ev_timer		 drops;		/* while there is traffic */
 	ev_async		 archive_note;
 	ev_signal		 term;

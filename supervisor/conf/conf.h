@@ -18,7 +18,7 @@
 #include <stdio.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/segment.h"
 

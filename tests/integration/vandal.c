@@ -16,7 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/segment.h"
 #include "common/util.h"
 
@@ -68,24 +68,24 @@ scribble(uint64_t *words, size_t count)
 
 /* Messages of all sizes and types, some with descriptors. */
 static void
-flood_control(void)
+flood_messages(void)
 {
 	static union {
-		struct control_message	message;
+		struct message	message;
 		uint8_t			bytes[2 *
-					    sizeof(struct control_message)];
+					    sizeof(struct message)];
 	} packet;
 	int fds[4] = {0, 0, 1, 1};
 	unsigned i;
 
 	for (i = 0; i < 64; i++) {
-		packet.message.type = i % 2 == 0 ? CONTROL_READY :
+		packet.message.type = i % 2 == 0 ? MESSAGE_READY :
 		    (uint32_t)random_word() % 16;
 		if (i % 8 == 7)
-			(void)fd_send(CONTROL_FD, &packet,
+			(void)fd_send(MESSAGE_FD, &packet,
 			    sizeof(packet.message), fds, NITEMS(fds));
 		else
-			(void)send(CONTROL_FD, &packet, i % 4 == 0 ?
+			(void)send(MESSAGE_FD, &packet, i % 4 == 0 ?
 			    random_word() % sizeof(packet) :
 			    sizeof(packet.message),
 			    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -107,7 +107,7 @@ flood_events(void)
 int
 main(void)
 {
-	struct control_message ready = {.type = CONTROL_READY};
+	struct message ready = {.type = MESSAGE_READY};
 	struct pollfd input = {.fd = WORKER_FD_INPUT, .events = POLLIN};
 	struct stat st;
 	uint64_t *words;
@@ -116,18 +116,18 @@ main(void)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGABRT, SIG_IGN);
 	random_state = (uint64_t)getpid();
-	fd_set_nonblock(CONTROL_FD);
+	fd_set_nonblock(MESSAGE_FD);
 	if (fstat(WORKER_FD_SEGMENT, &st) == -1)
 		return 1;
 	words = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE,
 	    MAP_SHARED, WORKER_FD_SEGMENT, 0);
 	if (words == MAP_FAILED)
 		return 1;
-	(void)send(CONTROL_FD, &ready, sizeof(ready), MSG_NOSIGNAL);
+	(void)send(MESSAGE_FD, &ready, sizeof(ready), MSG_NOSIGNAL);
 	(void)poll(&input, 1, -1);
 	for (turn = 0;; turn++) {
 		scribble(words, (size_t)st.st_size / sizeof(*words));
-		flood_control();
+		flood_messages();
 		flood_events();
 		/* Sealed, so no page may go for good; but it may be empty. */
 		if (turn % 1000 == 999)

@@ -24,7 +24,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "tests/unit/rig.h"
@@ -142,8 +142,8 @@ run_worker(const struct rig *rig, int control)
 	for (i = 0; i < NITEMS(from); i++)
 		high[i] = fcntl(from[i], F_DUPFD, 100);
 	for (i = 0; i < NITEMS(from); i++)
-		dup2(high[i], CONTROL_FD + (int)i);
-	close_range(CONTROL_FD + NITEMS(from), ~0U, 0);
+		dup2(high[i], MESSAGE_FD + (int)i);
+	close_range(MESSAGE_FD + NITEMS(from), ~0U, 0);
 	_exit(worker_main(2, argv));
 }
 
@@ -173,7 +173,7 @@ rig_fork(struct rig *rig)
 void
 rig_start(struct rig *rig)
 {
-	struct control_message message;
+	struct message message;
 	struct pollfd pollfd = {.events = POLLIN};
 	int gate = rig_fork(rig);
 
@@ -183,7 +183,7 @@ rig_start(struct rig *rig)
 	assert_int_equal(poll(&pollfd, 1, 20000), 1);
 	assert_int_equal(recv(rig->control, &message, sizeof(message), 0),
 	    sizeof(message));
-	assert_int_equal(message.type, CONTROL_READY);
+	assert_int_equal(message.type, MESSAGE_READY);
 }
 
 void
@@ -213,7 +213,7 @@ rig_kill(struct rig *rig)
 int
 rig_stop(struct rig *rig, int signal_number)
 {
-	struct control_message message = {.type = CONTROL_STOP};
+	struct message message = {.type = MESSAGE_STOP};
 
 	if (signal_number != 0)
 		kill(rig->pid, signal_number);

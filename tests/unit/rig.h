@@ -42,7 +42,7 @@ int	rig_fork(struct rig *rig);
 void	rig_kill(struct rig *rig);
 /* Tells the rig that its worker has been killed and reaped. */
 void	rig_forget(struct rig *rig);
-/* Ends the worker by a signal, or, with 0, by CONTROL_STOP; returns its wait
+/* Ends the worker by a signal, or, with 0, by MESSAGE_STOP; returns its wait
  * status. */
 int	rig_stop(struct rig *rig, int signal_number);
 

@@ -187,17 +187,17 @@ sink_number(struct sink *sink)
 /*** Messages. ***/
 
 void
-message_init(struct control_message *message, const char *name)
+message_init(struct message *message, const char *name)
 {
 	memset(message, 0, sizeof(*message));
-	message->type = CONTROL_TAP;
+	message->type = MESSAGE_TAP;
 	message->channel = 7;
 	message->log_level = LOG_INFO;
 	strncpy(message->name, name, CHANNEL_NAME_MAX);
 }
 
 void
-message_add(struct control_message *message, const char *name,
+message_add(struct message *message, const char *name,
     enum decimate_method method, uint64_t every, unsigned slot)
 {
 	struct stream_config *config = &message->stream[message->streams++];
@@ -221,7 +221,7 @@ copy_fd(int fd)
 }
 
 size_t
-message_fds(const struct control_message *message,
+message_fds(const struct message *message,
     const struct fake_worker *w, const struct sink *sinks,
     int fds[static FD_SLOTS])
 {
@@ -237,7 +237,7 @@ message_fds(const struct control_message *message,
 }
 
 struct tap *
-open_tap(const struct control_message *message, const struct fake_worker *w,
+open_tap(const struct message *message, const struct fake_worker *w,
     const struct sink *sinks, struct tap *old)
 {
 	int fds[FD_SLOTS];

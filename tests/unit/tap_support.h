@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * For the tests of the decimator: a worker that writes to a segment's ring
- * the way the real one does, CONTROL_TAP messages, and sockets on loopback.
+ * the way the real one does, MESSAGE_TAP messages, and sockets on loopback.
  */
 #ifndef MCRELAY_TAP_SUPPORT_H
 #define MCRELAY_TAP_SUPPORT_H
@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/control.h"
+#include "common/message.h"
 #include "common/segment.h"
 #include "decimator/tap.h"
 
@@ -62,19 +62,19 @@ ssize_t	sink_wait(struct sink *sink, void *data, size_t size) ATTR_NONNULL;
 /* The next numbered datagram, checked; -1 when there is none. */
 int64_t	sink_number(struct sink *sink) ATTR_NONNULL;
 
-void	message_init(struct control_message *message, const char *name)
+void	message_init(struct message *message, const char *name)
 	    ATTR_NONNULL;
-void	message_add(struct control_message *message, const char *name,
+void	message_add(struct message *message, const char *name,
 	    enum decimate_method method, uint64_t every, unsigned slot)
 	    ATTR_NONNULL;
 /* tap_open() with copies of the descriptors; `sinks': one for each stream,
  * then one for each that feeds an archive. */
-struct tap	*open_tap(const struct control_message *message,
+struct tap	*open_tap(const struct message *message,
 		    const struct fake_worker *w, const struct sink *sinks,
 		    struct tap *old);
 #define FD_SLOTS	(TAP_FD_STREAM + 2 * STREAMS_MAX)
 /* The descriptors for a message, copies; returns how many. */
-size_t	message_fds(const struct control_message *message,
+size_t	message_fds(const struct message *message,
 	    const struct fake_worker *w, const struct sink *sinks,
 	    int fds[static FD_SLOTS]);
 
@@ -88,7 +88,7 @@ unsigned	open_fds(void);
 struct tap_fixture {
 	struct fake_worker	w;
 	struct sink		sink[3];
-	struct control_message	message;
+	struct message	message;
 	struct tap		*tap;
 };
 

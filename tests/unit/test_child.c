@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/child.h"
@@ -25,7 +25,7 @@
 #define DEADLINE_NS	(20 * NS_PER_S)
 
 enum script {
-	SAY_READY,	/* then wait for TERM, CONTROL_STOP or the end */
+	SAY_READY,	/* then wait for TERM, MESSAGE_STOP or the end */
 	EXIT_YOUNG,	/* status 3 */
 	EXIT_CONFIG,	/* status 78 */
 	SAY_RUBBISH,	/* then wait */
@@ -56,67 +56,67 @@ on_term(int sig)
 	terminated = 1;
 }
 
-/* TERM: status 0.  CONTROL_STOP: status 10.  Supervisor gone: status 11. */
+/* TERM: status 0.  MESSAGE_STOP: status 10.  Supervisor gone: status 11. */
 static _Noreturn void
-wait_for_orders(int control)
+wait_for_orders(int messages)
 {
-	struct control_message message;
+	struct message message;
 	ssize_t got;
 
 	while (!terminated) {
-		got = recv(control, &message, sizeof(message), 0);
+		got = recv(messages, &message, sizeof(message), 0);
 		if (got == 0)
 			_exit(11);
-		if (got == sizeof(message) && message.type == CONTROL_STOP)
+		if (got == sizeof(message) && message.type == MESSAGE_STOP)
 			_exit(10);
 	}
 	_exit(0);
 }
 
 static _Noreturn void
-run_script(enum script script, int control)
+run_script(enum script script, int messages)
 {
 	struct sigaction action = {.sa_handler = on_term};
-	struct control_message message;
+	struct message message;
 	unsigned i;
 
 	sigaction(SIGTERM, &action, NULL);
 	memset(&message, 0, sizeof(message));
-	message.type = CONTROL_READY;
+	message.type = MESSAGE_READY;
 	switch (script) {
 	case EXIT_YOUNG:
 		_exit(3);
 	case EXIT_CONFIG:
 		_exit(WORKER_EXIT_CONFIG);
 	case SAY_RUBBISH:
-		send(control, &message, 17, 0);
+		send(messages, &message, 17, 0);
 		break;
 	case TALK:
-		send(control, &message, sizeof(message), 0);
-		message.type = CONTROL_DIRECTORY_GONE;
+		send(messages, &message, sizeof(message), 0);
+		message.type = MESSAGE_DIRECTORY_GONE;
 		for (i = 0; i < 5; i++)
-			send(control, &message, sizeof(message), 0);
+			send(messages, &message, sizeof(message), 0);
 		break;
 	case DIE_DRAINING:
-		send(control, &message, sizeof(message), 0);
-		recv(control, &message, sizeof(message), 0);
+		send(messages, &message, sizeof(message), 0);
+		recv(messages, &message, sizeof(message), 0);
 		_exit(4);
 	case HANG:
 		signal(SIGABRT, SIG_IGN);
 		signal(SIGTERM, SIG_IGN);
-		send(control, &message, sizeof(message), 0);
+		send(messages, &message, sizeof(message), 0);
 		for (;;)
 			pause();
 	case SAY_READY:
 	case CANNOT_START:
-		send(control, &message, sizeof(message), 0);
+		send(messages, &message, sizeof(message), 0);
 		break;
 	}
-	wait_for_orders(control);
+	wait_for_orders(messages);
 }
 
 static pid_t
-spawn(void *owner, int control)
+spawn(void *owner, int messages)
 {
 	struct fixture *f = owner;
 	pid_t pid;
@@ -132,7 +132,7 @@ spawn(void *owner, int control)
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (pid == 0)
-		run_script(f->script, control);
+		run_script(f->script, messages);
 	f->last_pid = pid;
 	return pid;
 }
@@ -172,11 +172,11 @@ last_words(void *owner, char *text, size_t size)
 
 /* What comes third should not have been sent. */
 static enum child_said
-heard(void *owner, const struct control_message *message)
+heard(void *owner, const struct message *message)
 {
 	struct fixture *f = owner;
 
-	assert_int_equal(message->type, CONTROL_DIRECTORY_GONE);
+	assert_int_equal(message->type, MESSAGE_DIRECTORY_GONE);
 	if (f->heard < NITEMS(f->heard_ns))
 		f->heard_ns[f->heard] = clock_monotonic_ns();
 	return ++f->heard <= NITEMS(f->heard_ns) ? CHILD_SAID_NEWS :
@@ -262,7 +262,7 @@ child_runs_and_stops(void **state)
 	wait_state(f, CHILD_STOPPED);
 	assert_int_equal(f->ended, 1);
 	assert_string_equal(f->child.last_exit, "exited with status 0");
-	assert_int_equal(f->child.control, -1);
+	assert_int_equal(f->child.messages, -1);
 	assert_int_equal(child_restarts(&f->child), 0);
 }
 
@@ -274,7 +274,7 @@ child_was_ready_in_time(void **state)
 	struct pollfd said = {.events = POLLIN};
 
 	begin(f, SAY_READY);
-	said.fd = f->child.control;
+	said.fd = f->child.messages;
 	assert_int_equal(poll(&said, 1, DEADLINE_NS / NS_PER_MS), 1);
 	ev_timer_stop(f->child.loop, &f->child.timer);
 	ev_timer_set(&f->child.timer, 0., 0.);
@@ -527,7 +527,7 @@ child_cannot_be_spawned(void **state)
 
 	begin(f, CANNOT_START);
 	assert_int_equal(f->child.state, CHILD_BACKOFF);
-	assert_int_equal(f->child.control, -1);
+	assert_int_equal(f->child.messages, -1);
 	f->script = SAY_READY;
 	wait_state(f, CHILD_RUNNING);
 	assert_int_equal(f->asked, 2);

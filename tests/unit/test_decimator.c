@@ -40,7 +40,7 @@
 struct fixture {
 	struct fake_worker	w;
 	struct sink		sink[2];
-	struct control_message	message;
+	struct message	message;
 	pid_t			pid;
 	int			control;
 };
@@ -53,7 +53,7 @@ static const char	schema[] = "{\"type\": \"record\", \"name\": \"R\", "
 static void
 start_decimator(struct fixture *f)
 {
-	struct control_message message;
+	struct message message;
 	struct pollfd ready = {.events = POLLIN};
 	int pair[2];
 
@@ -62,8 +62,8 @@ start_decimator(struct fixture *f)
 	f->pid = fork();
 	assert_int_not_equal(f->pid, -1);
 	if (f->pid == 0) {
-		if (dup2(pair[1], CONTROL_FD) == -1 ||
-		    close_range(CONTROL_FD + 1, UINT32_MAX, 0) == -1)
+		if (dup2(pair[1], MESSAGE_FD) == -1 ||
+		    close_range(MESSAGE_FD + 1, UINT32_MAX, 0) == -1)
 			_exit(99);
 		_exit(decimator_run());
 	}
@@ -72,7 +72,7 @@ start_decimator(struct fixture *f)
 	assert_int_equal(poll(&ready, 1, 10000), 1);
 	assert_int_equal(recv(f->control, &message, sizeof(message), 0),
 	    sizeof(message));
-	assert_int_equal(message.type, CONTROL_READY);
+	assert_int_equal(message.type, MESSAGE_READY);
 }
 
 /* Waits for it to end; its wait status. */
@@ -128,7 +128,7 @@ teardown(void **state)
 }
 
 static void
-send_tap(struct fixture *f, const struct control_message *message,
+send_tap(struct fixture *f, const struct message *message,
     const struct fake_worker *w, const struct sink *sinks)
 {
 	int fds[FD_SLOTS];
@@ -311,13 +311,13 @@ untap_forgets_the_channel(void **state)
 {
 	struct fixture *f = *state;
 	unsigned before = count_fds(f->pid);
-	struct control_message untap;
+	struct message untap;
 
 	send_tap(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	assert_int_equal(count_fds(f->pid), before + 3);
 	message_init(&untap, "accel");
-	untap.type = CONTROL_UNTAP;
+	untap.type = MESSAGE_UNTAP;
 	assert_int_equal(fd_send(f->control, &untap, sizeof(untap), NULL, 0),
 	    sizeof(untap));
 	WAIT_FOR(atomic_load(&f->w.segment.tap->wake_at) == RING_WAKE_NEVER);
@@ -334,7 +334,7 @@ odd_messages_are_left_out(void **state)
 {
 	struct fixture *f = *state;
 	unsigned before = count_fds(f->pid);
-	struct control_message odd = f->message;
+	struct message odd = f->message;
 	int fds[FD_SLOTS];
 	size_t count;
 
@@ -345,11 +345,11 @@ odd_messages_are_left_out(void **state)
 	odd.type = 12345;
 	assert_int_equal(fd_send(f->control, &odd, sizeof(odd), fds, count),
 	    sizeof(odd));
-	odd.type = CONTROL_LOG_LEVEL;
+	odd.type = MESSAGE_LOG_LEVEL;
 	assert_int_equal(fd_send(f->control, &odd, sizeof(odd), NULL, 0),
 	    sizeof(odd));
 	/* A ring in an eventfd. */
-	odd.type = CONTROL_TAP;
+	odd.type = MESSAGE_TAP;
 	assert_int_equal(dup2(fds[TAP_FD_EVENT], fds[TAP_FD_SEGMENT]),
 	    fds[TAP_FD_SEGMENT]);
 	assert_int_equal(fd_send(f->control, &odd, sizeof(odd), fds, count),
@@ -445,7 +445,7 @@ flood_does_not_starve(void **state)
 {
 	struct fixture *f = *state;
 	struct fake_worker *others = calloc(CHANNELS, sizeof(*others));
-	struct control_message message;
+	struct message message;
 	struct flood flooder;
 	pthread_t thread;
 	unsigned i, round;

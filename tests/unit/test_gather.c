@@ -33,7 +33,7 @@ struct fixture {
 	struct schema_result	 schema;
 	struct fake_worker	 w;
 	struct sink		 sink;
-	struct control_message	 message;
+	struct message	 message;
 	struct tap		*tap;
 };
 

@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "supervisor/spawn.h"
 
@@ -39,7 +39,7 @@ be_the_program(void)
 	sigset_t blocked;
 	struct stat st;
 	uintmax_t inode;
-	int fd = CONTROL_FD;
+	int fd = MESSAGE_FD;
 	size_t i;
 
 	for (; inode = strtoumax(at, &end, 10), end != at; at = end, fd++)

@@ -175,7 +175,7 @@ static void
 messages_are_checked(void **state)
 {
 	struct tap_fixture *f = *state;
-	struct control_message message;
+	struct message message;
 	unsigned before = open_fds(), kind;
 	int fds[FD_SLOTS];
 	size_t count;

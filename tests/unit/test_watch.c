@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/control.h"
+#include "common/message.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/supervisor.h"
@@ -281,7 +281,7 @@ give_tap(struct fixture *f)
 	tap_init(tap, &f->supervisor, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
 	    0, pair), 0);
-	tap->child.control = pair[0];
+	tap->child.messages = pair[0];
 	tap->child.state = CHILD_RUNNING;
 	tap->child.pid = idle_process();
 	tap->log_told = true;
@@ -317,16 +317,16 @@ decimate_all(struct fixture *f)
 static bool
 asked(struct fixture *f)
 {
-	struct control_message message;
+	struct message message;
 
 	return recv(f->peer, &message, sizeof(message), MSG_DONTWAIT) ==
-	    (ssize_t)sizeof(message) && message.type == CONTROL_LOOK;
+	    (ssize_t)sizeof(message) && message.type == MESSAGE_LOOK;
 }
 
 static void
 answer(struct fixture *f)
 {
-	static const struct control_message message = {.type = CONTROL_LOOKED};
+	static const struct message message = {.type = MESSAGE_LOOKED};
 	struct child *child = &f->supervisor.tap[0].child;
 
 	assert_int_equal(child->ops->message(child->owner, &message),

@@ -25,7 +25,7 @@ static const uint64_t start_ns = UINT64_C(4102444800) * SECOND;
 struct fixture {
 	struct fake_worker	w;
 	struct sink		sink;
-	struct control_message	message;
+	struct message	message;
 	struct tap		*tap;
 	struct schema_result	schema;
 	int64_t			next;	/* number to put */

@@ -2,51 +2,51 @@
 /*
  * Messages between the supervisor and its children, over SOCK_SEQPACKET
  * pairs (descriptor 3 in the child).  One message a packet, of exactly
- * sizeof(struct control_message).  Numbers are appended, never reused.
+ * sizeof(struct message).  Numbers are appended, never reused.
  *
  * End of file on the socket means that the supervisor is gone: the child
  * finishes what it has in hand and exits.
  */
-#ifndef MCRELAY_CONTROL_H
-#define MCRELAY_CONTROL_H
+#ifndef MCRELAY_MESSAGE_H
+#define MCRELAY_MESSAGE_H
 
 #include <stdint.h>
 
 #include "common/samples.h"
 #include "common/segment.h"
 
-#define CONTROL_FD	3
+#define MESSAGE_FD	3
 
-enum control_type {
+enum message_type {
 	/* child -> supervisor: up and working; no body */
-	CONTROL_READY = 1,
+	MESSAGE_READY = 1,
 	/* supervisor -> decimator: serve this channel (again, with these
 	 * streams); descriptors: segment, eventfd, one connected socket for
 	 * each stream, then a file with the program of each that is planned,
 	 * then the archive's socket of each that feeds one */
-	CONTROL_TAP = 2,
+	MESSAGE_TAP = 2,
 	/* supervisor -> decimator: forget the channel, and say so */
-	CONTROL_UNTAP = 3,
+	MESSAGE_UNTAP = 3,
 	/* supervisor -> decimator: the log level has changed */
-	CONTROL_LOG_LEVEL = 4,
+	MESSAGE_LOG_LEVEL = 4,
 	/* supervisor -> worker: stop receiving, store everything, exit.
 	 * (SIGTERM is gentler on the input: the worker goes on receiving
 	 * while it finishes its files, and leaves the rest in the ring to
 	 * its successor.) */
-	CONTROL_STOP = 5,
+	MESSAGE_STOP = 5,
 	/* supervisor -> worker: the archive's directory, made again;
 	 * descriptor: it */
-	CONTROL_DIRECTORY = 6,
+	MESSAGE_DIRECTORY = 6,
 	/* worker -> supervisor: look at directory_gone in the segment; no
 	 * body */
-	CONTROL_DIRECTORY_GONE = 7,
+	MESSAGE_DIRECTORY_GONE = 7,
 	/* decimator -> supervisor: it has forgotten the channel, and touches
 	 * neither its ring nor its page any more */
-	CONTROL_UNTAPPED = 8,
+	MESSAGE_UNTAPPED = 8,
 	/* supervisor -> decimator: look at all rings, and say so; no body */
-	CONTROL_LOOK = 9,
+	MESSAGE_LOOK = 9,
 	/* decimator -> supervisor: it does */
-	CONTROL_LOOKED = 10,
+	MESSAGE_LOOKED = 10,
 };
 
 enum decimate_method {
@@ -88,14 +88,14 @@ struct stream_config {
 	uint32_t	feeds;
 };
 
-struct control_message {
-	uint32_t	type;		/* enum control_type */
+struct message {
+	uint32_t	type;		/* enum message_type */
 	uint32_t	channel;	/* a number the supervisor chose */
 	char		name[CHANNEL_NAME_MAX + 1];
-	int32_t		log_level;	/* CONTROL_LOG_LEVEL, CONTROL_TAP */
-	uint32_t	streams;	/* CONTROL_TAP */
+	int32_t		log_level;	/* MESSAGE_LOG_LEVEL, MESSAGE_TAP */
+	uint32_t	streams;	/* MESSAGE_TAP */
 	struct sample_config samples;	/* of a raw channel */
 	struct stream_config stream[STREAMS_MAX];
 };
 
-#endif /* MCRELAY_CONTROL_H */
+#endif /* MCRELAY_MESSAGE_H */

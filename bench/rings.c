@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What it costs a decimator to follow channels of 40 MB a second: taps on real
- * rings, which are filled in between, with streams that are sent to a socket on
- * loopback that nobody reads.
+ * What it costs a decimator to follow channels of 40 MB a second: readers on
+ * real rings, which are filled in between, with streams that are sent to a
+ * socket on loopback that nobody reads.
  *
- * All channels are filled before the first tap steps, as on a machine where
- * other cores fill them: what a tap reads has left the nearer caches.
+ * All channels are filled before the first reader steps, as on a machine where
+ * other cores fill them: what a reader reads has left the nearer caches.
  */
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -23,7 +23,7 @@
 #include "common/ring.h"
 #include "common/segment.h"
 #include "common/util.h"
-#include "decimator/tap.h"
+#include "decimator/reader.h"
 
 #define CHANNELS	64U
 #define RING_SIZE	(1024U * 1024)
@@ -33,7 +33,7 @@
 
 struct channel {
 	struct segment	 segment;
-	struct tap	*tap;
+	struct reader	*reader;
 	uint64_t	 head;
 	uint64_t	 sequence;
 };
@@ -74,7 +74,7 @@ channel_open(struct channel *c, const struct subject *s,
 		.ring_size = RING_SIZE,
 	};
 	struct stream_config *stream = &message.stream[0];
-	int fds[TAP_FD_STREAM + 1];
+	int fds[READER_FD_STREAM + 1];
 	bool locked;
 
 	if (segment_create(&c->segment, &spec, &locked) != 0)
@@ -82,7 +82,7 @@ channel_open(struct channel *c, const struct subject *s,
 	c->head = ring_head(&c->segment.ring);
 	c->sequence = ingest_current(&c->segment.state->ingest)->sequence;
 	memset(&message, 0, sizeof(message));
-	message.type = MESSAGE_TAP;
+	message.type = MESSAGE_SERVE;
 	message.log_level = LOG_INFO;
 	strcpy(message.name, "bench");
 	message.streams = 1;
@@ -91,17 +91,17 @@ channel_open(struct channel *c, const struct subject *s,
 	stream->method = method;
 	stream->every = EVERY;
 	stream->id = 1;
-	fds[TAP_FD_SEGMENT] = fcntl(c->segment.fd, F_DUPFD_CLOEXEC, 3);
-	fds[TAP_FD_EVENT] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	fds[TAP_FD_STREAM] = open_socket();
-	if ((c->tap = tap_open(&message, fds, NITEMS(fds), NULL)) == NULL)
-		fatalx("a tap");
+	fds[READER_FD_SEGMENT] = fcntl(c->segment.fd, F_DUPFD_CLOEXEC, 3);
+	fds[READER_FD_EVENT] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	fds[READER_FD_STREAM] = open_socket();
+	if ((c->reader = reader_open(&message, fds, NITEMS(fds), NULL)) == NULL)
+		fatalx("a reader");
 }
 
 static void
 channel_close(struct channel *c)
 {
-	tap_close(c->tap);
+	reader_close(c->reader);
 	segment_close(&c->segment);
 }
 
@@ -129,13 +129,13 @@ put(struct channel *c, const struct subject *s)
 	ring_publish(ring, c->head);
 }
 
-/* CPU time that the taps took for `turns' turns. */
+/* CPU time that the readers took for `turns' turns. */
 static double
 run_turns(struct channel *channels, const struct subject *s, unsigned turns)
 {
 	double begin, took = 0;
 	unsigned turn, i, k;
-	enum tap_status status;
+	enum reader_status status;
 
 	for (turn = 0; turn < turns; turn++) {
 		for (i = 0; i < CHANNELS; i++)
@@ -144,10 +144,10 @@ run_turns(struct channel *channels, const struct subject *s, unsigned turns)
 		begin = cpu_ns();
 		for (i = 0; i < CHANNELS; i++)
 			do {
-				status = tap_step(channels[i].tap);
-				if (status == TAP_BROKEN)
+				status = reader_step(channels[i].reader);
+				if (status == READER_BROKEN)
 					fatalx("a ring is broken");
-			} while (status != TAP_IDLE);
+			} while (status != READER_IDLE);
 		took += cpu_ns() - begin;
 	}
 	return took;

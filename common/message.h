@@ -24,9 +24,9 @@ enum message_type {
 	 * streams); descriptors: segment, eventfd, one connected socket for
 	 * each stream, then a file with the program of each that is planned,
 	 * then the archive's socket of each that feeds one */
-	MESSAGE_TAP = 2,
+	MESSAGE_SERVE = 2,
 	/* supervisor -> decimator: forget the channel, and say so */
-	MESSAGE_UNTAP = 3,
+	MESSAGE_FORGET = 3,
 	/* supervisor -> decimator: the log level has changed */
 	MESSAGE_LOG_LEVEL = 4,
 	/* supervisor -> worker: stop receiving, store everything, exit.
@@ -42,7 +42,7 @@ enum message_type {
 	MESSAGE_DIRECTORY_GONE = 7,
 	/* decimator -> supervisor: it has forgotten the channel, and touches
 	 * neither its ring nor its page any more */
-	MESSAGE_UNTAPPED = 8,
+	MESSAGE_FORGOTTEN = 8,
 	/* supervisor -> decimator: look at all rings, and say so; no body */
 	MESSAGE_LOOK = 9,
 	/* decimator -> supervisor: it does */
@@ -69,7 +69,7 @@ struct stream_config {
 	char		name[CHANNEL_NAME_MAX + 1];
 	char		destination[72];	/* address:port, for messages */
 	uint32_t	method;			/* enum decimate_method */
-	uint32_t	slot;			/* its place in the tap page */
+	uint32_t	slot;			/* its place in the page */
 	uint64_t	id;			/* ...its numbers' there */
 	/* A window is so many datums, or else so long. */
 	uint64_t	every;			/* datums; 0: by time */
@@ -92,8 +92,8 @@ struct message {
 	uint32_t	type;		/* enum message_type */
 	uint32_t	channel;	/* a number the supervisor chose */
 	char		name[CHANNEL_NAME_MAX + 1];
-	int32_t		log_level;	/* MESSAGE_LOG_LEVEL, MESSAGE_TAP */
-	uint32_t	streams;	/* MESSAGE_TAP */
+	int32_t		log_level;	/* MESSAGE_LOG_LEVEL, MESSAGE_SERVE */
+	uint32_t	streams;	/* MESSAGE_SERVE */
 	struct sample_config samples;	/* of a raw channel */
 	struct stream_config stream[STREAMS_MAX];
 };

@@ -31,7 +31,7 @@ layout_sizes(uint32_t sizes[static 6])
 {
 	sizes[0] = sizeof(struct channel_config);
 	sizes[1] = sizeof(struct worker_state);
-	sizes[2] = sizeof(struct tap_page);
+	sizes[2] = sizeof(struct decimator_page);
 	sizes[3] = sizeof(struct rx_area);
 	sizes[4] = sizeof(struct tx_area);
 	sizes[5] = sizeof(struct ring_record);
@@ -59,7 +59,7 @@ plan_layout(struct layout *layout, const struct segment_spec *spec)
 	    strlen(spec->schema) + 1 : 0;
 	layout->area_size[AREA_PROGRAM] = spec->program_size;
 	layout->area_size[AREA_STATE] = sizeof(struct worker_state);
-	layout->area_size[AREA_TAP] = PAGE;
+	layout->area_size[AREA_DECIMATOR] = PAGE;
 	layout->area_size[AREA_RX] = sizeof(struct rx_area);
 	layout->area_size[AREA_SLOTS] = (uint64_t)layout->rx_slots * SLOT_SIZE;
 	layout->area_size[AREA_TX] = sizeof(struct tx_area);
@@ -117,7 +117,7 @@ set_pointers(struct segment *segment, const struct layout *layout)
 	segment->program = segment->program_size > 0 ?
 	    base + at[AREA_PROGRAM] : NULL;
 	segment->state = (void *)(base + at[AREA_STATE]);
-	segment->tap = (void *)(base + at[AREA_TAP]);
+	segment->page = (void *)(base + at[AREA_DECIMATOR]);
 	segment->rx = (void *)(base + at[AREA_RX]);
 	segment->slots = base + at[AREA_SLOTS];
 	segment->tx = (void *)(base + at[AREA_TX]);
@@ -237,7 +237,7 @@ fill_state(struct segment *segment, const struct segment_spec *spec)
 	    memory_order_relaxed);
 	atomic_store_explicit(&state->archive_position, start,
 	    memory_order_relaxed);
-	atomic_store_explicit(&segment->tap->wake_at, RING_WAKE_NEVER,
+	atomic_store_explicit(&segment->page->wake_at, RING_WAKE_NEVER,
 	    memory_order_relaxed);
 	state->ingest.copy[0].head = start;
 	state->archive.copy[0].position = start;
@@ -363,7 +363,7 @@ areas_good(const struct layout *layout)
 			return false;
 	return size[AREA_CONFIG] >= sizeof(struct channel_config) &&
 	    size[AREA_STATE] >= sizeof(struct worker_state) &&
-	    size[AREA_TAP] == PAGE &&
+	    size[AREA_DECIMATOR] == PAGE &&
 	    size[AREA_RX] >= sizeof(struct rx_area) &&
 	    size[AREA_TX] >= sizeof(struct tx_area) &&
 	    layout->rx_slots >= RX_SLOTS_MIN &&
@@ -409,15 +409,17 @@ read_layout(int fd, struct layout *layout)
 	return NULL;
 }
 
-/* The supervisor's word is constant; only the tap page is the decimator's. */
+/* The supervisor's word is constant; only the decimator's page is the
+ * decimator's. */
 static bool
 protect(const struct segment *segment, const struct layout *layout,
     enum segment_access access)
 {
-	if (access == SEGMENT_TAP)
-		return mmap(segment->base + layout->offset[AREA_TAP], PAGE,
+	if (access == SEGMENT_DECIMATOR)
+		return mmap(segment->base + layout->offset[AREA_DECIMATOR],
+		    PAGE,
 		    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-		    segment->fd, (off_t)layout->offset[AREA_TAP]) !=
+		    segment->fd, (off_t)layout->offset[AREA_DECIMATOR]) !=
 		    MAP_FAILED;
 	if (access == SEGMENT_WORKER)
 		return mprotect(segment->base, layout->offset[AREA_STATE],
@@ -429,7 +431,8 @@ int
 segment_attach(struct segment *segment, int fd, enum segment_access access,
     const char **why)
 {
-	int prot = access == SEGMENT_TAP ? PROT_READ : PROT_READ | PROT_WRITE;
+	int prot = access == SEGMENT_DECIMATOR ? PROT_READ :
+	    PROT_READ | PROT_WRITE;
 	int flags = access == SEGMENT_WORKER ? MAP_POPULATE : 0;
 	struct layout layout;
 

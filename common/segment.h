@@ -2,7 +2,7 @@
 /*
  * The segment: a channel's shared memory (a sealed memfd).  The supervisor
  * creates and owns it; it outlives every worker.  The worker maps all of it,
- * the decimator maps it read-only but for the tap page.
+ * the decimator maps it read-only but for the decimator's page.
  *
  *	+--------+ 0
  *	| header | magic, sizes, offsets of the areas; constant
@@ -15,7 +15,7 @@
  *	+--------+
  *	| state  | struct worker_state: what must survive the worker
  *	+--------+
- *	| tap    | struct tap_page: the page of the decimator that has the
+ *	| page   | struct decimator_page: of the decimator that has the
  *	|        | channel; nobody else writes here as long as one has it
  *	+--------+
  *	| rx     | struct rx_area: the recvmmsg in flight
@@ -104,7 +104,7 @@ enum worker_fd {
 	WORKER_FD_INPUT = 5,
 	WORKER_FD_OUTPUT = 6,	/* config.outputs of them, connected, then:
 				 * the archive's directory, when there is an
-				 * archive; then the tap's eventfd */
+				 * archive; then the decimator's eventfd */
 };
 
 /* The exit status that means: my configuration is unusable, do not retry. */
@@ -211,10 +211,10 @@ struct channel_config {
 		struct sockaddr_storage	address;
 		char			interface[IF_NAMESIZE];
 	} listen;
-	/* ...and the decimated stream in each slot of the tap page, "": none.
-	 * The one thing here that changes, by the supervisor alone. */
+	/* ...and the decimated stream in each slot of the decimator's page, "":
+	 * none. The one thing here that changes, by the supervisor alone. */
 	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
-	uint64_t	slot_id[STREAMS_MAX];	/* tap_stream.id */
+	uint64_t	slot_id[STREAMS_MAX];	/* page_stream.id */
 };
 
 /*** What must survive the worker. ***/
@@ -406,7 +406,7 @@ struct worker_state {
 
 /*** The decimator's page. ***/
 
-struct tap_stream {
+struct page_stream {
 	uint64_t	id;	/* whose numbers these are; 0: nobody's */
 	uint64_t	in;	/* datagrams taken from the ring */
 	uint64_t	out;	/* datagrams sent */
@@ -424,16 +424,16 @@ struct tap_stream {
 struct decimated_state {
 	uint64_t		position;	/* of the next record, or 0 */
 	uint64_t		sequence;	/* expected there */
-	struct tap_stream	stream[STREAMS_MAX];
+	struct page_stream	stream[STREAMS_MAX];
 };
 
 SEGMENT_DOMAIN(decimated);
 
-struct tap_page {
+struct decimator_page {
 	_Atomic uint64_t	wake_at;	/* ring_sleep() */
 	struct decimated_domain	progress;
 };
-_Static_assert(sizeof(struct tap_page) <= 4096, "one page");
+_Static_assert(sizeof(struct decimator_page) <= 4096, "one page");
 
 /*** Calls in flight. ***/
 
@@ -491,7 +491,7 @@ enum segment_area {
 	AREA_SCHEMA,
 	AREA_PROGRAM,
 	AREA_STATE,
-	AREA_TAP,
+	AREA_DECIMATOR,
 	AREA_RX,
 	AREA_SLOTS,
 	AREA_TX,
@@ -519,7 +519,7 @@ _Static_assert(sizeof(struct segment_header) <= 4096, "one page");
 enum segment_access {
 	SEGMENT_WORKER,		/* read and write everything */
 	SEGMENT_SUPERVISOR,	/* the same; does not pre-fault */
-	SEGMENT_TAP,		/* read-only but for the tap page */
+	SEGMENT_DECIMATOR,	/* read-only but for its page */
 };
 
 struct segment {
@@ -533,7 +533,7 @@ struct segment {
 	const void			*program;	/* NULL: raw */
 	size_t				 program_size;
 	struct worker_state		*state;
-	struct tap_page			*tap;
+	struct decimator_page		*page;
 	struct rx_area			*rx;
 	uint8_t				*slots;
 	struct tx_area			*tx;

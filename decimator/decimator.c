@@ -28,7 +28,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
-#include "decimator/tap.h"
+#include "decimator/reader.h"
 
 #define PROGRAM		"mcrelay-decimator"
 
@@ -48,9 +48,9 @@ enum channel_state {
 
 struct channel {
 	uint32_t		 number;	/* the supervisor's */
-	struct tap		*tap;
+	struct reader		*reader;
 	enum channel_state	 state;
-	ev_io			 wake;		/* on the tap's eventfd */
+	ev_io			 wake;		/* on the reader's eventfd */
 	ev_timer		 due;		/* a window's time is over */
 	TAILQ_ENTRY(channel)	 entry;
 };
@@ -89,7 +89,7 @@ channel_free(struct decimator *d, struct channel *channel)
 	TAILQ_REMOVE(&d->list[channel->state], channel, entry);
 	ev_io_stop(d->loop, &channel->wake);
 	ev_timer_stop(d->loop, &channel->due);
-	tap_close(channel->tap);
+	reader_close(channel->reader);
 	free(channel);
 }
 
@@ -113,7 +113,7 @@ on_wake(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher,
 	struct channel *channel = watcher->data;
 	struct decimator *d = ev_userdata(loop);
 
-	tap_woken(channel->tap);
+	reader_woken(channel->reader);
 	if (channel->state != CHANNEL_READY)
 		set_state(d, channel, CHANNEL_READY);
 }
@@ -130,7 +130,7 @@ on_due(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 static void
 wait_due(struct decimator *d, struct channel *channel)
 {
-	uint64_t due_ns = tap_due_ns(channel->tap), now_ns;
+	uint64_t due_ns = reader_due_ns(channel->reader), now_ns;
 
 	ev_timer_stop(d->loop, &channel->due);
 	if (due_ns == UINT64_MAX)
@@ -146,25 +146,25 @@ wait_due(struct decimator *d, struct channel *channel)
 static void
 serve(struct decimator *d, struct channel *channel)
 {
-	switch (tap_step(channel->tap)) {
-	case TAP_MORE:
+	switch (reader_step(channel->reader)) {
+	case READER_MORE:
 		set_state(d, channel, CHANNEL_READY);
 		break;
-	case TAP_CAUGHT_UP:
+	case READER_CAUGHT_UP:
 		set_state(d, channel,
-		    tap_sleep(channel->tap, TAP_WAKE_LATER) ?
+		    reader_sleep(channel->reader, READER_WAKE_LATER) ?
 		    CHANNEL_PACED : CHANNEL_READY);
 		break;
-	case TAP_IDLE:
+	case READER_IDLE:
 		set_state(d, channel,
-		    tap_sleep(channel->tap, TAP_WAKE_NEXT) ?
+		    reader_sleep(channel->reader, READER_WAKE_NEXT) ?
 		    CHANNEL_IDLE : CHANNEL_READY);
 		wait_due(d, channel);
 		break;
-	case TAP_BROKEN:
+	case READER_BROKEN:
 		log_warnx("%s: its ring holds garbage: not decimated until "
 		    "its configuration changes or the decimator is restarted",
-		    tap_name(channel->tap));
+		    reader_name(channel->reader));
 		channel_free(d, channel);
 		break;
 	}
@@ -202,19 +202,19 @@ on_pace(struct ev_loop *loop, ev_timer *watcher ATTR_UNUSED,
 /*** The supervisor's messages. ***/
 
 static void
-on_tap(struct decimator *d, const struct message *message,
+on_serve(struct decimator *d, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	struct channel *channel = channel_find(d, message->channel);
-	struct tap *tap;
+	struct reader *reader;
 
 	log_set_level(message->log_level);
 	if (channel != NULL)
 		ev_io_stop(d->loop, &channel->wake);
-	tap = tap_open(message, fds, fd_count,
-	    channel != NULL ? channel->tap : NULL);
+	reader = reader_open(message, fds, fd_count,
+	    channel != NULL ? channel->reader : NULL);
 	if (channel == NULL) {
-		if (tap == NULL)
+		if (reader == NULL)
 			return;
 		channel = xcalloc(1, sizeof(*channel));
 		channel->number = message->channel;
@@ -223,14 +223,14 @@ on_tap(struct decimator *d, const struct message *message,
 		channel->due.data = channel;
 		TAILQ_INSERT_TAIL(&d->list[CHANNEL_IDLE], channel, entry);
 	}
-	channel->tap = tap;
-	if (tap == NULL) {
+	channel->reader = reader;
+	if (reader == NULL) {
 		channel_free(d, channel);
 		return;
 	}
 	/* Nobody else tells this process where log lines go. */
-	log_init(PROGRAM, NULL, tap_log_target(tap), message->log_level);
-	ev_io_init(&channel->wake, on_wake, tap_fd(tap), EV_READ);
+	log_init(PROGRAM, NULL, reader_log_target(reader), message->log_level);
+	ev_io_init(&channel->wake, on_wake, reader_fd(reader), EV_READ);
 	channel->wake.data = channel;
 	ev_io_start(d->loop, &channel->wake);
 	set_state(d, channel, CHANNEL_READY);
@@ -255,13 +255,13 @@ answer(enum message_type type, uint32_t number)
 }
 
 static void
-on_untap(struct decimator *d, const struct message *message)
+on_forget(struct decimator *d, const struct message *message)
 {
 	struct channel *channel = channel_find(d, message->channel);
 
 	if (channel != NULL)
 		channel_free(d, channel);
-	answer(MESSAGE_UNTAPPED, message->channel);
+	answer(MESSAGE_FORGOTTEN, message->channel);
 }
 
 /* A ring seems to have waited for us: whatever the reason, look. */
@@ -283,11 +283,11 @@ on_message(struct decimator *d, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	switch (message->type) {
-	case MESSAGE_TAP:
-		on_tap(d, message, fds, fd_count);
+	case MESSAGE_SERVE:
+		on_serve(d, message, fds, fd_count);
 		return;
-	case MESSAGE_UNTAP:
-		on_untap(d, message);
+	case MESSAGE_FORGET:
+		on_forget(d, message);
 		break;
 	case MESSAGE_LOG_LEVEL:
 		log_set_level(message->log_level);
@@ -300,7 +300,7 @@ on_message(struct decimator *d, const struct message *message,
 		    "left out", message->type);
 		break;
 	}
-	tap_close_fds(fds, fd_count);
+	reader_close_fds(fds, fd_count);
 }
 
 static void
@@ -322,7 +322,7 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 		log_warnx("a message of %zd bytes from the supervisor, not "
 		    "%zu, is left out: is it of another version?", got,
 		    sizeof(message));
-		tap_close_fds(fds, fd_count);
+		reader_close_fds(fds, fd_count);
 		return;
 	}
 	if (got == 0) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The decimator's event loop: channels come and go as the supervisor says
- * over MESSAGE_FD; each has a tap (tap.h) that gets its turn when its ring
- * has something new.
+ * over MESSAGE_FD; each has a reader (reader.h) that gets its turn when its
+ * ring has something new.
  */
 #ifndef MCRELAY_DECIMATOR_DECIMATOR_H
 #define MCRELAY_DECIMATOR_DECIMATOR_H

@@ -4,7 +4,7 @@
  * channels, whose windows are of datagrams and whose output is the last one,
  * verbatim), a connected socket, counters.
  *
- * The counters are private to the process; tap.c publishes them.
+ * The counters are private to the process; reader.c publishes them.
  */
 #ifndef MCRELAY_DECIMATOR_STREAM_H
 #define MCRELAY_DECIMATOR_STREAM_H
@@ -47,8 +47,8 @@ struct window {
 
 struct stream {
 	struct stream_config	 config;
-	const char		*channel;	/* its name, the tap's */
-	const struct datum_program *program;	/* the tap's; NULL: raw */
+	const char		*channel;	/* its name, the reader's */
+	const struct datum_program *program;	/* the reader's; NULL: raw */
 	struct datum_program	*plan;		/* its own, or NULL */
 	struct reducer		*reducer;	/* NULL: raw */
 	struct sampler		*sampler;	/* raw with samples, or NULL */

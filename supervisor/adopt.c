@@ -43,8 +43,8 @@ take_segment(struct channel *channel, struct inherited *from)
 	for (size_t i = 0; i < STREAMS_MAX; i++)
 		channel->slot[i][CHANNEL_NAME_MAX] = '\0';
 	/* All that it ever received did not come in one second. */
-	tap_measure(channel);
-	channel->tap_rate = 0;
+	decimator_measure(channel);
+	channel->decimator_rate = 0;
 	return true;
 }
 
@@ -137,10 +137,10 @@ compare(struct channel *channel, const struct conf *conf,
 		open_next_input(channel, problems);
 }
 
-static struct tap *
-find_tap(const struct channel *channel, int number)
+static struct decimator *
+find_decimator(const struct channel *channel, int number)
 {
-	return number == -1 ? NULL : &channel->supervisor->tap[number];
+	return number == -1 ? NULL : &channel->supervisor->decimator[number];
 }
 
 /* The worker, and what goes with it. */
@@ -149,15 +149,17 @@ take_worker(struct channel *channel, struct inherited *from)
 {
 	struct child *child = &channel->child;
 
-	if (from->tap_event != -1) {
-		if (channel->tap_event != -1)
-			close(channel->tap_event);
-		channel->tap_event = inheritance_take(&from->tap_event);
+	if (from->decimator_event != -1) {
+		if (channel->decimator_event != -1)
+			close(channel->decimator_event);
+		channel->decimator_event =
+		    inheritance_take(&from->decimator_event);
 		channel->number = from->number;
-		channel->tap = find_tap(channel, from->tap);
-		channel->tap_holder = find_tap(channel, from->holder);
-		channel->tap_leaving = from->leaving;
-		channel->tap_told = from->told;
+		channel->decimator = find_decimator(channel, from->decimator);
+		channel->decimator_holder = find_decimator(channel,
+		    from->holder);
+		channel->decimator_leaving = from->leaving;
+		channel->decimator_told = from->told;
 	}
 	child_adopt(child, &from->worker);
 	from->worker.messages = -1;

@@ -104,20 +104,20 @@ take_next(struct channel *channel)
 /* The decimator's page goes on where it was, or begins anew with the other
  * counters. */
 static void
-inherit_tap(const struct segment *fresh, const struct segment *before)
+inherit_decimator(const struct segment *fresh, const struct segment *before)
 {
-	struct decimated_state *to = decimated_begin(&fresh->tap->progress);
+	struct decimated_state *to = decimated_begin(&fresh->page->progress);
 	uint64_t from_sequence = fresh->config->counted_from;
 	struct decimated_state from;
 
-	decimated_read(&before->tap->progress, &from);
+	decimated_read(&before->page->progress, &from);
 	if (from_sequence == before->config->counted_from)
 		memcpy(to->stream, from.stream, sizeof(to->stream));
 	if (from.position != 0) {
 		to->sequence = MAX_OF(from.sequence, from_sequence);
 		to->position = ring_start(fresh->ring.size);
 	}
-	decimated_commit(&fresh->tap->progress);
+	decimated_commit(&fresh->page->progress);
 }
 
 void
@@ -160,7 +160,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		channel_warn_unlocked(channel);
 	segment_withhold(&fresh);
 	if (old->base != NULL) {
-		inherit_tap(&fresh, old);
+		inherit_decimator(&fresh, old);
 		segment_close(old);
 	}
 	*old = fresh;
@@ -184,7 +184,7 @@ list_descriptors(const struct channel *channel, int messages, int *fds)
 		fds[n++] = parts->output[i];
 	if (parts->archive != -1)
 		fds[n++] = parts->archive;
-	fds[n++] = channel->tap_event;
+	fds[n++] = channel->decimator_event;
 	return n;
 }
 
@@ -213,7 +213,7 @@ worker_spawn(void *owner, int messages)
 			    channel->name);
 			return -1;
 		}
-		tap_tell(channel);
+		decimator_tell(channel);
 		budget_tell(channel);
 	}
 	prepare_state(channel);
@@ -292,7 +292,7 @@ static const struct child_ops worker_ops = {
 	.message	= worker_message,
 };
 
-/*** Slots in the tap page. ***/
+/*** Slots in the decimator's page. ***/
 
 uint32_t
 channel_slot(const struct channel *channel, const char *stream)
@@ -373,7 +373,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
 	channel->segment.fd = -1;
-	channel->tap_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	channel->decimator_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	return channel;
 }
 
@@ -391,7 +391,7 @@ complete(struct channel *channel, const struct conf *conf,
 	    channel->supervisor->spawn.drop, problems);
 	if (channel->child.pid == 0 && !channel->drain)
 		take_next(channel);
-	if (channel->tap_event == -1)
+	if (channel->decimator_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
 	if (channel->segment.base == NULL &&
@@ -439,8 +439,8 @@ channel_free(struct channel *channel)
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);
 	segment_close(&channel->segment);
-	if (channel->tap_event != -1)
-		close(channel->tap_event);
+	if (channel->decimator_event != -1)
+		close(channel->decimator_event);
 	free(channel);
 }
 
@@ -483,7 +483,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 		child_start(&channel->child);
 	channel->drain = false;
 	if (stopped)
-		tap_tell_parent(channel);
+		decimator_tell_parent(channel);
 	return 0;
 }
 
@@ -497,7 +497,7 @@ channel_stop(struct channel *channel)
 	if (channel->child.pid == 0)
 		close_input(channel);
 	if (before)
-		tap_tell_parent(channel);
+		decimator_tell_parent(channel);
 }
 
 static void
@@ -512,11 +512,11 @@ change_streams(struct channel *channel, struct parts *parts)
 	assign_slots(channel);
 	/* Nobody has followed until now: nothing was missed. */
 	if (!before)
-		channel->tap_anew = true;
+		channel->decimator_anew = true;
 	if (channel->parts.streams > 0)
-		tap_tell(channel);
+		decimator_tell(channel);
 	else if (before)
-		tap_forget(channel);
+		decimator_forget(channel);
 }
 
 void

@@ -20,7 +20,7 @@
 
 struct inherited;
 struct supervisor;
-struct tap;
+struct decimator;
 
 struct channel {
 	TAILQ_ENTRY(channel)	 link;
@@ -39,19 +39,19 @@ struct channel {
 	bool			 drain;		/* before anything else */
 
 	struct segment		 segment;	/* base NULL: none */
-	int			 tap_event;	/* eventfd */
-	/* The tap page's slots, by stream; "": free. */
+	int			 decimator_event;	/* eventfd */
+	/* The decimator's page's slots, by stream; "": free. */
 	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
 	uint64_t		 slot_id[STREAMS_MAX];
 	/* The decimator that is to have it, the one that may have it; NULL:
 	 * none.  Until the latter has let go nobody else is told. */
-	struct tap		*tap;
-	struct tap		*tap_holder;
-	bool			 tap_leaving;	/* the holder is to let go */
-	bool			 tap_told;	/* the holder knows it all */
-	bool			 tap_anew;	/* earlier ones are no loss */
-	uint64_t		 tap_bytes;	/* received, a second ago */
-	uint64_t		 tap_rate;	/* bytes/s, lately */
+	struct decimator		*decimator;
+	struct decimator		*decimator_holder;
+	bool			 decimator_leaving; /* holder is to let go */
+	bool			 decimator_told; /* the holder knows it all */
+	bool			 decimator_anew; /* earlier ones are no loss */
+	uint64_t		 decimator_bytes; /* received 1 s ago */
+	uint64_t		 decimator_rate;	/* bytes/s, lately */
 
 	/* Of an older image, to be replaced; 0: none. */
 	pid_t			 old_worker;
@@ -111,7 +111,7 @@ void	channel_check_stale(struct channel *channel, uint64_t now_ns)
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
-/* The slot of a stream in the tap page. */
+/* The slot of a stream in the decimator's page. */
 uint32_t	channel_slot(const struct channel *channel,
 		    const char *stream) ATTR_NONNULL;
 

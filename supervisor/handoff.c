@@ -73,12 +73,12 @@ channel_json(struct handoff *handoff, const struct channel *channel)
 	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
-	    "tap_event", keep(handoff, channel->tap_event),
+	    "decimator_event", keep(handoff, channel->decimator_event),
 	    "number", count(channel->number),
-	    "tap", tap_number(channel->tap),
-	    "holder", tap_number(channel->tap_holder),
-	    "leaving", channel->tap_leaving,
-	    "told", channel->tap_told,
+	    "tap", decimator_number(channel->decimator),
+	    "holder", decimator_number(channel->decimator_holder),
+	    "leaving", channel->decimator_leaving,
+	    "told", channel->decimator_told,
 	    "worker", child_json(handoff, &channel->child));
 }
 
@@ -89,13 +89,13 @@ decimators_json(struct handoff *handoff, const struct supervisor *supervisor)
 	json_t *array = json_array(), *object;
 	size_t i, used = 0;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		if (supervisor->tap[i].child.spawns > 0)
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		if (supervisor->decimator[i].child.spawns > 0)
 			used = i + 1;
 	for (i = 0; i < used; i++) {
-		object = child_json(handoff, &supervisor->tap[i].child);
+		object = child_json(handoff, &supervisor->decimator[i].child);
 		json_object_set_new(object, "answers",
-		    count(supervisor->tap[i].answers));
+		    count(supervisor->decimator[i].answers));
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -272,9 +272,9 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->input = get_fd(object, "input");
 	each->feed = get_fd(object, "feed");
 	each->segment = get_fd(object, "segment");
-	each->tap_event = get_fd(object, "tap_event");
+	each->decimator_event = get_fd(object, "decimator_event");
 	each->number = (uint32_t)get_count(object, "number");
-	each->tap = get_number(object, "tap");
+	each->decimator = get_number(object, "tap");
 	each->holder = get_number(object, "holder");
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
@@ -362,7 +362,8 @@ check_channel(const struct supervisor *supervisor,
 	const char *why;
 
 	if (each->segment == -1 ||
-	    segment_attach(&segment, each->segment, SEGMENT_TAP, &why) == -1) {
+	    segment_attach(&segment, each->segment, SEGMENT_DECIMATOR, &why) ==
+	    -1) {
 		if (each->worker.pid != 0)
 			report_error(problems, "channel %s: its worker's "
 			    "memory cannot be taken over: %s", each->name,

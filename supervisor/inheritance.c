@@ -51,7 +51,7 @@ inheritance_free(struct inheritance *inheritance)
 		drop(&each->input);
 		drop(&each->feed);
 		drop(&each->segment);
-		drop(&each->tap_event);
+		drop(&each->decimator_event);
 		drop(&each->worker.messages);
 	}
 	drop(&inheritance->lock);
@@ -89,8 +89,8 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
 	each->input = each->feed = -1;
-	each->segment = each->tap_event = -1;
-	each->tap = each->holder = -1;
+	each->segment = each->decimator_event = -1;
+	each->decimator = each->holder = -1;
 	each->worker.messages = -1;
 	return each;
 }

@@ -26,9 +26,9 @@ struct inherited {
 	int			 feed;		/* -1: none */
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
-	int			 tap_event;	/* -1: none */
+	int			 decimator_event;	/* -1: none */
 	uint32_t		 number;
-	int			 tap;		/* decimators; -1: none */
+	int			 decimator;	 /* decimators; -1: none */
 	int			 holder;
 	bool			 leaving;
 	bool			 told;		/* the holder knows it */
@@ -51,7 +51,7 @@ struct inheritance {
 	uint64_t		 started_ns;
 	unsigned		 decimators;	/* in use */
 	struct child_image	 decimator[DECIMATORS_MAX];
-	size_t			 answers[DECIMATORS_MAX];	/* tap.h */
+	size_t			 answers[DECIMATORS_MAX]; /* decimator.h */
 };
 
 struct inheritance	*inheritance_new(void);

@@ -202,7 +202,7 @@ remove_channel(struct supervisor *supervisor, struct channel *channel)
 	/* The configuration it points to goes away. */
 	channel->conf = NULL;
 	if (channel->parts.streams > 0)
-		tap_forget(channel);
+		decimator_forget(channel);
 	channel_stop(channel);
 }
 
@@ -271,7 +271,7 @@ set_log_level(struct supervisor *supervisor)
 {
 	struct channel *channel;
 
-	taps_log_level(supervisor);
+	decimators_log_level(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		channel_log_level(channel, supervisor->conf->log_level);
 }
@@ -305,7 +305,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	commit_steps(plan, summary, true);
 	commit_steps(plan, summary, false);
 	conf_free(old);
-	taps_update(supervisor);
+	decimators_update(supervisor);
 	supervisor_start_new(supervisor);
 }
 

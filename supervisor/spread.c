@@ -14,7 +14,7 @@
 static uint64_t
 weight(const struct channel *channel)
 {
-	return channel->parts.streams * (1 + channel->tap_rate);
+	return channel->parts.streams * (1 + channel->decimator_rate);
 }
 
 static void
@@ -23,32 +23,32 @@ sum_up(struct supervisor *supervisor)
 	const struct channel *channel;
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		supervisor->tap[i].load = 0;
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		supervisor->decimator[i].load = 0;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (channel->tap != NULL)
-			channel->tap->load += weight(channel);
+		if (channel->decimator != NULL)
+			channel->decimator->load += weight(channel);
 }
 
 static void
-give(struct channel *channel, struct tap *to)
+give(struct channel *channel, struct decimator *to)
 {
-	if (channel->tap != NULL)
-		channel->tap->load -= weight(channel);
+	if (channel->decimator != NULL)
+		channel->decimator->load -= weight(channel);
 	to->load += weight(channel);
-	tap_give(channel, to);
+	decimator_give(channel, to);
 }
 
 /* Of the processes from..to-1, the one with the least to do; the first of
  * those that are alike. */
-static struct tap *
+static struct decimator *
 least(struct supervisor *supervisor, unsigned from, unsigned to)
 {
-	struct tap *best = &supervisor->tap[from], *each;
+	struct decimator *best = &supervisor->decimator[from], *each;
 	unsigned i;
 
 	for (i = from + 1; i < to; i++) {
-		each = &supervisor->tap[i];
+		each = &supervisor->decimator[i];
 		if (each->load < best->load)
 			best = each;
 	}
@@ -61,18 +61,20 @@ least(struct supervisor *supervisor, unsigned from, unsigned to)
  * that has a single channel has none to give, however busy it is.
  */
 static struct channel *
-to_move(struct supervisor *supervisor, unsigned before, const struct tap *to)
+to_move(struct supervisor *supervisor, unsigned before,
+    const struct decimator *to)
 {
 	struct channel *channel, *best = NULL;
-	const struct tap *tap;
+	const struct decimator *decimator;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		tap = channel->tap;
-		if (tap == NULL || tap->number >= before ||
-		    to->load + weight(channel) >= tap->load)
+		decimator = channel->decimator;
+		if (decimator == NULL || decimator->number >= before ||
+		    to->load + weight(channel) >= decimator->load)
 			continue;
-		if (best == NULL || tap->load > best->tap->load ||
-		    (tap == best->tap && weight(channel) > weight(best)))
+		if (best == NULL || decimator->load > best->decimator->load ||
+		    (decimator == best->decimator &&
+		    weight(channel) > weight(best)))
 			best = channel;
 	}
 	return best;
@@ -84,7 +86,7 @@ static void
 share(struct supervisor *supervisor, unsigned before, unsigned now)
 {
 	struct channel *channel;
-	struct tap *to;
+	struct decimator *to;
 
 	for (;;) {
 		to = least(supervisor, before, now);
@@ -106,100 +108,101 @@ spread(struct supervisor *supervisor)
 
 	supervisor->decimators = now;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (channel->parts.streams == 0 || (channel->tap != NULL &&
-		    channel->tap->number >= now))
-			tap_give(channel, NULL);
+		if (channel->parts.streams == 0 || (channel->decimator !=
+		    NULL &&
+		    channel->decimator->number >= now))
+			decimator_give(channel, NULL);
 	sum_up(supervisor);
 	if (before > 0 && now > before)
 		share(supervisor, before, now);
 	if (now == 0)
 		return;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (channel->parts.streams > 0 && channel->tap == NULL)
+		if (channel->parts.streams > 0 && channel->decimator == NULL)
 			give(channel, least(supervisor, 0, now));
 }
 
 static bool
-needed(const struct tap *tap)
+needed(const struct decimator *decimator)
 {
 	const struct channel *channel;
 
-	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
-		if (channel->tap == tap)
+	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
+		if (channel->decimator == decimator)
 			return true;
 	return false;
 }
 
 void
-taps_update(struct supervisor *supervisor)
+decimators_update(struct supervisor *supervisor)
 {
-	struct tap *tap;
+	struct decimator *decimator;
 	unsigned i;
 
 	spread(supervisor);
-	for (i = 0; i < NITEMS(supervisor->tap); i++) {
-		tap = &supervisor->tap[i];
-		if (!needed(tap))
-			child_stop(&tap->child);
-		else if (!tap->child.wanted)
-			child_start(&tap->child);
-		tap_update(tap);
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
+		decimator = &supervisor->decimator[i];
+		if (!needed(decimator))
+			child_stop(&decimator->child);
+		else if (!decimator->child.wanted)
+			child_start(&decimator->child);
+		decimator_update(decimator);
 	}
 }
 
 bool
-taps_stop(struct supervisor *supervisor)
+decimators_stop(struct supervisor *supervisor)
 {
 	bool gone = true;
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++) {
-		child_stop(&supervisor->tap[i].child);
-		gone = gone && supervisor->tap[i].child.pid == 0;
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
+		child_stop(&supervisor->decimator[i].child);
+		gone = gone && supervisor->decimator[i].child.pid == 0;
 	}
 	return gone;
 }
 
 void
-taps_log_level(struct supervisor *supervisor)
+decimators_log_level(struct supervisor *supervisor)
 {
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++) {
-		supervisor->tap[i].log_told = false;
-		tap_update(&supervisor->tap[i]);
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
+		supervisor->decimator[i].log_told = false;
+		decimator_update(&supervisor->decimator[i]);
 	}
 }
 
 void
-taps_init(struct supervisor *supervisor)
+decimators_init(struct supervisor *supervisor)
 {
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		tap_init(&supervisor->tap[i], supervisor, i);
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		decimator_init(&supervisor->decimator[i], supervisor, i);
 }
 
 void
-taps_done(struct supervisor *supervisor)
+decimators_done(struct supervisor *supervisor)
 {
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		tap_done(&supervisor->tap[i]);
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		decimator_done(&supervisor->decimator[i]);
 }
 
 void
-tap_measure(struct channel *channel)
+decimator_measure(struct channel *channel)
 {
 	struct ingest_state ingest;
-	uint64_t before = channel->tap_bytes, came;
+	uint64_t before = channel->decimator_bytes, came;
 
 	ingest_read(&channel->segment.state->ingest, &ingest);
-	channel->tap_bytes = ingest.received_bytes;
+	channel->decimator_bytes = ingest.received_bytes;
 	/* The counters begin again with other outputs. */
 	came = ingest.received_bytes < before ? 0 :
 	    ingest.received_bytes - before;
 	/* Over a few seconds. */
-	channel->tap_rate = (3 * channel->tap_rate + came) / 4;
+	channel->decimator_rate = (3 * channel->decimator_rate + came) / 4;
 }

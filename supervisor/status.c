@@ -127,11 +127,11 @@ stream_json(const struct channel *channel, const struct stream_conf *conf)
 	uint32_t slot = channel_slot(channel, conf->name);
 	json_t *object = end_json(&conf->to.address);
 	struct decimated_state progress;
-	struct tap_stream stream;
+	struct page_stream stream;
 
 	if (slot >= STREAMS_MAX)
 		return object;
-	decimated_read(&channel->segment.tap->progress, &progress);
+	decimated_read(&channel->segment.page->progress, &progress);
 	stream = progress.stream[slot];
 	/* The numbers may still be those of the stream before. */
 	if (stream.id != channel->slot_id[slot])
@@ -207,18 +207,18 @@ channel_json(const struct channel *channel)
 }
 
 static json_t *
-decimator_json(const struct tap *tap)
+decimator_json(const struct decimator *decimator)
 {
 	json_t *object = json_object(), *channels = json_array();
 	const struct channel *channel;
 
-	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
-		if (channel->tap == tap)
+	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
+		if (channel->decimator == decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
 	json_object_set_new(object, "state",
-	    json_string(child_state(&tap->child)));
-	add_process(object, &tap->child);
+	    json_string(child_state(&decimator->child)));
+	add_process(object, &decimator->child);
 	json_object_set_new(object, "channels", channels);
 	return object;
 }
@@ -230,11 +230,11 @@ decimators_json(const struct supervisor *supervisor)
 	json_t *array = json_array();
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		if (i < supervisor->decimators ||
-		    supervisor->tap[i].child.pid != 0)
+		    supervisor->decimator[i].child.pid != 0)
 			json_array_append_new(array,
-			    decimator_json(&supervisor->tap[i]));
+			    decimator_json(&supervisor->decimator[i]));
 	return array;
 }
 

@@ -120,8 +120,8 @@ finish_start(struct supervisor *supervisor)
 	size_t running = 0;
 	unsigned i;
 
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		if (!is_settled(&supervisor->tap[i].child))
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		if (!is_settled(&supervisor->decimator[i].child))
 			return;
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		if (!is_settled(&channel->child))
@@ -202,7 +202,7 @@ finish_stop(struct supervisor *supervisor)
 {
 	if (!stop_channels(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
-	    !taps_stop(supervisor) || !stop_channels(supervisor, true))
+	    !decimators_stop(supervisor) || !stop_channels(supervisor, true))
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
@@ -250,11 +250,11 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		channel_check_stale(channel, now);
 		budget_check(channel);
-		tap_measure(channel);
+		decimator_measure(channel);
 		watch_check(channel);
 	}
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		watch_check_tap(&supervisor->tap[i]);
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		watch_check_decimator(&supervisor->decimator[i]);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }
@@ -424,8 +424,9 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		channel = channel_new_leaving(supervisor, each);
 		TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
 	}
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		tap_adopt(&supervisor->tap[i], &inheritance->decimator[i],
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		decimator_adopt(&supervisor->decimator[i],
+		    &inheritance->decimator[i],
 		    inheritance->answers[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
@@ -493,7 +494,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 		fatalx("libev cannot start");
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
-	taps_init(supervisor);
+	decimators_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
@@ -509,7 +510,7 @@ close_all(struct supervisor *supervisor)
 		TAILQ_REMOVE(&supervisor->channels, channel, link);
 		channel_free(channel);
 	}
-	taps_done(supervisor);
+	decimators_done(supervisor);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
 	if (supervisor->spawn.stderr_fd != -1)
@@ -533,7 +534,7 @@ start(struct supervisor *supervisor)
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
 		channel_stop(channel);
 	supervisor_start_new(supervisor);
-	taps_update(supervisor);
+	decimators_update(supervisor);
 	/* Those that ended between the images have been missed. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

@@ -16,7 +16,7 @@
 #include "supervisor/inheritance.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
-#include "supervisor/tap.h"
+#include "supervisor/decimator.h"
 #include "supervisor/upgrade.h"
 
 struct control;
@@ -44,7 +44,7 @@ struct supervisor {
 	struct spawn_settings	 spawn;
 	struct channel_list	 channels;	/* in the file's order */
 	struct channel_list	 leaving;	/* removed, worker still ends */
-	struct tap		 tap[DECIMATORS_MAX];
+	struct decimator		 decimator[DECIMATORS_MAX];
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;

@@ -248,8 +248,8 @@ calm(const struct supervisor *supervisor)
 	if (supervisor->phase != PHASE_RUNNING ||
 	    !TAILQ_EMPTY(&supervisor->leaving))
 		return false;
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		if (supervisor->tap[i].forgets > 0)
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		if (supervisor->decimator[i].forgets > 0)
 			return false;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (channel->fresh || channel->next.have != 0 ||
@@ -361,9 +361,9 @@ roll_on(struct upgrade *upgrade)
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (roll(upgrade, &channel->child, &channel->old_worker))
 			return;
-	for (i = 0; i < NITEMS(supervisor->tap); i++)
-		if (roll(upgrade, &supervisor->tap[i].child,
-		    &supervisor->tap[i].old_process))
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		if (roll(upgrade, &supervisor->decimator[i].child,
+		    &supervisor->decimator[i].old_process))
 			return;
 	upgrade->rolling = false;
 	log_info("upgrade: all processes are of version %s",

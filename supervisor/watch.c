@@ -149,8 +149,8 @@ streams_have_work(const struct channel *channel)
 {
 	struct decimated_state progress;
 
-	decimated_read(&channel->segment.tap->progress, &progress);
-	return channel->tap_holder != NULL &&
+	decimated_read(&channel->segment.page->progress, &progress);
+	return channel->decimator_holder != NULL &&
 	    progress.position != ring_head(&channel->segment.ring);
 }
 
@@ -160,7 +160,7 @@ check_streams(struct channel *channel)
 {
 	struct stream_watch *watch = &channel->stream_watch;
 	uint64_t mark = atomic_load_explicit(
-	    &channel->segment.tap->progress.generation, memory_order_relaxed);
+	    &channel->segment.page->progress.generation, memory_order_relaxed);
 
 	if (mark != watch->mark || !streams_have_work(channel)) {
 		watch->mark = mark;
@@ -169,27 +169,30 @@ check_streams(struct channel *channel)
 	}
 	/* Now and then: one that has given the channel up has said so. */
 	if (watch->checks++ % WATCH_CHECKS == 0)
-		tap_look(channel->tap_holder);
+		decimator_look(channel->decimator_holder);
 }
 
 void
-watch_check_tap(struct tap *tap)
+watch_check_decimator(struct decimator *decimator)
 {
-	struct tap_watch *watch = &tap->watch;
+	struct decimator_watch *watch = &decimator->watch;
 
 	/* One of another version may not know what it is asked. */
-	if (tap->child.state != CHILD_RUNNING || tap->old_process != 0 ||
-	    (tap->answers == 0 && tap->forgets == 0 && !tap->look)) {
+	if (decimator->child.state != CHILD_RUNNING || decimator->old_process !=
+	    0 ||
+	    (decimator->answers == 0 && decimator->forgets == 0 &&
+	    !decimator->look)) {
 		watch->unanswered = 0;
 		return;
 	}
 	if (++watch->unanswered < WATCH_CHECKS)
 		return;
 	log_warnx("%s: process %d hangs: it has not answered for %u s: it is "
-	    "aborted and replaced", tap->child.label, (int)tap->child.pid,
+	    "aborted and replaced", decimator->child.label,
+	    (int)decimator->child.pid,
 	    WATCH_CHECKS);
 	watch->unanswered = 0;
-	child_abort(&tap->child);
+	child_abort(&decimator->child);
 }
 
 /*** What others call. ***/

@@ -38,7 +38,7 @@
 #define WATCH_CHECKS	10U
 
 struct channel;
-struct tap;
+struct decimator;
 
 struct watch {
 	uint64_t	relay_mark;	/* of the last check */
@@ -56,14 +56,14 @@ struct stream_watch {
 };
 
 /* Of a decimator. */
-struct tap_watch {
+struct decimator_watch {
 	unsigned	unanswered;	/* checks, in a row */
 };
 
 /* Once a second. */
 void	watch_check(struct channel *channel) ATTR_NONNULL;
 /* Once a second, after the channels. */
-void	watch_check_tap(struct tap *tap) ATTR_NONNULL;
+void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
 /* The worker misses its archive's directory, which it may not make itself:
  * makes it again and passes it on, if the segment says so, too. */
 void	watch_directory(struct channel *channel) ATTR_NONNULL;

@@ -19,8 +19,8 @@ UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 UNIT_TESTS += tests/unit/test_reduce tests/unit/test_reduce_datum \
 	tests/unit/test_reduce_random tests/unit/test_reduce_loops
 UNIT_TESTS += tests/unit/test_fir tests/unit/test_window tests/unit/test_gather
-UNIT_TESTS += tests/unit/test_decimator tests/unit/test_tap \
-	tests/unit/test_tap_changes tests/unit/test_tap_kill
+UNIT_TESTS += tests/unit/test_decimator tests/unit/test_ring_reader \
+	tests/unit/test_reader_changes tests/unit/test_reader_kill
 UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_compare tests/unit/test_conf_payload \
 	tests/unit/test_conf_fed
@@ -48,7 +48,7 @@ REDUCE_SUPPORT = $(AVRO_RANDOM) \
 	tests/unit/reduce_support.c tests/unit/reduce_support.h
 ARCHIVE_SUPPORT = tests/unit/archive_support.c tests/unit/archive_support.h
 CONF_SUPPORT = tests/unit/conf_support.c tests/unit/conf_support.h
-TAP_SUPPORT = tests/unit/tap_support.c tests/unit/tap_support.h
+READER_SUPPORT = tests/unit/reader_support.c tests/unit/reader_support.h
 
 # For a night: the datum program against avro-c, from another seed each time.
 .PHONY: nightly
@@ -159,27 +159,27 @@ tests_unit_test_reduce_random_SOURCES = tests/unit/test_reduce_random.c \
 tests_unit_test_reduce_random_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
 
 tests_unit_test_window_SOURCES = tests/unit/test_window.c \
-	$(TAP_SUPPORT)
+	$(READER_SUPPORT)
 tests_unit_test_window_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
 tests_unit_test_gather_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_gather_SOURCES = tests/unit/test_gather.c $(REDUCE_SUPPORT) \
-	$(TAP_SUPPORT)
+	$(READER_SUPPORT)
 tests_unit_test_gather_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
 tests_unit_test_fir_SOURCES = tests/unit/test_fir.c
 tests_unit_test_fir_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_decimator_SOURCES = tests/unit/test_decimator.c \
-	$(TAP_SUPPORT)
+	$(READER_SUPPORT)
 tests_unit_test_decimator_LDADD = $(DECIMATOR_LIBS) libschema.a \
 	$(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
-tests_unit_test_tap_SOURCES = tests/unit/test_tap.c \
-	$(TAP_SUPPORT)
-tests_unit_test_tap_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
-tests_unit_test_tap_changes_SOURCES = tests/unit/test_tap_changes.c \
-	$(TAP_SUPPORT)
-tests_unit_test_tap_changes_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
-tests_unit_test_tap_kill_SOURCES = tests/unit/test_tap_kill.c $(SINGLE_STEP) \
-	$(TAP_SUPPORT)
-tests_unit_test_tap_kill_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_ring_reader_SOURCES = tests/unit/test_ring_reader.c \
+	$(READER_SUPPORT)
+tests_unit_test_ring_reader_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_reader_changes_SOURCES = tests/unit/test_reader_changes.c \
+	$(READER_SUPPORT)
+tests_unit_test_reader_changes_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_reader_kill_SOURCES = tests/unit/test_reader_kill.c $(SINGLE_STEP) \
+	$(READER_SUPPORT)
+tests_unit_test_reader_kill_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 
 tests_unit_test_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
 tests_unit_test_gen_SOURCES = tests/unit/test_gen.c

@@ -48,8 +48,8 @@ wake_readers(struct worker *worker)
 
 	if (worker->directory != -1)
 		archive_published(&worker->archive, head);
-	if (ring_wake_due(&worker->segment.tap->wake_at, head) &&
-	    write(worker->tap_wake, &one, sizeof(one)) == -1)
+	if (ring_wake_due(&worker->segment.page->wake_at, head) &&
+	    write(worker->decimator_wake, &one, sizeof(one)) == -1)
 		log_debug("eventfd: %s", strerror(errno));
 }
 
@@ -466,7 +466,7 @@ attach(struct worker *worker)
 	}
 	next = WORKER_FD_OUTPUT + (int)config->outputs;
 	worker->directory = config->archive.enabled ? next++ : -1;
-	worker->tap_wake = next;
+	worker->decimator_wake = next;
 	return 0;
 }
 

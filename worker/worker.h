@@ -26,7 +26,7 @@ struct worker {
 	struct segment		 segment;
 	struct datum_program	*program;	/* NULL: raw */
 	int			 directory;	/* -1: no archive */
-	int			 tap_wake;	/* the decimator's eventfd */
+	int			 decimator_wake; /* the decimator's eventfd */
 	enum worker_ending	 ending;
 	bool			 rolled;	/* before it was to stop */
 	bool			 gated;		/* waits for the archive */

@@ -80,7 +80,7 @@ rig_open(struct rig *rig, struct segment_spec *spec)
 	rig->sink = make_socket(&sink_address);
 	rig->output = make_sender(&sink_address);
 	rig->source = make_sender(&rig->input_address);
-	rig->tap_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	rig->decimator_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	snprintf(config->name, sizeof(config->name), "test");
 	config->log_level = LOG_NOTICE;
 	config->outputs = 1;
@@ -122,7 +122,7 @@ rig_close(struct rig *rig)
 	close(rig->sink);
 	close(rig->source);
 	close(rig->directory_fd);
-	close(rig->tap_wake);
+	close(rig->decimator_wake);
 	segment_close(&rig->segment);
 	remove_directory(rig->directory);
 }
@@ -132,7 +132,7 @@ static void
 run_worker(const struct rig *rig, int control)
 {
 	const int from[] = { control, rig->segment.fd, rig->input,
-	    rig->output, rig->directory_fd, rig->tap_wake };
+	    rig->output, rig->directory_fd, rig->decimator_wake };
 	char *argv[] = { (char *)(uintptr_t)"mcrelay-worker",
 	    (char *)(uintptr_t)"test", NULL };
 	int high[NITEMS(from)];

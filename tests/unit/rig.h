@@ -23,7 +23,7 @@ struct rig {
 	int			sink;		/* what the relay sends */
 	int			source;		/* connected to input */
 	int			directory_fd;
-	int			tap_wake;
+	int			decimator_wake;
 	int			control;	/* our end; -1: no worker */
 	pid_t			pid;
 };

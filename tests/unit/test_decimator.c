@@ -23,7 +23,7 @@
 #include "schema/schema.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 #define RING_SIZE	(256U * 1024)
 #define DEADLINE_NS	(10 * NS_PER_S)
@@ -128,7 +128,7 @@ teardown(void **state)
 }
 
 static void
-send_tap(struct fixture *f, const struct message *message,
+send_reader(struct fixture *f, const struct message *message,
     const struct fake_worker *w, const struct sink *sinks)
 {
 	int fds[FD_SLOTS];
@@ -136,7 +136,7 @@ send_tap(struct fixture *f, const struct message *message,
 
 	assert_int_equal(fd_send(f->control, message, sizeof(*message), fds,
 	    count), sizeof(*message));
-	tap_close_fds(fds, count);
+	reader_close_fds(fds, count);
 }
 
 /* One datagram with these datums. */
@@ -171,7 +171,7 @@ expect_long(struct sink *sink, int64_t expected)
 static void
 wait_idle(const struct fake_worker *w)
 {
-	WAIT_FOR(atomic_load(&w->segment.tap->wake_at) == w->head + 1);
+	WAIT_FOR(atomic_load(&w->segment.page->wake_at) == w->head + 1);
 }
 
 static unsigned
@@ -189,7 +189,7 @@ reduces_datums(void **state)
 	struct fixture *f = *state;
 	struct page_counts counts;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	put_longs(&f->w, (int64_t[]){10, -20}, 2);
 	/* Not a datum: an endless varint; and a datum with half another. */
 	fake_put(&f->w, "\xff\xff\xff", 3, 0);
@@ -219,7 +219,7 @@ gap_drops_the_window(void **state)
 	int status;
 
 	put_longs(&f->w, (int64_t[]){1000000}, 1);
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	assert_int_equal(fake_counts(&f->w, 0).in, 1);
 	kill(f->pid, SIGSTOP);
@@ -273,7 +273,7 @@ idle_costs_nothing(void **state)
 	struct pollfd nothing = {.fd = f->control, .events = POLLIN};
 	long before;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	put_longs(&f->w, (int64_t[]){1, 1, 1, 1}, 4);
 	expect_long(&f->sink[0], 1);
 	wait_idle(&f->w);
@@ -292,7 +292,7 @@ traffic_wakes_seldom(void **state)
 	uint64_t until;
 	unsigned records = 0;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	until = clock_monotonic_ns() + 200 * NS_PER_MS;
 	while (clock_monotonic_ns() < until) {
@@ -307,25 +307,25 @@ traffic_wakes_seldom(void **state)
 /*** What the supervisor says. ***/
 
 static void
-untap_forgets_the_channel(void **state)
+forget_forgets_the_channel(void **state)
 {
 	struct fixture *f = *state;
 	unsigned before = count_fds(f->pid);
-	struct message untap;
+	struct message forget;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	assert_int_equal(count_fds(f->pid), before + 3);
-	message_init(&untap, "accel");
-	untap.type = MESSAGE_UNTAP;
-	assert_int_equal(fd_send(f->control, &untap, sizeof(untap), NULL, 0),
-	    sizeof(untap));
-	WAIT_FOR(atomic_load(&f->w.segment.tap->wake_at) == RING_WAKE_NEVER);
+	message_init(&forget, "accel");
+	forget.type = MESSAGE_FORGET;
+	assert_int_equal(fd_send(f->control, &forget, sizeof(forget), NULL, 0),
+	    sizeof(forget));
+	WAIT_FOR(atomic_load(&f->w.segment.page->wake_at) == RING_WAKE_NEVER);
 	WAIT_FOR(count_fds(f->pid) == before);
 	/* And again, for a channel that it does not have. */
-	assert_int_equal(fd_send(f->control, &untap, sizeof(untap), NULL, 0),
-	    sizeof(untap));
-	send_tap(f, &f->message, &f->w, f->sink);
+	assert_int_equal(fd_send(f->control, &forget, sizeof(forget), NULL, 0),
+	    sizeof(forget));
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 }
 
@@ -349,13 +349,13 @@ odd_messages_are_left_out(void **state)
 	assert_int_equal(fd_send(f->control, &odd, sizeof(odd), NULL, 0),
 	    sizeof(odd));
 	/* A ring in an eventfd. */
-	odd.type = MESSAGE_TAP;
-	assert_int_equal(dup2(fds[TAP_FD_EVENT], fds[TAP_FD_SEGMENT]),
-	    fds[TAP_FD_SEGMENT]);
+	odd.type = MESSAGE_SERVE;
+	assert_int_equal(dup2(fds[READER_FD_EVENT], fds[READER_FD_SEGMENT]),
+	    fds[READER_FD_SEGMENT]);
 	assert_int_equal(fd_send(f->control, &odd, sizeof(odd), fds, count),
 	    sizeof(odd));
-	tap_close_fds(fds, count);
-	send_tap(f, &f->message, &f->w, f->sink);
+	reader_close_fds(fds, count);
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	assert_int_equal(count_fds(f->pid), before + 3);
 }
@@ -366,7 +366,7 @@ ends_with_the_supervisor(void **state)
 	struct fixture *f = *state;
 	int status;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	close(f->control);
 	status = reap(f);
 	f->control = -1;
@@ -380,7 +380,7 @@ ends_on_term(void **state)
 	struct fixture *f = *state;
 	int status;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	/* Not on these. */
 	kill(f->pid, SIGINT);
@@ -391,7 +391,7 @@ ends_on_term(void **state)
 	status = reap(f);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
-	assert_int_equal(atomic_load(&f->w.segment.tap->wake_at),
+	assert_int_equal(atomic_load(&f->w.segment.page->wake_at),
 	    RING_WAKE_NEVER);
 }
 
@@ -401,7 +401,7 @@ killed_one_has_a_successor(void **state)
 	struct fixture *f = *state;
 	int64_t i;
 
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	for (i = 0; i < 5; i++)
 		put_longs(&f->w, &i, 1);
 	wait_idle(&f->w);
@@ -411,7 +411,7 @@ killed_one_has_a_successor(void **state)
 	for (i = 5; i < 10; i++)
 		put_longs(&f->w, &i, 1);
 	start_decimator(f);
-	send_tap(f, &f->message, &f->w, f->sink);
+	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	expect_long(&f->sink[0], 2);	/* 1.5, half away from zero */
 	expect_long(&f->sink[0], 7);	/* 6.5 */
@@ -455,14 +455,14 @@ flood_does_not_starve(void **state)
 	for (i = 0; i < CHANNELS; i++) {
 		fake_open(&others[i], RING_SIZE, NULL, 0, NULL);
 		message.channel = 100 + i;
-		send_tap(f, &message, &others[i], f->sink);
+		send_reader(f, &message, &others[i], f->sink);
 		wait_idle(&others[i]);
 	}
 	flooder = (struct flood){.w = &others[0]};
 	/* What the flood brings goes elsewhere, and little of it. */
 	message.channel = 100;
 	message.stream[0].every = 1000000;
-	send_tap(f, &message, &others[0], &f->sink[1]);
+	send_reader(f, &message, &others[0], &f->sink[1]);
 	assert_int_equal(pthread_create(&thread, NULL, flood, &flooder), 0);
 	for (round = 0; round < 20; round++) {
 		for (i = 1; i < CHANNELS; i++)
@@ -492,7 +492,7 @@ main(void)
 		TEST(gap_drops_the_window),
 		TEST(idle_costs_nothing),
 		TEST(traffic_wakes_seldom),
-		TEST(untap_forgets_the_channel),
+		TEST(forget_forgets_the_channel),
 		TEST(odd_messages_are_left_out),
 		TEST(ends_with_the_supervisor),
 		TEST(ends_on_term),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Datums that a tap gathers to calculate with several at once: whatever comes
- * together, in whichever records, gives what one after the other gives, and
- * none is used that was overwritten meanwhile.
+ * Datums that a reader gathers to calculate with several at once: whatever
+ * comes together, in whichever records, gives what one after the other gives,
+ * and none is used that was overwritten meanwhile.
  */
 #include <math.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 #include "decimator/reduce.h"
 #include "tests/unit/avro_random.h"
 #include "tests/unit/reduce_support.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 #define FIELDS		501
 #define DATUM_SIZE	(FIELDS * sizeof(double))
@@ -34,7 +34,7 @@ struct fixture {
 	struct fake_worker	 w;
 	struct sink		 sink;
 	struct message	 message;
-	struct tap		*tap;
+	struct reader		*reader;
 };
 
 static void
@@ -48,8 +48,8 @@ begin(struct fixture *f, enum decimate_method method, uint64_t every)
 	sink_open(&f->sink);
 	message_init(&f->message, "accel");
 	message_add(&f->message, "v", method, every, 0);
-	f->tap = open_tap(&f->message, &f->w, &f->sink, NULL);
-	assert_non_null(f->tap);
+	f->reader = open_reader(&f->message, &f->w, &f->sink, NULL);
+	assert_non_null(f->reader);
 }
 
 static void
@@ -57,14 +57,14 @@ end(struct fixture *f)
 {
 	assert_int_equal(sink_get(&f->sink, reduce_output[1],
 	    REDUCE_OUTPUT_MAX), -1);
-	tap_close(f->tap);
+	reader_close(f->reader);
 	sink_close(&f->sink);
 	fake_close(&f->w);
 	schema_result_free(&f->schema);
 	free(f->text);
 }
 
-/* Takes datums one by one; what windows give comes out of the tap next. */
+/* Takes datums one by one; what windows give comes out of the reader next. */
 static void
 expect_same(struct fixture *f, struct reducer *oracle, const uint8_t *data,
     unsigned datums, uint64_t time_ns)
@@ -130,7 +130,7 @@ some_turns(enum decimate_method method, unsigned every)
 			    (uint16_t)(in_one * DATUM_SIZE),
 			    time_ns + k * NS_PER_MS);
 		}
-		catch_up(f.tap);
+		catch_up(f.reader);
 		for (k = 0; k < records; k++)
 			expect_same(&f, oracle, turn[k], datums[k],
 			    time_ns + k * NS_PER_MS);
@@ -208,7 +208,7 @@ test_nothing_torn(void **state)
 {
 	uint64_t begin_ns = clock_monotonic_ns(), took_ns;
 	struct writer writer = { 0 };
-	enum tap_status status;
+	enum reader_status status;
 	unsigned seen = 0;
 	pthread_t thread;
 	struct fixture f;
@@ -219,16 +219,16 @@ test_nothing_torn(void **state)
 	assert_int_equal(pthread_create(&thread, NULL, write_numbers,
 	    &writer), 0);
 	do {
-		status = tap_step(f.tap);
+		status = reader_step(f.reader);
 		seen += look_at_summaries(&f.sink);
 		took_ns = clock_monotonic_ns() - begin_ns;
-	} while (status != TAP_BROKEN && took_ns < 20 * NS_PER_S &&
+	} while (status != READER_BROKEN && took_ns < 20 * NS_PER_S &&
 	    (took_ns < NS_PER_S / 2 || seen < 500 ||
 	    fake_counts(&f.w, 0).missed < 500));
 	atomic_store(&writer.stop, true);
 	pthread_join(thread, NULL);
-	assert_int_not_equal(status, TAP_BROKEN);
-	catch_up(f.tap);
+	assert_int_not_equal(status, READER_BROKEN);
+	catch_up(f.reader);
 	seen += look_at_summaries(&f.sink);
 	assert_accounted(&f.w, 0);
 	assert_true(seen >= 500);

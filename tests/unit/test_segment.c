@@ -41,7 +41,7 @@ static void
 test_attach(void **state)
 {
 	static const enum segment_access accesses[] = { SEGMENT_WORKER,
-	    SEGMENT_SUPERVISOR, SEGMENT_TAP };
+	    SEGMENT_SUPERVISOR, SEGMENT_DECIMATOR };
 	struct segment segment, other;
 	const char *why;
 	unsigned i;
@@ -101,25 +101,26 @@ write_kills(volatile uint8_t *address)
 static void
 test_protection(void **state)
 {
-	struct segment segment, worker, tap;
+	struct segment segment, worker, reader;
 	const char *why;
 
 	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	assert_int_equal(segment_attach(&worker, segment.fd, SEGMENT_WORKER,
 	    &why), 0);
-	assert_int_equal(segment_attach(&tap, segment.fd, SEGMENT_TAP, &why),
+	assert_int_equal(segment_attach(&reader, segment.fd, SEGMENT_DECIMATOR,
+	    &why),
 	    0);
 	assert_true(write_kills(worker.base));
 	assert_true(write_kills((uint8_t *)(uintptr_t)worker.config));
 	assert_false(write_kills((uint8_t *)worker.state));
 	assert_false(write_kills(worker.ring.data));
-	assert_true(write_kills((uint8_t *)tap.state));
-	assert_true(write_kills(tap.ring.data));
-	assert_true(write_kills(tap.ring.data + tap.ring.size));
-	assert_true(write_kills((uint8_t *)tap.rx));
-	assert_false(write_kills((uint8_t *)tap.tap));
-	segment_close(&tap);
+	assert_true(write_kills((uint8_t *)reader.state));
+	assert_true(write_kills(reader.ring.data));
+	assert_true(write_kills(reader.ring.data + reader.ring.size));
+	assert_true(write_kills((uint8_t *)reader.rx));
+	assert_false(write_kills((uint8_t *)reader.page));
+	segment_close(&reader);
 	segment_close(&worker);
 	segment_close(&segment);
 }
@@ -143,7 +144,8 @@ assert_refused(int fd, const char *reason)
 	struct segment segment;
 	const char *why;
 
-	assert_int_equal(segment_attach(&segment, fd, SEGMENT_TAP, &why), -1);
+	assert_int_equal(segment_attach(&segment, fd, SEGMENT_DECIMATOR, &why),
+	    -1);
 	assert_string_equal(why, reason);
 }
 
@@ -185,7 +187,8 @@ test_hostile_header(void **state)
 		old = words[i];
 		for (v = 0; v < NITEMS(values); v++) {
 			words[i] = values[v];
-			if (segment_attach(&other, segment.fd, SEGMENT_TAP,
+			if (segment_attach(&other, segment.fd,
+			    SEGMENT_DECIMATOR,
 			    &why) == 0) {
 				/* What was accepted can be read to its end. */
 				(void)*(volatile uint8_t *)

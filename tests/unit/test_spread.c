@@ -28,32 +28,33 @@ struct fixture {
 
 static struct fixture	*f;
 
-/*** In place of tap.c and child.c. ***/
+/*** In place of decimator.c and child.c. ***/
 
 void
-tap_init(struct tap *tap, struct supervisor *supervisor, unsigned number)
+decimator_init(struct decimator *decimator, struct supervisor *supervisor,
+    unsigned number)
 {
-	tap->supervisor = supervisor;
-	tap->number = number;
+	decimator->supervisor = supervisor;
+	decimator->number = number;
 }
 
 void
-tap_done(struct tap *tap)
+decimator_done(struct decimator *decimator)
 {
-	(void)tap;
+	(void)decimator;
 }
 
 void
-tap_update(struct tap *tap)
+decimator_update(struct decimator *decimator)
 {
-	(void)tap;
+	(void)decimator;
 }
 
 void
-tap_give(struct channel *channel, struct tap *to)
+decimator_give(struct channel *channel, struct decimator *to)
 {
-	f->moves += channel->tap != NULL && channel->tap != to;
-	channel->tap = to;
+	f->moves += channel->decimator != NULL && channel->decimator != to;
+	channel->decimator = to;
 }
 
 void
@@ -76,14 +77,14 @@ setup(void **state)
 	f = *state = xcalloc(1, sizeof(*f));
 	f->supervisor.conf = &f->conf;
 	TAILQ_INIT(&f->supervisor.channels);
-	taps_init(&f->supervisor);
+	decimators_init(&f->supervisor);
 	return 0;
 }
 
 static int
 teardown(void **state)
 {
-	taps_done(&f->supervisor);
+	decimators_done(&f->supervisor);
 	free(*state);
 	return 0;
 }
@@ -98,7 +99,7 @@ add(unsigned streams, uint64_t rate)
 	    'a' + (int)f->channels++);
 	channel->supervisor = &f->supervisor;
 	channel->parts.streams = streams;
-	channel->tap_rate = rate;
+	channel->decimator_rate = rate;
 	TAILQ_INSERT_TAIL(&f->supervisor.channels, channel, link);
 }
 
@@ -107,7 +108,7 @@ update(unsigned decimators)
 {
 	f->conf.decimators = decimators;
 	f->moves = 0;
-	taps_update(&f->supervisor);
+	decimators_update(&f->supervisor);
 }
 
 /* "ac b": a and c belong to the first process, b to the second. */
@@ -121,9 +122,10 @@ expect(const char *text)
 		if (i > 0)
 			strcat(found, " ");
 		for (c = 0; c < f->channels; c++)
-			if (f->channel[c].tap == &f->supervisor.tap[i])
+			if (f->channel[c].decimator ==
+			    &f->supervisor.decimator[i])
 				strcat(found, f->channel[c].name);
-		assert_int_equal(f->supervisor.tap[i].child.wanted,
+		assert_int_equal(f->supervisor.decimator[i].child.wanted,
 		    found[0] != '\0' && found[strlen(found) - 1] != ' ');
 	}
 	assert_string_equal(found, text);
@@ -156,9 +158,9 @@ later_by_bytes(void **state)
 	add(1, 0);
 	update(2);
 	expect("ac bd");
-	f->channel[0].tap_rate = RATE_FAST;
-	f->channel[1].tap_rate = f->channel[2].tap_rate =
-	    f->channel[3].tap_rate = RATE_SLOW;
+	f->channel[0].decimator_rate = RATE_FAST;
+	f->channel[1].decimator_rate = f->channel[2].decimator_rate =
+	    f->channel[3].decimator_rate = RATE_SLOW;
 	/* Who is there stays. */
 	update(2);
 	expect("ac bd");
@@ -176,7 +178,7 @@ later_by_bytes(void **state)
 	update(2);
 	expect("ac bdef");
 	assert_int_equal(f->moves, 0);
-	f->channel[0].tap_rate = 0;
+	f->channel[0].decimator_rate = 0;
 	add(1, 0);
 	update(2);
 	expect("acg bdef");
@@ -247,7 +249,7 @@ receive(struct channel *channel, uint64_t total)
 
 	ingest_begin(domain)->received_bytes = total;
 	ingest_commit(domain);
-	tap_measure(channel);
+	decimator_measure(channel);
 }
 
 static void
@@ -264,16 +266,16 @@ rate_of_late(void **state)
 	memset(channel->segment.state, 0, sizeof(*channel->segment.state));
 	for (i = 0; i < 20; i++)
 		receive(channel, total += RATE_SLOW);
-	assert_in_range(channel->tap_rate, RATE_SLOW * 9 / 10, RATE_SLOW);
+	assert_in_range(channel->decimator_rate, RATE_SLOW * 9 / 10, RATE_SLOW);
 	for (i = 0; i < 5; i++)
 		receive(channel, total += RATE_FAST);
-	assert_in_range(channel->tap_rate, RATE_FAST / 2, RATE_FAST);
+	assert_in_range(channel->decimator_rate, RATE_FAST / 2, RATE_FAST);
 	/* The counters begin again. */
 	receive(channel, 0);
-	assert_in_range(channel->tap_rate, RATE_FAST / 2, RATE_FAST);
+	assert_in_range(channel->decimator_rate, RATE_FAST / 2, RATE_FAST);
 	for (i = 0; i < 100; i++)
 		receive(channel, 0);
-	assert_int_equal(channel->tap_rate, 0);
+	assert_int_equal(channel->decimator_rate, 0);
 	free(channel->segment.state);
 }
 

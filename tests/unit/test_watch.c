@@ -269,35 +269,35 @@ only_running(void **state)
 
 /* It has the channel, and another process is at the end of `peer'. */
 static void
-give_tap(struct fixture *f)
+give_decimator(struct fixture *f)
 {
 	static struct conf conf = {.log_level = LOG_EMERG};
-	struct tap *tap = &f->supervisor.tap[0];
+	struct decimator *decimator = &f->supervisor.decimator[0];
 	int pair[2];
 
 	TAILQ_INIT(&f->supervisor.channels);
 	f->supervisor.conf = &conf;
 	f->supervisor.loop = ev_default_loop(0);
-	tap_init(tap, &f->supervisor, 0);
+	decimator_init(decimator, &f->supervisor, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
 	    0, pair), 0);
-	tap->child.messages = pair[0];
-	tap->child.state = CHILD_RUNNING;
-	tap->child.pid = idle_process();
-	tap->log_told = true;
+	decimator->child.messages = pair[0];
+	decimator->child.state = CHILD_RUNNING;
+	decimator->child.pid = idle_process();
+	decimator->log_told = true;
 	f->peer = pair[1];
-	f->channel.tap = f->channel.tap_holder = tap;
+	f->channel.decimator = f->channel.decimator_holder = decimator;
 }
 
 static void
-take_tap(struct fixture *f)
+take_decimator(struct fixture *f)
 {
-	struct tap *tap = &f->supervisor.tap[0];
+	struct decimator *decimator = &f->supervisor.decimator[0];
 
-	kill(tap->child.pid, SIGKILL);
-	waitpid(tap->child.pid, NULL, 0);
-	tap->child.pid = 0;
-	tap_done(tap);
+	kill(decimator->child.pid, SIGKILL);
+	waitpid(decimator->child.pid, NULL, 0);
+	decimator->child.pid = 0;
+	decimator_done(decimator);
 	ev_timer_stop(f->supervisor.loop, &f->supervisor.turn);
 	close(f->peer);
 }
@@ -306,7 +306,7 @@ take_tap(struct fixture *f)
 static void
 decimate_all(struct fixture *f)
 {
-	struct decimated_domain *progress = &f->channel.segment.tap->progress;
+	struct decimated_domain *progress = &f->channel.segment.page->progress;
 
 	decimated_begin(progress)->position =
 	    ring_head(&f->channel.segment.ring);
@@ -327,7 +327,7 @@ static void
 answer(struct fixture *f)
 {
 	static const struct message message = {.type = MESSAGE_LOOKED};
-	struct child *child = &f->supervisor.tap[0].child;
+	struct child *child = &f->supervisor.decimator[0].child;
 
 	assert_int_equal(child->ops->message(child->owner, &message),
 	    CHILD_SAID_ANSWER);
@@ -335,15 +335,15 @@ answer(struct fixture *f)
 
 /* True: the decimator was found to hang. */
 static bool
-check_tap(struct fixture *f, unsigned times)
+check_decimator(struct fixture *f, unsigned times)
 {
-	struct tap *tap = &f->supervisor.tap[0];
+	struct decimator *decimator = &f->supervisor.decimator[0];
 
-	while (times-- > 0 && !tap->child.hung) {
+	while (times-- > 0 && !decimator->child.hung) {
 		watch_check(&f->channel);
-		watch_check_tap(tap);
+		watch_check_decimator(decimator);
 	}
-	return tap->child.hung;
+	return decimator->child.hung;
 }
 
 static void
@@ -351,12 +351,12 @@ idle_decimator(void **state)
 {
 	struct fixture *f = *state;
 
-	give_tap(f);
+	give_decimator(f);
 	receive_one(f, true);
 	decimate_all(f);
-	assert_false(check_tap(f, 10 * WATCH_CHECKS));
+	assert_false(check_decimator(f, 10 * WATCH_CHECKS));
 	assert_false(asked(f));
-	take_tap(f);
+	take_decimator(f);
 }
 
 static void
@@ -364,23 +364,24 @@ silent_decimator(void **state)
 {
 	struct fixture *f = *state;
 
-	give_tap(f);
+	give_decimator(f);
 	receive_one(f, true);
 	decimate_all(f);
-	assert_false(check_tap(f, 1));
+	assert_false(check_decimator(f, 1));
 	receive_one(f, true);
-	assert_false(check_tap(f, WATCH_CHECKS - 1));
+	assert_false(check_decimator(f, WATCH_CHECKS - 1));
 	assert_true(asked(f));
 	/* It took its time. */
 	answer(f);
 	decimate_all(f);
-	assert_false(check_tap(f, WATCH_CHECKS));
+	assert_false(check_decimator(f, WATCH_CHECKS));
 	assert_false(asked(f));
 	receive_one(f, true);
-	assert_true(check_tap(f, WATCH_CHECKS));
-	assert_int_equal(f->supervisor.tap[0].child.state, CHILD_STOPPING);
+	assert_true(check_decimator(f, WATCH_CHECKS));
+	assert_int_equal(f->supervisor.decimator[0].child.state,
+	    CHILD_STOPPING);
 	assert_false(f->channel.child.hung);
-	take_tap(f);
+	take_decimator(f);
 }
 
 /* A ring that only seems to have something, or one that it has given up: it
@@ -391,17 +392,17 @@ hostile_page(void **state)
 	struct fixture *f = *state;
 	unsigned i, times = 0;
 
-	give_tap(f);
+	give_decimator(f);
 	receive_one(f, true);
 	for (i = 0; i < 10 * WATCH_CHECKS; i++) {
-		assert_false(check_tap(f, 1));
+		assert_false(check_decimator(f, 1));
 		if (asked(f)) {
 			answer(f);
 			times++;
 		}
 	}
 	assert_in_range(times, 9, 10);
-	take_tap(f);
+	take_decimator(f);
 }
 
 /* One that owes another answer hangs as well, whatever its page says. */
@@ -410,13 +411,13 @@ channel_not_let_go(void **state)
 {
 	struct fixture *f = *state;
 
-	give_tap(f);
-	tap_give(&f->channel, NULL);
-	assert_int_equal(f->supervisor.tap[0].answers, 1);
+	give_decimator(f);
+	decimator_give(&f->channel, NULL);
+	assert_int_equal(f->supervisor.decimator[0].answers, 1);
 	decimate_all(f);
-	assert_false(check_tap(f, WATCH_CHECKS - 1));
-	assert_true(check_tap(f, 1));
-	take_tap(f);
+	assert_false(check_decimator(f, WATCH_CHECKS - 1));
+	assert_true(check_decimator(f, 1));
+	take_decimator(f);
 }
 
 /*** The budget. ***/

@@ -16,7 +16,7 @@
 #include "common/datum.h"
 #include "schema/schema.h"
 #include "common/util.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 /* Windows of a second, begun at this time, which is not over yet. */
 #define SECOND	NS_PER_S
@@ -26,7 +26,7 @@ struct fixture {
 	struct fake_worker	w;
 	struct sink		sink;
 	struct message	message;
-	struct tap		*tap;
+	struct reader		*reader;
 	struct schema_result	schema;
 	int64_t			next;	/* number to put */
 };
@@ -42,8 +42,8 @@ begin(struct fixture *f, enum decimate_method method)
 	message_init(&f->message, "accel");
 	message_add(&f->message, "v", method, 0, 0);
 	f->message.stream[0].interval_ns = SECOND;
-	f->tap = open_tap(&f->message, &f->w, &f->sink, NULL);
-	assert_non_null(f->tap);
+	f->reader = open_reader(&f->message, &f->w, &f->sink, NULL);
+	assert_non_null(f->reader);
 }
 
 static void
@@ -52,7 +52,7 @@ end(struct fixture *f)
 	uint8_t rest[64];
 
 	assert_int_equal(sink_get(&f->sink, rest, sizeof(rest)), -1);
-	tap_close(f->tap);
+	reader_close(f->reader);
 	sink_close(&f->sink);
 	fake_close(&f->w);
 	schema_result_free(&f->schema);
@@ -79,7 +79,7 @@ lap(struct fixture *f, int ms)
 	for (i = 0; i < 2 * (int)FIXTURE_RING / 56; i++)
 		put(f, ms);
 	before = fake_counts(&f->w, 0).missed;
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_true(fake_counts(&f->w, 0).in > taken);
 	return fake_counts(&f->w, 0).missed - before;
 }
@@ -126,7 +126,7 @@ test_boundaries(void **state)
 	put(&f, 1500);		/* 3; then a window without any */
 	put(&f, 3000);		/* 4 */
 	put(&f, 4000);		/* 5 */
-	catch_up(f.tap);
+	catch_up(f.reader);
 	expect_last(&f, 1);
 	expect_last(&f, 3);
 	expect_last(&f, 4);
@@ -145,7 +145,7 @@ test_summary_of_longs(void **state)
 	put(&f, 20);
 	put(&f, 30);
 	put(&f, 1000);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	get(&f, words, WORDS);
 	assert_int_equal(words[FIRST], (int64_t)start_ns / 1000 + 10000);
 	assert_int_equal(words[LAST], (int64_t)start_ns / 1000 + 30000);
@@ -173,7 +173,7 @@ test_late(void **state)
 	put(&f, 1100);
 	put(&f, -60000);
 	put(&f, -59000);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	get(&f, words, WORDS);
 	assert_int_equal(words[COUNT], 1);
 	get(&f, words, WORDS);
@@ -198,11 +198,11 @@ test_gaps(void **state)
 	(void)state;
 	begin(&f, METHOD_SUMMARY);
 	put(&f, 100);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	within = lap(&f, 200);
 	between = lap(&f, 1300);
 	put(&f, 2000);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	assert_true(within > 1 && between > 1);
 	get(&f, words, WORDS);
 	assert_int_equal(words[MISSED], within + between - between / 2);
@@ -221,12 +221,12 @@ test_gaps_same(void **state)
 	(void)state;
 	begin(&f, METHOD_MEAN);
 	put(&f, 100);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	assert_true(lap(&f, 200) > 0);
 	assert_true(lap(&f, 1300) > 0);
 	put(&f, 2000);		/* this window is whole */
 	put(&f, 3000);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	expect_last(&f, f.next - 2);
 	end(&f);
 }
@@ -241,20 +241,20 @@ test_silence(void **state)
 
 	(void)state;
 	begin(&f, METHOD_PICK);
-	assert_true(tap_due_ns(f.tap) == UINT64_MAX);
+	assert_true(reader_due_ns(f.reader) == UINT64_MAX);
 	put(&f, 100);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	assert_int_equal(sink_get(&f.sink, data, sizeof(data)), -1);
-	while (tap_due_ns(f.tap) != UINT64_MAX) {
+	while (reader_due_ns(f.reader) != UINT64_MAX) {
 		assert_true(clock_monotonic_ns() < deadline_ns);
 		(void)poll(NULL, 0, 1);
-		assert_int_equal(tap_step(f.tap), TAP_IDLE);
+		assert_int_equal(reader_step(f.reader), READER_IDLE);
 	}
 	assert_true(sink_wait(&f.sink, data, sizeof(data)) == 1);
 	/* One that comes then has a window of its own, of the same time. */
 	put(&f, 200);
 	put(&f, 1000);
-	catch_up(f.tap);
+	catch_up(f.reader);
 	expect_last(&f, 1);
 	end(&f);
 }

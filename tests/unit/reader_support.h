@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * For the tests of the decimator: a worker that writes to a segment's ring
- * the way the real one does, MESSAGE_TAP messages, and sockets on loopback.
+ * the way the real one does, MESSAGE_SERVE messages, and sockets on loopback.
  */
-#ifndef MCRELAY_TAP_SUPPORT_H
-#define MCRELAY_TAP_SUPPORT_H
+#ifndef MCRELAY_READER_SUPPORT_H
+#define MCRELAY_READER_SUPPORT_H
 
 #include <sys/types.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "common/compiler.h"
 #include "common/message.h"
 #include "common/segment.h"
-#include "decimator/tap.h"
+#include "decimator/reader.h"
 
 struct fake_worker {
 	struct segment	segment;
@@ -40,7 +40,7 @@ void	fake_put_numbers(struct fake_worker *w, uint64_t first,
 	    unsigned count) ATTR_NONNULL;
 #define NUMBERED_SIZE	64
 
-/* What the tap page says of a stream. */
+/* What the decimator's page says of a stream. */
 struct page_counts {
 	uint64_t	in, out, missed, errors, unarchived;
 };
@@ -67,29 +67,29 @@ void	message_init(struct message *message, const char *name)
 void	message_add(struct message *message, const char *name,
 	    enum decimate_method method, uint64_t every, unsigned slot)
 	    ATTR_NONNULL;
-/* tap_open() with copies of the descriptors; `sinks': one for each stream,
+/* reader_open() with copies of the descriptors; `sinks': one for each stream,
  * then one for each that feeds an archive. */
-struct tap	*open_tap(const struct message *message,
+struct reader	*open_reader(const struct message *message,
 		    const struct fake_worker *w, const struct sink *sinks,
-		    struct tap *old);
-#define FD_SLOTS	(TAP_FD_STREAM + 2 * STREAMS_MAX)
+		    struct reader *old);
+#define FD_SLOTS	(READER_FD_STREAM + 2 * STREAMS_MAX)
 /* The descriptors for a message, copies; returns how many. */
 size_t	message_fds(const struct message *message,
 	    const struct fake_worker *w, const struct sink *sinks,
 	    int fds[static FD_SLOTS]);
 
 /* Steps until there is nothing left; fails the test when it is broken. */
-void	catch_up(struct tap *tap) ATTR_NONNULL;
+void	catch_up(struct reader *reader) ATTR_NONNULL;
 unsigned	directory_entries(const char *path) ATTR_NONNULL;
 /* How many descriptors this process has open. */
 unsigned	open_fds(void);
 
-/* A raw channel with a tap and one stream: every fourth datagram. */
-struct tap_fixture {
+/* A raw channel with a reader and one stream: every fourth datagram. */
+struct reader_fixture {
 	struct fake_worker	w;
 	struct sink		sink[3];
 	struct message	message;
-	struct tap		*tap;
+	struct reader		*reader;
 };
 
 #define FIXTURE_RING	(256U * 1024)
@@ -99,11 +99,11 @@ struct tap_fixture {
 int	fixture_setup(void **state) ATTR_NONNULL;
 int	fixture_teardown(void **state) ATTR_NONNULL;
 
-/* Nothing is unaccounted for, once the tap has caught up. */
+/* Nothing is unaccounted for, once the reader has caught up. */
 void	assert_accounted(const struct fake_worker *w, unsigned slot)
 	    ATTR_NONNULL;
 /* The next `count' datagrams have these numbers, and there are no more. */
 void	assert_numbers(struct sink *sink, int64_t first, int64_t step,
 	    unsigned count) ATTR_NONNULL;
 
-#endif /* MCRELAY_TAP_SUPPORT_H */
+#endif /* MCRELAY_READER_SUPPORT_H */

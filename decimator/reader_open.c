@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Taking on a channel, going on where an earlier tap or decimator was, and
+ * Taking on a channel, going on where an earlier reader or decimator was, and
  * letting go of it.  Decimator.  Must not believe the message or the segment.
  */
 #include <sys/stat.h>
@@ -10,7 +10,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "decimator/tap_state.h"
+#include "decimator/reader_priv.h"
 
 /*
  * A channel and the decimator start at the same time.  What came in while the
@@ -21,7 +21,7 @@
 #define FRESH_NS	(5 * NS_PER_S)
 
 void
-tap_close_fds(const int *fds, size_t count)
+reader_close_fds(const int *fds, size_t count)
 {
 	while (count > 0)
 		close(fds[--count]);
@@ -37,7 +37,7 @@ message_good(const struct message *message, size_t fd_count)
 	if (memchr(message->name, '\0', sizeof(message->name)) == NULL ||
 	    message->streams > STREAMS_MAX)
 		return false;
-	wanted = TAP_FD_STREAM + (size_t)message->streams;
+	wanted = READER_FD_STREAM + (size_t)message->streams;
 	for (i = 0; i < message->streams; i++) {
 		wanted += message->stream[i].planned != 0;
 		wanted += message->stream[i].feeds != 0;
@@ -55,26 +55,26 @@ message_good(const struct message *message, size_t fd_count)
 }
 
 /*
- * Where a tap begins that nobody has served: at the ring's first record if it
- * is fresh, else at the head.
+ * Where a reader begins that nobody has served: at the ring's first record if
+ * it is fresh, else at the head.
  */
 static void
-begin_new(struct tap *tap)
+begin_new(struct reader *reader)
 {
-	const struct ring *ring = &tap->segment.ring;
-	struct ring_reader reader = {ring_start(ring->size), 0};
+	const struct ring *ring = &reader->segment.ring;
+	struct ring_reader cursor = {ring_start(ring->size), 0};
 	struct ingest_state ingest;
 	struct ring_view view;
 
-	ingest_read(&tap->segment.state->ingest, &ingest);
-	tap->reader.position = ring_head(ring);
-	tap->synced = tap->reader.position == ingest.head;
-	tap->reader.sequence = tap->synced ? ingest.sequence : 0;
-	if (ring_next(ring, &reader, &view) == RING_RECORD &&
+	ingest_read(&reader->segment.state->ingest, &ingest);
+	reader->cursor.position = ring_head(ring);
+	reader->synced = reader->cursor.position == ingest.head;
+	reader->cursor.sequence = reader->synced ? ingest.sequence : 0;
+	if (ring_next(ring, &cursor, &view) == RING_RECORD &&
 	    clock_realtime_ns() - view.record.received_ns < FRESH_NS) {
-		tap->reader.position = view.position;
-		tap->reader.sequence = view.record.sequence;
-		tap->synced = true;
+		reader->cursor.position = view.position;
+		reader->cursor.sequence = view.record.sequence;
+		reader->synced = true;
 	}
 }
 
@@ -85,73 +85,73 @@ begin_new(struct tap *tap)
  * as a lap, a number that the channel has not reached yet as none.
  */
 static void
-begin_at_page(struct tap *tap)
+begin_at_page(struct reader *reader)
 {
-	const struct ring *ring = &tap->segment.ring;
+	const struct ring *ring = &reader->segment.ring;
 	struct decimated_state progress;
-	struct ring_reader reader;
+	struct ring_reader cursor;
 	struct ingest_state ingest;
 	struct ring_view view;
 
-	decimated_read(&tap->segment.tap->progress, &progress);
-	reader.position = progress.position;
-	reader.sequence = progress.sequence;
-	ingest_read(&tap->segment.state->ingest, &ingest);
-	if (reader.position == 0 || reader.sequence > ingest.sequence) {
-		begin_new(tap);
+	decimated_read(&reader->segment.page->progress, &progress);
+	cursor.position = progress.position;
+	cursor.sequence = progress.sequence;
+	ingest_read(&reader->segment.state->ingest, &ingest);
+	if (cursor.position == 0 || cursor.sequence > ingest.sequence) {
+		begin_new(reader);
 		return;
 	}
-	tap->synced = true;
-	tap->reader = reader;
-	switch (ring_next(ring, &reader, &view)) {
+	reader->synced = true;
+	reader->cursor = cursor;
+	switch (ring_next(ring, &cursor, &view)) {
 	case RING_EMPTY:
 		return;
 	case RING_RECORD:
 		/* Ingest counts before it publishes. */
-		ingest_read(&tap->segment.state->ingest, &ingest);
-		if (reader.sequence <= ingest.sequence)
+		ingest_read(&reader->segment.state->ingest, &ingest);
+		if (cursor.sequence <= ingest.sequence)
 			return;
 		break;
 	case RING_LAPPED:
 		break;
 	}
-	ring_resync(ring, &tap->reader);
-	tap->laps++;
+	ring_resync(ring, &reader->cursor);
+	reader->laps++;
 }
 
 /* Maps the segment and finds the place to begin.  NULL, or a reason. */
 static const char *
-attach(struct tap *tap, int fd, const struct stat *st)
+attach(struct reader *reader, int fd, const struct stat *st)
 {
 	const char *why;
 
-	if (segment_attach(&tap->segment, fd, SEGMENT_TAP, &why) == -1)
+	if (segment_attach(&reader->segment, fd, SEGMENT_DECIMATOR, &why) == -1)
 		return why;
-	tap->dev = st->st_dev;
-	tap->ino = st->st_ino;
-	if (tap->segment.program != NULL) {
+	reader->dev = st->st_dev;
+	reader->ino = st->st_ino;
+	if (reader->segment.program != NULL) {
 		/* A private copy: the segment's may change under us. */
-		tap->program = datum_program_load(tap->segment.program,
-		    tap->segment.program_size, &why);
-		if (tap->program == NULL)
+		reader->program = datum_program_load(reader->segment.program,
+		    reader->segment.program_size, &why);
+		if (reader->program == NULL)
 			return why;
 	}
-	tap->lost = tap_lost(tap);
-	begin_at_page(tap);
+	reader->lost = reader_lost(reader);
+	begin_at_page(reader);
 	return NULL;
 }
 
-/* Takes over the old tap's segment, program and cursor. */
+/* Takes over the old reader's segment, program and cursor. */
 static void
-adopt(struct tap *tap, struct tap *old)
+adopt(struct reader *reader, struct reader *old)
 {
-	tap->segment = old->segment;
-	tap->dev = old->dev;
-	tap->ino = old->ino;
-	tap->program = old->program;
-	tap->reader = old->reader;
-	tap->synced = old->synced;
-	tap->lost = old->lost;
+	reader->segment = old->segment;
+	reader->dev = old->dev;
+	reader->ino = old->ino;
+	reader->program = old->program;
+	reader->cursor = old->cursor;
+	reader->synced = old->synced;
+	reader->lost = old->lost;
 	memset(&old->segment, 0, sizeof(old->segment));
 	old->program = NULL;
 }
@@ -161,39 +161,39 @@ adopt(struct tap *tap, struct tap *old)
  * nevertheless does not hold us for more than one round of the ring.
  */
 static void
-drain(struct tap *old)
+drain(struct reader *old)
 {
 	/* As many as a ring of empty datagrams takes. */
 	uint64_t shares = LAPS_MAX + old->segment.ring.size /
 	    (SHARE_RECORDS * sizeof(struct ring_record));
 
-	while (shares-- > 0 && tap_step(old) == TAP_MORE)
+	while (shares-- > 0 && reader_step(old) == READER_MORE)
 		continue;
 }
 
 static struct stream *
-find_stream(const struct tap *tap, const struct stream_config *config)
+find_stream(const struct reader *reader, const struct stream_config *config)
 {
 	uint32_t i;
 
-	for (i = 0; tap != NULL && i < tap->streams; i++)
-		if (strcmp(tap->stream[i]->config.name, config->name) == 0 &&
-		    tap->stream[i]->config.slot == config->slot &&
-		    tap->stream[i]->config.id == config->id)
-			return tap->stream[i];
+	for (i = 0; reader != NULL && i < reader->streams; i++)
+		if (strcmp(reader->stream[i]->config.name, config->name) == 0 &&
+		    reader->stream[i]->config.slot == config->slot &&
+		    reader->stream[i]->config.id == config->id)
+			return reader->stream[i];
 	return NULL;
 }
 
 /* The counters that an earlier decimator left in the stream's slot, if they
  * are the stream's. */
 static void
-load_counts(const struct tap *tap, struct stream *stream)
+load_counts(const struct reader *reader, struct stream *stream)
 {
 	struct stream_counts *counts = &stream->counts;
 	struct decimated_state progress;
-	struct tap_stream slot;
+	struct page_stream slot;
 
-	decimated_read(&tap->segment.tap->progress, &progress);
+	decimated_read(&reader->segment.page->progress, &progress);
 	slot = progress.stream[stream->config.slot];
 	if (slot.id != stream->config.id)
 		return;
@@ -204,15 +204,15 @@ load_counts(const struct tap *tap, struct stream *stream)
 	counts->unarchived = slot.unarchived;
 }
 
-/* A stream that the old tap did not have may have been an earlier one's. */
+/* A stream that the old reader did not have may have been an earlier one's. */
 static struct stream *
-open_stream(struct tap *tap, const struct message *message,
+open_stream(struct reader *reader, const struct message *message,
     const struct stream_config *config, int socket,
-    struct datum_program *plan, struct tap *old, bool same_segment)
+    struct datum_program *plan, struct reader *old, bool same_segment)
 {
 	struct stream *stream, *before;
 
-	stream = stream_new(tap->name, config, tap->program, plan,
+	stream = stream_new(reader->name, config, reader->program, plan,
 	    &message->samples, socket);
 	if (stream == NULL)
 		return NULL;
@@ -220,9 +220,9 @@ open_stream(struct tap *tap, const struct message *message,
 	if (before != NULL)
 		stream_inherit(stream, before, same_segment);
 	else
-		load_counts(tap, stream);
-	tap->by_time |= config->every == 0;
-	tap->stream[tap->streams++] = stream;
+		load_counts(reader, stream);
+	reader->by_time |= config->every == 0;
+	reader->stream[reader->streams++] = stream;
 	return stream;
 }
 
@@ -247,22 +247,22 @@ sort_fds(struct stream_fds *fds, const struct message *message,
 
 /* Uses one stream's descriptors; NULL: it cannot be. */
 static struct stream *
-next_stream(struct tap *tap, const struct message *message,
+next_stream(struct reader *reader, const struct message *message,
     const struct stream_config *config, struct stream_fds *fds,
-    struct tap *old, bool same_segment)
+    struct reader *old, bool same_segment)
 {
 	int socket = *fds->socket++, feed = config->feeds ? *fds->feed++ : -1;
 	struct datum_program *plan = NULL;
 	struct stream *stream = NULL;
 
 	if (config->planned) {
-		plan = stream_plan(tap->name, config, *fds->plan);
+		plan = stream_plan(reader->name, config, *fds->plan);
 		close(*fds->plan++);
 	}
 	if (config->planned && plan == NULL)
 		close(socket);
 	else
-		stream = open_stream(tap, message, config, socket, plan, old,
+		stream = open_stream(reader, message, config, socket, plan, old,
 		    same_segment);
 	if (stream != NULL)
 		stream_feed(stream, feed);
@@ -272,106 +272,109 @@ next_stream(struct tap *tap, const struct message *message,
 }
 
 static void
-open_streams(struct tap *tap, const struct message *message,
-    const int *first, struct tap *old, bool same_segment)
+open_streams(struct reader *reader, const struct message *message,
+    const int *first, struct reader *old, bool same_segment)
 {
 	/* The channel's counters may have begun anew: so do these. */
 	bool count_on = same_segment || old == NULL ||
 	    old->segment.config->counted_from ==
-	    tap->segment.config->counted_from;
+	    reader->segment.config->counted_from;
 	struct stream_fds fds;
 	struct stream *stream;
 	uint32_t i;
 
 	sort_fds(&fds, message, first);
 	for (i = 0; i < message->streams; i++) {
-		stream = next_stream(tap, message, &message->stream[i], &fds,
+		stream = next_stream(reader, message, &message->stream[i], &fds,
 		    old, same_segment);
 		if (stream != NULL && !count_on)
 			memset(&stream->counts, 0, sizeof(stream->counts));
 	}
 }
 
-/* Attaches to another segment than the old tap's; NULL, or a reason. */
+/* Attaches to another segment than the old reader's; NULL, or a reason. */
 static const char *
-replace(struct tap *tap, int fd, const struct stat *st, struct tap *old)
+replace(struct reader *reader, int fd, const struct stat *st,
+    struct reader *old)
 {
 	struct ingest_state ingest;
 	const char *why;
 
 	if (old != NULL)
 		drain(old);
-	why = attach(tap, fd, st);
+	why = attach(reader, fd, st);
 	if (why != NULL || old == NULL || !old->synced)
 		return why;
 	/* Datagrams are numbered on from one segment to the next; if not,
 	 * the new one is like that of a new channel. */
-	ingest_read(&tap->segment.state->ingest, &ingest);
-	if (old->reader.sequence > ingest.sequence)
+	ingest_read(&reader->segment.state->ingest, &ingest);
+	if (old->cursor.sequence > ingest.sequence)
 		return NULL;
-	tap->reader.position = ring_start(tap->segment.ring.size);
-	tap->reader.sequence = MAX_OF(old->reader.sequence,
-	    MIN_OF(tap->segment.config->counted_from, ingest.sequence));
-	tap->synced = true;
+	reader->cursor.position = ring_start(reader->segment.ring.size);
+	reader->cursor.sequence = MAX_OF(old->cursor.sequence,
+	    MIN_OF(reader->segment.config->counted_from, ingest.sequence));
+	reader->synced = true;
 	return NULL;
 }
 
-struct tap *
-tap_open(const struct message *message, const int *fds,
-    size_t fd_count, struct tap *old)
+struct reader *
+reader_open(const struct message *message, const int *fds,
+    size_t fd_count, struct reader *old)
 {
 	const char *why = NULL;
-	struct tap *tap = NULL;
+	struct reader *reader = NULL;
 	bool same_segment;
 	struct stat st;
 
 	if (!message_good(message, fd_count)) {
 		log_warnx("a message that makes no sense from the supervisor: "
 		    "is it of another version?");
-		tap_close_fds(fds, fd_count);
-		tap_close(old);
+		reader_close_fds(fds, fd_count);
+		reader_close(old);
 		return NULL;
 	}
-	tap = xcalloc(1, sizeof(*tap));
-	memcpy(tap->name, message->name, sizeof(tap->name));
-	tap->eventfd = fds[TAP_FD_EVENT];
-	tap->due_ns = UINT64_MAX;
-	if (fstat(fds[TAP_FD_SEGMENT], &st) == -1)
+	reader = xcalloc(1, sizeof(*reader));
+	memcpy(reader->name, message->name, sizeof(reader->name));
+	reader->eventfd = fds[READER_FD_EVENT];
+	reader->due_ns = UINT64_MAX;
+	if (fstat(fds[READER_FD_SEGMENT], &st) == -1)
 		why = "cannot look at it";
 	same_segment = why == NULL && old != NULL && old->dev == st.st_dev &&
 	    old->ino == st.st_ino;
 	if (same_segment)
-		adopt(tap, old);
+		adopt(reader, old);
 	else if (why == NULL)
-		why = replace(tap, fds[TAP_FD_SEGMENT], &st, old);
-	close(fds[TAP_FD_SEGMENT]);
+		why = replace(reader, fds[READER_FD_SEGMENT], &st, old);
+	close(fds[READER_FD_SEGMENT]);
 	if (why != NULL) {
 		log_warnx("%s: not decimated: its segment is not usable: %s",
-		    tap->name, why);
-		tap_close_fds(fds + TAP_FD_STREAM, fd_count - TAP_FD_STREAM);
-		tap_close(old);
-		tap_close(tap);
+		    reader->name, why);
+		reader_close_fds(fds + READER_FD_STREAM,
+		    fd_count - READER_FD_STREAM);
+		reader_close(old);
+		reader_close(reader);
 		return NULL;
 	}
-	open_streams(tap, message, fds + TAP_FD_STREAM, old, same_segment);
-	tap_close(old);
-	tap_publish(tap);
-	return tap;
+	open_streams(reader, message, fds + READER_FD_STREAM, old,
+	    same_segment);
+	reader_close(old);
+	reader_publish(reader);
+	return reader;
 }
 
 void
-tap_close(struct tap *tap)
+reader_close(struct reader *reader)
 {
-	if (tap == NULL)
+	if (reader == NULL)
 		return;
-	while (tap->streams > 0)
-		stream_free(tap->stream[--tap->streams]);
+	while (reader->streams > 0)
+		stream_free(reader->stream[--reader->streams]);
 	/* The writer need not wake anybody. */
-	if (tap->segment.tap != NULL)
-		atomic_store_explicit(&tap->segment.tap->wake_at,
+	if (reader->segment.page != NULL)
+		atomic_store_explicit(&reader->segment.page->wake_at,
 		    RING_WAKE_NEVER, memory_order_relaxed);
-	segment_close(&tap->segment);
-	free(tap->program);
-	close(tap->eventfd);
-	free(tap);
+	segment_close(&reader->segment);
+	free(reader->program);
+	close(reader->eventfd);
+	free(reader);
 }

@@ -12,19 +12,19 @@
 
 #include "common/ring.h"
 #include "common/util.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 static void
 picks_last_of_window(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct page_counts counts;
 
 	fake_put_numbers(&f->w, 0, 3);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 0, 0, 0);
 	fake_put_numbers(&f->w, 3, 10);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 3, 4, 3);
 	counts = fake_counts(&f->w, 0);
 	assert_int_equal(counts.in, 13);
@@ -37,18 +37,18 @@ picks_last_of_window(void **state)
 static void
 splits_coalesced_records(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	uint8_t data[53], got[100];
 	unsigned i;
 
 	f->message.stream[0].every = 1;
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	for (i = 0; i < sizeof(data); i++)
 		data[i] = (uint8_t)i;
 	fake_put(&f->w, data, sizeof(data), 10);
 	fake_put(&f->w, data, 0, 0);
 	fake_put(&f->w, data, 10, 10);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	for (i = 0; i < 6; i++) {
 		assert_int_equal(sink_get(&f->sink[0], got, sizeof(got)),
 		    i < 5 ? 10 : 3);
@@ -65,15 +65,15 @@ splits_coalesced_records(void **state)
 static void
 lapped_window_is_dropped(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct page_counts counts;
 
 	f->message.stream[0].every = 16;
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	fake_put_numbers(&f->w, 0, 6);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	fake_put_numbers(&f->w, 6, 3 * RING_NUMBERS);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_accounted(&f->w, 0);
 	counts = fake_counts(&f->w, 0);
 	assert_true(counts.missed > RING_NUMBERS);
@@ -131,29 +131,29 @@ look_at_words(struct sink *sink, struct seen *seen)
 static void
 nothing_torn_while_lapped(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct writer writer = {.w = &f->w};
 	struct seen seen = {.last = -1};
 	uint64_t begin = clock_monotonic_ns(), took;
-	enum tap_status status;
+	enum reader_status status;
 	struct page_counts counts;
 	pthread_t thread;
 
 	f->message.stream[0].every = 1;
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	assert_int_equal(pthread_create(&thread, NULL, write_words, &writer),
 	    0);
 	do {
-		status = tap_step(f->tap);
+		status = reader_step(f->reader);
 		look_at_words(&f->sink[0], &seen);
 		counts = fake_counts(&f->w, 0);
 		took = clock_monotonic_ns() - begin;
-	} while (status != TAP_BROKEN && took < 20 * NS_PER_S &&
+	} while (status != READER_BROKEN && took < 20 * NS_PER_S &&
 	    (took < NS_PER_S / 2 || counts.missed < 500 || counts.out < 500));
 	atomic_store(&writer.stop, true);
 	pthread_join(thread, NULL);
-	assert_int_not_equal(status, TAP_BROKEN);
-	catch_up(f->tap);
+	assert_int_not_equal(status, READER_BROKEN);
+	catch_up(f->reader);
 	look_at_words(&f->sink[0], &seen);
 	assert_accounted(&f->w, 0);
 	assert_true(counts.missed >= 500);
@@ -167,16 +167,16 @@ nothing_torn_while_lapped(void **state)
 static void
 restart_goes_on(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 
 	fake_put_numbers(&f->w, 0, 10);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 3, 4, 2);
-	tap_close(f->tap);
+	reader_close(f->reader);
 	fake_put_numbers(&f->w, 10, 10);
-	f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-	assert_non_null(f->tap);
-	catch_up(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	assert_non_null(f->reader);
+	catch_up(f->reader);
 	/* The window that was under way went with the predecessor. */
 	assert_numbers(&f->sink[0], 13, 4, 2);
 	assert_int_equal(fake_counts(&f->w, 0).in, 20);
@@ -187,15 +187,15 @@ restart_goes_on(void **state)
 static void
 restart_counts_what_it_missed(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 
 	fake_put_numbers(&f->w, 0, 10);
-	catch_up(f->tap);
-	tap_close(f->tap);
+	catch_up(f->reader);
+	reader_close(f->reader);
 	fake_put_numbers(&f->w, 10, 5 * RING_NUMBERS);
-	f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-	assert_non_null(f->tap);
-	catch_up(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	assert_non_null(f->reader);
+	catch_up(f->reader);
 	assert_true(fake_counts(&f->w, 0).missed > 3 * RING_NUMBERS);
 	assert_accounted(&f->w, 0);
 }
@@ -205,24 +205,24 @@ restart_counts_what_it_missed(void **state)
 static void
 restart_in_new_segment(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct decimated_state *page;
 	struct fake_worker next;
-	struct tap *tap;
+	struct reader *reader;
 
 	fake_put_numbers(&f->w, 0, 10);
 	fake_open(&next, FIXTURE_RING, NULL, 0, &f->w);
-	page = decimated_begin(&next.segment.tap->progress);
+	page = decimated_begin(&next.segment.page->progress);
 	page->position = next.head;
 	page->sequence = 7;
-	decimated_commit(&next.segment.tap->progress);
+	decimated_commit(&next.segment.page->progress);
 	fake_put_numbers(&next, 10, 8);
-	tap = open_tap(&f->message, &next, f->sink, NULL);
-	catch_up(tap);
+	reader = open_reader(&f->message, &next, f->sink, NULL);
+	catch_up(reader);
 	assert_numbers(&f->sink[0], 13, 4, 2);
 	assert_int_equal(fake_counts(&next, 0).in, 8);
 	assert_int_equal(fake_counts(&next, 0).missed, 3);
-	tap_close(tap);
+	reader_close(reader);
 	fake_close(&next);
 }
 
@@ -243,24 +243,24 @@ overrun(struct fake_worker *w)
 static void
 lap_without_a_next_record(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 
 	overrun(&f->w);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_int_equal(fake_counts(&f->w, 0).missed, 5 * 65);
-	tap_close(f->tap);
+	reader_close(f->reader);
 	overrun(&f->w);
-	f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-	catch_up(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	catch_up(f->reader);
 	assert_int_equal(fake_counts(&f->w, 0).missed, 2 * 5 * 65);
 	fake_put_numbers(&f->w, 5, 4);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 8, 4, 1);
 	assert_int_equal(fake_counts(&f->w, 0).in, 4);
 	assert_accounted(&f->w, 0);
 }
 
-/* Whatever the page says, the tap goes on with what is in the ring. */
+/* Whatever the page says, the reader goes on with what is in the ring. */
 static void
 page_is_not_trusted(void **state)
 {
@@ -272,29 +272,29 @@ page_is_not_trusted(void **state)
 		{(uint64_t)-8, 0}, {(uint64_t)-(int64_t)FIXTURE_RING, 0},
 		{0, 1}, {0, (uint64_t)-1},
 	};
-	struct tap_fixture *f = *state;
-	struct decimated_domain *page = &f->w.segment.tap->progress;
+	struct reader_fixture *f = *state;
+	struct decimated_domain *page = &f->w.segment.page->progress;
 	struct decimated_state *lie;
 	struct page_counts before, after;
 	unsigned i;
 
 	for (i = 0; i < NITEMS(lies); i++) {
 		fake_put_numbers(&f->w, 0, 50);
-		catch_up(f->tap);
-		tap_close(f->tap);
+		catch_up(f->reader);
+		reader_close(f->reader);
 		fake_put_numbers(&f->w, 0, 20);
 		lie = decimated_begin(page);
 		lie->position += lies[i].position;
 		lie->sequence += lies[i].sequence;
 		decimated_commit(page);
-		f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-		assert_non_null(f->tap);
-		catch_up(f->tap);
+		f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+		assert_non_null(f->reader);
+		catch_up(f->reader);
 		while (sink_number(&f->sink[0]) != -1)
 			continue;
 		before = fake_counts(&f->w, 0);
 		fake_put_numbers(&f->w, 1000, 40);
-		catch_up(f->tap);
+		catch_up(f->reader);
 		after = fake_counts(&f->w, 0);
 		assert_int_equal(after.in - before.in, 40);
 		assert_true(sink_number(&f->sink[0]) >= 1000);
@@ -308,30 +308,30 @@ static void
 begins_with_fresh_data_only(void **state)
 {
 	const uint64_t hour = 3600 * NS_PER_S;
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct fake_worker w;
-	struct tap *tap;
+	struct reader *reader;
 
 	fake_open(&w, FIXTURE_RING, NULL, 0, NULL);
 	fake_put_numbers(&w, 0, 8);
-	tap = open_tap(&f->message, &w, f->sink, NULL);
-	catch_up(tap);
+	reader = open_reader(&f->message, &w, f->sink, NULL);
+	catch_up(reader);
 	assert_numbers(&f->sink[0], 3, 4, 2);
 	assert_accounted(&w, 0);
-	tap_close(tap);
+	reader_close(reader);
 	fake_close(&w);
 
 	fake_open(&w, FIXTURE_RING, NULL, 0, NULL);
 	fake_put_at(&w, "old", 3, 0, clock_realtime_ns() - hour);
-	tap = open_tap(&f->message, &w, f->sink, NULL);
-	catch_up(tap);
+	reader = open_reader(&f->message, &w, f->sink, NULL);
+	catch_up(reader);
 	assert_int_equal(fake_counts(&w, 0).in, 0);
 	fake_put_numbers(&w, 0, 4);
-	catch_up(tap);
+	catch_up(reader);
 	assert_numbers(&f->sink[0], 3, 4, 1);
 	assert_int_equal(fake_counts(&w, 0).in, 4);
 	assert_int_equal(fake_counts(&w, 0).missed, 0);
-	tap_close(tap);
+	reader_close(reader);
 	fake_close(&w);
 }
 
@@ -340,10 +340,10 @@ begins_with_fresh_data_only(void **state)
 static void
 begins_behind_an_unpublished_commit(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct ingest_state *ingest;
 	struct fake_worker w;
-	struct tap *tap;
+	struct reader *reader;
 
 	fake_open(&w, FIXTURE_RING, NULL, 0, NULL);
 	fake_put_at(&w, "old", 3, 0, 1);
@@ -351,14 +351,14 @@ begins_behind_an_unpublished_commit(void **state)
 	ingest->head += 112;
 	ingest->sequence += 1;
 	ingest_commit(&w.segment.state->ingest);
-	tap = open_tap(&f->message, &w, f->sink, NULL);
-	catch_up(tap);
+	reader = open_reader(&f->message, &w, f->sink, NULL);
+	catch_up(reader);
 	fake_put_numbers(&w, 0, 8);
-	catch_up(tap);
+	catch_up(reader);
 	assert_numbers(&f->sink[0], 3, 4, 2);
 	assert_int_equal(fake_counts(&w, 0).in, 8);
 	assert_int_equal(fake_counts(&w, 0).missed, 0);
-	tap_close(tap);
+	reader_close(reader);
 	fake_close(&w);
 }
 
@@ -367,28 +367,28 @@ begins_behind_an_unpublished_commit(void **state)
 static void
 sleeps_and_wakes(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_int_equal(f->w.wakes, 0);
-	assert_true(tap_sleep(f->tap, TAP_WAKE_NEXT));
+	assert_true(reader_sleep(f->reader, READER_WAKE_NEXT));
 	fake_put_numbers(&f->w, 0, 3);
 	assert_int_equal(f->w.wakes, 1);
-	tap_woken(f->tap);
-	tap_woken(f->tap);	/* again, with nothing there: no harm */
-	assert_false(tap_sleep(f->tap, TAP_WAKE_NEXT));
-	catch_up(f->tap);
+	reader_woken(f->reader);
+	reader_woken(f->reader);	/* again, with nothing there: no harm */
+	assert_false(reader_sleep(f->reader, READER_WAKE_NEXT));
+	catch_up(f->reader);
 	/* Patience: up to an eighth of the ring. */
-	assert_true(tap_sleep(f->tap, TAP_WAKE_LATER));
+	assert_true(reader_sleep(f->reader, READER_WAKE_LATER));
 	fake_put_numbers(&f->w, 3, RING_NUMBERS / 8 - 1);
 	assert_int_equal(f->w.wakes, 1);
 	fake_put_numbers(&f->w, 3, 2);
 	assert_int_equal(f->w.wakes, 2);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	/* Nobody there any more: nobody to wake. */
-	assert_true(tap_sleep(f->tap, TAP_WAKE_NEXT));
-	tap_close(f->tap);
-	f->tap = NULL;
+	assert_true(reader_sleep(f->reader, READER_WAKE_NEXT));
+	reader_close(f->reader);
+	f->reader = NULL;
 	fake_put_numbers(&f->w, 3, 2);
 	assert_int_equal(f->w.wakes, 2);
 }
@@ -397,14 +397,14 @@ sleeps_and_wakes(void **state)
 static void
 share_is_bounded(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct page_counts counts;
 
 	fake_put_numbers(&f->w, 0, 2000);
-	assert_int_equal(tap_step(f->tap), TAP_MORE);
+	assert_int_equal(reader_step(f->reader), READER_MORE);
 	counts = fake_counts(&f->w, 0);
 	assert_true(counts.in >= 512 && counts.in < 2000);
-	while (tap_step(f->tap) == TAP_MORE)
+	while (reader_step(f->reader) == READER_MORE)
 		continue;
 	assert_int_equal(fake_counts(&f->w, 0).in, 2000);
 }
@@ -412,22 +412,22 @@ share_is_bounded(void **state)
 int
 main(void)
 {
-#define TAP_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
+#define READER_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
 			    fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TAP_TEST(picks_last_of_window),
-		TAP_TEST(splits_coalesced_records),
-		TAP_TEST(lapped_window_is_dropped),
-		TAP_TEST(nothing_torn_while_lapped),
-		TAP_TEST(restart_goes_on),
-		TAP_TEST(restart_counts_what_it_missed),
-		TAP_TEST(restart_in_new_segment),
-		TAP_TEST(lap_without_a_next_record),
-		TAP_TEST(page_is_not_trusted),
-		TAP_TEST(begins_with_fresh_data_only),
-		TAP_TEST(begins_behind_an_unpublished_commit),
-		TAP_TEST(sleeps_and_wakes),
-		TAP_TEST(share_is_bounded),
+		READER_TEST(picks_last_of_window),
+		READER_TEST(splits_coalesced_records),
+		READER_TEST(lapped_window_is_dropped),
+		READER_TEST(nothing_torn_while_lapped),
+		READER_TEST(restart_goes_on),
+		READER_TEST(restart_counts_what_it_missed),
+		READER_TEST(restart_in_new_segment),
+		READER_TEST(lap_without_a_next_record),
+		READER_TEST(page_is_not_trusted),
+		READER_TEST(begins_with_fresh_data_only),
+		READER_TEST(begins_behind_an_unpublished_commit),
+		READER_TEST(sleeps_and_wakes),
+		READER_TEST(share_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,27 +23,27 @@
 
 #include "common/util.h"
 #include "tests/unit/single_step.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 #define KILLS	200U
 
 /*** At each instruction. ***/
 
 static _Noreturn void
-take_a_share(struct tap_fixture *f)
+take_a_share(struct reader_fixture *f)
 {
 	single_step_here();
-	_exit(tap_step(f->tap) == TAP_BROKEN);
+	_exit(reader_step(f->reader) == READER_BROKEN);
 }
 
 /* What it has counted is what lies before the place that it stands at. */
 static uint64_t
-check_page(const struct tap_fixture *f, unsigned streams)
+check_page(const struct reader_fixture *f, unsigned streams)
 {
 	struct decimated_state state;
 	unsigned i;
 
-	decimated_read(&f->w.segment.tap->progress, &state);
+	decimated_read(&f->w.segment.page->progress, &state);
 	for (i = 0; i < streams; i++)
 		if (state.stream[i].in + state.stream[i].missed !=
 		    state.sequence)
@@ -57,14 +57,14 @@ check_page(const struct tap_fixture *f, unsigned streams)
 static void
 page_is_whole_at_each_instruction(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned steps = 0;
 	uint64_t before;
 	pid_t pid;
 
 	message_add(&f->message, "more", METHOD_PICK, 3, 1);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
-	assert_non_null(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
+	assert_non_null(f->reader);
 	before = check_page(f, 2);
 	fake_put_numbers(&f->w, 0, 20);
 	pid = fork();
@@ -84,27 +84,27 @@ page_is_whole_at_each_instruction(void **state)
 /*** Anywhere. ***/
 
 static uint64_t
-generation(const struct tap_fixture *f)
+generation(const struct reader_fixture *f)
 {
-	return atomic_load(&f->w.segment.tap->progress.generation);
+	return atomic_load(&f->w.segment.page->progress.generation);
 }
 
 static _Noreturn void
-serve(const struct tap_fixture *f)
+serve(const struct reader_fixture *f)
 {
-	struct tap *tap;
+	struct reader *reader;
 
 	/* Not left over when the test fails. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	tap = open_tap(&f->message, &f->w, f->sink, NULL);
-	while (tap != NULL && tap_step(tap) != TAP_BROKEN)
+	reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	while (reader != NULL && reader_step(reader) != READER_BROKEN)
 		continue;
 	_exit(1);
 }
 
 /* Lets it take so many shares, with datagrams coming in all the while. */
 static void
-load(struct tap_fixture *f, unsigned shares, unsigned datagrams)
+load(struct reader_fixture *f, unsigned shares, unsigned datagrams)
 {
 	uint64_t until = generation(f) + shares;
 	time_t deadline = time(NULL) + 60;
@@ -119,13 +119,13 @@ load(struct tap_fixture *f, unsigned shares, unsigned datagrams)
 static void
 killed_often(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct page_counts counts;
 	unsigned i;
 	pid_t pid;
 	int status;
 
-	tap_close(f->tap);
+	reader_close(f->reader);
 	for (i = 0; i < KILLS; i++) {
 		pid = fork();
 		assert_true(pid != -1);
@@ -141,9 +141,9 @@ killed_often(void **state)
 			fake_put_numbers(&f->w, f->w.sequence,
 			    RING_NUMBERS + i);
 	}
-	f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-	assert_non_null(f->tap);
-	catch_up(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	assert_non_null(f->reader);
+	catch_up(f->reader);
 	assert_accounted(&f->w, 0);
 	counts = fake_counts(&f->w, 0);
 	assert_true(counts.in > KILLS);
@@ -153,11 +153,11 @@ killed_often(void **state)
 int
 main(void)
 {
-#define TAP_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
+#define READER_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
 			    fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TAP_TEST(page_is_whole_at_each_instruction),
-		TAP_TEST(killed_often),
+		READER_TEST(page_is_whole_at_each_instruction),
+		READER_TEST(killed_often),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The decimator processes: which channel is whose (spread.c), and what each
- * is told (tap.c).  One runs while it has a channel.  Supervisor only.
+ * is told (decimator.c).  One runs while it has a channel.  Supervisor only.
  *
  * A channel with streams is given to the process with the least to do, and
  * stays there until it has no streams any more or the number of processes
  * changes.  It is never in two hands: whoever may have it still is asked to
  * let go, and only when it has answered or ended is another one told.
  */
-#ifndef MCRELAY_TAP_H
-#define MCRELAY_TAP_H
+#ifndef MCRELAY_DECIMATOR_PROCESS_H
+#define MCRELAY_DECIMATOR_PROCESS_H
 
 #include <ev.h>
 #include <stdbool.h>
@@ -23,7 +23,7 @@
 struct channel;
 struct supervisor;
 
-struct tap {
+struct decimator {
 	struct supervisor	*supervisor;
 	struct child		 child;
 	unsigned		 number;	/* from 0 */
@@ -34,51 +34,53 @@ struct tap {
 	size_t			 answers;	/* that it owes */
 	bool			 look;		/* has yet to be asked that */
 	bool			 log_told;
-	struct tap_watch	 watch;
+	struct decimator_watch	 watch;
 	pid_t			 old_process;	/* of an older image; 0 */
 };
 
 /*** All processes. ***/
 
-void	taps_init(struct supervisor *supervisor) ATTR_NONNULL;
-void	taps_done(struct supervisor *supervisor) ATTR_NONNULL;
+void	decimators_init(struct supervisor *supervisor) ATTR_NONNULL;
+void	decimators_done(struct supervisor *supervisor) ATTR_NONNULL;
 /* Gives channels to processes, starts and ends these as the channels need
  * them, and tells them what they do not know yet. */
-void	taps_update(struct supervisor *supervisor) ATTR_NONNULL;
+void	decimators_update(struct supervisor *supervisor) ATTR_NONNULL;
 /* Asks all to end; true when there is none left. */
-bool	taps_stop(struct supervisor *supervisor) ATTR_NONNULL
+bool	decimators_stop(struct supervisor *supervisor) ATTR_NONNULL
 	    ATTR_UNUSED_RESULT;
 /* The log level is another one. */
-void	taps_log_level(struct supervisor *supervisor) ATTR_NONNULL;
+void	decimators_log_level(struct supervisor *supervisor) ATTR_NONNULL;
 
 /*** One process. ***/
 
-void	tap_init(struct tap *tap, struct supervisor *supervisor,
+void	decimator_init(struct decimator *decimator,
+    struct supervisor *supervisor,
 	    unsigned number) ATTR_NONNULL;
-void	tap_done(struct tap *tap) ATTR_NONNULL;
+void	decimator_done(struct decimator *decimator) ATTR_NONNULL;
 /* Goes on with a process of an older image, which has its channels already
  * and so many answers to give; takes its control socket over. */
-void	tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
+void	decimator_adopt(struct decimator *decimator, struct child_image *image,
+    size_t answers)
 	    ATTR_NONNULL;
 /* Sends what it does not know yet. */
-void	tap_update(struct tap *tap) ATTR_NONNULL;
+void	decimator_update(struct decimator *decimator) ATTR_NONNULL;
 /* Asks it to look at its rings, and to answer. */
-void	tap_look(struct tap *tap) ATTR_NONNULL;
+void	decimator_look(struct decimator *decimator) ATTR_NONNULL;
 /* Which of the supervisor's it is; -1 for NULL. */
-int	tap_number(const struct tap *tap);
+int	decimator_number(const struct decimator *decimator);
 
 /*** A channel. ***/
 
 /* Its streams or its segment are other ones. */
-void	tap_tell(struct channel *channel) ATTR_NONNULL;
+void	decimator_tell(struct channel *channel) ATTR_NONNULL;
 /* What feeds it is another socket, or there is nothing to be fed; does
  * nothing for a channel that is not fed. */
-void	tap_tell_parent(const struct channel *channel) ATTR_NONNULL;
+void	decimator_tell_parent(const struct channel *channel) ATTR_NONNULL;
 /* It has no streams any more. */
-void	tap_forget(struct channel *channel) ATTR_NONNULL;
+void	decimator_forget(struct channel *channel) ATTR_NONNULL;
 /* It is for another process now; NULL: for nobody. */
-void	tap_give(struct channel *channel, struct tap *to);
+void	decimator_give(struct channel *channel, struct decimator *to);
 /* Once a second: how much comes in? */
-void	tap_measure(struct channel *channel) ATTR_NONNULL;
+void	decimator_measure(struct channel *channel) ATTR_NONNULL;
 
-#endif /* MCRELAY_TAP_H */
+#endif /* MCRELAY_DECIMATOR_PROCESS_H */

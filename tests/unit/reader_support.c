@@ -18,7 +18,7 @@
 
 #include "common/ring.h"
 #include "common/util.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 #define DEADLINE_MS	10000
 
@@ -74,7 +74,7 @@ fake_put_at(struct fake_worker *w, const void *data, uint32_t length,
 	ingest->received += ring_record_datagrams(&record);
 	ingest_commit(&w->segment.state->ingest);
 	ring_publish(ring, w->head);
-	if (!ring_wake_due(&w->segment.tap->wake_at, w->head))
+	if (!ring_wake_due(&w->segment.page->wake_at, w->head))
 		return;
 	w->wakes++;
 	assert_int_equal(write(w->eventfd, &one, sizeof(one)), sizeof(one));
@@ -113,10 +113,10 @@ struct page_counts
 fake_counts(const struct fake_worker *w, unsigned slot)
 {
 	struct decimated_state progress;
-	const struct tap_stream *stream = &progress.stream[slot];
+	const struct page_stream *stream = &progress.stream[slot];
 	struct page_counts counts;
 
-	decimated_read(&w->segment.tap->progress, &progress);
+	decimated_read(&w->segment.page->progress, &progress);
 	counts.in = stream->in;
 	counts.out = stream->out;
 	counts.missed = stream->missed;
@@ -190,7 +190,7 @@ void
 message_init(struct message *message, const char *name)
 {
 	memset(message, 0, sizeof(*message));
-	message->type = MESSAGE_TAP;
+	message->type = MESSAGE_SERVE;
 	message->channel = 7;
 	message->log_level = LOG_INFO;
 	strncpy(message->name, name, CHANNEL_NAME_MAX);
@@ -227,34 +227,34 @@ message_fds(const struct message *message,
 {
 	uint32_t i, sockets = message->streams;
 
-	fds[TAP_FD_SEGMENT] = copy_fd(w->segment.fd);
-	fds[TAP_FD_EVENT] = copy_fd(w->eventfd);
+	fds[READER_FD_SEGMENT] = copy_fd(w->segment.fd);
+	fds[READER_FD_EVENT] = copy_fd(w->eventfd);
 	for (i = 0; i < message->streams; i++)
 		sockets += message->stream[i].feeds;
 	for (i = 0; i < sockets; i++)
-		fds[TAP_FD_STREAM + i] = copy_fd(sinks[i].sender);
-	return TAP_FD_STREAM + sockets;
+		fds[READER_FD_STREAM + i] = copy_fd(sinks[i].sender);
+	return READER_FD_STREAM + sockets;
 }
 
-struct tap *
-open_tap(const struct message *message, const struct fake_worker *w,
-    const struct sink *sinks, struct tap *old)
+struct reader *
+open_reader(const struct message *message, const struct fake_worker *w,
+    const struct sink *sinks, struct reader *old)
 {
 	int fds[FD_SLOTS];
 	size_t count = message_fds(message, w, sinks, fds);
 
-	return tap_open(message, fds, count, old);
+	return reader_open(message, fds, count, old);
 }
 
 void
-catch_up(struct tap *tap)
+catch_up(struct reader *reader)
 {
-	enum tap_status status;
+	enum reader_status status;
 
 	do {
-		status = tap_step(tap);
-		assert_int_not_equal(status, TAP_BROKEN);
-	} while (status != TAP_IDLE);
+		status = reader_step(reader);
+		assert_int_not_equal(status, READER_BROKEN);
+	} while (status != READER_IDLE);
 }
 
 unsigned
@@ -281,7 +281,7 @@ open_fds(void)
 int
 fixture_setup(void **state)
 {
-	struct tap_fixture *f = calloc(1, sizeof(*f));
+	struct reader_fixture *f = calloc(1, sizeof(*f));
 	unsigned i;
 
 	fake_open(&f->w, FIXTURE_RING, NULL, 0, NULL);
@@ -289,8 +289,8 @@ fixture_setup(void **state)
 		sink_open(&f->sink[i]);
 	message_init(&f->message, "accel");
 	message_add(&f->message, "view", METHOD_PICK, 4, 0);
-	f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-	assert_non_null(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	assert_non_null(f->reader);
 	*state = f;
 	return 0;
 }
@@ -298,10 +298,10 @@ fixture_setup(void **state)
 int
 fixture_teardown(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned i;
 
-	tap_close(f->tap);
+	reader_close(f->reader);
 	for (i = 0; i < NITEMS(f->sink); i++)
 		sink_close(&f->sink[i]);
 	fake_close(&f->w);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What happens to a tap from outside: new configurations, other segments,
+ * What happens to a reader from outside: new configurations, other segments,
  * sockets that do not take everything, hostile segments.
  */
 #include <sys/socket.h>
@@ -14,7 +14,7 @@
 
 #include "common/ring.h"
 #include "common/util.h"
-#include "tests/unit/tap_support.h"
+#include "tests/unit/reader_support.h"
 
 /*** New configurations. ***/
 
@@ -23,22 +23,22 @@
 static void
 streams_change(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned before;
 
 	message_add(&f->message, "other", METHOD_PICK, 4, 1);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	fake_put_numbers(&f->w, 0, 2);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	before = open_fds();
 	message_init(&f->message, "accel");
 	message_add(&f->message, "third", METHOD_PICK, 2, 2);
 	message_add(&f->message, "other", METHOD_PICK, 3, 1);
 	message_add(&f->message, "view", METHOD_PICK, 4, 0);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	assert_int_equal(open_fds(), before + 1);
 	fake_put_numbers(&f->w, 2, 4);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 3, 2, 2);
 	assert_numbers(&f->sink[1], 4, 3, 1);
 	assert_numbers(&f->sink[2], 3, 4, 1);
@@ -52,15 +52,15 @@ streams_change(void **state)
 static void
 stream_is_archived(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct stream_config *config = &f->message.stream[0];
 
 	config->archived = config->feeds = 1;
 	fake_put_numbers(&f->w, 0, 3);
-	catch_up(f->tap);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	catch_up(f->reader);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	fake_put_numbers(&f->w, 3, 5);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 3, 4, 2);
 	assert_numbers(&f->sink[1], 3, 4, 2);
 	assert_int_equal(fake_counts(&f->w, 0).unarchived, 0);
@@ -68,12 +68,12 @@ stream_is_archived(void **state)
 	close(f->sink[1].receiver);
 	f->sink[1].receiver = dup(f->sink[0].receiver);
 	fake_put_numbers(&f->w, 8, 12);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	config->feeds = 0;
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	assert_int_equal(fake_counts(&f->w, 0).unarchived, 3);
 	fake_put_numbers(&f->w, 20, 4);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_int_equal(fake_counts(&f->w, 0).unarchived, 4);
 	assert_numbers(&f->sink[0], 11, 4, 4);
 	assert_int_equal(fake_counts(&f->w, 0).out, 6);
@@ -84,16 +84,16 @@ stream_is_archived(void **state)
 static void
 slot_changes_hands(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 
 	fake_put_numbers(&f->w, 0, 6);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	message_init(&f->message, "accel");
 	message_add(&f->message, "another", METHOD_PICK, 4, 0);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	assert_int_equal(fake_counts(&f->w, 0).in, 0);
 	fake_put_numbers(&f->w, 6, 5);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_int_equal(fake_counts(&f->w, 0).in, 5);
 	assert_int_equal(fake_counts(&f->w, 0).out, 1);
 }
@@ -102,19 +102,19 @@ slot_changes_hands(void **state)
 static void
 segment_changes(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct fake_worker next;
 
 	fake_put_numbers(&f->w, 0, 4);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	fake_put_numbers(&f->w, 4, 9);
 	fake_open(&next, FIXTURE_RING, NULL, 0, &f->w);
 	assert_int_equal(next.sequence, 13);
 	fake_put_numbers(&next, 13, 2);
-	f->tap = open_tap(&f->message, &next, f->sink, f->tap);
-	assert_non_null(f->tap);
+	f->reader = open_reader(&f->message, &next, f->sink, f->reader);
+	assert_non_null(f->reader);
 	fake_put_numbers(&next, 15, 3);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_int_equal(sink_number(&f->sink[0]), 3);
 	assert_int_equal(sink_number(&f->sink[0]), 7);
 	assert_int_equal(sink_number(&f->sink[0]), 11);
@@ -131,20 +131,20 @@ static void
 large_old_ring_is_drained(void **state)
 {
 	const unsigned count = (8U << 20) / 48 - 200;
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct fake_worker old, next;
-	struct tap *tap;
+	struct reader *reader;
 	unsigned i;
 
 	f->message.stream[0].every = 1000;
 	fake_open(&old, 8U << 20, NULL, 0, NULL);
-	tap = open_tap(&f->message, &old, f->sink, NULL);
+	reader = open_reader(&f->message, &old, f->sink, NULL);
 	for (i = 0; i < count; i++)
 		fake_put(&old, "", 0, 0);
 	fake_open(&next, FIXTURE_RING, NULL, 0, &old);
-	tap = open_tap(&f->message, &next, f->sink, tap);
+	reader = open_reader(&f->message, &next, f->sink, reader);
 	assert_int_equal(fake_counts(&next, 0).in, count);
-	tap_close(tap);
+	reader_close(reader);
 	fake_close(&next);
 	fake_close(&old);
 }
@@ -153,18 +153,18 @@ large_old_ring_is_drained(void **state)
 static void
 segment_starts_over(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct fake_worker next;
 
 	fake_put_numbers(&f->w, 0, 100);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	while (sink_number(&f->sink[0]) != -1)
 		continue;
 	fake_open(&next, FIXTURE_RING, NULL, 0, NULL);
 	fake_put_numbers(&next, 0, 4);
-	f->tap = open_tap(&f->message, &next, f->sink, f->tap);
-	assert_non_null(f->tap);
-	catch_up(f->tap);
+	f->reader = open_reader(&f->message, &next, f->sink, f->reader);
+	assert_non_null(f->reader);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[0], 3, 4, 1);
 	assert_int_equal(fake_counts(&next, 0).in, 104);
 	fake_close(&f->w);
@@ -174,7 +174,7 @@ segment_starts_over(void **state)
 static void
 messages_are_checked(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct message message;
 	unsigned before = open_fds(), kind;
 	int fds[FD_SLOTS];
@@ -201,7 +201,7 @@ messages_are_checked(void **state)
 			    sizeof(message.stream[0].destination));
 			break;
 		}
-		assert_null(tap_open(&message, fds, count, NULL));
+		assert_null(reader_open(&message, fds, count, NULL));
 		assert_int_equal(open_fds(), before);
 	}
 }
@@ -210,18 +210,18 @@ messages_are_checked(void **state)
 static void
 bad_streams_are_left_out(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned before = open_fds();
 
 	message_init(&f->message, "accel");
 	message_add(&f->message, "never", METHOD_PICK, 0, 0);
 	message_add(&f->message, "mean", METHOD_MEAN, 4, 1);
 	message_add(&f->message, "view", METHOD_PICK, 4, 2);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
-	assert_non_null(f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
+	assert_non_null(f->reader);
 	assert_int_equal(open_fds(), before);
 	fake_put_numbers(&f->w, 0, 4);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	assert_numbers(&f->sink[2], 3, 4, 1);
 	assert_int_equal(fake_counts(&f->w, 0).in, 0);
 	assert_int_equal(fake_counts(&f->w, 1).in, 0);
@@ -232,23 +232,23 @@ bad_streams_are_left_out(void **state)
 static void
 send_errors_are_counted(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct page_counts counts;
 
 	close(f->sink[0].receiver);
 	f->sink[0].receiver = -1;
 	/* Each send but the first hears of the one before; all are tried. */
 	fake_put_numbers(&f->w, 0, 40);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	counts = fake_counts(&f->w, 0);
 	assert_int_equal(counts.out, 10);
 	assert_int_equal(counts.errors, 0);
 	/* No destination at all. */
 	close(f->sink[0].sender);
 	f->sink[0].sender = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	fake_put_numbers(&f->w, 40, 40);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	counts = fake_counts(&f->w, 0);
 	assert_int_equal(counts.in, 80);
 	assert_int_equal(counts.out, 10);
@@ -259,7 +259,7 @@ send_errors_are_counted(void **state)
 static void
 full_socket_does_not_block(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	struct page_counts full, free_one;
 	struct sink jam;
 	int pair[2];
@@ -269,9 +269,9 @@ full_socket_does_not_block(void **state)
 	jam = f->sink[0];
 	f->sink[0] = (struct sink){.sender = pair[0], .receiver = pair[1]};
 	message_add(&f->message, "free", METHOD_PICK, 400, 1);
-	f->tap = open_tap(&f->message, &f->w, f->sink, f->tap);
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
 	fake_put_numbers(&f->w, 0, 2000);
-	catch_up(f->tap);
+	catch_up(f->reader);
 	full = fake_counts(&f->w, 0);
 	free_one = fake_counts(&f->w, 1);
 	assert_true(full.errors > 0);
@@ -287,23 +287,23 @@ full_socket_does_not_block(void **state)
 static void
 not_a_segment(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned before = open_fds();
 	int fds[FD_SLOTS];
 	size_t count;
 
 	count = message_fds(&f->message, &f->w, f->sink, fds);
 	/* The eventfd in the segment's place. */
-	assert_int_equal(dup2(fds[TAP_FD_EVENT], fds[TAP_FD_SEGMENT]),
-	    fds[TAP_FD_SEGMENT]);
-	assert_null(tap_open(&f->message, fds, count, NULL));
+	assert_int_equal(dup2(fds[READER_FD_EVENT], fds[READER_FD_SEGMENT]),
+	    fds[READER_FD_SEGMENT]);
+	assert_null(reader_open(&f->message, fds, count, NULL));
 	assert_int_equal(open_fds(), before);
-	/* In the place of a good one: the old tap goes with it. */
+	/* In the place of a good one: the old reader goes with it. */
 	count = message_fds(&f->message, &f->w, f->sink, fds);
-	assert_int_equal(dup2(fds[TAP_FD_EVENT], fds[TAP_FD_SEGMENT]),
-	    fds[TAP_FD_SEGMENT]);
-	assert_null(tap_open(&f->message, fds, count, f->tap));
-	f->tap = NULL;
+	assert_int_equal(dup2(fds[READER_FD_EVENT], fds[READER_FD_SEGMENT]),
+	    fds[READER_FD_SEGMENT]);
+	assert_null(reader_open(&f->message, fds, count, f->reader));
+	f->reader = NULL;
 	assert_int_equal(open_fds(), before - 2);
 }
 
@@ -311,18 +311,18 @@ static void
 not_a_program(void **state)
 {
 	uint8_t junk[200];
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned before = open_fds();
 	struct fake_worker w;
 
 	memset(junk, 0x5a, sizeof(junk));
 	fake_open(&w, FIXTURE_RING, junk, sizeof(junk), NULL);
-	assert_null(open_tap(&f->message, &w, f->sink, NULL));
+	assert_null(open_reader(&f->message, &w, f->sink, NULL));
 	fake_close(&w);
 	assert_int_equal(open_fds(), before);
 }
 
-/* Overwrites any of the ring's words and bytes; then the tap looks at it. */
+/* Overwrites any of the ring's words and bytes; then the reader looks at it. */
 static void
 garble(struct fake_worker *w)
 {
@@ -359,18 +359,18 @@ garble(struct fake_worker *w)
 static void
 garbage_does_no_harm(void **state)
 {
-	struct tap_fixture *f = *state;
+	struct reader_fixture *f = *state;
 	unsigned broken = 0, i;
 
 	srandom(1);
 	for (i = 0; i < 3000; i++) {
 		garble(&f->w);
-		if (tap_step(f->tap) != TAP_BROKEN)
+		if (reader_step(f->reader) != READER_BROKEN)
 			continue;
 		broken++;
-		tap_close(f->tap);
-		f->tap = open_tap(&f->message, &f->w, f->sink, NULL);
-		assert_non_null(f->tap);
+		reader_close(f->reader);
+		f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+		assert_non_null(f->reader);
 	}
 	assert_true(broken > 0);
 	assert_true(broken < i);
@@ -379,22 +379,22 @@ garbage_does_no_harm(void **state)
 int
 main(void)
 {
-#define TAP_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
+#define READER_TEST(f)	cmocka_unit_test_setup_teardown(f, fixture_setup, \
 			    fixture_teardown)
 	const struct CMUnitTest tests[] = {
-		TAP_TEST(streams_change),
-		TAP_TEST(stream_is_archived),
-		TAP_TEST(slot_changes_hands),
-		TAP_TEST(segment_changes),
-		TAP_TEST(large_old_ring_is_drained),
-		TAP_TEST(segment_starts_over),
-		TAP_TEST(messages_are_checked),
-		TAP_TEST(bad_streams_are_left_out),
-		TAP_TEST(send_errors_are_counted),
-		TAP_TEST(full_socket_does_not_block),
-		TAP_TEST(not_a_segment),
-		TAP_TEST(not_a_program),
-		TAP_TEST(garbage_does_no_harm),
+		READER_TEST(streams_change),
+		READER_TEST(stream_is_archived),
+		READER_TEST(slot_changes_hands),
+		READER_TEST(segment_changes),
+		READER_TEST(large_old_ring_is_drained),
+		READER_TEST(segment_starts_over),
+		READER_TEST(messages_are_checked),
+		READER_TEST(bad_streams_are_left_out),
+		READER_TEST(send_errors_are_counted),
+		READER_TEST(full_socket_does_not_block),
+		READER_TEST(not_a_segment),
+		READER_TEST(not_a_program),
+		READER_TEST(garbage_does_no_harm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

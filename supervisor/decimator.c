@@ -23,8 +23,8 @@
 
 /* The segment and the eventfd come before the streams' sockets, plans and
  * feeds. */
-#define TAP_FDS		(2 + 3 * STREAMS_MAX)
-_Static_assert(TAP_FDS <= FD_PASS_MAX, "fit in one message");
+#define SERVE_FDS		(2 + 3 * STREAMS_MAX)
+_Static_assert(SERVE_FDS <= FD_PASS_MAX, "fit in one message");
 
 /* A full socket or too many descriptors under way: both pass soon. */
 #define RETRY_S		0.01
@@ -36,18 +36,18 @@ has_streams(const struct channel *channel)
 }
 
 static bool
-send_message(struct tap *tap, const struct message *message,
+send_message(struct decimator *decimator, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	static struct log_limit limit;
 
-	if (fd_send(tap->child.messages, message, sizeof(*message), fds,
+	if (fd_send(decimator->child.messages, message, sizeof(*message), fds,
 	    fd_count) == (ssize_t)sizeof(*message))
 		return true;
 	if (errno != EAGAIN && errno != ETOOMANYREFS && errno != ENOBUFS &&
 	    errno != EPIPE && errno != ECONNRESET)
 		log_limited(&limit, "%s: cannot send to it: %s",
-		    tap->child.label, strerror(errno));
+		    decimator->child.label, strerror(errno));
 	return false;
 }
 
@@ -136,24 +136,24 @@ add_feeds(const struct channel *channel, struct message *message,
 }
 
 static bool
-tell_channel(struct tap *tap, const struct channel *channel)
+tell_channel(struct decimator *decimator, const struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 	const struct parts *parts = &channel->parts;
 	struct message message;
-	int fds[TAP_FDS];
+	int fds[SERVE_FDS];
 	size_t i, n = 0, plans, end;
 	bool sent = false;
 
 	memset(&message, 0, sizeof(message));
-	message.type = MESSAGE_TAP;
+	message.type = MESSAGE_SERVE;
 	message.channel = channel->number;
 	memcpy(message.name, channel->name, sizeof(message.name));
-	message.log_level = tap->supervisor->conf->log_level;
+	message.log_level = decimator->supervisor->conf->log_level;
 	message.streams = (uint32_t)parts->streams;
 	message.samples = conf->samples;
 	fds[n++] = channel->segment.fd;
-	fds[n++] = channel->tap_event;
+	fds[n++] = channel->decimator_event;
 	for (i = 0; i < parts->streams; i++) {
 		fill_stream(&message.stream[i], channel, &conf->decimate[i]);
 		fds[n++] = parts->stream[i];
@@ -162,7 +162,7 @@ tell_channel(struct tap *tap, const struct channel *channel)
 	if (add_plans(conf, parts->streams, fds, &n)) {
 		end = n;
 		add_feeds(channel, &message, fds, &n);
-		sent = send_message(tap, &message, fds, n);
+		sent = send_message(decimator, &message, fds, n);
 		n = end;
 	}
 	while (n > plans)
@@ -171,109 +171,111 @@ tell_channel(struct tap *tap, const struct channel *channel)
 }
 
 static bool
-tell_forgotten(struct tap *tap)
+tell_forgotten(struct decimator *decimator)
 {
 	struct message message;
 
 	memset(&message, 0, sizeof(message));
-	message.type = MESSAGE_UNTAP;
-	while (tap->forgets > 0) {
-		message.channel = tap->forget[tap->forgets - 1];
-		if (!send_message(tap, &message, NULL, 0))
+	message.type = MESSAGE_FORGET;
+	while (decimator->forgets > 0) {
+		message.channel = decimator->forget[decimator->forgets - 1];
+		if (!send_message(decimator, &message, NULL, 0))
 			return false;
-		tap->forgets--;
-		tap->answers++;
+		decimator->forgets--;
+		decimator->answers++;
 	}
 	return true;
 }
 
 static bool
-tell_look(struct tap *tap)
+tell_look(struct decimator *decimator)
 {
 	static const struct message message = {.type = MESSAGE_LOOK};
 
-	if (!tap->look)
+	if (!decimator->look)
 		return true;
-	if (!send_message(tap, &message, NULL, 0))
+	if (!send_message(decimator, &message, NULL, 0))
 		return false;
-	tap->look = false;
-	tap->answers++;
+	decimator->look = false;
+	decimator->answers++;
 	return true;
 }
 
 static bool
-tell_log_level(struct tap *tap)
+tell_log_level(struct decimator *decimator)
 {
 	struct message message;
 
-	if (tap->log_told)
+	if (decimator->log_told)
 		return true;
 	memset(&message, 0, sizeof(message));
 	message.type = MESSAGE_LOG_LEVEL;
-	message.log_level = tap->supervisor->conf->log_level;
-	tap->log_told = send_message(tap, &message, NULL, 0);
-	return tap->log_told;
+	message.log_level = decimator->supervisor->conf->log_level;
+	decimator->log_told = send_message(decimator, &message, NULL, 0);
+	return decimator->log_told;
 }
 
 /* Nobody else has it, nor is it on its way back to us. */
 static bool
-is_free_for(const struct channel *channel, const struct tap *tap)
+is_free_for(const struct channel *channel, const struct decimator *decimator)
 {
-	return channel->tap_holder == NULL ||
-	    (channel->tap_holder == tap && !channel->tap_leaving);
+	return channel->decimator_holder == NULL ||
+	    (channel->decimator_holder == decimator &&
+	    !channel->decimator_leaving);
 }
 
 /* Nobody has followed until now: nothing was missed. */
 static void
 begin_anew(struct channel *channel)
 {
-	struct decimated_domain *progress = &channel->segment.tap->progress;
+	struct decimated_domain *progress = &channel->segment.page->progress;
 
 	/* Nobody else writes to the page now. */
-	if (channel->tap_anew && channel->tap_holder == NULL) {
+	if (channel->decimator_anew && channel->decimator_holder == NULL) {
 		decimated_begin(progress)->position = 0;
 		decimated_commit(progress);
 	}
-	channel->tap_anew = false;
+	channel->decimator_anew = false;
 }
 
 /* New streams are for the datums of the segment that comes with them, which
  * may be of another schema: what is left in the old one is for the old ones. */
 static bool
-may_be_told(const struct channel *channel, const struct tap *tap)
+may_be_told(const struct channel *channel, const struct decimator *decimator)
 {
-	return channel->tap == tap && !channel->tap_told &&
+	return channel->decimator == decimator && !channel->decimator_told &&
 	    !channel->renew && has_streams(channel) &&
-	    is_free_for(channel, tap);
+	    is_free_for(channel, decimator);
 }
 
 static bool
-tell_channels(struct tap *tap)
+tell_channels(struct decimator *decimator)
 {
 	struct channel *channel;
 
-	TAILQ_FOREACH(channel, &tap->supervisor->channels, link) {
-		if (!may_be_told(channel, tap))
+	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link) {
+		if (!may_be_told(channel, decimator))
 			continue;
 		begin_anew(channel);
-		if (!tell_channel(tap, channel))
+		if (!tell_channel(decimator, channel))
 			return false;
-		channel->tap_holder = tap;
-		channel->tap_told = true;
+		channel->decimator_holder = decimator;
+		channel->decimator_told = true;
 	}
 	return true;
 }
 
 void
-tap_update(struct tap *tap)
+decimator_update(struct decimator *decimator)
 {
-	struct ev_loop *loop = tap->supervisor->loop;
+	struct ev_loop *loop = decimator->supervisor->loop;
 
-	if (tap->child.state != CHILD_RUNNING || tap->child.pid == 0)
+	if (decimator->child.state != CHILD_RUNNING || decimator->child.pid ==
+	    0)
 		return;
-	if (!tell_log_level(tap) || !tell_forgotten(tap) ||
-	    !tell_channels(tap) || !tell_look(tap))
-		ev_timer_again(loop, &tap->retry);
+	if (!tell_log_level(decimator) || !tell_forgotten(decimator) ||
+	    !tell_channels(decimator) || !tell_look(decimator))
+		ev_timer_again(loop, &decimator->retry);
 }
 
 static void
@@ -281,7 +283,7 @@ on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 {
 	(void)events;
 	ev_timer_stop(loop, watcher);
-	tap_update(watcher->data);
+	decimator_update(watcher->data);
 }
 
 /*** The process. ***/
@@ -289,9 +291,10 @@ on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 static pid_t
 decimator_spawn(void *owner, int messages)
 {
-	struct tap *tap = owner;
+	struct decimator *decimator = owner;
 
-	return spawn_program(&tap->supervisor->spawn, DECIMATOR_PROGRAM, NULL,
+	return spawn_program(&decimator->supervisor->spawn, DECIMATOR_PROGRAM,
+	    NULL,
 	    &messages, 1);
 }
 
@@ -299,43 +302,44 @@ decimator_spawn(void *owner, int messages)
 static void
 let_go(struct channel *channel)
 {
-	channel->tap_holder = NULL;
-	channel->tap_leaving = channel->tap_told = false;
-	if (channel->tap != NULL)
-		tap_update(channel->tap);
+	channel->decimator_holder = NULL;
+	channel->decimator_leaving = channel->decimator_told = false;
+	if (channel->decimator != NULL)
+		decimator_update(channel->decimator);
 }
 
 /* The next one knows nothing. */
 static void
 decimator_ended(void *owner)
 {
-	struct tap *tap = owner;
+	struct decimator *decimator = owner;
 	struct channel *channel;
 
-	tap->forgets = tap->answers = 0;
-	tap->look = tap->log_told = false;
-	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
-		if (channel->tap_holder == tap)
+	decimator->forgets = decimator->answers = 0;
+	decimator->look = decimator->log_told = false;
+	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
+		if (channel->decimator_holder == decimator)
 			let_go(channel);
 }
 
 static enum child_said
 decimator_message(void *owner, const struct message *message)
 {
-	struct tap *tap = owner;
+	struct decimator *decimator = owner;
 	struct channel *channel;
 
-	if ((message->type != MESSAGE_UNTAPPED &&
-	    message->type != MESSAGE_LOOKED) || tap->answers == 0)
+	if ((message->type != MESSAGE_FORGOTTEN &&
+	    message->type != MESSAGE_LOOKED) || decimator->answers == 0)
 		return CHILD_SAID_NONSENSE;
-	tap->answers--;
-	tap->watch.unanswered = 0;
+	decimator->answers--;
+	decimator->watch.unanswered = 0;
 	if (message->type == MESSAGE_LOOKED)
 		return CHILD_SAID_ANSWER;
 	/* A channel that was removed is not found, and nobody waits. */
-	TAILQ_FOREACH(channel, &tap->supervisor->channels, link)
+	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
 		if (channel->number == message->channel &&
-		    channel->tap_holder == tap && channel->tap_leaving) {
+		    channel->decimator_holder == decimator &&
+		    channel->decimator_leaving) {
 			let_go(channel);
 			break;
 		}
@@ -345,16 +349,17 @@ decimator_message(void *owner, const struct message *message)
 static void
 decimator_changed(void *owner)
 {
-	struct tap *tap = owner;
+	struct decimator *decimator = owner;
 	int size = 4 * 1024 * 1024;
 
-	if (tap->child.state == CHILD_RUNNING) {
+	if (decimator->child.state == CHILD_RUNNING) {
 		/* A message is large, and there may be a thousand. */
-		(void)setsockopt(tap->child.messages, SOL_SOCKET, SO_SNDBUF,
+		(void)setsockopt(decimator->child.messages, SOL_SOCKET,
+		    SO_SNDBUF,
 		    &size, sizeof(size));
-		tap_update(tap);
+		decimator_update(decimator);
 	}
-	supervisor_notice(tap->supervisor);
+	supervisor_notice(decimator->supervisor);
 }
 
 static void
@@ -376,63 +381,66 @@ static const struct child_ops decimator_ops = {
 /*** What others call. ***/
 
 void
-tap_init(struct tap *tap, struct supervisor *supervisor, unsigned number)
+decimator_init(struct decimator *decimator, struct supervisor *supervisor,
+    unsigned number)
 {
 	char label[32] = "decimator";
 
-	memset(tap, 0, sizeof(*tap));
-	tap->supervisor = supervisor;
-	tap->number = number;
+	memset(decimator, 0, sizeof(*decimator));
+	decimator->supervisor = supervisor;
+	decimator->number = number;
 	if (number > 0)
 		snprintf(label, sizeof(label), "decimator %u", number + 1);
-	child_init(&tap->child, supervisor->loop, &decimator_ops, tap, label);
-	ev_timer_init(&tap->retry, on_retry, 0., RETRY_S);
-	tap->retry.data = tap;
+	child_init(&decimator->child, supervisor->loop, &decimator_ops,
+	    decimator, label);
+	ev_timer_init(&decimator->retry, on_retry, 0., RETRY_S);
+	decimator->retry.data = decimator;
 }
 
 void
-tap_done(struct tap *tap)
+decimator_done(struct decimator *decimator)
 {
-	child_done(&tap->child);
-	ev_timer_stop(tap->supervisor->loop, &tap->retry);
-	free(tap->forget);
+	child_done(&decimator->child);
+	ev_timer_stop(decimator->supervisor->loop, &decimator->retry);
+	free(decimator->forget);
 }
 
 void
-tap_adopt(struct tap *tap, struct child_image *image, size_t answers)
+decimator_adopt(struct decimator *decimator, struct child_image *image,
+    size_t answers)
 {
-	child_adopt(&tap->child, image);
+	child_adopt(&decimator->child, image);
 	image->messages = -1;
-	tap->old_process = tap->child.pid;
-	tap->answers = answers;
-	tap->log_told = tap->child.pid != 0;
-	if (tap->child.pid == 0)
-		decimator_ended(tap);
+	decimator->old_process = decimator->child.pid;
+	decimator->answers = answers;
+	decimator->log_told = decimator->child.pid != 0;
+	if (decimator->child.pid == 0)
+		decimator_ended(decimator);
 }
 
 void
-tap_look(struct tap *tap)
+decimator_look(struct decimator *decimator)
 {
-	tap->look = true;
-	tap_update(tap);
+	decimator->look = true;
+	decimator_update(decimator);
 }
 
 int
-tap_number(const struct tap *tap)
+decimator_number(const struct decimator *decimator)
 {
-	return tap == NULL ? -1 : (int)tap->number;
+	return decimator == NULL ? -1 : (int)decimator->number;
 }
 
 void
-tap_tell(struct channel *channel)
+decimator_tell(struct channel *channel)
 {
-	channel->tap_told = false;
-	if (channel->tap != NULL)
-		tap_update(channel->tap);
+	channel->decimator_told = false;
+	if (channel->decimator != NULL)
+		decimator_update(channel->decimator);
 }
 
 void
-tap_tell_parent(const struct channel *channel)
+decimator_tell_parent(const struct channel *channel)
 {
 	char name[CHANNEL_NAME_MAX + 1];
 	struct channel *parent;
@@ -442,41 +450,41 @@ tap_tell_parent(const struct channel *channel)
 		return;
 	parent = supervisor_channel(channel->supervisor, name);
 	if (parent != NULL)
-		tap_tell(parent);
+		decimator_tell(parent);
 }
 
 /* One that is ending lets go without being asked. */
 static void
 take_back(struct channel *channel)
 {
-	struct tap *tap = channel->tap_holder;
+	struct decimator *decimator = channel->decimator_holder;
 
-	if (tap == NULL || channel->tap_leaving)
+	if (decimator == NULL || channel->decimator_leaving)
 		return;
-	channel->tap_leaving = true;
-	if (tap->child.state != CHILD_RUNNING)
+	channel->decimator_leaving = true;
+	if (decimator->child.state != CHILD_RUNNING)
 		return;
-	tap->forget = xrealloc(tap->forget,
-	    (tap->forgets + 1) * sizeof(*tap->forget));
-	tap->forget[tap->forgets++] = channel->number;
-	tap_update(tap);
+	decimator->forget = xrealloc(decimator->forget,
+	    (decimator->forgets + 1) * sizeof(*decimator->forget));
+	decimator->forget[decimator->forgets++] = channel->number;
+	decimator_update(decimator);
 }
 
 void
-tap_give(struct channel *channel, struct tap *to)
+decimator_give(struct channel *channel, struct decimator *to)
 {
-	if (channel->tap == to)
+	if (channel->decimator == to)
 		return;
-	channel->tap = to;
-	channel->tap_told = false;
-	if (channel->tap_holder != to)
+	channel->decimator = to;
+	channel->decimator_told = false;
+	if (channel->decimator_holder != to)
 		take_back(channel);
 }
 
 void
-tap_forget(struct channel *channel)
+decimator_forget(struct channel *channel)
 {
-	channel->tap = NULL;
-	channel->tap_told = false;
+	channel->decimator = NULL;
+	channel->decimator_told = false;
 	take_back(channel);
 }

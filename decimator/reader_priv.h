@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A tap's insides: private to decimator/tap_open.c, which makes and ends taps,
- * and decimator/tap.c, which follows the ring.
+ * A reader's insides: private to decimator/reader_open.c, which makes and ends
+ * readers, and decimator/reader.c, which follows the ring.
  */
-#ifndef MCRELAY_DECIMATOR_TAP_STATE_H
-#define MCRELAY_DECIMATOR_TAP_STATE_H
+#ifndef MCRELAY_DECIMATOR_READER_PRIV_H
+#define MCRELAY_DECIMATOR_READER_PRIV_H
 
 #include <sys/types.h>
 
@@ -12,9 +12,9 @@
 #include "common/ring.h"
 #include "common/segment.h"
 #include "decimator/stream.h"
-#include "decimator/tap.h"
+#include "decimator/reader.h"
 
-/* One tap's share of a turn, in records (which may be empty). */
+/* One reader's share of a turn, in records (which may be empty). */
 #define SHARE_RECORDS	1024U
 
 /*
@@ -24,13 +24,13 @@
  */
 #define LAPS_MAX	64U
 
-struct tap {
+struct reader {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	struct segment		 segment;
 	dev_t			 dev;	/* which segment it is */
 	ino_t			 ino;
 	struct datum_program	*program; /* a private copy; NULL: raw */
-	struct ring_reader	 reader;
+	struct ring_reader	 cursor;
 	/* Whether reader.sequence is known; else it is 0, and the next
 	 * record's number is taken for what was expected. */
 	bool			 synced;
@@ -49,9 +49,9 @@ struct tap {
 };
 
 /* How many datagrams the kernel has dropped until now. */
-uint64_t	tap_lost(const struct tap *tap) ATTR_NONNULL;
+uint64_t	reader_lost(const struct reader *reader) ATTR_NONNULL;
 
 /* Tells the supervisor and the next decimator how far this one came. */
-void	tap_publish(struct tap *tap) ATTR_NONNULL;
+void	reader_publish(struct reader *reader) ATTR_NONNULL;
 
-#endif /* MCRELAY_DECIMATOR_TAP_STATE_H */
+#endif /* MCRELAY_DECIMATOR_READER_PRIV_H */

@@ -212,8 +212,8 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	ingest->head = head;
 	ingest->batch = 0;
 	ingest->sources_copy = 0;
-	if (memcmp(&old->config->sequence, &config->sequence,
-	    sizeof(config->sequence)) == 0)
+	if (memcmp(&old->config->sender_sequence, &config->sender_sequence,
+	    sizeof(config->sender_sequence)) == 0)
 		memcpy(state->source[0],
 		    old->state->source[before.sources_copy & 1],
 		    sizeof(state->source[0]));

@@ -92,10 +92,10 @@
 #define RX_SENTINEL		UINT32_MAX
 #define TX_SENTINEL		UINT32_MAX
 #define LAST_WORDS_SIZE		256
-/* Senders whose own numbering is followed, and how far back (sequence.h of
- * the worker). */
-#define SEQUENCE_SOURCES	16
-#define SEQUENCE_WINDOW		128
+/* Senders whose own numbering is followed, and how far back (sender_sequence.h
+ * of the worker). */
+#define SENDERS_MAX	16
+#define SENDER_WINDOW		128
 
 /* The descriptors a worker starts with; everything else is closed. */
 enum worker_fd {
@@ -144,21 +144,21 @@ enum archive_codec {
 };
 
 /* Where the sender's own number is. */
-enum sequence_type {
-	SEQUENCE_NONE,
-	SEQUENCE_FIELD,	/* an int or long of the datum program */
-	SEQUENCE_U8,	/* these at an offset in each datagram */
-	SEQUENCE_U16LE,
-	SEQUENCE_U16BE,
-	SEQUENCE_U32LE,
-	SEQUENCE_U32BE,
-	SEQUENCE_U64LE,
-	SEQUENCE_U64BE,
-	SEQUENCE_TYPES
+enum sender_sequence_type {
+	SENDER_SEQUENCE_NONE,
+	SENDER_SEQUENCE_FIELD,	/* an int or long of the datum program */
+	SENDER_SEQUENCE_U8,	/* these at an offset in each datagram */
+	SENDER_SEQUENCE_U16LE,
+	SENDER_SEQUENCE_U16BE,
+	SENDER_SEQUENCE_U32LE,
+	SENDER_SEQUENCE_U32BE,
+	SENDER_SEQUENCE_U64LE,
+	SENDER_SEQUENCE_U64BE,
+	SENDER_SEQUENCE_TYPES
 };
 
-struct sequence_config {
-	uint32_t	type;		/* enum sequence_type */
+struct sender_sequence_config {
+	uint32_t	type;		/* enum sender_sequence_type */
 	uint32_t	at;		/* the field, or the offset in bytes */
 };
 
@@ -171,7 +171,7 @@ struct source_prefix {
 struct channel_config {
 	char		name[CHANNEL_NAME_MAX + 1];
 	uint32_t	payload;	/* enum payload_format */
-	struct sequence_config sequence;
+	struct sender_sequence_config sender_sequence;
 	uint32_t	log_target;	/* enum log_target */
 	int32_t		log_level;	/* syslog priority; may change */
 	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
@@ -238,8 +238,8 @@ struct ingest_state {
 	uint32_t	sources_copy;	/* which worker_state.source[] */
 };
 
-/* What is known of a sender's own numbering (worker/sequence.h). */
-struct sequence_source {
+/* What is known of a sender's own numbering (worker/sender_sequence.h). */
+struct sender {
 	uint64_t	used;		/* when: our number, plus 1; 0 free */
 	uint8_t		address[16];	/* these as in struct ring_record */
 	uint16_t	port;
@@ -251,7 +251,7 @@ struct sequence_source {
 	uint32_t	reserved;
 	uint64_t	highest;
 	uint64_t	doubt;		/* the number that did not fit */
-	uint64_t	window[SEQUENCE_WINDOW / 64]; /* bit i: highest - i */
+	uint64_t	window[SENDER_WINDOW / 64]; /* bit i: highest - i */
 };
 
 /* Why an output could not send. */
@@ -298,10 +298,10 @@ struct archive_file {
 	uint8_t		sync[16];	/* the sync marker */
 };
 
-enum archive_stream {
+enum archive_kind {
 	ARCHIVE_MAIN,
 	ARCHIVE_REJECTED,
-	ARCHIVE_STREAMS,
+	ARCHIVE_KINDS,
 };
 
 struct archive_state {
@@ -313,12 +313,12 @@ struct archive_state {
 	uint64_t	rejected_by[DATUM_ERRORS]; /* these, by cause */
 	uint64_t	archive_shed;
 	uint64_t	archive_errors;
-	struct archive_file file[ARCHIVE_STREAMS];	/* being written */
-	struct archive_file closing[ARCHIVE_STREAMS];	/* being finished */
+	struct archive_file file[ARCHIVE_KINDS];	/* being written */
+	struct archive_file closing[ARCHIVE_KINDS];	/* being finished */
 	/* What the ledger counted up to the beginning of the file, and during
 	 * the one being finished: what the catalogue says of it. */
-	struct ledger	told[ARCHIVE_STREAMS];
-	struct ledger	lost[ARCHIVE_STREAMS];
+	struct ledger	told[ARCHIVE_KINDS];
+	struct ledger	lost[ARCHIVE_KINDS];
 };
 
 /*
@@ -385,7 +385,7 @@ struct worker_state {
 	struct ring_shared	ring;
 	struct ingest_domain	ingest;
 	/* Part of the ingest domain, which says which copy is in force. */
-	struct sequence_source	source[2][SEQUENCE_SOURCES];
+	struct sender	source[2][SENDERS_MAX];
 	struct output_domain	output[OUTPUTS_MAX];
 	struct archive_domain	archive;
 	/* What the archive thread waits for (ring_sleep). */
@@ -469,7 +469,7 @@ struct tx_plan {
 	uint64_t	sequence;
 	uint32_t	skip;
 	uint32_t	datagrams;	/* in this message */
-	uint32_t	segment_size;	/* of each but the last */
+	uint32_t	datagram_size;	/* of each but the last */
 	uint32_t	reserved;
 };
 

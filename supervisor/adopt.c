@@ -58,7 +58,7 @@ forget_drops(struct channel *channel)
 	ingest_commit(ingest);
 }
 
-/* One that is fed is of no use without what feeds it. */
+/* One that archives a stream is of no use without what feeds it. */
 static bool
 is_input(const struct channel *channel, const struct inherited *from)
 {

@@ -207,7 +207,7 @@ worker_spawn(void *owner, int messages)
 	size_t count;
 	pid_t pid;
 
-	if (channel->renew && !channel->child.again) {
+	if (channel->renew && !channel->child.drain_only) {
 		if (make_segment(channel, supervisor->conf) == -1) {
 			log_warn("channel %s: cannot make its segment",
 			    channel->name);
@@ -234,7 +234,7 @@ worker_ended(void *owner)
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
 	/* One more for what there was until now. */
-	if (channel->child.again)
+	if (channel->child.drain_only)
 		return;
 	take_next(channel);
 	if (!channel->child.wanted)

@@ -164,9 +164,9 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
 	child->ready_ns = 0;
-	child->again = asked && drain_failed(child, watcher->rstatus);
+	child->drain_only = asked && drain_failed(child, watcher->rstatus);
 	child->ops->ended(child->owner);
-	if (child->again)
+	if (child->drain_only)
 		spawn(child);
 	else if (!child->wanted)
 		set_state(child, CHILD_STOPPED, 0);
@@ -310,11 +310,11 @@ spawn(struct child *child)
 	}
 	child->spawns++;
 	child->draining = child->hung = child->overdue = false;
-	if (!child->again)
+	if (!child->drain_only)
 		child->drains = 0;
 	watch(child);
 	set_state(child, CHILD_STARTING, CHILD_START_NS);
-	if (child->again)
+	if (child->drain_only)
 		terminate(child, true);
 }
 
@@ -364,7 +364,7 @@ child_adopt(struct child *child, const struct child_image *image)
 	child->ready_ns = image->ready_ns;
 	child->spawns = image->spawns;
 	child->backoff.failures = image->failures;
-	child->again = image->again;
+	child->drain_only = image->drain_only;
 	child->drains = image->drains;
 	child->deaths = image->deaths;
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
@@ -401,7 +401,7 @@ child_describe(const struct child *child, struct child_image *image)
 	image->ready_ns = child->ready_ns;
 	image->spawns = child->spawns;
 	image->failures = child->backoff.failures;
-	image->again = child->again;
+	image->drain_only = child->drain_only;
 	image->drains = child->drains;
 	image->deaths = child->deaths;
 	memcpy(image->last_exit, child->last_exit, sizeof(image->last_exit));
@@ -451,7 +451,7 @@ child_stop(struct child *child)
 	if (child->pid != 0)
 		terminate(child, true);
 	else if (child->state != CHILD_STOPPED) {
-		child->again = false;
+		child->drain_only = false;
 		set_state(child, CHILD_STOPPED, 0);
 	}
 }
@@ -471,7 +471,7 @@ void
 child_drain(struct child *child)
 {
 	assert(child->pid == 0);
-	child->again = true;
+	child->drain_only = true;
 	spawn(child);
 }
 

@@ -70,8 +70,8 @@ struct child_ops {
 	/* Starts the process with `messages' as its descriptor 3 and returns
 	 * its pid, or -1 after having logged why not. */
 	pid_t	(*spawn)(void *owner, int messages);
-	/* It has been reaped.  child->again says whether another follows only
-	 * to store the rest; nothing else is decided. */
+	/* It has been reaped.  child->drain_only says whether another follows
+	 * only to store the rest; nothing else is decided. */
 	void	(*ended)(void *owner);
 	/* The state is another one now.  May not call child_*(). */
 	void	(*changed)(void *owner);
@@ -107,7 +107,7 @@ struct child_image {
 	uint64_t	ready_ns;
 	unsigned	spawns;
 	unsigned	failures;	/* of the back-off */
-	bool		again;		/* is there only to store the rest */
+	bool		drain_only;	/* is there only to store the rest */
 	unsigned	drains;
 	struct child_deaths deaths;
 	char		last_exit[128];
@@ -121,7 +121,7 @@ struct child {
 	enum child_state	 state;
 	bool			 wanted;
 	bool			 draining;	/* was sent MESSAGE_STOP */
-	bool			 again;	/* is there only to store the rest */
+	bool			 drain_only;	/* only to store the rest */
 	unsigned		 drains;	/* in a row that failed */
 	bool			 hung;		/* child_abort() */
 	bool			 overdue;	/* had to be killed */

@@ -107,16 +107,17 @@ static int
 feed_of(const struct channel *channel, const struct stream_conf *conf)
 {
 	char name[CHANNEL_NAME_MAX + 1];
-	const struct channel *fed;
+	const struct channel *archiver;
 
-	if (!conf->archive || !conf_fed_name(name, channel->name, conf->name))
+	if (!conf->archive || !conf_stream_archive_name(name, channel->name,
+	    conf->name))
 		return -1;
-	fed = supervisor_channel(channel->supervisor, name);
-	if (fed == NULL || (!fed->child.wanted && !fed->fresh))
+	archiver = supervisor_channel(channel->supervisor, name);
+	if (archiver == NULL || (!archiver->child.wanted && !archiver->fresh))
 		return -1;
 	/* One for another schema waits for the end of the worker. */
-	return (fed->next.have & PART_INPUT) != 0 ? fed->next.feed :
-	    fed->parts.feed;
+	return (archiver->next.have & PART_INPUT) != 0 ? archiver->next.feed :
+	    archiver->parts.feed;
 }
 
 /* Appends the sockets of those streams that have an archive. */
@@ -445,7 +446,7 @@ decimator_tell_parent(const struct channel *channel)
 	char name[CHANNEL_NAME_MAX + 1];
 	struct channel *parent;
 
-	conf_fed_parent(name, channel->name);
+	conf_stream_archive_parent(name, channel->name);
 	if (strcmp(name, channel->name) == 0)
 		return;
 	parent = supervisor_channel(channel->supervisor, name);

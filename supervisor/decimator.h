@@ -74,7 +74,7 @@ int	decimator_number(const struct decimator *decimator);
 /* Its streams or its segment are other ones. */
 void	decimator_tell(struct channel *channel) ATTR_NONNULL;
 /* What feeds it is another socket, or there is nothing to be fed; does
- * nothing for a channel that is not fed. */
+ * nothing for a channel that archives no stream. */
 void	decimator_tell_parent(const struct channel *channel) ATTR_NONNULL;
 /* It has no streams any more. */
 void	decimator_forget(struct channel *channel) ATTR_NONNULL;

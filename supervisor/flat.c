@@ -62,7 +62,7 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 	memset(spec, 0, sizeof(*spec));
 	memcpy(config->name, channel->name, sizeof(config->name));
 	config->payload = channel->payload;
-	config->sequence = channel->sequence;
+	config->sender_sequence = channel->sender_sequence;
 	config->coalesce_ns = channel->listen.coalesce_ns;
 	config->busy_poll_ns = channel->listen.busy_poll_ns;
 	config->cpu = channel->cpu;

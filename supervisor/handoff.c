@@ -55,7 +55,7 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "ready_ns", count(image.ready_ns),
 	    "spawns", (int)image.spawns,
 	    "failures", (int)image.failures,
-	    "again", image.again,
+	    "again", image.drain_only,
 	    "drains", (int)image.drains,
 	    "exited", (int)image.deaths.exited,
 	    "signalled", (int)image.deaths.signalled,
@@ -254,7 +254,7 @@ get_child(const json_t *object, struct child_image *image)
 	image->ready_ns = get_count(object, "ready_ns");
 	image->spawns = (unsigned)get_count(object, "spawns");
 	image->failures = (unsigned)get_count(object, "failures");
-	image->again = get_flag(object, "again");
+	image->drain_only = get_flag(object, "again");
 	image->drains = (unsigned)get_count(object, "drains");
 	image->deaths.exited = (unsigned)get_count(object, "exited");
 	image->deaths.signalled = (unsigned)get_count(object, "signalled");

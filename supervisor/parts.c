@@ -84,12 +84,12 @@ parts_report_in_use(const struct channel_conf *conf,
 	    conf->listen.interface, "bind");
 }
 
-/* An input, and for a channel that is fed what feeds it. */
+/* An input, and for a channel that archives a stream what feeds it. */
 static void
 open_sockets(struct parts *parts, const struct channel_conf *conf,
     const char **what)
 {
-	if (!conf->fed)
+	if (!conf->archives_stream)
 		parts->input = sockets_input(&conf->listen, what);
 	else if (sockets_pair(&conf->listen, &parts->input, &parts->feed,
 	    what) == -1)

@@ -61,12 +61,13 @@ check_fixed(struct plan *plan)
 		    "reload: restart mcrelayd", new->file);
 }
 
-/* What waits in the socket of a channel that is fed is of its schema. */
+/* What waits in the socket of a channel that archives a stream is of its
+ * schema. */
 static bool
 same_input(const struct channel_conf *a, const struct channel_conf *b)
 {
 	return sockets_same_input(&a->listen, &b->listen) &&
-	    (!a->fed || conf_same_payload(a, b));
+	    (!a->archives_stream || conf_same_payload(a, b));
 }
 
 /* The parts that have to be opened for a change of an existing channel. */
@@ -276,14 +277,15 @@ set_log_level(struct supervisor *supervisor)
 		channel_log_level(channel, supervisor->conf->log_level);
 }
 
-/* The channels that are fed, or those that are not. */
+/* The channels that archive streams, or those that are not. */
 static void
-commit_steps(struct plan *plan, struct reload_summary *summary, bool fed)
+commit_steps(struct plan *plan, struct reload_summary *summary,
+    bool stream_archives)
 {
 	size_t i;
 
 	for (i = 0; i < plan->steps; i++)
-		if (plan->step[i].conf->fed == fed)
+		if (plan->step[i].conf->archives_stream == stream_archives)
 			commit_step(plan, &plan->step[i], summary);
 }
 

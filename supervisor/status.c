@@ -187,7 +187,7 @@ channel_json(const struct channel *channel)
 	json_object_set_new(object, "state",
 	    json_string(status_state(channel)));
 	add_process(object, &channel->child);
-	if (!channel->conf->fed)
+	if (!channel->conf->archives_stream)
 		json_object_set_new(object, "listen",
 		    end_json(&channel->conf->listen.address));
 	json_object_set_new(object, "outage_budget_ms",

@@ -177,16 +177,16 @@ free_leaving(struct supervisor *supervisor)
 		supervisor_start_new(supervisor);
 }
 
-/* Asks the workers to end, of the channels that are fed or of the others;
- * true when there are none left. */
+/* Asks the workers to end, of the channels that archive streams or of the
+ * others; true when there are none left. */
 static bool
-stop_channels(struct supervisor *supervisor, bool fed)
+stop_channels(struct supervisor *supervisor, bool stream_archives)
 {
 	struct channel *channel;
 	bool gone = true;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		if (channel->conf->fed != fed)
+		if (channel->conf->archives_stream != stream_archives)
 			continue;
 		if (channel->child.wanted || channel->fresh)
 			channel_stop(channel);

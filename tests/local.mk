@@ -9,7 +9,7 @@ UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment
 UNIT_TESTS += tests/unit/test_avro_walk
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
-	tests/unit/test_sequence \
+	tests/unit/test_sender_sequence \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_writer
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
@@ -23,7 +23,7 @@ UNIT_TESTS += tests/unit/test_decimator tests/unit/test_ring_reader \
 	tests/unit/test_reader_changes tests/unit/test_reader_kill
 UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_compare tests/unit/test_conf_payload \
-	tests/unit/test_conf_fed
+	tests/unit/test_conf_stream_archive
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
 	tests/unit/test_spread
@@ -100,9 +100,9 @@ tests_unit_test_conf_compare_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_payload_SOURCES = tests/unit/test_conf_payload.c \
 	$(CONF_SUPPORT)
 tests_unit_test_conf_payload_LDADD = $(CONF_TEST_LIBS)
-tests_unit_test_conf_fed_SOURCES = tests/unit/test_conf_fed.c \
+tests_unit_test_conf_stream_archive_SOURCES = tests/unit/test_conf_stream_archive.c \
 	$(CONF_SUPPORT)
-tests_unit_test_conf_fed_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_conf_stream_archive_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
 	tests/unit/conf_bad.h tests/unit/conf_bad_channel.c \
 	tests/unit/conf_bad_file.c tests/unit/conf_bad_output.c $(CONF_SUPPORT)
@@ -125,8 +125,8 @@ tests_unit_test_datum_numbers_SOURCES = tests/unit/test_datum_numbers.c
 tests_unit_test_datum_numbers_LDADD = $(SCHEMA_TEST_LIBS)
 tests_unit_test_framing_SOURCES = tests/unit/test_framing.c
 tests_unit_test_framing_LDADD = $(SCHEMA_TEST_LIBS)
-tests_unit_test_sequence_SOURCES = tests/unit/test_sequence.c
-tests_unit_test_sequence_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
+tests_unit_test_sender_sequence_SOURCES = tests/unit/test_sender_sequence.c
+tests_unit_test_sender_sequence_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
 tests_unit_test_corpus_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFUZZ_CORPUS='"$(abs_top_srcdir)/tests/fuzz/datum"'
 tests_unit_test_corpus_SOURCES = tests/unit/test_corpus.c \

@@ -147,7 +147,7 @@ commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
 	if (record.received_ns == 0)
 		record.received_ns = now;
 	place(ingest, state, i, n, &record);
-	sequence_count(&ingest->sequence, state, &record,
+	sender_sequence_count(&ingest->sender_sequence, state, &record,
 	    ring_at(ring, state->head) + sizeof(record));
 	state->head = ring_append(ring, state->head, &record);
 	state->sequence += ring_record_datagrams(&record);
@@ -222,7 +222,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 	ingest->batch_bytes = 0;
 	ingest->batch_largest = 0;
 	ingest->batch_datagrams = 0;
-	sequence_begin(&ingest->sequence, state);
+	sender_sequence_begin(&ingest->sender_sequence, state);
 	for (i = 0; i < n; i++)
 		commit_message(ingest, state, i, n, now);
 	if (UNLIKELY(state->truncated != truncated))
@@ -248,7 +248,7 @@ ingest_init(struct ingest *ingest, const struct segment *segment,
 	ingest->relay = relay;
 	ingest->socket = socket;
 	ingest->base = ingest_current(domain)->head;
-	sequence_init(&ingest->sequence, segment, program);
+	sender_sequence_init(&ingest->sender_sequence, segment, program);
 	if (ingest->ops->recover(ingest, &n))
 		commit_batch(ingest, n);
 	else

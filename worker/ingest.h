@@ -20,7 +20,7 @@
 
 #include "common/log.h"
 #include "common/segment.h"
-#include "worker/sequence.h"
+#include "worker/sender_sequence.h"
 
 struct ingest_ops;
 struct relay;
@@ -47,7 +47,7 @@ struct ingest {
 	unsigned		 batch_datagrams;
 	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
 	uint64_t		 gap_ns;	/* between datagrams, mean */
-	struct sequence		 sequence;
+	struct sender_sequence	 sender_sequence;
 	struct log_limit	 limit_truncated;
 	struct log_limit	 limit_error;
 };

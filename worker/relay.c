@@ -19,7 +19,7 @@
 #define SENT			RELAY_ERRORS
 
 /* One sendmmsg in the making. */
-struct batch {
+struct send_batch {
 	const struct segment	*segment;
 	struct tx_area		*tx;
 	uint32_t		 gso_limit;
@@ -29,18 +29,18 @@ struct batch {
 	unsigned		 iovecs;
 	/* The last message, while it may still grow. */
 	bool			 open;
-	uint32_t		 segment_size;
+	uint32_t		 datagram_size;
 	uint32_t		 bytes;
 };
 
 static bool
-can_open(const struct batch *batch)
+can_open(const struct send_batch *batch)
 {
 	return batch->messages < TX_MESSAGES && batch->iovecs < TX_IOVECS;
 }
 
 static void
-open_message(struct batch *batch, uint32_t segment_size)
+open_message(struct send_batch *batch, uint32_t datagram_size)
 {
 	struct tx_area *tx = batch->tx;
 	struct msghdr *hdr = &tx->msg[batch->messages].msg_hdr;
@@ -48,16 +48,16 @@ open_message(struct batch *batch, uint32_t segment_size)
 	memset(hdr, 0, sizeof(*hdr));
 	hdr->msg_iov = &tx->iov[batch->iovecs];
 	tx->plan[batch->messages] = (struct tx_plan){
-	    .segment_size = segment_size};
+	    .datagram_size = datagram_size};
 	batch->messages++;
-	batch->segment_size = segment_size;
+	batch->datagram_size = datagram_size;
 	batch->bytes = 0;
-	batch->open = segment_size > 0 && segment_size <= batch->gso_limit;
+	batch->open = datagram_size > 0 && datagram_size <= batch->gso_limit;
 }
 
 /* Adds bytes that hold `datagrams' datagrams to the last message. */
 static void
-add_piece(struct batch *batch, const uint8_t *data, uint32_t length,
+add_piece(struct send_batch *batch, const uint8_t *data, uint32_t length,
     uint32_t datagrams)
 {
 	struct tx_area *tx = batch->tx;
@@ -75,23 +75,23 @@ add_piece(struct batch *batch, const uint8_t *data, uint32_t length,
 	plan->skip = batch->at.skip;
 	plan->datagrams += datagrams;
 	/* A shorter datagram ends a run. */
-	if (length < batch->segment_size * datagrams)
+	if (length < batch->datagram_size * datagrams)
 		batch->open = false;
 }
 
 /* How many datagrams of `size' the open message still takes. */
 static uint32_t
-room(const struct batch *batch, uint32_t size, uint32_t last_length)
+room(const struct send_batch *batch, uint32_t size, uint32_t last_length)
 {
 	uint32_t count = batch->tx->plan[batch->messages - 1].datagrams;
 	uint32_t by_count = MESSAGE_SEGMENTS - count;
 	uint32_t by_bytes = (MESSAGE_BYTES - batch->bytes) /
-	    batch->segment_size;
+	    batch->datagram_size;
 
-	if (size == batch->segment_size)
+	if (size == batch->datagram_size)
 		return MIN_OF(by_count, by_bytes);
 	/* A single shorter one may be the last. */
-	return last_length > 0 && last_length < batch->segment_size &&
+	return last_length > 0 && last_length < batch->datagram_size &&
 	    by_count > 0 && by_bytes > 0 ? 1 : 0;
 }
 
@@ -100,7 +100,7 @@ room(const struct batch *batch, uint32_t size, uint32_t last_length)
  * new one.  False when the batch is full.
  */
 static bool
-add_record_part(struct batch *batch, const struct ring_record *record,
+add_record_part(struct send_batch *batch, const struct ring_record *record,
     const uint8_t *payload)
 {
 	uint32_t size = record->segment != 0 ? record->segment :
@@ -111,7 +111,7 @@ add_record_part(struct batch *batch, const struct ring_record *record,
 	uint32_t take = 0, length;
 
 	if (batch->open && batch->iovecs < TX_IOVECS &&
-	    (size == batch->segment_size || total == 1))
+	    (size == batch->datagram_size || total == 1))
 		take = room(batch, size, record->length);
 	if (take == 0) {
 		if (!can_open(batch))
@@ -133,7 +133,7 @@ add_record_part(struct batch *batch, const struct ring_record *record,
 
 /* The records are our own process's: no reader can be lapped here. */
 static void
-plan_batch(struct batch *batch)
+plan_batch(struct send_batch *batch)
 {
 	const struct ring *ring = &batch->segment->ring;
 	const struct ring_record *record;
@@ -167,7 +167,7 @@ set_segment_size(struct tx_area *tx, unsigned i, uint16_t size)
 
 /* Sentinels and sizes, then the announcement, as segment.h wants it. */
 static void
-announce_batch(struct output *output, struct batch *batch)
+announce_batch(struct output *output, struct send_batch *batch)
 {
 	const struct segment *segment = batch->segment;
 	struct tx_area *tx = batch->tx;
@@ -176,7 +176,7 @@ announce_batch(struct output *output, struct batch *batch)
 	for (i = 0; i < batch->messages; i++) {
 		if (tx->plan[i].datagrams > 1)
 			set_segment_size(tx, i,
-			    (uint16_t)tx->plan[i].segment_size);
+			    (uint16_t)tx->plan[i].datagram_size);
 		tx->msg[i].msg_len = TX_SENTINEL;
 	}
 	tx->offered = batch->messages;
@@ -223,14 +223,14 @@ output_text(const struct output *output)
 
 /* The first message asked for segments that its route does not take. */
 static void
-lower_gso_limit(struct output *output, uint32_t segment_size, int error)
+lower_gso_limit(struct output *output, uint32_t datagram_size, int error)
 {
-	output->gso_limit = error == EIO ? 0 : segment_size - 1;
+	output->gso_limit = error == EIO ? 0 : datagram_size - 1;
 	output->gso_retry_ns = clock_monotonic_ns() + GSO_RETRY_NS;
 	if (!output->gso_told)
 		log_info("output %s does not take runs of %u-byte datagrams "
 		    "in one message (%s); sends them one by one",
-		    output_text(output), segment_size, strerror(error));
+		    output_text(output), datagram_size, strerror(error));
 	output->gso_told = true;
 }
 
@@ -274,7 +274,7 @@ send_failed(struct output *output, int error, unsigned *refusals)
 		return true;
 	if (tx->plan[0].datagrams > 1 &&
 	    (error == EINVAL || error == EIO || error == EMSGSIZE)) {
-		lower_gso_limit(output, tx->plan[0].segment_size, error);
+		lower_gso_limit(output, tx->plan[0].datagram_size, error);
 		return true;
 	}
 	settle(segment, output->index, 1, cause_of(error));
@@ -300,7 +300,7 @@ run_output(struct output *output)
 	uint64_t head = ring_head(&segment->ring);
 	const struct output_state *state;
 	unsigned refusals = 0;
-	struct batch batch;
+	struct send_batch batch;
 	int n;
 
 	raise_gso_limit(output);
@@ -308,7 +308,7 @@ run_output(struct output *output)
 		state = output_current(domain);
 		if (state->position == head)
 			break;
-		batch = (struct batch){.segment = segment,
+		batch = (struct send_batch){.segment = segment,
 		    .tx = segment->tx, .gso_limit = output->gso_limit,
 		    .head = head, .at = {.position = state->position,
 		    .sequence = state->sequence, .skip = state->skip}};

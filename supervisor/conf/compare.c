@@ -84,8 +84,8 @@ bool
 conf_same_payload(const struct channel_conf *a, const struct channel_conf *b)
 {
 	return a->payload == b->payload &&
-	    a->sequence.type == b->sequence.type &&
-	    a->sequence.at == b->sequence.at &&
+	    a->sender_sequence.type == b->sender_sequence.type &&
+	    a->sender_sequence.at == b->sender_sequence.at &&
 	    same_text(a->schema_text, b->schema_text) &&
 	    a->program_size == b->program_size && (a->program_size == 0 ||
 	    memcmp(a->program, b->program, a->program_size) == 0);
@@ -129,7 +129,7 @@ conf_compare(const struct conf *old_conf,
 	if (!same_listen(&a->listen, &b->listen))
 		return CHANGE_SOCKET;
 	/* What is on its way must not meet the other schema. */
-	if (a->fed && !conf_same_payload(a, b))
+	if (a->archives_stream && !conf_same_payload(a, b))
 		return CHANGE_SOCKET;
 	/* The workers have this in their segments. */
 	if (old_conf->log_target != new_conf->log_target)

@@ -50,7 +50,7 @@ struct stream_conf {
 	uint64_t		 interval_ns;	/* 0: by datums */
 	enum stream_clock	 clock;
 	bool			 pack;
-	bool			 archive;	/* by a channel, see `fed' */
+	bool			 archive;	/* by a channel of its own */
 	/* Its own program and schema; NULL: those of the channel. */
 	void			*plan;
 	size_t			 plan_size;
@@ -82,7 +82,7 @@ struct channel_conf {
 	unsigned		 line;		/* where it begins */
 	/* Archives a decimated stream: its input comes from the decimator
 	 * alone, and it has no address that anybody chose. */
-	bool			 fed;
+	bool			 archives_stream;
 	struct listen_conf	 listen;
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
@@ -90,7 +90,7 @@ struct channel_conf {
 	struct sample_config	 samples;	/* raw; channels 0: none */
 	void			*program;	/* compiled, malloc'ed */
 	size_t			 program_size;
-	struct sequence_config	 sequence;
+	struct sender_sequence_config	 sender_sequence;
 	struct destination_conf	*relay;
 	size_t			 relays;
 	struct archive_conf	 archive;
@@ -109,7 +109,7 @@ struct conf {
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
 	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
-	/* As in the file, then those that are fed. */
+	/* As in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;
 };
@@ -164,10 +164,10 @@ struct channel_conf	*conf_channel(const struct conf *conf,
 
 /* The name of the channel that archives a stream; false: too long for one.
  * The names in a configuration have no dots. */
-bool	conf_fed_name(char name[static CHANNEL_NAME_MAX + 1],
+bool	conf_stream_archive_name(char name[static CHANNEL_NAME_MAX + 1],
 	    const char *channel, const char *stream) ATTR_NONNULL;
 /* The channel whose stream it archives. */
-void	conf_fed_parent(char name[static CHANNEL_NAME_MAX + 1],
-	    const char *fed) ATTR_NONNULL;
+void	conf_stream_archive_parent(char name[static CHANNEL_NAME_MAX + 1],
+	    const char *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_CONF_H */

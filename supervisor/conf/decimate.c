@@ -166,7 +166,7 @@ read_archive(struct section *section, struct stream_conf *stream,
 		problem_error(section->problems, node->place,
 		    "the files of a stream `rejected' would have the names "
 		    "of those of rejected datagrams");
-	if (!conf_fed_name(name, channel->name, stream->name))
+	if (!conf_stream_archive_name(name, channel->name, stream->name))
 		problem_error(section->problems, node->place,
 		    "the names of channel and stream together are too long "
 		    "for an archive's: more than %u characters",

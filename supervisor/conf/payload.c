@@ -40,7 +40,7 @@ struct framing_conf {
 	uint32_t	schema_id;
 };
 
-/* In the order of enum sequence_type, from SEQUENCE_U8 on. */
+/* In the order of enum sender_sequence_type, from SENDER_SEQUENCE_U8 on. */
 static const char *const counter_words[] = {
 	"u8", "u16le", "u16be", "u32le", "u32be", "u64le", "u64be", NULL,
 };
@@ -104,9 +104,10 @@ read_counter_field(struct section *section, struct channel_conf *channel)
 	refuse_own(section, "type", "format: raw");
 	if (node == NULL || channel->program == NULL)
 		return;
-	channel->sequence.type = SEQUENCE_FIELD;
-	channel->sequence.at = find_counter(channel->program, node->text);
-	if (channel->sequence.at == DATUM_NONE)
+	channel->sender_sequence.type = SENDER_SEQUENCE_FIELD;
+	channel->sender_sequence.at = find_counter(channel->program,
+	    node->text);
+	if (channel->sender_sequence.at == DATUM_NONE)
 		problem_error(section->problems, node->place,
 		    "the schema has no `%s' that is an int or a long, never "
 		    "null, once in every datum", node->text);
@@ -125,12 +126,13 @@ read_sequence(struct section *parent, struct channel_conf *channel)
 	else {
 		(void)section_scalar(&section, "field", false);
 		refuse_own(&section, "field", "format: avro");
-		channel->sequence.at = (uint32_t)section_number(&section,
+		channel->sender_sequence.at = (uint32_t)section_number(&section,
 		    &offset_key, NULL);
 		word = section_word(&section, "type", counter_words, -1,
 		    NULL);
-		channel->sequence.type = word == -1 ? SEQUENCE_NONE :
-		    SEQUENCE_U8 + (uint32_t)word;
+		channel->sender_sequence.type = word == -1 ?
+		    SENDER_SEQUENCE_NONE :
+		    SENDER_SEQUENCE_U8 + (uint32_t)word;
 	}
 	section_close(&section);
 }

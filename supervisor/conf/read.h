@@ -84,7 +84,7 @@ void	conf_read_plan(struct section *section, struct stream_conf *stream,
 extern const char *const	conf_method_words[];
 
 /* Adds the channels that archive streams, to a configuration that is right. */
-void	conf_add_fed(struct conf *conf, struct place place,
+void	conf_add_stream_archives(struct conf *conf, struct place place,
 	    struct problem_list *problems) ATTR_NONNULL;
 
 /* Looks at all channels together. */

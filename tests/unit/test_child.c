@@ -144,7 +144,7 @@ ended(void *owner)
 
 	assert_int_equal(f->child.pid, 0);
 	f->ended++;
-	f->ended_again += f->child.again;
+	f->ended_again += f->child.drain_only;
 }
 
 static bool
@@ -407,7 +407,7 @@ child_gives_up_draining(void **state)
 	while (f->ended < CHILD_DRAINS_MAX)
 		ev_run(f->child.loop, EVRUN_ONCE);
 	assert_int_equal(f->ended_again, CHILD_DRAINS_MAX - 1);
-	assert_false(f->child.again);
+	assert_false(f->child.drain_only);
 	wait_state(f, CHILD_RUNNING);
 	assert_int_equal(f->asked, CHILD_DRAINS_MAX + 1);
 	assert_int_equal(f->child.drains, 0);

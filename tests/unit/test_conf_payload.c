@@ -53,19 +53,19 @@ test_payloads(void **state)
 	assert_int_equal(program->framing.size, 5);
 	assert_int_equal(program->framing.magic, 1);
 	assert_memory_equal(program->framing.bytes, "\0\377\377\377\377", 5);
-	assert_int_equal(c->sequence.type, SEQUENCE_FIELD);
-	assert_string_equal(datum_field_name(program, c->sequence.at),
+	assert_int_equal(c->sender_sequence.type, SENDER_SEQUENCE_FIELD);
+	assert_string_equal(datum_field_name(program, c->sender_sequence.at),
 	    "time");
 	c = conf_channel(conf, "single");
 	program = c->program;
 	assert_int_equal(program->framing.size, 10);
 	assert_int_equal(program->framing.magic, 2);
 	assert_memory_equal(program->framing.bytes, "\xc3\x01", 2);
-	assert_int_equal(c->sequence.type, SEQUENCE_FIELD);
+	assert_int_equal(c->sender_sequence.type, SENDER_SEQUENCE_FIELD);
 	c = conf_channel(conf, "raw");
 	assert_null(c->program);
-	assert_int_equal(c->sequence.type, SEQUENCE_U16BE);
-	assert_int_equal(c->sequence.at, 12);
+	assert_int_equal(c->sender_sequence.type, SENDER_SEQUENCE_U16BE);
+	assert_int_equal(c->sender_sequence.at, 12);
 	conf_free(conf);
 }
 

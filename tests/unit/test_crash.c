@@ -274,7 +274,7 @@ static void
 check_there(const struct image *image)
 {
 	char name[CRASH_NAME];
-	enum archive_stream stream;
+	enum archive_kind stream;
 
 	snprintf(name, sizeof(name), "%s", image->name);
 	if (file_is(name, "test", ".avro.part", &stream))
@@ -351,7 +351,7 @@ recover_all(void)
 static void
 check_state(enum choice choice)
 {
-	enum archive_stream stream;
+	enum archive_kind stream;
 	struct dirent *entry;
 	unsigned files = 0, i;
 	DIR *dir;

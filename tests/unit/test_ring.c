@@ -73,10 +73,10 @@ pattern(uint64_t sequence)
 }
 
 static void
-write_one(struct writer *writer, uint32_t length, uint16_t segment_size)
+write_one(struct writer *writer, uint32_t length, uint16_t datagram_size)
 {
 	struct ring_record record = {.length = length,
-	    .segment = segment_size, .sequence = writer->sequence};
+	    .segment = datagram_size, .sequence = writer->sequence};
 	uint64_t end = writer->head + ring_record_size(length);
 
 	ring_reserve(writer->ring, end);

@@ -278,7 +278,8 @@ open_rig(void)
 {
 	struct segment_spec spec = {.ring_size = RING_SIZE};
 
-	spec.config.sequence = (struct sequence_config){ SEQUENCE_U8,
+	spec.config.sender_sequence =
+	    (struct sender_sequence_config){ SENDER_SEQUENCE_U8,
 	    NUMBER_AT };
 	rig_open(&rig, &spec);
 }

@@ -43,12 +43,12 @@ packs(const struct archive *archive)
 static void
 begin_transaction(struct archive *archive)
 {
-	struct transaction *t = &archive->batch->transaction;
+	struct transaction *t = &archive->gathering->transaction;
 	unsigned i;
 
 	archive->added = false;
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		block_clear(archive->batch->block[i]);
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		block_clear(archive->gathering->block[i]);
 	memset(t, 0, sizeof(*t));
 	t->first_position = archive->reader.position;
 	t->position = archive->reader.position;
@@ -107,16 +107,16 @@ commit(struct archive *archive, const struct transaction *t)
 	return true;
 }
 
-/* Adds the batch's blocks.  False: it all begins again. */
+/* Adds what was gathered.  False: it all begins again. */
 static bool
-add(struct archive *archive, struct batch *batch)
+add(struct archive *archive, struct bundle *bundle)
 {
-	switch (store_add(&archive->store, batch->block,
-	    &batch->transaction)) {
+	switch (store_add(&archive->store, bundle->block,
+	    &bundle->transaction)) {
 	case STORE_DONE:
 		return true;
 	case STORE_FAILED:
-		failed(archive, &batch->transaction);
+		failed(archive, &bundle->transaction);
 		return false;
 	case STORE_TORN:
 		/* What was added before is whole. */
@@ -133,41 +133,41 @@ add(struct archive *archive, struct batch *batch)
 static bool
 settle(struct archive *archive)
 {
-	struct batch *batch = archive->packing;
+	struct bundle *bundle = archive->packing;
 
 	if (archive->added) {
 		if (commit(archive, &archive->transaction))
 			restart_transaction(archive);
 		return false;
 	}
-	if (batch == NULL)
+	if (bundle == NULL)
 		return true;
 	packer_wait(&archive->packer);
 	archive->packing = NULL;
-	return add(archive, batch) && commit(archive, &batch->transaction);
+	return add(archive, bundle) && commit(archive, &bundle->transaction);
 }
 
 /* Gives what is gathered to the packer and begins the next transaction. */
 static void
 pack(struct archive *archive)
 {
-	struct batch *batch = archive->batch;
+	struct bundle *bundle = archive->gathering;
 	unsigned i;
 
 	if (!settle(archive))
 		return;
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		block_detach(batch->block[i]);
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		block_detach(bundle->block[i]);
 	/* Was it still what we validated when it was copied? */
 	if (!ring_intact(&archive->segment->ring,
-	    batch->transaction.first_position)) {
+	    bundle->transaction.first_position)) {
 		restart_transaction(archive);
 		return;
 	}
-	batch->transaction.loose = false;
-	archive->packing = batch;
-	archive->batch = &archive->batches[batch == &archive->batches[0]];
-	packer_submit(&archive->packer, batch->block);
+	bundle->transaction.loose = false;
+	archive->packing = bundle;
+	archive->gathering = &archive->bundle[bundle == &archive->bundle[0]];
+	packer_submit(&archive->packer, bundle->block);
 	begin_transaction(archive);
 }
 
@@ -201,7 +201,7 @@ gather(struct archive *archive)
 static bool
 has_work(const struct archive *archive)
 {
-	const struct transaction *t = &archive->batch->transaction;
+	const struct transaction *t = &archive->gathering->transaction;
 
 	return t->archived + t->rejected + t->shed > 0;
 }
@@ -220,17 +220,17 @@ behind(const struct archive *archive)
 static void
 put(struct archive *archive, bool now)
 {
-	struct batch *batch = archive->batch;
+	struct bundle *bundle = archive->gathering;
 	unsigned i;
 
-	if (!add(archive, batch))
+	if (!add(archive, bundle))
 		return;
 	if (!now && behind(archive) && store_wants_more(&archive->store)) {
-		for (i = 0; i < ARCHIVE_STREAMS; i++)
-			block_clear(batch->block[i]);
-		archive->transaction = batch->transaction;
+		for (i = 0; i < ARCHIVE_KINDS; i++)
+			block_clear(bundle->block[i]);
+		archive->transaction = bundle->transaction;
 		archive->added = true;
-	} else if (commit(archive, &batch->transaction))
+	} else if (commit(archive, &bundle->transaction))
 		begin_transaction(archive);
 }
 
@@ -307,7 +307,7 @@ static uint64_t
 wake_position(const struct archive *archive)
 {
 	uint64_t limit = archive->segment->config->archive.block_size;
-	uint64_t bytes = archive->batch->block[ARCHIVE_MAIN]->bytes;
+	uint64_t bytes = archive->gathering->block[ARCHIVE_MAIN]->bytes;
 
 	if (!has_work(archive))
 		return archive->reader.position + 1;
@@ -435,12 +435,12 @@ run(void *argument)
 }
 
 static void
-batch_open(struct batch *batch, const struct segment *segment)
+bundle_open(struct bundle *bundle, const struct segment *segment)
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		batch->block[i] = block_new(
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		bundle->block[i] = block_new(
 		    segment->config->archive.block_size);
 }
 
@@ -460,10 +460,10 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (archive->wake == -1)
 		fatal("eventfd");
-	batch_open(&archive->batches[0], segment);
+	bundle_open(&archive->bundle[0], segment);
 	if (packs(archive))
-		batch_open(&archive->batches[1], segment);
-	archive->batch = &archive->batches[0];
+		bundle_open(&archive->bundle[1], segment);
+	archive->gathering = &archive->bundle[0];
 	error = pthread_create(&archive->thread, NULL, run, archive);
 	if (error != 0)
 		fatalx("cannot start the archive thread: %s",
@@ -521,8 +521,8 @@ archive_join(struct archive *archive)
 
 	pthread_join(archive->thread, NULL);
 	close(archive->wake);
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
-		block_free(archive->batches[0].block[i]);
-		block_free(archive->batches[1].block[i]);
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		block_free(archive->bundle[0].block[i]);
+		block_free(archive->bundle[1].block[i]);
 	}
 }

@@ -21,9 +21,9 @@
 #include "worker/archive/store.h"
 
 /* What is committed together. */
-struct batch {
+struct bundle {
 	struct transaction	 transaction;
-	struct block		*block[ARCHIVE_STREAMS];
+	struct block		*block[ARCHIVE_KINDS];
 };
 
 struct archive {
@@ -44,11 +44,11 @@ struct archive {
 	/* The archive thread's own. */
 	struct store			 store;
 	struct ring_reader		 reader;
-	struct batch			*batch;		/* being gathered */
+	struct bundle			*gathering;	/* being gathered */
 	struct transaction		 transaction;	/* what of it the ... */
 	bool				 added;		/* ... store has */
-	struct batch			*packing;	/* NULL: none */
-	struct batch			 batches[2];	/* with a codec: two */
+	struct bundle			*packing;	/* NULL: none */
+	struct bundle			 bundle[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */
 	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
 	enum datum_error		 last_error;	/* of a rejected one */

@@ -26,7 +26,7 @@
 	X(sequence_repeats) X(sequence_reordered) X(rejected) \
 	X(archive_shed) X(archive_errors)
 
-static const char *const stream_names[ARCHIVE_STREAMS] = {
+static const char *const kind_names[ARCHIVE_KINDS] = {
 	[ARCHIVE_MAIN] = "main",
 	[ARCHIVE_REJECTED] = "rejected",
 };
@@ -46,7 +46,7 @@ catalog_close(struct catalog *catalog)
 
 void
 catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
-    enum archive_stream stream, enum archive_codec codec,
+    enum archive_kind kind, enum archive_codec codec,
     const struct archive_file *file, const struct ledger *lost)
 {
 	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE];
@@ -59,7 +59,7 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    ",\"last_sequence\":%" PRIu64 ",\"first_received\":\"%s\","
 	    "\"last_received\":\"%s\",\"datagrams\":%" PRIu64
 	    ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-	    ",\"codec\":\"%s\",\"losses\":{", name, stream_names[stream],
+	    ",\"codec\":\"%s\",\"losses\":{", name, kind_names[kind],
 	    file->begins, file->ends, first, last, file->datagrams,
 	    file->records, file->size, codec_name(codec));
 #define LOSS(counter)							\
@@ -74,7 +74,7 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 /* Of a file of which no more is known than what it says itself. */
 static void
 found_line(char line[static CATALOG_LINE_SIZE], const char *name,
-    enum archive_stream stream, const char *codec, uint64_t records,
+    enum archive_kind kind, const char *codec, uint64_t records,
     uint64_t bytes)
 {
 	const char *first = strrchr(name, '_');
@@ -84,7 +84,7 @@ found_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    "\"first_received\":null,\"last_received\":null,"
 	    "\"datagrams\":null,\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
 	    ",\"codec\":\"%s\",\"losses\":null}\n", name,
-	    stream_names[stream],
+	    kind_names[kind],
 	    (uint64_t)strtoull(first != NULL ? first + 1 : "", NULL, 10),
 	    records, bytes, codec);
 }
@@ -267,7 +267,7 @@ known(const struct names *names, const char *name)
 
 int
 catalog_add_found(struct catalog *catalog, const char *name,
-    enum archive_stream stream)
+    enum archive_kind kind)
 {
 	char line[CATALOG_LINE_SIZE], codec[16] = "";
 	int fd = file_open(catalog->directory, name, "");
@@ -286,7 +286,7 @@ catalog_add_found(struct catalog *catalog, const char *name,
 	if (value != NULL && size < sizeof(codec) &&
 	    strspn((const char *)value, "abcdefghijklmnopqrstuvwxyz") >= size)
 		memcpy(codec, value, size);
-	found_line(line, name, stream, codec, records, walk.size);
+	found_line(line, name, kind, codec, records, walk.size);
 	avro_walk_close(&walk);
 	close(fd);
 	return catalog_add_once(catalog, name, line);
@@ -296,7 +296,7 @@ int
 catalog_complete(struct catalog *catalog, const char *channel,
     bool (*skip)(void *, const char *), void *argument)
 {
-	enum archive_stream stream;
+	enum archive_kind kind;
 	struct dirent *entry;
 	struct names names;
 	int result = 0;
@@ -307,11 +307,11 @@ catalog_complete(struct catalog *catalog, const char *channel,
 		return -1;
 	read_names(catalog->directory, &names);
 	while ((entry = readdir(dir)) != NULL && result == 0)
-		if (file_is(entry->d_name, channel, FILE_SUFFIX, &stream) &&
+		if (file_is(entry->d_name, channel, FILE_SUFFIX, &kind) &&
 		    !known(&names, entry->d_name) &&
 		    !skip(argument, entry->d_name))
 			result = catalog_add_found(catalog, entry->d_name,
-			    stream);
+			    kind);
 	closedir(dir);
 	free(names.hash);
 	return result;

@@ -34,7 +34,7 @@ void	catalog_close(struct catalog *catalog) ATTR_NONNULL;
 /* The line of a file that the archive has written itself.  `lost' is what
  * the ledger counted during that file. */
 void	catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
-	    enum archive_stream stream, enum archive_codec codec,
+	    enum archive_kind kind, enum archive_codec codec,
 	    const struct archive_file *file, const struct ledger *lost);
 
 /* Adds a line.  0, or -1 with errno. */
@@ -46,7 +46,7 @@ int	catalog_add_once(struct catalog *catalog, const char *name,
 /* Adds a line, unless there is one, for a file that this worker has not
  * written to its end: walks it. */
 int	catalog_add_found(struct catalog *catalog, const char *name,
-	    enum archive_stream stream) ATTR_NONNULL;
+	    enum archive_kind kind) ATTR_NONNULL;
 
 /*
  * Adds a line for each finished file of the channel that has none and whose

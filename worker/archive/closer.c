@@ -16,15 +16,15 @@
 
 /* Syncs before finishes: a finish closes the descriptor. */
 static struct closer_job *
-next_job(struct closer *closer, enum closer_kind *kind)
+next_job(struct closer *closer, enum closer_task *task)
 {
 	unsigned i, k;
 
-	for (k = 0; k < CLOSER_KINDS; k++) {
-		for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (k = 0; k < CLOSER_TASKS; k++) {
+		for (i = 0; i < ARCHIVE_KINDS; i++) {
 			if (!closer->job[i][k].wanted)
 				continue;
-			*kind = k;
+			*task = k;
 			return &closer->job[i][k];
 		}
 	}
@@ -60,11 +60,11 @@ finish(const struct closer *closer, const struct closer_job *job)
 /* 0, or an errno. */
 static int
 perform(struct closer *closer, const struct closer_job *job,
-    enum closer_kind kind)
+    enum closer_task task)
 {
 	int error = 0;
 
-	if (kind == CLOSER_SYNC)
+	if (task == CLOSER_SYNC)
 		error = (job->fresh && fsync(closer->directory) == -1) ||
 		    file_sync(job->fd) == -1 ? errno : 0;
 	else if (job->fd != -1 && finish(closer, job) == -1)
@@ -78,7 +78,7 @@ perform(struct closer *closer, const struct closer_job *job,
 
 /* Called with the mutex held; lets go of it while it works. */
 static void
-do_job(struct closer *closer, struct closer_job *job, enum closer_kind kind)
+do_job(struct closer *closer, struct closer_job *job, enum closer_task task)
 {
 	static const uint64_t one = 1;
 	int error;
@@ -86,7 +86,7 @@ do_job(struct closer *closer, struct closer_job *job, enum closer_kind kind)
 	job->wanted = false;
 	job->running = true;
 	pthread_mutex_unlock(&closer->mutex);
-	error = perform(closer, job, kind);
+	error = perform(closer, job, task);
 	pthread_mutex_lock(&closer->mutex);
 	job->running = false;
 	job->done = true;
@@ -101,13 +101,13 @@ run(void *argument)
 {
 	struct closer *closer = argument;
 	struct closer_job *job;
-	enum closer_kind kind;
+	enum closer_task task;
 
 	pthread_mutex_lock(&closer->mutex);
 	for (;;) {
-		job = next_job(closer, &kind);
+		job = next_job(closer, &task);
 		if (job != NULL)
-			do_job(closer, job, kind);
+			do_job(closer, job, task);
 		else if (closer->stop)
 			break;
 		else
@@ -165,10 +165,10 @@ submit(struct closer *closer, struct closer_job *job, int fd,
 }
 
 bool
-closer_sync(struct closer *closer, enum archive_stream stream, int fd,
+closer_sync(struct closer *closer, enum archive_kind kind, int fd,
     bool fresh)
 {
-	struct closer_job *job = &closer->job[stream][CLOSER_SYNC];
+	struct closer_job *job = &closer->job[kind][CLOSER_SYNC];
 	bool free;
 
 	pthread_mutex_lock(&closer->mutex);
@@ -182,10 +182,10 @@ closer_sync(struct closer *closer, enum archive_stream stream, int fd,
 }
 
 void
-closer_finish(struct closer *closer, enum archive_stream stream, int fd,
+closer_finish(struct closer *closer, enum archive_kind kind, int fd,
     const char *name, uint64_t size, const char *line)
 {
-	struct closer_job *job = &closer->job[stream][CLOSER_FINISH];
+	struct closer_job *job = &closer->job[kind][CLOSER_FINISH];
 
 	pthread_mutex_lock(&closer->mutex);
 	assert(!busy(job) && !job->done);
@@ -194,10 +194,10 @@ closer_finish(struct closer *closer, enum archive_stream stream, int fd,
 }
 
 bool
-closer_collect(struct closer *closer, enum archive_stream stream,
-    enum closer_kind kind, int *error)
+closer_collect(struct closer *closer, enum archive_kind kind,
+    enum closer_task task, int *error)
 {
-	struct closer_job *job = &closer->job[stream][kind];
+	struct closer_job *job = &closer->job[kind][task];
 	bool done;
 
 	pthread_mutex_lock(&closer->mutex);
@@ -209,11 +209,11 @@ closer_collect(struct closer *closer, enum archive_stream stream,
 }
 
 void
-closer_wait(struct closer *closer, enum archive_stream stream,
-    enum closer_kind kind)
+closer_wait(struct closer *closer, enum archive_kind kind,
+    enum closer_task task)
 {
 	pthread_mutex_lock(&closer->mutex);
-	while (busy(&closer->job[stream][kind]))
+	while (busy(&closer->job[kind][task]))
 		pthread_cond_wait(&closer->changed, &closer->mutex);
 	pthread_mutex_unlock(&closer->mutex);
 }

@@ -14,16 +14,16 @@
 #include "worker/archive/catalog.h"
 #include "worker/archive/file.h"
 
-enum closer_kind {
+enum closer_task {
 	CLOSER_SYNC,	/* fdatasync; the descriptor is borrowed.  With
 			 * `fresh' the directory, too: without its name a new
 			 * file is lost, whatever is in it */
 	CLOSER_FINISH,	/* file_finish(), which closes the descriptor; and
 			 * the catalogue's line */
-	CLOSER_KINDS,
+	CLOSER_TASKS,
 };
 
-/* One job of each kind for each stream. */
+/* One job of each task for each kind. */
 struct closer_job {
 	bool	wanted;
 	bool	running;
@@ -48,7 +48,7 @@ struct closer {
 	 * synced.  The kernel tells only once, so from now on each file is
 	 * read back before it gets its name. */
 	bool		 doubtful;
-	struct closer_job job[ARCHIVE_STREAMS][CLOSER_KINDS];
+	struct closer_job job[ARCHIVE_KINDS][CLOSER_TASKS];
 };
 
 void	closer_start(struct closer *closer, int directory,
@@ -56,19 +56,19 @@ void	closer_start(struct closer *closer, int directory,
 /* Ends the thread after the jobs it has. */
 void	closer_stop(struct closer *closer);
 
-/* False, and nothing done, when the stream's last sync is still under way. */
-bool	closer_sync(struct closer *closer, enum archive_stream stream, int fd,
+/* False, and nothing done, when the kind's last sync is still under way. */
+bool	closer_sync(struct closer *closer, enum archive_kind kind, int fd,
 	    bool fresh);
-/* A sync of the same stream that is waiting comes first.  The last finish
+/* A sync of the same kind that is waiting comes first.  The last finish
  * must have been collected.  `fd' -1: the file has its final name, perhaps
  * its line, too. */
-void	closer_finish(struct closer *closer, enum archive_stream stream,
+void	closer_finish(struct closer *closer, enum archive_kind kind,
 	    int fd, const char *name, uint64_t size, const char *line);
 /* Whether a job ended since the last call; *error is its outcome. */
-bool	closer_collect(struct closer *closer, enum archive_stream stream,
-	    enum closer_kind kind, int *error);
+bool	closer_collect(struct closer *closer, enum archive_kind kind,
+	    enum closer_task task, int *error);
 /* Waits for the end of the job, if there is one. */
-void	closer_wait(struct closer *closer, enum archive_stream stream,
-	    enum closer_kind kind);
+void	closer_wait(struct closer *closer, enum archive_kind kind,
+	    enum closer_task task);
 
 #endif /* MCRELAY_CLOSER_H */

@@ -20,13 +20,13 @@
 
 void
 file_name(char name[static FILE_NAME_SIZE], const char *channel,
-    enum archive_stream stream, const struct archive_file *file)
+    enum archive_kind kind, const struct archive_file *file)
 {
 	char utc[UTC_TEXT_SIZE];
 
 	format_utc(file->started_ns, utc);
 	snprintf(name, FILE_NAME_SIZE, "%s%s_%s_%" PRIu64 ".avro", channel,
-	    stream == ARCHIVE_REJECTED ? ".rejected" : "", utc,
+	    kind == ARCHIVE_REJECTED ? ".rejected" : "", utc,
 	    file->first_sequence);
 }
 
@@ -181,7 +181,7 @@ file_list(int directory)
 
 bool
 file_is(const char *name, const char *channel, const char *ending,
-    enum archive_stream *stream)
+    enum archive_kind *kind)
 {
 	size_t length = strlen(name), tail = strlen(ending);
 	size_t head = strlen(channel);
@@ -190,9 +190,9 @@ file_is(const char *name, const char *channel, const char *ending,
 	    strncmp(name, channel, head) != 0 ||
 	    strcmp(name + length - tail, ending) != 0)
 		return false;
-	*stream = strncmp(name + head, ".rejected_", 10) == 0 ?
+	*kind = strncmp(name + head, ".rejected_", 10) == 0 ?
 	    ARCHIVE_REJECTED : ARCHIVE_MAIN;
-	return name[head] == '_' || *stream == ARCHIVE_REJECTED;
+	return name[head] == '_' || *kind == ARCHIVE_REJECTED;
 }
 
 const char *

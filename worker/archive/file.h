@@ -26,7 +26,7 @@
 
 /* The file's final name; add ".part" while it is open. */
 void	file_name(char name[static FILE_NAME_SIZE], const char *channel,
-	    enum archive_stream stream, const struct archive_file *file);
+	    enum archive_kind kind, const struct archive_file *file);
 
 /*
  * Creates the .part file for writing: a new one, or, with `again', one that
@@ -68,10 +68,10 @@ void	file_remove(int directory, const char *name);
 
 /* Reads the directory from its beginning; closedir() it.  NULL: errno. */
 DIR	*file_list(int directory);
-/* Whether the name is that of a file of the channel, of which stream, and
+/* Whether the name is that of a file of the channel, of which kind, and
  * ends as told. */
 bool	file_is(const char *name, const char *channel, const char *ending,
-	    enum archive_stream *stream);
+	    enum archive_kind *kind);
 /* The name without `suffix', which it ends in; returns `stem'. */
 const char	*file_stem(char stem[static FILE_NAME_SIZE],
 		    const char *name, const char *suffix);

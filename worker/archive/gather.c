@@ -13,7 +13,7 @@ add_framed(struct archive *archive, const uint8_t *data, uint32_t datums)
 	uint32_t header = archive->program->framing.size, begin = header, i;
 
 	for (i = 0; i < datums; i++) {
-		block_add(archive->batch->block[ARCHIVE_MAIN], data + begin,
+		block_add(archive->gathering->block[ARCHIVE_MAIN], data + begin,
 		    archive->end[i] - begin, 1);
 		begin = archive->end[i] + header;
 	}
@@ -35,8 +35,8 @@ static void
 add_datagram(struct archive *archive, const struct ring_view *view,
     uint64_t sequence, const uint8_t *data, size_t size)
 {
-	struct transaction *t = &archive->batch->transaction;
-	struct block *block = archive->batch->block[ARCHIVE_MAIN];
+	struct transaction *t = &archive->gathering->transaction;
+	struct block *block = archive->gathering->block[ARCHIVE_MAIN];
 	enum datum_error error;
 	uint32_t datums = 0;
 
@@ -47,7 +47,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 		t->rejected_by[error]++;
 		span_add(&t->span[ARCHIVE_REJECTED], sequence,
 		    view->record.received_ns, size);
-		block_add_datagram(archive->batch->block[ARCHIVE_REJECTED],
+		block_add_datagram(archive->gathering->block[ARCHIVE_REJECTED],
 		    &view->record, sequence, data, size);
 		return;
 	}
@@ -67,7 +67,7 @@ add_datagram(struct archive *archive, const struct ring_view *view,
 void
 gather_record(struct archive *archive, const struct ring_view *view)
 {
-	struct transaction *t = &archive->batch->transaction;
+	struct transaction *t = &archive->gathering->transaction;
 	uint32_t size = view->record.segment != 0 ? view->record.segment :
 	    view->record.length;
 	uint32_t i, offset = 0, left = view->record.length;
@@ -95,9 +95,9 @@ gather_full(const struct archive *archive)
 	uint64_t limit = archive->segment->config->archive.block_size;
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
-		if (archive->batch->block[i]->bytes >= limit ||
-		    !block_has_room(archive->batch->block[i],
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		if (archive->gathering->block[i]->bytes >= limit ||
+		    !block_has_room(archive->gathering->block[i],
 		    RING_DATAGRAMS_MAX))
 			return true;
 	return false;

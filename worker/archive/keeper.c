@@ -35,7 +35,7 @@ static void
 finished(struct keeper *keeper, const char *name,
     const struct recovered *recovered)
 {
-	enum archive_stream stream;
+	enum archive_kind kind;
 
 	if (recovered->torn == 0)
 		log_info("finished %s, which was left over: %"
@@ -45,8 +45,8 @@ finished(struct keeper *keeper, const char *name,
 		    PRIu64 " records; %" PRIu64 " bytes behind its last whole "
 		    "block are cut off (kept as %s.torn unless they were "
 		    "zeros)", name, recovered->records, recovered->torn, name);
-	if (file_is(name, keeper->config->name, FILE_SUFFIX, &stream) &&
-	    catalog_add_found(keeper->catalog, name, stream) == -1)
+	if (file_is(name, keeper->config->name, FILE_SUFFIX, &kind) &&
+	    catalog_add_found(keeper->catalog, name, kind) == -1)
 		log_warn("cannot add %s to " CATALOG_NAME, name);
 }
 
@@ -84,7 +84,7 @@ settle(struct keeper *keeper, const char *name, uint64_t records)
 	pthread_mutex_lock(&keeper->mutex);
 	unfinished = find_unfinished(keeper, name);
 	if (unfinished != NULL) {
-		add_loss(&keeper->loss[unfinished->stream], &unfinished->file,
+		add_loss(&keeper->loss[unfinished->kind], &unfinished->file,
 		    records);
 		STAILQ_REMOVE(&keeper->unfinished, unfinished, unfinished,
 		    entry);
@@ -265,12 +265,12 @@ set(struct keeper *keeper, bool *flag)
 
 void
 keeper_leave(struct keeper *keeper, const char *name,
-    enum archive_stream stream, const struct archive_file *file)
+    enum archive_kind kind, const struct archive_file *file)
 {
 	struct unfinished *unfinished = xcalloc(1, sizeof(*unfinished));
 
 	snprintf(unfinished->name, sizeof(unfinished->name), "%s", name);
-	unfinished->stream = stream;
+	unfinished->kind = kind;
 	unfinished->file = *file;
 	pthread_mutex_lock(&keeper->mutex);
 	STAILQ_INSERT_TAIL(&keeper->unfinished, unfinished, entry);
@@ -279,13 +279,13 @@ keeper_leave(struct keeper *keeper, const char *name,
 }
 
 struct keeper_loss
-keeper_collect(struct keeper *keeper, enum archive_stream stream)
+keeper_collect(struct keeper *keeper, enum archive_kind kind)
 {
 	struct keeper_loss loss;
 
 	pthread_mutex_lock(&keeper->mutex);
-	loss = keeper->loss[stream];
-	memset(&keeper->loss[stream], 0, sizeof(loss));
+	loss = keeper->loss[kind];
+	memset(&keeper->loss[kind], 0, sizeof(loss));
 	pthread_mutex_unlock(&keeper->mutex);
 	return loss;
 }

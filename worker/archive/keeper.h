@@ -21,7 +21,7 @@
 struct unfinished {
 	STAILQ_ENTRY(unfinished) entry;
 	char			 name[FILE_NAME_SIZE];
-	enum archive_stream	 stream;
+	enum archive_kind	 kind;
 	struct archive_file	 file;		/* what was committed */
 };
 
@@ -43,7 +43,7 @@ struct keeper {
 	struct catalog			*catalog;	/* not owned */
 	struct leftovers		 leftovers;
 	STAILQ_HEAD(, unfinished)	 unfinished;	/* of the leftovers */
-	struct keeper_loss		 loss[ARCHIVE_STREAMS];
+	struct keeper_loss		 loss[ARCHIVE_KINDS];
 	struct archive_state		 found;		/* at the start */
 	uint64_t			 started_ns;	/* CLOCK_REALTIME */
 	struct log_limit		 limit;
@@ -57,7 +57,7 @@ void	keeper_start(struct keeper *keeper,
 	    int wake) ATTR_NONNULL;
 /* This .part could not be finished: tries again now and then. */
 void	keeper_leave(struct keeper *keeper, const char *name,
-	    enum archive_stream stream, const struct archive_file *file)
+	    enum archive_kind kind, const struct archive_file *file)
 	    ATTR_NONNULL;
 /*
  * What was lost since the last call: datagrams that were committed, but were
@@ -65,7 +65,7 @@ void	keeper_leave(struct keeper *keeper, const char *name,
  * each is a record of the file, in proportion when some are several.
  */
 struct keeper_loss	keeper_collect(struct keeper *keeper,
-			    enum archive_stream stream) ATTR_NONNULL;
+			    enum archive_kind kind) ATTR_NONNULL;
 /* There is a new finished file, or no space left: applies the limits of
  * retention soon. */
 void	keeper_ask(struct keeper *keeper) ATTR_NONNULL;

@@ -16,7 +16,7 @@ pack_all(struct packer *packer)
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (packer->block[i]->records > 0)
 			block_pack(packer->block[i], packer->codec);
 }

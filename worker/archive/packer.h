@@ -20,7 +20,7 @@ struct packer {
 	bool		 busy;
 	int		 wake;		/* eventfd written when it is done */
 	struct codec	*codec;
-	struct block	**block;	/* ARCHIVE_STREAMS of them */
+	struct block	**block;	/* ARCHIVE_KINDS of them */
 };
 
 void	packer_start(struct packer *packer, enum archive_codec codec,

@@ -26,7 +26,7 @@ recover_named(const struct archive_state *state, const char *channel,
 	const struct archive_file *file;
 	unsigned i, k;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		for (k = 0; k < 2; k++) {
 			file = k == 0 ? &state->file[i] : &state->closing[i];
 			file_name(mine, channel, i, file);
@@ -55,7 +55,7 @@ int
 leftovers_list(struct leftovers *leftovers, int directory,
     const char *channel, const struct archive_state *state)
 {
-	enum archive_stream stream;
+	enum archive_kind kind;
 	char name[FILE_NAME_SIZE];
 	struct dirent *entry;
 	DIR *dir;
@@ -67,7 +67,7 @@ leftovers_list(struct leftovers *leftovers, int directory,
 	while (leftovers->count < LEFTOVERS_MAX &&
 	    (entry = readdir(dir)) != NULL) {
 		if (file_is(entry->d_name, channel, FILE_SUFFIX FILE_PART,
-		    &stream) && !recover_named(state, channel,
+		    &kind) && !recover_named(state, channel,
 		    file_stem(name, entry->d_name, FILE_PART)))
 			leftovers_add(leftovers, name);
 	}

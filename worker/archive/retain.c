@@ -19,7 +19,7 @@
 
 struct kept {
 	char			name[FILE_NAME_SIZE];
-	enum archive_stream	stream;
+	enum archive_kind	kind;
 	uint64_t		size;		/* bytes */
 	uint64_t		disk;		/* bytes that it occupies */
 	uint64_t		ended_ns;	/* last written to */
@@ -30,8 +30,8 @@ struct inventory {
 	struct kept	*file;
 	size_t		 count;
 	size_t		 room;
-	uint64_t	 size[ARCHIVE_STREAMS];
-	uint64_t	 files[ARCHIVE_STREAMS];
+	uint64_t	 size[ARCHIVE_KINDS];
+	uint64_t	 files[ARCHIVE_KINDS];
 };
 
 bool
@@ -44,7 +44,7 @@ retain_wanted(const struct channel_config *config)
 
 static void
 add_file(struct inventory *inventory, const char *name,
-    enum archive_stream stream, const struct stat *st)
+    enum archive_kind kind, const struct stat *st)
 {
 	struct kept *file;
 
@@ -55,14 +55,14 @@ add_file(struct inventory *inventory, const char *name,
 	}
 	file = &inventory->file[inventory->count++];
 	memcpy(file->name, name, strlen(name) + 1);
-	file->stream = stream;
+	file->kind = kind;
 	file->size = (uint64_t)st->st_size;
 	file->disk = (uint64_t)st->st_blocks * 512;
 	file->ended_ns = (uint64_t)st->st_mtim.tv_sec * NS_PER_S +
 	    (uint64_t)st->st_mtim.tv_nsec;
 	file->held = st->st_nlink > 1;
-	inventory->size[stream] += file->size;
-	inventory->files[stream]++;
+	inventory->size[kind] += file->size;
+	inventory->files[kind]++;
 }
 
 /* When a file began, as text that sorts: what follows the channel. */
@@ -84,7 +84,7 @@ static int
 take_inventory(struct inventory *inventory, const char *channel,
     int directory)
 {
-	enum archive_stream stream;
+	enum archive_kind kind;
 	struct dirent *entry;
 	struct stat st;
 	DIR *dir;
@@ -94,10 +94,10 @@ take_inventory(struct inventory *inventory, const char *channel,
 	if (dir == NULL)
 		return -1;
 	while ((entry = readdir(dir)) != NULL)
-		if (file_is(entry->d_name, channel, FILE_SUFFIX, &stream) &&
+		if (file_is(entry->d_name, channel, FILE_SUFFIX, &kind) &&
 		    fstatat(directory, entry->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
-			add_file(inventory, entry->d_name, stream, &st);
+			add_file(inventory, entry->d_name, kind, &st);
 	closedir(dir);
 	if (inventory->count > 0)
 		qsort(inventory->file, inventory->count,
@@ -127,10 +127,10 @@ reason(const struct channel_config *config, const struct inventory *inventory,
 	if (age != 0 && now_ns > age && file->ended_ns < now_ns - age)
 		return "it is older than `retain: age'";
 	if (config->archive.retain_files != 0 &&
-	    inventory->files[file->stream] > config->archive.retain_files)
+	    inventory->files[file->kind] > config->archive.retain_files)
 		return "there are more than `retain: files'";
 	if (config->archive.retain_size != 0 &&
-	    inventory->size[file->stream] > config->archive.retain_size)
+	    inventory->size[file->kind] > config->archive.retain_size)
 		return "together they are larger than `retain: size'";
 	if (free < config->archive.min_free && !file->held && file != newest)
 		return "less is free than `min_free'";
@@ -163,8 +163,8 @@ retain_run(const struct channel_config *config, int directory,
 		log_info("removed %s (%" PRIu64 " bytes): %s", file->name,
 		    file->size, why);
 		removed++;
-		inventory.files[file->stream]--;
-		inventory.size[file->stream] -= file->size;
+		inventory.files[file->kind]--;
+		inventory.size[file->kind] -= file->size;
 		/* Some file systems free it later: do not remove for that. */
 		if (!file->held && free_now < UINT64_MAX - file->disk)
 			free_now += file->disk;

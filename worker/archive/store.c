@@ -28,7 +28,7 @@ roll_back(struct store *store)
 	unsigned i;
 
 	memset(store->added, 0, sizeof(store->added));
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		size = store_state(store)->file[i].size;
 		if (store->fd[i] != -1 &&
 		    (ftruncate(store->fd[i], (off_t)size) == -1 ||
@@ -40,11 +40,11 @@ roll_back(struct store *store)
 
 /* Takes back what was added since then. */
 static int
-unadd(struct store *store, const struct addition then[static ARCHIVE_STREAMS])
+unadd(struct store *store, const struct addition then[static ARCHIVE_KINDS])
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->added[i].size == then[i].size)
 			continue;
 		store->added[i] = then[i];
@@ -56,10 +56,10 @@ unadd(struct store *store, const struct addition then[static ARCHIVE_STREAMS])
 }
 
 static int
-add_block(struct store *store, enum archive_stream stream,
+add_block(struct store *store, enum archive_kind kind,
     struct block *block, uint64_t first_sequence)
 {
-	struct addition *added = &store->added[stream];
+	struct addition *added = &store->added[kind];
 	const struct archive_file *file;
 	char name[FILE_NAME_SIZE];
 	struct iovec *iov;
@@ -68,23 +68,23 @@ add_block(struct store *store, enum archive_stream stream,
 
 	if (block->records == 0)
 		return 0;
-	file = &store_state(store)->file[stream];
+	file = &store_state(store)->file[kind];
 	/* What it was named for was shed before it could be written. */
-	if (store->fd[stream] != -1 && file->records + added->records == 0 &&
+	if (store->fd[kind] != -1 && file->records + added->records == 0 &&
 	    file->first_sequence != first_sequence)
-		store_discard(store, stream);
-	if (store->fd[stream] == -1 &&
-	    store_open_file(store, stream, first_sequence) == -1)
+		store_discard(store, kind);
+	if (store->fd[kind] == -1 &&
+	    store_open_file(store, kind, first_sequence) == -1)
 		return -1;
-	file = &store_state(store)->file[stream];
+	file = &store_state(store)->file[kind];
 	count = block_finish(block, file->sync, &iov, &size);
-	store_reserve(store, stream, file->size + added->size + size);
-	if (writer_append(&store->writer[stream], iov, count, size) == 0) {
+	store_reserve(store, kind, file->size + added->size + size);
+	if (writer_append(&store->writer[kind], iov, count, size) == 0) {
 		added->size += size;
 		added->records += block->records;
 		return 0;
 	}
-	store_name(store, stream, file, name);
+	store_name(store, kind, file, name);
 	store_failed(store, "write", name);
 	return -1;
 }
@@ -96,7 +96,7 @@ write_failed(struct store *store)
 	unsigned i;
 
 	roll_back(store);
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->fd[i] != -1 &&
 		    store_state(store)->file[i].records > 0) {
 			store_rotate(store);
@@ -147,7 +147,7 @@ commit(struct store *store, const struct transaction *t)
 	struct archive_state *state = archive_begin(store->domain);
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		state->file[i].size += store->added[i].size;
 		state->file[i].records += store->added[i].records;
 		extend(&state->file[i], &t->span[i]);
@@ -173,17 +173,17 @@ has_added(const struct store *store)
 }
 
 enum store_result
-store_add(struct store *store, struct block *block[static ARCHIVE_STREAMS],
+store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
     struct transaction *t)
 {
 	uint64_t first = store_state(store)->sequence + t->shed;
-	struct addition then[ARCHIVE_STREAMS];
+	struct addition then[ARCHIVE_KINDS];
 	unsigned i;
 
 	if (!has_added(store))
 		store_look(store);
 	memcpy(then, store->added, sizeof(then));
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (add_block(store, i, block[i], first) == -1) {
 			write_failed(store);
 			return STORE_FAILED;
@@ -209,7 +209,7 @@ store_wants_more(const struct store *store)
 	uint64_t added = 0;
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		file = &store_state(store)->file[i];
 		if (store->added[i].size == 0)
 			continue;
@@ -228,7 +228,7 @@ store_commit(struct store *store, const struct transaction *t)
 	char name[FILE_NAME_SIZE];
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->added[i].size == 0 ||
 		    writer_flush(&store->writer[i]) == 0)
 			continue;
@@ -243,16 +243,16 @@ store_commit(struct store *store, const struct transaction *t)
 }
 
 static void
-collect_finish(struct store *store, enum archive_stream stream)
+collect_finish(struct store *store, enum archive_kind kind)
 {
-	struct archive_file file = store_state(store)->closing[stream];
+	struct archive_file file = store_state(store)->closing[kind];
 	char name[FILE_NAME_SIZE];
 	int error;
 
-	if (!closer_collect(&store->closer, stream, CLOSER_FINISH, &error))
+	if (!closer_collect(&store->closer, kind, CLOSER_FINISH, &error))
 		return;
-	store_name(store, stream, &file, name);
-	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
+	store_name(store, kind, &file, name);
+	archive_begin(store->domain)->closing[kind].phase = FILE_NONE;
 	archive_commit(store->domain);
 	if (error == 0) {
 		log_debug("finished %s", name);
@@ -263,18 +263,18 @@ collect_finish(struct store *store, enum archive_stream stream)
 	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
 	    "tried again", store->segment->config->archive.directory, name,
 	    strerror(error), name);
-	keeper_leave(&store->keeper, name, stream, &file);
+	keeper_leave(&store->keeper, name, kind, &file);
 }
 
 /* What a disk has lost of files that are finished is shed after all. */
 static void
-collect_loss(struct store *store, enum archive_stream stream)
+collect_loss(struct store *store, enum archive_kind kind)
 {
-	struct keeper_loss loss = keeper_collect(&store->keeper, stream);
+	struct keeper_loss loss = keeper_collect(&store->keeper, kind);
 
 	if (loss.datagrams == 0)
 		return;
-	store_count_loss(store, stream, loss.datagrams, loss.payload);
+	store_count_loss(store, kind, loss.datagrams, loss.payload);
 	log_warnx("the disk has lost %" PRIu64 " datagrams that were "
 	    "archived: counted in archive_shed", loss.datagrams);
 }
@@ -300,7 +300,7 @@ take_back(struct store *store)
 		state->archived_bytes = durable->archived_bytes;
 		state->rejected = durable->rejected;
 		state->archive_shed = durable->archive_shed;
-		for (i = 0; i < ARCHIVE_STREAMS; i++)
+		for (i = 0; i < ARCHIVE_KINDS; i++)
 			if (durable->file[i].phase == FILE_OPEN)
 				state->file[i] = durable->file[i];
 			else
@@ -321,7 +321,7 @@ collect_sync(struct store *store)
 
 	if (store->syncing == 0)
 		return false;
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (!closer_collect(&store->closer, i, CLOSER_SYNC, &error))
 			continue;
 		store->syncing &= ~(1U << i);
@@ -346,7 +346,7 @@ store_collect(struct store *store)
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		collect_finish(store, i);
 		collect_loss(store, i);
 	}
@@ -362,7 +362,7 @@ store_sync(struct store *store)
 		return;		/* the last round is under way */
 	store->mark = *store_state(store);
 	store->mark_good = true;
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->fd[i] == -1 || !store->dirty[i] ||
 		    !closer_sync(&store->closer, i, store->fd[i],
 		    store->fresh[i]))
@@ -380,40 +380,40 @@ store_dirty(const struct store *store)
 
 /* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
 static void
-submit_finish(struct store *store, enum archive_stream stream, int fd)
+submit_finish(struct store *store, enum archive_kind kind, int fd)
 {
-	const struct archive_file *file = &store_state(store)->closing[stream];
+	const struct archive_file *file = &store_state(store)->closing[kind];
 	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
 
-	store_name(store, stream, file, name);
-	catalog_line(line, name, stream, store->segment->config->archive.codec,
-	    file, &store_state(store)->lost[stream]);
-	closer_finish(&store->closer, stream, fd, name, file->size, line);
+	store_name(store, kind, file, name);
+	catalog_line(line, name, kind, store->segment->config->archive.codec,
+	    file, &store_state(store)->lost[kind]);
+	closer_finish(&store->closer, kind, fd, name, file->size, line);
 }
 
-/* Moves the stream's file to `closing' and hands it to the closer. */
+/* Moves the kind's file to `closing' and hands it to the closer. */
 static void
-finish(struct store *store, enum archive_stream stream)
+finish(struct store *store, enum archive_kind kind)
 {
 	struct archive_state *state;
 	struct ledger ledger;
-	int fd = store->fd[stream];
+	int fd = store->fd[kind];
 
-	closer_wait(&store->closer, stream, CLOSER_FINISH);
-	collect_finish(store, stream);
+	closer_wait(&store->closer, kind, CLOSER_FINISH);
+	collect_finish(store, kind);
 	segment_ledger(store->segment, &ledger, NULL);
 	state = archive_begin(store->domain);
-	state->closing[stream] = state->file[stream];
-	state->file[stream].phase = FILE_NONE;
-	state->lost[stream] = ledger;
-	ledger_subtract(&state->lost[stream], &state->told[stream]);
-	state->told[stream] = ledger;
+	state->closing[kind] = state->file[kind];
+	state->file[kind].phase = FILE_NONE;
+	state->lost[kind] = ledger;
+	ledger_subtract(&state->lost[kind], &state->told[kind]);
+	state->told[kind] = ledger;
 	archive_commit(store->domain);
-	writer_close(&store->writer[stream]);
-	store->fd[stream] = -1;
-	store->dirty[stream] = false;
+	writer_close(&store->writer[kind]);
+	store->fd[kind] = -1;
+	store->dirty[kind] = false;
 	store->durable_known = store->mark_good = false;
-	submit_finish(store, stream, fd);
+	submit_finish(store, kind, fd);
 }
 
 void
@@ -421,7 +421,7 @@ store_rotate(struct store *store)
 {
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->fd[i] == -1)
 			continue;
 		if (store_state(store)->file[i].records > 0)
@@ -452,7 +452,7 @@ store_rotate_at(const struct store *store)
 	uint64_t at = UINT64_MAX;
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->fd[i] != -1)
 			at = MIN_OF(at, file_rotate_at(store,
 			    &store_state(store)->file[i]));
@@ -461,40 +461,40 @@ store_rotate_at(const struct store *store)
 
 /* A predecessor was finishing this file: the rename may have happened. */
 static void
-resume_closing(struct store *store, enum archive_stream stream)
+resume_closing(struct store *store, enum archive_kind kind)
 {
-	const struct archive_file *file = &store_state(store)->closing[stream];
+	const struct archive_file *file = &store_state(store)->closing[kind];
 	char name[FILE_NAME_SIZE];
 	int fd;
 
 	if (file->phase == FILE_NONE)
 		return;
-	store_name(store, stream, file, name);
+	store_name(store, kind, file, name);
 	fd = file_reopen(store->directory, name, file->size);
 	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
-		submit_finish(store, stream, fd);
+		submit_finish(store, kind, fd);
 		return;
 	}
 	store_count_error(store);
 	log_warn("%s.part, being finished by my predecessor", name);
-	archive_begin(store->domain)->closing[stream].phase = FILE_NONE;
+	archive_begin(store->domain)->closing[kind].phase = FILE_NONE;
 	archive_commit(store->domain);
 }
 
 static void
-resume_file(struct store *store, enum archive_stream stream)
+resume_file(struct store *store, enum archive_kind kind)
 {
-	const struct archive_file *file = &store_state(store)->file[stream];
+	const struct archive_file *file = &store_state(store)->file[kind];
 	char name[FILE_NAME_SIZE];
 
 	/* FILE_CREATING is resumed when there is something to write. */
 	if (file->phase != FILE_OPEN)
 		return;
-	store_name(store, stream, file, name);
-	store->fd[stream] = file_reopen(store->directory, name, file->size);
-	if (store->fd[stream] != -1) {
-		store_begin_writing(store, stream);
-		store->dirty[stream] = store->fresh[stream] = true;
+	store_name(store, kind, file, name);
+	store->fd[kind] = file_reopen(store->directory, name, file->size);
+	if (store->fd[kind] != -1) {
+		store_begin_writing(store, kind);
+		store->dirty[kind] = store->fresh[kind] = true;
 		return;
 	}
 	if (file->records > 0) {
@@ -502,7 +502,7 @@ resume_file(struct store *store, enum archive_stream stream)
 		log_warn("%s.part, left open by my predecessor: going on in a "
 		    "new file", name);
 	}
-	archive_begin(store->domain)->file[stream].phase = FILE_NONE;
+	archive_begin(store->domain)->file[kind].phase = FILE_NONE;
 	archive_commit(store->domain);
 }
 
@@ -537,7 +537,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	keeper_start(&store->keeper, segment->config, directory,
 	    &store->catalog, store_state(store), wake);
 	closer_start(&store->closer, directory, &store->catalog, wake);
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		store->fd[i] = -1;
 		resume_closing(store, i);
 		resume_file(store, i);
@@ -550,14 +550,14 @@ store_close(struct store *store)
 	unsigned i;
 
 	store_rotate(store);
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		closer_wait(&store->closer, i, CLOSER_SYNC);
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	}
 	(void)store_collect(store);
 	closer_stop(&store->closer);
 	keeper_stop(&store->keeper);
-	for (i = 0; i < ARCHIVE_STREAMS; i++) {
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		writer_free(&store->writer[i]);
 		collect_loss(store, i);
 	}

@@ -22,7 +22,7 @@
 #include "worker/archive/keeper.h"
 #include "worker/archive/writer.h"
 
-/* The datagrams of a transaction that go to one of the streams. */
+/* The datagrams of a transaction that go to one of the kinds. */
 struct span {
 	uint64_t	datagrams;
 	uint64_t	bytes;
@@ -56,7 +56,7 @@ struct transaction {
 	uint64_t	rejected;
 	uint64_t	rejected_by[DATUM_ERRORS];
 	uint64_t	shed;
-	struct span	span[ARCHIVE_STREAMS];
+	struct span	span[ARCHIVE_KINDS];
 	bool		loose;		/* there are such, in the ring */
 };
 
@@ -76,14 +76,14 @@ struct store {
 	const struct segment	*segment;
 	struct archive_domain	*domain;
 	int			 directory;	/* not owned */
-	int			 fd[ARCHIVE_STREAMS];	/* -1: not open */
-	struct writer		 writer[ARCHIVE_STREAMS]; /* while open */
-	struct addition		 added[ARCHIVE_STREAMS];
-	bool			 dirty[ARCHIVE_STREAMS]; /* since the sync */
-	bool			 fresh[ARCHIVE_STREAMS]; /* never synced */
-	uint64_t		 reserved[ARCHIVE_STREAMS]; /* on the disk */
+	int			 fd[ARCHIVE_KINDS];	/* -1: not open */
+	struct writer		 writer[ARCHIVE_KINDS]; /* while open */
+	struct addition		 added[ARCHIVE_KINDS];
+	bool			 dirty[ARCHIVE_KINDS]; /* since the sync */
+	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
+	uint64_t		 reserved[ARCHIVE_KINDS]; /* on the disk */
 	uint64_t		 rotate_offset_ns;
-	unsigned		 syncing;	/* streams, a bit each */
+	unsigned		 syncing;	/* kinds, a bit each */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */
 	struct archive_state	 durable;	/* after the last good sync */
@@ -105,7 +105,7 @@ void	store_close(struct store *store) ATTR_NONNULL;
 /* Adds the blocks, those that are not empty, to the transaction.  Unless it
  * has failed, nothing refers to them any more. */
 enum store_result	store_add(struct store *store,
-			    struct block *block[static ARCHIVE_STREAMS],
+			    struct block *block[static ARCHIVE_KINDS],
 			    struct transaction *transaction) ATTR_NONNULL;
 /* Whether more should be added before it is worth a commit. */
 bool	store_wants_more(const struct store *store) ATTR_NONNULL;

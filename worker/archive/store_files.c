@@ -32,10 +32,10 @@ store_state(const struct store *store)
 }
 
 void
-store_name(const struct store *store, enum archive_stream stream,
+store_name(const struct store *store, enum archive_kind kind,
     const struct archive_file *file, char name[static FILE_NAME_SIZE])
 {
-	file_name(name, channel(store), stream, file);
+	file_name(name, channel(store), kind, file);
 }
 
 void
@@ -78,11 +78,11 @@ store_works(struct store *store)
 }
 
 static uint8_t *
-make_header(const struct store *store, enum archive_stream stream,
+make_header(const struct store *store, enum archive_kind kind,
     const struct archive_file *file, size_t *size)
 {
 	const struct segment *segment = store->segment;
-	bool verbatim = stream == ARCHIVE_MAIN && segment->schema != NULL &&
+	bool verbatim = kind == ARCHIVE_MAIN && segment->schema != NULL &&
 	    !segment->config->archive.envelope;
 	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
 	const struct container_meta meta[] = {
@@ -107,10 +107,10 @@ make_header(const struct store *store, enum archive_stream stream,
 
 /* Names the new file in the segment before it exists in the directory. */
 static void
-announce_file(struct store *store, enum archive_stream stream,
+announce_file(struct store *store, enum archive_kind kind,
     uint64_t first_sequence, uint64_t started_ns)
 {
-	struct archive_file *file = &archive_begin(store->domain)->file[stream];
+	struct archive_file *file = &archive_begin(store->domain)->file[kind];
 
 	memset(file, 0, sizeof(*file));
 	file->phase = FILE_CREATING;
@@ -123,20 +123,20 @@ announce_file(struct store *store, enum archive_stream stream,
 }
 
 static void
-remove_part(const struct store *store, enum archive_stream stream)
+remove_part(const struct store *store, enum archive_kind kind)
 {
 	char name[FILE_NAME_SIZE], part[FILE_NAME_SIZE + 8];
 
-	store_name(store, stream, &store_state(store)->file[stream], name);
+	store_name(store, kind, &store_state(store)->file[kind], name);
 	snprintf(part, sizeof(part), "%s" FILE_PART, name);
 	file_remove(store->directory, part);
 }
 
 static int
-create(struct store *store, enum archive_stream stream,
+create(struct store *store, enum archive_kind kind,
     uint64_t first_sequence, char name[static FILE_NAME_SIZE])
 {
-	const struct archive_file *file = &store_state(store)->file[stream];
+	const struct archive_file *file = &store_state(store)->file[kind];
 	bool again = file->phase == FILE_CREATING &&
 	    file->first_sequence == first_sequence;
 	uint64_t started_ns = clock_realtime_ns();
@@ -144,11 +144,11 @@ create(struct store *store, enum archive_stream stream,
 
 	if (!again) {
 		if (file->phase == FILE_CREATING)
-			remove_part(store, stream);
-		announce_file(store, stream, first_sequence, started_ns);
+			remove_part(store, kind);
+		announce_file(store, kind, first_sequence, started_ns);
 	}
 	for (;;) {
-		store_name(store, stream, &store_state(store)->file[stream],
+		store_name(store, kind, &store_state(store)->file[kind],
 		    name);
 		fd = file_create(store->directory, name, again);
 		if (fd != -1 || errno != EEXIST)
@@ -156,12 +156,12 @@ create(struct store *store, enum archive_stream stream,
 		/* Somebody else's file: ours begins a microsecond later. */
 		again = false;
 		started_ns += NS_PER_US;
-		announce_file(store, stream, first_sequence, started_ns);
+		announce_file(store, kind, first_sequence, started_ns);
 	}
 }
 
 int
-store_open_file(struct store *store, enum archive_stream stream,
+store_open_file(struct store *store, enum archive_kind kind,
     uint64_t first_sequence)
 {
 	char name[FILE_NAME_SIZE];
@@ -171,12 +171,12 @@ store_open_file(struct store *store, enum archive_stream stream,
 	size_t size;
 	int fd, result;
 
-	fd = create(store, stream, first_sequence, name);
+	fd = create(store, kind, first_sequence, name);
 	if (fd == -1) {
 		store_failed(store, "create", name);
 		return -1;
 	}
-	header = make_header(store, stream, &store_state(store)->file[stream],
+	header = make_header(store, kind, &store_state(store)->file[kind],
 	    &size);
 	iov = (struct iovec){header, size};
 	result = file_write(fd, &iov, 1, 0);
@@ -186,52 +186,52 @@ store_open_file(struct store *store, enum archive_stream stream,
 		close(fd);
 		return -1;
 	}
-	file = &archive_begin(store->domain)->file[stream];
+	file = &archive_begin(store->domain)->file[kind];
 	file->phase = FILE_OPEN;
 	file->size = size;
 	archive_commit(store->domain);
-	store->fd[stream] = fd;
-	store_begin_writing(store, stream);
-	store->reserved[stream] = 0;
-	store->fresh[stream] = true;
+	store->fd[kind] = fd;
+	store_begin_writing(store, kind);
+	store->reserved[kind] = 0;
+	store->fresh[kind] = true;
 	log_debug("archiving to %s.part", name);
 	return 0;
 }
 
 void
-store_begin_writing(struct store *store, enum archive_stream stream)
+store_begin_writing(struct store *store, enum archive_kind kind)
 {
-	writer_open(&store->writer[stream],
-	    store->segment->config->archive.write, store->fd[stream],
-	    store_state(store)->file[stream].size);
+	writer_open(&store->writer[kind],
+	    store->segment->config->archive.write, store->fd[kind],
+	    store_state(store)->file[kind].size);
 }
 
 /* Where it is not possible, or nothing is left, the write itself will tell. */
 void
-store_reserve(struct store *store, enum archive_stream stream, uint64_t end)
+store_reserve(struct store *store, enum archive_kind kind, uint64_t end)
 {
 	uint64_t limit = store->segment->config->archive.rotate_size;
 	uint64_t step = limit == 0 ? RESERVE_STEP :
 	    MIN_OF(limit, RESERVE_STEP);
 
-	if (end <= store->reserved[stream])
+	if (end <= store->reserved[kind])
 		return;
-	if (!file_in_memory(store->fd[stream]) &&
-	    fallocate(store->fd[stream], FALLOC_FL_KEEP_SIZE,
+	if (!file_in_memory(store->fd[kind]) &&
+	    fallocate(store->fd[kind], FALLOC_FL_KEEP_SIZE,
 	    (off_t)(end - end % step), (off_t)step) == 0)
-		store->reserved[stream] = end - end % step + step;
+		store->reserved[kind] = end - end % step + step;
 	else
-		store->reserved[stream] = UINT64_MAX;
+		store->reserved[kind] = UINT64_MAX;
 }
 
 void
-store_count_loss(struct store *store, enum archive_stream stream,
+store_count_loss(struct store *store, enum archive_kind kind,
     uint64_t datagrams, uint64_t payload)
 {
 	struct archive_state *state = archive_begin(store->domain);
 
 	state->archive_shed += datagrams;
-	if (stream == ARCHIVE_MAIN) {
+	if (kind == ARCHIVE_MAIN) {
 		state->archived -= datagrams;
 		state->archived_bytes -= payload;
 	} else
@@ -246,17 +246,17 @@ store_count_loss(struct store *store, enum archive_stream stream,
  * it held is shed after all, and recording goes on in a new file.
  */
 static void
-vanish(struct store *store, enum archive_stream stream)
+vanish(struct store *store, enum archive_kind kind)
 {
-	const struct archive_file *file = &store_state(store)->file[stream];
+	const struct archive_file *file = &store_state(store)->file[kind];
 	char name[FILE_NAME_SIZE];
 
-	store_name(store, stream, file, name);
+	store_name(store, kind, file, name);
 	errno = ENOENT;
 	store_failed(store, "go on with", name);
-	file = &store_state(store)->file[stream];
-	store_count_loss(store, stream, file->datagrams, file->payload);
-	store_forget(store, stream);
+	file = &store_state(store)->file[kind];
+	store_count_loss(store, kind, file->datagrams, file->payload);
+	store_forget(store, kind);
 }
 
 void
@@ -265,27 +265,27 @@ store_look(struct store *store)
 	struct stat st;
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_STREAMS; i++)
+	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->fd[i] != -1 && fstat(store->fd[i], &st) == 0 &&
 		    st.st_nlink == 0)
 			vanish(store, i);
 }
 
 void
-store_forget(struct store *store, enum archive_stream stream)
+store_forget(struct store *store, enum archive_kind kind)
 {
-	close(store->fd[stream]);
-	store->fd[stream] = -1;
-	store->added[stream] = (struct addition){0, 0};
-	store->dirty[stream] = false;
+	close(store->fd[kind]);
+	store->fd[kind] = -1;
+	store->added[kind] = (struct addition){0, 0};
+	store->dirty[kind] = false;
 	store->durable_known = store->mark_good = false;
-	archive_begin(store->domain)->file[stream].phase = FILE_NONE;
+	archive_begin(store->domain)->file[kind].phase = FILE_NONE;
 	archive_commit(store->domain);
 }
 
 void
-store_discard(struct store *store, enum archive_stream stream)
+store_discard(struct store *store, enum archive_kind kind)
 {
-	remove_part(store, stream);
-	store_forget(store, stream);
+	remove_part(store, kind);
+	store_forget(store, kind);
 }

@@ -10,7 +10,7 @@
  * cache (O_DIRECT): a copy to memory that is there already instead of one to
  * pages that have to be found, filled, kept and written later by somebody
  * else.  What is less than DIRECT_MIN when it has to be written, as of a slow
- * stream, goes through the page cache.  The last sector is filled up with
+ * kind, goes through the page cache.  The last sector is filled up with
  * zeros, so while it is open the file can be longer than what is in it.
  *
  * Functions that return int: 0, or -1 with errno; then anything may lie

@@ -13,7 +13,7 @@
 
 #include "common/util.h"
 #include "schema/schema.h"
-#include "worker/sequence.h"
+#include "worker/sender_sequence.h"
 
 /* One source's numbers, unwrapped, in the order in which they came. */
 #define HISTORY		3000
@@ -82,7 +82,7 @@ next_number(const struct history *h, int64_t most)
 	case 0:
 		return most + 1 + (int64_t)random_below(20);
 	case 1:
-		return most - (int64_t)random_below(SEQUENCE_WINDOW);
+		return most - (int64_t)random_below(SENDER_WINDOW);
 	case 2:
 		return h->number[h->count - 1 - random_below(
 		    MIN_OF(h->count, 5U))];
@@ -97,7 +97,7 @@ static void
 run_random(unsigned bits, int64_t first, unsigned count)
 {
 	struct history h = {.number = { first }, .count = 1};
-	struct sequence_source source = {0};
+	struct sender source = {0};
 	struct ingest_state state = {0}, expected;
 	int64_t number, most = first;
 
@@ -105,7 +105,7 @@ run_random(unsigned bits, int64_t first, unsigned count)
 	while (h.count < count) {
 		number = next_number(&h, most);
 		/* What lies further back is another test's. */
-		if (number <= most - SEQUENCE_WINDOW)
+		if (number <= most - SENDER_WINDOW)
 			continue;
 		most = MAX_OF(most, number);
 		h.number[h.count++] = number;
@@ -183,7 +183,7 @@ static const struct scene scenes[] = {
 static void
 test_scenes(void **state)
 {
-	struct sequence_source source;
+	struct sender source;
 	struct ingest_state counts;
 	const struct scene *s;
 	unsigned i;
@@ -212,7 +212,7 @@ struct bench {
 	struct channel_config	 config;
 	struct worker_state	 shared;
 	struct segment		 segment;
-	struct sequence		 sequence;
+	struct sender_sequence		 sequence;
 	struct ingest_state	 state;
 	struct datum_program	*program;
 };
@@ -220,14 +220,14 @@ struct bench {
 static struct bench	b;
 
 static void
-open_bench(enum sequence_type type, uint32_t at)
+open_bench(enum sender_sequence_type type, uint32_t at)
 {
-	b.config.sequence = (struct sequence_config){ type, at };
+	b.config.sender_sequence = (struct sender_sequence_config){ type, at };
 	b.segment.config = &b.config;
 	b.segment.state = &b.shared;
 	memset(&b.shared, 0, sizeof(b.shared));
 	memset(&b.state, 0, sizeof(b.state));
-	sequence_init(&b.sequence, &b.segment, b.program);
+	sender_sequence_init(&b.sequence, &b.segment, b.program);
 }
 
 /* A batch of one record, from one of several sources. */
@@ -238,8 +238,8 @@ take(uint16_t port, const void *data, size_t size, uint16_t segment)
 	    .segment = segment, .family = 4, .port = port,
 	    .sequence = b.state.sequence};
 
-	sequence_begin(&b.sequence, &b.state);
-	sequence_count(&b.sequence, &b.state, &record, data);
+	sender_sequence_begin(&b.sequence, &b.state);
+	sender_sequence_count(&b.sequence, &b.state, &record, data);
 	b.state.sequence += ring_record_datagrams(&record);
 }
 
@@ -256,14 +256,17 @@ static void
 test_types(void **state)
 {
 	static const struct {
-		enum sequence_type	type;
+		enum sender_sequence_type	type;
 		unsigned		low;	/* its low byte */
 		size_t			size;
 	} types[] = {
-		{ SEQUENCE_U8, 0, 1 },
-		{ SEQUENCE_U16LE, 0, 2 }, { SEQUENCE_U16BE, 1, 2 },
-		{ SEQUENCE_U32LE, 0, 4 }, { SEQUENCE_U32BE, 3, 4 },
-		{ SEQUENCE_U64LE, 0, 8 }, { SEQUENCE_U64BE, 7, 8 },
+		{ SENDER_SEQUENCE_U8, 0, 1 },
+		{ SENDER_SEQUENCE_U16LE, 0, 2 }, { SENDER_SEQUENCE_U16BE, 1,
+		    2 },
+		{ SENDER_SEQUENCE_U32LE, 0, 4 }, { SENDER_SEQUENCE_U32BE, 3,
+		    4 },
+		{ SENDER_SEQUENCE_U64LE, 0, 8 }, { SENDER_SEQUENCE_U64BE, 7,
+		    8 },
 	};
 	uint8_t data[11];
 	unsigned i;
@@ -286,7 +289,7 @@ static void
 test_coalesced(void **state)
 {
 	(void)state;
-	open_bench(SEQUENCE_U8, 1);
+	open_bench(SENDER_SEQUENCE_U8, 1);
 	take(1, "a\1b\2c\4d\4e", 9, 2);	/* the last has no number */
 	check(1, 1, 0);
 	take(1, "a\3", 2, 0);
@@ -302,25 +305,25 @@ test_sources(void **state)
 	uint8_t n;
 
 	(void)state;
-	open_bench(SEQUENCE_U8, 0);
+	open_bench(SENDER_SEQUENCE_U8, 0);
 	for (n = 0; n < 50; n++)
-		for (port = 1; port <= SEQUENCE_SOURCES; port++) {
+		for (port = 1; port <= SENDERS_MAX; port++) {
 			uint8_t number = (uint8_t)(n * 2 + port);
 
 			take(port, &number, 1, 0);
 		}
-	check(49 * SEQUENCE_SOURCES, 0, 0);
+	check(49 * SENDERS_MAX, 0, 0);
 	/* 100 takes the place of 1, which was heard least recently; and 1
 	 * that of 2. */
 	take(100, "\1", 1, 0);
 	take(1, "\377", 1, 0);
-	check(49 * SEQUENCE_SOURCES, 0, 0);
-	for (i = 3; i <= SEQUENCE_SOURCES; i++) {
+	check(49 * SENDERS_MAX, 0, 0);
+	for (i = 3; i <= SENDERS_MAX; i++) {
 		uint8_t number = (uint8_t)(49 * 2 + i);
 
 		take((uint16_t)i, &number, 1, 0);
 	}
-	check(49 * SEQUENCE_SOURCES, SEQUENCE_SOURCES - 2, 0);
+	check(49 * SENDERS_MAX, SENDERS_MAX - 2, 0);
 }
 
 /* What a batch did that was not committed is not there the next time. */
@@ -330,7 +333,7 @@ test_uncommitted(void **state)
 	struct ingest_state before;
 
 	(void)state;
-	open_bench(SEQUENCE_U8, 0);
+	open_bench(SENDER_SEQUENCE_U8, 0);
 	take(1, "\1", 1, 0);
 	before = b.state;
 	take(1, "\5", 1, 0);
@@ -365,7 +368,7 @@ test_field(void **state)
 	    "{\"name\":\"n\",\"type\":\"long\"},"
 	    "{\"name\":\"b\",\"type\":\"long\"},"
 	    "{\"name\":\"e\",\"type\":\"boolean\"}]}");
-	open_bench(SEQUENCE_FIELD, 1);
+	open_bench(SENDER_SEQUENCE_FIELD, 1);
 	take(1, "\2x\7\2\5\1", 6, 0);			/* 1 */
 	take(1, "\2x\7\10\5\1" "\0\1\6\1\0", 11, 0);	/* 4, 3 */
 	check(1, 0, 1);
@@ -388,7 +391,7 @@ test_framed_field(void **state)
 	load_program("{\"type\":\"record\",\"name\":\"R\",\"fields\":["
 	    "{\"name\":\"n\",\"type\":\"int\"}]}");
 	b.program->framing = (struct datum_framing){ 5, 1, { 0, 0, 0, 0, 9 } };
-	open_bench(SEQUENCE_FIELD, 0);
+	open_bench(SENDER_SEQUENCE_FIELD, 0);
 	take(1, "\0\0\0\0\11\2", 6, 0);
 	take(1, "\0\0\0\0\10\20", 6, 0);		/* another schema */
 	take(1, "\20", 1, 0);
@@ -406,7 +409,7 @@ test_int_wraps(void **state)
 {
 	(void)state;
 	load_program("\"int\"");
-	open_bench(SEQUENCE_FIELD, 0);
+	open_bench(SENDER_SEQUENCE_FIELD, 0);
 	take(1, "\376\377\377\377\17", 5, 0);		/* 2^31 - 1 */
 	take(1, "\377\377\377\377\17", 5, 0);		/* -2^31 */
 	check(0, 0, 0);

@@ -8,24 +8,26 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "worker/sequence.h"
+#include "worker/sender_sequence.h"
 
 /* Bits of the numbers; 0 where the program's field says. */
-static const unsigned	type_bits[SEQUENCE_TYPES] = {
-	[SEQUENCE_U8] = 8,
-	[SEQUENCE_U16LE] = 16,
-	[SEQUENCE_U16BE] = 16,
-	[SEQUENCE_U32LE] = 32,
-	[SEQUENCE_U32BE] = 32,
-	[SEQUENCE_U64LE] = 64,
-	[SEQUENCE_U64BE] = 64,
+static const unsigned	type_bits[SENDER_SEQUENCE_TYPES] = {
+	[SENDER_SEQUENCE_U8] = 8,
+	[SENDER_SEQUENCE_U16LE] = 16,
+	[SENDER_SEQUENCE_U16BE] = 16,
+	[SENDER_SEQUENCE_U32LE] = 32,
+	[SENDER_SEQUENCE_U32BE] = 32,
+	[SENDER_SEQUENCE_U64LE] = 64,
+	[SENDER_SEQUENCE_U64BE] = 64,
 };
 
 void
-sequence_init(struct sequence *sequence, const struct segment *segment,
+sender_sequence_init(struct sender_sequence *sequence,
+    const struct segment *segment,
     const struct datum_program *program)
 {
-	const struct sequence_config *config = &segment->config->sequence;
+	const struct sender_sequence_config *config =
+	    &segment->config->sender_sequence;
 	const struct datum_field *field;
 
 	memset(sequence, 0, sizeof(*sequence));
@@ -33,9 +35,9 @@ sequence_init(struct sequence *sequence, const struct segment *segment,
 	sequence->program = program;
 	sequence->type = config->type;
 	sequence->at = config->at;
-	assert(config->type < SEQUENCE_TYPES);
+	assert(config->type < SENDER_SEQUENCE_TYPES);
 	sequence->bits = type_bits[config->type];
-	if (config->type == SEQUENCE_FIELD) {
+	if (config->type == SENDER_SEQUENCE_FIELD) {
 		assert(program != NULL && config->at < program->fields);
 		field = &datum_fields(program)[config->at];
 		sequence->bits = field->type == DATUM_INT ? 32 : 64;
@@ -43,12 +45,13 @@ sequence_init(struct sequence *sequence, const struct segment *segment,
 }
 
 void
-sequence_begin(struct sequence *sequence, struct ingest_state *state)
+sender_sequence_begin(struct sender_sequence *sequence,
+    struct ingest_state *state)
 {
 	struct worker_state *shared = sequence->segment->state;
 	uint32_t from = state->sources_copy & 1;
 
-	if (LIKELY(sequence->type == SEQUENCE_NONE))
+	if (LIKELY(sequence->type == SENDER_SEQUENCE_NONE))
 		return;
 	sequence->source = shared->source[from ^ 1];
 	memcpy(sequence->source, shared->source[from],
@@ -60,21 +63,21 @@ sequence_begin(struct sequence *sequence, struct ingest_state *state)
 
 /* Bit i of the window is number highest - i. */
 static bool
-window_test(const struct sequence_source *s, unsigned i)
+window_test(const struct sender *s, unsigned i)
 {
 	return (s->window[i / 64] >> (i % 64) & 1) != 0;
 }
 
 static void
-window_set(struct sequence_source *s, unsigned i)
+window_set(struct sender *s, unsigned i)
 {
 	s->window[i / 64] |= UINT64_C(1) << (i % 64);
 }
 
 static void
-window_shift(struct sequence_source *s, uint64_t count)
+window_shift(struct sender *s, uint64_t count)
 {
-	if (count >= SEQUENCE_WINDOW) {
+	if (count >= SENDER_WINDOW) {
 		s->window[1] = s->window[0] = 0;
 	} else if (count >= 64) {
 		s->window[1] = s->window[0] << (count - 64);
@@ -87,7 +90,7 @@ window_shift(struct sequence_source *s, uint64_t count)
 }
 
 static void
-begin(struct sequence_source *s, uint64_t number)
+begin(struct sender *s, uint64_t number)
 {
 	s->highest = number;
 	s->window[0] = 1;
@@ -97,7 +100,7 @@ begin(struct sequence_source *s, uint64_t number)
 }
 
 static void
-ahead(struct sequence_source *s, uint64_t number, uint64_t distance,
+ahead(struct sender *s, uint64_t number, uint64_t distance,
     struct ingest_state *state)
 {
 	state->sequence_gaps += distance - 1;
@@ -105,12 +108,12 @@ ahead(struct sequence_source *s, uint64_t number, uint64_t distance,
 	window_set(s, 0);
 	s->highest = number;
 	s->counted = (uint32_t)MIN_OF(s->counted + distance,
-	    (uint64_t)SEQUENCE_WINDOW);
+	    (uint64_t)SENDER_WINDOW);
 	s->doubted = 0;
 }
 
 static void
-behind(struct sequence_source *s, unsigned distance,
+behind(struct sender *s, unsigned distance,
     struct ingest_state *state)
 {
 	s->doubted = 0;
@@ -126,7 +129,7 @@ behind(struct sequence_source *s, unsigned distance,
 
 /* Neither a loss nor a delay that we can tell: perhaps a new beginning. */
 static void
-elsewhere(struct sequence_source *s, uint64_t number, uint64_t mask,
+elsewhere(struct sender *s, uint64_t number, uint64_t mask,
     struct ingest_state *state)
 {
 	if (s->doubted != 0 && number == ((s->doubt + 1) & mask)) {
@@ -141,7 +144,7 @@ elsewhere(struct sequence_source *s, uint64_t number, uint64_t mask,
 }
 
 void
-sequence_number(struct sequence_source *source, uint64_t number,
+sequence_number(struct sender *source, uint64_t number,
     unsigned bits, struct ingest_state *state)
 {
 	uint64_t mask = UINT64_MAX >> (64 - bits);
@@ -151,9 +154,9 @@ sequence_number(struct sequence_source *source, uint64_t number,
 	number &= mask;
 	if (source->counted == 0)
 		begin(source, number);
-	else if (distance > 0 && distance <= SEQUENCE_LEAP)
+	else if (distance > 0 && distance <= SENDER_SEQUENCE_LEAP)
 		ahead(source, number, (uint64_t)distance, state);
-	else if (distance <= 0 && distance > -SEQUENCE_WINDOW)
+	else if (distance <= 0 && distance > -SENDER_WINDOW)
 		behind(source, (unsigned)-distance, state);
 	else
 		elsewhere(source, number, mask, state);
@@ -162,7 +165,7 @@ sequence_number(struct sequence_source *source, uint64_t number,
 /*** Finding sources and numbers. ***/
 
 static bool
-is_source(const struct sequence_source *s, const struct ring_record *record)
+is_source(const struct sender *s, const struct ring_record *record)
 {
 	return s->used != 0 && s->port == record->port &&
 	    s->family == record->family && s->scope == record->scope &&
@@ -170,15 +173,15 @@ is_source(const struct sequence_source *s, const struct ring_record *record)
 }
 
 /* The record's source; a new one takes the place of the oldest. */
-static struct sequence_source *
-find_source(struct sequence *sequence, const struct ring_record *record)
+static struct sender *
+find_source(struct sender_sequence *sequence, const struct ring_record *record)
 {
-	struct sequence_source *source = sequence->source, *oldest = source;
+	struct sender *source = sequence->source, *oldest = source;
 	unsigned i;
 
 	if (LIKELY(is_source(&source[sequence->recent], record)))
 		return &source[sequence->recent];
-	for (i = 0; i < SEQUENCE_SOURCES; i++) {
+	for (i = 0; i < SENDERS_MAX; i++) {
 		if (is_source(&source[i], record)) {
 			sequence->recent = i;
 			return &source[i];
@@ -203,18 +206,21 @@ load(const uint8_t *p, uint32_t type)
 	uint64_t u64;
 
 	switch (type) {
-	case SEQUENCE_U16LE:
-	case SEQUENCE_U16BE:
+	case SENDER_SEQUENCE_U16LE:
+	case SENDER_SEQUENCE_U16BE:
 		memcpy(&u16, p, sizeof(u16));
-		return type == SEQUENCE_U16LE ? le16toh(u16) : be16toh(u16);
-	case SEQUENCE_U32LE:
-	case SEQUENCE_U32BE:
+		return type == SENDER_SEQUENCE_U16LE ? le16toh(u16) :
+		    be16toh(u16);
+	case SENDER_SEQUENCE_U32LE:
+	case SENDER_SEQUENCE_U32BE:
 		memcpy(&u32, p, sizeof(u32));
-		return type == SEQUENCE_U32LE ? le32toh(u32) : be32toh(u32);
-	case SEQUENCE_U64LE:
-	case SEQUENCE_U64BE:
+		return type == SENDER_SEQUENCE_U32LE ? le32toh(u32) :
+		    be32toh(u32);
+	case SENDER_SEQUENCE_U64LE:
+	case SENDER_SEQUENCE_U64BE:
 		memcpy(&u64, p, sizeof(u64));
-		return type == SEQUENCE_U64LE ? le64toh(u64) : be64toh(u64);
+		return type == SENDER_SEQUENCE_U64LE ? le64toh(u64) :
+		    be64toh(u64);
 	default:
 		return *p;
 	}
@@ -226,7 +232,7 @@ load(const uint8_t *p, uint32_t type)
  * before the first counts.
  */
 static void
-count_datums(struct sequence *sequence, struct sequence_source *source,
+count_datums(struct sender_sequence *sequence, struct sender *source,
     struct ingest_state *state, const uint8_t *data, size_t size)
 {
 	const struct datum_program *program = sequence->program;
@@ -249,10 +255,10 @@ count_datums(struct sequence *sequence, struct sequence_source *source,
 }
 
 static void
-count_datagram(struct sequence *sequence, struct sequence_source *source,
+count_datagram(struct sender_sequence *sequence, struct sender *source,
     struct ingest_state *state, const uint8_t *data, size_t size)
 {
-	if (sequence->type == SEQUENCE_FIELD)
+	if (sequence->type == SENDER_SEQUENCE_FIELD)
 		count_datums(sequence, source, state, data, size);
 	else if (size >= sequence->at + sequence->bits / 8)
 		sequence_number(source, load(data + sequence->at,
@@ -260,13 +266,14 @@ count_datagram(struct sequence *sequence, struct sequence_source *source,
 }
 
 void
-sequence_count(struct sequence *sequence, struct ingest_state *state,
+sender_sequence_count(struct sender_sequence *sequence,
+    struct ingest_state *state,
     const struct ring_record *record, const uint8_t *payload)
 {
-	struct sequence_source *source;
+	struct sender *source;
 	uint32_t left = record->length, size;
 
-	if (LIKELY(sequence->type == SEQUENCE_NONE))
+	if (LIKELY(sequence->type == SENDER_SEQUENCE_NONE))
 		return;
 	source = find_source(sequence, record);
 	source->used = record->sequence + 1;

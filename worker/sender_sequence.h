@@ -4,9 +4,9 @@
  * overtaken before it came to us.  Worker, relay thread only.
  *
  * Each source is counted for itself.  Of a source we know the highest number
- * and which of the SEQUENCE_WINDOW numbers up to it have come.  Numbers wrap:
+ * and which of the SENDER_WINDOW numbers up to it have come.  Numbers wrap:
  * distances are taken modulo the type's range.  A number is
- *	ahead by k, k <= SEQUENCE_LEAP:	k - 1 gaps
+ *	ahead by k, k <= SENDER_SEQUENCE_LEAP:	k - 1 gaps
  *	in the window, not come yet:	reordered, and one gap less, if it
  *					was counted as one (numbers before a
  *					source's first one were not)
@@ -17,7 +17,7 @@
  *					count goes on from there, and the one
  *					reordered is taken back
  *
- * The first number of a source only begins its count.  SEQUENCE_SOURCES are
+ * The first number of a source only begins its count.  SENDERS_MAX are
  * known at a time; one more takes the place of the one that has been silent
  * longest.
  *
@@ -25,8 +25,8 @@
  * domain says which is in force, so that one commit puts both in force, and
  * a killed worker's successor counts nothing twice and leaves nothing out.
  */
-#ifndef MCRELAY_SEQUENCE_H
-#define MCRELAY_SEQUENCE_H
+#ifndef MCRELAY_SENDER_SEQUENCE_H
+#define MCRELAY_SENDER_SEQUENCE_H
 
 #include <stdint.h>
 
@@ -36,35 +36,37 @@
 
 /* Ahead by more is rather another numbering than a loss: a quarter of an hour
  * at 20 000 a second. */
-#define SEQUENCE_LEAP	(INT64_C(1) << 24)
+#define SENDER_SEQUENCE_LEAP	(INT64_C(1) << 24)
 
-struct sequence {
+struct sender_sequence {
 	const struct segment		*segment;
-	/* With SEQUENCE_FIELD. */
+	/* With SENDER_SEQUENCE_FIELD. */
 	const struct datum_program	*program;
-	uint32_t			 type;	/* enum sequence_type */
+	uint32_t			 type;	/* enum sender_sequence_type */
 	uint32_t			 at;	/* offset or field */
 	unsigned			 bits;	/* of the numbers */
-	struct sequence_source		*source; /* being filled */
+	struct sender		*source; /* being filled */
 	unsigned			 recent; /* where the last one was */
 };
 
 /* `program' is that of the channel, or NULL; it must outlive *sequence. */
-void	sequence_init(struct sequence *sequence,
+void	sender_sequence_init(struct sender_sequence *sequence,
 	    const struct segment *segment,
 	    const struct datum_program *program);
 
 /* With ingest_begin(): `state' is the copy that is being filled. */
-void	sequence_begin(struct sequence *sequence, struct ingest_state *state)
+void	sender_sequence_begin(struct sender_sequence *sequence,
+    struct ingest_state *state)
 	    ATTR_NONNULL;
 
 /* Counts a record's datagrams; `payload' is that of the whole record. */
-void	sequence_count(struct sequence *sequence, struct ingest_state *state,
+void	sender_sequence_count(struct sender_sequence *sequence,
+    struct ingest_state *state,
 	    const struct ring_record *record, const uint8_t *payload)
 	    ATTR_NONNULL;
 
 /* One number of one source, whose type has `bits' bits; for tests. */
-void	sequence_number(struct sequence_source *source, uint64_t number,
+void	sequence_number(struct sender *source, uint64_t number,
 	    unsigned bits, struct ingest_state *state) ATTR_NONNULL;
 
-#endif /* MCRELAY_SEQUENCE_H */
+#endif /* MCRELAY_SENDER_SEQUENCE_H */

@@ -13,10 +13,11 @@
 #include "supervisor/conf/read.h"
 
 /* A stream is slow, or there is no point in it. */
-#define FED_RING_SIZE	(UINT64_C(1) << 20)
+#define STREAM_ARCHIVE_RING_SIZE	(UINT64_C(1) << 20)
 
 bool
-conf_fed_name(char name[static CHANNEL_NAME_MAX + 1], const char *channel,
+conf_stream_archive_name(char name[static CHANNEL_NAME_MAX + 1],
+    const char *channel,
     const char *stream)
 {
 	size_t first = strlen(channel), second = strlen(stream);
@@ -30,11 +31,12 @@ conf_fed_name(char name[static CHANNEL_NAME_MAX + 1], const char *channel,
 }
 
 void
-conf_fed_parent(char name[static CHANNEL_NAME_MAX + 1], const char *fed)
+conf_stream_archive_parent(char name[static CHANNEL_NAME_MAX + 1],
+    const char *channel)
 {
-	size_t length = strcspn(fed, ".");
+	size_t length = strcspn(channel, ".");
 
-	memcpy(name, fed, length);
+	memcpy(name, channel, length);
 	name[length] = '\0';
 }
 
@@ -51,26 +53,26 @@ fill_listen(struct listen_conf *listen, const struct channel_conf *parent)
 }
 
 static void
-copy_payload(struct channel_conf *fed, const struct channel_conf *parent)
+copy_payload(struct channel_conf *archiver, const struct channel_conf *parent)
 {
-	fed->schema_text = xstrdup(parent->schema_text);
-	fed->program = xmalloc(parent->program_size);
-	fed->program_size = parent->program_size;
-	memcpy(fed->program, parent->program, parent->program_size);
+	archiver->schema_text = xstrdup(parent->schema_text);
+	archiver->program = xmalloc(parent->program_size);
+	archiver->program_size = parent->program_size;
+	memcpy(archiver->program, parent->program, parent->program_size);
 }
 
 /* The reason why there is no program, to be freed; NULL: there is one. */
 static char *
-derive_payload(struct channel_conf *fed, const struct stream_conf *stream)
+derive_payload(struct channel_conf *archiver, const struct stream_conf *stream)
 {
 	struct schema_result result;
 	char *error;
 
-	fed->schema_text = xstrdup(stream->schema_text);
+	archiver->schema_text = xstrdup(stream->schema_text);
 	(void)schema_compile(stream->schema_text, strlen(stream->schema_text),
 	    NULL, &result);
-	fed->program = result.program;
-	fed->program_size = result.program_size;
+	archiver->program = result.program;
+	archiver->program_size = result.program_size;
 	error = result.error;
 	result.program = result.error = NULL;
 	schema_result_free(&result);
@@ -78,30 +80,32 @@ derive_payload(struct channel_conf *fed, const struct stream_conf *stream)
 }
 
 static void
-add_one(struct channel_conf *fed, const struct channel_conf *parent,
+add_one(struct channel_conf *archiver, const struct channel_conf *parent,
     const struct stream_conf *stream, struct place place,
     struct problem_list *problems)
 {
 	char *error = NULL;
 
-	(void)conf_fed_name(fed->name, parent->name, stream->name);
-	fed->line = parent->line;
-	fed->fed = true;
-	fill_listen(&fed->listen, parent);
-	fed->payload = parent->payload;
+	(void)conf_stream_archive_name(archiver->name, parent->name,
+	    stream->name);
+	archiver->line = parent->line;
+	archiver->archives_stream = true;
+	fill_listen(&archiver->listen, parent);
+	archiver->payload = parent->payload;
 	if (stream->schema_text != NULL)
-		error = derive_payload(fed, stream);
+		error = derive_payload(archiver, stream);
 	else if (parent->program != NULL)
-		copy_payload(fed, parent);
-	fed->archive = parent->archive;
-	fed->archive.directory = xstrdup(parent->archive.directory);
-	fed->ring_size = MIN_OF(parent->ring_size, FED_RING_SIZE);
-	fed->archive.block_size = MIN_OF(parent->archive.block_size,
-	    fed->ring_size / 4);
-	fed->cpu = -1;
+		copy_payload(archiver, parent);
+	archiver->archive = parent->archive;
+	archiver->archive.directory = xstrdup(parent->archive.directory);
+	archiver->ring_size = MIN_OF(parent->ring_size,
+	    STREAM_ARCHIVE_RING_SIZE);
+	archiver->archive.block_size = MIN_OF(parent->archive.block_size,
+	    archiver->ring_size / 4);
+	archiver->cpu = -1;
 	if (error != NULL)
 		problem_error(problems, place, "the schema of stream `%s' "
-		    "cannot be archived: %s", fed->name, error);
+		    "cannot be archived: %s", archiver->name, error);
 	free(error);
 }
 
@@ -117,7 +121,7 @@ count(const struct conf *conf)
 }
 
 void
-conf_add_fed(struct conf *conf, struct place place,
+conf_add_stream_archives(struct conf *conf, struct place place,
     struct problem_list *problems)
 {
 	size_t i, j, own = conf->channels, all = own + count(conf);

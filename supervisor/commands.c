@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/channels.h"
 #include "supervisor/commands.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
@@ -127,7 +128,7 @@ run_stop(const struct call *call)
 static json_t *
 run_rotate(const struct call *call)
 {
-	supervisor_rotate(call->supervisor, call->channel);
+	channels_rotate(call->supervisor, call->channel);
 	return done();
 }
 
@@ -278,7 +279,7 @@ command_run(struct supervisor *supervisor, const json_t *request,
 		return command_error("there is no command %s in this version",
 		    name);
 	if (channel != NULL) {
-		call.channel = supervisor_channel(supervisor, channel);
+		call.channel = channels_find(supervisor, channel);
 		if (call.channel == NULL)
 			return command_error("there is no channel %s",
 			    channel);
@@ -313,7 +314,7 @@ command_check(struct supervisor *supervisor, const struct command_wait *wait)
 
 	if (wait->upgrade)
 		return check_upgrade(supervisor);
-	channel = supervisor_channel(supervisor, wait->channel);
+	channel = channels_find(supervisor, wait->channel);
 	if (channel == NULL)
 		return command_error("channel %s was removed meanwhile",
 		    wait->channel);

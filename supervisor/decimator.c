@@ -14,9 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
+#include "supervisor/channels.h"
 #include "supervisor/supervisor.h"
 
 #define DECIMATOR_PROGRAM	"mcrelay-decimator"
@@ -112,7 +113,7 @@ feed_of(const struct channel *channel, const struct stream_conf *conf)
 	if (!conf->archive || !conf_stream_archive_name(name, channel->name,
 	    conf->name))
 		return -1;
-	archiver = supervisor_channel(channel->supervisor, name);
+	archiver = channels_find(channel->supervisor, name);
 	if (archiver == NULL || (!archiver->child.wanted && !archiver->fresh))
 		return -1;
 	/* One for another schema waits for the end of the worker. */
@@ -449,7 +450,7 @@ decimator_tell_parent(const struct channel *channel)
 	conf_stream_archive_parent(name, channel->name);
 	if (strcmp(name, channel->name) == 0)
 		return;
-	parent = supervisor_channel(channel->supervisor, name);
+	parent = channels_find(channel->supervisor, name);
 	if (parent != NULL)
 		decimator_tell(parent);
 }

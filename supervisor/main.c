@@ -16,6 +16,7 @@
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
 #include "supervisor/report.h"
+#include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 
 #define DEFAULT_FILE	SYSCONFDIR "/mcrelay.yaml"
@@ -193,7 +194,7 @@ act(const struct options *options, struct supervisor *supervisor)
 	if (conf == NULL)
 		return 1;
 	if (options->check_handoff)
-		return supervisor_check_handoff(supervisor, conf);
+		return startup_check_handoff(supervisor, conf);
 	if (!options->check)
 		return run(options, supervisor, conf);
 	printf("configuration OK\n");

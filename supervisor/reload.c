@@ -15,6 +15,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/channels.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
@@ -99,7 +100,7 @@ prepare(struct plan *plan, struct step *step)
 	struct supervisor *supervisor = plan->supervisor;
 
 	parts_init(&step->parts);
-	step->channel = supervisor_channel(supervisor, step->conf->name);
+	step->channel = channels_find(supervisor, step->conf->name);
 	if (step->channel == NULL) {
 		step->added = true;
 		step->channel = channel_new(supervisor, plan->conf,
@@ -308,7 +309,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	commit_steps(plan, summary, false);
 	conf_free(old);
 	decimators_update(supervisor);
-	supervisor_start_new(supervisor);
+	channels_start_new(supervisor);
 }
 
 int

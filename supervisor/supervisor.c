@@ -3,9 +3,6 @@
  * The supervisor's life: open everything, start everybody, watch, end in
  * order.  Never touches a datagram; nothing in the loop may block.
  */
-#include <sys/resource.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +11,14 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/channels.h"
 #include "supervisor/control.h"
 #include "supervisor/daemon.h"
 #include "supervisor/fdstore.h"
-#include "supervisor/handoff.h"
 #include "supervisor/notify.h"
-#include "supervisor/orphans.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 
 #define PROGRAM		"mcrelayd"
@@ -55,53 +52,6 @@ supervisor_apply_log(struct supervisor *supervisor)
 		    supervisor->verbose ? LOG_DEBUG : LOG_WARNING);
 	else
 		log_init(PROGRAM, NULL, conf->log_target, conf->log_level);
-}
-
-struct channel *
-supervisor_channel(const struct supervisor *supervisor, const char *name)
-{
-	struct channel *channel;
-
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (strcmp(channel->name, name) == 0)
-			break;
-	return channel;
-}
-
-void
-supervisor_rotate(struct supervisor *supervisor, struct channel *only)
-{
-	struct channel *channel;
-
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if ((only == NULL || channel == only) &&
-		    channel->child.state == CHILD_RUNNING)
-			child_signal(&channel->child, SIGHUP);
-}
-
-static bool
-namesake_leaves(const struct supervisor *supervisor, const char *name)
-{
-	const struct channel *channel;
-
-	TAILQ_FOREACH(channel, &supervisor->leaving, link)
-		if (strcmp(channel->name, name) == 0)
-			return true;
-	return false;
-}
-
-void
-supervisor_start_new(struct supervisor *supervisor)
-{
-	struct conf_problems problems = {NULL, 0, 0};
-	struct channel *channel;
-
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (channel->fresh &&
-		    !namesake_leaves(supervisor, channel->name))
-			(void)channel_start(channel, &problems);
-	report_log(&problems, 0);
-	conf_problems_free(&problems);
 }
 
 /*** Turns: what follows from what has happened. ***/
@@ -158,51 +108,14 @@ say_status(const struct supervisor *supervisor)
 	    supervisor->conf->channels);
 }
 
-static void
-free_leaving(struct supervisor *supervisor)
-{
-	struct channel *channel, *next;
-	bool freed = false;
-
-	for (channel = TAILQ_FIRST(&supervisor->leaving); channel != NULL;
-	    channel = next) {
-		next = TAILQ_NEXT(channel, link);
-		if (channel->child.pid != 0)
-			continue;
-		TAILQ_REMOVE(&supervisor->leaving, channel, link);
-		channel_free(channel);
-		freed = true;
-	}
-	if (freed && supervisor->phase != PHASE_STOPPING)
-		supervisor_start_new(supervisor);
-}
-
-/* Asks the workers to end, of the channels that archive streams or of the
- * others; true when there are none left. */
-static bool
-stop_channels(struct supervisor *supervisor, bool stream_archives)
-{
-	struct channel *channel;
-	bool gone = true;
-
-	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		if (channel->conf->archives_stream != stream_archives)
-			continue;
-		if (channel->child.wanted || channel->fresh)
-			channel_stop(channel);
-		gone = gone && channel->child.pid == 0;
-	}
-	return gone;
-}
-
 /* One after the other, as the datums go: the decimators send what the workers
  * have left, and what they have sent is archived. */
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	if (!stop_channels(supervisor, false) ||
+	if (!channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
-	    !decimators_stop(supervisor) || !stop_channels(supervisor, true))
+	    !decimators_stop(supervisor) || !channels_stop(supervisor, true))
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
@@ -217,7 +130,7 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
 	ev_timer_stop(loop, watcher);
 	/* Whoever was to be started at once has been. */
 	spawn_end(&supervisor->spawn);
-	free_leaving(supervisor);
+	channels_free_leaving(supervisor);
 	if (supervisor->phase == PHASE_STARTING)
 		finish_start(supervisor);
 	else if (supervisor->phase == PHASE_STOPPING)
@@ -272,7 +185,7 @@ begin_stop(struct supervisor *supervisor)
 	supervisor->phase = PHASE_STOPPING;
 	upgrade_cancel(&supervisor->upgrade);
 	notify_stopping();
-	(void)stop_channels(supervisor, false);
+	(void)channels_stop(supervisor, false);
 	supervisor_notice(supervisor);
 }
 
@@ -310,7 +223,7 @@ on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
 		break;
 	case SIGUSR1:
 		log_info("rotating all archives");
-		supervisor_rotate(supervisor, NULL);
+		channels_rotate(supervisor, NULL);
 		break;
 	case SIGUSR2:
 		if (upgrade_begin(&supervisor->upgrade) == -1)
@@ -343,141 +256,6 @@ watch(struct supervisor *supervisor)
 
 /*** Start. ***/
 
-/* Descriptors for a thousand channels, memory that may be locked. */
-static void
-raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) == -1 &&
-	    getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_MEMLOCK, &limit);
-	}
-}
-
-static void
-set_user(struct supervisor *supervisor, struct conf_problems *problems)
-{
-	const char *user = supervisor->conf->user;
-
-	if (user == NULL)
-		return;
-	if (privdrop_lookup(&supervisor->drop, user) == -1) {
-		report_error(problems, "user %s: %s", user, errno == ENOENT ?
-		    "there is no such user" : strerror(errno));
-		return;
-	}
-	if (geteuid() == 0)
-		supervisor->spawn.drop = &supervisor->drop;
-	else if (geteuid() != supervisor->drop.uid)
-		report_warning(problems, "not started as root: workers do not "
-		    "run as user %s but as user id %d", user,
-		    (int)geteuid());
-}
-
-static void
-check_program(struct supervisor *supervisor, const char *program,
-    struct conf_problems *problems)
-{
-	if (spawn_check(&supervisor->spawn, program) == -1)
-		report_error(problems, "cannot execute %s/%s: %s",
-		    supervisor->spawn.directory, program, strerror(errno));
-}
-
-/* Where the log does not go to standard error, neither do the children's
- * last gasps: it may be a terminal, or a pipe that somebody waits to end. */
-static void
-set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
-{
-	const char *directory = getenv("MCRELAY_LIBEXECDIR");
-
-	supervisor->spawn.directory = directory != NULL ? directory :
-	    PKGLIBEXECDIR;
-	if (!supervisor->foreground &&
-	    supervisor->conf->log_target != LOG_TARGET_STDERR)
-		supervisor->spawn.stderr_fd = open("/dev/null",
-		    O_WRONLY | O_CLOEXEC);
-	check_program(supervisor, "mcrelay-worker", problems);
-	check_program(supervisor, "mcrelay-decimator", problems);
-}
-
-/* What was inherited, besides the channels of the configuration. */
-static void
-open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
-{
-	struct inherited *each;
-	struct channel *channel;
-	size_t i;
-
-	if (!inheritance->upgrade)
-		return;
-	for (i = 0; i < inheritance->channels; i++) {
-		each = &inheritance->channel[i];
-		if (each->taken)
-			continue;
-		channel = channel_new_leaving(supervisor, each);
-		TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
-	}
-	for (i = 0; i < NITEMS(supervisor->decimator); i++)
-		decimator_adopt(&supervisor->decimator[i],
-		    &inheritance->decimator[i],
-		    inheritance->answers[i]);
-	supervisor->decimators = inheritance->decimators;
-	supervisor->started_ns = inheritance->started_ns;
-}
-
-static void
-open_channels(struct supervisor *supervisor, struct conf_problems *problems)
-{
-	struct conf *conf = supervisor->conf;
-	struct channel *channel;
-	size_t i;
-
-	if (supervisor->rundir.unclean)
-		orphans_wait(conf, &supervisor->rundir, problems);
-	if (supervisor->inheritance != NULL)
-		supervisor->next_number =
-		    supervisor->inheritance->next_number;
-	for (i = 0; i < conf->channels; i++) {
-		channel = channel_new(supervisor, conf, &conf->channel[i],
-		    problems);
-		TAILQ_INSERT_TAIL(&supervisor->channels, channel, link);
-		if (channel->parts.input != -1 && !channel->parts.bound)
-			parts_report_in_use(channel->conf, problems);
-	}
-	if (supervisor->inheritance != NULL)
-		open_rest(supervisor, supervisor->inheritance);
-}
-
-static int
-inherited_lock(struct supervisor *supervisor)
-{
-	if (supervisor->inheritance == NULL)
-		return -1;
-	return inheritance_take(&supervisor->inheritance->lock);
-}
-
-/* -1: what is wrong has been reported. */
-static int
-open_all(struct supervisor *supervisor, struct conf_problems *problems)
-{
-	set_user(supervisor, problems);
-	set_spawning(supervisor, problems);
-	/* A second instance would only find all addresses in use. */
-	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
-	    inherited_lock(supervisor), problems) == -1)
-		return -1;
-	supervisor->control = control_open(supervisor, problems);
-	open_channels(supervisor, problems);
-	return problems->errors > 0 ? -1 : 0;
-}
-
 static void
 prepare(struct supervisor *supervisor, struct conf *conf)
 {
@@ -488,7 +266,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	TAILQ_INIT(&supervisor->leaving);
 	supervisor_apply_log(supervisor);
 	signal(SIGPIPE, SIG_IGN);
-	raise_limits();
+	startup_raise_limits();
 	supervisor->loop = ev_default_loop(EVFLAG_AUTO);
 	if (supervisor->loop == NULL)
 		fatalx("libev cannot start");
@@ -533,7 +311,7 @@ start(struct supervisor *supervisor)
 	supervisor->inheritance = NULL;
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
 		channel_stop(channel);
-	supervisor_start_new(supervisor);
+	channels_start_new(supervisor);
 	decimators_update(supervisor);
 	/* Those that ended between the images have been missed. */
 	if (supervisor->taken_over)
@@ -551,33 +329,13 @@ supervisor_give_up(void)
 }
 
 int
-supervisor_check_handoff(struct supervisor *supervisor, struct conf *conf)
-{
-	struct conf_problems problems = {NULL, 0, 0};
-	size_t i, errors;
-
-	supervisor->conf = conf;
-	set_user(supervisor, &problems);
-	set_spawning(supervisor, &problems);
-	handoff_check(supervisor, conf, &problems);
-	/* The last line is the one that is passed on. */
-	for (i = 0; i < problems.count; i++)
-		if (!problems.list[i].warning)
-			fprintf(stderr, "%s\n", problems.list[i].text);
-	errors = problems.errors;
-	conf_problems_free(&problems);
-	conf_free(conf);
-	return errors > 0 ? 1 : 0;
-}
-
-int
 supervisor_run(struct supervisor *supervisor, struct conf *conf)
 {
 	struct conf_problems problems = {NULL, 0, 0};
 	int status = 0;
 
 	prepare(supervisor, conf);
-	if (open_all(supervisor, &problems) == -1)
+	if (startup_open(supervisor, &problems) == -1)
 		status = 1;
 	report_log(&problems, 0);
 	conf_problems_free(&problems);

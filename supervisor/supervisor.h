@@ -77,14 +77,6 @@ struct conf	*supervisor_load(const struct supervisor *supervisor,
 int	supervisor_run(struct supervisor *supervisor, struct conf *conf)
 	    ATTR_NONNULL;
 
-/*
- * Whether it could be run with this configuration and with what is
- * inherited; says on standard error what speaks against it.  Returns the exit
- * status.  Takes `conf' over.
- */
-int	supervisor_check_handoff(struct supervisor *supervisor,
-	    struct conf *conf) ATTR_NONNULL;
-
 /* An upgrade has failed when it was too late to go back: says so and ends
  * without touching a worker. */
 _Noreturn void	supervisor_give_up(void);
@@ -98,15 +90,6 @@ void	supervisor_reload(struct supervisor *supervisor) ATTR_NONNULL;
  */
 void	supervisor_notice(struct supervisor *supervisor) ATTR_NONNULL;
 
-/* The channel of this name, or NULL. */
-struct channel	*supervisor_channel(const struct supervisor *supervisor,
-		    const char *name) ATTR_NONNULL;
-/* Starts the channels that are new, but for those whose namesake is still
- * ending: there is never a second writer in one archive. */
-void	supervisor_start_new(struct supervisor *supervisor) ATTR_NONNULL;
-/* Asks the worker, or all, for a new file. */
-void	supervisor_rotate(struct supervisor *supervisor,
-	    struct channel *channel);
 /* Log lines go where the configuration in force says. */
 void	supervisor_apply_log(struct supervisor *supervisor)
 	    ATTR_NONNULL;

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The supervisor's start: what it needs of the machine, and all that it opens
+ * before it starts anybody.
+ */
+#include <sys/resource.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "supervisor/control.h"
+#include "supervisor/handoff.h"
+#include "supervisor/orphans.h"
+#include "supervisor/report.h"
+#include "supervisor/startup.h"
+#include "supervisor/supervisor.h"
+
+/* Descriptors for a thousand channels, memory that may be locked. */
+void
+startup_raise_limits(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) == -1 &&
+	    getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_MEMLOCK, &limit);
+	}
+}
+
+static void
+set_user(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	const char *user = supervisor->conf->user;
+
+	if (user == NULL)
+		return;
+	if (privdrop_lookup(&supervisor->drop, user) == -1) {
+		report_error(problems, "user %s: %s", user, errno == ENOENT ?
+		    "there is no such user" : strerror(errno));
+		return;
+	}
+	if (geteuid() == 0)
+		supervisor->spawn.drop = &supervisor->drop;
+	else if (geteuid() != supervisor->drop.uid)
+		report_warning(problems, "not started as root: workers do not "
+		    "run as user %s but as user id %d", user,
+		    (int)geteuid());
+}
+
+static void
+check_program(struct supervisor *supervisor, const char *program,
+    struct conf_problems *problems)
+{
+	if (spawn_check(&supervisor->spawn, program) == -1)
+		report_error(problems, "cannot execute %s/%s: %s",
+		    supervisor->spawn.directory, program, strerror(errno));
+}
+
+/* Where the log does not go to standard error, neither do the children's
+ * last gasps: it may be a terminal, or a pipe that somebody waits to end. */
+static void
+set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	const char *directory = getenv("MCRELAY_LIBEXECDIR");
+
+	supervisor->spawn.directory = directory != NULL ? directory :
+	    PKGLIBEXECDIR;
+	if (!supervisor->foreground &&
+	    supervisor->conf->log_target != LOG_TARGET_STDERR)
+		supervisor->spawn.stderr_fd = open("/dev/null",
+		    O_WRONLY | O_CLOEXEC);
+	check_program(supervisor, "mcrelay-worker", problems);
+	check_program(supervisor, "mcrelay-decimator", problems);
+}
+
+/* What was inherited, besides the channels of the configuration. */
+static void
+open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
+{
+	struct inherited *each;
+	struct channel *channel;
+	size_t i;
+
+	if (!inheritance->upgrade)
+		return;
+	for (i = 0; i < inheritance->channels; i++) {
+		each = &inheritance->channel[i];
+		if (each->taken)
+			continue;
+		channel = channel_new_leaving(supervisor, each);
+		TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
+	}
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		decimator_adopt(&supervisor->decimator[i],
+		    &inheritance->decimator[i],
+		    inheritance->answers[i]);
+	supervisor->decimators = inheritance->decimators;
+	supervisor->started_ns = inheritance->started_ns;
+}
+
+static void
+open_channels(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	struct conf *conf = supervisor->conf;
+	struct channel *channel;
+	size_t i;
+
+	if (supervisor->rundir.unclean)
+		orphans_wait(conf, &supervisor->rundir, problems);
+	if (supervisor->inheritance != NULL)
+		supervisor->next_number =
+		    supervisor->inheritance->next_number;
+	for (i = 0; i < conf->channels; i++) {
+		channel = channel_new(supervisor, conf, &conf->channel[i],
+		    problems);
+		TAILQ_INSERT_TAIL(&supervisor->channels, channel, link);
+		if (channel->parts.input != -1 && !channel->parts.bound)
+			parts_report_in_use(channel->conf, problems);
+	}
+	if (supervisor->inheritance != NULL)
+		open_rest(supervisor, supervisor->inheritance);
+}
+
+static int
+inherited_lock(struct supervisor *supervisor)
+{
+	if (supervisor->inheritance == NULL)
+		return -1;
+	return inheritance_take(&supervisor->inheritance->lock);
+}
+
+int
+startup_open(struct supervisor *supervisor, struct conf_problems *problems)
+{
+	set_user(supervisor, problems);
+	set_spawning(supervisor, problems);
+	/* A second instance would only find all addresses in use. */
+	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
+	    inherited_lock(supervisor), problems) == -1)
+		return -1;
+	supervisor->control = control_open(supervisor, problems);
+	open_channels(supervisor, problems);
+	return problems->errors > 0 ? -1 : 0;
+}
+
+int
+startup_check_handoff(struct supervisor *supervisor, struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	size_t i, errors;
+
+	supervisor->conf = conf;
+	set_user(supervisor, &problems);
+	set_spawning(supervisor, &problems);
+	handoff_check(supervisor, conf, &problems);
+	/* The last line is the one that is passed on. */
+	for (i = 0; i < problems.count; i++)
+		if (!problems.list[i].warning)
+			fprintf(stderr, "%s\n", problems.list[i].text);
+	errors = problems.errors;
+	conf_problems_free(&problems);
+	conf_free(conf);
+	return errors > 0 ? 1 : 0;
+}

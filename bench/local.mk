@@ -17,7 +17,7 @@ bench_decimate_LDADD = $(DECIMATOR_LIBS) libschema.a libcommon.a \
 	$(AVRO_LIBS) $(JANSSON_LIBS) -lm
 EXTRA_DIST += doc/decimation.svg doc/draw-decimation
 EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
-EXTRA_DIST += bench/README.md bench/run bench/hostile bench/contenders.py \
+EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/contenders.py \
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.

@@ -18,8 +18,8 @@
 #include <unistd.h>
 
 #include "bench/decimate.h"
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/ring.h"
 #include "common/segment.h"
 #include "common/util.h"

@@ -24,8 +24,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
 #include "decimator/reader.h"

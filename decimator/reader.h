@@ -20,8 +20,8 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 
 /* The descriptors that come with MESSAGE_SERVE; the streams' follow. */
 enum reader_fd {

@@ -19,6 +19,7 @@
 #include "decimator/reduce.h"
 #include "decimator/sampler.h"
 #include "decimator/stream.h"
+#include "decimator/stream_priv.h"
 
 /* The largest payload of a UDP datagram over IPv4. */
 #define OUTPUT_MAX	65507U
@@ -216,91 +217,6 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 
 /*** Output. ***/
 
-/*
- * ECONNREFUSED speaks of an earlier datagram (nobody listened, says the
- * destination); this one has not been tried yet.
- */
-static void
-send_away(struct stream *stream, const uint8_t *data, size_t size)
-{
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t sent;
-
-	sent = send(stream->socket, data, size, flags);
-	if (sent == -1 && errno == ECONNREFUSED)
-		sent = send(stream->socket, data, size, flags);
-	if (sent != -1) {
-		stream->counts.out++;
-		return;
-	}
-	stream->counts.errors++;
-	log_limited(&stream->send_limit, "%s/%s: cannot send to %s, the "
-	    "datagram is lost: %s", stream->channel, stream->config.name,
-	    stream->config.destination, strerror(errno));
-}
-
-/*
- * To the socket of the archive's worker.  What comes there waits for the
- * worker, or is counted there if its buffer is full.  ECONNREFUSED says that
- * an earlier datagram came to nobody: the archive has been stopped.
- */
-static void
-send_to_archive(struct stream *stream, const uint8_t *data, size_t size)
-{
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t sent;
-
-	if (!stream->config.archived)
-		return;
-	if (stream->feed == -1) {
-		stream->counts.unarchived++;
-		return;
-	}
-	sent = send(stream->feed, data, size, flags);
-	if (sent == -1 && errno == ECONNREFUSED) {
-		stream->counts.unarchived++;
-		sent = send(stream->feed, data, size, flags);
-	}
-	if (sent != -1)
-		return;
-	stream->counts.unarchived++;
-	log_limited(&stream->feed_limit, "%s/%s: cannot pass a datagram to "
-	    "its archive, where it will be missing: %s", stream->channel,
-	    stream->config.name, strerror(errno));
-}
-
-/* The archive first: if this process dies in between, it has at any rate what
- * others have seen. */
-static void
-send_output(struct stream *stream, const uint8_t *data, size_t size)
-{
-	send_to_archive(stream, data, size);
-	send_away(stream, data, size);
-}
-
-void
-stream_flush(struct stream *stream)
-{
-	if (stream->packed_size == 0)
-		return;
-	send_output(stream, stream->packed, stream->packed_size);
-	stream->packed_size = 0;
-}
-
-/* Into a datagram with others, if there may be some. */
-static void
-pack(struct stream *stream, const uint8_t *data, size_t size)
-{
-	if (stream->packed_max - stream->packed_size < size)
-		stream_flush(stream);
-	if (stream->packed_max < size) {
-		send_output(stream, data, size);
-		return;
-	}
-	memcpy(stream->packed + stream->packed_size, data, size);
-	stream->packed_size += size;
-}
-
 static void
 too_large(struct stream *stream)
 {
@@ -322,7 +238,7 @@ emit(struct stream *stream)
 		size = reducer_emit(stream->reducer, i, output + header,
 		    sizeof(output) - header);
 		if (size > 0) {
-			pack(stream, output, header + size);
+			stream_pack(stream, output, header + size);
 			continue;
 		}
 		too_large(stream);
@@ -340,7 +256,7 @@ emit_samples(struct stream *stream)
 	for (i = 0; i < outputs; i++) {
 		data = sampler_output(stream->sampler, i, &size);
 		if (size > 0)
-			send_output(stream, data, size);
+			stream_send(stream, data, size);
 		else
 			too_large(stream);
 	}
@@ -358,7 +274,7 @@ close_window(struct stream *stream)
 	if (stream->reducer == NULL) {
 		/* Nobody can tell what the last one would have been. */
 		if (stream->in_window > 0 && !torn)
-			send_output(stream, stream->last, stream->last_size);
+			stream_send(stream, stream->last, stream->last_size);
 		stream->in_window = 0;
 		return;
 	}
@@ -484,7 +400,7 @@ push_raw(struct stream *stream, const uint8_t *data, size_t size,
 	if (++stream->in_window < stream->config.every)
 		return;
 	stream->in_window = 0;
-	send_output(stream, data, size);
+	stream_send(stream, data, size);
 }
 
 static void

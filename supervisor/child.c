@@ -14,10 +14,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "supervisor/child.h"
+#include "supervisor/child_priv.h"
 
 static void	spawn(struct child *child);
 static void	terminate(struct child *child, bool drain);
@@ -54,18 +55,6 @@ close_messages(struct child *child)
 	child->messages = -1;
 }
 
-void
-child_describe_exit(int status, char *text, size_t size)
-{
-	if (WIFSIGNALED(status))
-		snprintf(text, size, "was killed by signal %d (%s)%s",
-		    WTERMSIG(status), strsignal(WTERMSIG(status)),
-		    WCOREDUMP(status) ? ", core dumped" : "");
-	else
-		snprintf(text, size, "exited with status %d",
-		    WEXITSTATUS(status));
-}
-
 static void
 back_off(struct child *child, uint64_t delay_ns)
 {
@@ -100,37 +89,6 @@ succeed(struct child *child, int status, uint64_t up_ns)
 	    arc4random()));
 }
 
-static void
-count_death(struct child *child, int status)
-{
-	if (child->hung)
-		child->deaths.hung++;
-	else if (WIFSIGNALED(status))
-		child->deaths.signalled++;
-	else if (WEXITSTATUS(status) != 0)
-		child->deaths.exited++;
-}
-
-static void
-obituary(struct child *child, int status, uint64_t now)
-{
-	void (*say)(const char *, ...) = log_warnx;
-	char words[LAST_WORDS_SIZE];
-
-	child_describe_exit(status, child->last_exit,
-	    sizeof(child->last_exit));
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		say = log_info;
-	say("%s: process %d %s after %.3f s", child->label, (int)child->pid,
-	    child->last_exit,
-	    (double)(now - child->spawned_ns) / (double)NS_PER_S);
-	count_death(child, status);
-	words[0] = '\0';
-	child->ops->last_words(child->owner, words, sizeof(words));
-	if (words[0] != '\0')
-		log_warnx("%s: its last words: %s", child->label, words);
-}
-
 /*
  * Whether the process leaves behind what it was to store, and another one is
  * to do it.  Not at the end of everything, when it was too slow already.
@@ -160,7 +118,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	ev_child_stop(loop, watcher);
 	close_messages(child);
 	set_timer(child, 0);
-	obituary(child, watcher->rstatus, now);
+	child_bury(child, watcher->rstatus, now);
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
 	child->ready_ns = 0;

@@ -23,8 +23,8 @@
 #include <syslog.h>
 #include <unistd.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/segment.h"
 #include "common/util.h"
 #include "supervisor/spawn.h"

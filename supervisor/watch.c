@@ -8,8 +8,8 @@
 #include <poll.h>
 #include <string.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
 #include "supervisor/supervisor.h"

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "worker/last_words.h"
 #include "worker/worker.h"

@@ -18,8 +18,8 @@
 #include <stdio.h>
 
 #include "common/compiler.h"
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/segment.h"
 
 /* More processes than that have no processors to run on. */

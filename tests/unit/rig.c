@@ -24,8 +24,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "tests/unit/rig.h"
 #include "worker/worker.h"

@@ -17,8 +17,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "supervisor/child.h"
 

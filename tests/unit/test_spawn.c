@@ -18,8 +18,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "common/message.h"
 #include "common/log.h"
+#include "common/message.h"
 #include "supervisor/spawn.h"
 
 #define PASSED_MAX	(OUTPUTS_MAX + 5)

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of a stream share.  Decimator, for stream*.c.
+ */
+#ifndef MCRELAY_DECIMATOR_STREAM_PRIV_H
+#define MCRELAY_DECIMATOR_STREAM_PRIV_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "decimator/stream.h"
+
+/* Sends a datagram to the destination and to the archive, if there is one. */
+void	stream_send(struct stream *stream, const uint8_t *data, size_t size)
+	    ATTR_NONNULL;
+/* Puts a datum into a datagram with others, if there may be some. */
+void	stream_pack(struct stream *stream, const uint8_t *data, size_t size)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_DECIMATOR_STREAM_PRIV_H */

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Where a stream's datums go: to its destination, and to its archive.
+ * Decimator.  Must not block: what a socket does not take at once is counted
+ * and gone.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "decimator/stream.h"
+#include "decimator/stream_priv.h"
+
+/*
+ * ECONNREFUSED speaks of an earlier datagram (nobody listened, says the
+ * destination); this one has not been tried yet.
+ */
+static void
+send_away(struct stream *stream, const uint8_t *data, size_t size)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t sent;
+
+	sent = send(stream->socket, data, size, flags);
+	if (sent == -1 && errno == ECONNREFUSED)
+		sent = send(stream->socket, data, size, flags);
+	if (sent != -1) {
+		stream->counts.out++;
+		return;
+	}
+	stream->counts.errors++;
+	log_limited(&stream->send_limit, "%s/%s: cannot send to %s, the "
+	    "datagram is lost: %s", stream->channel, stream->config.name,
+	    stream->config.destination, strerror(errno));
+}
+
+/*
+ * To the socket of the archive's worker.  What comes there waits for the
+ * worker, or is counted there if its buffer is full.  ECONNREFUSED says that
+ * an earlier datagram came to nobody: the archive has been stopped.
+ */
+static void
+send_to_archive(struct stream *stream, const uint8_t *data, size_t size)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t sent;
+
+	if (!stream->config.archived)
+		return;
+	if (stream->feed == -1) {
+		stream->counts.unarchived++;
+		return;
+	}
+	sent = send(stream->feed, data, size, flags);
+	if (sent == -1 && errno == ECONNREFUSED) {
+		stream->counts.unarchived++;
+		sent = send(stream->feed, data, size, flags);
+	}
+	if (sent != -1)
+		return;
+	stream->counts.unarchived++;
+	log_limited(&stream->feed_limit, "%s/%s: cannot pass a datagram to "
+	    "its archive, where it will be missing: %s", stream->channel,
+	    stream->config.name, strerror(errno));
+}
+
+/* The archive first: if this process dies in between, it has at any rate what
+ * others have seen. */
+void
+stream_send(struct stream *stream, const uint8_t *data, size_t size)
+{
+	send_to_archive(stream, data, size);
+	send_away(stream, data, size);
+}
+
+void
+stream_flush(struct stream *stream)
+{
+	if (stream->packed_size == 0)
+		return;
+	stream_send(stream, stream->packed, stream->packed_size);
+	stream->packed_size = 0;
+}
+
+/* Into a datagram with others, if there may be some. */
+void
+stream_pack(struct stream *stream, const uint8_t *data, size_t size)
+{
+	if (stream->packed_max - stream->packed_size < size)
+		stream_flush(stream);
+	if (stream->packed_max < size) {
+		stream_send(stream, data, size);
+		return;
+	}
+	memcpy(stream->packed + stream->packed_size, data, size);
+	stream->packed_size += size;
+}

@@ -7,7 +7,6 @@
  * All channels are filled before the first reader steps, as on a machine where
  * other cores fill them: what a reader reads has left the nearer caches.
  */
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <netinet/in.h>
 #include <fcntl.h>
@@ -23,6 +22,7 @@
 #include "common/ring.h"
 #include "common/segment.h"
 #include "common/util.h"
+#include "common/wake.h"
 #include "decimator/reader.h"
 
 #define CHANNELS	64U
@@ -92,7 +92,7 @@ channel_open(struct channel *c, const struct subject *s,
 	stream->every = EVERY;
 	stream->id = 1;
 	fds[READER_FD_SEGMENT] = fcntl(c->segment.fd, F_DUPFD_CLOEXEC, 3);
-	fds[READER_FD_EVENT] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	fds[READER_FD_EVENT] = wake_open();
 	fds[READER_FD_STREAM] = open_socket();
 	if ((c->reader = reader_open(&message, fds, NITEMS(fds), NULL)) == NULL)
 		fatalx("a reader");

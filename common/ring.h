@@ -67,7 +67,7 @@ struct ring_shared {
 /* What precedes each payload in the ring; padded to RING_ALIGN after it. */
 struct ring_record {
 	uint32_t	length;		/* payload bytes, <= RING_PAYLOAD_MAX */
-	uint16_t	segment;	/* 0: one datagram; else the size of
+	uint16_t	datagram_size;	/* 0: one datagram; else that of
 					 * each datagram but the last */
 	uint8_t		family;		/* of the source: 4, 6, or 0 unknown */
 	uint8_t		flags;		/* RING_PAD or 0 */
@@ -112,9 +112,11 @@ ring_record_span(const struct ring_record *record)
 static inline uint32_t
 ring_record_datagrams(const struct ring_record *record)
 {
-	if (record->segment == 0 || record->length <= record->segment)
+	if (record->datagram_size == 0 || record->length <=
+	    record->datagram_size)
 		return 1;
-	return (record->length + record->segment - 1U) / record->segment;
+	return (record->length + record->datagram_size - 1U) /
+	    record->datagram_size;
 }
 
 static inline uint8_t *

@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "common/wake.h"
 #include "decimator/reader_priv.h"
 
 /*
@@ -185,7 +186,7 @@ take_record(struct reader *reader, const struct ring_view *view)
 	reader->copied += ROUND_UP(left, (size_t)CACHE_LINE);
 	for (i = 0; i < view->datagrams; i++) {
 		size = view->datagrams > 1 ?
-		    MIN_OF(left, (size_t)view->record.segment) : left;
+		    MIN_OF(left, (size_t)view->record.datagram_size) : left;
 		push_datagram(reader, data, size, view->record.received_ns);
 		data += size;
 		left -= size;
@@ -294,12 +295,8 @@ reader_fd(const struct reader *reader)
 void
 reader_woken(struct reader *reader)
 {
-	uint64_t count;
-	ssize_t got;
-
 	/* Nothing there is as good: the ring is looked at in either case. */
-	got = read(reader->eventfd, &count, sizeof(count));
-	(void)got;
+	wake_take(reader->eventfd);
 }
 
 const char *

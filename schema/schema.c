@@ -12,6 +12,7 @@
 
 #include "common/message.h"
 #include "common/datum.h"
+#include "common/hash.h"
 #include "schema/schema.h"
 #include "schema/tree.h"
 #include "common/util.h"
@@ -136,11 +137,7 @@ schema_node_add(struct schema_node *node, const char *name,
 static size_t
 name_slot(const char *name)
 {
-	uint32_t hash = 2166136261U;	/* FNV-1a */
-
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (uint8_t)*name) * 16777619U;
-	return hash % SCHEMA_NAME_SLOTS;
+	return hash_text32(name) % SCHEMA_NAME_SLOTS;
 }
 
 struct schema_node *

@@ -3,7 +3,6 @@
  * A channel and its worker.  Supervisor only.  Touches the segment's state
  * only while no worker is alive; never touches a datagram.
  */
-#include <sys/eventfd.h>
 #include <bsd/stdlib.h>
 #include <errno.h>
 #include <signal.h>
@@ -15,6 +14,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
+#include "common/wake.h"
 #include "supervisor/adopt.h"
 #include "supervisor/channel.h"
 #include "supervisor/fdstore.h"
@@ -373,7 +373,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
 	channel->segment.fd = -1;
-	channel->decimator_event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	channel->decimator_event = wake_open();
 	return channel;
 }
 

@@ -6,7 +6,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/filter.h>
-#include <linux/sock_diag.h>
 #include <linux/udp.h>
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/sockets.h"
 
@@ -50,17 +50,6 @@ fail(int fd)
 	close(fd);
 	errno = saved;
 	return -1;
-}
-
-bool
-sockets_is_group(const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	const struct sockaddr_in *in = (const void *)address;
-
-	if (address->ss_family == AF_INET6)
-		return IN6_IS_ADDR_MULTICAST(&in6->sin6_addr);
-	return IN_MULTICAST(ntohl(in->sin_addr.s_addr));
 }
 
 /* The interface's index; 0 for "", -1 with errno when there is none. */
@@ -140,7 +129,7 @@ static int
 input_options(int fd, const struct listen_conf *listen, const char **what)
 {
 	int family = listen->address.ss_family;
-	bool group = sockets_is_group(&listen->address);
+	bool group = udp_is_group(&listen->address);
 
 	*what = "set the input's options";
 	if (only_own_groups(fd, family) == -1)
@@ -180,7 +169,7 @@ source_specific(const struct listen_conf *listen)
 {
 	size_t i;
 
-	if (!sockets_is_group(&listen->address) || listen->sources == 0)
+	if (!udp_is_group(&listen->address) || listen->sources == 0)
 		return false;
 	for (i = 0; i < listen->sources; i++)
 		if (listen->source[i].bits != 128)
@@ -254,7 +243,7 @@ sockets_bind(int fd, const struct listen_conf *listen, const char **what)
 	    -1)
 		return -1;
 	*what = "join the group";
-	if (sockets_is_group(&listen->address))
+	if (udp_is_group(&listen->address))
 		return join(fd, listen, index);
 	return 0;
 }
@@ -266,7 +255,7 @@ sockets_share(int fd, bool on)
 	socklen_t size = sizeof(address);
 
 	if (fd == -1 || getsockname(fd, (void *)&address, &size) == -1 ||
-	    sockets_is_group(&address))
+	    udp_is_group(&address))
 		return;
 	/* Nothing is lost if it fails: then the other one cannot bind. */
 	(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, on);
@@ -324,40 +313,14 @@ sockets_same_group(int a, int b)
 	memset(&other, 0, sizeof(other));
 	return getsockname(a, (void *)&one, &one_size) == 0 &&
 	    getsockname(b, (void *)&other, &other_size) == 0 &&
-	    memcmp(&one, &other, sizeof(one)) == 0 && sockets_is_group(&one);
+	    memcmp(&one, &other, sizeof(one)) == 0 && udp_is_group(&one);
 }
 
-/* What the control messages of a message say. */
-struct arrival {
-	uint64_t	datagrams;
-	uint64_t	received_ns;	/* CLOCK_REALTIME; 0: not known */
-};
-
-static void
-read_arrival(struct msghdr *msg, ssize_t length, struct arrival *arrival)
-{
-	struct timespec ts = {0, 0};
-	struct cmsghdr *cmsg;
-	int size = 0;
-
-	for (cmsg = CMSG_FIRSTHDR(msg); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(msg, cmsg))
-		if (cmsg->cmsg_level == IPPROTO_UDP &&
-		    cmsg->cmsg_type == UDP_GRO)
-			memcpy(&size, CMSG_DATA(cmsg), sizeof(size));
-		else if (cmsg->cmsg_level == SOL_SOCKET &&
-		    cmsg->cmsg_type == SCM_TIMESTAMPNS)
-			memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
-	arrival->received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
-	    (uint64_t)ts.tv_nsec;
-	arrival->datagrams = size <= 0 || length <= size ? 1 :
-	    ((uint64_t)length + (uint64_t)size - 1) / (uint64_t)size;
-}
-
-/* Looks at the next message, whatever its length, or takes it.  False: there
- * is none. */
+/* Looks at the next message, whatever its length, or takes it, and says how
+ * many datagrams are in it.  False: there is none. */
 static bool
-next_arrival(int fd, int flags, struct arrival *arrival)
+next_message(int fd, int flags, struct udp_arrival *arrival,
+    uint64_t *datagrams)
 {
 	union {
 		char		buffer[256];
@@ -367,31 +330,35 @@ next_arrival(int fd, int flags, struct arrival *arrival)
 	ssize_t length;
 
 	memset(&msg, 0, sizeof(msg));
-	memset(arrival, 0, sizeof(*arrival));
+	*arrival = (struct udp_arrival){ 0 };
+	*datagrams = 0;
 	msg.msg_control = control.buffer;
 	msg.msg_controllen = sizeof(control.buffer);
 	length = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC | flags);
 	if (length == -1)
 		return errno != EAGAIN;
-	read_arrival(&msg, length, arrival);
+	udp_read_arrival(&msg, arrival);
+	*datagrams = arrival->datagram_size == 0 || length == 0 ? 1 :
+	    ((uint64_t)length + arrival->datagram_size - 1) /
+	    arrival->datagram_size;
 	return true;
 }
 
 uint64_t
 sockets_discard(int fd, uint64_t until_ns)
 {
-	struct arrival arrival;
-	uint64_t count = 0;
+	struct udp_arrival arrival;
+	uint64_t datagrams, count = 0;
 	unsigned i;
 
 	for (i = 0; i < DISCARD_MAX; i++) {
 		if (until_ns != UINT64_MAX &&
-		    (!next_arrival(fd, MSG_PEEK, &arrival) ||
+		    (!next_message(fd, MSG_PEEK, &arrival, &datagrams) ||
 		    arrival.received_ns > until_ns))
 			break;
-		if (!next_arrival(fd, 0, &arrival))
+		if (!next_message(fd, 0, &arrival, &datagrams))
 			break;
-		count += arrival.datagrams;
+		count += datagrams;
 	}
 	return count;
 }
@@ -410,12 +377,9 @@ sockets_close_door(int fd)
 uint32_t
 sockets_drops(int fd)
 {
-	uint32_t meminfo[SK_MEMINFO_VARS] = {0};
-	socklen_t size = sizeof(meminfo);
+	struct udp_memory memory;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, meminfo, &size) == -1)
-		return 0;
-	return meminfo[SK_MEMINFO_DROPS];
+	return udp_read_memory(fd, &memory) ? memory.drops : 0;
 }
 
 /*** Pairs. ***/
@@ -547,7 +511,7 @@ output_options(int fd, const struct destination_conf *to, int index)
 {
 	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
 		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
-	if (sockets_is_group(&to->address))
+	if (udp_is_group(&to->address))
 		return group_output(fd, to, index);
 	return unicast_output(fd, to);
 }

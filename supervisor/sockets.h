@@ -40,7 +40,6 @@ int	sockets_pair(const struct listen_conf *listen, int *input, int *feed,
 	    const char **what) ATTR_NONNULL;
 bool	sockets_are_pair(int input, int feed);
 
-bool	sockets_is_group(const struct sockaddr_storage *address) ATTR_NONNULL;
 /* Whether an input socket made for `a' serves for `b' as well, but for the
  * size of its buffer and who may send. */
 bool	sockets_same_input(const struct listen_conf *a,

@@ -6,12 +6,12 @@
  * Everything that the kernel writes lies in the segment (struct rx_area).
  */
 #include <sys/socket.h>
-#include <linux/sock_diag.h>
 #include <arpa/inet.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <time.h>
 
+#include "common/udp.h"
 #include "common/util.h"
 #include "worker/ingest_ops.h"
 
@@ -49,40 +49,20 @@ set_landings(const struct ingest *ingest, unsigned offered)
 	}
 }
 
-static void
-read_cmsg(const struct cmsghdr *cmsg, struct ring_record *record)
-{
-	struct timespec ts;
-	int size;
-
-	if (cmsg->cmsg_level == SOL_UDP && cmsg->cmsg_type == UDP_GRO &&
-	    cmsg->cmsg_len >= CMSG_LEN(sizeof(size))) {
-		memcpy(&size, CMSG_DATA(cmsg), sizeof(size));
-		if (size > 0 && size <= UINT16_MAX &&
-		    (uint32_t)size < record->length)
-			record->segment = (uint16_t)size;
-	} else if (cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_TIMESTAMPNS &&
-	    cmsg->cmsg_len >= CMSG_LEN(sizeof(ts))) {
-		memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
-		record->received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
-		    (uint64_t)ts.tv_nsec;
-	}
-}
-
 /* The pointers in its msghdr may be a dead process's: not used. */
 static void
 read_control(struct rx_area *rx, unsigned i, struct ring_record *record)
 {
 	struct msghdr hdr = {.msg_control = rx->control[i]};
-	struct cmsghdr *cmsg;
+	struct udp_arrival arrival;
 
-	hdr.msg_controllen = rx->msg[i].msg_hdr.msg_controllen;
-	if (hdr.msg_controllen > RX_CONTROL_SIZE)
-		hdr.msg_controllen = RX_CONTROL_SIZE;
-	for (cmsg = CMSG_FIRSTHDR(&hdr); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(&hdr, cmsg))
-		read_cmsg(cmsg, record);
+	hdr.msg_controllen = MIN_OF(rx->msg[i].msg_hdr.msg_controllen,
+	    (size_t)RX_CONTROL_SIZE);
+	udp_read_arrival(&hdr, &arrival);
+	record->received_ns = arrival.received_ns;
+	if (arrival.datagram_size <= UINT16_MAX &&
+	    arrival.datagram_size < record->length)
+		record->datagram_size = (uint16_t)arrival.datagram_size;
 }
 
 static void
@@ -190,14 +170,12 @@ static bool
 socket_look(const struct ingest *ingest, uint32_t *drops,
     uint32_t *queued_bytes)
 {
-	uint32_t meminfo[SK_MEMINFO_VARS];
-	socklen_t size = sizeof(meminfo);
+	struct udp_memory memory;
 
-	if (getsockopt(ingest->socket, SOL_SOCKET, SO_MEMINFO, meminfo,
-	    &size) == -1 || size <= SK_MEMINFO_DROPS * sizeof(uint32_t))
+	if (!udp_read_memory(ingest->socket, &memory))
 		return false;
-	*drops = meminfo[SK_MEMINFO_DROPS];
-	*queued_bytes = meminfo[SK_MEMINFO_RMEM_ALLOC];
+	*drops = memory.drops;
+	*queued_bytes = memory.queued_bytes;
 	return true;
 }
 

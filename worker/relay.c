@@ -103,7 +103,7 @@ static bool
 add_record_part(struct send_batch *batch, const struct ring_record *record,
     const uint8_t *payload)
 {
-	uint32_t size = record->segment != 0 ? record->segment :
+	uint32_t size = record->datagram_size != 0 ? record->datagram_size :
 	    record->length;
 	uint32_t total = ring_record_datagrams(record);
 	uint32_t left = total - batch->at.skip;

@@ -278,8 +278,8 @@ sender_sequence_count(struct sender_sequence *sequence,
 	source = find_source(sequence, record);
 	source->used = record->sequence + 1;
 	do {
-		size = record->segment != 0 ?
-		    MIN_OF((uint32_t)record->segment, left) : left;
+		size = record->datagram_size != 0 ?
+		    MIN_OF((uint32_t)record->datagram_size, left) : left;
 		count_datagram(sequence, source, state, payload, size);
 		payload += size;
 		left -= size;

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
+#include "common/wake.h"
 #include "worker/last_words.h"
 #include "worker/worker.h"
 
@@ -43,14 +44,12 @@
 static void
 wake_readers(struct worker *worker)
 {
-	static const uint64_t one = 1;
 	uint64_t head = ring_head(&worker->segment.ring);
 
 	if (worker->directory != -1)
 		archive_published(&worker->archive, head);
-	if (ring_wake_due(&worker->segment.page->wake_at, head) &&
-	    write(worker->decimator_wake, &one, sizeof(one)) == -1)
-		log_debug("eventfd: %s", strerror(errno));
+	if (ring_wake_due(&worker->segment.page->wake_at, head))
+		wake_post(worker->decimator_wake);
 }
 
 static void

@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/udp.h"
 #include "supervisor/conf/address.h"
 
 static struct sockaddr_in *
@@ -77,14 +78,6 @@ address_set_port(struct sockaddr_storage *address, uint16_t port)
 		v4(address)->sin_port = htons(port);
 	else
 		v6(address)->sin6_port = htons(port);
-}
-
-bool
-address_is_group(const struct sockaddr_storage *address)
-{
-	if (is_v4(address))
-		return IN_MULTICAST(v4_value(address));
-	return IN6_IS_ADDR_MULTICAST(v6_value(address));
 }
 
 bool
@@ -254,7 +247,7 @@ prefix_parse(const char *text, struct source_prefix *prefix, int *family,
 	bits = slash != NULL ? prefix_bits(slash + 1) : whole;
 	if (bits < 0 || bits > whole)
 		return "the length of the network is wrong";
-	if (address_is_group(&address))
+	if (udp_is_group(&address))
 		return "a multicast group does not send";
 	prefix_address(&address, prefix->address);
 	prefix->bits = (uint32_t)(128 - whole + bits);

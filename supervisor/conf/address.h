@@ -23,7 +23,6 @@ uint16_t	address_port(const struct sockaddr_storage *address)
 void		address_set_port(struct sockaddr_storage *address,
 		    uint16_t port) ATTR_NONNULL;
 
-bool	address_is_group(const struct sockaddr_storage *address) ATTR_NONNULL;
 bool	address_is_any(const struct sockaddr_storage *address) ATTR_NONNULL;
 bool	address_is_loopback(const struct sockaddr_storage *address)
 	    ATTR_NONNULL;

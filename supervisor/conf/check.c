@@ -21,6 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/conf/address.h"
 #include "supervisor/conf/read.h"
@@ -199,7 +200,7 @@ check_loop(const struct check *check, const struct destination_conf *to,
 	const struct channel_conf *input = find_input(check, &to->address);
 	char text[ADDRESS_TEXT_SIZE];
 
-	if (input == NULL && !address_is_group(&to->address)) {
+	if (input == NULL && !udp_is_group(&to->address)) {
 		input = find_wildcard(check, &to->address);
 		if (input != NULL && !is_local(check, &to->address))
 			input = NULL;

@@ -6,6 +6,7 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/conf/address.h"
 #include "supervisor/conf/read.h"
@@ -216,7 +217,7 @@ static void
 check_ttl(struct section *section, const struct node *ttl,
     struct destination_conf *to)
 {
-	bool group = address_is_group(&to->address);
+	bool group = udp_is_group(&to->address);
 
 	if (ttl == NULL)
 		to->ttl = group ? TTL_GROUP : TTL_UNICAST;

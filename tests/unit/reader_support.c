@@ -57,7 +57,7 @@ void
 fake_put_at(struct fake_worker *w, const void *data, uint32_t length,
     uint16_t segment, uint64_t received_ns)
 {
-	struct ring_record record = {.length = length, .segment = segment,
+	struct ring_record record = {.length = length, .datagram_size = segment,
 	    .sequence = w->sequence, .received_ns = received_ns};
 	const struct ring *ring = &w->segment.ring;
 	struct ingest_state *ingest;

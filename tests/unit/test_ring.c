@@ -76,7 +76,7 @@ static void
 write_one(struct writer *writer, uint32_t length, uint16_t datagram_size)
 {
 	struct ring_record record = {.length = length,
-	    .segment = datagram_size, .sequence = writer->sequence};
+	    .datagram_size = datagram_size, .sequence = writer->sequence};
 	uint64_t end = writer->head + ring_record_size(length);
 
 	ring_reserve(writer->ring, end);

@@ -235,7 +235,7 @@ static void
 take(uint16_t port, const void *data, size_t size, uint16_t segment)
 {
 	struct ring_record record = {.length = (uint32_t)size,
-	    .segment = segment, .family = 4, .port = port,
+	    .datagram_size = segment, .family = 4, .port = port,
 	    .sequence = b.state.sequence};
 
 	sender_sequence_begin(&b.sequence, &b.state);

@@ -165,8 +165,8 @@ check_ring(const struct segment *segment, unsigned count)
 	while (ring_next(&segment->ring, &reader, &view) == RING_RECORD) {
 		offset = 0;
 		for (i = 0; i < view.datagrams; i++, next++) {
-			size = view.record.segment != 0 ?
-			    MIN_OF((uint32_t)view.record.segment,
+			size = view.record.datagram_size != 0 ?
+			    MIN_OF((uint32_t)view.record.datagram_size,
 			    view.record.length - offset) : view.record.length;
 			assert_true(next < DATAGRAMS);
 			assert_int_equal(size, sizes[next]);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "tools/common/endpoint.h"
 
@@ -93,16 +94,6 @@ endpoint_parse_host(const char *text, struct sockaddr_storage *address)
 	return resolve(text, "0", address);
 }
 
-bool
-endpoint_is_multicast(const struct sockaddr_storage *address)
-{
-	if (is_v6(address))
-		return IN6_IS_ADDR_MULTICAST(&((const struct sockaddr_in6 *)
-		    address)->sin6_addr);
-	return IN_MULTICAST(ntohl(((const struct sockaddr_in *)
-	    address)->sin_addr.s_addr));
-}
-
 uint16_t
 endpoint_port(const struct sockaddr_storage *address)
 {
@@ -168,7 +159,7 @@ static bool
 set_route(int fd, const struct endpoint *endpoint)
 {
 	const bool v6 = is_v6(&endpoint->address);
-	const bool group = endpoint_is_multicast(&endpoint->address);
+	const bool group = udp_is_group(&endpoint->address);
 	const struct ip_mreqn by = {
 		.imr_ifindex = (int)endpoint->interface
 	};
@@ -223,7 +214,7 @@ endpoint_open_source(const struct endpoint *endpoint)
 		return fd;
 	format_address(generic(&to), text);
 	log_warn("cannot send to %s%s", text, endpoint->interface == 0 &&
-	    endpoint_is_multicast(&to) ? " (choose an interface with -i)" :
+	    udp_is_group(&to) ? " (choose an interface with -i)" :
 	    "");
 	close(fd);
 	return -1;
@@ -264,7 +255,7 @@ static bool
 prepare_sink(int fd, const struct endpoint *endpoint)
 {
 	const bool v6 = is_v6(&endpoint->address);
-	const bool group = endpoint_is_multicast(&endpoint->address);
+	const bool group = udp_is_group(&endpoint->address);
 
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
 	if (!set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "time stamps") ||
@@ -298,7 +289,7 @@ endpoint_open_sink(const struct endpoint *endpoint)
 	if (bind(fd, generic(&at), sockaddr_size(generic(&at))) == -1) {
 		format_address(generic(&at), text);
 		log_warn("cannot listen on %s", text);
-	} else if (!endpoint_is_multicast(&at) || join(fd, endpoint))
+	} else if (!udp_is_group(&at) || join(fd, endpoint))
 		return fd;
 	close(fd);
 	return -1;

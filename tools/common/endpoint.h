@@ -27,8 +27,6 @@ bool		endpoint_parse(const char *text,
 /* A numeric address alone; the port is 0. */
 bool		endpoint_parse_host(const char *text,
 		    struct sockaddr_storage *address) ATTR_NONNULL;
-bool		endpoint_is_multicast(const struct sockaddr_storage *address)
-		    ATTR_NONNULL;
 uint16_t	endpoint_port(const struct sockaddr_storage *address)
 		    ATTR_NONNULL;
 /* False when there is no interface of this name. */

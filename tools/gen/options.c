@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/udp.h"
 #include "common/util.h"
 #include "tools/common/endpoint.h"
 #include "tools/gen/gen.h"
@@ -195,7 +196,7 @@ check(struct parser *parser)
 	}
 	if (at->from.ss_family == AF_UNSPEC)
 		return true;
-	if (!endpoint_is_multicast(&at->address))
+	if (!udp_is_group(&at->address))
 		return options_fail(parser->error, "-s needs a multicast group "
 		    "to join");
 	if (at->from.ss_family != at->address.ss_family)

@@ -9,7 +9,6 @@
 #include <sys/uio.h>
 #include <endian.h>
 #include <errno.h>
-#include <linux/sock_diag.h>
 #include <linux/udp.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "tools/common/endpoint.h"
 #include "tools/common/stop.h"
@@ -58,12 +58,6 @@ struct sink {
 				    ATTR_ALIGNED(CACHE_LINE);
 };
 
-/* What the kernel says about one message. */
-struct arrival {
-	uint64_t	received_ns;	/* CLOCK_REALTIME; 0: not told */
-	size_t		segment;	/* 0: one datagram */
-};
-
 static void
 reset_headers(struct sink *sink)
 {
@@ -74,30 +68,6 @@ reset_headers(struct sink *sink)
 			.msg_control = sink->control[i],
 			.msg_controllen = CONTROL_SIZE,
 		};
-}
-
-static struct arrival
-read_control(struct msghdr *header)
-{
-	struct arrival arrival = { 0 };
-	struct cmsghdr *cmsg;
-	struct timespec ts;
-	int segment;
-
-	for (cmsg = CMSG_FIRSTHDR(header); cmsg != NULL;
-	    cmsg = CMSG_NXTHDR(header, cmsg)) {
-		if (cmsg->cmsg_level == SOL_SOCKET &&
-		    cmsg->cmsg_type == SCM_TIMESTAMPNS) {
-			memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
-			arrival.received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
-			    (uint64_t)ts.tv_nsec;
-		} else if (cmsg->cmsg_level == IPPROTO_UDP &&
-		    cmsg->cmsg_type == UDP_GRO) {
-			memcpy(&segment, CMSG_DATA(cmsg), sizeof(segment));
-			arrival.segment = (size_t)MAX_OF(segment, 0);
-		}
-	}
-	return arrival;
 }
 
 static void
@@ -128,17 +98,19 @@ static void
 take_message(struct sink *sink, unsigned slot)
 {
 	struct mmsghdr *header = &sink->header[slot];
-	const struct arrival arrival = read_control(&header->msg_hdr);
-	const uint64_t received_ns = arrival.received_ns != 0 ?
-	    arrival.received_ns : clock_realtime_ns();
+	struct udp_arrival arrival;
 	const uint8_t *data = sink->slots + (size_t)slot * SLOT_SIZE;
 	size_t left = header->msg_len;
+	uint64_t received_ns;
 	size_t size;
 
+	udp_read_arrival(&header->msg_hdr, &arrival);
+	received_ns = arrival.received_ns != 0 ? arrival.received_ns :
+	    clock_realtime_ns();
 	/* An empty message is a datagram, too. */
 	do {
-		size = arrival.segment == 0 ? left :
-		    MIN_OF(left, arrival.segment);
+		size = arrival.datagram_size == 0 ? left :
+		    MIN_OF(left, arrival.datagram_size);
 		take_datagram(sink, data, size, received_ns);
 		data += size;
 		left -= size;
@@ -237,12 +209,11 @@ receive_all(struct sink *sink)
 static uint32_t
 kernel_dropped(const struct sink *sink)
 {
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
-	socklen_t size = sizeof(info);
+	struct udp_memory memory = { 0 };
 
-	if (getsockopt(sink->fd, SOL_SOCKET, SO_MEMINFO, info, &size) == -1)
+	if (!udp_read_memory(sink->fd, &memory))
 		log_warn("cannot ask for the kernel's drops");
-	return info[SK_MEMINFO_DROPS];
+	return memory.drops;
 }
 
 static void

@@ -3,7 +3,6 @@
  * The archive thread: from the ring into Avro files.  Worker.  Must not wait
  * for anything but its files and its eventfd, nor allocate per datagram.
  */
-#include <sys/eventfd.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "common/wake.h"
 #include "worker/archive/archive.h"
 #include "worker/archive/gather.h"
 #include "worker/last_words.h"
@@ -295,11 +295,9 @@ wait_for(struct archive *archive, uint64_t ns)
 	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
 	    .tv_nsec = (long)(ns % NS_PER_S)};
 	struct pollfd pollfd = {.fd = archive->wake, .events = POLLIN};
-	uint64_t count;
 
-	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0 &&
-	    read(archive->wake, &count, sizeof(count)) == -1)
-		log_debug("eventfd: %s", strerror(errno));
+	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0)
+		wake_take(archive->wake);
 }
 
 /* The head position at which there is enough for a block. */
@@ -457,7 +455,7 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->directory = directory;
 	archive->notify = notify;
 	archive->argument = argument;
-	archive->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	archive->wake = wake_open();
 	if (archive->wake == -1)
 		fatal("eventfd");
 	bundle_open(&archive->bundle[0], segment);
@@ -470,34 +468,25 @@ archive_start(struct archive *archive, const struct segment *segment,
 		    strerror(error));
 }
 
-static void
-wake(struct archive *archive)
-{
-	static const uint64_t one = 1;
-
-	if (write(archive->wake, &one, sizeof(one)) == -1)
-		log_debug("eventfd: %s", strerror(errno));
-}
-
 void
 archive_published(struct archive *archive, uint64_t head)
 {
 	if (ring_wake_due(&archive->segment->state->archive_wake_at, head))
-		wake(archive);
+		wake_post(archive->wake);
 }
 
 void
 archive_rotate(struct archive *archive)
 {
 	atomic_store_explicit(&archive->rotate, true, memory_order_relaxed);
-	wake(archive);
+	wake_post(archive->wake);
 }
 
 void
 archive_retry(struct archive *archive)
 {
 	atomic_store_explicit(&archive->retry, true, memory_order_relaxed);
-	wake(archive);
+	wake_post(archive->wake);
 }
 
 void
@@ -505,7 +494,7 @@ archive_stop(struct archive *archive)
 {
 	/* Partner: the acquire in finished(): the head is seen as well. */
 	atomic_store_explicit(&archive->stop, true, memory_order_release);
-	wake(archive);
+	wake_post(archive->wake);
 }
 
 bool

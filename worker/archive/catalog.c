@@ -13,6 +13,7 @@
 
 #include "common/avro_walk.h"
 #include "common/codec.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "worker/archive/catalog.h"
@@ -215,16 +216,6 @@ struct names {
 	size_t		 room;
 };
 
-static uint64_t
-hash_of(const char *name)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);	/* FNV-1a */
-
-	for (; *name != '\0'; name++)
-		hash = (hash ^ (uint8_t)*name) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 static int
 compare(const void *a, const void *b)
 {
@@ -248,7 +239,7 @@ read_names(int directory, struct names *names)
 			names->hash = xrealloc(names->hash,
 			    names->room * sizeof(*names->hash));
 		}
-		names->hash[names->count++] = hash_of(name);
+		names->hash[names->count++] = hash_text64(name);
 	}
 	fclose(file);
 	if (names->count > 0)
@@ -259,7 +250,7 @@ read_names(int directory, struct names *names)
 static bool
 known(const struct names *names, const char *name)
 {
-	uint64_t hash = hash_of(name);
+	uint64_t hash = hash_text64(name);
 
 	return names->count > 0 && bsearch(&hash, names->hash, names->count,
 	    sizeof(hash), compare) != NULL;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/wake.h"
 #include "worker/archive/closer.h"
 #include "worker/archive/file.h"
 #include "worker/archive/recover.h"
@@ -80,7 +81,6 @@ perform(struct closer *closer, const struct closer_job *job,
 static void
 do_job(struct closer *closer, struct closer_job *job, enum closer_task task)
 {
-	static const uint64_t one = 1;
 	int error;
 
 	job->wanted = false;
@@ -92,8 +92,7 @@ do_job(struct closer *closer, struct closer_job *job, enum closer_task task)
 	job->done = true;
 	job->error = error;
 	pthread_cond_broadcast(&closer->changed);
-	if (write(closer->wake, &one, sizeof(one)) == -1)
-		log_debug("eventfd: %s", strerror(errno));
+	wake_post(closer->wake);
 }
 
 static void *

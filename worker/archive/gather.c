@@ -68,7 +68,8 @@ void
 gather_record(struct archive *archive, const struct ring_view *view)
 {
 	struct transaction *t = &archive->gathering->transaction;
-	uint32_t size = view->record.segment != 0 ? view->record.segment :
+	uint32_t size = view->record.datagram_size != 0 ?
+	    view->record.datagram_size :
 	    view->record.length;
 	uint32_t i, offset = 0, left = view->record.length;
 

@@ -13,6 +13,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "common/wake.h"
 #include "worker/archive/keeper.h"
 #include "worker/archive/retain.h"
 
@@ -78,7 +79,6 @@ add_loss(struct keeper_loss *loss, const struct archive_file *file,
 static void
 settle(struct keeper *keeper, const char *name, uint64_t records)
 {
-	static const uint64_t one = 1;
 	struct unfinished *unfinished;
 
 	pthread_mutex_lock(&keeper->mutex);
@@ -91,8 +91,7 @@ settle(struct keeper *keeper, const char *name, uint64_t records)
 		free(unfinished);
 	}
 	pthread_mutex_unlock(&keeper->mutex);
-	if (write(keeper->wake, &one, sizeof(one)) == -1)
-		log_debug("eventfd: %s", strerror(errno));
+	wake_post(keeper->wake);
 }
 
 /* False: to be tried again. */

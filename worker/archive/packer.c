@@ -4,11 +4,11 @@
  * what it works on is a copy.
  */
 #include <assert.h>
-#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/wake.h"
 #include "worker/archive/packer.h"
 
 static void
@@ -24,7 +24,6 @@ pack_all(struct packer *packer)
 static void *
 run(void *argument)
 {
-	static const uint64_t one = 1;
 	struct packer *packer = argument;
 
 	pthread_mutex_lock(&packer->mutex);
@@ -39,8 +38,7 @@ run(void *argument)
 		packer->busy = false;
 		pthread_cond_broadcast(&packer->changed);
 		/* Only now: who is woken finds it not busy. */
-		if (write(packer->wake, &one, sizeof(one)) == -1)
-			log_debug("eventfd: %s", strerror(errno));
+		wake_post(packer->wake);
 	}
 	pthread_mutex_unlock(&packer->mutex);
 	return NULL;

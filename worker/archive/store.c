@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/util.h"
 #include "worker/archive/file.h"
 #include "worker/archive/store.h"
@@ -513,12 +514,8 @@ rotate_offset(const struct channel_config *config)
 {
 	uint64_t range = MIN_OF(config->archive.rotate_interval_ns /
 	    ROTATE_SPREAD, ROTATE_OFFSET_MAX_NS);
-	const char *p;
-	uint32_t hash = 2166136261U;	/* FNV-1a */
 
-	for (p = config->name; *p != '\0'; p++)
-		hash = (hash ^ (uint8_t)*p) * 16777619U;
-	return (range >> 8) * hash >> 24;
+	return (range >> 8) * hash_text32(config->name) >> 24;
 }
 
 void

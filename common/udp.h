@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the kernel says of a UDP socket and of what came by it.  Any process.
+ */
+#ifndef MCRELAY_UDP_H
+#define MCRELAY_UDP_H
+
+#include <sys/socket.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+/* Whether a v4 or v6 address is a multicast group's. */
+bool	udp_is_group(const struct sockaddr_storage *address) ATTR_NONNULL;
+
+/* What the control messages of a received message say. */
+struct udp_arrival {
+	uint64_t	received_ns;	/* CLOCK_REALTIME; 0: not known */
+	/* Of each datagram but the last in a message that the kernel has
+	 * coalesced (UDP_GRO), bytes; 0: it is one datagram. */
+	uint32_t	datagram_size;
+};
+
+/*
+ * Reads them.  `header' needs nothing but msg_control and msg_controllen,
+ * which may come from memory that others write to: lengths are checked.
+ */
+void	udp_read_arrival(struct msghdr *header, struct udp_arrival *arrival)
+	    ATTR_NONNULL;
+
+/* So far, of the socket (SO_MEMINFO). */
+struct udp_memory {
+	uint32_t	drops;		/* datagrams, modulo 2^32 */
+	uint32_t	queued_bytes;	/* with the kernel's overhead */
+};
+
+/* False: the kernel does not say. */
+bool	udp_read_memory(int fd, struct udp_memory *memory) ATTR_NONNULL
+	    ATTR_UNUSED_RESULT;
+
+#endif /* MCRELAY_UDP_H */

@@ -124,7 +124,7 @@ put(struct channel *c, const struct subject *s)
 	ingest = ingest_begin(&c->segment.state->ingest);
 	ingest->head = c->head;
 	ingest->sequence = ++c->sequence;
-	ingest->received++;
+	ingest->counts.received++;
 	ingest_commit(&c->segment.state->ingest);
 	ring_publish(ring, c->head);
 }

@@ -1,21 +1,35 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The table of counters, made from the one list in ledger.h.  Every process.
+ * The tables of counters, made from the lists in ledger.h.  Every process.
  */
 #include "common/ledger.h"
 
+#define ENTRY(type, name, kind, unit, catalogued, meaning)		\
+	{ #name, meaning, LEDGER_##kind, LEDGER_##unit, catalogued,	\
+	    offsetof(struct type, name) },
+
 const struct ledger_entry ledger_table[] = {
-#define LEDGER_ENTRY(name, meaning)					\
-	{ #name, meaning, offsetof(struct ledger, name) },
+#define LEDGER_ENTRY(...)	ENTRY(ledger, __VA_ARGS__)
 	LEDGER_COUNTERS(LEDGER_ENTRY)
-#undef LEDGER_ENTRY
-	{ NULL, NULL, 0 },
+	{ NULL, NULL, 0, 0, false, 0 },
 };
+
+const struct ledger_entry stream_table[] = {
+#define STREAM_ENTRY(...)	ENTRY(stream_counts, __VA_ARGS__)
+	STREAM_COUNTERS(STREAM_ENTRY)
+	{ NULL, NULL, 0, 0, false, 0 },
+};
+
+void
+ledger_add_output(struct ledger *ledger, const struct output_counts *counts)
+{
+#define ADD(name, ...)	ledger->name += counts->name;
+	OUTPUT_COUNTERS(ADD)
+}
 
 void
 ledger_subtract(struct ledger *ledger, const struct ledger *earlier)
 {
-#define SUBTRACT(name, meaning)	ledger->name -= earlier->name;
+#define SUBTRACT(name, ...)	ledger->name -= earlier->name;
 	LEDGER_COUNTERS(SUBTRACT)
-#undef SUBTRACT
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The ledger: a channel's counters.  Every datagram is accounted for, by
- * cause.  One table declares each counter once; the snapshot struct, the
- * JSON, the log line and the manual page's list come from it.
+ * cause.  One table for each domain of segment.h declares its counters once:
+ * the domain's counts, the snapshot struct, the JSON, the log line, what the
+ * archive's catalogue tells and the manual page's list come from it.
  *
- * Counts are of datagrams unless the name ends in _bytes.  Where they live
- * and how they survive a killed worker: segment.h.
+ * Where they live and how they survive a killed worker: segment.h.
  *
  * Identities that hold in every snapshot of a channel with an archive
  *	received = archived + rejected + archive_shed + pending
@@ -13,79 +13,186 @@
  *	received * outputs = relayed + relay_errors
  * and, where the sender's count is known,
  *	sent = received + kernel_dropped + truncated + refused_source
- * relay_errors is the sum of relay_overrun and what follows it.
+ * relay_errors is the sum of RELAY_ERROR_COUNTERS.
  */
 #ifndef MCRELAY_LEDGER_H
 #define MCRELAY_LEDGER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* X(name, meaning) -- names are relied on by users: append, never rename. */
-#define LEDGER_COUNTERS(X)						\
-	X(received,							\
+#include "common/datum.h"
+
+enum ledger_kind {
+	LEDGER_COUNTER,		/* only grows */
+	/* A count that what comes later corrects: it may go down, too, when a
+	 * loss turns out to be none. */
+	LEDGER_CORRECTED,
+	LEDGER_GAUGE,		/* a level: differences of it mean nothing */
+};
+
+enum ledger_unit {
+	LEDGER_DATAGRAMS,
+	LEDGER_BYTES,
+	LEDGER_OPERATIONS,
+};
+
+/*
+ * X(name, kind, unit, catalogued, meaning), where `catalogued' tells whether
+ * the archive's catalogue says of each file how much it changed.  Users rely on
+ * the names, and read the ledger in the order of LEDGER_COUNTERS: append to a
+ * table, never rename.
+ */
+
+/* Counted by ingest. */
+#define INGEST_FLOW_COUNTERS(X)						\
+	X(received, COUNTER, DATAGRAMS, false,				\
 	    "datagrams taken from the socket and committed to the ring") \
-	X(received_bytes, "payload bytes of those datagrams")		\
-	X(kernel_dropped,						\
+	X(received_bytes, COUNTER, BYTES, false,			\
+	    "payload bytes of those datagrams")				\
+	X(kernel_dropped, COUNTER, DATAGRAMS, true,			\
 	    "datagrams the kernel dropped because the socket's receive "\
 	    "buffer was full, or with a bad checksum; "			\
 	    "a dropped coalesced packet counts once")			\
-	X(truncated, "datagrams larger than a landing slot, not kept")	\
-	X(refused_source, "datagrams from a source that is not allowed") \
-	X(sequence_gaps, "datagrams missing in the sender's own numbering") \
-	X(sequence_repeats, "datagrams with a sender's number seen before") \
-	X(sequence_reordered,						\
-	    "datagrams that came after one with a higher number")	\
-	X(relayed, "datagrams the kernel accepted, summed over outputs") \
-	X(relay_errors,							\
-	    "datagrams an output could not send, summed over outputs")	\
-	X(archived, "datagrams in committed blocks of the archive")	\
-	X(archived_bytes, "payload bytes of those datagrams")		\
-	X(rejected,							\
-	    "datagrams that are not whole datums of the schema, kept in "\
-	    "the .rejected archive")					\
-	X(archive_shed,							\
-	    "datagrams the archive gave up because it could not keep up "\
-	    "or could not write")					\
-	X(archive_errors, "failed file operations of the archive")	\
-	X(pending, "datagrams in the ring that the archive has yet to store") \
-	X(relay_overrun,						\
-	    "relay_errors because an output was a whole ring behind")	\
-	X(relay_no_buffers,						\
-	    "relay_errors because an interface's queue was full (ENOBUFS)") \
-	X(relay_unreachable,						\
-	    "relay_errors because there was no way to the destination")	\
-	X(relay_too_large,						\
-	    "relay_errors because datagrams were too large (EMSGSIZE)")	\
-	X(relay_other, "relay_errors for any other reason")		\
-	X(socket_high_water_bytes,					\
+	X(truncated, COUNTER, DATAGRAMS, true,				\
+	    "datagrams larger than a landing slot, not kept")		\
+	X(refused_source, COUNTER, DATAGRAMS, true,			\
+	    "datagrams from a source that is not allowed")		\
+	X(sequence_gaps, CORRECTED, DATAGRAMS, true,			\
+	    "datagrams missing in the sender's own numbering")		\
+	X(sequence_repeats, COUNTER, DATAGRAMS, true,			\
+	    "datagrams with a sender's number seen before")		\
+	X(sequence_reordered, CORRECTED, DATAGRAMS, true,		\
+	    "datagrams that came after one with a higher number")
+
+#define INGEST_GAUGES(X)						\
+	X(socket_high_water_bytes, GAUGE, BYTES, false,			\
 	    "the most that was seen waiting in the socket's receive "	\
 	    "buffer, with the kernel's overhead, which counts")		\
-	X(ring_high_water_bytes,					\
+	X(ring_high_water_bytes, GAUGE, BYTES, false,			\
 	    "the most of the ring that the archive had yet to store")
+
+#define INGEST_COUNTERS(X)						\
+	INGEST_FLOW_COUNTERS(X)						\
+	INGEST_GAUGES(X)
+
+/* Counted by each output; the ledger has the sums. */
+#define OUTPUT_FLOW_COUNTERS(X)						\
+	X(relayed, COUNTER, DATAGRAMS, false,				\
+	    "datagrams the kernel accepted, summed over outputs")	\
+	X(relay_errors, COUNTER, DATAGRAMS, false,			\
+	    "datagrams an output could not send, summed over outputs")
+
+/* The causes of relay_errors. */
+#define RELAY_ERROR_COUNTERS(X)						\
+	X(relay_overrun, COUNTER, DATAGRAMS, false,			\
+	    "relay_errors because an output was a whole ring behind")	\
+	X(relay_no_buffers, COUNTER, DATAGRAMS, false,			\
+	    "relay_errors because an interface's queue was full (ENOBUFS)") \
+	X(relay_unreachable, COUNTER, DATAGRAMS, false,			\
+	    "relay_errors because there was no way to the destination")	\
+	X(relay_too_large, COUNTER, DATAGRAMS, false,			\
+	    "relay_errors because datagrams were too large (EMSGSIZE)")	\
+	X(relay_other, COUNTER, DATAGRAMS, false,			\
+	    "relay_errors for any other reason")
+
+#define OUTPUT_COUNTERS(X)						\
+	OUTPUT_FLOW_COUNTERS(X)						\
+	RELAY_ERROR_COUNTERS(X)
+
+/* Counted by the archive.  A disk that loses what was committed takes from
+ * these, and what is then stored once more is not shed after all. */
+#define ARCHIVE_COUNTERS(X)						\
+	X(archived, CORRECTED, DATAGRAMS, false,			\
+	    "datagrams in committed blocks of the archive")		\
+	X(archived_bytes, CORRECTED, BYTES, false,			\
+	    "payload bytes of those datagrams")				\
+	X(rejected, CORRECTED, DATAGRAMS, true,				\
+	    "datagrams that are not whole datums of the schema, kept in "\
+	    "the .rejected archive")					\
+	X(archive_shed, CORRECTED, DATAGRAMS, true,			\
+	    "datagrams the archive gave up because it could not keep up "\
+	    "or could not write")					\
+	X(archive_errors, COUNTER, OPERATIONS, true,			\
+	    "failed file operations of the archive")
+
+/* Between ingest and the archive, counted by neither. */
+#define RING_GAUGES(X)							\
+	X(pending, GAUGE, DATAGRAMS, false,				\
+	    "datagrams in the ring that the archive has yet to store")
+
+/* Counted by the decimator for each stream; not in the ledger. */
+#define STREAM_COUNTERS(X)						\
+	X(in, COUNTER, DATAGRAMS, false, "datagrams taken from the ring") \
+	X(out, COUNTER, DATAGRAMS, false, "datagrams the kernel accepted") \
+	X(missed, COUNTER, DATAGRAMS, false,				\
+	    "datagrams overwritten before they were taken")		\
+	X(errors, COUNTER, DATAGRAMS, false,				\
+	    "datagrams that were due and could not be sent")		\
+	X(unarchived, COUNTER, DATAGRAMS, false,			\
+	    "datagrams that the stream's archive did not get")
+
+#define LEDGER_COUNTERS(X)						\
+	INGEST_FLOW_COUNTERS(X)						\
+	OUTPUT_FLOW_COUNTERS(X)						\
+	ARCHIVE_COUNTERS(X)						\
+	RING_GAUGES(X)							\
+	RELAY_ERROR_COUNTERS(X)						\
+	INGEST_GAUGES(X)
+
+#define LEDGER_MEMBER(name, kind, unit, catalogued, meaning) uint64_t name;
+
+struct ingest_counts {
+	INGEST_COUNTERS(LEDGER_MEMBER)
+};
+
+struct output_counts {
+	OUTPUT_COUNTERS(LEDGER_MEMBER)
+};
+
+struct archive_counts {
+	ARCHIVE_COUNTERS(LEDGER_MEMBER)
+	uint64_t rejected_by[DATUM_ERRORS];	/* `rejected', by cause */
+};
+
+struct stream_counts {
+	STREAM_COUNTERS(LEDGER_MEMBER)
+};
 
 /* One channel's counters, all of one moment. */
 struct ledger {
-#define LEDGER_MEMBER(name, meaning)	uint64_t name;
 	LEDGER_COUNTERS(LEDGER_MEMBER)
-#undef LEDGER_MEMBER
 };
+
+#undef LEDGER_MEMBER
 
 struct ledger_entry {
-	const char	*name;
-	const char	*meaning;
-	size_t		 offset;	/* of the uint64_t in struct ledger */
+	const char		*name;
+	const char		*meaning;
+	enum ledger_kind	 kind;
+	enum ledger_unit	 unit;
+	bool			 catalogued;
+	size_t			 offset;	/* of the uint64_t */
 };
 
-/* In the order above; ends with an entry whose name is NULL. */
+/* In the order of LEDGER_COUNTERS, of struct ledger; like the following it ends
+ * with an entry whose name is NULL. */
 extern const struct ledger_entry	ledger_table[];
+/* STREAM_COUNTERS, of struct stream_counts. */
+extern const struct ledger_entry	stream_table[];
 
+/* `counts' is the struct that the entry's table is of. */
 static inline uint64_t
-ledger_value(const struct ledger *ledger, const struct ledger_entry *entry)
+ledger_value(const void *counts, const struct ledger_entry *entry)
 {
 	return *(const uint64_t *)(const void *)
-	    ((const char *)ledger + entry->offset);
+	    ((const char *)counts + entry->offset);
 }
+
+/* Adds an output's to the sums. */
+void	ledger_add_output(struct ledger *ledger,
+	    const struct output_counts *counts);
 
 /* Takes an earlier ledger of the same channel off. */
 void	ledger_subtract(struct ledger *ledger, const struct ledger *earlier);

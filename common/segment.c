@@ -151,16 +151,10 @@ inherit_archive(struct archive_state *archive, const struct segment *old,
 	struct archive_state before;
 
 	archive_read(&old->state->archive, &before);
-	archive->archived = before.archived;
-	archive->archived_bytes = before.archived_bytes;
-	archive->rejected = before.rejected;
-	memcpy(archive->rejected_by, before.rejected_by,
-	    sizeof(archive->rejected_by));
-	archive->archive_errors = before.archive_errors;
+	archive->counts = before.counts;
 	memcpy(archive->told, before.told, sizeof(archive->told));
-	archive->archive_shed = before.archive_shed;
 	if (old->config->archive.enabled)
-		archive->archive_shed += sequence - before.sequence;
+		archive->counts.archive_shed += sequence - before.sequence;
 }
 
 static void
@@ -172,11 +166,9 @@ inherit_output(struct output_state *output, const struct segment *old,
 
 	output_read(&old->state->output[i], &before);
 	lost = sequence - before.sequence;
-	output->relayed = before.relayed;
-	output->relay_errors = before.relay_errors + lost;
-	memcpy(output->relay_error, before.relay_error,
-	    sizeof(output->relay_error));
-	output->relay_error[RELAY_OVERRUN] += lost;
+	output->counts = before.counts;
+	output->counts.relay_errors += lost;
+	output->counts.relay_overrun += lost;
 }
 
 /*
@@ -197,7 +189,7 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	ingest_read(&old->state->ingest, &before);
 	if (spec->new_socket)
 		before.drops_seen = 0;
-	before.kernel_dropped += abandoned(old, &before);
+	before.counts.kernel_dropped += abandoned(old, &before);
 	state->archive.copy[0].sequence = before.sequence;
 	for (i = 0; i < config->outputs; i++)
 		state->output[i].copy[0].sequence = before.sequence;
@@ -471,18 +463,6 @@ segment_close(struct segment *segment)
 	segment->fd = -1;
 }
 
-static void
-add_output(struct ledger *ledger, const struct output_state *output)
-{
-	ledger->relayed += output->relayed;
-	ledger->relay_errors += output->relay_errors;
-	ledger->relay_overrun += output->relay_error[RELAY_OVERRUN];
-	ledger->relay_no_buffers += output->relay_error[RELAY_NO_BUFFERS];
-	ledger->relay_unreachable += output->relay_error[RELAY_UNREACHABLE];
-	ledger->relay_too_large += output->relay_error[RELAY_TOO_LARGE];
-	ledger->relay_other += output->relay_error[RELAY_OTHER];
-}
-
 void
 segment_ledger(const struct segment *segment, struct ledger *ledger,
     struct output_counts *outputs)
@@ -499,27 +479,15 @@ segment_ledger(const struct segment *segment, struct ledger *ledger,
 	archive_read(&state->archive, &archive);
 	for (i = 0; i < count; i++) {
 		output_read(&state->output[i], &output);
-		add_output(ledger, &output);
+		ledger_add_output(ledger, &output.counts);
 		if (outputs != NULL)
-			outputs[i] = (struct output_counts){output.relayed,
-			    output.relay_errors};
+			outputs[i] = output.counts;
 	}
 	ingest_read(&state->ingest, &ingest);
-	ledger->received = ingest.received;
-	ledger->received_bytes = ingest.received_bytes;
-	ledger->kernel_dropped = ingest.kernel_dropped;
-	ledger->truncated = ingest.truncated;
-	ledger->refused_source = ingest.refused_source;
-	ledger->sequence_gaps = ingest.sequence_gaps;
-	ledger->sequence_repeats = ingest.sequence_repeats;
-	ledger->sequence_reordered = ingest.sequence_reordered;
-	ledger->socket_high_water_bytes = ingest.socket_high_water_bytes;
-	ledger->ring_high_water_bytes = ingest.ring_high_water_bytes;
-	ledger->archived = archive.archived;
-	ledger->archived_bytes = archive.archived_bytes;
-	ledger->rejected = archive.rejected;
-	ledger->archive_shed = archive.archive_shed;
-	ledger->archive_errors = archive.archive_errors;
+#define TAKE_INGEST(name, ...)	ledger->name = ingest.counts.name;
+	INGEST_COUNTERS(TAKE_INGEST)
+#define TAKE_ARCHIVE(name, ...)	ledger->name = archive.counts.name;
+	ARCHIVE_COUNTERS(TAKE_ARCHIVE)
 	if (segment->config->archive.enabled)
 		ledger->pending = ingest.sequence - archive.sequence;
 }
@@ -531,5 +499,6 @@ segment_rejected(const struct segment *segment,
 	struct archive_state archive;
 
 	archive_read(&segment->state->archive, &archive);
-	memcpy(by, archive.rejected_by, sizeof(archive.rejected_by));
+	memcpy(by, archive.counts.rejected_by,
+	    sizeof(archive.counts.rejected_by));
 }

@@ -75,8 +75,8 @@
 #include "common/ledger.h"
 #include "common/ring.h"
 
-/* "MCRELAY2", first byte first in memory.  The digit is the layout version. */
-#define SEGMENT_MAGIC		UINT64_C(0x3259414c4552434d)
+/* "MCRELAY3", first byte first in memory.  The digit is the layout version. */
+#define SEGMENT_MAGIC		UINT64_C(0x3359414c4552434d)
 
 #define CHANNEL_NAME_MAX	63
 #define OUTPUTS_MAX		16
@@ -224,16 +224,7 @@ struct ingest_state {
 	uint64_t	sequence;	/* of the next datagram */
 	uint64_t	batch;		/* last recvmmsg batch committed */
 	uint64_t	last_received_ns; /* CLOCK_REALTIME; 0 never */
-	uint64_t	received;
-	uint64_t	received_bytes;
-	uint64_t	kernel_dropped;
-	uint64_t	truncated;
-	uint64_t	refused_source;
-	uint64_t	sequence_gaps;
-	uint64_t	sequence_repeats;
-	uint64_t	sequence_reordered;
-	uint64_t	socket_high_water_bytes;
-	uint64_t	ring_high_water_bytes;
+	struct ingest_counts counts;
 	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
 	uint32_t	sources_copy;	/* which worker_state.source[] */
 };
@@ -254,23 +245,11 @@ struct sender {
 	uint64_t	window[SENDER_WINDOW / 64]; /* bit i: highest - i */
 };
 
-/* Why an output could not send. */
-enum relay_error {
-	RELAY_OVERRUN,
-	RELAY_NO_BUFFERS,
-	RELAY_UNREACHABLE,
-	RELAY_TOO_LARGE,
-	RELAY_OTHER,
-	RELAY_ERRORS,
-};
-
 struct output_state {
 	uint64_t	position;	/* ring position of the next record */
 	uint64_t	sequence;	/* of the next datagram to send */
 	uint64_t	batch;		/* last sendmmsg batch committed */
-	uint64_t	relayed;
-	uint64_t	relay_errors;
-	uint64_t	relay_error[RELAY_ERRORS];	/* their causes */
+	struct output_counts counts;
 	uint32_t	skip;		/* datagrams of that record sent */
 	uint32_t	reserved;
 };
@@ -307,12 +286,7 @@ enum archive_kind {
 struct archive_state {
 	uint64_t	position;	/* ring position of the next record */
 	uint64_t	sequence;	/* of the next datagram to archive */
-	uint64_t	archived;
-	uint64_t	archived_bytes;
-	uint64_t	rejected;
-	uint64_t	rejected_by[DATUM_ERRORS]; /* these, by cause */
-	uint64_t	archive_shed;
-	uint64_t	archive_errors;
+	struct archive_counts counts;
 	struct archive_file file[ARCHIVE_KINDS];	/* being written */
 	struct archive_file closing[ARCHIVE_KINDS];	/* being finished */
 	/* What the ledger counted up to the beginning of the file, and during
@@ -408,11 +382,7 @@ struct worker_state {
 
 struct page_stream {
 	uint64_t	id;	/* whose numbers these are; 0: nobody's */
-	uint64_t	in;	/* datagrams taken from the ring */
-	uint64_t	out;	/* datagrams sent */
-	uint64_t	missed;	/* datagrams it was lapped by */
-	uint64_t	errors;	/* datagrams it could not send */
-	uint64_t	unarchived;	/* ...could not give to its archive */
+	struct stream_counts counts;
 };
 
 /*
@@ -578,11 +548,6 @@ void	segment_withhold(const struct segment *segment) ATTR_NONNULL;
 
 /* Unmaps; closes the descriptor only when segment_create() made it. */
 void	segment_close(struct segment *segment) ATTR_NONNULL;
-
-struct output_counts {
-	uint64_t	relayed;
-	uint64_t	relay_errors;
-};
 
 /* The channel's counters of this moment; `outputs' has OUTPUTS_MAX entries
  * and may be NULL. */

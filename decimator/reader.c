@@ -42,11 +42,7 @@ reader_publish(struct reader *reader)
 		stream = reader->stream[i];
 		state->stream[stream->config.slot] = (struct page_stream){
 			.id	= stream->config.id,
-			.in	= stream->counts.in,
-			.out	= stream->counts.out,
-			.missed	= stream->counts.missed,
-			.errors	= stream->counts.errors,
-			.unarchived = stream->counts.unarchived,
+			.counts	= stream->counts,
 		};
 	}
 	/* Until the number at the position is known there is nothing to go
@@ -64,7 +60,7 @@ reader_lost(const struct reader *reader)
 	struct ingest_state ingest;
 
 	ingest_read(&reader->segment.state->ingest, &ingest);
-	return ingest.kernel_dropped;
+	return ingest.counts.kernel_dropped;
 }
 
 static void

@@ -189,19 +189,13 @@ find_stream(const struct reader *reader, const struct stream_config *config)
 static void
 load_counts(const struct reader *reader, struct stream *stream)
 {
-	struct stream_counts *counts = &stream->counts;
 	struct decimated_state progress;
-	struct page_stream slot;
+	const struct page_stream *slot;
 
 	decimated_read(&reader->segment.page->progress, &progress);
-	slot = progress.stream[stream->config.slot];
-	if (slot.id != stream->config.id)
-		return;
-	counts->in = slot.in;
-	counts->out = slot.out;
-	counts->missed = slot.missed;
-	counts->errors = slot.errors;
-	counts->unarchived = slot.unarchived;
+	slot = &progress.stream[stream->config.slot];
+	if (slot->id == stream->config.id)
+		stream->counts = slot->counts;
 }
 
 /* A stream that the old reader did not have may have been an earlier one's. */

@@ -16,19 +16,11 @@
 #include "common/compiler.h"
 #include "common/message.h"
 #include "common/datum.h"
+#include "common/ledger.h"
 #include "common/log.h"
 
 struct reducer;
 struct sampler;
-
-/* In datagrams. */
-struct stream_counts {
-	uint64_t	in;	/* taken from the ring */
-	uint64_t	out;	/* the kernel took */
-	uint64_t	missed;	/* overwritten before they were taken */
-	uint64_t	errors;	/* due, but not sent */
-	uint64_t	unarchived;	/* the archive did not get */
-};
 
 /*
  * A window by time.  It belongs to a multiple of the interval on the clock, and

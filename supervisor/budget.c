@@ -39,8 +39,8 @@ budget_truesize(uint64_t size)
 static uint64_t
 arrivals(const struct ingest_state *ingest)
 {
-	return ingest->received + ingest->kernel_dropped +
-	    ingest->truncated + ingest->refused_source;
+	return ingest->counts.received + ingest->counts.kernel_dropped +
+	    ingest->counts.truncated + ingest->counts.refused_source;
 }
 
 /* How many datagrams of the mean size the buffer holds. */
@@ -52,8 +52,8 @@ capacity(const struct channel *channel, uint64_t *size)
 	socklen_t length = sizeof(buffer);
 
 	ingest_read(&channel->segment.state->ingest, &ingest);
-	*size = ingest.received == 0 ? BUDGET_SIZE :
-	    MIN_OF(ingest.received_bytes / ingest.received,
+	*size = ingest.counts.received == 0 ? BUDGET_SIZE :
+	    MIN_OF(ingest.counts.received_bytes / ingest.counts.received,
 	    (uint64_t)SLOT_SIZE);
 	if (getsockopt(channel->parts.input, SOL_SOCKET, SO_RCVBUF, &buffer,
 	    &length) == -1)

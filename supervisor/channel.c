@@ -52,7 +52,7 @@ settle_drops(struct channel *channel, int twin)
 		waiting = 0;
 	state = ingest_begin(&channel->segment.state->ingest);
 	drops -= state->drops_seen;	/* mod 2^32 */
-	state->kernel_dropped += drops + waiting;
+	state->counts.kernel_dropped += drops + waiting;
 	state->drops_seen = twin == -1 ? 0 :
 	    MIN_OF(drops, sockets_drops(twin));
 	ingest_commit(&channel->segment.state->ingest);

@@ -199,10 +199,10 @@ decimator_measure(struct channel *channel)
 	uint64_t before = channel->decimator_bytes, came;
 
 	ingest_read(&channel->segment.state->ingest, &ingest);
-	channel->decimator_bytes = ingest.received_bytes;
+	channel->decimator_bytes = ingest.counts.received_bytes;
 	/* The counters begin again with other outputs. */
-	came = ingest.received_bytes < before ? 0 :
-	    ingest.received_bytes - before;
+	came = ingest.counts.received_bytes < before ? 0 :
+	    ingest.counts.received_bytes - before;
 	/* Over a few seconds. */
 	channel->decimator_rate = (3 * channel->decimator_rate + came) / 4;
 }

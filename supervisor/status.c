@@ -87,15 +87,21 @@ end_json(const struct sockaddr_storage *address)
 	return json_pack("{s:s, s:i}", "address", text, "port", ntohs(port));
 }
 
+static void
+add_counts(json_t *object, const struct ledger_entry *entry,
+    const void *counts)
+{
+	for (; entry->name != NULL; entry++)
+		json_object_set_new(object, entry->name,
+		    counter(ledger_value(counts, entry)));
+}
+
 static json_t *
 ledger_json(const struct ledger *ledger)
 {
 	json_t *object = json_object();
-	const struct ledger_entry *entry;
 
-	for (entry = ledger_table; entry->name != NULL; entry++)
-		json_object_set_new(object, entry->name,
-		    counter(ledger_value(ledger, entry)));
+	add_counts(object, ledger_table, ledger);
 	return object;
 }
 
@@ -127,22 +133,18 @@ stream_json(const struct channel *channel, const struct stream_conf *conf)
 	uint32_t slot = channel_slot(channel, conf->name);
 	json_t *object = end_json(&conf->to.address);
 	struct decimated_state progress;
-	struct page_stream stream;
+	struct page_stream *stream;
 
 	if (slot >= STREAMS_MAX)
 		return object;
 	decimated_read(&channel->segment.page->progress, &progress);
-	stream = progress.stream[slot];
+	stream = &progress.stream[slot];
 	/* The numbers may still be those of the stream before. */
-	if (stream.id != channel->slot_id[slot])
-		memset(&stream, 0, sizeof(stream));
-	json_object_set_new(object, "in", counter(stream.in));
-	json_object_set_new(object, "out", counter(stream.out));
-	json_object_set_new(object, "missed", counter(stream.missed));
-	json_object_set_new(object, "errors", counter(stream.errors));
-	if (conf->archive)
-		json_object_set_new(object, "unarchived",
-		    counter(stream.unarchived));
+	if (stream->id != channel->slot_id[slot])
+		memset(stream, 0, sizeof(*stream));
+	add_counts(object, stream_table, &stream->counts);
+	if (!conf->archive)
+		json_object_del(object, "unarchived");
 	return object;
 }
 
@@ -178,7 +180,7 @@ rejected_json(const struct channel *channel)
 static json_t *
 channel_json(const struct channel *channel)
 {
-	struct output_counts counts[OUTPUTS_MAX] = {{0, 0}};
+	struct output_counts counts[OUTPUTS_MAX] = {{0}};
 	json_t *object = json_object();
 	struct ledger ledger;
 

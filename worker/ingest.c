@@ -83,11 +83,11 @@ is_kept(const struct ingest *ingest, struct ingest_state *state,
 
 	if (UNLIKELY(arrival->truncated || record->length > SLOT_SIZE ||
 	    datagrams > RING_DATAGRAMS_MAX)) {
-		state->truncated++;
+		state->counts.truncated++;
 		return false;
 	}
 	if (UNLIKELY(!source_allowed(ingest->segment->config, record))) {
-		state->refused_source += datagrams;
+		state->counts.refused_source += datagrams;
 		return false;
 	}
 	return true;
@@ -151,8 +151,8 @@ commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
 	    ring_at(ring, state->head) + sizeof(record));
 	state->head = ring_append(ring, state->head, &record);
 	state->sequence += ring_record_datagrams(&record);
-	state->received += ring_record_datagrams(&record);
-	state->received_bytes += record.length;
+	state->counts.received += ring_record_datagrams(&record);
+	state->counts.received_bytes += record.length;
 	state->last_received_ns = record.received_ns;
 	ingest->batch_bytes += record.length;
 	ingest->batch_largest = MAX_OF(ingest->batch_largest, record.length);
@@ -185,8 +185,8 @@ mark_ring(const struct segment *segment, struct ingest_state *state)
 
 	/* An archive that was lapped has not read all that it is behind. */
 	if (segment->config->archive.enabled &&
-	    UNLIKELY(used > state->ring_high_water_bytes))
-		state->ring_high_water_bytes = MIN_OF(used,
+	    UNLIKELY(used > state->counts.ring_high_water_bytes))
+		state->counts.ring_high_water_bytes = MIN_OF(used,
 		    segment->ring.size);
 }
 
@@ -215,7 +215,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 	const struct segment *segment = ingest->segment;
 	struct ingest_domain *domain = &segment->state->ingest;
 	struct ingest_state *state = ingest_begin(domain);
-	uint64_t now = clock_realtime_ns(), truncated = state->truncated;
+	uint64_t now = clock_realtime_ns(), truncated = state->counts.truncated;
 	unsigned i;
 
 	make_room(ingest, ingest->base + batch_size(ingest, n));
@@ -225,7 +225,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 	sender_sequence_begin(&ingest->sender_sequence, state);
 	for (i = 0; i < n; i++)
 		commit_message(ingest, state, i, n, now);
-	if (UNLIKELY(state->truncated != truncated))
+	if (UNLIKELY(state->counts.truncated != truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");
 	mark_ring(segment, state);
@@ -387,12 +387,13 @@ ingest_look(struct ingest *ingest)
 
 	if (!ingest->ops->look(ingest, &drops, &queued) ||
 	    (drops == ingest_current(domain)->drops_seen &&
-	    queued <= ingest_current(domain)->socket_high_water_bytes))
+	    queued <= ingest_current(domain)->counts.socket_high_water_bytes))
 		return;
 	state = ingest_begin(domain);
-	state->kernel_dropped += drops - state->drops_seen;	/* mod 2^32 */
-	state->drops_seen = drops;
-	state->socket_high_water_bytes = MAX_OF(
-	    state->socket_high_water_bytes, (uint64_t)queued);
+	drops -= state->drops_seen;	/* mod 2^32 */
+	state->counts.kernel_dropped += drops;
+	state->drops_seen += drops;
+	state->counts.socket_high_water_bytes = MAX_OF(
+	    state->counts.socket_high_water_bytes, (uint64_t)queued);
 	ingest_commit(domain);
 }

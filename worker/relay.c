@@ -15,8 +15,8 @@
 #define MESSAGE_SEGMENTS	64U
 #define MESSAGE_BYTES		65507U
 
-/* Instead of a cause: no error. */
-#define SENT			RELAY_ERRORS
+/* Instead of an error. */
+#define SENT			0
 
 /* One sendmmsg in the making. */
 struct send_batch {
@@ -186,11 +186,33 @@ announce_batch(struct output *output, struct send_batch *batch)
 	    memory_order_release);
 }
 
-/* Moves the output past the first `n' messages: sent, or, with a `cause',
+/* Where datagrams that could not be sent are counted, by cause. */
+static uint64_t *
+cause_of(struct output_counts *counts, int error)
+{
+	switch (error) {
+	case ENOBUFS:
+	case ENOMEM:
+		return &counts->relay_no_buffers;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+	case ENODEV:
+	case EADDRNOTAVAIL:
+	case ECONNREFUSED:
+		return &counts->relay_unreachable;
+	case EMSGSIZE:
+		return &counts->relay_too_large;
+	default:
+		return &counts->relay_other;
+	}
+}
+
+/* Moves the output past the first `n' messages: sent, or, with an `error',
  * given up. */
 static void
 settle(const struct segment *segment, unsigned index, unsigned n,
-    enum relay_error cause)
+    int error)
 {
 	struct output_domain *domain = &segment->state->output[index];
 	struct output_state *state = output_begin(domain);
@@ -205,11 +227,11 @@ settle(const struct segment *segment, unsigned index, unsigned n,
 		state->sequence = tx->plan[n - 1].sequence;
 		state->skip = tx->plan[n - 1].skip;
 	}
-	if (cause == SENT)
-		state->relayed += datagrams;
+	if (error == SENT)
+		state->counts.relayed += datagrams;
 	else {
-		state->relay_errors += datagrams;
-		state->relay_error[cause] += datagrams;
+		state->counts.relay_errors += datagrams;
+		*cause_of(&state->counts, error) += datagrams;
 	}
 	state->batch++;
 	output_commit(domain);
@@ -234,27 +256,6 @@ lower_gso_limit(struct output *output, uint32_t datagram_size, int error)
 	output->gso_told = true;
 }
 
-static enum relay_error
-cause_of(int error)
-{
-	switch (error) {
-	case ENOBUFS:
-	case ENOMEM:
-		return RELAY_NO_BUFFERS;
-	case ENETUNREACH:
-	case EHOSTUNREACH:
-	case ENETDOWN:
-	case ENODEV:
-	case EADDRNOTAVAIL:
-	case ECONNREFUSED:
-		return RELAY_UNREACHABLE;
-	case EMSGSIZE:
-		return RELAY_TOO_LARGE;
-	default:
-		return RELAY_OTHER;
-	}
-}
-
 /*
  * The first message could not be sent.  True: try again at once.  A refused
  * connection tells of an earlier datagram, which has been counted as
@@ -277,7 +278,7 @@ send_failed(struct output *output, int error, unsigned *refusals)
 		lower_gso_limit(output, tx->plan[0].datagram_size, error);
 		return true;
 	}
-	settle(segment, output->index, 1, cause_of(error));
+	settle(segment, output->index, 1, error);
 	log_limited(&output->limit_error, "output %s: %s: counted in "
 	    "relay_errors", output_text(output), strerror(error));
 	return true;
@@ -353,8 +354,8 @@ give_up(struct output *output, uint64_t limit)
 		datagrams = (record->flags & RING_PAD) != 0 ? 0 :
 		    ring_record_datagrams(record) - state->skip;
 		state->sequence += datagrams;
-		state->relay_errors += datagrams;
-		state->relay_error[RELAY_OVERRUN] += datagrams;
+		state->counts.relay_errors += datagrams;
+		state->counts.relay_overrun += datagrams;
 		state->skip = 0;
 		state->position += ring_record_span(record);
 	}

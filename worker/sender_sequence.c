@@ -103,7 +103,7 @@ static void
 ahead(struct sender *s, uint64_t number, uint64_t distance,
     struct ingest_state *state)
 {
-	state->sequence_gaps += distance - 1;
+	state->counts.sequence_gaps += distance - 1;
 	window_shift(s, distance);
 	window_set(s, 0);
 	s->highest = number;
@@ -118,13 +118,13 @@ behind(struct sender *s, unsigned distance,
 {
 	s->doubted = 0;
 	if (window_test(s, distance)) {
-		state->sequence_repeats++;
+		state->counts.sequence_repeats++;
 		return;
 	}
 	window_set(s, distance);
-	state->sequence_reordered++;
+	state->counts.sequence_reordered++;
 	if (distance < s->counted)
-		state->sequence_gaps--;
+		state->counts.sequence_gaps--;
 }
 
 /* Neither a loss nor a delay that we can tell: perhaps a new beginning. */
@@ -135,12 +135,12 @@ elsewhere(struct sender *s, uint64_t number, uint64_t mask,
 	if (s->doubted != 0 && number == ((s->doubt + 1) & mask)) {
 		begin(s, s->doubt);
 		ahead(s, number, 1, state);
-		state->sequence_reordered--;
+		state->counts.sequence_reordered--;
 		return;
 	}
 	s->doubted = 1;
 	s->doubt = number;
-	state->sequence_reordered++;
+	state->counts.sequence_reordered++;
 }
 
 void

@@ -71,7 +71,7 @@ fake_put_at(struct fake_worker *w, const void *data, uint32_t length,
 	ingest = ingest_begin(&w->segment.state->ingest);
 	ingest->head = w->head;
 	ingest->sequence = w->sequence;
-	ingest->received += ring_record_datagrams(&record);
+	ingest->counts.received += ring_record_datagrams(&record);
 	ingest_commit(&w->segment.state->ingest);
 	ring_publish(ring, w->head);
 	if (!ring_wake_due(&w->segment.page->wake_at, w->head))
@@ -109,20 +109,13 @@ fake_put_numbers(struct fake_worker *w, uint64_t first, unsigned count)
 	}
 }
 
-struct page_counts
+struct stream_counts
 fake_counts(const struct fake_worker *w, unsigned slot)
 {
 	struct decimated_state progress;
-	const struct page_stream *stream = &progress.stream[slot];
-	struct page_counts counts;
 
 	decimated_read(&w->segment.page->progress, &progress);
-	counts.in = stream->in;
-	counts.out = stream->out;
-	counts.missed = stream->missed;
-	counts.errors = stream->errors;
-	counts.unarchived = stream->unarchived;
-	return counts;
+	return progress.stream[slot].counts;
 }
 
 /*** Sockets. ***/
@@ -312,7 +305,7 @@ fixture_teardown(void **state)
 void
 assert_accounted(const struct fake_worker *w, unsigned slot)
 {
-	struct page_counts counts = fake_counts(w, slot);
+	struct stream_counts counts = fake_counts(w, slot);
 
 	assert_int_equal(counts.in + counts.missed,
 	    w->sequence - w->first_sequence);

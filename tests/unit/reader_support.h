@@ -41,10 +41,7 @@ void	fake_put_numbers(struct fake_worker *w, uint64_t first,
 #define NUMBERED_SIZE	64
 
 /* What the decimator's page says of a stream. */
-struct page_counts {
-	uint64_t	in, out, missed, errors, unarchived;
-};
-struct page_counts	fake_counts(const struct fake_worker *w,
+struct stream_counts	fake_counts(const struct fake_worker *w,
 			    unsigned slot) ATTR_NONNULL;
 
 /* A connected UDP socket on loopback and the one it sends to. */

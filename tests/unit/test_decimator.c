@@ -187,7 +187,7 @@ static void
 reduces_datums(void **state)
 {
 	struct fixture *f = *state;
-	struct page_counts counts;
+	struct stream_counts counts;
 
 	send_reader(f, &f->message, &f->w, f->sink);
 	put_longs(&f->w, (int64_t[]){10, -20}, 2);

@@ -233,7 +233,7 @@ static void
 send_errors_are_counted(void **state)
 {
 	struct reader_fixture *f = *state;
-	struct page_counts counts;
+	struct stream_counts counts;
 
 	close(f->sink[0].receiver);
 	f->sink[0].receiver = -1;
@@ -260,7 +260,7 @@ static void
 full_socket_does_not_block(void **state)
 {
 	struct reader_fixture *f = *state;
-	struct page_counts full, free_one;
+	struct stream_counts full, free_one;
 	struct sink jam;
 	int pair[2];
 

@@ -45,11 +45,12 @@ check_page(const struct reader_fixture *f, unsigned streams)
 
 	decimated_read(&f->w.segment.page->progress, &state);
 	for (i = 0; i < streams; i++)
-		if (state.stream[i].in + state.stream[i].missed !=
+		if (state.stream[i].counts.in +
+		    state.stream[i].counts.missed !=
 		    state.sequence)
 			fail_msg("stream %u: %llu in and %llu missed at %llu",
-			    i, (unsigned long long)state.stream[i].in,
-			    (unsigned long long)state.stream[i].missed,
+			    i, (unsigned long long)state.stream[i].counts.in,
+			    (unsigned long long)state.stream[i].counts.missed,
 			    (unsigned long long)state.sequence);
 	return state.sequence;
 }
@@ -120,7 +121,7 @@ static void
 killed_often(void **state)
 {
 	struct reader_fixture *f = *state;
-	struct page_counts counts;
+	struct stream_counts counts;
 	unsigned i;
 	pid_t pid;
 	int status;

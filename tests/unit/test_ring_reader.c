@@ -18,7 +18,7 @@ static void
 picks_last_of_window(void **state)
 {
 	struct reader_fixture *f = *state;
-	struct page_counts counts;
+	struct stream_counts counts;
 
 	fake_put_numbers(&f->w, 0, 3);
 	catch_up(f->reader);
@@ -66,7 +66,7 @@ static void
 lapped_window_is_dropped(void **state)
 {
 	struct reader_fixture *f = *state;
-	struct page_counts counts;
+	struct stream_counts counts;
 
 	f->message.stream[0].every = 16;
 	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
@@ -136,7 +136,7 @@ nothing_torn_while_lapped(void **state)
 	struct seen seen = {.last = -1};
 	uint64_t begin = clock_monotonic_ns(), took;
 	enum reader_status status;
-	struct page_counts counts;
+	struct stream_counts counts;
 	pthread_t thread;
 
 	f->message.stream[0].every = 1;
@@ -275,7 +275,7 @@ page_is_not_trusted(void **state)
 	struct reader_fixture *f = *state;
 	struct decimated_domain *page = &f->w.segment.page->progress;
 	struct decimated_state *lie;
-	struct page_counts before, after;
+	struct stream_counts before, after;
 	unsigned i;
 
 	for (i = 0; i < NITEMS(lies); i++) {
@@ -398,7 +398,7 @@ static void
 share_is_bounded(void **state)
 {
 	struct reader_fixture *f = *state;
-	struct page_counts counts;
+	struct stream_counts counts;
 
 	fake_put_numbers(&f->w, 0, 2000);
 	assert_int_equal(reader_step(f->reader), READER_MORE);

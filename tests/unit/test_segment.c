@@ -215,20 +215,20 @@ test_ledger(void **state)
 	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	ingest = ingest_begin(&segment.state->ingest);
-	ingest->received = ingest->sequence = 100;
+	ingest->counts.received = ingest->sequence = 100;
 	segment_ledger(&segment, &ledger, outputs);
 	assert_int_equal(ledger.received, 0);	/* not committed */
 	ingest_commit(&segment.state->ingest);
 	archive = archive_begin(&segment.state->archive);
-	archive->archived = 60;
-	archive->rejected = 5;
-	archive->archive_shed = 4;
+	archive->counts.archived = 60;
+	archive->counts.rejected = 5;
+	archive->counts.archive_shed = 4;
 	archive->sequence = 69;
 	archive_commit(&segment.state->archive);
 	for (i = 0; i < 2; i++) {
 		output = output_begin(&segment.state->output[i]);
-		output->relayed = 90 + i;
-		output->relay_errors = 10 - i;
+		output->counts.relayed = 90 + i;
+		output->counts.relay_errors = 10 - i;
 		output_commit(&segment.state->output[i]);
 	}
 	segment_ledger(&segment, &ledger, outputs);
@@ -254,9 +254,9 @@ test_predecessor(void **state)
 	(void)state;
 	make(&old, RING_SIZE_MIN);
 	ingest = ingest_begin(&old.state->ingest);
-	ingest->received = ingest->sequence = 10;
+	ingest->counts.received = ingest->sequence = 10;
 	ingest->drops_seen = 3;
-	ingest->kernel_dropped = 3;
+	ingest->counts.kernel_dropped = 3;
 	ingest_commit(&old.state->ingest);
 	spec.config = *old.config;
 	assert_int_equal(segment_create(&new_segment, &spec, &locked), 0);
@@ -325,8 +325,8 @@ commit_many(void *argument)
 	for (i = 1; i <= 2000000; i++) {
 		state = ingest_begin(domain);
 		state->head = i;
-		state->received = i;
-		state->sequence_reordered = i;
+		state->counts.received = i;
+		state->counts.sequence_reordered = i;
 		ingest_commit(domain);
 	}
 	return NULL;
@@ -347,13 +347,14 @@ test_domain(void **state)
 	do {
 		ingest_read(&segment.state->ingest, &seen);
 		/* The first state has another head. */
-		if (seen.received > 0 && (seen.head != seen.received ||
-		    seen.sequence_reordered != seen.received))
+		if (seen.counts.received > 0 &&
+		    (seen.head != seen.counts.received ||
+		    seen.counts.sequence_reordered != seen.counts.received))
 			fail_msg("%llu, %llu, %llu",
 			    (unsigned long long)seen.head,
-			    (unsigned long long)seen.received,
-			    (unsigned long long)seen.sequence_reordered);
-	} while (seen.received < 2000000);
+			    (unsigned long long)seen.counts.received,
+			    (unsigned long long)seen.counts.sequence_reordered);
+	} while (seen.counts.received < 2000000);
 	pthread_join(thread, NULL);
 	segment_close(&segment);
 }

@@ -65,13 +65,13 @@ count_all(const struct history *h, struct ingest_state *expected)
 	memset(expected, 0, sizeof(*expected));
 	for (i = 0; i < h->count; i++) {
 		if (has_come(&before, h->number[i]))
-			expected->sequence_repeats++;
+			expected->counts.sequence_repeats++;
 		else if (i > 0 && h->number[i] < highest(&before))
-			expected->sequence_reordered++;
+			expected->counts.sequence_reordered++;
 		before.number[before.count++] = h->number[i];
 	}
 	for (n = h->number[0]; n < highest(h); n++)
-		expected->sequence_gaps += !has_come(h, n);
+		expected->counts.sequence_gaps += !has_come(h, n);
 }
 
 /* Mostly the next one; now and then a loss, a late one, a repeat. */
@@ -112,10 +112,12 @@ run_random(unsigned bits, int64_t first, unsigned count)
 		sequence_number(&source, (uint64_t)number, bits, &state);
 	}
 	count_all(&h, &expected);
-	assert_int_equal(state.sequence_gaps, expected.sequence_gaps);
-	assert_int_equal(state.sequence_repeats, expected.sequence_repeats);
-	assert_int_equal(state.sequence_reordered,
-	    expected.sequence_reordered);
+	assert_int_equal(state.counts.sequence_gaps,
+	    expected.counts.sequence_gaps);
+	assert_int_equal(state.counts.sequence_repeats,
+	    expected.counts.sequence_repeats);
+	assert_int_equal(state.counts.sequence_reordered,
+	    expected.counts.sequence_reordered);
 }
 
 /* Starting points just below where each type wraps. */
@@ -184,25 +186,25 @@ static void
 test_scenes(void **state)
 {
 	struct sender source;
-	struct ingest_state counts;
+	struct ingest_state seen;
 	const struct scene *s;
 	unsigned i;
 
 	(void)state;
 	for (s = scenes; s < scenes + NITEMS(scenes); s++) {
 		memset(&source, 0, sizeof(source));
-		memset(&counts, 0, sizeof(counts));
+		memset(&seen, 0, sizeof(seen));
 		for (i = 0; i < s->count; i++)
 			sequence_number(&source, s->numbers[i], s->bits,
-			    &counts);
-		if (counts.sequence_gaps != s->gaps ||
-		    counts.sequence_repeats != s->repeats ||
-		    counts.sequence_reordered != s->reordered)
+			    &seen);
+		if (seen.counts.sequence_gaps != s->gaps ||
+		    seen.counts.sequence_repeats != s->repeats ||
+		    seen.counts.sequence_reordered != s->reordered)
 			fail_msg("scene %d: %llu gaps, %llu repeats, %llu "
 			    "reordered", (int)(s - scenes),
-			    (unsigned long long)counts.sequence_gaps,
-			    (unsigned long long)counts.sequence_repeats,
-			    (unsigned long long)counts.sequence_reordered);
+			    (unsigned long long)seen.counts.sequence_gaps,
+			    (unsigned long long)seen.counts.sequence_repeats,
+			    (unsigned long long)seen.counts.sequence_reordered);
 	}
 }
 
@@ -246,9 +248,9 @@ take(uint16_t port, const void *data, size_t size, uint16_t segment)
 static void
 check(uint64_t gaps, uint64_t repeats, uint64_t reordered)
 {
-	assert_int_equal(b.state.sequence_gaps, gaps);
-	assert_int_equal(b.state.sequence_repeats, repeats);
-	assert_int_equal(b.state.sequence_reordered, reordered);
+	assert_int_equal(b.state.counts.sequence_gaps, gaps);
+	assert_int_equal(b.state.counts.sequence_repeats, repeats);
+	assert_int_equal(b.state.counts.sequence_reordered, reordered);
 }
 
 /* 0x0102... and 0x0105...: a distance of 3 where the low byte is. */

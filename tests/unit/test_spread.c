@@ -247,7 +247,7 @@ receive(struct channel *channel, uint64_t total)
 {
 	struct ingest_domain *domain = &channel->segment.state->ingest;
 
-	ingest_begin(domain)->received_bytes = total;
+	ingest_begin(domain)->counts.received_bytes = total;
 	ingest_commit(domain);
 	decimator_measure(channel);
 }

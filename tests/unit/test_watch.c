@@ -126,7 +126,7 @@ receive_one(struct fixture *f, bool relayed)
 	struct ring_record record = {.sequence = ingest->sequence++};
 	struct output_state *output;
 
-	ingest->received++;
+	ingest->counts.received++;
 	ingest->batch++;
 	ring_reserve(&segment->ring, ingest->head + sizeof(record));
 	ingest->head = ring_append(&segment->ring, ingest->head, &record);
@@ -443,8 +443,8 @@ rate_after(struct fixture *f, uint64_t count, uint64_t second)
 	struct ingest_domain *domain = &f->channel.segment.state->ingest;
 	struct ingest_state *ingest = ingest_begin(domain);
 
-	ingest->received += count;
-	ingest->received_bytes += count * 100;
+	ingest->counts.received += count;
+	ingest->counts.received_bytes += count * 100;
 	ingest->last_received_ns = second * NS_PER_S;
 	ingest_commit(domain);
 	budget_check(&f->channel);

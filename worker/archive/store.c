@@ -123,7 +123,7 @@ store_skip(struct store *store, const struct transaction *t)
 
 	state->position = t->first_position;
 	state->sequence += t->shed;
-	state->archive_shed += t->shed;
+	state->counts.archive_shed += t->shed;
 	commit_state(store);
 }
 
@@ -157,12 +157,12 @@ commit(struct store *store, const struct transaction *t)
 	memset(store->added, 0, sizeof(store->added));
 	state->position = t->position;
 	state->sequence = t->sequence;
-	state->archived += t->archived;
-	state->archived_bytes += t->archived_bytes;
-	state->rejected += t->rejected;
+	state->counts.archived += t->archived;
+	state->counts.archived_bytes += t->archived_bytes;
+	state->counts.rejected += t->rejected;
 	for (i = 0; i < DATUM_ERRORS; i++)
-		state->rejected_by[i] += t->rejected_by[i];
-	state->archive_shed += t->shed;
+		state->counts.rejected_by[i] += t->rejected_by[i];
+	state->counts.archive_shed += t->shed;
 	commit_state(store);
 }
 
@@ -297,10 +297,10 @@ take_back(struct store *store)
 		state = archive_begin(store->domain);
 		state->position = durable->position;
 		state->sequence = durable->sequence;
-		state->archived = durable->archived;
-		state->archived_bytes = durable->archived_bytes;
-		state->rejected = durable->rejected;
-		state->archive_shed = durable->archive_shed;
+		state->counts.archived = durable->counts.archived;
+		state->counts.archived_bytes = durable->counts.archived_bytes;
+		state->counts.rejected = durable->counts.rejected;
+		state->counts.archive_shed = durable->counts.archive_shed;
 		for (i = 0; i < ARCHIVE_KINDS; i++)
 			if (durable->file[i].phase == FILE_OPEN)
 				state->file[i] = durable->file[i];

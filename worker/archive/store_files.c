@@ -41,7 +41,7 @@ store_name(const struct store *store, enum archive_kind kind,
 void
 store_count_error(struct store *store)
 {
-	archive_begin(store->domain)->archive_errors++;
+	archive_begin(store->domain)->counts.archive_errors++;
 	archive_commit(store->domain);
 }
 
@@ -60,7 +60,7 @@ store_failed(struct store *store, const char *what, const char *name)
 	if (store->failing)
 		return;
 	store->failing = true;
-	store->shed_before = store_state(store)->archive_shed;
+	store->shed_before = store_state(store)->counts.archive_shed;
 	log_warnx("cannot %s %s/%s: %s; the relay goes on, the archive tries "
 	    "again until it works, and counts in archive_shed what the ring "
 	    "cannot hold so long", what,
@@ -74,7 +74,7 @@ store_works(struct store *store)
 		return;
 	store->failing = false;
 	log_info("the archive works again; %" PRIu64 " datagrams were shed",
-	    store_state(store)->archive_shed - store->shed_before);
+	    store_state(store)->counts.archive_shed - store->shed_before);
 }
 
 static uint8_t *
@@ -230,12 +230,12 @@ store_count_loss(struct store *store, enum archive_kind kind,
 {
 	struct archive_state *state = archive_begin(store->domain);
 
-	state->archive_shed += datagrams;
+	state->counts.archive_shed += datagrams;
 	if (kind == ARCHIVE_MAIN) {
-		state->archived -= datagrams;
-		state->archived_bytes -= payload;
+		state->counts.archived -= datagrams;
+		state->counts.archived_bytes -= payload;
 	} else
-		state->rejected -= datagrams;
+		state->counts.rejected -= datagrams;
 	archive_commit(store->domain);
 	/* An earlier state does not know of it. */
 	store->durable_known = store->mark_good = false;

@@ -30,7 +30,7 @@ utf8_character(const uint8_t *p, size_t size)
 	else
 		return 0;
 	if (byte[0] == 0xe0)
-		low = 0xa0;		/* else it were shorter */
+		low = 0xa0;		/* below: an overlong form */
 	else if (byte[0] == 0xed)
 		high = 0x9f;		/* surrogates */
 	else if (byte[0] == 0xf0)

@@ -126,7 +126,7 @@ on_due(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 	set_state(d, watcher->data, CHANNEL_READY);
 }
 
-/* A channel that gets nothing more has windows that end nevertheless. */
+/* A channel that receives nothing more has windows that end all the same. */
 static void
 wait_due(struct decimator *d, struct channel *channel)
 {
@@ -179,7 +179,8 @@ on_turn(struct ev_loop *loop, ev_idle *watcher, int events ATTR_UNUSED)
 	struct channel *channel = TAILQ_FIRST(ready);
 	struct channel *last = TAILQ_LAST(ready, channel_list), *next;
 
-	/* Who stays ready goes to the end of the list, behind `last'. */
+	/* A channel that stays ready goes to the end of the list, behind
+	 * `last'. */
 	for (; channel != NULL; channel = next) {
 		next = channel == last ? NULL : TAILQ_NEXT(channel, entry);
 		serve(d, channel);
@@ -247,7 +248,7 @@ answer(enum message_type type, uint32_t number)
 	message.type = type;
 	message.channel = number;
 	while (fd_send(MESSAGE_FD, &message, sizeof(message), NULL, 0) == -1) {
-		/* If it is gone, that will be noticed. */
+		/* If the supervisor is gone, on_messages() will notice. */
 		if (errno != EAGAIN && errno != EINTR)
 			return;
 		(void)poll(&room, 1, -1);

@@ -107,7 +107,8 @@ begin_at_page(struct reader *reader)
 	case RING_EMPTY:
 		return;
 	case RING_RECORD:
-		/* Ingest counts before it publishes. */
+		/* Ingest counts datagrams before it publishes the ring's head.
+		 */
 		ingest_read(&reader->segment.state->ingest, &ingest);
 		if (cursor.sequence <= ingest.sequence)
 			return;

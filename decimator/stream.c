@@ -272,7 +272,7 @@ close_window(struct stream *stream)
 
 	stream->window.open = stream->window.torn = false;
 	if (stream->reducer == NULL) {
-		/* Nobody can tell what the last one would have been. */
+		/* Which datum would have been the last is not known. */
 		if (stream->in_window > 0 && !torn)
 			stream_send(stream, stream->last, stream->last_size);
 		stream->in_window = 0;

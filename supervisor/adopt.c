@@ -42,7 +42,7 @@ take_segment(struct channel *channel, struct inherited *from)
 	    sizeof(channel->slot_id));
 	for (size_t i = 0; i < STREAMS_MAX; i++)
 		channel->slot[i][CHANNEL_NAME_MAX] = '\0';
-	/* All that it ever received did not come in one second. */
+	/* Or all that it has received would count as of the last second. */
 	decimator_measure(channel);
 	channel->decimator_rate = 0;
 	return true;
@@ -71,7 +71,7 @@ is_input(const struct channel *channel, const struct inherited *from)
 	    sockets_are_pair(from->input, from->feed);
 }
 
-/* The input comes with the segment that says what it is. */
+/* An input is adopted with the segment that says what it was made for. */
 static void
 take_input(struct channel *channel, struct inherited *from)
 {
@@ -165,7 +165,7 @@ take_worker(struct channel *channel, struct inherited *from)
 	from->worker.messages = -1;
 	channel->old_worker = child->pid;
 	channel->fresh = child->pid == 0 && child->wanted;
-	/* Its memory is unknown, or is to be another. */
+	/* Its segment is not known, or is to be replaced. */
 	if (child->pid != 0 && child->wanted &&
 	    (channel->renew || channel->segment.base == NULL))
 		child_restart(child, true);
@@ -188,7 +188,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		    "left", channel->name,
 		    channel->segment.base == NULL ? "without" :
 		    channel->renew ? "after" : "with");
-	/* One that lives is asked for it, one that was stopped has done it. */
+	/* A worker that runs is asked to drain; one that was stopped has. */
 	if (!channel->fresh)
 		channel->drain = false;
 }

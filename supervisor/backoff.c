@@ -16,7 +16,7 @@ backoff_delay_ns(struct backoff *backoff, uint64_t up_ns, bool clean,
 		backoff->failures = 0;
 		return 0;
 	}
-	/* Asked to end by somebody who wants a fresh one: see no failure. */
+	/* A worker that ends with status 0 was asked to (TERM): no failure. */
 	if (clean && up_ns > 0)
 		return up_ns >= BACKOFF_CLEAN_NS ? 0 : BACKOFF_CLEAN_NS;
 	delay = BACKOFF_FIRST_NS << MIN_OF(backoff->failures, DOUBLINGS_MAX);

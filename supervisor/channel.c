@@ -78,7 +78,7 @@ replace_input(struct channel *channel, int next)
 	bool twin = channel->parts.input != -1 &&
 	    sockets_same_group(channel->parts.input, next);
 
-	/* Copies of what the worker has had. */
+	/* These are copies of datagrams that the worker has received. */
 	if (twin && channel->segment.base != NULL) {
 		ingest_read(&channel->segment.state->ingest, &ingest);
 		(void)sockets_discard(next, ingest.last_received_ns);
@@ -188,7 +188,7 @@ list_descriptors(const struct channel *channel, int messages, int *fds)
 	return n;
 }
 
-/* What a worker leaves behind at its end is its own. */
+/* Clears what the last worker left in the segment for the supervisor. */
 static void
 prepare_state(struct channel *channel)
 {
@@ -217,7 +217,7 @@ worker_spawn(void *owner, int messages)
 		budget_tell(channel);
 	}
 	prepare_state(channel);
-	/* Before it is in use: who follows must find it. */
+	/* Before the worker uses it: a next supervisor must find it. */
 	fdstore_channel(channel);
 	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
@@ -233,7 +233,7 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
-	/* One more for what there was until now. */
+	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
 		return;
 	take_next(channel);
@@ -467,13 +467,13 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 
 	channel->fresh = false;
 	fdstore_settle();
-	/* While the old worker is ending it has the socket still. */
+	/* While the old worker is ending it still has the socket. */
 	if (channel->parts.input == -1 &&
 	    open_input(channel, problems) == -1)
 		return -1;
 	budget_tell(channel);
 	schema_files_write(channel->parts.archive, channel->conf);
-	/* Its segment may be what was unusable. */
+	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
 		channel->renew = true;
 	channel->child.wanted = true;

@@ -142,7 +142,8 @@ on_ready(struct child *child)
 	set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
 }
 
-/* False: not any more. */
+/* Makes of a message what its owner said of it.  False: the child is not
+ * listened to any more. */
 static bool
 listen_on(struct child *child, enum child_said said)
 {
@@ -227,7 +228,7 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 		break;
 	case CHILD_STOPPED:
 	case CHILD_FAILED:
-		/* These have no timer. */
+		/* These states have no timer. */
 		assert(child->state == CHILD_BACKOFF);
 	}
 }
@@ -375,7 +376,7 @@ child_start(struct child *child)
 	}
 }
 
-/* False: it cannot be asked this way. */
+/* False: this child does not know MESSAGE_STOP, or its socket is full. */
 static bool
 send_stop(struct child *child)
 {
@@ -397,7 +398,7 @@ terminate(struct child *child, bool drain)
 	child->draining = drain;
 	if (!drain || !send_stop(child))
 		child_signal(child, SIGTERM);
-	/* Whoever is on its way out already has a deadline. */
+	/* A child that was asked to end before has its deadline already. */
 	if (!begun)
 		set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
 }
@@ -440,7 +441,7 @@ child_abort(struct child *child)
 	child->hung = true;
 	child->wanted = true;
 	child_signal(child, SIGABRT);
-	/* One that is stopped would not notice. */
+	/* A process stopped by SIGSTOP would not notice the SIGABRT. */
 	child_signal(child, SIGCONT);
 	set_state(child, CHILD_STOPPING, CHILD_ABORT_NS);
 }

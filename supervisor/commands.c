@@ -112,7 +112,7 @@ run_start(const struct call *call)
 	log_info("channel %s: start asked for", call->channel->name);
 	if (child->state == CHILD_RUNNING)
 		return done();
-	/* One that is on its way already will do. */
+	/* A start that is under way already will do. */
 	return start(call, child->state == CHILD_STARTING ?
 	    child->spawns - 1 : child->spawns, false);
 }

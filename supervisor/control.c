@@ -266,7 +266,8 @@ make_socket(struct control *control)
 
 	if (fd == -1)
 		return -1;
-	/* mcrelayd.pid is locked: whose ever it was, he is gone. */
+	/* We hold the lock on mcrelayd.pid: the process that made this
+	 * socket has ended. */
 	(void)unlink(control->address.sun_path);
 	mask = umask(0117);
 	bound = bind(fd, (const struct sockaddr *)&control->address,
@@ -279,7 +280,7 @@ make_socket(struct control *control)
 	return fd;
 }
 
-/* Who asked our former self for the upgrade. */
+/* The client that asked the image before us for the upgrade. */
 static void
 adopt_client(struct control *control, int fd)
 {

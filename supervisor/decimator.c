@@ -116,7 +116,7 @@ feed_of(const struct channel *channel, const struct stream_conf *conf)
 	archiver = channels_find(channel->supervisor, name);
 	if (archiver == NULL || (!archiver->child.wanted && !archiver->fresh))
 		return -1;
-	/* One for another schema waits for the end of the worker. */
+	/* A socket for another schema waits for the end of the worker. */
 	return (archiver->next.have & PART_INPUT) != 0 ? archiver->next.feed :
 	    archiver->parts.feed;
 }
@@ -310,7 +310,7 @@ let_go(struct channel *channel)
 		decimator_update(channel->decimator);
 }
 
-/* The next one knows nothing. */
+/* The next process knows of no channel. */
 static void
 decimator_ended(void *owner)
 {
@@ -455,7 +455,7 @@ decimator_tell_parent(const struct channel *channel)
 		decimator_tell(parent);
 }
 
-/* One that is ending lets go without being asked. */
+/* A process that is ending lets go without being asked. */
 static void
 take_back(struct channel *channel)
 {

@@ -374,7 +374,7 @@ check_channel(const struct supervisor *supervisor,
 	segment_close(&segment);
 	if (conf == NULL)
 		return;
-	/* What is going to be opened anew can be opened. */
+	/* Can all that the new image is going to open be opened? */
 	parts_init(&parts);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
 	    supervisor->spawn.drop, problems);

@@ -201,7 +201,7 @@ remove_channel(struct supervisor *supervisor, struct channel *channel)
 {
 	log_info("channel %s: removed", channel->name);
 	TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
-	/* The configuration it points to goes away. */
+	/* The configuration that the channel points to is about to be freed. */
 	channel->conf = NULL;
 	if (channel->parts.streams > 0)
 		decimator_forget(channel);

@@ -29,7 +29,8 @@ take_lock(struct rundir *rundir, struct conf_problems *problems)
 	struct stat st;
 	pid_t other = -1;
 
-	/* We remove it when we end: what is in it now, a crash left. */
+	/* A supervisor removes mcrelayd.pid at its end: this one was left by a
+	 * crash. */
 	rundir->unclean = stat(path, &st) == 0 && st.st_size > 0;
 	rundir->pidfile = pidfile_open(path, 0644, &other);
 	if (rundir->pidfile == NULL && errno == EEXIST)

@@ -82,7 +82,7 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 	check_program(supervisor, "mcrelay-decimator", problems);
 }
 
-/* What was inherited, besides the channels of the configuration. */
+/* Channels and decimators that were inherited but are not configured. */
 static void
 open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 {

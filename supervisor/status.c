@@ -161,7 +161,7 @@ decimate_json(const struct channel *channel)
 	return object;
 }
 
-/* The causes that there were. */
+/* The causes whose count is not 0. */
 static json_t *
 rejected_json(const struct channel *channel)
 {
@@ -225,7 +225,7 @@ decimator_json(const struct decimator *decimator)
 	return object;
 }
 
-/* Those in use, and who of the others has yet to end. */
+/* The decimators in use, and those that have yet to end. */
 static json_t *
 decimators_json(const struct supervisor *supervisor)
 {

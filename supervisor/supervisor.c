@@ -43,7 +43,7 @@ supervisor_apply_log(struct supervisor *supervisor)
 {
 	const struct conf *conf = supervisor->conf;
 
-	/* It says its last words where the log was. */
+	/* The launcher says its last words where the log was. */
 	spawn_end(&supervisor->spawn);
 	/* Until the shell knows how the start went, what goes wrong is said
 	 * where it can be seen. */
@@ -128,7 +128,7 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)events;
 	ev_timer_stop(loop, watcher);
-	/* Whoever was to be started at once has been. */
+	/* All programs that were to be started at once have been. */
 	spawn_end(&supervisor->spawn);
 	channels_free_leaving(supervisor);
 	if (supervisor->phase == PHASE_STARTING)
@@ -249,7 +249,7 @@ watch(struct supervisor *supervisor)
 	ev_timer_init(&supervisor->second, on_second, 1., 1.);
 	supervisor->second.data = supervisor;
 	ev_timer_start(supervisor->loop, &supervisor->second);
-	/* Blocked across an execve; what has come meanwhile is for us. */
+	/* Signals were blocked across the execve; those that came are ours. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -313,7 +313,7 @@ start(struct supervisor *supervisor)
 		channel_stop(channel);
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
-	/* Those that ended between the images have been missed. */
+	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);
 	supervisor_notice(supervisor);
@@ -351,7 +351,7 @@ supervisor_run(struct supervisor *supervisor, struct conf *conf)
 		log_info("%s has ended", PROGRAM);
 	}
 	close_all(supervisor);
-	/* Who tries again at once finds nothing of us. */
+	/* Last: a shell that starts another at once finds nothing locked. */
 	if (supervisor->start_pipe != -1)
 		daemon_started(supervisor->start_pipe, 1, true);
 	return status;

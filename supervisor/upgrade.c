@@ -96,7 +96,7 @@ run_checker(const struct upgrade *upgrade, const struct handoff *handoff)
 	_exit(EXIT_CANNOT_EXEC);
 }
 
-/* The last line of what it had to say. */
+/* The last line that the new program wrote to its standard error. */
 static void
 last_line(const struct upgrade *upgrade, char *text, size_t size)
 {

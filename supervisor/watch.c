@@ -15,7 +15,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/watch.h"
 
-/* What the relay thread's work changes, and nothing else does. */
+/* The positions that only the relay thread's progress changes. */
 static uint64_t
 relay_mark(const struct segment *segment)
 {
@@ -143,7 +143,7 @@ check_archive(struct channel *channel)
 
 /*** The decimator. ***/
 
-/* Whether there is something in the ring that it should take. */
+/* Whether there are datagrams in the ring that the decimator should take. */
 static bool
 streams_have_work(const struct channel *channel)
 {
@@ -167,7 +167,8 @@ check_streams(struct channel *channel)
 		watch->checks = 0;
 		return;
 	}
-	/* Now and then: one that has given the channel up has said so. */
+	/* Asked only now and then: a decimator that has given the channel up
+	 * has said so by itself. */
 	if (watch->checks++ % WATCH_CHECKS == 0)
 		decimator_look(channel->decimator_holder);
 }

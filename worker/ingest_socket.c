@@ -100,7 +100,8 @@ read_messages(struct ingest *ingest, unsigned n)
 	}
 }
 
-/* Where it may have put them: only what a worker could have meant. */
+/* The stride that the batch was announced with, if a worker can have meant
+ * it; else 0. */
 static uint32_t
 announced_stride(const struct rx_area *rx)
 {

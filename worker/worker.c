@@ -81,7 +81,7 @@ close_gate(struct worker *worker)
 {
 	worker->gated = true;
 	ev_io_stop(worker->loop, &worker->input);
-	/* It may have moved on just now, and its note been seen. */
+	/* The archive may have moved on after its notification was handled. */
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
@@ -213,7 +213,7 @@ finish(struct worker *worker)
 	ev_break(worker->loop, EVBREAK_ALL);
 }
 
-/* What had come before we were told to stop. */
+/* Receives the datagrams that were in the socket when MESSAGE_STOP came. */
 static void
 drain_input(struct worker *worker)
 {
@@ -291,7 +291,8 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
-/* In place of the old one, under its number: all threads go on with it. */
+/* Replaces the directory's descriptor under its number: all threads go on
+ * with it. */
 static void
 renew_directory(struct worker *worker, int fd)
 {

@@ -77,7 +77,7 @@ perform(struct closer *closer, const struct closer_job *job,
 	return error;
 }
 
-/* Called with the mutex held; lets go of it while it works. */
+/* Called with the mutex held, which it releases while it works. */
 static void
 do_job(struct closer *closer, struct closer_job *job, enum closer_task task)
 {

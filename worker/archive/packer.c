@@ -37,7 +37,8 @@ run(void *argument)
 		pthread_mutex_lock(&packer->mutex);
 		packer->busy = false;
 		pthread_cond_broadcast(&packer->changed);
-		/* Only now: who is woken finds it not busy. */
+		/* Only now: the archive thread that wakes up finds `busy'
+		 * cleared. */
 		wake_post(packer->wake);
 	}
 	pthread_mutex_unlock(&packer->mutex);

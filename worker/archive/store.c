@@ -34,7 +34,7 @@ roll_back(struct store *store)
 		if (store->fd[i] != -1 &&
 		    (ftruncate(store->fd[i], (off_t)size) == -1 ||
 		    writer_back(&store->writer[i], size) == -1))
-			/* Recovery will do it. */
+			/* A successor's recovery cuts the file. */
 			store_forget(store, i);
 	}
 }
@@ -70,7 +70,7 @@ add_block(struct store *store, enum archive_kind kind,
 	if (block->records == 0)
 		return 0;
 	file = &store_state(store)->file[kind];
-	/* What it was named for was shed before it could be written. */
+	/* The datagram that the file is named for has been shed. */
 	if (store->fd[kind] != -1 && file->records + added->records == 0 &&
 	    file->first_sequence != first_sequence)
 		store_discard(store, kind);

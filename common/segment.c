@@ -8,10 +8,12 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/segment.h"
 
 #define PAGE		4096U
@@ -35,6 +37,21 @@ layout_sizes(uint32_t sizes[static 6])
 	sizes[3] = sizeof(struct rx_area);
 	sizes[4] = sizeof(struct tx_area);
 	sizes[5] = sizeof(struct ring_record);
+}
+
+uint64_t
+segment_layout(void)
+{
+	uint32_t sizes[6];
+	char text[16 + NITEMS(sizes) * 8 + 1];
+	int length;
+
+	layout_sizes(sizes);
+	length = snprintf(text, sizeof(text), "%016" PRIx64, SEGMENT_MAGIC);
+	for (size_t i = 0; i < NITEMS(sizes); i++)
+		length += snprintf(text + length,
+		    sizeof(text) - (size_t)length, "%08" PRIx32, sizes[i]);
+	return hash_text64(text);
 }
 
 /* A whole batch fits in half of the ring, so that it is committed at once. */

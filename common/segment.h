@@ -530,6 +530,10 @@ struct segment_spec {
 int	segment_create(struct segment *segment,
 	    const struct segment_spec *spec, bool *locked) ATTR_NONNULL;
 
+/* A number for the layout of this program's segments: programs with the same
+ * one can use each other's. */
+uint64_t	segment_layout(void);
+
 /*
  * Maps the segment behind `fd' (which stays the caller's), checking every
  * size and offset in it.  0, or -1 with a reason in *why.

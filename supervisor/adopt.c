@@ -171,6 +171,23 @@ take_worker(struct channel *channel, struct inherited *from)
 		child_restart(child, true);
 }
 
+/* The segment is lost, the socket need not be: what it was bound to is
+ * enough to know it by. */
+static void
+keep_input(struct channel *channel, struct inherited *from)
+{
+	if (from->input == -1)
+		return;
+	if (channel->conf->archives_stream ||
+	    !sockets_bound_to(from->input, &channel->conf->listen)) {
+		close(inheritance_take(&from->input));
+		return;
+	}
+	channel->parts.input = inheritance_take(&from->input);
+	channel->parts.bound = true;
+	channel->parts.have |= PART_INPUT;
+}
+
 void
 adopt_channel(struct channel *channel, const struct conf *conf,
     struct inherited *from, struct conf_problems *problems)
@@ -180,7 +197,8 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 	if (take_segment(channel, from)) {
 		take_input(channel, from);
 		compare(channel, conf, problems);
-	}
+	} else
+		keep_input(channel, from);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

@@ -257,10 +257,11 @@ static void
 worker_last_words(void *owner, char *text, size_t size)
 {
 	struct channel *channel = owner;
-	char *words = channel->segment.state->last_words;
 	size_t length = MIN_OF(size, (size_t)LAST_WORDS_SIZE) - 1;
 
-	memcpy(text, words, length);
+	if (channel->segment.base == NULL)
+		return;
+	memcpy(text, channel->segment.state->last_words, length);
 	text[length] = '\0';
 }
 
@@ -269,6 +270,9 @@ worker_drained(void *owner)
 {
 	struct channel *channel = owner;
 
+	/* Nothing is to be had of a segment that was lost. */
+	if (channel->segment.base == NULL)
+		return true;
 	/* Partner: the release in the worker's finish(). */
 	return atomic_load_explicit(&channel->segment.state->drained,
 	    memory_order_acquire) != 0;

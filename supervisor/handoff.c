@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,8 @@
 #include "supervisor/supervisor.h"
 
 /*** Writing. ***/
+
+#define LAYOUT_TEXT_SIZE	17
 
 /* A descriptor's number, which is to survive; -1 is none. */
 static json_t *
@@ -101,20 +104,30 @@ decimators_json(struct handoff *handoff, const struct supervisor *supervisor)
 	return array;
 }
 
+/* Of our segments: 64 bits, more than a JSON integer holds. */
+static void
+layout_text(char text[static LAYOUT_TEXT_SIZE])
+{
+	snprintf(text, LAYOUT_TEXT_SIZE, "%016" PRIx64, segment_layout());
+}
+
 static json_t *
 state_json(struct handoff *handoff, const struct supervisor *supervisor,
     int client)
 {
 	json_t *object, *channels = json_array();
 	const struct channel *channel;
+	char layout[LAYOUT_TEXT_SIZE];
 
+	layout_text(layout);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		json_array_append_new(channels, channel_json(handoff,
 		    channel));
-	object = json_pack("{s:i, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, "
+	object = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, "
 	    "s:o, s:o, s:o}",
 	    "handoff", HANDOFF_VERSION,
 	    "version", PACKAGE_VERSION,
+	    "layout", layout,
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
@@ -287,9 +300,14 @@ get_state(const json_t *object)
 	const json_t *channels = json_object_get(object, "channels");
 	const json_t *decimators = json_object_get(object, "decimator");
 	struct inheritance *inheritance = inheritance_new();
+	char layout[LAYOUT_TEXT_SIZE];
 	size_t i;
 
+	layout_text(layout);
 	inheritance->upgrade = true;
+	/* An older image does not say; what it has may be of any layout. */
+	inheritance->same_layout = strcmp(get_text(object, "layout"),
+	    layout) == 0;
 	inheritance->version = xstrdup(get_text(object, "version"));
 	inheritance->run_dir = xstrdup(get_text(object, "run_dir"));
 	inheritance->log_target = (int)get_count(object, "log_target");
@@ -352,6 +370,23 @@ handoff_read(int fd, const char **why)
 
 /*** Checking. ***/
 
+/* A worker may write anything to its segment: one that does is no reason to
+ * deny the others an upgrade. */
+static void
+report_lost(const struct inherited *each, const char *why, bool damaged,
+    struct conf_problems *problems)
+{
+	if (each->worker.pid == 0)
+		return;
+	if (damaged)
+		report_warning(problems, "channel %s: its worker has damaged "
+		    "its memory, which is lost with what it holds: %s",
+		    each->name, why);
+	else
+		report_error(problems, "channel %s: its worker's "
+		    "memory cannot be taken over: %s", each->name, why);
+}
+
 static void
 check_channel(const struct supervisor *supervisor,
     const struct inherited *each, const struct channel_conf *conf,
@@ -364,11 +399,10 @@ check_channel(const struct supervisor *supervisor,
 	if (each->segment == -1 ||
 	    segment_attach(&segment, each->segment, SEGMENT_DECIMATOR, &why) ==
 	    -1) {
-		if (each->worker.pid != 0)
-			report_error(problems, "channel %s: its worker's "
-			    "memory cannot be taken over: %s", each->name,
-			    each->segment == -1 ? "it was not handed over" :
-			    why);
+		if (each->segment == -1)
+			why = "it was not handed over";
+		report_lost(each, why, supervisor->inheritance->same_layout,
+		    problems);
 		return;
 	}
 	segment_close(&segment);

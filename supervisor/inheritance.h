@@ -42,6 +42,9 @@ struct inheritance {
 	bool			 upgrade;
 	char			*version;	/* the old image's */
 	char			*run_dir;
+	/* Its segments have the layout of ours: one that cannot be used has
+	 * been damaged. */
+	bool			 same_layout;
 	int			 lock;		/* of mcrelayd.pid */
 	int			 control;	/* the listening socket */
 	int			 client;	/* who asked; -1: nobody */

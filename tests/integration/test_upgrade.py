@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import json
 import os
@@ -56,6 +57,15 @@ def wait_rolled(daemon: Daemon, before: dict[str, int]) -> dict[str, int]:
             not set(now.values()) & set(before.values())
         return now if done else None
     return wait_for(rolled, "all workers replaced", 20.0, daemon.log)
+
+
+def punch_hole(fd: int, offset: int, length: int) -> None:
+    """fallocate(2): FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.fallocate.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64,
+                               ctypes.c_int64]
+    if libc.fallocate(fd, 3, offset, length) == -1:
+        raise OSError(ctypes.get_errno(), "fallocate")
 
 
 def most_away(log: str) -> int:
@@ -240,6 +250,7 @@ def test_bad_binary(daemon: Daemon, how: str) -> None:
 OTHER_LAYOUT = """#!{python}
 import fcntl, json, os, sys
 state = json.load(open("/proc/self/fd/" + sys.argv[2]))
+state["layout"] = "0" * 16
 for channel in state["channels"]:
     data = bytearray(os.pread(channel["segment"], 4096, 0))
     data[16] ^= 1       # layout[0]
@@ -268,6 +279,38 @@ def test_other_layout(daemon: Daemon) -> None:
         assert "memory cannot be taken over" in done.stderr
         assert "layout" in done.stderr
         assert workers(daemon) == before
+
+
+@pytest.mark.parametrize("how", ["magic", "hole", "config"])
+def test_damaged_segment(daemon: Daemon, how: str) -> None:
+    """A hostile worker may do anything to its channel's memory; only that
+    channel loses what was in it."""
+    own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        ports = start(daemon, relayed, view)
+        with Sender("127.0.0.1", ports[0]) as sender:
+            sender.send(numbered(100))
+            daemon.wait_received("one", 100)
+        before = workers(daemon)
+        with open(f"/proc/{before['two']}/fd/4", "r+b") as segment:
+            if how == "magic":
+                os.pwrite(segment.fileno(), bytes(8), 0)
+            elif how == "hole":
+                punch_hole(segment.fileno(), 0, 1 << 20)
+            else:
+                os.pwrite(segment.fileno(), b"\xff" * 4048, 48)
+        daemon.ctl("upgrade")
+        assert "cannot be used and is lost" in daemon.log()
+        wait_rolled(daemon, before)
+        with Sender("127.0.0.1", ports[0]) as again, \
+                Sender("127.0.0.1", ports[1]) as other:
+            again.send(numbered(100))
+            other.send(numbered(100))
+            daemon.wait_received("one", 200)
+            daemon.wait_received("two", 100)
+        daemon.stop()
+        assert len(daemon.payloads("one")) == 200
+        assert daemon.payloads("two") == other.sent
 
 
 def test_too_late(daemon: Daemon) -> None:

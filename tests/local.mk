@@ -5,7 +5,8 @@
 # Unit tests (cmocka).
 #
 if HAVE_CMOCKA
-UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment
+UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment \
+	tests/unit/test_domain
 UNIT_TESTS += tests/unit/test_avro_walk
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
@@ -63,6 +64,8 @@ tests_unit_test_ring_SOURCES = tests/unit/test_ring.c
 tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_LDADD = $(TEST_LIBS)
+tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
+tests_unit_test_domain_LDADD = $(TEST_LIBS)
 
 tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
 tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)

@@ -12,6 +12,15 @@
 #include "tools/ctl/show.h"
 #include "tools/ctl/table.h"
 
+static const char	old_text[] = "its counters change too fast to be "
+    "read; these are earlier ones";
+
+static bool
+counters_old(const json_t *channel)
+{
+	return json_is_false(json_object_get(channel, "counters_current"));
+}
+
 static void
 add_channel(struct table *table, const json_t *channel)
 {
@@ -50,6 +59,10 @@ show_status(const json_t *status)
 	for (i = 0; i < json_array_size(channels); i++)
 		add_channel(&table, json_array_get(channels, i));
 	table_print(&table, stdout);
+	for (i = 0; i < json_array_size(channels); i++)
+		if (counters_old(json_array_get(channels, i)))
+			printf("%s: %s\n", member_text(json_array_get(
+			    channels, i), "name"), old_text);
 }
 
 static void
@@ -154,6 +167,8 @@ show_ledger(const json_t *status)
 		channel = json_array_get(channels, i);
 		printf("%s%s\n", i > 0 ? "\n" : "",
 		    member_text(channel, "name"));
+		if (counters_old(channel))
+			printf("  %s\n", old_text);
 		table = (struct table){3, 0, NULL};
 		ledger = json_object_get(channel, "ledger");
 		for (entry = ledger_table; entry->name != NULL; entry++) {

@@ -291,7 +291,7 @@ struct archive_state {
 	/* What the ledger counted up to the beginning of the file, and during
 	 * the one being finished: what the catalogue says of it. */
 	struct ledger	told[ARCHIVE_KINDS];
-	struct ledger	lost[ARCHIVE_KINDS];
+	struct ledger_change lost[ARCHIVE_KINDS];
 	uint32_t	lost_known[ARCHIVE_KINDS];
 };
 

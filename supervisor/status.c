@@ -96,15 +96,6 @@ add_counts(json_t *object, const struct ledger_entry *entry,
 		    counter(ledger_value(counts, entry)));
 }
 
-static json_t *
-ledger_json(const struct ledger *ledger)
-{
-	json_t *object = json_object();
-
-	add_counts(object, ledger_table, ledger);
-	return object;
-}
-
 /*
  * The outputs of the configuration in force.  Until the worker of a change
  * has come, the counters are those of the outputs before.
@@ -118,10 +109,7 @@ outputs_json(const struct channel_conf *conf,
 
 	for (i = 0; i < conf->relays; i++) {
 		object = end_json(&conf->relay[i].address);
-		json_object_set_new(object, "relayed",
-		    counter(counts[i].relayed));
-		json_object_set_new(object, "relay_errors",
-		    counter(counts[i].relay_errors));
+		add_counts(object, output_table, &counts[i]);
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -188,9 +176,10 @@ refresh(struct channel *channel)
 static json_t *
 channel_json(struct channel *channel)
 {
-	json_t *object = json_object();
+	json_t *object = json_object(), *ledger = json_object();
 
 	refresh(channel);
+	add_counts(ledger, ledger_table, &channel->counts.ledger);
 	json_object_set_new(object, "name", json_string(channel->name));
 	json_object_set_new(object, "state",
 	    json_string(status_state(channel)));
@@ -208,8 +197,7 @@ channel_json(struct channel *channel)
 	    json_boolean(channel->watch.archive_stuck));
 	json_object_set_new(object, "counters_current",
 	    json_boolean(channel->counts_current));
-	json_object_set_new(object, "ledger",
-	    ledger_json(&channel->counts.ledger));
+	json_object_set_new(object, "ledger", ledger);
 	json_object_set_new(object, "rejected_by", rejected_json(channel));
 	json_object_set_new(object, "outputs",
 	    outputs_json(channel->conf, channel->counts.output));

@@ -40,7 +40,8 @@ catalog_close(struct catalog *catalog)
 
 /* What the ledger counts of losses, on the way to this file and within. */
 static void
-add_losses(char line[static CATALOG_LINE_SIZE], const struct ledger *lost)
+add_losses(char line[static CATALOG_LINE_SIZE],
+    const struct ledger_change *lost)
 {
 	const struct ledger_entry *entry;
 	size_t at = strlen(line);
@@ -50,8 +51,8 @@ add_losses(char line[static CATALOG_LINE_SIZE], const struct ledger *lost)
 		if (!entry->catalogued)
 			continue;
 		at += (size_t)snprintf(line + at, CATALOG_LINE_SIZE - at,
-		    "%c\"%s\":%" PRIu64, before, entry->name,
-		    ledger_value(lost, entry));
+		    "%c\"%s\":%" PRId64, before, entry->name,
+		    ledger_change_value(lost, entry));
 		before = ',';
 	}
 	snprintf(line + at, CATALOG_LINE_SIZE - at, "}}\n");
@@ -60,7 +61,7 @@ add_losses(char line[static CATALOG_LINE_SIZE], const struct ledger *lost)
 void
 catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
     enum archive_kind kind, enum archive_codec codec,
-    const struct archive_file *file, const struct ledger *lost)
+    const struct archive_file *file, const struct ledger_change *lost)
 {
 	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE];
 

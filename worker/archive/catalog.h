@@ -36,7 +36,7 @@ void	catalog_close(struct catalog *catalog) ATTR_NONNULL;
  * line tells it. */
 void	catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    enum archive_kind kind, enum archive_codec codec,
-	    const struct archive_file *file, const struct ledger *lost);
+	    const struct archive_file *file, const struct ledger_change *lost);
 
 /* Adds a line.  0, or -1 with errno. */
 int	catalog_add(struct catalog *catalog, const char *line) ATTR_NONNULL;

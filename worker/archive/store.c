@@ -409,8 +409,7 @@ finish(struct store *store, enum archive_kind kind)
 	state->file[kind].phase = FILE_NONE;
 	state->lost_known[kind] = known;
 	if (known) {
-		state->lost[kind] = ledger;
-		ledger_subtract(&state->lost[kind], &state->told[kind]);
+		ledger_since(&state->lost[kind], &ledger, &state->told[kind]);
 		state->told[kind] = ledger;
 	}
 	archive_commit(store->domain);

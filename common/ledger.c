@@ -14,6 +14,12 @@ const struct ledger_entry ledger_table[] = {
 	{ NULL, NULL, 0, 0, false, 0 },
 };
 
+const struct ledger_entry output_table[] = {
+#define OUTPUT_ENTRY(...)	ENTRY(output_counts, __VA_ARGS__)
+	OUTPUT_FLOW_COUNTERS(OUTPUT_ENTRY)
+	{ NULL, NULL, 0, 0, false, 0 },
+};
+
 const struct ledger_entry stream_table[] = {
 #define STREAM_ENTRY(...)	ENTRY(stream_counts, __VA_ARGS__)
 	STREAM_COUNTERS(STREAM_ENTRY)
@@ -28,8 +34,10 @@ ledger_add_output(struct ledger *ledger, const struct output_counts *counts)
 }
 
 void
-ledger_subtract(struct ledger *ledger, const struct ledger *earlier)
+ledger_since(struct ledger_change *change, const struct ledger *now,
+    const struct ledger *then)
 {
-#define SUBTRACT(name, ...)	ledger->name -= earlier->name;
-	LEDGER_COUNTERS(SUBTRACT)
+#define CHANGE(name, ...)						\
+	change->name = counter_change(now->name, then->name);
+	LEDGER_COUNTERS(CHANGE)
 }

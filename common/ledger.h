@@ -22,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/compiler.h"
 #include "common/datum.h"
 
 enum ledger_kind {
@@ -167,6 +168,18 @@ struct ledger {
 
 #undef LEDGER_MEMBER
 
+/*
+ * What has changed from one ledger of a channel to a later one.  Signed: what
+ * an earlier change said of a LEDGER_CORRECTED count may have been too much,
+ * and is taken off in a later one, so that the changes of spans that follow each
+ * other add up to the change over all of them.
+ */
+struct ledger_change {
+#define LEDGER_CHANGE(name, kind, unit, catalogued, meaning) int64_t name;
+	LEDGER_COUNTERS(LEDGER_CHANGE)
+#undef LEDGER_CHANGE
+};
+
 struct ledger_entry {
 	const char		*name;
 	const char		*meaning;
@@ -179,6 +192,9 @@ struct ledger_entry {
 /* In the order of LEDGER_COUNTERS, of struct ledger; like the following it ends
  * with an entry whose name is NULL. */
 extern const struct ledger_entry	ledger_table[];
+/* OUTPUT_FLOW_COUNTERS, of struct output_counts: what is shown of each output;
+ * causes are shown summed over them. */
+extern const struct ledger_entry	output_table[];
 /* STREAM_COUNTERS, of struct stream_counts. */
 extern const struct ledger_entry	stream_table[];
 
@@ -192,9 +208,24 @@ ledger_value(const void *counts, const struct ledger_entry *entry)
 
 /* Adds an output's to the sums. */
 void	ledger_add_output(struct ledger *ledger,
-	    const struct output_counts *counts);
+	    const struct output_counts *counts) ATTR_NONNULL;
 
-/* Takes an earlier ledger of the same channel off. */
-void	ledger_subtract(struct ledger *ledger, const struct ledger *earlier);
+/* Of a change, which has its members where the ledger has them. */
+static inline int64_t
+ledger_change_value(const struct ledger_change *change,
+    const struct ledger_entry *entry)
+{
+	return *(const int64_t *)(const void *)
+	    ((const char *)change + entry->offset);
+}
+
+static inline int64_t
+counter_change(uint64_t now, uint64_t then)
+{
+	return (int64_t)(now - then);
+}
+
+void	ledger_since(struct ledger_change *change, const struct ledger *now,
+	    const struct ledger *then) ATTR_NONNULL;
 
 #endif /* MCRELAY_LEDGER_H */

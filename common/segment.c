@@ -165,25 +165,24 @@ static void
 inherit_archive(struct archive_state *archive, const struct segment *old,
     uint64_t sequence)
 {
-	struct archive_state before;
+	const struct archive_state *before =
+	    archive_current(&old->state->archive);
 
-	archive_read(&old->state->archive, &before);
-	archive->counts = before.counts;
-	memcpy(archive->told, before.told, sizeof(archive->told));
+	archive->counts = before->counts;
+	memcpy(archive->told, before->told, sizeof(archive->told));
 	if (old->config->archive.enabled)
-		archive->counts.archive_shed += sequence - before.sequence;
+		archive->counts.archive_shed += sequence - before->sequence;
 }
 
 static void
 inherit_output(struct output_state *output, const struct segment *old,
     uint32_t i, uint64_t sequence)
 {
-	struct output_state before;
-	uint64_t lost;
+	const struct output_state *before =
+	    output_current(&old->state->output[i]);
+	uint64_t lost = sequence - before->sequence;
 
-	output_read(&old->state->output[i], &before);
-	lost = sequence - before.sequence;
-	output->counts = before.counts;
+	output->counts = before->counts;
 	output->counts.relay_errors += lost;
 	output->counts.relay_overrun += lost;
 }
@@ -191,7 +190,7 @@ inherit_output(struct output_state *output, const struct segment *old,
 /*
  * What the predecessor left behind counts as lost by the part that had
  * it.  The counters only go on when they still add up, with the same archive
- * and the same outputs.
+ * and the same outputs.  Its worker has ended: nobody writes but the caller.
  */
 static void
 inherit(const struct segment *segment, const struct segment_spec *spec)
@@ -199,11 +198,11 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	struct channel_config *config = (void *)(uintptr_t)segment->config;
 	struct worker_state *state = segment->state;
 	const struct segment *old = spec->predecessor;
-	struct ingest_state *ingest = &state->ingest.copy[0], before;
+	struct ingest_state *ingest = &state->ingest.copy[0];
+	struct ingest_state before = *ingest_current(&old->state->ingest);
 	uint64_t head = ingest->head;
 	uint32_t i;
 
-	ingest_read(&old->state->ingest, &before);
 	if (spec->new_socket)
 		before.drops_seen = 0;
 	before.counts.kernel_dropped += abandoned(old, &before);
@@ -480,42 +479,58 @@ segment_close(struct segment *segment)
 	segment->fd = -1;
 }
 
-void
-segment_ledger(const struct segment *segment, struct ledger *ledger,
-    struct output_counts *outputs)
+static void
+add_up(struct channel_counts *counts, const struct ingest_counts *ingest,
+    const struct archive_counts *archive, uint32_t outputs)
+{
+	struct ledger *ledger = &counts->ledger;
+	uint32_t i;
+
+#define TAKE_INGEST(name, ...)	ledger->name = ingest->name;
+	INGEST_COUNTERS(TAKE_INGEST)
+#define TAKE_ARCHIVE(name, ...)	ledger->name = archive->name;
+	ARCHIVE_COUNTERS(TAKE_ARCHIVE)
+	for (i = 0; i < outputs; i++)
+		ledger_add_output(ledger, &counts->output[i]);
+	memcpy(counts->rejected_by, archive->rejected_by,
+	    sizeof(counts->rejected_by));
+}
+
+bool
+segment_counts(const struct segment *segment, struct channel_counts *counts)
 {
 	const struct worker_state *state = segment->state;
-	uint32_t i, count = MIN_OF(segment->config->outputs,
+	uint32_t i, outputs = MIN_OF(segment->config->outputs,
 	    (uint32_t)OUTPUTS_MAX);
+	struct channel_counts now = {.ledger = {0}};
 	struct archive_state archive;
 	struct output_state output;
 	struct ingest_state ingest;
 
-	memset(ledger, 0, sizeof(*ledger));
 	/* Downstream first: what it has counted, ingest has as well. */
-	archive_read(&state->archive, &archive);
-	for (i = 0; i < count; i++) {
-		output_read(&state->output[i], &output);
-		ledger_add_output(ledger, &output.counts);
-		if (outputs != NULL)
-			outputs[i] = output.counts;
+	if (!archive_read(&state->archive, &archive))
+		return false;
+	for (i = 0; i < outputs; i++) {
+		if (!output_read(&state->output[i], &output))
+			return false;
+		now.output[i] = output.counts;
 	}
-	ingest_read(&state->ingest, &ingest);
-#define TAKE_INGEST(name, ...)	ledger->name = ingest.counts.name;
-	INGEST_COUNTERS(TAKE_INGEST)
-#define TAKE_ARCHIVE(name, ...)	ledger->name = archive.counts.name;
-	ARCHIVE_COUNTERS(TAKE_ARCHIVE)
+	if (!ingest_read(&state->ingest, &ingest))
+		return false;
+	add_up(&now, &ingest.counts, &archive.counts, outputs);
 	if (segment->config->archive.enabled)
-		ledger->pending = ingest.sequence - archive.sequence;
+		now.ledger.pending = ingest.sequence - archive.sequence;
+	*counts = now;
+	return true;
 }
 
-void
-segment_rejected(const struct segment *segment,
-    uint64_t by[static DATUM_ERRORS])
+bool
+segment_ledger(const struct segment *segment, struct ledger *ledger)
 {
-	struct archive_state archive;
+	struct channel_counts counts;
 
-	archive_read(&segment->state->archive, &archive);
-	memcpy(by, archive.counts.rejected_by,
-	    sizeof(archive.counts.rejected_by));
+	if (!segment_counts(segment, &counts))
+		return false;
+	*ledger = counts.ledger;
+	return true;
 }

@@ -31,12 +31,10 @@
  * rebuilds them.
  *
  * HOW A KILLED WORKER LOSES NOTHING.  Everything that a batch changes is
- * kept in three domains, each with one writer: ingest (relay thread), one
- * per output (relay thread), archive (archive thread).  A domain has two
- * copies of its state and a generation: the writer fills the copy that is
- * not in force and stores generation + 1.  That one store is the commit; what
- * was not committed is done again by the successor, from memory that is
- * still there:
+ * kept in three domains (domain.h), each with one writer: ingest (relay
+ * thread), one per output (relay thread), archive (archive thread).  One
+ * store commits the change; what was not committed is done again by the
+ * successor, from memory that is still there:
  *
  *  - ingest: before recvmmsg the worker sets each msg_len to
  *    RX_SENTINEL and stores rx.batch = ingest.batch + 1.  The kernel stores
@@ -72,6 +70,7 @@
 
 #include "common/compiler.h"
 #include "common/datum.h"
+#include "common/domain.h"
 #include "common/ledger.h"
 #include "common/ring.h"
 
@@ -292,64 +291,9 @@ struct archive_state {
 	/* What the ledger counted up to the beginning of the file, and during
 	 * the one being finished: what the catalogue says of it. */
 	struct ledger	told[ARCHIVE_KINDS];
-	struct ledger	lost[ARCHIVE_KINDS];
+	struct ledger_change lost[ARCHIVE_KINDS];
+	uint32_t	lost_known[ARCHIVE_KINDS];
 };
-
-/*
- * Declares struct NAME_domain and
- *	NAME_begin(d)	the copy to fill, preset with the state in force
- *	NAME_commit(d)	puts it in force
- *	NAME_current(d)	the state in force, for the domain's own writer
- *	NAME_read(d, s)	a consistent copy, for everybody else
- */
-#define SEGMENT_DOMAIN(NAME)						\
-struct NAME##_domain {							\
-	_Atomic uint64_t generation ATTR_ALIGNED(CACHE_LINE);		\
-	struct NAME##_state copy[2] ATTR_ALIGNED(CACHE_LINE);		\
-};									\
-static inline const struct NAME##_state *				\
-NAME##_current(const struct NAME##_domain *d)				\
-{									\
-	return &d->copy[atomic_load_explicit(&d->generation,		\
-	    memory_order_relaxed) & 1];					\
-}									\
-static inline struct NAME##_state *					\
-NAME##_begin(struct NAME##_domain *d)					\
-{									\
-	uint64_t generation = atomic_load_explicit(&d->generation,	\
-	    memory_order_relaxed);					\
-	struct NAME##_state *spare = &d->copy[(generation + 1) & 1];	\
-									\
-	/* Partner: the acquire fence in read: whoever sees the copy	\
-	 * change also sees that it is no longer in force. */		\
-	atomic_thread_fence(memory_order_release);			\
-	*spare = d->copy[generation & 1];				\
-	return spare;							\
-}									\
-static inline void							\
-NAME##_commit(struct NAME##_domain *d)					\
-{									\
-	/* Partner: the acquire load in read, and process death. */	\
-	atomic_store_explicit(&d->generation,				\
-	    atomic_load_explicit(&d->generation,			\
-	    memory_order_relaxed) + 1, memory_order_release);		\
-}									\
-static inline void							\
-NAME##_read(const struct NAME##_domain *d, struct NAME##_state *state)	\
-{									\
-	uint64_t before, after;						\
-	int tries = 1000;	/* a hostile writer must not hold us */	\
-									\
-	do {								\
-		before = atomic_load_explicit(&d->generation,		\
-		    memory_order_acquire);				\
-		*state = d->copy[before & 1];				\
-		atomic_thread_fence(memory_order_acquire);		\
-		after = atomic_load_explicit(&d->generation,		\
-		    memory_order_relaxed);				\
-	} while (before != after && --tries > 0);			\
-}									\
-struct NAME##_domain
 
 SEGMENT_DOMAIN(ingest);
 SEGMENT_DOMAIN(output);
@@ -517,7 +461,7 @@ struct segment_spec {
 	size_t			 program_size;
 	uint64_t		 ring_size;	/* a power of two */
 	/* Counters to go on from (a channel whose configuration changed), or
-	 * NULL. */
+	 * NULL.  Its worker must have ended. */
 	const struct segment	*predecessor;
 	/* Its input socket is another one: count its drops from zero. */
 	bool			 new_socket;
@@ -553,12 +497,19 @@ void	segment_withhold(const struct segment *segment) ATTR_NONNULL;
 /* Unmaps; closes the descriptor only when segment_create() made it. */
 void	segment_close(struct segment *segment) ATTR_NONNULL;
 
-/* The channel's counters of this moment; `outputs' has OUTPUTS_MAX entries
- * and may be NULL. */
-void	segment_ledger(const struct segment *segment, struct ledger *ledger,
-	    struct output_counts *outputs);
-/* The rejected datagrams by cause (enum datum_error). */
-void	segment_rejected(const struct segment *segment,
-	    uint64_t by[static DATUM_ERRORS]) ATTR_NONNULL;
+/* What a channel's worker has counted, all of one moment. */
+struct channel_counts {
+	struct ledger		ledger;
+	struct output_counts	output[OUTPUTS_MAX];
+	uint64_t		rejected_by[DATUM_ERRORS];
+};
+
+/* False: the worker changes them too fast for this reader (domain.h), and
+ * *counts is what it was. */
+bool	segment_counts(const struct segment *segment,
+	    struct channel_counts *counts) ATTR_NONNULL ATTR_UNUSED_RESULT;
+/* The same of the ledger alone. */
+bool	segment_ledger(const struct segment *segment, struct ledger *ledger)
+	    ATTR_NONNULL ATTR_UNUSED_RESULT;
 
 #endif /* MCRELAY_SEGMENT_H */

@@ -54,13 +54,15 @@ reader_publish(struct reader *reader)
 	decimated_commit(progress);
 }
 
-uint64_t
-reader_lost(const struct reader *reader)
+bool
+reader_ingest(struct reader *reader, struct ingest_state *ingest)
 {
-	struct ingest_state ingest;
-
-	ingest_read(&reader->segment.state->ingest, &ingest);
-	return ingest.counts.kernel_dropped;
+	if (LIKELY(ingest_read(&reader->segment.state->ingest, ingest)))
+		return true;
+	log_limited(&reader->unread_limit, "%s: its worker changes its "
+	    "counters too fast to be read: how many datagrams are missing is "
+	    "told later, or not at all", reader->name);
+	return false;
 }
 
 static void
@@ -83,9 +85,13 @@ note_missed(struct reader *reader, uint64_t missed)
 static void
 note_lost(struct reader *reader)
 {
-	uint64_t lost = reader_lost(reader);
+	struct ingest_state ingest;
+	uint64_t lost;
 	uint32_t i;
 
+	if (!reader_ingest(reader, &ingest))
+		return;
+	lost = ingest.counts.kernel_dropped;
 	for (i = 0; lost > reader->lost && i < reader->streams; i++)
 		stream_lost(reader->stream[i], lost - reader->lost);
 	reader->lost = lost;
@@ -100,8 +106,8 @@ settle(struct reader *reader)
 {
 	struct ingest_state ingest;
 
-	ingest_read(&reader->segment.state->ingest, &ingest);
-	if (!reader->synced || ingest.head != reader->cursor.position ||
+	if (!reader->synced || !reader_ingest(reader, &ingest) ||
+	    ingest.head != reader->cursor.position ||
 	    ingest.sequence < reader->cursor.sequence)
 		return;
 	note_missed(reader, ingest.sequence - reader->cursor.sequence);

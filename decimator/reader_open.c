@@ -66,9 +66,9 @@ begin_new(struct reader *reader)
 	struct ingest_state ingest;
 	struct ring_view view;
 
-	ingest_read(&reader->segment.state->ingest, &ingest);
 	reader->cursor.position = ring_head(ring);
-	reader->synced = reader->cursor.position == ingest.head;
+	reader->synced = reader_ingest(reader, &ingest) &&
+	    reader->cursor.position == ingest.head;
 	reader->cursor.sequence = reader->synced ? ingest.sequence : 0;
 	if (ring_next(ring, &cursor, &view) == RING_RECORD &&
 	    clock_realtime_ns() - view.record.received_ns < FRESH_NS) {
@@ -80,7 +80,8 @@ begin_new(struct reader *reader)
 
 /*
  * Goes on where the predecessor stopped, or at the start of a new ring with
- * the number that it had reached in the old one.  The page may hold anything:
+ * the number that it had reached in the old one.  We are the page's writer now,
+ * but it may hold anything:
  * a position that does not lead to a record with a possible number is treated
  * as a lap, a number that the channel has not reached yet as none.
  */
@@ -88,16 +89,14 @@ static void
 begin_at_page(struct reader *reader)
 {
 	const struct ring *ring = &reader->segment.ring;
-	struct decimated_state progress;
-	struct ring_reader cursor;
+	const struct decimated_state *progress =
+	    decimated_current(&reader->segment.page->progress);
+	struct ring_reader cursor = {progress->position, progress->sequence};
 	struct ingest_state ingest;
 	struct ring_view view;
 
-	decimated_read(&reader->segment.page->progress, &progress);
-	cursor.position = progress.position;
-	cursor.sequence = progress.sequence;
-	ingest_read(&reader->segment.state->ingest, &ingest);
-	if (cursor.position == 0 || cursor.sequence > ingest.sequence) {
+	if (cursor.position == 0 || !reader_ingest(reader, &ingest) ||
+	    cursor.sequence > ingest.sequence) {
 		begin_new(reader);
 		return;
 	}
@@ -107,10 +106,9 @@ begin_at_page(struct reader *reader)
 	case RING_EMPTY:
 		return;
 	case RING_RECORD:
-		/* Ingest counts datagrams before it publishes the ring's head.
-		 */
-		ingest_read(&reader->segment.state->ingest, &ingest);
-		if (cursor.sequence <= ingest.sequence)
+		/* Ingest counts before it publishes. */
+		if (reader_ingest(reader, &ingest) &&
+		    cursor.sequence <= ingest.sequence)
 			return;
 		break;
 	case RING_LAPPED:
@@ -124,6 +122,7 @@ begin_at_page(struct reader *reader)
 static const char *
 attach(struct reader *reader, int fd, const struct stat *st)
 {
+	struct ingest_state ingest;
 	const char *why;
 
 	if (segment_attach(&reader->segment, fd, SEGMENT_DECIMATOR, &why) == -1)
@@ -137,7 +136,8 @@ attach(struct reader *reader, int fd, const struct stat *st)
 		if (reader->program == NULL)
 			return why;
 	}
-	reader->lost = reader_lost(reader);
+	reader->lost = reader_ingest(reader, &ingest) ?
+	    ingest.counts.kernel_dropped : UINT64_MAX;
 	begin_at_page(reader);
 	return NULL;
 }
@@ -190,13 +190,11 @@ find_stream(const struct reader *reader, const struct stream_config *config)
 static void
 load_counts(const struct reader *reader, struct stream *stream)
 {
-	struct decimated_state progress;
-	const struct page_stream *slot;
+	const struct page_stream slot = decimated_current(
+	    &reader->segment.page->progress)->stream[stream->config.slot];
 
-	decimated_read(&reader->segment.page->progress, &progress);
-	slot = &progress.stream[stream->config.slot];
-	if (slot->id == stream->config.id)
-		stream->counts = slot->counts;
+	if (slot.id == stream->config.id)
+		stream->counts = slot.counts;
 }
 
 /* A stream that the old reader did not have may have been an earlier one's. */
@@ -302,8 +300,8 @@ replace(struct reader *reader, int fd, const struct stat *st,
 		return why;
 	/* Datagrams are numbered on from one segment to the next; if not,
 	 * the new one is like that of a new channel. */
-	ingest_read(&reader->segment.state->ingest, &ingest);
-	if (old->cursor.sequence > ingest.sequence)
+	if (!reader_ingest(reader, &ingest) ||
+	    old->cursor.sequence > ingest.sequence)
 		return NULL;
 	reader->cursor.position = ring_start(reader->segment.ring.size);
 	reader->cursor.sequence = MAX_OF(old->cursor.sequence,

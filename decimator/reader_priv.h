@@ -39,17 +39,21 @@ struct reader {
 	int			 eventfd;
 	struct stream		*stream[STREAMS_MAX];
 	uint32_t		 streams;
-	/* What the kernel dropped before the ring, as far as was said. */
+	/* What the kernel dropped before the ring, as far as was said;
+	 * UINT64_MAX: not known. */
 	uint64_t		 lost;
 	bool			 by_time;	/* a stream has such windows */
 	bool			 taken;		/* since they were looked at */
 	/* When the next of them is over (CLOCK_MONOTONIC). */
 	uint64_t		 due_ns;
 	struct log_limit	 lap_limit;
+	struct log_limit	 unread_limit;
 };
 
-/* How many datagrams the kernel has dropped until now. */
-uint64_t	reader_lost(const struct reader *reader) ATTR_NONNULL;
+/* How far ingest is.  False: it cannot be read (domain.h), which has been
+ * logged, and *ingest is what it was. */
+bool	reader_ingest(struct reader *reader, struct ingest_state *ingest)
+	    ATTR_NONNULL ATTR_UNUSED_RESULT;
 
 /* Tells the supervisor and the next decimator how far this one came. */
 void	reader_publish(struct reader *reader) ATTR_NONNULL;

@@ -43,7 +43,8 @@ arrivals(const struct ingest_state *ingest)
 	    ingest->counts.truncated + ingest->counts.refused_source;
 }
 
-/* How many datagrams of the mean size the buffer holds. */
+/* How many datagrams of the mean size the buffer holds; of the size assumed at
+ * the start while there is no mean, or it cannot be read. */
 static uint64_t
 capacity(const struct channel *channel, uint64_t *size)
 {
@@ -51,8 +52,8 @@ capacity(const struct channel *channel, uint64_t *size)
 	int buffer = 0;
 	socklen_t length = sizeof(buffer);
 
-	ingest_read(&channel->segment.state->ingest, &ingest);
-	*size = ingest.counts.received == 0 ? BUDGET_SIZE :
+	*size = !ingest_read(&channel->segment.state->ingest, &ingest) ||
+	    ingest.counts.received == 0 ? BUDGET_SIZE :
 	    MIN_OF(ingest.counts.received_bytes / ingest.counts.received,
 	    (uint64_t)SLOT_SIZE);
 	if (getsockopt(channel->parts.input, SOL_SOCKET, SO_RCVBUF, &buffer,
@@ -115,9 +116,9 @@ budget_check(struct channel *channel)
 	uint64_t elapsed_ns, count;
 	struct ingest_state ingest;
 
-	if (channel->parts.input == -1)
+	if (channel->parts.input == -1 ||
+	    !ingest_read(&channel->segment.state->ingest, &ingest))
 		return;
-	ingest_read(&channel->segment.state->ingest, &ingest);
 	elapsed_ns = ingest.last_received_ns - budget->from_ns;
 	if (ingest.last_received_ns >= budget->from_ns &&
 	    elapsed_ns < NS_PER_S)

@@ -74,15 +74,13 @@ close_input(struct channel *channel)
 static void
 replace_input(struct channel *channel, int next)
 {
-	struct ingest_state ingest;
 	bool twin = channel->parts.input != -1 &&
 	    sockets_same_group(channel->parts.input, next);
 
-	/* These are copies of datagrams that the worker has received. */
-	if (twin && channel->segment.base != NULL) {
-		ingest_read(&channel->segment.state->ingest, &ingest);
-		(void)sockets_discard(next, ingest.last_received_ns);
-	}
+	/* Copies of what the worker, which has ended, has received. */
+	if (twin && channel->segment.base != NULL)
+		(void)sockets_discard(next, ingest_current(
+		    &channel->segment.state->ingest)->last_received_ns);
 	settle_drops(channel, twin ? next : -1);
 	parts_close(&channel->parts, PART_INPUT);
 	fdstore_channel(channel);
@@ -102,15 +100,21 @@ take_next(struct channel *channel)
 /*** The segment. ***/
 
 /* The decimator's page goes on where it was, or begins anew with the other
- * counters. */
+ * counters.  Who has the channel may write to the old one still. */
 static void
-inherit_decimator(const struct segment *fresh, const struct segment *before)
+inherit_decimator(const struct channel *channel, const struct segment *fresh)
 {
+	const struct segment *before = &channel->segment;
 	struct decimated_state *to = decimated_begin(&fresh->page->progress);
 	uint64_t from_sequence = fresh->config->counted_from;
 	struct decimated_state from;
 
-	decimated_read(&before->page->progress, &from);
+	if (!decimated_read(&before->page->progress, &from)) {
+		log_warnx("channel %s: its decimator's page changes too fast "
+		    "to be read: a decimator that has yet to start begins "
+		    "anew", channel->name);
+		return;
+	}
 	if (from_sequence == before->config->counted_from)
 		memcpy(to->stream, from.stream, sizeof(to->stream));
 	if (from.position != 0) {
@@ -160,7 +164,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		channel_warn_unlocked(channel);
 	segment_withhold(&fresh);
 	if (old->base != NULL) {
-		inherit_decimator(&fresh, old);
+		inherit_decimator(channel, &fresh);
 		segment_close(old);
 	}
 	*old = fresh;
@@ -573,7 +577,8 @@ channel_check_stale(struct channel *channel, uint64_t now_ns)
 
 	if (channel->child.state != CHILD_RUNNING)
 		return;
-	ingest_read(&channel->segment.state->ingest, &state);
+	if (!ingest_read(&channel->segment.state->ingest, &state))
+		return;
 	/* That it changes is the news, not what it says: the wall clock may
 	 * step. */
 	if (state.last_received_ns != channel->seen_ns) {

@@ -66,6 +66,12 @@ struct channel {
 	struct watch		 watch;
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
+
+	/* The counters as the status last showed them, and whether they could
+	 * be read then. */
+	struct channel_counts	 counts;
+	struct decimated_state	 streams;
+	bool			 counts_current;
 };
 
 TAILQ_HEAD(channel_list, channel);

@@ -96,15 +96,6 @@ add_counts(json_t *object, const struct ledger_entry *entry,
 		    counter(ledger_value(counts, entry)));
 }
 
-static json_t *
-ledger_json(const struct ledger *ledger)
-{
-	json_t *object = json_object();
-
-	add_counts(object, ledger_table, ledger);
-	return object;
-}
-
 /*
  * The outputs of the configuration in force.  Until the worker of a change
  * has come, the counters are those of the outputs before.
@@ -118,10 +109,7 @@ outputs_json(const struct channel_conf *conf,
 
 	for (i = 0; i < conf->relays; i++) {
 		object = end_json(&conf->relay[i].address);
-		json_object_set_new(object, "relayed",
-		    counter(counts[i].relayed));
-		json_object_set_new(object, "relay_errors",
-		    counter(counts[i].relay_errors));
+		add_counts(object, output_table, &counts[i]);
 		json_array_append_new(array, object);
 	}
 	return array;
@@ -132,17 +120,14 @@ stream_json(const struct channel *channel, const struct stream_conf *conf)
 {
 	uint32_t slot = channel_slot(channel, conf->name);
 	json_t *object = end_json(&conf->to.address);
-	struct decimated_state progress;
-	struct page_stream *stream;
+	struct stream_counts counts = {0};
 
 	if (slot >= STREAMS_MAX)
 		return object;
-	decimated_read(&channel->segment.page->progress, &progress);
-	stream = &progress.stream[slot];
 	/* The numbers may still be those of the stream before. */
-	if (stream->id != channel->slot_id[slot])
-		memset(stream, 0, sizeof(*stream));
-	add_counts(object, stream_table, &stream->counts);
+	if (channel->streams.stream[slot].id == channel->slot_id[slot])
+		counts = channel->streams.stream[slot].counts;
+	add_counts(object, stream_table, &counts);
 	if (!conf->archive)
 		json_object_del(object, "unarchived");
 	return object;
@@ -165,11 +150,10 @@ decimate_json(const struct channel *channel)
 static json_t *
 rejected_json(const struct channel *channel)
 {
-	uint64_t by[DATUM_ERRORS];
+	const uint64_t *by = channel->counts.rejected_by;
 	json_t *object = json_object();
 	unsigned i;
 
-	segment_rejected(&channel->segment, by);
 	for (i = 0; i < DATUM_ERRORS; i++)
 		if (by[i] != 0)
 			json_object_set_new(object, datum_error_name(i),
@@ -177,14 +161,25 @@ rejected_json(const struct channel *channel)
 	return object;
 }
 
-static json_t *
-channel_json(const struct channel *channel)
+/* What cannot be read is shown as it was. */
+static void
+refresh(struct channel *channel)
 {
-	struct output_counts counts[OUTPUTS_MAX] = {{0}};
-	json_t *object = json_object();
-	struct ledger ledger;
+	bool worker, decimator;
 
-	segment_ledger(&channel->segment, &ledger, counts);
+	worker = segment_counts(&channel->segment, &channel->counts);
+	decimator = decimated_read(&channel->segment.page->progress,
+	    &channel->streams);
+	channel->counts_current = worker && decimator;
+}
+
+static json_t *
+channel_json(struct channel *channel)
+{
+	json_t *object = json_object(), *ledger = json_object();
+
+	refresh(channel);
+	add_counts(ledger, ledger_table, &channel->counts.ledger);
 	json_object_set_new(object, "name", json_string(channel->name));
 	json_object_set_new(object, "state",
 	    json_string(status_state(channel)));
@@ -200,10 +195,12 @@ channel_json(const struct channel *channel)
 	    json_boolean(channel->conf->archive.enabled));
 	json_object_set_new(object, "archive_stuck",
 	    json_boolean(channel->watch.archive_stuck));
-	json_object_set_new(object, "ledger", ledger_json(&ledger));
+	json_object_set_new(object, "counters_current",
+	    json_boolean(channel->counts_current));
+	json_object_set_new(object, "ledger", ledger);
 	json_object_set_new(object, "rejected_by", rejected_json(channel));
 	json_object_set_new(object, "outputs",
-	    outputs_json(channel->conf, counts));
+	    outputs_json(channel->conf, channel->counts.output));
 	json_object_set_new(object, "decimate", decimate_json(channel));
 	return object;
 }
@@ -245,7 +242,7 @@ status_json(const struct supervisor *supervisor, const struct channel *only)
 {
 	uint64_t up_ns = clock_monotonic_ns() - supervisor->started_ns;
 	json_t *object = json_object(), *channels = json_array();
-	const struct channel *channel;
+	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (only == NULL || channel == only)

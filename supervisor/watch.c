@@ -15,23 +15,25 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/watch.h"
 
-/* The positions that only the relay thread's progress changes. */
-static uint64_t
-relay_mark(const struct segment *segment)
+/* The positions that only the relay thread moves; false: they are
+ * changing too fast to be read. */
+static bool
+relay_mark(const struct segment *segment, uint64_t *mark)
 {
 	const struct worker_state *state = segment->state;
 	struct output_state output;
 	struct ingest_state ingest;
-	uint64_t mark;
 	uint32_t i;
 
-	ingest_read(&state->ingest, &ingest);
-	mark = ingest.batch;
+	if (!ingest_read(&state->ingest, &ingest))
+		return false;
+	*mark = ingest.batch;
 	for (i = 0; i < segment->config->outputs && i < OUTPUTS_MAX; i++) {
-		output_read(&state->output[i], &output);
-		mark += output.batch;
+		if (!output_read(&state->output[i], &output))
+			return false;
+		*mark += output.batch;
 	}
-	return mark;
+	return true;
 }
 
 /* Whether the worker does not receive because the archive may not lose
@@ -44,9 +46,9 @@ gated(const struct segment *segment, uint64_t head)
 	if (!segment->config->archive.enabled ||
 	    segment->config->archive.on_overrun != OVERRUN_BLOCK)
 		return false;
-	archive_read(&segment->state->archive, &archive);
-	return head - archive.position + RX_STRIDE_MAX >
-	    segment->ring.size;
+	/* When that cannot be told, the worker is spared. */
+	return !archive_read(&segment->state->archive, &archive) ||
+	    head - archive.position + RX_STRIDE_MAX > segment->ring.size;
 }
 
 /*
@@ -68,8 +70,8 @@ relay_has_work(const struct channel *channel)
 		fds[n++] = (struct pollfd){.fd = parts->input,
 		    .events = POLLIN};
 	for (i = 0; i < parts->outputs; i++) {
-		output_read(&segment->state->output[i], &output);
-		if (output.position != head)
+		if (output_read(&segment->state->output[i], &output) &&
+		    output.position != head)
 			fds[n++] = (struct pollfd){.fd = parts->output[i],
 			    .events = POLLOUT};
 	}
@@ -85,9 +87,10 @@ static void
 check_relay(struct channel *channel)
 {
 	struct watch *watch = &channel->watch;
-	uint64_t mark = relay_mark(&channel->segment);
+	uint64_t mark = watch->relay_mark;
 
-	if (mark != watch->relay_mark || !relay_has_work(channel)) {
+	if (!relay_mark(&channel->segment, &mark) ||
+	    mark != watch->relay_mark || !relay_has_work(channel)) {
 		watch->relay_mark = mark;
 		watch->relay_checks = 0;
 		return;
@@ -131,8 +134,8 @@ check_archive(struct channel *channel)
 	    channel->conf->archive.flush_interval_ns / NS_PER_S;
 	struct archive_state archive;
 
-	archive_read(&segment->state->archive, &archive);
 	if (!segment->config->archive.enabled || mark != watch->archive_mark ||
+	    !archive_read(&segment->state->archive, &archive) ||
 	    archive.position == ring_head(&segment->ring)) {
 		watch->archive_mark = mark;
 		watch->archive_checks = 0;
@@ -149,9 +152,10 @@ streams_have_work(const struct channel *channel)
 {
 	struct decimated_state progress;
 
-	decimated_read(&channel->segment.page->progress, &progress);
+	/* When that cannot be told, to ask does no harm. */
 	return channel->decimator_holder != NULL &&
-	    progress.position != ring_head(&channel->segment.ring);
+	    (!decimated_read(&channel->segment.page->progress, &progress) ||
+	    progress.position != ring_head(&channel->segment.ring));
 }
 
 /* Every step of a decimator ends with a commit. */

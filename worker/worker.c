@@ -380,8 +380,10 @@ on_usr1(struct ev_loop *loop, ev_signal *sig, int events)
 	(void)loop;
 	(void)events;
 	ingest_look(&worker->ingest);
-	segment_ledger(&worker->segment, &ledger, NULL);
-	log_ledger(&ledger);
+	if (segment_ledger(&worker->segment, &ledger))
+		log_ledger(&ledger);
+	else
+		log_warnx("ledger: the archive changes it too fast to be read");
 }
 
 static void

@@ -351,6 +351,8 @@ class Daemon:
                               "archive_shed + pending")
             if ledger["pending"] != 0:
                 broken.append("pending")
+        if sum(status["rejected_by"].values()) != ledger["rejected"]:
+            broken.append("rejected is not the sum of rejected_by")
         outputs = status["outputs"]
         if ledger["received"] * len(outputs) != \
                 ledger["relayed"] + ledger["relay_errors"]:

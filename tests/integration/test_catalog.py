@@ -75,6 +75,30 @@ def test_lines(daemon: Daemon) -> None:
     assert sum(v for line in found for v in line["losses"].values()) == 7
 
 
+def test_late_across_files(daemon: Daemon) -> None:
+    """What was missing while one file was written and came during the next
+    is taken off there: the lines add up to the ledger."""
+    port = free_port()
+    daemon.start(channel(
+        "one", port, archive=daemon.archive_conf(),
+        payload={"sequence": {"offset": 0, "type": "u32be"}}))
+    with Sender("127.0.0.1", port) as sender:
+        def send(*numbers: int) -> None:
+            sender.send(n.to_bytes(4, "big") for n in numbers)
+        send(0, 1, 2, 5, 6)
+        daemon.wait_received("one", 5)
+        daemon.ctl("rotate", "one")
+        wait_for(lambda: catalog(daemon).exists() and lines(daemon),
+                 "the first file finished", 10.0, daemon.log)
+        send(3, 7)
+        ledger = daemon.wait_received("one", 7)
+    daemon.stop()
+    found = assert_true(daemon)
+    assert [line["losses"]["sequence_gaps"] for line in found] == [2, -1]
+    for key in LOSSES:
+        assert sum(line["losses"][key] for line in found) == ledger[key]
+
+
 def test_repair(daemon: Daemon) -> None:
     """A torn last line, a line that is missing, a file left over."""
     port = free_port()

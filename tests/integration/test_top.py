@@ -4,21 +4,24 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import termios
 import time
 from contextlib import ExitStack
-from typing import Iterator
+from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, Programs, channel, output
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
@@ -185,3 +188,71 @@ def test_dumb(daemon: Daemon) -> None:
         assert "\033" not in screen.text
         assert "mcrelayd does not run" in screen.text
         assert screen.text.count("CHANNEL") >= 2
+
+
+def answer(received: int, counters_current: bool = True,
+           streams: dict[str, int] | None = None,
+           **counts: int) -> dict[str, Any]:
+    """A daemon's answer; the counters that are not told are 0."""
+    one = {"name": "one", "state": "running", "pid": 9,
+           "counters_current": counters_current,
+           "ledger": {"received": received, "received_bytes": received,
+                      "rejected": 0, "archive_shed": 0} | counts,
+           "decimate": {name: {"in": 0, "out": 0, "missed": missed,
+                               "errors": 0}
+                        for name, missed in (streams or {}).items()}}
+    return {"ok": True, "status": {"version": "0", "pid": 1,
+                                   "channels": [one]}}
+
+
+def ask(programs: Programs, tmp_path: Path, *words: str,
+        answers: list[dict[str, Any]]) -> list[str]:
+    """What mcrelayctl says of a daemon that gives these answers."""
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(path)
+        server.listen()
+        process = subprocess.Popen(
+            [str(programs.mcrelayctl), "-s", path, *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        for each in answers:
+            server.settimeout(20)
+            connection, _ = server.accept()
+            with connection:
+                connection.makefile("r").readline()
+                connection.sendall(json.dumps(each).encode())
+        out, _ = process.communicate(timeout=20)
+    Path(path).unlink()
+    assert process.returncode == 0
+    return out.splitlines()
+
+
+def columns(lines: list[str]) -> dict[str, str]:
+    return dict(zip(HEADS, lines[-1].split()))
+
+
+def test_corrected(programs: Programs, tmp_path: Path) -> None:
+    """A count that goes down is a correction; only when the channel's
+    counters begin anew all of them came since."""
+    row = columns(ask(programs, tmp_path, "top", "-n", "1", answers=[
+        answer(100, rejected=50, streams={"a": 7, "b": 2}),
+        answer(100, rejected=49, archive_shed=1, streams={"b": 5})]))
+    assert (row["REJECTED"], row["SHED"], row["MISSED"]) == ("-1", "1", "3")
+    assert row["IN/S"] == "0"
+    row = columns(ask(programs, tmp_path, "top", "-n", "1", answers=[
+        answer(100, rejected=3, streams={"a": 7}),
+        answer(90, rejected=5, streams={"a": 6})]))
+    assert (row["REJECTED"], row["MISSED"]) == ("5", "6")
+    assert float(row["IN/S"]) > 0
+
+
+def test_old_counters(programs: Programs, tmp_path: Path) -> None:
+    """Counters that could not be read are shown as what they are."""
+    for words in (("status",), ("ledger",)):
+        for current in (True, False):
+            text = "\n".join(ask(programs, tmp_path, *words, answers=[
+                answer(100, counters_current=current)]))
+            assert ("these are earlier ones" in text) == (not current)
+    lines = ask(programs, tmp_path, "top", "-n", "1", answers=[
+        answer(100), answer(100, counters_current=False)])
+    assert "these are earlier ones" in lines[-1]

@@ -55,7 +55,7 @@ under_way(struct load *load)
 {
 	struct ledger ledger;
 
-	segment_ledger(&load->rig->segment, &ledger, NULL);
+	assert_true(segment_ledger(&load->rig->segment, &ledger));
 	return MAX_OF(ledger.pending, atomic_load(&load->sent) -
 	    atomic_load(&load->relayed));
 }

@@ -114,7 +114,7 @@ fake_counts(const struct fake_worker *w, unsigned slot)
 {
 	struct decimated_state progress;
 
-	decimated_read(&w->segment.page->progress, &progress);
+	assert_true(decimated_read(&w->segment.page->progress, &progress));
 	return progress.stream[slot].counts;
 }
 

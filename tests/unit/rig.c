@@ -236,7 +236,7 @@ rig_wait_received(struct rig *rig, uint64_t count)
 	struct ledger ledger;
 
 	do {
-		segment_ledger(&rig->segment, &ledger, NULL);
+		assert_true(segment_ledger(&rig->segment, &ledger));
 		if (clock_monotonic_ns() > deadline)
 			fail_msg("received %llu of %llu",
 			    (unsigned long long)ledger.received,
@@ -252,7 +252,7 @@ rig_wait_settled(struct rig *rig)
 	struct ledger ledger;
 
 	do {
-		segment_ledger(&rig->segment, &ledger, NULL);
+		assert_true(segment_ledger(&rig->segment, &ledger));
 		if (clock_monotonic_ns() > deadline)
 			fail_msg("pending %llu, relayed %llu of %llu",
 			    (unsigned long long)ledger.pending,
@@ -268,7 +268,7 @@ rig_check_ledger(struct rig *rig, uint64_t sent)
 {
 	struct ledger ledger;
 
-	segment_ledger(&rig->segment, &ledger, NULL);
+	assert_true(segment_ledger(&rig->segment, &ledger));
 	assert_int_equal(ledger.received + ledger.kernel_dropped +
 	    ledger.truncated + ledger.refused_source, sent);
 	assert_int_equal(ledger.archived + ledger.rejected +

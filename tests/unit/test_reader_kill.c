@@ -43,7 +43,7 @@ check_page(const struct reader_fixture *f, unsigned streams)
 	struct decimated_state state;
 	unsigned i;
 
-	decimated_read(&f->w.segment.page->progress, &state);
+	assert_true(decimated_read(&f->w.segment.page->progress, &state));
 	for (i = 0; i < streams; i++)
 		if (state.stream[i].counts.in +
 		    state.stream[i].counts.missed !=

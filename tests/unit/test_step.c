@@ -234,7 +234,7 @@ check_successor(struct successor *successor, const struct segment *left,
 			fail_msg("datagram %u was sent %d times before and %d "
 			    "times after", i, before->seen[i], after->seen[i]);
 	assert_int_equal(before->count + after->count, count);
-	segment_ledger(segment, &ledger, NULL);
+	assert_true(segment_ledger(segment, &ledger));
 	assert_int_equal(ledger.received, count);
 	assert_int_equal(ledger.relayed, count);
 	assert_int_equal(ledger.relay_errors, 0);

@@ -50,6 +50,23 @@ show_status(const json_t *status)
 	for (i = 0; i < json_array_size(channels); i++)
 		add_channel(&table, json_array_get(channels, i));
 	table_print(&table, stdout);
+	show_old_counters(channels, stdout);
+}
+
+void
+show_old_counters(const json_t *channels, FILE *to)
+{
+	const json_t *channel;
+	size_t i;
+
+	for (i = 0; i < json_array_size(channels); i++) {
+		channel = json_array_get(channels, i);
+		if (json_is_false(json_object_get(channel,
+		    "counters_current")))
+			fprintf(to, "%s: its counters change too fast to be "
+			    "read; these are earlier ones\n",
+			    member_text(channel, "name"));
+	}
 }
 
 static void
@@ -110,31 +127,28 @@ show_rejected(const json_t *by)
 static void
 show_streams(json_t *streams)
 {
-	struct table table = {6, 0, NULL};
+	struct table table = {1, 0, NULL};
+	const struct ledger_entry *entry;
 	char cell[TABLE_CELL_SIZE];
 	const char *name;
 	json_t *stream;
 
 	if (json_object_size(streams) == 0)
 		return;
+	for (entry = stream_table; entry->name != NULL; entry++)
+		table.columns++;
 	table_cell(&table, "  STREAM");
-	table_cell(&table, "IN");
-	table_cell(&table, "OUT");
-	table_cell(&table, "MISSED");
-	table_cell(&table, "ERRORS");
-	table_cell(&table, "UNARCHIVED");
+	for (entry = stream_table; entry->name != NULL; entry++)
+		table_head(&table, entry->name);
 	json_object_foreach(streams, name, stream) {
 		snprintf(cell, sizeof(cell), "  %s", name);
 		table_cell(&table, cell);
-		table_count(&table, member_count(stream, "in"));
-		table_count(&table, member_count(stream, "out"));
-		table_count(&table, member_count(stream, "missed"));
-		table_count(&table, member_count(stream, "errors"));
-		if (json_object_get(stream, "unarchived") != NULL)
-			table_count(&table, member_count(stream,
-			    "unarchived"));
-		else
-			table_cell(&table, "-");
+		for (entry = stream_table; entry->name != NULL; entry++)
+			if (json_object_get(stream, entry->name) != NULL)
+				table_count(&table, member_count(stream,
+				    entry->name));
+			else
+				table_cell(&table, "-");
 	}
 	printf("\n");
 	table_print(&table, stdout);
@@ -168,4 +182,5 @@ show_ledger(const json_t *status)
 		show_outputs(json_object_get(channel, "outputs"));
 		show_streams(json_object_get(channel, "decimate"));
 	}
+	show_old_counters(channels, stdout);
 }

@@ -5,6 +5,7 @@
 #ifndef MCRELAY_CTL_SHOW_H
 #define MCRELAY_CTL_SHOW_H
 
+#include <stdio.h>
 #include <jansson.h>
 
 #include "common/compiler.h"
@@ -13,5 +14,7 @@
 void	show_status(const json_t *status) ATTR_NONNULL;
 /* All counters with their meaning, outputs and streams. */
 void	show_ledger(const json_t *status) ATTR_NONNULL;
+/* A line for each channel whose counters could not be read just now. */
+void	show_old_counters(const json_t *channels, FILE *to);
 
 #endif /* MCRELAY_CTL_SHOW_H */

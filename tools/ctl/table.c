@@ -2,6 +2,8 @@
 /*
  * Tables.  mcrelayctl only.
  */
+#include <assert.h>
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,18 @@ table_cell(struct table *table, const char *text)
 	table->cell = xrealloc(table->cell,
 	    (table->cells + 1) * sizeof(*table->cell));
 	table->cell[table->cells++] = xstrdup(text);
+}
+
+void
+table_head(struct table *table, const char *name)
+{
+	char text[TABLE_CELL_SIZE];
+	size_t i;
+
+	snprintf(text, sizeof(text), "%s", name);
+	for (i = 0; text[i] != '\0'; i++)
+		text[i] = (char)toupper((unsigned char)text[i]);
+	table_cell(table, text);
 }
 
 void
@@ -57,6 +71,7 @@ column_width(const struct table *table, size_t column)
 	for (i = column; i < table->cells; i += table->columns) {
 		text = table->cell[i];
 		width = MAX_OF(width, strlen(text));
+		text += text[0] == '-';
 		number = number || (text[0] >= '0' && text[0] <= '9');
 	}
 	if (number)
@@ -70,6 +85,7 @@ table_print(struct table *table, FILE *to)
 	int width[TABLE_COLUMNS_MAX];
 	size_t i, column;
 
+	assert(table->columns <= TABLE_COLUMNS_MAX);
 	for (column = 0; column < table->columns; column++)
 		width[column] = column_width(table, column);
 	for (i = 0; i < table->cells; i++) {

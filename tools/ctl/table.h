@@ -25,6 +25,8 @@ struct table {
 
 /* The next cell. */
 void	table_cell(struct table *table, const char *text) ATTR_NONNULL;
+/* The name of what is in the column, in capitals. */
+void	table_head(struct table *table, const char *name) ATTR_NONNULL;
 void	table_count(struct table *table, long long count) ATTR_NONNULL;
 /* "3d04h", "2h05m", "1m30s": two units are enough. */
 void	table_duration(struct table *table, long long seconds) ATTR_NONNULL;

@@ -18,6 +18,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/show.h"
 #include "tools/ctl/table.h"
 #include "tools/ctl/top.h"
 
@@ -129,24 +130,39 @@ counted(const json_t *channel, const char *name)
 	return member_count(json_object_get(channel, "ledger"), name);
 }
 
-/* By all decimated streams. */
-static long long
-missed(const json_t *channel)
+/* Whether the counters have begun anew: this one only grows. */
+static bool
+anew(const json_t *now, const json_t *then)
 {
-	json_t *stream, *streams = json_object_get(channel, "decimate");
-	const char *name;
-	long long sum = 0;
-
-	json_object_foreach(streams, name, stream)
-		sum += member_count(stream, "missed");
-	return sum;
+	return counted(now, "received") < counted(then, "received");
 }
 
-/* What came since; all, when the counters have begun anew. */
+/* What came since.  Less than nothing: what had been counted was taken back,
+ * as a reject is that the disk has lost and that is counted as shed now. */
 static long long
-more(long long now, long long then)
+more(const json_t *now, const json_t *then, const char *name)
 {
-	return now >= then ? now - then : now;
+	return counted(now, name) - (anew(now, then) ? 0 :
+	    counted(then, name));
+}
+
+/* By all decimated streams that there are now. */
+static long long
+more_missed(const json_t *now, const json_t *then)
+{
+	json_t *stream, *streams = json_object_get(now, "decimate");
+	json_t *before = json_object_get(then, "decimate");
+	const char *name;
+	long long sum = 0, count, earlier;
+
+	json_object_foreach(streams, name, stream) {
+		count = member_count(stream, "missed");
+		earlier = member_count(json_object_get(before, name),
+		    "missed");
+		/* Another of this name may have been here. */
+		sum += count - (earlier > count ? 0 : earlier);
+	}
+	return sum;
 }
 
 /* With three digits, as far as there are. */
@@ -185,10 +201,10 @@ add_rates(struct table *table, const struct view *view, const json_t *channel,
 		table_cell(table, "-");
 		return;
 	}
-	rate_cell(table, (double)more(counted(channel, "received"),
-	    counted(before, "received")) / view->seconds);
-	rate_cell(table, (double)more(counted(channel, "received_bytes"),
-	    counted(before, "received_bytes")) * 8 / 1e6 / view->seconds);
+	rate_cell(table, (double)more(channel, before, "received") /
+	    view->seconds);
+	rate_cell(table, (double)more(channel, before, "received_bytes") *
+	    8 / 1e6 / view->seconds);
 }
 
 static void
@@ -205,9 +221,8 @@ add_channel(struct table *table, const struct view *view, size_t place)
 	table_cell(table, member_text(channel, "state"));
 	add_rates(table, view, channel, find(view->before, name, place));
 	for (i = 0; i < NITEMS(lost); i++)
-		table_count(table, more(counted(channel, lost[i]),
-		    counted(first, lost[i])));
-	table_count(table, more(missed(channel), missed(first)));
+		table_count(table, more(channel, first, lost[i]));
+	table_count(table, more_missed(channel, first));
 	table_count(table, counted(channel, "pending"));
 	size_cell(table, counted(channel, "socket_high_water_bytes"));
 	size_cell(table, counted(channel, "ring_high_water_bytes"));
@@ -243,6 +258,7 @@ print_view(const struct view *view, FILE *to)
 	for (i = 0; i < json_array_size(view->now); i++)
 		add_channel(&table, view, i);
 	table_print(&table, to);
+	show_old_counters(view->now, to);
 }
 
 /*** The screen. ***/

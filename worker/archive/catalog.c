@@ -21,12 +21,6 @@
 /* Each line begins with it: the name can be compared without a parser. */
 #define NAME_PREFIX	"{\"name\":\""
 
-/* What the ledger counts of losses, on the way to this file and within. */
-#define LOSSES(X) \
-	X(kernel_dropped) X(truncated) X(refused_source) X(sequence_gaps) \
-	X(sequence_repeats) X(sequence_reordered) X(rejected) \
-	X(archive_shed) X(archive_errors)
-
 static const char *const kind_names[ARCHIVE_KINDS] = {
 	[ARCHIVE_MAIN] = "main",
 	[ARCHIVE_REJECTED] = "rejected",
@@ -45,31 +39,46 @@ catalog_close(struct catalog *catalog)
 	pthread_mutex_destroy(&catalog->mutex);
 }
 
+/* What the ledger counts of losses, on the way to this file and within. */
+static void
+add_losses(char line[static CATALOG_LINE_SIZE],
+    const struct ledger_change *lost)
+{
+	const struct ledger_entry *entry;
+	size_t at = strlen(line);
+	char before = '{';
+
+	for (entry = ledger_table; entry->name != NULL; entry++) {
+		if (!entry->catalogued)
+			continue;
+		at += (size_t)snprintf(line + at, CATALOG_LINE_SIZE - at,
+		    "%c\"%s\":%" PRId64, before, entry->name,
+		    ledger_change_value(lost, entry));
+		before = ',';
+	}
+	snprintf(line + at, CATALOG_LINE_SIZE - at, "}}\n");
+}
+
 void
 catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
     enum archive_kind kind, enum archive_codec codec,
-    const struct archive_file *file, const struct ledger *lost)
+    const struct archive_file *file, const struct ledger_change *lost)
 {
 	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE];
-	int at;
 
 	format_utc(file->first_received_ns, first);
 	format_utc(file->last_received_ns, last);
-	at = snprintf(line, CATALOG_LINE_SIZE, NAME_PREFIX "%s\","
+	snprintf(line, CATALOG_LINE_SIZE, NAME_PREFIX "%s\","
 	    "\"stream\":\"%s\",\"first_sequence\":%" PRIu64
 	    ",\"last_sequence\":%" PRIu64 ",\"first_received\":\"%s\","
 	    "\"last_received\":\"%s\",\"datagrams\":%" PRIu64
 	    ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-	    ",\"codec\":\"%s\",\"losses\":{", name, kind_names[kind],
+	    ",\"codec\":\"%s\",\"losses\":%s", name, kind_names[kind],
 	    file->begins, file->ends, first, last, file->datagrams,
-	    file->records, file->size, codec_name(codec));
-#define LOSS(counter)							\
-	at += snprintf(line + at, CATALOG_LINE_SIZE - (size_t)at,	\
-	    "\"" #counter "\":%" PRIu64 ",", lost->counter);
-	LOSSES(LOSS)
-#undef LOSS
-	/* The last comma gives way. */
-	snprintf(line + at - 1, CATALOG_LINE_SIZE - (size_t)at, "}}\n");
+	    file->records, file->size, codec_name(codec),
+	    lost == NULL ? "null}\n" : "");
+	if (lost != NULL)
+		add_losses(line, lost);
 }
 
 /* Of a file of which no more is known than what it says itself. */

@@ -32,10 +32,11 @@ void	catalog_open(struct catalog *catalog, int directory) ATTR_NONNULL;
 void	catalog_close(struct catalog *catalog) ATTR_NONNULL;
 
 /* The line of a file that the archive has written itself.  `lost' is what
- * the ledger counted during that file. */
+ * the ledger counted during that file; NULL: it could not be read, and the next
+ * line tells it. */
 void	catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    enum archive_kind kind, enum archive_codec codec,
-	    const struct archive_file *file, const struct ledger *lost);
+	    const struct archive_file *file, const struct ledger_change *lost);
 
 /* Adds a line.  0, or -1 with errno. */
 int	catalog_add(struct catalog *catalog, const char *line) ATTR_NONNULL;

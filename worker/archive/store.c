@@ -383,12 +383,13 @@ store_dirty(const struct store *store)
 static void
 submit_finish(struct store *store, enum archive_kind kind, int fd)
 {
-	const struct archive_file *file = &store_state(store)->closing[kind];
+	const struct archive_state *state = store_state(store);
+	const struct archive_file *file = &state->closing[kind];
 	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
 
 	store_name(store, kind, file, name);
 	catalog_line(line, name, kind, store->segment->config->archive.codec,
-	    file, &store_state(store)->lost[kind]);
+	    file, state->lost_known[kind] ? &state->lost[kind] : NULL);
 	closer_finish(&store->closer, kind, fd, name, file->size, line);
 }
 
@@ -398,17 +399,20 @@ finish(struct store *store, enum archive_kind kind)
 {
 	struct archive_state *state;
 	struct ledger ledger;
+	bool known;
 	int fd = store->fd[kind];
 
 	closer_wait(&store->closer, kind, CLOSER_FINISH);
 	collect_finish(store, kind);
-	segment_ledger(store->segment, &ledger, NULL);
+	known = segment_ledger(store->segment, &ledger);
 	state = archive_begin(store->domain);
 	state->closing[kind] = state->file[kind];
 	state->file[kind].phase = FILE_NONE;
-	state->lost[kind] = ledger;
-	ledger_subtract(&state->lost[kind], &state->told[kind]);
-	state->told[kind] = ledger;
+	state->lost_known[kind] = known;
+	if (known) {
+		ledger_since(&state->lost[kind], &ledger, &state->told[kind]);
+		state->told[kind] = ledger;
+	}
 	archive_commit(store->domain);
 	writer_close(&store->writer[kind]);
 	store->fd[kind] = -1;

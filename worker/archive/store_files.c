@@ -73,8 +73,10 @@ store_works(struct store *store)
 	if (!store->failing)
 		return;
 	store->failing = false;
-	log_info("the archive works again; %" PRIu64 " datagrams were shed",
-	    store_state(store)->counts.archive_shed - store->shed_before);
+	/* Fewer than before: what had been shed was stored after all. */
+	log_info("the archive works again; %" PRId64 " datagrams were shed",
+	    MAX_OF((int64_t)0, counter_change(
+	    store_state(store)->counts.archive_shed, store->shed_before)));
 }
 
 static uint8_t *

@@ -254,11 +254,12 @@ measure_avro(struct subject *s)
 }
 
 static const char *const names[METHODS] = {
-	[METHOD_PICK] = "pick",
-	[METHOD_MEAN] = "mean",
-	[METHOD_MINMAX] = "minmax",
-	[METHOD_RMS] = "rms",
-	[METHOD_SUMMARY] = "summary",
+#define NAME(constant, name, reals, integers, yields, where)		\
+	[constant] = ((where) & (FOR_FIELDS | TAKES_RANGE)) !=		\
+	    FOR_FIELDS ? NULL :						\
+	    (yields) == YIELD_SUMMARY ? "summary" : (name),
+	DECIMATE_TABLE(NAME)
+#undef NAME
 };
 
 /* Whole channels. */

@@ -56,9 +56,10 @@
 #include <string.h>
 
 #include "common/compiler.h"
+#include "common/decimate.h"
 
-/* "MCDATUM1", first byte first in memory.  The digit is the version. */
-#define DATUM_MAGIC		UINT64_C(0x314d55544144434d)
+/* "MCDATUM2", first byte first in memory.  The digit is the version. */
+#define DATUM_MAGIC		UINT64_C(0x324d55544144434d)
 
 #define DATUM_SIZE_MAX		65535U	/* bytes in a datum; schemas whose
 					 * smallest is larger are refused */
@@ -67,7 +68,6 @@
 #define DATUM_STEPS_MAX		(1U << 18)
 #define DATUM_NAMES_MAX		(4U << 20)	/* bytes of names */
 #define DATUM_NONE		UINT32_MAX	/* no such field */
-#define DATUM_METHOD_MAX	4	/* 1 + METHOD_RMS */
 #define DATUM_LONG_SIZE_MAX	10	/* bytes of a long */
 #define DATUM_INT_SIZE_MAX	5	/* of an int, enum or union number */
 /* The headers: C3 01 and a fingerprint, or 0 and a schema's number. */
@@ -134,6 +134,7 @@ struct datum_run {
 	uint32_t	count;		/* fields; 0 for DATUM_OTHER */
 	uint32_t	first;		/* field; for DATUM_OTHER the step at
 					 * which its code begins */
+	uint32_t	range[2];	/* a double: its method's range, or 0 */
 };
 
 struct datum_field {
@@ -223,6 +224,22 @@ datum_runs(const struct datum_program *program)
 {
 	return (const struct datum_run *)(const void *)
 	    (datum_steps(program) + program->steps);
+}
+
+static inline double
+datum_run_range(const struct datum_run *run)
+{
+	double range;
+
+	static_assert(sizeof(range) == sizeof(run->range), "a double");
+	memcpy(&range, run->range, sizeof(range));
+	return range;
+}
+
+static inline void
+datum_run_set_range(struct datum_run *run, double range)
+{
+	memcpy(run->range, &range, sizeof(range));
 }
 
 static inline const struct datum_field *

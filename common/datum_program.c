@@ -12,7 +12,7 @@
 
 _Static_assert(sizeof(struct datum_program) == 56, "shared layout");
 _Static_assert(sizeof(struct datum_step) == 12, "shared layout");
-_Static_assert(sizeof(struct datum_run) == 12, "shared layout");
+_Static_assert(sizeof(struct datum_run) == 20, "shared layout");
 _Static_assert(sizeof(struct datum_field) == 12, "shared layout");
 
 static const char *
@@ -110,6 +110,16 @@ flags_valid(uint8_t flags)
 	return (flags & DATUM_TIME) == 0 || (flags & DATUM_INSTANT) != 0;
 }
 
+static bool
+method_valid(const struct datum_run *run)
+{
+	double range = datum_run_range(run);
+
+	return run->method == 0 ? range == 0.0 :
+	    decimate_possible(run->method - 1U, FOR_FIELDS, range) &&
+	    decimate_rows[run->method - 1U].name != NULL;
+}
+
 /* A run of numbers holds the fields from *field on, and moves it. */
 static const char *
 check_run(const struct datum_program *p, uint32_t i, uint32_t *field)
@@ -118,7 +128,7 @@ check_run(const struct datum_program *p, uint32_t i, uint32_t *field)
 	const struct datum_field *f = datum_fields(p) + *field;
 	uint32_t k;
 
-	if (run->omit > 1 || run->method > DATUM_METHOD_MAX)
+	if (run->omit > 1 || !method_valid(run))
 		return "a run has an unknown method";
 	if (run->type == DATUM_OTHER) {
 		if (run->flags != 0 || run->count != 0 ||

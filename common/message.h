@@ -12,6 +12,7 @@
 
 #include <stdint.h>
 
+#include "common/decimate.h"
 #include "common/samples.h"
 #include "common/segment.h"
 
@@ -49,16 +50,6 @@ enum message_type {
 	MESSAGE_LOOKED = 10,
 };
 
-enum decimate_method {
-	METHOD_PICK,
-	METHOD_MEAN,
-	METHOD_MINMAX,
-	METHOD_RMS,
-	METHOD_FIR,		/* of samples only: a low-pass, then pick */
-	METHOD_SUMMARY,		/* all but that: shape summary */
-	METHODS
-};
-
 /* By which clock a window is told from the next. */
 enum stream_clock {
 	CLOCK_RECEIVE,		/* when the datagram was received */
@@ -74,6 +65,7 @@ struct stream_config {
 	/* A window is so many datums, or else so long. */
 	uint64_t	every;			/* datums; 0: by time */
 	uint64_t	interval_ns;
+	double		range;			/* of samples that go round */
 	uint32_t	clock;			/* enum stream_clock */
 	/* Whether its own datum program comes with it, else it has the
 	 * channel's. */

@@ -10,8 +10,6 @@
 #include "common/util.h"
 #include "decimator/reduce_state.h"
 
-_Static_assert(DATUM_METHOD_MAX == 1 + METHOD_RMS, "shared numbers");
-
 /*** Making. ***/
 
 /* A run's numbers, unless they are copied or left out. */
@@ -19,27 +17,29 @@ static void
 init_run(struct reducer *r, struct run_state *state,
     const struct datum_run *run)
 {
-	state->method = run->method > 0 && r->method != METHOD_SUMMARY ?
+	state->method = run->method > 0 && !r->summary ?
 	    (enum decimate_method)(run->method - 1) : r->method;
+	state->range = datum_run_range(run);
 	if (run->type == DATUM_OTHER || run->omit)
 		return;
 	if (run_is_instant(run)) {
 		state->carried = xmalloc((size_t)run->count * FIELD_SIZE_MAX);
 		return;
 	}
-	state->numbers = state->method != METHOD_PICK &&
-	    (r->method != METHOD_SUMMARY || (run->flags & DATUM_ARRAY) == 0 ||
+	state->numbers = !decimate_yields(state->method, YIELD_LAST) &&
+	    (!r->summary || (run->flags & DATUM_ARRAY) == 0 ||
 	    (run->flags & DATUM_SAMPLES) != 0);
 	if (!state->numbers)
 		return;
-	if (state->method == METHOD_MINMAX)
-		r->outputs = 2;
+	if (decimate_outputs(state->method) > r->outputs)
+		r->outputs = decimate_outputs(state->method);
 	if ((run->flags & DATUM_ARRAY) != 0) {
 		state->array = xcalloc(1, sizeof(*state->array));
 		reduce_array_init(state->array, run, state->method, r->every);
 	} else if (run_is_real(run))
 		reals_init(&state->reals, run->count,
-		    run->type == DATUM_DOUBLE, state->method);
+		    run->type == DATUM_DOUBLE, state->method,
+		    state->range);
 	else
 		state->ints = xcalloc(run->count, sizeof(*state->ints));
 }
@@ -54,6 +54,7 @@ reducer_new(const struct datum_program *program, enum decimate_method method,
 
 	r->program = program;
 	r->method = method;
+	r->summary = decimate_yields(method, YIELD_SUMMARY);
 	r->every = every;
 	r->outputs = 1;
 	r->time_run = DATUM_NONE;
@@ -182,31 +183,36 @@ reducer_time(const struct reducer *r, const uint8_t *data, uint64_t *time_ns)
 	return true;
 }
 
-static inline void
+/* `needs' is a constant: a loop for each row of the table. */
+static inline __attribute__((__always_inline__)) void
 take_ints_of(const struct datum_run *run, struct run_state *state,
-    enum decimate_method method, const uint8_t *at, const uint8_t *end,
-    int64_t time)
+    unsigned needs, const uint8_t *at, const uint8_t *end, int64_t time)
 {
 	uint32_t i;
 
 	for (i = 0; i < run->count; i++)
-		reduce_int_add(state->ints + i, method,
-		    datum_good_long(&at, end), time);
+		if ((needs & NEED_OWN) != 0)
+			reduce_int_take(state->ints + i, state->method,
+			    state->range, datum_good_long(&at, end), time);
+		else
+			reduce_int_add(state->ints + i, needs,
+			    datum_good_long(&at, end), time);
 }
 
-/* With a loop for each method. */
 static void
 take_ints(const struct datum_run *run, struct run_state *state,
     const uint8_t *at, const uint8_t *end, int64_t time)
 {
-	if (state->method == METHOD_MEAN)
-		take_ints_of(run, state, METHOD_MEAN, at, end, time);
-	else if (state->method == METHOD_RMS)
-		take_ints_of(run, state, METHOD_RMS, at, end, time);
-	else if (state->method == METHOD_MINMAX)
-		take_ints_of(run, state, METHOD_MINMAX, at, end, time);
-	else
-		take_ints_of(run, state, METHOD_SUMMARY, at, end, time);
+	switch (state->method) {
+#define TAKE_INTS(constant, name, reals, needs, yields, where)		\
+	case constant:							\
+		take_ints_of(run, state, (needs), at, end, time);	\
+		break;
+	DECIMATE_TABLE(TAKE_INTS)
+#undef TAKE_INTS
+	default:
+		break;
+	}
 }
 
 static void
@@ -225,8 +231,8 @@ take_nullable(const struct datum_run *run, struct run_state *state,
 		} else if (run_is_real(run))
 			at += reals_add_one(&state->reals, i, at, time);
 		else
-			reduce_int_add(&state->ints[i], state->method,
-			    datum_good_long(&at, end), time);
+			reduce_int_take(&state->ints[i], state->method,
+			    state->range, datum_good_long(&at, end), time);
 	}
 }
 
@@ -257,7 +263,7 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 		if (state->array != NULL) {
 			reduce_array_take(state->array, at, end, r->count,
 			    r->last_time);
-			if (keep && r->method != METHOD_SUMMARY)
+			if (keep && !r->summary)
 				reduce_array_finish(state->array);
 			continue;
 		}
@@ -265,7 +271,7 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 			take_numbers(run, state, at, end, r->last_time);
 			continue;
 		}
-		if (run->omit || r->method == METHOD_SUMMARY)
+		if (run->omit || r->summary)
 			continue;
 		if (carry && state->carried != NULL) {
 			state->carried_size = (size_t)(end - at);
@@ -298,7 +304,7 @@ to_carry(const struct reducer *r, bool early)
 		return true;
 	if (r->outputs == 2)
 		return false;
-	if (r->method == METHOD_PICK)
+	if (decimate_yields(r->method, YIELD_LAST))
 		return true;
 	return r->every != 0 ? r->count == r->every / 2 : early;
 }
@@ -320,7 +326,7 @@ reducer_take(struct reducer *r, const uint8_t *data, uint64_t received_ns,
 {
 	if (is_full(r))
 		reducer_reset(r);
-	if (r->method == METHOD_SUMMARY) {
+	if (r->summary) {
 		r->last_time = r->time_run != DATUM_NONE ? get_time(r, data) :
 		    (int64_t)(received_ns / NS_PER_US);
 		if (r->count == 0)

@@ -21,11 +21,13 @@ reduce_array_init(struct reduce_array *a, const struct datum_run *run,
 	memset(a, 0, sizeof(*a));
 	a->type = run->type;
 	/* A group that does not end is a summary's window. */
-	a->every = method == METHOD_SUMMARY ? UINT64_MAX : every;
+	a->every = decimate_yields(method, YIELD_SUMMARY) ? UINT64_MAX : every;
 	a->samples = (run->flags & DATUM_SAMPLES) != 0 && a->every != 0;
 	a->method = method;
+	a->range = datum_run_range(run);
 	if (is_real(a))
-		reals_init(&a->reals, 1, a->type == DATUM_DOUBLE, method);
+		reals_init(&a->reals, 1, a->type == DATUM_DOUBLE, method,
+		    a->range);
 	a->room = 1;
 	a->ints = xcalloc(a->room, sizeof(*a->ints));
 	reduce_array_reset(a);
@@ -61,7 +63,7 @@ static int64_t
 integer_of(const struct reduce_array *a, size_t i, uint64_t samples,
     unsigned output)
 {
-	return reduce_int_result(&a->ints[i], a->method,
+	return reduce_int_result(&a->ints[i], a->method, a->range,
 	    samples - a->ints[i].nulls, output,
 	    a->type == DATUM_INT ? INT32_MAX : INT64_MAX);
 }
@@ -83,7 +85,7 @@ end_group(struct reduce_array *a)
 	for (i = 0; i < 2; i++)
 		if (is_real(a))
 			a->real[i][a->length] = reals_result(&a->reals, 0,
-			    a->method, a->in_group, i);
+			    a->in_group, i);
 		else
 			a->integer[i][a->length] = integer_of(a, 0,
 			    a->in_group, i);
@@ -141,8 +143,9 @@ take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
 			at += reals_add_one(&a->reals,
 			    a->samples ? 0 : first + i, at, time);
 		else
-			reduce_int_add(&a->ints[a->samples ? 0 : first + i],
-			    a->method, datum_good_long(&at, end), time);
+			reduce_int_take(&a->ints[a->samples ? 0 : first + i],
+			    a->method, a->range,
+			    datum_good_long(&at, end), time);
 		if (a->samples && ++a->in_group == a->every)
 			end_group(a);
 	}
@@ -180,7 +183,7 @@ reduce_array_real(const struct reduce_array *a, size_t i, uint64_t datums,
     unsigned output)
 {
 	return a->samples ? a->real[output][i] :
-	    reals_result(&a->reals, i, a->method, datums, output);
+	    reals_result(&a->reals, i, datums, output);
 }
 
 int64_t

@@ -21,6 +21,7 @@ struct reduce_array {
 	uint8_t			 type;		/* enum datum_type */
 	bool			 samples;
 	enum decimate_method	 method;
+	double			 range;
 	uint64_t		 every;
 	/* elementwise: one for each element; samples: the group's. */
 	struct reals		 reals;

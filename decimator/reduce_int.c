@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Mean and rms of integers without a rounding error but the last.  Decimator
+ * Mean, rms and standard deviation of integers without a rounding error but the
+ * last.  Decimator
  * only.
  */
 #include <assert.h>
@@ -10,6 +11,16 @@
 
 __extension__ typedef __int128 i128;
 __extension__ typedef unsigned __int128 u128;
+
+/* The two are never in use together, and resetting one resets both. */
+_Static_assert(offsetof(struct reduce_int, low) >= sizeof(struct reduce_own),
+    "they overlap in what is zero at first");
+
+/* 256 bits. */
+struct wide {
+	u128	high;
+	u128	low;
+};
 
 void
 reduce_int_reset(struct reduce_int *field, size_t count)
@@ -73,18 +84,109 @@ root_mean(uint64_t carry, u128 sum, uint64_t n)
 	return r;
 }
 
+/*** Standard deviation. ***/
+
+static struct wide
+product(u128 a, u128 b)
+{
+	uint64_t a1 = (uint64_t)(a >> 64), a0 = (uint64_t)a;
+	uint64_t b1 = (uint64_t)(b >> 64), b0 = (uint64_t)b;
+	u128 low = (u128)a0 * b0, middle = (u128)a1 * b0, other;
+
+	other = (u128)a0 * b1 + (low >> 64) + (uint64_t)middle;
+	return (struct wide){ (u128)a1 * b1 + (middle >> 64) + (other >> 64),
+	    (other << 64) | (uint64_t)low };
+}
+
+/* n * squares - sum^2, which is the variance times n^2. */
+static struct wide
+scatter(const struct reduce_int *field, uint64_t n)
+{
+	u128 size = field->sum < 0 ? -(u128)field->sum : (u128)field->sum;
+	struct wide all = product(field->squares, n);
+	struct wide less = product(size, size);
+
+	all.high += (u128)field->carry * n;
+	return (struct wide){ all.high - less.high - (all.low < less.low),
+	    all.low - less.low };
+}
+
+/* Whether (r - 1/2) * n is not beyond the root of v: so r is to be shown. */
+static bool
+reaches(uint64_t r, uint64_t n, struct wide v)
+{
+	u128 twice = ((u128)r * 2 - 1) * n;
+	struct wide least = product(twice, twice);
+
+	/* 4 * v has 256 bits: a deviation is at most 2^63. */
+	v = (struct wide){ (v.high << 2) | (v.low >> 126), v.low << 2 };
+	return least.high < v.high ||
+	    (least.high == v.high && least.low <= v.low);
+}
+
+/* The deviation's nearest integer, halves up. */
+static uint64_t
+deviation(const struct reduce_int *field, uint64_t n)
+{
+	struct wide v = scatter(field, n);
+	double near = sqrt((double)v.high * 0x1p128 + (double)v.low) /
+	    (double)n;
+	uint64_t least, most, middle;
+
+	/* It is right to 2^-50. */
+	middle = near >= 0x1p63 ? UINT64_C(1) << 63 : (uint64_t)near;
+	least = middle - middle / (UINT64_C(1) << 48);
+	least -= least > 0;
+	most = middle + middle / (UINT64_C(1) << 48) + 2;
+	while (least < most) {
+		middle = least + (most - least + 1) / 2;
+		if (reaches(middle, n, v))
+			least = middle;
+		else
+			most = middle - 1;
+	}
+	return least;
+}
+
+/*** Results. ***/
+
+/* One that has no number is 0; one that is rounded to the range, too.  What goes
+ * round is the same a turn earlier, where the type ends before the range. */
+static int64_t
+own_result(const struct reduce_int *field, enum decimate_method method,
+    double range, uint64_t n, int64_t highest)
+{
+	double r = round(reduce_own_methods[method].result(&field->own,
+	    (double)n, range));
+
+	if (isnan(r) || (range > 0.0 && r >= range))
+		return 0;
+	if (range > 0.0 && r > (double)highest)
+		r -= range;
+	return r >= (double)highest ? highest : (int64_t)r;
+}
+
 int64_t
 reduce_int_result(const struct reduce_int *field, enum decimate_method method,
-    uint64_t samples, unsigned output, int64_t highest)
+    double range, uint64_t samples, unsigned output, int64_t highest)
 {
 	uint64_t r;
 
 	assert(samples > 0);
-	if (method == METHOD_MINMAX)
+	switch (decimate_rows[method].yields) {
+	case YIELD_EXTREMES:
 		return output == 0 ? field->low : field->high;
-	if (method == METHOD_MEAN)
+	case YIELD_MEAN:
 		return mean(field->sum, samples);
-	r = root_mean(field->carry, field->squares, samples);
+	case YIELD_RMS:
+		r = root_mean(field->carry, field->squares, samples);
+		break;
+	case YIELD_DEVIATION:
+		r = deviation(field, samples);
+		break;
+	default:
+		return own_result(field, method, range, samples, highest);
+	}
 	return r > (uint64_t)highest ? highest : (int64_t)r;
 }
 

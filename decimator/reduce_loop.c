@@ -77,42 +77,6 @@ struct rows {
 #include "decimator/reduce_loop_body.h"
 #endif
 
-#define LOOP(suffix, name, method, target)				\
-target static size_t							\
-name##_##suffix(const struct reals *r, size_t i)			\
-{									\
-	return r->wide ? run_##suffix(r, (method), i, true) :		\
-	    run_##suffix(r, (method), i, false);			\
-}									\
-target static bool							\
-finish_##name##_##suffix(const struct reals_lanes *l, double samples,	\
-    int64_t first_time, struct reals_results *out)			\
-{									\
-	return finish_##suffix(l, (method), samples, first_time, out);	\
-}
-
-#define LOOPS(suffix, lanes, target)					\
-LOOP(suffix, mean, METHOD_MEAN, target)					\
-LOOP(suffix, rms, METHOD_RMS, target)					\
-LOOP(suffix, minmax, METHOD_MINMAX, target)				\
-LOOP(suffix, summary, METHOD_SUMMARY, target)				\
-static const struct reduce_loops loops_##suffix[METHODS] = {		\
-	[METHOD_MEAN] = { lanes, mean_##suffix,				\
-	    finish_mean_##suffix },					\
-	[METHOD_RMS] = { lanes, rms_##suffix,				\
-	    finish_rms_##suffix },					\
-	[METHOD_MINMAX] = { lanes, minmax_##suffix,			\
-	    finish_minmax_##suffix },					\
-	[METHOD_SUMMARY] = { lanes, summary_##suffix,			\
-	    finish_summary_##suffix },					\
-};
-
-LOOPS(plain, 2, )
-#if defined(__x86_64__)
-LOOPS(avx2, 4, __attribute__((__target__("avx2"))))
-LOOPS(avx512, 8, __attribute__((__target__("avx512f,avx512dq"))))
-#endif
-
 const struct reduce_loops *
 reduce_loops_of(unsigned kind, enum decimate_method method)
 {

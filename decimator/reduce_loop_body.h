@@ -129,12 +129,12 @@ NAME(leave_out)(VEC *x, VEC *usual)
  * `careful' they are left out.
  */
 INLINE bool
-NAME(block)(struct reals_lanes *l, size_t lane, enum decimate_method method,
+NAME(block)(struct reals_lanes *l, size_t lane, unsigned needs,
     const struct rows *rows, size_t i, bool careful)
 {
-	const bool mean = method_has(method, METHOD_MEAN);
-	const bool rms = method_has(method, METHOD_RMS);
-	const bool range = method_has(method, METHOD_MINMAX);
+	const bool mean = (needs & NEED_SUM) != 0;
+	const bool rms = (needs & NEED_SQUARES) != 0;
+	const bool range = (needs & NEED_RANGE) != 0;
 	VEC x, y, sum, rest, square, low, high, size = { 0 };
 	MASK usual;
 	unsigned k;
@@ -190,15 +190,15 @@ NAME(block)(struct reals_lanes *l, size_t lane, enum decimate_method method,
 		SET(l->square + lane, square);
 	if (range)
 		NAME(note_range)(l, lane, rows, i, &low, &high,
-		    method == METHOD_SUMMARY);
+		    (needs & NEED_TIMES) != 0);
 	return true;
 }
 
 TARGET static __attribute__((__noinline__)) void
 NAME(careful_block)(struct reals_lanes *l, size_t lane,
-    enum decimate_method method, const struct rows *rows, size_t i)
+    unsigned needs, const struct rows *rows, size_t i)
 {
-	(void)NAME(block)(l, lane, method, rows, i, true);
+	(void)NAME(block)(l, lane, needs, rows, i, true);
 }
 
 /* The last fields, `i' and following, are no vector: zeros make them one. */
@@ -218,8 +218,7 @@ NAME(fill_up)(struct rows *rows, uint8_t data[][sizeof(VEC)],
 }
 
 INLINE size_t
-NAME(run)(const struct reals *r, enum decimate_method method, size_t i,
-    bool wide)
+NAME(run)(const struct reals *r, unsigned needs, size_t i, bool wide)
 {
 	uint8_t data[REALS_ROWS][sizeof(VEC)];
 	struct rows rows;
@@ -238,10 +237,10 @@ NAME(run)(const struct reals *r, enum decimate_method method, size_t i,
 			at = 0;
 		}
 		if (LIKELY(NAME(block)(r->lanes + i / REALS_LANES,
-		    i % REALS_LANES, method, &rows, at, false)))
+		    i % REALS_LANES, needs, &rows, at, false)))
 			continue;
 		NAME(careful_block)(r->lanes + i / REALS_LANES,
-		    i % REALS_LANES, method, &rows, at);
+		    i % REALS_LANES, needs, &rows, at);
 		break;
 	}
 	return i;
@@ -320,24 +319,24 @@ NAME(end_range)(const struct reals_lanes *l, size_t lane, int64_t first_time,
 }
 
 INLINE bool
-NAME(finish)(const struct reals_lanes *l, enum decimate_method method,
-    double n, int64_t first_time, struct reals_results *out)
+NAME(finish)(const struct reals_lanes *l, unsigned needs, double n,
+    int64_t first_time, struct reals_results *out)
 {
 	VEC mean, rms, size;
 	size_t lane;
 
 	for (lane = 0; lane < REALS_LANES; lane += LANES) {
-		if (method_has(method, METHOD_MINMAX))
+		if ((needs & NEED_RANGE) != 0)
 			NAME(end_range)(l, lane, first_time, out);
-		if (method_has(method, METHOD_MEAN)) {
+		if ((needs & NEED_SUM) != 0) {
 			if (!NAME(end_mean)(l, lane, n, &mean))
 				return false;
 			SET(out->mean + lane, mean);
 		}
-		if (!method_has(method, METHOD_RMS))
+		if ((needs & NEED_SQUARES) == 0)
 			continue;
 		NAME(end_rms)(l, lane, n, &rms);
-		if (method == METHOD_SUMMARY) {
+		if ((needs & NEED_SUM) != 0) {
 			size = (VEC)((MASK)mean & INT64_MAX);
 			rms = LARGER(size, rms);
 		}
@@ -345,6 +344,31 @@ NAME(finish)(const struct reals_lanes *l, enum decimate_method method,
 	}
 	return true;
 }
+
+/*** One of each for every row of the table. ***/
+
+#define LOOP(method, name, needs, integers, yields, where)		\
+TARGET static size_t							\
+NAME(run_##method)(const struct reals *r, size_t i)			\
+{									\
+	return r->wide ? NAME(run)(r, (needs), i, true) :		\
+	    NAME(run)(r, (needs), i, false);				\
+}									\
+TARGET static bool							\
+NAME(finish_##method)(const struct reals_lanes *l, double samples,	\
+    int64_t first_time, struct reals_results *out)			\
+{									\
+	return NAME(finish)(l, (needs), samples, first_time, out);	\
+}
+DECIMATE_TABLE(LOOP)
+#undef LOOP
+
+static const struct reduce_loops NAME(loops)[METHODS] = {
+#define LOOP(method, name, needs, integers, yields, where)		\
+	[method] = { LANES, NAME(run_##method), NAME(finish_##method) },
+	DECIMATE_TABLE(LOOP)
+#undef LOOP
+};
 
 #undef VEC
 #undef MASK

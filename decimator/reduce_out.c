@@ -120,9 +120,9 @@ put_reals(const struct reducer *r, struct output *o,
 	for (i = 0; i < run->count; i += REALS_LANES) {
 		reals_results(&state->reals, i / REALS_LANES, r->count, 0,
 		    &row);
-		values = state->method == METHOD_MEAN ? row.mean :
-		    state->method == METHOD_RMS ? row.rms :
-		    output == 0 ? row.low : row.high;
+		values = decimate_yields(state->method, YIELD_MEAN) ?
+		    row.mean : decimate_yields(state->method, YIELD_RMS) ?
+		    row.rms : output == 0 ? row.low : row.high;
 		at = begin_piece(o);
 		for (k = 0; k < REALS_LANES && i + k < run->count; k++)
 			at = store_real(at, run->type, values[k]);
@@ -132,7 +132,7 @@ put_reals(const struct reducer *r, struct output *o,
 	return true;
 }
 
-/* Integers, and what may be null. */
+/* Integers, what may be null, and what has no rows. */
 static bool
 put_numbers(const struct reducer *r, struct output *o,
     const struct datum_run *run, const struct run_state *state,
@@ -153,12 +153,11 @@ put_numbers(const struct reducer *r, struct output *o,
 			;
 		else if (run_is_real(run))
 			at = store_real(at, run->type, reals_result(
-			    &state->reals, i, state->method, r->count,
-			    output));
+			    &state->reals, i, r->count, output));
 		else
 			at = store_long(at, reduce_int_result(&state->ints[i],
-			    state->method, r->count - nulls, output,
-			    highest(run)));
+			    state->method, state->range, r->count - nulls,
+			    output, highest(run)));
 		if (!end_piece(o, at))
 			return false;
 	}
@@ -196,7 +195,7 @@ put_run(const struct reducer *r, struct output *o, const struct datum_run *run,
 		return true;
 	if (state->array != NULL)
 		return put_array(r, o, state->array, i);
-	if (state->numbers && run_is_real(run) &&
+	if (state->numbers && run_is_real(run) && state->reals.own == NULL &&
 	    (run->flags & DATUM_NULLABLE) == 0)
 		return put_reals(r, o, run, state, i);
 	if (state->numbers)
@@ -408,7 +407,7 @@ reducer_emit(struct reducer *r, unsigned i, uint8_t *out,
 
 	assert(r->count > 0 && (r->every == 0 || r->count == r->every));
 	reducer_settle(r);
-	if (r->method == METHOD_SUMMARY)
+	if (r->summary)
 		good = put_summary(r, &o);
 	else
 		for (k = 0; k < r->program->runs && good; k++)

@@ -24,13 +24,21 @@
 #define LANE(i)		((i) % REALS_LANES)
 #define ROWS(count)	(((count) + REALS_LANES - 1) / REALS_LANES)
 
+static bool
+reals_own(const struct reals *r)
+{
+	return (r->needs & NEED_OWN) != 0;
+}
+
 void
 reals_init(struct reals *r, size_t count, bool wide,
-    enum decimate_method method)
+    enum decimate_method method, double range)
 {
 	memset(r, 0, sizeof(*r));
 	r->count = count;
 	r->method = method;
+	r->needs = decimate_needs(method, true);
+	r->range = range;
 	r->wide = wide;
 	r->loops = reduce_loops(method);
 	r->lanes = aligned_alloc(CACHE_LINE, ROWS(count) * sizeof(*r->lanes));
@@ -38,6 +46,8 @@ reals_init(struct reals *r, size_t count, bool wide,
 		fatal("cannot allocate %zu times %zu bytes", ROWS(count),
 		    sizeof(*r->lanes));
 	r->rare = xcalloc(ROWS(count), sizeof(*r->rare));
+	if (reals_own(r))
+		r->own = xcalloc(count, sizeof(*r->own));
 	reals_reset(r);
 }
 
@@ -46,6 +56,7 @@ reals_free(struct reals *r)
 {
 	free(r->lanes);
 	free(r->rare);
+	free(r->own);
 }
 
 static void
@@ -67,6 +78,8 @@ reals_reset(struct reals *r)
 	r->rows = 0;
 	r->hot = 0;
 	clear_lanes(r);
+	if (reals_own(r))
+		memset(r->own, 0, r->count * sizeof(*r->own));
 	if (r->is_rare)
 		memset(r->rare, 0, ROWS(r->count) * sizeof(*r->rare));
 	r->is_rare = false;
@@ -78,11 +91,13 @@ reals_grow(struct reals *r, size_t count)
 	struct reals fresh;
 
 	assert(r->rows == 0);
-	reals_init(&fresh, count, r->wide, r->method);
+	reals_init(&fresh, count, r->wide, r->method, r->range);
 	fresh.hot = r->hot;
 	fresh.is_rare = r->is_rare;
 	memcpy(fresh.lanes, r->lanes, ROWS(r->count) * sizeof(*r->lanes));
 	memcpy(fresh.rare, r->rare, ROWS(r->count) * sizeof(*r->rare));
+	if (reals_own(r))
+		memcpy(fresh.own, r->own, r->count * sizeof(*r->own));
 	reals_free(r);
 	*r = fresh;
 }
@@ -114,10 +129,10 @@ add_rare(struct reals *r, size_t i, double x)
 		rare->left_out[k]++;
 		return;
 	}
-	if (method_has(r->method, METHOD_MEAN) && large)
+	if ((r->needs & NEED_SUM) != 0 && large)
 		compensated(&rare->large_sum[k], &rare->large_rest[k],
 		    x * LARGE_SCALE);
-	if (!method_has(r->method, METHOD_RMS))
+	if ((r->needs & NEED_SQUARES) == 0)
 		return;
 	if (large)
 		compensated(&rare->large[k], &rare->large_excess[k],
@@ -132,10 +147,10 @@ is_rare(const struct reals *r, double x)
 {
 	double size = fabs(x);
 
-	if (r->method == METHOD_MINMAX)
+	if ((r->needs & (NEED_SUM | NEED_SQUARES)) == 0)
 		return false;
 	return !(size <= REDUCE_LARGE) || (size < REDUCE_SMALL && x != 0.0 &&
-	    method_has(r->method, METHOD_RMS));
+	    (r->needs & NEED_SQUARES) != 0);
 }
 
 void
@@ -145,6 +160,28 @@ reals_add(struct reals *r, const uint8_t *data, int64_t time)
 	r->time[r->rows] = time;
 	if (r->hot + ++r->rows == REALS_ROWS)
 		reals_settle(r);
+}
+
+static void
+add_own(struct reals *r, size_t i, double x)
+{
+	if (isnan(x)) {
+		reals_leave_out(r, i, 1);
+		return;
+	}
+	reduce_own_methods[r->method].add(&r->own[i], x, r->range);
+}
+
+static void
+settle_own(struct reals *r)
+{
+	unsigned k;
+	size_t i;
+
+	for (i = 0; i < r->count; i++)
+		for (k = 0; k < r->rows; k++)
+			add_own(r, i, reduce_load(r->row[k], i, r->wide));
+	r->rows = 0;
 }
 
 /* What the loop has left out of this field. */
@@ -168,10 +205,14 @@ reals_settle(struct reals *r)
 
 	if (r->rows == 0)
 		return;
+	if (reals_own(r)) {
+		settle_own(r);
+		return;
+	}
 	for (i = 0; (i = r->loops->run(r, i)) < r->count; i += lanes)
 		for (k = i; k < i + lanes && k < r->count; k++)
 			add_rares(r, k);
-	if (method_has(r->method, METHOD_RMS))
+	if ((r->needs & NEED_SQUARES) != 0)
 		r->hot = (r->hot + r->rows) % REALS_ROWS;
 	r->rows = 0;
 }
@@ -181,8 +222,12 @@ reals_add_one(struct reals *r, size_t i, const uint8_t *data, int64_t time)
 {
 	struct reals_lanes *l = &r->lanes[ROW(i)];
 	double x = reduce_load(data, 0, r->wide);
-	size_t k = LANE(i);
+	size_t k = LANE(i), size = r->wide ? sizeof(double) : sizeof(float);
 
+	if (reals_own(r)) {
+		add_own(r, i, x);
+		return size;
+	}
 	if (x < l->low[k]) {
 		l->low[k] = x;
 		l->low_time[k] = time;
@@ -191,13 +236,13 @@ reals_add_one(struct reals *r, size_t i, const uint8_t *data, int64_t time)
 		l->high[k] = x;
 		l->high_time[k] = time;
 	}
-	if (method_has(r->method, METHOD_MEAN) && fabs(x) <= REDUCE_LARGE)
+	if ((r->needs & NEED_SUM) != 0 && fabs(x) <= REDUCE_LARGE)
 		compensated(&l->sum[k], &l->sum_rest[k], x);
 	if (is_rare(r, x))
 		add_rare(r, i, x);
-	else if (method_has(r->method, METHOD_RMS))
+	else if ((r->needs & NEED_SQUARES) != 0)
 		compensated(&l->squares[k], &l->squares_rest[k], x * x);
-	return r->wide ? sizeof(double) : sizeof(float);
+	return size;
 }
 
 void
@@ -274,21 +319,42 @@ mean(const struct reals *r, size_t i, double n)
 	return result;
 }
 
-double
-reals_result(const struct reals *r, size_t i, enum decimate_method method,
-    uint64_t samples, unsigned output)
+static double
+extreme(const struct reals *r, size_t i, unsigned output)
 {
-	const struct reals_lanes *l = &r->lanes[ROW(i)];
+	double low = r->lanes[ROW(i)].low[LANE(i)];
+	double high = r->lanes[ROW(i)].high[LANE(i)];
+
+	return low > high ? (double)NAN : output == 0 ? low : high;
+}
+
+/* Of so many values, what only doubles show: a float may round to the range. */
+static double
+own_result(const struct reals *r, size_t i, double n)
+{
+	double x = reduce_own_methods[r->method].result(&r->own[i], n,
+	    r->range);
+
+	return !r->wide && r->range > 0.0 && (double)(float)x >= r->range ?
+	    0.0 : x;
+}
+
+double
+reals_result(const struct reals *r, size_t i, uint64_t samples,
+    unsigned output)
+{
 	uint64_t left_out = r->rare[ROW(i)].left_out[LANE(i)];
-	double low = l->low[LANE(i)], high = l->high[LANE(i)];
+	double n = (double)(samples - left_out);
 
 	assert(r->rows == 0);
-	if (method == METHOD_MINMAX)
-		return low > high ? (double)NAN : output == 0 ? low : high;
+	if (decimate_yields(r->method, YIELD_EXTREMES))
+		return extreme(r, i, output);
 	if (left_out >= samples)
 		return (double)NAN;
-	return method == METHOD_RMS ? rms(r, i, (double)(samples - left_out)) :
-	    mean(r, i, (double)(samples - left_out));
+	if (reals_own(r))
+		return own_result(r, i, n);
+	return decimate_yields(r->method, YIELD_RMS) ? rms(r, i, n) :
+	    mean(r, i, n);
 }
 
 /* Of one field of a row. */
@@ -297,18 +363,21 @@ results_of(const struct reals *r, size_t i, uint64_t samples,
     int64_t first_time, struct reals_results *out)
 {
 	const struct reals_lanes *l = &r->lanes[ROW(i)];
+	uint64_t left_out = r->rare[ROW(i)].left_out[LANE(i)];
+	bool none = left_out >= samples;
+	double n = (double)(samples - left_out);
 	size_t k = LANE(i);
 
 	/* Nothing is below +inf and above -inf, with which the search began. */
 	out->low_time[k] = isinf(l->low[k]) > 0 ? first_time : l->low_time[k];
 	out->high_time[k] = isinf(l->high[k]) < 0 ? first_time :
 	    l->high_time[k];
-	out->low[k] = reals_result(r, i, METHOD_MINMAX, samples, 0);
-	out->high[k] = reals_result(r, i, METHOD_MINMAX, samples, 1);
-	out->mean[k] = reals_result(r, i, METHOD_MEAN, samples, 0);
-	out->rms[k] = reals_result(r, i, METHOD_RMS, samples, 0);
+	out->low[k] = extreme(r, i, 0);
+	out->high[k] = extreme(r, i, 1);
+	out->mean[k] = none ? (double)NAN : mean(r, i, n);
+	out->rms[k] = none ? (double)NAN : rms(r, i, n);
 	/* Rounding must not put it below the mean. */
-	if (r->method == METHOD_SUMMARY)
+	if ((~r->needs & (NEED_SUM | NEED_SQUARES)) == 0)
 		out->rms[k] = fmax(out->rms[k], fabs(out->mean[k]));
 }
 

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "common/message.h"
+#include "decimator/reduce_own.h"
 
 /* Fields side by side in memory; the most that are taken at once. */
 #define REALS_LANES	8
@@ -83,6 +83,8 @@ typedef bool	reals_finish(const struct reals_lanes *lanes, double samples,
 struct reals {
 	size_t			 count;		/* fields */
 	enum decimate_method	 method;
+	unsigned		 needs;		/* the method's */
+	double			 range;		/* or 0 */
 	bool			 wide;		/* doubles, not floats */
 	const struct reduce_loops *loops;
 	/* Gathered, not taken yet. */
@@ -93,16 +95,11 @@ struct reals {
 	bool			 is_rare;	/* `rare' is in use */
 	struct reals_lanes	*lanes;
 	struct reals_rare	*rare;
+	struct reduce_own	*own;		/* with NEED_OWN, each field's */
 };
 
-static inline bool
-method_has(enum decimate_method method, enum decimate_method part)
-{
-	return method == part || method == METHOD_SUMMARY;
-}
-
 void	reals_init(struct reals *reals, size_t count, bool wide,
-	    enum decimate_method method) ATTR_NONNULL;
+	    enum decimate_method method, double range) ATTR_NONNULL;
 void	reals_free(struct reals *reals) ATTR_NONNULL;
 void	reals_reset(struct reals *reals) ATTR_NONNULL;
 
@@ -123,13 +120,12 @@ void	reals_leave_out(struct reals *reals, size_t field, uint64_t samples)
 	    ATTR_NONNULL;
 void	reals_add_null(struct reals *reals, size_t field) ATTR_NONNULL;
 
-/* The result over `samples' samples; NaN when none took part.  `output'
- * tells minimum (0) from maximum (1). */
+/* The method's result over `samples' samples; NaN when none took part.
+ * `output' tells minimum (0) from maximum (1). */
 double	reals_result(const struct reals *reals, size_t field,
-	    enum decimate_method method, uint64_t samples, unsigned output)
-	    ATTR_NONNULL;
+	    uint64_t samples, unsigned output) ATTR_NONNULL;
 /*
- * The same for REALS_LANES fields at once, number `row' * REALS_LANES and
+ * The same, not for NEED_OWN, for REALS_LANES fields at once, number `row' * REALS_LANES and
  * following; what is beyond the last one is not set.  The window began at
  * `first_time': that is when the minimum was if there is none, or nothing but
  * +inf, and so with the maximum.

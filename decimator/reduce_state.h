@@ -19,6 +19,7 @@
 
 struct run_state {
 	enum decimate_method	 method;
+	double			 range;		/* or 0 */
 	bool			 numbers;	/* to be calculated with */
 	struct reals		 reals;		/* one of these two, then */
 	struct reduce_int	*ints;
@@ -32,6 +33,7 @@ struct run_state {
 struct reducer {
 	const struct datum_program	*program;
 	enum decimate_method		 method;
+	bool				 summary;
 	uint64_t			 every;
 	uint64_t			 count;	/* datums in the window */
 	uint64_t			 missed;

@@ -30,6 +30,9 @@ static const struct {
 struct sampler {
 	struct sample_config	 config;
 	enum decimate_method	 method;
+	double			 range;		/* or 0 */
+	bool			 last_only;
+	bool			 filters;
 	uint64_t		 every;
 	size_t			 frame;		/* bytes */
 	uint64_t		 datagrams;	/* in the window */
@@ -47,8 +50,8 @@ struct sampler {
 };
 
 const char *
-sampler_fault(const struct sample_config *config, enum decimate_method method,
-    uint64_t every)
+sampler_fault(const struct sample_config *config, uint32_t method,
+    double range, uint64_t every)
 {
 	if (config->type >= SAMPLE_TYPES || config->channels == 0 ||
 	    config->channels > SAMPLE_CHANNELS_MAX ||
@@ -56,9 +59,10 @@ sampler_fault(const struct sample_config *config, enum decimate_method method,
 		return "its samples make no sense";
 	if (every == 0)
 		return "samples need a window of so many datagrams";
-	if (method > METHOD_FIR)
+	if (!decimate_possible(method, FOR_SAMPLES, range))
 		return "its method is unknown";
-	if (method == METHOD_FIR && every * config->channels > SAMPLE_FIR_MAX)
+	if (decimate_rows[method].yields == YIELD_FILTERED &&
+	    every * config->channels > SAMPLE_FIR_MAX)
 		return "its filter is too long";
 	return NULL;
 }
@@ -71,23 +75,26 @@ is_float(const struct sampler *s)
 
 struct sampler *
 sampler_new(const struct sample_config *config, enum decimate_method method,
-    uint64_t every)
+    double range, uint64_t every)
 {
 	struct sampler *s = xcalloc(1, sizeof(*s));
 	size_t channels = config->channels;
 
 	s->config = *config;
 	s->method = method;
+	s->range = range;
+	s->last_only = decimate_yields(method, YIELD_LAST);
+	s->filters = decimate_yields(method, YIELD_FILTERED);
 	s->every = every;
 	s->frame = types[config->type].bytes * channels;
 	s->last = xcalloc(1, s->frame);
 	s->frame_le = xcalloc(1, s->frame);
 	s->samples = xcalloc(channels, sizeof(*s->samples));
-	if (method == METHOD_FIR)
+	if (s->filters)
 		fir_init(&s->fir, every, channels);
 	else if (is_float(s))
 		reals_init(&s->reals, channels,
-		    types[config->type].bytes == 8, method);
+		    types[config->type].bytes == 8, method, range);
 	else
 		s->ints = xcalloc(channels, sizeof(*s->ints));
 	s->out[0] = xmalloc(OUTPUT_MAX);
@@ -115,7 +122,7 @@ sampler_free(struct sampler *s)
 unsigned
 sampler_outputs(const struct sampler *s)
 {
-	return s->method == METHOD_MINMAX ? 2 : 1;
+	return decimate_outputs(s->method);
 }
 
 /* A new group of frames. */
@@ -125,7 +132,7 @@ begin_group(struct sampler *s)
 	s->frames = 0;
 	if (s->ints != NULL)
 		reduce_int_reset(s->ints, s->config.channels);
-	else if (s->method != METHOD_FIR)
+	else if (!s->filters)
 		reals_reset(&s->reals);
 }
 
@@ -143,7 +150,7 @@ sampler_reset(struct sampler *s)
 {
 	begin_window(s);
 	begin_group(s);
-	if (s->method == METHOD_FIR)
+	if (s->filters)
 		fir_reset(&s->fir);
 }
 
@@ -236,15 +243,15 @@ take_frame(struct sampler *s, const uint8_t *frame)
 {
 	size_t bytes = types[s->config.type].bytes, i;
 
-	if (s->method == METHOD_PICK)
+	if (s->last_only)
 		memcpy(s->last, frame, s->frame);
-	else if (s->method == METHOD_FIR) {
+	else if (s->filters) {
 		for (i = 0; i < s->config.channels; i++)
 			s->samples[i] = get_real(s, frame + i * bytes);
 		fir_push(&s->fir, s->samples);
 	} else if (s->ints != NULL) {
 		for (i = 0; i < s->config.channels; i++)
-			reduce_int_add(&s->ints[i], s->method,
+			reduce_int_take(&s->ints[i], s->method, s->range,
 			    get_integer(s, frame + i * bytes), 0);
 	} else {
 		if (types[s->config.type].big) {
@@ -266,10 +273,10 @@ put_sample(const struct sampler *s, uint8_t *at, size_t channel, unsigned i)
 
 	if (s->ints != NULL)
 		put_bits(s, at, (uint64_t)reduce_int_result(&s->ints[channel],
-		    s->method, s->frames, i, highest(s)));
-	else if (s->method != METHOD_FIR)
-		put_real(s, at, reals_result(&s->reals, channel, s->method,
-		    s->frames, i));
+		    s->method, s->range, s->frames, i, highest(s)));
+	else if (!s->filters)
+		put_real(s, at, reals_result(&s->reals, channel, s->frames,
+		    i));
 	else {
 		value = fir_output(&s->fir, channel);
 		if (is_float(s))
@@ -283,7 +290,7 @@ put_sample(const struct sampler *s, uint8_t *at, size_t channel, unsigned i)
 static void
 settle(struct sampler *s)
 {
-	if (s->ints == NULL && s->method != METHOD_FIR)
+	if (s->ints == NULL && !s->filters)
 		reals_settle(&s->reals);
 }
 
@@ -301,7 +308,7 @@ end_group(struct sampler *s)
 		s->size[i] += s->frame;
 		if (s->size[i] > OUTPUT_MAX)
 			continue;	/* it shows in sampler_output() */
-		if (s->method == METHOD_PICK)
+		if (s->last_only)
 			memcpy(at, s->last, s->frame);
 		else
 			for (channel = 0; channel < s->config.channels;
@@ -330,7 +337,7 @@ sampler_push(struct sampler *s, const uint8_t *data, size_t size)
 	if (++s->datagrams < s->every)
 		return false;
 	/* A filter's phase goes on. */
-	if (s->frames > 0 && s->method != METHOD_FIR)
+	if (s->frames > 0 && !s->filters)
 		end_group(s);
 	for (i = 0; i < sampler_outputs(s); i++)
 		memcpy(s->out[i], data, s->config.offset);

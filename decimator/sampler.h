@@ -11,7 +11,7 @@
  * header is that of the window's last datagram.
  *
  *	pick	the last sample		minmax	minima, then maxima
- *	mean, rms			fir	a low-pass (fir.h), then pick
+ *	mean, rms, stddev, circular	fir	a low-pass (fir.h), then pick
  *
  * What is computed is as in reduce.h; fir rounds to nearest and keeps within
  * the type.  Its filter goes on from one window to the next.
@@ -31,11 +31,13 @@
 
 struct sampler;
 
-/* Why such a sampler cannot be, or NULL. */
+/* Why such a sampler cannot be, or NULL.  `range' is 0 or that after which the
+ * samples go round. */
 const char	*sampler_fault(const struct sample_config *config,
-		    enum decimate_method method, uint64_t every) ATTR_NONNULL;
+		    uint32_t method, double range, uint64_t every)
+		    ATTR_NONNULL;
 struct sampler	*sampler_new(const struct sample_config *config,
-		    enum decimate_method method, uint64_t every)
+		    enum decimate_method method, double range, uint64_t every)
 		    ATTR_NONNULL ATTR_UNUSED_RESULT;
 void	sampler_free(struct sampler *sampler);
 

@@ -37,6 +37,13 @@ static uint8_t	output[OUTPUT_MAX];
  */
 #define GRACE_NS	(100 * NS_PER_MS)
 
+static bool
+is_summary(const struct stream *stream)
+{
+	return decimate_yields((enum decimate_method)stream->config.method,
+	    YIELD_SUMMARY);
+}
+
 /* Why this stream cannot be, or NULL. */
 static const char *
 config_fault(const struct stream_config *config,
@@ -47,11 +54,12 @@ config_fault(const struct stream_config *config,
 	if (config->method >= METHODS || config->clock > CLOCK_FIELD)
 		return "its method or clock is unknown";
 	if (program == NULL && samples->channels > 0)
-		return sampler_fault(samples,
-		    (enum decimate_method)config->method, config->every);
-	if (program == NULL && config->method != METHOD_PICK)
+		return sampler_fault(samples, config->method, config->range,
+		    config->every);
+	if (program == NULL &&
+	    decimate_rows[config->method].yields != YIELD_LAST)
 		return "a raw channel knows only the method pick";
-	if (config->method == METHOD_FIR)
+	if ((decimate_rows[config->method].where & FOR_FIELDS) == 0)
 		return "only samples can be filtered";
 	return NULL;
 }
@@ -132,7 +140,8 @@ stream_new(const char *channel, const struct stream_config *config,
 		    (enum decimate_method)config->method, config->every);
 	} else if (samples->channels > 0)
 		stream->sampler = sampler_new(samples,
-		    (enum decimate_method)config->method, config->every);
+		    (enum decimate_method)config->method, config->range,
+		    config->every);
 	else if (config->every == 0)
 		stream->last = xmalloc(OUTPUT_MAX + 1);
 	return stream;
@@ -280,7 +289,7 @@ close_window(struct stream *stream)
 	}
 	/* A summary says aloud what it lacks; all others must not pretend. */
 	if (reducer_count(stream->reducer) > 0 &&
-	    (!torn || stream->config.method == METHOD_SUMMARY))
+	    (!torn || is_summary(stream)))
 		emit(stream);
 	reducer_reset(stream->reducer);
 }
@@ -453,7 +462,7 @@ stream_settle(struct stream *stream)
 void
 stream_lost(struct stream *stream, uint64_t lost)
 {
-	if (stream->config.method != METHOD_SUMMARY)
+	if (!is_summary(stream))
 		return;
 	if (stream->config.every == 0)
 		stream->window.missed += lost;
@@ -469,7 +478,7 @@ stream_gap(struct stream *stream, uint64_t missed)
 		stream->window.missed += missed;
 		return;
 	}
-	if (stream->config.method == METHOD_SUMMARY) {
+	if (is_summary(stream)) {
 		reducer_missed(stream->reducer, missed);
 		return;
 	}

@@ -21,6 +21,7 @@ struct leaf {
 	uint8_t			 type;		/* enum datum_type */
 	uint8_t			 flags;		/* enum datum_flag */
 	uint8_t			 method;	/* as in struct datum_run */
+	double			 range;
 	uint8_t			 omit;
 	bool			 timestamp;
 	uint32_t		 unit_ns;
@@ -319,7 +320,7 @@ add_leaf(struct encoder *k, struct schema_node *node)
 			k->c->plan->differs = true;
 		return true;
 	}
-	leaf->method = schema_plan_method(k->c);
+	leaf->method = schema_plan_method(k->c, &leaf->range);
 	if (k->c->plan != NULL && (leaf->flags & DATUM_ARRAY) +
 	    leaf->method + leaf->omit > 0)
 		k->c->plan->differs = true;
@@ -391,12 +392,13 @@ add_field(struct encoder *k, const struct leaf *leaf)
 	if (run == NULL || run->type != leaf->type ||
 	    run->flags != leaf->flags ||
 	    (leaf->flags & DATUM_ARRAY) != 0 || run->method != leaf->method ||
-	    run->omit != leaf->omit) {
+	    datum_run_range(run) != leaf->range || run->omit != leaf->omit) {
 		k->run = grow(k->run, k->runs, sizeof(*k->run));
 		run = &k->run[k->runs++];
 		*run = (struct datum_run){ .type = leaf->type,
 		    .flags = leaf->flags, .method = leaf->method,
 		    .omit = leaf->omit, .first = k->fields };
+		datum_run_set_range(run, leaf->range);
 	}
 	run->count++;
 	if ((leaf->flags & DATUM_TIME) != 0) {

@@ -53,16 +53,18 @@ schema_plan_note(struct schema_context *c, bool number)
 }
 
 uint8_t
-schema_plan_method(const struct schema_context *c)
+schema_plan_method(const struct schema_context *c, double *range)
 {
 	size_t i, length, longest = 0;
-	uint8_t method = 0;
+	uint8_t method = c->plan != NULL ? c->plan->method : 0;
 
+	*range = c->plan != NULL ? c->plan->range : 0.0;
 	for (i = 0; c->plan != NULL && i < c->plan->fields; i++) {
 		length = strlen(c->plan->field[i].path);
 		if (length > longest && in_name(c, c->plan->field[i].path)) {
 			longest = length;
 			method = c->plan->field[i].method;
+			*range = c->plan->field[i].range;
 		}
 	}
 	return method;

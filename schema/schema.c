@@ -211,6 +211,14 @@ schema_compile(const char *text, size_t size, const char *time_field,
 	return good;
 }
 
+/* Whether it says that a field is the last one, as any can be. */
+static bool
+picks(const struct schema_name *name)
+{
+	return name->method > 0 && decimate_yields(
+	    (enum decimate_method)(name->method - 1), YIELD_LAST);
+}
+
 /* Whether all that the plan names is there, and can be reduced so. */
 static bool
 names_good(const struct schema_plan *plan)
@@ -219,7 +227,7 @@ names_good(const struct schema_plan *plan)
 
 	for (i = 0; i < plan->fields; i++)
 		if (!plan->field[i].known || (!plan->field[i].number &&
-		    plan->field[i].method != 1 + METHOD_PICK))
+		    !picks(&plan->field[i])))
 			return false;
 	for (i = 0; i < plan->onlys; i++)
 		if (!plan->only[i].known)

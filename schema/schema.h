@@ -54,6 +54,7 @@ uint64_t	schema_fingerprint(const char *canonical) ATTR_NONNULL;
 struct schema_name {
 	const char	*path;
 	uint8_t		 method;	/* 1 + enum decimate_method */
+	double		 range;		/* the method's, or 0 */
 	bool		 known;		/* set by schema_plan() */
 	bool		 number;	/* or one that has a number in it */
 };
@@ -64,6 +65,9 @@ struct schema_plan {
 	uint8_t			 arrays;	/* DATUM_ARRAY, perhaps with
 						 * DATUM_SAMPLES; 0: the last
 						 * one is shown */
+	/* Of fields without a method of their own; 0: the stream's. */
+	uint8_t			 method;
+	double			 range;
 	struct schema_name	*field;		/* with methods of their own */
 	size_t			 fields;
 	struct schema_name	*only;		/* none: all are in it */

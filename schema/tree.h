@@ -143,7 +143,8 @@ uint8_t	schema_array(const struct schema_context *c,
  * (schema_plan.c).  schema_plan_note() is for each that is met.
  */
 void	schema_plan_note(struct schema_context *c, bool number);
-uint8_t	schema_plan_method(const struct schema_context *c);
+/* As in struct datum_run; *range is the method's, or 0. */
+uint8_t	schema_plan_method(const struct schema_context *c, double *range);
 enum schema_keep {
 	KEEP_NONE,
 	KEEP_SOME,	/* of the fields below it */

@@ -59,6 +59,7 @@ fill_stream(struct stream_config *config, const struct channel *channel,
 	memcpy(config->name, conf->name, sizeof(config->name));
 	format_address((const void *)&conf->to.address, config->destination);
 	config->method = conf->method;
+	config->range = conf->range;
 	config->slot = channel_slot(channel, conf->name);
 	config->id = channel->slot_id[config->slot];
 	config->every = conf->every;

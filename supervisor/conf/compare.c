@@ -95,6 +95,7 @@ static bool
 same_stream(const struct stream_conf *a, const struct stream_conf *b)
 {
 	return strcmp(a->name, b->name) == 0 && a->method == b->method &&
+	    a->range == b->range &&
 	    a->every == b->every && a->interval_ns == b->interval_ns &&
 	    a->clock == b->clock && a->pack == b->pack &&
 	    a->archive == b->archive &&

@@ -46,6 +46,7 @@ struct listen_conf {
 struct stream_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	enum decimate_method	 method;
+	double			 range;		/* the method's, or 0 */
 	uint64_t		 every;		/* datums; 0: by time */
 	uint64_t		 interval_ns;	/* 0: by datums */
 	enum stream_clock	 clock;

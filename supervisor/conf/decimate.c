@@ -9,14 +9,9 @@
 #include "common/util.h"
 #include "supervisor/conf/read.h"
 
-const char *const conf_method_words[] = {
-	[METHOD_PICK] = "pick",
-	[METHOD_MEAN] = "mean",
-	[METHOD_MINMAX] = "minmax",
-	[METHOD_RMS] = "rms",
-	[METHOD_FIR] = "fir",
-	NULL,
-};
+/* Whatever the unit is; their squares are numbers, too. */
+#define RANGE_MIN	1e-100
+#define RANGE_MAX	1e100
 
 enum { SHAPE_SAME, SHAPE_SUMMARY };
 static const char *const shape_words[] = {
@@ -40,17 +35,63 @@ static const struct number_key interval_key = {
 	.max = 24 * 3600 * NS_PER_S,
 };
 
+void
+conf_method_words(unsigned where, struct method_words *words)
+{
+	size_t count = 0;
+	int i;
+
+	for (i = 0; i < METHODS; i++)
+		if (decimate_rows[i].name != NULL &&
+		    (decimate_rows[i].where & where) != 0) {
+			words->method[count] = (enum decimate_method)i;
+			words->word[count++] = decimate_rows[i].name;
+		}
+	words->word[count] = NULL;
+}
+
+double
+conf_read_range(struct section *section, enum decimate_method method,
+    struct place place)
+{
+	bool needed = (decimate_rows[method].where & TAKES_RANGE) != 0;
+	const struct node *node = section_scalar(section, "range", false);
+	double range;
+	char *end;
+
+	if (node == NULL && needed && section_get(section, "range") == NULL)
+		problem_error(section->problems, place,
+		    "`method: %s' needs a `range': after how much the values "
+		    "go round, 360 for degrees", decimate_rows[method].name);
+	if (node == NULL)
+		return 0.0;
+	if (!needed) {
+		problem_error(section->problems, node->place,
+		    "`range' is for values that go round: `method: circular'");
+		return 0.0;
+	}
+	range = strtod(node->text, &end);
+	if (*end == '\0' && end != node->text && range >= RANGE_MIN &&
+	    range <= RANGE_MAX)
+		return range;
+	problem_error(section->problems, node->place,
+	    "`range' has to be a number from %g to %g, not `%s'", RANGE_MIN,
+	    RANGE_MAX, node->text);
+	return 0.0;
+}
+
 /* In a raw payload there is only what `samples' says. */
 static void
 check_raw(struct section *section, const struct stream_conf *stream,
     const struct channel_conf *channel, const struct node *method,
     const struct node *shape)
 {
-	if (stream->method == METHOD_SUMMARY)
+	if (decimate_yields(stream->method, YIELD_SUMMARY))
 		problem_error(section->problems, shape->place,
 		    "`shape: summary' needs `format: avro': in a raw payload "
 		    "there are no numbers");
-	else if (method != NULL && stream->method != METHOD_PICK &&
+	else if (method != NULL &&
+	    !decimate_yields(stream->method, YIELD_LAST) &&
 	    channel->samples.channels == 0)
 		problem_error(section->problems, method->place,
 		    "`method: %s' needs `format: avro' or `samples': a raw "
@@ -62,22 +103,28 @@ read_method(struct section *section, struct stream_conf *stream,
     const struct channel_conf *channel, bool whole)
 {
 	const struct node *method, *shape;
+	struct method_words words;
 	int word, form;
 
 	form = section_word(section, "shape", shape_words, SHAPE_SAME, &shape);
-	/* A summary has them all. */
-	word = section_word(section, "method", conf_method_words,
-	    form == SHAPE_SUMMARY ? METHOD_PICK : -1, &method);
+	conf_method_words(FOR_BOTH, &words);
+	/* A summary has its own. */
+	word = section_word(section, "method", words.word,
+	    form == SHAPE_SUMMARY ? 0 : -1, &method);
 	stream->method = form == SHAPE_SUMMARY ? METHOD_SUMMARY :
-	    (enum decimate_method)MAX_OF(word, 0);
+	    words.method[MAX_OF(word, 0)];
+	stream->range = conf_read_range(section, stream->method,
+	    method != NULL ? method->place : section_place(section));
 	/* The defaults do not tell the payload of those who use them. */
 	if (!whole)
 		return;
 	if (channel->payload == PAYLOAD_RAW)
 		check_raw(section, stream, channel, method, shape);
-	else if (word == METHOD_FIR)
+	else if (method != NULL && (decimate_rows[words.method[word]].where &
+	    FOR_FIELDS) == 0)
 		problem_error(section->problems, method->place,
-		    "`method: fir' needs `format: raw' and `samples'");
+		    "`method: %s' needs `format: raw' and `samples'",
+		    method->text);
 }
 
 /* The time by which `clock: field' goes has to be one. */
@@ -120,11 +167,12 @@ read_window(struct section *section, struct stream_conf *stream,
 		problem_error(section->problems, interval->place,
 		    "a channel with `samples' has no windows by `interval': "
 		    "use `every'");
-	if (whole && stream->method == METHOD_FIR && stream->every *
-	    channel->samples.channels > SAMPLE_FIR_MAX)
+	if (whole && decimate_yields(stream->method, YIELD_FILTERED) &&
+	    stream->every * channel->samples.channels > SAMPLE_FIR_MAX)
 		problem_error(section->problems, section_place(section),
-		    "`method: fir' needs an `every' of at most %u divided by "
-		    "the channels of the samples", SAMPLE_FIR_MAX);
+		    "`method: %s' needs an `every' of at most %u divided by "
+		    "the channels of the samples",
+		    decimate_rows[stream->method].name, SAMPLE_FIR_MAX);
 	stream->clock = (enum stream_clock)section_word(section, "clock",
 	    clock_words, CLOCK_RECEIVE, &clock);
 	if (clock != NULL && !by_time)

@@ -21,22 +21,60 @@ struct plan_places {
 	struct place	*only;
 };
 
+/* `NAME: METHOD'. */
+static void
+read_word(struct section *section, const struct node *node,
+    struct schema_name *name)
+{
+	struct method_words words;
+	char choice[256];
+	size_t i;
+
+	conf_method_words(FOR_FIELDS, &words);
+	for (i = 0; words.word[i] != NULL; i++)
+		if (node->kind == NODE_SCALAR &&
+		    strcmp(node->text, words.word[i]) == 0)
+			break;
+	if (words.word[i] == NULL) {
+		words_text(words.word, choice, sizeof(choice));
+		problem_error(section->problems, node->place,
+		    "the method of `%s' has to be %s", node->key, choice);
+		return;
+	}
+	name->method = (uint8_t)(1 + words.method[i]);
+	if ((decimate_rows[words.method[i]].where & TAKES_RANGE) != 0)
+		problem_error(section->problems, node->place,
+		    "the method %s of `%s' needs a range, 360 for degrees: "
+		    "{method: %s, range: 360}", node->text, node->key,
+		    node->text);
+}
+
+/* `NAME: {method: METHOD, range: NUMBER}'. */
 static void
 read_method_of(struct section *section, const struct node *node,
     struct schema_name *name)
 {
-	int i;
+	struct method_words words;
+	const struct node *method;
+	struct section own;
+	int word;
 
-	for (i = 0; conf_method_words[i] != NULL; i++)
-		if (node->kind == NODE_SCALAR && i != METHOD_FIR &&
-		    strcmp(node->text, conf_method_words[i]) == 0) {
-			name->method = (uint8_t)(1 + i);
-			return;
-		}
-	if (node->kind != NODE_BAD)
-		problem_error(section->problems, node->place,
-		    "the method of `%s' has to be pick, mean, minmax or rms",
-		    node->key);
+	if (node->kind != NODE_MAPPING) {
+		if (node->kind != NODE_BAD)
+			read_word(section, node, name);
+		return;
+	}
+	if (!section_item(section, "fields", node, &own))
+		return;
+	conf_method_words(FOR_FIELDS, &words);
+	word = section_word(&own, "method", words.word, -1, &method);
+	if (word >= 0) {
+		name->method = (uint8_t)(1 + words.method[word]);
+		name->range = conf_read_range(&own, words.method[word],
+		    method->place);
+	} else
+		(void)section_get(&own, "range");
+	section_close(&own);
 }
 
 static void
@@ -103,7 +141,9 @@ check_name(struct section *section, const struct schema_plan *plan,
 {
 	const char *meant;
 
-	if (name->known && (name->method <= 1 + METHOD_PICK || name->number))
+	if (name->known && (name->number || name->method == 0 ||
+	    decimate_yields((enum decimate_method)(name->method - 1),
+	    YIELD_LAST)))
 		return;
 	if (name->known) {
 		problem_error(section->problems, place,
@@ -132,7 +172,8 @@ read_arrays(struct section *section, struct schema_plan *plan,
 	if (word == 0)
 		return;
 	plan->arrays |= DATUM_SAMPLES;
-	if (stream->interval_ns != 0 && stream->method != METHOD_SUMMARY)
+	if (stream->interval_ns != 0 &&
+	    !decimate_yields(stream->method, YIELD_SUMMARY))
 		problem_error(section->problems, node->place,
 		    "`arrays: samples' needs a window of `every' so many "
 		    "datums");
@@ -177,10 +218,15 @@ conf_read_plan(struct section *section, struct stream_conf *stream,
     const struct channel_conf *channel, bool whole)
 {
 	struct schema_plan plan = {
-	    .summary = stream->method == METHOD_SUMMARY };
+	    .summary = decimate_yields(stream->method, YIELD_SUMMARY) };
 	struct plan_places places = { NULL, NULL };
 	size_t found = section->problems->found;
 
+	/* Its range goes with the runs. */
+	if (stream->range > 0.0) {
+		plan.method = (uint8_t)(1 + stream->method);
+		plan.range = stream->range;
+	}
 	read_fields(section, &plan, &places);
 	read_only(section, &plan, &places);
 	read_arrays(section, &plan, stream);
@@ -190,7 +236,8 @@ conf_read_plan(struct section *section, struct stream_conf *stream,
 		    "`fields' and `only' need `format: avro'");
 	else if (whole && channel->program != NULL &&
 	    section->problems->found == found &&
-	    (stream->method != METHOD_PICK || plan.fields + plan.onlys > 0))
+	    (!decimate_yields(stream->method, YIELD_LAST) ||
+	    plan.fields + plan.onlys > 0))
 		make_plan(section, stream, channel, &plan, &places);
 	free(plan.field);
 	free(plan.only);

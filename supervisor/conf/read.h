@@ -80,8 +80,19 @@ void	conf_read_decimate(struct section *channel, struct channel_conf *to,
 void	conf_read_plan(struct section *section, struct stream_conf *stream,
 	    const struct channel_conf *channel, bool whole);
 
-/* The words of enum decimate_method, but for the summary. */
-extern const char *const	conf_method_words[];
+/* The methods that can be chosen for this (FOR_* of common/decimate.h). */
+struct method_words {
+	const char		*word[METHODS + 1];	/* ends with NULL */
+	enum decimate_method	 method[METHODS];
+};
+void	conf_method_words(unsigned where, struct method_words *words)
+	    ATTR_NONNULL;
+/*
+ * Reads `range', which `method' needs or must not have.  Returns 0 when there is
+ * none, or it is wrong, which is reported there, or where the method stands.
+ */
+double	conf_read_range(struct section *section, enum decimate_method method,
+	    struct place place) ATTR_NONNULL;
 
 /* Adds the channels that archive streams, to a configuration that is right. */
 void	conf_add_stream_archives(struct conf *conf, struct place place,

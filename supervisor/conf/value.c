@@ -357,9 +357,8 @@ section_number(struct section *section, const struct number_key *key,
 
 /*** Words. ***/
 
-/* "a, b or c", for messages. */
-static void
-list_words(const char *const *words, char *text, size_t size)
+void
+words_text(const char *const *words, char *text, size_t size)
 {
 	size_t used = 0;
 	int i;
@@ -389,7 +388,7 @@ section_word(struct section *section, const char *key,
 				*where = node;
 			return i;
 		}
-	list_words(words, choice, sizeof(choice));
+	words_text(words, choice, sizeof(choice));
 	problem_error(section->problems, node->place,
 	    "`%s' has to be %s, not `%s'", key, choice, node->text);
 	return preset;

@@ -84,6 +84,10 @@ int		section_word(struct section *section, const char *key,
 		    const char *const *words, int preset,
 		    const struct node **node);
 
+/* "a, b or c", for messages. */
+void	words_text(const char *const *words, char *text, size_t size)
+	    ATTR_NONNULL;
+
 /* Reports a key that is known and well-formed, but has no function yet. */
 void	section_unsupported(const struct section *section,
 	    const struct node *node, const char *key);

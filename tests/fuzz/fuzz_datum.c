@@ -95,7 +95,7 @@ try_reducer(const struct datum_program *program, uint8_t choice,
 	size_t used;
 	unsigned i;
 
-	if (method == METHOD_FIR)
+	if ((decimate_rows[method].where & FOR_FIELDS) == 0)
 		return;
 	r = reducer_new(program, method, 1 + choice / METHODS % 5);
 	for (; size > 0; data += used, size -= used) {

@@ -88,8 +88,8 @@ const struct bad_case bad_output_cases[] = {
 	    AVRO_CHANNEL
 	    "  decimate: [{name: v, method: avg, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
-	    "5:32: `method' has to be pick, mean, minmax, rms or fir, "
-	    "not `avg'\n" },
+	    "5:32: `method' has to be pick, mean, minmax, rms, fir, stddev or "
+	    "circular, not `avg'\n" },
 	{ "decimate raw",
 	    CHANNEL "  decimate: [{name: v, method: mean, every: 5, address: "
 	    "239.1.1.2, port: 7000}]\n",
@@ -138,8 +138,58 @@ const struct bad_case bad_output_cases[] = {
 	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
 	    "port: 7000,\n"
 	    "     fields: {tine: rms, time: avg, 5: mean}}\n",
-	    "7:32: the method of `time' has to be pick, mean, minmax or "
-	    "rms\n" },
+	    "7:32: the method of `time' has to be pick, mean, minmax, rms, "
+	    "stddev or circular\n" },
+	{ "decimate circular",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: a, method: circular, every: 5, address: 239.1.1.2, "
+	    "port: 7000}\n"
+	    "  - {name: b, method: mean, range: 360, every: 5, "
+	    "address: 239.1.1.2, port: 7001}\n"
+	    "  - {name: c, method: circular, range: 0, every: 5, "
+	    "address: 239.1.1.2, port: 7002}\n"
+	    "  - {name: d, method: circular, range: 360deg, every: 5, "
+	    "address: 239.1.1.2, port: 7003}\n"
+	    "  - {name: e, shape: summary, range: 360, every: 5, "
+	    "address: 239.1.1.2, port: 7004}\n"
+	    "  - {name: f, method: circular, range: inf, every: 5, "
+	    "address: 239.1.1.2, port: 7005}\n"
+	    "  - {name: g, method: circular, range: [1], every: 5, "
+	    "address: 239.1.1.2, port: 7006}\n",
+	    "6:23: `method: circular' needs a `range': after how much the "
+	    "values go round, 360 for degrees\n"
+	    "7:36: `range' is for values that go round: "
+	    "`method: circular'\n"
+	    "8:40: `range' has to be a number from 1e-100 to 1e+100, not "
+	    "`0'\n"
+	    "9:40: `range' has to be a number from 1e-100 to 1e+100, not "
+	    "`360deg'\n"
+	    "10:38: `range' is for values that go round: "
+	    "`method: circular'\n"
+	    "11:40: `range' has to be a number from 1e-100 to 1e+100, not "
+	    "`inf'\n"
+	    "12:40: `range' has to be a single value, not a list\n" },
+	{ "decimate circular fields",
+	    AVRO_CHANNEL "  decimate:\n"
+	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "
+	    "port: 7000,\n"
+	    "     fields: {a: circular, b: {method: circular}, c: {range: 1},\n"
+	    "       d: {method: rms, range: 1}, e: {method: avg},\n"
+	    "       f: {method: circular, range: -1, what: 1}, g: [mean]}}\n",
+	    "7:18: the method circular of `a' needs a range, 360 for "
+	    "degrees: {method: circular, range: 360}\n"
+	    "7:40: `method: circular' needs a `range': after how much the "
+	    "values go round, 360 for degrees\n"
+	    "7:54: an item of `fields' has no `method'\n"
+	    "8:32: `range' is for values that go round: "
+	    "`method: circular'\n"
+	    "8:48: `method' has to be pick, mean, minmax, rms, stddev or "
+	    "circular, not `avg'\n"
+	    "9:37: `range' has to be a number from 1e-100 to 1e+100, not "
+	    "`-1'\n"
+	    "9:41: unknown key `what' in `fields'\n"
+	    "9:54: the method of `g' has to be pick, mean, minmax, rms, "
+	    "stddev or circular\n" },
 	{ "decimate unknown fields",
 	    AVRO_CHANNEL "  decimate:\n"
 	    "  - {name: v, method: mean, every: 5, address: 239.1.1.2, "

@@ -135,19 +135,6 @@ channel_warn_unlocked(struct channel *channel)
 	    "(RLIMIT_MEMLOCK, LimitMEMLOCK= in systemd)", channel->name);
 }
 
-/* For a supervisor that takes the segment over. */
-static void
-note_slots(struct channel *channel)
-{
-	struct channel_config *config;
-
-	if (channel->segment.base == NULL)
-		return;
-	config = (void *)(uintptr_t)channel->segment.config;
-	memcpy(config->slot, channel->slot, sizeof(config->slot));
-	memcpy(config->slot_id, channel->slot_id, sizeof(config->slot_id));
-}
-
 static int
 make_segment(struct channel *channel, const struct conf *conf)
 {
@@ -169,7 +156,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	}
 	*old = fresh;
 	channel->renew = false;
-	note_slots(channel);
+	channel_note_slots(channel);
 	return 0;
 }
 
@@ -300,69 +287,6 @@ static const struct child_ops worker_ops = {
 	.message	= worker_message,
 };
 
-/*** Slots in the decimator's page. ***/
-
-uint32_t
-channel_slot(const struct channel *channel, const char *stream)
-{
-	uint32_t i;
-
-	for (i = 0; i < STREAMS_MAX; i++)
-		if (strcmp(channel->slot[i], stream) == 0)
-			break;
-	return i;
-}
-
-static bool
-stream_exists(const struct channel_conf *conf, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < conf->decimates; i++)
-		if (strcmp(conf->decimate[i].name, name) == 0)
-			return true;
-	return false;
-}
-
-/* No other stream of the channel has or had it: not even one that an earlier
- * supervisor knew. */
-static uint64_t
-new_id(void)
-{
-	uint64_t id;
-
-	do
-		arc4random_buf(&id, sizeof(id));
-	while (id == 0);
-	return id;
-}
-
-/* A stream keeps its slot as long as it exists; a new one gets a slot with a
- * new id, by which the decimator sees that the numbers in it are not the
- * stream's.  There are as many slots as there can be streams. */
-static void
-assign_slots(struct channel *channel)
-{
-	const struct channel_conf *conf = channel->conf;
-	const char *name;
-	uint32_t slot;
-	size_t i;
-
-	for (slot = 0; slot < STREAMS_MAX; slot++)
-		if (!stream_exists(conf, channel->slot[slot]))
-			channel->slot[slot][0] = '\0';
-	for (i = 0; i < conf->decimates; i++) {
-		name = conf->decimate[i].name;
-		if (channel_slot(channel, name) < STREAMS_MAX)
-			continue;
-		slot = channel_slot(channel, "");
-		snprintf(channel->slot[slot], sizeof(channel->slot[slot]),
-		    "%s", name);
-		channel->slot_id[slot] = new_id();
-	}
-	note_slots(channel);
-}
-
 /*** Life. ***/
 
 static struct channel *
@@ -406,7 +330,7 @@ complete(struct channel *channel, const struct conf *conf,
 	    make_segment(channel, conf) == -1)
 		report_error(problems, "channel %s: cannot make its segment: "
 		    "%s", channel->name, strerror(errno));
-	assign_slots(channel);
+	channel_assign_slots(channel);
 }
 
 struct channel *
@@ -517,7 +441,7 @@ change_streams(struct channel *channel, struct parts *parts)
 	streams.have &= PART_STREAMS;
 	parts->have &= ~(unsigned)PART_STREAMS;
 	parts_move(&channel->parts, &streams);
-	assign_slots(channel);
+	channel_assign_slots(channel);
 	/* Nobody has followed until now: nothing was missed. */
 	if (!before)
 		channel->decimator_anew = true;

@@ -117,7 +117,11 @@ void	channel_check_stale(struct channel *channel, uint64_t now_ns)
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
-/* The slot of a stream in the decimator's page. */
+/* Gives each stream of its configuration a slot in the decimator's page. */
+void	channel_assign_slots(struct channel *channel) ATTR_NONNULL;
+/* Notes the slots in its segment, for a supervisor that takes it over. */
+void	channel_note_slots(struct channel *channel) ATTR_NONNULL;
+/* The slot of a stream there. */
 uint32_t	channel_slot(const struct channel *channel,
 		    const char *stream) ATTR_NONNULL;
 

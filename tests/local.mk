@@ -6,7 +6,7 @@
 #
 if HAVE_CMOCKA
 UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment
-UNIT_TESTS += tests/unit/test_avro_walk
+UNIT_TESTS += tests/unit/test_avro_walk tests/unit/test_archive_names
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
 	tests/unit/test_sequence \
@@ -64,6 +64,8 @@ tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_LDADD = $(TEST_LIBS)
 
+tests_unit_test_archive_names_SOURCES = tests/unit/test_archive_names.c
+tests_unit_test_archive_names_LDADD = $(TEST_LIBS)
 tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
 tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)
 

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Names of an archive's files.  Worker and tools.  Must not take a name for
+ * one of mcrelay's that mcrelay would not have written.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/archive_names.h"
+
+#define REJECTED	".rejected"
+/* Beyond it, nanoseconds do not fit into 64 bits. */
+#define SECONDS_MAX	(UINT64_MAX / NS_PER_S - 1)
+
+void
+archive_name_write(char name[static ARCHIVE_NAME_SIZE], const char *channel,
+    enum archive_stream stream, uint64_t started_ns, uint64_t first_sequence)
+{
+	char utc[UTC_TEXT_SIZE];
+
+	format_utc(started_ns, utc);
+	snprintf(name, ARCHIVE_NAME_SIZE, "%s%s_%s_%" PRIu64 ARCHIVE_AVRO,
+	    channel, stream == ARCHIVE_REJECTED ? REJECTED : "", utc,
+	    first_sequence);
+}
+
+const char *
+archive_stream_name(enum archive_stream stream)
+{
+	return stream == ARCHIVE_REJECTED ? "rejected" : "main";
+}
+
+/* What format_utc() has written; whether it has is not asked here. */
+static bool
+read_utc(const char *text, uint64_t *ns)
+{
+	struct tm tm = {0};
+	unsigned us;
+	time_t seconds;
+
+	if (sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6uZ", &tm.tm_year, &tm.tm_mon,
+	    &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us) != 7)
+		return false;
+	tm.tm_year -= 1900;
+	tm.tm_mon--;
+	seconds = timegm(&tm);
+	if (seconds < 0 || (uint64_t)seconds > SECONDS_MAX)
+		return false;
+	*ns = (uint64_t)seconds * NS_PER_S + us * NS_PER_US;
+	return true;
+}
+
+static bool
+ends_in(const char *text, size_t size, const char *end)
+{
+	const size_t length = strlen(end);
+
+	return size >= length &&
+	    memcmp(text + size - length, end, length) == 0;
+}
+
+static bool
+is_ending(const char *text)
+{
+	static const char *const endings[] = {
+		ARCHIVE_AVRO, ARCHIVE_AVRO ARCHIVE_PART,
+		ARCHIVE_AVRO ARCHIVE_TORN, ARCHIVE_AVRO ARCHIVE_BAD,
+	};
+
+	for (size_t i = 0; i < NITEMS(endings); i++)
+		if (strcmp(text, endings[i]) == 0)
+			return true;
+	return false;
+}
+
+/* What is before the time, `size' bytes: channel and stream. */
+static bool
+read_head(const char *text, size_t size, const char *channel,
+    struct archive_name *name)
+{
+	const size_t mark = strlen(REJECTED);
+
+	name->stream = ARCHIVE_MAIN;
+	name->channel_size = channel != NULL ? strlen(channel) : size;
+	if (channel != NULL && (size < name->channel_size ||
+	    memcmp(text, channel, name->channel_size) != 0))
+		return false;
+	if (channel == NULL ? ends_in(text, size, REJECTED) :
+	    size == name->channel_size + mark) {
+		name->stream = ARCHIVE_REJECTED;
+		name->channel_size = size - mark;
+	}
+	return name->channel_size > 0 &&
+	    name->channel_size <= CHANNEL_NAME_MAX;
+}
+
+bool
+archive_name_parse(const char *text, const char *channel,
+    struct archive_name *name)
+{
+	char head[CHANNEL_NAME_MAX + 1], again[ARCHIVE_NAME_SIZE];
+	const char *number = strrchr(text, '_');
+	size_t size;
+	char *end;
+
+	if (number == NULL || number - text < UTC_TEXT_SIZE)
+		return false;
+	size = (size_t)(number - text) - UTC_TEXT_SIZE;
+	if (!read_head(text, size, channel, name) ||
+	    !read_utc(text + size + 1, &name->started_ns))
+		return false;
+	errno = 0;
+	name->first_sequence = strtoull(number + 1, &end, 10);
+	if (errno != 0 || !is_ending(end))
+		return false;
+	name->ending = end;
+	/* All else is right when it would be written like this. */
+	memcpy(head, text, name->channel_size);
+	head[name->channel_size] = '\0';
+	archive_name_write(again, head, name->stream, name->started_ns,
+	    name->first_sequence);
+	size = (size_t)(end - text) + strlen(ARCHIVE_AVRO);
+	return strlen(again) == size && memcmp(again, text, size) == 0;
+}

@@ -8,13 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/archive_names.h"
+#include "common/when.h"
 
 #define REJECTED	".rejected"
-/* Beyond it, nanoseconds do not fit into 64 bits. */
-#define SECONDS_MAX	(UINT64_MAX / NS_PER_S - 1)
 
 void
 archive_name_write(char name[static ARCHIVE_NAME_SIZE], const char *channel,
@@ -38,19 +36,13 @@ archive_stream_name(enum archive_stream stream)
 static bool
 read_utc(const char *text, uint64_t *ns)
 {
-	struct tm tm = {0};
-	unsigned us;
-	time_t seconds;
+	char utc[UTC_TEXT_SIZE];
+	int64_t time_ns;
 
-	if (sscanf(text, "%4d%2d%2dT%2d%2d%2d.%6uZ", &tm.tm_year, &tm.tm_mon,
-	    &tm.tm_mday, &tm.tm_hour, &tm.tm_min, &tm.tm_sec, &us) != 7)
+	snprintf(utc, sizeof(utc), "%s", text);
+	if (!when_parse(utc, &time_ns))
 		return false;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
-	seconds = timegm(&tm);
-	if (seconds < 0 || (uint64_t)seconds > SECONDS_MAX)
-		return false;
-	*ns = (uint64_t)seconds * NS_PER_S + us * NS_PER_US;
+	*ns = (uint64_t)time_ns;
 	return true;
 }
 

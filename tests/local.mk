@@ -206,7 +206,7 @@ tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c
-tests_unit_test_when_LDADD = libtools.a $(TEST_LIBS)
+tests_unit_test_when_LDADD = $(TEST_LIBS)
 
 #
 # Integration tests (pytest), examples, scripts.

@@ -24,8 +24,7 @@ libtools_a_SOURCES = \
 	tools/common/options.c tools/common/options.h \
 	tools/common/output.c tools/common/output.h \
 	tools/common/progress.c tools/common/progress.h \
-	tools/common/stop.c tools/common/stop.h \
-	tools/common/when.c tools/common/when.h
+	tools/common/stop.c tools/common/stop.h
 
 # Reading archives.
 noinst_LIBRARIES += libreader.a

@@ -69,6 +69,17 @@ is_ending(const char *text)
 	return false;
 }
 
+/* Whether a channel can be called so: what leads elsewhere cannot. */
+static bool
+is_channel(const char *text, size_t size)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	return size > 0 && size <= CHANNEL_NAME_MAX && text[0] != '.' &&
+	    strspn(text, letters) >= size;
+}
+
 /* What is before the time, `size' bytes: channel and stream. */
 static bool
 read_head(const char *text, size_t size, const char *channel,
@@ -86,8 +97,7 @@ read_head(const char *text, size_t size, const char *channel,
 		name->stream = ARCHIVE_REJECTED;
 		name->channel_size = size - mark;
 	}
-	return name->channel_size > 0 &&
-	    name->channel_size <= CHANNEL_NAME_MAX;
+	return is_channel(text, name->channel_size);
 }
 
 bool

@@ -30,7 +30,8 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
-	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8
+	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
+	tests/unit/test_regular
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -203,6 +204,9 @@ tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
 tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
+tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
+tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c

@@ -215,6 +215,8 @@ verify_files(const struct verify_options *options)
 		status = verify_file(&run, options->file[i]);
 		worst = MAX_OF(worst, status);
 	}
+	if (run.catalog.bad != 0 && worst == VERIFY_WHOLE)
+		worst = VERIFY_DAMAGED;
 	gaps_end(&run.gaps);
 	catalog_close(&run.catalog);
 	if (fflush(stdout) == 0 && !ferror(stdout))

@@ -99,6 +99,7 @@ bool	repair_end(struct repair *repair, bool good) ATTR_NONNULL;
 struct catalog {
 	char	*directory;	/* with its slash; NULL: none was read */
 	json_t	*files;		/* lines by name */
+	size_t	 bad;		/* lines that cannot be read, of all */
 };
 
 /* The line of the file in the catalogue of its directory, or NULL.  It belongs

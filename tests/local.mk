@@ -31,7 +31,7 @@ UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
-	tests/unit/test_regular
+	tests/unit/test_regular tests/unit/test_printable
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -204,6 +204,8 @@ tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
 tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
+tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
+tests_unit_test_printable_LDADD = $(TEST_LIBS)
 tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
 tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)

@@ -185,6 +185,19 @@ test_whole(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* Whatever a file is called, a terminal is not told what to do. */
+static void
+test_strange_name(void **state ATTR_UNUSED)
+{
+	static char name[] = "/tmp/no\n\033[2J\xc2\x9bsuch\xe2\x80\xae.avro";
+	char *argv[] = {(char *)(uintptr_t)"mcrelay-verify", name, NULL};
+	char said[4096];
+
+	assert_int_equal(verify(said, sizeof(said), argv), VERIFY_UNUSABLE);
+	assert_string_equal(said, "/tmp/no\\u000a\\u001b[2J\\u009bsuch"
+	    "\\u202e.avro: unusable: No such file or directory\n");
+}
+
 static void
 test_unusable(void **state ATTR_UNUSED)
 {
@@ -477,6 +490,7 @@ main(void)
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_bad_datum),
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_strange_name),
 		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_never_overwrites),
 		cmocka_unit_test(test_no_room),

@@ -16,6 +16,7 @@
 
 #include "common/archive_names.h"
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
 #include "common/when.h"
 #include "tools/common/lines.h"
@@ -143,7 +144,7 @@ print(struct query *query, const json_t *line)
 	if (query->count == 0)
 		printf("%-23s  %-23s  %12s  %14s  %s\n", "FIRST", "LAST",
 		    "RECORDS", "BYTES", "NAME AND LOSSES");
-	printf("%-23s  %-23s  %12" JSON_INTEGER_FORMAT "  %14"
+	printable_print(stdout, "%-23s  %-23s  %12" JSON_INTEGER_FORMAT "  %14"
 	    JSON_INTEGER_FORMAT "  %s", first_of(line),
 	    last[0] != '\0' ? last : "?",
 	    json_integer_value(json_object_get(line, "records")),
@@ -151,7 +152,7 @@ print(struct query *query, const json_t *line)
 	    text_of(line, "name"));
 	json_object_foreach(losses, key, value)
 		if (json_integer_value(value) != 0)
-			printf(" %s=%" JSON_INTEGER_FORMAT, key,
+			printable_print(stdout, " %s=%" JSON_INTEGER_FORMAT, key,
 			    json_integer_value(value));
 	printf("\n");
 	query->count++;
@@ -245,8 +246,8 @@ files_hold(const json_t *answer, const char *start, const char *end,
 	if (query.count == 0 && unlinkat(above, name, AT_REMOVEDIR) == 0 &&
 	    query.failed == 0)
 		fatalx("there are no finished files of that time");
-	printf("held %zu files in %s/" ARCHIVE_HOLD "/%s\n", query.count, query.path,
-	    name);
+	printable_print(stdout, "held %zu files in %s/" ARCHIVE_HOLD "/%s\n",
+	    query.count, query.path, name);
 	if (query.failed != 0)
 		log_warnx("there may be files of that time that are not held: "
 		    "see above");
@@ -293,7 +294,8 @@ files_release(const json_t *answer, const char *name)
 	count = remove_links(fd);
 	if (unlinkat(above, name, AT_REMOVEDIR) == -1)
 		fatal("cannot remove %s/" ARCHIVE_HOLD "/%s", query.path, name);
-	unlinkat(query.directory, ARCHIVE_HOLD, AT_REMOVEDIR);	/* when it is empty */
+	/* When it is empty. */
+	unlinkat(query.directory, ARCHIVE_HOLD, AT_REMOVEDIR);
 	printf("released %zu files\n", count);
 	close(above);
 	close(query.directory);

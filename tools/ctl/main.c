@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
@@ -146,11 +147,26 @@ static int
 upgraded(const struct call *call, json_t *answer)
 {
 	(void)call;
-	printf("mcrelayd %s has taken over as process %lld; the workers "
+	printable_print(stdout, "mcrelayd %s has taken over as process %lld; the workers "
 	    "follow one by one\n",
 	    json_string_value(json_object_get(answer, "version")),
 	    (long long)json_integer_value(json_object_get(answer, "pid")));
 	return 0;
+}
+
+/* JSON in lines: what is harmful between them becomes \u of JSON. */
+static void
+print_schema(const char *text)
+{
+	size_t size;
+
+	for (; *text != '\0'; text += size) {
+		size = strcspn(text, "\n\t\r");
+		printable_print(stdout, "%.*s", (int)size, text);
+		for (; strspn(text + size, "\n\t\r") > 0; size++)
+			if (text[size] != '\r')
+				putchar(text[size]);
+	}
 }
 
 static int
@@ -162,7 +178,7 @@ schema(const struct call *call, json_t *answer)
 	(void)call;
 	if (text == NULL)
 		return 0;
-	fputs(text, stdout);
+	print_schema(text);
 	if (text[0] != '\0' && text[strlen(text) - 1] != '\n')
 		printf("\n");
 	return 0;

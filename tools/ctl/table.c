@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/ctl/table.h"
 
@@ -14,7 +15,7 @@ table_cell(struct table *table, const char *text)
 {
 	table->cell = xrealloc(table->cell,
 	    (table->cells + 1) * sizeof(*table->cell));
-	table->cell[table->cells++] = xstrdup(text);
+	table->cell[table->cells++] = printable_copy(text);
 }
 
 void

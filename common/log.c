@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
 
 #define LINE_SIZE	1024
@@ -45,17 +46,6 @@ log_get_level(void)
 	return max_level;
 }
 
-/* A line is one line: control characters of untrusted text become '?'. */
-static void
-escape(char *line)
-{
-	unsigned char *p;
-
-	for (p = (unsigned char *)line; *p != '\0'; p++)
-		if (*p < 0x20 || *p == 0x7f)
-			*p = '?';
-}
-
 static void
 put(int level, const char *line)
 {
@@ -75,7 +65,7 @@ put(int level, const char *line)
 static void ATTR_PRINTF(3, 0)
 vlog(int level, int error, const char *fmt, va_list ap)
 {
-	char line[LINE_SIZE];
+	char line[LINE_SIZE], safe[LINE_SIZE];
 	size_t length;
 	int saved = errno;
 
@@ -86,8 +76,8 @@ vlog(int level, int error, const char *fmt, va_list ap)
 	if (error != 0)
 		snprintf(line + length, sizeof(line) - length, ": %s",
 		    strerror(error));
-	escape(line);
-	put(level, line);
+	printable(safe, sizeof(safe), line, strlen(line));
+	put(level, safe);
 	errno = saved;
 }
 

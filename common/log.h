@@ -5,7 +5,7 @@
  *
  * fatal*() log and exit(1).  The x forms leave out strerror(errno).  All
  * preserve errno.  No function here allocates; all are safe from any thread.
- * Untrusted text is escaped: a line never holds a control character.
+ * Untrusted text is escaped as common/printable.h says: a line is one line.
  */
 #ifndef MCRELAY_LOG_H
 #define MCRELAY_LOG_H

@@ -8,11 +8,8 @@
 #include "common/compiler.h"
 #include "common/utf8.h"
 
-/*
- * One character of more than one byte: its length, or 0 when it is not well
- * formed (Unicode, table 3-7).  The decisions are about loaded copies.
- */
-static size_t
+/* The decisions are about loaded copies. */
+size_t
 utf8_character(const uint8_t *p, size_t size)
 {
 	uint8_t byte[4], low = 0x80, high = 0xbf;

@@ -19,4 +19,8 @@
  */
 bool	utf8_valid(const uint8_t *text, size_t size, size_t room);
 
+/* The length of the character of more than one byte that the text begins with,
+ * or 0 when it is none or not well formed. */
+size_t	utf8_character(const uint8_t *text, size_t size);
+
 #endif /* MCRELAY_UTF8_H */

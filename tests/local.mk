@@ -7,7 +7,7 @@
 if HAVE_CMOCKA
 UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment \
 	tests/unit/test_domain
-UNIT_TESTS += tests/unit/test_avro_walk
+UNIT_TESTS += tests/unit/test_avro_walk tests/unit/test_archive_names
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
 	tests/unit/test_sender_sequence \
@@ -32,7 +32,8 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
-	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8
+	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
+	tests/unit/test_regular tests/unit/test_printable
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -68,6 +69,8 @@ tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 
+tests_unit_test_archive_names_SOURCES = tests/unit/test_archive_names.c
+tests_unit_test_archive_names_LDADD = $(TEST_LIBS)
 tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
 tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)
 
@@ -211,10 +214,15 @@ tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
 tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
+tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
+tests_unit_test_printable_LDADD = $(TEST_LIBS)
+tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
+tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c
-tests_unit_test_when_LDADD = libtools.a $(TEST_LIBS)
+tests_unit_test_when_LDADD = $(TEST_LIBS)
 
 #
 # Integration tests (pytest), examples, scripts.

@@ -12,7 +12,7 @@ mcrelayctl_SOURCES = tools/ctl/main.c \
 	tools/ctl/show.c tools/ctl/show.h \
 	tools/ctl/table.c tools/ctl/table.h \
 	tools/ctl/top.c tools/ctl/top.h
-mcrelayctl_LDADD = libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
+mcrelayctl_LDADD = libtools.a libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
 dist_man_MANS += man/mcrelayctl.8
 
 noinst_LIBRARIES += libtools.a
@@ -21,11 +21,12 @@ libtools_a_SOURCES = \
 	tools/common/batch.c tools/common/batch.h \
 	tools/common/endpoint.c tools/common/endpoint.h \
 	tools/common/histogram.c tools/common/histogram.h \
+	tools/common/lines.c tools/common/lines.h \
 	tools/common/options.c tools/common/options.h \
 	tools/common/output.c tools/common/output.h \
 	tools/common/progress.c tools/common/progress.h \
-	tools/common/stop.c tools/common/stop.h \
-	tools/common/when.c tools/common/when.h
+	tools/common/regular.c tools/common/regular.h \
+	tools/common/stop.c tools/common/stop.h
 
 # Reading archives.
 noinst_LIBRARIES += libreader.a

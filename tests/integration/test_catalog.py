@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -190,4 +191,60 @@ def test_hold(daemon: Daemon) -> None:
     assert daemon.ctl("release", "one", "crush", check=False).returncode == 1
     daemon.ctl("release", "one", "crash")
     assert not held.parent.exists()
+    daemon.stop()
+
+
+def test_unreadable_line(daemon: Daemon) -> None:
+    """What a line cannot tell is said, and nothing is called held for it."""
+    written = record_files(daemon)
+    daemon.start()
+    text = catalog(daemon).read_text().splitlines(keepends=True)
+    text[1] = text[1].replace('"sequence_gaps":0',
+                              '"sequence_gaps":18446744073709551606')
+    catalog(daemon).write_text("".join(text))
+    done = daemon.ctl("files", "-j", "one", check=False)
+    assert done.returncode == 1
+    assert "catalog.jsonl: line 2 cannot be read: " in done.stderr
+    listed = [line["name"] for line in json.loads(done.stdout)]
+    assert listed == [written[0], *written[2:]]
+    done = daemon.ctl("hold", "one", "2020-01-01", "2200-01-01", "all",
+                      check=False)
+    assert done.returncode == 1
+    assert "line 2 cannot be read: " in done.stderr
+    assert "not held" in done.stderr
+    assert f"held {len(written) - 1} files" in done.stdout
+    held = daemon.archive / "one" / "hold" / "all"
+    assert sorted(path.name for path in held.iterdir()) == listed
+    daemon.stop()
+
+
+def test_no_regular_file(daemon: Daemon) -> None:
+    """Nothing waits for a FIFO or follows a link in the directory."""
+    written = record_files(daemon)
+    daemon.start()
+    first = daemon.archive / "one" / written[0]
+    first.unlink()
+    os.mkfifo(first)
+    for words in (["files", "one"],
+                  ["hold", "one", "2020-01-01", "2200-01-01", "all"]):
+        done = daemon.ctl(*words, check=False)
+        assert done.returncode == 1
+        assert f"{written[0]}: a FIFO, not a regular file" in done.stderr
+        assert written[-1] in done.stdout or words[0] == "hold"
+    held = daemon.archive / "one" / "hold" / "all"
+    assert sorted(path.name for path in held.iterdir()) == written[1:]
+    first.unlink()
+    whole = catalog(daemon).read_bytes()
+    catalog(daemon).unlink()
+    os.mkfifo(catalog(daemon))
+    done = daemon.ctl("files", "one", check=False)
+    assert done.returncode == 1
+    assert "catalog.jsonl: a FIFO, not a regular file" in done.stderr
+    catalog(daemon).unlink()
+    catalog(daemon).symlink_to("/etc/passwd")
+    done = daemon.ctl("files", "one", check=False)
+    assert done.returncode == 1
+    assert "catalog.jsonl: a symbolic link" in done.stderr
+    catalog(daemon).unlink()
+    catalog(daemon).write_bytes(whole)
     daemon.stop()

@@ -28,11 +28,20 @@
 static char	directory[] = "/tmp/mcrelay-retain.XXXXXX";
 static int	fd;
 
-/* Neither is a finished file of the channel. */
+/* None is a finished file of the channel. */
 static const char *const	others[] = {
 	"test_20200101T000000.000000Z_0.avro.part",
 	"test_20200101T000000.000000Z_0.avro.torn",
 	"testing_20200101T000000.000000Z_0.avro",
+	"test_notes.avro",
+	"test_.avro",
+	"test.rejected_.avro",
+	"test_0.avro",
+	"test_20200101_0.avro",
+	"test_20200101T000000.000000Z_00.avro",
+	"test_20200101T000000.000000Z_0_copy.avro",
+	"test_old_20200101T000000.000000Z_0.avro",
+	"test_20201301T000000.000000Z_0.avro",
 	"catalog.jsonl",
 };
 

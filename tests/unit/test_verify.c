@@ -185,6 +185,19 @@ test_whole(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* Whatever a file is called, a terminal is not told what to do. */
+static void
+test_strange_name(void **state ATTR_UNUSED)
+{
+	static char name[] = "/tmp/no\n\033[2J\xc2\x9bsuch\xe2\x80\xae.avro";
+	char *argv[] = {(char *)(uintptr_t)"mcrelay-verify", name, NULL};
+	char said[4096];
+
+	assert_int_equal(verify(said, sizeof(said), argv), VERIFY_UNUSABLE);
+	assert_string_equal(said, "/tmp/no\\u000a\\u001b[2J\\u009bsuch"
+	    "\\u202e.avro: unusable: No such file or directory\n");
+}
+
 static void
 test_unusable(void **state ATTR_UNUSED)
 {
@@ -359,7 +372,8 @@ write_catalog(const struct place *place, size_t file, long long bytes,
 	assert_int_equal(fclose(f), 0);
 }
 
-/* What the catalogue has to say of a gap; a torn line says nothing. */
+/* What the catalogue has to say of a gap; lines that cannot be read are told.
+ */
 static void
 test_catalog(void **state ATTR_UNUSED)
 {
@@ -369,16 +383,55 @@ test_catalog(void **state ATTR_UNUSED)
 
 	setup_place(&place, "accel");
 	assert_int_equal(stat(place.path[0], &st), 0);
-	write_catalog(&place, 0, st.st_size, 4, "{\"name\":\"accel_x_10.avro"
-	    "\",\"first_sequence\":10}\n{\"name\":\"other_x_11.avro\","
-	    "\"first_sequence\":11}\nnot JSON\n[1]\n");
-	write_catalog(&place, 1, st.st_size, 22, "{\"name\":\"acc");
+	write_catalog(&place, 0, st.st_size, 4, "{\"name\":"
+	    "\"accel_20261118T000000.500000Z_10.avro\",\"first_sequence\":10}\n"
+	    "{\"name\":\"other_20261118T000000.500000Z_11.avro\","
+	    "\"first_sequence\":11}\n");
 	assert_int_equal(verify_place(&place, said, sizeof(said)),
 	    VERIFY_WHOLE);
+	write_catalog(&place, 2, st.st_size, 25, "not JSON\n[1]\n{\"name\":"
+	    "\"../accel_20261118T000000.500000Z_12.avro\"}\n{\"name\":"
+	    "\"accel_20261118T000000.500000Z_12.avro\",\"losses\":"
+	    "{\"sequence_gaps\":18446744073709551606}}\n");
+	write_catalog(&place, 1, st.st_size, 22, "{\"name\":\"acc");
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_DAMAGED);
+	for (unsigned i = 5; i < 9; i++) {
+		char line[64];
+
+		snprintf(line, sizeof(line), "catalog.jsonl: line %u cannot "
+		    "be read: ", i);
+		assert_non_null(strstr(said, line));
+	}
+	assert_non_null(strstr(said, "line 10 cannot be read: it is torn"));
+	assert_null(strstr(said, "line 9 "));
 	assert_non_null(strstr(said, "_20.avro: sequence 5 to 19 is neither "
 	    "in it nor in the file before; the catalogue has "
-	    "accel_x_10.avro; while it was written: rejected 2, "
+	    "accel_20261118T000000.500000Z_10.avro; while it was written: rejected 2, "
 	    "archive_shed 7\n"));
+	teardown_place(&place);
+}
+
+/* Something else in the place of the catalogue is not waited for. */
+static void
+test_catalog_fifo(void **state ATTR_UNUSED)
+{
+	struct place place;
+	char said[4096];
+
+	setup_place(&place, "accel");
+	assert_int_equal(mkfifo(place.catalog, 0600), 0);
+	alarm(30);
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_DAMAGED);
+	alarm(0);
+	assert_non_null(strstr(said, "/catalog.jsonl: a FIFO, not a regular "
+	    "file\n"));
+	unlink(place.catalog);
+	assert_int_equal(symlink(place.path[0], place.catalog), 0);
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_DAMAGED);
+	assert_non_null(strstr(said, "/catalog.jsonl: a symbolic link"));
 	teardown_place(&place);
 }
 
@@ -438,12 +491,14 @@ main(void)
 		cmocka_unit_test(test_every_byte),
 		cmocka_unit_test(test_bad_datum),
 		cmocka_unit_test(test_whole),
+		cmocka_unit_test(test_strange_name),
 		cmocka_unit_test(test_unusable),
 		cmocka_unit_test(test_never_overwrites),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_unknown_codec),
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_catalog),
+		cmocka_unit_test(test_catalog_fifo),
 		cmocka_unit_test(test_catalog_size),
 		cmocka_unit_test(test_options),
 	};

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/common/batch.h"
 #include "tools/common/histogram.h"
@@ -19,12 +20,12 @@ print_value(json_t *value)
 	switch (json_typeof(value)) {
 	case JSON_OBJECT:
 		json_object_foreach(value, key, member) {
-			printf(" %s", key);
+			printable_print(stdout, " %s", key);
 			print_value(member);
 		}
 		break;
 	case JSON_STRING:
-		printf(" %s", json_string_value(value));
+		printable_print(stdout, " %s", json_string_value(value));
 		break;
 	case JSON_REAL:
 		printf(" %.3f", json_real_value(value));
@@ -44,13 +45,13 @@ print_text(json_t *report)
 
 	json_object_foreach(report, key, member) {
 		if (!json_is_array(member)) {
-			printf("%s", key);
+			printable_print(stdout, "%s", key);
 			print_value(member);
 			printf("\n");
 			continue;
 		}
 		json_array_foreach(member, i, item) {
-			printf("%s", key);
+			printable_print(stdout, "%s", key);
 			print_value(item);
 			printf("\n");
 		}

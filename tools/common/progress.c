@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/common/progress.h"
 
@@ -61,6 +62,7 @@ progress_show(struct progress *progress, uint64_t done, const char *label)
 	const int room = BAR_WIDTH + ROW_REST;
 	double part, seconds;
 	char bar[BAR_WIDTH + 1];
+	char *safe;
 	int width;
 
 	if (!progress->terminal || now < progress->next_ns)
@@ -73,9 +75,11 @@ progress_show(struct progress *progress, uint64_t done, const char *label)
 	memset(bar, '#', (size_t)(part * BAR_WIDTH));
 	bar[BAR_WIDTH] = '\0';
 	width = columns() - room;
+	safe = printable_copy(label);
 	fprintf(stderr, "\r\033[K[%s] %3.0f%% %8.1f MB/s  %.*s", bar,
 	    part * 100, (double)done / 1e6 / seconds, MAX_OF(width, 0),
-	    label);
+	    safe);
+	free(safe);
 	fflush(stderr);
 	progress->drawn = true;
 }

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/archive_names.h"
 #include "common/util.h"
 #include "tools/common/reader.h"
+#include "tools/common/regular.h"
 
 /* A name as it may be printed, whatever is in the file. */
 static char *
@@ -79,13 +81,10 @@ reader_open(struct reader *reader, const char *path, const char **why)
 	enum avro_walk_status status;
 
 	memset(reader, 0, sizeof(*reader));
-	reader->unfinished = ends_in(path, ".part");
-	/* Not to hang on a FIFO; of no effect on regular files. */
-	reader->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (reader->fd == -1) {
-		*why = strerror(errno);
+	reader->unfinished = ends_in(path, ARCHIVE_PART);
+	reader->fd = regular_open(AT_FDCWD, path, 0, why);
+	if (reader->fd == -1)
 		return READER_UNUSABLE;
-	}
 	status = avro_walk_open(&reader->walk, reader->fd);
 	if (status == AVRO_WALK_OK && understand_header(reader, why))
 		return READER_OK;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/ctl/client.h"
 
@@ -120,8 +121,8 @@ client_check(const json_t *answer)
 	size_t i;
 
 	for (i = 0; i < json_array_size(messages); i++)
-		fprintf(stderr, "%s\n", json_string_value(json_array_get(
-		    messages, i)));
+		printable_print(stderr, "%s\n", json_string_value(
+		    json_array_get(messages, i)));
 	if (json_is_true(json_object_get(answer, "ok")))
 		return 0;
 	error = json_string_value(json_object_get(answer, "error"));

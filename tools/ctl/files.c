@@ -5,7 +5,6 @@
  * there, and takes no name from the catalogue that leads elsewhere.
  */
 #include <sys/stat.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -15,12 +14,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/archive_names.h"
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
+#include "common/when.h"
+#include "tools/common/lines.h"
+#include "tools/common/regular.h"
 #include "tools/ctl/files.h"
 
-#define CATALOG		"catalog.jsonl"
-#define HOLD		"hold"
 #define DIRECTORY_FLAGS	(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* Calls `visit' for the lines of existing files that touch a time. */
@@ -33,31 +35,22 @@ struct query {
 	json_t		*found;			/* -j */
 	int		 hold;			/* directory of links */
 	size_t		 count;
+	size_t		 failed;		/* after a log line each */
 };
 
-/* To the form of the catalogue, of which it may be the beginning only. */
+/* To the form of the catalogue. */
 static void
 read_time(char time[static UTC_TEXT_SIZE], const char *text)
 {
-	static const char form[] = "dddddddd" "Tdddddd" ".dddddd";
-	const char *p;
-	size_t n = 0;
+	int64_t ns;
 
 	time[0] = '\0';
 	if (text == NULL)
 		return;
-	for (p = text; *p != '\0' && strcmp(p, "Z") != 0; p++) {
-		if (*p == '-' || *p == ':')
-			continue;
-		if (form[n] == '\0' || (form[n] == 'd' ?
-		    !isdigit((unsigned char)*p) : *p != form[n]))
-			fatalx("%s is not a time like 20261120T213000 or "
-			    "2026-11-20T21:30:00Z", text);
-		time[n++] = *p;
-	}
-	time[n] = '\0';
-	if (n < 8)
-		fatalx("%s is not a time: it has no full date", text);
+	if (!when_parse(text, &ns))
+		fatalx("%s is not a time like 20261120T213000 or "
+		    "2026-11-20T21:30:00Z", text);
+	format_utc((uint64_t)ns, time);
 }
 
 static const char *
@@ -72,14 +65,12 @@ text_of(const json_t *line, const char *key)
 static const char *
 first_of(const json_t *line)
 {
-	const char *name = text_of(line, "name");
 	const char *first = text_of(line, "first_received");
-	const char *sequence = strrchr(name, '_');
 
-	if (first[0] != '\0' || sequence == NULL ||
-	    sequence - name < UTC_TEXT_SIZE - 1)
+	if (first[0] != '\0')
 		return first;
-	return sequence - (UTC_TEXT_SIZE - 1);
+	/* lines_next() has seen to it that it is there. */
+	return strrchr(text_of(line, "name"), '_') - (UTC_TEXT_SIZE - 1);
 }
 
 static bool
@@ -93,15 +84,19 @@ wanted(const struct query *query, const json_t *line)
 	    strcmp(last, query->start) >= 0;
 }
 
-/* A plain name of a file that is there. */
+/* One that is not there any more was removed. */
 static bool
-exists(const struct query *query, const char *name)
+exists(struct query *query, const char *name)
 {
-	struct stat st;
+	const char *why;
 
-	return name[0] != '\0' && strchr(name, '/') == NULL &&
-	    fstatat(query->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    S_ISREG(st.st_mode);
+	if (regular_is(query->directory, name, O_NOFOLLOW, &why))
+		return true;
+	if (errno != ENOENT) {
+		log_warnx("%s/%s: %s", query->path, name, why);
+		query->failed++;
+	}
+	return false;
 }
 
 static void
@@ -116,35 +111,26 @@ open_archive(struct query *query, const json_t *answer)
 static void
 run_query(struct query *query)
 {
-	int fd = openat(query->directory, CATALOG, O_RDONLY | O_NOFOLLOW |
-	    O_CLOEXEC);
-	FILE *file = fd == -1 ? NULL : fdopen(fd, "r");
-	char *text = NULL;
-	size_t room = 0;
+	struct archive_name name;
+	struct lines lines;
 	json_t *line;
 
-	if (file == NULL && errno == ENOENT)
-		return;
-	if (file == NULL)
-		fatal("cannot read %s/" CATALOG, query->path);
-	while (getline(&text, &room, file) != -1) {
-		/* One that is being written just now is torn. */
-		line = json_loads(text, 0, NULL);
-		if (line != NULL && wanted(query, line) &&
-		    exists(query, text_of(line, "name"))) {
+	lines_open(&lines, query->directory, query->path);
+	while ((line = lines_next(&lines, &name)) != NULL) {
+		if (wanted(query, line) &&
+		    exists(query, text_of(line, "name")))
 			query->visit(query, line);
-			query->count++;
-		}
 		json_decref(line);
 	}
-	free(text);
-	fclose(file);
+	query->failed += lines.bad;
+	lines_close(&lines);
 }
 
 static void
 collect(struct query *query, const json_t *line)
 {
 	json_array_append(query->found, (json_t *)(uintptr_t)line);
+	query->count++;
 }
 
 static void
@@ -158,7 +144,7 @@ print(struct query *query, const json_t *line)
 	if (query->count == 0)
 		printf("%-23s  %-23s  %12s  %14s  %s\n", "FIRST", "LAST",
 		    "RECORDS", "BYTES", "NAME AND LOSSES");
-	printf("%-23s  %-23s  %12" JSON_INTEGER_FORMAT "  %14"
+	printable_print(stdout, "%-23s  %-23s  %12" JSON_INTEGER_FORMAT "  %14"
 	    JSON_INTEGER_FORMAT "  %s", first_of(line),
 	    last[0] != '\0' ? last : "?",
 	    json_integer_value(json_object_get(line, "records")),
@@ -166,12 +152,14 @@ print(struct query *query, const json_t *line)
 	    text_of(line, "name"));
 	json_object_foreach(losses, key, value)
 		if (json_integer_value(value) != 0)
-			printf(" %s=%" JSON_INTEGER_FORMAT, key,
+			printable_print(stdout, " %s=%" JSON_INTEGER_FORMAT,
+			    key,
 			    json_integer_value(value));
 	printf("\n");
+	query->count++;
 }
 
-void
+int
 files_list(const json_t *answer, const char *start, const char *end,
     bool json)
 {
@@ -188,6 +176,7 @@ files_list(const json_t *answer, const char *start, const char *end,
 	}
 	json_decref(query.found);
 	close(query.directory);
+	return query.failed == 0 ? 0 : 1;
 }
 
 static void
@@ -213,17 +202,33 @@ open_below(int directory, const char *name, bool make)
 	return fd;
 }
 
+/* Whether what is held by that name is this file. */
+static bool
+is_held(const struct query *query, const char *name)
+{
+	struct stat file, link;
+
+	return fstatat(query->directory, name, &file,
+	    AT_SYMLINK_NOFOLLOW) == 0 && fstatat(query->hold, name, &link,
+	    AT_SYMLINK_NOFOLLOW) == 0 && file.st_ino == link.st_ino &&
+	    file.st_dev == link.st_dev;
+}
+
 static void
 hold(struct query *query, const json_t *line)
 {
 	const char *name = text_of(line, "name");
 
-	if (linkat(query->directory, name, query->hold, name, 0) == -1 &&
-	    errno != EEXIST)
-		fatal("cannot hold %s", name);
+	if (linkat(query->directory, name, query->hold, name, 0) == 0 ||
+	    (errno == EEXIST && is_held(query, name))) {
+		query->count++;
+		return;
+	}
+	log_warn("cannot hold %s", name);
+	query->failed++;
 }
 
-void
+int
 files_hold(const json_t *answer, const char *start, const char *end,
     const char *name)
 {
@@ -234,18 +239,23 @@ files_hold(const json_t *answer, const char *start, const char *end,
 	read_time(query.start, start);
 	read_time(query.end, end);
 	open_archive(&query, answer);
-	above = open_below(query.directory, HOLD, true);
+	above = open_below(query.directory, ARCHIVE_HOLD, true);
 	query.hold = open_below(above, name, true);
 	run_query(&query);
 	if (fsync(query.hold) == -1 || fsync(above) == -1)
-		fatal("cannot sync %s/" HOLD, query.path);
-	if (query.count == 0 && unlinkat(above, name, AT_REMOVEDIR) == 0)
+		fatal("cannot sync %s/" ARCHIVE_HOLD, query.path);
+	if (query.count == 0 && unlinkat(above, name, AT_REMOVEDIR) == 0 &&
+	    query.failed == 0)
 		fatalx("there are no finished files of that time");
-	printf("held %zu files in %s/" HOLD "/%s\n", query.count, query.path,
-	    name);
+	printable_print(stdout, "held %zu files in %s/" ARCHIVE_HOLD "/%s\n",
+	    query.count, query.path, name);
+	if (query.failed != 0)
+		log_warnx("there may be files of that time that are not held: "
+		    "see above");
 	close(query.hold);
 	close(above);
 	close(query.directory);
+	return query.failed == 0 ? 0 : 1;
 }
 
 static size_t
@@ -268,7 +278,7 @@ remove_links(int directory)
 	return count;
 }
 
-void
+int
 files_release(const json_t *answer, const char *name)
 {
 	struct query query = {.count = 0};
@@ -277,16 +287,18 @@ files_release(const json_t *answer, const char *name)
 
 	check_name(name);
 	open_archive(&query, answer);
-	above = open_below(query.directory, HOLD, false);
+	above = open_below(query.directory, ARCHIVE_HOLD, false);
 	if (above != -1)
 		fd = open_below(above, name, false);
 	if (fd == -1)
 		fatalx("nothing is held as %s", name);
 	count = remove_links(fd);
 	if (unlinkat(above, name, AT_REMOVEDIR) == -1)
-		fatal("cannot remove %s/" HOLD "/%s", query.path, name);
-	unlinkat(query.directory, HOLD, AT_REMOVEDIR);	/* when it is empty */
+		fatal("cannot remove %s/" ARCHIVE_HOLD "/%s", query.path, name);
+	/* When it is empty. */
+	unlinkat(query.directory, ARCHIVE_HOLD, AT_REMOVEDIR);
 	printf("released %zu files\n", count);
 	close(above);
 	close(query.directory);
+	return 0;
 }

@@ -4,8 +4,11 @@
  * holding them against retention.  mcrelayctl only.
  *
  * The daemon only says where the archive is: it must not wait for a disk.
- * Times are UTC, written like 20261120T213000.5 or 2026-11-20T21:30:00.5Z; any
- * shorter beginning of that is a time, too, from the date on.
+ * Times are those of common/when.h.
+ *
+ * All return the exit status: 0, or 1 after log lines when a line of the
+ * catalogue cannot be read, a file is no regular one or cannot be held.  What
+ * can be listed or held is, all the same.
  */
 #ifndef MCRELAY_CTL_FILES_H
 #define MCRELAY_CTL_FILES_H
@@ -16,11 +19,11 @@
 #include "common/compiler.h"
 
 /* Files with datagrams of [start, end); NULL: without that limit. */
-void	files_list(const json_t *answer, const char *start, const char *end,
+int	files_list(const json_t *answer, const char *start, const char *end,
 	    bool json);
 /* Gives them links in hold/NAME/. */
-void	files_hold(const json_t *answer, const char *start, const char *end,
+int	files_hold(const json_t *answer, const char *start, const char *end,
 	    const char *name) ATTR_NONNULL;
-void	files_release(const json_t *answer, const char *name) ATTR_NONNULL;
+int	files_release(const json_t *answer, const char *name) ATTR_NONNULL;
 
 #endif /* MCRELAY_CTL_FILES_H */

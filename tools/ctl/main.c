@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
@@ -35,8 +36,8 @@ struct verb {
 	int		 arguments_min;
 	int		 arguments_max;
 	const char	*options;	/* for getopt() */
-	/* NULL: it is shown once a second. */
-	void		(*show)(const struct call *call, json_t *answer);
+	/* Returns the exit status.  NULL: it is shown once a second. */
+	int		(*show)(const struct call *call, json_t *answer);
 	const char	*request;	/* the daemon's name for it */
 };
 
@@ -68,13 +69,14 @@ print_json(const json_t *value)
 	printf("\n");
 }
 
-static void
+static int
 status(const struct call *call, json_t *answer)
 {
 	if (call->json)
 		print_json(json_object_get(answer, "status"));
 	else
 		show_status(json_object_get(answer, "status"));
+	return 0;
 }
 
 /* What of a channel is no counter. */
@@ -97,7 +99,7 @@ keep_counters(json_t *channel)
 	}
 }
 
-static void
+static int
 ledger(const struct call *call, json_t *answer)
 {
 	json_t *all = json_object_get(answer, "status");
@@ -106,19 +108,21 @@ ledger(const struct call *call, json_t *answer)
 
 	if (!call->json) {
 		show_ledger(all);
-		return;
+		return 0;
 	}
 	for (i = 0; i < json_array_size(channels); i++)
 		keep_counters(json_array_get(channels, i));
 	json_dumpf(channels, stdout, JSON_INDENT(2));
 	printf("\n");
+	return 0;
 }
 
-static void
+static int
 nothing(const struct call *call, json_t *answer)
 {
 	(void)call;
 	(void)answer;
+	return 0;
 }
 
 static long long
@@ -128,7 +132,7 @@ summary_count(const json_t *answer, const char *name)
 	    "summary"), name));
 }
 
-static void
+static int
 reloaded(const struct call *call, json_t *answer)
 {
 	(void)call;
@@ -136,19 +140,37 @@ reloaded(const struct call *call, json_t *answer)
 	    "%lld removed\n", summary_count(answer, "unchanged"),
 	    summary_count(answer, "changed"), summary_count(answer, "added"),
 	    summary_count(answer, "removed"));
+	return 0;
 }
 
-static void
+static int
 upgraded(const struct call *call, json_t *answer)
 {
 	(void)call;
-	printf("mcrelayd %s has taken over as process %lld; the workers "
+	printable_print(stdout,
+	    "mcrelayd %s has taken over as process %lld; the workers "
 	    "follow one by one\n",
 	    json_string_value(json_object_get(answer, "version")),
 	    (long long)json_integer_value(json_object_get(answer, "pid")));
+	return 0;
 }
 
+/* JSON in lines: what is harmful between them becomes \u of JSON. */
 static void
+print_schema(const char *text)
+{
+	size_t size;
+
+	for (; *text != '\0'; text += size) {
+		size = strcspn(text, "\n\t\r");
+		printable_print(stdout, "%.*s", (int)size, text);
+		for (; strspn(text + size, "\n\t\r") > 0; size++)
+			if (text[size] != '\r')
+				putchar(text[size]);
+	}
+}
+
+static int
 schema(const struct call *call, json_t *answer)
 {
 	const char *text = json_string_value(json_object_get(answer,
@@ -156,28 +178,29 @@ schema(const struct call *call, json_t *answer)
 
 	(void)call;
 	if (text == NULL)
-		return;
-	fputs(text, stdout);
+		return 0;
+	print_schema(text);
 	if (text[0] != '\0' && text[strlen(text) - 1] != '\n')
 		printf("\n");
+	return 0;
 }
 
-static void
+static int
 files(const struct call *call, json_t *answer)
 {
-	files_list(answer, call->more[0], call->more[1], call->json);
+	return files_list(answer, call->more[0], call->more[1], call->json);
 }
 
-static void
+static int
 hold(const struct call *call, json_t *answer)
 {
-	files_hold(answer, call->more[0], call->more[1], call->more[2]);
+	return files_hold(answer, call->more[0], call->more[1], call->more[2]);
 }
 
-static void
+static int
 release(const struct call *call, json_t *answer)
 {
-	files_release(answer, call->more[0]);
+	return files_release(answer, call->more[0]);
 }
 
 static const struct verb verbs[] = {
@@ -236,7 +259,7 @@ run(const struct verb *verb, const struct call *call)
 	if (result == 0 && verb->show == NULL)
 		result = top_run(call->socket, request, answer, call->count);
 	else if (result == 0)
-		verb->show(call, answer);
+		result = verb->show(call, answer);
 	json_decref(request);
 	json_decref(answer);
 	if (fflush(stdout) != 0 || ferror(stdout))

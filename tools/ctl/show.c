@@ -9,6 +9,7 @@
 
 #include "common/datum.h"
 #include "common/ledger.h"
+#include "common/printable.h"
 #include "tools/ctl/show.h"
 #include "tools/ctl/table.h"
 
@@ -166,8 +167,9 @@ show_ledger(const json_t *status)
 
 	for (i = 0; i < json_array_size(channels); i++) {
 		channel = json_array_get(channels, i);
-		printf("%s%s\n", i > 0 ? "\n" : "",
-		    member_text(channel, "name"));
+		if (i > 0)
+			printf("\n");
+		printable_print(stdout, "%s\n", member_text(channel, "name"));
 		table = (struct table){3, 0, NULL};
 		ledger = json_object_get(channel, "ledger");
 		for (entry = ledger_table; entry->name != NULL; entry++) {

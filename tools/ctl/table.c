@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/ctl/table.h"
 
@@ -16,7 +17,7 @@ table_cell(struct table *table, const char *text)
 {
 	table->cell = xrealloc(table->cell,
 	    (table->cells + 1) * sizeof(*table->cell));
-	table->cell[table->cells++] = xstrdup(text);
+	table->cell[table->cells++] = printable_copy(text);
 }
 
 void

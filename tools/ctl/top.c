@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/show.h"
@@ -239,7 +240,8 @@ print_heading(const json_t *status, FILE *to)
 		running += strcmp(member_text(json_array_get(channels, i),
 		    "state"), "running") == 0;
 	format_utc(clock_realtime_ns(), now);
-	fprintf(to, "%.15sZ  mcrelayd %s, process %lld: %zu of %zu running\n",
+	printable_print(to,
+	    "%.15sZ  mcrelayd %s, process %lld: %zu of %zu running\n",
 	    now, member_text(status, "version"), member_count(status, "pid"),
 	    running, json_array_size(channels));
 }

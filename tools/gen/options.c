@@ -15,7 +15,6 @@
 
 #define BYTES_DEFAULT	1000
 #define RATE_DEFAULT	1000
-#define RATE_MAX	1000000000LL
 
 /* Beyond this a time in nanoseconds and ten times its number overflow. */
 #define TIME_MAX_S	(100LL * 366 * 86400)
@@ -56,39 +55,25 @@ parse_time(struct parser *parser, int option, const char *text, uint64_t *ns)
 }
 
 static bool
-parse_interface(struct parser *parser, const char *name)
-{
-	if (endpoint_set_interface(&parser->options->endpoint, name))
-		return true;
-	return options_fail(parser->error, "-i %s: no such interface", name);
-}
-
-static bool
 parse_common(struct parser *parser, int option, const char *argument)
 {
 	struct gen_options *options = parser->options;
+	const struct options_shared shared = {
+		.endpoint = &options->endpoint,
+		.json = &options->json,
+		.quiet = &options->quiet,
+	};
 
 	switch (option) {
-	case 'i':
-		return parse_interface(parser, argument);
-	case 'j':
-		options->json = true;
-		return true;
 	case 'n':
 		return options_number(parser->error, option, argument, 1,
 		    INT64_MAX, &options->count);
-	case 'q':
-		options->quiet = true;
-		return true;
 	case 't':
 		return parse_time(parser, option, argument,
 		    &options->time_ns);
-	case ':':
-		return options_fail(parser->error, "-%c needs an argument",
-		    optopt);
 	default:
-		return options_fail(parser->error, "-%c is not an option",
-		    optopt);
+		return options_shared(parser->error, option, argument,
+		    &shared);
 	}
 }
 
@@ -130,15 +115,10 @@ parse_source(struct parser *parser, int option, const char *argument)
 		return good;
 	case 'r':
 		return options_number(parser->error, option, argument, 0,
-		    RATE_MAX, &options->rate);
+		    OPTIONS_RATE_MAX, &options->rate);
 	case 'S':
 		options->schema = argument;
 		return true;
-	case 'T':
-		good = options_number(parser->error, option, argument, 0, 255,
-		    &number);
-		options->endpoint.ttl = (int)number;
-		return good;
 	case 'w':
 		add_wave(options, argument);
 		return true;
@@ -224,11 +204,8 @@ parse_options(struct parser *parser, int argc, char **argv)
 	if (optind + 1 < argc)
 		return options_fail(parser->error, "%s: one ADDRESS:PORT is "
 		    "enough, and options come before it", argv[optind + 1]);
-	if (!endpoint_parse(argv[optind],
-	    &parser->options->endpoint.address))
-		return options_fail(parser->error, "%s: not ADDRESS:PORT (IPv6 "
-		    "in brackets)", argv[optind]);
-	return check(parser);
+	return options_address(parser->error, argv[optind],
+	    &parser->options->endpoint.address) && check(parser);
 }
 
 bool

@@ -6,10 +6,9 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "tools/common/when.h"
+#include "common/when.h"
 #include "tools/replay/replay.h"
 
-#define RATE_MAX	1000000000LL
 #define SPEED_MIN	1e-3
 #define SPEED_MAX	1e6
 
@@ -50,46 +49,30 @@ static bool
 parse_option(struct parser *parser, int option, const char *argument)
 {
 	struct replay_options *options = parser->options;
-	uint64_t number = 0;
-	bool good = true;
+	const struct options_shared shared = {
+		.endpoint = &options->to,
+		.json = &options->json,
+		.quiet = &options->quiet,
+	};
 
 	switch (option) {
 	case 'e':
 		return parse_time(parser, option, argument,
 		    &options->end_ns);
-	case 'i':
-		if (endpoint_set_interface(&options->to, argument))
-			return true;
-		return options_fail(parser->error, "-i %s: no such interface",
-		    argument);
-	case 'j':
-		options->json = true;
-		return true;
 	case 'l':
 		options->loop = true;
 		return true;
-	case 'q':
-		options->quiet = true;
-		return true;
 	case 'r':
 		return options_number(parser->error, option, argument, 1,
-		    RATE_MAX, &options->rate);
+		    OPTIONS_RATE_MAX, &options->rate);
 	case 's':
 		return parse_time(parser, option, argument,
 		    &options->start_ns);
-	case 'T':
-		good = options_number(parser->error, option, argument, 0, 255,
-		    &number);
-		options->to.ttl = (int)number;
-		return good;
 	case 'x':
 		return parse_speed(parser, argument);
-	case ':':
-		return options_fail(parser->error, "-%c needs an argument",
-		    optopt);
 	default:
-		return options_fail(parser->error, "-%c is not an option",
-		    optopt);
+		return options_shared(parser->error, option, argument,
+		    &shared);
 	}
 }
 
@@ -104,9 +87,9 @@ parse_rest(struct parser *parser, int argc, char **argv)
 		    "are needed");
 	options->file = argv;
 	options->files = (size_t)argc - 1;
-	if (!endpoint_parse(argv[argc - 1], &options->to.address))
-		return options_fail(parser->error, "%s: not ADDRESS:PORT (IPv6 "
-		    "in brackets)", argv[argc - 1]);
+	if (!options_address(parser->error, argv[argc - 1],
+	    &options->to.address))
+		return false;
 	if (endpoint_port(&options->to.address) == 0)
 		return options_fail(parser->error, "port 0: nothing can be "
 		    "sent there");

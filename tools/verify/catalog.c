@@ -2,16 +2,17 @@
 /*
  * The catalogue beside an archive: catalog.jsonl, a line of JSON for each
  * finished file.  mcrelay-verify.  It is read only, and may be missing; a line
- * that is torn or strange is as good as none.
+ * that cannot be read is told, and makes it damaged.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/util.h"
+#include "tools/common/lines.h"
 #include "tools/verify/verify.h"
-
-#define CATALOG_NAME	"catalog.jsonl"
 
 static const char *
 name_of(const char *path)
@@ -22,31 +23,25 @@ name_of(const char *path)
 }
 
 static void
-add_line(struct catalog *catalog, const char *text, size_t size)
-{
-	json_t *line = json_loadb(text, size, 0, NULL);
-	const char *name = json_string_value(json_object_get(line, "name"));
-
-	if (name != NULL)
-		json_object_set(catalog->files, name, line);
-	json_decref(line);
-}
-
-static void
 read_lines(struct catalog *catalog)
 {
-	char *path = xasprintf("%s" CATALOG_NAME, catalog->directory);
-	FILE *file = fopen(path, "re");
-	char *text = NULL;
-	size_t room = 0;
-	ssize_t size;
+	const char *path = catalog->directory[0] != '\0' ?
+	    catalog->directory : ".";
+	const int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct archive_name name;
+	struct lines lines;
+	json_t *line;
 
-	while (file != NULL && (size = getline(&text, &room, file)) > 0)
-		add_line(catalog, text, (size_t)size);
-	free(text);
-	if (file != NULL)
-		fclose(file);
-	free(path);
+	/* Where there is no directory there is no file, either. */
+	if (directory == -1)
+		return;
+	lines_open(&lines, directory, path);
+	while ((line = lines_next(&lines, &name)) != NULL)
+		json_object_set_new(catalog->files, json_string_value(
+		    json_object_get(line, "name")), line);
+	catalog->bad += lines.bad;
+	lines_close(&lines);
+	close(directory);
 }
 
 json_t *

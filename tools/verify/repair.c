@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/archive_names.h"
 #include "common/codec.h"
 #include "common/datum.h"
 #include "common/log.h"
@@ -24,7 +25,8 @@ repair_begin(struct repair *repair, const char *path, enum verify_keep keep)
 {
 	*repair = (struct repair){
 		.path = path,
-		.part = path != NULL ? xasprintf("%s.part", path) : NULL,
+		.part = path != NULL ? xasprintf("%s" ARCHIVE_PART, path) :
+		    NULL,
 		.keep = keep,
 		.fd = -1,
 	};

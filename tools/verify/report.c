@@ -17,36 +17,36 @@ print_times(int64_t first_ns, int64_t last_ns)
 		return;
 	format_utc((uint64_t)first_ns, first);
 	format_utc((uint64_t)last_ns, last);
-	printf(", %s to %s", first, last);
+	say(", %s to %s", first, last);
 }
 
 void
 report_begin(const char *path, const struct reader *reader)
 {
-	printf("%s: header of %zu bytes, codec %s%s, sync ", path,
+	say("%s: header of %zu bytes, codec %s%s, sync ", path,
 	    reader->walk.header_size, reader->codec_name,
 	    reader->codec_known ? "" :
 	    " (cannot be looked into by this program)");
 	for (unsigned i = 0; i < AVRO_SYNC_SIZE; i++)
-		printf("%02x", reader->walk.sync[i]);
+		say("%02x", reader->walk.sync[i]);
 	if (reader->records.program == NULL)
-		printf(", records not checked (schema: %s)\n",
+		say(", records not checked (schema: %s)\n",
 		    reader->records.error);
 	else
-		printf(", records of %s\n", reader->records.datagrams ?
+		say(", records of %s\n", reader->records.datagrams ?
 		    "mcrelay.Datagram" : "its own schema");
 }
 
 void
 report_block(uint64_t number, const struct reader_block *block)
 {
-	printf("  block %" PRIu64 ": offset %" PRIu64 ", %" PRIu64
+	say("  block %" PRIu64 ": offset %" PRIu64 ", %" PRIu64
 	    " records, %zu bytes", number, block->offset, block->good,
 	    block->data != NULL ? block->good_size : block->stored_size);
 	if (block->data != block->stored)
-		printf(" (%zu stored)", block->stored_size);
+		say(" (%zu stored)", block->stored_size);
 	if (block->sequence_known)
-		printf(", sequence %" PRId64 " to %" PRId64,
+		say(", sequence %" PRId64 " to %" PRId64,
 		    block->first_sequence, block->last_sequence);
 	print_times(block->first_ns, block->last_ns);
 	printf("\n");
@@ -55,10 +55,10 @@ report_block(uint64_t number, const struct reader_block *block)
 void
 report_damage(const char *path, const struct reader_block *block)
 {
-	printf("%s: damage at offset %" PRIu64 ", %" PRIu64 " bytes: %s",
+	say("%s: damage at offset %" PRIu64 ", %" PRIu64 " bytes: %s",
 	    path, block->offset, block->size, block->damage);
 	if (block->records != 0)
-		printf("; %" PRIu64 " of %" PRIu64 " records are good",
+		say("; %" PRIu64 " of %" PRIu64 " records are good",
 		    block->good, block->records);
 	printf("\n");
 }
@@ -68,25 +68,25 @@ report_end(const char *path, const struct reader *reader,
     const struct summary *summary)
 {
 	if (summary->status == VERIFY_UNUSABLE) {
-		printf("%s: unusable: %s\n", path, summary->why);
+		say("%s: unusable: %s\n", path, summary->why);
 		return;
 	}
 	if (summary->damaged == 0)
-		printf("%s: whole: ", path);
+		say("%s: whole: ", path);
 	else
-		printf("%s: damaged in %" PRIu64 " place%s: ", path,
+		say("%s: damaged in %" PRIu64 " place%s: ", path,
 		    summary->damaged, summary->damaged == 1 ? "" : "s");
-	printf("%" PRIu64 " records in %" PRIu64 " blocks, %" PRIu64
+	say("%" PRIu64 " records in %" PRIu64 " blocks, %" PRIu64
 	    " bytes, codec %s", summary->records, summary->blocks,
 	    summary->bytes, reader->codec_name);
 	if (summary->sequence_known)
-		printf(", sequence %" PRId64 " to %" PRId64,
+		say(", sequence %" PRId64 " to %" PRId64,
 		    summary->first_sequence, summary->last_sequence);
 	print_times(summary->first_ns, summary->last_ns);
 	if (!reader->codec_known)
-		printf(", which cannot be looked into by this program");
+		say(", which cannot be looked into by this program");
 	else if (reader->records.program == NULL)
-		printf(", records not checked (schema: %s)",
+		say(", records not checked (schema: %s)",
 		    reader->records.error);
 	printf("\n");
 }

@@ -153,7 +153,7 @@ ask_catalog(struct run *run, const char *path, struct summary *summary)
 
 	if (why == NULL || summary->status == VERIFY_UNUSABLE)
 		return;
-	printf("%s: damaged: %s\n", path, why);
+	say("%s: damaged: %s\n", path, why);
 	summary->damaged++;
 	summary->status = VERIFY_DAMAGED;
 }
@@ -164,10 +164,10 @@ report_repair(const struct repair *repair)
 	if (repair->failed)
 		return;
 	if (repair->fd == -1)
-		printf("%s: not written: there is nothing to recover\n",
+		say("%s: not written: there is nothing to recover\n",
 		    repair->path);
 	else
-		printf("%s: written: %llu records in %llu blocks\n",
+		say("%s: written: %llu records in %llu blocks\n",
 		    repair->path, (unsigned long long)repair->records,
 		    (unsigned long long)repair->blocks);
 }
@@ -215,6 +215,8 @@ verify_files(const struct verify_options *options)
 		status = verify_file(&run, options->file[i]);
 		worst = MAX_OF(worst, status);
 	}
+	if (run.catalog.bad != 0 && worst == VERIFY_WHOLE)
+		worst = VERIFY_DAMAGED;
 	gaps_end(&run.gaps);
 	catalog_close(&run.catalog);
 	if (fflush(stdout) == 0 && !ferror(stdout))

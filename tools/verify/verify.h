@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/compiler.h"
+#include "common/printable.h"
 #include "tools/common/options.h"
 #include "tools/common/progress.h"
 #include "tools/common/reader.h"
@@ -62,7 +64,11 @@ struct summary {
 void	summary_add(struct summary *summary,
 	    const struct reader_block *block) ATTR_NONNULL;
 
-/* report.c: lines for the user, on the standard output. */
+/* For the user, on the standard output; file names and the like may hold
+ * anything. */
+#define say(...)	printable_print(stdout, __VA_ARGS__)
+
+/* report.c: lines for the user. */
 void	report_begin(const char *path, const struct reader *reader)
 	    ATTR_NONNULL;
 void	report_block(uint64_t number, const struct reader_block *block)
@@ -99,6 +105,7 @@ bool	repair_end(struct repair *repair, bool good) ATTR_NONNULL;
 struct catalog {
 	char	*directory;	/* with its slash; NULL: none was read */
 	json_t	*files;		/* lines by name */
+	size_t	 bad;		/* lines that cannot be read, of all */
 };
 
 /* The line of the file in the catalogue of its directory, or NULL.  It belongs

@@ -19,7 +19,7 @@
 #include "common/segment.h"
 #include "worker/archive/file.h"
 
-#define CATALOG_NAME		"catalog.jsonl"
+#define CATALOG_NAME		ARCHIVE_CATALOG
 /* The longest line, with its newline and NUL. */
 #define CATALOG_LINE_SIZE	2048
 

@@ -8,7 +8,6 @@
 #include <linux/magic.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,11 +21,7 @@ void
 file_name(char name[static FILE_NAME_SIZE], const char *channel,
     enum archive_kind kind, const struct archive_file *file)
 {
-	char utc[UTC_TEXT_SIZE];
-
-	format_utc(file->started_ns, utc);
-	snprintf(name, FILE_NAME_SIZE, "%s%s_%s_%" PRIu64 ".avro", channel,
-	    kind == ARCHIVE_REJECTED ? ".rejected" : "", utc,
+	archive_name_write(name, channel, kind, file->started_ns,
 	    file->first_sequence);
 }
 
@@ -183,16 +178,13 @@ bool
 file_is(const char *name, const char *channel, const char *ending,
     enum archive_kind *kind)
 {
-	size_t length = strlen(name), tail = strlen(ending);
-	size_t head = strlen(channel);
+	struct archive_name parsed;
 
-	if (length >= FILE_NAME_SIZE || length < head + tail ||
-	    strncmp(name, channel, head) != 0 ||
-	    strcmp(name + length - tail, ending) != 0)
+	if (!archive_name_parse(name, channel, &parsed) ||
+	    strcmp(parsed.ending, ending) != 0)
 		return false;
-	*kind = strncmp(name + head, ".rejected_", 10) == 0 ?
-	    ARCHIVE_REJECTED : ARCHIVE_MAIN;
-	return name[head] == '_' || *kind == ARCHIVE_REJECTED;
+	*kind = parsed.kind;
+	return true;
 }
 
 const char *

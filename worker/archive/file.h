@@ -18,11 +18,12 @@
 #include <dirent.h>
 #include <stdbool.h>
 
+#include "common/archive_names.h"
 #include "common/segment.h"
 
-#define FILE_NAME_SIZE	(CHANNEL_NAME_MAX + 73)
-#define FILE_SUFFIX	".avro"
-#define FILE_PART	".part"
+#define FILE_NAME_SIZE	ARCHIVE_NAME_SIZE
+#define FILE_SUFFIX	ARCHIVE_AVRO
+#define FILE_PART	ARCHIVE_PART
 
 /* The file's final name; add ".part" while it is open. */
 void	file_name(char name[static FILE_NAME_SIZE], const char *channel,
@@ -68,8 +69,8 @@ void	file_remove(int directory, const char *name);
 
 /* Reads the directory from its beginning; closedir() it.  NULL: errno. */
 DIR	*file_list(int directory);
-/* Whether the name is that of a file of the channel, of which kind, and
- * ends as told. */
+/* Whether the name is exactly one that file_name() writes for the channel, but
+ * for its ending, which is as told; and of which kind. */
 bool	file_is(const char *name, const char *channel, const char *ending,
 	    enum archive_kind *kind);
 /* The name without `suffix', which it ends in; returns `stem'. */

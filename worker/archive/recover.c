@@ -126,7 +126,7 @@ keep_tail(int directory, const char *name, int fd, uint64_t from,
 	bool zeros;
 	int to, result;
 
-	snprintf(torn, sizeof(torn), "%s.torn", name);
+	snprintf(torn, sizeof(torn), "%s" ARCHIVE_TORN, name);
 	to = openat(directory, torn, O_WRONLY | O_CREAT | O_TRUNC |
 	    O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (to == -1)
@@ -162,7 +162,7 @@ set_aside(int directory, const char *name, int fd)
 
 	close(fd);
 	snprintf(part, sizeof(part), "%s" FILE_PART, name);
-	snprintf(bad, sizeof(bad), "%s.bad", name);
+	snprintf(bad, sizeof(bad), "%s" ARCHIVE_BAD, name);
 	if (renameat2(directory, part, directory, bad, RENAME_NOREPLACE) == -1)
 		return RECOVERY_FAILED;
 	return RECOVERY_BAD;

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "common/util.h"
-#include "tools/common/when.h"
+#include "common/when.h"
 
 #define YEAR_MAX	2261	/* the last whole one in 63 bits of ns */
 
@@ -75,8 +75,9 @@ take_time(const char **at, struct tm *tm, bool extended, int64_t *ns)
 
 	if (!take_number(at, 2, &tm->tm_hour))
 		return false;
-	if ((extended && !take(at, ':')) ||
-	    !take_number(at, 2, &tm->tm_min))
+	if (extended ? !take(at, ':') : **at < '0' || **at > '9')
+		return true;
+	if (!take_number(at, 2, &tm->tm_min))
 		return false;
 	seconds = *at;
 	if (extended && !take(&seconds, ':'))

@@ -218,7 +218,9 @@ void
 avro_walk_close(struct avro_walk *walk)
 {
 	free(walk->header);
+	free(walk->window);
 	walk->header = NULL;
+	walk->window = NULL;
 }
 
 /* Count and size of the block at walk->offset, from its first bytes. */
@@ -271,26 +273,45 @@ avro_walk_next(struct avro_walk *walk, struct avro_walk_block *block)
 	return AVRO_WALK_OK;
 }
 
+/* Has the file from `from' on in the window, a marker's length at least; false
+ * when there is no more. */
+static bool
+look_at(struct avro_walk *walk, uint64_t from)
+{
+	ssize_t got;
+
+	if (from >= walk->window_offset && from + AVRO_SYNC_SIZE <=
+	    walk->window_offset + walk->window_size)
+		return true;
+	if (walk->window == NULL)
+		walk->window = xmalloc(SEARCH_STEP);
+	got = read_some(walk->fd, walk->window, SEARCH_STEP, from);
+	walk->window_offset = from;
+	walk->window_size = got > 0 ? (size_t)got : 0;
+	walk->searched += walk->window_size;
+	return walk->window_size >= AVRO_SYNC_SIZE;
+}
+
 bool
 avro_walk_resync(struct avro_walk *walk, uint64_t from)
 {
-	uint8_t *buffer = xmalloc(SEARCH_STEP), *found = NULL;
-	ssize_t got;
+	const uint8_t *found;
+	size_t skip;
 
-	do {
-		got = read_some(walk->fd, buffer, SEARCH_STEP, from);
-		if (got < AVRO_SYNC_SIZE)
-			break;
-		found = memmem(buffer, (size_t)got, walk->sync,
-		    AVRO_SYNC_SIZE);
-		if (found != NULL)
-			walk->offset = from + (uint64_t)(found - buffer) +
-			    AVRO_SYNC_SIZE;
+	while (look_at(walk, from)) {
+		skip = (size_t)(from - walk->window_offset);
+		found = memmem(walk->window + skip, walk->window_size - skip,
+		    walk->sync, AVRO_SYNC_SIZE);
+		if (found != NULL) {
+			walk->offset = walk->window_offset +
+			    (uint64_t)(found - walk->window) + AVRO_SYNC_SIZE;
+			return true;
+		}
 		/* A marker may lie across two steps. */
-		from += (uint64_t)got - AVRO_SYNC_SIZE + 1;
-	} while (found == NULL);
-	free(buffer);
-	return found != NULL;
+		from = walk->window_offset + walk->window_size -
+		    AVRO_SYNC_SIZE + 1;
+	}
+	return false;
 }
 
 const uint8_t *

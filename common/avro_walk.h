@@ -38,6 +38,11 @@ struct avro_walk {
 	uint8_t		*header;	/* the file up to the first block */
 	size_t		 header_size;	/* 0: there is no whole header */
 	const char	*why;		/* of the last AVRO_WALK_DAMAGED */
+	/* of avro_walk_resync(): what it read last, and bytes in all */
+	uint8_t		*window;
+	uint64_t	 window_offset;
+	size_t		 window_size;
+	uint64_t	 searched;
 };
 
 struct avro_walk_block {
@@ -58,7 +63,8 @@ enum avro_walk_status	avro_walk_next(struct avro_walk *walk,
 			    struct avro_walk_block *block) ATTR_NONNULL;
 
 /* Looks for the next sync marker at or after `from', for going on behind
- * damage: true, and walk->offset stands behind it. */
+ * damage: true, and walk->offset stands behind it.  Going on from there reads
+ * no byte again, however near one marker is to the next. */
 bool	avro_walk_resync(struct avro_walk *walk, uint64_t from) ATTR_NONNULL;
 
 /* The value of a key of the header (not NUL terminated), or NULL. */

@@ -278,6 +278,49 @@ test_resync(void **state)
 	close(fd);
 }
 
+#define MARKERS		20000U
+/* More than is read at once, and not in step with it. */
+#define MARKER_STEPS	3
+static const size_t marker_step[MARKER_STEPS] = {
+	AVRO_SYNC_SIZE, AVRO_SYNC_SIZE + 1, 300001,
+};
+
+/* However near the markers are, no byte is read more than once, but for those
+ * in which the next marker may begin. */
+static void
+test_resync_reads_once(void **state)
+{
+	struct avro_walk walk;
+	struct image image;
+	unsigned markers, found;
+	off_t size;
+	int fd;
+
+	(void)state;
+	for (unsigned i = 0; i < MARKER_STEPS; i++) {
+		memset(&image, 0, sizeof(image));
+		put_header(&image);
+		fd = file_of(&image, image.size);
+		markers = i + 1 < MARKER_STEPS ? MARKERS : MARKERS / 1000;
+		size = (off_t)(image.size + markers * marker_step[i]);
+		assert_int_equal(ftruncate(fd, size), 0);
+		for (unsigned n = 1; n <= markers; n++)
+			assert_int_equal(pwrite(fd, marker, sizeof(marker),
+			    (off_t)(image.size + n * marker_step[i] -
+			    sizeof(marker))), sizeof(marker));
+		assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
+		for (found = 0; avro_walk_resync(&walk, walk.offset); found++)
+			assert_int_equal(walk.offset, image.size +
+			    (found + 1) * marker_step[i]);
+		assert_int_equal(found, markers);
+		assert_true(walk.searched >= (uint64_t)size - image.size);
+		assert_true(walk.searched <= (uint64_t)size + (uint64_t)size /
+		    1000);
+		avro_walk_close(&walk);
+		close(fd);
+	}
+}
+
 int
 main(void)
 {
@@ -287,6 +330,7 @@ main(void)
 		cmocka_unit_test(test_hostile_blocks),
 		cmocka_unit_test(test_hostile_headers),
 		cmocka_unit_test(test_resync),
+		cmocka_unit_test(test_resync_reads_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,6 +259,7 @@ EXTRA_DIST += \
 	tests/integration/test_tools.py \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \
+	tests/integration/test_world.py \
 	tests/integration/waiting.py
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.

@@ -247,12 +247,27 @@ cause_of(int error)
 	case ENODEV:
 	case EADDRNOTAVAIL:
 	case ECONNREFUSED:
+	case EDESTADDRREQ:
 		return RELAY_UNREACHABLE;
 	case EMSGSIZE:
 		return RELAY_TOO_LARGE;
 	default:
 		return RELAY_OTHER;
 	}
+}
+
+/*
+ * The supervisor is connecting the socket anew, which it does when it knows
+ * that it can.  False: that takes so long that it has failed after all.
+ */
+static bool
+is_reconnected(struct output *output)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (output->unconnected_ns == 0)
+		output->unconnected_ns = now;
+	return now - output->unconnected_ns < RECONNECT_NS;
 }
 
 /*
@@ -266,7 +281,8 @@ send_failed(struct output *output, int error, unsigned *refusals)
 	const struct segment *segment = output->relay->segment;
 	const struct tx_area *tx = segment->tx;
 
-	if (error == EAGAIN) {
+	if (error == EAGAIN ||
+	    (error == EDESTADDRREQ && is_reconnected(output))) {
 		output->blocked = true;
 		return false;
 	}
@@ -318,6 +334,7 @@ run_output(struct output *output)
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n > 0) {
 			refusals = 0;
+			output->unconnected_ns = 0;
 			settle(segment, output->index, (unsigned)n,
 			    SENT);
 		} else if (!send_failed(output, errno, &refusals))

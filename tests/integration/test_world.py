@@ -70,12 +70,14 @@ class World:
                        input="\n".join(lines) + "\n", text=True, check=True,
                        timeout=20)
 
-    def plug(self, net: str, addresses: bool = True) -> None:
+    def plug(self, net: str, addresses: bool = True, index: int = 0) -> None:
         """Make the relay's interface there, with the hardware address that
         it had, which others remember."""
         self.ip(self.lan,
                 f"link add {net}p type veth peer name {net}0 "
-                f"address {HARDWARE[net]} netns {self.home.name}",
+                f"address {HARDWARE[net]} "
+                + (f"index {index} " if index else "")
+                + f"netns {self.home.name}",
                 f"link set {net}p master {net}", f"link set {net}p up")
         # A question for a neighbour may be lost in a port that is not up
         # yet: how long a kernel waits then is not what is measured.
@@ -263,6 +265,43 @@ def test_input_made_again(start: Callable[..., Run], world: World,
         run.heals(f"input made again, {kind}, v{v}", run.output, since)
     assert run.daemon.status("one")["restarts"] == 0
     assert len(gaps(run.end(False))) == 2
+
+
+@pytest.mark.parametrize("v", [4, 6])
+def test_input_of_same_index(start: Callable[..., Run], world: World, v: int
+                             ) -> None:
+    """An interface that was lent to a container may come back with the index
+    that it had, but without its groups."""
+    run = start(destination("group", v), address=GROUP_IN[v], interface="in0")
+    index = int(world.home.run("cat", "/sys/class/net/in0/ifindex").stdout)
+    world.unplug("in")
+    since = time.monotonic()
+    world.plug("in", index=index)
+    run.heals(f"input of the same index, v{v}", run.output, since)
+    assert len(gaps(run.end(False))) == 1
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0", "ff15::7:1"])
+def test_input_without_privileges(
+        make_daemon: Callable[..., Daemon], world: World, address: str
+        ) -> None:
+    """Who may not bind a socket to another interface mends it all the
+    same."""
+    daemon = make_daemon(namespace=world.home)
+    command = daemon.command
+    setattr(daemon, "command", lambda *options: [
+        "setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw",
+        *command(*options)])
+    with ExitStack() as stack:
+        v = 6 if is_v6(address) else 4
+        run = Run(stack, daemon, world, destination("group", v),
+                  address=address, interface="in0")
+        world.unplug("in")
+        since = time.monotonic()
+        world.plug("in")
+        run.heals(f"without privileges, {address}", run.output, since)
+        assert run.daemon.status("one")["restarts"] == 0
+        assert len(gaps(run.end(False))) == 1
 
 
 @pytest.mark.parametrize("v", [4, 6])

@@ -73,11 +73,10 @@ class World:
     def plug(self, net: str, addresses: bool = True, index: int = 0) -> None:
         """Make the relay's interface there, with the hardware address that
         it had, which others remember."""
-        self.ip(self.lan,
-                f"link add {net}p type veth peer name {net}0 "
-                f"address {HARDWARE[net]} "
+        self.ip(self.home, f"link add {net}0 address {HARDWARE[net]} "
                 + (f"index {index} " if index else "")
-                + f"netns {self.home.name}",
+                + f"type veth peer name {net}p netns {self.lan.name}")
+        self.ip(self.lan,
                 f"link set {net}p master {net}", f"link set {net}p up")
         # A question for a neighbour may be lost in a port that is not up
         # yet: how long a kernel waits then is not what is measured.
@@ -277,6 +276,8 @@ def test_input_of_same_index(start: Callable[..., Run], world: World, v: int
     world.unplug("in")
     since = time.monotonic()
     world.plug("in", index=index)
+    assert index == int(
+        world.home.run("cat", "/sys/class/net/in0/ifindex").stdout)
     run.heals(f"input of the same index, v{v}", run.output, since)
     assert len(gaps(run.end(False))) == 1
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Reducing and sending one stream.  Decimator.  Must not block: what the
- * socket does not take at once is counted and gone.
+ * socket does not take at once is counted and gone, but for the moment in
+ * which it is connected anew.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>

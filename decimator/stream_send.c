@@ -7,24 +7,47 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/log.h"
 #include "decimator/stream.h"
 #include "decimator/stream_priv.h"
 
+/* A supervisor that has to wait for a processor is waited for, but not long:
+ * the other streams wait as well. */
+#define RECONNECT_PAUSES	20U
+static const struct timespec reconnect_pause = {.tv_nsec = 200000};
+
 /*
  * ECONNREFUSED speaks of an earlier datagram (nobody listened, says the
- * destination); this one has not been tried yet.
+ * destination); this one has not been tried yet.  EDESTADDRREQ: the
+ * supervisor is connecting the socket anew, which takes it microseconds.
  */
+static ssize_t
+try_to_send(const struct stream *stream, const uint8_t *data, size_t size)
+{
+	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+	unsigned refusals = 0, pauses = 0;
+	ssize_t sent;
+
+	for (;;) {
+		sent = send(stream->socket, data, size, flags);
+		if (sent != -1)
+			return sent;
+		if (errno == ECONNREFUSED && refusals++ == 0)
+			continue;
+		if (errno != EDESTADDRREQ || pauses++ == RECONNECT_PAUSES)
+			return -1;
+		(void)nanosleep(&reconnect_pause, NULL);
+		errno = EDESTADDRREQ;
+	}
+}
+
 static void
 send_away(struct stream *stream, const uint8_t *data, size_t size)
 {
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t sent;
+	ssize_t sent = try_to_send(stream, data, size);
 
-	sent = send(stream->socket, data, size, flags);
-	if (sent == -1 && errno == ECONNREFUSED)
-		sent = send(stream->socket, data, size, flags);
 	if (sent != -1) {
 		stream->counts.out++;
 		return;

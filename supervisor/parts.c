@@ -207,15 +207,19 @@ parts_close(struct parts *parts, unsigned which)
 		close_some(&parts->feed, &one);
 		parts->input = parts->feed = -1;
 		parts->bound = false;
+		memset(&parts->input_at, 0, sizeof(parts->input_at));
 	}
 	if ((which & PART_WORKER) != 0) {
 		close_some(parts->output, &parts->outputs);
 		one = 1;
 		close_some(&parts->archive, &one);
 		parts->archive = -1;
+		memset(parts->output_at, 0, sizeof(parts->output_at));
 	}
-	if ((which & PART_STREAMS) != 0)
+	if ((which & PART_STREAMS) != 0) {
 		close_some(parts->stream, &parts->streams);
+		memset(parts->stream_at, 0, sizeof(parts->stream_at));
+	}
 	parts->have &= ~which;
 }
 
@@ -229,14 +233,17 @@ parts_move(struct parts *to, struct parts *from)
 		to->input = from->input;
 		to->bound = from->bound;
 		to->feed = from->feed;
+		to->input_at = from->input_at;
 	}
 	if ((have & PART_WORKER) != 0) {
 		memcpy(to->output, from->output, sizeof(to->output));
+		memcpy(to->output_at, from->output_at, sizeof(to->output_at));
 		to->outputs = from->outputs;
 		to->archive = from->archive;
 	}
 	if ((have & PART_STREAMS) != 0) {
 		memcpy(to->stream, from->stream, sizeof(to->stream));
+		memcpy(to->stream_at, from->stream_at, sizeof(to->stream_at));
 		to->streams = from->streams;
 	}
 	to->have |= have;

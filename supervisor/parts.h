@@ -15,6 +15,7 @@
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/sockets_heal.h"
 
 enum part {
 	PART_INPUT	= 1 << 0,
@@ -33,6 +34,10 @@ struct parts {
 	int		archive;	/* -1: no archive */
 	int		stream[STREAMS_MAX];
 	size_t		streams;
+	/* What the sockets hold on to. */
+	struct attachment input_at;
+	struct attachment output_at[OUTPUTS_MAX];
+	struct attachment stream_at[STREAMS_MAX];
 };
 
 void	parts_init(struct parts *parts) ATTR_NONNULL;

@@ -17,6 +17,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/sockets.h"
+#include "supervisor/sockets_priv.h"
 
 /* Linux 4.20; the C library's headers may be older. */
 #ifndef IPV6_MULTICAST_ALL
@@ -52,9 +53,8 @@ fail(int fd)
 	return -1;
 }
 
-/* The interface's index; 0 for "", -1 with errno when there is none. */
-static int
-interface_index(const char *name)
+int
+sockets_interface(const char *name)
 {
 	unsigned index;
 
@@ -82,8 +82,8 @@ scoped(const struct sockaddr_storage *address, int index)
 	return copy;
 }
 
-static int
-bind_device(int fd, const char *name)
+int
+sockets_bind_device(int fd, const char *name)
 {
 	/* Without privileges since Linux 5.7. */
 	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name,
@@ -125,6 +125,16 @@ only_own_groups(int fd, int family)
 	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 }
 
+bool
+sockets_input_bound(const struct listen_conf *listen)
+{
+	/* For v4 groups the membership says which interface; for v6 it
+	 * does not keep out what comes in by another one. */
+	return listen->interface[0] != '\0' &&
+	    (!udp_is_group(&listen->address) ||
+	    listen->address.ss_family == AF_INET6);
+}
+
 static int
 input_options(int fd, const struct listen_conf *listen, const char **what)
 {
@@ -140,11 +150,9 @@ input_options(int fd, const struct listen_conf *listen, const char **what)
 		return -1;
 	/* Coalescing is a matter of speed only. */
 	(void)set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
-	/* For v4 groups the membership says which interface; for v6 it
-	 * does not keep out what comes in by another one. */
 	*what = "receive on the interface";
-	if (listen->interface[0] != '\0' && (!group || family == AF_INET6))
-		return bind_device(fd, listen->interface);
+	if (sockets_input_bound(listen))
+		return sockets_bind_device(fd, listen->interface);
 	return 0;
 }
 
@@ -212,8 +220,8 @@ join_sources(int fd, const struct listen_conf *listen, int index)
 	return 0;
 }
 
-static int
-join(int fd, const struct listen_conf *listen, int index)
+int
+sockets_join(int fd, const struct listen_conf *listen, int index)
 {
 	int level = listen->address.ss_family == AF_INET6 ?
 	    IPPROTO_IPV6 : IPPROTO_IP;
@@ -231,7 +239,7 @@ join(int fd, const struct listen_conf *listen, int index)
 int
 sockets_bind(int fd, const struct listen_conf *listen, const char **what)
 {
-	int index = interface_index(listen->interface);
+	int index = sockets_interface(listen->interface);
 	struct sockaddr_storage address;
 
 	*what = "find the interface";
@@ -244,7 +252,7 @@ sockets_bind(int fd, const struct listen_conf *listen, const char **what)
 		return -1;
 	*what = "join the group";
 	if (udp_is_group(&listen->address))
-		return join(fd, listen, index);
+		return sockets_join(fd, listen, index);
 	return 0;
 }
 
@@ -499,7 +507,8 @@ group_output(int fd, const struct destination_conf *to, int index)
 static int
 unicast_output(int fd, const struct destination_conf *to)
 {
-	if (to->interface[0] != '\0' && bind_device(fd, to->interface) == -1)
+	if (to->interface[0] != '\0' &&
+	    sockets_bind_device(fd, to->interface) == -1)
 		return -1;
 	if (to->address.ss_family == AF_INET6)
 		return set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, to->ttl);
@@ -517,13 +526,26 @@ output_options(int fd, const struct destination_conf *to, int index)
 }
 
 int
+sockets_connect(int fd, const struct destination_conf *to, int index,
+    const char **what)
+{
+	struct sockaddr_storage address = scoped(&to->address, index);
+
+	*what = "set the output's options";
+	if (output_options(fd, to, index) == -1)
+		return -1;
+	*what = "connect";
+	return connect(fd, generic(&address), sockaddr_size(generic(
+	    &address)));
+}
+
+int
 sockets_output(const struct destination_conf *to, const char **what)
 {
-	struct sockaddr_storage address;
 	int fd, index;
 
 	*what = "find the interface";
-	index = interface_index(to->interface);
+	index = sockets_interface(to->interface);
 	if (index == -1)
 		return -1;
 	*what = "open an output socket";
@@ -531,13 +553,7 @@ sockets_output(const struct destination_conf *to, const char **what)
 	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
-	*what = "set the output's options";
-	if (output_options(fd, to, index) == -1)
-		return fail(fd);
-	address = scoped(&to->address, index);
-	*what = "connect";
-	if (connect(fd, generic(&address), sockaddr_size(generic(&address))) ==
-	    -1)
+	if (sockets_connect(fd, to, index, what) == -1)
 		return fail(fd);
 	return fd;
 }

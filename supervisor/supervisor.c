@@ -168,6 +168,7 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 	}
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		watch_check_decimator(&supervisor->decimator[i]);
+	heal_second(&supervisor->heal);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }
@@ -289,6 +290,7 @@ close_all(struct supervisor *supervisor)
 		channel_free(channel);
 	}
 	decimators_done(supervisor);
+	heal_stop(&supervisor->heal);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
 	if (supervisor->spawn.stderr_fd != -1)
@@ -313,6 +315,7 @@ start(struct supervisor *supervisor)
 		channel_stop(channel);
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
+	heal_start(&supervisor->heal, supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

@@ -13,6 +13,7 @@
 #include "supervisor/privdrop.h"
 #include "supervisor/channel.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/heal.h"
 #include "supervisor/inheritance.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
@@ -48,6 +49,7 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct heal		 heal;
 	struct upgrade		 upgrade;
 	/* What there is to be taken over, while we start; else NULL.  What
 	 * is left of it when we could not start is the caller's. */

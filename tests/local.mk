@@ -28,7 +28,7 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_stream_archive
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
-	tests/unit/test_spread tests/unit/test_status
+	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
@@ -127,6 +127,8 @@ tests_unit_test_status_SOURCES = tests/unit/test_status.c
 tests_unit_test_status_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_spread_SOURCES = tests/unit/test_spread.c
 tests_unit_test_spread_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
+tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -277,6 +279,7 @@ EXTRA_DIST += \
 	tests/integration/test_tools.py \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \
+	tests/integration/test_world.py \
 	tests/integration/waiting.py
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.

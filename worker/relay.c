@@ -200,6 +200,7 @@ cause_of(struct output_counts *counts, int error)
 	case ENODEV:
 	case EADDRNOTAVAIL:
 	case ECONNREFUSED:
+	case EDESTADDRREQ:
 		return &counts->relay_unreachable;
 	case EMSGSIZE:
 		return &counts->relay_too_large;
@@ -257,6 +258,20 @@ lower_gso_limit(struct output *output, uint32_t datagram_size, int error)
 }
 
 /*
+ * The supervisor is connecting the socket anew, which it does when it knows
+ * that it can.  False: that takes so long that it has failed after all.
+ */
+static bool
+is_reconnected(struct output *output)
+{
+	uint64_t now = clock_monotonic_ns();
+
+	if (output->unconnected_ns == 0)
+		output->unconnected_ns = now;
+	return now - output->unconnected_ns < RECONNECT_NS;
+}
+
+/*
  * The first message could not be sent.  True: try again at once.  A refused
  * connection tells of an earlier datagram, which has been counted as
  * relayed; asking has cleared it.
@@ -267,7 +282,8 @@ send_failed(struct output *output, int error, unsigned *refusals)
 	const struct segment *segment = output->relay->segment;
 	const struct tx_area *tx = segment->tx;
 
-	if (error == EAGAIN) {
+	if (error == EAGAIN ||
+	    (error == EDESTADDRREQ && is_reconnected(output))) {
 		output->blocked = true;
 		return false;
 	}
@@ -319,6 +335,7 @@ run_output(struct output *output)
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n > 0) {
 			refusals = 0;
+			output->unconnected_ns = 0;
 			settle(segment, output->index, (unsigned)n,
 			    SENT);
 		} else if (!send_failed(output, errno, &refusals))

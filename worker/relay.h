@@ -23,6 +23,9 @@
 /* No larger segment is asked for; "active" is any limit above 0. */
 #define GSO_LIMIT_MAX	UINT16_MAX
 #define GSO_RETRY_NS	(10 * UINT64_C(1000000000))
+/* The supervisor connects a socket anew in microseconds; it may have to wait
+ * for a processor in between. */
+#define RECONNECT_NS	(100 * UINT64_C(1000000))
 
 struct output {
 	struct relay		*relay;
@@ -31,6 +34,7 @@ struct output {
 	bool			 blocked;	/* waits to be writable */
 	uint32_t		 gso_limit;	/* largest segment asked for */
 	uint64_t		 gso_retry_ns;	/* when to forget the limit */
+	uint64_t		 unconnected_ns;	/* since; 0: not so */
 	bool			 gso_told;	/* said that it is limited */
 	struct log_limit	 limit_error;
 	struct log_limit	 limit_overrun;

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Mends the sockets of all channels.  See heal.h.  Supervisor only.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/udp.h"
+#include "common/util.h"
+#include "supervisor/channel.h"
+#include "supervisor/heal.h"
+#include "supervisor/sockets.h"
+#include "supervisor/sockets_heal.h"
+#include "supervisor/supervisor.h"
+
+/* How often to look when nothing was heard, in seconds. */
+#define LOOK_SECONDS	10U
+
+/*** What is said. ***/
+
+/* One socket, for what is said of it. */
+struct subject {
+	const struct channel_conf *conf;
+	const struct sockaddr_storage *address;
+	const char	*interface;
+	const char	*stream;	/* "": an input, or a relay's output */
+	bool		 input;
+};
+
+static void
+name_subject(const struct subject *subject, char *text, size_t size)
+{
+	char address[ADDRESS_TEXT_SIZE];
+	const char *on = subject->interface[0] != '\0' ? " on " : "";
+
+	format_address((const void *)subject->address, address);
+	if (subject->stream[0] != '\0')
+		snprintf(text, size, "%s/%s: output %s%s%s",
+		    subject->conf->name, subject->stream, address, on,
+		    subject->interface);
+	else
+		snprintf(text, size, "channel %s: %s %s%s%s",
+		    subject->conf->name, subject->input ? "input" : "output",
+		    address, on, subject->interface);
+}
+
+static void
+say_failed(const struct subject *subject, struct attachment *at,
+    const char *what)
+{
+	int error = errno;
+	char name[256];
+
+	if (error == at->error)
+		return;
+	at->error = error;
+	name_subject(subject, name, sizeof(name));
+	log_warnx("%s: cannot %s: %s: goes on when that changes", name, what,
+	    strerror(error));
+}
+
+static void
+say_input(const struct subject *subject, const struct attachment *at)
+{
+	char name[256], interface[IF_NAMESIZE] = "?";
+
+	name_subject(subject, name, sizeof(name));
+	if (!udp_is_group(subject->address)) {
+		log_info("%s: receives on the interface again", name);
+		return;
+	}
+	(void)if_indextoname((unsigned)at->index, interface);
+	log_info("%s: joined on %s", name, interface);
+}
+
+static void
+say_output(const struct subject *subject, int fd)
+{
+	char name[256], from[ADDRESS_TEXT_SIZE] = "?";
+	struct sockaddr_storage source;
+	socklen_t size = sizeof(source);
+
+	memset(&source, 0, sizeof(source));
+	if (getsockname(fd, (void *)&source, &size) == 0)
+		format_address((const void *)&source, from);
+	name_subject(subject, name, sizeof(name));
+	log_info("%s: sends from %s now", name, from);
+}
+
+/*** Sockets. ***/
+
+static void
+heal_output(struct heal *heal, const struct subject *subject, int fd,
+    const struct destination_conf *to, struct attachment *at)
+{
+	const char *what = "";
+
+	if (fd == -1)
+		return;
+	switch (sockets_heal_output(fd, to, at, &what)) {
+	case HEALED_FAILED:
+		say_failed(subject, at, what);
+		heal->pending = true;
+		return;
+	case HEALED_DONE:
+		say_output(subject, fd);
+		break;
+	case HEALED_NOTHING:
+		/* The very same interface is back. */
+		if (at->error != 0)
+			say_output(subject, fd);
+		break;
+	}
+	at->error = 0;
+}
+
+static void
+heal_input(struct heal *heal, const struct channel_conf *conf,
+    struct parts *parts)
+{
+	const struct listen_conf *listen = &conf->listen;
+	struct attachment *at = &parts->input_at;
+	struct subject subject = {.conf = conf, .stream = "", .input = true,
+	    .address = &listen->address, .interface = listen->interface};
+	bool routed = at->index == 0 && listen->interface[0] == '\0' &&
+	    udp_is_group(&listen->address);
+	const char *what = "";
+	enum healed healed;
+
+	/* Those of a pair are on the loopback interface, and stay. */
+	if (parts->input == -1 || !parts->bound || conf->archives_stream)
+		return;
+	healed = sockets_heal_input(parts->input, listen, at, &what);
+	if (healed == HEALED_FAILED) {
+		say_failed(&subject, at, what);
+		heal->pending = true;
+		return;
+	}
+	if (healed == HEALED_DONE || at->error != 0 || routed)
+		say_input(&subject, at);
+	at->error = 0;
+}
+
+static void
+heal_outputs(struct heal *heal, const struct channel_conf *conf,
+    struct parts *parts)
+{
+	struct subject subject = {.conf = conf, .stream = ""};
+	size_t i;
+
+	for (i = 0; i < MIN_OF(parts->outputs, conf->relays); i++) {
+		subject.address = &conf->relay[i].address;
+		subject.interface = conf->relay[i].interface;
+		heal_output(heal, &subject, parts->output[i], &conf->relay[i],
+		    &parts->output_at[i]);
+	}
+}
+
+static void
+heal_streams(struct heal *heal, const struct channel_conf *conf,
+    struct parts *parts)
+{
+	struct subject subject = {.conf = conf};
+	size_t i;
+
+	for (i = 0; i < MIN_OF(parts->streams, conf->decimates); i++) {
+		subject.stream = conf->decimate[i].name;
+		subject.address = &conf->decimate[i].to.address;
+		subject.interface = conf->decimate[i].to.interface;
+		heal_output(heal, &subject, parts->stream[i],
+		    &conf->decimate[i].to, &parts->stream_at[i]);
+	}
+}
+
+/* What is still used but not configured any more will be replaced soon, by
+ * what is in `next'. */
+static void
+heal_channel(struct heal *heal, struct channel *channel)
+{
+	struct parts *parts = &channel->parts, *next = &channel->next;
+
+	heal_input(heal, channel->conf,
+	    (next->have & PART_INPUT) != 0 ? next : parts);
+	heal_outputs(heal, channel->conf,
+	    (next->have & PART_WORKER) != 0 ? next : parts);
+	heal_streams(heal, channel->conf, parts);
+}
+
+/*** All of them. ***/
+
+static void
+look(struct heal *heal)
+{
+	struct supervisor *supervisor = heal->supervisor;
+	struct channel *channel;
+
+	heal->seconds = 0;
+	heal->pending = false;
+	if (supervisor->phase == PHASE_STOPPING)
+		return;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		heal_channel(heal, channel);
+}
+
+static void
+on_changed(void *owner)
+{
+	look(owner);
+}
+
+static void
+on_gone(void *owner, int index)
+{
+	struct heal *heal = owner;
+	struct attachment *at;
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &heal->supervisor->channels, link) {
+		at = &channel->parts.input_at;
+		if (at->index != 0 && (index == 0 || at->index == index))
+			at->anew = true;
+		at = &channel->next.input_at;
+		if (at->index != 0 && (index == 0 || at->index == index))
+			at->anew = true;
+	}
+}
+
+void
+heal_start(struct heal *heal, struct supervisor *supervisor)
+{
+	int fd = netwatch_open();
+
+	heal->supervisor = supervisor;
+	heal->netwatch.owner = heal;
+	heal->netwatch.gone = on_gone;
+	heal->netwatch.changed = on_changed;
+	heal->netwatch.receive = recv;
+	if (fd != -1)
+		netwatch_start(&heal->netwatch, supervisor->loop, fd);
+	else
+		log_warn("the kernel cannot be asked to tell when the network "
+		    "changes: looks at it once a second");
+}
+
+void
+heal_stop(struct heal *heal)
+{
+	netwatch_stop(&heal->netwatch);
+}
+
+void
+heal_second(struct heal *heal)
+{
+	if (++heal->seconds >= LOOK_SECONDS || heal->pending ||
+	    !netwatch_active(&heal->netwatch))
+		look(heal);
+}

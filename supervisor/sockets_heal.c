@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Mends sockets after the network has changed.  See sockets_heal.h.
+ * Supervisor only.  Never reads or writes a datagram.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/udp.h"
+#include "common/util.h"
+#include "supervisor/sockets.h"
+#include "supervisor/sockets_heal.h"
+#include "supervisor/sockets_priv.h"
+
+/* Linux 5.1; the C library's headers may be older. */
+#ifndef SO_BINDTOIFINDEX
+#define SO_BINDTOIFINDEX	62
+#endif
+
+/* The interface that the socket is bound to; 0: none. */
+static int
+bound_index(int fd)
+{
+	int index = 0;
+	socklen_t size = sizeof(index);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &size) == -1)
+		return 0;
+	return index;
+}
+
+/* A datagram socket forgets its peer, its interface, and an address that the
+ * kernel chose for it. */
+static int
+disconnect(int fd)
+{
+	struct sockaddr_storage none = {.ss_family = AF_UNSPEC};
+
+	return connect(fd, (const void *)&none, sizeof(none));
+}
+
+/*** Outputs. ***/
+
+/* The address that the socket sends from, without its port. */
+static bool
+source_of(int fd, struct sockaddr_storage *source)
+{
+	struct sockaddr_in6 *in6 = (void *)source;
+	struct sockaddr_in *in = (void *)source;
+	socklen_t size = sizeof(*source);
+
+	memset(source, 0, sizeof(*source));
+	if (getsockname(fd, (void *)source, &size) == -1)
+		return false;
+	if (source->ss_family == AF_INET6)
+		in6->sin6_port = 0;
+	else
+		in->sin_port = 0;
+	return true;
+}
+
+static bool
+same_source(int fd, int other)
+{
+	struct sockaddr_storage one, two;
+
+	return source_of(fd, &one) && source_of(other, &two) &&
+	    memcmp(&one, &two, sizeof(one)) == 0;
+}
+
+/* For a group of IPv4 the kernel does not tell. */
+static int
+output_index(int fd, const struct destination_conf *to,
+    const struct attachment *at)
+{
+	int index = 0;
+	socklen_t size = sizeof(index);
+
+	if (!udp_is_group(&to->address))
+		return bound_index(fd);
+	if (to->address.ss_family != AF_INET6)
+		return at->index;
+	(void)getsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, &size);
+	return index;
+}
+
+/* A second connect() looks for the route again, and leaves all as it was when
+ * there is none: for the socket's address, on its interface. */
+static bool
+has_route(int fd)
+{
+	struct sockaddr_storage peer;
+	socklen_t size = sizeof(peer);
+
+	return getpeername(fd, (void *)&peer, &size) == 0 &&
+	    connect(fd, (const void *)&peer, size) == 0;
+}
+
+/* Whether the socket has what `fresh', just opened on this interface, has. */
+static bool
+as_fresh(int fd, int fresh, const struct destination_conf *to, int index,
+    const struct attachment *at)
+{
+	int had = output_index(fd, to, at);
+
+	return (index == 0 || had == 0 || had == index) &&
+	    same_source(fd, fresh) && has_route(fd);
+}
+
+enum healed
+sockets_heal_output(int fd, const struct destination_conf *to,
+    struct attachment *at, const char **what)
+{
+	int index = sockets_interface(to->interface);
+	int fresh = sockets_output(to, what);
+	bool same;
+
+	/* There is no better one to be had. */
+	if (fresh == -1)
+		return HEALED_FAILED;
+	same = as_fresh(fd, fresh, to, index, at);
+	close(fresh);
+	if (!same && (disconnect(fd) == -1 ||
+	    sockets_connect(fd, to, index, what) == -1))
+		return HEALED_FAILED;
+	at->index = index;
+	return same ? HEALED_NOTHING : HEALED_DONE;
+}
+
+/*** Inputs. ***/
+
+/*
+ * To another interface, which takes a privilege once the socket has one; but
+ * everybody may disconnect it, which leaves its address and port.
+ */
+static int
+bind_again(int fd, const struct listen_conf *listen)
+{
+	if (sockets_bind_device(fd, listen->interface) == 0)
+		return 0;
+	if (errno != EPERM || disconnect(fd) == -1)
+		return -1;
+	return sockets_bind_device(fd, listen->interface);
+}
+
+static int
+group_level(const struct listen_conf *listen)
+{
+	return listen->address.ss_family == AF_INET6 ? IPPROTO_IPV6 :
+	    IPPROTO_IP;
+}
+
+static bool
+is_member(int fd, const struct listen_conf *listen, int index)
+{
+	struct group_filter filter;
+	socklen_t size = sizeof(filter);
+
+	memset(&filter, 0, sizeof(filter));
+	filter.gf_interface = (uint32_t)index;
+	filter.gf_group = listen->address;
+	return getsockopt(fd, group_level(listen), MCAST_MSFILTER, &filter,
+	    &size) == 0;
+}
+
+/* Also where there is no such interface any more. */
+static void
+leave(int fd, const struct listen_conf *listen, int index)
+{
+	struct group_req request;
+
+	memset(&request, 0, sizeof(request));
+	request.gr_interface = (uint32_t)index;
+	request.gr_group = listen->address;
+	(void)setsockopt(fd, group_level(listen), MCAST_LEAVE_GROUP, &request,
+	    sizeof(request));
+}
+
+/* Where the socket is a member, of the interfaces that exist; `likely' first.
+ * 0: nowhere. */
+static int
+member_index(int fd, const struct listen_conf *listen, int likely)
+{
+	struct if_nameindex *list, *each;
+	int index = 0;
+
+	if (likely != 0 && is_member(fd, listen, likely))
+		return likely;
+	list = if_nameindex();
+	if (list == NULL)
+		return 0;
+	for (each = list; each->if_index != 0 && index == 0; each++)
+		if (is_member(fd, listen, (int)each->if_index))
+			index = (int)each->if_index;
+	if_freenameindex(list);
+	return index;
+}
+
+/* The interface on which the kernel joins the group if none is named; -1 with
+ * errno.  Only the kernel knows: so it is asked to. */
+static int
+routed_index(const struct listen_conf *listen, int likely)
+{
+	int fd = socket(listen->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC,
+	    0);
+	int index, saved;
+
+	if (fd == -1)
+		return -1;
+	index = sockets_join(fd, listen, 0);
+	saved = errno;
+	if (index == 0)
+		index = member_index(fd, listen, likely);
+	close(fd);
+	errno = saved;
+	return index;
+}
+
+/* There is one membership, but for a moment: a datagram is better received
+ * twice than not at all. */
+static enum healed
+move_membership(int fd, const struct listen_conf *listen, int index,
+    struct attachment *at)
+{
+	if (at->anew)
+		leave(fd, listen, at->index);
+	if (!is_member(fd, listen, index) &&
+	    sockets_join(fd, listen, index) == -1)
+		return HEALED_FAILED;
+	if (at->index != 0 && at->index != index)
+		leave(fd, listen, at->index);
+	at->anew = false;
+	at->index = index;
+	return HEALED_DONE;
+}
+
+static enum healed
+heal_membership(int fd, const struct listen_conf *listen, int index,
+    struct attachment *at)
+{
+	if (at->index == 0)
+		at->index = member_index(fd, listen, index);
+	if (index == 0)
+		index = routed_index(listen, at->index);
+	if (index == -1)
+		return HEALED_FAILED;
+	if (index == at->index && !at->anew && is_member(fd, listen, index))
+		return HEALED_NOTHING;
+	return move_membership(fd, listen, index, at);
+}
+
+enum healed
+sockets_heal_input(int fd, const struct listen_conf *listen,
+    struct attachment *at, const char **what)
+{
+	int index = sockets_interface(listen->interface);
+	enum healed healed = HEALED_NOTHING, joined = HEALED_NOTHING;
+
+	*what = "find the interface";
+	if (index == -1)
+		return HEALED_FAILED;
+	*what = "receive on the interface";
+	if (sockets_input_bound(listen) && bound_index(fd) != index) {
+		if (bind_again(fd, listen) == -1)
+			return HEALED_FAILED;
+		healed = HEALED_DONE;
+	}
+	*what = "join the group";
+	if (udp_is_group(&listen->address))
+		joined = heal_membership(fd, listen, index, at);
+	return joined == HEALED_NOTHING ? healed : joined;
+}

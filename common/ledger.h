@@ -171,8 +171,8 @@ struct ledger {
 /*
  * What has changed from one ledger of a channel to a later one.  Signed: what
  * an earlier change said of a LEDGER_CORRECTED count may have been too much,
- * and is taken off in a later one, so that the changes of spans that follow each
- * other add up to the change over all of them.
+ * and is taken off in a later one, so that the changes of spans that follow
+ * each other add up to the change over all of them.
  */
 struct ledger_change {
 #define LEDGER_CHANGE(name, kind, unit, catalogued, meaning) int64_t name;

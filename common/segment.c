@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Making, mapping and reading a channel's segment.  Every process.  What is
- * read from a segment is bounded before it is used: whoever writes to it may
- * be broken or hostile.
+ * Mapping and reading a channel's segment.  Every process.  What is read from
+ * a segment is bounded before it is used: whoever writes to it may be broken or
+ * hostile.
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -15,21 +15,10 @@
 
 #include "common/hash.h"
 #include "common/segment.h"
+#include "common/segment_layout.h"
 
-#define PAGE		4096U
-#define HUGE_RING	(16U << 20)
-#define SEALS		(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-
-/* Where everything lies; a private copy of the header, or the plan of one. */
-struct layout {
-	uint64_t	size;
-	uint64_t	offset[AREAS];
-	uint64_t	area_size[AREAS];
-	uint32_t	rx_slots;
-};
-
-static void
-layout_sizes(uint32_t sizes[static 6])
+void
+segment_layout_sizes(uint32_t sizes[static 6])
 {
 	sizes[0] = sizeof(struct channel_config);
 	sizes[1] = sizeof(struct worker_state);
@@ -46,46 +35,12 @@ segment_layout(void)
 	char text[16 + NITEMS(sizes) * 8 + 1];
 	int length;
 
-	layout_sizes(sizes);
+	segment_layout_sizes(sizes);
 	length = snprintf(text, sizeof(text), "%016" PRIx64, SEGMENT_MAGIC);
 	for (size_t i = 0; i < NITEMS(sizes); i++)
 		length += snprintf(text + length,
 		    sizeof(text) - (size_t)length, "%08" PRIx32, sizes[i]);
 	return hash_text64(text);
-}
-
-/* A whole batch fits in half of the ring, so that it is committed at once. */
-static uint32_t
-slots_for(uint64_t ring_size)
-{
-	uint64_t slots = ring_size / 2 / SLOT_SIZE;
-
-	return (uint32_t)MAX_OF((uint64_t)RX_SLOTS_MIN,
-	    MIN_OF((uint64_t)RX_SLOTS_MAX, slots));
-}
-
-static void
-plan_layout(struct layout *layout, const struct segment_spec *spec)
-{
-	uint64_t at = PAGE;
-	unsigned i;
-
-	layout->rx_slots = slots_for(spec->ring_size);
-	layout->area_size[AREA_CONFIG] = sizeof(struct channel_config);
-	layout->area_size[AREA_SCHEMA] = spec->schema != NULL ?
-	    strlen(spec->schema) + 1 : 0;
-	layout->area_size[AREA_PROGRAM] = spec->program_size;
-	layout->area_size[AREA_STATE] = sizeof(struct worker_state);
-	layout->area_size[AREA_DECIMATOR] = PAGE;
-	layout->area_size[AREA_RX] = sizeof(struct rx_area);
-	layout->area_size[AREA_SLOTS] = (uint64_t)layout->rx_slots * SLOT_SIZE;
-	layout->area_size[AREA_TX] = sizeof(struct tx_area);
-	layout->area_size[AREA_RING] = spec->ring_size;
-	for (i = 0; i < AREAS; i++) {
-		layout->offset[i] = at;
-		at += ROUND_UP(layout->area_size[i], (uint64_t)PAGE);
-	}
-	layout->size = at;
 }
 
 static bool
@@ -94,9 +49,8 @@ power_of_two(uint64_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
-/* Maps the object once, and its last area once more right behind. */
-static uint8_t *
-map_twice(int fd, const struct layout *layout, int prot, int flags)
+uint8_t *
+segment_map(int fd, const struct layout *layout, int prot, int flags)
 {
 	uint64_t ring = layout->area_size[AREA_RING];
 	uint8_t *base;
@@ -116,8 +70,8 @@ map_twice(int fd, const struct layout *layout, int prot, int flags)
 	return base;
 }
 
-static void
-set_pointers(struct segment *segment, const struct layout *layout)
+void
+segment_set_pointers(struct segment *segment, const struct layout *layout)
 {
 	uint8_t *base = segment->base;
 	const uint64_t *at = layout->offset;
@@ -143,168 +97,6 @@ set_pointers(struct segment *segment, const struct layout *layout)
 	segment->ring.shared = &segment->state->ring;
 }
 
-/*
- * Messages that the kernel had handed over, and that nobody committed: a
- * worker died at it, and no other came.
- */
-static uint64_t
-abandoned(const struct segment *old, const struct ingest_state *ingest)
-{
-	const struct rx_area *rx = old->rx;
-	uint32_t n = 0, offered = MIN_OF(rx->offered, old->rx_slots);
-
-	if (atomic_load_explicit(&rx->batch, memory_order_acquire) !=
-	    ingest->batch + 1)
-		return 0;
-	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
-		n++;
-	return n;
-}
-
-static void
-inherit_archive(struct archive_state *archive, const struct segment *old,
-    uint64_t sequence)
-{
-	const struct archive_state *before =
-	    archive_current(&old->state->archive);
-
-	archive->counts = before->counts;
-	memcpy(archive->told, before->told, sizeof(archive->told));
-	if (old->config->archive.enabled)
-		archive->counts.archive_shed += sequence - before->sequence;
-}
-
-static void
-inherit_output(struct output_state *output, const struct segment *old,
-    uint32_t i, uint64_t sequence)
-{
-	const struct output_state *before =
-	    output_current(&old->state->output[i]);
-	uint64_t lost = sequence - before->sequence;
-
-	output->counts = before->counts;
-	output->counts.relay_errors += lost;
-	output->counts.relay_overrun += lost;
-}
-
-/*
- * What the predecessor left behind counts as lost by the part that had
- * it.  The counters only go on when they still add up, with the same archive
- * and the same outputs.  Its worker has ended: nobody writes but the caller.
- */
-static void
-inherit(const struct segment *segment, const struct segment_spec *spec)
-{
-	struct channel_config *config = (void *)(uintptr_t)segment->config;
-	struct worker_state *state = segment->state;
-	const struct segment *old = spec->predecessor;
-	struct ingest_state *ingest = &state->ingest.copy[0];
-	struct ingest_state before = *ingest_current(&old->state->ingest);
-	uint64_t head = ingest->head;
-	uint32_t i;
-
-	if (spec->new_socket)
-		before.drops_seen = 0;
-	before.counts.kernel_dropped += abandoned(old, &before);
-	state->archive.copy[0].sequence = before.sequence;
-	for (i = 0; i < config->outputs; i++)
-		state->output[i].copy[0].sequence = before.sequence;
-	if (old->config->archive.enabled != config->archive.enabled ||
-	    old->config->outputs != config->outputs) {
-		ingest->sequence = config->counted_from = before.sequence;
-		ingest->drops_seen = before.drops_seen;
-		return;
-	}
-	config->counted_from = old->config->counted_from;
-	*ingest = before;
-	ingest->head = head;
-	ingest->batch = 0;
-	ingest->sources_copy = 0;
-	if (memcmp(&old->config->sender_sequence, &config->sender_sequence,
-	    sizeof(config->sender_sequence)) == 0)
-		memcpy(state->source[0],
-		    old->state->source[before.sources_copy & 1],
-		    sizeof(state->source[0]));
-	inherit_archive(&state->archive.copy[0], old, before.sequence);
-	for (i = 0; i < config->outputs; i++)
-		inherit_output(&state->output[i].copy[0], old, i,
-		    before.sequence);
-}
-
-static void
-fill_state(struct segment *segment, const struct segment_spec *spec)
-{
-	struct worker_state *state = segment->state;
-	uint64_t start = ring_start(spec->ring_size);
-	uint32_t i;
-
-	atomic_store_explicit(&state->ring.head, start, memory_order_relaxed);
-	atomic_store_explicit(&state->ring.reserve, start,
-	    memory_order_relaxed);
-	atomic_store_explicit(&state->archive_wake_at, RING_WAKE_NEVER,
-	    memory_order_relaxed);
-	atomic_store_explicit(&state->archive_position, start,
-	    memory_order_relaxed);
-	atomic_store_explicit(&segment->page->wake_at, RING_WAKE_NEVER,
-	    memory_order_relaxed);
-	state->ingest.copy[0].head = start;
-	state->archive.copy[0].position = start;
-	for (i = 0; i < OUTPUTS_MAX; i++)
-		state->output[i].copy[0].position = start;
-	if (spec->predecessor != NULL)
-		inherit(segment, spec);
-}
-
-static void
-fill_header(struct segment_header *header, const struct layout *layout)
-{
-	unsigned i;
-
-	header->size = layout->size;
-	layout_sizes(header->layout);
-	header->rx_slots = layout->rx_slots;
-	for (i = 0; i < AREAS; i++) {
-		header->area[i].offset = layout->offset[i];
-		header->area[i].size = layout->area_size[i];
-	}
-	/* Partner: the acquire in read_layout(). */
-	atomic_store_explicit(&header->magic, SEGMENT_MAGIC,
-	    memory_order_release);
-}
-
-static int
-make_object(const char *name, uint64_t size)
-{
-	char label[CHANNEL_NAME_MAX + 16];
-	int fd, saved;
-
-	snprintf(label, sizeof(label), "mcrelay:%s", name);
-	fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (fd == -1)
-		return -1;
-	if (ftruncate(fd, (off_t)size) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, SEALS) == -1) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
-}
-
-/*
- * A large ring in pages of 2 MiB needs fewer translations.  The kernel takes
- * the advice when transparent_hugepage/shmem_enabled is `advise', and the
- * ring does without when it does not.
- */
-static void
-want_huge_pages(const struct segment *segment)
-{
-	if (segment->ring.size >= HUGE_RING)
-		(void)madvise(segment->ring.data, segment->ring.size,
-		    MADV_HUGEPAGE);
-}
-
 bool
 segment_lock(const struct segment *segment)
 {
@@ -317,43 +109,6 @@ void
 segment_withhold(const struct segment *segment)
 {
 	(void)madvise(segment->base, segment->mapped, MADV_DONTFORK);
-}
-
-int
-segment_create(struct segment *segment, const struct segment_spec *spec,
-    bool *locked)
-{
-	struct layout layout;
-	int saved;
-
-	memset(segment, 0, sizeof(*segment));
-	plan_layout(&layout, spec);
-	segment->fd = make_object(spec->config.name, layout.size);
-	if (segment->fd == -1)
-		return -1;
-	segment->base = map_twice(segment->fd, &layout,
-	    PROT_READ | PROT_WRITE, 0);
-	if (segment->base == NULL) {
-		saved = errno;
-		close(segment->fd);
-		errno = saved;
-		return -1;
-	}
-	set_pointers(segment, &layout);
-	want_huge_pages(segment);
-	(void)madvise(segment->base, layout.size, MADV_POPULATE_WRITE);
-	*locked = segment_lock(segment);
-	memcpy((void *)(uintptr_t)segment->config, &spec->config,
-	    sizeof(spec->config));
-	if (spec->schema != NULL)
-		memcpy((void *)(uintptr_t)segment->schema, spec->schema,
-		    layout.area_size[AREA_SCHEMA]);
-	if (spec->program_size > 0)
-		memcpy((void *)(uintptr_t)segment->program, spec->program,
-		    spec->program_size);
-	fill_state(segment, spec);
-	fill_header((void *)segment->base, &layout);
-	return 0;
 }
 
 /* Whether each area lies within the object and has the size it must have. */
@@ -403,7 +158,7 @@ read_layout(int fd, struct layout *layout)
 	    atomic_load_explicit(&header.magic, memory_order_relaxed) !=
 	    SEGMENT_MAGIC)
 		return "not a segment of this version";
-	layout_sizes(sizes);
+	segment_layout_sizes(sizes);
 	if (memcmp(sizes, header.layout, sizeof(sizes)) != 0)
 		return "a segment of another layout";
 	layout->size = header.size;
@@ -450,10 +205,10 @@ segment_attach(struct segment *segment, int fd, enum segment_access access,
 	if (*why != NULL)
 		return -1;
 	*why = "cannot map it";
-	segment->base = map_twice(fd, &layout, prot, flags);
+	segment->base = segment_map(fd, &layout, prot, flags);
 	if (segment->base == NULL)
 		return -1;
-	set_pointers(segment, &layout);
+	segment_set_pointers(segment, &layout);
 	if (!protect(segment, &layout, access)) {
 		munmap(segment->base, segment->mapped);
 		return -1;

@@ -45,6 +45,7 @@ libverify_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libverify_a_SOURCES = \
 	tools/verify/catalog.c \
 	tools/verify/gaps.c \
+	tools/verify/rebuild.c \
 	tools/verify/repair.c \
 	tools/verify/report.c \
 	tools/verify/verify.c tools/verify/verify.h

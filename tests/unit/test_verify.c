@@ -453,6 +453,124 @@ test_catalog_size(void **state ATTR_UNUSED)
 	teardown_place(&place);
 }
 
+static int
+rebuild(const struct place *place, char *said, size_t room)
+{
+	char *argv[] = {(char *)(uintptr_t)"mcrelay-verify",
+	    (char *)(uintptr_t)"--catalog",
+	    (char *)(uintptr_t)place->directory, NULL};
+
+	return verify(said, room, argv);
+}
+
+/* The catalogue, or what it is called with `ending', which is removed. */
+static void
+take_catalog(const struct place *place, const char *ending, char *text,
+    size_t room)
+{
+	char *path = xasprintf("%s%s", place->catalog, ending);
+	FILE *f = fopen(path, "r");
+	size_t size;
+
+	assert_non_null(f);
+	size = fread(text, 1, room - 1, f);
+	text[size] = '\0';
+	fclose(f);
+	unlink(path);
+	free(path);
+}
+
+#define LINE(second, first, last, rest)				\
+	"{\"name\":\"accel_20261118T00000" second ".000000Z_" first	\
+	".avro\",\"stream\":\"main\",\"first_sequence\":" first		\
+	",\"last_sequence\":" last rest
+#define RECEIVED(from, to)						\
+	",\"first_received\":\"20261118T110640." from "Z\","		\
+	"\"last_received\":\"20261118T110640." to "Z\","		\
+	"\"datagrams\":3,\"records\":3,\"bytes\":"
+
+/*
+ * A catalogue of one line that cannot be read, one of a file that is gone,
+ * one that knows of losses: the last two stay, the files tell the rest.  The
+ * one before is kept, and so is the one before that.
+ */
+static void
+test_rebuild(void **state ATTR_UNUSED)
+{
+	static const char gone[] = "{\"name\":"
+	    "\"accel_20261118T000000.500000Z_10.avro\",\"first_sequence\":10,"
+	    "\"losses\":null}\n";
+	char said[4096], before[4096], text[4096], *expected;
+	struct place place;
+	struct stat st[FILES];
+
+	setup_place(&place, "accel");
+	for (size_t i = 0; i < FILES; i++)
+		assert_int_equal(stat(place.path[i], &st[i]), 0);
+	write_catalog(&place, 1, 1, 29, "{\"name\":\"accel_20261118T000002."
+	    "000000Z_23.avro\",\"bytes\":18446744073709551606}\n");
+	write_catalog(&place, 1, 1, 29, gone);
+	assert_int_equal(rebuild(&place, said, sizeof(said)), VERIFY_WHOLE);
+	assert_non_null(strstr(said, "line 2 cannot be read: "));
+	assert_non_null(strstr(said, "written: 4 lines, 3 of them of files "
+	    "that are there; the one before is catalog.jsonl.old\n"));
+	take_catalog(&place, ".old", before, sizeof(before));
+	assert_non_null(strstr(before, "18446744073709551606"));
+	/* Nothing more to mend: no word of a bad line. */
+	assert_int_equal(verify_place(&place, said, sizeof(said)),
+	    VERIFY_WHOLE);
+	assert_non_null(strstr(said, "rejected 2, archive_shed 7"));
+	assert_null(strstr(said, "cannot be read"));
+	expected = xasprintf(LINE("0", "0", "2", RECEIVED("123456",
+	    "125456")) "%lld,\"codec\":\"null\",\"losses\":null}\n%s"
+	    LINE("1", "20", "29", RECEIVED("143456", "145456"))
+	    "%lld,\"codec\":\"null\",\"losses\":{\"kernel_dropped\":0,"
+	    "\"rejected\":2,\"archive_shed\":7}}\n"
+	    LINE("2", "23", "25", RECEIVED("146456", "148456"))
+	    "%lld,\"codec\":\"null\",\"losses\":null}\n",
+	    (long long)st[0].st_size, gone, (long long)st[1].st_size,
+	    (long long)st[2].st_size);
+	assert_int_equal(rebuild(&place, said, sizeof(said)), VERIFY_WHOLE);
+	assert_int_equal(rebuild(&place, said, sizeof(said)), VERIFY_WHOLE);
+	take_catalog(&place, ".old", text, sizeof(text));
+	assert_string_equal(text, expected);
+	take_catalog(&place, ".old.1", text, sizeof(text));
+	assert_string_equal(text, expected);
+	take_catalog(&place, "", text, sizeof(text));
+	assert_string_equal(text, expected);
+	/* Without one before. */
+	assert_int_equal(rebuild(&place, said, sizeof(said)), VERIFY_WHOLE);
+	take_catalog(&place, "", text, sizeof(text));
+	assert_null(strstr(text, "_10.avro"));
+	free(expected);
+	teardown_place(&place);
+}
+
+/* What is no file of mcrelay's is not touched, and nothing is waited for. */
+static void
+test_rebuild_others(void **state ATTR_UNUSED)
+{
+	char said[4096], text[4096];
+	struct place place;
+
+	setup_place(&place, "accel");
+	unlink(place.path[0]);
+	assert_int_equal(mkfifo(place.path[0], 0600), 0);
+	alarm(30);
+	assert_int_equal(rebuild(&place, said, sizeof(said)),
+	    VERIFY_UNUSABLE);
+	assert_non_null(strstr(said, "_0.avro: unusable: a FIFO"));
+	take_catalog(&place, "", text, sizeof(text));
+	assert_null(strstr(text, "_0.avro"));
+	assert_non_null(strstr(text, "_20.avro"));
+	assert_int_equal(mkfifo(place.catalog, 0600), 0);
+	assert_int_equal(rebuild(&place, said, sizeof(said)),
+	    VERIFY_UNUSABLE);
+	alarm(0);
+	assert_non_null(strstr(said, "catalog.jsonl: a FIFO"));
+	teardown_place(&place);
+}
+
 static void
 test_options(void **state ATTR_UNUSED)
 {
@@ -464,6 +582,10 @@ test_options(void **state ATTR_UNUSED)
 		{"verify", "-x", "f", NULL},
 		{"verify", "-rf", "-oreport", "f", NULL},
 		{"verify", "-r", "out", "f", "g"},
+		{"verify", "--catalog", NULL},
+		{"verify", "--catalog", "d", "f", NULL},
+		{"verify", "-rf", "--catalog", "d", NULL},
+		{"verify", "--catalogue", "d", NULL},
 	};
 	struct verify_options options;
 	char error[OPTIONS_ERROR_SIZE];
@@ -500,6 +622,8 @@ main(void)
 		cmocka_unit_test(test_catalog),
 		cmocka_unit_test(test_catalog_fifo),
 		cmocka_unit_test(test_catalog_size),
+		cmocka_unit_test(test_rebuild),
+		cmocka_unit_test(test_rebuild_others),
 		cmocka_unit_test(test_options),
 	};
 

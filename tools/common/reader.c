@@ -78,11 +78,18 @@ filled_up(struct reader *reader)
 enum reader_status
 reader_open(struct reader *reader, const char *path, const char **why)
 {
+	return reader_open_at(reader, AT_FDCWD, path, 0, why);
+}
+
+enum reader_status
+reader_open_at(struct reader *reader, int directory, const char *path,
+    int flags, const char **why)
+{
 	enum avro_walk_status status;
 
 	memset(reader, 0, sizeof(*reader));
 	reader->unfinished = ends_in(path, ARCHIVE_PART);
-	reader->fd = regular_open(AT_FDCWD, path, 0, why);
+	reader->fd = regular_open(directory, path, flags, why);
 	if (reader->fd == -1)
 		return READER_UNUSABLE;
 	status = avro_walk_open(&reader->walk, reader->fd);

@@ -71,6 +71,10 @@ enum reader_status {
  */
 enum reader_status	reader_open(struct reader *reader, const char *path,
 			    const char **why) ATTR_NONNULL;
+/* The same of a path relative to a directory; flags of regular_open(). */
+enum reader_status	reader_open_at(struct reader *reader, int directory,
+			    const char *path, int flags, const char **why)
+			    ATTR_NONNULL;
 void	reader_close(struct reader *reader) ATTR_NONNULL;
 
 /* The next block; what it points to is good until the next call.  *why is

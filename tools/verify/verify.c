@@ -2,6 +2,7 @@
 /*
  * The program around reader, report and repair.  mcrelay-verify.
  */
+#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,16 @@
 #include "tools/verify/verify.h"
 
 static const char usage[] =
-    "usage: mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n";
+    "usage: mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n"
+    "       mcrelay-verify --catalog directory\n";
+
+/* Of --catalog, beyond the letters. */
+#define OPTION_CATALOG	256
+
+static const struct option long_options[] = {
+	{ "catalog", required_argument, NULL, OPTION_CATALOG },
+	{ NULL, 0, NULL, 0 },
+};
 
 static bool
 parse_what(struct verify_options *options, const char *what)
@@ -46,15 +56,21 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 	*options = (struct verify_options){ .keep = KEEP_ALL };
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
-	while ((option = getopt(argc, argv, ":o:r:")) != -1) {
+	optopt = '?';
+	while ((option = getopt_long(argc, argv, ":o:r:", long_options,
+	    NULL)) != -1) {
 		if (option == 'r')
 			options->repaired = optarg;
-		else if (option == ':')
-			return options_fail(error, "-%c needs an argument",
-			    optopt);
+		else if (option == OPTION_CATALOG)
+			options->catalog = optarg;
+		else if (optopt == OPTION_CATALOG)
+			return options_fail(error, "--catalog needs a "
+			    "directory");
+		else if (optopt == 0 && option == '?')
+			return options_fail(error, "%s is not an option",
+			    argv[optind - 1]);
 		else if (option != 'o')
-			return options_fail(error, "-%c is not an option",
-			    optopt);
+			return options_unknown(error, option);
 		else if (!parse_what(options, optarg))
 			return options_fail(error, "-o %s: not all, prior, "
 			    "after or report", optarg);
@@ -63,6 +79,12 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 	}
 	options->file = argv + optind;
 	options->files = (size_t)(argc - optind);
+	if (options->catalog != NULL) {
+		if (options->files == 0 && options->repaired == NULL &&
+		    !what_given)
+			return true;
+		return options_fail(error, "--catalog stands alone");
+	}
 	if (options->files == 0)
 		return options_fail(error, "which file?");
 	if (options->repaired == NULL && what_given && !options->blocks)
@@ -239,5 +261,7 @@ verify_main(int argc, char **argv)
 		fputs(usage, stderr);
 		return VERIFY_UNUSABLE;
 	}
+	if (options.catalog != NULL)
+		return (int)rebuild_catalog(options.catalog);
 	return (int)verify_files(&options);
 }

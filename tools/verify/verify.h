@@ -35,6 +35,7 @@ struct verify_options {
 	bool			 blocks;	/* a line for each block */
 	enum verify_keep	 keep;
 	const char		*repaired;	/* file to write, or NULL */
+	const char		*catalog;	/* directory to make one for */
 	char			**file;
 	size_t			 files;
 };
@@ -117,6 +118,10 @@ void		 catalog_close(struct catalog *catalog) ATTR_NONNULL;
  * no line. */
 const char	*catalog_contradicts(json_t *line,
 		    const struct summary *summary);
+
+/* rebuild.c: a new catalogue from the files of the directory and the lines of
+ * the old one that can be read. */
+enum verify_status	rebuild_catalog(const char *path) ATTR_NONNULL;
 
 /* gaps.c: what is missing between a file and the one before. */
 struct gaps {

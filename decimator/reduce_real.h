@@ -95,7 +95,7 @@ struct reals {
 	bool			 is_rare;	/* `rare' is in use */
 	struct reals_lanes	*lanes;
 	struct reals_rare	*rare;
-	struct reduce_own	*own;		/* with NEED_OWN, each field's */
+	struct reduce_own	*own;		/* a field's; only NEED_OWN */
 };
 
 void	reals_init(struct reals *reals, size_t count, bool wide,
@@ -125,8 +125,8 @@ void	reals_add_null(struct reals *reals, size_t field) ATTR_NONNULL;
 double	reals_result(const struct reals *reals, size_t field,
 	    uint64_t samples, unsigned output) ATTR_NONNULL;
 /*
- * The same, not for NEED_OWN, for REALS_LANES fields at once, number `row' * REALS_LANES and
- * following; what is beyond the last one is not set.  The window began at
+ * The same for REALS_LANES fields at once, number `row' * REALS_LANES and
+ * following; what is beyond the last one is not set.  Not for NEED_OWN.  The window began at
  * `first_time': that is when the minimum was if there is none, or nothing but
  * +inf, and so with the maximum.
  */

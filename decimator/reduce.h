@@ -35,8 +35,8 @@
  * most 2^-50.  stddev (of all values, divided by n): sums, in pairs of doubles,
  * of the differences from the window's first value; the relative error is at
  * most 2^-50 in windows of up to 2^26 values.  circular: the direction of the
- * sum of directions, in [0, range), or NaN (of integers 0) where they cancel out
- * to 2^-48 of their number; an integer beyond its type is a turn less.
+ * sum of directions, in [0, range), or NaN (of integers 0) where they cancel
+ * out to 2^-48 of their number; an integer beyond its type is a turn less.
  *
  * NaN is left out of all of them but pick; a window of nothing but NaN gives
  * NaN.  Infinities follow IEEE 754: the mean of +inf and -inf is NaN, the rms

@@ -102,6 +102,8 @@ void	reals_init(struct reals *reals, size_t count, bool wide,
 	    enum decimate_method method, double range) ATTR_NONNULL;
 void	reals_free(struct reals *reals) ATTR_NONNULL;
 void	reals_reset(struct reals *reals) ATTR_NONNULL;
+/* The same where no field from `count' on has had a value. */
+void	reals_reset_first(struct reals *reals, size_t count) ATTR_NONNULL;
 
 /* For more fields than before (which is not 0); the new ones are empty. */
 void	reals_grow(struct reals *reals, size_t count) ATTR_NONNULL;
@@ -126,9 +128,9 @@ double	reals_result(const struct reals *reals, size_t field,
 	    uint64_t samples, unsigned output) ATTR_NONNULL;
 /*
  * The same for REALS_LANES fields at once, number `row' * REALS_LANES and
- * following; what is beyond the last one is not set.  Not for NEED_OWN.  The window began at
- * `first_time': that is when the minimum was if there is none, or nothing but
- * +inf, and so with the maximum.
+ * following; what is beyond the last one is not set.  Not for NEED_OWN.  The
+ * window began at `first_time': that is when the minimum was if there is none,
+ * or nothing but +inf, and so with the maximum.
  */
 void	reals_results(const struct reals *reals, size_t row, uint64_t samples,
 	    int64_t first_time, struct reals_results *results) ATTR_NONNULL;

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: ISC */
+/*
+ * The table of decimation methods.
+ */
 #include <math.h>
 
 #include "common/decimate.h"

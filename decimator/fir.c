@@ -57,20 +57,26 @@ fir_free(struct fir *fir)
 void
 fir_reset(struct fir *fir)
 {
-	fir->primed = false;
+	fir->filled = 0;
+	fir->at = 0;
 }
 
+/*
+ * The first sample has been there for ever.  Not before an output: a reset may
+ * come with each datagram, and must not cost more than it does.
+ */
 static void
-prime(struct fir *fir, const double *frame)
+prime(struct fir *fir)
 {
-	double *sample = fir->history;
+	double *history = fir->history;
 	size_t channel, i;
 
-	for (channel = 0; channel < fir->channels; channel++)
-		for (i = 0; i < 2 * fir->length; i++)
-			*sample++ = frame[channel];
-	fir->at = 0;
-	fir->primed = true;
+	for (channel = 0; channel < fir->channels; channel++) {
+		for (i = fir->filled; i < fir->length; i++)
+			history[i] = history[i + fir->length] = history[0];
+		history += 2 * fir->length;
+	}
+	fir->filled = fir->length;
 }
 
 void
@@ -79,18 +85,18 @@ fir_push(struct fir *fir, const double *frame)
 	double *history = fir->history;
 	size_t channel;
 
-	if (!fir->primed)
-		prime(fir, frame);
 	for (channel = 0; channel < fir->channels; channel++) {
 		history[fir->at] = history[fir->at + fir->length] =
 		    frame[channel];
 		history += 2 * fir->length;
 	}
 	fir->at = fir->at + 1 == fir->length ? 0 : fir->at + 1;
+	if (fir->filled < fir->length)
+		fir->filled++;
 }
 
 double
-fir_output(const struct fir *fir, size_t channel)
+fir_output(struct fir *fir, size_t channel)
 {
 	const double *sample = fir->history + 2 * fir->length * channel +
 	    fir->at;
@@ -98,6 +104,8 @@ fir_output(const struct fir *fir, size_t channel)
 	double sum[4] = { 0.0, 0.0, 0.0, 0.0 };
 	size_t i, k;
 
+	if (fir->filled < fir->length)
+		prime(fir);
 	for (i = 0; i + 4 <= fir->length; i += 4)
 		for (k = 0; k < 4; k++)
 			sum[k] += fir->tap[i + k] * sample[i + k];

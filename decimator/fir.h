@@ -29,7 +29,7 @@ struct fir {
 	 * they are contiguous wherever the oldest one is. */
 	double	*history;
 	size_t	 at;		/* of the oldest */
-	bool	 primed;	/* a sample has come */
+	size_t	 filled;	/* samples that have come, length at most */
 };
 
 /* For reducing by a factor of `every' (from 1). */
@@ -41,6 +41,6 @@ void	fir_reset(struct fir *fir) ATTR_NONNULL;
 /* Takes one sample of each channel. */
 void	fir_push(struct fir *fir, const double *frame) ATTR_NONNULL;
 /* The filter's output for a channel, at this moment. */
-double	fir_output(const struct fir *fir, size_t channel) ATTR_NONNULL;
+double	fir_output(struct fir *fir, size_t channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_FIR_H */

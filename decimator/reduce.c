@@ -261,7 +261,7 @@ take(struct reducer *r, const uint8_t *data, bool carry, bool keep)
 		at = data + r->offset[i];
 		end = data + r->offset[i + 1];
 		if (state->array != NULL) {
-			reduce_array_take(state->array, at, end, r->count,
+			reduce_array_take(state->array, at, end,
 			    r->last_time);
 			if (keep && !r->summary)
 				reduce_array_finish(state->array);

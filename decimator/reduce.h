@@ -13,6 +13,8 @@
  *	pick	1	the last datum verbatim		the last datum
  *	mean	1	arithmetic mean			the middle datum
  *	rms	1	root of the mean square		the middle datum
+ *	stddev	1	standard deviation		the middle datum
+ *	circular 1	mean of angles			the middle datum
  *	minmax	2	minima, then maxima		first, then last datum
  *	summary	1	all of it, in a schema of its own (below)
  *
@@ -30,9 +32,15 @@
  * magnitudes.  rms: squares are added eight at a time, the eights by a
  * compensated sum; large and small ones apart and scaled, so that nothing
  * leaves the range that the result does not leave; the relative error is at
- * most 2^-50.  NaN is left out of mean, rms, minimum and maximum; a window of
- * nothing but NaN gives NaN.  Infinities follow IEEE 754: the mean of +inf and
- * -inf is NaN, the rms of either is +inf.
+ * most 2^-50.  stddev (of all values, divided by n): sums, in pairs of doubles,
+ * of the differences from the window's first value; the relative error is at
+ * most 2^-50 in windows of up to 2^26 values.  circular: the direction of the
+ * sum of directions, in [0, range), or NaN (of integers 0) where they cancel
+ * out to 2^-48 of their number; an integer beyond its type is a turn less.
+ *
+ * NaN is left out of all of them but pick; a window of nothing but NaN gives
+ * NaN.  Infinities follow IEEE 754: the mean of +inf and -inf is NaN, the rms
+ * of either is +inf; stddev and circular are NaN.
  *
  * Null is not a number: it is left out as well, and the result is null only
  * when the whole window was null.  Null and NaN only gives NaN.

@@ -30,7 +30,7 @@ reduce_array_init(struct reduce_array *a, const struct datum_run *run,
 		    a->range);
 	a->room = 1;
 	a->ints = xcalloc(a->room, sizeof(*a->ints));
-	reduce_array_reset(a);
+	reduce_int_reset(a->ints, a->room);
 }
 
 void
@@ -40,6 +40,7 @@ reduce_array_free(struct reduce_array *a)
 
 	reals_free(&a->reals);
 	free(a->ints);
+	free(a->had);
 	for (i = 0; i < 2; i++) {
 		free(a->real[i]);
 		free(a->integer[i]);
@@ -49,12 +50,16 @@ reduce_array_free(struct reduce_array *a)
 void
 reduce_array_reset(struct reduce_array *a)
 {
+	/* What no datum of the window had is as it was. */
+	size_t used = a->samples ? 1 : a->length;
+
+	a->steps += used;
 	a->length = 0;
 	a->in_group = 0;
 	if (is_real(a))
-		reals_reset(&a->reals);
+		reals_reset_first(&a->reals, used);
 	else
-		reduce_int_reset(a->ints, a->room);
+		reduce_int_reset(a->ints, used);
 }
 
 /*** Samples. ***/
@@ -64,7 +69,7 @@ integer_of(const struct reduce_array *a, size_t i, uint64_t samples,
     unsigned output)
 {
 	return reduce_int_result(&a->ints[i], a->method, a->range,
-	    samples - a->ints[i].nulls, output,
+	    samples, output,
 	    a->type == DATUM_INT ? INT32_MAX : INT64_MAX);
 }
 
@@ -106,28 +111,23 @@ reduce_array_finish(struct reduce_array *a)
 
 /*** Elements. ***/
 
-/* Room for so many elements; the new ones were in none of `datums' arrays. */
+/* Room for so many elements, whose new ones no datum has had. */
 static void
-grow(struct reduce_array *a, size_t length, uint64_t datums)
+grow(struct reduce_array *a, size_t length)
 {
-	size_t i;
-
-	if (is_real(a)) {
-		if (length > a->reals.count)
-			reals_grow(&a->reals, 2 * length);
-		for (i = a->length; i < length; i++)
-			reals_leave_out(&a->reals, i, datums);
-	} else {
-		if (length > a->room) {
-			a->ints = xrealloc(a->ints,
-			    2 * length * sizeof(*a->ints));
-			reduce_int_reset(a->ints + a->room,
-			    2 * length - a->room);
-			a->room = 2 * length;
-		}
-		for (i = a->length; i < length; i++)
-			a->ints[i].nulls = datums;
+	if (length > a->had_room) {
+		a->had_room = 2 * length;
+		a->had = xrealloc(a->had, a->had_room * sizeof(*a->had));
 	}
+	if (is_real(a) && length > a->reals.count)
+		reals_grow(&a->reals, 2 * length);
+	if (!is_real(a) && length > a->room) {
+		a->ints = xrealloc(a->ints, 2 * length * sizeof(*a->ints));
+		reduce_int_reset(a->ints + a->room, 2 * length - a->room);
+		a->room = 2 * length;
+	}
+	memset(a->had + a->length, 0,
+	    (length - a->length) * sizeof(*a->had));
 	a->length = length;
 }
 
@@ -138,7 +138,10 @@ take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
 {
 	size_t i;
 
+	a->steps += items;
 	for (i = 0; i < items; i++) {
+		if (!a->samples)
+			a->had[first + i]++;
 		if (is_real(a))
 			at += reals_add_one(&a->reals,
 			    a->samples ? 0 : first + i, at, time);
@@ -154,7 +157,7 @@ take_block(struct reduce_array *a, const uint8_t *at, const uint8_t *end,
 
 void
 reduce_array_take(struct reduce_array *a, const uint8_t *at,
-    const uint8_t *end, uint64_t datums, int64_t time)
+    const uint8_t *end, int64_t time)
 {
 	size_t length = 0, items;
 	int64_t count;
@@ -164,32 +167,24 @@ reduce_array_take(struct reduce_array *a, const uint8_t *at,
 			(void)datum_good_long(&at, end);
 		items = (size_t)(count < 0 ? -count : count);
 		if (!a->samples && length + items > a->length)
-			grow(a, length + items, datums);
+			grow(a, length + items);
 		at = take_block(a, at, end, length, items, time);
 		length += items;
 	}
-	/* This array has no more of them. */
-	for (; !a->samples && length < a->length; length++)
-		if (is_real(a))
-			reals_leave_out(&a->reals, length, 1);
-		else
-			a->ints[length].nulls++;
 }
 
 /*** Output. ***/
 
 double
-reduce_array_real(const struct reduce_array *a, size_t i, uint64_t datums,
-    unsigned output)
+reduce_array_real(const struct reduce_array *a, size_t i, unsigned output)
 {
 	return a->samples ? a->real[output][i] :
-	    reals_result(&a->reals, i, datums, output);
+	    reals_result(&a->reals, i, a->had[i], output);
 }
 
 int64_t
-reduce_array_integer(const struct reduce_array *a, size_t i, uint64_t datums,
-    unsigned output)
+reduce_array_integer(const struct reduce_array *a, size_t i, unsigned output)
 {
 	return a->samples ? a->integer[output][i] :
-	    integer_of(a, i, datums, output);
+	    integer_of(a, i, a->had[i], output);
 }

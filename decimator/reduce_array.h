@@ -27,7 +27,12 @@ struct reduce_array {
 	struct reals		 reals;
 	struct reduce_int	*ints;
 	size_t			 room;		/* of ints */
+	uint64_t		*had;		/* datums that have element i */
+	size_t			 had_room;
 	size_t			 length;	/* of the output */
+	/* Elements looked at, for the tests: what a datum costs must not go
+	 * beyond what it brings, however long others of the window are. */
+	uint64_t		 steps;
 	/* samples: the groups' results, minima and maxima apart. */
 	uint64_t		 in_group;
 	double			*real[2];
@@ -41,18 +46,17 @@ void	reduce_array_init(struct reduce_array *array,
 void	reduce_array_free(struct reduce_array *array) ATTR_NONNULL;
 void	reduce_array_reset(struct reduce_array *array) ATTR_NONNULL;
 
-/* Takes an array that datum_split() has found good, of a datum of that time;
- * the window had `datums' before. */
+/* Takes an array that datum_split() has found good, of a datum of that time. */
 void	reduce_array_take(struct reduce_array *array, const uint8_t *at,
-	    const uint8_t *end, uint64_t datums, int64_t time) ATTR_NONNULL;
+	    const uint8_t *end, int64_t time) ATTR_NONNULL;
 /* The window's end: what is left of a group becomes an element.  Not for a
  * summary, which looks at the group. */
 void	reduce_array_finish(struct reduce_array *array) ATTR_NONNULL;
 
 /* Element i (below array->length) of the output. */
 double	reduce_array_real(const struct reduce_array *array, size_t i,
-	    uint64_t datums, unsigned output) ATTR_NONNULL;
+	    unsigned output) ATTR_NONNULL;
 int64_t	reduce_array_integer(const struct reduce_array *array, size_t i,
-	    uint64_t datums, unsigned output) ATTR_NONNULL;
+	    unsigned output) ATTR_NONNULL;
 
 #endif /* MCRELAY_REDUCE_ARRAY_H */

@@ -150,8 +150,8 @@ deviation(const struct reduce_int *field, uint64_t n)
 
 /*** Results. ***/
 
-/* One that has no number is 0; one that is rounded to the range, too.  What goes
- * round is the same a turn earlier, where the type ends before the range. */
+/* One that has no number is 0; one that is rounded to the range, too.  What
+ * goes round is the same a turn earlier, where the type ends before it. */
 static int64_t
 own_result(const struct reduce_int *field, enum decimate_method method,
     double range, uint64_t n, int64_t highest)

@@ -165,8 +165,7 @@ put_numbers(const struct reducer *r, struct output *o,
 }
 
 static bool
-put_array(const struct reducer *r, struct output *o,
-    const struct reduce_array *array, unsigned output)
+put_array(struct output *o, const struct reduce_array *array, unsigned output)
 {
 	bool good = true;
 	size_t i;
@@ -178,10 +177,10 @@ put_array(const struct reducer *r, struct output *o,
 		at = begin_piece(o);
 		if (array->type == DATUM_FLOAT || array->type == DATUM_DOUBLE)
 			at = store_real(at, array->type, reduce_array_real(
-			    array, i, r->count, output));
+			    array, i, output));
 		else
 			at = store_long(at, reduce_array_integer(array, i,
-			    r->count, output));
+			    output));
 		good = end_piece(o, at);
 	}
 	return good && put_long(o, 0);
@@ -194,7 +193,7 @@ put_run(const struct reducer *r, struct output *o, const struct datum_run *run,
 	if (run->omit)
 		return true;
 	if (state->array != NULL)
-		return put_array(r, o, state->array, i);
+		return put_array(o, state->array, i);
 	if (state->numbers && run_is_real(run) && state->reals.own == NULL &&
 	    (run->flags & DATUM_NULLABLE) == 0)
 		return put_reals(r, o, run, state, i);

@@ -60,12 +60,12 @@ reals_free(struct reals *r)
 }
 
 static void
-clear_lanes(struct reals *r)
+clear_lanes(struct reals *r, size_t count)
 {
 	size_t i, k;
 
-	memset(r->lanes, 0, ROWS(r->count) * sizeof(*r->lanes));
-	for (i = 0; i < ROWS(r->count); i++)
+	memset(r->lanes, 0, ROWS(count) * sizeof(*r->lanes));
+	for (i = 0; i < ROWS(count); i++)
 		for (k = 0; k < REALS_LANES; k++) {
 			r->lanes[i].low[k] = (double)INFINITY;
 			r->lanes[i].high[k] = -(double)INFINITY;
@@ -73,16 +73,22 @@ clear_lanes(struct reals *r)
 }
 
 void
-reals_reset(struct reals *r)
+reals_reset_first(struct reals *r, size_t count)
 {
 	r->rows = 0;
 	r->hot = 0;
-	clear_lanes(r);
+	clear_lanes(r, count);
 	if (reals_own(r))
-		memset(r->own, 0, r->count * sizeof(*r->own));
+		memset(r->own, 0, count * sizeof(*r->own));
 	if (r->is_rare)
-		memset(r->rare, 0, ROWS(r->count) * sizeof(*r->rare));
+		memset(r->rare, 0, ROWS(count) * sizeof(*r->rare));
 	r->is_rare = false;
+}
+
+void
+reals_reset(struct reals *r)
+{
+	reals_reset_first(r, r->count);
 }
 
 void

@@ -95,13 +95,15 @@ struct reals {
 	bool			 is_rare;	/* `rare' is in use */
 	struct reals_lanes	*lanes;
 	struct reals_rare	*rare;
-	struct reduce_own	*own;		/* with NEED_OWN, each field's */
+	struct reduce_own	*own;		/* a field's; only NEED_OWN */
 };
 
 void	reals_init(struct reals *reals, size_t count, bool wide,
 	    enum decimate_method method, double range) ATTR_NONNULL;
 void	reals_free(struct reals *reals) ATTR_NONNULL;
 void	reals_reset(struct reals *reals) ATTR_NONNULL;
+/* The same where no field from `count' on has had a value. */
+void	reals_reset_first(struct reals *reals, size_t count) ATTR_NONNULL;
 
 /* For more fields than before (which is not 0); the new ones are empty. */
 void	reals_grow(struct reals *reals, size_t count) ATTR_NONNULL;
@@ -125,10 +127,10 @@ void	reals_add_null(struct reals *reals, size_t field) ATTR_NONNULL;
 double	reals_result(const struct reals *reals, size_t field,
 	    uint64_t samples, unsigned output) ATTR_NONNULL;
 /*
- * The same, not for NEED_OWN, for REALS_LANES fields at once, number `row' * REALS_LANES and
- * following; what is beyond the last one is not set.  The window began at
- * `first_time': that is when the minimum was if there is none, or nothing but
- * +inf, and so with the maximum.
+ * The same for REALS_LANES fields at once, number `row' * REALS_LANES and
+ * following; what is beyond the last one is not set.  Not for NEED_OWN.  The
+ * window began at `first_time': that is when the minimum was if there is none,
+ * or nothing but +inf, and so with the maximum.
  */
 void	reals_results(const struct reals *reals, size_t row, uint64_t samples,
 	    int64_t first_time, struct reals_results *results) ATTR_NONNULL;

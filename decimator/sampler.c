@@ -267,7 +267,7 @@ take_frame(struct sampler *s, const uint8_t *frame)
 }
 
 static void
-put_sample(const struct sampler *s, uint8_t *at, size_t channel, unsigned i)
+put_sample(struct sampler *s, uint8_t *at, size_t channel, unsigned i)
 {
 	double value;
 

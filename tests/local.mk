@@ -19,7 +19,7 @@ UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_corpus
 UNIT_TESTS += tests/unit/test_reduce tests/unit/test_reduce_datum \
 	tests/unit/test_reduce_random tests/unit/test_reduce_loops \
-	tests/unit/test_reduce_own
+	tests/unit/test_reduce_own tests/unit/test_reduce_cost
 UNIT_TESTS += tests/unit/test_fir tests/unit/test_window tests/unit/test_gather
 UNIT_TESTS += tests/unit/test_decimator tests/unit/test_ring_reader \
 	tests/unit/test_reader_changes tests/unit/test_reader_kill
@@ -164,6 +164,10 @@ tests_unit_test_reduce_datum_SOURCES = tests/unit/test_reduce_datum.c \
 tests_unit_test_reduce_datum_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
 tests_unit_test_reduce_loops_SOURCES = tests/unit/test_reduce_loops.c
 tests_unit_test_reduce_loops_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_reduce_cost_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
+tests_unit_test_reduce_cost_SOURCES = tests/unit/test_reduce_cost.c \
+	$(REDUCE_SUPPORT)
+tests_unit_test_reduce_cost_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
 tests_unit_test_reduce_own_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_reduce_own_SOURCES = tests/unit/test_reduce_own.c \
 	$(REDUCE_SUPPORT)

@@ -158,7 +158,7 @@ test_deviation(void **state)
 	assert_true(isnan(deviation(DOUBLES(1, inf, 2))));
 	assert_true(isnan(deviation(DOUBLES(-inf, 1))));
 
-	/* Small beside the mean, at both ends of the range, around an outlier. */
+	/* Small beside the mean, at both ends of the range, with an outlier. */
 	check(DOUBLES(1e9 + 4, 1e9 + 7, 1e9 + 13, 1e9 + 16));
 	check(DOUBLES(1e15, 1e15 + 1, 1e15 + 2, 1e15 + 1));
 	check(DOUBLES(DBL_MAX, -DBL_MAX));

@@ -50,9 +50,12 @@ for test in test_ring test_segment test_reduce_loops; do
 	$compiler -std=gnu11 -D_GNU_SOURCE -O2 -ffp-contract=off \
 	    -Wall -Wextra -Werror \
 	    -I"$top" -I"$build/root/usr/include" -o "$build/$test" \
-	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_real.c" \
+	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_own.c" \
+	    "$top/decimator/reduce_real.c" "$top/common/decimate.c" \
 	    "$top/common/ledger.c" "$top/common/log.c" \
 	    "$top/common/ring.c" "$top/common/segment.c" \
+	    "$top/common/printable.c" "$top/common/segment_create.c" \
+	    "$top/common/utf8.c" \
 	    "$top/common/util.c" "$top/tests/unit/$test.c" \
 	    -L"$libraries" -lcmocka -lpthread -lm
 	qemu-aarch64 -L /usr/aarch64-linux-gnu \

@@ -32,6 +32,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
+	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable
 check_PROGRAMS += $(UNIT_TESTS)
@@ -50,6 +51,7 @@ AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
 REDUCE_SUPPORT = $(AVRO_RANDOM) \
 	tests/unit/reduce_support.c tests/unit/reduce_support.h
 ARCHIVE_SUPPORT = tests/unit/archive_support.c tests/unit/archive_support.h
+VERIFY_SUPPORT = tests/unit/verify_support.c tests/unit/verify_support.h
 CONF_SUPPORT = tests/unit/conf_support.c tests/unit/conf_support.h
 READER_SUPPORT = tests/unit/reader_support.c tests/unit/reader_support.h
 
@@ -214,8 +216,14 @@ tests_unit_test_reader_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_reader_SOURCES = tests/unit/test_reader.c $(ARCHIVE_SUPPORT)
 tests_unit_test_reader_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_verify_CPPFLAGS = $(libreader_a_CPPFLAGS)
-tests_unit_test_verify_SOURCES = tests/unit/test_verify.c $(ARCHIVE_SUPPORT)
+tests_unit_test_verify_SOURCES = tests/unit/test_verify.c \
+	$(ARCHIVE_SUPPORT) $(VERIFY_SUPPORT)
 tests_unit_test_verify_LDADD = libverify.a $(READER_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_verify_catalog_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_verify_catalog_SOURCES = \
+	tests/unit/test_verify_catalog.c $(ARCHIVE_SUPPORT) $(VERIFY_SUPPORT)
+tests_unit_test_verify_catalog_LDADD = libverify.a $(READER_LIBS) \
+	$(CMOCKA_LIBS)
 tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
 tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \

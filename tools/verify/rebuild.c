@@ -139,7 +139,7 @@ make_line(const char *text, const struct archive_name *name,
 	/* The members of worker/archive/catalog.c, in their order. */
 	json_object_set_new(line, "name", json_string(text));
 	json_object_set_new(line, "stream",
-	    json_string(archive_stream_name(name->stream)));
+	    json_string(archive_kind_name(name->kind)));
 	set(line, old, "first_sequence",
 	    json_integer((json_int_t)name->first_sequence));
 	set(line, old, "last_sequence", integer_or_null(

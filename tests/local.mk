@@ -29,6 +29,7 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch
+UNIT_TESTS += tests/unit/test_relay
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
@@ -81,6 +82,9 @@ tests_unit_test_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_landing_SOURCES = tests/unit/test_landing.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_landing_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_relay_SOURCES = tests/unit/test_relay.c \
+	tests/unit/expected.c tests/unit/expected.h $(RIG)
+tests_unit_test_relay_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_step_SOURCES = tests/unit/test_step.c $(RIG) \
 	$(SINGLE_STEP)
 tests_unit_test_step_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

@@ -64,7 +64,7 @@ name_files(const struct gaps *gaps, json_t *files, int64_t from, int64_t to)
 	json_object_foreach(files, name, line) {
 		first = json_object_get(line, "first_sequence");
 		if (archive_name_parse(name, channel, &parsed) &&
-		    parsed.stream == ARCHIVE_MAIN && json_is_integer(first) &&
+		    parsed.kind == ARCHIVE_MAIN && json_is_integer(first) &&
 		    json_integer_value(first) >= from &&
 		    json_integer_value(first) <= to)
 			say("; the catalogue has %s", name);

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * An output whose socket is connected anew while it sends.
+ */
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/expected.h"
+#include "tests/unit/rig.h"
+#include "worker/ingest.h"
+#include "worker/relay.h"
+
+static void
+disconnect(const struct rig *rig)
+{
+	struct sockaddr none = {.sa_family = AF_UNSPEC};
+
+	assert_int_equal(connect(rig->output, &none, sizeof(none)), 0);
+}
+
+static void
+reconnect(const struct rig *rig)
+{
+	struct sockaddr_in sink;
+	socklen_t size = sizeof(sink);
+
+	assert_int_equal(getsockname(rig->sink, (void *)&sink, &size), 0);
+	assert_int_equal(connect(rig->output, (void *)&sink, size), 0);
+}
+
+static const struct output_state *
+counts(const struct rig *rig)
+{
+	return output_current(&rig->segment.state->output[0]);
+}
+
+/* What could not be sent meanwhile is sent afterwards; if nobody connects the
+ * socket again it is given up. */
+static void
+test_reconnected(void **state)
+{
+	static const uint32_t sizes[] = { 100 };
+	struct segment_spec spec = {.ring_size = 1 << 20};
+	struct expected expected = {sizes, 1, 0};
+	struct ingest ingest;
+	struct relay relay;
+	struct rig rig;
+
+	(void)state;
+	rig_open(&rig, &spec);
+	relay_init(&relay, &rig.segment, &rig.output);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	disconnect(&rig);
+	expected_send(&rig, &expected, 0);
+	ingest_batch(&ingest);
+	relay_run(&relay);
+	assert_true(relay.output[0].blocked);
+	assert_int_equal(counts(&rig)->relay_errors, 0);
+	assert_int_equal(counts(&rig)->relayed, 0);
+
+	reconnect(&rig);
+	relay.output[0].blocked = false;
+	relay_run(&relay);
+	assert_int_equal(counts(&rig)->relayed, 1);
+	assert_int_equal(relay.output[0].unconnected_ns, 0);
+	expected_receive(&rig, &expected, 1);
+
+	disconnect(&rig);
+	relay.output[0].unconnected_ns = clock_monotonic_ns() - RECONNECT_NS;
+	expected_send(&rig, &expected, 1);
+	ingest_batch(&ingest);
+	relay_run(&relay);
+	assert_false(relay.output[0].blocked);
+	assert_int_equal(counts(&rig)->relay_errors, 1);
+	assert_int_equal(counts(&rig)->relay_error[RELAY_UNREACHABLE], 1);
+	rig_close(&rig);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_reconnected),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

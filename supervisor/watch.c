@@ -23,16 +23,18 @@ relay_mark(const struct segment *segment, uint64_t *mark)
 	const struct worker_state *state = segment->state;
 	struct output_state output;
 	struct ingest_state ingest;
+	uint64_t sum;
 	uint32_t i;
 
 	if (!ingest_read(&state->ingest, &ingest))
 		return false;
-	*mark = ingest.batch;
+	sum = ingest.batch;
 	for (i = 0; i < segment->config->outputs && i < OUTPUTS_MAX; i++) {
 		if (!output_read(&state->output[i], &output))
 			return false;
-		*mark += output.batch;
+		sum += output.batch;
 	}
+	*mark = sum;
 	return true;
 }
 

@@ -251,6 +251,27 @@ archive_is_stuck(void **state)
 	assert_false(f->channel.watch.archive_stuck);
 }
 
+/* What cannot be read is no reason to end anybody. */
+static void
+unreadable_is_spared(void **state)
+{
+	struct fixture *f = *state;
+	struct worker_state *worker = f->channel.segment.state;
+	struct ingest_domain *ingest = &worker->ingest;
+	struct output_domain *out = &worker->output[0];
+
+	receive_one(f, false);
+	archive_all(f);
+	atomic_store(&ingest->begun, atomic_load(&ingest->generation) + 2);
+	assert_false(check(f, 3 * WATCH_CHECKS));
+	atomic_store(&ingest->begun, atomic_load(&ingest->generation));
+	atomic_store(&out->begun, atomic_load(&out->generation) + 2);
+	assert_false(check(f, 3 * WATCH_CHECKS));
+	atomic_store(&out->begun, atomic_load(&out->generation));
+	assert_false(check(f, WATCH_CHECKS));
+	assert_true(check(f, 1));
+}
+
 /* Other states have deadlines of their own. */
 static void
 only_running(void **state)
@@ -488,6 +509,7 @@ main(void)
 		WATCH_TEST(output_cannot),
 		WATCH_TEST(gate_is_closed),
 		WATCH_TEST(archive_is_stuck),
+		WATCH_TEST(unreadable_is_spared),
 		WATCH_TEST(only_running),
 		WATCH_TEST(idle_decimator),
 		WATCH_TEST(silent_decimator),

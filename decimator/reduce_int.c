@@ -15,6 +15,7 @@ __extension__ typedef unsigned __int128 u128;
 /* The two are never in use together, and resetting one resets both. */
 _Static_assert(offsetof(struct reduce_int, low) >= sizeof(struct reduce_own),
     "they overlap in what is zero at first");
+_Static_assert(sizeof(struct reduce_int) == 80, "there are thousands");
 
 /* 256 bits. */
 struct wide {

@@ -23,11 +23,12 @@ struct reduce_int {
 			__extension__ unsigned __int128 squares;
 			uint64_t	carry;		/* the bits above */
 			int64_t		low_time, high_time;
+			int64_t		low, high;
+			uint64_t	nulls;
 		};
+		/* Instead of the sums. */
 		struct reduce_own	own;
 	};
-	int64_t			low, high;
-	uint64_t		nulls;
 };
 
 void	reduce_int_reset(struct reduce_int *field, size_t count);

@@ -4,7 +4,9 @@
  * called when memory is out, and between fork and exec.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,20 +48,41 @@ log_get_level(void)
 	return max_level;
 }
 
+/*
+ * Relaying must not wait for whoever reads our stderr.  O_NONBLOCK would be
+ * seen by all who share it, so we ask first: a pipe that is ready takes up to
+ * PIPE_BUF bytes, a file is always ready.
+ */
+static void
+put_stderr(const char *line)
+{
+	static _Atomic unsigned long lost;
+	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	char out[LINE_SIZE + 2 * sizeof(tag) + 64];
+	unsigned long count;
+	int length = 0;
+
+	if (poll(&ready, 1, 0) == 0) {
+		lost++;
+		return;
+	}
+	count = atomic_exchange(&lost, 0);
+	if (count > 0)
+		length = snprintf(out, sizeof(out), "%s: %lu lines were not "
+		    "logged: nobody read them\n", tag, count);
+	length += snprintf(out + length, sizeof(out) - (size_t)length,
+	    "%s: %s\n", tag, line);
+	if (write(STDERR_FILENO, out, (size_t)length) == -1)
+		lost += count + 1;
+}
+
 static void
 put(int level, const char *line)
 {
-	char out[LINE_SIZE + sizeof(tag) + 4];
-	ssize_t ignored;
-	int length;
-
-	if (target == LOG_TARGET_SYSLOG) {
+	if (target == LOG_TARGET_SYSLOG)
 		syslog(level, "%s", line);
-		return;
-	}
-	length = snprintf(out, sizeof(out), "%s: %s\n", tag, line);
-	ignored = write(STDERR_FILENO, out, (size_t)length);
-	(void)ignored;
+	else
+		put_stderr(line);
 }
 
 static void ATTR_PRINTF(3, 0)

@@ -5,6 +5,7 @@
  *
  * fatal*() log and exit(1).  The x forms leave out strerror(errno).  All
  * preserve errno.  No function here allocates; all are safe from any thread.
+ * A line for a stderr that is full is dropped; the next says how many were.
  * Untrusted text is escaped as common/printable.h says: a line is one line.
  */
 #ifndef MCRELAY_LOG_H

@@ -36,6 +36,20 @@ make_one(int at, const char *name, int flags, mode_t mode,
 	return fd;
 }
 
+/* Whoever may write to a directory may put a link there in a name's place:
+ * only those of root and of ourselves have links that are followed. */
+static int
+link_flag(int at)
+{
+	struct stat st;
+
+	if (fstat(at, &st) == 0 &&
+	    (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		return 0;
+	return O_NOFOLLOW;
+}
+
 /* Takes `at' over. */
 static int
 step(int at, const char *name, int flags, mode_t mode,
@@ -43,6 +57,7 @@ step(int at, const char *name, int flags, mode_t mode,
 {
 	int fd, saved;
 
+	flags |= link_flag(at);
 	fd = openat(at, name, flags);
 	if (fd == -1 && errno == ENOENT)
 		fd = make_one(at, name, flags, mode, owner);

@@ -14,8 +14,9 @@
 /*
  * Opens the directory `path' (absolute); makes it and the directories above
  * it when they are missing.  What it makes belongs to `owner', unless that is
- * NULL; what exists is left as it is.  A close-on-exec descriptor, or -1 with
- * errno.
+ * NULL; what exists is left as it is.  A symbolic link is followed only where
+ * nobody but root and ourselves can have put it (else: ENOTDIR).  A
+ * close-on-exec descriptor, or -1 with errno.
  */
 int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
 

@@ -15,6 +15,20 @@
 
 #define SCHEMA_MODE	0644
 
+/*
+ * The directory is the worker's, who may put anything there under any name.
+ * So what is left of an earlier attempt is removed, never opened, and the
+ * file is one that we made: a FIFO would block us, a link lead elsewhere.
+ */
+static int
+open_fresh(int directory, const char *name)
+{
+	if (unlinkat(directory, name, 0) == -1 && errno != ENOENT)
+		return -1;
+	return openat(directory, name, O_WRONLY | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, SCHEMA_MODE);
+}
+
 /* Whole or not at all; 0, or -1 with errno. */
 static int
 write_text(int directory, const char *name, const char *text)
@@ -22,8 +36,7 @@ write_text(int directory, const char *name, const char *text)
 	size_t size = strlen(text);
 	int fd, error = 0;
 
-	fd = openat(directory, name, O_WRONLY | O_CREAT | O_TRUNC |
-	    O_NOFOLLOW | O_CLOEXEC, SCHEMA_MODE);
+	fd = open_fresh(directory, name);
 	if (fd == -1)
 		return -1;
 	errno = EIO;		/* of a short write */

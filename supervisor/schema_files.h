@@ -12,7 +12,8 @@
 /*
  * Writes CHANNEL.STREAM.avsc into the archive's directory for each stream that
  * has a schema of its own; -1: there is no archive, nothing is written.  One
- * that is there is replaced at once, never half.  Failure is logged.
+ * that is there is replaced at once, never half.  Nothing there is followed or
+ * waited for: the worker owns the directory.  Failure is logged.
  */
 void	schema_files_write(int directory, const struct channel_conf *channel)
 	    ATTR_NONNULL;

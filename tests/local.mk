@@ -30,6 +30,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch
 UNIT_TESTS += tests/unit/test_relay
+UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
@@ -121,6 +122,10 @@ tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
 	tests/unit/conf_bad_file.c tests/unit/conf_bad_output.c $(CONF_SUPPORT)
 tests_unit_test_conf_bad_LDADD = $(CONF_TEST_LIBS)
 
+tests_unit_test_log_SOURCES = tests/unit/test_log.c
+tests_unit_test_log_LDADD = $(TEST_LIBS)
+tests_unit_test_dirs_SOURCES = tests/unit/test_dirs.c
+tests_unit_test_dirs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
 tests_unit_test_backoff_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_child_SOURCES = tests/unit/test_child.c

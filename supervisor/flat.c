@@ -12,26 +12,12 @@
 static void
 fill_archive(struct channel_config *config, const struct channel_conf *channel)
 {
-	const struct archive_conf *archive = &channel->archive;
-
-	if (!archive->enabled)
-		return;
-	config->archive.enabled = 1;
-	config->archive.envelope = archive->envelope;
-	config->archive.codec = archive->codec;
-	config->archive.sync = archive->sync;
-	config->archive.write = archive->write;
-	config->archive.on_overrun = archive->on_overrun;
-	config->archive.block_size = archive->block_size;
-	config->archive.flush_interval_ns = archive->flush_interval_ns;
-	config->archive.rotate_size = archive->rotate_size;
-	config->archive.rotate_interval_ns = archive->rotate_interval_ns;
-	config->archive.retain_age_ns = archive->retain_age_ns;
-	config->archive.retain_size = archive->retain_size;
-	config->archive.retain_files = archive->retain_files;
-	config->archive.min_free = archive->min_free;
-	snprintf(config->archive.directory, sizeof(config->archive.directory),
-	    "%s/%s", archive->directory, channel->name);
+	config->archive = channel->archive;
+	if (channel->archive.enabled)
+		(void)snprintf(config->archive.directory,
+		    sizeof(config->archive.directory), "%.*s/%s",
+		    ARCHIVE_DIRECTORY_SIZE - CHANNEL_NAME_MAX - 2,
+		    channel->archive.directory, channel->name);
 }
 
 static void
@@ -66,8 +52,6 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 	config->coalesce_ns = channel->listen.coalesce_ns;
 	config->busy_poll_ns = channel->listen.busy_poll_ns;
 	config->cpu = channel->cpu;
-	config->archive_cpu = channel->archive.enabled ?
-	    channel->archive.cpu : -1;
 	config->priority = channel->priority;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "supervisor/flat.h"
+#include "supervisor/segment_spec.h"
 
 static void
 fill_archive(struct channel_config *config, const struct channel_conf *channel)
@@ -40,7 +40,7 @@ fill_ends(struct channel_config *config, const struct channel_conf *channel)
 }
 
 void
-flat_fill(struct segment_spec *spec, const struct conf *conf,
+segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
     const struct channel_conf *channel)
 {
 	struct channel_config *config = &spec->config;
@@ -64,7 +64,8 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 }
 
 bool
-flat_same(const struct segment *segment, const struct segment_spec *spec)
+segment_spec_same(const struct segment *segment,
+    const struct segment_spec *spec)
 {
 	struct channel_config ours = *segment->config;
 	const char *schema = segment->schema;
@@ -86,7 +87,8 @@ flat_same(const struct segment *segment, const struct segment_spec *spec)
 }
 
 bool
-flat_drains(const struct segment *segment, const struct segment_spec *spec)
+segment_spec_drains(const struct segment *segment,
+    const struct segment_spec *spec)
 {
 	const struct channel_config *a = segment->config, *b = &spec->config;
 
@@ -98,7 +100,7 @@ flat_drains(const struct segment *segment, const struct segment_spec *spec)
 }
 
 void
-flat_listen(const struct segment *segment, struct listen_conf *listen)
+segment_spec_listen(const struct segment *segment, struct listen_conf *listen)
 {
 	const struct channel_config *config = segment->config;
 

@@ -61,13 +61,13 @@
 
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <net/if.h>
 #include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/channel_config.h"
 #include "common/compiler.h"
 #include "common/datum.h"
 #include "common/domain.h"
@@ -77,10 +77,6 @@
 /* "MCRELAY3", first byte first in memory.  The digit is the layout version. */
 #define SEGMENT_MAGIC		UINT64_C(0x3359414c4552434d)
 
-#define CHANNEL_NAME_MAX	63
-#define OUTPUTS_MAX		16
-#define STREAMS_MAX		32
-#define SOURCES_MAX		32
 #define SLOT_SIZE		65536U
 #define RX_SLOTS_MAX		64
 #define RX_SLOTS_MIN		2
@@ -108,113 +104,6 @@ enum worker_fd {
 
 /* The exit status that means: my configuration is unusable, do not retry. */
 #define WORKER_EXIT_CONFIG	78
-
-/*** The channel's configuration, flat. ***/
-
-/* Wait for a batch to form when that saves work; see worker/ingest.h. */
-#define COALESCE_AUTO		UINT64_MAX
-
-enum payload_format {
-	PAYLOAD_RAW,
-	PAYLOAD_AVRO,
-};
-
-enum archive_sync {
-	SYNC_NONE,
-	SYNC_INTERVAL,	/* with each flush */
-	SYNC_BLOCK,
-};
-
-enum archive_write {
-	WRITE_BUFFERED,
-	WRITE_DIRECT,
-};
-
-enum archive_overrun {
-	OVERRUN_SHED,
-	OVERRUN_BLOCK,
-};
-
-enum archive_codec {
-	CODEC_NULL,
-	CODEC_DEFLATE,
-	CODEC_SNAPPY,
-	CODEC_ZSTANDARD,
-};
-
-/* Where the sender's own number is. */
-enum sender_sequence_type {
-	SENDER_SEQUENCE_NONE,
-	SENDER_SEQUENCE_FIELD,	/* an int or long of the datum program */
-	SENDER_SEQUENCE_U8,	/* these at an offset in each datagram */
-	SENDER_SEQUENCE_U16LE,
-	SENDER_SEQUENCE_U16BE,
-	SENDER_SEQUENCE_U32LE,
-	SENDER_SEQUENCE_U32BE,
-	SENDER_SEQUENCE_U64LE,
-	SENDER_SEQUENCE_U64BE,
-	SENDER_SEQUENCE_TYPES
-};
-
-struct sender_sequence_config {
-	uint32_t	type;		/* enum sender_sequence_type */
-	uint32_t	at;		/* the field, or the offset in bytes */
-};
-
-/* A network: addresses whose first `bits' bits are those of `address'. */
-struct source_prefix {
-	uint8_t		address[16];	/* v4 as ::ffff:a.b.c.d */
-	uint32_t	bits;		/* of 128 */
-};
-
-struct channel_config {
-	char		name[CHANNEL_NAME_MAX + 1];
-	uint32_t	payload;	/* enum payload_format */
-	struct sender_sequence_config sender_sequence;
-	uint32_t	log_target;	/* enum log_target */
-	int32_t		log_level;	/* syslog priority; may change */
-	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
-	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
-	int32_t		cpu;		/* of the relay thread; -1: any */
-	int32_t		archive_cpu;	/* of the archive's; -1: any */
-	uint32_t	priority;	/* nice value -priority */
-	uint32_t	outputs;
-	struct {
-		char	text[72];	/* address:port, for messages */
-	} output[OUTPUTS_MAX];
-	/* The datagram's number at which the counters began: where they go on
-	 * after a change of the configuration, that of the segment before. */
-	uint64_t	counted_from;
-	uint32_t	sources;	/* 0: everybody may send */
-	struct source_prefix source[SOURCES_MAX];
-	struct {
-		uint32_t	enabled;
-		uint32_t	envelope;	/* avro stored as Datagram */
-		uint32_t	codec;		/* enum archive_codec */
-		uint32_t	sync;		/* enum archive_sync */
-		uint32_t	on_overrun;	/* enum archive_overrun */
-		uint32_t	write;		/* enum archive_write */
-		uint64_t	block_size;		/* bytes */
-		uint64_t	flush_interval_ns;
-		uint64_t	rotate_size;		/* bytes; 0 never */
-		uint64_t	rotate_interval_ns;	/* 0 never */
-		uint64_t	retain_age_ns;		/* 0: no limit */
-		uint64_t	retain_size;		/* bytes; 0: no limit */
-		uint64_t	retain_files;		/* 0: no limit */
-		uint64_t	min_free;		/* bytes; 0: no limit */
-		char		directory[1024];	/* for messages */
-	} archive;
-	/* For a supervisor that takes the segment over: what the input socket
-	 * was made for, besides `source'... */
-	struct {
-		struct sockaddr_storage	address;
-		char			interface[IF_NAMESIZE];
-	} listen;
-	/* ...and the decimated stream in each slot of the decimator's page, "":
-	 * none. The one thing here that changes, by the supervisor alone. */
-	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
-	uint64_t	slot_id[STREAMS_MAX];	/* page_stream.id */
-};
 
 /*** What must survive the worker. ***/
 

@@ -13,7 +13,7 @@
 #include "supervisor/adopt.h"
 #include "supervisor/conf/address.h"
 #include "supervisor/fdstore.h"
-#include "supervisor/flat.h"
+#include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
 
@@ -64,7 +64,7 @@ is_input(const struct channel *channel, const struct inherited *from)
 {
 	struct listen_conf listen;
 
-	flat_listen(&channel->segment, &listen);
+	segment_spec_listen(&channel->segment, &listen);
 	if (!sockets_bound_to(from->input, &listen))
 		return false;
 	return address_port(&listen.address) != 0 ||
@@ -118,19 +118,19 @@ compare(struct channel *channel, const struct conf *conf,
 	struct segment_spec spec;
 	struct listen_conf listen;
 
-	flat_fill(&spec, conf, channel->conf);
-	if (flat_same(&channel->segment, &spec)) {
+	segment_spec_fill(&spec, conf, channel->conf);
+	if (segment_spec_same(&channel->segment, &spec)) {
 		config = (void *)(uintptr_t)channel->segment.config;
 		config->log_target = spec.config.log_target;
 		config->log_level = spec.config.log_level;
 	} else {
 		channel->renew = true;
 		/* A worker that was killed has left things to be stored. */
-		channel->drain = flat_drains(&channel->segment, &spec);
+		channel->drain = segment_spec_drains(&channel->segment, &spec);
 	}
 	if (channel->parts.input == -1)
 		return;
-	flat_listen(&channel->segment, &listen);
+	segment_spec_listen(&channel->segment, &listen);
 	if (sockets_same_input(&listen, &channel->conf->listen))
 		parts_resize(&channel->parts, channel->conf, problems);
 	else

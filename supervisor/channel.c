@@ -18,9 +18,9 @@
 #include "supervisor/adopt.h"
 #include "supervisor/channel.h"
 #include "supervisor/fdstore.h"
-#include "supervisor/flat.h"
 #include "supervisor/report.h"
 #include "supervisor/schema_files.h"
+#include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
 
@@ -142,7 +142,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	struct segment_spec spec;
 	bool locked;
 
-	flat_fill(&spec, conf, channel->conf);
+	segment_spec_fill(&spec, conf, channel->conf);
 	if (old->base != NULL)
 		spec.predecessor = old;
 	if (segment_create(&fresh, &spec, &locked) == -1)

@@ -82,7 +82,7 @@ static const char *const overrun_words[] = {
  * comes round again.
  */
 static void
-read_block_size(struct section *section, struct archive_conf *archive,
+read_block_size(struct section *section, struct archive_config *archive,
     uint64_t ring_size)
 {
 	const struct node *node;
@@ -103,7 +103,7 @@ read_block_size(struct section *section, struct archive_conf *archive,
 }
 
 static void
-read_rotate(struct section *parent, struct archive_conf *archive)
+read_rotate(struct section *parent, struct archive_config *archive)
 {
 	struct section section;
 
@@ -116,7 +116,7 @@ read_rotate(struct section *parent, struct archive_conf *archive)
 }
 
 static void
-read_retain(struct section *parent, struct archive_conf *archive)
+read_retain(struct section *parent, struct archive_config *archive)
 {
 	struct section section;
 
@@ -131,6 +131,19 @@ read_retain(struct section *parent, struct archive_conf *archive)
 	section_close(&section);
 }
 
+static void
+read_directory(const struct conf_reader *reader, struct section *section,
+    struct archive_config *archive)
+{
+	char *path = conf_read_path(reader, section, "directory", true,
+	    DIRECTORY_MAX, NULL);
+
+	if (path != NULL)
+		(void)snprintf(archive->directory, sizeof(archive->directory),
+		    "%s", path);
+	free(path);
+}
+
 static bool
 is_none(struct section *channel)
 {
@@ -142,17 +155,16 @@ is_none(struct section *channel)
 
 void
 conf_read_archive(const struct conf_reader *reader, struct section *channel,
-    struct archive_conf *archive, uint64_t ring_size)
+    struct archive_config *archive, uint64_t ring_size)
 {
 	const struct node *node;
 	struct section section;
 
 	if (is_none(channel) || !section_enter(channel, "archive", &section))
 		return;
-	archive->enabled = true;
-	archive->directory = conf_read_path(reader, &section, "directory",
-	    true, DIRECTORY_MAX, NULL);
-	archive->codec = (enum archive_codec)section_word(&section, "codec",
+	archive->enabled = 1;
+	read_directory(reader, &section, archive);
+	archive->codec = (uint32_t)section_word(&section, "codec",
 	    codec_words, CODEC_NULL, &node);
 	if (codec_missing(archive->codec) != NULL)
 		problem_error(section.problems, node->place, "`codec: %s' is "
@@ -162,14 +174,14 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	read_block_size(&section, archive, ring_size);
 	archive->flush_interval_ns = section_number(&section,
 	    &flush_interval_key, NULL);
-	archive->sync = (enum archive_sync)section_word(&section, "sync",
+	archive->sync = (uint32_t)section_word(&section, "sync",
 	    sync_words, SYNC_INTERVAL, NULL);
-	archive->write = (enum archive_write)section_word(&section, "write",
+	archive->write = (uint32_t)section_word(&section, "write",
 	    write_words, WRITE_BUFFERED, NULL);
 	read_rotate(&section, archive);
 	read_retain(&section, archive);
 	archive->min_free = section_number(&section, &min_free_key, NULL);
-	archive->on_overrun = (enum archive_overrun)section_word(&section,
+	archive->on_overrun = (uint32_t)section_word(&section,
 	    "on_overrun", overrun_words, OVERRUN_SHED, NULL);
 	archive->envelope = section_bool(&section, "envelope", false);
 	archive->cpu = conf_read_cpu(&section);

@@ -61,24 +61,6 @@ same_relay(const struct channel_conf *a, const struct channel_conf *b)
 	return true;
 }
 
-static bool
-same_archive(const struct archive_conf *a, const struct archive_conf *b)
-{
-	if (!a->enabled || !b->enabled)
-		return a->enabled == b->enabled;
-	return same_text(a->directory, b->directory) &&
-	    a->codec == b->codec && a->block_size == b->block_size &&
-	    a->flush_interval_ns == b->flush_interval_ns &&
-	    a->sync == b->sync && a->rotate_size == b->rotate_size &&
-	    a->rotate_interval_ns == b->rotate_interval_ns &&
-	    a->retain_age_ns == b->retain_age_ns &&
-	    a->retain_size == b->retain_size &&
-	    a->retain_files == b->retain_files &&
-	    a->min_free == b->min_free &&
-	    a->write == b->write && a->on_overrun == b->on_overrun &&
-	    a->envelope == b->envelope && a->cpu == b->cpu;
-}
-
 /* The program also depends on the time field and the framing. */
 bool
 conf_same_payload(const struct channel_conf *a, const struct channel_conf *b)
@@ -139,7 +121,7 @@ conf_compare(const struct conf *old_conf,
 	    a->listen.busy_poll_ns != b->listen.busy_poll_ns ||
 	    a->cpu != b->cpu || a->priority != b->priority ||
 	    !conf_same_payload(a, b) || !same_relay(a, b) ||
-	    !same_archive(&a->archive, &b->archive) ||
+	    memcmp(&a->archive, &b->archive, sizeof(a->archive)) != 0 ||
 	    a->ring_size != b->ring_size)
 		return CHANGE_WORKER;
 	if (!same_streams(a, b) || a->stale_after_ns != b->stale_after_ns)

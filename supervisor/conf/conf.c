@@ -17,7 +17,6 @@ conf_clear_channel(struct channel_conf *channel)
 	free(channel->schema_text);
 	free(channel->program);
 	free(channel->relay);
-	free(channel->archive.directory);
 	for (i = 0; i < channel->decimates; i++) {
 		free(channel->decimate[i].plan);
 		free(channel->decimate[i].schema_text);

@@ -59,25 +59,6 @@ struct stream_conf {
 	struct destination_conf	 to;
 };
 
-struct archive_conf {
-	bool			 enabled;
-	char			*directory;	/* absolute */
-	enum archive_codec	 codec;
-	uint64_t		 block_size;
-	uint64_t		 flush_interval_ns;
-	enum archive_sync	 sync;
-	uint64_t		 rotate_size;
-	uint64_t		 rotate_interval_ns;
-	uint64_t		 retain_age_ns;	/* these: 0 no limit */
-	uint64_t		 retain_size;
-	uint64_t		 retain_files;
-	uint64_t		 min_free;
-	enum archive_write	 write;
-	enum archive_overrun	 on_overrun;
-	bool			 envelope;
-	int			 cpu;		/* -1: any */
-};
-
 struct channel_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	unsigned		 line;		/* where it begins */
@@ -94,7 +75,7 @@ struct channel_conf {
 	struct sender_sequence_config	 sender_sequence;
 	struct destination_conf	*relay;
 	size_t			 relays;
-	struct archive_conf	 archive;
+	struct archive_config	 archive;
 	struct stream_conf	*decimate;
 	size_t			 decimates;
 	uint64_t		 ring_size;	/* a power of two */

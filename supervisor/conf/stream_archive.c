@@ -97,7 +97,6 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	else if (parent->program != NULL)
 		copy_payload(archiver, parent);
 	archiver->archive = parent->archive;
-	archiver->archive.directory = xstrdup(parent->archive.directory);
 	archiver->ring_size = MIN_OF(parent->ring_size,
 	    STREAM_ARCHIVE_RING_SIZE);
 	archiver->archive.block_size = MIN_OF(parent->archive.block_size,

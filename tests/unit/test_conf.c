@@ -218,7 +218,7 @@ check_full_outputs(const struct channel_conf *c)
 }
 
 static void
-check_full_archive(const struct archive_conf *archive)
+check_full_archive(const struct archive_config *archive)
 {
 	char directory[512];
 

@@ -412,8 +412,8 @@ run(void *argument)
 	const struct channel_config *config = archive->segment->config;
 
 	/* The closer thread, which store_open() starts, goes along. */
-	if (config->archive_cpu >= 0 && thread_pin(config->archive_cpu) == -1)
-		log_warn("cannot archive on CPU %d", config->archive_cpu);
+	if (config->archive.cpu >= 0 && thread_pin(config->archive.cpu) == -1)
+		log_warn("cannot archive on CPU %d", config->archive.cpu);
 	last_words_thread();
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A channel's configuration in the flat form that its segment holds.
+ * What a channel's segment is made from, and whether one still fits that.
  * Supervisor only.
  */
-#ifndef MCRELAY_FLAT_H
-#define MCRELAY_FLAT_H
+#ifndef MCRELAY_SEGMENT_SPEC_H
+#define MCRELAY_SEGMENT_SPEC_H
 
 #include "common/compiler.h"
 #include "common/segment.h"
@@ -12,22 +12,22 @@
 
 /* Fills all of `spec' but the predecessor; it refers to `channel', which
  * must live until the segment has been made. */
-void	flat_fill(struct segment_spec *spec, const struct conf *conf,
+void	segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
 	    const struct channel_conf *channel) ATTR_NONNULL;
 
 /*
  * Whether a worker may go on in `segment' as if it had been made for `spec':
  * all is the same, but for where and how much is logged.
  */
-bool	flat_same(const struct segment *segment,
+bool	segment_spec_same(const struct segment *segment,
 	    const struct segment_spec *spec) ATTR_NONNULL;
 /* Whether a worker with descriptors for `spec' can store and send what is
  * left in `segment'. */
-bool	flat_drains(const struct segment *segment,
+bool	segment_spec_drains(const struct segment *segment,
 	    const struct segment_spec *spec) ATTR_NONNULL;
 /* What the segment's input socket was made for, as far as
  * sockets_same_input() asks. */
-void	flat_listen(const struct segment *segment,
+void	segment_spec_listen(const struct segment *segment,
 	    struct listen_conf *listen) ATTR_NONNULL;
 
-#endif /* MCRELAY_FLAT_H */
+#endif /* MCRELAY_SEGMENT_SPEC_H */

@@ -7,31 +7,17 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "supervisor/flat.h"
+#include "supervisor/segment_spec.h"
 
 static void
 fill_archive(struct channel_config *config, const struct channel_conf *channel)
 {
-	const struct archive_conf *archive = &channel->archive;
-
-	if (!archive->enabled)
-		return;
-	config->archive.enabled = 1;
-	config->archive.envelope = archive->envelope;
-	config->archive.codec = archive->codec;
-	config->archive.sync = archive->sync;
-	config->archive.write = archive->write;
-	config->archive.on_overrun = archive->on_overrun;
-	config->archive.block_size = archive->block_size;
-	config->archive.flush_interval_ns = archive->flush_interval_ns;
-	config->archive.rotate_size = archive->rotate_size;
-	config->archive.rotate_interval_ns = archive->rotate_interval_ns;
-	config->archive.retain_age_ns = archive->retain_age_ns;
-	config->archive.retain_size = archive->retain_size;
-	config->archive.retain_files = archive->retain_files;
-	config->archive.min_free = archive->min_free;
-	snprintf(config->archive.directory, sizeof(config->archive.directory),
-	    "%s/%s", archive->directory, channel->name);
+	config->archive = channel->archive;
+	if (channel->archive.enabled)
+		(void)snprintf(config->archive.directory,
+		    sizeof(config->archive.directory), "%.*s/%s",
+		    ARCHIVE_DIRECTORY_SIZE - CHANNEL_NAME_MAX - 2,
+		    channel->archive.directory, channel->name);
 }
 
 static void
@@ -54,7 +40,7 @@ fill_ends(struct channel_config *config, const struct channel_conf *channel)
 }
 
 void
-flat_fill(struct segment_spec *spec, const struct conf *conf,
+segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
     const struct channel_conf *channel)
 {
 	struct channel_config *config = &spec->config;
@@ -66,8 +52,6 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 	config->coalesce_ns = channel->listen.coalesce_ns;
 	config->busy_poll_ns = channel->listen.busy_poll_ns;
 	config->cpu = channel->cpu;
-	config->archive_cpu = channel->archive.enabled ?
-	    channel->archive.cpu : -1;
 	config->priority = channel->priority;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;
@@ -80,7 +64,8 @@ flat_fill(struct segment_spec *spec, const struct conf *conf,
 }
 
 bool
-flat_same(const struct segment *segment, const struct segment_spec *spec)
+segment_spec_same(const struct segment *segment,
+    const struct segment_spec *spec)
 {
 	struct channel_config ours = *segment->config;
 	const char *schema = segment->schema;
@@ -102,7 +87,8 @@ flat_same(const struct segment *segment, const struct segment_spec *spec)
 }
 
 bool
-flat_drains(const struct segment *segment, const struct segment_spec *spec)
+segment_spec_drains(const struct segment *segment,
+    const struct segment_spec *spec)
 {
 	const struct channel_config *a = segment->config, *b = &spec->config;
 
@@ -114,7 +100,7 @@ flat_drains(const struct segment *segment, const struct segment_spec *spec)
 }
 
 void
-flat_listen(const struct segment *segment, struct listen_conf *listen)
+segment_spec_listen(const struct segment *segment, struct listen_conf *listen)
 {
 	const struct channel_config *config = segment->config;
 

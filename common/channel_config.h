@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A channel's configuration as its segment holds it: written by the
+ * supervisor, read by the worker and the decimator.  No pointers.
+ */
+#ifndef MCRELAY_CHANNEL_CONFIG_H
+#define MCRELAY_CHANNEL_CONFIG_H
+
+#include <sys/socket.h>
+#include <net/if.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHANNEL_NAME_MAX	63
+#define OUTPUTS_MAX		16
+#define STREAMS_MAX		32
+#define SOURCES_MAX		32
+#define ARCHIVE_DIRECTORY_SIZE	1024
+
+/* Wait for a batch to form when that saves work; see worker/ingest.h. */
+#define COALESCE_AUTO		UINT64_MAX
+
+enum payload_format {
+	PAYLOAD_RAW,
+	PAYLOAD_AVRO,
+};
+
+enum archive_sync {
+	SYNC_NONE,
+	SYNC_INTERVAL,	/* with each flush */
+	SYNC_BLOCK,
+};
+
+enum archive_write {
+	WRITE_BUFFERED,
+	WRITE_DIRECT,
+};
+
+enum archive_overrun {
+	OVERRUN_SHED,
+	OVERRUN_BLOCK,
+};
+
+enum archive_codec {
+	CODEC_NULL,
+	CODEC_DEFLATE,
+	CODEC_SNAPPY,
+	CODEC_ZSTANDARD,
+};
+
+/* Where the sender's own number is. */
+enum sender_sequence_type {
+	SENDER_SEQUENCE_NONE,
+	SENDER_SEQUENCE_FIELD,	/* an int or long of the datum program */
+	SENDER_SEQUENCE_U8,	/* these at an offset in each datagram */
+	SENDER_SEQUENCE_U16LE,
+	SENDER_SEQUENCE_U16BE,
+	SENDER_SEQUENCE_U32LE,
+	SENDER_SEQUENCE_U32BE,
+	SENDER_SEQUENCE_U64LE,
+	SENDER_SEQUENCE_U64BE,
+	SENDER_SEQUENCE_TYPES
+};
+
+struct sender_sequence_config {
+	uint32_t	type;		/* enum sender_sequence_type */
+	uint32_t	at;		/* the field, or the offset in bytes */
+};
+
+/* A network: addresses whose first `bits' bits are those of `address'. */
+struct source_prefix {
+	uint8_t		address[16];	/* v4 as ::ffff:a.b.c.d */
+	uint32_t	bits;		/* of 128 */
+};
+
+/*
+ * All zero: no archive.  The supervisor's reader fills it, the segment has a
+ * copy, and two of them are compared byte by byte: no padding, and what is
+ * behind the directory's name is zero.
+ */
+struct archive_config {
+	uint32_t	enabled;
+	uint32_t	envelope;		/* avro stored as Datagram */
+	uint32_t	codec;			/* enum archive_codec */
+	uint32_t	sync;			/* enum archive_sync */
+	uint32_t	on_overrun;		/* enum archive_overrun */
+	uint32_t	write;			/* enum archive_write */
+	int32_t		cpu;			/* of its thread; -1: any */
+	uint32_t	reserved;		/* 0 */
+	uint64_t	block_size;		/* bytes */
+	uint64_t	flush_interval_ns;
+	uint64_t	rotate_size;		/* bytes; 0 never */
+	uint64_t	rotate_interval_ns;	/* 0 never */
+	uint64_t	retain_age_ns;		/* 0: no limit */
+	uint64_t	retain_size;		/* bytes; 0: no limit */
+	uint64_t	retain_files;		/* 0: no limit */
+	uint64_t	min_free;		/* bytes; 0: no limit */
+	/* Absolute.  As configured; in a segment the channel's own in it. */
+	char		directory[ARCHIVE_DIRECTORY_SIZE];
+};
+_Static_assert(sizeof(struct archive_config) ==
+    offsetof(struct archive_config, directory) + ARCHIVE_DIRECTORY_SIZE &&
+    offsetof(struct archive_config, block_size) % sizeof(uint64_t) == 0 &&
+    offsetof(struct archive_config, block_size) ==
+    offsetof(struct archive_config, reserved) + sizeof(uint32_t),
+    "no padding");
+
+struct channel_config {
+	char		name[CHANNEL_NAME_MAX + 1];
+	uint32_t	payload;	/* enum payload_format */
+	struct sender_sequence_config sender_sequence;
+	uint32_t	log_target;	/* enum log_target */
+	int32_t		log_level;	/* syslog priority; may change */
+	int32_t		cpu;		/* of the relay thread; -1: any */
+	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
+	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
+	uint32_t	priority;	/* nice value -priority */
+	uint32_t	outputs;
+	struct {
+		char	text[72];	/* address:port, for messages */
+	} output[OUTPUTS_MAX];
+	/* The datagram's number at which the counters began: where they go on
+	 * after a change of the configuration, that of the segment before. */
+	uint64_t	counted_from;
+	uint32_t	sources;	/* 0: everybody may send */
+	struct source_prefix source[SOURCES_MAX];
+	uint32_t	reserved;	/* 0 */
+	struct archive_config archive;
+	/* For a supervisor that takes the segment over: what the input socket
+	 * was made for, besides `source'... */
+	struct {
+		struct sockaddr_storage	address;
+		char			interface[IF_NAMESIZE];
+	} listen;
+	/* ...and the decimated stream in each slot of the decimator's page, "":
+	 * none. The one thing here that changes, by the supervisor alone. */
+	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
+	uint64_t	slot_id[STREAMS_MAX];	/* page_stream.id */
+};
+/* Compared byte by byte as well: each gap that there could be. */
+_Static_assert(offsetof(struct channel_config, coalesce_ns) ==
+    offsetof(struct channel_config, cpu) + sizeof(int32_t) &&
+    offsetof(struct channel_config, counted_from) ==
+    offsetof(struct channel_config, output) + OUTPUTS_MAX * 72 &&
+    offsetof(struct channel_config, archive) ==
+    offsetof(struct channel_config, reserved) + sizeof(uint32_t) &&
+    sizeof(struct channel_config) ==
+    offsetof(struct channel_config, slot_id) + STREAMS_MAX * sizeof(uint64_t),
+    "no padding");
+
+#endif /* MCRELAY_CHANNEL_CONFIG_H */

@@ -61,13 +61,13 @@ test_reconnected(void **state)
 	ingest_batch(&ingest);
 	relay_run(&relay);
 	assert_true(relay.output[0].blocked);
-	assert_int_equal(counts(&rig)->relay_errors, 0);
-	assert_int_equal(counts(&rig)->relayed, 0);
+	assert_int_equal(counts(&rig)->counts.relay_errors, 0);
+	assert_int_equal(counts(&rig)->counts.relayed, 0);
 
 	reconnect(&rig);
 	relay.output[0].blocked = false;
 	relay_run(&relay);
-	assert_int_equal(counts(&rig)->relayed, 1);
+	assert_int_equal(counts(&rig)->counts.relayed, 1);
 	assert_int_equal(relay.output[0].unconnected_ns, 0);
 	expected_receive(&rig, &expected, 1);
 
@@ -77,8 +77,8 @@ test_reconnected(void **state)
 	ingest_batch(&ingest);
 	relay_run(&relay);
 	assert_false(relay.output[0].blocked);
-	assert_int_equal(counts(&rig)->relay_errors, 1);
-	assert_int_equal(counts(&rig)->relay_error[RELAY_UNREACHABLE], 1);
+	assert_int_equal(counts(&rig)->counts.relay_errors, 1);
+	assert_int_equal(counts(&rig)->counts.relay_unreachable, 1);
 	rig_close(&rig);
 }
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/archive_names.h"
 #include "common/util.h"
 #include "tools/verify/verify.h"
 
@@ -20,25 +21,15 @@
 static char *
 channel_of(const char *path)
 {
-	static const char rejected[] = ".rejected";
-	char *channel = xstrdup(path), *bar = NULL;
-	size_t length;
+	const char *slash = strrchr(path, '/');
+	const char *text = slash != NULL ? slash + 1 : path;
+	struct archive_name name;
 
-	for (unsigned i = 0; i < 2; i++) {
-		bar = strrchr(channel, '_');
-		if (bar == NULL || strchr(bar, '/') != NULL) {
-			free(channel);
-			return NULL;
-		}
-		*bar = '\0';
-	}
-	length = (size_t)(bar - channel);
-	if (length >= strlen(rejected) &&
-	    strcmp(bar - strlen(rejected), rejected) == 0) {
-		free(channel);
+	if (!archive_name_parse(text, NULL, &name) ||
+	    name.stream != ARCHIVE_MAIN)
 		return NULL;
-	}
-	return channel;
+	return xasprintf("%.*s", (int)((size_t)(text - path) +
+	    name.channel_size), path);
 }
 
 /* The file's first and last sequence number: its records', else the
@@ -67,13 +58,13 @@ name_files(const struct gaps *gaps, json_t *files, int64_t from, int64_t to)
 {
 	const char *name, *slash = strrchr(gaps->channel, '/');
 	const char *channel = slash != NULL ? slash + 1 : gaps->channel;
-	const size_t length = strlen(channel);
+	struct archive_name parsed;
 	json_t *line, *first;
 
 	json_object_foreach(files, name, line) {
 		first = json_object_get(line, "first_sequence");
-		if (strncmp(name, channel, length) == 0 &&
-		    name[length] == '_' && json_is_integer(first) &&
+		if (archive_name_parse(name, channel, &parsed) &&
+		    parsed.stream == ARCHIVE_MAIN && json_is_integer(first) &&
 		    json_integer_value(first) >= from &&
 		    json_integer_value(first) <= to)
 			say("; the catalogue has %s", name);

@@ -24,7 +24,8 @@ static const struct row {
 } rows[] = {
 	{ "", NULL },
 	{ "plain \\ text ~", NULL },
-	{ "Gr\xc3\xb6\xc3\x9f""e \xce\xb1 \xe2\x82\xac \xf0\x9f\x98\x80", NULL },
+	{ "Gr\xc3\xb6\xc3\x9f""e \xce\xb1 \xe2\x82\xac "
+	    "\xf0\x9f\x98\x80", NULL },
 	{ "\xc2\xa0\xe2\x80\x8d\xe2\x80\xaf\xe2\x81\xaa", NULL },
 	{ "a\nb\tc\r", "a\\u000ab\\u0009c\\u000d" },
 	{ "\033[2J\007\177", "\\u001b[2J\\u0007\\u007f" },

@@ -152,8 +152,8 @@ print(struct query *query, const json_t *line)
 	    text_of(line, "name"));
 	json_object_foreach(losses, key, value)
 		if (json_integer_value(value) != 0)
-			printable_print(stdout, " %s=%" JSON_INTEGER_FORMAT, key,
-			    json_integer_value(value));
+			printable_print(stdout, " %s=%" JSON_INTEGER_FORMAT,
+			    key, json_integer_value(value));
 	printf("\n");
 	query->count++;
 }

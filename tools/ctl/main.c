@@ -147,8 +147,8 @@ static int
 upgraded(const struct call *call, json_t *answer)
 {
 	(void)call;
-	printable_print(stdout, "mcrelayd %s has taken over as process %lld; the workers "
-	    "follow one by one\n",
+	printable_print(stdout, "mcrelayd %s has taken over as process %lld; "
+	    "the workers follow one by one\n",
 	    json_string_value(json_object_get(answer, "version")),
 	    (long long)json_integer_value(json_object_get(answer, "pid")));
 	return 0;

@@ -225,7 +225,8 @@ print_heading(const json_t *status, FILE *to)
 		running += strcmp(member_text(json_array_get(channels, i),
 		    "state"), "running") == 0;
 	format_utc(clock_realtime_ns(), now);
-	printable_print(to, "%.15sZ  mcrelayd %s, process %lld: %zu of %zu running\n",
+	printable_print(to, "%.15sZ  mcrelayd %s, process %lld: %zu of "
+	    "%zu running\n",
 	    now, member_text(status, "version"), member_count(status, "pid"),
 	    running, json_array_size(channels));
 }

@@ -25,7 +25,8 @@ repair_begin(struct repair *repair, const char *path, enum verify_keep keep)
 {
 	*repair = (struct repair){
 		.path = path,
-		.part = path != NULL ? xasprintf("%s" ARCHIVE_PART, path) : NULL,
+		.part = path != NULL ? xasprintf("%s" ARCHIVE_PART,
+		    path) : NULL,
 		.keep = keep,
 		.fd = -1,
 	};

@@ -26,6 +26,8 @@
 
 #define WORKER_PROGRAM	"mcrelay-worker"
 
+static void	hold(struct channel *channel);
+
 /*** The input socket's end. ***/
 
 /*
@@ -123,6 +125,7 @@ inherit_decimator(const struct segment *fresh, const struct segment *before)
 void
 channel_warn_unlocked(struct channel *channel)
 {
+	channel->unlocked = true;
 	if (channel->supervisor->locking_warned)
 		return;
 	channel->supervisor->locking_warned = true;
@@ -156,6 +159,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		spec.predecessor = old;
 	if (segment_create(&fresh, &spec, &locked) == -1)
 		return -1;
+	channel->unlocked = false;
 	if (!locked)
 		channel_warn_unlocked(channel);
 	segment_withhold(&fresh);
@@ -237,6 +241,8 @@ worker_ended(void *owner)
 	if (channel->child.drain_only)
 		return;
 	take_next(channel);
+	if (channel->child.wanted)
+		hold(channel);
 	if (!channel->child.wanted)
 		close_input(channel);
 }
@@ -248,6 +254,7 @@ worker_changed(void *owner)
 
 	if (channel->child.state == CHILD_RUNNING) {
 		channel->stale = false;
+		channel->lacked[0] = '\0';
 		channel->seen_at_ns = clock_monotonic_ns();
 	}
 	supervisor_notice(channel->supervisor);
@@ -444,47 +451,140 @@ channel_free(struct channel *channel)
 	free(channel);
 }
 
-/* -1: reported. */
-static int
-open_input(struct channel *channel, struct conf_problems *problems)
-{
-	size_t errors = problems->errors;
+/*** What a channel lacks. ***/
 
-	parts_open(&channel->parts, channel->conf, PART_INPUT, NULL,
-	    problems);
-	if (channel->parts.input != -1 && !channel->parts.bound)
-		parts_report_in_use(channel->conf, problems);
-	if (problems->errors == errors)
-		return 0;
-	parts_close(&channel->parts, PART_INPUT);
-	return -1;
+/* Those of a part that the next worker gets. */
+static const struct parts *
+next_parts(const struct channel *channel, unsigned part)
+{
+	return (channel->next.have & part) != 0 ? &channel->next :
+	    &channel->parts;
 }
 
-int
+/* Whether the next worker would have all that it needs. */
+static void
+hold(struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+
+	channel->child.held =
+	    !parts_complete(next_parts(channel, PART_INPUT), conf,
+	    PART_INPUT) ||
+	    !parts_complete(next_parts(channel, PART_WORKER), conf,
+	    PART_WORKER);
+}
+
+static void
+say_lack(struct channel *channel)
+{
+	const struct lack *lack = channel_lack(channel);
+
+	if (lack == NULL || strcmp(lack->detail, channel->lacked) == 0)
+		return;
+	memcpy(channel->lacked, lack->detail, sizeof(channel->lacked));
+	log_warnx("channel %s waits: %s", channel->name, lack->detail);
+}
+
+static void
+fill_parts(struct channel *channel, struct parts *parts, unsigned which,
+    struct conf_problems *problems)
+{
+	parts_fill(parts, channel->conf, which,
+	    channel->supervisor->spawn.drop, problems);
+	if ((which & PART_INPUT) != 0 && parts->input != -1 && !parts->bound)
+		parts_leave_input(parts, channel->conf);
+}
+
+/* Those of a change that waits, too. */
+static void
+fill(struct channel *channel, unsigned which, struct conf_problems *problems)
+{
+	unsigned next = which & channel->next.have;
+
+	fill_parts(channel, &channel->parts, which & ~next, problems);
+	fill_parts(channel, &channel->next, next, problems);
+}
+
+const struct lack *
+channel_lack(const struct channel *channel)
+{
+	if (channel->child.state != CHILD_WAITING)
+		return NULL;
+	if (channel->next.lack.error != 0)
+		return &channel->next.lack;
+	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;
+}
+
+/* Streams do not keep the worker: the decimator waits for theirs. */
+static void
+retry_streams(struct channel *channel, struct conf_problems *problems)
+{
+	if (parts_complete(&channel->parts, channel->conf, PART_STREAMS))
+		return;
+	fill(channel, PART_STREAMS, problems);
+	if (parts_complete(&channel->parts, channel->conf, PART_STREAMS))
+		decimator_tell(channel);
+}
+
+void
+channel_retry(struct channel *channel)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+
+	if (channel->fresh)
+		return;
+	if (channel->child.state != CHILD_WAITING)
+		retry_streams(channel, &problems);
+	else {
+		fill(channel, PART_ALL, &problems);
+		hold(channel);
+		if (!channel->child.held) {
+			log_info("channel %s: what it waited for is there",
+			    channel->name);
+			channel_start(channel, &problems);
+		}
+		say_lack(channel);
+	}
+	conf_problems_free(&problems);
+}
+
+/* False: something is not there. */
+static bool
+open_rest(struct channel *channel, struct conf_problems *problems)
+{
+	/* While the old worker is ending it has the socket still. */
+	if (channel->child.pid == 0)
+		fill(channel, PART_ALL, problems);
+	hold(channel);
+	return !channel->child.held;
+}
+
+void
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
 	bool stopped = !channel->fresh && !channel->child.wanted;
+	bool complete, drain;
 
 	channel->fresh = false;
 	fdstore_settle();
-	/* While the old worker is ending it has the socket still. */
-	if (channel->parts.input == -1 &&
-	    open_input(channel, problems) == -1)
-		return -1;
-	budget_tell(channel);
-	schema_files_write(channel->parts.archive, channel->conf);
+	complete = open_rest(channel, problems);
+	drain = complete && channel->drain && channel->child.pid == 0;
+	if (complete) {
+		channel->drain = false;
+		budget_tell(channel);
+		schema_files_write(channel->parts.archive, channel->conf);
+	}
 	/* Its segment may be what was unusable. */
 	if (channel->child.state == CHILD_FAILED)
 		channel->renew = true;
 	channel->child.wanted = true;
-	if (channel->drain && channel->child.pid == 0)
+	if (drain)
 		child_drain(&channel->child);
 	else
 		child_start(&channel->child);
-	channel->drain = false;
-	if (stopped)
+	say_lack(channel);
+	if (stopped || channel->lacked[0] != '\0')
 		decimator_tell_parent(channel);
-	return 0;
 }
 
 void
@@ -540,8 +640,11 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		child_drain(&channel->child);
 	else if (channel->child.pid == 0)
 		take_next(channel);
-	if (channel->child.wanted)
+	if (channel->child.wanted) {
+		hold(channel);
 		child_restart(&channel->child, true);
+		say_lack(channel);
+	}
 }
 
 void

@@ -374,10 +374,16 @@ check_channel(const struct supervisor *supervisor,
 	segment_close(&segment);
 	if (conf == NULL)
 		return;
-	/* What is going to be opened anew can be opened. */
+	/* What a worker is going to need anew can be opened; one that has
+	 * none waits for it. */
+	if (each->worker.pid == 0)
+		return;
 	parts_init(&parts);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
 	    supervisor->spawn.drop, problems);
+	if (parts.lack.error != 0)
+		report_error(problems, "channel %s: %s", conf->name,
+		    parts.lack.detail);
 	parts_close(&parts, PART_ALL);
 }
 

@@ -72,10 +72,9 @@ interface_index(const char *name)
 	if (name[0] == '\0')
 		return 0;
 	index = if_nametoindex(name);
-	if (index == 0) {
-		errno = ENODEV;
+	/* Or there is no descriptor to ask with. */
+	if (index == 0)
 		return -1;
-	}
 	return (int)index;
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any, Callable
 
@@ -246,3 +247,92 @@ def test_out_of_descriptors(daemon: Daemon) -> None:
     assert "Too many open files" in done.stderr
     assert "LimitNOFILE" in done.stderr
     assert "No such device" not in done.stderr
+
+
+def check(daemon: Daemon, *words: str) -> tuple[int, str, dict[str, int]]:
+    """Exit status, text, performance data; it must be one line."""
+    done = daemon.ctl("check", *words, check=False)
+    assert done.stderr == "" and done.stdout.count("\n") == 1, done
+    text, _, data = done.stdout.rstrip("\n").partition(" | ")
+    values = dict(each.split("=") for each in data.split())
+    return done.returncode, text, {
+        key: int(value.removesuffix("c")) for key, value in values.items()}
+
+
+def test_check(daemon: Daemon) -> None:
+    """For a monitor: the worst state is the exit status."""
+    assert check(daemon)[0] == 2        # it does not run
+    with Receiver() as taken:
+        wait_for_port(daemon, taken)
+        status, text, data = check(daemon)
+        assert status == 2 and text.startswith("MCRELAY CRITICAL: one is "
+                                               "waiting (")
+        assert "Address already in use" in text
+        assert data["channels"] == 2 and data["running"] == 1
+        assert check(daemon, "two")[0] == 0
+        status, text, _ = check(daemon, "three")
+        assert status == 3 and text == \
+            "MCRELAY UNKNOWN: there is no channel three"
+        daemon.ctl("stop", "one")
+        status, text, _ = check(daemon)
+        assert status == 1 and text == "MCRELAY WARNING: one is stopped"
+    daemon.ctl("start", "one")
+    status, text, data = check(daemon)
+    assert status == 0 and text == \
+        "MCRELAY OK: all 2 channels are running"
+    assert data["received"] == 0
+    daemon.stop()
+
+
+def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace
+                  ) -> None:
+    """A route that goes while the channel runs: the output's errors rise,
+    and are history some time after the last."""
+    daemon, port = Daemon(programs, tmp_path, namespace), free_port()
+    route = ("192.0.2.0/24", "dev", "va")
+    ip(namespace, "route", "add", *route)
+    try:
+        daemon.start(channel("one", port, relay=[output("192.0.2.9", 5000)]))
+        ip(namespace, "route", "del", *route)
+        with Sender("127.0.0.1", port, namespace=namespace) as sender:
+            def fails() -> bool:
+                sender.send(numbered(5))
+                return daemon.status("one")["state"] == "degraded"
+            wait_for(fails, "degraded")
+        reasons = daemon.status("one")["reasons"]
+        assert [r["what"] for r in reasons] == ["output_failing"]
+        assert set(reasons[0]) == {"what", "since", "detail"}
+        time.strptime(reasons[0]["since"], "%Y-%m-%dT%H:%M:%SZ")
+        assert check(daemon)[:2] == (
+            1, "MCRELAY WARNING: one is degraded (datagrams could not be "
+            "relayed)")
+        daemon.wait_state("one", "running", 20)
+        daemon.stop()
+    finally:
+        daemon.kill()
+
+
+def test_stream_waits_for_its_output(programs: Any, tmp_path: Path,
+                                     namespace: Namespace) -> None:
+    """Relay and archive do not need it, so the channel is degraded."""
+    daemon, port = Daemon(programs, tmp_path, namespace), free_port()
+    try:
+        daemon.write(channel("one", port, archive=daemon.archive_conf(),
+                             decimate=[{"name": "slow", "method": "pick",
+                                        "every": 10}
+                                       | output("192.0.2.9", 5000)]))
+        daemon.launch()
+        wait_for(daemon.try_status, "an answer")
+        degraded = daemon.wait_state("one", "degraded")
+        assert [r["what"] for r in degraded["reasons"]] == ["stream_output"]
+        with Sender("127.0.0.1", port, namespace=namespace) as sender:
+            sender.send(numbered(30))
+            wait_for(lambda: daemon.ledger("one")["archived"] == 30,
+                     "all archived")
+            ip(namespace, "route", "add", "192.0.2.0/24", "dev", "va")
+            assert daemon.wait_state("one", "running")["reasons"] == []
+            sender.send(numbered(30, first=30))
+            daemon.wait_received("one", 60)
+        daemon.stop()
+    finally:
+        daemon.kill()

@@ -23,10 +23,9 @@
 #include "supervisor/schema_files.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
-
-static void	hold(struct channel *channel);
 
 /*** The input socket's end. ***/
 
@@ -242,7 +241,7 @@ worker_ended(void *owner)
 		return;
 	take_next(channel);
 	if (channel->child.wanted)
-		hold(channel);
+		waiting_hold(channel);
 	if (!channel->child.wanted)
 		close_input(channel);
 }
@@ -451,114 +450,6 @@ channel_free(struct channel *channel)
 	free(channel);
 }
 
-/*** What a channel lacks. ***/
-
-/* Those of a part that the next worker gets. */
-static const struct parts *
-next_parts(const struct channel *channel, unsigned part)
-{
-	return (channel->next.have & part) != 0 ? &channel->next :
-	    &channel->parts;
-}
-
-/* Whether the next worker would have all that it needs. */
-static void
-hold(struct channel *channel)
-{
-	const struct channel_conf *conf = channel->conf;
-
-	channel->child.held =
-	    !parts_complete(next_parts(channel, PART_INPUT), conf,
-	    PART_INPUT) ||
-	    !parts_complete(next_parts(channel, PART_WORKER), conf,
-	    PART_WORKER);
-}
-
-static void
-say_lack(struct channel *channel)
-{
-	const struct lack *lack = channel_lack(channel);
-
-	if (lack == NULL || strcmp(lack->detail, channel->lacked) == 0)
-		return;
-	memcpy(channel->lacked, lack->detail, sizeof(channel->lacked));
-	log_warnx("channel %s waits: %s", channel->name, lack->detail);
-}
-
-static void
-fill_parts(struct channel *channel, struct parts *parts, unsigned which,
-    struct conf_problems *problems)
-{
-	parts_fill(parts, channel->conf, which,
-	    channel->supervisor->spawn.drop, problems);
-	if ((which & PART_INPUT) != 0 && parts->input != -1 && !parts->bound)
-		parts_leave_input(parts, channel->conf);
-}
-
-/* Those of a change that waits, too. */
-static void
-fill(struct channel *channel, unsigned which, struct conf_problems *problems)
-{
-	unsigned next = which & channel->next.have;
-
-	fill_parts(channel, &channel->parts, which & ~next, problems);
-	fill_parts(channel, &channel->next, next, problems);
-}
-
-const struct lack *
-channel_lack(const struct channel *channel)
-{
-	if (channel->child.state != CHILD_WAITING)
-		return NULL;
-	if (channel->next.lack.error != 0)
-		return &channel->next.lack;
-	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;
-}
-
-/* Streams do not keep the worker: the decimator waits for theirs. */
-static void
-retry_streams(struct channel *channel, struct conf_problems *problems)
-{
-	if (parts_complete(&channel->parts, channel->conf, PART_STREAMS))
-		return;
-	fill(channel, PART_STREAMS, problems);
-	if (parts_complete(&channel->parts, channel->conf, PART_STREAMS))
-		decimator_tell(channel);
-}
-
-void
-channel_retry(struct channel *channel)
-{
-	struct conf_problems problems = {NULL, 0, 0};
-
-	if (channel->fresh)
-		return;
-	if (channel->child.state != CHILD_WAITING)
-		retry_streams(channel, &problems);
-	else {
-		fill(channel, PART_ALL, &problems);
-		hold(channel);
-		if (!channel->child.held) {
-			log_info("channel %s: what it waited for is there",
-			    channel->name);
-			channel_start(channel, &problems);
-		}
-		say_lack(channel);
-	}
-	conf_problems_free(&problems);
-}
-
-/* False: something is not there. */
-static bool
-open_rest(struct channel *channel, struct conf_problems *problems)
-{
-	/* While the old worker is ending it has the socket still. */
-	if (channel->child.pid == 0)
-		fill(channel, PART_ALL, problems);
-	hold(channel);
-	return !channel->child.held;
-}
-
 void
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
@@ -567,7 +458,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 
 	channel->fresh = false;
 	fdstore_settle();
-	complete = open_rest(channel, problems);
+	complete = waiting_open(channel, problems);
 	drain = complete && channel->drain && channel->child.pid == 0;
 	if (complete) {
 		channel->drain = false;
@@ -582,7 +473,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 		child_drain(&channel->child);
 	else
 		child_start(&channel->child);
-	say_lack(channel);
+	waiting_say(channel);
 	if (stopped || channel->lacked[0] != '\0')
 		decimator_tell_parent(channel);
 }
@@ -641,9 +532,9 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	else if (channel->child.pid == 0)
 		take_next(channel);
 	if (channel->child.wanted) {
-		hold(channel);
+		waiting_hold(channel);
 		child_restart(&channel->child, true);
-		say_lack(channel);
+		waiting_say(channel);
 	}
 }
 

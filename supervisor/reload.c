@@ -4,11 +4,11 @@
  * Supervisor only.
  *
  * What is wrong in the file, or what this process has run out of, is found
- * before the commit; a channel that lacks something else waits for it.  What can be opened
- * beside what is open now is opened first; then come the inputs whose
- * address a socket of ours still has, which may fail only if somebody else
- * has it, too.  So no datagram is taken away from a worker before it is all
- * but certain that its successor will come.
+ * before the commit; a channel that lacks something else waits for it.  What
+ * can be opened beside what is open now is opened first; then come the inputs
+ * whose address a socket of ours still has, which may fail only if somebody
+ * else has it, too.  So no datagram is taken away from a worker before it is
+ * all but certain that its successor will come.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -292,7 +292,8 @@ def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace
     route = ("192.0.2.0/24", "dev", "va")
     ip(namespace, "route", "add", *route)
     try:
-        daemon.start(channel("one", port, relay=[output("192.0.2.9", 5000)]))
+        daemon.start(channel("one", port, relay=[output("192.0.2.9", 5000)],
+                             stale_after="120s"))
         ip(namespace, "route", "del", *route)
         with Sender("127.0.0.1", port, namespace=namespace) as sender:
             def fails() -> bool:

@@ -520,29 +520,6 @@ child_fails_for_good(void **state)
 	wait_state(f, CHILD_RUNNING);
 }
 
-/* Nothing is started, and nothing counted, until its owner lets it. */
-static void
-child_waits_while_held(void **state)
-{
-	struct fixture *f = *state;
-
-	f->child.held = true;
-	begin(f, SAY_READY);
-	assert_int_equal(f->child.state, CHILD_WAITING);
-	assert_true(f->child.wanted && f->child.settled);
-	assert_int_equal(f->child.spawns, 0);
-	assert_false(ev_is_active(&f->child.timer));
-	f->child.held = false;
-	child_start(&f->child);
-	wait_state(f, CHILD_RUNNING);
-	assert_int_equal(f->child.spawns, 1);
-	f->child.held = true;
-	child_restart(&f->child, true);
-	wait_state(f, CHILD_WAITING);
-	child_stop(&f->child);
-	assert_int_equal(f->child.state, CHILD_STOPPED);
-}
-
 static void
 child_cannot_be_spawned(void **state)
 {
@@ -609,7 +586,6 @@ main(void)
 		CHILD_TEST(child_backs_off),
 		CHILD_TEST(child_stops_in_backoff),
 		CHILD_TEST(child_fails_for_good),
-		CHILD_TEST(child_waits_while_held),
 		CHILD_TEST(child_cannot_be_spawned),
 		CHILD_TEST(child_talks_rubbish),
 		cmocka_unit_test(exits_are_described),

@@ -238,9 +238,9 @@ run_check(const struct verb *verb, const struct call *call)
 	client_on_failure(check_failed);
 	answer = client_ask(call->socket, request);
 	if (json_is_true(json_object_get(answer, "ok")))
-		result = check_status(json_object_get(answer, "status"));
+		result = (int)check_status(json_object_get(answer, "status"));
 	else
-		result = check_refused(answer);
+		result = (int)check_refused(answer);
 	json_decref(request);
 	json_decref(answer);
 	return result;

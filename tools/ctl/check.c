@@ -153,5 +153,5 @@ check_failed(bool down, const char *text)
 	printf("MCRELAY %s: ", result_names[result]);
 	print_text(text);
 	printf("\n");
-	exit(result);
+	exit((int)result);
 }

@@ -104,8 +104,9 @@ open_next_input(struct channel *channel, struct conf_problems *problems)
 	if (next->input != -1 && !next->bound) {
 		sockets_share(next->input, true);
 		if (!parts_bind(next, conf, problems))
-			parts_report_in_use(conf, problems);
-		sockets_share(next->input, false);
+			parts_leave_input(next, conf);
+		if (next->input != -1)
+			sockets_share(next->input, false);
 	}
 	sockets_share(channel->parts.input, false);
 }

@@ -23,6 +23,7 @@
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
 
@@ -127,6 +128,7 @@ inherit_decimator(const struct channel *channel, const struct segment *fresh)
 void
 channel_warn_unlocked(struct channel *channel)
 {
+	channel->unlocked = true;
 	if (channel->supervisor->locking_warned)
 		return;
 	channel->supervisor->locking_warned = true;
@@ -147,6 +149,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		spec.predecessor = old;
 	if (segment_create(&fresh, &spec, &locked) == -1)
 		return -1;
+	channel->unlocked = false;
 	if (!locked)
 		channel_warn_unlocked(channel);
 	segment_withhold(&fresh);
@@ -228,6 +231,8 @@ worker_ended(void *owner)
 	if (channel->child.drain_only)
 		return;
 	take_next(channel);
+	if (channel->child.wanted)
+		waiting_hold(channel);
 	if (!channel->child.wanted)
 		close_input(channel);
 }
@@ -239,6 +244,7 @@ worker_changed(void *owner)
 
 	if (channel->child.state == CHILD_RUNNING) {
 		channel->stale = false;
+		channel->lacked[0] = '\0';
 		channel->seen_at_ns = clock_monotonic_ns();
 	}
 	supervisor_notice(channel->supervisor);
@@ -376,47 +382,32 @@ channel_free(struct channel *channel)
 	free(channel);
 }
 
-/* -1: reported. */
-static int
-open_input(struct channel *channel, struct conf_problems *problems)
-{
-	size_t errors = problems->errors;
-
-	parts_open(&channel->parts, channel->conf, PART_INPUT, NULL,
-	    problems);
-	if (channel->parts.input != -1 && !channel->parts.bound)
-		parts_report_in_use(channel->conf, problems);
-	if (problems->errors == errors)
-		return 0;
-	parts_close(&channel->parts, PART_INPUT);
-	return -1;
-}
-
-int
+void
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
 	bool stopped = !channel->fresh && !channel->child.wanted;
+	bool complete, drain;
 
 	channel->fresh = false;
 	fdstore_settle();
-	/* While the old worker is ending it still has the socket. */
-	if (channel->parts.input == -1 &&
-	    open_input(channel, problems) == -1)
-		return -1;
-	budget_tell(channel);
-	schema_files_write(channel->parts.archive, channel->conf);
+	complete = waiting_open(channel, problems);
+	drain = complete && channel->drain && channel->child.pid == 0;
+	if (complete) {
+		channel->drain = false;
+		budget_tell(channel);
+		schema_files_write(channel->parts.archive, channel->conf);
+	}
 	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
 		channel->renew = true;
 	channel->child.wanted = true;
-	if (channel->drain && channel->child.pid == 0)
+	if (drain)
 		child_drain(&channel->child);
 	else
 		child_start(&channel->child);
-	channel->drain = false;
-	if (stopped)
+	waiting_say(channel);
+	if (stopped || channel->lacked[0] != '\0')
 		decimator_tell_parent(channel);
-	return 0;
 }
 
 void
@@ -472,8 +463,11 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		child_drain(&channel->child);
 	else if (channel->child.pid == 0)
 		take_next(channel);
-	if (channel->child.wanted)
+	if (channel->child.wanted) {
+		waiting_hold(channel);
 		child_restart(&channel->child, true);
+		waiting_say(channel);
+	}
 }
 
 void

@@ -16,6 +16,7 @@
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/parts.h"
+#include "supervisor/reasons.h"
 #include "supervisor/watch.h"
 
 struct inherited;
@@ -60,12 +61,15 @@ struct channel {
 	ino_t			 stored_feed;
 	ino_t			 stored_segment;
 
+	char			 lacked[256];	/* told; "": nothing */
+	bool			 unlocked;	/* its memory is */
 	bool			 stale;
 	uint64_t		 seen_ns;	/* last_received_ns then... */
 	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
 	struct watch		 watch;
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
+	struct reasons		 reasons;
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */
@@ -77,8 +81,8 @@ struct channel {
 TAILQ_HEAD(channel_list, channel);
 
 /*
- * Makes a channel with all that it needs but its worker.  What fails is
- * reported; an input whose address is in use is left unbound.
+ * Makes a channel with all that it needs but its worker, as far as that can be
+ * had; an input whose address is in use is left unbound.
  */
 struct channel	*channel_new(struct supervisor *supervisor,
 		    const struct conf *conf,
@@ -92,9 +96,15 @@ struct channel	*channel_new_leaving(struct supervisor *supervisor,
 void	channel_free(struct channel *channel) ATTR_NONNULL;
 
 /* Starts the worker; opens the input if channel_stop() has closed it; makes
- * another segment if the channel has failed.  -1: reported. */
-int	channel_start(struct channel *channel, struct conf_problems *problems)
+ * another segment if the channel has failed.  One that lacks something waits
+ * for channel_retry(). */
+void	channel_start(struct channel *channel, struct conf_problems *problems)
 	    ATTR_NONNULL;
+/* Starts it if it waits and what it lacked is there. */
+void	channel_retry(struct channel *channel) ATTR_NONNULL;
+/* What it waits for, or NULL. */
+const struct lack	*channel_lack(const struct channel *channel)
+			    ATTR_NONNULL;
 /* Ends the worker, then closes the input: what comes in meanwhile is not
  * for us. */
 void	channel_stop(struct channel *channel) ATTR_NONNULL;

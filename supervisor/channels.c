@@ -31,6 +31,17 @@ channels_rotate(struct supervisor *supervisor, struct channel *only)
 			child_signal(&channel->child, SIGHUP);
 }
 
+void
+channels_retry(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	if (supervisor->phase == PHASE_STOPPING)
+		return;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		channel_retry(channel);
+}
+
 static bool
 namesake_leaves(const struct supervisor *supervisor, const char *name)
 {
@@ -51,7 +62,7 @@ channels_start_new(struct supervisor *supervisor)
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (channel->fresh &&
 		    !namesake_leaves(supervisor, channel->name))
-			(void)channel_start(channel, &problems);
+			channel_start(channel, &problems);
 	report_log(&problems, 0);
 	conf_problems_free(&problems);
 }

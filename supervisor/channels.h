@@ -18,6 +18,8 @@ struct channel	*channels_find(const struct supervisor *supervisor,
 /* Starts the channels that are new, but for those whose namesake is still
  * ending: there is never a second writer in one archive. */
 void	channels_start_new(struct supervisor *supervisor) ATTR_NONNULL;
+/* Tries what channels wait for; for whoever learns that it may be there. */
+void	channels_retry(struct supervisor *supervisor) ATTR_NONNULL;
 /* Asks the worker, or all, for a new file. */
 void	channels_rotate(struct supervisor *supervisor, struct channel *only);
 /* Forgets those that are removed and have ended. */

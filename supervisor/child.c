@@ -228,6 +228,7 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 		break;
 	case CHILD_STOPPED:
 	case CHILD_FAILED:
+	case CHILD_WAITING:
 		/* These states have no timer. */
 		assert(child->state == CHILD_BACKOFF);
 	}
@@ -261,6 +262,11 @@ static void
 spawn(struct child *child)
 {
 	assert(child->pid == 0);
+	/* What is to be stored is, all the same. */
+	if (child->held && !child->drain_only) {
+		set_state(child, CHILD_WAITING, 0);
+		return;
+	}
 	child->spawned_ns = clock_monotonic_ns();
 	if (spawn_process(child) == -1) {
 		back_off(child, backoff_delay_ns(&child->backoff, 0, false,

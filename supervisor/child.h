@@ -12,6 +12,9 @@
  *	                                        v
  *	                                      FAILED (exit status 78)
  *
+ * WAITING is every child that is wanted, but held: its owner lacks what it
+ * needs.  It is started when that is there, and nothing is counted.
+ *
  * STOPPING is every child that was asked to end and has not been reaped yet;
  * `wanted' says whether a successor follows.  A successor is never started
  * before its predecessor has been reaped.
@@ -56,6 +59,7 @@ enum child_state {
 	CHILD_STOPPING,
 	CHILD_BACKOFF,
 	CHILD_FAILED,
+	CHILD_WAITING,
 };
 
 /* What an owner makes of a message. */
@@ -120,6 +124,7 @@ struct child {
 	char			 label[96];	/* for log lines */
 	enum child_state	 state;
 	bool			 wanted;
+	bool			 held;	/* the owner's: start none */
 	bool			 draining;	/* was sent MESSAGE_STOP */
 	bool			 drain_only;	/* only to store the rest */
 	unsigned		 drains;	/* in a row that failed */

@@ -72,27 +72,15 @@ run_status(const struct call *call)
 	    status_json(call->supervisor, call->channel));
 }
 
-/* The problems as one text. */
-static json_t *
-start_failed(const struct conf_problems *problems)
-{
-	return command_error("%s", problems->count > 0 ?
-	    problems->list[problems->count - 1].text : "cannot start it");
-}
-
 static json_t *
 start(const struct call *call, unsigned spawns, bool again)
 {
 	struct conf_problems problems = {NULL, 0, 0};
-	json_t *answer;
 
 	if (again && call->channel->child.pid != 0)
 		child_restart(&call->channel->child, false);
-	else if (channel_start(call->channel, &problems) == -1) {
-		answer = start_failed(&problems);
-		conf_problems_free(&problems);
-		return answer;
-	}
+	else
+		channel_start(call->channel, &problems);
 	conf_problems_free(&problems);
 	return wait_for(call, true, spawns);
 }
@@ -294,7 +282,11 @@ static json_t *
 check_up(const struct channel *channel, unsigned spawns)
 {
 	const struct child *child = &channel->child;
+	const struct lack *lack = channel_lack(channel);
 
+	if (lack != NULL)
+		return command_error("channel %s waits, and starts when it "
+		    "can: %s", channel->name, lack->detail);
 	if (child->state == CHILD_FAILED || child->state == CHILD_BACKOFF)
 		return command_error("the worker of channel %s does not come "
 		    "up: it %s", channel->name, child->last_exit[0] != '\0' ?

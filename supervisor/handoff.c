@@ -408,10 +408,16 @@ check_channel(const struct supervisor *supervisor,
 	segment_close(&segment);
 	if (conf == NULL)
 		return;
-	/* Can all that the new image is going to open be opened? */
+	/* Can all that the new image is going to open be opened?  A channel
+	 * without a worker waits for it. */
+	if (each->worker.pid == 0)
+		return;
 	parts_init(&parts);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
 	    supervisor->spawn.drop, problems);
+	if (parts.lack.error != 0)
+		report_error(problems, "channel %s: %s", conf->name,
+		    parts.lack.detail);
 	parts_close(&parts, PART_ALL);
 }
 

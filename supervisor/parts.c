@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,18 +26,56 @@ parts_init(struct parts *parts)
 	parts->input = parts->feed = parts->archive = -1;
 }
 
+/* This process cannot open it, whatever becomes of the rest of the world. */
+static bool
+exhausted(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 static void
-complain(struct conf_problems *problems, const struct channel_conf *conf,
+complain_exhausted(struct conf_problems *problems,
+    const struct channel_conf *conf, const char *detail, int error)
+{
+	const char *advice = "there is not enough memory";
+
+	if (error == EMFILE)
+		advice = "raise the limit on open files (RLIMIT_NOFILE, "
+		    "LimitNOFILE= in systemd)";
+	else if (error == ENFILE)
+		advice = "raise the sysctl fs.file-max";
+	report_error(problems, "channel %s: %s: %s", conf->name, detail,
+	    advice);
+}
+
+static void ATTR_PRINTF(5, 6)
+leave_out(struct parts *parts, const struct channel_conf *conf, int error,
+    struct conf_problems *problems, const char *fmt, ...)
+{
+	struct lack lack = {.error = error};
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(lack.detail, sizeof(lack.detail), fmt, ap);
+	va_end(ap);
+	if (exhausted(error) && problems != NULL)
+		complain_exhausted(problems, conf, lack.detail, error);
+	if (parts->lack.error == 0)
+		parts->lack = lack;
+}
+
+static void
+leave_socket(struct parts *parts, const struct channel_conf *conf,
     const struct sockaddr_storage *address, const char *interface,
-    const char *what)
+    const char *what, struct conf_problems *problems)
 {
 	char text[ADDRESS_TEXT_SIZE];
-	const char *reason = strerror(errno);
+	int error = errno;
 
 	format_address((const void *)address, text);
-	report_error(problems, "channel %s: %s%s%s: cannot %s: %s",
-	    conf->name, text, interface[0] != '\0' ? " on " : "", interface,
-	    what, reason);
+	leave_out(parts, conf, error, problems, "%s%s%s: cannot %s: %s",
+	    text, interface[0] != '\0' ? " on " : "", interface, what,
+	    strerror(error));
 }
 
 /* The configuration check has warned everybody but root. */
@@ -55,6 +95,16 @@ parts_resize(const struct parts *parts, const struct channel_conf *conf,
 	    (unsigned long long)wanted, (unsigned long long)wanted);
 }
 
+/* It is a part, but not there. */
+static void
+drop_input(struct parts *parts)
+{
+	unsigned have = parts->have;
+
+	parts_close(parts, PART_INPUT);
+	parts->have = have;
+}
+
 bool
 parts_bind(struct parts *parts, const struct channel_conf *conf,
     struct conf_problems *problems)
@@ -69,19 +119,19 @@ parts_bind(struct parts *parts, const struct channel_conf *conf,
 	}
 	if (errno == EADDRINUSE && strcmp(what, "bind") == 0)
 		return false;
-	complain(problems, conf, &conf->listen.address,
-	    conf->listen.interface, what);
-	parts_close(parts, PART_INPUT);
+	leave_socket(parts, conf, &conf->listen.address,
+	    conf->listen.interface, what, problems);
+	drop_input(parts);
 	return true;
 }
 
 void
-parts_report_in_use(const struct channel_conf *conf,
-    struct conf_problems *problems)
+parts_leave_input(struct parts *parts, const struct channel_conf *conf)
 {
 	errno = EADDRINUSE;
-	complain(problems, conf, &conf->listen.address,
-	    conf->listen.interface, "bind");
+	leave_socket(parts, conf, &conf->listen.address,
+	    conf->listen.interface, "bind", NULL);
+	drop_input(parts);
 }
 
 /* An input, and for a channel that archives a stream what feeds it. */
@@ -104,27 +154,43 @@ open_input(struct parts *parts, const struct channel_conf *conf,
 {
 	const char *what;
 
-	parts->have |= PART_INPUT;
+	if (parts->input != -1)
+		return;
 	open_sockets(parts, conf, &what);
 	if (parts->input == -1) {
-		complain(problems, conf, &conf->listen.address,
-		    conf->listen.interface, what);
+		leave_socket(parts, conf, &conf->listen.address,
+		    conf->listen.interface, what, problems);
 		return;
 	}
 	parts_resize(parts, conf, problems);
 	(void)parts_bind(parts, conf, problems);
 }
 
-static int
-open_output(const struct channel_conf *conf,
+static void
+open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
     const struct destination_conf *to, struct conf_problems *problems)
 {
 	const char *what;
-	int fd = sockets_output(to, &what);
 
-	if (fd == -1)
-		complain(problems, conf, &to->address, to->interface, what);
-	return fd;
+	if (*fd != -1)
+		return;
+	*fd = sockets_output(to, &what);
+	if (*fd == -1)
+		leave_socket(parts, conf, &to->address, to->interface, what,
+		    problems);
+}
+
+static void
+leave_directory(struct parts *parts, const struct channel_conf *conf,
+    const char *path, struct conf_problems *problems)
+{
+	bool first = parts->lack.error == 0;
+	int error = errno;
+
+	leave_out(parts, conf, error, problems, "cannot make or open the "
+	    "archive directory %s: %s", path, strerror(error));
+	if (first)
+		parts->lack.archive = true;
 }
 
 static void
@@ -133,14 +199,12 @@ open_archive(struct parts *parts, const struct channel_conf *conf,
 {
 	char *path;
 
-	if (!conf->archive.enabled)
+	if (!conf->archive.enabled || parts->archive != -1)
 		return;
 	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
 	parts->archive = dirs_open(path, ARCHIVE_MODE, owner);
 	if (parts->archive == -1)
-		report_error(problems, "channel %s: cannot make or open the "
-		    "archive directory %s: %s", conf->name, path,
-		    strerror(errno));
+		leave_directory(parts, conf, path, problems);
 	else if (owner == NULL && faccessat(parts->archive, ".", W_OK | X_OK,
 	    AT_EACCESS) == -1)
 		report_warning(problems, "channel %s: no file can be made in "
@@ -165,27 +229,63 @@ parts_renew_archive(struct parts *parts, const struct channel_conf *conf,
 }
 
 void
-parts_open(struct parts *parts, const struct channel_conf *conf,
+parts_fill(struct parts *parts, const struct channel_conf *conf,
     unsigned which, const struct privdrop *owner,
     struct conf_problems *problems)
 {
 	size_t i;
 
+	memset(&parts->lack, 0, sizeof(parts->lack));
 	if ((which & PART_INPUT) != 0)
 		open_input(parts, conf, problems);
 	if ((which & PART_WORKER) != 0) {
-		parts->have |= PART_WORKER;
-		for (i = 0; i < conf->relays; i++)
-			parts->output[parts->outputs++] = open_output(conf,
+		for (i = 0; i < parts->outputs; i++)
+			open_output(parts, &parts->output[i], conf,
 			    &conf->relay[i], problems);
 		open_archive(parts, conf, owner, problems);
 	}
-	if ((which & PART_STREAMS) != 0) {
-		parts->have |= PART_STREAMS;
-		for (i = 0; i < conf->decimates; i++)
-			parts->stream[parts->streams++] = open_output(conf,
+	if ((which & PART_STREAMS) != 0)
+		for (i = 0; i < parts->streams; i++)
+			open_output(parts, &parts->stream[i], conf,
 			    &conf->decimate[i].to, problems);
-	}
+}
+
+void
+parts_open(struct parts *parts, const struct channel_conf *conf,
+    unsigned which, const struct privdrop *owner,
+    struct conf_problems *problems)
+{
+	parts->have |= which;
+	if ((which & PART_WORKER) != 0)
+		while (parts->outputs < conf->relays)
+			parts->output[parts->outputs++] = -1;
+	if ((which & PART_STREAMS) != 0)
+		while (parts->streams < conf->decimates)
+			parts->stream[parts->streams++] = -1;
+	parts_fill(parts, conf, which, owner, problems);
+}
+
+static bool
+all_open(const int *fds, size_t count)
+{
+	while (count > 0)
+		if (fds[--count] == -1)
+			return false;
+	return true;
+}
+
+bool
+parts_complete(const struct parts *parts, const struct channel_conf *conf,
+    unsigned which)
+{
+	if ((which & PART_INPUT) != 0 && parts->input == -1)
+		return false;
+	if ((which & PART_WORKER) != 0 &&
+	    (!all_open(parts->output, parts->outputs) ||
+	    (conf->archive.enabled && parts->archive == -1)))
+		return false;
+	return (which & PART_STREAMS) == 0 ||
+	    all_open(parts->stream, parts->streams);
 }
 
 static void
@@ -247,5 +347,6 @@ parts_move(struct parts *to, struct parts *from)
 		to->streams = from->streams;
 	}
 	to->have |= have;
+	to->lack = from->lack;
 	parts_init(from);
 }

@@ -24,6 +24,13 @@ enum part {
 	PART_ALL	= PART_INPUT | PART_WORKER | PART_STREAMS,
 };
 
+/* What a channel does not have and waits for: the first that was found. */
+struct lack {
+	int		error;		/* errno; 0: nothing */
+	bool		archive;	/* its directory */
+	char		detail[256];	/* for people */
+};
+
 struct parts {
 	unsigned	have;		/* of enum part */
 	int		input;		/* -1: none */
@@ -38,18 +45,28 @@ struct parts {
 	struct attachment input_at;
 	struct attachment output_at[OUTPUTS_MAX];
 	struct attachment stream_at[STREAMS_MAX];
+	struct lack	lack;
 };
 
 void	parts_init(struct parts *parts) ATTR_NONNULL;
 
 /*
- * Opens what `which' says.  Everything that fails is reported, except an
- * address that is in use: that leaves the input unbound, for parts_bind().
+ * Opens what `which' says.  What cannot be had now is left out, and told in
+ * parts->lack; an address that is in use leaves the input unbound, for
+ * parts_bind().  What this process has run out of is reported as well.
  * Directories that are made belong to `owner', if that is not NULL.
  */
 void	parts_open(struct parts *parts, const struct channel_conf *conf,
 	    unsigned which, const struct privdrop *owner,
 	    struct conf_problems *problems);
+
+/* Tries again what parts_open() has left out. */
+void	parts_fill(struct parts *parts, const struct channel_conf *conf,
+	    unsigned which, const struct privdrop *owner,
+	    struct conf_problems *problems);
+/* Whether nothing of `which' was left out. */
+bool	parts_complete(const struct parts *parts,
+	    const struct channel_conf *conf, unsigned which) ATTR_NONNULL;
 
 /* Makes the archive's directory again, in place of one that was removed.  0,
  * or -1 with errno. */
@@ -57,15 +74,16 @@ int	parts_renew_archive(struct parts *parts,
 	    const struct channel_conf *conf, const struct privdrop *owner);
 
 /* Binds an input that is not bound yet.  False: its address is in use;
- * whatever else fails is reported. */
+ * whatever else fails leaves it out. */
 bool	parts_bind(struct parts *parts, const struct channel_conf *conf,
 	    struct conf_problems *problems) ATTR_NONNULL;
 /* Gives an input that stays the buffer that is configured now. */
 void	parts_resize(const struct parts *parts,
 	    const struct channel_conf *conf, struct conf_problems *problems)
 	    ATTR_NONNULL;
-void	parts_report_in_use(const struct channel_conf *conf,
-	    struct conf_problems *problems) ATTR_NONNULL;
+/* Leaves an input out whose address is in use. */
+void	parts_leave_input(struct parts *parts, const struct channel_conf *conf)
+	    ATTR_NONNULL;
 
 /* Moves what `from' has to `to', in place of what that had. */
 void	parts_move(struct parts *to, struct parts *from) ATTR_NONNULL;

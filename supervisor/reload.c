@@ -3,11 +3,12 @@
  * Reload: read and check, compare, open all that is new, then commit.
  * Supervisor only.
  *
- * Everything that can fail happens before the commit.  What can be opened
- * beside what is open now is opened first; then come the inputs whose
- * address a socket of ours still has, which may fail only if somebody else
- * has it, too.  So no datagram is taken away from a worker before it is all
- * but certain that its successor will come.
+ * What is wrong in the file, or what this process has run out of, is found
+ * before the commit; a channel that lacks something else waits for it.  What
+ * can be opened beside what is open now is opened first; then come the inputs
+ * whose address a socket of ours still has, which may fail only if somebody
+ * else has it, too.  So no datagram is taken away from a worker before it is
+ * all but certain that its successor will come.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -159,7 +160,7 @@ bind_rest(struct plan *plan)
 			continue;
 		sockets_share(parts->input, true);
 		if (!parts_bind(parts, step->conf, plan->problems))
-			parts_report_in_use(step->conf, plan->problems);
+			parts_leave_input(parts, step->conf);
 		if (parts->input != -1)
 			sockets_share(parts->input, false);
 	}
@@ -241,7 +242,7 @@ commit_step(struct plan *plan, struct step *step,
 	channel_change(channel, step->conf, step->change, &step->parts);
 	/* A reload gives everybody another chance. */
 	if (channel->child.state == CHILD_FAILED)
-		(void)channel_start(channel, plan->problems);
+		channel_start(channel, plan->problems);
 }
 
 /* Puts the channels into the new file's order; what is left over goes. */
@@ -310,6 +311,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	conf_free(old);
 	decimators_update(supervisor);
 	channels_start_new(supervisor);
+	channels_retry(supervisor);
 }
 
 int

@@ -61,10 +61,9 @@ sockets_interface(const char *name)
 	if (name[0] == '\0')
 		return 0;
 	index = if_nametoindex(name);
-	if (index == 0) {
-		errno = ENODEV;
+	/* Or there is no descriptor to ask with. */
+	if (index == 0)
 		return -1;
-	}
 	return (int)index;
 }
 

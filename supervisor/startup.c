@@ -124,7 +124,7 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 		    problems);
 		TAILQ_INSERT_TAIL(&supervisor->channels, channel, link);
 		if (channel->parts.input != -1 && !channel->parts.bound)
-			parts_report_in_use(channel->conf, problems);
+			parts_leave_input(&channel->parts, channel->conf);
 	}
 	if (supervisor->inheritance != NULL)
 		open_rest(supervisor, supervisor->inheritance);

@@ -5,6 +5,8 @@
  */
 #include <arpa/inet.h>
 #include <stdint.h>
+#include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/ledger.h"
@@ -32,6 +34,8 @@ child_state(const struct child *child)
 		return "backoff";
 	case CHILD_FAILED:
 		return "failed";
+	case CHILD_WAITING:
+		return "waiting";
 	case CHILD_STOPPED:
 		break;
 	}
@@ -40,10 +44,15 @@ child_state(const struct child *child)
 }
 
 const char *
-status_state(const struct channel *channel)
+status_state(struct channel *channel)
 {
-	if (channel->child.state == CHILD_RUNNING && channel->stale)
-		return "stale";
+	reasons_update(channel);
+	if (channel->child.state == CHILD_RUNNING) {
+		if (reasons_worst(channel) == SEVERITY_DEGRADED)
+			return "degraded";
+		if (reasons_worst(channel) == SEVERITY_STALE)
+			return "stale";
+	}
 	if (channel->fresh)
 		return "starting";
 	return child_state(&channel->child);
@@ -161,6 +170,39 @@ rejected_json(const struct channel *channel)
 	return object;
 }
 
+static json_t *
+time_json(uint64_t ns)
+{
+	time_t seconds = (time_t)(ns / NS_PER_S);
+	char text[32] = "";
+	struct tm tm;
+
+	if (gmtime_r(&seconds, &tm) != NULL)
+		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	return json_string(text);
+}
+
+/* A detail names paths, which may be no UTF-8. */
+static json_t *
+reasons_json(const struct channel *channel)
+{
+	json_t *array = json_array(), *detail;
+	unsigned i;
+
+	for (i = 0; i < REASONS; i++) {
+		if (!channel->reasons.of[i].holds)
+			continue;
+		detail = json_string(reasons_detail(channel, i));
+		if (detail == NULL)
+			detail = json_string(reason_table[i].meaning);
+		json_array_append_new(array, json_pack("{s:s, s:o, s:o}",
+		    "what", reason_table[i].name,
+		    "since", time_json(channel->reasons.of[i].since_ns),
+		    "detail", detail));
+	}
+	return array;
+}
+
 /* What cannot be read is shown as it was. */
 static void
 refresh(struct channel *channel)
@@ -183,6 +225,7 @@ channel_json(struct channel *channel)
 	json_object_set_new(object, "name", json_string(channel->name));
 	json_object_set_new(object, "state",
 	    json_string(status_state(channel)));
+	json_object_set_new(object, "reasons", reasons_json(channel));
 	add_process(object, &channel->child);
 	if (!channel->conf->archives_stream)
 		json_object_set_new(object, "listen",

@@ -17,6 +17,6 @@ json_t	*status_json(const struct supervisor *supervisor,
 	    const struct channel *only);
 
 /* starting, running, stale, backoff, stopped or failed. */
-const char	*status_state(const struct channel *channel) ATTR_NONNULL;
+const char	*status_state(struct channel *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_STATUS_H */

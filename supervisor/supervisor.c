@@ -166,6 +166,9 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 		decimator_measure(channel);
 		watch_check(channel);
 	}
+	channels_retry(supervisor);
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		reasons_tick(channel);
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		watch_check_decimator(&supervisor->decimator[i]);
 	heal_second(&supervisor->heal);

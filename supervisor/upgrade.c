@@ -345,7 +345,8 @@ roll(struct upgrade *upgrade, struct child *child, pid_t *old)
 		child_restart(child, false);
 		return true;
 	}
-	if (child->wanted && child->state != CHILD_RUNNING)
+	if (child->wanted && child->state != CHILD_RUNNING &&
+	    child->state != CHILD_WAITING)
 		return true;
 	*old = 0;
 	return false;

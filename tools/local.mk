@@ -9,6 +9,7 @@ mcrelayctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
 mcrelayctl_SOURCES = tools/ctl/main.c \
 	tools/ctl/client.c tools/ctl/client.h \
 	tools/ctl/files.c tools/ctl/files.h \
+	tools/ctl/check.c tools/ctl/check.h \
 	tools/ctl/show.c tools/ctl/show.h \
 	tools/ctl/table.c tools/ctl/table.h \
 	tools/ctl/top.c tools/ctl/top.h

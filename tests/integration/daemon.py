@@ -19,6 +19,9 @@ from waiting import wait_for
 START_S = 15.0
 STOP_S = 20.0
 
+# The states of a channel whose worker runs.
+SERVING = ("running", "stale", "degraded")
+
 COUNTERS = {
     "received", "received_bytes", "kernel_dropped", "truncated",
     "refused_source", "sequence_gaps", "sequence_repeats",
@@ -195,7 +198,7 @@ class Daemon:
                 f"mcrelayd ended: {self.log()}"
             status = self.try_status()
             return status is not None and all(
-                c["state"] in ("running", "stale")
+                c["state"] in SERVING
                 for c in status["channels"])
         wait_for(running, "all channels running", deadline_s, self.log)
 
@@ -306,7 +309,7 @@ class Daemon:
         """The successor's pid, once it runs."""
         def there() -> int:
             status = self.status(name)
-            new = status["state"] in ("running", "stale") and \
+            new = status["state"] in SERVING and \
                 status["pid"] not in (0, None, old_pid)
             return status["pid"] if new else 0
         return wait_for(there, f"a new worker for {name}", deadline_s,

@@ -41,26 +41,43 @@ def test_daemonise(daemon: Daemon) -> None:
     assert daemon.payloads("one") == sender.sent
 
 
-def test_daemonise_fails(daemon: Daemon) -> None:
-    """Every reason on the shell's standard error, and nothing left."""
+def test_daemonise_with_trouble(daemon: Daemon) -> None:
+    """What channels wait for is said on the shell's standard error, and the
+    others run."""
     with Receiver() as first, Receiver() as second:
         daemon.write(channel("one", first.port),
                      channel("two", second.port),
-                     channel("three", free_port()))
+                     channel("three", free_port()), log={"to": "syslog"})
         done = daemon.run()
-        assert done.returncode == 1
+        assert done.returncode == 0
         assert "one" in done.stderr and str(first.port) in done.stderr
         assert "two" in done.stderr and str(second.port) in done.stderr
-    assert not list(daemon.run_dir.glob("*"))
+        assert daemon.status("three")["state"] == "running"
+        assert daemon.status("one")["state"] == "waiting"
+        os.kill(daemon.find_session(), signal.SIGTERM)
+        daemon.check_gone()
+
+
+def test_daemonise_fails(daemon: Daemon) -> None:
+    """The reason on the shell's standard error, and nothing left."""
+    daemon.write(channel("one", free_port()))
+    daemon.run_dir.write_text("")
+    done = daemon.run()
+    assert done.returncode == 1
+    assert str(daemon.run_dir) in done.stderr
 
 
 def test_archive_directory_impossible(daemon: Daemon) -> None:
     (daemon.directory / "file").write_text("")
     daemon.write(channel("one", free_port(), archive={
         "directory": str(daemon.directory / "file" / "archive")}))
-    done = daemon.run()
-    assert done.returncode == 1
-    assert str(daemon.directory / "file") in done.stderr
+    daemon.launch()
+    wait_for(daemon.try_status, "an answer")
+    waiting = daemon.wait_state("one", "waiting")
+    assert waiting["reasons"][0]["what"] == "archive_directory"
+    assert str(daemon.directory / "file") in waiting["reasons"][0]["detail"]
+    daemon.archived.clear()
+    daemon.stop()
 
 
 def test_second_instance(daemon: Daemon) -> None:

@@ -193,7 +193,25 @@ def test_broken_file(three: Three, how: str) -> None:
 
 
 def test_all_or_nothing(three: Three) -> None:
-    """When one channel's new port is taken, no channel changes."""
+    """When one channel is wrong in the file, no channel changes."""
+    daemon = three.daemon
+    before = three.pids()
+    changed = [dict(c) for c in three.channels]
+    changed[0] = changed[0] | {"ring_size": "1MiB"}
+    changed[2] = changed[2] | {"ring_size": "many"}
+    daemon.write(*changed)
+    done = daemon.ctl("reload", check=False)
+    assert done.returncode == 1
+    assert "ring_size" in done.stderr
+    assert three.pids() == before
+    with Sender("127.0.0.1", three.ports[2]) as sender:
+        sender.send(numbered(50))
+        daemon.wait_received("ch2", 50)
+
+
+def test_taken_port(three: Three) -> None:
+    """When one channel's new port is taken it waits, and the others
+    change."""
     daemon = three.daemon
     before = three.pids()
     with Receiver() as occupant:
@@ -202,13 +220,12 @@ def test_all_or_nothing(three: Three) -> None:
         changed[2] = changed[2] | {"listen": {
             "address": "127.0.0.1", "port": occupant.port}}
         daemon.write(*changed)
-        done = daemon.ctl("reload", check=False)
-        assert done.returncode == 1
-        assert str(occupant.port) in done.stderr
-        assert three.pids() == before
-        with Sender("127.0.0.1", three.ports[2]) as sender:
-            sender.send(numbered(50))
-            daemon.wait_received("ch2", 50)
+        daemon.ctl("reload")
+        daemon.wait_new_worker("ch0", before[0])
+        assert daemon.worker_pid("ch1") == before[1]
+        waiting = daemon.wait_state("ch2", "waiting")
+        assert str(occupant.port) in waiting["reasons"][0]["detail"]
+    daemon.wait_state("ch2", "running")
 
 
 def test_storm(three: Three) -> None:

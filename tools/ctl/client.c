@@ -6,6 +6,8 @@
 #include <sys/time.h>
 #include <sys/un.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,29 @@
 /* More than the status of many thousands of channels. */
 #define ANSWER_MAX	(256U * 1024 * 1024)
 
+static client_failed	*on_failure;
+
+/* No errno in it.  `down': mcrelayd does not serve. */
+static _Noreturn void ATTR_PRINTF(2, 3)
+fail(bool down, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (on_failure != NULL)
+		on_failure(down, text);
+	fatalx("%s", text);
+}
+
+void
+client_on_failure(client_failed *failed)
+{
+	on_failure = failed;
+}
+
 static int
 connect_to(const char *path)
 {
@@ -29,19 +54,20 @@ connect_to(const char *path)
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
-		fatalx("the socket's path is too long: %s", path);
+		fail(false, "the socket's path is too long: %s", path);
 	memcpy(address.sun_path, path, strlen(path));
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
-		fatal("socket");
+		fail(false, "socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) ==
 	    -1) {
 		if (errno == ENOENT || errno == ECONNREFUSED)
-			fatalx("mcrelayd does not run, or its socket is not "
-			    "%s (see -s)", path);
-		fatal("cannot connect to %s", path);
+			fail(true, "mcrelayd does not run, or its socket is "
+			    "not %s (see -s)", path);
+		fail(false, "cannot connect to %s: %s", path,
+		    strerror(errno));
 	}
 	return fd;
 }
@@ -60,7 +86,8 @@ send_line(int fd, const json_t *request)
 	while (sent < size) {
 		put = send(fd, line + sent, size - sent, MSG_NOSIGNAL);
 		if (put == -1 && errno != EINTR)
-			fatal("cannot send the request");
+			fail(true, "cannot send the request: %s",
+			    strerror(errno));
 		if (put > 0)
 			sent += (size_t)put;
 	}
@@ -80,14 +107,15 @@ receive_all(int fd, size_t *size)
 		if (*size == room) {
 			room = room == 0 ? 65536 : room * 2;
 			if (room > ANSWER_MAX)
-				fatalx("the answer does not end");
+				fail(false, "the answer does not end");
 			text = xrealloc(text, room);
 		}
 		got = recv(fd, text + *size, room - *size, 0);
 		if (got == -1 && errno == EAGAIN)
-			fatalx("mcrelayd does not answer");
+			fail(true, "mcrelayd does not answer");
 		if (got == -1 && errno != EINTR)
-			fatal("cannot receive the answer");
+			fail(true, "cannot receive the answer: %s",
+			    strerror(errno));
 		if (got > 0)
 			*size += (size_t)got;
 	} while (got != 0);
@@ -109,7 +137,8 @@ client_ask(const char *path, const json_t *request)
 	answer = json_loadb(text, size, 0, &error);
 	free(text);
 	if (answer == NULL)
-		fatalx("mcrelayd gave no proper answer: %s", error.text);
+		fail(false, "mcrelayd gave no proper answer: %s",
+		    error.text);
 	return answer;
 }
 

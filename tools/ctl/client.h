@@ -6,6 +6,7 @@
 #define MCRELAY_CTL_CLIENT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "common/compiler.h"
 
@@ -17,5 +18,10 @@ json_t	*client_ask(const char *path, const json_t *request) ATTR_NONNULL;
 /* Prints what the daemon has to say beside its answer, and why if that is no:
  * then 1, else 0. */
 int	 client_check(const json_t *answer) ATTR_NONNULL;
+
+/* Called in place of the end with a message when mcrelayd cannot be asked;
+ * `down': it does not serve.  Does not return. */
+typedef void	client_failed(bool down, const char *text);
+void	client_on_failure(client_failed *failed) ATTR_NONNULL;
 
 #endif /* MCRELAY_CTL_CLIENT_H */

@@ -12,6 +12,7 @@
 
 #include "common/log.h"
 #include "common/printable.h"
+#include "tools/ctl/check.h"
 #include "tools/ctl/client.h"
 #include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
@@ -47,6 +48,7 @@ usage(void)
 	fprintf(stderr,
 	    "usage: mcrelayctl [-V] [-s socket] command ...\n"
 	    "       status [-j] [channel]\n"
+	    "       check [channel]\n"
 	    "       ledger [-j] [channel]\n"
 	    "       top [-n count] [channel]\n"
 	    "       restart channel\n"
@@ -205,6 +207,7 @@ release(const struct call *call, json_t *answer)
 
 static const struct verb verbs[] = {
 	{"status",	0, 1, "j",	status,		"status"},
+	{"check",	0, 1, "",	nothing,	"status"},
 	{"ledger",	0, 1, "j",	ledger,		"status"},
 	{"top",		0, 1, "n:",	NULL,		"status"},
 	{"restart",	1, 1, "",	nothing,	"restart"},
@@ -247,6 +250,23 @@ make_request(const struct verb *verb, const struct call *call)
 	if (request == NULL)
 		fatalx("the arguments are not UTF-8");
 	return request;
+}
+
+static int
+run_check(const struct verb *verb, const struct call *call)
+{
+	json_t *request = make_request(verb, call), *answer;
+	int result;
+
+	client_on_failure(check_failed);
+	answer = client_ask(call->socket, request);
+	if (json_is_true(json_object_get(answer, "ok")))
+		result = (int)check_status(json_object_get(answer, "status"));
+	else
+		result = (int)check_refused(answer);
+	json_decref(request);
+	json_decref(answer);
+	return result;
 }
 
 static int
@@ -342,5 +362,7 @@ main(int argc, char **argv)
 	first = optind;
 	verb = find_verb(call.name);
 	parse_arguments(&call, verb, argc - first, argv + first);
+	if (strcmp(verb->name, "check") == 0)
+		return run_check(verb, &call);
 	return run(verb, &call);
 }

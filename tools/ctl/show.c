@@ -36,6 +36,25 @@ add_channel(struct table *table, const json_t *channel)
 	table_count(table, member_count(ledger, "pending"));
 }
 
+/* Below the line of a channel; the heads have none. */
+static void
+add_reasons(FILE *to, size_t row, const void *data)
+{
+	const json_t *channels = data, *reasons, *reason;
+	size_t i;
+
+	if (row == 0)
+		return;
+	reasons = json_object_get(json_array_get(channels, row - 1),
+	    "reasons");
+	for (i = 0; i < json_array_size(reasons); i++) {
+		reason = json_array_get(reasons, i);
+		fprintf(to, "  %s since %s: %s\n",
+		    member_text(reason, "what"), member_text(reason, "since"),
+		    member_text(reason, "detail"));
+	}
+}
+
 void
 show_status(const json_t *status)
 {
@@ -50,7 +69,7 @@ show_status(const json_t *status)
 		table_cell(&table, heads[i]);
 	for (i = 0; i < json_array_size(channels); i++)
 		add_channel(&table, json_array_get(channels, i));
-	table_print(&table, stdout);
+	table_print_notes(&table, stdout, add_reasons, channels);
 	show_old_counters(channels, stdout);
 }
 

@@ -81,7 +81,8 @@ column_width(const struct table *table, size_t column)
 }
 
 void
-table_print(struct table *table, FILE *to)
+table_print_notes(struct table *table, FILE *to, table_note *note,
+    const void *data)
 {
 	int width[TABLE_COLUMNS_MAX];
 	size_t i, column;
@@ -93,10 +94,18 @@ table_print(struct table *table, FILE *to)
 		column = i % table->columns;
 		fprintf(to, "%*s%s", width[column], table->cell[i],
 		    column + 1 == table->columns ? "\n" : "  ");
+		if (note != NULL && column + 1 == table->columns)
+			note(to, i / table->columns, data);
 		free(table->cell[i]);
 	}
 	free(table->cell);
 	memset(table, 0, sizeof(*table));
+}
+
+void
+table_print(struct table *table, FILE *to)
+{
+	table_print_notes(table, to, NULL, NULL);
 }
 
 long long

@@ -33,6 +33,10 @@ void	table_duration(struct table *table, long long seconds) ATTR_NONNULL;
 
 /* Prints the table and empties it. */
 void	table_print(struct table *table, FILE *to) ATTR_NONNULL;
+/* The same with what `note' prints below a row; the first one is row 0. */
+typedef void	table_note(FILE *to, size_t row, const void *data);
+void	table_print_notes(struct table *table, FILE *to, table_note *note,
+	    const void *data);
 
 /* Members of the daemon's answers: 0 and "-" when there is none. */
 long long	 member_count(const json_t *object, const char *name);

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The reasons of a channel's state.  Supervisor only.  Reads what a worker
+ * writes: a hostile one can only make its own channel look ill or well.
+ */
+#include <errno.h>
+
+#include "common/ledger.h"
+#include "common/util.h"
+#include "supervisor/reasons.h"
+#include "supervisor/supervisor.h"
+
+const struct reason_info reason_table[REASONS] = {
+	[REASON_ADDRESS_IN_USE] = {"address_in_use", SEVERITY_WAITING,
+	    "another process has the address and port"},
+	[REASON_INTERFACE_MISSING] = {"interface_missing", SEVERITY_WAITING,
+	    "there is no such interface"},
+	[REASON_ADDRESS_MISSING] = {"address_missing", SEVERITY_WAITING,
+	    "no interface has the address, or not for good yet"},
+	[REASON_ROUTE_MISSING] = {"route_missing", SEVERITY_WAITING,
+	    "there is no way to the destination"},
+	[REASON_ARCHIVE_DIRECTORY] = {"archive_directory", SEVERITY_WAITING,
+	    "the archive directory cannot be made or opened"},
+	[REASON_NOT_PERMITTED] = {"not_permitted", SEVERITY_WAITING,
+	    "mcrelayd may not open it"},
+	[REASON_CANNOT_OPEN] = {"cannot_open", SEVERITY_WAITING,
+	    "a socket cannot be opened"},
+	[REASON_STREAM_OUTPUT] = {"stream_output", SEVERITY_DEGRADED,
+	    "the output of a decimated stream cannot be opened"},
+	[REASON_DECIMATOR_AWAY] = {"decimator_away", SEVERITY_DEGRADED,
+	    "no decimator serves the channel now"},
+	[REASON_STREAM_FAILING] = {"stream_failing", SEVERITY_DEGRADED,
+	    "datums of a decimated stream could not be sent"},
+	[REASON_OUTPUT_FAILING] = {"output_failing", SEVERITY_DEGRADED,
+	    "datagrams could not be relayed"},
+	[REASON_ARCHIVE_FAILING] = {"archive_failing", SEVERITY_DEGRADED,
+	    "the archive could not be written"},
+	[REASON_ARCHIVE_SHEDDING] = {"archive_shedding", SEVERITY_DEGRADED,
+	    "datagrams were not archived"},
+	[REASON_ARCHIVE_STUCK] = {"archive_stuck", SEVERITY_DEGRADED,
+	    "the archive's disk does not answer"},
+	[REASON_SOCKET_DROPPING] = {"socket_dropping", SEVERITY_DEGRADED,
+	    "the receive buffer was full"},
+	[REASON_NO_DATAGRAMS] = {"no_datagrams", SEVERITY_STALE,
+	    "no datagram came for the time stale_after"},
+	[REASON_MEMORY_UNLOCKED] = {"memory_unlocked", SEVERITY_NOTE,
+	    "its memory may be swapped out: raise RLIMIT_MEMLOCK"},
+};
+
+/*** Counters that rise. ***/
+
+/* False: they change too fast to be read. */
+static bool
+stream_errors(const struct channel *channel, uint64_t *errors)
+{
+	struct decimated_state progress;
+	uint32_t i;
+
+	if (!decimated_read(&channel->segment.page->progress, &progress))
+		return false;
+	*errors = 0;
+	for (i = 0; i < STREAMS_MAX; i++)
+		if (channel->slot[i][0] != '\0' &&
+		    progress.stream[i].id == channel->slot_id[i])
+			*errors += progress.stream[i].counts.errors;
+	return true;
+}
+
+static void
+count(struct channel *channel, enum reason reason, uint64_t value)
+{
+	struct reasons *reasons = &channel->reasons;
+
+	/* Less than before: they count from zero again. */
+	if (reasons->known && value > reasons->of[reason].seen)
+		reasons->of[reason].hold = REASON_HOLD_S;
+	else if (reasons->of[reason].hold > 0)
+		reasons->of[reason].hold--;
+	reasons->of[reason].seen = value;
+}
+
+void
+reasons_tick(struct channel *channel)
+{
+	struct ledger ledger;
+	uint64_t errors;
+
+	/* What cannot be read now is compared at the next tick. */
+	if (!segment_ledger(&channel->segment, &ledger) ||
+	    !stream_errors(channel, &errors)) {
+		reasons_update(channel);
+		return;
+	}
+	count(channel, REASON_STREAM_FAILING, errors);
+	count(channel, REASON_OUTPUT_FAILING, ledger.relay_errors);
+	count(channel, REASON_ARCHIVE_FAILING, ledger.archive_errors);
+	count(channel, REASON_ARCHIVE_SHEDDING, ledger.archive_shed);
+	count(channel, REASON_SOCKET_DROPPING, ledger.kernel_dropped);
+	channel->reasons.known = true;
+	reasons_update(channel);
+}
+
+/*** Facts. ***/
+
+static enum reason
+lacking(const struct lack *lack)
+{
+	if (lack->archive)
+		return REASON_ARCHIVE_DIRECTORY;
+	switch (lack->error) {
+	case EADDRINUSE:
+		return REASON_ADDRESS_IN_USE;
+	case ENODEV:
+	case ENXIO:
+		return REASON_INTERFACE_MISSING;
+	case EADDRNOTAVAIL:
+		return REASON_ADDRESS_MISSING;
+	case ENETUNREACH:
+	case EHOSTUNREACH:
+	case ENETDOWN:
+		return REASON_ROUTE_MISSING;
+	case EACCES:
+	case EPERM:
+		return REASON_NOT_PERMITTED;
+	}
+	return REASON_CANNOT_OPEN;
+}
+
+static bool
+streams_complete(const struct channel *channel)
+{
+	return parts_complete(&channel->parts, channel->conf, PART_STREAMS);
+}
+
+static bool
+is_served(const struct channel *channel)
+{
+	return channel->parts.streams == 0 || (channel->decimator != NULL &&
+	    channel->decimator_holder == channel->decimator &&
+	    channel->decimator->child.state == CHILD_RUNNING);
+}
+
+static bool
+holds(const struct channel *channel, enum reason reason)
+{
+	const struct lack *lack = channel_lack(channel);
+
+	if (reason_table[reason].severity == SEVERITY_WAITING)
+		return lack != NULL && lacking(lack) == reason;
+	if (channel->child.state != CHILD_RUNNING)
+		return false;
+	switch (reason) {
+	case REASON_STREAM_OUTPUT:
+		return !streams_complete(channel);
+	case REASON_DECIMATOR_AWAY:
+		return streams_complete(channel) && !is_served(channel);
+	case REASON_ARCHIVE_STUCK:
+		return channel->watch.archive_stuck;
+	case REASON_NO_DATAGRAMS:
+		return channel->stale;
+	case REASON_MEMORY_UNLOCKED:
+		return channel->unlocked;
+	default:
+		return channel->reasons.of[reason].hold > 0;
+	}
+}
+
+void
+reasons_update(struct channel *channel)
+{
+	struct reasons *reasons = &channel->reasons;
+	unsigned i;
+	bool now;
+
+	for (i = 0; i < REASONS; i++) {
+		now = holds(channel, i);
+		if (now && !reasons->of[i].holds)
+			reasons->of[i].since_ns = clock_realtime_ns();
+		reasons->of[i].holds = now;
+	}
+}
+
+const char *
+reasons_detail(const struct channel *channel, enum reason reason)
+{
+	const struct lack *lack = channel_lack(channel);
+
+	if (reason_table[reason].severity == SEVERITY_WAITING && lack != NULL)
+		return lack->detail;
+	if (reason == REASON_STREAM_OUTPUT &&
+	    channel->parts.lack.error != 0)
+		return channel->parts.lack.detail;
+	return reason_table[reason].meaning;
+}
+
+enum severity
+reasons_worst(const struct channel *channel)
+{
+	enum severity worst = SEVERITY_NOTE;
+	unsigned i;
+
+	for (i = 0; i < REASONS; i++)
+		if (channel->reasons.of[i].holds)
+			worst = MAX_OF(worst, reason_table[i].severity);
+	return worst;
+}

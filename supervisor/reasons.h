@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Why a channel is not, or not only, running: what does not do its job.  From
+ * facts, in this one place.  Supervisor only.
+ */
+#ifndef MCRELAY_REASONS_H
+#define MCRELAY_REASONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+struct channel;
+
+/* Seconds for which a counter of losses must not rise for its reason to go. */
+#define REASON_HOLD_S	10U
+
+enum reason {
+	REASON_ADDRESS_IN_USE,
+	REASON_INTERFACE_MISSING,
+	REASON_ADDRESS_MISSING,
+	REASON_ROUTE_MISSING,
+	REASON_ARCHIVE_DIRECTORY,
+	REASON_NOT_PERMITTED,
+	REASON_CANNOT_OPEN,
+	REASON_STREAM_OUTPUT,
+	REASON_DECIMATOR_AWAY,
+	REASON_STREAM_FAILING,
+	REASON_OUTPUT_FAILING,
+	REASON_ARCHIVE_FAILING,
+	REASON_ARCHIVE_SHEDDING,
+	REASON_ARCHIVE_STUCK,
+	REASON_SOCKET_DROPPING,
+	REASON_NO_DATAGRAMS,
+	REASON_MEMORY_UNLOCKED,
+	REASONS
+};
+
+/* The worst one makes the state of a channel whose worker runs. */
+enum severity {
+	SEVERITY_NOTE,		/* it does its job */
+	SEVERITY_STALE,
+	SEVERITY_DEGRADED,
+	SEVERITY_WAITING,	/* there is no worker */
+};
+
+struct reason_info {
+	const char	*name;
+	enum severity	 severity;
+	const char	*meaning;
+};
+
+extern const struct reason_info reason_table[REASONS];
+
+struct reasons {
+	struct {
+		bool		holds;
+		uint64_t	since_ns;	/* CLOCK_REALTIME */
+		unsigned	hold;		/* seconds; counters only */
+		uint64_t	seen;		/* the counter's value */
+	} of[REASONS];
+	bool	known;		/* the counters' values are */
+};
+
+/* Once a second: which counters of losses rise? */
+void	reasons_tick(struct channel *channel) ATTR_NONNULL;
+/* Looks at the facts: channel->reasons holds now. */
+void	reasons_update(struct channel *channel) ATTR_NONNULL;
+/* What there is to say of one that holds. */
+const char	*reasons_detail(const struct channel *channel,
+		    enum reason reason) ATTR_NONNULL;
+/* The worst that holds, at least SEVERITY_NOTE. */
+enum severity	reasons_worst(const struct channel *channel) ATTR_NONNULL;
+
+#endif /* MCRELAY_REASONS_H */

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a channel lacks, and waits for.  Supervisor only.
+ */
+#include <string.h>
+
+#include "common/log.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/waiting.h"
+
+/* Those of a part that the next worker gets. */
+static const struct parts *
+next_parts(const struct channel *channel, unsigned part)
+{
+	return (channel->next.have & part) != 0 ? &channel->next :
+	    &channel->parts;
+}
+
+void
+waiting_hold(struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+
+	channel->child.held =
+	    !parts_complete(next_parts(channel, PART_INPUT), conf,
+	    PART_INPUT) ||
+	    !parts_complete(next_parts(channel, PART_WORKER), conf,
+	    PART_WORKER);
+}
+
+void
+waiting_say(struct channel *channel)
+{
+	const struct lack *lack = channel_lack(channel);
+
+	if (lack == NULL || strcmp(lack->detail, channel->lacked) == 0)
+		return;
+	memcpy(channel->lacked, lack->detail, sizeof(channel->lacked));
+	log_warnx("channel %s waits: %s", channel->name, lack->detail);
+}
+
+static void
+fill_parts(struct channel *channel, struct parts *parts, unsigned which,
+    struct conf_problems *problems)
+{
+	parts_fill(parts, channel->conf, which,
+	    channel->supervisor->spawn.drop, problems);
+	if ((which & PART_INPUT) != 0 && parts->input != -1 && !parts->bound)
+		parts_leave_input(parts, channel->conf);
+}
+
+/* Those of a change that waits, too. */
+static void
+fill(struct channel *channel, unsigned which, struct conf_problems *problems)
+{
+	unsigned next = which & channel->next.have;
+
+	fill_parts(channel, &channel->parts, which & ~next, problems);
+	fill_parts(channel, &channel->next, next, problems);
+}
+
+const struct lack *
+channel_lack(const struct channel *channel)
+{
+	if (channel->child.state != CHILD_WAITING)
+		return NULL;
+	if (channel->next.lack.error != 0)
+		return &channel->next.lack;
+	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;
+}
+
+/* Streams do not keep the worker: the decimator waits for theirs. */
+static void
+retry_streams(struct channel *channel, struct conf_problems *problems)
+{
+	if (parts_complete(&channel->parts, channel->conf, PART_STREAMS))
+		return;
+	fill(channel, PART_STREAMS, problems);
+	if (parts_complete(&channel->parts, channel->conf, PART_STREAMS))
+		decimator_tell(channel);
+}
+
+void
+channel_retry(struct channel *channel)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+
+	if (channel->fresh)
+		return;
+	if (channel->child.state != CHILD_WAITING)
+		retry_streams(channel, &problems);
+	else {
+		fill(channel, PART_ALL, &problems);
+		waiting_hold(channel);
+		if (!channel->child.held) {
+			log_info("channel %s: what it waited for is there",
+			    channel->name);
+			channel_start(channel, &problems);
+		}
+		waiting_say(channel);
+	}
+	conf_problems_free(&problems);
+}
+
+bool
+waiting_open(struct channel *channel, struct conf_problems *problems)
+{
+	/* While the old worker is ending it has the socket still. */
+	if (channel->child.pid == 0)
+		fill(channel, PART_ALL, problems);
+	waiting_hold(channel);
+	return !channel->child.held;
+}

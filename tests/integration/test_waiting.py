@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: ISC
+"""A channel that lacks something waits for it, and it alone."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from daemon import Daemon, channel, output
+from net import Namespace, Receiver, Sender, free_port, numbered
+from waiting import wait_for
+
+
+def ip(space: Namespace, *words: str) -> None:
+    space.run("ip", *words)
+
+
+class Case:
+    """What a channel lacks, and how it comes."""
+
+    def __init__(self, conf: dict[str, Any], what: str,
+                 provide: Callable[[], object]) -> None:
+        self.conf, self.what, self.provide = conf, what, provide
+
+
+def occupied(address: str) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        port = free_port()
+
+        def bind() -> socket.socket:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            taken = socket.socket(family, socket.SOCK_DGRAM)
+            taken.bind((address, port))
+            return taken
+        taken = space.enter(bind)
+        return Case(channel("one", port, address), "address_in_use",
+                    taken.close)
+    return make
+
+
+def no_interface(daemon: Daemon, space: Namespace) -> Case:
+    return Case(channel("one", free_port(), "239.1.2.3",
+                        listen_interface="late"), "interface_missing",
+                lambda: (ip(space, "link", "add", "late", "type", "veth", "peer",
+                            "name", "later"),
+                         ip(space, "link", "set", "later", "up"),
+                         ip(space, "link", "set", "late", "up")))
+
+
+def no_address(daemon: Daemon, space: Namespace) -> Case:
+    return Case(channel("one", free_port(), "10.99.7.7"), "address_missing",
+                lambda: ip(space, "addr", "add", "10.99.7.7/32", "dev",
+                           "va"))
+
+
+def tentative(daemon: Daemon, space: Namespace) -> Case:
+    """Duplicate address detection that cannot end while there is no
+    carrier's other end up to be asked."""
+    space.run("sysctl", "-qw", "net.ipv6.conf.va.accept_dad=1",
+              "net.ipv6.conf.va.dad_transmits=60")
+    ip(space, "addr", "add", "fd00:99::7/64", "dev", "va")
+    shown = space.run("ip", "-6", "addr", "show", "dev", "va").stdout
+    assert "tentative" in shown
+
+    def settle() -> None:
+        ip(space, "addr", "del", "fd00:99::7/64", "dev", "va")
+        ip(space, "addr", "add", "fd00:99::7/64", "dev", "va", "nodad")
+    return Case(channel("one", free_port(), "fd00:99::7"),
+                "address_missing", settle)
+
+
+def no_route(daemon: Daemon, space: Namespace) -> Case:
+    return Case(channel("one", free_port(),
+                        relay=[output("192.0.2.9", 5000)]), "route_missing",
+                lambda: ip(space, "route", "add", "192.0.2.0/24", "dev",
+                           "va"))
+
+
+def no_output_interface(daemon: Daemon, space: Namespace) -> Case:
+    return Case(channel("one", free_port(), relay=[
+        output("239.1.2.4", 5000) | {"interface": "late"}]),
+        "interface_missing",
+        lambda: (ip(space, "link", "add", "late", "type", "veth", "peer",
+                            "name", "later"),
+                         ip(space, "link", "set", "later", "up"),
+                 ip(space, "link", "set", "late", "up"),
+                 ip(space, "addr", "add", "10.98.0.1/24", "dev", "late")))
+
+
+def no_directory(daemon: Daemon, space: Namespace) -> Case:
+    """A file is in its place."""
+    daemon.archive.mkdir()
+    place = daemon.archive / "late"
+    place.write_text("")
+    return Case(channel("one", free_port(), archive={
+        "directory": str(place), "flush_interval": "100ms"}),
+        "archive_directory", place.unlink)
+
+
+CASES = [occupied("127.0.0.1"), occupied("::1"), no_interface, no_address,
+         tentative, no_route, no_output_interface, no_directory]
+NAMES = ["port", "port-v6", "interface", "address", "tentative", "route",
+         "output", "directory"]
+
+
+def beside(daemon: Daemon, port: int, receiver: Receiver) -> dict[str, Any]:
+    return channel("two", port,
+                   relay=[output("127.0.0.1", receiver.port)],
+                   archive=daemon.archive_conf())
+
+
+@pytest.mark.parametrize("how", ["start", "reload"])
+@pytest.mark.parametrize("make", CASES, ids=NAMES)
+def test_waits_and_comes(programs: Any, tmp_path: Path, namespace: Namespace,
+                         make: Callable[[Daemon, Namespace], Case],
+                         how: str) -> None:
+    """The other channel runs and loses nothing."""
+    daemon = Daemon(programs, tmp_path, namespace)
+    try:
+        case, port = make(daemon, namespace), free_port()
+        with Receiver(namespace=namespace) as receiver, \
+                Sender("127.0.0.1", port, namespace=namespace) as sender:
+            other = beside(daemon, port, receiver)
+            if how == "start":
+                daemon.write(case.conf, other)
+                assert daemon.check().returncode == 0
+                daemon.launch()
+                wait_for(daemon.try_status, "an answer")
+            else:
+                daemon.start(other)
+                sender.send(numbered(50))
+                daemon.write(case.conf, other)
+                daemon.ctl("reload")
+            daemon.wait_state("two", "running")
+            waiting = daemon.wait_state("one", "waiting")
+            assert [r["what"] for r in waiting["reasons"]] == [case.what]
+            assert waiting["pid"] == 0 and waiting["restarts"] == 0
+            assert case.what in daemon.ctl("status").stdout
+            sender.send(numbered(50))
+            case.provide()
+            running = daemon.wait_state("one", "running", 5)
+            assert running["reasons"] == [] and running["restarts"] == 0
+            sender.send(numbered(50))
+            count = len(sender.sent)
+            ledger = daemon.wait_received("two", count)
+            assert ledger["received"] == ledger["relayed"] == count
+            assert receiver.wait(count) == sender.sent
+            daemon.archived.discard("one")
+            daemon.stop()
+            assert daemon.payloads("two") == sender.sent
+    finally:
+        daemon.kill()
+
+
+def wait_for_port(daemon: Daemon, taken: Receiver) -> dict[str, Any]:
+    """A daemon whose channel one waits, and two runs."""
+    conf = channel("one", taken.port)
+    daemon.write(conf, channel("two", free_port()))
+    daemon.launch()
+    wait_for(daemon.try_status, "an answer")
+    daemon.wait_state("two", "running")
+    daemon.wait_state("one", "waiting")
+    return conf
+
+
+def test_commands(daemon: Daemon) -> None:
+    """They say that it waits and for what; a stopped one does not come by
+    itself."""
+    with Receiver() as taken:
+        wait_for_port(daemon, taken)
+        for verb in ("start", "restart"):
+            done = daemon.ctl(verb, "one", check=False)
+            assert done.returncode == 1
+            assert "channel one waits" in done.stderr
+            assert "Address already in use" in done.stderr
+        daemon.ctl("stop", "one")
+        stopped = daemon.status("one")
+        assert stopped["state"] == "stopped" and stopped["reasons"] == []
+    daemon.ctl("reload")
+    assert daemon.status("one")["state"] == "stopped"
+    daemon.ctl("start", "one")
+    assert daemon.status("one")["state"] == "running"
+    daemon.stop()
+
+
+def test_stop_while_waiting(daemon: Daemon) -> None:
+    with Receiver() as taken:
+        wait_for_port(daemon, taken)
+        daemon.stop()
+
+
+def test_upgrade_while_waiting(daemon: Daemon) -> None:
+    """It waits on in the new image, and holds up nobody's successor."""
+    with Receiver() as taken:
+        wait_for_port(daemon, taken)
+        daemon.ctl("upgrade")
+        daemon.wait_log("all processes are of version")
+        daemon.wait_state("one", "waiting")
+    daemon.wait_state("one", "running", 5)
+    daemon.stop()
+
+
+def test_reload_to_another_port(daemon: Daemon) -> None:
+    """A reload is another way to give it what it lacks; one that takes it
+    away stores what there was."""
+    with Receiver() as taken:
+        conf = wait_for_port(daemon, taken)
+        free = channel("one", free_port(), archive=daemon.archive_conf())
+        daemon.write(free)
+        daemon.ctl("reload")
+        daemon.wait_state("one", "running")
+        with Sender("127.0.0.1", free["listen"]["port"]) as sender:
+            sender.send(numbered(20))
+            daemon.wait_received("one", 20)
+        daemon.write(conf | {"archive": daemon.archive_conf()})
+        daemon.ctl("reload")
+        daemon.wait_state("one", "waiting")
+        assert daemon.payloads("one") == sender.sent
+    daemon.wait_state("one", "running", 5)
+    daemon.stop()
+
+
+def test_errors_in_the_file_refuse_it(daemon: Daemon) -> None:
+    """Waiting is for what may come; what is written wrong does not."""
+    daemon.start(channel("one", free_port()))
+    daemon.write(channel("one", free_port()) | {"nonsense": 1})
+    assert daemon.ctl("reload", check=False).returncode == 1
+    assert daemon.status("one")["state"] == "running"
+    daemon.stop(checks=False)
+
+
+def test_out_of_descriptors(daemon: Daemon) -> None:
+    """It says so, and what to raise, and not that an interface is gone."""
+    daemon.write(*(channel(f"c{i}", free_port(),
+                           relay=[output("239.1.2.3", 5000)])
+                   for i in range(20)))
+    done = subprocess.run(
+        ["prlimit", "--nofile=40:40", *daemon.command("-d")], text=True,
+        env=daemon.environment, capture_output=True, timeout=30,
+        stdin=subprocess.DEVNULL)
+    assert done.returncode == 1
+    assert "Too many open files" in done.stderr
+    assert "LimitNOFILE" in done.stderr
+    assert "No such device" not in done.stderr
+
+
+def check(daemon: Daemon, *words: str) -> tuple[int, str, dict[str, int]]:
+    """Exit status, text, performance data; it must be one line."""
+    done = daemon.ctl("check", *words, check=False)
+    assert done.stderr == "" and done.stdout.count("\n") == 1, done
+    text, _, data = done.stdout.rstrip("\n").partition(" | ")
+    values = dict(each.split("=") for each in data.split())
+    return done.returncode, text, {
+        key: int(value.removesuffix("c")) for key, value in values.items()}
+
+
+def test_check(daemon: Daemon) -> None:
+    """For a monitor: the worst state is the exit status."""
+    assert check(daemon)[0] == 2        # it does not run
+    with Receiver() as taken:
+        wait_for_port(daemon, taken)
+        status, text, data = check(daemon)
+        assert status == 2 and text.startswith("MCRELAY CRITICAL: one is "
+                                               "waiting (")
+        assert "Address already in use" in text
+        assert data["channels"] == 2 and data["running"] == 1
+        assert check(daemon, "two")[0] == 0
+        status, text, _ = check(daemon, "three")
+        assert status == 3 and text == \
+            "MCRELAY UNKNOWN: there is no channel three"
+        daemon.ctl("stop", "one")
+        status, text, _ = check(daemon)
+        assert status == 1 and text == "MCRELAY WARNING: one is stopped"
+    daemon.ctl("start", "one")
+    status, text, data = check(daemon)
+    assert status == 0 and text == \
+        "MCRELAY OK: all 2 channels are running"
+    assert data["received"] == 0
+    daemon.stop()
+
+
+def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace
+                  ) -> None:
+    """A route that goes while the channel runs: the output's errors rise,
+    and are history some time after the last."""
+    daemon, port = Daemon(programs, tmp_path, namespace), free_port()
+    route = ("192.0.2.0/24", "dev", "va")
+    ip(namespace, "route", "add", *route)
+    try:
+        daemon.start(channel("one", port, relay=[output("192.0.2.9", 5000)],
+                             stale_after="120s"))
+        ip(namespace, "route", "del", *route)
+        with Sender("127.0.0.1", port, namespace=namespace) as sender:
+            def fails() -> bool:
+                sender.send(numbered(5))
+                return daemon.status("one")["state"] == "degraded"
+            wait_for(fails, "degraded")
+        reasons = daemon.status("one")["reasons"]
+        assert [r["what"] for r in reasons] == ["output_failing"]
+        assert set(reasons[0]) == {"what", "since", "detail"}
+        time.strptime(reasons[0]["since"], "%Y-%m-%dT%H:%M:%SZ")
+        assert check(daemon)[:2] == (
+            1, "MCRELAY WARNING: one is degraded (datagrams could not be "
+            "relayed)")
+        daemon.wait_state("one", "running", 20)
+        daemon.stop()
+    finally:
+        daemon.kill()
+
+
+def test_stream_waits_for_its_output(programs: Any, tmp_path: Path,
+                                     namespace: Namespace) -> None:
+    """Relay and archive do not need it, so the channel is degraded."""
+    daemon, port = Daemon(programs, tmp_path, namespace), free_port()
+    try:
+        daemon.write(channel("one", port, archive=daemon.archive_conf(),
+                             decimate=[{"name": "slow", "method": "pick",
+                                        "every": 10}
+                                       | output("192.0.2.9", 5000)]))
+        daemon.launch()
+        wait_for(daemon.try_status, "an answer")
+        degraded = daemon.wait_state("one", "degraded")
+        assert [r["what"] for r in degraded["reasons"]] == ["stream_output"]
+        with Sender("127.0.0.1", port, namespace=namespace) as sender:
+            sender.send(numbered(30))
+            wait_for(lambda: daemon.ledger("one")["archived"] == 30,
+                     "all archived")
+            ip(namespace, "route", "add", "192.0.2.0/24", "dev", "va")
+            assert daemon.wait_state("one", "running")["reasons"] == []
+            sender.send(numbered(30, first=30))
+            daemon.wait_received("one", 60)
+        daemon.stop()
+    finally:
+        daemon.kill()

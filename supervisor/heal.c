@@ -12,6 +12,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
+#include "supervisor/channels.h"
 #include "supervisor/heal.h"
 #include "supervisor/sockets.h"
 #include "supervisor/sockets_heal.h"
@@ -209,7 +210,10 @@ look(struct heal *heal)
 static void
 on_changed(void *owner)
 {
-	look(owner);
+	struct heal *heal = owner;
+
+	look(heal);
+	channels_retry(heal->supervisor);
 }
 
 static void

@@ -18,6 +18,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 
+import accel
 import avro_files
 from daemon import Daemon, channel, output
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -252,6 +253,34 @@ def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int
     assert 0 < ledger["archive_shed"] < 6000
     assert ledger["archived"] + ledger["archive_shed"] == 6000
     assert list(daemon.archive.glob("one/*.torn"))
+
+
+def test_rejected_again(daemon: Daemon, faults: Faults, source: Path
+                        ) -> None:
+    """Rejected datagrams that are written again after a failed sync count
+    once, also by their cause."""
+    port = free_port()
+    good = accel.datagrams(300)
+    bad = [d[:-1] for d in good]
+    schema = str(source / "etc/example/accel.avsc")
+    with Sender("127.0.0.1", port) as sender:
+        daemon.start(channel(
+            "one", port, payload={"format": "avro", "schema": schema},
+            archive=daemon.archive_conf(flush_interval="50ms",
+                                        sync="interval")))
+        sender.send([d for pair in zip(good[:100], bad[:100]) for d in pair])
+        wait_for(lambda: daemon.ledger("one")["rejected"] == 100, "a sync")
+        faults.set("fdatasync", errno.EIO)
+        sender.send([d for pair in zip(good[100:], bad[100:]) for d in pair])
+        wait_for(lambda: daemon.ledger("one")["archive_errors"] > 0,
+                 "a sync that fails", 10.0, daemon.log)
+        faults.set("fdatasync", 0)
+        wait_for(lambda: daemon.ledger("one")["rejected"] == 300,
+                 "all rejected", 10.0, daemon.log)
+        assert daemon.status("one")["rejected_by"] == {"short": 300}
+        ledger = daemon.ledger("one")
+        assert ledger["archived"] == 300 and ledger["archive_shed"] == 0
+        daemon.stop()
 
 
 def test_shed(daemon: Daemon, faults: Faults) -> None:

@@ -291,16 +291,17 @@ take_back(struct store *store)
 {
 	const struct archive_state *durable = &store->durable;
 	struct archive_state *state;
+	uint64_t errors;
 	unsigned i;
 
 	if (store->durable_known) {
 		state = archive_begin(store->domain);
 		state->position = durable->position;
 		state->sequence = durable->sequence;
-		state->counts.archived = durable->counts.archived;
-		state->counts.archived_bytes = durable->counts.archived_bytes;
-		state->counts.rejected = durable->counts.rejected;
-		state->counts.archive_shed = durable->counts.archive_shed;
+		/* All but the failures, which did happen. */
+		errors = state->counts.archive_errors;
+		state->counts = durable->counts;
+		state->counts.archive_errors = errors;
 		for (i = 0; i < ARCHIVE_KINDS; i++)
 			if (durable->file[i].phase == FILE_OPEN)
 				state->file[i] = durable->file[i];

@@ -226,6 +226,28 @@ store_reserve(struct store *store, enum archive_kind kind, uint64_t end)
 		store->reserved[kind] = UINT64_MAX;
 }
 
+/* Which of the rejected datagrams a disk has lost it does not say: those of
+ * the most frequent causes are taken for lost, so that the causes still add
+ * up to what is left. */
+static void
+take_off_causes(struct archive_counts *counts, uint64_t datagrams)
+{
+	uint64_t *most, off;
+	unsigned i;
+
+	while (datagrams > 0) {
+		most = &counts->rejected_by[0];
+		for (i = 1; i < DATUM_ERRORS; i++)
+			if (counts->rejected_by[i] > *most)
+				most = &counts->rejected_by[i];
+		off = MIN_OF(*most, datagrams);
+		if (off == 0)
+			return;
+		*most -= off;
+		datagrams -= off;
+	}
+}
+
 void
 store_count_loss(struct store *store, enum archive_kind kind,
     uint64_t datagrams, uint64_t payload)
@@ -236,8 +258,10 @@ store_count_loss(struct store *store, enum archive_kind kind,
 	if (kind == ARCHIVE_MAIN) {
 		state->counts.archived -= datagrams;
 		state->counts.archived_bytes -= payload;
-	} else
+	} else {
 		state->counts.rejected -= datagrams;
+		take_off_causes(&state->counts, datagrams);
+	}
 	archive_commit(store->domain);
 	/* An earlier state does not know of it. */
 	store->durable_known = store->mark_good = false;

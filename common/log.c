@@ -42,12 +42,6 @@ log_set_level(int level)
 	max_level = level;
 }
 
-int
-log_get_level(void)
-{
-	return max_level;
-}
-
 /*
  * Relaying must not wait for whoever reads our stderr.  O_NONBLOCK would be
  * seen by all who share it, so we ask first: a pipe that is ready takes up to

@@ -30,7 +30,6 @@ enum log_target {
 void	log_init(const char *program, const char *instance,
 	    enum log_target target, int level);
 void	log_set_level(int level);
-int	log_get_level(void);
 
 _Noreturn void	fatal(const char *fmt, ...) ATTR_PRINTF(1, 2);
 _Noreturn void	fatalx(const char *fmt, ...) ATTR_PRINTF(1, 2);

@@ -242,3 +242,9 @@ fd_receive(int socket, void *data, size_t size, int *fds, size_t *fd_count)
 	}
 	return got;
 }
+
+bool
+text_same(const char *a, const char *b)
+{
+	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}

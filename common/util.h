@@ -8,6 +8,7 @@
 
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -59,5 +60,8 @@ ssize_t	fd_send(int socket, const void *data, size_t size, const int *fds,
 	    size_t fd_count);
 ssize_t	fd_receive(int socket, void *data, size_t size, int *fds,
 	    size_t *fd_count);
+
+/* Whether two texts are the same; NULL is only like NULL. */
+bool	text_same(const char *a, const char *b);
 
 #endif /* MCRELAY_UTIL_H */

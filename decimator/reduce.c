@@ -337,11 +337,3 @@ reducer_take(struct reducer *r, const uint8_t *data, uint64_t received_ns,
 	r->count++;
 	return is_full(r) ? REDUCER_FULL : REDUCER_MORE;
 }
-
-enum reducer_status
-reducer_push(struct reducer *r, const uint8_t *data, size_t size, size_t *used)
-{
-	if (!reducer_look(r, data, size, used))
-		return REDUCER_INVALID;
-	return reducer_take(r, data, 0, false);
-}

@@ -117,11 +117,6 @@ enum reducer_status	reducer_take(struct reducer *reducer,
  * more of them are calculated with at once. */
 void	reducer_settle(struct reducer *reducer) ATTR_NONNULL;
 
-/* Looks and takes, for who needs no time. */
-enum reducer_status	reducer_push(struct reducer *reducer,
-			    const uint8_t *data, size_t size, size_t *used)
-			    ATTR_NONNULL ATTR_UNUSED_RESULT;
-
 /* So many datagrams are missing from the window under way. */
 void	reducer_missed(struct reducer *reducer, uint64_t datagrams)
 	    ATTR_NONNULL;

@@ -41,24 +41,16 @@ struct plan {
 	struct conf_problems	*problems;
 };
 
-static bool
-same_text(const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0;
-}
-
 static void
 check_fixed(struct plan *plan)
 {
 	const struct conf *old = plan->supervisor->conf, *new = plan->conf;
 
-	if (!same_text(old->run_dir, new->run_dir))
+	if (!text_same(old->run_dir, new->run_dir))
 		report_error(plan->problems, "%s: run_dir cannot be changed "
 		    "from %s to %s by a reload: restart mcrelayd", new->file,
 		    old->run_dir, new->run_dir);
-	if (!same_text(old->user, new->user))
+	if (!text_same(old->user, new->user))
 		report_error(plan->problems, "%s: user cannot be changed by a "
 		    "reload: restart mcrelayd", new->file);
 }

@@ -51,7 +51,8 @@ SINGLE_STEP = tests/unit/single_step.c tests/unit/single_step.h
 AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
 	tests/unit/avro_reference.c
 REDUCE_SUPPORT = $(AVRO_RANDOM) \
-	tests/unit/reduce_support.c tests/unit/reduce_support.h
+	tests/unit/reduce_support.c tests/unit/reduce_support.h \
+	tests/unit/reduce_push.h
 ARCHIVE_SUPPORT = tests/unit/archive_support.c tests/unit/archive_support.h
 VERIFY_SUPPORT = tests/unit/verify_support.c tests/unit/verify_support.h
 CONF_SUPPORT = tests/unit/conf_support.c tests/unit/conf_support.h
@@ -152,7 +153,7 @@ tests_unit_test_sender_sequence_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
 tests_unit_test_corpus_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFUZZ_CORPUS='"$(abs_top_srcdir)/tests/fuzz/datum"'
 tests_unit_test_corpus_SOURCES = tests/unit/test_corpus.c \
-	tests/fuzz/fuzz_datum.c
+	tests/fuzz/fuzz_datum.c tests/unit/reduce_push.h
 tests_unit_test_corpus_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS) -lm
 tests_unit_test_datum_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_datum_SOURCES = tests/unit/test_datum.c $(AVRO_RANDOM)

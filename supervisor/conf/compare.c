@@ -7,14 +7,9 @@
  */
 #include <string.h>
 
+#include "common/util.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/conf/address.h"
-
-static bool
-same_text(const char *a, const char *b)
-{
-	return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
 
 static bool
 same_prefix(const struct source_prefix *a, const struct source_prefix *b)
@@ -68,7 +63,7 @@ conf_same_payload(const struct channel_conf *a, const struct channel_conf *b)
 	return a->payload == b->payload &&
 	    a->sender_sequence.type == b->sender_sequence.type &&
 	    a->sender_sequence.at == b->sender_sequence.at &&
-	    same_text(a->schema_text, b->schema_text) &&
+	    text_same(a->schema_text, b->schema_text) &&
 	    a->program_size == b->program_size && (a->program_size == 0 ||
 	    memcmp(a->program, b->program, a->program_size) == 0);
 }
@@ -84,7 +79,7 @@ same_stream(const struct stream_conf *a, const struct stream_conf *b)
 	    a->plan_size == b->plan_size &&
 	    (a->plan_size == 0 ||
 	    memcmp(a->plan, b->plan, a->plan_size) == 0) &&
-	    same_text(a->schema_text, b->schema_text) &&
+	    text_same(a->schema_text, b->schema_text) &&
 	    same_destination(&a->to, &b->to);
 }
 

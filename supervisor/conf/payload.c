@@ -137,7 +137,8 @@ read_sequence(struct section *parent, struct channel_conf *channel)
 	section_close(&section);
 }
 
-/* Known, checked for its form, refused. */
+/* How numbers lie in a raw payload; checked for its form, and refused, where
+ * payloads are datums. */
 static void
 read_samples(struct section *parent, struct channel_conf *to)
 {

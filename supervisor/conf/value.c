@@ -263,19 +263,6 @@ section_list(struct section *section, const char *key, unsigned max)
 	return node;
 }
 
-void
-section_unsupported(const struct section *section, const struct node *node,
-    const char *key)
-{
-	if (node->kind == NODE_SCALAR)
-		problem_error(section->problems, node->place,
-		    "`%s: %s' is not supported by this version", key,
-		    node->text);
-	else
-		problem_error(section->problems, node->place,
-		    "`%s' is not supported by this version", key);
-}
-
 /*** Numbers. ***/
 
 void

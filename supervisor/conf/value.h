@@ -88,10 +88,6 @@ int		section_word(struct section *section, const char *key,
 void	words_text(const char *const *words, char *text, size_t size)
 	    ATTR_NONNULL;
 
-/* Reports a key that is known and well-formed, but has no function yet. */
-void	section_unsupported(const struct section *section,
-	    const struct node *node, const char *key);
-
 /* Reports that a key is missing, unless it was there and wrong. */
 void	section_missing(const struct section *section, const char *key);
 

@@ -18,6 +18,7 @@
 #include "schema/schema.h"
 #include "common/util.h"
 #include "decimator/reduce.h"
+#include "tests/unit/reduce_push.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

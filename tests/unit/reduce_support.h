@@ -12,6 +12,7 @@
 #include "schema/schema.h"
 #include "decimator/reduce.h"
 #include "tests/unit/avro_random.h"
+#include "tests/unit/reduce_push.h"
 
 #define REDUCE_OUTPUT_MAX	65507
 

@@ -25,6 +25,12 @@ const struct reason_info reason_table[REASONS] = {
 	    "mcrelayd may not open it"},
 	[REASON_CANNOT_OPEN] = {"cannot_open", SEVERITY_WAITING,
 	    "a socket cannot be opened"},
+	[REASON_INPUT_LOST] = {"input_lost", SEVERITY_DEGRADED,
+	    "the input's interface is gone, or the way to its group"},
+	[REASON_OUTPUT_LOST] = {"output_lost", SEVERITY_DEGRADED,
+	    "the interface of an output is gone, its address, or the route"},
+	[REASON_STREAM_LOST] = {"stream_lost", SEVERITY_DEGRADED,
+	    "the same of the output of a decimated stream"},
 	[REASON_STREAM_OUTPUT] = {"stream_output", SEVERITY_DEGRADED,
 	    "the output of a decimated stream cannot be opened"},
 	[REASON_DECIMATOR_AWAY] = {"decimator_away", SEVERITY_DEGRADED,
@@ -140,16 +146,35 @@ is_served(const struct channel *channel)
 	    channel->decimator->child.state == CHILD_RUNNING);
 }
 
+/* What the network has taken from a socket (heal.h), of `n' of them. */
+static bool
+any_lost(const struct attachment *at, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (at[i].error != 0)
+			return true;
+	return false;
+}
+
 static bool
 holds(const struct channel *channel, enum reason reason)
 {
 	const struct lack *lack = channel_lack(channel);
+	const struct parts *parts = &channel->parts;
 
 	if (reason_table[reason].severity == SEVERITY_WAITING)
 		return lack != NULL && lacking(lack) == reason;
 	if (channel->child.state != CHILD_RUNNING)
 		return false;
 	switch (reason) {
+	case REASON_INPUT_LOST:
+		return any_lost(&parts->input_at, 1);
+	case REASON_OUTPUT_LOST:
+		return any_lost(parts->output_at, parts->outputs);
+	case REASON_STREAM_LOST:
+		return any_lost(parts->stream_at, parts->streams);
 	case REASON_STREAM_OUTPUT:
 		return !streams_complete(channel);
 	case REASON_DECIMATOR_AWAY:

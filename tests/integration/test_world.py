@@ -138,6 +138,14 @@ class Run:
         if not quiet:
             self.flows()
 
+    def reasons(self, lost: set[str]) -> None:
+        """Until the state tells the truth: these among its reasons."""
+        def told() -> bool:
+            status = self.daemon.status("one")
+            return status["state"] == "degraded" and \
+                lost <= {r["what"] for r in status["reasons"]}
+        wait_for(told, f"degraded by {lost}", 2.0, self.daemon.log)
+
     @staticmethod
     def _interface(to: str) -> dict[str, str]:
         return {"interface": "out0"} if is_group(to) else {}
@@ -219,6 +227,7 @@ def test_output_made_again(start: Callable[..., Run], world: World,
         errors = run.daemon.ledger("one")["relay_errors"]
         wait_for(lambda: run.daemon.ledger("one")["relay_errors"] > errors,
                  "datagrams that cannot be sent")
+        run.reasons({"output_lost", "stream_lost"})
         since = time.monotonic()
         world.plug("out")
         run.heals(f"output made again, {kind}, v{v}", run.output, since)
@@ -259,9 +268,12 @@ def test_input_made_again(start: Callable[..., Run], world: World,
                 **more)
     for _ in range(2):
         world.unplug("in")
+        run.reasons({"input_lost"})
         since = time.monotonic()
         world.plug("in")
         run.heals(f"input made again, {kind}, v{v}", run.output, since)
+        wait_for(lambda: run.daemon.status("one")["state"] == "running",
+                 "all in order", 20.0, run.daemon.log)
     assert run.daemon.status("one")["restarts"] == 0
     assert len(gaps(run.end(False))) == 2
 

@@ -28,8 +28,6 @@
  * end when they come in as fast as they go. */
 #define DISCARD_MAX	(1U << 20)
 
-/* A burst of a whole batch of full messages fits. */
-#define SEND_BUFFER	(4 * 1024 * 1024)
 
 static const struct sockaddr *
 generic(const struct sockaddr_storage *address)
@@ -37,14 +35,14 @@ generic(const struct sockaddr_storage *address)
 	return (const void *)address;
 }
 
-static int
-set_int(int fd, int level, int option, int value)
+int
+sockets_set_int(int fd, int level, int option, int value)
 {
 	return setsockopt(fd, level, option, &value, sizeof(value));
 }
 
-static int
-fail(int fd)
+int
+sockets_fail(int fd)
 {
 	int saved = errno;
 
@@ -98,8 +96,8 @@ sockets_receive_buffer(int fd, uint64_t wanted)
 	int value = (int)MIN_OF(wanted, (uint64_t)INT_MAX / 2);
 	socklen_t size = sizeof(value);
 
-	if (set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, value) == -1)
-		set_int(fd, SOL_SOCKET, SO_RCVBUF, value);
+	if (sockets_set_int(fd, SOL_SOCKET, SO_RCVBUFFORCE, value) == -1)
+		sockets_set_int(fd, SOL_SOCKET, SO_RCVBUF, value);
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &value, &size) == -1)
 		return 0;
 	return (uint64_t)value / 2;
@@ -108,8 +106,9 @@ sockets_receive_buffer(int fd, uint64_t wanted)
 void
 sockets_busy_poll(int fd, uint64_t ns)
 {
-	(void)set_int(fd, SOL_SOCKET, SO_BUSY_POLL, (int)(ns / NS_PER_US));
-	(void)set_int(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, ns != 0);
+	(void)sockets_set_int(fd, SOL_SOCKET, SO_BUSY_POLL,
+	    (int)(ns / NS_PER_US));
+	(void)sockets_set_int(fd, SOL_SOCKET, SO_PREFER_BUSY_POLL, ns != 0);
 }
 
 /* Groups that somebody else on this host has joined are not for us. */
@@ -117,11 +116,11 @@ static int
 only_own_groups(int fd, int family)
 {
 	if (family == AF_INET)
-		return set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
+		return sockets_set_int(fd, IPPROTO_IP, IP_MULTICAST_ALL, 0);
 	/* An older kernel does not know it: then it is the bound address
 	 * that keeps groups apart. */
-	(void)set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
-	return set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+	(void)sockets_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0);
+	return sockets_set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
 }
 
 bool
@@ -143,12 +142,12 @@ input_options(int fd, const struct listen_conf *listen, const char **what)
 	*what = "set the input's options";
 	if (only_own_groups(fd, family) == -1)
 		return -1;
-	if (group && set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+	if (group && sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
 		return -1;
-	if (set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == -1)
+	if (sockets_set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == -1)
 		return -1;
 	/* Coalescing is a matter of speed only. */
-	(void)set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
+	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
 	*what = "receive on the interface";
 	if (sockets_input_bound(listen))
 		return sockets_bind_device(fd, listen->interface);
@@ -166,7 +165,7 @@ sockets_input(const struct listen_conf *listen, const char **what)
 	if (fd == -1)
 		return -1;
 	if (input_options(fd, listen, what) == -1)
-		return fail(fd);
+		return sockets_fail(fd);
 	return fd;
 }
 
@@ -265,7 +264,7 @@ sockets_share(int fd, bool on)
 	    udp_is_group(&address))
 		return;
 	/* Nothing is lost if it fails: then the other one cannot bind. */
-	(void)set_int(fd, SOL_SOCKET, SO_REUSEADDR, on);
+	(void)sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR, on);
 }
 
 bool
@@ -389,72 +388,6 @@ sockets_drops(int fd)
 	return udp_read_memory(fd, &memory) ? memory.drops : 0;
 }
 
-/*** Pairs. ***/
-
-static int
-connect_to(int fd, int other)
-{
-	struct sockaddr_storage address;
-	socklen_t size = sizeof(address);
-
-	if (getsockname(other, (void *)&address, &size) == -1)
-		return -1;
-	return connect(fd, (void *)&address, size);
-}
-
-static int
-join_pair(const struct listen_conf *listen, int input, int feed,
-    const char **what)
-{
-	if (sockets_bind(input, listen, what) == -1 ||
-	    sockets_bind(feed, listen, what) == -1)
-		return -1;
-	*what = "connect";
-	if (connect_to(input, feed) == -1 || connect_to(feed, input) == -1)
-		return -1;
-	/* Until now anybody could send. */
-	(void)sockets_discard(input, UINT64_MAX);
-	if (set_int(feed, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
-		(void)set_int(feed, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
-	return 0;
-}
-
-int
-sockets_pair(const struct listen_conf *listen, int *input, int *feed,
-    const char **what)
-{
-	*input = sockets_input(listen, what);
-	if (*input == -1)
-		return -1;
-	*feed = socket(listen->address.ss_family,
-	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (*feed == -1)
-		return fail(*input);
-	if (join_pair(listen, *input, *feed, what) == 0)
-		return 0;
-	(void)fail(*feed);
-	return fail(*input);
-}
-
-static bool
-is_peer(int fd, int other)
-{
-	struct sockaddr_storage own, peer;
-	socklen_t own_size = sizeof(own), peer_size = sizeof(peer);
-
-	memset(&own, 0, sizeof(own));
-	memset(&peer, 0, sizeof(peer));
-	return getsockname(other, (void *)&own, &own_size) == 0 &&
-	    getpeername(fd, (void *)&peer, &peer_size) == 0 &&
-	    memcmp(&own, &peer, sizeof(own)) == 0;
-}
-
-bool
-sockets_are_pair(int input, int feed)
-{
-	return is_peer(input, feed) && is_peer(feed, input);
-}
-
 /*** Outputs. ***/
 
 /*
@@ -485,22 +418,24 @@ group_output(int fd, const struct destination_conf *to, int index)
 	struct ip_mreqn mreqn = {.imr_ifindex = index};
 
 	if (to->address.ss_family == AF_INET6) {
-		if (index != 0 && set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF,
+		if (index != 0 && sockets_set_int(fd, IPPROTO_IPV6,
+		    IPV6_MULTICAST_IF,
 		    index) == -1)
 			return -1;
-		if (set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS, to->ttl) ==
+		if (sockets_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS,
+		    to->ttl) ==
 		    -1)
 			return -1;
-		return set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP,
+		return sockets_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP,
 		    to->loop);
 	}
 	mreqn.imr_address = source_on(fd, to->interface);
 	if (index != 0 && setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &mreqn,
 	    sizeof(mreqn)) == -1)
 		return -1;
-	if (set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, to->ttl) == -1)
+	if (sockets_set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, to->ttl) == -1)
 		return -1;
-	return set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, to->loop);
+	return sockets_set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, to->loop);
 }
 
 static int
@@ -510,15 +445,16 @@ unicast_output(int fd, const struct destination_conf *to)
 	    sockets_bind_device(fd, to->interface) == -1)
 		return -1;
 	if (to->address.ss_family == AF_INET6)
-		return set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, to->ttl);
-	return set_int(fd, IPPROTO_IP, IP_TTL, to->ttl);
+		return sockets_set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS,
+		    to->ttl);
+	return sockets_set_int(fd, IPPROTO_IP, IP_TTL, to->ttl);
 }
 
 static int
 output_options(int fd, const struct destination_conf *to, int index)
 {
-	if (set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
-		(void)set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	if (sockets_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
+		(void)sockets_set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
 	if (udp_is_group(&to->address))
 		return group_output(fd, to, index);
 	return unicast_output(fd, to);
@@ -553,6 +489,6 @@ sockets_output(const struct destination_conf *to, const char **what)
 	if (fd == -1)
 		return -1;
 	if (sockets_connect(fd, to, index, what) == -1)
-		return fail(fd);
+		return sockets_fail(fd);
 	return fd;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What sockets.c and sockets_heal.c share.  For nobody else.
+ * What the files of the sockets share.  For nobody else.
  */
 #ifndef MCRELAY_SOCKETS_PRIV_H
 #define MCRELAY_SOCKETS_PRIV_H
@@ -10,6 +10,13 @@
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 
+/* Of what sends: a burst of a whole batch of full messages fits.  Bytes. */
+#define SEND_BUFFER	(4 * 1024 * 1024)
+
+/* Sets an option that is an int. */
+int	sockets_set_int(int fd, int level, int option, int value);
+/* Closes it and returns -1, with errno as it was. */
+int	sockets_fail(int fd);
 /* The interface's index; 0 for "", -1 with errno when there is none. */
 int	sockets_interface(const char *name) ATTR_NONNULL;
 int	sockets_bind_device(int fd, const char *name) ATTR_NONNULL;

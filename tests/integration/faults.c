@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum call {
@@ -25,6 +26,7 @@ enum call {
 	LOSE,		/* not 0: what fdatasync fails on loses its half;
 			 * 2: that happens once, and fdatasync works again */
 	CALL_FSYNC,	/* of a directory */
+	CLOCK,		/* seconds that CLOCK_REALTIME is off by */
 	CALLS,
 };
 
@@ -153,4 +155,15 @@ renameat2(int from, const char *old, int to, const char *new,
 	if (fails(CALL_RENAMEAT2))
 		return -1;
 	return REAL(renameat2)(from, old, to, new, flags);
+}
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int result = REAL(clock_gettime)(clock, ts);
+
+	if (result == 0 && clock == CLOCK_REALTIME && faults != NULL)
+		ts->tv_sec += __atomic_load_n(&faults[CLOCK],
+		    __ATOMIC_RELAXED);
+	return result;
 }

@@ -25,7 +25,7 @@ from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
-         "lose", "fsync"]
+         "lose", "fsync", "clock"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0
@@ -281,6 +281,26 @@ def test_rejected_again(daemon: Daemon, faults: Faults, source: Path
         ledger = daemon.ledger("one")
         assert ledger["archived"] == 300 and ledger["archive_shed"] == 0
         daemon.stop()
+
+
+@pytest.mark.parametrize("step_s", [-86400, 86400])
+def test_clock_is_set(daemon: Daemon, faults: Faults, step_s: int) -> None:
+    """Rotation by time goes on by the clock as it is now."""
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender:
+        daemon.start(channel("one", port, archive=daemon.archive_conf(
+            rotate={"interval": "1s"})))
+        sender.send(numbered(10))
+        wait_for(lambda: daemon.ledger("one")["archived"] == 10, "a file")
+        faults.set("clock", step_s)
+        before = len(avro_files.files(daemon.archive, "one"))
+        thread = SenderThread(sender, numbered(2000), 300)
+        wait_for(lambda: len(avro_files.files(daemon.archive, "one"))
+                 >= before + 3, "files by the new clock", 12.0, daemon.log)
+        thread.join()
+        daemon.wait_received("one", 2010)
+        daemon.stop()
+    assert ("the clock was set back by" in daemon.log()) == (step_s < 0)
 
 
 def test_shed(daemon: Daemon, faults: Faults) -> None:

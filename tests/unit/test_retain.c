@@ -194,13 +194,96 @@ test_min_free(void **state)
 	name_of(name, "", 1);
 	assert_int_equal(linkat(fd, name, fd, "held", 0), 0);
 	c.archive.min_free = UINT64_MAX / 2;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * FILES - 2);
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * FILES - 3);
 	for (i = 0; i < 2 * FILES; i++)
 		if (i % FILES != 1 && i % FILES != FILES - 1)
 			assert_false(there(i < FILES ? "" : ".rejected",
 			    i % FILES));
 	assert_true(there("", 1));
-	assert_true(there("", FILES - 1) != there(".rejected", FILES - 1));
+	assert_true(there("", FILES - 1));
+	assert_true(there(".rejected", FILES - 1));
+}
+
+/* Lines in the catalogue for these files, in this order. */
+static void
+finish_in_order(const unsigned *order, size_t count)
+{
+	int file = openat(fd, "catalog.jsonl", O_WRONLY | O_TRUNC);
+	char name[128];
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		name_of(name, "", order[i]);
+		assert_true(dprintf(file, "{\"name\":\"%s\"}\n", name) > 0);
+	}
+	close(file);
+}
+
+/* The last by its name is from when the clock was ahead: it was finished
+ * first, and those that came after it are not older than it. */
+static void
+test_clock_was_ahead(void **state)
+{
+	static const unsigned order[FILES] = {FILES - 1, 0, 1, 2, 3, 4};
+	struct channel_config c = config();
+	unsigned i;
+
+	(void)state;
+	finish_in_order(order, FILES);
+	c.archive.retain_files = 2;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * (FILES - 2));
+	for (i = 0; i < FILES; i++)
+		assert_int_equal(there("", i), i == 3 || i == 4);
+}
+
+static void
+set_end(unsigned i, time_t when)
+{
+	const struct timespec times[2] = {{.tv_sec = when}, {.tv_sec = when}};
+	char name[128];
+
+	name_of(name, "", i);
+	assert_int_equal(utimensat(fd, name, times, 0), 0);
+}
+
+/* Files of a clock that had not been set yet, or was years ahead, are as old
+ * as what was finished after them says. */
+static void
+test_age_by_a_wrong_clock(void **state)
+{
+	static const unsigned order[FILES] = {0, 1, 2, 3, 4, 5};
+	struct channel_config c = config();
+
+	(void)state;
+	finish_in_order(order, FILES);
+	set_end(3, 1000);
+	set_end(0, FIRST_S + 100000000);
+	c.archive.retain_age_ns = 6 * 60 * NS_PER_S;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	/* The first ended no later than the second, five minutes ago, and the
+	 * fourth no later than the fifth, two minutes ago. */
+	c.archive.retain_age_ns = 5 * 60 * NS_PER_S - 1;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 4);
+	assert_false(there("", 0));
+	assert_false(there("", 1));
+	c.archive.retain_age_ns = 2 * 60 * NS_PER_S + 1;
+	(void)retain_run(&c, fd, NOW_NS);
+	assert_true(there("", 3));
+}
+
+/* Whatever the limits say, what was just finished stays. */
+static void
+test_newest_stays(void **state)
+{
+	struct channel_config c = config();
+
+	(void)state;
+	c.archive.retain_age_ns = 1;
+	c.archive.retain_size = 1;
+	c.archive.retain_files = 1;
+	assert_int_equal(retain_run(&c, fd, NOW_NS + 3600 * NS_PER_S),
+	    2 * FILES - 2);
+	expect(FILES - 1, FILES - 1);
 }
 
 int
@@ -211,6 +294,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_age, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_files, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_size, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_clock_was_ahead, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(test_age_by_a_wrong_clock,
+		    set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_newest_stays, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(test_min_free, set_up,
 		    tear_down),
 	};

@@ -246,9 +246,11 @@ flush(struct archive *archive, bool now)
 static void
 rotate_if_due(struct archive *archive)
 {
+	uint64_t now = clock_realtime_ns();
+
+	store_follow_clock(&archive->store, now);
 	if (!atomic_exchange_explicit(&archive->rotate, false,
-	    memory_order_relaxed) &&
-	    store_rotate_at(&archive->store) > clock_realtime_ns())
+	    memory_order_relaxed) && store_rotate_at(&archive->store) > now)
 		return;
 	(void)settle(archive);
 	store_rotate(&archive->store);

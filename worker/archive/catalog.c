@@ -147,7 +147,7 @@ static FILE *
 open_lines(int directory)
 {
 	int fd = openat(directory, CATALOG_NAME, O_RDONLY | O_NOFOLLOW |
-	    O_CLOEXEC);
+	    O_NONBLOCK | O_CLOEXEC);
 	FILE *file = fd == -1 ? NULL : fdopen(fd, "r");
 
 	if (file == NULL && fd != -1)
@@ -178,6 +178,21 @@ next_name(FILE *file, char name[static FILE_NAME_SIZE])
 		}
 	}
 	return true;
+}
+
+void
+catalog_names(int directory, void (*each)(void *argument, const char *name,
+    uint64_t number), void *argument)
+{
+	FILE *file = open_lines(directory);
+	char name[FILE_NAME_SIZE];
+	uint64_t number;
+
+	if (file == NULL)
+		return;
+	for (number = 1; next_name(file, name); number++)
+		each(argument, name, number);
+	fclose(file);
 }
 
 static bool

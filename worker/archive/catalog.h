@@ -44,6 +44,11 @@ int	catalog_add(struct catalog *catalog, const char *line) ATTR_NONNULL;
 int	catalog_add_once(struct catalog *catalog, const char *name,
 	    const char *line) ATTR_NONNULL;
 
+/* Calls `each' with the name in every line and the line's number: the order in
+ * which files were finished.  A name may be anything. */
+void	catalog_names(int directory, void (*each)(void *argument,
+	    const char *name, uint64_t number), void *argument);
+
 /* Adds a line, unless there is one, for a file that this worker has not
  * written to its end: walks it. */
 int	catalog_add_found(struct catalog *catalog, const char *name,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Retention.  Worker, keeper thread.  Must not remove a file that is not a
+ * Retention.  The wall clock orders nothing: it may have been ahead by years
+ * when a file was begun, or at 1970.  Which file is the oldest the catalogue
+ * knows, whose lines are in the order in which files were finished.  Worker, keeper thread.  Must not remove a file that is not a
  * finished file of this channel, nor more than the limits ask for.
  */
 #include <sys/stat.h>
@@ -8,21 +10,27 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
+#include "worker/archive/catalog.h"
 #include "worker/archive/file.h"
 #include "worker/archive/retain.h"
+
+/* 2020-01-01: a clock that says less has not been set. */
+#define CLOCK_SET_NS	(UINT64_C(1577836800) * NS_PER_S)
 
 struct kept {
 	char			name[FILE_NAME_SIZE];
 	enum archive_kind	kind;
 	uint64_t		size;		/* bytes */
 	uint64_t		disk;		/* bytes that it occupies */
-	uint64_t		ended_ns;	/* last written to */
+	uint64_t		ended_ns;	/* last written to, at the latest */
+	uint64_t		number;		/* its line in the catalogue */
 	bool			held;		/* has another link */
 };
 
@@ -60,6 +68,7 @@ add_file(struct inventory *inventory, const char *name,
 	file->disk = (uint64_t)st->st_blocks * 512;
 	file->ended_ns = (uint64_t)st->st_mtim.tv_sec * NS_PER_S +
 	    (uint64_t)st->st_mtim.tv_nsec;
+	file->number = UINT64_MAX;	/* finished just now: no line yet */
 	file->held = st->st_nlink > 1;
 	inventory->size[kind] += file->size;
 	inventory->files[kind]++;
@@ -75,9 +84,81 @@ start_of(const struct kept *file)
 }
 
 static int
-by_age(const void *a, const void *b)
+by_name(const void *a, const void *b)
 {
-	return strcmp(start_of(a), start_of(b));
+	return strcmp(((const struct kept *)a)->name,
+	    ((const struct kept *)b)->name);
+}
+
+static int
+by_end(const void *a, const void *b)
+{
+	const struct kept *x = a, *y = b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return strcmp(start_of(x), start_of(y));
+}
+
+static void
+number_file(void *argument, const char *name, uint64_t number)
+{
+	struct inventory *inventory = argument;
+	struct kept key, *file;
+
+	snprintf(key.name, sizeof(key.name), "%s", name);
+	file = bsearch(&key, inventory->file, inventory->count, sizeof(key),
+	    by_name);
+	if (file != NULL)
+		file->number = number;
+}
+
+/* In the order in which they were finished. */
+static void
+sort(struct inventory *inventory, int directory)
+{
+	if (inventory->count == 0)
+		return;
+	qsort(inventory->file, inventory->count, sizeof(*inventory->file),
+	    by_name);
+	catalog_names(directory, number_file, inventory);
+	qsort(inventory->file, inventory->count, sizeof(*inventory->file),
+	    by_end);
+}
+
+/*
+ * No file ended later than those of its kind that were finished after it, nor
+ * in the future: what a clock says that was ahead is too late, and the time of one
+ * that had not been set is not known.
+ */
+static void
+bound_ends(struct inventory *inventory, uint64_t now_ns)
+{
+	uint64_t latest[ARCHIVE_KINDS];
+	struct kept *file;
+	size_t i;
+
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		latest[i] = now_ns;
+	for (i = inventory->count; i-- > 0;) {
+		file = &inventory->file[i];
+		if (file->ended_ns >= CLOCK_SET_NS)
+			latest[file->kind] = MIN_OF(latest[file->kind],
+			    file->ended_ns);
+		file->ended_ns = latest[file->kind];
+	}
+}
+
+/* Whether no file of its kind was finished later. */
+static bool
+is_newest(const struct inventory *inventory, const struct kept *file)
+{
+	const struct kept *end = inventory->file + inventory->count, *later;
+
+	for (later = file + 1; later < end; later++)
+		if (later->kind == file->kind)
+			return false;
+	return true;
 }
 
 static int
@@ -99,9 +180,7 @@ take_inventory(struct inventory *inventory, const char *channel,
 		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 			add_file(inventory, entry->d_name, kind, &st);
 	closedir(dir);
-	if (inventory->count > 0)
-		qsort(inventory->file, inventory->count,
-		    sizeof(*inventory->file), by_age);
+	sort(inventory, directory);
 	return 0;
 }
 
@@ -122,8 +201,9 @@ reason(const struct channel_config *config, const struct inventory *inventory,
     const struct kept *file, uint64_t free, uint64_t now_ns)
 {
 	uint64_t age = config->archive.retain_age_ns;
-	const struct kept *newest = &inventory->file[inventory->count - 1];
 
+	if (is_newest(inventory, file))
+		return NULL;
 	if (age != 0 && now_ns > age && file->ended_ns < now_ns - age)
 		return "it is older than `retain: age'";
 	if (config->archive.retain_files != 0 &&
@@ -132,7 +212,7 @@ reason(const struct channel_config *config, const struct inventory *inventory,
 	if (config->archive.retain_size != 0 &&
 	    inventory->size[file->kind] > config->archive.retain_size)
 		return "together they are larger than `retain: size'";
-	if (free < config->archive.min_free && !file->held && file != newest)
+	if (free < config->archive.min_free && !file->held)
 		return "less is free than `min_free'";
 	return NULL;
 }
@@ -150,6 +230,7 @@ retain_run(const struct channel_config *config, int directory,
 
 	if (take_inventory(&inventory, config->name, directory) == -1)
 		return 0;
+	bound_ends(&inventory, now_ns);
 	for (i = 0; i < inventory.count; i++) {
 		file = &inventory.file[i];
 		why = reason(config, &inventory, file, free_now, now_ns);

@@ -438,8 +438,9 @@ store_rotate(struct store *store)
 }
 
 static uint64_t
-file_rotate_at(const struct store *store, const struct archive_file *file)
+file_rotate_at(const struct store *store, enum archive_kind kind)
 {
+	const struct archive_file *file = &store_state(store)->file[kind];
 	const struct channel_config *config = store->segment->config;
 	uint64_t interval = config->archive.rotate_interval_ns;
 
@@ -448,8 +449,8 @@ file_rotate_at(const struct store *store, const struct archive_file *file)
 		return 0;
 	if (interval == 0)
 		return UINT64_MAX;
-	return ((file->started_ns - store->rotate_offset_ns) / interval + 1) *
-	    interval + store->rotate_offset_ns;
+	return ((store->rotate_from_ns[kind] - store->rotate_offset_ns) /
+	    interval + 1) * interval + store->rotate_offset_ns;
 }
 
 uint64_t
@@ -460,9 +461,25 @@ store_rotate_at(const struct store *store)
 
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->fd[i] != -1)
-			at = MIN_OF(at, file_rotate_at(store,
-			    &store_state(store)->file[i]));
+			at = MIN_OF(at, file_rotate_at(store, i));
 	return at;
+}
+
+void
+store_follow_clock(struct store *store, uint64_t now_ns)
+{
+	uint64_t *from;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		from = &store->rotate_from_ns[i];
+		if (store->fd[i] == -1 || now_ns + NS_PER_S > *from)
+			continue;
+		log_warnx("the clock was set back by %.0f s: the open file "
+		    "ends at the next rotation by the new time",
+		    (double)(*from - now_ns) / (double)NS_PER_S);
+		*from = now_ns;
+	}
 }
 
 /* A predecessor was finishing this file: the rename may have happened. */

@@ -83,6 +83,9 @@ struct store {
 	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
 	uint64_t		 reserved[ARCHIVE_KINDS]; /* on the disk */
 	uint64_t		 rotate_offset_ns;
+	/* CLOCK_REALTIME, from which the next rotation by interval is counted:
+	 * when the file was begun, or when the clock had been set back. */
+	uint64_t		 rotate_from_ns[ARCHIVE_KINDS];
 	unsigned		 syncing;	/* kinds, a bit each */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */
@@ -129,6 +132,8 @@ bool	store_dirty(const struct store *store) ATTR_NONNULL;
 void	store_rotate(struct store *store) ATTR_NONNULL;
 /* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
  * 0 now. */
+/* Notices that the clock (CLOCK_REALTIME) has been set back. */
+void	store_follow_clock(struct store *store, uint64_t now_ns) ATTR_NONNULL;
 uint64_t	store_rotate_at(const struct store *store) ATTR_NONNULL;
 
 #endif /* MCRELAY_STORE_H */

@@ -203,6 +203,8 @@ store_open_file(struct store *store, enum archive_kind kind,
 void
 store_begin_writing(struct store *store, enum archive_kind kind)
 {
+	store->rotate_from_ns[kind] =
+	    store_state(store)->file[kind].started_ns;
 	writer_open(&store->writer[kind],
 	    store->segment->config->archive.write, store->fd[kind],
 	    store_state(store)->file[kind].size);

@@ -255,8 +255,8 @@ def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int
     assert list(daemon.archive.glob("one/*.torn"))
 
 
-def test_rejected_again(daemon: Daemon, faults: Faults, source: Path
-                        ) -> None:
+def test_causes_again(daemon: Daemon, faults: Faults, source: Path
+                      ) -> None:
     """Rejected datagrams that are written again after a failed sync count
     once, also by their cause."""
     port = free_port()

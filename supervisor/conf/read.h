@@ -88,8 +88,8 @@ struct method_words {
 void	conf_method_words(unsigned where, struct method_words *words)
 	    ATTR_NONNULL;
 /*
- * Reads `range', which `method' needs or must not have.  Returns 0 when there is
- * none, or it is wrong, which is reported there, or where the method stands.
+ * Reads `range', which `method' needs or must not have.  Returns 0 when there
+ * is none, or it is wrong, which is reported there, or where the method stands.
  */
 double	conf_read_range(struct section *section, enum decimate_method method,
 	    struct place place) ATTR_NONNULL;

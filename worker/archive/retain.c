@@ -2,8 +2,9 @@
 /*
  * Retention.  The wall clock orders nothing: it may have been ahead by years
  * when a file was begun, or at 1970.  Which file is the oldest the catalogue
- * knows, whose lines are in the order in which files were finished.  Worker, keeper thread.  Must not remove a file that is not a
- * finished file of this channel, nor more than the limits ask for.
+ * knows, whose lines are in the order in which files were finished.  Worker,
+ * keeper thread.  Must not remove a file that is not a finished file of this
+ * channel, nor more than the limits ask for.
  */
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -29,7 +30,7 @@ struct kept {
 	enum archive_kind	kind;
 	uint64_t		size;		/* bytes */
 	uint64_t		disk;		/* bytes that it occupies */
-	uint64_t		ended_ns;	/* last written to, at the latest */
+	uint64_t		ended_ns;	/* at the latest */
 	uint64_t		number;		/* its line in the catalogue */
 	bool			held;		/* has another link */
 };
@@ -128,8 +129,8 @@ sort(struct inventory *inventory, int directory)
 
 /*
  * No file ended later than those of its kind that were finished after it, nor
- * in the future: what a clock says that was ahead is too late, and the time of one
- * that had not been set is not known.
+ * in the future: what a clock says that was ahead is too late, and the time of
+ * one that had not been set is not known.
  */
 static void
 bound_ends(struct inventory *inventory, uint64_t now_ns)

@@ -130,10 +130,10 @@ void	store_sync(struct store *store) ATTR_NONNULL;
 bool	store_dirty(const struct store *store) ATTR_NONNULL;
 /* Finishes the open files in the background; the next commit opens new ones. */
 void	store_rotate(struct store *store) ATTR_NONNULL;
-/* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
- * 0 now. */
 /* Notices that the clock (CLOCK_REALTIME) has been set back. */
 void	store_follow_clock(struct store *store, uint64_t now_ns) ATTR_NONNULL;
+/* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
+ * 0 now. */
 uint64_t	store_rotate_at(const struct store *store) ATTR_NONNULL;
 
 #endif /* MCRELAY_STORE_H */

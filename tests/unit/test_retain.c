@@ -17,6 +17,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "worker/archive/catalog.h"
 #include "worker/archive/retain.h"
 
 #define FILES		6
@@ -271,6 +272,47 @@ test_age_by_a_wrong_clock(void **state)
 	assert_true(there("", 3));
 }
 
+static bool
+skip_none(void *argument, const char *name)
+{
+	(void)argument;
+	(void)name;
+	return false;
+}
+
+static void
+expect_order(void *argument, const char *name, uint64_t number)
+{
+	unsigned *seen = argument;
+	char expected[128];
+
+	name_of(expected, "", *seen);
+	if (number > 0 && strcmp(name, expected) == 0)
+		(*seen)++;
+}
+
+/* A catalogue that was lost is made anew in the order of the files' times, not
+ * in that of the directory: otherwise newer files went before older ones. */
+static void
+test_catalog_lost(void **state)
+{
+	struct channel_config c = config();
+	struct catalog catalog;
+	unsigned seen = 0;
+
+	(void)state;
+	assert_int_equal(unlinkat(fd, "catalog.jsonl", 0), 0);
+	catalog_open(&catalog, fd);
+	assert_int_equal(catalog_complete(&catalog, "test", skip_none, &seen),
+	    0);
+	catalog_close(&catalog);
+	catalog_names(fd, expect_order, &seen);
+	assert_int_equal(seen, FILES);
+	c.archive.retain_files = 2;
+	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * (FILES - 2));
+	expect(FILES - 2, FILES - 2);
+}
+
 /* Whatever the limits say, what was just finished stays. */
 static void
 test_newest_stays(void **state)
@@ -298,6 +340,8 @@ main(void)
 		    tear_down),
 		cmocka_unit_test_setup_teardown(test_age_by_a_wrong_clock,
 		    set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_catalog_lost, set_up,
+		    tear_down),
 		cmocka_unit_test_setup_teardown(test_newest_stays, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(test_min_free, set_up,

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/archive_names.h"
 #include "common/avro_walk.h"
 #include "common/codec.h"
 #include "common/hash.h"
@@ -307,27 +308,90 @@ catalog_add_found(struct catalog *catalog, const char *name,
 	return catalog_add_once(catalog, name, line);
 }
 
-int
-catalog_complete(struct catalog *catalog, const char *channel,
+/* Files that have no line. */
+struct unlisted {
+	struct unlisted_file {
+		char			name[FILE_NAME_SIZE];
+		struct archive_name	is;
+	}	*file;
+	size_t	 count;
+	size_t	 room;
+};
+
+/* When it was begun is all that is known of when it was finished. */
+static int
+by_start(const void *a, const void *b)
+{
+	const struct archive_name *x = &((const struct unlisted_file *)a)->is;
+	const struct archive_name *y = &((const struct unlisted_file *)b)->is;
+
+	if (x->started_ns != y->started_ns)
+		return x->started_ns < y->started_ns ? -1 : 1;
+	return x->first_sequence < y->first_sequence ? -1 :
+	    x->first_sequence > y->first_sequence;
+}
+
+static void
+add_unlisted(struct unlisted *unlisted, const char *channel, const char *name)
+{
+	struct unlisted_file *file;
+
+	if (unlisted->count == unlisted->room) {
+		unlisted->room = MAX_OF((size_t)64, unlisted->room * 2);
+		unlisted->file = xrealloc(unlisted->file,
+		    unlisted->room * sizeof(*unlisted->file));
+	}
+	file = &unlisted->file[unlisted->count];
+	if (!archive_name_parse(name, channel, &file->is))
+		return;
+	/* The same, to the byte. */
+	archive_name_write(file->name, channel, file->is.kind,
+	    file->is.started_ns, file->is.first_sequence);
+	unlisted->count++;
+}
+
+/* 0, or -1 with errno. */
+static int
+find_unlisted(struct unlisted *unlisted, int directory, const char *channel,
     bool (*skip)(void *, const char *), void *argument)
 {
 	enum archive_kind kind;
 	struct dirent *entry;
 	struct names names;
-	int result = 0;
 	DIR *dir;
 
-	dir = file_list(catalog->directory);
+	memset(unlisted, 0, sizeof(*unlisted));
+	dir = file_list(directory);
 	if (dir == NULL)
 		return -1;
-	read_names(catalog->directory, &names);
-	while ((entry = readdir(dir)) != NULL && result == 0)
+	read_names(directory, &names);
+	while ((entry = readdir(dir)) != NULL)
 		if (file_is(entry->d_name, channel, FILE_SUFFIX, &kind) &&
 		    !known(&names, entry->d_name) &&
 		    !skip(argument, entry->d_name))
-			result = catalog_add_found(catalog, entry->d_name,
-			    kind);
+			add_unlisted(unlisted, channel, entry->d_name);
 	closedir(dir);
 	free(names.hash);
+	if (unlisted->count > 0)
+		qsort(unlisted->file, unlisted->count,
+		    sizeof(*unlisted->file), by_start);
+	return 0;
+}
+
+int
+catalog_complete(struct catalog *catalog, const char *channel,
+    bool (*skip)(void *, const char *), void *argument)
+{
+	struct unlisted unlisted;
+	int result = 0;
+	size_t i;
+
+	if (find_unlisted(&unlisted, catalog->directory, channel, skip,
+	    argument) == -1)
+		return -1;
+	for (i = 0; i < unlisted.count && result == 0; i++)
+		result = catalog_add_found(catalog, unlisted.file[i].name,
+		    unlisted.file[i].is.kind);
+	free(unlisted.file);
 	return result;
 }

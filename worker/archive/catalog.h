@@ -56,7 +56,8 @@ int	catalog_add_found(struct catalog *catalog, const char *name,
 
 /*
  * Adds a line for each finished file of the channel that has none and whose
- * name `skip' does not forbid.  Walks those files.  0, or -1 with errno.
+ * name `skip' does not forbid, in the order of their times: retention goes by
+ * the order of the lines.  Walks those files.  0, or -1 with errno.
  */
 int	catalog_complete(struct catalog *catalog, const char *channel,
 	    bool (*skip)(void *argument, const char *name), void *argument)

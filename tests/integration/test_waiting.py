@@ -286,11 +286,15 @@ def test_check(daemon: Daemon) -> None:
 
 def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace
                   ) -> None:
-    """A route that goes while the channel runs: the output's errors rise,
-    and are history some time after the last."""
+    """A route that goes while the channel runs.  That the output's errors
+    rose is history some time after the last; that it has no way to send is
+    not, until the route is back."""
     daemon, port = Daemon(programs, tmp_path, namespace), free_port()
     route = ("192.0.2.0/24", "dev", "va")
     ip(namespace, "route", "add", *route)
+
+    def reasons() -> list[str]:
+        return [r["what"] for r in daemon.status("one")["reasons"]]
     try:
         daemon.start(channel("one", port, relay=[output("192.0.2.9", 5000)],
                              stale_after="120s"))
@@ -298,16 +302,22 @@ def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace
         with Sender("127.0.0.1", port, namespace=namespace) as sender:
             def fails() -> bool:
                 sender.send(numbered(5))
-                return daemon.status("one")["state"] == "degraded"
-            wait_for(fails, "degraded")
-        reasons = daemon.status("one")["reasons"]
-        assert [r["what"] for r in reasons] == ["output_failing"]
-        assert set(reasons[0]) == {"what", "since", "detail"}
-        time.strptime(reasons[0]["since"], "%Y-%m-%dT%H:%M:%SZ")
-        assert check(daemon)[:2] == (
-            1, "MCRELAY WARNING: one is degraded (datagrams could not be "
-            "relayed)")
-        daemon.wait_state("one", "running", 20)
+                return reasons() == ["output_lost", "output_failing"]
+            wait_for(fails, "an output without a way, and its errors", 10.0,
+                     daemon.log)
+        status = daemon.status("one")
+        assert status["state"] == "degraded"
+        for reason in status["reasons"]:
+            assert set(reason) == {"what", "since", "detail"}
+            time.strptime(reason["since"], "%Y-%m-%dT%H:%M:%SZ")
+        done, said, _ = check(daemon)
+        assert done == 1 and said.startswith("MCRELAY WARNING: one is degraded")
+        wait_for(lambda: reasons() == ["output_lost"], "errors are history",
+                 20.0, daemon.log)
+        assert daemon.status("one")["state"] == "degraded"
+        ip(namespace, "route", "add", *route)
+        daemon.wait_state("one", "running", 5)
+        assert reasons() == [] or reasons() == ["memory_unlocked"]
         daemon.stop()
     finally:
         daemon.kill()

@@ -298,6 +298,19 @@ rig_count_files(struct rig *rig, const char *suffix)
 	return count;
 }
 
+void
+rig_wait_files(struct rig *rig, unsigned count)
+{
+	uint64_t deadline = clock_monotonic_ns() + WAIT_NS;
+
+	while (rig_count_files(rig, ".avro") != count) {
+		if (clock_monotonic_ns() > deadline)
+			fail_msg("%u files are finished, not %u",
+			    rig_count_files(rig, ".avro"), count);
+		sched_yield();
+	}
+}
+
 static unsigned
 count_lines(struct rig *rig, const char *name)
 {

@@ -60,6 +60,8 @@ unsigned	rig_read_archive(struct rig *rig, const char *stream,
 		    void (*visit)(void *argument, uint64_t sequence,
 		    const char *source, const uint8_t *payload, size_t size),
 		    void *argument);
+/* Waits until so many finished files are there. */
+void	rig_wait_files(struct rig *rig, unsigned count);
 /* Files in the directory whose names end in `suffix'. */
 unsigned	rig_count_files(struct rig *rig, const char *suffix);
 /* Asserts that each finished file has one line in the catalogue, and nothing

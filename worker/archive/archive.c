@@ -243,15 +243,31 @@ flush(struct archive *archive, bool now)
 		put(archive, now);
 }
 
+/* Before the ring is looked at: what was received before the request is there
+ * by now, and has to be in the files that it finishes. */
+static void
+take_rotate_request(struct archive *archive)
+{
+	/* Partner: the release in archive_rotate(). */
+	if (!atomic_exchange_explicit(&archive->rotate, false,
+	    memory_order_acquire))
+		return;
+	archive->rotating = true;
+	archive->rotate_after = ring_head(&archive->segment->ring);
+}
+
 static void
 rotate_if_due(struct archive *archive)
 {
 	uint64_t now = clock_realtime_ns();
+	bool asked = archive->rotating &&
+	    archive->reader.position >= archive->rotate_after;
 
 	store_follow_clock(&archive->store, now);
-	if (!atomic_exchange_explicit(&archive->rotate, false,
-	    memory_order_relaxed) && store_rotate_at(&archive->store) > now)
+	if (!asked && store_rotate_at(&archive->store) > now)
 		return;
+	if (asked)
+		archive->rotating = false;
 	(void)settle(archive);
 	store_rotate(&archive->store);
 }
@@ -343,8 +359,7 @@ flush_due(struct archive *archive)
 
 	if (!has_work(archive))
 		return false;
-	if (archive->stop_at != 0 ||
-	    atomic_load_explicit(&archive->rotate, memory_order_relaxed))
+	if (archive->stop_at != 0 || archive->rotating)
 		return true;
 	now = clock_monotonic_ns();
 	if (archive->flush_at_ns == 0)
@@ -395,6 +410,7 @@ turn(struct archive *archive)
 	if (archive->packing != NULL &&
 	    (archive->stop_at != 0 || !packer_busy(&archive->packer)))
 		(void)settle(archive);
+	take_rotate_request(archive);
 	gathered = gather(archive);
 	due = flush_due(archive);
 	if (due || gathered == GATHERED_FULL)
@@ -480,7 +496,9 @@ archive_published(struct archive *archive, uint64_t head)
 void
 archive_rotate(struct archive *archive)
 {
-	atomic_store_explicit(&archive->rotate, true, memory_order_relaxed);
+	/* Partner: the acquire in take_rotate_request(): it sees the ring as
+	 * far as this thread has filled it. */
+	atomic_store_explicit(&archive->rotate, true, memory_order_release);
 	wake_post(archive->wake);
 }
 

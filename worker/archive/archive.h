@@ -43,6 +43,10 @@ struct archive {
 
 	/* The archive thread's own. */
 	struct store			 store;
+	/* A rotation was asked for: it follows when everything that was in
+	 * the ring then has been read, up to this position. */
+	bool				 rotating;
+	uint64_t			 rotate_after;
 	struct ring_reader		 reader;
 	struct bundle			*gathering;	/* being gathered */
 	struct transaction		 transaction;	/* what of it the ... */

@@ -6,6 +6,22 @@
  * is lapped it counts what it missed (archive_shed) and goes on.  With
  * on_overrun: block the relay thread stops receiving instead, and is told
  * through `notify' when there is room again.
+ *
+ * The way of a transaction, which the store knows from PENDING on (store.h):
+ *
+ *	          block full, flush due, lapped
+ *	gathering ------------------------------> packing    with a codec; the
+ *	  ^  ^  |                                    |        next one is gathered
+ *	  |  |  | the same, without a codec          | packed    meanwhile
+ *	  |  |  v                                    v
+ *	  |  |  PENDING <----------------------------+
+ *	  |  |     |  |
+ *	  |  +-----+  | enough for a write, flush due, the ring is empty
+ *	  |  not yet  v
+ *	  +------- committed
+ *
+ * From anywhere, back to gathering at the committed position: at once when the
+ * ring has lapped what was copied, after RETRY_NS when a file failed.
  */
 #ifndef MCRELAY_ARCHIVE_H
 #define MCRELAY_ARCHIVE_H
@@ -49,8 +65,6 @@ struct archive {
 	uint64_t			 rotate_after;
 	struct ring_reader		 reader;
 	struct bundle			*gathering;	/* being gathered */
-	struct transaction		 transaction;	/* what of it the ... */
-	bool				 added;		/* ... store has */
 	struct bundle			*packing;	/* NULL: none */
 	struct bundle			 bundle[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From a record of the ring into the blocks of the batch in hand.  Worker,
+ * From a record of the ring into the blocks of the transaction in hand.  Worker,
  * archive thread.  Must not allocate.
  */
 #include "common/util.h"

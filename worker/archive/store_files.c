@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "worker/archive/store_files.h"
+#include "worker/archive/store_priv.h"
 
 /* On the disk ahead of what is written. */
 #define RESERVE_STEP		(UINT64_C(16) << 20)

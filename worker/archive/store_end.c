@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * How a store's files end: when they are due, and what happens then.  Worker,
+ * archive thread (the closer thread does the slow part).
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "worker/archive/file.h"
+#include "worker/archive/store.h"
+#include "worker/archive/store_priv.h"
+
+/* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
+static void
+submit_finish(struct store *store, enum archive_kind kind, int fd)
+{
+	const struct archive_state *state = store_state(store);
+	const struct archive_file *file = &state->closing[kind];
+	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
+
+	store_name(store, kind, file, name);
+	catalog_line(line, name, kind, store->segment->config->archive.codec,
+	    file, state->lost_known[kind] ? &state->lost[kind] : NULL);
+	closer_finish(&store->closer, kind, fd, name, file->size, line);
+}
+
+void
+store_collect_finish(struct store *store, enum archive_kind kind)
+{
+	struct archive_file file = store_state(store)->closing[kind];
+	char name[FILE_NAME_SIZE];
+	int error;
+
+	if (!closer_collect(&store->closer, kind, CLOSER_FINISH, &error))
+		return;
+	store_name(store, kind, &file, name);
+	archive_begin(store->domain)->closing[kind].phase = FILE_NONE;
+	archive_commit(store->domain);
+	if (error == 0) {
+		log_debug("finished %s", name);
+		keeper_ask(&store->keeper);
+		return;
+	}
+	store_count_error(store);
+	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
+	    "tried again", store->segment->config->archive.directory, name,
+	    strerror(error), name);
+	keeper_leave(&store->keeper, name, kind, &file);
+}
+
+/* Moves the kind's file to `closing' and hands it to the closer. */
+static void
+finish(struct store *store, enum archive_kind kind)
+{
+	struct archive_state *state;
+	struct ledger ledger;
+	bool known;
+	int fd = store->fd[kind];
+
+	closer_wait(&store->closer, kind, CLOSER_FINISH);
+	store_collect_finish(store, kind);
+	known = segment_ledger(store->segment, &ledger);
+	state = archive_begin(store->domain);
+	state->closing[kind] = state->file[kind];
+	state->file[kind].phase = FILE_NONE;
+	state->lost_known[kind] = known;
+	if (known) {
+		ledger_since(&state->lost[kind], &ledger, &state->told[kind]);
+		state->told[kind] = ledger;
+	}
+	archive_commit(store->domain);
+	writer_close(&store->writer[kind]);
+	store->fd[kind] = -1;
+	store->dirty[kind] = false;
+	store->durable_known = store->mark_good = false;
+	submit_finish(store, kind, fd);
+}
+
+void
+store_rotate(struct store *store)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		if (store->fd[i] == -1)
+			continue;
+		if (store_state(store)->file[i].records > 0)
+			finish(store, i);
+		else
+			store_discard(store, i);
+	}
+}
+
+static uint64_t
+file_rotate_at(const struct store *store, enum archive_kind kind)
+{
+	const struct archive_file *file = &store_state(store)->file[kind];
+	const struct channel_config *config = store->segment->config;
+	uint64_t interval = config->archive.rotate_interval_ns;
+
+	if (config->archive.rotate_size > 0 &&
+	    file->size >= config->archive.rotate_size)
+		return 0;
+	if (interval == 0)
+		return UINT64_MAX;
+	return ((store->rotate_from_ns[kind] - store->rotate_offset_ns) /
+	    interval + 1) * interval + store->rotate_offset_ns;
+}
+
+uint64_t
+store_rotate_at(const struct store *store)
+{
+	uint64_t at = UINT64_MAX;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		if (store->fd[i] != -1)
+			at = MIN_OF(at, file_rotate_at(store, i));
+	return at;
+}
+
+void
+store_follow_clock(struct store *store, uint64_t now_ns)
+{
+	uint64_t *from;
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		from = &store->rotate_from_ns[i];
+		if (store->fd[i] == -1 || now_ns + NS_PER_S > *from)
+			continue;
+		log_warnx("the clock was set back by %.0f s: the open file "
+		    "ends at the next rotation by the new time",
+		    (double)(*from - now_ns) / (double)NS_PER_S);
+		*from = now_ns;
+	}
+}
+
+void
+store_resume_closing(struct store *store, enum archive_kind kind)
+{
+	const struct archive_file *file = &store_state(store)->closing[kind];
+	char name[FILE_NAME_SIZE];
+	int fd;
+
+	if (file->phase == FILE_NONE)
+		return;
+	store_name(store, kind, file, name);
+	fd = file_reopen(store->directory, name, file->size);
+	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
+		submit_finish(store, kind, fd);
+		return;
+	}
+	store_count_error(store);
+	log_warn("%s.part, being finished by my predecessor", name);
+	archive_begin(store->domain)->closing[kind].phase = FILE_NONE;
+	archive_commit(store->domain);
+}

@@ -62,7 +62,7 @@ forget_drops(struct channel *channel)
 static bool
 is_input(const struct channel *channel, const struct inherited *from)
 {
-	struct listen_conf listen;
+	struct listen_config listen;
 
 	segment_spec_listen(&channel->segment, &listen);
 	if (!sockets_bound_to(from->input, &listen))
@@ -117,7 +117,7 @@ compare(struct channel *channel, const struct conf *conf,
 {
 	struct channel_config *config;
 	struct segment_spec spec;
-	struct listen_conf listen;
+	struct listen_config listen;
 
 	segment_spec_fill(&spec, conf, channel->conf);
 	if (segment_spec_same(&channel->segment, &spec)) {

@@ -83,10 +83,10 @@ void
 parts_resize(const struct parts *parts, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
-	uint64_t wanted = conf->listen.receive_buffer;
+	uint64_t wanted = conf->receive_buffer;
 	uint64_t got = sockets_receive_buffer(parts->input, wanted);
 
-	sockets_busy_poll(parts->input, conf->listen.busy_poll_ns);
+	sockets_busy_poll(parts->input, conf->run.busy_poll_ns);
 	if (got >= wanted || geteuid() != 0)
 		return;
 	report_warning(problems, "channel %s: the receive buffer is %llu "

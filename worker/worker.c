@@ -104,7 +104,7 @@ static enum ingest_status
 poll_batch(struct worker *worker)
 {
 	uint64_t until = clock_monotonic_ns() +
-	    worker->segment.config->busy_poll_ns;
+	    worker->segment.config->run.busy_poll_ns;
 	enum ingest_status status;
 
 	do
@@ -142,7 +142,7 @@ share_cpu(struct worker *worker)
 static enum ingest_status
 receive(struct worker *worker)
 {
-	bool busy = worker->segment.config->busy_poll_ns != 0;
+	bool busy = worker->segment.config->run.busy_poll_ns != 0;
 	enum ingest_status status = INGEST_MORE;
 	unsigned i;
 
@@ -494,12 +494,12 @@ recover(struct worker *worker)
 static void
 schedule(const struct channel_config *config)
 {
-	if (config->cpu >= 0 && thread_pin(config->cpu) == -1)
-		log_warn("cannot run on CPU %d", config->cpu);
-	if (config->priority > 0 && setpriority(PRIO_PROCESS,
-	    (id_t)gettid(), -(int)config->priority) == -1)
+	if (config->run.cpu >= 0 && thread_pin(config->run.cpu) == -1)
+		log_warn("cannot run on CPU %d", config->run.cpu);
+	if (config->run.priority > 0 && setpriority(PRIO_PROCESS,
+	    (id_t)gettid(), -(int)config->run.priority) == -1)
 		log_warn("cannot run with priority %u: start mcrelayd as root",
-		    config->priority);
+		    config->run.priority);
 }
 
 int

@@ -58,7 +58,7 @@ void	conf_read_channel(const struct conf_reader *reader,
 	    struct channel_places *places);
 
 /* The parts of a channel that have files of their own. */
-void	conf_read_listen(struct section *channel, struct listen_conf *listen,
+void	conf_read_listen(struct section *channel, struct channel_conf *conf,
 	    struct channel_places *places);
 void	conf_read_destination(struct section *section,
 	    struct destination_conf *to, struct output_places *places);

@@ -70,6 +70,14 @@ xrealloc(void *old, size_t size)
 	return p;
 }
 
+void *
+xgrow(void *array, size_t count, size_t size)
+{
+	if ((count & (count - 1)) != 0)
+		return array;
+	return xrealloc(array, MAX_OF((size_t)1, 2 * count) * size);
+}
+
 char *
 xstrdup(const char *s)
 {

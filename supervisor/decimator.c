@@ -468,8 +468,8 @@ take_back(struct channel *channel)
 	channel->decimator_leaving = true;
 	if (decimator->child.state != CHILD_RUNNING)
 		return;
-	decimator->forget = xrealloc(decimator->forget,
-	    (decimator->forgets + 1) * sizeof(*decimator->forget));
+	decimator->forget = xgrow(decimator->forget, decimator->forgets,
+	    sizeof(*decimator->forget));
 	decimator->forget[decimator->forgets++] = channel->number;
 	decimator_update(decimator);
 }

@@ -28,8 +28,8 @@ static json_t *
 keep(struct handoff *handoff, int fd)
 {
 	if (fd != -1) {
-		handoff->keep = xrealloc(handoff->keep,
-		    (handoff->kept + 1) * sizeof(*handoff->keep));
+		handoff->keep = xgrow(handoff->keep, handoff->kept,
+		    sizeof(*handoff->keep));
 		handoff->keep[handoff->kept++] = fd;
 	}
 	return json_integer(fd);

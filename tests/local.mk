@@ -36,7 +36,8 @@ UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
-	tests/unit/test_regular tests/unit/test_printable
+	tests/unit/test_regular tests/unit/test_printable \
+	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -240,6 +241,8 @@ tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
 tests_unit_test_printable_LDADD = $(TEST_LIBS)
+tests_unit_test_rename_SOURCES = tests/unit/test_rename.c
+tests_unit_test_rename_LDADD = $(TEST_LIBS)
 tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
 tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/rename.h"
 #include "common/util.h"
 #include "tools/common/lines.h"
 #include "tools/common/regular.h"
@@ -47,8 +48,8 @@ static void
 add_entry(struct rebuild *rebuild, const struct archive_name *name,
     json_t *line)
 {
-	rebuild->entry = xrealloc(rebuild->entry,
-	    (rebuild->count + 1) * sizeof(*rebuild->entry));
+	rebuild->entry = xgrow(rebuild->entry, rebuild->count,
+	    sizeof(*rebuild->entry));
 	rebuild->entry[rebuild->count++] = (struct entry){
 		.started_ns = name->started_ns,
 		.sequence = name->first_sequence,
@@ -305,8 +306,10 @@ replace(struct rebuild *rebuild)
 		    "the channel first", rebuild->path);
 	else if (rebuild->was_there && !keep_old(rebuild, old))
 		log_warn("cannot keep %s/" ARCHIVE_CATALOG, rebuild->path);
-	else if (renameat2(rebuild->directory, NEW_NAME, rebuild->directory,
-	    ARCHIVE_CATALOG, rebuild->was_there ? 0 : RENAME_NOREPLACE) == -1)
+	else if ((rebuild->was_there ?
+	    renameat(rebuild->directory, NEW_NAME, rebuild->directory,
+	    ARCHIVE_CATALOG) : rename_new(rebuild->directory, NEW_NAME,
+	    rebuild->directory, ARCHIVE_CATALOG)) == -1)
 		log_warn("cannot replace %s/" ARCHIVE_CATALOG, rebuild->path);
 	else {
 		if (fsync(rebuild->directory) == -1)

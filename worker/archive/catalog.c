@@ -238,7 +238,6 @@ catalog_add_once(struct catalog *catalog, const char *name, const char *line)
 struct names {
 	uint64_t	*hash;
 	size_t		 count;
-	size_t		 room;
 };
 
 static int
@@ -259,11 +258,8 @@ read_names(int directory, struct names *names)
 	if (file == NULL)
 		return;
 	while (next_name(file, name)) {
-		if (names->count == names->room) {
-			names->room = names->room == 0 ? 64 : names->room * 2;
-			names->hash = xrealloc(names->hash,
-			    names->room * sizeof(*names->hash));
-		}
+		names->hash = xgrow(names->hash, names->count,
+		    sizeof(*names->hash));
 		names->hash[names->count++] = hash_text64(name);
 	}
 	fclose(file);
@@ -315,7 +311,6 @@ struct unlisted {
 		struct archive_name	is;
 	}	*file;
 	size_t	 count;
-	size_t	 room;
 };
 
 /* When it was begun is all that is known of when it was finished. */
@@ -336,11 +331,8 @@ add_unlisted(struct unlisted *unlisted, const char *channel, const char *name)
 {
 	struct unlisted_file *file;
 
-	if (unlisted->count == unlisted->room) {
-		unlisted->room = MAX_OF((size_t)64, unlisted->room * 2);
-		unlisted->file = xrealloc(unlisted->file,
-		    unlisted->room * sizeof(*unlisted->file));
-	}
+	unlisted->file = xgrow(unlisted->file, unlisted->count,
+	    sizeof(*unlisted->file));
 	file = &unlisted->file[unlisted->count];
 	if (!archive_name_parse(name, channel, &file->is))
 		return;

@@ -38,7 +38,6 @@ struct kept {
 struct inventory {
 	struct kept	*file;
 	size_t		 count;
-	size_t		 room;
 	uint64_t	 size[ARCHIVE_KINDS];
 	uint64_t	 files[ARCHIVE_KINDS];
 };
@@ -57,11 +56,8 @@ add_file(struct inventory *inventory, const char *name,
 {
 	struct kept *file;
 
-	if (inventory->count == inventory->room) {
-		inventory->room = MAX_OF((size_t)64, inventory->room * 2);
-		inventory->file = xrealloc(inventory->file,
-		    inventory->room * sizeof(*inventory->file));
-	}
+	inventory->file = xgrow(inventory->file, inventory->count,
+	    sizeof(*inventory->file));
 	file = &inventory->file[inventory->count++];
 	memcpy(file->name, name, strlen(name) + 1);
 	file->kind = kind;

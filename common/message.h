@@ -35,9 +35,7 @@ enum message_type {
 	 * while it finishes its files, and leaves the rest in the ring to
 	 * its successor.) */
 	MESSAGE_STOP = 5,
-	/* supervisor -> worker: the archive's directory, made again;
-	 * descriptor: it */
-	MESSAGE_DIRECTORY = 6,
+	/* 6 was of an earlier version. */
 	/* worker -> supervisor: look at directory_gone in the segment; no
 	 * body */
 	MESSAGE_DIRECTORY_GONE = 7,

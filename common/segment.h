@@ -188,6 +188,13 @@ SEGMENT_DOMAIN(ingest);
 SEGMENT_DOMAIN(output);
 SEGMENT_DOMAIN(archive);
 
+/* What became of MESSAGE_STOP, which asks a worker to store everything. */
+enum drained {
+	DRAINED_NOT,		/* nobody was asked, or it has not got there */
+	DRAINED,		/* everything is stored */
+	DRAINED_WITH_LOSS,	/* what could not be is counted as shed */
+};
+
 struct worker_state {
 	struct ring_shared	ring;
 	struct ingest_domain	ingest;
@@ -199,12 +206,10 @@ struct worker_state {
 	_Atomic uint64_t	archive_wake_at ATTR_ALIGNED(CACHE_LINE);
 	/* The archive's position, for the gate of on_overrun: block. */
 	_Atomic uint64_t	archive_position ATTR_ALIGNED(CACHE_LINE);
-	/* Not 0: the worker was told to store everything (MESSAGE_STOP) and
-	 * is through with it.  Cleared by the supervisor before a start. */
+	/* enum drained.  Cleared by the supervisor before a start. */
 	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
 	/* Not 0: the archive's directory is gone, as MESSAGE_DIRECTORY_GONE
-	 * tells the supervisor, who clears it, makes the directory again and
-	 * passes it on (MESSAGE_DIRECTORY). */
+	 * tells the supervisor, who clears it and looks for it. */
 	_Atomic uint32_t	directory_gone;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */

@@ -16,7 +16,8 @@
 #include "common/util.h"
 #include "common/wake.h"
 #include "supervisor/adopt.h"
-#include "supervisor/channel.h"
+#include "supervisor/channel_priv.h"
+#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/report.h"
 #include "supervisor/schema_files.h"
@@ -26,77 +27,6 @@
 #include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
-
-/*** The input socket's end. ***/
-
-/*
- * What the kernel dropped since the worker last looked, and what waits in the
- * socket still, would be forgotten with the socket.  The next one counts from
- * zero.
- *
- * Two sockets of one group have each got every datagram: what waits in the
- * old one waits in the new one as well, and what the new one has dropped, too,
- * was dropped once.
- */
-static void
-settle_drops(struct channel *channel, int twin)
-{
-	struct ingest_state *state;
-	uint64_t waiting;
-	uint32_t drops;
-
-	if (channel->segment.base == NULL || channel->parts.input == -1)
-		return;
-	drops = sockets_drops(channel->parts.input);
-	waiting = sockets_close_door(channel->parts.input);
-	if (twin != -1)
-		waiting = 0;
-	state = ingest_begin(&channel->segment.state->ingest);
-	drops -= state->drops_seen;	/* mod 2^32 */
-	state->counts.kernel_dropped += drops + waiting;
-	state->drops_seen = twin == -1 ? 0 :
-	    MIN_OF(drops, sockets_drops(twin));
-	ingest_commit(&channel->segment.state->ingest);
-	if (waiting > 0)
-		log_info("channel %s: its socket is closed with %llu "
-		    "datagrams in it: counted as kernel_dropped",
-		    channel->name, (unsigned long long)waiting);
-}
-
-static void
-close_input(struct channel *channel)
-{
-	settle_drops(channel, -1);
-	parts_close(&channel->parts, PART_INPUT);
-	fdstore_channel(channel);
-}
-
-/* The next input takes the place of this one. */
-static void
-replace_input(struct channel *channel, int next)
-{
-	bool twin = channel->parts.input != -1 &&
-	    sockets_same_group(channel->parts.input, next);
-
-	/* Copies of what the worker, which has ended, has received. */
-	if (twin && channel->segment.base != NULL)
-		(void)sockets_discard(next, ingest_current(
-		    &channel->segment.state->ingest)->last_received_ns);
-	settle_drops(channel, twin ? next : -1);
-	parts_close(&channel->parts, PART_INPUT);
-	fdstore_channel(channel);
-}
-
-/* The worker is gone: what waited for that moment comes into force. */
-static void
-take_next(struct channel *channel)
-{
-	struct parts *next = &channel->next;
-
-	if ((next->have & PART_INPUT) != 0)
-		replace_input(channel, next->input);
-	parts_move(&channel->parts, next);
-}
 
 /*** The segment. ***/
 
@@ -230,11 +160,11 @@ worker_ended(void *owner)
 	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
 		return;
-	take_next(channel);
+	channel_take_next(channel);
 	if (channel->child.wanted)
 		waiting_hold(channel);
 	if (!channel->child.wanted)
-		close_input(channel);
+		channel_settle(channel);
 }
 
 static void
@@ -280,7 +210,7 @@ worker_message(void *owner, const struct message *message)
 {
 	if (message->type != MESSAGE_DIRECTORY_GONE)
 		return CHILD_SAID_NONSENSE;
-	watch_directory(owner);
+	directory_missed(owner);
 	return CHILD_SAID_NEWS;
 }
 
@@ -328,7 +258,7 @@ complete(struct channel *channel, const struct conf *conf,
 	parts_open(&channel->parts, channel->conf, which,
 	    channel->supervisor->spawn.drop, problems);
 	if (channel->child.pid == 0 && !channel->drain)
-		take_next(channel);
+		channel_take_next(channel);
 	if (channel->decimator_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
@@ -382,6 +312,13 @@ channel_free(struct channel *channel)
 	free(channel);
 }
 
+static void
+write_schemas(const struct channel *channel, const struct parts *parts)
+{
+	if (parts->archive_away[0] == '\0')
+		schema_files_write(parts->archive, channel->conf);
+}
+
 void
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
@@ -395,7 +332,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (complete) {
 		channel->drain = false;
 		budget_tell(channel);
-		schema_files_write(channel->parts.archive, channel->conf);
+		write_schemas(channel, &channel->parts);
 	}
 	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
@@ -416,9 +353,15 @@ channel_stop(struct channel *channel)
 	bool before = channel->child.wanted;
 
 	channel->fresh = false;
-	child_stop(&channel->child);
+	/* A worker that died has left things to be stored. */
+	if (channel->child.pid == 0 && channel->child.state != CHILD_FAILED &&
+	    channel->parts.archive != -1 && channel_pending(channel) > 0) {
+		channel->child.wanted = false;
+		child_drain(&channel->child);
+	} else
+		child_stop(&channel->child);
 	if (channel->child.pid == 0)
-		close_input(channel);
+		channel_settle(channel);
 	if (before)
 		decimator_tell_parent(channel);
 }
@@ -452,8 +395,8 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (change != CHANGE_STREAMS)
 		channel->renew = true;
 	change_streams(channel, parts);
-	schema_files_write((parts->have & PART_WORKER) != 0 ?
-	    parts->archive : channel->parts.archive, conf);
+	write_schemas(channel, (parts->have & PART_WORKER) != 0 ? parts :
+	    &channel->parts);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);
@@ -462,7 +405,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (channel->child.state == CHILD_BACKOFF && !worker_drained(channel))
 		child_drain(&channel->child);
 	else if (channel->child.pid == 0)
-		take_next(channel);
+		channel_take_next(channel);
 	if (channel->child.wanted) {
 		waiting_hold(channel);
 		child_restart(&channel->child, true);

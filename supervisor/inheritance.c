@@ -83,8 +83,8 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 
 	if (each != NULL)
 		return each;
-	inheritance->channel = xgrow(inheritance->channel, inheritance->channels,
-	    sizeof(*inheritance->channel));
+	inheritance->channel = xgrow(inheritance->channel,
+	    inheritance->channels, sizeof(*inheritance->channel));
 	each = &inheritance->channel[inheritance->channels++];
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);

@@ -11,13 +11,10 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "supervisor/dirs.h"
+#include "supervisor/directory.h"
 #include "supervisor/parts.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
-
-/* Read by everybody, like a log. */
-#define ARCHIVE_MODE	0755
 
 void
 parts_init(struct parts *parts)
@@ -182,50 +179,54 @@ open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
 
 static void
 leave_directory(struct parts *parts, const struct channel_conf *conf,
-    const char *path, struct conf_problems *problems)
+    struct conf_problems *problems)
 {
 	bool first = parts->lack.error == 0;
 	int error = errno;
 
 	leave_out(parts, conf, error, problems, "cannot make or open the "
-	    "archive directory %s: %s", path, strerror(error));
+	    "archive directory %s/%s: %s", conf->archive.directory,
+	    conf->name, strerror(error));
 	if (first)
 		parts->lack.archive = true;
+}
+
+/* An archive that waits for a disk does not keep the channel from relaying. */
+static void
+wait_for_mount(struct parts *parts, const struct channel_conf *conf,
+    struct conf_problems *problems)
+{
+	char why[sizeof(parts->archive_away)];
+
+	snprintf(why, sizeof(why), "%s is not mounted", conf->require_mount);
+	report_warning(problems, "channel %s: %s: until it is, nothing is "
+	    "archived, and what the ring cannot hold is shed", conf->name,
+	    why);
+	directory_lose(parts, why);
 }
 
 static void
 open_archive(struct parts *parts, const struct channel_conf *conf,
     const struct privdrop *owner, struct conf_problems *problems)
 {
-	char *path;
-
 	if (!conf->archive.enabled || parts->archive != -1)
 		return;
-	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
-	parts->archive = dirs_open(path, ARCHIVE_MODE, owner);
-	if (parts->archive == -1)
-		leave_directory(parts, conf, path, problems);
-	else if (owner == NULL && faccessat(parts->archive, ".", W_OK | X_OK,
-	    AT_EACCESS) == -1)
-		report_warning(problems, "channel %s: no file can be made in "
-		    "the archive directory %s: %s", conf->name, path,
-		    strerror(errno));
-	free(path);
-}
-
-int
-parts_renew_archive(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner)
-{
-	char *path = xasprintf("%s/%s", conf->archive.directory, conf->name);
-	int fd = dirs_open(path, ARCHIVE_MODE, owner);
-
-	free(path);
-	if (fd == -1)
-		return -1;
-	close(parts->archive);
-	parts->archive = fd;
-	return 0;
+	switch (directory_open(parts, conf, owner)) {
+	case DIRECTORY_OPEN:
+		if (owner == NULL && faccessat(parts->archive, ".",
+		    W_OK | X_OK, AT_EACCESS) == -1)
+			report_warning(problems, "channel %s: no file can be "
+			    "made in the archive directory %s/%s: %s",
+			    conf->name, conf->archive.directory, conf->name,
+			    strerror(errno));
+		break;
+	case DIRECTORY_UNMOUNTED:
+		wait_for_mount(parts, conf, problems);
+		break;
+	case DIRECTORY_FAILED:
+		leave_directory(parts, conf, problems);
+		break;
+	}
 }
 
 void
@@ -314,6 +315,7 @@ parts_close(struct parts *parts, unsigned which)
 		one = 1;
 		close_some(&parts->archive, &one);
 		parts->archive = -1;
+		parts->archive_away[0] = '\0';
 		memset(parts->output_at, 0, sizeof(parts->output_at));
 	}
 	if ((which & PART_STREAMS) != 0) {
@@ -340,6 +342,9 @@ parts_move(struct parts *to, struct parts *from)
 		memcpy(to->output_at, from->output_at, sizeof(to->output_at));
 		to->outputs = from->outputs;
 		to->archive = from->archive;
+		memcpy(to->archive_away, from->archive_away,
+		    sizeof(to->archive_away));
+		to->archive_remote = from->archive_remote;
 	}
 	if ((have & PART_STREAMS) != 0) {
 		memcpy(to->stream, from->stream, sizeof(to->stream));

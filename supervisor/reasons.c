@@ -39,6 +39,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "datums of a decimated stream could not be sent"},
 	[REASON_OUTPUT_FAILING] = {"output_failing", SEVERITY_DEGRADED,
 	    "datagrams could not be relayed"},
+	[REASON_ARCHIVE_AWAY] = {"archive_away", SEVERITY_DEGRADED,
+	    "the archive directory, or what it requires, is not there"},
 	[REASON_ARCHIVE_FAILING] = {"archive_failing", SEVERITY_DEGRADED,
 	    "the archive could not be written"},
 	[REASON_ARCHIVE_SHEDDING] = {"archive_shedding", SEVERITY_DEGRADED,
@@ -179,6 +181,8 @@ holds(const struct channel *channel, enum reason reason)
 		return !streams_complete(channel);
 	case REASON_DECIMATOR_AWAY:
 		return streams_complete(channel) && !is_served(channel);
+	case REASON_ARCHIVE_AWAY:
+		return parts->archive_away[0] != '\0';
 	case REASON_ARCHIVE_STUCK:
 		return channel->watch.archive_stuck;
 	case REASON_NO_DATAGRAMS:
@@ -215,6 +219,9 @@ reasons_detail(const struct channel *channel, enum reason reason)
 	if (reason == REASON_STREAM_OUTPUT &&
 	    channel->parts.lack.error != 0)
 		return channel->parts.lack.detail;
+	if (reason == REASON_ARCHIVE_AWAY &&
+	    channel->parts.archive_away[0] != '\0')
+		return channel->parts.archive_away;
 	return reason_table[reason].meaning;
 }
 

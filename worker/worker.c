@@ -32,6 +32,10 @@
 
 /* Bounds the emptying of a socket that is filled as fast as it is emptied. */
 #define DRAIN_NS	(250 * NS_PER_MS)
+/* The same where the archive has to make room for it. */
+#define DRAIN_GATED_NS	(2 * NS_PER_S)
+/* How long a failing archive is tried when nobody comes after it. */
+#define LAST_TRIES_NS	NS_PER_S
 
 /* Turns that the archive is offered while it does not get on. */
 #define SHARES_MAX		8
@@ -187,14 +191,14 @@ on_drops(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
 }
 
-/* One that was first told to finish its files has stored what the ring held
- * then: what has come since is left to a successor. */
+/* If not, that is left to a successor: what has come since it was told to
+ * finish its files, or what an archive cannot store. */
 static bool
 stored_all(const struct worker *worker)
 {
 	const struct segment *segment = &worker->segment;
 
-	return !worker->rolled || worker->directory == -1 ||
+	return worker->directory == -1 ||
 	    atomic_load_explicit(&segment->state->archive_position,
 	    memory_order_relaxed) >= ring_head(&segment->ring);
 }
@@ -207,21 +211,48 @@ finish(struct worker *worker)
 	ingest_look(&worker->ingest);
 	/* Partner: the acquire in the supervisor's worker_drained(). */
 	if (worker->ending == WORKER_STOPPING && stored_all(worker))
-		atomic_store_explicit(&worker->segment.state->drained, 1,
-		    memory_order_release);
+		atomic_store_explicit(&worker->segment.state->drained,
+		    worker->directory != -1 &&
+		    archive_gave_up(&worker->archive) ?
+		    DRAINED_WITH_LOSS : DRAINED, memory_order_release);
 	ev_break(worker->loop, EVBREAK_ALL);
 }
 
-/* Receives the datagrams that were in the socket when MESSAGE_STOP came. */
+/*
+ * Receives the datagrams that were in the socket when MESSAGE_STOP came; what
+ * an archive that must not lose has no room for yet, in on_note().  Then the
+ * archive ends.
+ */
 static void
 drain_input(struct worker *worker)
 {
-	uint64_t deadline_ns = clock_monotonic_ns() + DRAIN_NS;
+	uint64_t now = clock_monotonic_ns(), pause_at = now + DRAIN_NS;
+	enum ingest_status status;
 
-	while (receive(worker) == INGEST_MORE &&
-	    clock_monotonic_ns() < deadline_ns)
-		continue;
+	do
+		status = receive(worker);
+	while (status == INGEST_MORE && clock_monotonic_ns() < pause_at);
+	worker->draining = status == INGEST_GATED &&
+	    now < worker->drain_until_ns;
+	if (worker->draining)
+		/* The archive may have moved on just now. */
+		ev_async_send(worker->loop, &worker->archive_note);
+	else if (worker->directory != -1)
+		archive_stop(&worker->archive);
+}
+
+/* The first that it hears of its end. */
+static void
+stop(struct worker *worker)
+{
+	uint64_t now = clock_monotonic_ns();
+
 	ev_io_stop(worker->loop, &worker->input);
+	worker->drain_until_ns = now + DRAIN_GATED_NS;
+	/* A next supervisor may be given the segment. */
+	if (worker->directory != -1 && !worker->orphaned)
+		archive_give_up_at(&worker->archive, now + LAST_TRIES_NS);
+	drain_input(worker);
 }
 
 static void
@@ -232,15 +263,14 @@ end(struct worker *worker, enum worker_ending ending)
 	if (ending <= worker->ending)
 		return;
 	worker->ending = ending;
-	worker->rolled = ending == WORKER_STOPPING && !first;
 	if (ending == WORKER_STOPPING && first)
-		drain_input(worker);
+		stop(worker);
 	else if (ending == WORKER_STOPPING)
 		ev_io_stop(worker->loop, &worker->input);
+	else if (worker->directory != -1)
+		archive_stop(&worker->archive);
 	if (worker->directory == -1)
 		finish(worker);
-	else if (first)
-		archive_stop(&worker->archive);
 }
 
 static int
@@ -274,6 +304,9 @@ on_note(struct ev_loop *loop, ev_async *async, int events)
 		return;
 	}
 	ask_for_directory(worker);
+	if (worker->draining && (ingest_has_room(&worker->ingest) ||
+	    clock_monotonic_ns() >= worker->drain_until_ns))
+		drain_input(worker);
 	if (!worker->gated || !ingest_has_room(&worker->ingest))
 		return;
 	worker->gated = false;
@@ -290,35 +323,21 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
-/* Replaces the directory's descriptor under its number: all threads go on
- * with it. */
-static void
-renew_directory(struct worker *worker, int fd)
-{
-	if (worker->directory == -1)
-		return;
-	if (dup3(fd, worker->directory, O_CLOEXEC) == -1)
-		log_warn("cannot use the archive's new directory");
-	else
-		archive_retry(&worker->archive);
-}
-
 static void
 on_messages(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *worker = io->data;
 	struct message message;
-	int fds[FD_PASS_MAX];
-	size_t fd_count = NITEMS(fds), i;
 	ssize_t got;
 
 	(void)events;
-	got = fd_receive(io->fd, &message, sizeof(message), fds, &fd_count);
+	got = recv(io->fd, &message, sizeof(message), MSG_DONTWAIT);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
 		log_info("the supervisor is gone: finishing");
 		ev_io_stop(loop, io);
+		worker->orphaned = true;
 		end(worker, WORKER_STOPPING);
 	} else if ((size_t)got == sizeof(message) &&
 	    message.type == MESSAGE_STOP)
@@ -326,11 +345,6 @@ on_messages(struct ev_loop *loop, ev_io *io, int events)
 	else if ((size_t)got == sizeof(message) &&
 	    message.type == MESSAGE_LOG_LEVEL)
 		log_set_level(message.log_level);
-	else if ((size_t)got == sizeof(message) &&
-	    message.type == MESSAGE_DIRECTORY && fd_count == 1)
-		renew_directory(worker, fds[0]);
-	for (i = 0; got > 0 && i < fd_count; i++)
-		close(fds[i]);
 }
 
 static void

@@ -172,8 +172,7 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	conf_read_payload(reader, section, channel);
 	read_relay(section, channel, places);
 	read_ring_size(section, channel);
-	conf_read_archive(reader, section, &channel->archive,
-	    channel->ring_size);
+	conf_read_archive(reader, section, channel);
 	conf_read_decimate(section, channel, places);
 	channel->stale_after_ns = section_number(section, &stale_after_key,
 	    NULL);

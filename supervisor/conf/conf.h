@@ -74,6 +74,7 @@ struct channel_conf {
 	struct destination_conf	*relay;
 	size_t			 relays;
 	struct archive_config	 archive;
+	char			*require_mount;	/* absolute; NULL: none */
 	struct stream_conf	*decimate;
 	size_t			 decimates;
 	uint64_t		 ring_size;	/* a power of two */

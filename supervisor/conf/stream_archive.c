@@ -95,6 +95,8 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	else if (parent->program != NULL)
 		copy_payload(archiver, parent);
 	archiver->archive = parent->archive;
+	if (parent->require_mount != NULL)
+		archiver->require_mount = xstrdup(parent->require_mount);
 	archiver->ring_size = MIN_OF(parent->ring_size,
 	    STREAM_ARCHIVE_RING_SIZE);
 	archiver->archive.block_size = MIN_OF(parent->archive.block_size,

@@ -202,13 +202,13 @@ class Daemon:
                 for c in status["channels"])
         wait_for(running, "all channels running", deadline_s, self.log)
 
-    def stop(self, checks: bool = True) -> None:
-        """TERM; it must drain, exit 0 and leave nothing behind."""
+    def stop(self, checks: bool = True, status: int = 0) -> None:
+        """TERM; it must drain, exit so and leave nothing behind."""
         assert self.process is not None
         if checks:
             self.check_ledgers()
         self.process.send_signal(signal.SIGTERM)
-        self.wait_exit()
+        self.wait_exit(status)
 
     def wait_exit(self, status: int = 0) -> None:
         assert self.process is not None

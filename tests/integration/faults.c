@@ -27,6 +27,7 @@ enum call {
 			 * 2: that happens once, and fdatasync works again */
 	CALL_FSYNC,	/* of a directory */
 	CLOCK,		/* seconds that CLOCK_REALTIME is off by */
+	CALL_LINKAT,
 	CALLS,
 };
 
@@ -155,6 +156,14 @@ renameat2(int from, const char *old, int to, const char *new,
 	if (fails(CALL_RENAMEAT2))
 		return -1;
 	return REAL(renameat2)(from, old, to, new, flags);
+}
+
+int
+linkat(int from, const char *old, int to, const char *new, int flags)
+{
+	if (fails(CALL_LINKAT))
+		return -1;
+	return REAL(linkat)(from, old, to, new, flags);
 }
 
 int

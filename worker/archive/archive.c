@@ -15,8 +15,10 @@
 #include "worker/archive/gather.h"
 #include "worker/last_words.h"
 
-/* How often a failing archive is tried again: well within a second. */
+/* How often a failing archive is tried again: well within a second... */
 #define RETRY_NS	(200 * NS_PER_MS)
+/* ... and when syncs fail in a row, which costs a file each. */
+#define RETRY_SYNC_NS	(800 * NS_PER_MS)
 /* Laps in a row before the loop looks at its other duties. */
 #define RESYNCS_MAX	16
 
@@ -273,19 +275,6 @@ sync_if_due(struct archive *archive, uint64_t now)
 	archive->sync_at_ns = now + config->archive.flush_interval_ns;
 }
 
-/* Whether everything that was in the ring when we were asked is stored, or
- * cannot be: a successor finds it in the ring. */
-static bool
-finished(struct archive *archive)
-{
-	/* Partner: the release in archive_stop(). */
-	if (archive->stop_at == 0 &&
-	    atomic_load_explicit(&archive->stop, memory_order_acquire))
-		archive->stop_at = ring_head(&archive->segment->ring);
-	return archive->stop_at != 0 && (archive->retry_at_ns != 0 ||
-	    state(archive)->position >= archive->stop_at);
-}
-
 /* The committed position has moved back: nothing in hand follows it. */
 static void
 start_over(struct archive *archive)
@@ -297,16 +286,80 @@ start_over(struct archive *archive)
 }
 
 static void
+sync_failed(struct archive *archive)
+{
+	start_over(archive);
+	archive->retry_at_ns = clock_monotonic_ns() +
+	    (archive->store.syncs_failed == 1 ? RETRY_NS : RETRY_SYNC_NS);
+}
+
+/* Nobody comes who could store what the ring has: it is shed. */
+static void
+shed_all(struct archive *archive)
+{
+	const struct ring *ring = &archive->segment->ring;
+	enum ring_status status;
+	struct span lost = {0};
+	struct ring_view view;
+
+	start_over(archive);
+	while ((status = ring_next(ring, &archive->reader, &view)) !=
+	    RING_EMPTY) {
+		if (status == RING_LAPPED)
+			ring_resync(ring, &archive->reader);
+		else
+			span_add(&lost, view.record.sequence,
+			    view.record.received_ns, view.record.length);
+	}
+	lost.begins = state(archive)->sequence;
+	lost.ends = archive->reader.sequence - 1;
+	lost.datagrams = archive->reader.sequence - lost.begins;
+	if (lost.datagrams == 0)
+		return;
+	store_give_up(&archive->store, archive->reader.position, &lost);
+	restart_transaction(archive);
+	archive->notify(archive->argument);
+}
+
+/* Whether it is failing, and has been for as long as it may. */
+static bool
+hopeless(const struct archive *archive)
+{
+	uint64_t give_up_at = atomic_load_explicit(&archive->give_up_at_ns,
+	    memory_order_relaxed);
+
+	return archive->retry_at_ns != 0 && give_up_at != 0 &&
+	    clock_monotonic_ns() >= give_up_at;
+}
+
+/* Whether everything that was in the ring when we were asked is stored, or
+ * cannot be. */
+static bool
+finished(struct archive *archive)
+{
+	/* Partner: the release in archive_stop(). */
+	if (archive->stop_at == 0 &&
+	    atomic_load_explicit(&archive->stop, memory_order_acquire))
+		archive->stop_at = ring_head(&archive->segment->ring);
+	if (archive->stop_at == 0)
+		return false;
+	/* Unless it is to give up, a successor finds it in the ring. */
+	return state(archive)->position >= archive->stop_at ||
+	    (archive->retry_at_ns != 0 &&
+	    atomic_load_explicit(&archive->give_up_at_ns,
+	    memory_order_relaxed) == 0);
+}
+
+static void
 turn(struct archive *archive)
 {
 	enum gathered gathered;
 	bool due;
 
 	if (store_collect(&archive->store))
-		start_over(archive);
-	if (atomic_exchange_explicit(&archive->retry, false,
-	    memory_order_relaxed) && archive->retry_at_ns != 0)
-		archive->retry_at_ns = 1;	/* over */
+		sync_failed(archive);
+	if (hopeless(archive))
+		shed_all(archive);
 	if (archive->retry_at_ns > clock_monotonic_ns()) {
 		archive_sleep(archive);
 		return;
@@ -348,6 +401,10 @@ run(void *argument)
 	if (packs(archive))
 		packer_stop(&archive->packer);
 	store_close(&archive->store);
+	if (archive_gave_up(archive))
+		log_warnx("the archive could not store %" PRIu64 " datagrams "
+		    "before its end: counted in archive_shed",
+		    archive->store.given_up.datagrams);
 	/* Partner: the acquire in archive_ended(). */
 	atomic_store_explicit(&archive->ended, true, memory_order_release);
 	archive->notify(archive->argument);
@@ -407,9 +464,10 @@ archive_rotate(struct archive *archive)
 }
 
 void
-archive_retry(struct archive *archive)
+archive_give_up_at(struct archive *archive, uint64_t at_ns)
 {
-	atomic_store_explicit(&archive->retry, true, memory_order_relaxed);
+	atomic_store_explicit(&archive->give_up_at_ns, at_ns,
+	    memory_order_relaxed);
 	wake_post(archive->wake);
 }
 
@@ -425,6 +483,12 @@ bool
 archive_ended(struct archive *archive)
 {
 	return atomic_load_explicit(&archive->ended, memory_order_acquire);
+}
+
+bool
+archive_gave_up(const struct archive *archive)
+{
+	return archive->store.given_up.datagrams > 0;
 }
 
 void

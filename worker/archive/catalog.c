@@ -19,6 +19,10 @@
 #include "common/util.h"
 #include "worker/archive/catalog.h"
 
+/* On the disk ahead of what is written: a disk that is full gets its lines all
+ * the same. */
+#define ROOM		(UINT64_C(16) << 10)
+
 /* Each line begins with it: the name can be compared without a parser. */
 #define NAME_PREFIX	"{\"name\":\""
 
@@ -27,11 +31,39 @@ static const char *const kind_names[ARCHIVE_KINDS] = {
 	[ARCHIVE_REJECTED] = "rejected",
 };
 
+static int
+open_to_append(int directory)
+{
+	return openat(directory, CATALOG_NAME, O_RDWR | O_CREAT | O_APPEND |
+	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+}
+
+/* The size stays.  Where it is not possible, an append may fail. */
+static void
+keep_room(int fd)
+{
+	off_t end = file_size(fd);
+
+	if (end != -1)
+		(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, end, ROOM);
+}
+
 void
 catalog_open(struct catalog *catalog, int directory)
 {
 	pthread_mutex_init(&catalog->mutex, NULL);
 	catalog->directory = directory;
+}
+
+void
+catalog_reserve(const struct catalog *catalog)
+{
+	int fd = open_to_append(catalog->directory);
+
+	if (fd == -1)
+		return;
+	keep_room(fd);
+	close(fd);
 }
 
 void
@@ -125,8 +157,7 @@ end_of_lines(int fd)
 static int
 append(int directory, const char *line)
 {
-	int fd = openat(directory, CATALOG_NAME, O_RDWR | O_CREAT | O_APPEND |
-	    O_NOFOLLOW | O_CLOEXEC, 0644);
+	int fd = open_to_append(directory);
 	size_t size = strlen(line);
 	off_t end;
 	int result = -1;
@@ -138,6 +169,7 @@ append(int directory, const char *line)
 		errno = ENOSPC;		/* of a short write */
 		if (write(fd, line, size) == (ssize_t)size)
 			result = fdatasync(fd);
+		keep_room(fd);
 	}
 	result = file_close(fd, result);
 	/* The file itself may be new. */

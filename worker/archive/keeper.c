@@ -20,6 +20,8 @@
 /* How often the limits are looked at without being asked: files grow old,
  * and others fill the file system. */
 #define RETAIN_S	10
+/* So many unfinished files are enough. */
+#define UNFINISHED_MAX	4U
 
 static bool
 stopped(struct keeper *keeper)
@@ -88,6 +90,7 @@ settle(struct keeper *keeper, const char *name, uint64_t records)
 		    records);
 		STAILQ_REMOVE(&keeper->unfinished, unfinished, unfinished,
 		    entry);
+		keeper->unfinished_count--;
 		free(unfinished);
 	}
 	pthread_mutex_unlock(&keeper->mutex);
@@ -121,6 +124,7 @@ recover(struct keeper *keeper, const char *name)
 				records = UINT64_MAX;
 			break;
 		}
+		keeper->error = errno;
 		log_limited(&keeper->limit, "cannot finish %s.part: %s; it is "
 		    "tried again", name, strerror(errno));
 		return false;
@@ -210,7 +214,7 @@ run(void *argument)
 
 	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,
-	    keeper->config->name, skip, keeper) == -1)
+	    keeper->config->name, skip, keeper) == -1 && errno != ENOTDIR)
 		log_warn("cannot complete " CATALOG_NAME " in %s",
 		    keeper->config->archive.directory);
 	do {
@@ -244,8 +248,9 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	keeper->catalog = catalog;
 	keeper->found = *state;
 	keeper->started_ns = clock_realtime_ns();
+	/* ENOTDIR: there is none at present, as the supervisor has said. */
 	if (leftovers_list(&keeper->leftovers, directory, config->name,
-	    state) == -1)
+	    state) == -1 && errno != ENOTDIR)
 		log_warn("cannot look for left-over files in %s",
 		    config->archive.directory);
 	error = pthread_create(&keeper->thread, NULL, run, keeper);
@@ -273,8 +278,24 @@ keeper_leave(struct keeper *keeper, const char *name,
 	unfinished->file = *file;
 	pthread_mutex_lock(&keeper->mutex);
 	STAILQ_INSERT_TAIL(&keeper->unfinished, unfinished, entry);
+	keeper->unfinished_count++;
 	pthread_mutex_unlock(&keeper->mutex);
 	leave(keeper, name);
+}
+
+int
+keeper_behind(struct keeper *keeper)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&keeper->mutex);
+	if (keeper->unfinished_count >= UNFINISHED_MAX) {
+		error = keeper->error != 0 ? keeper->error : EIO;
+		keeper->asked = true;
+		pthread_cond_broadcast(&keeper->changed);
+	}
+	pthread_mutex_unlock(&keeper->mutex);
+	return error;
 }
 
 struct keeper_loss

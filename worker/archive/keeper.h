@@ -10,6 +10,7 @@
 
 #include <sys/queue.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "common/log.h"
@@ -43,6 +44,8 @@ struct keeper {
 	struct catalog			*catalog;	/* not owned */
 	struct leftovers		 leftovers;
 	STAILQ_HEAD(, unfinished)	 unfinished;	/* of the leftovers */
+	unsigned			 unfinished_count;
+	_Atomic int			 error;	/* errno of the last try */
 	struct keeper_loss		 loss[ARCHIVE_KINDS];
 	struct archive_state		 found;		/* at the start */
 	uint64_t			 started_ns;	/* CLOCK_REALTIME */
@@ -59,6 +62,9 @@ void	keeper_start(struct keeper *keeper,
 void	keeper_leave(struct keeper *keeper, const char *name,
 	    enum archive_kind kind, const struct archive_file *file)
 	    ATTR_NONNULL;
+/* 0, or, while so many files could not be finished that no more should be
+ * begun, the errno of the last try; asks for another. */
+int	keeper_behind(struct keeper *keeper) ATTR_NONNULL;
 /*
  * What was lost since the last call: datagrams that were committed, but were
  * not whole on the disk when their file was finished after all.  Exact when

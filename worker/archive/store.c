@@ -126,6 +126,24 @@ store_skip(struct store *store, const struct transaction *t)
 	store_commit_state(store);
 }
 
+void
+store_give_up(struct store *store, uint64_t position, const struct span *lost)
+{
+	struct archive_state *state = archive_begin(store->domain);
+
+	state->position = position;
+	state->sequence += lost->datagrams;
+	state->counts.archive_shed += lost->datagrams;
+	store_commit_state(store);
+	if (store->given_up.datagrams == 0)
+		store->given_up = *lost;
+	else {
+		store->given_up.datagrams += lost->datagrams;
+		store->given_up.ends = lost->ends;
+		store->given_up.last_received_ns = lost->last_received_ns;
+	}
+}
+
 static void
 extend(struct archive_file *file, const struct span *span)
 {
@@ -309,6 +327,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
 	    &store->catalog, store_state(store), wake);
+	catalog_reserve(&store->catalog);
 	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		store->fd[i] = -1;
@@ -324,11 +343,14 @@ store_close(struct store *store)
 
 	store_rotate(store);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		store_forget_created(store, i);
 		closer_wait(&store->closer, i, CLOSER_SYNC);
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	}
 	(void)store_collect(store);
 	closer_stop(&store->closer);
+	if (store->given_up.datagrams > 0)
+		store_note_loss(store, &store->given_up);
 	keeper_stop(&store->keeper);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		writer_free(&store->writer[i]);

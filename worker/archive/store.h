@@ -106,8 +106,10 @@ struct store {
 	bool			 mark_good;	/* the files are the same */
 	struct archive_state	 durable;	/* after the last good sync */
 	bool			 durable_known;
+	unsigned		 syncs_failed;	/* in a row */
 	bool			 failing;
 	uint64_t		 shed_before;	/* when the failing began */
+	struct span		 given_up;	/* 0 datagrams: nothing */
 	struct catalog		 catalog;
 	struct closer		 closer;
 	struct keeper		 keeper;
@@ -135,6 +137,11 @@ int	store_commit(struct store *store) ATTR_NONNULL;
  * the archive goes on at the transaction's first record. */
 void	store_skip(struct store *store, const struct transaction *transaction)
 	    ATTR_NONNULL;
+
+/* Nothing more will be written: sheds what is before `position', of which
+ * `lost' tells.  store_close() leaves a line of it in the catalogue. */
+void	store_give_up(struct store *store, uint64_t position,
+	    const struct span *lost) ATTR_NONNULL;
 
 /* Takes note of background jobs that have ended.  True: a sync has failed,
  * and the archive has gone back in the ring to the last one that worked. */

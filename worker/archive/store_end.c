@@ -80,6 +80,33 @@ finish(struct store *store, enum archive_kind kind)
 }
 
 void
+store_note_loss(struct store *store, const struct span *lost)
+{
+	const struct archive_file file = {
+		.started_ns = clock_realtime_ns(),
+		.first_sequence = lost->begins,
+		.begins = lost->begins,
+		.ends = lost->ends,
+		.first_received_ns = lost->first_received_ns,
+		.last_received_ns = lost->last_received_ns,
+	};
+	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
+	struct ledger_change losses;
+	struct ledger ledger;
+	bool known = segment_ledger(store->segment, &ledger);
+
+	if (known)
+		ledger_since(&losses, &ledger,
+		    &store_state(store)->told[ARCHIVE_MAIN]);
+	store_name(store, ARCHIVE_MAIN, &file, name);
+	catalog_line(line, name, ARCHIVE_MAIN,
+	    store->segment->config->archive.codec, &file,
+	    known ? &losses : NULL);
+	if (catalog_add(&store->catalog, line) == -1)
+		log_warn("cannot add what was lost to " CATALOG_NAME);
+}
+
+void
 store_rotate(struct store *store)
 {
 	unsigned i;

@@ -34,6 +34,10 @@ void	store_begin_writing(struct store *store, enum archive_kind kind)
  * size stays: nobody sees zeros. */
 void	store_reserve(struct store *store, enum archive_kind kind,
 	    uint64_t end) ATTR_NONNULL;
+/* A file that was announced, and perhaps made, but not opened: as if it never
+ * had been. */
+void	store_forget_created(struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
 /* Datagrams that were committed are not in a file any more: in one commit,
  * counts them as shed. */
 void	store_count_loss(struct store *store, enum archive_kind kind,
@@ -62,6 +66,10 @@ void	store_collect_finish(struct store *store, enum archive_kind kind)
 bool	store_collect_sync(struct store *store) ATTR_NONNULL;
 /* What a disk has lost of files that are finished is shed after all. */
 void	store_collect_loss(struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
+/* A line in the catalogue for what was lost after the last file: that of a file
+ * which would have held it, and has no records. */
+void	store_note_loss(struct store *store, const struct span *lost)
 	    ATTR_NONNULL;
 /* A predecessor was finishing this file: the rename may have happened. */
 void	store_resume_closing(struct store *store, enum archive_kind kind)

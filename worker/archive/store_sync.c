@@ -92,9 +92,11 @@ store_collect_sync(struct store *store)
 		errno = error;
 		store_failed(store, "sync", name);
 	}
-	if (!good)
+	if (!good) {
+		store->syncs_failed++;
 		take_back(store);
-	else if (store->syncing == 0 && store->mark_good) {
+	} else if (store->syncing == 0 && store->mark_good) {
+		store->syncs_failed = 0;
 		store->durable = store->mark;
 		store->durable_known = true;
 	}

@@ -68,6 +68,7 @@ close_input(struct channel *channel)
 {
 	settle_drops(channel, -1);
 	parts_close(&channel->parts, PART_INPUT);
+	silence_end(&channel->silence);
 	fdstore_channel(channel);
 }
 
@@ -84,6 +85,7 @@ replace_input(struct channel *channel, int next)
 		    &channel->segment.state->ingest)->last_received_ns);
 	settle_drops(channel, twin ? next : -1);
 	parts_close(&channel->parts, PART_INPUT);
+	silence_end(&channel->silence);
 	fdstore_channel(channel);
 }
 
@@ -243,9 +245,8 @@ worker_changed(void *owner)
 	struct channel *channel = owner;
 
 	if (channel->child.state == CHILD_RUNNING) {
-		channel->stale = false;
 		channel->lacked[0] = '\0';
-		channel->seen_at_ns = clock_monotonic_ns();
+		silence_begin(&channel->silence);
 	}
 	supervisor_notice(channel->supervisor);
 }
@@ -484,36 +485,4 @@ channel_log_level(struct channel *channel, int level)
 	message.type = MESSAGE_LOG_LEVEL;
 	message.log_level = level;
 	child_send(&channel->child, &message);
-}
-
-void
-channel_check_stale(struct channel *channel, uint64_t now_ns)
-{
-	uint64_t limit_ns = channel->conf->stale_after_ns;
-	struct ingest_state state;
-	bool stale;
-
-	if (channel->child.state != CHILD_RUNNING)
-		return;
-	if (!ingest_read(&channel->segment.state->ingest, &state))
-		return;
-	/* That it changes is the news, not what it says: the wall clock may
-	 * step. */
-	if (state.last_received_ns != channel->seen_ns) {
-		channel->seen_ns = state.last_received_ns;
-		channel->seen_at_ns = now_ns;
-	}
-	stale = limit_ns != 0 && now_ns > channel->seen_at_ns &&
-	    now_ns - channel->seen_at_ns > limit_ns;
-	if (stale == channel->stale)
-		return;
-	channel->stale = stale;
-	if (stale)
-		log_warnx("channel %s: no datagram for %.1f s: is its source "
-		    "down, or the network?", channel->name,
-		    (double)(now_ns - channel->seen_at_ns) /
-		    (double)NS_PER_S);
-	else
-		log_info("channel %s: datagrams come in again",
-		    channel->name);
 }

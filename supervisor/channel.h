@@ -17,6 +17,7 @@
 #include "supervisor/conf/conf.h"
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
+#include "supervisor/silence.h"
 #include "supervisor/watch.h"
 
 struct inherited;
@@ -63,9 +64,7 @@ struct channel {
 
 	char			 lacked[256];	/* told; "": nothing */
 	bool			 unlocked;	/* its memory is */
-	bool			 stale;
-	uint64_t		 seen_ns;	/* last_received_ns then... */
-	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
+	struct silence		 silence;
 	struct watch		 watch;
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
@@ -119,10 +118,6 @@ void	channel_change(struct channel *channel,
 
 /* The worker, and those that follow it, log what is as urgent. */
 void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
-
-/* Once a second: has it fallen silent? */
-void	channel_check_stale(struct channel *channel, uint64_t now_ns)
-	    ATTR_NONNULL;
 
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;

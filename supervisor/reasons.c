@@ -182,7 +182,7 @@ holds(const struct channel *channel, enum reason reason)
 	case REASON_ARCHIVE_STUCK:
 		return channel->watch.archive_stuck;
 	case REASON_NO_DATAGRAMS:
-		return channel->stale;
+		return channel->silence.stale;
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
 	default:

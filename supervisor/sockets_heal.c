@@ -3,6 +3,7 @@
  * Mends sockets after the network has changed.  See sockets_heal.h.
  * Supervisor only.  Never reads or writes a datagram.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <net/if.h>
@@ -20,6 +21,19 @@
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX	62
 #endif
+
+bool
+sockets_interface_up(int fd, int index)
+{
+	struct ifreq request;
+
+	memset(&request, 0, sizeof(request));
+	request.ifr_ifindex = index;
+	return ioctl(fd, SIOCGIFNAME, &request) == 0 &&
+	    ioctl(fd, SIOCGIFFLAGS, &request) == 0 &&
+	    (request.ifr_flags & IFF_UP) != 0 &&
+	    (request.ifr_flags & IFF_RUNNING) != 0;
+}
 
 /* The interface that the socket is bound to; 0: none. */
 static int
@@ -167,19 +181,6 @@ is_member(int fd, const struct listen_conf *listen, int index)
 	    &size) == 0;
 }
 
-/* Also where there is no such interface any more. */
-static void
-leave(int fd, const struct listen_conf *listen, int index)
-{
-	struct group_req request;
-
-	memset(&request, 0, sizeof(request));
-	request.gr_interface = (uint32_t)index;
-	request.gr_group = listen->address;
-	(void)setsockopt(fd, group_level(listen), MCAST_LEAVE_GROUP, &request,
-	    sizeof(request));
-}
-
 /* Where the socket is a member, of the interfaces that exist; `likely' first.
  * 0: nowhere. */
 static int
@@ -227,12 +228,12 @@ move_membership(int fd, const struct listen_conf *listen, int index,
     struct attachment *at)
 {
 	if (at->anew)
-		leave(fd, listen, at->index);
+		sockets_leave(fd, listen, at->index);
 	if (!is_member(fd, listen, index) &&
 	    sockets_join(fd, listen, index) == -1)
 		return HEALED_FAILED;
 	if (at->index != 0 && at->index != index)
-		leave(fd, listen, at->index);
+		sockets_leave(fd, listen, at->index);
 	at->anew = false;
 	at->index = index;
 	return HEALED_DONE;

@@ -32,6 +32,9 @@ enum healed {
 	HEALED_DONE,
 };
 
+/* Whether the interface is, with a carrier; by way of any socket. */
+bool	sockets_interface_up(int fd, int index);
+
 /* An input: bound to its interface, member of its group.  For one without an
  * interface the group is joined where the route leads now. */
 enum healed	sockets_heal_input(int fd, const struct listen_conf *listen,

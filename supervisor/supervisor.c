@@ -160,8 +160,8 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)loop;
 	(void)events;
+	silence_second(supervisor, now);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		channel_check_stale(channel, now);
 		budget_check(channel);
 		decimator_measure(channel);
 		watch_check(channel);

@@ -51,6 +51,9 @@ const struct reason_info reason_table[REASONS] = {
 	    "no datagram came for the time stale_after"},
 	[REASON_MEMORY_UNLOCKED] = {"memory_unlocked", SEVERITY_NOTE,
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK"},
+	[REASON_NO_QUERIER] = {"no_querier", SEVERITY_NOTE,
+	    "no IGMP or MLD query comes in where its group is joined: a "
+	    "switch that snoops will stop sending it"},
 };
 
 /*** Counters that rise. ***/
@@ -185,6 +188,9 @@ holds(const struct channel *channel, enum reason reason)
 		return channel->silence.stale;
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
+	case REASON_NO_QUERIER:
+		return querier_missing(&channel->supervisor->querier,
+		    parts->input_at.index, &channel->conf->listen.address);
 	default:
 		return channel->reasons.of[reason].hold > 0;
 	}

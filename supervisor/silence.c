@@ -55,6 +55,22 @@ is_joined(const struct channel *channel)
 	    parts->input_at.index != 0 && parts->input_at.error == 0;
 }
 
+static int
+interface_flags(const struct channel *channel)
+{
+	return sockets_interface_flags(channel->parts.input,
+	    channel->parts.input_at.index);
+}
+
+/* The interface is, with a carrier. */
+static bool
+is_up(const struct channel *channel)
+{
+	const int up = IFF_UP | IFF_RUNNING;
+
+	return (interface_flags(channel) & up) == up;
+}
+
 /* The same group, on whatever ports, on the same interface. */
 static bool
 joined_alike(const struct channel *a, const struct channel *b)
@@ -109,7 +125,7 @@ check_membership(struct supervisor *supervisor, struct channel *channel,
 
 	if (!channel->silence.stale || !is_joined(channel) ||
 	    !rejoin_due(rejoin, channel->conf->stale_after_ns,
-	    sockets_interface_up(channel->parts.input, index), now_ns))
+	    is_up(channel), now_ns))
 		return;
 	join_again(supervisor, channel);
 	format_address((const void *)&channel->conf->listen.address, address);
@@ -119,6 +135,25 @@ check_membership(struct supervisor *supervisor, struct channel *channel,
 	    "next in %.0f s", channel->name, address, interface,
 	    seconds(now_ns - channel->silence.seen_at_ns),
 	    seconds(rejoin->next_ns - now_ns));
+}
+
+/* Who asks for members is heard on all interfaces that have some; there are no
+ * switches in this host. */
+static void
+look_for_queriers(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct querier *querier = &supervisor->querier;
+	const struct channel *channel;
+
+	querier_begin(querier);
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (is_joined(channel) &&
+		    (interface_flags(channel) & IFF_LOOPBACK) == 0)
+			querier_joined(querier,
+			    channel->parts.input_at.index,
+			    &channel->conf->listen.address, is_up(channel),
+			    now_ns);
+	querier_end(querier, now_ns);
 }
 
 /*** Silence. ***/
@@ -191,4 +226,5 @@ silence_second(struct supervisor *supervisor, uint64_t now_ns)
 		check_stale(channel, now_ns);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		check_membership(supervisor, channel, now_ns);
+	look_for_queriers(supervisor, now_ns);
 }

@@ -34,7 +34,7 @@ struct silence {
 void	silence_begin(struct silence *silence) ATTR_NONNULL;
 /* The channel's input is another one, or none. */
 void	silence_end(struct silence *silence) ATTR_NONNULL;
-/* Once a second, for all channels. */
+/* Once a second, for all channels; also whether somebody asks for them. */
 void	silence_second(struct supervisor *supervisor, uint64_t now_ns)
 	    ATTR_NONNULL;
 

@@ -22,17 +22,17 @@
 #define SO_BINDTOIFINDEX	62
 #endif
 
-bool
-sockets_interface_up(int fd, int index)
+int
+sockets_interface_flags(int fd, int index)
 {
 	struct ifreq request;
 
 	memset(&request, 0, sizeof(request));
 	request.ifr_ifindex = index;
-	return ioctl(fd, SIOCGIFNAME, &request) == 0 &&
-	    ioctl(fd, SIOCGIFFLAGS, &request) == 0 &&
-	    (request.ifr_flags & IFF_UP) != 0 &&
-	    (request.ifr_flags & IFF_RUNNING) != 0;
+	if (ioctl(fd, SIOCGIFNAME, &request) == -1 ||
+	    ioctl(fd, SIOCGIFFLAGS, &request) == -1)
+		return 0;
+	return request.ifr_flags;
 }
 
 /* The interface that the socket is bound to; 0: none. */

@@ -32,8 +32,8 @@ enum healed {
 	HEALED_DONE,
 };
 
-/* Whether the interface is, with a carrier; by way of any socket. */
-bool	sockets_interface_up(int fd, int index);
+/* The interface's IFF_UP and so on, asked by way of any socket; 0: gone. */
+int	sockets_interface_flags(int fd, int index);
 
 /* An input: bound to its interface, member of its group.  For one without an
  * interface the group is joined where the route leads now. */

@@ -294,6 +294,7 @@ close_all(struct supervisor *supervisor)
 	}
 	decimators_done(supervisor);
 	heal_stop(&supervisor->heal);
+	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
 	if (supervisor->spawn.stderr_fd != -1)
@@ -319,6 +320,7 @@ start(struct supervisor *supervisor)
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
 	heal_start(&supervisor->heal, supervisor);
+	querier_start(&supervisor->querier, supervisor->loop);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

@@ -25,7 +25,7 @@ from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
-         "lose", "fsync", "clock"]
+         "lose", "fsync", "clock", "monotonic"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0

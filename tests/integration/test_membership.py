@@ -8,13 +8,15 @@ import re
 import socket
 import struct
 import time
-from typing import Any, Callable, Iterator
+from pathlib import Path
+from typing import Callable, Iterator
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel
 from net import (Namespace, Receiver, Sender, SenderThread, free_port,
                  is_v6, numbered)
+from test_faults import Faults, library     # noqa: F401
 from waiting import wait_for
 
 ETH_P_ALL = 3
@@ -266,3 +268,67 @@ def test_switch_that_forgot(make_daemon: Callable[..., Daemon],
         daemon.stop()
     finally:
         lan.close()
+
+def send_query(namespace: Namespace, v: int) -> None:
+    """As a querier at the other end of the wire does."""
+    def make() -> socket.socket:
+        index = struct.pack("@I", socket.if_nametoindex("vb"))
+        if v == 4:
+            s = socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                              socket.IPPROTO_IGMP)
+            s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                         bytes(8) + index)
+            # A general query of version 2, and the sum of that.
+            s.sendto(bytes.fromhex("1164ee9b00000000"), ("224.0.0.1", 0))
+        else:
+            s = socket.socket(socket.AF_INET6, socket.SOCK_RAW,
+                              socket.IPPROTO_ICMPV6)
+            s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF,
+                         index)
+            # The kernel adds the sum.
+            s.sendto(bytes([130]) + bytes(23), ("ff02::1", 0))
+        return s
+    namespace.enter(make).close()
+
+
+@pytest.mark.parametrize("v", [4, 6])
+def test_querier_is_missing(make_daemon: Callable[..., Daemon],
+                            library: Path,      # noqa: F811
+                            tmp_path: Path,
+                            namespace: Namespace, v: int) -> None:
+    """Said once for each interface; the channel runs.  Its end is said,
+    too."""
+    faults = Faults(library, tmp_path / "faults")
+    daemon = make_daemon(namespace=namespace)
+    daemon.environment |= faults.environment
+    daemon.start(*(channel(name, free_port(),
+                           {4: "239.192.9.1", 6: "ff15::9:1"}[v],
+                           listen_interface="va", stale_after="0")
+                   for name in ("one", "two")),
+                 channel("three", free_port(), stale_after="0"))
+    name = {4: "IGMP", 6: "MLD"}[v]
+    source = {4: "10.99.1.1", 6: "[fe80:"}[v]
+    said = f"{name} queries come in on va from {source}"
+
+    def reasons(name: str) -> set[str]:
+        status = daemon.status(name)
+        assert status["state"] == "running", daemon.log()
+        return {r["what"] for r in status["reasons"]} - {"memory_unlocked"}
+
+    def heard() -> bool:
+        send_query(namespace, v)
+        return said in daemon.log()
+    wait_for(heard, "a query that is heard", 5, daemon.log)
+    assert reasons("one") == reasons("two") == set()
+    faults.set("monotonic", 300)
+    wait_for(lambda: reasons("one") == reasons("two") == {"no_querier"},
+             "the reason", 5, daemon.log)
+    assert reasons("three") == set()
+    assert daemon.log().count(f"no {name} query came in on va for 260 s") == 1
+    assert daemon.ctl("check").stdout.startswith("MCRELAY OK")
+    assert "no_querier" in daemon.ctl("status").stdout
+    send_query(namespace, v)
+    wait_for(lambda: reasons("one") == reasons("two") == set(),
+             "that it is over", 5, daemon.log)
+    assert daemon.log().count(said) == 2
+    daemon.stop()

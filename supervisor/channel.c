@@ -150,7 +150,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (old->base != NULL)
 		spec.predecessor = old;
 	if (segment_create(&fresh, &spec, &locked) == -1)
-		return -1;
+		return -1;	/* there is the old one, or none */
 	channel->unlocked = false;
 	if (!locked)
 		channel_warn_unlocked(channel);
@@ -163,6 +163,32 @@ make_segment(struct channel *channel, const struct conf *conf)
 	channel->renew = false;
 	channel_note_slots(channel);
 	return 0;
+}
+
+static void
+leave_segment(struct channel *channel)
+{
+	struct lack *lack = &channel->parts.lack;
+	int error = errno;
+
+	if (lack->error != 0)
+		return;
+	*lack = (struct lack){.error = error, .memory = true};
+	snprintf(lack->detail, sizeof(lack->detail), "cannot make its ring of "
+	    "%llu MiB: %s",
+	    (unsigned long long)(channel->conf->ring_size >> 20),
+	    strerror(error));
+}
+
+bool
+channel_make_segment(struct channel *channel, const struct conf *conf)
+{
+	if (channel->segment.base != NULL)
+		return false;
+	if (make_segment(channel, conf) == 0)
+		return true;
+	leave_segment(channel);
+	return false;
 }
 
 /*** The worker. ***/
@@ -312,7 +338,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
 	channel->segment.fd = -1;
-	channel->decimator_event = wake_open();
+	channel->decimator_event = -1;
 	return channel;
 }
 
@@ -331,12 +357,11 @@ complete(struct channel *channel, const struct conf *conf,
 	if (channel->child.pid == 0 && !channel->drain)
 		take_next(channel);
 	if (channel->decimator_event == -1)
+		channel->decimator_event = wake_open();
+	if (channel->decimator_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
-	if (channel->segment.base == NULL &&
-	    make_segment(channel, conf) == -1)
-		report_error(problems, "channel %s: cannot make its segment: "
-		    "%s", channel->name, strerror(errno));
+	(void)channel_make_segment(channel, conf);
 	channel_assign_slots(channel);
 }
 

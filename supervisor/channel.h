@@ -40,7 +40,8 @@ struct channel {
 	bool			 renew;
 	bool			 drain;		/* before anything else */
 
-	struct segment		 segment;	/* base NULL: none */
+	/* base NULL: there was no memory for one, and no worker. */
+	struct segment		 segment;
 	int			 decimator_event;	/* eventfd */
 	/* The decimator's page's slots, by stream; "": free. */
 	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
@@ -122,6 +123,10 @@ void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
+/* Makes its segment if it has none, or notes that it lacks one.  True: it has
+ * been made just now. */
+bool	channel_make_segment(struct channel *channel,
+	    const struct conf *conf) ATTR_NONNULL;
 /* Gives each stream of its configuration a slot in the decimator's page. */
 void	channel_assign_slots(struct channel *channel) ATTR_NONNULL;
 /* Notes the slots in its segment, for a supervisor that takes it over. */

@@ -21,6 +21,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "there is no way to the destination"},
 	[REASON_ARCHIVE_DIRECTORY] = {"archive_directory", SEVERITY_WAITING,
 	    "the archive directory cannot be made or opened"},
+	[REASON_MEMORY_MISSING] = {"memory_missing", SEVERITY_WAITING,
+	    "there is no memory for its ring"},
 	[REASON_NOT_PERMITTED] = {"not_permitted", SEVERITY_WAITING,
 	    "mcrelayd may not open it"},
 	[REASON_CANNOT_OPEN] = {"cannot_open", SEVERITY_WAITING,
@@ -95,7 +97,8 @@ reasons_tick(struct channel *channel)
 	uint64_t errors;
 
 	/* What cannot be read now is compared at the next tick. */
-	if (!segment_ledger(&channel->segment, &ledger) ||
+	if (channel->segment.base == NULL ||
+	    !segment_ledger(&channel->segment, &ledger) ||
 	    !stream_errors(channel, &errors)) {
 		reasons_update(channel);
 		return;
@@ -116,6 +119,8 @@ lacking(const struct lack *lack)
 {
 	if (lack->archive)
 		return REASON_ARCHIVE_DIRECTORY;
+	if (lack->memory)
+		return REASON_MEMORY_MISSING;
 	switch (lack->error) {
 	case EADDRINUSE:
 		return REASON_ADDRESS_IN_USE;

@@ -228,6 +228,8 @@ watch_directory(struct channel *channel)
 void
 watch_check(struct channel *channel)
 {
+	if (channel->segment.base == NULL)
+		return;
 	check_streams(channel);
 	if (channel->child.state != CHILD_RUNNING) {
 		memset(&channel->watch, 0, sizeof(channel->watch));

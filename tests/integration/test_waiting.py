@@ -11,7 +11,7 @@ from typing import Any, Callable
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel, output, sessions
 from net import Namespace, Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
@@ -347,3 +347,55 @@ def test_stream_waits_for_its_output(programs: Any, tmp_path: Path,
         daemon.stop()
     finally:
         daemon.kill()
+
+
+def limit_memory(pid: int, size: int) -> None:
+    subprocess.run(["prlimit", f"--as={size}:unlimited", "--pid", str(pid)],
+                   check=True, timeout=10, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("how", ["start", "reload"])
+def test_waits_for_memory(daemon: Daemon, how: str) -> None:
+    """One whose ring cannot be made waits for it; the others run, also over
+    an upgrade."""
+    huge = channel("one", free_port(), ring_size="256MiB",
+                   archive=daemon.archive_conf(),
+                   decimate=[{"name": "s", "method": "pick", "every": 10,
+                              "archive": True}
+                             | output("127.0.0.1", free_port())])
+    small = channel("two", free_port(), ring_size="1MiB")
+    command = daemon.command
+    if how == "start":
+        setattr(daemon, "command", lambda *options: [
+            "prlimit", f"--as={400 << 20}:unlimited", *command(*options)])
+        daemon.write(huge, small)
+        daemon.launch()
+    else:
+        daemon.start(small)
+        limit_memory(daemon.find_session(), 400 << 20)
+        daemon.write(huge, small)
+        daemon.ctl("reload")
+    wait_for(daemon.try_status, "an answer")
+    daemon.wait_state("two", "running")
+    waiting = daemon.wait_state("one", "waiting")
+    assert [r["what"] for r in waiting["reasons"]] == ["memory_missing"]
+    assert waiting["reasons"][0]["detail"] == \
+        "cannot make its ring of 256 MiB: Cannot allocate memory"
+    assert "one waits: cannot make its ring" in daemon.log()
+    if how == "start":
+        daemon.ctl("upgrade")
+        daemon.wait_log("all processes are of version")
+        daemon.wait_state("one", "waiting")
+    daemon.ctl("ledger", "one")
+    # The decimator's first: it does not try again.
+    own = daemon.find_session()
+    for pid in sorted(sessions(daemon.session), key=lambda p: p == own):
+        limit_memory(pid, 64 << 30)
+    daemon.wait_state("one", "running", 5)
+    with Sender("127.0.0.1", huge["listen"]["port"]) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        wait_for(lambda: daemon.status("one")["decimate"]["s"]["in"] == 100,
+                 "a stream", 5, lambda: daemon.status("one"))
+    daemon.stop()
+    assert daemon.payloads("one") == sender.sent

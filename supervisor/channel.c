@@ -134,7 +134,7 @@ channel_warn_unlocked(struct channel *channel)
 	if (channel->supervisor->locking_warned)
 		return;
 	channel->supervisor->locking_warned = true;
-	log_warnx("channel %s: its memory cannot be locked and may be swapped "
+	log_warn("channel %s: its memory cannot be locked and may be swapped "
 	    "out, as may that of others: raise the limit on locked memory "
 	    "(RLIMIT_MEMLOCK, LimitMEMLOCK= in systemd)", channel->name);
 }

@@ -182,7 +182,7 @@ is_member(int fd, const struct listen_conf *listen, int index)
 }
 
 /* Where the socket is a member, of the interfaces that exist; `likely' first.
- * 0: nowhere. */
+ * 0: nowhere; -1 with errno: it cannot be told. */
 static int
 member_index(int fd, const struct listen_conf *listen, int likely)
 {
@@ -193,7 +193,7 @@ member_index(int fd, const struct listen_conf *listen, int likely)
 		return likely;
 	list = if_nameindex();
 	if (list == NULL)
-		return 0;
+		return -1;
 	for (each = list; each->if_index != 0 && index == 0; each++)
 		if (is_member(fd, listen, (int)each->if_index))
 			index = (int)each->if_index;
@@ -213,9 +213,9 @@ routed_index(const struct listen_conf *listen, int likely)
 	if (fd == -1)
 		return -1;
 	index = sockets_join(fd, listen, 0);
-	saved = errno;
 	if (index == 0)
 		index = member_index(fd, listen, likely);
+	saved = errno;
 	close(fd);
 	errno = saved;
 	return index;
@@ -245,6 +245,10 @@ heal_membership(int fd, const struct listen_conf *listen, int index,
 {
 	if (at->index == 0)
 		at->index = member_index(fd, listen, index);
+	if (at->index == -1) {
+		at->index = 0;
+		return HEALED_FAILED;
+	}
 	if (index == 0)
 		index = routed_index(listen, at->index);
 	if (index == -1)

@@ -29,7 +29,7 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
-	tests/unit/test_silence tests/unit/test_querier
+	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
 UNIT_TESTS += tests/unit/test_relay
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
@@ -142,6 +142,8 @@ tests_unit_test_spread_SOURCES = tests/unit/test_spread.c
 tests_unit_test_spread_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
 tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_needs_SOURCES = tests/unit/test_needs.c
+tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
 tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_silence_SOURCES = tests/unit/test_silence.c

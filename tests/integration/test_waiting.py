@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -282,6 +283,50 @@ def test_check(daemon: Daemon) -> None:
         "MCRELAY OK: all 2 channels are running"
     assert data["received"] == 0
     daemon.stop()
+
+
+def test_check_is_bounded(daemon: Daemon) -> None:
+    """A daemon that hangs is critical, and in time: a monitor does not wait
+    for ever.  Nor for one that says a little now and then."""
+    daemon.start(channel("one", free_port(), stale_after="0"))
+    daemon.signal(signal.SIGSTOP)
+    for seconds in (1, 3):
+        since = time.monotonic()
+        done = daemon.ctl("check", "-t", str(seconds), check=False)
+        assert seconds <= time.monotonic() - since < seconds + 2
+        assert done.returncode == 2 and done.stdout == \
+            "MCRELAY CRITICAL: mcrelayd does not answer within " \
+            f"{seconds} s\n"
+    since = time.monotonic()
+    assert daemon.ctl("check", check=False).returncode == 2
+    assert time.monotonic() - since < 10
+    daemon.signal(signal.SIGCONT)
+    assert check(daemon)[0] == 0
+    assert daemon.ctl("check", "-t", "0", check=False).returncode == 2
+    daemon.stop()
+
+
+def test_check_of_a_slow_answer(programs: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(path)
+        server.listen()
+        server.settimeout(10)
+        since = time.monotonic()
+        process = subprocess.Popen(
+            [str(programs.mcrelayctl), "-s", path, "check", "-t", "2"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        connection = server.accept()[0]
+        with connection:
+            while process.poll() is None and time.monotonic() < since + 6:
+                try:
+                    connection.send(b" ")
+                except OSError:
+                    break
+                time.sleep(0.1)
+            out = process.communicate(timeout=5)[0]
+    assert time.monotonic() - since < 4
+    assert process.returncode == 2 and "does not answer" in out
 
 
 def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace

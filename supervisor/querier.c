@@ -264,6 +264,14 @@ open_raw(int family)
 }
 
 void
+querier_inherit(struct querier *querier, struct querier_link *link,
+    size_t links)
+{
+	querier->link = link;
+	querier->links = links;
+}
+
+void
 querier_start(struct querier *querier, struct ev_loop *loop)
 {
 	static const int family[] = {AF_INET, AF_INET6};

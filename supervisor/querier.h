@@ -40,6 +40,9 @@ struct querier {
 	size_t			 links;
 };
 
+/* What an image before knew; takes the array over.  Before the start. */
+void	querier_inherit(struct querier *querier, struct querier_link *link,
+	    size_t links) ATTR_NONNULL;
 /* Opens what it hears by, while there are the privileges to.  Of zeros
  * before. */
 void	querier_start(struct querier *querier, struct ev_loop *loop)

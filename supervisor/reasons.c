@@ -96,6 +96,8 @@ reasons_tick(struct channel *channel)
 	struct ledger ledger;
 	uint64_t errors;
 
+	if (channel->reasons.unsettled > 0)
+		channel->reasons.unsettled--;
 	/* What cannot be read now is compared at the next tick. */
 	if (channel->segment.base == NULL ||
 	    !segment_ledger(&channel->segment, &ledger) ||
@@ -201,6 +203,31 @@ holds(const struct channel *channel, enum reason reason)
 	}
 }
 
+/* Between one worker and the next nothing can be told; nor what had been, when
+ * somebody has ended it. */
+static void
+update_settled(struct channel *channel)
+{
+	struct reasons *reasons = &channel->reasons;
+
+	switch (channel->child.state) {
+	case CHILD_STARTING:
+	case CHILD_STOPPING:
+	case CHILD_BACKOFF:
+		reasons->unsettled = REASON_SETTLE_S;
+		break;
+	case CHILD_STOPPED:
+	case CHILD_FAILED:
+		/* One that is new, or taken over, has yet to be started. */
+		if (!channel->child.wanted && !channel->fresh)
+			reasons->unsettled = 0;
+		break;
+	case CHILD_RUNNING:
+	case CHILD_WAITING:
+		break;
+	}
+}
+
 void
 reasons_update(struct channel *channel)
 {
@@ -208,11 +235,14 @@ reasons_update(struct channel *channel)
 	unsigned i;
 	bool now;
 
+	update_settled(channel);
 	for (i = 0; i < REASONS; i++) {
 		now = holds(channel, i);
-		if (now && !reasons->of[i].holds)
+		if (now && !reasons->of[i].lasts)
 			reasons->of[i].since_ns = clock_realtime_ns();
 		reasons->of[i].holds = now;
+		reasons->of[i].lasts = now ||
+		    (reasons->of[i].lasts && reasons->unsettled > 0);
 	}
 }
 

@@ -106,6 +106,9 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		    inheritance->answers[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
+	querier_inherit(&supervisor->querier, inheritance->querier,
+	    inheritance->queriers);
+	inheritance->querier = NULL;
 }
 
 static void

@@ -226,6 +226,71 @@ def test_reload_to_another_port(daemon: Daemon) -> None:
     daemon.stop()
 
 
+@pytest.mark.parametrize("how", ["upgrade", "restart"])
+def test_reasons_last(programs: Any, tmp_path: Path, namespace: Namespace,
+                      how: str) -> None:
+    """That another image or another worker goes on does not end what is
+    wrong, nor the time since when it is."""
+    daemon, port = Daemon(programs, tmp_path, namespace), free_port()
+
+    def plug(name: str) -> None:
+        ip(namespace, "link", "add", name, "type", "veth", "peer", "name",
+           f"{name}-peer")
+        ip(namespace, "link", "set", f"{name}-peer", "up")
+        ip(namespace, "link", "set", name, "up")
+
+    def facts() -> dict[str, list[tuple[str, str]]]:
+        return {name: [(r["what"], r["since"])
+                       for r in daemon.status(name)["reasons"]]
+                for name in names}
+
+    def all_there() -> bool:
+        return [[what for what, _ in facts()[name]] for name in names] == [
+            ["no_datagrams"], ["input_lost"], ["interface_missing"]]
+    try:
+        names = ["silent", "lost", "waits"]
+        plug("gone")
+        daemon.write(
+            channel("silent", port, stale_after="1s"),
+            channel("lost", free_port(), "239.1.2.4", stale_after="0",
+                    listen_interface="gone"),
+            channel("waits", free_port(), "239.1.2.3",
+                    listen_interface="late"))
+        daemon.launch()
+        wait_for(daemon.try_status, "an answer")
+        daemon.wait_state("silent", "stale")
+        ip(namespace, "link", "del", "gone")
+        wait_for(all_there, "all reasons", 5, facts)
+        before = facts()
+        # The next second must not be the same.
+        wait_for(lambda: time.time() % 1 < 0.5 and time.strftime(
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > max(
+                since for each in before.values() for _, since in each),
+            "another second", 3)
+        workers = {name: daemon.status(name)["pid"] for name in names[:2]}
+        if how == "upgrade":
+            daemon.ctl("upgrade")
+            daemon.wait_log("all processes are of version")
+        else:
+            for name in workers:
+                daemon.ctl("restart", name)
+        for name, pid in workers.items():
+            daemon.wait_new_worker(name, pid)
+        wait_for(all_there, "all reasons again", 5, facts)
+        assert facts() == before
+        with Sender("127.0.0.1", port, namespace=namespace) as sender:
+            sender.send(numbered(10))
+            daemon.wait_state("silent", "running")
+        daemon.wait_log("come in again after")
+        plug("gone")
+        plug("late")
+        daemon.wait_state("waits", "running")
+        daemon.wait_state("lost", "running")
+        daemon.stop()
+    finally:
+        daemon.kill()
+
+
 def test_errors_in_the_file_refuse_it(daemon: Daemon) -> None:
     """Waiting is for what may come; what is written wrong does not."""
     daemon.start(channel("one", free_port()))

@@ -363,10 +363,13 @@ struct segment_spec {
 
 /*
  * Creates, seals and maps a segment; `locked' tells whether its pages could
- * be locked in memory.  0, or -1 with errno.
+ * be locked in memory, and errno, if not, why.  0, or -1 with errno.
  */
 int	segment_create(struct segment *segment,
 	    const struct segment_spec *spec, bool *locked) ATTR_NONNULL;
+
+/* Bytes of memory that it would take. */
+uint64_t	segment_size(const struct segment_spec *spec) ATTR_NONNULL;
 
 /* A number for the layout of this program's segments: programs with the same
  * one can use each other's. */
@@ -379,8 +382,8 @@ uint64_t	segment_layout(void);
 int	segment_attach(struct segment *segment, int fd,
 	    enum segment_access access, const char **why) ATTR_NONNULL;
 
-/* Locks its pages in memory; false when that is not allowed.  Locks do not
- * outlive an execve(). */
+/* Locks its pages in memory; false, with errno, when that is not allowed.
+ * Locks do not outlive an execve(). */
 bool	segment_lock(const struct segment *segment) ATTR_NONNULL;
 
 /* Processes that are forked do not map it.  They execute something else at

@@ -163,6 +163,10 @@ take_worker(struct channel *channel, struct inherited *from)
 		channel->decimator_told = from->told;
 	}
 	child_adopt(child, &from->worker);
+	channel->reasons = from->reasons;
+	/* An older image does not say. */
+	if (from->silence.seen_at_ns != 0)
+		channel->silence = from->silence;
 	from->worker.messages = -1;
 	channel->old_worker = child->pid;
 	channel->fresh = child->pid == 0 && child->wanted;

@@ -62,7 +62,7 @@ channel_warn_unlocked(struct channel *channel)
 	if (channel->supervisor->locking_warned)
 		return;
 	channel->supervisor->locking_warned = true;
-	log_warnx("channel %s: its memory cannot be locked and may be swapped "
+	log_warn("channel %s: its memory cannot be locked and may be swapped "
 	    "out, as may that of others: raise the limit on locked memory "
 	    "(RLIMIT_MEMLOCK, LimitMEMLOCK= in systemd)", channel->name);
 }
@@ -78,7 +78,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (old->base != NULL)
 		spec.predecessor = old;
 	if (segment_create(&fresh, &spec, &locked) == -1)
-		return -1;
+		return -1;	/* there is the old one, or none */
 	channel->unlocked = false;
 	if (!locked)
 		channel_warn_unlocked(channel);
@@ -91,6 +91,32 @@ make_segment(struct channel *channel, const struct conf *conf)
 	channel->renew = false;
 	channel_note_slots(channel);
 	return 0;
+}
+
+static void
+leave_segment(struct channel *channel)
+{
+	struct lack *lack = &channel->parts.lack;
+	int error = errno;
+
+	if (lack->error != 0)
+		return;
+	*lack = (struct lack){.error = error, .memory = true};
+	snprintf(lack->detail, sizeof(lack->detail), "cannot make its ring of "
+	    "%llu MiB: %s",
+	    (unsigned long long)(channel->conf->ring_size >> 20),
+	    strerror(error));
+}
+
+bool
+channel_make_segment(struct channel *channel, const struct conf *conf)
+{
+	if (channel->segment.base != NULL)
+		return false;
+	if (make_segment(channel, conf) == 0)
+		return true;
+	leave_segment(channel);
+	return false;
 }
 
 /*** The worker. ***/
@@ -173,9 +199,8 @@ worker_changed(void *owner)
 	struct channel *channel = owner;
 
 	if (channel->child.state == CHILD_RUNNING) {
-		channel->stale = false;
 		channel->lacked[0] = '\0';
-		channel->seen_at_ns = clock_monotonic_ns();
+		silence_begin(&channel->silence);
 	}
 	supervisor_notice(channel->supervisor);
 }
@@ -241,7 +266,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
 	channel->segment.fd = -1;
-	channel->decimator_event = wake_open();
+	channel->decimator_event = -1;
 	return channel;
 }
 
@@ -260,12 +285,11 @@ complete(struct channel *channel, const struct conf *conf,
 	if (channel->child.pid == 0 && !channel->drain)
 		channel_take_next(channel);
 	if (channel->decimator_event == -1)
+		channel->decimator_event = wake_open();
+	if (channel->decimator_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
-	if (channel->segment.base == NULL &&
-	    make_segment(channel, conf) == -1)
-		report_error(problems, "channel %s: cannot make its segment: "
-		    "%s", channel->name, strerror(errno));
+	(void)channel_make_segment(channel, conf);
 	channel_assign_slots(channel);
 }
 
@@ -427,36 +451,4 @@ channel_log_level(struct channel *channel, int level)
 	message.type = MESSAGE_LOG_LEVEL;
 	message.log_level = level;
 	child_send(&channel->child, &message);
-}
-
-void
-channel_check_stale(struct channel *channel, uint64_t now_ns)
-{
-	uint64_t limit_ns = channel->conf->stale_after_ns;
-	struct ingest_state state;
-	bool stale;
-
-	if (channel->child.state != CHILD_RUNNING)
-		return;
-	if (!ingest_read(&channel->segment.state->ingest, &state))
-		return;
-	/* That it changes is the news, not what it says: the wall clock may
-	 * step. */
-	if (state.last_received_ns != channel->seen_ns) {
-		channel->seen_ns = state.last_received_ns;
-		channel->seen_at_ns = now_ns;
-	}
-	stale = limit_ns != 0 && now_ns > channel->seen_at_ns &&
-	    now_ns - channel->seen_at_ns > limit_ns;
-	if (stale == channel->stale)
-		return;
-	channel->stale = stale;
-	if (stale)
-		log_warnx("channel %s: no datagram for %.1f s: is its source "
-		    "down, or the network?", channel->name,
-		    (double)(now_ns - channel->seen_at_ns) /
-		    (double)NS_PER_S);
-	else
-		log_info("channel %s: datagrams come in again",
-		    channel->name);
 }

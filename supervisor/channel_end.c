@@ -51,6 +51,7 @@ close_input(struct channel *channel)
 {
 	settle_drops(channel, -1);
 	parts_close(&channel->parts, PART_INPUT);
+	silence_end(&channel->silence);
 	fdstore_channel(channel);
 }
 
@@ -67,6 +68,7 @@ replace_input(struct channel *channel, int next)
 		    &channel->segment.state->ingest)->last_received_ns);
 	settle_drops(channel, twin ? next : -1);
 	parts_close(&channel->parts, PART_INPUT);
+	silence_end(&channel->silence);
 	fdstore_channel(channel);
 }
 

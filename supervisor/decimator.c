@@ -247,7 +247,8 @@ static bool
 may_be_told(const struct channel *channel, const struct decimator *decimator)
 {
 	return channel->decimator == decimator && !channel->decimator_told &&
-	    !channel->renew && has_streams(channel) &&
+	    !channel->renew && channel->segment.base != NULL &&
+	    has_streams(channel) &&
 	    parts_complete(&channel->parts, channel->conf, PART_STREAMS) &&
 	    is_free_for(channel, decimator);
 }

@@ -16,6 +16,7 @@
 #include "common/util.h"
 #include "supervisor/control.h"
 #include "supervisor/handoff.h"
+#include "supervisor/handoff_health.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 
@@ -70,7 +71,7 @@ static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, "
-	    "s:o}",
+	    "s:o, s:o, s:o}",
 	    "name", channel->name,
 	    "input", keep(handoff, channel->parts.input),
 	    "feed", keep(handoff, channel->parts.feed),
@@ -82,6 +83,8 @@ channel_json(struct handoff *handoff, const struct channel *channel)
 	    "holder", decimator_number(channel->decimator_holder),
 	    "leaving", channel->decimator_leaving,
 	    "told", channel->decimator_told,
+	    "reasons", health_reasons(channel),
+	    "silence", health_silence(channel),
 	    "worker", child_json(handoff, &channel->child));
 }
 
@@ -139,6 +142,8 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "decimators", count(supervisor->decimators),
 	    "decimator", decimators_json(handoff, supervisor));
 	json_object_set_new(object, "channels", channels);
+	json_object_set_new(object, "queriers",
+	    health_queriers(&supervisor->querier));
 	return object;
 }
 
@@ -292,6 +297,8 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
 	get_child(json_object_get(object, "worker"), &each->worker);
+	health_get(each, json_object_get(object, "reasons"),
+	    json_object_get(object, "silence"));
 }
 
 static struct inheritance *
@@ -328,6 +335,7 @@ get_state(const json_t *object)
 	}
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
+	health_get_queriers(inheritance, json_object_get(object, "queriers"));
 	return inheritance;
 }
 

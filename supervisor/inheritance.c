@@ -60,6 +60,7 @@ inheritance_free(struct inheritance *inheritance)
 	for (i = 0; i < NITEMS(inheritance->decimator); i++)
 		drop(&inheritance->decimator[i].messages);
 	free(inheritance->channel);
+	free(inheritance->querier);
 	free(inheritance->version);
 	free(inheritance->run_dir);
 	free(inheritance);

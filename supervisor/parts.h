@@ -28,6 +28,7 @@ enum part {
 struct lack {
 	int		error;		/* errno; 0: nothing */
 	bool		archive;	/* its directory */
+	bool		memory;		/* its segment */
 	char		detail[256];	/* for people */
 };
 

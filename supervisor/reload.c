@@ -18,6 +18,7 @@
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/needs.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
@@ -320,6 +321,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 	plan.conf = supervisor_load(supervisor, problems);
 	if (plan.conf != NULL) {
 		check_fixed(&plan);
+		needs_report(plan.conf, supervisor->conf, problems);
 		stage(&plan);
 	}
 	logged = problems->count;

@@ -234,6 +234,20 @@ sockets_join(int fd, const struct listen_config *listen, int index)
 	    sizeof(request));
 }
 
+void
+sockets_leave(int fd, const struct listen_config *listen, int index)
+{
+	int level = listen->address.ss_family == AF_INET6 ?
+	    IPPROTO_IPV6 : IPPROTO_IP;
+	struct group_req request;
+
+	memset(&request, 0, sizeof(request));
+	request.gr_interface = (uint32_t)index;
+	request.gr_group = listen->address;
+	(void)setsockopt(fd, level, MCAST_LEAVE_GROUP, &request,
+	    sizeof(request));
+}
+
 int
 sockets_bind(int fd, const struct listen_config *listen, const char **what)
 {

@@ -21,6 +21,12 @@ int	sockets_input(const struct listen_config *listen, const char **what)
 /* Binds it and joins its group, if it has one. */
 int	sockets_bind(int fd, const struct listen_config *listen,
 	    const char **what) ATTR_NONNULL;
+/* Joins the group on the interface; 0: on the one that routing names. */
+int	sockets_join(int fd, const struct listen_config *listen, int index)
+	    ATTR_NONNULL;
+/* Leaves it, also where there is no such interface any more. */
+void	sockets_leave(int fd, const struct listen_config *listen, int index)
+	    ATTR_NONNULL;
 /* Gives it the configured receive buffer; returns the bytes that the kernel
  * granted. */
 uint64_t	sockets_receive_buffer(int fd, uint64_t wanted);

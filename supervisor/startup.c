@@ -13,6 +13,7 @@
 
 #include "supervisor/control.h"
 #include "supervisor/handoff.h"
+#include "supervisor/needs.h"
 #include "supervisor/orphans.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
@@ -105,6 +106,9 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		    inheritance->answers[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
+	querier_inherit(&supervisor->querier, inheritance->querier,
+	    inheritance->queriers);
+	inheritance->querier = NULL;
 }
 
 static void
@@ -147,6 +151,8 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
 	    inherited_lock(supervisor), problems) == -1)
 		return -1;
+	needs_report(supervisor->conf, supervisor->inheritance == NULL ? NULL :
+	    supervisor->conf, problems);
 	supervisor->control = control_open(supervisor, problems);
 	open_channels(supervisor, problems);
 	return problems->errors > 0 ? -1 : 0;

@@ -163,9 +163,9 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 	(void)loop;
 	(void)events;
 	directory_look_at_mounts(supervisor);
+	silence_second(supervisor, now);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		directory_check(channel);
-		channel_check_stale(channel, now);
 		budget_check(channel);
 		decimator_measure(channel);
 		watch_check(channel);
@@ -300,6 +300,7 @@ close_all(struct supervisor *supervisor)
 	}
 	decimators_done(supervisor);
 	heal_stop(&supervisor->heal);
+	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
 	if (supervisor->spawn.stderr_fd != -1)
@@ -327,6 +328,7 @@ start(struct supervisor *supervisor)
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
 	heal_start(&supervisor->heal, supervisor);
+	querier_start(&supervisor->querier, supervisor->loop);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

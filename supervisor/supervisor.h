@@ -15,6 +15,7 @@
 #include "supervisor/conf/conf.h"
 #include "supervisor/heal.h"
 #include "supervisor/inheritance.h"
+#include "supervisor/querier.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
@@ -50,6 +51,7 @@ struct supervisor {
 	unsigned		 decimators;
 	struct control		*control;
 	struct heal		 heal;
+	struct querier		 querier;
 	struct upgrade		 upgrade;
 	/* What there is to be taken over, while we start; else NULL.  What
 	 * is left of it when we could not start is the caller's. */

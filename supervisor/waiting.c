@@ -21,7 +21,7 @@ waiting_hold(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 
-	channel->child.held =
+	channel->child.held = channel->segment.base == NULL ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
 	    !parts_complete(next_parts(channel, PART_WORKER), conf,
@@ -69,6 +69,17 @@ channel_lack(const struct channel *channel)
 	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;
 }
 
+/* All of it. */
+static void
+fill_all(struct channel *channel, struct conf_problems *problems)
+{
+	fill(channel, PART_ALL, problems);
+	if (!channel_make_segment(channel, channel->supervisor->conf))
+		return;
+	if (channel->parts.streams > 0)
+		decimator_tell(channel);
+}
+
 /* Streams do not keep the worker: the decimator waits for theirs. */
 static void
 retry_streams(struct channel *channel, struct conf_problems *problems)
@@ -90,7 +101,7 @@ channel_retry(struct channel *channel)
 	if (channel->child.state != CHILD_WAITING)
 		retry_streams(channel, &problems);
 	else {
-		fill(channel, PART_ALL, &problems);
+		fill_all(channel, &problems);
 		waiting_hold(channel);
 		if (!channel->child.held) {
 			log_info("channel %s: what it waited for is there",
@@ -107,7 +118,7 @@ waiting_open(struct channel *channel, struct conf_problems *problems)
 {
 	/* While the old worker is ending it has the socket still. */
 	if (channel->child.pid == 0)
-		fill(channel, PART_ALL, problems);
+		fill_all(channel, problems);
 	waiting_hold(channel);
 	return !channel->child.held;
 }

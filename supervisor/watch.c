@@ -207,6 +207,8 @@ watch_check_decimator(struct decimator *decimator)
 void
 watch_check(struct channel *channel)
 {
+	if (channel->segment.base == NULL)
+		return;
 	check_streams(channel);
 	if (channel->child.state != CHILD_RUNNING) {
 		memset(&channel->watch, 0, sizeof(channel->watch));

@@ -28,7 +28,8 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_stream_archive
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
-	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch
+	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
+	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
 UNIT_TESTS += tests/unit/test_relay
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
@@ -142,6 +143,12 @@ tests_unit_test_spread_SOURCES = tests/unit/test_spread.c
 tests_unit_test_spread_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
 tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_needs_SOURCES = tests/unit/test_needs.c
+tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
+tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_silence_SOURCES = tests/unit/test_silence.c
+tests_unit_test_silence_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -306,6 +313,7 @@ EXTRA_DIST += \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \
 	tests/integration/test_waiting.py \
+	tests/integration/test_membership.py \
 	tests/integration/test_world.py \
 	tests/integration/waiting.py
 

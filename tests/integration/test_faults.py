@@ -26,7 +26,7 @@ from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
-         "lose", "fsync", "clock", "linkat"]
+         "lose", "fsync", "clock", "linkat", "monotonic"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0

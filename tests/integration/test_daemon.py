@@ -163,6 +163,33 @@ def test_user(daemon: Daemon) -> None:
         == {nobody}
 
 
+def test_root_must_say_so(daemon: Daemon) -> None:
+    """Workers are not root because nobody thought of it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to be refused")
+    daemon.write(channel("one", free_port()))
+    config = json.loads(daemon.config_file.read_text())
+    assert config.pop("user") == "root"
+    daemon.write_text(json.dumps(config))
+    for options in (["-d"], []):
+        done = daemon.run(*options)
+        assert done.returncode == 1
+        assert "user: root" in done.stderr
+        assert not daemon.run_dir.exists()
+    # The file is another matter: the daemon may be started by another user.
+    done = daemon.check()
+    assert done.returncode == 0 and done.stdout == "configuration OK\n"
+    assert "warning: " in done.stderr and "user: root" in done.stderr
+
+
+def test_root_may_say_so(daemon: Daemon) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to stay root")
+    daemon.start(channel("one", free_port()), user="root")
+    status = Path(f"/proc/{daemon.worker_pid('one')}/status").read_text()
+    assert re.search(r"^Uid:\t0\t0\t0\t0$", status, re.M)
+
+
 def test_worker_logs_its_ledger(daemon: Daemon) -> None:
     port = free_port()
     daemon.start(channel("one", port))

@@ -20,4 +20,14 @@
  */
 int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
 
+/*
+ * The same for a directory whose names nobody else may change: it and those
+ * above it, links resolved, belong to root or to us, and neither their group
+ * nor others may write there (but above it where the sticky bit is set).
+ * -1 with errno, and `*why' (NULL: see errno; else to be freed) says which
+ * directory is not like that, and what to do.
+ */
+int	dirs_open_own(const char *path, mode_t mode, char **why)
+	    ATTR_NONNULL;
+
 #endif /* MCRELAY_DIRS_H */

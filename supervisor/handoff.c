@@ -131,7 +131,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
-	    "lock", keep(handoff, rundir_lock(&supervisor->rundir)),
+	    "lock", keep(handoff, supervisor->rundir.lock),
 	    "control", keep(handoff, control_socket(supervisor->control)),
 	    "client", keep(handoff, client),
 	    "next_number", count(supervisor->next_number),
@@ -433,6 +433,8 @@ handoff_check(struct supervisor *supervisor, const struct conf *conf,
 		report_error(problems, "%s: run_dir cannot be changed from %s "
 		    "to %s by an upgrade: restart mcrelayd", conf->file,
 		    inheritance->run_dir, conf->run_dir);
+	else
+		rundir_check(conf->run_dir, problems);
 	if (inheritance->lock == -1 || inheritance->control == -1)
 		report_error(problems, "the control socket or the lock was "
 		    "not handed over");

@@ -291,6 +291,7 @@ EXTRA_DIST += \
 	tests/integration/test_readers.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \
+	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \

@@ -200,6 +200,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
+	parts_share_archive(&channel->parts, from->archive, channel->conf);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

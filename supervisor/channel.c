@@ -221,6 +221,15 @@ worker_spawn(void *owner, int messages)
 	return pid;
 }
 
+/* Of a channel that is stopped others may use it. */
+static void
+release_archive(struct channel *channel)
+{
+	if (!channel->fresh && !channel->child.wanted &&
+	    channel->child.pid == 0)
+		parts_close_archive(&channel->parts);
+}
+
 static void
 worker_ended(void *owner)
 {
@@ -235,6 +244,7 @@ worker_ended(void *owner)
 		waiting_hold(channel);
 	if (!channel->child.wanted)
 		close_input(channel);
+	release_archive(channel);
 }
 
 static void
@@ -336,6 +346,7 @@ complete(struct channel *channel, const struct conf *conf,
 	    make_segment(channel, conf) == -1)
 		report_error(problems, "channel %s: cannot make its segment: "
 		    "%s", channel->name, strerror(errno));
+	release_archive(channel);
 	channel_assign_slots(channel);
 }
 
@@ -419,6 +430,7 @@ channel_stop(struct channel *channel)
 	child_stop(&channel->child);
 	if (channel->child.pid == 0)
 		close_input(channel);
+	release_archive(channel);
 	if (before)
 		decimator_tell_parent(channel);
 }
@@ -468,6 +480,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		child_restart(&channel->child, true);
 		waiting_say(channel);
 	}
+	release_archive(channel);
 }
 
 void

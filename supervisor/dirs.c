@@ -3,12 +3,16 @@
  * Makes directories.  Supervisor only.  Never changes one that it did not
  * make, and never follows a symbolic link to hand away what is behind it.
  */
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -232,4 +236,51 @@ dirs_open_own(const char *path, mode_t mode, char **why)
 	*why = walk.why;
 	errno = saved;
 	return result;
+}
+
+/*** Locks. ***/
+
+/* The kernel does not say who has a lock but here, with the device as the
+ * file system sees it, which need not be fstat()'s. */
+static pid_t
+lock_holder(int fd)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	unsigned major_number, minor_number;
+	unsigned long long inode;
+	pid_t holder = 0;
+	char line[256];
+	struct stat st;
+	int pid;
+
+	if (locks == NULL)
+		return 0;
+	if (fstat(fd, &st) == -1)
+		st.st_ino = 0;
+	while (fgets(line, sizeof(line), locks) != NULL) {
+		if (sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%llu", &pid,
+		    &major_number, &minor_number, &inode) != 4 ||
+		    inode != st.st_ino || pid <= 0)
+			continue;
+		holder = pid;
+		if (major_number == major(st.st_dev) &&
+		    minor_number == minor(st.st_dev))
+			break;
+	}
+	fclose(locks);
+	/* Who inherited it from a process that has ended is not told. */
+	return kill(holder, 0) == -1 && errno == ESRCH ? 0 : holder;
+}
+
+int
+dirs_lock(int fd, pid_t *holder)
+{
+	*holder = 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return -1;
+	*holder = lock_holder(fd);
+	errno = EBUSY;
+	return -1;
 }

@@ -30,4 +30,12 @@ int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
 int	dirs_open_own(const char *path, mode_t mode, char **why)
 	    ATTR_NONNULL;
 
+/*
+ * Locks a directory that was opened, for as long as a descriptor that was
+ * duplicated or inherited from `fd' is open in any process.  0, or -1 with
+ * errno.  EBUSY: somebody else has; `*holder' is the process that took the
+ * lock, or 0 when that has ended or is not known.
+ */
+int	dirs_lock(int fd, pid_t *holder) ATTR_NONNULL;
+
 #endif /* MCRELAY_DIRS_H */

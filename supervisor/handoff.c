@@ -69,13 +69,14 @@ child_json(struct handoff *handoff, const struct child *child)
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, "
-	    "s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, "
+	    "s:b, s:o}",
 	    "name", channel->name,
 	    "input", keep(handoff, channel->parts.input),
 	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
+	    "archive", keep(handoff, channel->parts.archive),
 	    "decimator_event", keep(handoff, channel->decimator_event),
 	    "number", count(channel->number),
 	    "tap", decimator_number(channel->decimator),
@@ -285,6 +286,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->input = get_fd(object, "input");
 	each->feed = get_fd(object, "feed");
 	each->segment = get_fd(object, "segment");
+	each->archive = get_fd(object, "archive");
 	each->decimator_event = get_fd(object, "decimator_event");
 	each->number = (uint32_t)get_count(object, "number");
 	each->decimator = get_number(object, "tap");
@@ -413,6 +415,7 @@ check_channel(const struct supervisor *supervisor,
 	if (each->worker.pid == 0)
 		return;
 	parts_init(&parts);
+	parts_share_archive(&parts, each->archive, conf);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
 	    supervisor->spawn.drop, problems);
 	if (parts.lack.error != 0)

@@ -2,6 +2,7 @@
 /*
  * Opens the descriptors of a channel.  Supervisor only.
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -182,34 +183,87 @@ open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
 
 static void
 leave_directory(struct parts *parts, const struct channel_conf *conf,
-    const char *path, struct conf_problems *problems)
+    const char *path, pid_t holder, struct conf_problems *problems)
 {
 	bool first = parts->lack.error == 0;
+	char by[64] = "another process";
 	int error = errno;
 
-	leave_out(parts, conf, error, problems, "cannot make or open the "
-	    "archive directory %s: %s", path, strerror(error));
+	if (holder != 0)
+		snprintf(by, sizeof(by), "process %d", (int)holder);
+	if (error == EBUSY)
+		leave_out(parts, conf, error, problems, "the archive "
+		    "directory is in use by %s: %s", by, path);
+	else
+		leave_out(parts, conf, error, problems, "cannot make or open "
+		    "the archive directory %s: %s", path, strerror(error));
 	if (first)
 		parts->lack.archive = true;
+}
+
+/* As to file systems without such locks, nobody else is believed to write
+ * there. */
+static bool
+claim(int fd, pid_t *holder, const struct channel_conf *conf,
+    const char *path, struct conf_problems *problems)
+{
+	if (dirs_lock(fd, holder) == 0)
+		return true;
+	if (errno == EBUSY)
+		return false;
+	report_warning(problems, "channel %s: the archive directory %s cannot "
+	    "be locked: %s: see to it that no other mcrelayd writes there",
+	    conf->name, path, strerror(errno));
+	return true;
 }
 
 static void
 open_archive(struct parts *parts, const struct channel_conf *conf,
     const struct privdrop *owner, struct conf_problems *problems)
 {
+	pid_t holder = 0;
 	char *path;
+	int fd;
 
 	if (!conf->archive.enabled || parts->archive != -1)
 		return;
 	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
-	parts->archive = dirs_open(path, ARCHIVE_MODE, owner);
-	if (parts->archive == -1)
-		leave_directory(parts, conf, path, problems);
-	else if (owner == NULL && faccessat(parts->archive, ".", W_OK | X_OK,
-	    AT_EACCESS) == -1)
-		report_warning(problems, "channel %s: no file can be made in "
-		    "the archive directory %s: %s", conf->name, path,
-		    strerror(errno));
+	fd = dirs_open(path, ARCHIVE_MODE, owner);
+	if (fd == -1 || !claim(fd, &holder, conf, path, problems)) {
+		leave_directory(parts, conf, path, holder, problems);
+		if (fd != -1)
+			close(fd);
+	} else {
+		parts->archive = fd;
+		if (owner == NULL && faccessat(fd, ".", W_OK | X_OK,
+		    AT_EACCESS) == -1)
+			report_warning(problems, "channel %s: no file can be "
+			    "made in the archive directory %s: %s",
+			    conf->name, path, strerror(errno));
+	}
+	free(path);
+}
+
+static bool
+is_at(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
+	    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+void
+parts_share_archive(struct parts *parts, int archive,
+    const struct channel_conf *conf)
+{
+	char *path;
+
+	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
+		return;
+	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
+	if (is_at(archive, path))
+		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 	free(path);
 }
 
@@ -218,14 +272,34 @@ parts_renew_archive(struct parts *parts, const struct channel_conf *conf,
     const struct privdrop *owner)
 {
 	char *path = xasprintf("%s/%s", conf->archive.directory, conf->name);
-	int fd = dirs_open(path, ARCHIVE_MODE, owner);
+	int fd = dirs_open(path, ARCHIVE_MODE, owner), saved;
+	bool same = fd != -1 && is_at(parts->archive, path);
+	pid_t holder;
 
 	free(path);
 	if (fd == -1)
 		return -1;
-	close(parts->archive);
-	parts->archive = fd;
+	if (!same && dirs_lock(fd, &holder) == -1 && errno == EBUSY) {
+		saved = errno;
+		close(fd);
+		errno = saved;
+		return -1;
+	}
+	if (same)
+		close(fd);
+	else {
+		close(parts->archive);
+		parts->archive = fd;
+	}
 	return 0;
+}
+
+void
+parts_close_archive(struct parts *parts)
+{
+	if (parts->archive != -1)
+		close(parts->archive);
+	parts->archive = -1;
 }
 
 void
@@ -311,9 +385,7 @@ parts_close(struct parts *parts, unsigned which)
 	}
 	if ((which & PART_WORKER) != 0) {
 		close_some(parts->output, &parts->outputs);
-		one = 1;
-		close_some(&parts->archive, &one);
-		parts->archive = -1;
+		parts_close_archive(parts);
 		memset(parts->output_at, 0, sizeof(parts->output_at));
 	}
 	if ((which & PART_STREAMS) != 0) {

@@ -38,7 +38,7 @@ struct parts {
 	int		feed;		/* sends to input; -1: others do */
 	int		output[OUTPUTS_MAX];
 	size_t		outputs;
-	int		archive;	/* -1: no archive */
+	int		archive;	/* -1: none; locked (dirs_lock) */
 	int		stream[STREAMS_MAX];
 	size_t		streams;
 	/* What the sockets hold on to. */
@@ -68,6 +68,15 @@ void	parts_fill(struct parts *parts, const struct channel_conf *conf,
 bool	parts_complete(const struct parts *parts,
 	    const struct channel_conf *conf, unsigned which) ATTR_NONNULL;
 
+/*
+ * Before parts_open(): `archive' is one that this process, or the image
+ * before, has locked already (-1: none).  If it is the one of `conf', what is
+ * taken here is another descriptor of the same, with its lock.
+ */
+void	parts_share_archive(struct parts *parts, int archive,
+	    const struct channel_conf *conf) ATTR_NONNULL;
+/* Lets go of the archive's directory: others may write there. */
+void	parts_close_archive(struct parts *parts) ATTR_NONNULL;
 /* Makes the archive's directory again, in place of one that was removed.  0,
  * or -1 with errno. */
 int	parts_renew_archive(struct parts *parts,

@@ -21,6 +21,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "there is no way to the destination"},
 	[REASON_ARCHIVE_DIRECTORY] = {"archive_directory", SEVERITY_WAITING,
 	    "the archive directory cannot be made or opened"},
+	[REASON_ARCHIVE_IN_USE] = {"archive_in_use", SEVERITY_WAITING,
+	    "another process writes to the archive directory"},
 	[REASON_NOT_PERMITTED] = {"not_permitted", SEVERITY_WAITING,
 	    "mcrelayd may not open it"},
 	[REASON_CANNOT_OPEN] = {"cannot_open", SEVERITY_WAITING,
@@ -112,7 +114,8 @@ static enum reason
 lacking(const struct lack *lack)
 {
 	if (lack->archive)
-		return REASON_ARCHIVE_DIRECTORY;
+		return lack->error == EBUSY ? REASON_ARCHIVE_IN_USE :
+		    REASON_ARCHIVE_DIRECTORY;
 	switch (lack->error) {
 	case EADDRINUSE:
 		return REASON_ADDRESS_IN_USE;

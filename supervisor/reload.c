@@ -91,6 +91,7 @@ static void
 prepare(struct plan *plan, struct step *step)
 {
 	struct supervisor *supervisor = plan->supervisor;
+	unsigned needed;
 
 	parts_init(&step->parts);
 	step->channel = channels_find(supervisor, step->conf->name);
@@ -102,8 +103,15 @@ prepare(struct plan *plan, struct step *step)
 	}
 	step->change = conf_compare(supervisor->conf, step->channel->conf,
 	    plan->conf, step->conf);
-	parts_open(&step->parts, step->conf, parts_needed(step),
-	    supervisor->spawn.drop, plan->problems);
+	needed = parts_needed(step);
+	if ((needed & PART_WORKER) != 0) {
+		parts_share_archive(&step->parts, step->channel->next.archive,
+		    step->conf);
+		parts_share_archive(&step->parts, step->channel->parts.archive,
+		    step->conf);
+	}
+	parts_open(&step->parts, step->conf, needed, supervisor->spawn.drop,
+	    plan->problems);
 }
 
 /* The parts with this step's new input. */

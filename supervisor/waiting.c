@@ -56,6 +56,9 @@ fill(struct channel *channel, unsigned which, struct conf_problems *problems)
 	unsigned next = which & channel->next.have;
 
 	fill_parts(channel, &channel->parts, which & ~next, problems);
+	if ((next & PART_WORKER) != 0)
+		parts_share_archive(&channel->next, channel->parts.archive,
+		    channel->conf);
 	fill_parts(channel, &channel->next, next, problems);
 }
 

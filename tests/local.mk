@@ -273,6 +273,7 @@ EXTRA_DIST += \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
 	tests/integration/test_catalog.py \
+	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \

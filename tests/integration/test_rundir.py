@@ -12,7 +12,7 @@ from typing import Iterator
 
 import pytest
 
-from daemon import Daemon, channel, sessions
+from daemon import Daemon, channel
 from net import Sender, free_port, numbered
 from waiting import wait_for
 
@@ -150,7 +150,7 @@ def test_full_after_a_crash(small: Daemon) -> None:
     os.kill(small.process.pid, signal.SIGKILL)
     small.process.wait(10)
     small.process = None
-    wait_for(lambda: not sessions(small.session), "its worker's end")
+    wait_for(lambda: not small.processes(), "its worker's end")
     full = fill(small.run_dir)
     small.launch()
     small.wait_running()

@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "supervisor/adopt.h"
 #include "supervisor/conf/address.h"
+#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
@@ -204,6 +205,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
+	directory_share(&channel->parts, from->archive, channel->conf);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

@@ -177,6 +177,15 @@ worker_spawn(void *owner, int messages)
 	return pid;
 }
 
+/* Of a channel that is stopped others may use it. */
+static void
+release_archive(struct channel *channel)
+{
+	if (!channel->fresh && !channel->child.wanted &&
+	    channel->child.pid == 0)
+		directory_close(&channel->parts);
+}
+
 static void
 worker_ended(void *owner)
 {
@@ -191,6 +200,7 @@ worker_ended(void *owner)
 		waiting_hold(channel);
 	if (!channel->child.wanted)
 		channel_settle(channel);
+	release_archive(channel);
 }
 
 static void
@@ -290,6 +300,7 @@ complete(struct channel *channel, const struct conf *conf,
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
 	(void)channel_make_segment(channel, conf);
+	release_archive(channel);
 	channel_assign_slots(channel);
 }
 
@@ -386,6 +397,7 @@ channel_stop(struct channel *channel)
 		child_stop(&channel->child);
 	if (channel->child.pid == 0)
 		channel_settle(channel);
+	release_archive(channel);
 	if (before)
 		decimator_tell_parent(channel);
 }
@@ -435,6 +447,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		child_restart(&channel->child, true);
 		waiting_say(channel);
 	}
+	release_archive(channel);
 }
 
 void

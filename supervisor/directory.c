@@ -80,11 +80,44 @@ path_of(const struct channel_conf *conf)
 	return xasprintf("%s/%s", conf->archive.directory, conf->name);
 }
 
+static bool
+is_at(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
+	    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+/* As to file systems without such locks, nobody else is believed to write
+ * there. */
+static bool
+claim(int fd, const struct channel_conf *conf, char by[static 32])
+{
+	pid_t holder;
+
+	if (dirs_lock(fd, &holder) == 0)
+		return true;
+	if (errno != EBUSY) {
+		log_warn("channel %s: the archive directory %s/%s cannot be "
+		    "locked: see to it that no other mcrelayd writes there",
+		    conf->name, conf->archive.directory, conf->name);
+		return true;
+	}
+	if (holder != 0)
+		snprintf(by, 32, "process %d", (int)holder);
+	else
+		snprintf(by, 32, "another process");
+	errno = EBUSY;
+	return false;
+}
+
 enum directory_status
 directory_open(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner)
+    const struct privdrop *owner, char by[static 32])
 {
 	char *path;
+	bool same;
 	int fd;
 
 	if (conf->require_mount != NULL &&
@@ -92,15 +125,51 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 		return DIRECTORY_UNMOUNTED;
 	path = path_of(conf);
 	fd = dirs_open(path, ARCHIVE_MODE, owner);
+	same = fd != -1 && parts->archive != -1 &&
+	    is_at(parts->archive, path);
 	free(path);
 	if (fd == -1)
 		return DIRECTORY_FAILED;
+	if (same) {
+		close(fd);
+		return DIRECTORY_OPEN;
+	}
+	if (!claim(fd, conf, by)) {
+		close(fd);
+		errno = EBUSY;
+		return DIRECTORY_IN_USE;
+	}
 	if (parts->archive != -1)
 		close(parts->archive);
 	parts->archive = fd;
 	parts->archive_away[0] = '\0';
 	parts->archive_remote = may_hang(fd);
 	return DIRECTORY_OPEN;
+}
+
+void
+directory_share(struct parts *parts, int archive,
+    const struct channel_conf *conf)
+{
+	char *path;
+
+	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
+		return;
+	path = path_of(conf);
+	if (is_at(archive, path)) {
+		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
+		parts->archive_remote = may_hang(archive);
+	}
+	free(path);
+}
+
+void
+directory_close(struct parts *parts)
+{
+	if (parts->archive != -1)
+		close(parts->archive);
+	parts->archive = -1;
+	parts->archive_away[0] = '\0';
 }
 
 void
@@ -122,7 +191,6 @@ static bool
 is_there(const struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
-	struct stat open, there;
 	char *path;
 	bool same;
 
@@ -131,9 +199,7 @@ is_there(const struct channel *channel)
 	    !is_mount_point(conf->require_mount)))
 		return false;
 	path = path_of(conf);
-	same = fstat(channel->parts.archive, &open) == 0 &&
-	    stat(path, &there) == 0 && open.st_dev == there.st_dev &&
-	    open.st_ino == there.st_ino;
+	same = is_at(channel->parts.archive, path);
 	free(path);
 	return same;
 }
@@ -163,9 +229,10 @@ follow(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 	bool before = channel->parts.archive_away[0] != '\0';
+	char by[32];
 
 	switch (directory_open(&channel->parts, conf,
-	    channel->supervisor->spawn.drop)) {
+	    channel->supervisor->spawn.drop, by)) {
 	case DIRECTORY_OPEN:
 		log_info("channel %s: %s: goes on in %s/%s", channel->name,
 		    before ? "its archive directory is there again" :
@@ -176,6 +243,10 @@ follow(struct channel *channel)
 		break;
 	case DIRECTORY_UNMOUNTED:
 		lose(channel, "%s is not mounted", conf->require_mount);
+		break;
+	case DIRECTORY_IN_USE:
+		lose(channel, "the archive directory is in use by %s: %s/%s",
+		    by, conf->archive.directory, conf->name);
 		break;
 	case DIRECTORY_FAILED:
 		lose(channel, "cannot make or open the archive directory "

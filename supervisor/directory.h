@@ -21,14 +21,25 @@ struct supervisor;
 enum directory_status {
 	DIRECTORY_OPEN,
 	DIRECTORY_UNMOUNTED,	/* what the archive requires is not mounted */
+	DIRECTORY_IN_USE,	/* another process writes there; EBUSY */
 	DIRECTORY_FAILED,	/* errno */
 };
 
-/* Opens it by its path, and makes it when it is missing; then in place of what
- * `parts' had. */
+/* Opens it by its path, makes it when it is missing, and locks it; then in
+ * place of what `parts' had.  `by' says who has the lock. */
 enum directory_status	directory_open(struct parts *parts,
 			    const struct channel_conf *conf,
-			    const struct privdrop *owner);
+			    const struct privdrop *owner,
+			    char by[static 32]);
+/*
+ * Before parts_open(): `archive' is one that this process, or the image
+ * before, has locked already (-1: none).  If it is the one of `conf', what is
+ * taken here is another descriptor of the same, with its lock.
+ */
+void	directory_share(struct parts *parts, int archive,
+	    const struct channel_conf *conf) ATTR_NONNULL;
+/* Lets go of it: others may write there. */
+void	directory_close(struct parts *parts) ATTR_NONNULL;
 /* There is none, for this reason. */
 void	directory_lose(struct parts *parts, const char *why) ATTR_NONNULL;
 

@@ -51,6 +51,7 @@ inheritance_free(struct inheritance *inheritance)
 		drop(&each->input);
 		drop(&each->feed);
 		drop(&each->segment);
+		drop(&each->archive);
 		drop(&each->decimator_event);
 		drop(&each->worker.messages);
 	}
@@ -90,7 +91,7 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
 	each->input = each->feed = -1;
-	each->segment = each->decimator_event = -1;
+	each->segment = each->archive = each->decimator_event = -1;
 	each->decimator = each->holder = -1;
 	each->worker.messages = -1;
 	return each;

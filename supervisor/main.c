@@ -175,6 +175,9 @@ load(const struct options *options, struct supervisor *supervisor)
 	struct conf_problems problems = {NULL, 0, 0};
 	struct conf *conf = supervisor_load(supervisor, &problems);
 
+	/* The file is well for whoever else starts the daemon. */
+	if (conf != NULL && options->check)
+		startup_warn_user(conf, &problems);
 	if (options->handoff == -1 || options->check_handoff)
 		print_problems(&problems);
 	else {

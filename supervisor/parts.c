@@ -2,6 +2,7 @@
 /*
  * Opens the descriptors of a channel.  Supervisor only.
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -177,16 +178,19 @@ open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
 		    problems);
 }
 
-static void
+static void ATTR_PRINTF(4, 5)
 leave_directory(struct parts *parts, const struct channel_conf *conf,
-    struct conf_problems *problems)
+    struct conf_problems *problems, const char *fmt, ...)
 {
 	bool first = parts->lack.error == 0;
+	char detail[sizeof(parts->lack.detail)];
 	int error = errno;
+	va_list ap;
 
-	leave_out(parts, conf, error, problems, "cannot make or open the "
-	    "archive directory %s/%s: %s", conf->archive.directory,
-	    conf->name, strerror(error));
+	va_start(ap, fmt);
+	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	leave_out(parts, conf, error, problems, "%s", detail);
 	if (first)
 		parts->lack.archive = true;
 }
@@ -209,22 +213,30 @@ static void
 open_archive(struct parts *parts, const struct channel_conf *conf,
     const struct privdrop *owner, struct conf_problems *problems)
 {
+	const char *base = conf->archive.directory;
+	char by[32];
+
 	if (!conf->archive.enabled || parts->archive != -1)
 		return;
-	switch (directory_open(parts, conf, owner)) {
+	switch (directory_open(parts, conf, owner, by)) {
 	case DIRECTORY_OPEN:
 		if (owner == NULL && faccessat(parts->archive, ".",
 		    W_OK | X_OK, AT_EACCESS) == -1)
 			report_warning(problems, "channel %s: no file can be "
 			    "made in the archive directory %s/%s: %s",
-			    conf->name, conf->archive.directory, conf->name,
-			    strerror(errno));
+			    conf->name, base, conf->name, strerror(errno));
 		break;
 	case DIRECTORY_UNMOUNTED:
 		wait_for_mount(parts, conf, problems);
 		break;
+	case DIRECTORY_IN_USE:
+		leave_directory(parts, conf, problems, "the archive "
+		    "directory is in use by %s: %s/%s", by, base, conf->name);
+		break;
 	case DIRECTORY_FAILED:
-		leave_directory(parts, conf, problems);
+		leave_directory(parts, conf, problems, "cannot make or open "
+		    "the archive directory %s/%s: %s", base, conf->name,
+		    strerror(errno));
 		break;
 	}
 }
@@ -312,10 +324,7 @@ parts_close(struct parts *parts, unsigned which)
 	}
 	if ((which & PART_WORKER) != 0) {
 		close_some(parts->output, &parts->outputs);
-		one = 1;
-		close_some(&parts->archive, &one);
-		parts->archive = -1;
-		parts->archive_away[0] = '\0';
+		directory_close(parts);
 		memset(parts->output_at, 0, sizeof(parts->output_at));
 	}
 	if ((which & PART_STREAMS) != 0) {

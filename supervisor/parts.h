@@ -39,7 +39,7 @@ struct parts {
 	int		feed;		/* sends to input; -1: others do */
 	int		output[OUTPUTS_MAX];
 	size_t		outputs;
-	int		archive;	/* -1: no archive */
+	int		archive;	/* -1: none; locked (dirs_lock) */
 	/* Why `archive' is no directory (directory.h); "": it is one. */
 	char		archive_away[256];
 	bool		archive_remote;	/* on a file system that may hang */

@@ -21,6 +21,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "there is no way to the destination"},
 	[REASON_ARCHIVE_DIRECTORY] = {"archive_directory", SEVERITY_WAITING,
 	    "the archive directory cannot be made or opened"},
+	[REASON_ARCHIVE_IN_USE] = {"archive_in_use", SEVERITY_WAITING,
+	    "another process writes to the archive directory"},
 	[REASON_MEMORY_MISSING] = {"memory_missing", SEVERITY_WAITING,
 	    "there is no memory for its ring"},
 	[REASON_NOT_PERMITTED] = {"not_permitted", SEVERITY_WAITING,
@@ -122,7 +124,8 @@ static enum reason
 lacking(const struct lack *lack)
 {
 	if (lack->archive)
-		return REASON_ARCHIVE_DIRECTORY;
+		return lack->error == EBUSY ? REASON_ARCHIVE_IN_USE :
+		    REASON_ARCHIVE_DIRECTORY;
 	if (lack->memory)
 		return REASON_MEMORY_MISSING;
 	switch (lack->error) {

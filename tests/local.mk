@@ -283,6 +283,7 @@ EXTRA_DIST += \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
 	tests/integration/test_catalog.py \
+	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
@@ -302,6 +303,7 @@ EXTRA_DIST += \
 	tests/integration/test_readers.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \
+	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,29 +68,40 @@ class Programs:
         return env
 
 
-def sessions(session: int) -> dict[int, str]:
-    """The live processes of a session: {pid: command}."""
+def marked(mark: str) -> dict[int, str]:
+    """The live processes that were started with `mark' in their environment,
+    which all that they start inherits: {pid: command}."""
     found = {}
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         try:
-            stat = (entry / "stat").read_text()
+            if mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                stat = (entry / "stat").read_text()
+                found[int(entry.name)] = stat[stat.index("(") + 1:
+                                              stat.rindex(")")]
         except OSError:
             continue
-        name, rest = stat[stat.index("(") + 1:].rsplit(")", 1)
-        fields = rest.split()
-        if int(fields[3]) == session and fields[0] != "Z":
-            found[int(entry.name)] = name
     return found
 
 
+def root_user() -> dict[str, str]:
+    """What root must say, or it is refused: in tests workers are who we
+    are."""
+    return {"user": "root"} if os.geteuid() == 0 else {}
+
+
 def debug(pid: int) -> None:
-    """Stop it like a debugger."""
+    """Stop it like a debugger: it goes on with let_go()."""
     attach = 16
     assert ctypes.CDLL(None).ptrace(attach, pid, None, None) == 0
     _, status = os.waitpid(pid, 0)
     assert os.WIFSTOPPED(status)
+
+
+def let_go(pid: int) -> None:
+    detach = 17
+    assert ctypes.CDLL(None).ptrace(detach, pid, None, None) == 0
 
 
 def channel(name: str, port: int, address: str = "127.0.0.1",
@@ -126,9 +138,11 @@ class Daemon:
         self.run_dir = directory / "run"
         self.archive = directory / "archive"
         self.log_file = directory / "mcrelayd.log"
-        self.environment = programs.environment()
+        # By which its processes are found, in whatever session they are.
+        self.mark = f"MCRELAY_TEST_MARK={uuid.uuid4()}"
+        self.environment = programs.environment() | \
+            dict([self.mark.split("=")])
         self.process: subprocess.Popen[bytes] | None = None
-        self.session = 0
         self.archived: set[str] = set()     # channels with an archive
         self.streams: set[tuple[str, str]] = set()  # those since the start
 
@@ -138,7 +152,7 @@ class Daemon:
         """JSON is YAML, too."""
         config = {"run_dir": str(self.run_dir),
                   "log": {"to": "stderr", "level": "debug"},
-                  "channels": list(channels)} | top
+                  "channels": list(channels)} | root_user() | top
         self.write_text(json.dumps(config, indent=2) + "\n")
         defaults = config.get("defaults", {})
         self.archived = {c["name"] for c in channels
@@ -182,7 +196,6 @@ class Daemon:
                 self.command("-d"), env=self.environment, stderr=log,
                 stdout=log, stdin=subprocess.DEVNULL,
                 start_new_session=True)
-        self.session = self.process.pid
 
     def start(self, *channels: dict[str, Any], **top: Any) -> Daemon:
         """Write the configuration, start, wait until all channels run."""
@@ -223,8 +236,8 @@ class Daemon:
     def check_gone(self) -> None:
         for trouble in ("Sanitizer", "runtime error", "Assertion"):
             assert trouble not in self.log(), self.log()
-        wait_for(lambda: not sessions(self.session), "no process left", 5.0,
-                 lambda: sessions(self.session))
+        wait_for(lambda: not self.processes(), "no process left", 5.0,
+                 self.processes)
         left = sorted(p.name for p in self.run_dir.glob("*"))
         assert not left, f"left in run_dir: {left}"
         parts = [str(p) for p in self.archive.glob("*/*.part")]
@@ -232,8 +245,7 @@ class Daemon:
 
     def kill(self) -> None:
         """For the end of a failed test: no checks."""
-        self.find_session()
-        for pid in sessions(self.session) if self.session else ():
+        for pid in self.processes():
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
@@ -242,15 +254,17 @@ class Daemon:
             self.process.wait(10)
             self.process = None
 
-    def find_session(self) -> int:
+    def processes(self) -> dict[int, str]:
+        """All that it has started and is alive, and itself."""
+        return marked(self.mark)
+
+    def find_background(self) -> int:
         """One in the background is found by its pid file; 0 if there is
         none."""
         try:
-            pid = int((self.run_dir / "mcrelayd.pid").read_text())
-            self.session = os.getsid(pid)
+            return int((self.run_dir / "mcrelayd.pid").read_text())
         except (OSError, ValueError):
             return 0
-        return pid
 
     # Talking to it.
 
@@ -385,8 +399,8 @@ class Daemon:
     def wait_processes(self, name: str, count: int) -> list[int]:
         """The pids of our processes whose command name is `name'."""
         def there() -> list[int] | None:
-            pids = [pid for pid, command in sessions(self.session).items()
+            pids = [pid for pid, command in self.processes().items()
                     if command == name[:15]]
             return pids if len(pids) == count else None
         return wait_for(there, f"{count} processes {name}", START_S,
-                        lambda: sessions(self.session))
+                        self.processes)

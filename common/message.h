@@ -46,6 +46,10 @@ enum message_type {
 	MESSAGE_LOOK = 9,
 	/* decimator -> supervisor: it does */
 	MESSAGE_LOOKED = 10,
+	/* worker -> supervisor: look at `room' in the segment; no body */
+	MESSAGE_ROOM_WANTED = 11,
+	/* supervisor -> worker: the same; no body */
+	MESSAGE_MAKE_ROOM = 12,
 };
 
 /* By which clock a window is told from the next. */

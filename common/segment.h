@@ -195,6 +195,25 @@ enum drained {
 	DRAINED_WITH_LOSS,	/* what could not be is counted as shed */
 };
 
+/*
+ * Room on the file system of an archive that has a `min_free'.  The keeper
+ * thread writes what there is and what it could remove; the supervisor, which
+ * sees all channels, says up to where it may.
+ */
+struct room {
+	_Atomic uint64_t	device;		/* st_dev; 0: not known yet */
+	_Atomic uint64_t	free;		/* bytes */
+	/* When the first file was finished that could go; CLOCK_REALTIME,
+	 * UINT64_MAX: there is none. */
+	_Atomic uint64_t	oldest_ns;
+	/* Not 0: less is free than `min_free', as the worker is about to tell
+	 * the supervisor (MESSAGE_ROOM_WANTED). */
+	_Atomic uint32_t	wanted;
+	/* Written by the supervisor before MESSAGE_MAKE_ROOM, cleared by the
+	 * keeper: files that were finished by then may go. */
+	_Atomic uint64_t	until_ns;
+};
+
 struct worker_state {
 	struct ring_shared	ring;
 	struct ingest_domain	ingest;
@@ -211,6 +230,7 @@ struct worker_state {
 	/* Not 0: the archive's directory is gone, as MESSAGE_DIRECTORY_GONE
 	 * tells the supervisor, who clears it and looks for it. */
 	_Atomic uint32_t	directory_gone;
+	struct room		room;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];

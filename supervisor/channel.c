@@ -20,6 +20,7 @@
 #include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/report.h"
+#include "supervisor/room.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
@@ -243,9 +244,14 @@ worker_drained(void *owner)
 static enum child_said
 worker_message(void *owner, const struct message *message)
 {
-	if (message->type != MESSAGE_DIRECTORY_GONE)
+	struct channel *channel = owner;
+
+	if (message->type == MESSAGE_DIRECTORY_GONE)
+		directory_missed(channel);
+	else if (message->type == MESSAGE_ROOM_WANTED)
+		room_check(channel->supervisor);
+	else
 		return CHILD_SAID_NONSENSE;
-	directory_missed(owner);
 	return CHILD_SAID_NEWS;
 }
 

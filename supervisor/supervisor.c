@@ -20,6 +20,7 @@
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/room.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 
@@ -170,6 +171,7 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 		decimator_measure(channel);
 		watch_check(channel);
 	}
+	room_check(supervisor);
 	channels_retry(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		reasons_tick(channel);

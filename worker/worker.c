@@ -284,11 +284,17 @@ tell_supervisor(enum message_type type)
 
 /* When that does not get through, the archive's next try comes here again. */
 static void
-ask_for_directory(const struct worker *worker)
+ask_supervisor(const struct worker *worker)
 {
-	if (atomic_load_explicit(&worker->segment.state->directory_gone,
+	struct worker_state *state = worker->segment.state;
+
+	if (atomic_load_explicit(&state->directory_gone,
 	    memory_order_relaxed) != 0 &&
 	    tell_supervisor(MESSAGE_DIRECTORY_GONE) == -1)
+		log_debug("the supervisor does not listen");
+	if (atomic_exchange_explicit(&state->room.wanted, 0,
+	    memory_order_relaxed) != 0 &&
+	    tell_supervisor(MESSAGE_ROOM_WANTED) == -1)
 		log_debug("the supervisor does not listen");
 }
 
@@ -303,7 +309,7 @@ on_note(struct ev_loop *loop, ev_async *async, int events)
 		finish(worker);
 		return;
 	}
-	ask_for_directory(worker);
+	ask_supervisor(worker);
 	if (worker->draining && (ingest_has_room(&worker->ingest) ||
 	    clock_monotonic_ns() >= worker->drain_until_ns))
 		drain_input(worker);
@@ -345,6 +351,9 @@ on_messages(struct ev_loop *loop, ev_io *io, int events)
 	else if ((size_t)got == sizeof(message) &&
 	    message.type == MESSAGE_LOG_LEVEL)
 		log_set_level(message.log_level);
+	else if ((size_t)got == sizeof(message) &&
+	    message.type == MESSAGE_MAKE_ROOM && worker->directory != -1)
+		archive_make_room(&worker->archive);
 }
 
 static void

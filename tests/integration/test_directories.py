@@ -248,3 +248,53 @@ def test_path_of_mount(daemon: Daemon) -> None:
     assert done.returncode == 1
     assert "`require_mount: /elsewhere' is not `directory', nor above it" \
         in done.stderr
+
+
+def test_room_for_all(daemon: Daemon, mounts: Mounts) -> None:
+    """Two channels on one disk with little room: the one that fills it does
+    not cost the other what is younger than what it keeps itself."""
+    mounts.add(daemon.archive)
+    ports = [free_port(), free_port()]
+    daemon.start(*(channel(name, port, archive=daemon.archive_conf(
+        flush_interval="20ms", min_free="40MiB", rotate={"size": size}))
+        for name, port, size in (("fast", ports[0], "1MiB"),
+                                 ("slow", ports[1], "64KiB"))))
+    ended: dict[str, float] = {}
+
+    def look() -> dict[str, float]:
+        found = {}
+        for path in daemon.archive.glob("*/*.avro"):
+            try:
+                found[path.name] = path.stat().st_mtime
+            except FileNotFoundError:
+                pass
+        ended.update(found)
+        return found
+
+    with Sender("127.0.0.1", ports[0]) as fast, \
+            Sender("127.0.0.1", ports[1]) as slow:
+        thread = SenderThread(fast, numbered(60000, 1000), 10000)
+        while thread.busy():
+            slow.send(numbered(3, 100, len(slow.sent)))
+            time.sleep(0.2)
+            daemon.ctl("rotate", "slow")
+            look()
+        thread.join()
+        daemon.wait_received("fast", 60000)
+
+    def room() -> bool:
+        st = os.statvfs(daemon.archive)
+        return st.f_bavail * st.f_frsize >= 40 << 20
+    wait_for(room, "as much free as is asked for", 15.0, daemon.log)
+    left = look()
+    fast_left = [t for n, t in left.items() if n.startswith("fast")]
+    slow_lost = [t for n, t in ended.items()
+                 if n.startswith("slow") and n not in left]
+    slow_left = [n for n in left if n.startswith("slow")]
+    print(f"of {len(ended)} files {len(left)} are left, {len(slow_left)} of "
+          f"slow, which lost {len(slow_lost)}")
+    assert len(ended) - len(left) > 10
+    assert len(slow_left) > 3
+    assert slow_lost and max(slow_lost) <= min(fast_left)
+    assert daemon.ledger("fast")["archive_shed"] == 0
+    daemon.stop()

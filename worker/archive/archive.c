@@ -358,6 +358,12 @@ turn(struct archive *archive)
 
 	if (store_collect(&archive->store))
 		sync_failed(archive);
+	if (atomic_exchange_explicit(&archive->make_room, false,
+	    memory_order_relaxed))
+		keeper_ask(&archive->store.keeper);
+	if (atomic_load_explicit(&archive->segment->state->room.wanted,
+	    memory_order_relaxed) != 0)
+		archive->notify(archive->argument);
 	if (hopeless(archive))
 		shed_all(archive);
 	if (archive->retry_at_ns > clock_monotonic_ns()) {
@@ -460,6 +466,14 @@ archive_rotate(struct archive *archive)
 	/* Partner: the acquire in take_rotate_request(): it sees the ring as
 	 * far as this thread has filled it. */
 	atomic_store_explicit(&archive->rotate, true, memory_order_release);
+	wake_post(archive->wake);
+}
+
+void
+archive_make_room(struct archive *archive)
+{
+	atomic_store_explicit(&archive->make_room, true,
+	    memory_order_relaxed);
 	wake_post(archive->wake);
 }
 

@@ -50,6 +50,7 @@ struct archive {
 	int				 wake;		/* eventfd, owned */
 	_Atomic bool			 stop;
 	_Atomic bool			 rotate;
+	_Atomic bool			 make_room;
 	_Atomic bool			 ended;		/* files are finished */
 	_Atomic uint64_t		 give_up_at_ns;	/* 0: never */
 	/* Called in the archive thread after it has ended, after a failure
@@ -88,6 +89,8 @@ void	archive_start(struct archive *archive, const struct segment *segment,
 void	archive_published(struct archive *archive, uint64_t head)
 	    ATTR_NONNULL;
 void	archive_rotate(struct archive *archive) ATTR_NONNULL;
+/* The supervisor has said what may go for `min_free'. */
+void	archive_make_room(struct archive *archive) ATTR_NONNULL;
 /* Nobody comes after it who could store what it cannot: from this time on
  * (CLOCK_MONOTONIC) a failing archive sheds what is in the ring. */
 void	archive_give_up_at(struct archive *archive, uint64_t at_ns)

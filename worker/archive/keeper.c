@@ -207,6 +207,17 @@ wait_for_duty(struct keeper *keeper)
 	return !stop;
 }
 
+static void
+look_at_limits(struct keeper *keeper)
+{
+	retain_run(keeper->config, keeper->directory, clock_realtime_ns(),
+	    keeper->room);
+	/* The archive thread passes it on. */
+	if (atomic_load_explicit(&keeper->room->wanted,
+	    memory_order_relaxed) != 0)
+		wake_post(keeper->wake);
+}
+
 static void *
 run(void *argument)
 {
@@ -220,8 +231,7 @@ run(void *argument)
 	do {
 		recover_all(keeper);
 		if (retain_wanted(keeper->config))
-			retain_run(keeper->config, keeper->directory,
-			    clock_realtime_ns());
+			look_at_limits(keeper);
 	} while (wait_for_duty(keeper));
 	recover_all(keeper);
 	return NULL;
@@ -230,7 +240,7 @@ run(void *argument)
 void
 keeper_start(struct keeper *keeper, const struct channel_config *config,
     int directory, struct catalog *catalog,
-    const struct archive_state *state, int wake)
+    const struct archive_state *state, struct room *room, int wake)
 {
 	pthread_condattr_t monotonic;
 	int error;
@@ -244,6 +254,7 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	STAILQ_INIT(&keeper->unfinished);
 	keeper->config = config;
 	keeper->directory = directory;
+	keeper->room = room;
 	keeper->wake = wake;
 	keeper->catalog = catalog;
 	keeper->found = *state;

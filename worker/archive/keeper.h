@@ -42,6 +42,7 @@ struct keeper {
 	int				 directory;	/* not owned */
 	int				 wake;		/* eventfd, not owned */
 	struct catalog			*catalog;	/* not owned */
+	struct room			*room;		/* in the segment */
 	struct leftovers		 leftovers;
 	STAILQ_HEAD(, unfinished)	 unfinished;	/* of the leftovers */
 	unsigned			 unfinished_count;
@@ -57,7 +58,7 @@ struct keeper {
 void	keeper_start(struct keeper *keeper,
 	    const struct channel_config *config, int directory,
 	    struct catalog *catalog, const struct archive_state *state,
-	    int wake) ATTR_NONNULL;
+	    struct room *room, int wake) ATTR_NONNULL;
 /* This .part could not be finished: tries again now and then. */
 void	keeper_leave(struct keeper *keeper, const char *name,
 	    enum archive_kind kind, const struct archive_file *file)

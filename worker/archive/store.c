@@ -326,7 +326,8 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
-	    &store->catalog, store_state(store), wake);
+	    &store->catalog, store_state(store),
+	    &store->segment->state->room, wake);
 	catalog_reserve(&store->catalog);
 	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {

@@ -26,6 +26,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
 #include "decimator/reader.h"
@@ -419,6 +420,7 @@ decimator_run(void)
 	raise_file_limit();
 	start(&d);
 	end_with_supervisor();
+	sandbox_enter();
 	say_ready();
 	fd_set_nonblock(MESSAGE_FD);
 	fd_set_cloexec(MESSAGE_FD, 1);

@@ -26,7 +26,7 @@
  * what was to be stored is, as long as somebody can.
  *
  * A process that hangs, as its owner finds, is made to end by ABRT, which
- * leaves last words and perhaps a core, and by KILL soon after.
+ * leaves last words, and by KILL soon after.
  */
 #ifndef MCRELAY_CHILD_H
 #define MCRELAY_CHILD_H

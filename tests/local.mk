@@ -298,6 +298,7 @@ EXTRA_DIST += \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_samples.py \
+	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \

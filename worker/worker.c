@@ -20,6 +20,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/last_words.h"
@@ -520,6 +521,7 @@ worker_main(int argc, char **argv)
 	status = attach(&worker);
 	if (status != 0)
 		return status;
+	sandbox_enter();
 	recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a child of the supervisor cannot do any more.  Worker and decimator, in
+ * their first thread before there is another; the supervisor, which prepares
+ * it and shows what is in force.
+ *
+ * A program enters its sandbox when it has opened, loaded and mapped all that
+ * it opens by a path, and before it says that it is ready.  Nothing leads out
+ * again, and threads and successors by exec() would inherit it.  A part that
+ * the kernel or the build does not have is left out: what is in force is told
+ * to the supervisor, whose status says what is missing.
+ */
+#ifndef MCRELAY_SANDBOX_H
+#define MCRELAY_SANDBOX_H
+
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+/* The parts: bit, the status' word for it. */
+#define SANDBOX_PARTS(X)						\
+	/* No capability, and no program gives any (no_new_privs). */	\
+	X(PRIVILEGES,	0,	"privileges")				\
+	/* Nobody traces the process, reads its memory or has its core. */ \
+	X(MEMORY,	1,	"memory")
+
+enum sandbox_part {
+#define SANDBOX_BIT(name, bit, word)	SANDBOX_##name = 1U << (bit),
+	SANDBOX_PARTS(SANDBOX_BIT)
+#undef SANDBOX_BIT
+#define SANDBOX_SUM(name, bit, word)	SANDBOX_##name |
+	SANDBOX_ALL = SANDBOX_PARTS(SANDBOX_SUM) 0U
+#undef SANDBOX_SUM
+};
+
+/*
+ * Before a program is executed, as root: what it executes in turn, or what it
+ * is, has no capability.  Nothing happens without the right to do so.
+ */
+void	sandbox_bound(void);
+
+/*
+ * Enters the sandbox, but for what `parts' leaves out; returns the parts that
+ * are in force now.
+ */
+uint32_t	sandbox_enter_parts(uint32_t parts);
+
+/* The same with all parts, or with none if the environment says so:
+ * MCRELAY_SANDBOX is `none' for whoever looks into a process or traces it. */
+uint32_t	sandbox_enter(void);
+
+#endif /* MCRELAY_SANDBOX_H */

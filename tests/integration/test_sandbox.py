@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: ISC
+"""What workers and decimators cannot do, as the kernel tells it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon import Daemon, channel
+from net import Receiver, Sender, free_port, numbered
+
+
+def facts(pid: int) -> dict[str, str]:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {key: value.strip() for key, _, value in
+            (line.partition(":") for line in lines)}
+
+
+def children(daemon: Daemon) -> list[int]:
+    return daemon.wait_processes("mcrelay-worker", 1) + \
+        daemon.wait_processes("mcrelay-decimator", 1)
+
+
+def start(daemon: Daemon, port: int, view: Receiver, **top: Any) -> None:
+    """One of everything."""
+    daemon.start(channel(
+        "one", port, archive=daemon.archive_conf(), decimate=[
+            {"name": "s", "method": "pick", "every": 1,
+             "address": "127.0.0.1", "port": view.port}]), **top)
+
+
+def start_one(daemon: Daemon, **more: Any) -> None:
+    """A worker that is not root."""
+    daemon.start(channel("one", free_port(), **more), **(
+        {"user": "nobody"} if os.geteuid() == 0 else {}))
+
+
+def may_raise_limits() -> bool:
+    sys_resource = 24
+    return int(facts(os.getpid())["CapEff"], 16) >> sys_resource & 1 != 0
+
+
+@pytest.mark.parametrize("user", [None, "nobody"])
+def test_privileges(daemon: Daemon, user: str | None) -> None:
+    """Whoever they are, and whatever they execute; each thread."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to have privileges")
+    port = free_port()
+    with Receiver() as view, Sender("127.0.0.1", port) as sender:
+        start(daemon, port, view, **({"user": user} if user else {}))
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        for pid in children(daemon):
+            for task in Path(f"/proc/{pid}/task").iterdir():
+                fact = facts(int(task.name))
+                for name in ("Inh", "Prm", "Eff", "Bnd", "Amb"):
+                    assert int(fact[f"Cap{name}"], 16) == 0, (name, fact)
+                assert fact["NoNewPrivs"] == "1"
+        assert daemon.process is not None
+        assert int(facts(daemon.process.pid)["CapEff"], 16) != 0
+
+
+def test_memory(daemon: Daemon) -> None:
+    """Root owns what /proc shows of a process that cannot be traced; and
+    no core is left, whatever the limits are."""
+    port = free_port()
+    with Receiver() as view:
+        start(daemon, port, view, **(
+            {"user": "nobody"} if os.geteuid() == 0 else {}))
+        for pid in children(daemon):
+            assert Path(f"/proc/{pid}/mem").stat().st_uid == 0
+            limits = Path(f"/proc/{pid}/limits")
+            if os.geteuid() == 0:
+                core = next(line for line in limits.read_text().splitlines()
+                            if line.startswith("Max core file size"))
+                assert core.split()[4:6] == ["0", "0"]
+        pid = daemon.worker_pid("one")
+        os.kill(pid, signal.SIGSEGV)
+        daemon.wait_new_worker("one", pid)
+    assert "core dumped" not in daemon.log()
+
+
+def test_none_on_demand(daemon: Daemon) -> None:
+    """For debuggers; and so that the tests above can fail."""
+    daemon.environment["MCRELAY_SANDBOX"] = "none"
+    with Receiver() as view:
+        start(daemon, free_port(), view)
+        for pid in children(daemon):
+            assert facts(pid)["NoNewPrivs"] == "0"
+            assert Path(f"/proc/{pid}/mem").stat().st_uid == os.geteuid()
+
+
+def test_processor(daemon: Daemon) -> None:
+    """All that is fixed to one, is."""
+    cpu = max(os.sched_getaffinity(0))
+    start_one(daemon, cpu=cpu, archive=daemon.archive_conf(cpu=cpu))
+    pid = daemon.worker_pid("one")
+    assert os.sched_getaffinity(pid) == {cpu}
+    daemon.stop()
+    assert "cannot run" not in daemon.log()
+
+
+def test_priority(daemon: Daemon) -> None:
+    """Granted by a limit, so that it needs no privilege."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to raise a priority")
+    if not may_raise_limits():
+        pytest.skip("root may not raise limits here (CAP_SYS_RESOURCE)")
+    start_one(daemon, priority=7, archive=daemon.archive_conf())
+    pid = daemon.worker_pid("one")
+    assert os.getpriority(os.PRIO_PROCESS, pid) == -7
+    assert {os.getpriority(os.PRIO_PROCESS, int(task))
+            for task in os.listdir(f"/proc/{pid}/task")} == {-7, 0}
+    daemon.stop()
+    assert "cannot run" not in daemon.log()

@@ -35,8 +35,9 @@ enum message_type {
 	 * while it finishes its files, and leaves the rest in the ring to
 	 * its successor.) */
 	MESSAGE_STOP = 5,
-	/* supervisor -> worker: the archive's directory, made again;
-	 * descriptor: it */
+	/* supervisor -> worker: the archive's directory, made again: the
+	 * worker goes on in it or, when its sandbox has room for only the
+	 * one before, leaves it to a successor; descriptor: it */
 	MESSAGE_DIRECTORY = 6,
 	/* worker -> supervisor: look at directory_gone in the segment; no
 	 * body */

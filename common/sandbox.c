@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Privileges and memory.  Children of the supervisor.
+ * Privileges and memory, and the order of all parts.  Children of the
+ * supervisor.
  */
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -10,10 +11,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/sandbox.h"
+#include "common/sandbox_priv.h"
 
 void
 sandbox_bound(void)
@@ -55,22 +58,27 @@ hide_memory(void)
 }
 
 uint32_t
-sandbox_enter_parts(uint32_t parts)
+sandbox_enter_parts(const struct sandbox *sandbox, uint32_t parts)
 {
 	uint32_t entered = 0;
 
+	/* syslog() reads the time zone's file when it is first called. */
+	tzset();
 	if ((parts & SANDBOX_PRIVILEGES) != 0 && drop_privileges())
 		entered |= SANDBOX_PRIVILEGES;
 	if ((parts & SANDBOX_MEMORY) != 0 && hide_memory())
 		entered |= SANDBOX_MEMORY;
+	if ((parts & SANDBOX_FILES) != 0 &&
+	    sandbox_landlock(sandbox->directory))
+		entered |= SANDBOX_FILES;
 	return entered;
 }
 
 uint32_t
-sandbox_enter(void)
+sandbox_enter(const struct sandbox *sandbox)
 {
 	const char *how = getenv("MCRELAY_SANDBOX");
 
-	return sandbox_enter_parts(how != NULL && strcmp(how, "none") == 0 ?
-	    0U : SANDBOX_ALL);
+	return sandbox_enter_parts(sandbox,
+	    how != NULL && strcmp(how, "none") == 0 ? 0U : SANDBOX_ALL);
 }

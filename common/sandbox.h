@@ -22,7 +22,9 @@
 	/* No capability, and no program gives any (no_new_privs). */	\
 	X(PRIVILEGES,	0,	"privileges")				\
 	/* Nobody traces the process, reads its memory or has its core. */ \
-	X(MEMORY,	1,	"memory")
+	X(MEMORY,	1,	"memory")					\
+	/* No file but those of the one directory, by Landlock. */	\
+	X(FILES,	2,	"files")
 
 enum sandbox_part {
 #define SANDBOX_BIT(name, bit, word)	SANDBOX_##name = 1U << (bit),
@@ -39,14 +41,20 @@ enum sandbox_part {
  */
 void	sandbox_bound(void);
 
+/* What a program still needs. */
+struct sandbox {
+	int	directory;	/* with all its files; -1: none */
+};
+
 /*
  * Enters the sandbox, but for what `parts' leaves out; returns the parts that
  * are in force now.
  */
-uint32_t	sandbox_enter_parts(uint32_t parts);
+uint32_t	sandbox_enter_parts(const struct sandbox *sandbox,
+		    uint32_t parts) ATTR_NONNULL;
 
 /* The same with all parts, or with none if the environment says so:
  * MCRELAY_SANDBOX is `none' for whoever looks into a process or traces it. */
-uint32_t	sandbox_enter(void);
+uint32_t	sandbox_enter(const struct sandbox *sandbox) ATTR_NONNULL;
 
 #endif /* MCRELAY_SANDBOX_H */

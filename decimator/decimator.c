@@ -420,7 +420,7 @@ decimator_run(void)
 	raise_file_limit();
 	start(&d);
 	end_with_supervisor();
-	sandbox_enter();
+	sandbox_enter(&(struct sandbox){.directory = -1});
 	say_ready();
 	fd_set_nonblock(MESSAGE_FD);
 	fd_set_cloexec(MESSAGE_FD, 1);

@@ -29,7 +29,7 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch
-UNIT_TESTS += tests/unit/test_relay
+UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
@@ -71,6 +71,9 @@ tests_unit_test_ring_SOURCES = tests/unit/test_ring.c
 tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_LDADD = $(TEST_LIBS)
+tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
+	tests/unit/hostile.c tests/unit/hostile.h
+tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 

@@ -292,14 +292,21 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
-/* Replaces the directory's descriptor under its number: all threads go on
- * with it. */
+/*
+ * Replaces the directory's descriptor under its number: all threads go on
+ * with it.  In a sandbox they may use only the directory of the start: a
+ * successor goes on.
+ */
 static void
 renew_directory(struct worker *worker, int fd)
 {
 	if (worker->directory == -1)
 		return;
-	if (dup3(fd, worker->directory, O_CLOEXEC) == -1)
+	if ((worker->sandbox & SANDBOX_FILES) != 0) {
+		log_info("the archive has another directory: a successor "
+		    "goes on there");
+		end(worker, WORKER_ROLLING);
+	} else if (dup3(fd, worker->directory, O_CLOEXEC) == -1)
 		log_warn("cannot use the archive's new directory");
 	else
 		archive_retry(&worker->archive);
@@ -521,7 +528,8 @@ worker_main(int argc, char **argv)
 	status = attach(&worker);
 	if (status != 0)
 		return status;
-	sandbox_enter();
+	worker.sandbox = sandbox_enter(&(struct sandbox){
+	    .directory = worker.directory});
 	recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)

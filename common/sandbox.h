@@ -13,6 +13,7 @@
 #ifndef MCRELAY_SANDBOX_H
 #define MCRELAY_SANDBOX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
@@ -20,11 +21,13 @@
 /* The parts: bit, the status' word for it. */
 #define SANDBOX_PARTS(X)						\
 	/* No capability, and no program gives any (no_new_privs). */	\
-	X(PRIVILEGES,	0,	"privileges")				\
-	/* Nobody traces the process, reads its memory or has its core. */ \
-	X(MEMORY,	1,	"memory")					\
+	X(PRIVILEGES, 0, "privileges")					\
+	/* Nobody traces it, reads its memory or has its core. */	\
+	X(MEMORY, 1, "memory")						\
 	/* No file but those of the one directory, by Landlock. */	\
-	X(FILES,	2,	"files")
+	X(FILES, 2, "files")						\
+	/* No system call but those that it makes, by seccomp. */	\
+	X(CALLS, 3, "calls")
 
 enum sandbox_part {
 #define SANDBOX_BIT(name, bit, word)	SANDBOX_##name = 1U << (bit),
@@ -41,20 +44,28 @@ enum sandbox_part {
  */
 void	sandbox_bound(void);
 
+enum sandbox_program {
+	SANDBOX_WORKER,
+	SANDBOX_DECIMATOR,
+};
+
 /* What a program still needs. */
 struct sandbox {
-	int	directory;	/* with all its files; -1: none */
+	enum sandbox_program	program;
+	int			directory;	/* its files; -1: none */
+	bool			syslog;		/* it may log there */
 };
 
 /*
  * Enters the sandbox, but for what `parts' leaves out; returns the parts that
- * are in force now.
+ * are in force now.  With `kill' a system call that is not allowed ends the
+ * process, else it fails, and the kernel logs it.
  */
 uint32_t	sandbox_enter_parts(const struct sandbox *sandbox,
-		    uint32_t parts) ATTR_NONNULL;
+		    uint32_t parts, bool kill) ATTR_NONNULL;
 
-/* The same with all parts, or with none if the environment says so:
- * MCRELAY_SANDBOX is `none' for whoever looks into a process or traces it. */
+/* The same with all parts, or as the environment says: MCRELAY_SANDBOX is
+ * `none' for whoever looks into a process or traces it, `kill' for tests. */
 uint32_t	sandbox_enter(const struct sandbox *sandbox) ATTR_NONNULL;
 
 #endif /* MCRELAY_SANDBOX_H */

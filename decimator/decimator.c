@@ -420,7 +420,8 @@ decimator_run(void)
 	raise_file_limit();
 	start(&d);
 	end_with_supervisor();
-	sandbox_enter(&(struct sandbox){.directory = -1});
+	/* Where the log goes it hears only with its first channel. */
+	sandbox_enter(&(struct sandbox){SANDBOX_DECIMATOR, -1, true});
 	say_ready();
 	fd_set_nonblock(MESSAGE_FD);
 	fd_set_cloexec(MESSAGE_FD, 1);

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -292,6 +293,15 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
+static bool
+same_file(int a, int b)
+{
+	struct stat one, other;
+
+	return fstat(a, &one) == 0 && fstat(b, &other) == 0 &&
+	    one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 /*
  * Replaces the directory's descriptor under its number: all threads go on
  * with it.  In a sandbox they may use only the directory of the start: a
@@ -302,7 +312,8 @@ renew_directory(struct worker *worker, int fd)
 {
 	if (worker->directory == -1)
 		return;
-	if ((worker->sandbox & SANDBOX_FILES) != 0) {
+	if ((worker->sandbox & SANDBOX_FILES) != 0 &&
+	    !same_file(fd, worker->directory)) {
 		log_info("the archive has another directory: a successor "
 		    "goes on there");
 		end(worker, WORKER_ROLLING);
@@ -528,8 +539,9 @@ worker_main(int argc, char **argv)
 	status = attach(&worker);
 	if (status != 0)
 		return status;
-	worker.sandbox = sandbox_enter(&(struct sandbox){
-	    .directory = worker.directory});
+	worker.sandbox = sandbox_enter(&(struct sandbox){SANDBOX_WORKER,
+	    worker.directory, worker.segment.config->log_target ==
+	    LOG_TARGET_SYSLOG});
 	recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)

@@ -59,7 +59,8 @@ static int		terminal_master = -1;
 static void
 make_file(const char *name)
 {
-	int fd = openat(prey.directory, name, O_WRONLY | O_CREAT | O_EXCL, 0644);
+	int fd = openat(prey.directory, name, O_WRONLY | O_CREAT | O_EXCL,
+	    0644);
 
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(write(fd, "secret\n", 7), 7);
@@ -154,14 +155,14 @@ make_listeners(void)
 static pid_t
 start_sibling(uint32_t parts)
 {
-	const struct sandbox sandbox = {.directory = -1};
+	const struct sandbox sandbox = {SANDBOX_WORKER, -1, false};
 	pid_t pid = fork();
 
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
 		setpgid(0, 0);
 		sandbox_enter_parts(&sandbox, parts & (SANDBOX_PRIVILEGES |
-		    SANDBOX_MEMORY | SANDBOX_FILES));
+		    SANDBOX_MEMORY | SANDBOX_FILES), false);
 		raise(SIGSTOP);
 		for (;;)
 			pause();
@@ -200,7 +201,8 @@ teardown(void **state)
 static _Noreturn void
 run_attempt(const struct attempt *attempt, uint32_t parts, int report)
 {
-	const struct sandbox sandbox = {.directory = prey.directory};
+	const struct sandbox sandbox = {SANDBOX_WORKER, prey.directory,
+	    false};
 	struct result result;
 
 	alarm(20);
@@ -212,7 +214,7 @@ run_attempt(const struct attempt *attempt, uint32_t parts, int report)
 		(void)ioctl(prey.terminal, TIOCSCTTY, 0);
 	/* So that a file's own rights are in nobody's way. */
 	umask(0);
-	result.parts = sandbox_enter_parts(&sandbox, parts);
+	result.parts = sandbox_enter_parts(&sandbox, parts, false);
 	if (write(report, &result.parts, sizeof(result.parts)) !=
 	    sizeof(result.parts))
 		_exit(2);
@@ -313,7 +315,8 @@ nothing_is_to_be_had(void **state)
 static void
 archive_works(void **state)
 {
-	const struct sandbox sandbox = {.directory = prey.directory};
+	const struct sandbox sandbox = {SANDBOX_WORKER, prey.directory,
+	    false};
 	int status, fd;
 	pid_t pid;
 
@@ -322,7 +325,7 @@ archive_works(void **state)
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
-		sandbox_enter_parts(&sandbox, SANDBOX_ALL);
+		sandbox_enter_parts(&sandbox, SANDBOX_ALL, true);
 		fd = openat(prey.directory, "new.part", O_RDWR | O_CREAT |
 		    O_CLOEXEC | O_TRUNC, 0644);
 		if (fd == -1 || ftruncate(fd, 4096) == -1 ||

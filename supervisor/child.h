@@ -113,6 +113,7 @@ struct child_image {
 	unsigned	failures;	/* of the back-off */
 	bool		drain_only;	/* is there only to store the rest */
 	unsigned	drains;
+	uint32_t	sandbox;
 	struct child_deaths deaths;
 	char		last_exit[128];
 };
@@ -135,6 +136,8 @@ struct child {
 	int			 messages;	/* our end; -1: none */
 	uint64_t		 spawned_ns;	/* CLOCK_MONOTONIC */
 	uint64_t		 ready_ns;	/* 0: not yet */
+	uint32_t		 sandbox;	/* enum sandbox_part, since
+						 * then */
 	unsigned		 spawns;
 	struct backoff		 backoff;
 	char			 last_exit[128];	/* "": none yet */

@@ -247,9 +247,9 @@ end(struct worker *worker, enum worker_ending ending)
 }
 
 static int
-tell_supervisor(enum message_type type)
+tell_supervisor(enum message_type type, uint32_t sandbox)
 {
-	struct message message = {.type = type};
+	struct message message = {.type = type, .sandbox = sandbox};
 
 	return send(WORKER_FD_MESSAGES, &message, sizeof(message),
 	    MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
@@ -261,7 +261,7 @@ ask_for_directory(const struct worker *worker)
 {
 	if (atomic_load_explicit(&worker->segment.state->directory_gone,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(MESSAGE_DIRECTORY_GONE) == -1)
+	    tell_supervisor(MESSAGE_DIRECTORY_GONE, 0) == -1)
 		log_debug("the supervisor does not listen");
 }
 
@@ -549,7 +549,7 @@ worker_main(int argc, char **argv)
 	schedule(worker.segment.config);
 	run_outputs(&worker);
 	wake_readers(&worker);
-	if (tell_supervisor(MESSAGE_READY) == -1)
+	if (tell_supervisor(MESSAGE_READY, worker.sandbox) == -1)
 		log_warn("cannot tell the supervisor that I am ready");
 	ev_run(worker.loop, 0);
 	if (worker.directory != -1)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
 import signal
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 
 from daemon import Daemon, channel
 from net import Receiver, Sender, free_port, numbered
+from waiting import wait_for
 
 
 def facts(pid: int) -> dict[str, str]:
@@ -84,13 +87,60 @@ def test_memory(daemon: Daemon) -> None:
     assert "core dumped" not in daemon.log()
 
 
+def landlock() -> bool:
+    """Whether this kernel has it."""
+    create_ruleset, version = 444, 1
+    return ctypes.CDLL(None).syscall(
+        create_ruleset, None, ctypes.c_size_t(0), version) > 0
+
+
+def expected(pid: int) -> dict[str, Any]:
+    """The sandbox, as the kernel tells it."""
+    missing = [] if landlock() else ["files"]
+    if facts(pid)["Seccomp"] != "2":
+        missing.append("calls")
+    return {"state": "partial" if missing else "full", "missing": missing}
+
+
+def test_status(daemon: Daemon) -> None:
+    """What the status says is true, also after an upgrade and for a
+    successor."""
+    with Receiver() as view:
+        start(daemon, free_port(), view)
+
+        def check() -> None:
+            status = json.loads(daemon.ctl("status", "-j").stdout)
+            for each in (*status["channels"], *status["decimators"]):
+                assert each["sandbox"] == expected(each["pid"])
+
+        check()
+        before = daemon.worker_pid("one")
+        daemon.ctl("upgrade")
+        daemon.wait_new_worker("one", before)
+        wait_for(lambda: decimator_runs(daemon), "a decimator")
+        check()
+        pid = daemon.worker_pid("one")
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_new_worker("one", pid)
+        check()
+
+
+def decimator_runs(daemon: Daemon) -> bool:
+    status = json.loads(daemon.ctl("status", "-j").stdout)
+    return all(each["state"] == "running" for each in status["decimators"])
+
+
 def test_none_on_demand(daemon: Daemon) -> None:
     """For debuggers; and so that the tests above can fail."""
     daemon.environment["MCRELAY_SANDBOX"] = "none"
     with Receiver() as view:
         start(daemon, free_port(), view)
+        assert daemon.status("one")["sandbox"] == {
+            "state": "none",
+            "missing": ["privileges", "memory", "files", "calls"]}
         for pid in children(daemon):
             assert facts(pid)["NoNewPrivs"] == "0"
+            assert facts(pid)["Seccomp"] == "0"
             assert Path(f"/proc/{pid}/mem").stat().st_uid == os.geteuid()
 
 

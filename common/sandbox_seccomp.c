@@ -89,6 +89,15 @@ static const int	prctl_options[] = {
 	PR_SET_NAME, PR_GET_NAME, PR_SET_VMA,
 };
 
+/* Conditions: the argument of that index, or some bits of it, is `value'. */
+#define EQUALS(index, value)						\
+	{.arg = (index), .op = SCMP_CMP_EQ,				\
+	    .datum_a = (scmp_datum_t)(value)}
+#define MASKED(index, mask, value)					\
+	{.arg = (index), .op = SCMP_CMP_MASKED_EQ,			\
+	    .datum_a = (scmp_datum_t)(mask),				\
+	    .datum_b = (scmp_datum_t)(value)}
+
 /* A filter in the making, and whether all has gone well so far. */
 struct filter {
 	scmp_filter_ctx	 context;
@@ -134,8 +143,7 @@ allow_values(struct filter *filter, const char *name, unsigned argument,
 static void
 allow_data(struct filter *filter, const char *name)
 {
-	const struct scmp_arg_cmp no_code = SCMP_A2(SCMP_CMP_MASKED_EQ,
-	    PROT_EXEC, 0);
+	const struct scmp_arg_cmp no_code = MASKED(2, PROT_EXEC, 0);
 
 	allow_if(filter, name, 1, &no_code);
 }
@@ -144,10 +152,8 @@ allow_data(struct filter *filter, const char *name)
 static void
 allow_itself(struct filter *filter)
 {
-	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ,
-	    (scmp_datum_t)getpid());
-	const struct scmp_arg_cmp get_own[] = {SCMP_A0(SCMP_CMP_EQ, 0),
-	    SCMP_A2(SCMP_CMP_EQ, 0)};
+	const struct scmp_arg_cmp own = EQUALS(0, getpid());
+	const struct scmp_arg_cmp get_own[] = {EQUALS(0, 0), EQUALS(2, 0)};
 
 	allow_if(filter, "tgkill", 1, &own);
 	allow_if(filter, "prlimit64", NITEMS(get_own), get_own);
@@ -156,12 +162,11 @@ allow_itself(struct filter *filter)
 static void
 allow_threads(struct filter *filter)
 {
-	const struct scmp_arg_cmp thread = SCMP_A0(SCMP_CMP_MASKED_EQ,
-	    CLONE_THREAD | CLONE_VM, CLONE_THREAD | CLONE_VM);
-	const struct scmp_arg_cmp own = SCMP_A0(SCMP_CMP_EQ, 0);
-	const struct scmp_arg_cmp first[] = {
-	    SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS),
-	    SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)gettid())};
+	const struct scmp_arg_cmp thread = MASKED(0, CLONE_THREAD | CLONE_VM,
+	    CLONE_THREAD | CLONE_VM);
+	const struct scmp_arg_cmp own = EQUALS(0, 0);
+	const struct scmp_arg_cmp first[] = {EQUALS(0, PRIO_PROCESS),
+	    EQUALS(1, gettid())};
 
 	allow_if(filter, "clone", 1, &thread);
 	/* See refuse_clone3(). */
@@ -175,9 +180,8 @@ allow_threads(struct filter *filter)
 static void
 allow_directory(struct filter *filter, int directory)
 {
-	const struct scmp_arg_cmp both[] = {
-	    SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)directory),
-	    SCMP_A2(SCMP_CMP_EQ, (scmp_datum_t)directory)};
+	const struct scmp_arg_cmp both[] = {EQUALS(0, directory),
+	    EQUALS(2, directory)};
 	size_t i;
 
 	for (i = 0; i < NITEMS(calls_in_directory); i++)
@@ -191,11 +195,9 @@ allow_directory(struct filter *filter, int directory)
 static void
 allow_syslog(struct filter *filter)
 {
-	const struct scmp_arg_cmp local[] = {
-	    SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
-	    SCMP_A1(SCMP_CMP_MASKED_EQ,
-		(scmp_datum_t)~(SOCK_CLOEXEC | SOCK_NONBLOCK) & 0xffffffff,
-		SOCK_DGRAM)};
+	const struct scmp_arg_cmp local[] = {EQUALS(0, AF_UNIX),
+	    MASKED(1, ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+	    SOCK_DGRAM)};
 
 	allow_if(filter, "socket", NITEMS(local), local);
 	allow_if(filter, "connect", 0, NULL);

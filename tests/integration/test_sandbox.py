@@ -7,13 +7,14 @@ import ctypes
 import json
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon import Daemon, channel
-from net import Receiver, Sender, free_port, numbered
+from daemon import Daemon, Programs, channel
+from net import Namespace, Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
 
@@ -167,3 +168,54 @@ def test_priority(daemon: Daemon) -> None:
             for task in os.listdir(f"/proc/{pid}/task")} == {-7, 0}
     daemon.stop()
     assert "cannot run" not in daemon.log()
+
+
+class Logged(Daemon):
+    """It has a /dev of its own, where log leads to a socket of ours."""
+
+    def command(self, *options: str) -> list[str]:
+        dev = self.directory / "dev"
+        dev.mkdir(exist_ok=True)
+        return ["unshare", "--mount", "sh", "-ec", """
+            mount -t tmpfs none "$1"
+            cp -a /dev/null /dev/zero /dev/urandom "$1"
+            ln -s "$2" "$1/log"
+            mount --bind "$1" /dev
+            shift 2
+            exec "$@" """, "sh", str(dev), str(self.directory / "log"),
+                *super().command(*options)]
+
+
+def listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    made.bind(str(path))
+    made.settimeout(10)
+    return made
+
+
+def test_syslog(namespace: Namespace, programs: Programs, tmp_path: Path
+                ) -> None:
+    """It is connected to again when its daemon is another one."""
+    daemon = Logged(programs, tmp_path)
+    log = listen(tmp_path / "log")
+    try:
+        # In the foreground it would log to standard error.
+        daemon.write(channel("one", free_port()), log={"to": "syslog"})
+        done = daemon.run()
+        assert done.returncode == 0, done.stderr
+        supervisor = daemon.find_session()
+        pid = daemon.worker_pid("one")
+        for _ in range(2):
+            os.kill(pid, signal.SIGUSR1)
+            while b"mcrelay-worker[one]" not in (line := log.recv(4096)):
+                pass
+            assert b"ledger" in line
+            log.close()
+            log = listen(tmp_path / "log")
+        assert daemon.worker_pid("one") == pid
+        os.kill(supervisor, signal.SIGTERM)
+        daemon.check_gone()
+    finally:
+        daemon.kill()
+        log.close()

@@ -19,7 +19,7 @@
 #define MESSAGE_FD	3
 
 enum message_type {
-	/* child -> supervisor: up and working; no body */
+	/* child -> supervisor: up and working, in this sandbox */
 	MESSAGE_READY = 1,
 	/* supervisor -> decimator: serve this channel (again, with these
 	 * streams); descriptors: segment, eventfd, one connected socket for
@@ -84,7 +84,12 @@ struct stream_config {
 
 struct message {
 	uint32_t	type;		/* enum message_type */
-	uint32_t	channel;	/* a number the supervisor chose */
+	union {
+		uint32_t	channel;	/* a number the supervisor
+						 * chose */
+		uint32_t	sandbox;	/* MESSAGE_READY: enum
+						 * sandbox_part */
+	};
 	char		name[CHANNEL_NAME_MAX + 1];
 	int32_t		log_level;	/* MESSAGE_LOG_LEVEL, MESSAGE_SERVE */
 	uint32_t	streams;	/* MESSAGE_SERVE */

@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/child_priv.h"
@@ -135,9 +136,10 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 }
 
 static void
-on_ready(struct child *child)
+on_ready(struct child *child, const struct message *message)
 {
 	child->ready_ns = clock_monotonic_ns();
+	child->sandbox = message->sandbox & SANDBOX_ALL;
 	log_info("%s: process %d is ready", child->label, (int)child->pid);
 	set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
 }
@@ -177,7 +179,7 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events)
 		return;
 	if (got == sizeof(message) && starting &&
 	    message.type == MESSAGE_READY)
-		on_ready(child);
+		on_ready(child, &message);
 	else if (got != sizeof(message) || starting ||
 	    !listen_on(child, child->ops->message(child->owner, &message)))
 		log_warnx("%s: process %d sent what is no message: it is not "
@@ -331,6 +333,7 @@ child_adopt(struct child *child, const struct child_image *image)
 	child->backoff.failures = image->failures;
 	child->drain_only = image->drain_only;
 	child->drains = image->drains;
+	child->sandbox = image->sandbox;
 	child->deaths = image->deaths;
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
 	child->pid = image->pid;
@@ -368,6 +371,7 @@ child_describe(const struct child *child, struct child_image *image)
 	image->failures = child->backoff.failures;
 	image->drain_only = child->drain_only;
 	image->drains = child->drains;
+	image->sandbox = child->sandbox;
 	image->deaths = child->deaths;
 	memcpy(image->last_exit, child->last_exit, sizeof(image->last_exit));
 }

@@ -26,7 +26,7 @@
  * what was to be stored is, as long as somebody can.
  *
  * A process that hangs, as its owner finds, is made to end by ABRT, which
- * leaves last words and perhaps a core, and by KILL soon after.
+ * leaves last words, and by KILL soon after.
  */
 #ifndef MCRELAY_CHILD_H
 #define MCRELAY_CHILD_H
@@ -113,6 +113,7 @@ struct child_image {
 	unsigned	failures;	/* of the back-off */
 	bool		drain_only;	/* is there only to store the rest */
 	unsigned	drains;
+	uint32_t	sandbox;
 	struct child_deaths deaths;
 	char		last_exit[128];
 };
@@ -135,6 +136,8 @@ struct child {
 	int			 messages;	/* our end; -1: none */
 	uint64_t		 spawned_ns;	/* CLOCK_MONOTONIC */
 	uint64_t		 ready_ns;	/* 0: not yet */
+	uint32_t		 sandbox;	/* enum sandbox_part, since
+						 * then */
 	unsigned		 spawns;
 	struct backoff		 backoff;
 	char			 last_exit[128];	/* "": none yet */

@@ -50,7 +50,7 @@ child_json(struct handoff *handoff, const struct child *child)
 
 	child_describe(child, &image);
 	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:b, "
-	    "s:i, s:i, s:i, s:i, s:s}",
+	    "s:i, s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
 	    "control", keep(handoff, image.messages),
 	    "wanted", image.wanted,
@@ -62,6 +62,7 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "failures", (int)image.failures,
 	    "again", image.drain_only,
 	    "drains", (int)image.drains,
+	    "sandbox", (int)image.sandbox,
 	    "exited", (int)image.deaths.exited,
 	    "signalled", (int)image.deaths.signalled,
 	    "hung", (int)image.deaths.hung,
@@ -276,6 +277,7 @@ get_child(const json_t *object, struct child_image *image)
 	image->failures = (unsigned)get_count(object, "failures");
 	image->drain_only = get_flag(object, "again");
 	image->drains = (unsigned)get_count(object, "drains");
+	image->sandbox = (uint32_t)get_count(object, "sandbox");
 	image->deaths.exited = (unsigned)get_count(object, "exited");
 	image->deaths.signalled = (unsigned)get_count(object, "signalled");
 	image->deaths.hung = (unsigned)get_count(object, "hung");

@@ -25,6 +25,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/segment.h"
 #include "common/util.h"
 #include "supervisor/spawn.h"
@@ -107,6 +108,8 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	if (setsid() == -1)
 		log_warn("%s: no session of its own", program);
 	snprintf(path, sizeof(path), "%s/%s", settings->directory, program);
+	/* While we have the right to: its user has not. */
+	sandbox_bound();
 	if (place_descriptors(fds, fd_count) == -1)
 		log_warn("%s: cannot arrange its descriptors", program);
 	else if (settings->drop != NULL && privdrop_now(settings->drop) == -1)

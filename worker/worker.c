@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/last_words.h"
@@ -274,9 +275,9 @@ end(struct worker *worker, enum worker_ending ending)
 }
 
 static int
-tell_supervisor(enum message_type type)
+tell_supervisor(enum message_type type, uint32_t sandbox)
 {
-	struct message message = {.type = type};
+	struct message message = {.type = type, .sandbox = sandbox};
 
 	return send(WORKER_FD_MESSAGES, &message, sizeof(message),
 	    MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
@@ -290,11 +291,11 @@ ask_supervisor(const struct worker *worker)
 
 	if (atomic_load_explicit(&state->directory_gone,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(MESSAGE_DIRECTORY_GONE) == -1)
+	    tell_supervisor(MESSAGE_DIRECTORY_GONE, 0) == -1)
 		log_debug("the supervisor does not listen");
 	if (atomic_exchange_explicit(&state->room.wanted, 0,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(MESSAGE_ROOM_WANTED) == -1)
+	    tell_supervisor(MESSAGE_ROOM_WANTED, 0) == -1)
 		log_debug("the supervisor does not listen");
 }
 
@@ -475,6 +476,9 @@ worker_main(int argc, char **argv)
 	status = worker_attach(&worker);
 	if (status != 0)
 		return status;
+	worker.sandbox = sandbox_enter(&(struct sandbox){SANDBOX_WORKER,
+	    worker.directory, worker.segment.config->log_target ==
+	    LOG_TARGET_SYSLOG});
 	worker_recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)
@@ -482,7 +486,7 @@ worker_main(int argc, char **argv)
 	worker_schedule(worker.segment.config);
 	run_outputs(&worker);
 	wake_readers(&worker);
-	if (tell_supervisor(MESSAGE_READY) == -1)
+	if (tell_supervisor(MESSAGE_READY, worker.sandbox) == -1)
 		log_warn("cannot tell the supervisor that I am ready");
 	ev_run(worker.loop, 0);
 	if (worker.directory != -1)

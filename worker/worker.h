@@ -27,6 +27,7 @@ struct worker {
 	struct datum_program	*program;	/* NULL: raw */
 	int			 directory;	/* -1: no archive */
 	int			 decimator_wake; /* the decimator's eventfd */
+	uint32_t		 sandbox;	/* enum sandbox_part */
 	enum worker_ending	 ending;
 	bool			 orphaned;	/* without supervisor */
 	bool			 gated;		/* waits for the archive */

@@ -162,6 +162,7 @@ struct archive_file {
 	uint64_t	ends;		/* and of the last */
 	uint64_t	first_received_ns;
 	uint64_t	last_received_ns;
+	int64_t		clock_step_ns;	/* CLOCK_REALTIME was set, by so much */
 	uint8_t		sync[16];	/* the sync marker */
 };
 

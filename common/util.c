@@ -35,6 +35,12 @@ clock_monotonic_ns(void)
 }
 
 uint64_t
+clock_boottime_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t
 clock_realtime_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);

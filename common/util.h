@@ -25,6 +25,8 @@
 
 uint64_t	clock_monotonic_ns(void);
 uint64_t	clock_realtime_ns(void);
+/* With the time that the machine was suspended. */
+uint64_t	clock_boottime_ns(void);
 
 /* These never return NULL: out of memory is fatal.  Not for the data path. */
 void	*xmalloc(size_t size) ATTR_MALLOC;

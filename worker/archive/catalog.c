@@ -97,8 +97,11 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
     enum archive_kind kind, enum archive_codec codec,
     const struct archive_file *file, const struct ledger_change *lost)
 {
-	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE];
+	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE], step[48] = "";
 
+	if (file->clock_step_ns != 0)
+		snprintf(step, sizeof(step), ",\"clock_step\":%.3f",
+		    (double)file->clock_step_ns / (double)NS_PER_S);
 	format_utc(file->first_received_ns, first);
 	format_utc(file->last_received_ns, last);
 	snprintf(line, CATALOG_LINE_SIZE, NAME_PREFIX "%s\","
@@ -106,9 +109,9 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    ",\"last_sequence\":%" PRIu64 ",\"first_received\":\"%s\","
 	    "\"last_received\":\"%s\",\"datagrams\":%" PRIu64
 	    ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-	    ",\"codec\":\"%s\",\"losses\":%s", name, kind_names[kind],
+	    ",\"codec\":\"%s\"%s,\"losses\":%s", name, kind_names[kind],
 	    file->begins, file->ends, first, last, file->datagrams,
-	    file->records, file->size, codec_name(codec),
+	    file->records, file->size, codec_name(codec), step,
 	    lost == NULL ? "null}\n" : "");
 	if (lost != NULL)
 		add_losses(line, lost);

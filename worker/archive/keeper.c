@@ -133,15 +133,30 @@ recover(struct keeper *keeper, const char *name)
 	return true;
 }
 
-/* Whether this process has begun the file, going by its name. */
+/* Whether this process has begun the file: names do not tell, for the clock may
+ * have been set. */
 static bool
-begun_here(const struct keeper *keeper, const char *name)
+begun_here(struct keeper *keeper, const char *name)
 {
-	const char *start = strchr(name + strlen(keeper->config->name), '_');
-	char now[UTC_TEXT_SIZE];
+	bool here = false;
+	unsigned i;
 
-	format_utc(keeper->started_ns, now);
-	return start != NULL && strncmp(start + 1, now, strlen(now)) >= 0;
+	pthread_mutex_lock(&keeper->mutex);
+	for (i = 0; i < keeper->begun.count && !here; i++)
+		here = strcmp(keeper->begun.name[i], name) == 0;
+	pthread_mutex_unlock(&keeper->mutex);
+	return here;
+}
+
+static bool
+is_unfinished(struct keeper *keeper, const char *name)
+{
+	bool is;
+
+	pthread_mutex_lock(&keeper->mutex);
+	is = find_unfinished(keeper, name) != NULL;
+	pthread_mutex_unlock(&keeper->mutex);
+	return is;
 }
 
 static void
@@ -167,7 +182,7 @@ recover_all(struct keeper *keeper)
 	pthread_mutex_unlock(&keeper->mutex);
 	for (i = 0; i < leftovers.count; i++)
 		if ((!stopped(keeper) ||
-		    begun_here(keeper, leftovers.name[i])) &&
+		    is_unfinished(keeper, leftovers.name[i])) &&
 		    !recover(keeper, leftovers.name[i]))
 			leave(keeper, leftovers.name[i]);
 	leftovers_free(&leftovers);
@@ -228,6 +243,10 @@ run(void *argument)
 	    keeper->config->name, skip, keeper) == -1 && errno != ENOTDIR)
 		log_warn("cannot complete " CATALOG_NAME " in %s",
 		    keeper->config->archive.directory);
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->completed = true;
+	leftovers_free(&keeper->begun);
+	pthread_mutex_unlock(&keeper->mutex);
 	do {
 		recover_all(keeper);
 		if (retain_wanted(keeper->config))
@@ -258,7 +277,6 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	keeper->wake = wake;
 	keeper->catalog = catalog;
 	keeper->found = *state;
-	keeper->started_ns = clock_realtime_ns();
 	/* ENOTDIR: there is none at present, as the supervisor has said. */
 	if (leftovers_list(&keeper->leftovers, directory, config->name,
 	    state) == -1 && errno != ENOTDIR)
@@ -275,6 +293,15 @@ set(struct keeper *keeper, bool *flag)
 	pthread_mutex_lock(&keeper->mutex);
 	*flag = true;
 	pthread_cond_broadcast(&keeper->changed);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+void
+keeper_begun(struct keeper *keeper, const char *name)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	if (!keeper->completed)
+		leftovers_add(&keeper->begun, name);
 	pthread_mutex_unlock(&keeper->mutex);
 }
 

@@ -49,7 +49,10 @@ struct keeper {
 	_Atomic int			 error;	/* errno of the last try */
 	struct keeper_loss		 loss[ARCHIVE_KINDS];
 	struct archive_state		 found;		/* at the start */
-	uint64_t			 started_ns;	/* CLOCK_REALTIME */
+	/* What the archive thread has begun, until the catalogue is
+	 * complete. */
+	struct leftovers		 begun;
+	bool				 completed;
 	struct log_limit		 limit;
 };
 
@@ -59,6 +62,8 @@ void	keeper_start(struct keeper *keeper,
 	    const struct channel_config *config, int directory,
 	    struct catalog *catalog, const struct archive_state *state,
 	    struct room *room, int wake) ATTR_NONNULL;
+/* A file of this name is about to be begun. */
+void	keeper_begun(struct keeper *keeper, const char *name) ATTR_NONNULL;
 /* This .part could not be finished: tries again now and then. */
 void	keeper_leave(struct keeper *keeper, const char *name,
 	    enum archive_kind kind, const struct archive_file *file)

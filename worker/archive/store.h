@@ -101,6 +101,9 @@ struct store {
 	/* CLOCK_REALTIME, from which the next rotation by interval is counted:
 	 * when the file was begun, or when the clock had been set back. */
 	uint64_t		 rotate_from_ns[ARCHIVE_KINDS];
+	/* What the clocks said at the last look; 0: there was none. */
+	uint64_t		 looked_at_ns;		/* CLOCK_BOOTTIME */
+	uint64_t		 looked_real_ns;
 	unsigned		 syncing;	/* kinds, a bit each */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */
@@ -151,7 +154,8 @@ void	store_sync(struct store *store) ATTR_NONNULL;
 bool	store_dirty(const struct store *store) ATTR_NONNULL;
 /* Finishes the open files in the background; the next commit opens new ones. */
 void	store_rotate(struct store *store) ATTR_NONNULL;
-/* Notices that the clock (CLOCK_REALTIME) has been set back. */
+/* Notices that the clock (CLOCK_REALTIME) has been set: says so, and notes it
+ * of the open files. */
 void	store_follow_clock(struct store *store, uint64_t now_ns) ATTR_NONNULL;
 /* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
  * 0 now. */

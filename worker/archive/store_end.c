@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,9 @@
 #include "worker/archive/file.h"
 #include "worker/archive/store.h"
 #include "worker/archive/store_priv.h"
+
+/* The least that is told of. */
+#define STEP_NS		((int64_t)NS_PER_S)
 
 /* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
 static void
@@ -149,21 +153,43 @@ store_rotate_at(const struct store *store)
 	return at;
 }
 
+/* By how much the clock was set since the last look; 0: only disciplined. */
+static int64_t
+clock_step(struct store *store, uint64_t now_ns)
+{
+	uint64_t boot = clock_boottime_ns();
+	int64_t elapsed = (int64_t)(boot - store->looked_at_ns);
+	int64_t step = (int64_t)(now_ns - store->looked_real_ns) - elapsed;
+	bool first = store->looked_at_ns == 0;
+
+	store->looked_at_ns = boot;
+	store->looked_real_ns = now_ns;
+	/* NTP slews by half a millisecond a second at most. */
+	return first || (step < STEP_NS + elapsed / 1000 &&
+	    step > -STEP_NS - elapsed / 1000) ? 0 : step;
+}
+
 void
 store_follow_clock(struct store *store, uint64_t now_ns)
 {
-	uint64_t *from;
+	int64_t step = clock_step(store, now_ns);
+	struct archive_state *state;
 	unsigned i;
 
+	if (step == 0)
+		return;
+	log_warnx("the clock was set %s by %.1f s: rotation goes by the new "
+	    "time", step < 0 ? "back" : "ahead",
+	    fabs((double)step) / (double)NS_PER_S);
+	state = archive_begin(store->domain);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		from = &store->rotate_from_ns[i];
-		if (store->fd[i] == -1 || now_ns + NS_PER_S > *from)
+		if (store->fd[i] == -1)
 			continue;
-		log_warnx("the clock was set back by %.0f s: the open file "
-		    "ends at the next rotation by the new time",
-		    (double)(*from - now_ns) / (double)NS_PER_S);
-		*from = now_ns;
+		state->file[i].clock_step_ns += step;
+		store->rotate_from_ns[i] = MIN_OF(store->rotate_from_ns[i],
+		    now_ns);
 	}
+	archive_commit(store->domain);
 }
 
 void

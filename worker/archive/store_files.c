@@ -153,6 +153,7 @@ create(struct store *store, enum archive_kind kind,
 	for (;;) {
 		store_name(store, kind, &store_state(store)->file[kind],
 		    name);
+		keeper_begun(&store->keeper, name);
 		fd = file_create(store->directory, name, again);
 		if (fd != -1 || errno != EEXIST)
 			return fd;

@@ -368,6 +368,8 @@ def test_started_before_address(start: Callable[..., Run], world: World,
     run = start(destination("group", v), address=GROUP_IN[v],
                 interface="in0", quiet=True)
     wait_for(lambda: run.received() > 200, "datagrams that are sent")
+    if v == 4:      # IPv6 has a link-local one
+        run.reasons({"output_lost", "stream_lost"})
     since = time.monotonic()
     world.address("out")
     own = bare(RELAY["out"][v])

@@ -15,7 +15,8 @@ import pytest
 
 import gen
 from daemon import Daemon, channel, output
-from net import Namespace, Receiver, free_port, is_group, is_v6
+from net import (Namespace, Receiver, free_port, is_group, is_link_local,
+                 is_v6)
 from waiting import wait_for
 
 RATE = 2000
@@ -30,6 +31,8 @@ RELAY = {"in": {4: "10.81.1.1/24", 6: "fd81:1::1/64"},
 OTHERS = {"in": {4: "10.81.1.2/24", 6: "fd81:1::2/64"},
           "out": {4: "10.81.2.2/24", 6: "fd81:2::2/64"}}
 
+# What the kernel makes of the hardware addresses below.
+LINK_LOCAL = {"in": "fe80::ff:fe00:8101", "out": "fe80::ff:fe00:8202"}
 BRIDGE = {"in": "02:00:00:00:82:01", "out": "02:00:00:00:82:02"}
 HARDWARE = {"in": "02:00:00:00:81:01", "out": "02:00:00:00:81:02"}
 
@@ -81,8 +84,9 @@ class World:
         # A question for a neighbour may be lost in a port that is not up
         # yet: how long a kernel waits then is not what is measured.
         self.ip(self.home, f"link set {net}0 up",
-                *(f"neigh replace {bare(OTHERS[net][v])} "
-                  f"lladdr {BRIDGE[net]} dev {net}0" for v in (4, 6)))
+                *(f"neigh replace {other} lladdr {BRIDGE[net]} dev {net}0"
+                  for other in (bare(OTHERS[net][4]), bare(OTHERS[net][6]),
+                                LINK_LOCAL["out"])))
         if addresses:
             self.address(net)
 
@@ -129,11 +133,14 @@ class Run:
                       | output(self.stream.address, self.stream.port,
                                interface="out0")],
             **{f"listen_{k}": v for k, v in listen.items()}))
-        target = address if is_group(address) else \
-            bare(RELAY["in"][self.v])
+        target = bare(RELAY["in"][self.v])
+        if is_group(address) or is_link_local(address):
+            target = address
         self.source = stack.enter_context(gen.source(
             daemon.programs, target, self.port, "-r", str(RATE), "-t", "60",
-            "-b", "100", *(("-i", "in") if is_group(address) else ()),
+            "-b", "100",
+            *(("-i", "in") if is_group(address) or is_link_local(address)
+              else ()),
             namespace=world.lan))
         if not quiet:
             self.flows()
@@ -148,7 +155,8 @@ class Run:
 
     @staticmethod
     def _interface(to: str) -> dict[str, str]:
-        return {"interface": "out0"} if is_group(to) else {}
+        return {"interface": "out0"} \
+            if is_group(to) or is_link_local(to) else {}
 
     def received(self) -> int:
         return self.daemon.ledger("one")["received"]
@@ -278,6 +286,39 @@ def test_input_made_again(start: Callable[..., Run], world: World,
     assert len(gaps(run.end(False))) == 2
 
 
+@pytest.mark.parametrize("to", ["fe80::ff:fe00:8202", "ff02::7:2"])
+def test_output_link_local(start: Callable[..., Run], world: World, to: str
+                           ) -> None:
+    """Addresses that mean something only with the interface's number, which
+    is another one each time."""
+    run = start(to, address=GROUP_IN[6], interface="in0")
+    for _ in range(2):
+        world.unplug("out")
+        run.reasons({"output_lost", "stream_lost"})
+        since = time.monotonic()
+        world.plug("out")
+        run.heals(f"output made again, {to}", run.output, since)
+        run.steady()
+    run.end(True)
+
+
+@pytest.mark.parametrize("address", ["fe80::ff:fe00:8101", "ff02::7:1"])
+def test_input_link_local(start: Callable[..., Run], world: World,
+                          address: str) -> None:
+    world.ip(world.lan, f"neigh replace {LINK_LOCAL['in']} "
+             f"lladdr {HARDWARE['in']} dev in")
+    run = start(destination("group", 6), address=address, interface="in0")
+    for _ in range(2):
+        world.unplug("in")
+        run.reasons({"input_lost"})
+        since = time.monotonic()
+        world.plug("in")
+        run.heals(f"input made again, {address}", run.output, since)
+        wait_for(lambda: run.daemon.status("one")["state"] == "running",
+                 "all in order", 20.0, run.daemon.log)
+    assert len(gaps(run.end(False))) == 2
+
+
 @pytest.mark.parametrize("v", [4, 6])
 def test_input_of_same_index(start: Callable[..., Run], world: World, v: int
                              ) -> None:
@@ -327,6 +368,8 @@ def test_started_before_address(start: Callable[..., Run], world: World,
     run = start(destination("group", v), address=GROUP_IN[v],
                 interface="in0", quiet=True)
     wait_for(lambda: run.received() > 200, "datagrams that are sent")
+    if v == 4:      # IPv6 has a link-local one
+        run.reasons({"output_lost", "stream_lost"})
     since = time.monotonic()
     world.address("out")
     own = bare(RELAY["out"][v])

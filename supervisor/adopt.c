@@ -163,7 +163,7 @@ take_worker(struct channel *channel, struct inherited *from)
 		channel->decimator_told = from->told;
 	}
 	child_adopt(child, &from->worker);
-	from->worker.messages = -1;
+	from->worker.messages = from->worker.voice = -1;
 	channel->old_worker = child->pid;
 	channel->fresh = child->pid == 0 && child->wanted;
 	/* Its segment is not known, or is to be replaced. */

@@ -296,8 +296,6 @@ close_all(struct supervisor *supervisor)
 	heal_stop(&supervisor->heal);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
-	if (supervisor->spawn.stderr_fd != -1)
-		close(supervisor->spawn.stderr_fd);
 	conf_free(supervisor->conf);
 	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);

@@ -191,7 +191,8 @@ allow_directory(struct filter *filter, int directory)
 		    both);
 }
 
-/* When the log's daemon is another one, syslog() connects to it anew. */
+/* When the log's daemon is another one, common/log_syslog.c connects to it
+ * anew. */
 static void
 allow_syslog(struct filter *filter)
 {

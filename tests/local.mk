@@ -299,6 +299,7 @@ EXTRA_DIST += \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
 	tests/integration/test_load.py \
+	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
 	tests/integration/test_path.py \

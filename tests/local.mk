@@ -289,6 +289,7 @@ EXTRA_DIST += \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
+	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \

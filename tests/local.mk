@@ -223,6 +223,8 @@ tests_unit_test_reader_changes_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_reader_kill_SOURCES = tests/unit/test_reader_kill.c $(SINGLE_STEP) \
 	$(READER_SUPPORT)
 tests_unit_test_reader_kill_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+# A datagram that a process ends at.
+tests_unit_test_reader_kill_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=stream_push
 
 tests_unit_test_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
 tests_unit_test_gen_SOURCES = tests/unit/test_gen.c

@@ -280,6 +280,7 @@ EXTRA_DIST += \
 	tests/integration/gen.py \
 	tests/integration/manager.py \
 	tests/integration/net.py \
+	tests/integration/poison.c \
 	tests/integration/pcap.py \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
@@ -306,6 +307,7 @@ EXTRA_DIST += \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
 	tests/integration/test_path.py \
+	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \

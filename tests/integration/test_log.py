@@ -75,8 +75,9 @@ def test_stalled(namespace: Namespace, programs: Programs, tmp_path: Path
             lost = sum(int(match[4]) for line in lines
                        if (match := LOST.search(line))
                        and int(match[3]) == worker)
-            assert 0 < ledgers(lines, worker) < turns
-            assert lost + ledgers(lines, worker) >= turns
+            # Two signals may be one to it: how exact the count is, is for
+            # tests/unit/test_log.
+            assert 0 < ledgers(lines, worker) < turns // 2 < lost
             os.kill(supervisor, signal.SIGTERM)
             daemon.check_gone()
             assert daemon.payloads("one") == sender.sent

@@ -305,6 +305,7 @@ EXTRA_DIST += \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \
+	tests/integration/test_random_disk.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \

@@ -18,6 +18,13 @@ from net import Namespace, Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
 
+@pytest.fixture(autouse=True)
+def built_with_it(programs: Programs) -> None:
+    makefile = programs.mcrelayd.with_name("Makefile")
+    if "-DINSTRUMENTED" in makefile.read_text():
+        pytest.skip("programs with a sanitizer have no sandbox")
+
+
 def facts(pid: int) -> dict[str, str]:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return {key: value.strip() for key, _, value in

@@ -4,8 +4,9 @@
  * the supervisor.
  *
  * The kernel remembers which calls are allowed whatever their arguments: those
- * of the data path cost the same, some 50 ns, however long the list is.  Names that an architecture has not got are
- * left out, so the tables have them of all C libraries and architectures.
+ * of the data path cost 50 ns more each, however long the list is.  Names that
+ * an architecture has not got are left out, so the tables have them of all C
+ * libraries and architectures.
  */
 #include <stdbool.h>
 #include <stdint.h>

@@ -35,10 +35,7 @@ enum message_type {
 	 * while it finishes its files, and leaves the rest in the ring to
 	 * its successor.) */
 	MESSAGE_STOP = 5,
-	/* supervisor -> worker: the archive's directory, made again: the
-	 * worker goes on in it or, when its sandbox has room for only the
-	 * one before, leaves it to a successor; descriptor: it */
-	MESSAGE_DIRECTORY = 6,
+	/* 6 was of an earlier version. */
 	/* worker -> supervisor: look at directory_gone in the segment; no
 	 * body */
 	MESSAGE_DIRECTORY_GONE = 7,
@@ -49,6 +46,10 @@ enum message_type {
 	MESSAGE_LOOK = 9,
 	/* decimator -> supervisor: it does */
 	MESSAGE_LOOKED = 10,
+	/* worker -> supervisor: look at `room' in the segment; no body */
+	MESSAGE_ROOM_WANTED = 11,
+	/* supervisor -> worker: the same; no body */
+	MESSAGE_MAKE_ROOM = 12,
 };
 
 /* By which clock a window is told from the next. */

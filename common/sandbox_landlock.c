@@ -4,6 +4,7 @@
  * no abstract sockets and no signals to others, too.  Children of the
  * supervisor.  What is open already is not touched.
  */
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,6 +97,15 @@ make_ruleset(struct ruleset *ruleset)
 	return (int)syscall(SYS_landlock_create_ruleset, ruleset, size, 0);
 }
 
+/* Something else may stand in its place, while there is none. */
+static bool
+is_directory(int fd)
+{
+	struct stat st;
+
+	return fd != -1 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 static bool
 restrict_files(int ruleset_fd, const struct ruleset *ruleset, int directory)
 {
@@ -103,7 +113,8 @@ restrict_files(int ruleset_fd, const struct ruleset *ruleset, int directory)
 	    .allowed_access = ARCHIVING & ruleset->files,
 	    .parent_fd = directory};
 
-	return (directory == -1 || syscall(SYS_landlock_add_rule, ruleset_fd,
+	return (!is_directory(directory) ||
+	    syscall(SYS_landlock_add_rule, ruleset_fd,
 	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0) &&
 	    syscall(SYS_landlock_restrict_self, ruleset_fd, 0) == 0;
 }

@@ -49,6 +49,15 @@ plan_layout(struct layout *layout, const struct segment_spec *spec)
 	layout->size = at;
 }
 
+uint64_t
+segment_size(const struct segment_spec *spec)
+{
+	struct layout layout;
+
+	plan_layout(&layout, spec);
+	return layout.size;
+}
+
 /*
  * Messages that the kernel had handed over, and that nobody committed: a
  * worker died at it, and no other came.
@@ -216,7 +225,7 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
     bool *locked)
 {
 	struct layout layout;
-	int saved;
+	int saved, lock_error;
 
 	memset(segment, 0, sizeof(*segment));
 	plan_layout(&layout, spec);
@@ -235,6 +244,7 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 	want_huge_pages(segment);
 	(void)madvise(segment->base, layout.size, MADV_POPULATE_WRITE);
 	*locked = segment_lock(segment);
+	lock_error = errno;
 	memcpy((void *)(uintptr_t)segment->config, &spec->config,
 	    sizeof(spec->config));
 	if (spec->schema != NULL)
@@ -245,5 +255,6 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 		    spec->program_size);
 	fill_state(segment, spec);
 	fill_header((void *)segment->base, &layout);
+	errno = lock_error;
 	return 0;
 }

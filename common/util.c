@@ -35,6 +35,12 @@ clock_monotonic_ns(void)
 }
 
 uint64_t
+clock_boottime_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
+uint64_t
 clock_realtime_ns(void)
 {
 	return clock_ns(CLOCK_REALTIME);
@@ -68,6 +74,14 @@ xrealloc(void *old, size_t size)
 	if (p == NULL)
 		fatal("cannot allocate %zu bytes", size);
 	return p;
+}
+
+void *
+xgrow(void *array, size_t count, size_t size)
+{
+	if ((count & (count - 1)) != 0)
+		return array;
+	return xrealloc(array, MAX_OF((size_t)1, 2 * count) * size);
 }
 
 char *

@@ -25,11 +25,16 @@
 
 uint64_t	clock_monotonic_ns(void);
 uint64_t	clock_realtime_ns(void);
+/* With the time that the machine was suspended. */
+uint64_t	clock_boottime_ns(void);
 
 /* These never return NULL: out of memory is fatal.  Not for the data path. */
 void	*xmalloc(size_t size) ATTR_MALLOC;
 void	*xcalloc(size_t count, size_t size) ATTR_MALLOC;
 void	*xrealloc(void *p, size_t size);
+/* Room for one more entry of `size' bytes in an array that has `count': it
+ * doubles at powers of two, so its room need not be kept. */
+void	*xgrow(void *array, size_t count, size_t size);
 char	*xstrdup(const char *s) ATTR_MALLOC;
 char	*xasprintf(const char *fmt, ...) ATTR_PRINTF(1, 2);
 

@@ -52,7 +52,8 @@ capacity(const struct channel *channel, uint64_t *size)
 	int buffer = 0;
 	socklen_t length = sizeof(buffer);
 
-	*size = !ingest_read(&channel->segment.state->ingest, &ingest) ||
+	*size = channel->segment.base == NULL ||
+	    !ingest_read(&channel->segment.state->ingest, &ingest) ||
 	    ingest.counts.received == 0 ? BUDGET_SIZE :
 	    MIN_OF(ingest.counts.received_bytes / ingest.counts.received,
 	    (uint64_t)SLOT_SIZE);
@@ -116,7 +117,7 @@ budget_check(struct channel *channel)
 	uint64_t elapsed_ns, count;
 	struct ingest_state ingest;
 
-	if (channel->parts.input == -1 ||
+	if (channel->parts.input == -1 || channel->segment.base == NULL ||
 	    !ingest_read(&channel->segment.state->ingest, &ingest))
 		return;
 	elapsed_ns = ingest.last_received_ns - budget->from_ns;

@@ -17,6 +17,7 @@
 #include "supervisor/conf/conf.h"
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
+#include "supervisor/silence.h"
 #include "supervisor/watch.h"
 
 struct inherited;
@@ -39,7 +40,8 @@ struct channel {
 	bool			 renew;
 	bool			 drain;		/* before anything else */
 
-	struct segment		 segment;	/* base NULL: none */
+	/* base NULL: there was no memory for one, and no worker. */
+	struct segment		 segment;
 	int			 decimator_event;	/* eventfd */
 	/* The decimator's page's slots, by stream; "": free. */
 	char			 slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
@@ -63,9 +65,7 @@ struct channel {
 
 	char			 lacked[256];	/* told; "": nothing */
 	bool			 unlocked;	/* its memory is */
-	bool			 stale;
-	uint64_t		 seen_ns;	/* last_received_ns then... */
-	uint64_t		 seen_at_ns;	/* CLOCK_MONOTONIC, new since */
+	struct silence		 silence;
 	struct watch		 watch;
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
@@ -120,13 +120,13 @@ void	channel_change(struct channel *channel,
 /* The worker, and those that follow it, log what is as urgent. */
 void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 
-/* Once a second: has it fallen silent? */
-void	channel_check_stale(struct channel *channel, uint64_t now_ns)
-	    ATTR_NONNULL;
-
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
+/* Makes its segment if it has none, or notes that it lacks one.  True: it has
+ * been made just now. */
+bool	channel_make_segment(struct channel *channel,
+	    const struct conf *conf) ATTR_NONNULL;
 /* Gives each stream of its configuration a slot in the decimator's page. */
 void	channel_assign_slots(struct channel *channel) ATTR_NONNULL;
 /* Notes the slots in its segment, for a supervisor that takes it over. */

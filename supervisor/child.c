@@ -465,15 +465,6 @@ child_send(const struct child *child, const struct message *message)
 }
 
 void
-child_pass(const struct child *child, const struct message *message,
-    int fd)
-{
-	if (child->pid != 0 && fd_send(child->messages, message,
-	    sizeof(*message), &fd, 1) == -1)
-		log_warn("%s: cannot pass a descriptor to it", child->label);
-}
-
-void
 child_signal(const struct child *child, int sig)
 {
 	if (child->pid != 0 && kill(child->pid, sig) == -1)

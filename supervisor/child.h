@@ -175,9 +175,6 @@ void	child_abort(struct child *child) ATTR_NONNULL;
  * misses it. */
 void	child_send(const struct child *child,
 	    const struct message *message) ATTR_NONNULL;
-/* The same with a descriptor, which stays the caller's. */
-void	child_pass(const struct child *child,
-	    const struct message *message, int fd) ATTR_NONNULL;
 /* Sends a signal, if there is a process. */
 void	child_signal(const struct child *child, int sig) ATTR_NONNULL;
 /* There is no process: stops all watchers. */

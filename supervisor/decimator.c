@@ -247,7 +247,8 @@ static bool
 may_be_told(const struct channel *channel, const struct decimator *decimator)
 {
 	return channel->decimator == decimator && !channel->decimator_told &&
-	    !channel->renew && has_streams(channel) &&
+	    !channel->renew && channel->segment.base != NULL &&
+	    has_streams(channel) &&
 	    parts_complete(&channel->parts, channel->conf, PART_STREAMS) &&
 	    is_free_for(channel, decimator);
 }
@@ -468,8 +469,8 @@ take_back(struct channel *channel)
 	channel->decimator_leaving = true;
 	if (decimator->child.state != CHILD_RUNNING)
 		return;
-	decimator->forget = xrealloc(decimator->forget,
-	    (decimator->forgets + 1) * sizeof(*decimator->forget));
+	decimator->forget = xgrow(decimator->forget, decimator->forgets,
+	    sizeof(*decimator->forget));
 	decimator->forget[decimator->forgets++] = channel->number;
 	decimator_update(decimator);
 }

@@ -15,7 +15,9 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/control.h"
+#include "supervisor/directory.h"
 #include "supervisor/handoff.h"
+#include "supervisor/handoff_health.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 
@@ -28,8 +30,8 @@ static json_t *
 keep(struct handoff *handoff, int fd)
 {
 	if (fd != -1) {
-		handoff->keep = xrealloc(handoff->keep,
-		    (handoff->kept + 1) * sizeof(*handoff->keep));
+		handoff->keep = xgrow(handoff->keep, handoff->kept,
+		    sizeof(*handoff->keep));
 		handoff->keep[handoff->kept++] = fd;
 	}
 	return json_integer(fd);
@@ -70,19 +72,22 @@ child_json(struct handoff *handoff, const struct child *child)
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, "
-	    "s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, "
+	    "s:b, s:o, s:o, s:o}",
 	    "name", channel->name,
 	    "input", keep(handoff, channel->parts.input),
 	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
+	    "archive", keep(handoff, channel->parts.archive),
 	    "decimator_event", keep(handoff, channel->decimator_event),
 	    "number", count(channel->number),
 	    "tap", decimator_number(channel->decimator),
 	    "holder", decimator_number(channel->decimator_holder),
 	    "leaving", channel->decimator_leaving,
 	    "told", channel->decimator_told,
+	    "reasons", health_reasons(channel),
+	    "silence", health_silence(channel),
 	    "worker", child_json(handoff, &channel->child));
 }
 
@@ -132,7 +137,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
-	    "lock", keep(handoff, rundir_lock(&supervisor->rundir)),
+	    "lock", keep(handoff, supervisor->rundir.lock),
 	    "control", keep(handoff, control_socket(supervisor->control)),
 	    "client", keep(handoff, client),
 	    "next_number", count(supervisor->next_number),
@@ -140,6 +145,8 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "decimators", count(supervisor->decimators),
 	    "decimator", decimators_json(handoff, supervisor));
 	json_object_set_new(object, "channels", channels);
+	json_object_set_new(object, "queriers",
+	    health_queriers(&supervisor->querier));
 	return object;
 }
 
@@ -287,6 +294,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->input = get_fd(object, "input");
 	each->feed = get_fd(object, "feed");
 	each->segment = get_fd(object, "segment");
+	each->archive = get_fd(object, "archive");
 	each->decimator_event = get_fd(object, "decimator_event");
 	each->number = (uint32_t)get_count(object, "number");
 	each->decimator = get_number(object, "tap");
@@ -294,6 +302,8 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
 	get_child(json_object_get(object, "worker"), &each->worker);
+	health_get(each, json_object_get(object, "reasons"),
+	    json_object_get(object, "silence"));
 }
 
 static struct inheritance *
@@ -330,6 +340,7 @@ get_state(const json_t *object)
 	}
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
+	health_get_queriers(inheritance, json_object_get(object, "queriers"));
 	return inheritance;
 }
 
@@ -415,6 +426,7 @@ check_channel(const struct supervisor *supervisor,
 	if (each->worker.pid == 0)
 		return;
 	parts_init(&parts);
+	directory_share(&parts, each->archive, conf);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
 	    supervisor->spawn.drop, problems);
 	if (parts.lack.error != 0)
@@ -435,6 +447,8 @@ handoff_check(struct supervisor *supervisor, const struct conf *conf,
 		report_error(problems, "%s: run_dir cannot be changed from %s "
 		    "to %s by an upgrade: restart mcrelayd", conf->file,
 		    inheritance->run_dir, conf->run_dir);
+	else
+		rundir_check(conf->run_dir, problems);
 	if (inheritance->lock == -1 || inheritance->control == -1)
 		report_error(problems, "the control socket or the lock was "
 		    "not handed over");

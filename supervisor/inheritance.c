@@ -51,6 +51,7 @@ inheritance_free(struct inheritance *inheritance)
 		drop(&each->input);
 		drop(&each->feed);
 		drop(&each->segment);
+		drop(&each->archive);
 		drop(&each->decimator_event);
 		drop(&each->worker.messages);
 	}
@@ -60,6 +61,7 @@ inheritance_free(struct inheritance *inheritance)
 	for (i = 0; i < NITEMS(inheritance->decimator); i++)
 		drop(&inheritance->decimator[i].messages);
 	free(inheritance->channel);
+	free(inheritance->querier);
 	free(inheritance->version);
 	free(inheritance->run_dir);
 	free(inheritance);
@@ -83,13 +85,13 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 
 	if (each != NULL)
 		return each;
-	inheritance->channel = xrealloc(inheritance->channel,
-	    (inheritance->channels + 1) * sizeof(*inheritance->channel));
+	inheritance->channel = xgrow(inheritance->channel,
+	    inheritance->channels, sizeof(*inheritance->channel));
 	each = &inheritance->channel[inheritance->channels++];
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
 	each->input = each->feed = -1;
-	each->segment = each->decimator_event = -1;
+	each->segment = each->archive = each->decimator_event = -1;
 	each->decimator = each->holder = -1;
 	each->worker.messages = -1;
 	return each;

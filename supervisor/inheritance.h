@@ -18,6 +18,9 @@
 #include "common/segment.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/querier.h"
+#include "supervisor/reasons.h"
+#include "supervisor/silence.h"
 
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
@@ -26,6 +29,7 @@ struct inherited {
 	int			 feed;		/* -1: none */
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
+	int			 archive;	/* its directory; -1: none */
 	int			 decimator_event;	/* -1: none */
 	uint32_t		 number;
 	int			 decimator;	 /* decimators; -1: none */
@@ -33,6 +37,8 @@ struct inherited {
 	bool			 leaving;
 	bool			 told;		/* the holder knows it */
 	struct child_image	 worker;
+	struct reasons		 reasons;
+	struct silence		 silence;
 };
 
 struct inheritance {
@@ -52,6 +58,8 @@ struct inheritance {
 	int			 log_level;
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
+	struct querier_link	*querier;
+	size_t			 queriers;
 	unsigned		 decimators;	/* in use */
 	struct child_image	 decimator[DECIMATORS_MAX];
 	size_t			 answers[DECIMATORS_MAX]; /* decimator.h */

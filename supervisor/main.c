@@ -15,6 +15,7 @@
 #include "supervisor/daemon.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
+#include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
@@ -174,6 +175,9 @@ load(const struct options *options, struct supervisor *supervisor)
 	struct conf_problems problems = {NULL, 0, 0};
 	struct conf *conf = supervisor_load(supervisor, &problems);
 
+	/* The file is well for whoever else starts the daemon. */
+	if (conf != NULL && options->check)
+		startup_warn_user(conf, &problems);
 	if (options->handoff == -1 || options->check_handoff)
 		print_problems(&problems);
 	else {
@@ -183,6 +187,25 @@ load(const struct options *options, struct supervisor *supervisor)
 	}
 	conf_problems_free(&problems);
 	return conf;
+}
+
+/* What the configuration, which is good, asks of this machine. */
+static void
+print_needs(const struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	struct needs_limits limits;
+	struct needs needs;
+	char text[NEEDS_TEXT_SIZE];
+
+	needs_of(&needs, conf);
+	/* A daemon that runs may have what it needs already. */
+	needs_limits(&limits, NEEDS_MEMORY_TOTAL);
+	needs_text(&needs, &limits, text);
+	printf("configuration OK\n%s\n", text);
+	needs_check(&needs, &limits, &problems);
+	print_problems(&problems);
+	conf_problems_free(&problems);
 }
 
 /* Whatever we were called for.  Returns the exit status. */
@@ -197,7 +220,7 @@ act(const struct options *options, struct supervisor *supervisor)
 		return startup_check_handoff(supervisor, conf);
 	if (!options->check)
 		return run(options, supervisor, conf);
-	printf("configuration OK\n");
+	print_needs(conf);
 	conf_free(conf);
 	return 0;
 }

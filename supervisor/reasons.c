@@ -21,6 +21,10 @@ const struct reason_info reason_table[REASONS] = {
 	    "there is no way to the destination"},
 	[REASON_ARCHIVE_DIRECTORY] = {"archive_directory", SEVERITY_WAITING,
 	    "the archive directory cannot be made or opened"},
+	[REASON_ARCHIVE_IN_USE] = {"archive_in_use", SEVERITY_WAITING,
+	    "another process writes to the archive directory"},
+	[REASON_MEMORY_MISSING] = {"memory_missing", SEVERITY_WAITING,
+	    "there is no memory for its ring"},
 	[REASON_NOT_PERMITTED] = {"not_permitted", SEVERITY_WAITING,
 	    "mcrelayd may not open it"},
 	[REASON_CANNOT_OPEN] = {"cannot_open", SEVERITY_WAITING,
@@ -39,6 +43,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "datums of a decimated stream could not be sent"},
 	[REASON_OUTPUT_FAILING] = {"output_failing", SEVERITY_DEGRADED,
 	    "datagrams could not be relayed"},
+	[REASON_ARCHIVE_AWAY] = {"archive_away", SEVERITY_DEGRADED,
+	    "the archive directory, or what it requires, is not there"},
 	[REASON_ARCHIVE_FAILING] = {"archive_failing", SEVERITY_DEGRADED,
 	    "the archive could not be written"},
 	[REASON_ARCHIVE_SHEDDING] = {"archive_shedding", SEVERITY_DEGRADED,
@@ -51,6 +57,9 @@ const struct reason_info reason_table[REASONS] = {
 	    "no datagram came for the time stale_after"},
 	[REASON_MEMORY_UNLOCKED] = {"memory_unlocked", SEVERITY_NOTE,
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK"},
+	[REASON_NO_QUERIER] = {"no_querier", SEVERITY_NOTE,
+	    "no IGMP or MLD query comes in where its group is joined: a "
+	    "switch that snoops will stop sending it"},
 };
 
 /*** Counters that rise. ***/
@@ -91,8 +100,11 @@ reasons_tick(struct channel *channel)
 	struct ledger ledger;
 	uint64_t errors;
 
+	if (channel->reasons.unsettled > 0)
+		channel->reasons.unsettled--;
 	/* What cannot be read now is compared at the next tick. */
-	if (!segment_ledger(&channel->segment, &ledger) ||
+	if (channel->segment.base == NULL ||
+	    !segment_ledger(&channel->segment, &ledger) ||
 	    !stream_errors(channel, &errors)) {
 		reasons_update(channel);
 		return;
@@ -112,7 +124,10 @@ static enum reason
 lacking(const struct lack *lack)
 {
 	if (lack->archive)
-		return REASON_ARCHIVE_DIRECTORY;
+		return lack->error == EBUSY ? REASON_ARCHIVE_IN_USE :
+		    REASON_ARCHIVE_DIRECTORY;
+	if (lack->memory)
+		return REASON_MEMORY_MISSING;
 	switch (lack->error) {
 	case EADDRINUSE:
 		return REASON_ADDRESS_IN_USE;
@@ -179,14 +194,44 @@ holds(const struct channel *channel, enum reason reason)
 		return !streams_complete(channel);
 	case REASON_DECIMATOR_AWAY:
 		return streams_complete(channel) && !is_served(channel);
+	case REASON_ARCHIVE_AWAY:
+		return parts->archive_away[0] != '\0';
 	case REASON_ARCHIVE_STUCK:
 		return channel->watch.archive_stuck;
 	case REASON_NO_DATAGRAMS:
-		return channel->stale;
+		return channel->silence.stale;
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
+	case REASON_NO_QUERIER:
+		return querier_missing(&channel->supervisor->querier,
+		    parts->input_at.index, &channel->conf->listen.address);
 	default:
 		return channel->reasons.of[reason].hold > 0;
+	}
+}
+
+/* Between one worker and the next nothing can be told; nor what had been, when
+ * somebody has ended it. */
+static void
+update_settled(struct channel *channel)
+{
+	struct reasons *reasons = &channel->reasons;
+
+	switch (channel->child.state) {
+	case CHILD_STARTING:
+	case CHILD_STOPPING:
+	case CHILD_BACKOFF:
+		reasons->unsettled = REASON_SETTLE_S;
+		break;
+	case CHILD_STOPPED:
+	case CHILD_FAILED:
+		/* One that is new, or taken over, has yet to be started. */
+		if (!channel->child.wanted && !channel->fresh)
+			reasons->unsettled = 0;
+		break;
+	case CHILD_RUNNING:
+	case CHILD_WAITING:
+		break;
 	}
 }
 
@@ -197,11 +242,14 @@ reasons_update(struct channel *channel)
 	unsigned i;
 	bool now;
 
+	update_settled(channel);
 	for (i = 0; i < REASONS; i++) {
 		now = holds(channel, i);
-		if (now && !reasons->of[i].holds)
+		if (now && !reasons->of[i].lasts)
 			reasons->of[i].since_ns = clock_realtime_ns();
 		reasons->of[i].holds = now;
+		reasons->of[i].lasts = now ||
+		    (reasons->of[i].lasts && reasons->unsettled > 0);
 	}
 }
 
@@ -215,6 +263,9 @@ reasons_detail(const struct channel *channel, enum reason reason)
 	if (reason == REASON_STREAM_OUTPUT &&
 	    channel->parts.lack.error != 0)
 		return channel->parts.lack.detail;
+	if (reason == REASON_ARCHIVE_AWAY &&
+	    channel->parts.archive_away[0] != '\0')
+		return channel->parts.archive_away;
 	return reason_table[reason].meaning;
 }
 

@@ -16,12 +16,18 @@ struct channel;
 /* Seconds for which a counter of losses must not rise for its reason to go. */
 #define REASON_HOLD_S	10U
 
+/* Seconds in which all that a worker does not do has been noticed again, after
+ * another took its place. */
+#define REASON_SETTLE_S	15U
+
 enum reason {
 	REASON_ADDRESS_IN_USE,
 	REASON_INTERFACE_MISSING,
 	REASON_ADDRESS_MISSING,
 	REASON_ROUTE_MISSING,
 	REASON_ARCHIVE_DIRECTORY,
+	REASON_ARCHIVE_IN_USE,
+	REASON_MEMORY_MISSING,
 	REASON_NOT_PERMITTED,
 	REASON_CANNOT_OPEN,
 	REASON_INPUT_LOST,
@@ -31,12 +37,14 @@ enum reason {
 	REASON_DECIMATOR_AWAY,
 	REASON_STREAM_FAILING,
 	REASON_OUTPUT_FAILING,
+	REASON_ARCHIVE_AWAY,
 	REASON_ARCHIVE_FAILING,
 	REASON_ARCHIVE_SHEDDING,
 	REASON_ARCHIVE_STUCK,
 	REASON_SOCKET_DROPPING,
 	REASON_NO_DATAGRAMS,
 	REASON_MEMORY_UNLOCKED,
+	REASON_NO_QUERIER,
 	REASONS
 };
 
@@ -59,11 +67,16 @@ extern const struct reason_info reason_table[REASONS];
 struct reasons {
 	struct {
 		bool		holds;
+		bool		lasts;		/* since then, as far as
+						 * could be told */
 		uint64_t	since_ns;	/* CLOCK_REALTIME */
 		unsigned	hold;		/* seconds; counters only */
 		uint64_t	seen;		/* the counter's value */
 	} of[REASONS];
 	bool	known;		/* the counters' values are */
+	/* Seconds for which one that does not hold may be back at once: its
+	 * worker was replaced, or the supervisor. */
+	unsigned unsettled;
 };
 
 /* Once a second: which counters of losses rise? */

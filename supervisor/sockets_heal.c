@@ -3,6 +3,7 @@
  * Mends sockets after the network has changed.  See sockets_heal.h.
  * Supervisor only.  Never reads or writes a datagram.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <net/if.h>
@@ -20,6 +21,19 @@
 #ifndef SO_BINDTOIFINDEX
 #define SO_BINDTOIFINDEX	62
 #endif
+
+int
+sockets_interface_flags(int fd, int index)
+{
+	struct ifreq request;
+
+	memset(&request, 0, sizeof(request));
+	request.ifr_ifindex = index;
+	if (ioctl(fd, SIOCGIFNAME, &request) == -1 ||
+	    ioctl(fd, SIOCGIFFLAGS, &request) == -1)
+		return 0;
+	return request.ifr_flags;
+}
 
 /* The interface that the socket is bound to; 0: none. */
 static int
@@ -138,7 +152,7 @@ sockets_heal_output(int fd, const struct destination_conf *to,
  * everybody may disconnect it, which leaves its address and port.
  */
 static int
-bind_again(int fd, const struct listen_conf *listen)
+bind_again(int fd, const struct listen_config *listen)
 {
 	if (sockets_bind_device(fd, listen->interface) == 0)
 		return 0;
@@ -148,14 +162,14 @@ bind_again(int fd, const struct listen_conf *listen)
 }
 
 static int
-group_level(const struct listen_conf *listen)
+group_level(const struct listen_config *listen)
 {
 	return listen->address.ss_family == AF_INET6 ? IPPROTO_IPV6 :
 	    IPPROTO_IP;
 }
 
 static bool
-is_member(int fd, const struct listen_conf *listen, int index)
+is_member(int fd, const struct listen_config *listen, int index)
 {
 	struct group_filter filter;
 	socklen_t size = sizeof(filter);
@@ -167,23 +181,10 @@ is_member(int fd, const struct listen_conf *listen, int index)
 	    &size) == 0;
 }
 
-/* Also where there is no such interface any more. */
-static void
-leave(int fd, const struct listen_conf *listen, int index)
-{
-	struct group_req request;
-
-	memset(&request, 0, sizeof(request));
-	request.gr_interface = (uint32_t)index;
-	request.gr_group = listen->address;
-	(void)setsockopt(fd, group_level(listen), MCAST_LEAVE_GROUP, &request,
-	    sizeof(request));
-}
-
 /* Where the socket is a member, of the interfaces that exist; `likely' first.
- * 0: nowhere. */
+ * 0: nowhere; -1 with errno: it cannot be told. */
 static int
-member_index(int fd, const struct listen_conf *listen, int likely)
+member_index(int fd, const struct listen_config *listen, int likely)
 {
 	struct if_nameindex *list, *each;
 	int index = 0;
@@ -192,7 +193,7 @@ member_index(int fd, const struct listen_conf *listen, int likely)
 		return likely;
 	list = if_nameindex();
 	if (list == NULL)
-		return 0;
+		return -1;
 	for (each = list; each->if_index != 0 && index == 0; each++)
 		if (is_member(fd, listen, (int)each->if_index))
 			index = (int)each->if_index;
@@ -203,7 +204,7 @@ member_index(int fd, const struct listen_conf *listen, int likely)
 /* The interface on which the kernel joins the group if none is named; -1 with
  * errno.  Only the kernel knows: so it is asked to. */
 static int
-routed_index(const struct listen_conf *listen, int likely)
+routed_index(const struct listen_config *listen, int likely)
 {
 	int fd = socket(listen->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC,
 	    0);
@@ -212,9 +213,9 @@ routed_index(const struct listen_conf *listen, int likely)
 	if (fd == -1)
 		return -1;
 	index = sockets_join(fd, listen, 0);
-	saved = errno;
 	if (index == 0)
 		index = member_index(fd, listen, likely);
+	saved = errno;
 	close(fd);
 	errno = saved;
 	return index;
@@ -223,27 +224,31 @@ routed_index(const struct listen_conf *listen, int likely)
 /* There is one membership, but for a moment: a datagram is better received
  * twice than not at all. */
 static enum healed
-move_membership(int fd, const struct listen_conf *listen, int index,
+move_membership(int fd, const struct listen_config *listen, int index,
     struct attachment *at)
 {
 	if (at->anew)
-		leave(fd, listen, at->index);
+		sockets_leave(fd, listen, at->index);
 	if (!is_member(fd, listen, index) &&
 	    sockets_join(fd, listen, index) == -1)
 		return HEALED_FAILED;
 	if (at->index != 0 && at->index != index)
-		leave(fd, listen, at->index);
+		sockets_leave(fd, listen, at->index);
 	at->anew = false;
 	at->index = index;
 	return HEALED_DONE;
 }
 
 static enum healed
-heal_membership(int fd, const struct listen_conf *listen, int index,
+heal_membership(int fd, const struct listen_config *listen, int index,
     struct attachment *at)
 {
 	if (at->index == 0)
 		at->index = member_index(fd, listen, index);
+	if (at->index == -1) {
+		at->index = 0;
+		return HEALED_FAILED;
+	}
 	if (index == 0)
 		index = routed_index(listen, at->index);
 	if (index == -1)
@@ -254,7 +259,7 @@ heal_membership(int fd, const struct listen_conf *listen, int index,
 }
 
 enum healed
-sockets_heal_input(int fd, const struct listen_conf *listen,
+sockets_heal_input(int fd, const struct listen_config *listen,
     struct attachment *at, const char **what)
 {
 	int index = sockets_interface(listen->interface);

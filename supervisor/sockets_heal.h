@@ -32,9 +32,12 @@ enum healed {
 	HEALED_DONE,
 };
 
+/* The interface's IFF_UP and so on, asked by way of any socket; 0: gone. */
+int	sockets_interface_flags(int fd, int index);
+
 /* An input: bound to its interface, member of its group.  For one without an
  * interface the group is joined where the route leads now. */
-enum healed	sockets_heal_input(int fd, const struct listen_conf *listen,
+enum healed	sockets_heal_input(int fd, const struct listen_config *listen,
 		    struct attachment *at, const char **what) ATTR_NONNULL;
 /* An output: on its interface, from the address that the kernel would choose
  * now. */

@@ -103,8 +103,10 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	(void)setrlimit(RLIMIT_NICE, &nice_limit);
 	/* The service manager is the supervisor's business. */
 	unsetenv("NOTIFY_SOCKET");
-	/* The terminal's interrupt key is for the supervisor alone. */
-	setpgid(0, 0);
+	/* The supervisor's terminal is not the child's, which could type there
+	 * what the shell executes; nor are its keys for the child. */
+	if (setsid() == -1)
+		log_warn("%s: no session of its own", program);
 	snprintf(path, sizeof(path), "%s/%s", settings->directory, program);
 	/* While we have the right to: its user has not. */
 	sandbox_bound();

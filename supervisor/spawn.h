@@ -22,8 +22,9 @@ struct spawn_settings {
 
 /*
  * Starts `program' with fds[i] as descriptor 3 + i, nothing else open but
- * standard input and output (/dev/null) and standard error, no signal
- * blocked or ignored.  `argument' may be NULL.  Returns the pid, or -1 after
+ * standard input and output (/dev/null) and standard error, in a session of
+ * its own without a terminal, no signal blocked or ignored.  `argument' may
+ * be NULL.  Returns the pid, or -1 after
  * having logged why not.  A program that cannot be executed is a child
  * that says why and exits with status 127.
  *

@@ -198,7 +198,8 @@ decimator_measure(struct channel *channel)
 	struct ingest_state ingest;
 	uint64_t before = channel->decimator_bytes, came;
 
-	if (!ingest_read(&channel->segment.state->ingest, &ingest))
+	if (channel->segment.base == NULL ||
+	    !ingest_read(&channel->segment.state->ingest, &ingest))
 		return;
 	channel->decimator_bytes = ingest.counts.received_bytes;
 	/* The counters begin again with other outputs. */

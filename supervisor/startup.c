@@ -13,6 +13,7 @@
 
 #include "supervisor/control.h"
 #include "supervisor/handoff.h"
+#include "supervisor/needs.h"
 #include "supervisor/orphans.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
@@ -36,11 +37,26 @@ startup_raise_limits(void)
 	}
 }
 
+#define NO_USER	"mcrelayd was started by root, and the configuration does " \
+	"not say whom its workers, which read what comes from the network, " \
+	"are to run as: add `user: mcrelay', or whom you want; `user: root' " \
+	"if it has to be"
+
+void
+startup_warn_user(const struct conf *conf, struct conf_problems *problems)
+{
+	if (conf->user == NULL && geteuid() == 0)
+		report_warning(problems, "%s", NO_USER);
+}
+
+/* Who is root and is to stay it, or is nobody else, stays as he is. */
 static void
 set_user(struct supervisor *supervisor, struct conf_problems *problems)
 {
 	const char *user = supervisor->conf->user;
 
+	if (user == NULL && geteuid() == 0)
+		report_error(problems, "%s", NO_USER);
 	if (user == NULL)
 		return;
 	if (privdrop_lookup(&supervisor->drop, user) == -1) {
@@ -48,7 +64,7 @@ set_user(struct supervisor *supervisor, struct conf_problems *problems)
 		    "there is no such user" : strerror(errno));
 		return;
 	}
-	if (geteuid() == 0)
+	if (geteuid() == 0 && supervisor->drop.uid != 0)
 		supervisor->spawn.drop = &supervisor->drop;
 	else if (geteuid() != supervisor->drop.uid)
 		report_warning(problems, "not started as root: workers do not "
@@ -105,6 +121,9 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		    inheritance->answers[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
+	querier_inherit(&supervisor->querier, inheritance->querier,
+	    inheritance->queriers);
+	inheritance->querier = NULL;
 }
 
 static void
@@ -143,10 +162,14 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 {
 	set_user(supervisor, problems);
 	set_spawning(supervisor, problems);
+	if (problems->errors > 0)
+		return -1;
 	/* A second instance would only find all addresses in use. */
 	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
 	    inherited_lock(supervisor), problems) == -1)
 		return -1;
+	needs_report(supervisor->conf, supervisor->inheritance == NULL ? NULL :
+	    supervisor->conf, problems);
 	supervisor->control = control_open(supervisor, problems);
 	open_channels(supervisor, problems);
 	return problems->errors > 0 ? -1 : 0;

@@ -240,6 +240,8 @@ refresh(struct channel *channel)
 {
 	bool worker, decimator;
 
+	if (channel->segment.base == NULL)
+		return;
 	worker = segment_counts(&channel->segment, &channel->counts);
 	decimator = decimated_read(&channel->segment.page->progress,
 	    &channel->streams);

@@ -15,6 +15,7 @@
 #include "supervisor/conf/conf.h"
 #include "supervisor/heal.h"
 #include "supervisor/inheritance.h"
+#include "supervisor/querier.h"
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
@@ -50,14 +51,18 @@ struct supervisor {
 	unsigned		 decimators;
 	struct control		*control;
 	struct heal		 heal;
+	struct querier		 querier;
 	struct upgrade		 upgrade;
 	/* What there is to be taken over, while we start; else NULL.  What
 	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
+	int			 mounts;	/* /proc/self/mountinfo; -1 */
+	bool			 mounts_changed; /* in this second */
 	bool			 locking_warned;
 	bool			 taken_over;	/* from an older image */
 	bool			 ended;
+	bool			 incomplete;	/* not all is archived */
 	uint64_t		 started_ns;	/* CLOCK_MONOTONIC */
 
 	ev_signal		 signal[5];

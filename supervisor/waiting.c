@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "supervisor/directory.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiting.h"
 
@@ -21,7 +22,7 @@ waiting_hold(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 
-	channel->child.held =
+	channel->child.held = channel->segment.base == NULL ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
 	    !parts_complete(next_parts(channel, PART_WORKER), conf,
@@ -56,6 +57,9 @@ fill(struct channel *channel, unsigned which, struct conf_problems *problems)
 	unsigned next = which & channel->next.have;
 
 	fill_parts(channel, &channel->parts, which & ~next, problems);
+	if ((next & PART_WORKER) != 0)
+		directory_share(&channel->next, channel->parts.archive,
+		    channel->conf);
 	fill_parts(channel, &channel->next, next, problems);
 }
 
@@ -67,6 +71,17 @@ channel_lack(const struct channel *channel)
 	if (channel->next.lack.error != 0)
 		return &channel->next.lack;
 	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;
+}
+
+/* All of it. */
+static void
+fill_all(struct channel *channel, struct conf_problems *problems)
+{
+	fill(channel, PART_ALL, problems);
+	if (!channel_make_segment(channel, channel->supervisor->conf))
+		return;
+	if (channel->parts.streams > 0)
+		decimator_tell(channel);
 }
 
 /* Streams do not keep the worker: the decimator waits for theirs. */
@@ -90,7 +105,7 @@ channel_retry(struct channel *channel)
 	if (channel->child.state != CHILD_WAITING)
 		retry_streams(channel, &problems);
 	else {
-		fill(channel, PART_ALL, &problems);
+		fill_all(channel, &problems);
 		waiting_hold(channel);
 		if (!channel->child.held) {
 			log_info("channel %s: what it waited for is there",
@@ -107,7 +122,7 @@ waiting_open(struct channel *channel, struct conf_problems *problems)
 {
 	/* While the old worker is ending it has the socket still. */
 	if (channel->child.pid == 0)
-		fill(channel, PART_ALL, problems);
+		fill_all(channel, problems);
 	waiting_hold(channel);
 	return !channel->child.held;
 }

@@ -64,8 +64,5 @@ struct decimator_watch {
 void	watch_check(struct channel *channel) ATTR_NONNULL;
 /* Once a second, after the channels. */
 void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
-/* The worker misses its archive's directory, which it may not make itself:
- * makes it again and passes it on, if the segment says so, too. */
-void	watch_directory(struct channel *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_WATCH_H */

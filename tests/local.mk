@@ -28,7 +28,8 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_stream_archive
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
-	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch
+	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
+	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
@@ -36,7 +37,8 @@ UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
-	tests/unit/test_regular tests/unit/test_printable
+	tests/unit/test_regular tests/unit/test_printable \
+	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -145,6 +147,12 @@ tests_unit_test_spread_SOURCES = tests/unit/test_spread.c
 tests_unit_test_spread_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
 tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_needs_SOURCES = tests/unit/test_needs.c
+tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
+tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_silence_SOURCES = tests/unit/test_silence.c
+tests_unit_test_silence_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -244,6 +252,8 @@ tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
 tests_unit_test_printable_LDADD = $(TEST_LIBS)
+tests_unit_test_rename_SOURCES = tests/unit/test_rename.c
+tests_unit_test_rename_LDADD = $(TEST_LIBS)
 tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
 tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
@@ -277,10 +287,12 @@ EXTRA_DIST += \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
 	tests/integration/test_catalog.py \
+	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
+	tests/integration/test_directories.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_hostile.py \
@@ -295,6 +307,7 @@ EXTRA_DIST += \
 	tests/integration/test_readers.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \
+	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \
@@ -307,6 +320,7 @@ EXTRA_DIST += \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \
 	tests/integration/test_waiting.py \
+	tests/integration/test_membership.py \
 	tests/integration/test_world.py \
 	tests/integration/waiting.py
 

@@ -27,6 +27,8 @@ enum call {
 			 * 2: that happens once, and fdatasync works again */
 	CALL_FSYNC,	/* of a directory */
 	CLOCK,		/* seconds that CLOCK_REALTIME is off by */
+	CALL_LINKAT,
+	MONOTONIC,	/* seconds that CLOCK_MONOTONIC is ahead by */
 	CALLS,
 };
 
@@ -158,12 +160,21 @@ renameat2(int from, const char *old, int to, const char *new,
 }
 
 int
+linkat(int from, const char *old, int to, const char *new, int flags)
+{
+	if (fails(CALL_LINKAT))
+		return -1;
+	return REAL(linkat)(from, old, to, new, flags);
+}
+
+int
 clock_gettime(clockid_t clock, struct timespec *ts)
 {
 	int result = REAL(clock_gettime)(clock, ts);
 
-	if (result == 0 && clock == CLOCK_REALTIME && faults != NULL)
-		ts->tv_sec += __atomic_load_n(&faults[CLOCK],
-		    __ATOMIC_RELAXED);
+	if (result == 0 && faults != NULL &&
+	    (clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC))
+		ts->tv_sec += __atomic_load_n(&faults[clock == CLOCK_REALTIME ?
+		    CLOCK : MONOTONIC], __ATOMIC_RELAXED);
 	return result;
 }

@@ -5,13 +5,16 @@ tests/unit/test_conf.c.)"""
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from daemon import Daemon
+from daemon import Daemon, channel, output
+from net import free_port
 
 GOOD = """\
 run_dir: run
@@ -25,7 +28,75 @@ channels:
 def test_good(daemon: Daemon) -> None:
     daemon.write_text(GOOD)
     done = daemon.check()
-    assert (done.returncode, done.stdout) == (0, "configuration OK\n")
+    assert done.returncode == 0
+    first, second = done.stdout.splitlines()
+    assert first == "configuration OK"
+    assert re.fullmatch(r"needs \d+ MiB of memory, which is locked "
+                        r"\(limit: (none|\d+ MiB)\), and \d+ descriptors "
+                        r"\(limit: (none|\d+)\)", second)
+
+
+def needs(daemon: Daemon, *prefix: str) -> tuple[int, int, str]:
+    """MiB, descriptors, warnings, as -n says."""
+    done = subprocess.run([*prefix, *daemon.command("-n")], text=True,
+                          env=daemon.environment, capture_output=True,
+                          timeout=10, check=True, stdin=subprocess.DEVNULL)
+    found = re.search(r"needs (\d+) MiB .* and (\d+) descriptors",
+                      done.stdout)
+    assert found, done
+    return int(found[1]), int(found[2]), done.stderr
+
+
+def test_needs(daemon: Daemon) -> None:
+    """What all channels together ask for, beside the limits; a daemon that
+    runs has no more than that."""
+    daemon.write(*(channel(f"c{i}", free_port(), ring_size="4MiB",
+                           relay=[output("127.0.0.1", 9), output("::1", 9)],
+                           archive=daemon.archive_conf(),
+                           decimate=[{"name": "s", "method": "pick",
+                                      "every": 10, "archive": True}
+                                     | output("127.0.0.1", 10)])
+                   for i in range(20)))
+    memory, descriptors, warnings = needs(daemon)
+    assert warnings == ""
+    daemon.start()
+    own = Path(f"/proc/{daemon.find_session()}")
+    status = (own / "status").read_text()
+    locked = re.search(r"VmLck:\s+(\d+) kB", status)
+    assert locked and memory == -(-int(locked[1]) // 1024)
+    used = len(list((own / "fd").iterdir()))
+    assert descriptors - 40 < used <= descriptors
+    assert f"needs {memory} MiB" in daemon.log()
+    daemon.ctl("reload")
+    assert daemon.log().count(f"needs {memory} MiB") == 2
+    daemon.stop()
+    few = needs(daemon, "prlimit", "--nofile=100:100")[2]
+    assert f"warning: {descriptors} descriptors are needed, but no more " \
+        f"than 100 may be open" in few
+    assert f"LimitNOFILE={descriptors}" in few
+
+
+def test_needs_locked(daemon: Daemon) -> None:
+    """Who may lock everything has no limit."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to give up a capability")
+    daemon.write(channel("one", free_port(), ring_size="64MiB"))
+    limit = ["prlimit", f"--memlock={8 << 20}:{8 << 20}"]
+    memory, _, warnings = needs(daemon, *limit)
+    assert warnings == ""
+    drop = ["setpriv", "--bounding-set", "-ipc_lock,-sys_resource"]
+    warnings = needs(daemon, *limit, *drop)[2]
+    assert f"warning: {memory} MiB of memory are to be locked, but no more " \
+        "than 8 MiB may be" in warnings
+    assert f"ulimit -l {memory * 1024}" in warnings
+    command = daemon.command
+    setattr(daemon, "command", lambda *options: [
+        *limit, *drop, *command(*options)])
+    daemon.start()
+    assert "cannot be locked" in daemon.log()
+    assert "Cannot allocate memory" in daemon.log()
+    assert f"LimitMEMLOCK={memory}M" in daemon.log()
+    daemon.stop()
 
 
 def test_all_errors_at_once(daemon: Daemon) -> None:

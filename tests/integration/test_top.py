@@ -174,7 +174,52 @@ def test_small_screen(daemon: Daemon) -> None:
         lines = screen.lines()
         assert len(lines) == 7 and lines[-1] == "..."
         assert lines[-2].startswith("quiet3")
-        assert max(len(line) for line in lines) == 40
+        assert max(len(line) for line in lines[1:]) <= 40
+        assert lines[1].split() == HEADS[:3] + ["DROPPED", "ERRORS"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_cell_is_cut(daemon: Daemon, width: int) -> None:
+    """Columns that have no room are left out as a whole, the least important
+    first."""
+    long = "x" * 24
+    daemon.start(*(channel(name, free_port())
+                   for name in ("quiet", long)))
+    with Screen(daemon, "-n", "1", columns=width) as screen:
+        assert screen.wait_end() == 0
+        _, head, *rows = screen.lines()
+    heads = head.split()
+    assert heads == [h for h in HEADS if h in heads]
+    if width == 200:
+        assert heads == HEADS
+    else:
+        assert len(heads) < len(HEADS)
+        # What was left out would not have fitted.
+        dropped = ["RING", "SOCKET", "PENDING", "MBIT/S", "MISSED",
+                   "REJECTED", "SHED", "ERRORS", "DROPPED", "IN/S"]
+        gone = [h for h in dropped if h not in heads]
+        assert gone == dropped[:len(gone)]
+        assert width - 2 - len(gone[-1]) < len(head) <= width
+    for row in rows:
+        assert len(row) <= width
+        assert len(row.split()) == len(heads)
+        assert row.split()[0] in ("quiet", long)
+
+
+def test_trouble_first(programs: Programs, tmp_path: Path) -> None:
+    """Those that do not run, then those that do it badly; else as in the
+    file."""
+    states = ["running", "stale", "waiting", "degraded", "stopped",
+              "starting", "running", "unheard-of", "degraded", "failed",
+              "backoff"]
+    given = answer(1)
+    one = given["status"]["channels"][0]
+    given["status"]["channels"] = [
+        one | {"name": f"c{i}", "state": state}
+        for i, state in enumerate(states)]
+    lines = ask(programs, tmp_path, "top", "-n", "1", answers=[given, given])
+    assert [tuple(line.split()[:2]) for line in lines[2:]] == [
+        (f"c{i}", states[i]) for i in (2, 7, 9, 10, 4, 5, 3, 8, 1, 0, 6)]
 
 
 def test_dumb(daemon: Daemon) -> None:

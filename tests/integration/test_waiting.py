@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -225,6 +226,71 @@ def test_reload_to_another_port(daemon: Daemon) -> None:
     daemon.stop()
 
 
+@pytest.mark.parametrize("how", ["upgrade", "restart"])
+def test_reasons_last(programs: Any, tmp_path: Path, namespace: Namespace,
+                      how: str) -> None:
+    """That another image or another worker goes on does not end what is
+    wrong, nor the time since when it is."""
+    daemon, port = Daemon(programs, tmp_path, namespace), free_port()
+
+    def plug(name: str) -> None:
+        ip(namespace, "link", "add", name, "type", "veth", "peer", "name",
+           f"{name}-peer")
+        ip(namespace, "link", "set", f"{name}-peer", "up")
+        ip(namespace, "link", "set", name, "up")
+
+    def facts() -> dict[str, list[tuple[str, str]]]:
+        return {name: [(r["what"], r["since"])
+                       for r in daemon.status(name)["reasons"]]
+                for name in names}
+
+    def all_there() -> bool:
+        return [[what for what, _ in facts()[name]] for name in names] == [
+            ["no_datagrams"], ["input_lost"], ["interface_missing"]]
+    try:
+        names = ["silent", "lost", "waits"]
+        plug("gone")
+        daemon.write(
+            channel("silent", port, stale_after="1s"),
+            channel("lost", free_port(), "239.1.2.4", stale_after="0",
+                    listen_interface="gone"),
+            channel("waits", free_port(), "239.1.2.3",
+                    listen_interface="late"))
+        daemon.launch()
+        wait_for(daemon.try_status, "an answer")
+        daemon.wait_state("silent", "stale")
+        ip(namespace, "link", "del", "gone")
+        wait_for(all_there, "all reasons", 5, facts)
+        before = facts()
+        # The next second must not be the same.
+        wait_for(lambda: time.time() % 1 < 0.5 and time.strftime(
+            "%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > max(
+                since for each in before.values() for _, since in each),
+            "another second", 3)
+        workers = {name: daemon.status(name)["pid"] for name in names[:2]}
+        if how == "upgrade":
+            daemon.ctl("upgrade")
+            daemon.wait_log("all processes are of version")
+        else:
+            for name in workers:
+                daemon.ctl("restart", name)
+        for name, pid in workers.items():
+            daemon.wait_new_worker(name, pid)
+        wait_for(all_there, "all reasons again", 5, facts)
+        assert facts() == before
+        with Sender("127.0.0.1", port, namespace=namespace) as sender:
+            sender.send(numbered(10))
+            daemon.wait_state("silent", "running")
+        daemon.wait_log("come in again after")
+        plug("gone")
+        plug("late")
+        daemon.wait_state("waits", "running")
+        daemon.wait_state("lost", "running")
+        daemon.stop()
+    finally:
+        daemon.kill()
+
+
 def test_errors_in_the_file_refuse_it(daemon: Daemon) -> None:
     """Waiting is for what may come; what is written wrong does not."""
     daemon.start(channel("one", free_port()))
@@ -282,6 +348,50 @@ def test_check(daemon: Daemon) -> None:
         "MCRELAY OK: all 2 channels are running"
     assert data["received"] == 0
     daemon.stop()
+
+
+def test_check_is_bounded(daemon: Daemon) -> None:
+    """A daemon that hangs is critical, and in time: a monitor does not wait
+    for ever.  Nor for one that says a little now and then."""
+    daemon.start(channel("one", free_port(), stale_after="0"))
+    daemon.signal(signal.SIGSTOP)
+    for seconds in (1, 3):
+        since = time.monotonic()
+        done = daemon.ctl("check", "-t", str(seconds), check=False)
+        assert seconds <= time.monotonic() - since < seconds + 2
+        assert done.returncode == 2 and done.stdout == \
+            "MCRELAY CRITICAL: mcrelayd does not answer within " \
+            f"{seconds} s\n"
+    since = time.monotonic()
+    assert daemon.ctl("check", check=False).returncode == 2
+    assert time.monotonic() - since < 10
+    daemon.signal(signal.SIGCONT)
+    assert check(daemon)[0] == 0
+    assert daemon.ctl("check", "-t", "0", check=False).returncode == 2
+    daemon.stop()
+
+
+def test_check_of_a_slow_answer(programs: Any, tmp_path: Path) -> None:
+    path = str(tmp_path / "socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as server:
+        server.bind(path)
+        server.listen()
+        server.settimeout(10)
+        since = time.monotonic()
+        process = subprocess.Popen(
+            [str(programs.mcrelayctl), "-s", path, "check", "-t", "2"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        connection = server.accept()[0]
+        with connection:
+            while process.poll() is None and time.monotonic() < since + 6:
+                try:
+                    connection.send(b" ")
+                except OSError:
+                    break
+                time.sleep(0.1)
+            out = process.communicate(timeout=5)[0]
+    assert time.monotonic() - since < 4
+    assert process.returncode == 2 and "does not answer" in out
 
 
 def test_degraded(programs: Any, tmp_path: Path, namespace: Namespace
@@ -347,3 +457,55 @@ def test_stream_waits_for_its_output(programs: Any, tmp_path: Path,
         daemon.stop()
     finally:
         daemon.kill()
+
+
+def limit_memory(pid: int, size: int) -> None:
+    subprocess.run(["prlimit", f"--as={size}:unlimited", "--pid", str(pid)],
+                   check=True, timeout=10, stdin=subprocess.DEVNULL)
+
+
+@pytest.mark.parametrize("how", ["start", "reload"])
+def test_waits_for_memory(daemon: Daemon, how: str) -> None:
+    """One whose ring cannot be made waits for it; the others run, also over
+    an upgrade."""
+    huge = channel("one", free_port(), ring_size="256MiB",
+                   archive=daemon.archive_conf(),
+                   decimate=[{"name": "s", "method": "pick", "every": 10,
+                              "archive": True}
+                             | output("127.0.0.1", free_port())])
+    small = channel("two", free_port(), ring_size="1MiB")
+    command = daemon.command
+    if how == "start":
+        setattr(daemon, "command", lambda *options: [
+            "prlimit", f"--as={400 << 20}:unlimited", *command(*options)])
+        daemon.write(huge, small)
+        daemon.launch()
+    else:
+        daemon.start(small)
+        limit_memory(daemon.find_session(), 400 << 20)
+        daemon.write(huge, small)
+        daemon.ctl("reload")
+    wait_for(daemon.try_status, "an answer")
+    daemon.wait_state("two", "running")
+    waiting = daemon.wait_state("one", "waiting")
+    assert [r["what"] for r in waiting["reasons"]] == ["memory_missing"]
+    assert waiting["reasons"][0]["detail"] == \
+        "cannot make its ring of 256 MiB: Cannot allocate memory"
+    assert "one waits: cannot make its ring" in daemon.log()
+    if how == "start":
+        daemon.ctl("upgrade")
+        daemon.wait_log("all processes are of version")
+        daemon.wait_state("one", "waiting")
+    daemon.ctl("ledger", "one")
+    # The decimator's first: it does not try again.
+    own = daemon.find_session()
+    for pid in sorted(daemon.processes(), key=lambda p: p == own):
+        limit_memory(pid, 64 << 30)
+    daemon.wait_state("one", "running", 5)
+    with Sender("127.0.0.1", huge["listen"]["port"]) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        wait_for(lambda: daemon.status("one")["decimate"]["s"]["in"] == 100,
+                 "a stream", 5, lambda: daemon.status("one"))
+    daemon.stop()
+    assert daemon.payloads("one") == sender.sent

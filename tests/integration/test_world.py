@@ -411,7 +411,7 @@ def test_storm(start: Callable[..., Run], world: World) -> None:
     run = start(destination("group", 4), address=GROUP_IN[4],
                 interface="in0")
     assert run.daemon.process is not None
-    pid = run.daemon.find_session()
+    pid = run.daemon.find_background()
     storm(world, 5)
     before = kib(pid), descriptors(pid)
     storm(world, 25)

@@ -264,6 +264,7 @@ rate_of_late(void **state)
 	    ROUND_UP(sizeof(*channel->segment.state), (size_t)CACHE_LINE));
 	assert_non_null(channel->segment.state);
 	memset(channel->segment.state, 0, sizeof(*channel->segment.state));
+	channel->segment.base = (void *)channel->segment.state;
 	for (i = 0; i < 20; i++)
 		receive(channel, total += RATE_SLOW);
 	assert_in_range(channel->decimator_rate, RATE_SLOW * 9 / 10, RATE_SLOW);

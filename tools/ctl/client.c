@@ -19,7 +19,7 @@
 #include "tools/ctl/client.h"
 
 /* Longer than the daemon gives any command. */
-#define PATIENCE_S	40
+static unsigned		 patience_s = 40;
 /* More than the status of many thousands of channels. */
 #define ANSWER_MAX	(256U * 1024 * 1024)
 
@@ -46,11 +46,39 @@ client_on_failure(client_failed *failed)
 	on_failure = failed;
 }
 
+void
+client_patience(unsigned seconds)
+{
+	patience_s = seconds;
+}
+
+static _Noreturn void
+give_up(void)
+{
+	fail(true, "mcrelayd does not answer within %u s", patience_s);
+}
+
+/* What the next call on the socket may take of all the time. */
+static void
+set_patience(int fd, uint64_t deadline_ns)
+{
+	uint64_t now_ns = clock_monotonic_ns(), left_ns;
+	struct timeval left;
+
+	if (now_ns >= deadline_ns)
+		give_up();
+	/* 0 is for ever. */
+	left_ns = MAX_OF(deadline_ns - now_ns, NS_PER_MS);
+	left.tv_sec = (time_t)(left_ns / NS_PER_S);
+	left.tv_usec = (suseconds_t)(left_ns % NS_PER_S / NS_PER_US);
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &left, sizeof(left));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &left, sizeof(left));
+}
+
 static int
-connect_to(const char *path)
+connect_to(const char *path, uint64_t deadline_ns)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_sec = PATIENCE_S};
 	int fd;
 
 	if (strlen(path) >= sizeof(address.sun_path))
@@ -59,13 +87,15 @@ connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		fail(false, "socket: %s", strerror(errno));
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+	set_patience(fd, deadline_ns);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) ==
 	    -1) {
 		if (errno == ENOENT || errno == ECONNREFUSED)
 			fail(true, "mcrelayd does not run, or its socket is "
 			    "not %s (see -s)", path);
+		/* So many have asked that it has no room for more. */
+		if (errno == EAGAIN)
+			give_up();
 		fail(false, "cannot connect to %s: %s", path,
 		    strerror(errno));
 	}
@@ -73,7 +103,7 @@ connect_to(const char *path)
 }
 
 static void
-send_line(int fd, const json_t *request)
+send_line(int fd, const json_t *request, uint64_t deadline_ns)
 {
 	char *line = json_dumps(request, JSON_COMPACT);
 	size_t size, sent = 0;
@@ -84,7 +114,10 @@ send_line(int fd, const json_t *request)
 	size = strlen(line);
 	line[size++] = '\n';
 	while (sent < size) {
+		set_patience(fd, deadline_ns);
 		put = send(fd, line + sent, size - sent, MSG_NOSIGNAL);
+		if (put == -1 && errno == EAGAIN)
+			give_up();
 		if (put == -1 && errno != EINTR)
 			fail(true, "cannot send the request: %s",
 			    strerror(errno));
@@ -96,7 +129,7 @@ send_line(int fd, const json_t *request)
 
 /* Until the daemon hangs up. */
 static char *
-receive_all(int fd, size_t *size)
+receive_all(int fd, size_t *size, uint64_t deadline_ns)
 {
 	size_t room = 0;
 	char *text = NULL;
@@ -110,9 +143,10 @@ receive_all(int fd, size_t *size)
 				fail(false, "the answer does not end");
 			text = xrealloc(text, room);
 		}
+		set_patience(fd, deadline_ns);
 		got = recv(fd, text + *size, room - *size, 0);
 		if (got == -1 && errno == EAGAIN)
-			fail(true, "mcrelayd does not answer");
+			give_up();
 		if (got == -1 && errno != EINTR)
 			fail(true, "cannot receive the answer: %s",
 			    strerror(errno));
@@ -125,14 +159,15 @@ receive_all(int fd, size_t *size)
 json_t *
 client_ask(const char *path, const json_t *request)
 {
-	int fd = connect_to(path);
+	uint64_t deadline_ns = clock_monotonic_ns() + patience_s * NS_PER_S;
+	int fd = connect_to(path, deadline_ns);
 	json_error_t error;
 	json_t *answer;
 	size_t size;
 	char *text;
 
-	send_line(fd, request);
-	text = receive_all(fd, &size);
+	send_line(fd, request, deadline_ns);
+	text = receive_all(fd, &size, deadline_ns);
 	close(fd);
 	answer = json_loadb(text, size, 0, &error);
 	free(text);

@@ -15,6 +15,9 @@
  * is the caller's.  Ends the program with a message when there is none.
  */
 json_t	*client_ask(const char *path, const json_t *request) ATTR_NONNULL;
+/* From now on an answer may take so long in all, in seconds, in place of more
+ * than the daemon gives any command. */
+void	 client_patience(unsigned seconds);
 /* Prints what the daemon has to say beside its answer, and why if that is no:
  * then 1, else 0. */
 int	 client_check(const json_t *answer) ATTR_NONNULL;

@@ -22,11 +22,15 @@
 
 #define EXIT_USAGE	2
 
+/* Monitors that run checks give up themselves, after ten seconds or more. */
+#define CHECK_PATIENCE_S	8
+
 /* A command line. */
 struct call {
 	const char	*socket;
 	bool		 json;		/* -j */
 	unsigned	 count;		/* -n; 0: no end */
+	unsigned	 patience_s;	/* -t, of check */
 	const char	*name;		/* the command's */
 	const char	*channel;	/* NULL: none */
 	const char	*more[3];	/* what follows it */
@@ -48,7 +52,7 @@ usage(void)
 	fprintf(stderr,
 	    "usage: mcrelayctl [-V] [-s socket] command ...\n"
 	    "       status [-j] [channel]\n"
-	    "       check [channel]\n"
+	    "       check [-t seconds] [channel]\n"
 	    "       ledger [-j] [channel]\n"
 	    "       top [-n count] [channel]\n"
 	    "       restart channel\n"
@@ -207,7 +211,7 @@ release(const struct call *call, json_t *answer)
 
 static const struct verb verbs[] = {
 	{"status",	0, 1, "j",	status,		"status"},
-	{"check",	0, 1, "",	nothing,	"status"},
+	{"check",	0, 1, "t:",	nothing,	"status"},
 	{"ledger",	0, 1, "j",	ledger,		"status"},
 	{"top",		0, 1, "n:",	NULL,		"status"},
 	{"restart",	1, 1, "",	nothing,	"restart"},
@@ -259,6 +263,7 @@ run_check(const struct verb *verb, const struct call *call)
 	int result;
 
 	client_on_failure(check_failed);
+	client_patience(call->patience_s);
 	answer = client_ask(call->socket, request);
 	if (json_is_true(json_object_get(answer, "ok")))
 		result = (int)check_status(json_object_get(answer, "status"));
@@ -338,6 +343,9 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		case 'n':
 			call->count = parse_count(optarg);
 			break;
+		case 't':
+			call->patience_s = parse_count(optarg);
+			break;
 		default:
 			usage();
 		}
@@ -353,7 +361,8 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 int
 main(int argc, char **argv)
 {
-	struct call call = {.socket = DEFAULT_SOCKET};
+	struct call call = {.socket = DEFAULT_SOCKET,
+	    .patience_s = CHECK_PATIENCE_S};
 	const struct verb *verb;
 	int first;
 

@@ -15,8 +15,7 @@
 void
 table_cell(struct table *table, const char *text)
 {
-	table->cell = xrealloc(table->cell,
-	    (table->cells + 1) * sizeof(*table->cell));
+	table->cell = xgrow(table->cell, table->cells, sizeof(*table->cell));
 	table->cell[table->cells++] = printable_copy(text);
 }
 
@@ -60,18 +59,69 @@ table_duration(struct table *table, long long seconds)
 	table_cell(table, text);
 }
 
+/*** Width. ***/
+
+static size_t
+longest(const struct table *table, size_t column)
+{
+	size_t i, width = 0;
+
+	for (i = column; i < table->cells; i += table->columns)
+		width = MAX_OF(width, strlen(table->cell[i]));
+	return width;
+}
+
+static size_t
+table_width(const struct table *table)
+{
+	size_t column, width = 0;
+
+	for (column = 0; column < table->columns; column++)
+		width += longest(table, column) + (column > 0 ? 2 : 0);
+	return width;
+}
+
+static void
+remove_column(struct table *table, size_t column)
+{
+	size_t i, kept = 0;
+
+	for (i = 0; i < table->cells; i++)
+		if (i % table->columns == column)
+			free(table->cell[i]);
+		else
+			table->cell[kept++] = table->cell[i];
+	table->cells = kept;
+	table->columns--;
+}
+
+void
+table_fit(struct table *table, size_t width, const char *const *least,
+    size_t count)
+{
+	size_t i, column;
+
+	for (i = 0; i < count && table_width(table) > width; i++)
+		for (column = 0; column < table->columns; column++)
+			if (strcmp(table->cell[column], least[i]) == 0) {
+				remove_column(table, column);
+				break;
+			}
+}
+
+/*** Printing. ***/
+
 /* How printf is to set a column: text to the left, numbers to the right, no
  * blanks at the end. */
 static int
 column_width(const struct table *table, size_t column)
 {
 	bool number = false;
-	size_t i, width = 0;
+	size_t i, width = longest(table, column);
 	const char *text;
 
 	for (i = column; i < table->cells; i += table->columns) {
 		text = table->cell[i];
-		width = MAX_OF(width, strlen(text));
 		text += text[0] == '-';
 		number = number || (text[0] >= '0' && text[0] <= '9');
 	}

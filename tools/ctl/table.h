@@ -31,6 +31,10 @@ void	table_count(struct table *table, long long count) ATTR_NONNULL;
 /* "3d04h", "2h05m", "1m30s": two units are enough. */
 void	table_duration(struct table *table, long long seconds) ATTR_NONNULL;
 
+/* Leaves out columns, in the order of `least', until a line is no longer than
+ * `width', or none of them is left. */
+void	table_fit(struct table *table, size_t width, const char *const *least,
+	    size_t count) ATTR_NONNULL;
 /* Prints the table and empties it. */
 void	table_print(struct table *table, FILE *to) ATTR_NONNULL;
 /* The same with what `note' prints below a row; the first one is row 0. */

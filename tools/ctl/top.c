@@ -24,6 +24,7 @@
 #include "tools/ctl/top.h"
 
 #define INTERVAL_NS	NS_PER_S
+#define RANKS		5U
 
 /* Where the tables come from, and how they are shown. */
 struct source {
@@ -37,6 +38,7 @@ struct view {
 	const json_t	*before;	/* a second ago */
 	const json_t	*now;
 	double		 seconds;	/* between those two */
+	size_t		 width;		/* of the screen; 0: any */
 };
 
 /*** The keyboard. ***/
@@ -246,64 +248,101 @@ print_heading(const json_t *status, FILE *to)
 	    running, json_array_size(channels));
 }
 
+/* How far up a channel stands: trouble first, also what is not known yet. */
+static unsigned
+rank_of(const json_t *channel)
+{
+	static const char *const states[RANKS][2] = {
+		[1] = {"stopped", "starting"}, [2] = {"degraded"},
+		[3] = {"stale"}, [4] = {"running"},
+	};
+	const char *state = member_text(channel, "state");
+	unsigned i, j;
+
+	for (i = 1; i < RANKS; i++)
+		for (j = 0; j < NITEMS(states[i]); j++)
+			if (states[i][j] != NULL &&
+			    strcmp(states[i][j], state) == 0)
+				return i;
+	return 0;
+}
+
 static void
 print_view(const struct view *view, FILE *to)
 {
 	static const char *const heads[] = {"CHANNEL", "STATE", "IN/S",
 	    "MBIT/S", "DROPPED", "SHED", "ERRORS", "REJECTED", "MISSED",
 	    "PENDING", "SOCKET", "RING"};
+	/* What is missed least, where there is no room. */
+	static const char *const least[] = {"RING", "SOCKET", "PENDING",
+	    "MBIT/S", "MISSED", "REJECTED", "SHED", "ERRORS", "DROPPED",
+	    "IN/S"};
 	struct table table = {NITEMS(heads), 0, NULL};
+	unsigned rank;
 	size_t i;
 
 	for (i = 0; i < NITEMS(heads); i++)
 		table_cell(&table, heads[i]);
-	for (i = 0; i < json_array_size(view->now); i++)
-		add_channel(&table, view, i);
+	for (rank = 0; rank < RANKS; rank++)
+		for (i = 0; i < json_array_size(view->now); i++)
+			if (rank_of(json_array_get(view->now, i)) == rank)
+				add_channel(&table, view, i);
+	if (view->width != 0)
+		table_fit(&table, view->width, least, NITEMS(least));
 	table_print(&table, to);
 	show_old_counters(view->now, to);
 }
 
 /*** The screen. ***/
 
-/* From the top, as much as there is room for: a line never breaks. */
-static void
-draw(const char *text)
+static struct winsize
+screen_size(void)
 {
 	struct winsize size = {.ws_row = 0};
-	size_t length;
-	unsigned row;
 
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == -1 ||
 	    size.ws_row == 0 || size.ws_col == 0)
 		size = (struct winsize){.ws_row = 24, .ws_col = 80};
+	return size;
+}
+
+/* From the top, as much as there is room for: a line never breaks. */
+static void
+draw(const char *text, const struct winsize *size)
+{
+	size_t length;
+	unsigned row;
+
 	printf("\033[H");
 	for (row = 1; *text != '\0'; row++, text += length + 1) {
 		length = strcspn(text, "\n");
-		if (row + 1 == size.ws_row && text[length + 1] != '\0') {
+		if (row + 1 == size->ws_row && text[length + 1] != '\0') {
 			printf("...\033[K\n");
 			break;
 		}
 		printf("%.*s\033[K\n", (int)MIN_OF(length,
-		    (size_t)size.ws_col), text);
+		    (size_t)size->ws_col), text);
 	}
 	printf("\033[J");
 }
 
 static void
-show(const json_t *status, const struct view *view, bool screen)
+show(const json_t *status, struct view *view, bool screen)
 {
+	struct winsize window = screen_size();
 	char *text = NULL;
 	size_t size;
 	FILE *to = open_memstream(&text, &size);
 
 	if (to == NULL)
 		fatal("memory");
+	view->width = screen ? window.ws_col : 0;
 	print_heading(status, to);
 	print_view(view, to);
 	if (fclose(to) != 0)
 		fatal("memory");
 	if (screen)
-		draw(text);
+		draw(text, &window);
 	else
 		fputs(text, stdout);
 	free(text);

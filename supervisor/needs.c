@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Adds up what a configuration needs.  See needs.h.  Supervisor only.
+ */
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <inttypes.h>
+#include <linux/capability.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/needs.h"
+#include "supervisor/report.h"
+#include "supervisor/segment_spec.h"
+
+/* Whatever the channels are: standard files, the loop's, the network's, those
+ * of run_dir, some clients of the control socket, and a process that is being
+ * started.  Each decimator has a socket. */
+#define OWN_DESCRIPTORS		40U
+/* Of each channel beside its sockets: segment, eventfd, messages. */
+#define CHANNEL_DESCRIPTORS	3U
+
+/*** Needs. ***/
+
+static uint64_t
+descriptors_of(const struct channel_conf *channel)
+{
+	/* What archives a stream is fed by a socket. */
+	return CHANNEL_DESCRIPTORS + (channel->archives_stream ? 2 : 1) +
+	    channel->relays + channel->decimates +
+	    (channel->archive.enabled ? 1 : 0);
+}
+
+void
+needs_of(struct needs *needs, const struct conf *conf)
+{
+	struct segment_spec spec;
+	size_t i;
+
+	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
+	    conf->decimators};
+	for (i = 0; i < conf->channels; i++) {
+		segment_spec_fill(&spec, conf, &conf->channel[i]);
+		needs->memory += segment_size(&spec);
+		needs->descriptors += descriptors_of(&conf->channel[i]);
+	}
+}
+
+/*** Limits. ***/
+
+static bool
+is_capable(unsigned capability)
+{
+	struct __user_cap_header_struct header = {
+	    .version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	if (syscall(SYS_capget, &header, data) == -1)
+		return false;
+	return (data[capability / 32].effective >> capability % 32 & 1) != 0;
+}
+
+/* UINT64_MAX when the kernel does not say. */
+static uint64_t
+memory_of(const char *key)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t kib, found = UINT64_MAX;
+	size_t length = strlen(key);
+	char line[128];
+
+	if (file == NULL)
+		return UINT64_MAX;
+	while (found == UINT64_MAX && fgets(line, sizeof(line), file) != NULL)
+		if (strncmp(line, key, length) == 0 &&
+		    sscanf(line + length, ": %" SCNu64, &kib) == 1)
+			found = kib * 1024;
+	fclose(file);
+	return found;
+}
+
+static uint64_t
+hard_limit(int resource)
+{
+	struct rlimit limit;
+
+	if (getrlimit((__rlimit_resource_t)resource, &limit) == -1 ||
+	    limit.rlim_max == RLIM_INFINITY)
+		return UINT64_MAX;
+	return limit.rlim_max;
+}
+
+void
+needs_limits(struct needs_limits *limits, enum needs_memory memory)
+{
+	limits->memory = memory_of(memory == NEEDS_MEMORY_TOTAL ?
+	    "MemTotal" : "MemAvailable");
+	limits->descriptors = hard_limit(RLIMIT_NOFILE);
+	limits->locked = UINT64_MAX;
+	/* No limit for the one, and the other removes it. */
+	if (!is_capable(CAP_IPC_LOCK) && !is_capable(CAP_SYS_RESOURCE))
+		limits->locked = hard_limit(RLIMIT_MEMLOCK);
+}
+
+/*** What is said. ***/
+
+static uint64_t
+mebibytes(uint64_t bytes)
+{
+	return bytes / (1 << 20) + (bytes % (1 << 20) != 0);
+}
+
+static void
+limit_text(uint64_t limit, const char *unit, char *text, size_t size)
+{
+	if (limit == UINT64_MAX)
+		snprintf(text, size, "limit: none");
+	else
+		snprintf(text, size, "limit: %" PRIu64 "%s", limit, unit);
+}
+
+void
+needs_text(const struct needs *needs, const struct needs_limits *limits,
+    char text[NEEDS_TEXT_SIZE])
+{
+	char locked[48], descriptors[48];
+
+	limit_text(limits->locked == UINT64_MAX ? UINT64_MAX :
+	    limits->locked >> 20, " MiB", locked, sizeof(locked));
+	limit_text(limits->descriptors, "", descriptors,
+	    sizeof(descriptors));
+	snprintf(text, NEEDS_TEXT_SIZE, "needs %" PRIu64 " MiB of memory, "
+	    "which is locked (%s), and %" PRIu64 " descriptors (%s)",
+	    mebibytes(needs->memory), locked, needs->descriptors,
+	    descriptors);
+}
+
+void
+needs_check(const struct needs *needs, const struct needs_limits *limits,
+    struct conf_problems *problems)
+{
+	uint64_t memory = mebibytes(needs->memory);
+
+	if (needs->memory > limits->memory)
+		report_warning(problems, "all channels together need %" PRIu64
+		    " MiB of memory, but there are %" PRIu64 " MiB: give them "
+		    "a smaller ring_size", memory, limits->memory >> 20);
+	if (needs->memory > limits->locked)
+		report_warning(problems, "%" PRIu64 " MiB of memory are to be "
+		    "locked, but no more than %" PRIu64 " MiB may be, and the "
+		    "rest may be swapped out: raise the limit (ulimit -l %"
+		    PRIu64 ", or LimitMEMLOCK=%" PRIu64 "M in systemd)",
+		    memory, limits->locked >> 20, memory * 1024, memory);
+	if (needs->descriptors > limits->descriptors)
+		report_warning(problems, "%" PRIu64 " descriptors are needed, "
+		    "but no more than %" PRIu64 " may be open: raise the "
+		    "limit (ulimit -n %" PRIu64 ", or LimitNOFILE=%" PRIu64
+		    " in systemd)", needs->descriptors, limits->descriptors,
+		    needs->descriptors, needs->descriptors);
+}
+
+void
+needs_report(const struct conf *conf, const struct conf *before,
+    struct conf_problems *problems)
+{
+	struct needs needs, had = {0};
+	struct needs_limits limits;
+	char text[NEEDS_TEXT_SIZE];
+
+	needs_of(&needs, conf);
+	if (before != NULL)
+		needs_of(&had, before);
+	needs_limits(&limits, NEEDS_MEMORY_AVAILABLE);
+	if (limits.memory <= UINT64_MAX - had.memory)
+		limits.memory += had.memory;
+	needs_text(&needs, &limits, text);
+	log_info("the configuration %s", text);
+	needs_check(&needs, &limits, problems);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Notices channels that hear nothing, and joins their groups again.  See
+ * silence.h.  Supervisor only.
+ */
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include "common/log.h"
+#include "common/udp.h"
+#include "common/util.h"
+#include "supervisor/silence.h"
+#include "supervisor/sockets.h"
+#include "supervisor/sockets_heal.h"
+#include "supervisor/supervisor.h"
+
+/* The longest distance, and the shortest: who asks does so once a second. */
+#define REJOIN_MAX_NS	(300 * NS_PER_S)
+#define REJOIN_MIN_NS	NS_PER_S
+
+static double
+seconds(uint64_t ns)
+{
+	return (double)ns / (double)NS_PER_S;
+}
+
+/*** Joining again. ***/
+
+bool
+rejoin_due(struct rejoin *rejoin, uint64_t stale_after_ns, bool up,
+    uint64_t now_ns)
+{
+	if (rejoin->next_ns == 0 || !up) {
+		rejoin->next_ns = now_ns;
+		rejoin->distance_ns = MAX_OF(stale_after_ns, REJOIN_MIN_NS);
+	}
+	if (!up || now_ns < rejoin->next_ns)
+		return false;
+	rejoin->next_ns = now_ns + rejoin->distance_ns;
+	rejoin->distance_ns = MIN_OF(2 * rejoin->distance_ns,
+	    MAX_OF(REJOIN_MAX_NS, stale_after_ns));
+	rejoin->count++;
+	return true;
+}
+
+/* The input is there, is a group's, and where it is joined is known. */
+static bool
+is_joined(const struct channel *channel)
+{
+	const struct parts *parts = &channel->parts;
+
+	return parts->input != -1 && parts->bound &&
+	    (channel->next.have & PART_INPUT) == 0 &&
+	    udp_is_group(&channel->conf->listen.address) &&
+	    parts->input_at.index != 0 && parts->input_at.error == 0;
+}
+
+static int
+interface_flags(const struct channel *channel)
+{
+	return sockets_interface_flags(channel->parts.input,
+	    channel->parts.input_at.index);
+}
+
+/* The interface is, with a carrier. */
+static bool
+is_up(const struct channel *channel)
+{
+	const int up = IFF_UP | IFF_RUNNING;
+
+	return (interface_flags(channel) & up) == up;
+}
+
+/* The same group, on whatever ports, on the same interface. */
+static bool
+joined_alike(const struct channel *a, const struct channel *b)
+{
+	const struct sockaddr_storage *one = &a->conf->listen.address;
+	const struct sockaddr_storage *two = &b->conf->listen.address;
+	const struct sockaddr_in6 *one6 = (const void *)one;
+	const struct sockaddr_in6 *two6 = (const void *)two;
+	const struct sockaddr_in *one4 = (const void *)one;
+	const struct sockaddr_in *two4 = (const void *)two;
+
+	if (a->parts.input_at.index != b->parts.input_at.index ||
+	    one->ss_family != two->ss_family)
+		return false;
+	if (one->ss_family == AF_INET6)
+		return IN6_ARE_ADDR_EQUAL(&one6->sin6_addr, &two6->sin6_addr);
+	return one4->sin_addr.s_addr == two4->sin_addr.s_addr;
+}
+
+/*
+ * The kernel sends a report when the first socket of this host joins, so all
+ * that hear nothing leave before one joins again.  What arrives in between, for
+ * some microseconds, is lost: but nothing had arrived.  Who hears the same
+ * group on the same interface stays in it; the switch knows it then.
+ */
+static void
+join_again(struct supervisor *supervisor, const struct channel *due)
+{
+	struct channel *each;
+
+	TAILQ_FOREACH(each, &supervisor->channels, link)
+		if (each->silence.stale && is_joined(each) &&
+		    joined_alike(each, due))
+			sockets_leave(each->parts.input, &each->conf->listen,
+			    each->parts.input_at.index);
+	TAILQ_FOREACH(each, &supervisor->channels, link)
+		if (each->silence.stale && is_joined(each) &&
+		    joined_alike(each, due) &&
+		    sockets_join(each->parts.input, &each->conf->listen,
+		    each->parts.input_at.index) == -1)
+			/* It says so, and tries until it succeeds. */
+			supervisor->heal.pending = true;
+}
+
+static void
+check_membership(struct supervisor *supervisor, struct channel *channel,
+    uint64_t now_ns)
+{
+	struct rejoin *rejoin = &channel->silence.rejoin;
+	int index = channel->parts.input_at.index;
+	char address[ADDRESS_TEXT_SIZE], interface[IF_NAMESIZE] = "?";
+
+	if (!channel->silence.stale || !is_joined(channel) ||
+	    !rejoin_due(rejoin, channel->conf->stale_after_ns,
+	    is_up(channel), now_ns))
+		return;
+	join_again(supervisor, channel);
+	format_address((const void *)&channel->conf->listen.address, address);
+	(void)if_indextoname((unsigned)index, interface);
+	log_info("channel %s: input %s: left and joined again on %s after "
+	    "%.1f s of silence, in case that a switch has forgotten it; "
+	    "next in %.0f s", channel->name, address, interface,
+	    seconds(now_ns - channel->silence.seen_at_ns),
+	    seconds(rejoin->next_ns - now_ns));
+}
+
+/* Who asks for members is heard on all interfaces that have some; there are no
+ * switches in this host. */
+static void
+look_for_queriers(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct querier *querier = &supervisor->querier;
+	const struct channel *channel;
+
+	querier_begin(querier);
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (is_joined(channel) &&
+		    (interface_flags(channel) & IFF_LOOPBACK) == 0)
+			querier_joined(querier,
+			    channel->parts.input_at.index,
+			    &channel->conf->listen.address, is_up(channel),
+			    now_ns);
+	querier_end(querier, now_ns);
+}
+
+/*** Silence. ***/
+
+void
+silence_begin(struct silence *silence)
+{
+	/* A worker that follows another does not make a source speak. */
+	if (!silence->stale)
+		silence->seen_at_ns = clock_monotonic_ns();
+}
+
+void
+silence_end(struct silence *silence)
+{
+	silence->stale = false;
+	silence->rejoin = (struct rejoin){ 0 };
+}
+
+static void
+say_heard(const struct channel *channel, uint64_t silent_ns)
+{
+	log_info("channel %s: datagrams come in again after %.1f s of "
+	    "silence", channel->name, seconds(silent_ns));
+}
+
+static void
+say_stale(const struct channel *channel, uint64_t silent_ns)
+{
+	log_warnx("channel %s: no datagram for %.1f s: is its source down, or "
+	    "the network?", channel->name, seconds(silent_ns));
+}
+
+static void
+check_stale(struct channel *channel, uint64_t now_ns)
+{
+	struct silence *silence = &channel->silence;
+	uint64_t limit_ns = channel->conf->stale_after_ns, silent_ns;
+	struct ingest_state state;
+	bool stale;
+
+	if (channel->child.state != CHILD_RUNNING ||
+	    !ingest_read(&channel->segment.state->ingest, &state))
+		return;
+	silent_ns = now_ns > silence->seen_at_ns ?
+	    now_ns - silence->seen_at_ns : 0;
+	/* That it changes is the news, not what it says: the wall clock may
+	 * step. */
+	if (state.last_received_ns != silence->seen_ns) {
+		silence->seen_ns = state.last_received_ns;
+		silence->seen_at_ns = now_ns;
+	}
+	stale = limit_ns != 0 && now_ns > silence->seen_at_ns &&
+	    now_ns - silence->seen_at_ns > limit_ns;
+	if (stale && !silence->stale)
+		say_stale(channel, silent_ns);
+	else if (!stale && silence->stale) {
+		say_heard(channel, silent_ns);
+		silence_end(silence);
+	}
+	silence->stale = stale;
+}
+
+void
+silence_second(struct supervisor *supervisor, uint64_t now_ns)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		check_stale(channel, now_ns);
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		check_membership(supervisor, channel, now_ns);
+	look_for_queriers(supervisor, now_ns);
+}

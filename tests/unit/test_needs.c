@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a configuration needs, beside limits that are given.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "common/segment.h"
+#include "common/util.h"
+#include "supervisor/needs.h"
+
+#define MIB		(1ULL << 20)
+
+static const struct needs_limits no_limits = {UINT64_MAX, UINT64_MAX,
+	UINT64_MAX};
+
+static struct channel_conf
+channel_of(uint64_t ring_size)
+{
+	struct channel_conf channel = {.name = "c", .ring_size = ring_size};
+
+	return channel;
+}
+
+static struct needs
+needs_of_these(struct channel_conf *channels, size_t count)
+{
+	struct conf conf = {.channel = channels, .channels = count};
+	struct needs needs;
+
+	needs_of(&needs, &conf);
+	return needs;
+}
+
+/* A segment takes what a real one has. */
+static void
+memory_is_that_of_the_segments(void **state)
+{
+	struct channel_conf channels[] = {channel_of(MIB),
+	    channel_of(4 * MIB), channel_of(MIB)};
+	struct segment_spec spec = {.ring_size = MIB};
+	struct needs one = needs_of_these(channels, 1);
+	struct needs all = needs_of_these(channels, NITEMS(channels));
+	struct segment segment;
+	bool locked;
+
+	(void)state;
+	assert_int_equal(segment_create(&segment, &spec, &locked), 0);
+	assert_int_equal(one.memory, segment.mapped - segment.ring.size);
+	assert_true(all.memory >= 2 * one.memory + 4 * MIB);
+	segment_close(&segment);
+}
+
+static void
+descriptors_are_counted(void **state)
+{
+	struct channel_conf channels[] = {channel_of(MIB), channel_of(MIB),
+	    channel_of(MIB)};
+	struct needs none = needs_of_these(channels, 0), all;
+	struct destination_conf relay[3];
+	size_t i;
+
+	(void)state;
+	memset(relay, 0, sizeof(relay));
+	for (i = 0; i < NITEMS(relay); i++)
+		relay[i].address.ss_family = AF_INET;
+	channels[1].relay = relay;
+	channels[1].relays = NITEMS(relay);
+	channels[1].decimates = 2;
+	channels[1].archive.enabled = true;
+	channels[2].archives_stream = true;
+	channels[2].archive.enabled = true;
+	all = needs_of_these(channels, NITEMS(channels));
+	/* Segment, eventfd, messages and input of each; what else there is. */
+	assert_int_equal(all.descriptors - none.descriptors,
+	    3 * 4 + (3 + 2 + 1) + (1 + 1));
+}
+
+/* The text of the one warning that there is, or NULL. */
+static const char *
+warning(const struct needs *needs, const struct needs_limits *limits,
+    struct conf_problems *problems)
+{
+	memset(problems, 0, sizeof(*problems));
+	needs_check(needs, limits, problems);
+	assert_int_equal(problems->errors, 0);
+	assert_true(problems->count <= 1);
+	return problems->count == 0 ? NULL : problems->list[0].text;
+}
+
+static void
+each_limit_has_its_warning(void **state)
+{
+	const struct needs needs = {750 * MIB - 1, 333};
+	struct needs_limits limits = no_limits;
+	struct conf_problems problems;
+
+	(void)state;
+	assert_null(warning(&needs, &limits, &problems));
+	limits.locked = 8 * MIB;
+	assert_string_equal(warning(&needs, &limits, &problems),
+	    "750 MiB of memory are to be locked, but no more than 8 MiB may "
+	    "be, and the rest may be swapped out: raise the limit (ulimit -l "
+	    "768000, or LimitMEMLOCK=750M in systemd)");
+	conf_problems_free(&problems);
+	limits = no_limits;
+	limits.descriptors = 332;
+	assert_string_equal(warning(&needs, &limits, &problems),
+	    "333 descriptors are needed, but no more than 332 may be open: "
+	    "raise the limit (ulimit -n 333, or LimitNOFILE=333 in systemd)");
+	conf_problems_free(&problems);
+	limits = no_limits;
+	limits.memory = 512 * MIB;
+	assert_string_equal(warning(&needs, &limits, &problems),
+	    "all channels together need 750 MiB of memory, but there are 512 "
+	    "MiB: give them a smaller ring_size");
+	conf_problems_free(&problems);
+	limits = (struct needs_limits){needs.memory, needs.memory, 333};
+	assert_null(warning(&needs, &limits, &problems));
+}
+
+static void
+the_text_names_limits(void **state)
+{
+	const struct needs needs = {750 * MIB, 333};
+	struct needs_limits limits = {0, 8 * MIB, 1024};
+	char text[NEEDS_TEXT_SIZE];
+
+	(void)state;
+	needs_text(&needs, &limits, text);
+	assert_string_equal(text, "needs 750 MiB of memory, which is locked "
+	    "(limit: 8 MiB), and 333 descriptors (limit: 1024)");
+	needs_text(&needs, &no_limits, text);
+	assert_string_equal(text, "needs 750 MiB of memory, which is locked "
+	    "(limit: none), and 333 descriptors (limit: none)");
+}
+
+/* Both are something that the kernel says. */
+static void
+memory_is_the_machines(void **state)
+{
+	struct needs_limits total, available;
+
+	(void)state;
+	needs_limits(&total, NEEDS_MEMORY_TOTAL);
+	needs_limits(&available, NEEDS_MEMORY_AVAILABLE);
+	assert_true(total.memory != UINT64_MAX && total.memory > 0);
+	assert_true(available.memory < total.memory);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_that_of_the_segments),
+		cmocka_unit_test(descriptors_are_counted),
+		cmocka_unit_test(each_limit_has_its_warning),
+		cmocka_unit_test(the_text_names_limits),
+		cmocka_unit_test(memory_is_the_machines),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

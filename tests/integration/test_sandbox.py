@@ -211,7 +211,7 @@ def test_syslog(namespace: Namespace, programs: Programs, tmp_path: Path
         daemon.write(channel("one", free_port()), log={"to": "syslog"})
         done = daemon.run()
         assert done.returncode == 0, done.stderr
-        supervisor = daemon.find_session()
+        supervisor = daemon.find_background()
         pid = daemon.worker_pid("one")
         for _ in range(2):
             os.kill(pid, signal.SIGUSR1)

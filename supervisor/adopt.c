@@ -168,7 +168,7 @@ take_worker(struct channel *channel, struct inherited *from)
 	/* An older image does not say. */
 	if (from->silence.seen_at_ns != 0)
 		channel->silence = from->silence;
-	from->worker.messages = -1;
+	from->worker.messages = from->worker.voice = -1;
 	channel->old_worker = child->pid;
 	channel->fresh = child->pid == 0 && child->wanted;
 	/* Its segment is not known, or is to be replaced. */

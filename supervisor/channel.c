@@ -150,7 +150,7 @@ prepare_state(struct channel *channel)
 }
 
 static pid_t
-worker_spawn(void *owner, int messages)
+worker_spawn(void *owner, int messages, int stderr_fd)
 {
 	struct channel *channel = owner;
 	struct supervisor *supervisor = channel->supervisor;
@@ -172,7 +172,7 @@ worker_spawn(void *owner, int messages)
 	fdstore_channel(channel);
 	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
-	    fds, count);
+	    stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
@@ -271,13 +271,15 @@ make_channel(struct supervisor *supervisor, const char *name)
 {
 	struct channel *channel = xcalloc(1, sizeof(*channel));
 	char *label = xasprintf("channel %s", name);
+	char *own = xasprintf(WORKER_PROGRAM "[%s]", name);
 
 	channel->supervisor = supervisor;
 	channel->fresh = true;
 	channel->number = supervisor->next_number++;
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
-	    label);
+	    label, own);
+	free(own);
 	free(label);
 	parts_init(&channel->parts);
 	parts_init(&channel->next);

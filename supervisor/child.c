@@ -119,6 +119,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	ev_child_stop(loop, watcher);
 	close_messages(child);
 	set_timer(child, 0);
+	voice_end(&child->voice);
 	child_bury(child, watcher->rstatus, now);
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
@@ -240,8 +241,8 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 static int
 spawn_process(struct child *child)
 {
-	int pair[2];
-	pid_t pid;
+	int pair[2], stderr_fd;
+	pid_t pid = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) ==
 	    -1) {
@@ -249,9 +250,16 @@ spawn_process(struct child *child)
 		return -1;
 	}
 	fd_set_nonblock(pair[0]);
-	pid = child->ops->spawn(child->owner, pair[1]);
+	stderr_fd = voice_open(&child->voice);
+	if (stderr_fd == -1)
+		log_warn("%s: cannot start it", child->label);
+	else {
+		pid = child->ops->spawn(child->owner, pair[1], stderr_fd);
+		close(stderr_fd);
+	}
 	close(pair[1]);
 	if (pid == -1) {
+		voice_end(&child->voice);
 		close(pair[0]);
 		return -1;
 	}
@@ -287,7 +295,8 @@ spawn(struct child *child)
 
 void
 child_init(struct child *child, struct ev_loop *loop,
-    const struct child_ops *ops, void *owner, const char *label)
+    const struct child_ops *ops, void *owner, const char *label,
+    const char *name)
 {
 	memset(child, 0, sizeof(*child));
 	child->loop = loop;
@@ -295,6 +304,7 @@ child_init(struct child *child, struct ev_loop *loop,
 	child->owner = owner;
 	child->messages = -1;
 	snprintf(child->label, sizeof(child->label), "%s", label);
+	voice_init(&child->voice, loop, name);
 	ev_child_init(&child->reaper, on_reaped, 0, 0);
 	ev_init(&child->io, on_message);
 	ev_init(&child->timer, on_timer);
@@ -338,12 +348,15 @@ child_adopt(struct child *child, const struct child_image *image)
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
 	child->pid = image->pid;
 	child->messages = image->messages;
+	if (image->voice != -1)
+		voice_adopt(&child->voice, image->voice);
 	if (child->pid != 0 && !is_ours(child->pid)) {
 		log_warnx("%s: process %d has gone unseen", child->label,
 		    (int)child->pid);
 		child->pid = 0;
 		child->ready_ns = 0;
 		close_messages(child);
+		voice_end(&child->voice);
 	}
 	if (child->pid == 0)
 		return;
@@ -362,6 +375,7 @@ child_describe(const struct child *child, struct child_image *image)
 	memset(image, 0, sizeof(*image));
 	image->pid = child->pid;
 	image->messages = child->messages;
+	image->voice = child->voice.fd;
 	image->wanted = child->wanted;
 	image->ending = child->state == CHILD_STOPPING;
 	image->draining = child->draining;
@@ -478,6 +492,7 @@ child_done(struct child *child)
 	ev_timer_stop(child->loop, &child->timer);
 	ev_child_stop(child->loop, &child->reaper);
 	close_messages(child);
+	voice_end(&child->voice);
 }
 
 unsigned

@@ -38,6 +38,7 @@
 
 #include "common/compiler.h"
 #include "supervisor/backoff.h"
+#include "supervisor/voice.h"
 
 struct message;
 
@@ -71,9 +72,10 @@ enum child_said {
 
 /* What the owner does. */
 struct child_ops {
-	/* Starts the process with `messages' as its descriptor 3 and returns
-	 * its pid, or -1 after having logged why not. */
-	pid_t	(*spawn)(void *owner, int messages);
+	/* Starts the process with `messages' as its descriptor 3 and this
+	 * standard error and returns its pid, or -1 after having logged why
+	 * not. */
+	pid_t	(*spawn)(void *owner, int messages, int stderr_fd);
 	/* It has been reaped.  child->drain_only says whether another follows
 	 * only to store the rest; nothing else is decided. */
 	void	(*ended)(void *owner);
@@ -104,6 +106,7 @@ struct child_deaths {
 struct child_image {
 	pid_t		pid;
 	int		messages;
+	int		voice;		/* -1: none */
 	bool		wanted;
 	bool		ending;		/* was asked to end */
 	bool		draining;
@@ -134,6 +137,7 @@ struct child {
 	bool			 settled;	/* the first start is decided */
 	pid_t			 pid;		/* 0: none */
 	int			 messages;	/* our end; -1: none */
+	struct voice		 voice;
 	uint64_t		 spawned_ns;	/* CLOCK_MONOTONIC */
 	uint64_t		 ready_ns;	/* 0: not yet */
 	uint32_t		 sandbox;	/* enum sandbox_part, since
@@ -147,9 +151,11 @@ struct child {
 	ev_timer		 timer;	/* start, stop, back-off, deaf */
 };
 
+/* `label' is what it is to the supervisor's log lines, `name' how its own
+ * begin. */
 void	child_init(struct child *child, struct ev_loop *loop,
-	    const struct child_ops *ops, void *owner, const char *label)
-	    ATTR_NONNULL;
+	    const struct child_ops *ops, void *owner, const char *label,
+	    const char *name) ATTR_NONNULL;
 /*
  * Goes on with a child of this process (the same, before an execve) in the
  * place of a new one; takes its socket over.  Without a process only

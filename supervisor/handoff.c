@@ -49,10 +49,11 @@ child_json(struct handoff *handoff, const struct child *child)
 	struct child_image image;
 
 	child_describe(child, &image);
-	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:b, "
-	    "s:i, s:i, s:i, s:i, s:i, s:s}",
+	return json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, "
+	    "s:b, s:i, s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
 	    "control", keep(handoff, image.messages),
+	    "stderr", keep(handoff, image.voice),
 	    "wanted", image.wanted,
 	    "ending", image.ending,
 	    "draining", image.draining,
@@ -265,6 +266,7 @@ static void
 get_child(const json_t *object, struct child_image *image)
 {
 	image->messages = get_fd(object, "control");
+	image->voice = get_fd(object, "stderr");
 	/* Without it nobody can ask the child anything. */
 	if (image->messages != -1)
 		image->pid = (pid_t)get_count(object, "pid");

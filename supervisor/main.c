@@ -230,7 +230,7 @@ main(int argc, char **argv)
 {
 	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
 	struct supervisor supervisor = {.start_pipe = -1,
-	    .spawn = {.stderr_fd = -1, .launcher = -1}};
+	    .spawn = {.launcher = -1}};
 	char *program;
 	int status;
 

@@ -125,6 +125,23 @@ as_fresh(int fd, int fresh, const struct destination_conf *to, int index,
 	    same_source(fd, fresh) && has_route(fd);
 }
 
+/* Whether the kernel has to take the address of another interface, which it
+ * does without a word: receivers that look at the source, or check the way
+ * back to it, hear nothing then. */
+static bool
+lacks_address(int fd, const struct destination_conf *to)
+{
+	struct ifreq request;
+
+	if (to->address.ss_family != AF_INET || to->interface[0] == '\0' ||
+	    !udp_is_group(&to->address))
+		return false;
+	memset(&request, 0, sizeof(request));
+	memcpy(request.ifr_name, to->interface, sizeof(request.ifr_name));
+	return ioctl(fd, SIOCGIFADDR, &request) == -1 &&
+	    errno == EADDRNOTAVAIL;
+}
+
 enum healed
 sockets_heal_output(int fd, const struct destination_conf *to,
     struct attachment *at, const char **what)
@@ -142,6 +159,9 @@ sockets_heal_output(int fd, const struct destination_conf *to,
 	    sockets_connect(fd, to, index, what) == -1))
 		return HEALED_FAILED;
 	at->index = index;
+	*what = "send from an address of the interface, which has none";
+	if (lacks_address(fd, to))
+		return HEALED_FAILED;
 	return same ? HEALED_NOTHING : HEALED_DONE;
 }
 

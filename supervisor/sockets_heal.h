@@ -40,7 +40,8 @@ int	sockets_interface_flags(int fd, int index);
 enum healed	sockets_heal_input(int fd, const struct listen_config *listen,
 		    struct attachment *at, const char **what) ATTR_NONNULL;
 /* An output: on its interface, from the address that the kernel would choose
- * now. */
+ * now.  One to a group by an interface without any sends from another one's
+ * address, which is HEALED_FAILED. */
 enum healed	sockets_heal_output(int fd, const struct destination_conf *to,
 		    struct attachment *at, const char **what) ATTR_NONNULL;
 

@@ -81,8 +81,6 @@ check_program(struct supervisor *supervisor, const char *program,
 		    supervisor->spawn.directory, program, strerror(errno));
 }
 
-/* Where the log does not go to standard error, neither do the children's
- * last gasps: it may be a terminal, or a pipe that somebody waits to end. */
 static void
 set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 {
@@ -90,10 +88,6 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 
 	supervisor->spawn.directory = directory != NULL ? directory :
 	    PKGLIBEXECDIR;
-	if (!supervisor->foreground &&
-	    supervisor->conf->log_target != LOG_TARGET_STDERR)
-		supervisor->spawn.stderr_fd = open("/dev/null",
-		    O_WRONLY | O_CLOEXEC);
 	check_program(supervisor, "mcrelay-worker", problems);
 	check_program(supervisor, "mcrelay-decimator", problems);
 }

@@ -305,8 +305,6 @@ close_all(struct supervisor *supervisor)
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
-	if (supervisor->spawn.stderr_fd != -1)
-		close(supervisor->spawn.stderr_fd);
 	if (supervisor->mounts != -1)
 		close(supervisor->mounts);
 	conf_free(supervisor->conf);

@@ -305,6 +305,8 @@ EXTRA_DIST += \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \
+	tests/integration/test_random_disk.py \
+	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \
 	tests/integration/test_rundir.py \
@@ -319,6 +321,7 @@ EXTRA_DIST += \
 	tests/integration/test_tools.py \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \
+	tests/integration/test_voice.py \
 	tests/integration/test_waiting.py \
 	tests/integration/test_membership.py \
 	tests/integration/test_world.py \

@@ -39,6 +39,11 @@ def is_group(address: str) -> bool:
     return 224 <= int(address.split(".")[0]) <= 239
 
 
+def is_link_local(address: str) -> bool:
+    """Of IPv6, host or group: it needs an interface."""
+    return address.lower().startswith(("fe80:", "ff02:"))
+
+
 def _ports() -> Iterator[int]:
     """Those below what the kernel hands out, round and round."""
     first, end = 20000, 32000
@@ -203,7 +208,8 @@ def receiving_socket(address: str, port: int = 0, interface: str = "lo",
         grow_receive_buffer(s)
         if is_group(address):
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        s.bind((address, port))
+        s.bind((address, port, 0, _index(interface))
+               if is_link_local(address) else (address, port))
         if is_group(address):
             _join(s, address, interface)
         return s

@@ -4,8 +4,9 @@
  * the supervisor.
  *
  * The kernel remembers which calls are allowed whatever their arguments: those
- * of the data path cost nothing.  Names that an architecture has not got are
- * left out, so the tables have them of all C libraries and architectures.
+ * of the data path cost 50 ns more each, however long the list is.  Names that
+ * an architecture has not got are left out, so the tables have them of all C
+ * libraries and architectures.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,6 +18,7 @@
 
 #ifdef HAVE_SECCOMP
 
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -160,14 +162,17 @@ allow_itself(struct filter *filter)
 }
 
 static void
-allow_threads(struct filter *filter)
+allow_worker(struct filter *filter)
 {
+	/* For the address of a datagram's source. */
+	const struct scmp_arg_cmp interface_name = EQUALS(1, SIOCGIFNAME);
 	const struct scmp_arg_cmp thread = MASKED(0, CLONE_THREAD | CLONE_VM,
 	    CLONE_THREAD | CLONE_VM);
 	const struct scmp_arg_cmp own = EQUALS(0, 0);
 	const struct scmp_arg_cmp first[] = {EQUALS(0, PRIO_PROCESS),
 	    EQUALS(1, gettid())};
 
+	allow_if(filter, "ioctl", 1, &interface_name);
 	allow_if(filter, "clone", 1, &thread);
 	/* See refuse_clone3(). */
 	allow_if(filter, "clone3", 0, NULL);
@@ -220,7 +225,7 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 	if (sandbox->program != SANDBOX_WORKER)
 		return;
 	allow(filter, calls_of_workers, NITEMS(calls_of_workers));
-	allow_threads(filter);
+	allow_worker(filter);
 	if (sandbox->directory != -1)
 		allow_directory(filter, sandbox->directory);
 }

@@ -225,6 +225,12 @@ watch_directory(struct channel *channel)
 	child_pass(&channel->child, &message, channel->parts.archive);
 }
 
+bool
+watch_streams_idle(const struct channel *channel)
+{
+	return channel->stream_watch.checks > WATCH_CHECKS;
+}
+
 void
 watch_check(struct channel *channel)
 {

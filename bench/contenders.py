@@ -214,9 +214,10 @@ class Mcrelay(Contender):
         return channel
 
     def configuration(self) -> dict[str, Any]:
+        root = {"user": "root"} if os.geteuid() == 0 else {}
         return {"run_dir": str(self.directory / "run"),
                 "log": {"to": "stderr", "level": "info"},
-                "channels": [self.channel()]}
+                "channels": [self.channel()]} | root
 
     def start(self) -> None:
         self.launch()

@@ -73,6 +73,30 @@ struct source_prefix {
 	uint32_t	bits;		/* of 128 */
 };
 
+/* What an input socket is made for.  The supervisor's reader fills it, and two
+ * are compared byte by byte: what is not used is zero. */
+struct listen_config {
+	struct sockaddr_storage	address;	/* with the port */
+	char		interface[IF_NAMESIZE];	/* "": any */
+	struct source_prefix source[SOURCES_MAX];
+	uint32_t	sources;		/* 0: everybody may send */
+	uint32_t	reserved;		/* 0 */
+};
+_Static_assert(offsetof(struct listen_config, source) ==
+    sizeof(struct sockaddr_storage) + IF_NAMESIZE &&
+    sizeof(struct listen_config) ==
+    offsetof(struct listen_config, reserved) + sizeof(uint32_t),
+    "no padding");
+
+/* How the relay thread runs; filled and compared likewise. */
+struct run_config {
+	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
+	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
+	int32_t		cpu;		/* -1: any */
+	uint32_t	priority;	/* 0 to 20: nice value -priority */
+};
+_Static_assert(sizeof(struct run_config) == 24, "no padding");
+
 /*
  * All zero: no archive.  The supervisor's reader fills it, the segment has a
  * copy, and two of them are compared byte by byte: no padding, and what is
@@ -111,39 +135,31 @@ struct channel_config {
 	struct sender_sequence_config sender_sequence;
 	uint32_t	log_target;	/* enum log_target */
 	int32_t		log_level;	/* syslog priority; may change */
-	int32_t		cpu;		/* of the relay thread; -1: any */
-	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
-	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
-	uint32_t	priority;	/* nice value -priority */
 	uint32_t	outputs;
+	struct run_config run;
 	struct {
 		char	text[72];	/* address:port, for messages */
 	} output[OUTPUTS_MAX];
 	/* The datagram's number at which the counters began: where they go on
 	 * after a change of the configuration, that of the segment before. */
 	uint64_t	counted_from;
-	uint32_t	sources;	/* 0: everybody may send */
-	struct source_prefix source[SOURCES_MAX];
-	uint32_t	reserved;	/* 0 */
 	struct archive_config archive;
-	/* For a supervisor that takes the segment over: what the input socket
-	 * was made for, besides `source'... */
-	struct {
-		struct sockaddr_storage	address;
-		char			interface[IF_NAMESIZE];
-	} listen;
-	/* ...and the decimated stream in each slot of the decimator's page, "":
-	 * none. The one thing here that changes, by the supervisor alone. */
+	/* Who may send; the rest is for a supervisor that takes the segment
+	 * over... */
+	struct listen_config listen;
+	/* ...as is the decimated stream in each slot of the decimator's page,
+	 * "": none.  The one thing here that changes, by the supervisor
+	 * alone. */
 	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
 	uint64_t	slot_id[STREAMS_MAX];	/* page_stream.id */
 };
 /* Compared byte by byte as well: each gap that there could be. */
-_Static_assert(offsetof(struct channel_config, coalesce_ns) ==
-    offsetof(struct channel_config, cpu) + sizeof(int32_t) &&
+_Static_assert(offsetof(struct channel_config, run) ==
+    offsetof(struct channel_config, outputs) + sizeof(uint32_t) &&
     offsetof(struct channel_config, counted_from) ==
     offsetof(struct channel_config, output) + OUTPUTS_MAX * 72 &&
-    offsetof(struct channel_config, archive) ==
-    offsetof(struct channel_config, reserved) + sizeof(uint32_t) &&
+    offsetof(struct channel_config, slot) ==
+    offsetof(struct channel_config, listen) + sizeof(struct listen_config) &&
     sizeof(struct channel_config) ==
     offsetof(struct channel_config, slot_id) + STREAMS_MAX * sizeof(uint64_t),
     "no padding");

@@ -48,7 +48,7 @@ log_set_level(int level)
  * PIPE_BUF bytes, a file is always ready.
  */
 static void
-put_stderr(const char *line)
+put_stderr(const char *who, const char *line)
 {
 	static _Atomic unsigned long lost;
 	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -65,7 +65,7 @@ put_stderr(const char *line)
 		length = snprintf(out, sizeof(out), "%s: %lu lines were not "
 		    "logged: nobody read them\n", tag, count);
 	length += snprintf(out + length, sizeof(out) - (size_t)length,
-	    "%s: %s\n", tag, line);
+	    "%s: %s\n", who, line);
 	if (write(STDERR_FILENO, out, (size_t)length) == -1)
 		lost += count + 1;
 }
@@ -76,7 +76,7 @@ put(int level, const char *line)
 	if (target == LOG_TARGET_SYSLOG)
 		syslog(level, "%s", line);
 	else
-		put_stderr(line);
+		put_stderr(tag, line);
 }
 
 static void ATTR_PRINTF(3, 0)
@@ -158,6 +158,18 @@ log_debug(const char *fmt, ...)
 	va_start(ap, fmt);
 	vlog(LOG_DEBUG, 0, fmt, ap);
 	va_end(ap);
+}
+
+void
+log_said(const char *who, const char *text, size_t size)
+{
+	char safe[LINE_SIZE];
+
+	printable(safe, sizeof(safe), text, size);
+	if (target == LOG_TARGET_SYSLOG)
+		syslog(LOG_WARNING, "%s: %s", who, safe);
+	else
+		put_stderr(who, safe);
 }
 
 void

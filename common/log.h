@@ -12,6 +12,7 @@
 #define MCRELAY_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <syslog.h>
 
@@ -37,6 +38,10 @@ void	log_warn(const char *fmt, ...) ATTR_PRINTF(1, 2);
 void	log_warnx(const char *fmt, ...) ATTR_PRINTF(1, 2);
 void	log_info(const char *fmt, ...) ATTR_PRINTF(1, 2);
 void	log_debug(const char *fmt, ...) ATTR_PRINTF(1, 2);
+
+/* A line of another process, `who', at whatever level; shorter than 128 bytes
+ * its name, cut off the text after a thousand. */
+void	log_said(const char *who, const char *text, size_t size) ATTR_NONNULL;
 
 /*
  * For events that may come with every datagram: at most one line per

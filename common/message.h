@@ -19,7 +19,7 @@
 #define MESSAGE_FD	3
 
 enum message_type {
-	/* child -> supervisor: up and working; no body */
+	/* child -> supervisor: up and working, in this sandbox */
 	MESSAGE_READY = 1,
 	/* supervisor -> decimator: serve this channel (again, with these
 	 * streams); descriptors: segment, eventfd, one connected socket for
@@ -35,9 +35,7 @@ enum message_type {
 	 * while it finishes its files, and leaves the rest in the ring to
 	 * its successor.) */
 	MESSAGE_STOP = 5,
-	/* supervisor -> worker: the archive's directory, made again;
-	 * descriptor: it */
-	MESSAGE_DIRECTORY = 6,
+	/* 6 was of an earlier version. */
 	/* worker -> supervisor: look at directory_gone in the segment; no
 	 * body */
 	MESSAGE_DIRECTORY_GONE = 7,
@@ -48,6 +46,10 @@ enum message_type {
 	MESSAGE_LOOK = 9,
 	/* decimator -> supervisor: it does */
 	MESSAGE_LOOKED = 10,
+	/* worker -> supervisor: look at `room' in the segment; no body */
+	MESSAGE_ROOM_WANTED = 11,
+	/* supervisor -> worker: the same; no body */
+	MESSAGE_MAKE_ROOM = 12,
 };
 
 /* By which clock a window is told from the next. */
@@ -82,7 +84,12 @@ struct stream_config {
 
 struct message {
 	uint32_t	type;		/* enum message_type */
-	uint32_t	channel;	/* a number the supervisor chose */
+	union {
+		uint32_t	channel;	/* a number the supervisor
+						 * chose */
+		uint32_t	sandbox;	/* MESSAGE_READY: enum
+						 * sandbox_part */
+	};
 	char		name[CHANNEL_NAME_MAX + 1];
 	int32_t		log_level;	/* MESSAGE_LOG_LEVEL, MESSAGE_SERVE */
 	uint32_t	streams;	/* MESSAGE_SERVE */

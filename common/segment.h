@@ -162,6 +162,7 @@ struct archive_file {
 	uint64_t	ends;		/* and of the last */
 	uint64_t	first_received_ns;
 	uint64_t	last_received_ns;
+	int64_t		clock_step_ns;	/* CLOCK_REALTIME was set, by so much */
 	uint8_t		sync[16];	/* the sync marker */
 };
 
@@ -188,6 +189,32 @@ SEGMENT_DOMAIN(ingest);
 SEGMENT_DOMAIN(output);
 SEGMENT_DOMAIN(archive);
 
+/* What became of MESSAGE_STOP, which asks a worker to store everything. */
+enum drained {
+	DRAINED_NOT,		/* nobody was asked, or it has not got there */
+	DRAINED,		/* everything is stored */
+	DRAINED_WITH_LOSS,	/* what could not be is counted as shed */
+};
+
+/*
+ * Room on the file system of an archive that has a `min_free'.  The keeper
+ * thread writes what there is and what it could remove; the supervisor, which
+ * sees all channels, says up to where it may.
+ */
+struct room {
+	_Atomic uint64_t	device;		/* st_dev; 0: not known yet */
+	_Atomic uint64_t	free;		/* bytes */
+	/* When the first file was finished that could go; CLOCK_REALTIME,
+	 * UINT64_MAX: there is none. */
+	_Atomic uint64_t	oldest_ns;
+	/* Not 0: less is free than `min_free', as the worker is about to tell
+	 * the supervisor (MESSAGE_ROOM_WANTED). */
+	_Atomic uint32_t	wanted;
+	/* Written by the supervisor before MESSAGE_MAKE_ROOM, cleared by the
+	 * keeper: files that were finished by then may go. */
+	_Atomic uint64_t	until_ns;
+};
+
 struct worker_state {
 	struct ring_shared	ring;
 	struct ingest_domain	ingest;
@@ -199,13 +226,12 @@ struct worker_state {
 	_Atomic uint64_t	archive_wake_at ATTR_ALIGNED(CACHE_LINE);
 	/* The archive's position, for the gate of on_overrun: block. */
 	_Atomic uint64_t	archive_position ATTR_ALIGNED(CACHE_LINE);
-	/* Not 0: the worker was told to store everything (MESSAGE_STOP) and
-	 * is through with it.  Cleared by the supervisor before a start. */
+	/* enum drained.  Cleared by the supervisor before a start. */
 	_Atomic uint32_t	drained ATTR_ALIGNED(CACHE_LINE);
 	/* Not 0: the archive's directory is gone, as MESSAGE_DIRECTORY_GONE
-	 * tells the supervisor, who clears it, makes the directory again and
-	 * passes it on (MESSAGE_DIRECTORY). */
+	 * tells the supervisor, who clears it and looks for it. */
 	_Atomic uint32_t	directory_gone;
+	struct room		room;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];

@@ -2,6 +2,7 @@
 /*
  * Small helpers with more than one user.  Every process.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -32,6 +33,12 @@ uint64_t
 clock_monotonic_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t
+clock_boottime_ns(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
 }
 
 uint64_t
@@ -70,6 +77,14 @@ xrealloc(void *old, size_t size)
 	return p;
 }
 
+void *
+xgrow(void *array, size_t count, size_t size)
+{
+	if ((count & (count - 1)) != 0)
+		return array;
+	return xrealloc(array, MAX_OF((size_t)1, 2 * count) * size);
+}
+
 char *
 xstrdup(const char *s)
 {
@@ -93,6 +108,28 @@ xasprintf(const char *fmt, ...)
 	return p;
 }
 
+/* -1: one is opened each time. */
+static int	names_socket = -1;
+
+void
+format_address_ask(int socket)
+{
+	names_socket = socket;
+}
+
+static bool
+interface_name(uint32_t index, char name[static IF_NAMESIZE])
+{
+	struct ifreq request = {.ifr_ifindex = (int)index};
+
+	if (names_socket == -1)
+		return if_indextoname(index, name) != NULL;
+	if (ioctl(names_socket, SIOCGIFNAME, &request) == -1)
+		return false;
+	memcpy(name, request.ifr_name, IF_NAMESIZE);
+	return true;
+}
+
 static size_t
 format_v6(const struct sockaddr_in6 *in6, char *text)
 {
@@ -101,7 +138,7 @@ format_v6(const struct sockaddr_in6 *in6, char *text)
 
 	inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
 	if (in6->sin6_scope_id != 0 &&
-	    if_indextoname(in6->sin6_scope_id, name) != NULL)
+	    interface_name(in6->sin6_scope_id, name))
 		length = snprintf(text, ADDRESS_TEXT_SIZE, "[%s%%%s]:%u", host,
 		    name, ntohs(in6->sin6_port));
 	else

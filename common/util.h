@@ -25,17 +25,25 @@
 
 uint64_t	clock_monotonic_ns(void);
 uint64_t	clock_realtime_ns(void);
+/* With the time that the machine was suspended. */
+uint64_t	clock_boottime_ns(void);
 
 /* These never return NULL: out of memory is fatal.  Not for the data path. */
 void	*xmalloc(size_t size) ATTR_MALLOC;
 void	*xcalloc(size_t count, size_t size) ATTR_MALLOC;
 void	*xrealloc(void *p, size_t size);
+/* Room for one more entry of `size' bytes in an array that has `count': it
+ * doubles at powers of two, so its room need not be kept. */
+void	*xgrow(void *array, size_t count, size_t size);
 char	*xstrdup(const char *s) ATTR_MALLOC;
 char	*xasprintf(const char *fmt, ...) ATTR_PRINTF(1, 2);
 
 /* `address:port', IPv6 in brackets.  Returns the length of the text. */
 size_t	format_address(const struct sockaddr *sa,
 	    char text[static ADDRESS_TEXT_SIZE]) ATTR_NONNULL;
+/* Names of interfaces are asked for by this internet socket from now on:
+ * whoever is in a sandbox opens none.  Stays the caller's. */
+void	format_address_ask(int socket);
 /* The basic ISO 8601 form used in file names, from nanoseconds since 1970. */
 void	format_utc(uint64_t realtime_ns, char text[static UTC_TEXT_SIZE]);
 

@@ -26,6 +26,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
 #include "decimator/reader.h"
@@ -374,9 +375,10 @@ end_with_supervisor(void)
 }
 
 static void
-say_ready(void)
+say_ready(uint32_t sandbox)
 {
-	static const struct message ready = {.type = MESSAGE_READY};
+	const struct message ready = {.type = MESSAGE_READY,
+	    .sandbox = sandbox};
 
 	if (fd_send(MESSAGE_FD, &ready, sizeof(ready), NULL, 0) == -1)
 		fatal("the supervisor's socket (descriptor %d): "
@@ -419,7 +421,9 @@ decimator_run(void)
 	raise_file_limit();
 	start(&d);
 	end_with_supervisor();
-	say_ready();
+	/* Where the log goes it hears only with its first channel. */
+	say_ready(sandbox_enter(&(struct sandbox){SANDBOX_DECIMATOR, -1,
+	    true}));
 	fd_set_nonblock(MESSAGE_FD);
 	fd_set_cloexec(MESSAGE_FD, 1);
 	ev_run(d.loop, 0);

@@ -56,15 +56,6 @@ struct encoder {
 
 static bool	emit(struct encoder *k, struct schema_node *node, bool once);
 
-/* Room for one more entry in an array that doubles at powers of two. */
-static void *
-grow(void *array, uint32_t count, size_t size)
-{
-	if ((count & (count - 1)) != 0)
-		return array;
-	return xrealloc(array, (count == 0 ? 1 : 2 * (size_t)count) * size);
-}
-
 /*** Steps. ***/
 
 static bool
@@ -73,7 +64,7 @@ emit_step(struct encoder *k, enum datum_op op, uint32_t count)
 	if (k->steps == DATUM_STEPS_MAX)
 		return schema_error(k->c, "the schema is too large: more than "
 		    "%u steps", DATUM_STEPS_MAX);
-	k->step = grow(k->step, k->steps, sizeof(*k->step));
+	k->step = xgrow(k->step, k->steps, sizeof(*k->step));
 	k->step[k->steps++] = (struct datum_step){ op, count, 0 };
 	return true;
 }
@@ -163,7 +154,7 @@ emit_record(struct encoder *k, struct schema_node *node, bool once)
 	size_t i;
 
 	if (!once && node->uses > 1) {
-		k->call = grow(k->call, k->calls, sizeof(*k->call));
+		k->call = xgrow(k->call, k->calls, sizeof(*k->call));
 		k->call[k->calls++] = (struct call){ k->steps, node };
 		return emit_step(k, DATUM_OP_CALL, 0);
 	}
@@ -305,7 +296,7 @@ add_leaf(struct encoder *k, struct schema_node *node)
 	struct schema_node *number;
 	struct leaf *leaf;
 
-	k->leaf = grow(k->leaf, k->leaves, sizeof(*k->leaf));
+	k->leaf = xgrow(k->leaf, k->leaves, sizeof(*k->leaf));
 	leaf = &k->leaf[k->leaves++];
 	memset(leaf, 0, sizeof(*leaf));
 	leaf->node = node;
@@ -393,7 +384,7 @@ add_field(struct encoder *k, const struct leaf *leaf)
 	    run->flags != leaf->flags ||
 	    (leaf->flags & DATUM_ARRAY) != 0 || run->method != leaf->method ||
 	    datum_run_range(run) != leaf->range || run->omit != leaf->omit) {
-		k->run = grow(k->run, k->runs, sizeof(*k->run));
+		k->run = xgrow(k->run, k->runs, sizeof(*k->run));
 		run = &k->run[k->runs++];
 		*run = (struct datum_run){ .type = leaf->type,
 		    .flags = leaf->flags, .method = leaf->method,
@@ -405,7 +396,7 @@ add_field(struct encoder *k, const struct leaf *leaf)
 		k->time = k->fields;
 		k->time_unit_ns = leaf->unit_ns;
 	}
-	k->field = grow(k->field, k->fields, sizeof(*k->field));
+	k->field = xgrow(k->field, k->fields, sizeof(*k->field));
 	k->field[k->fields++] = (struct datum_field){ .type = leaf->type,
 	    .flags = leaf->flags, .run = k->runs - 1, .name = leaf->name };
 }
@@ -422,7 +413,7 @@ emit_runs(struct encoder *k)
 			add_field(k, leaf++);
 			continue;
 		}
-		k->run = grow(k->run, k->runs, sizeof(*k->run));
+		k->run = xgrow(k->run, k->runs, sizeof(*k->run));
 		omit = leaf->omit;
 		k->run[k->runs++] = (struct datum_run){ .type = DATUM_OTHER,
 		    .omit = omit, .first = k->steps };

@@ -47,8 +47,7 @@ schema_plan_note(struct schema_context *c, bool number)
 	if (number)
 		return;
 	path = xasprintf("%.*s", (int)c->path_size, c->path);
-	plan->path = xrealloc(plan->path,
-	    (plan->paths + 1) * sizeof(*plan->path));
+	plan->path = xgrow(plan->path, plan->paths, sizeof(*plan->path));
 	plan->path[plan->paths++] = path;
 }
 

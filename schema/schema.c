@@ -72,8 +72,7 @@ schema_warning(struct schema_context *c, const char *fmt, ...)
 	struct schema_result *r = c->result;
 	va_list ap;
 
-	r->warning = xrealloc(r->warning,
-	    (r->warnings + 1) * sizeof(*r->warning));
+	r->warning = xgrow(r->warning, r->warnings, sizeof(*r->warning));
 	va_start(ap, fmt);
 	r->warning[r->warnings++] = message(c, fmt, ap);
 	va_end(ap);
@@ -122,11 +121,8 @@ schema_node_add(struct schema_node *node, const char *name,
 {
 	struct schema_child *new;
 
-	/* Room doubles at each power of two. */
-	if ((node->children & (node->children - 1)) == 0)
-		node->child = xrealloc(node->child,
-		    (node->children == 0 ? 1 : 2 * node->children) *
-		    sizeof(*node->child));
+	node->child = xgrow(node->child, node->children,
+	    sizeof(*node->child));
 	new = &node->child[node->children++];
 	new->name = name;
 	new->json = NULL;

@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "supervisor/adopt.h"
 #include "supervisor/conf/address.h"
+#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
@@ -62,7 +63,7 @@ forget_drops(struct channel *channel)
 static bool
 is_input(const struct channel *channel, const struct inherited *from)
 {
-	struct listen_conf listen;
+	struct listen_config listen;
 
 	segment_spec_listen(&channel->segment, &listen);
 	if (!sockets_bound_to(from->input, &listen))
@@ -117,7 +118,7 @@ compare(struct channel *channel, const struct conf *conf,
 {
 	struct channel_config *config;
 	struct segment_spec spec;
-	struct listen_conf listen;
+	struct listen_config listen;
 
 	segment_spec_fill(&spec, conf, channel->conf);
 	if (segment_spec_same(&channel->segment, &spec)) {
@@ -167,7 +168,7 @@ take_worker(struct channel *channel, struct inherited *from)
 	/* An older image does not say. */
 	if (from->silence.seen_at_ns != 0)
 		channel->silence = from->silence;
-	from->worker.messages = -1;
+	from->worker.messages = from->worker.voice = -1;
 	channel->old_worker = child->pid;
 	channel->fresh = child->pid == 0 && child->wanted;
 	/* Its segment is not known, or is to be replaced. */
@@ -204,6 +205,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
+	directory_share(&channel->parts, from->archive, channel->conf);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

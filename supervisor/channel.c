@@ -16,9 +16,11 @@
 #include "common/util.h"
 #include "common/wake.h"
 #include "supervisor/adopt.h"
-#include "supervisor/channel.h"
+#include "supervisor/channel_priv.h"
+#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/report.h"
+#include "supervisor/room.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
@@ -26,79 +28,6 @@
 #include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
-
-/*** The input socket's end. ***/
-
-/*
- * What the kernel dropped since the worker last looked, and what waits in the
- * socket still, would be forgotten with the socket.  The next one counts from
- * zero.
- *
- * Two sockets of one group have each got every datagram: what waits in the
- * old one waits in the new one as well, and what the new one has dropped, too,
- * was dropped once.
- */
-static void
-settle_drops(struct channel *channel, int twin)
-{
-	struct ingest_state *state;
-	uint64_t waiting;
-	uint32_t drops;
-
-	if (channel->segment.base == NULL || channel->parts.input == -1)
-		return;
-	drops = sockets_drops(channel->parts.input);
-	waiting = sockets_close_door(channel->parts.input);
-	if (twin != -1)
-		waiting = 0;
-	state = ingest_begin(&channel->segment.state->ingest);
-	drops -= state->drops_seen;	/* mod 2^32 */
-	state->counts.kernel_dropped += drops + waiting;
-	state->drops_seen = twin == -1 ? 0 :
-	    MIN_OF(drops, sockets_drops(twin));
-	ingest_commit(&channel->segment.state->ingest);
-	if (waiting > 0)
-		log_info("channel %s: its socket is closed with %llu "
-		    "datagrams in it: counted as kernel_dropped",
-		    channel->name, (unsigned long long)waiting);
-}
-
-static void
-close_input(struct channel *channel)
-{
-	settle_drops(channel, -1);
-	parts_close(&channel->parts, PART_INPUT);
-	silence_end(&channel->silence);
-	fdstore_channel(channel);
-}
-
-/* The next input takes the place of this one. */
-static void
-replace_input(struct channel *channel, int next)
-{
-	bool twin = channel->parts.input != -1 &&
-	    sockets_same_group(channel->parts.input, next);
-
-	/* Copies of what the worker, which has ended, has received. */
-	if (twin && channel->segment.base != NULL)
-		(void)sockets_discard(next, ingest_current(
-		    &channel->segment.state->ingest)->last_received_ns);
-	settle_drops(channel, twin ? next : -1);
-	parts_close(&channel->parts, PART_INPUT);
-	silence_end(&channel->silence);
-	fdstore_channel(channel);
-}
-
-/* The worker is gone: what waited for that moment comes into force. */
-static void
-take_next(struct channel *channel)
-{
-	struct parts *next = &channel->next;
-
-	if ((next->have & PART_INPUT) != 0)
-		replace_input(channel, next->input);
-	parts_move(&channel->parts, next);
-}
 
 /*** The segment. ***/
 
@@ -221,7 +150,7 @@ prepare_state(struct channel *channel)
 }
 
 static pid_t
-worker_spawn(void *owner, int messages)
+worker_spawn(void *owner, int messages, int stderr_fd)
 {
 	struct channel *channel = owner;
 	struct supervisor *supervisor = channel->supervisor;
@@ -243,10 +172,19 @@ worker_spawn(void *owner, int messages)
 	fdstore_channel(channel);
 	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
-	    fds, count);
+	    stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
+}
+
+/* Of a channel that is stopped others may use it. */
+static void
+release_archive(struct channel *channel)
+{
+	if (!channel->fresh && !channel->child.wanted &&
+	    channel->child.pid == 0)
+		directory_close(&channel->parts);
 }
 
 static void
@@ -258,11 +196,12 @@ worker_ended(void *owner)
 	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
 		return;
-	take_next(channel);
+	channel_take_next(channel);
 	if (channel->child.wanted)
 		waiting_hold(channel);
 	if (!channel->child.wanted)
-		close_input(channel);
+		channel_settle(channel);
+	release_archive(channel);
 }
 
 static void
@@ -305,9 +244,14 @@ worker_drained(void *owner)
 static enum child_said
 worker_message(void *owner, const struct message *message)
 {
-	if (message->type != MESSAGE_DIRECTORY_GONE)
+	struct channel *channel = owner;
+
+	if (message->type == MESSAGE_DIRECTORY_GONE)
+		directory_missed(channel);
+	else if (message->type == MESSAGE_ROOM_WANTED)
+		room_check(channel->supervisor);
+	else
 		return CHILD_SAID_NONSENSE;
-	watch_directory(owner);
 	return CHILD_SAID_NEWS;
 }
 
@@ -327,13 +271,15 @@ make_channel(struct supervisor *supervisor, const char *name)
 {
 	struct channel *channel = xcalloc(1, sizeof(*channel));
 	char *label = xasprintf("channel %s", name);
+	char *own = xasprintf(WORKER_PROGRAM "[%s]", name);
 
 	channel->supervisor = supervisor;
 	channel->fresh = true;
 	channel->number = supervisor->next_number++;
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
-	    label);
+	    label, own);
+	free(own);
 	free(label);
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
@@ -355,13 +301,14 @@ complete(struct channel *channel, const struct conf *conf,
 	parts_open(&channel->parts, channel->conf, which,
 	    channel->supervisor->spawn.drop, problems);
 	if (channel->child.pid == 0 && !channel->drain)
-		take_next(channel);
+		channel_take_next(channel);
 	if (channel->decimator_event == -1)
 		channel->decimator_event = wake_open();
 	if (channel->decimator_event == -1)
 		report_error(problems, "channel %s: eventfd: %s",
 		    channel->name, strerror(errno));
 	(void)channel_make_segment(channel, conf);
+	release_archive(channel);
 	channel_assign_slots(channel);
 }
 
@@ -408,6 +355,13 @@ channel_free(struct channel *channel)
 	free(channel);
 }
 
+static void
+write_schemas(const struct channel *channel, const struct parts *parts)
+{
+	if (parts->archive_away[0] == '\0')
+		schema_files_write(parts->archive, channel->conf);
+}
+
 void
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
@@ -421,7 +375,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (complete) {
 		channel->drain = false;
 		budget_tell(channel);
-		schema_files_write(channel->parts.archive, channel->conf);
+		write_schemas(channel, &channel->parts);
 	}
 	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
@@ -442,9 +396,16 @@ channel_stop(struct channel *channel)
 	bool before = channel->child.wanted;
 
 	channel->fresh = false;
-	child_stop(&channel->child);
+	/* A worker that died has left things to be stored. */
+	if (channel->child.pid == 0 && channel->child.state != CHILD_FAILED &&
+	    channel->parts.archive != -1 && channel_pending(channel) > 0) {
+		channel->child.wanted = false;
+		child_drain(&channel->child);
+	} else
+		child_stop(&channel->child);
 	if (channel->child.pid == 0)
-		close_input(channel);
+		channel_settle(channel);
+	release_archive(channel);
 	if (before)
 		decimator_tell_parent(channel);
 }
@@ -478,8 +439,8 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (change != CHANGE_STREAMS)
 		channel->renew = true;
 	change_streams(channel, parts);
-	schema_files_write((parts->have & PART_WORKER) != 0 ?
-	    parts->archive : channel->parts.archive, conf);
+	write_schemas(channel, (parts->have & PART_WORKER) != 0 ? parts :
+	    &channel->parts);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);
@@ -488,12 +449,13 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (channel->child.state == CHILD_BACKOFF && !worker_drained(channel))
 		child_drain(&channel->child);
 	else if (channel->child.pid == 0)
-		take_next(channel);
+		channel_take_next(channel);
 	if (channel->child.wanted) {
 		waiting_hold(channel);
 		child_restart(&channel->child, true);
 		waiting_say(channel);
 	}
+	release_archive(channel);
 }
 
 void

@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/child_priv.h"
@@ -118,6 +119,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	ev_child_stop(loop, watcher);
 	close_messages(child);
 	set_timer(child, 0);
+	voice_end(&child->voice);
 	child_bury(child, watcher->rstatus, now);
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
@@ -135,9 +137,10 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 }
 
 static void
-on_ready(struct child *child)
+on_ready(struct child *child, const struct message *message)
 {
 	child->ready_ns = clock_monotonic_ns();
+	child->sandbox = message->sandbox & SANDBOX_ALL;
 	log_info("%s: process %d is ready", child->label, (int)child->pid);
 	set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
 }
@@ -177,7 +180,7 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events)
 		return;
 	if (got == sizeof(message) && starting &&
 	    message.type == MESSAGE_READY)
-		on_ready(child);
+		on_ready(child, &message);
 	else if (got != sizeof(message) || starting ||
 	    !listen_on(child, child->ops->message(child->owner, &message)))
 		log_warnx("%s: process %d sent what is no message: it is not "
@@ -238,8 +241,8 @@ on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
 static int
 spawn_process(struct child *child)
 {
-	int pair[2];
-	pid_t pid;
+	int pair[2], stderr_fd;
+	pid_t pid = -1;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) ==
 	    -1) {
@@ -247,9 +250,16 @@ spawn_process(struct child *child)
 		return -1;
 	}
 	fd_set_nonblock(pair[0]);
-	pid = child->ops->spawn(child->owner, pair[1]);
+	stderr_fd = voice_open(&child->voice);
+	if (stderr_fd == -1)
+		log_warn("%s: cannot start it", child->label);
+	else {
+		pid = child->ops->spawn(child->owner, pair[1], stderr_fd);
+		close(stderr_fd);
+	}
 	close(pair[1]);
 	if (pid == -1) {
+		voice_end(&child->voice);
 		close(pair[0]);
 		return -1;
 	}
@@ -285,7 +295,8 @@ spawn(struct child *child)
 
 void
 child_init(struct child *child, struct ev_loop *loop,
-    const struct child_ops *ops, void *owner, const char *label)
+    const struct child_ops *ops, void *owner, const char *label,
+    const char *name)
 {
 	memset(child, 0, sizeof(*child));
 	child->loop = loop;
@@ -293,6 +304,7 @@ child_init(struct child *child, struct ev_loop *loop,
 	child->owner = owner;
 	child->messages = -1;
 	snprintf(child->label, sizeof(child->label), "%s", label);
+	voice_init(&child->voice, loop, name);
 	ev_child_init(&child->reaper, on_reaped, 0, 0);
 	ev_init(&child->io, on_message);
 	ev_init(&child->timer, on_timer);
@@ -331,16 +343,20 @@ child_adopt(struct child *child, const struct child_image *image)
 	child->backoff.failures = image->failures;
 	child->drain_only = image->drain_only;
 	child->drains = image->drains;
+	child->sandbox = image->sandbox;
 	child->deaths = image->deaths;
 	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
 	child->pid = image->pid;
 	child->messages = image->messages;
+	if (image->voice != -1)
+		voice_adopt(&child->voice, image->voice);
 	if (child->pid != 0 && !is_ours(child->pid)) {
 		log_warnx("%s: process %d has gone unseen", child->label,
 		    (int)child->pid);
 		child->pid = 0;
 		child->ready_ns = 0;
 		close_messages(child);
+		voice_end(&child->voice);
 	}
 	if (child->pid == 0)
 		return;
@@ -359,6 +375,7 @@ child_describe(const struct child *child, struct child_image *image)
 	memset(image, 0, sizeof(*image));
 	image->pid = child->pid;
 	image->messages = child->messages;
+	image->voice = child->voice.fd;
 	image->wanted = child->wanted;
 	image->ending = child->state == CHILD_STOPPING;
 	image->draining = child->draining;
@@ -368,6 +385,7 @@ child_describe(const struct child *child, struct child_image *image)
 	image->failures = child->backoff.failures;
 	image->drain_only = child->drain_only;
 	image->drains = child->drains;
+	image->sandbox = child->sandbox;
 	image->deaths = child->deaths;
 	memcpy(image->last_exit, child->last_exit, sizeof(image->last_exit));
 }
@@ -461,15 +479,6 @@ child_send(const struct child *child, const struct message *message)
 }
 
 void
-child_pass(const struct child *child, const struct message *message,
-    int fd)
-{
-	if (child->pid != 0 && fd_send(child->messages, message,
-	    sizeof(*message), &fd, 1) == -1)
-		log_warn("%s: cannot pass a descriptor to it", child->label);
-}
-
-void
 child_signal(const struct child *child, int sig)
 {
 	if (child->pid != 0 && kill(child->pid, sig) == -1)
@@ -483,6 +492,7 @@ child_done(struct child *child)
 	ev_timer_stop(child->loop, &child->timer);
 	ev_child_stop(child->loop, &child->reaper);
 	close_messages(child);
+	voice_end(&child->voice);
 }
 
 unsigned

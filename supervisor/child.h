@@ -26,7 +26,7 @@
  * what was to be stored is, as long as somebody can.
  *
  * A process that hangs, as its owner finds, is made to end by ABRT, which
- * leaves last words and perhaps a core, and by KILL soon after.
+ * leaves last words, and by KILL soon after.
  */
 #ifndef MCRELAY_CHILD_H
 #define MCRELAY_CHILD_H
@@ -38,6 +38,7 @@
 
 #include "common/compiler.h"
 #include "supervisor/backoff.h"
+#include "supervisor/voice.h"
 
 struct message;
 
@@ -71,9 +72,10 @@ enum child_said {
 
 /* What the owner does. */
 struct child_ops {
-	/* Starts the process with `messages' as its descriptor 3 and returns
-	 * its pid, or -1 after having logged why not. */
-	pid_t	(*spawn)(void *owner, int messages);
+	/* Starts the process with `messages' as its descriptor 3 and this
+	 * standard error and returns its pid, or -1 after having logged why
+	 * not. */
+	pid_t	(*spawn)(void *owner, int messages, int stderr_fd);
 	/* It has been reaped.  child->drain_only says whether another follows
 	 * only to store the rest; nothing else is decided. */
 	void	(*ended)(void *owner);
@@ -104,6 +106,7 @@ struct child_deaths {
 struct child_image {
 	pid_t		pid;
 	int		messages;
+	int		voice;		/* -1: none */
 	bool		wanted;
 	bool		ending;		/* was asked to end */
 	bool		draining;
@@ -113,6 +116,7 @@ struct child_image {
 	unsigned	failures;	/* of the back-off */
 	bool		drain_only;	/* is there only to store the rest */
 	unsigned	drains;
+	uint32_t	sandbox;
 	struct child_deaths deaths;
 	char		last_exit[128];
 };
@@ -133,8 +137,11 @@ struct child {
 	bool			 settled;	/* the first start is decided */
 	pid_t			 pid;		/* 0: none */
 	int			 messages;	/* our end; -1: none */
+	struct voice		 voice;
 	uint64_t		 spawned_ns;	/* CLOCK_MONOTONIC */
 	uint64_t		 ready_ns;	/* 0: not yet */
+	uint32_t		 sandbox;	/* enum sandbox_part, since
+						 * then */
 	unsigned		 spawns;
 	struct backoff		 backoff;
 	char			 last_exit[128];	/* "": none yet */
@@ -144,9 +151,11 @@ struct child {
 	ev_timer		 timer;	/* start, stop, back-off, deaf */
 };
 
+/* `label' is what it is to the supervisor's log lines, `name' how its own
+ * begin. */
 void	child_init(struct child *child, struct ev_loop *loop,
-	    const struct child_ops *ops, void *owner, const char *label)
-	    ATTR_NONNULL;
+	    const struct child_ops *ops, void *owner, const char *label,
+	    const char *name) ATTR_NONNULL;
 /*
  * Goes on with a child of this process (the same, before an execve) in the
  * place of a new one; takes its socket over.  Without a process only
@@ -172,9 +181,6 @@ void	child_abort(struct child *child) ATTR_NONNULL;
  * misses it. */
 void	child_send(const struct child *child,
 	    const struct message *message) ATTR_NONNULL;
-/* The same with a descriptor, which stays the caller's. */
-void	child_pass(const struct child *child,
-	    const struct message *message, int fd) ATTR_NONNULL;
 /* Sends a signal, if there is a process. */
 void	child_signal(const struct child *child, int sig) ATTR_NONNULL;
 /* There is no process: stops all watchers. */

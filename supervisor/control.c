@@ -56,7 +56,6 @@ LIST_HEAD(client_list, client);
 struct control {
 	struct supervisor	*supervisor;
 	int			 fd;
-	struct sockaddr_un	 address;
 	ev_io			 io;
 	ev_timer		 pause;
 	struct client_list	 clients;
@@ -259,8 +258,10 @@ on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 static int
 make_socket(struct control *control)
 {
+	const struct rundir *rundir = &control->supervisor->rundir;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 	    0);
+	struct sockaddr_un address;
 	mode_t mask;
 	int bound;
 
@@ -268,10 +269,10 @@ make_socket(struct control *control)
 		return -1;
 	/* We hold the lock on mcrelayd.pid: the process that made this
 	 * socket has ended. */
-	(void)unlink(control->address.sun_path);
+	rundir_remove(rundir, SOCKET_NAME);
+	rundir_address(rundir, SOCKET_NAME, &address);
 	mask = umask(0117);
-	bound = bind(fd, (const struct sockaddr *)&control->address,
-	    sizeof(control->address));
+	bound = bind(fd, (const struct sockaddr *)&address, sizeof(address));
 	umask(mask);
 	if (bound == -1 || listen(fd, CLIENTS_MAX) == -1) {
 		close(fd);
@@ -304,17 +305,9 @@ struct control *
 control_open(struct supervisor *supervisor, struct conf_problems *problems)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
-	struct sockaddr_un *address = &control->address;
-	int length;
 
 	control->supervisor = supervisor;
-	address->sun_family = AF_UNIX;
-	length = snprintf(address->sun_path, sizeof(address->sun_path),
-	    "%s/" SOCKET_NAME, supervisor->rundir.path);
-	if (length >= (int)sizeof(address->sun_path))
-		errno = ENAMETOOLONG;
-	control->fd = length >= (int)sizeof(address->sun_path) ? -1 :
-	    listening_socket(control);
+	control->fd = listening_socket(control);
 	if (control->fd == -1) {
 		report_error(problems, "control socket %s/" SOCKET_NAME
 		    ": %s", supervisor->rundir.path, strerror(errno));
@@ -374,7 +367,7 @@ control_close(struct control *control)
 		client_free(LIST_FIRST(&control->clients));
 	ev_io_stop(loop, &control->io);
 	ev_timer_stop(loop, &control->pause);
-	(void)unlink(control->address.sun_path);
+	rundir_remove(&control->supervisor->rundir, SOCKET_NAME);
 	close(control->fd);
 	free(control);
 }

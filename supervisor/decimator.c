@@ -294,13 +294,12 @@ on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
 /*** The process. ***/
 
 static pid_t
-decimator_spawn(void *owner, int messages)
+decimator_spawn(void *owner, int messages, int stderr_fd)
 {
 	struct decimator *decimator = owner;
 
 	return spawn_program(&decimator->supervisor->spawn, DECIMATOR_PROGRAM,
-	    NULL,
-	    &messages, 1);
+	    NULL, stderr_fd, &messages, 1);
 }
 
 /* The holder has let go: whoever is to have it may be told. */
@@ -397,7 +396,7 @@ decimator_init(struct decimator *decimator, struct supervisor *supervisor,
 	if (number > 0)
 		snprintf(label, sizeof(label), "decimator %u", number + 1);
 	child_init(&decimator->child, supervisor->loop, &decimator_ops,
-	    decimator, label);
+	    decimator, label, DECIMATOR_PROGRAM);
 	ev_timer_init(&decimator->retry, on_retry, 0., RETRY_S);
 	decimator->retry.data = decimator;
 }
@@ -415,7 +414,7 @@ decimator_adopt(struct decimator *decimator, struct child_image *image,
     size_t answers)
 {
 	child_adopt(&decimator->child, image);
-	image->messages = -1;
+	image->messages = image->voice = -1;
 	decimator->old_process = decimator->child.pid;
 	decimator->answers = answers;
 	decimator->log_told = decimator->child.pid != 0;
@@ -469,8 +468,8 @@ take_back(struct channel *channel)
 	channel->decimator_leaving = true;
 	if (decimator->child.state != CHILD_RUNNING)
 		return;
-	decimator->forget = xrealloc(decimator->forget,
-	    (decimator->forgets + 1) * sizeof(*decimator->forget));
+	decimator->forget = xgrow(decimator->forget, decimator->forgets,
+	    sizeof(*decimator->forget));
 	decimator->forget[decimator->forgets++] = channel->number;
 	decimator_update(decimator);
 }

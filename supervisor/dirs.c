@@ -3,11 +3,16 @@
  * Makes directories.  Supervisor only.  Never changes one that it did not
  * make, and never follows a symbolic link to hand away what is behind it.
  */
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -85,4 +90,197 @@ dirs_open(const char *path, mode_t mode, const struct privdrop *owner)
 	}
 	free(copy);
 	return fd;
+}
+
+/*** Where nobody else may change a name. ***/
+
+/* As many as the kernel follows. */
+#define LINKS_MAX	40
+
+struct walk {
+	int	 fd;		/* where we are */
+	char	*rest;		/* of the path, from there */
+	unsigned links;		/* that were followed */
+	char	*why;		/* it is refused; NULL: it is not */
+};
+
+static void
+refuse(struct walk *walk, int fd, const struct stat *st, const char *what)
+{
+	char *link = xasprintf("/proc/self/fd/%d", fd), name[PATH_MAX];
+	ssize_t length = readlink(link, name, sizeof(name) - 1);
+
+	name[length > 0 ? length : 0] = '\0';
+	if (what != NULL)
+		walk->why = xasprintf("others may write to %s (mode %04o): "
+		    "%s", name, (unsigned)st->st_mode & 07777, what);
+	else
+		walk->why = xasprintf("%s belongs to user id %d, who is "
+		    "neither root nor runs mcrelayd: choose another, or "
+		    "change its owner", name, (int)st->st_uid);
+	free(link);
+	errno = EPERM;
+}
+
+/* Whether others may replace what we know of it.  `fd' is a directory, or a
+ * link whose bits mean nothing. */
+static bool
+is_own(struct walk *walk, int fd, const struct stat *st)
+{
+	bool last = walk->rest[strspn(walk->rest, "/")] == '\0';
+	bool sticky = (st->st_mode & S_ISVTX) != 0;
+
+	if (st->st_uid != 0 && st->st_uid != geteuid())
+		refuse(walk, fd, st, NULL);
+	else if (S_ISDIR(st->st_mode) && !(sticky && !last) &&
+	    (st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		refuse(walk, fd, st, sticky ? "choose a directory below it" :
+		    "take that from them (chmod go-w), or choose another");
+	return walk->why == NULL;
+}
+
+/* Goes on with what the link says. */
+static int
+follow(struct walk *walk, int fd)
+{
+	char target[PATH_MAX], *rest;
+	ssize_t length = readlinkat(fd, "", target, sizeof(target) - 1);
+
+	if (length == -1)
+		return -1;
+	if (++walk->links > LINKS_MAX) {
+		errno = ELOOP;
+		return -1;
+	}
+	target[length] = '\0';
+	rest = xasprintf("%s/%s", target, walk->rest);
+	free(walk->rest);
+	walk->rest = rest;
+	if (target[0] != '/')
+		return 0;
+	close(walk->fd);
+	walk->fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return walk->fd == -1 ? -1 : 0;
+}
+
+/* Takes the next name off the rest; NULL: there is none.  To be freed. */
+static char *
+next_name(struct walk *walk)
+{
+	char *rest = walk->rest + strspn(walk->rest, "/");
+	size_t length = strcspn(rest, "/");
+	char *name;
+
+	if (length == 0)
+		return NULL;
+	name = xasprintf("%.*s", (int)length, rest);
+	memmove(walk->rest, rest + length, strlen(rest + length) + 1);
+	return name;
+}
+
+/* Takes `fd' over. */
+static int
+enter(struct walk *walk, int fd)
+{
+	struct stat st;
+	int result = -1;
+
+	if (fstat(fd, &st) == 0 && is_own(walk, fd, &st)) {
+		if (S_ISDIR(st.st_mode)) {
+			close(walk->fd);
+			walk->fd = fd;
+			return 0;
+		}
+		errno = ENOTDIR;
+		if (S_ISLNK(st.st_mode))
+			result = follow(walk, fd);
+	}
+	close(fd);
+	return result;
+}
+
+static int
+step_own(struct walk *walk, const char *name, mode_t mode)
+{
+	const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(walk->fd, name, flags);
+
+	if (fd == -1 && errno == ENOENT &&
+	    (mkdirat(walk->fd, name, mode) == 0 || errno == EEXIST))
+		fd = openat(walk->fd, name, flags);
+	return fd == -1 ? -1 : enter(walk, fd);
+}
+
+int
+dirs_open_own(const char *path, mode_t mode, char **why)
+{
+	const int flags = O_DIRECTORY | O_CLOEXEC;
+	struct walk walk = {.fd = open("/", O_PATH | flags),
+	    .rest = xstrdup(path)};
+	int result = -1, saved;
+	char *name;
+
+	assert(path[0] == '/');
+	if (walk.fd != -1)
+		result = enter(&walk, fcntl(walk.fd, F_DUPFD_CLOEXEC, 0));
+	while (result == 0 && (name = next_name(&walk)) != NULL) {
+		result = step_own(&walk, name, mode);
+		free(name);
+	}
+	if (result == 0)
+		result = openat(walk.fd, ".", O_RDONLY | flags);
+	saved = errno;
+	if (walk.fd != -1)
+		close(walk.fd);
+	free(walk.rest);
+	*why = walk.why;
+	errno = saved;
+	return result;
+}
+
+/*** Locks. ***/
+
+/* The kernel does not say who has a lock but here, with the device as the
+ * file system sees it, which need not be fstat()'s. */
+static pid_t
+lock_holder(int fd)
+{
+	FILE *locks = fopen("/proc/locks", "re");
+	unsigned major_number, minor_number;
+	unsigned long long inode;
+	pid_t holder = 0;
+	char line[256];
+	struct stat st;
+	int pid;
+
+	if (locks == NULL)
+		return 0;
+	if (fstat(fd, &st) == -1)
+		st.st_ino = 0;
+	while (fgets(line, sizeof(line), locks) != NULL) {
+		if (sscanf(line, "%*u: FLOCK %*s %*s %d %x:%x:%llu", &pid,
+		    &major_number, &minor_number, &inode) != 4 ||
+		    inode != st.st_ino || pid <= 0)
+			continue;
+		holder = pid;
+		if (major_number == major(st.st_dev) &&
+		    minor_number == minor(st.st_dev))
+			break;
+	}
+	fclose(locks);
+	/* Who inherited it from a process that has ended is not told. */
+	return kill(holder, 0) == -1 && errno == ESRCH ? 0 : holder;
+}
+
+int
+dirs_lock(int fd, pid_t *holder)
+{
+	*holder = 0;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno != EWOULDBLOCK)
+		return -1;
+	*holder = lock_holder(fd);
+	errno = EBUSY;
+	return -1;
 }

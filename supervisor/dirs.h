@@ -20,4 +20,22 @@
  */
 int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
 
+/*
+ * The same for a directory whose names nobody else may change: it and those
+ * above it, links resolved, belong to root or to us, and neither their group
+ * nor others may write there (but above it where the sticky bit is set).
+ * -1 with errno, and `*why' (NULL: see errno; else to be freed) says which
+ * directory is not like that, and what to do.
+ */
+int	dirs_open_own(const char *path, mode_t mode, char **why)
+	    ATTR_NONNULL;
+
+/*
+ * Locks a directory that was opened, for as long as a descriptor that was
+ * duplicated or inherited from `fd' is open in any process.  0, or -1 with
+ * errno.  EBUSY: somebody else has; `*holder' is the process that took the
+ * lock, or 0 when that has ended or is not known.
+ */
+int	dirs_lock(int fd, pid_t *holder) ATTR_NONNULL;
+
 #endif /* MCRELAY_DIRS_H */

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/control.h"
+#include "supervisor/directory.h"
 #include "supervisor/handoff.h"
 #include "supervisor/handoff_health.h"
 #include "supervisor/report.h"
@@ -29,8 +30,8 @@ static json_t *
 keep(struct handoff *handoff, int fd)
 {
 	if (fd != -1) {
-		handoff->keep = xrealloc(handoff->keep,
-		    (handoff->kept + 1) * sizeof(*handoff->keep));
+		handoff->keep = xgrow(handoff->keep, handoff->kept,
+		    sizeof(*handoff->keep));
 		handoff->keep[handoff->kept++] = fd;
 	}
 	return json_integer(fd);
@@ -48,10 +49,11 @@ child_json(struct handoff *handoff, const struct child *child)
 	struct child_image image;
 
 	child_describe(child, &image);
-	return json_pack("{s:i, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, s:b, "
-	    "s:i, s:i, s:i, s:i, s:s}",
+	return json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, "
+	    "s:b, s:i, s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
 	    "control", keep(handoff, image.messages),
+	    "stderr", keep(handoff, image.voice),
 	    "wanted", image.wanted,
 	    "ending", image.ending,
 	    "draining", image.draining,
@@ -61,6 +63,7 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "failures", (int)image.failures,
 	    "again", image.drain_only,
 	    "drains", (int)image.drains,
+	    "sandbox", (int)image.sandbox,
 	    "exited", (int)image.deaths.exited,
 	    "signalled", (int)image.deaths.signalled,
 	    "hung", (int)image.deaths.hung,
@@ -70,13 +73,14 @@ child_json(struct handoff *handoff, const struct child *child)
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, s:b, "
-	    "s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, "
+	    "s:b, s:o, s:o, s:o}",
 	    "name", channel->name,
 	    "input", keep(handoff, channel->parts.input),
 	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
+	    "archive", keep(handoff, channel->parts.archive),
 	    "decimator_event", keep(handoff, channel->decimator_event),
 	    "number", count(channel->number),
 	    "tap", decimator_number(channel->decimator),
@@ -134,7 +138,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
-	    "lock", keep(handoff, rundir_lock(&supervisor->rundir)),
+	    "lock", keep(handoff, supervisor->rundir.lock),
 	    "control", keep(handoff, control_socket(supervisor->control)),
 	    "client", keep(handoff, client),
 	    "next_number", count(supervisor->next_number),
@@ -262,6 +266,7 @@ static void
 get_child(const json_t *object, struct child_image *image)
 {
 	image->messages = get_fd(object, "control");
+	image->voice = get_fd(object, "stderr");
 	/* Without it nobody can ask the child anything. */
 	if (image->messages != -1)
 		image->pid = (pid_t)get_count(object, "pid");
@@ -274,6 +279,7 @@ get_child(const json_t *object, struct child_image *image)
 	image->failures = (unsigned)get_count(object, "failures");
 	image->drain_only = get_flag(object, "again");
 	image->drains = (unsigned)get_count(object, "drains");
+	image->sandbox = (uint32_t)get_count(object, "sandbox");
 	image->deaths.exited = (unsigned)get_count(object, "exited");
 	image->deaths.signalled = (unsigned)get_count(object, "signalled");
 	image->deaths.hung = (unsigned)get_count(object, "hung");
@@ -290,6 +296,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->input = get_fd(object, "input");
 	each->feed = get_fd(object, "feed");
 	each->segment = get_fd(object, "segment");
+	each->archive = get_fd(object, "archive");
 	each->decimator_event = get_fd(object, "decimator_event");
 	each->number = (uint32_t)get_count(object, "number");
 	each->decimator = get_number(object, "tap");
@@ -421,6 +428,7 @@ check_channel(const struct supervisor *supervisor,
 	if (each->worker.pid == 0)
 		return;
 	parts_init(&parts);
+	directory_share(&parts, each->archive, conf);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
 	    supervisor->spawn.drop, problems);
 	if (parts.lack.error != 0)
@@ -441,6 +449,8 @@ handoff_check(struct supervisor *supervisor, const struct conf *conf,
 		report_error(problems, "%s: run_dir cannot be changed from %s "
 		    "to %s by an upgrade: restart mcrelayd", conf->file,
 		    inheritance->run_dir, conf->run_dir);
+	else
+		rundir_check(conf->run_dir, problems);
 	if (inheritance->lock == -1 || inheritance->control == -1)
 		report_error(problems, "the control socket or the lock was "
 		    "not handed over");

@@ -123,7 +123,7 @@ static void
 heal_input(struct heal *heal, const struct channel_conf *conf,
     struct parts *parts)
 {
-	const struct listen_conf *listen = &conf->listen;
+	const struct listen_config *listen = &conf->listen;
 	struct attachment *at = &parts->input_at;
 	struct subject subject = {.conf = conf, .stream = "", .input = true,
 	    .address = &listen->address, .interface = listen->interface};

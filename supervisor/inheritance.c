@@ -18,7 +18,8 @@ inheritance_new(void)
 
 	inheritance->lock = inheritance->control = inheritance->client = -1;
 	for (i = 0; i < NITEMS(inheritance->decimator); i++)
-		inheritance->decimator[i].messages = -1;
+		inheritance->decimator[i].messages =
+		    inheritance->decimator[i].voice = -1;
 	return inheritance;
 }
 
@@ -51,14 +52,18 @@ inheritance_free(struct inheritance *inheritance)
 		drop(&each->input);
 		drop(&each->feed);
 		drop(&each->segment);
+		drop(&each->archive);
 		drop(&each->decimator_event);
 		drop(&each->worker.messages);
+		drop(&each->worker.voice);
 	}
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);
-	for (i = 0; i < NITEMS(inheritance->decimator); i++)
+	for (i = 0; i < NITEMS(inheritance->decimator); i++) {
 		drop(&inheritance->decimator[i].messages);
+		drop(&inheritance->decimator[i].voice);
+	}
 	free(inheritance->channel);
 	free(inheritance->querier);
 	free(inheritance->version);
@@ -84,14 +89,14 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 
 	if (each != NULL)
 		return each;
-	inheritance->channel = xrealloc(inheritance->channel,
-	    (inheritance->channels + 1) * sizeof(*inheritance->channel));
+	inheritance->channel = xgrow(inheritance->channel,
+	    inheritance->channels, sizeof(*inheritance->channel));
 	each = &inheritance->channel[inheritance->channels++];
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
 	each->input = each->feed = -1;
-	each->segment = each->decimator_event = -1;
+	each->segment = each->archive = each->decimator_event = -1;
 	each->decimator = each->holder = -1;
-	each->worker.messages = -1;
+	each->worker.messages = each->worker.voice = -1;
 	return each;
 }

@@ -29,6 +29,7 @@ struct inherited {
 	int			 feed;		/* -1: none */
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
+	int			 archive;	/* its directory; -1: none */
 	int			 decimator_event;	/* -1: none */
 	uint32_t		 number;
 	int			 decimator;	 /* decimators; -1: none */

@@ -175,6 +175,9 @@ load(const struct options *options, struct supervisor *supervisor)
 	struct conf_problems problems = {NULL, 0, 0};
 	struct conf *conf = supervisor_load(supervisor, &problems);
 
+	/* The file is well for whoever else starts the daemon. */
+	if (conf != NULL && options->check)
+		startup_warn_user(conf, &problems);
 	if (options->handoff == -1 || options->check_handoff)
 		print_problems(&problems);
 	else {
@@ -227,7 +230,7 @@ main(int argc, char **argv)
 {
 	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
 	struct supervisor supervisor = {.start_pipe = -1,
-	    .spawn = {.stderr_fd = -1, .launcher = -1}};
+	    .spawn = {.launcher = -1}};
 	char *program;
 	int status;
 

@@ -21,9 +21,10 @@
 
 /* A file's beginning as text; "" when it cannot be read. */
 static ssize_t
-read_text(const char *path, char *text, size_t size)
+read_text(int at, const char *path, char *text, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = openat(at, path,
+	    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t got = -1;
 
 	if (fd != -1) {
@@ -35,14 +36,14 @@ read_text(const char *path, char *text, size_t size)
 }
 
 static int
-pid_in_file(const char *run_dir, const char *channel)
+pid_in_file(const struct rundir *rundir, const char *channel)
 {
-	char *path = xasprintf("%s/%s.pid", run_dir, channel);
+	char *name = xasprintf("%s.pid", channel);
 	char text[32];
 	long pid;
 
-	(void)read_text(path, text, sizeof(text));
-	free(path);
+	(void)read_text(rundir->fd, name, text, sizeof(text));
+	free(name);
 	pid = strtol(text, NULL, 10);
 	return pid > 0 && pid <= INT32_MAX ? (int)pid : 0;
 }
@@ -52,16 +53,16 @@ pid_in_file(const char *run_dir, const char *channel)
  * be somebody else's by now: its arguments tell.
  */
 static int
-orphan_of(const char *run_dir, const char *channel)
+orphan_of(const struct rundir *rundir, const char *channel)
 {
 	char path[64], arguments[sizeof(WORKER_NAME) + CHANNEL_NAME_MAX + 1];
-	int pid = pid_in_file(run_dir, channel);
+	int pid = pid_in_file(rundir, channel);
 	ssize_t got;
 
 	if (pid == 0)
 		return 0;
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
-	got = read_text(path, arguments, sizeof(arguments));
+	got = read_text(AT_FDCWD, path, arguments, sizeof(arguments));
 	if (got < (ssize_t)sizeof(WORKER_NAME) ||
 	    strcmp(arguments, WORKER_NAME) != 0 ||
 	    strcmp(arguments + sizeof(WORKER_NAME), channel) != 0)
@@ -91,7 +92,7 @@ wait_for(const struct conf *conf, const struct rundir *rundir,
 	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
 	int pid;
 
-	while ((pid = orphan_of(rundir->path, name)) != 0 &&
+	while ((pid = orphan_of(rundir, name)) != 0 &&
 	    clock_monotonic_ns() < deadline_ns)
 		nanosleep(&pause, NULL);
 	if (pid == 0)
@@ -110,10 +111,16 @@ orphans_wait(const struct conf *conf, const struct rundir *rundir,
 	char name[CHANNEL_NAME_MAX + 1];
 	struct dirent *entry;
 	DIR *directory;
+	int fd;
 
-	directory = opendir(rundir->path);
-	if (directory == NULL)
+	fd = openat(rundir->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)
 		return;
+	directory = fdopendir(fd);
+	if (directory == NULL) {
+		close(fd);
+		return;
+	}
 	while ((entry = readdir(directory)) != NULL)
 		if (channel_of(entry->d_name, name))
 			wait_for(conf, rundir, name, deadline_ns, problems);

@@ -2,6 +2,7 @@
 /*
  * Opens the descriptors of a channel.  Supervisor only.
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -11,13 +12,10 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "supervisor/dirs.h"
+#include "supervisor/directory.h"
 #include "supervisor/parts.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
-
-/* Read by everybody, like a log. */
-#define ARCHIVE_MODE	0755
 
 void
 parts_init(struct parts *parts)
@@ -83,10 +81,10 @@ void
 parts_resize(const struct parts *parts, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
-	uint64_t wanted = conf->listen.receive_buffer;
+	uint64_t wanted = conf->receive_buffer;
 	uint64_t got = sockets_receive_buffer(parts->input, wanted);
 
-	sockets_busy_poll(parts->input, conf->listen.busy_poll_ns);
+	sockets_busy_poll(parts->input, conf->run.busy_poll_ns);
 	if (got >= wanted || geteuid() != 0)
 		return;
 	report_warning(problems, "channel %s: the receive buffer is %llu "
@@ -180,52 +178,67 @@ open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
 		    problems);
 }
 
-static void
+static void ATTR_PRINTF(4, 5)
 leave_directory(struct parts *parts, const struct channel_conf *conf,
-    const char *path, struct conf_problems *problems)
+    struct conf_problems *problems, const char *fmt, ...)
 {
 	bool first = parts->lack.error == 0;
+	char detail[sizeof(parts->lack.detail)];
 	int error = errno;
+	va_list ap;
 
-	leave_out(parts, conf, error, problems, "cannot make or open the "
-	    "archive directory %s: %s", path, strerror(error));
+	va_start(ap, fmt);
+	(void)vsnprintf(detail, sizeof(detail), fmt, ap);
+	va_end(ap);
+	leave_out(parts, conf, error, problems, "%s", detail);
 	if (first)
 		parts->lack.archive = true;
+}
+
+/* An archive that waits for a disk does not keep the channel from relaying. */
+static void
+wait_for_mount(struct parts *parts, const struct channel_conf *conf,
+    struct conf_problems *problems)
+{
+	char why[sizeof(parts->archive_away)];
+
+	snprintf(why, sizeof(why), "%s is not mounted", conf->require_mount);
+	report_warning(problems, "channel %s: %s: until it is, nothing is "
+	    "archived, and what the ring cannot hold is shed", conf->name,
+	    why);
+	directory_lose(parts, why);
 }
 
 static void
 open_archive(struct parts *parts, const struct channel_conf *conf,
     const struct privdrop *owner, struct conf_problems *problems)
 {
-	char *path;
+	const char *base = conf->archive.directory;
+	char by[32];
 
 	if (!conf->archive.enabled || parts->archive != -1)
 		return;
-	path = xasprintf("%s/%s", conf->archive.directory, conf->name);
-	parts->archive = dirs_open(path, ARCHIVE_MODE, owner);
-	if (parts->archive == -1)
-		leave_directory(parts, conf, path, problems);
-	else if (owner == NULL && faccessat(parts->archive, ".", W_OK | X_OK,
-	    AT_EACCESS) == -1)
-		report_warning(problems, "channel %s: no file can be made in "
-		    "the archive directory %s: %s", conf->name, path,
+	switch (directory_open(parts, conf, owner, by)) {
+	case DIRECTORY_OPEN:
+		if (owner == NULL && faccessat(parts->archive, ".",
+		    W_OK | X_OK, AT_EACCESS) == -1)
+			report_warning(problems, "channel %s: no file can be "
+			    "made in the archive directory %s/%s: %s",
+			    conf->name, base, conf->name, strerror(errno));
+		break;
+	case DIRECTORY_UNMOUNTED:
+		wait_for_mount(parts, conf, problems);
+		break;
+	case DIRECTORY_IN_USE:
+		leave_directory(parts, conf, problems, "the archive "
+		    "directory is in use by %s: %s/%s", by, base, conf->name);
+		break;
+	case DIRECTORY_FAILED:
+		leave_directory(parts, conf, problems, "cannot make or open "
+		    "the archive directory %s/%s: %s", base, conf->name,
 		    strerror(errno));
-	free(path);
-}
-
-int
-parts_renew_archive(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner)
-{
-	char *path = xasprintf("%s/%s", conf->archive.directory, conf->name);
-	int fd = dirs_open(path, ARCHIVE_MODE, owner);
-
-	free(path);
-	if (fd == -1)
-		return -1;
-	close(parts->archive);
-	parts->archive = fd;
-	return 0;
+		break;
+	}
 }
 
 void
@@ -311,9 +324,7 @@ parts_close(struct parts *parts, unsigned which)
 	}
 	if ((which & PART_WORKER) != 0) {
 		close_some(parts->output, &parts->outputs);
-		one = 1;
-		close_some(&parts->archive, &one);
-		parts->archive = -1;
+		directory_close(parts);
 		memset(parts->output_at, 0, sizeof(parts->output_at));
 	}
 	if ((which & PART_STREAMS) != 0) {
@@ -340,6 +351,9 @@ parts_move(struct parts *to, struct parts *from)
 		memcpy(to->output_at, from->output_at, sizeof(to->output_at));
 		to->outputs = from->outputs;
 		to->archive = from->archive;
+		memcpy(to->archive_away, from->archive_away,
+		    sizeof(to->archive_away));
+		to->archive_remote = from->archive_remote;
 	}
 	if ((have & PART_STREAMS) != 0) {
 		memcpy(to->stream, from->stream, sizeof(to->stream));

@@ -39,7 +39,10 @@ struct parts {
 	int		feed;		/* sends to input; -1: others do */
 	int		output[OUTPUTS_MAX];
 	size_t		outputs;
-	int		archive;	/* -1: no archive */
+	int		archive;	/* -1: none; locked (dirs_lock) */
+	/* Why `archive' is no directory (directory.h); "": it is one. */
+	char		archive_away[256];
+	bool		archive_remote;	/* on a file system that may hang */
 	int		stream[STREAMS_MAX];
 	size_t		streams;
 	/* What the sockets hold on to. */
@@ -68,11 +71,6 @@ void	parts_fill(struct parts *parts, const struct channel_conf *conf,
 /* Whether nothing of `which' was left out. */
 bool	parts_complete(const struct parts *parts,
 	    const struct channel_conf *conf, unsigned which) ATTR_NONNULL;
-
-/* Makes the archive's directory again, in place of one that was removed.  0,
- * or -1 with errno. */
-int	parts_renew_archive(struct parts *parts,
-	    const struct channel_conf *conf, const struct privdrop *owner);
 
 /* Binds an input that is not bound yet.  False: its address is in use;
  * whatever else fails leaves it out. */

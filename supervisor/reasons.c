@@ -21,6 +21,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "there is no way to the destination"},
 	[REASON_ARCHIVE_DIRECTORY] = {"archive_directory", SEVERITY_WAITING,
 	    "the archive directory cannot be made or opened"},
+	[REASON_ARCHIVE_IN_USE] = {"archive_in_use", SEVERITY_WAITING,
+	    "another process writes to the archive directory"},
 	[REASON_MEMORY_MISSING] = {"memory_missing", SEVERITY_WAITING,
 	    "there is no memory for its ring"},
 	[REASON_NOT_PERMITTED] = {"not_permitted", SEVERITY_WAITING,
@@ -41,6 +43,8 @@ const struct reason_info reason_table[REASONS] = {
 	    "datums of a decimated stream could not be sent"},
 	[REASON_OUTPUT_FAILING] = {"output_failing", SEVERITY_DEGRADED,
 	    "datagrams could not be relayed"},
+	[REASON_ARCHIVE_AWAY] = {"archive_away", SEVERITY_DEGRADED,
+	    "the archive directory, or what it requires, is not there"},
 	[REASON_ARCHIVE_FAILING] = {"archive_failing", SEVERITY_DEGRADED,
 	    "the archive could not be written"},
 	[REASON_ARCHIVE_SHEDDING] = {"archive_shedding", SEVERITY_DEGRADED,
@@ -120,7 +124,8 @@ static enum reason
 lacking(const struct lack *lack)
 {
 	if (lack->archive)
-		return REASON_ARCHIVE_DIRECTORY;
+		return lack->error == EBUSY ? REASON_ARCHIVE_IN_USE :
+		    REASON_ARCHIVE_DIRECTORY;
 	if (lack->memory)
 		return REASON_MEMORY_MISSING;
 	switch (lack->error) {
@@ -190,6 +195,8 @@ holds(const struct channel *channel, enum reason reason)
 	case REASON_DECIMATOR_AWAY:
 		return streams_complete(channel) && (!is_served(channel) ||
 		    watch_streams_idle(channel));
+	case REASON_ARCHIVE_AWAY:
+		return parts->archive_away[0] != '\0';
 	case REASON_ARCHIVE_STUCK:
 		return channel->watch.archive_stuck;
 	case REASON_NO_DATAGRAMS:
@@ -257,6 +264,9 @@ reasons_detail(const struct channel *channel, enum reason reason)
 	if (reason == REASON_STREAM_OUTPUT &&
 	    channel->parts.lack.error != 0)
 		return channel->parts.lack.detail;
+	if (reason == REASON_ARCHIVE_AWAY &&
+	    channel->parts.archive_away[0] != '\0')
+		return channel->parts.archive_away;
 	return reason_table[reason].meaning;
 }
 

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
+#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/needs.h"
 #include "supervisor/notify.h"
@@ -92,6 +93,7 @@ static void
 prepare(struct plan *plan, struct step *step)
 {
 	struct supervisor *supervisor = plan->supervisor;
+	unsigned needed;
 
 	parts_init(&step->parts);
 	step->channel = channels_find(supervisor, step->conf->name);
@@ -103,8 +105,15 @@ prepare(struct plan *plan, struct step *step)
 	}
 	step->change = conf_compare(supervisor->conf, step->channel->conf,
 	    plan->conf, step->conf);
-	parts_open(&step->parts, step->conf, parts_needed(step),
-	    supervisor->spawn.drop, plan->problems);
+	needed = parts_needed(step);
+	if ((needed & PART_WORKER) != 0) {
+		directory_share(&step->parts, step->channel->next.archive,
+		    step->conf);
+		directory_share(&step->parts, step->channel->parts.archive,
+		    step->conf);
+	}
+	parts_open(&step->parts, step->conf, needed, supervisor->spawn.drop,
+	    plan->problems);
 }
 
 /* The parts with this step's new input. */

@@ -21,8 +21,8 @@ add(struct conf_problems *problems, bool warning, const char *fmt, va_list ap)
 
 	if (vasprintf(&text, fmt, ap) == -1)
 		fatalx("out of memory");
-	problems->list = xrealloc(problems->list,
-	    (problems->count + 1) * sizeof(*problems->list));
+	problems->list = xgrow(problems->list, problems->count,
+	    sizeof(*problems->list));
 	problem = &problems->list[problems->count++];
 	problem->text = text;
 	problem->warning = warning;

@@ -21,22 +21,15 @@ fill_archive(struct channel_config *config, const struct channel_conf *channel)
 }
 
 static void
-fill_ends(struct channel_config *config, const struct channel_conf *channel)
+fill_outputs(struct channel_config *config, const struct channel_conf *channel)
 {
 	size_t i;
 
 	assert(channel->relays <= OUTPUTS_MAX);
-	assert(channel->listen.sources <= SOURCES_MAX);
 	config->outputs = (uint32_t)channel->relays;
 	for (i = 0; i < channel->relays; i++)
 		format_address((const void *)&channel->relay[i].address,
 		    config->output[i].text);
-	config->sources = (uint32_t)channel->listen.sources;
-	memcpy(config->source, channel->listen.source,
-	    sizeof(config->source));
-	config->listen.address = channel->listen.address;
-	memcpy(config->listen.interface, channel->listen.interface,
-	    sizeof(config->listen.interface));
 }
 
 void
@@ -49,13 +42,11 @@ segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
 	memcpy(config->name, channel->name, sizeof(config->name));
 	config->payload = channel->payload;
 	config->sender_sequence = channel->sender_sequence;
-	config->coalesce_ns = channel->listen.coalesce_ns;
-	config->busy_poll_ns = channel->listen.busy_poll_ns;
-	config->cpu = channel->cpu;
-	config->priority = channel->priority;
+	config->listen = channel->listen;
+	config->run = channel->run;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;
-	fill_ends(config, channel);
+	fill_outputs(config, channel);
 	fill_archive(config, channel);
 	spec->schema = channel->schema_text;
 	spec->program = channel->program;
@@ -100,14 +91,11 @@ segment_spec_drains(const struct segment *segment,
 }
 
 void
-segment_spec_listen(const struct segment *segment, struct listen_conf *listen)
+segment_spec_listen(const struct segment *segment, struct listen_config *listen)
 {
 	const struct channel_config *config = segment->config;
 
-	memset(listen, 0, sizeof(*listen));
-	listen->address = config->listen.address;
-	memcpy(listen->interface, config->listen.interface,
-	    sizeof(listen->interface) - 1);
-	listen->sources = MIN_OF((size_t)config->sources, (size_t)SOURCES_MAX);
-	memcpy(listen->source, config->source, sizeof(listen->source));
+	*listen = config->listen;
+	listen->interface[sizeof(listen->interface) - 1] = '\0';
+	listen->sources = MIN_OF(listen->sources, (uint32_t)SOURCES_MAX);
 }

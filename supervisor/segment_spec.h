@@ -28,6 +28,6 @@ bool	segment_spec_drains(const struct segment *segment,
 /* What the segment's input socket was made for, as far as
  * sockets_same_input() asks. */
 void	segment_spec_listen(const struct segment *segment,
-	    struct listen_conf *listen) ATTR_NONNULL;
+	    struct listen_config *listen) ATTR_NONNULL;
 
 #endif /* MCRELAY_SEGMENT_SPEC_H */

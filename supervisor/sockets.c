@@ -124,7 +124,7 @@ only_own_groups(int fd, int family)
 }
 
 bool
-sockets_input_bound(const struct listen_conf *listen)
+sockets_input_bound(const struct listen_config *listen)
 {
 	/* For v4 groups the membership says which interface; for v6 it
 	 * does not keep out what comes in by another one. */
@@ -134,7 +134,7 @@ sockets_input_bound(const struct listen_conf *listen)
 }
 
 static int
-input_options(int fd, const struct listen_conf *listen, const char **what)
+input_options(int fd, const struct listen_config *listen, const char **what)
 {
 	int family = listen->address.ss_family;
 	bool group = udp_is_group(&listen->address);
@@ -155,7 +155,7 @@ input_options(int fd, const struct listen_conf *listen, const char **what)
 }
 
 int
-sockets_input(const struct listen_conf *listen, const char **what)
+sockets_input(const struct listen_config *listen, const char **what)
 {
 	int fd;
 
@@ -171,7 +171,7 @@ sockets_input(const struct listen_conf *listen, const char **what)
 
 /* Whether the join is for certain sources only. */
 static bool
-source_specific(const struct listen_conf *listen)
+source_specific(const struct listen_config *listen)
 {
 	size_t i;
 
@@ -198,7 +198,7 @@ source_address(const struct source_prefix *source, int family)
 }
 
 static int
-join_sources(int fd, const struct listen_conf *listen, int index)
+join_sources(int fd, const struct listen_config *listen, int index)
 {
 	int family = listen->address.ss_family;
 	int level = family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP;
@@ -219,7 +219,7 @@ join_sources(int fd, const struct listen_conf *listen, int index)
 }
 
 int
-sockets_join(int fd, const struct listen_conf *listen, int index)
+sockets_join(int fd, const struct listen_config *listen, int index)
 {
 	int level = listen->address.ss_family == AF_INET6 ?
 	    IPPROTO_IPV6 : IPPROTO_IP;
@@ -235,7 +235,7 @@ sockets_join(int fd, const struct listen_conf *listen, int index)
 }
 
 void
-sockets_leave(int fd, const struct listen_conf *listen, int index)
+sockets_leave(int fd, const struct listen_config *listen, int index)
 {
 	int level = listen->address.ss_family == AF_INET6 ?
 	    IPPROTO_IPV6 : IPPROTO_IP;
@@ -249,7 +249,7 @@ sockets_leave(int fd, const struct listen_conf *listen, int index)
 }
 
 int
-sockets_bind(int fd, const struct listen_conf *listen, const char **what)
+sockets_bind(int fd, const struct listen_config *listen, const char **what)
 {
 	int index = sockets_interface(listen->interface);
 	struct sockaddr_storage address;
@@ -282,7 +282,7 @@ sockets_share(int fd, bool on)
 }
 
 bool
-sockets_same_input(const struct listen_conf *a, const struct listen_conf *b)
+sockets_same_input(const struct listen_config *a, const struct listen_config *b)
 {
 	socklen_t size = sockaddr_size(generic(&a->address));
 
@@ -297,7 +297,7 @@ sockets_same_input(const struct listen_conf *a, const struct listen_conf *b)
 }
 
 bool
-sockets_bound_to(int fd, const struct listen_conf *listen)
+sockets_bound_to(int fd, const struct listen_config *listen)
 {
 	struct sockaddr_storage bound, wanted;
 	socklen_t size = sizeof(bound);

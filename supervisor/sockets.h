@@ -16,16 +16,16 @@
 #include "supervisor/conf/conf.h"
 
 /* An input socket with all its options but the buffer's size, not bound. */
-int	sockets_input(const struct listen_conf *listen, const char **what)
+int	sockets_input(const struct listen_config *listen, const char **what)
 	    ATTR_NONNULL;
 /* Binds it and joins its group, if it has one. */
-int	sockets_bind(int fd, const struct listen_conf *listen,
+int	sockets_bind(int fd, const struct listen_config *listen,
 	    const char **what) ATTR_NONNULL;
 /* Joins the group on the interface; 0: on the one that routing names. */
-int	sockets_join(int fd, const struct listen_conf *listen, int index)
+int	sockets_join(int fd, const struct listen_config *listen, int index)
 	    ATTR_NONNULL;
 /* Leaves it, also where there is no such interface any more. */
-void	sockets_leave(int fd, const struct listen_conf *listen, int index)
+void	sockets_leave(int fd, const struct listen_config *listen, int index)
 	    ATTR_NONNULL;
 /* Gives it the configured receive buffer; returns the bytes that the kernel
  * granted. */
@@ -42,18 +42,18 @@ void	sockets_share(int fd, bool on);
 
 /* An input on the loopback interface and the one socket that can send to it,
  * `*feed': each bound to a port that was free, and connected to the other. */
-int	sockets_pair(const struct listen_conf *listen, int *input, int *feed,
+int	sockets_pair(const struct listen_config *listen, int *input, int *feed,
 	    const char **what) ATTR_NONNULL;
 bool	sockets_are_pair(int input, int feed);
 
 /* Whether an input socket made for `a' serves for `b' as well, but for the
  * size of its buffer and who may send. */
-bool	sockets_same_input(const struct listen_conf *a,
-	    const struct listen_conf *b) ATTR_NONNULL;
+bool	sockets_same_input(const struct listen_config *a,
+	    const struct listen_config *b) ATTR_NONNULL;
 
 /* Whether `fd' is a UDP socket that is bound to the address of `listen',
  * where port 0 is any. */
-bool	sockets_bound_to(int fd, const struct listen_conf *listen)
+bool	sockets_bound_to(int fd, const struct listen_config *listen)
 	    ATTR_NONNULL;
 
 /* Whether both are bound to one group and port: then both get each datagram. */

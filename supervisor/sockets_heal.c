@@ -172,7 +172,7 @@ sockets_heal_output(int fd, const struct destination_conf *to,
  * everybody may disconnect it, which leaves its address and port.
  */
 static int
-bind_again(int fd, const struct listen_conf *listen)
+bind_again(int fd, const struct listen_config *listen)
 {
 	if (sockets_bind_device(fd, listen->interface) == 0)
 		return 0;
@@ -182,14 +182,14 @@ bind_again(int fd, const struct listen_conf *listen)
 }
 
 static int
-group_level(const struct listen_conf *listen)
+group_level(const struct listen_config *listen)
 {
 	return listen->address.ss_family == AF_INET6 ? IPPROTO_IPV6 :
 	    IPPROTO_IP;
 }
 
 static bool
-is_member(int fd, const struct listen_conf *listen, int index)
+is_member(int fd, const struct listen_config *listen, int index)
 {
 	struct group_filter filter;
 	socklen_t size = sizeof(filter);
@@ -204,7 +204,7 @@ is_member(int fd, const struct listen_conf *listen, int index)
 /* Where the socket is a member, of the interfaces that exist; `likely' first.
  * 0: nowhere; -1 with errno: it cannot be told. */
 static int
-member_index(int fd, const struct listen_conf *listen, int likely)
+member_index(int fd, const struct listen_config *listen, int likely)
 {
 	struct if_nameindex *list, *each;
 	int index = 0;
@@ -224,7 +224,7 @@ member_index(int fd, const struct listen_conf *listen, int likely)
 /* The interface on which the kernel joins the group if none is named; -1 with
  * errno.  Only the kernel knows: so it is asked to. */
 static int
-routed_index(const struct listen_conf *listen, int likely)
+routed_index(const struct listen_config *listen, int likely)
 {
 	int fd = socket(listen->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC,
 	    0);
@@ -244,7 +244,7 @@ routed_index(const struct listen_conf *listen, int likely)
 /* There is one membership, but for a moment: a datagram is better received
  * twice than not at all. */
 static enum healed
-move_membership(int fd, const struct listen_conf *listen, int index,
+move_membership(int fd, const struct listen_config *listen, int index,
     struct attachment *at)
 {
 	if (at->anew)
@@ -260,7 +260,7 @@ move_membership(int fd, const struct listen_conf *listen, int index,
 }
 
 static enum healed
-heal_membership(int fd, const struct listen_conf *listen, int index,
+heal_membership(int fd, const struct listen_config *listen, int index,
     struct attachment *at)
 {
 	if (at->index == 0)
@@ -279,7 +279,7 @@ heal_membership(int fd, const struct listen_conf *listen, int index,
 }
 
 enum healed
-sockets_heal_input(int fd, const struct listen_conf *listen,
+sockets_heal_input(int fd, const struct listen_config *listen,
     struct attachment *at, const char **what)
 {
 	int index = sockets_interface(listen->interface);

@@ -37,7 +37,7 @@ int	sockets_interface_flags(int fd, int index);
 
 /* An input: bound to its interface, member of its group.  For one without an
  * interface the group is joined where the route leads now. */
-enum healed	sockets_heal_input(int fd, const struct listen_conf *listen,
+enum healed	sockets_heal_input(int fd, const struct listen_config *listen,
 		    struct attachment *at, const char **what) ATTR_NONNULL;
 /* An output: on its interface, from the address that the kernel would choose
  * now.  One to a group by an interface without any sends from another one's

@@ -22,7 +22,7 @@ connect_to(int fd, int other)
 }
 
 static int
-join_pair(const struct listen_conf *listen, int input, int feed,
+join_pair(const struct listen_config *listen, int input, int feed,
     const char **what)
 {
 	if (sockets_bind(input, listen, what) == -1 ||
@@ -40,7 +40,7 @@ join_pair(const struct listen_conf *listen, int input, int feed,
 }
 
 int
-sockets_pair(const struct listen_conf *listen, int *input, int *feed,
+sockets_pair(const struct listen_config *listen, int *input, int *feed,
     const char **what)
 {
 	*input = sockets_input(listen, what);

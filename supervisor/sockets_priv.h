@@ -21,7 +21,7 @@ int	sockets_fail(int fd);
 int	sockets_interface(const char *name) ATTR_NONNULL;
 int	sockets_bind_device(int fd, const char *name) ATTR_NONNULL;
 /* Whether an input is bound to its interface. */
-bool	sockets_input_bound(const struct listen_conf *listen) ATTR_NONNULL;
+bool	sockets_input_bound(const struct listen_config *listen) ATTR_NONNULL;
 /* Sets the options of an output, on this interface, and connects it. */
 int	sockets_connect(int fd, const struct destination_conf *to, int index,
 	    const char **what) ATTR_NONNULL;

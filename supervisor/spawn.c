@@ -25,12 +25,13 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/segment.h"
 #include "common/util.h"
 #include "supervisor/spawn.h"
 
-/* Control, segment, input, outputs, archive, eventfd. */
-#define FDS_MAX		(OUTPUTS_MAX + 5)
+/* Control, segment, input, outputs, archive, eventfd; standard error. */
+#define FDS_MAX		(OUTPUTS_MAX + 6)
 
 #define EXIT_CANNOT_EXEC	127
 
@@ -62,14 +63,12 @@ place_descriptors(const int *fds, size_t count)
 }
 
 static int
-place_standard(int stderr_fd)
+place_standard(void)
 {
 	int null_fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 
 	if (null_fd == -1 || dup2(null_fd, STDIN_FILENO) == -1 ||
 	    dup2(null_fd, STDOUT_FILENO) == -1)
-		return -1;
-	if (stderr_fd != -1 && dup2(stderr_fd, STDERR_FILENO) == -1)
 		return -1;
 	return 0;
 }
@@ -98,13 +97,20 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	    request->argument[0] != '\0' ? request->argument : NULL, NULL};
 
 	spawn_reset_signals();
+	/* The last one; before anything can go wrong that is to be said. */
+	if (dup2(fds[--fd_count], STDERR_FILENO) == -1)
+		_exit(EXIT_CANNOT_EXEC);
 	/* `priority' in the configuration; only root can grant it. */
 	(void)setrlimit(RLIMIT_NICE, &nice_limit);
 	/* The service manager is the supervisor's business. */
 	unsetenv("NOTIFY_SOCKET");
-	/* The terminal's interrupt key is for the supervisor alone. */
-	setpgid(0, 0);
+	/* The supervisor's terminal is not the child's, which could type there
+	 * what the shell executes; nor are its keys for the child. */
+	if (setsid() == -1)
+		log_warn("%s: no session of its own", program);
 	snprintf(path, sizeof(path), "%s/%s", settings->directory, program);
+	/* While we have the right to: its user has not. */
+	sandbox_bound();
 	if (place_descriptors(fds, fd_count) == -1)
 		log_warn("%s: cannot arrange its descriptors", program);
 	else if (settings->drop != NULL && privdrop_now(settings->drop) == -1)
@@ -189,7 +195,7 @@ run_launcher(const struct spawn_settings *settings, int supervisor)
 {
 	/* Its descriptor may be one that is about to become another. */
 	closelog();
-	if (place_standard(settings->stderr_fd) == -1 ||
+	if (place_standard() == -1 ||
 	    place_descriptors(&supervisor, 1) == -1)
 		log_warn("cannot arrange the launcher's descriptors");
 	else
@@ -259,18 +265,21 @@ spawn_end(struct spawn_settings *settings)
 
 pid_t
 spawn_program(struct spawn_settings *settings, const char *program,
-    const char *argument, const int *fds, size_t fd_count)
+    const char *argument, int stderr_fd, const int *fds, size_t fd_count)
 {
 	struct request request;
+	int all[FDS_MAX];
 	pid_t pid;
 
-	assert(fd_count <= FDS_MAX);
+	assert(fd_count < FDS_MAX);
+	memcpy(all, fds, fd_count * sizeof(*fds));
+	all[fd_count++] = stderr_fd;
 	assert(strlen(program) < sizeof(request.program));
 	memset(&request, 0, sizeof(request));
 	snprintf(request.program, sizeof(request.program), "%s", program);
 	snprintf(request.argument, sizeof(request.argument), "%s",
 	    argument != NULL ? argument : "");
-	pid = ask_launcher(settings, &request, fds, fd_count);
+	pid = ask_launcher(settings, &request, all, fd_count);
 	if (pid == -1) {
 		log_warn("cannot start %s", program);
 		spawn_end(settings);

@@ -37,11 +37,26 @@ startup_raise_limits(void)
 	}
 }
 
+#define NO_USER	"mcrelayd was started by root, and the configuration does " \
+	"not say whom its workers, which read what comes from the network, " \
+	"are to run as: add `user: mcrelay', or whom you want; `user: root' " \
+	"if it has to be"
+
+void
+startup_warn_user(const struct conf *conf, struct conf_problems *problems)
+{
+	if (conf->user == NULL && geteuid() == 0)
+		report_warning(problems, "%s", NO_USER);
+}
+
+/* Who is root and is to stay it, or is nobody else, stays as he is. */
 static void
 set_user(struct supervisor *supervisor, struct conf_problems *problems)
 {
 	const char *user = supervisor->conf->user;
 
+	if (user == NULL && geteuid() == 0)
+		report_error(problems, "%s", NO_USER);
 	if (user == NULL)
 		return;
 	if (privdrop_lookup(&supervisor->drop, user) == -1) {
@@ -49,7 +64,7 @@ set_user(struct supervisor *supervisor, struct conf_problems *problems)
 		    "there is no such user" : strerror(errno));
 		return;
 	}
-	if (geteuid() == 0)
+	if (geteuid() == 0 && supervisor->drop.uid != 0)
 		supervisor->spawn.drop = &supervisor->drop;
 	else if (geteuid() != supervisor->drop.uid)
 		report_warning(problems, "not started as root: workers do not "
@@ -66,8 +81,6 @@ check_program(struct supervisor *supervisor, const char *program,
 		    supervisor->spawn.directory, program, strerror(errno));
 }
 
-/* Where the log does not go to standard error, neither do the children's
- * last gasps: it may be a terminal, or a pipe that somebody waits to end. */
 static void
 set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 {
@@ -75,10 +88,6 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 
 	supervisor->spawn.directory = directory != NULL ? directory :
 	    PKGLIBEXECDIR;
-	if (!supervisor->foreground &&
-	    supervisor->conf->log_target != LOG_TARGET_STDERR)
-		supervisor->spawn.stderr_fd = open("/dev/null",
-		    O_WRONLY | O_CLOEXEC);
 	check_program(supervisor, "mcrelay-worker", problems);
 	check_program(supervisor, "mcrelay-decimator", problems);
 }
@@ -147,6 +156,8 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 {
 	set_user(supervisor, problems);
 	set_spawning(supervisor, problems);
+	if (problems->errors > 0)
+		return -1;
 	/* A second instance would only find all addresses in use. */
 	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
 	    inherited_lock(supervisor), problems) == -1)

@@ -12,6 +12,9 @@ struct supervisor;
 
 /* Descriptors for a thousand channels, memory that may be locked. */
 void	startup_raise_limits(void);
+/* For a check of the file alone: whether root could start with it. */
+void	startup_warn_user(const struct conf *conf,
+	    struct conf_problems *problems) ATTR_NONNULL;
 /* Opens everything that the configuration in force asks for, or takes it
  * over.  -1: what is wrong has been reported. */
 int	startup_open(struct supervisor *supervisor,

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/ledger.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -58,6 +59,33 @@ status_state(struct channel *channel)
 	return child_state(&channel->child);
 }
 
+/* What is in force, as the process has said. */
+static json_t *
+sandbox_json(uint32_t parts)
+{
+	static const struct {
+		uint32_t	 part;
+		const char	*word;
+	} all[] = {
+#define SANDBOX_ROW(name, bit, word)	{SANDBOX_##name, word},
+		SANDBOX_PARTS(SANDBOX_ROW)
+#undef SANDBOX_ROW
+	};
+	json_t *missing = json_array();
+	const char *state = "partial";
+	size_t i;
+
+	for (i = 0; i < NITEMS(all); i++)
+		if ((parts & all[i].part) == 0)
+			json_array_append_new(missing,
+			    json_string(all[i].word));
+	if (json_array_size(missing) == 0)
+		state = "full";
+	else if (json_array_size(missing) == NITEMS(all))
+		state = "none";
+	return json_pack("{s:s, s:o}", "state", state, "missing", missing);
+}
+
 static void
 add_process(json_t *object, const struct child *child)
 {
@@ -66,6 +94,9 @@ add_process(json_t *object, const struct child *child)
 
 	json_object_set_new(object, "pid", json_integer(child->pid));
 	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
+	if (child->ready_ns != 0)
+		json_object_set_new(object, "sandbox",
+		    sandbox_json(child->sandbox));
 	json_object_set_new(object, "restarts",
 	    json_integer(child_restarts(child)));
 	if (child->last_exit[0] != '\0')

@@ -3,6 +3,7 @@
  * The supervisor's life: open everything, start everybody, watch, end in
  * order.  Never touches a datagram; nothing in the loop may block.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,10 +15,12 @@
 #include "supervisor/channels.h"
 #include "supervisor/control.h"
 #include "supervisor/daemon.h"
+#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/room.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 
@@ -160,12 +163,15 @@ on_second(struct ev_loop *loop, ev_timer *watcher, int events)
 
 	(void)loop;
 	(void)events;
+	directory_look_at_mounts(supervisor);
 	silence_second(supervisor, now);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		directory_check(channel);
 		budget_check(channel);
 		decimator_measure(channel);
 		watch_check(channel);
 	}
+	room_check(supervisor);
 	channels_retry(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		reasons_tick(channel);
@@ -274,6 +280,8 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	supervisor->loop = ev_default_loop(EVFLAG_AUTO);
 	if (supervisor->loop == NULL)
 		fatalx("libev cannot start");
+	supervisor->mounts = open("/proc/self/mountinfo", O_RDONLY |
+	    O_CLOEXEC);
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
 	decimators_init(supervisor);
@@ -297,8 +305,8 @@ close_all(struct supervisor *supervisor)
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
 	rundir_close(&supervisor->rundir);
-	if (supervisor->spawn.stderr_fd != -1)
-		close(supervisor->spawn.stderr_fd);
+	if (supervisor->mounts != -1)
+		close(supervisor->mounts);
 	conf_free(supervisor->conf);
 	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);
@@ -356,7 +364,10 @@ supervisor_run(struct supervisor *supervisor, struct conf *conf)
 			if (supervisor->upgrade.step == UPGRADE_DUE)
 				upgrade_execute(&supervisor->upgrade);
 		} while (!supervisor->ended);
-		log_info("%s has ended", PROGRAM);
+		if (supervisor->incomplete)
+			status = 1;
+		log_info("%s has ended%s", PROGRAM, status == 0 ? "" :
+		    ": not everything that it received is in the archives");
 	}
 	close_all(supervisor);
 	/* Last: a shell that starts another at once finds nothing locked. */

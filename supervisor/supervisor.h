@@ -57,9 +57,12 @@ struct supervisor {
 	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
+	int			 mounts;	/* /proc/self/mountinfo; -1 */
+	bool			 mounts_changed; /* in this second */
 	bool			 locking_warned;
 	bool			 taken_over;	/* from an older image */
 	bool			 ended;
+	bool			 incomplete;	/* not all is archived */
 	uint64_t		 started_ns;	/* CLOCK_MONOTONIC */
 
 	ev_signal		 signal[5];

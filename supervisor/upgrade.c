@@ -276,6 +276,19 @@ same_file(const struct stat *a, const struct stat *b)
 	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+/* Half a line would be lost, and the other half look like a whole one. */
+static void
+flush_voices(struct supervisor *supervisor)
+{
+	struct channel *channel;
+	unsigned i;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		voice_flush(&channel->child.voice);
+	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+		voice_flush(&supervisor->decimator[i].child.voice);
+}
+
 /* All signals are blocked; until the execve everything can be undone. */
 static void
 exchange(struct upgrade *upgrade)
@@ -296,6 +309,7 @@ exchange(struct upgrade *upgrade)
 		    strerror(errno));
 		return;
 	}
+	flush_voices(supervisor);
 	log_info("upgrade: executing %s", supervisor->program);
 	notify_reloading();
 	execute(upgrade, "--handoff", &handoff);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "supervisor/directory.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiting.h"
 
@@ -56,6 +57,9 @@ fill(struct channel *channel, unsigned which, struct conf_problems *problems)
 	unsigned next = which & channel->next.have;
 
 	fill_parts(channel, &channel->parts, which & ~next, problems);
+	if ((next & PART_WORKER) != 0)
+		directory_share(&channel->next, channel->parts.archive,
+		    channel->conf);
 	fill_parts(channel, &channel->next, next, problems);
 }
 

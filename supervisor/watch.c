@@ -204,27 +204,6 @@ watch_check_decimator(struct decimator *decimator)
 
 /*** What others call. ***/
 
-void
-watch_directory(struct channel *channel)
-{
-	struct message message = {.type = MESSAGE_DIRECTORY};
-
-	if (channel->parts.archive == -1 || atomic_exchange_explicit(
-	    &channel->segment.state->directory_gone, 0,
-	    memory_order_relaxed) == 0)
-		return;
-	if (parts_renew_archive(&channel->parts, channel->conf,
-	    channel->supervisor->spawn.drop) == -1) {
-		log_limited(&channel->watch.limit_directory, "channel %s: "
-		    "cannot make its archive directory again: %s",
-		    channel->name, strerror(errno));
-		return;
-	}
-	log_info("channel %s: its archive directory is made again",
-	    channel->name);
-	child_pass(&channel->child, &message, channel->parts.archive);
-}
-
 bool
 watch_streams_idle(const struct channel *channel)
 {

@@ -67,8 +67,5 @@ void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
 /* For longer than that the decimator has not taken what there is, although it
  * may answer: it has given the channel up. */
 bool	watch_streams_idle(const struct channel *channel) ATTR_NONNULL;
-/* The worker misses its archive's directory, which it may not make itself:
- * makes it again and passes it on, if the segment says so, too. */
-void	watch_directory(struct channel *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_WATCH_H */

@@ -30,20 +30,22 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
-UNIT_TESTS += tests/unit/test_relay
+UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
-	tests/unit/test_regular tests/unit/test_printable
+	tests/unit/test_regular tests/unit/test_printable \
+	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
 
 # What the programs below share.
-TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) -lm
+TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) \
+	$(SECCOMP_LIBS) -lm
 SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
 CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
 	$(AVRO_LIBS) $(JANSSON_LIBS)
@@ -72,6 +74,9 @@ tests_unit_test_ring_SOURCES = tests/unit/test_ring.c
 tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_LDADD = $(TEST_LIBS)
+tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
+	tests/unit/hostile.c tests/unit/hostile.h
+tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 
@@ -247,6 +252,8 @@ tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
 tests_unit_test_printable_LDADD = $(TEST_LIBS)
+tests_unit_test_rename_SOURCES = tests/unit/test_rename.c
+tests_unit_test_rename_LDADD = $(TEST_LIBS)
 tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
 tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
@@ -280,10 +287,12 @@ EXTRA_DIST += \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
 	tests/integration/test_catalog.py \
+	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
+	tests/integration/test_directories.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_hostile.py \
@@ -296,9 +305,11 @@ EXTRA_DIST += \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \
+	tests/integration/test_random_disk.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \
+	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \
@@ -306,9 +317,11 @@ EXTRA_DIST += \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_samples.py \
+	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \
+	tests/integration/test_voice.py \
 	tests/integration/test_waiting.py \
 	tests/integration/test_membership.py \
 	tests/integration/test_world.py \

@@ -60,15 +60,15 @@ source_allowed(const struct channel_config *config,
 	uint8_t address[16];
 	uint32_t i;
 
-	if (LIKELY(config->sources == 0))
+	if (LIKELY(config->listen.sources == 0))
 		return true;
 	if (record->family == 4) {
 		memcpy(address, mapped, sizeof(mapped));
 		memcpy(address + 12, record->address, 4);
 	} else
 		memcpy(address, record->address, 16);
-	for (i = 0; i < config->sources && i < SOURCES_MAX; i++)
-		if (prefix_matches(&config->source[i], address))
+	for (i = 0; i < config->listen.sources && i < SOURCES_MAX; i++)
+		if (prefix_matches(&config->listen.source[i], address))
 			return true;
 	return false;
 }
@@ -363,7 +363,7 @@ measure_gap(struct ingest *ingest, uint64_t now_ns)
 uint64_t
 ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 {
-	uint64_t configured = ingest->segment->config->coalesce_ns, wait;
+	uint64_t configured = ingest->segment->config->run.coalesce_ns, wait;
 
 	if (configured == 0 || ingest->batch_datagrams == 0)
 		return 0;

@@ -5,7 +5,6 @@
  * has inherited.
  */
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +19,11 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/last_words.h"
-#include "worker/worker.h"
+#include "worker/worker_priv.h"
 
 /*
  * Batches received before the loop looks at signals and other descriptors:
@@ -33,6 +33,10 @@
 
 /* Bounds the emptying of a socket that is filled as fast as it is emptied. */
 #define DRAIN_NS	(250 * NS_PER_MS)
+/* The same where the archive has to make room for it. */
+#define DRAIN_GATED_NS	(2 * NS_PER_S)
+/* How long a failing archive is tried when nobody comes after it. */
+#define LAST_TRIES_NS	NS_PER_S
 
 /* Turns that the archive is offered while it does not get on. */
 #define SHARES_MAX		8
@@ -104,7 +108,7 @@ static enum ingest_status
 poll_batch(struct worker *worker)
 {
 	uint64_t until = clock_monotonic_ns() +
-	    worker->segment.config->busy_poll_ns;
+	    worker->segment.config->run.busy_poll_ns;
 	enum ingest_status status;
 
 	do
@@ -142,7 +146,7 @@ share_cpu(struct worker *worker)
 static enum ingest_status
 receive(struct worker *worker)
 {
-	bool busy = worker->segment.config->busy_poll_ns != 0;
+	bool busy = worker->segment.config->run.busy_poll_ns != 0;
 	enum ingest_status status = INGEST_MORE;
 	unsigned i;
 
@@ -188,14 +192,14 @@ on_drops(struct ev_loop *loop, ev_timer *timer, int events)
 	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
 }
 
-/* One that was first told to finish its files has stored what the ring held
- * then: what has come since is left to a successor. */
+/* If not, that is left to a successor: what has come since it was told to
+ * finish its files, or what an archive cannot store. */
 static bool
 stored_all(const struct worker *worker)
 {
 	const struct segment *segment = &worker->segment;
 
-	return !worker->rolled || worker->directory == -1 ||
+	return worker->directory == -1 ||
 	    atomic_load_explicit(&segment->state->archive_position,
 	    memory_order_relaxed) >= ring_head(&segment->ring);
 }
@@ -208,21 +212,48 @@ finish(struct worker *worker)
 	ingest_look(&worker->ingest);
 	/* Partner: the acquire in the supervisor's worker_drained(). */
 	if (worker->ending == WORKER_STOPPING && stored_all(worker))
-		atomic_store_explicit(&worker->segment.state->drained, 1,
-		    memory_order_release);
+		atomic_store_explicit(&worker->segment.state->drained,
+		    worker->directory != -1 &&
+		    archive_gave_up(&worker->archive) ?
+		    DRAINED_WITH_LOSS : DRAINED, memory_order_release);
 	ev_break(worker->loop, EVBREAK_ALL);
 }
 
-/* Receives the datagrams that were in the socket when MESSAGE_STOP came. */
+/*
+ * Receives the datagrams that were in the socket when MESSAGE_STOP came; what
+ * an archive that must not lose has no room for yet, in on_note().  Then the
+ * archive ends.
+ */
 static void
 drain_input(struct worker *worker)
 {
-	uint64_t deadline_ns = clock_monotonic_ns() + DRAIN_NS;
+	uint64_t now = clock_monotonic_ns(), pause_at = now + DRAIN_NS;
+	enum ingest_status status;
 
-	while (receive(worker) == INGEST_MORE &&
-	    clock_monotonic_ns() < deadline_ns)
-		continue;
+	do
+		status = receive(worker);
+	while (status == INGEST_MORE && clock_monotonic_ns() < pause_at);
+	worker->draining = status == INGEST_GATED &&
+	    now < worker->drain_until_ns;
+	if (worker->draining)
+		/* The archive may have moved on just now. */
+		ev_async_send(worker->loop, &worker->archive_note);
+	else if (worker->directory != -1)
+		archive_stop(&worker->archive);
+}
+
+/* The first that it hears of its end. */
+static void
+stop(struct worker *worker)
+{
+	uint64_t now = clock_monotonic_ns();
+
 	ev_io_stop(worker->loop, &worker->input);
+	worker->drain_until_ns = now + DRAIN_GATED_NS;
+	/* A next supervisor may be given the segment. */
+	if (worker->directory != -1 && !worker->orphaned)
+		archive_give_up_at(&worker->archive, now + LAST_TRIES_NS);
+	drain_input(worker);
 }
 
 static void
@@ -233,21 +264,20 @@ end(struct worker *worker, enum worker_ending ending)
 	if (ending <= worker->ending)
 		return;
 	worker->ending = ending;
-	worker->rolled = ending == WORKER_STOPPING && !first;
 	if (ending == WORKER_STOPPING && first)
-		drain_input(worker);
+		stop(worker);
 	else if (ending == WORKER_STOPPING)
 		ev_io_stop(worker->loop, &worker->input);
+	else if (worker->directory != -1)
+		archive_stop(&worker->archive);
 	if (worker->directory == -1)
 		finish(worker);
-	else if (first)
-		archive_stop(&worker->archive);
 }
 
 static int
-tell_supervisor(enum message_type type)
+tell_supervisor(enum message_type type, uint32_t sandbox)
 {
-	struct message message = {.type = type};
+	struct message message = {.type = type, .sandbox = sandbox};
 
 	return send(WORKER_FD_MESSAGES, &message, sizeof(message),
 	    MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
@@ -255,11 +285,17 @@ tell_supervisor(enum message_type type)
 
 /* When that does not get through, the archive's next try comes here again. */
 static void
-ask_for_directory(const struct worker *worker)
+ask_supervisor(const struct worker *worker)
 {
-	if (atomic_load_explicit(&worker->segment.state->directory_gone,
+	struct worker_state *state = worker->segment.state;
+
+	if (atomic_load_explicit(&state->directory_gone,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(MESSAGE_DIRECTORY_GONE) == -1)
+	    tell_supervisor(MESSAGE_DIRECTORY_GONE, 0) == -1)
+		log_debug("the supervisor does not listen");
+	if (atomic_exchange_explicit(&state->room.wanted, 0,
+	    memory_order_relaxed) != 0 &&
+	    tell_supervisor(MESSAGE_ROOM_WANTED, 0) == -1)
 		log_debug("the supervisor does not listen");
 }
 
@@ -274,7 +310,10 @@ on_note(struct ev_loop *loop, ev_async *async, int events)
 		finish(worker);
 		return;
 	}
-	ask_for_directory(worker);
+	ask_supervisor(worker);
+	if (worker->draining && (ingest_has_room(&worker->ingest) ||
+	    clock_monotonic_ns() >= worker->drain_until_ns))
+		drain_input(worker);
 	if (!worker->gated || !ingest_has_room(&worker->ingest))
 		return;
 	worker->gated = false;
@@ -291,35 +330,21 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
-/* Replaces the directory's descriptor under its number: all threads go on
- * with it. */
-static void
-renew_directory(struct worker *worker, int fd)
-{
-	if (worker->directory == -1)
-		return;
-	if (dup3(fd, worker->directory, O_CLOEXEC) == -1)
-		log_warn("cannot use the archive's new directory");
-	else
-		archive_retry(&worker->archive);
-}
-
 static void
 on_messages(struct ev_loop *loop, ev_io *io, int events)
 {
 	struct worker *worker = io->data;
 	struct message message;
-	int fds[FD_PASS_MAX];
-	size_t fd_count = NITEMS(fds), i;
 	ssize_t got;
 
 	(void)events;
-	got = fd_receive(io->fd, &message, sizeof(message), fds, &fd_count);
+	got = recv(io->fd, &message, sizeof(message), MSG_DONTWAIT);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
 		log_info("the supervisor is gone: finishing");
 		ev_io_stop(loop, io);
+		worker->orphaned = true;
 		end(worker, WORKER_STOPPING);
 	} else if ((size_t)got == sizeof(message) &&
 	    message.type == MESSAGE_STOP)
@@ -328,10 +353,8 @@ on_messages(struct ev_loop *loop, ev_io *io, int events)
 	    message.type == MESSAGE_LOG_LEVEL)
 		log_set_level(message.log_level);
 	else if ((size_t)got == sizeof(message) &&
-	    message.type == MESSAGE_DIRECTORY && fd_count == 1)
-		renew_directory(worker, fds[0]);
-	for (i = 0; got > 0 && i < fd_count; i++)
-		close(fds[i]);
+	    message.type == MESSAGE_MAKE_ROOM && worker->directory != -1)
+		archive_make_room(&worker->archive);
 }
 
 static void
@@ -435,73 +458,6 @@ start_archive(struct worker *worker)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/* Attaches to what the supervisor has prepared.  0, or an exit status. */
-static int
-attach(struct worker *worker)
-{
-	const struct channel_config *config;
-	const char *why;
-	int next;
-
-	if (segment_attach(&worker->segment, WORKER_FD_SEGMENT,
-	    SEGMENT_WORKER, &why) == -1) {
-		last_words("cannot use the segment: %s", why);
-		return WORKER_EXIT_CONFIG;
-	}
-	last_words_init(&worker->segment);
-	last_words_thread();
-	config = worker->segment.config;
-	log_init("mcrelay-worker", config->name, config->log_target,
-	    config->log_level);
-	if (worker->segment.program != NULL) {
-		worker->program = datum_program_load(worker->segment.program,
-		    worker->segment.program_size, &why);
-		if (worker->program == NULL) {
-			last_words("cannot use the datum program: %s", why);
-			return WORKER_EXIT_CONFIG;
-		}
-	}
-	if (codec_missing(config->archive.codec) != NULL) {
-		last_words("this build of mcrelay-worker has no codec "
-		    "%s", codec_name(config->archive.codec));
-		return WORKER_EXIT_CONFIG;
-	}
-	next = WORKER_FD_OUTPUT + (int)config->outputs;
-	worker->directory = config->archive.enabled ? next++ : -1;
-	worker->decimator_wake = next;
-	return 0;
-}
-
-static void
-recover(struct worker *worker)
-{
-	int sockets[OUTPUTS_MAX];
-	uint64_t recovered;
-	int i;
-
-	for (i = 0; i < OUTPUTS_MAX; i++)
-		sockets[i] = WORKER_FD_OUTPUT + i;
-	/* Outputs first: ingest may have to move them out of its way. */
-	relay_init(&worker->relay, &worker->segment, sockets);
-	recovered = ingest_init(&worker->ingest, &worker->segment,
-	    worker->program, &worker->relay, WORKER_FD_INPUT);
-	if (recovered > 0)
-		log_info("took over %" PRIu64 " datagrams that my predecessor "
-		    "had in hand", recovered);
-}
-
-/* The threads of the archive have been started, and stay where they are. */
-static void
-schedule(const struct channel_config *config)
-{
-	if (config->cpu >= 0 && thread_pin(config->cpu) == -1)
-		log_warn("cannot run on CPU %d", config->cpu);
-	if (config->priority > 0 && setpriority(PRIO_PROCESS,
-	    (id_t)gettid(), -(int)config->priority) == -1)
-		log_warn("cannot run with priority %u: start mcrelayd as root",
-		    config->priority);
-}
-
 int
 worker_main(int argc, char **argv)
 {
@@ -517,17 +473,21 @@ worker_main(int argc, char **argv)
 	worker.loop = ev_default_loop(EVFLAG_AUTO);
 	if (worker.loop == NULL)
 		fatalx("cannot start libev");
-	status = attach(&worker);
+	status = worker_attach(&worker);
 	if (status != 0)
 		return status;
-	recover(&worker);
+	format_address_ask(WORKER_FD_INPUT);
+	worker.sandbox = sandbox_enter(&(struct sandbox){SANDBOX_WORKER,
+	    worker.directory, worker.segment.config->log_target ==
+	    LOG_TARGET_SYSLOG});
+	worker_recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)
 		start_archive(&worker);
-	schedule(worker.segment.config);
+	worker_schedule(worker.segment.config);
 	run_outputs(&worker);
 	wake_readers(&worker);
-	if (tell_supervisor(MESSAGE_READY) == -1)
+	if (tell_supervisor(MESSAGE_READY, worker.sandbox) == -1)
 		log_warn("cannot tell the supervisor that I am ready");
 	ev_run(worker.loop, 0);
 	if (worker.directory != -1)

@@ -27,9 +27,12 @@ struct worker {
 	struct datum_program	*program;	/* NULL: raw */
 	int			 directory;	/* -1: no archive */
 	int			 decimator_wake; /* the decimator's eventfd */
+	uint32_t		 sandbox;	/* enum sandbox_part */
 	enum worker_ending	 ending;
-	bool			 rolled;	/* before it was to stop */
+	bool			 orphaned;	/* without supervisor */
 	bool			 gated;		/* waits for the archive */
+	bool			 draining;	/* the same, before it ends */
+	uint64_t		 drain_until_ns;
 	uint64_t		 shared_at;	/* archive's position then */
 	unsigned		 shared;	/* turns offered to it there */
 	struct ingest		 ingest;

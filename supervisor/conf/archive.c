@@ -144,6 +144,33 @@ read_directory(const struct conf_reader *reader, struct section *section,
 	free(path);
 }
 
+/* Else the archive would wait for what has nothing to do with it. */
+static bool
+is_below(const char *path, const char *above)
+{
+	size_t length = strlen(above);
+
+	while (length > 1 && above[length - 1] == '/')
+		length--;
+	return strncmp(path, above, length) == 0 && (length == 1 ||
+	    path[length] == '/' || path[length] == '\0');
+}
+
+static void
+read_require_mount(const struct conf_reader *reader, struct section *section,
+    struct channel_conf *conf)
+{
+	struct place place;
+
+	conf->require_mount = conf_read_path(reader, section,
+	    "require_mount", false, DIRECTORY_MAX, &place);
+	if (conf->require_mount != NULL && !section->partial &&
+	    conf->archive.directory[0] != '\0' &&
+	    !is_below(conf->archive.directory, conf->require_mount))
+		problem_error(section->problems, place, "`require_mount: %s' "
+		    "is not `directory', nor above it", conf->require_mount);
+}
+
 static bool
 is_none(struct section *channel)
 {
@@ -155,8 +182,9 @@ is_none(struct section *channel)
 
 void
 conf_read_archive(const struct conf_reader *reader, struct section *channel,
-    struct archive_config *archive, uint64_t ring_size)
+    struct channel_conf *conf)
 {
+	struct archive_config *archive = &conf->archive;
 	const struct node *node;
 	struct section section;
 
@@ -164,6 +192,7 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 		return;
 	archive->enabled = 1;
 	read_directory(reader, &section, archive);
+	read_require_mount(reader, &section, conf);
 	archive->codec = (uint32_t)section_word(&section, "codec",
 	    codec_words, CODEC_NULL, &node);
 	if (codec_missing(archive->codec) != NULL)
@@ -171,7 +200,7 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 		    "missing in this build of mcrelay: it needs the Debian "
 		    "package %s when it is built", node->text,
 		    codec_missing(archive->codec));
-	read_block_size(&section, archive, ring_size);
+	read_block_size(&section, archive, conf->ring_size);
 	archive->flush_interval_ns = section_number(&section,
 	    &flush_interval_key, NULL);
 	archive->sync = (uint32_t)section_word(&section, "sync",

@@ -168,17 +168,16 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	places->name = section_place(section);
 	channel->line = places->name.line;
 	read_channel_name(section, channel, &places->name);
-	conf_read_listen(section, &channel->listen, places);
+	conf_read_listen(section, channel, places);
 	conf_read_payload(reader, section, channel);
 	read_relay(section, channel, places);
 	read_ring_size(section, channel);
-	conf_read_archive(reader, section, &channel->archive,
-	    channel->ring_size);
+	conf_read_archive(reader, section, channel);
 	conf_read_decimate(section, channel, places);
 	channel->stale_after_ns = section_number(section, &stale_after_key,
 	    NULL);
-	channel->cpu = conf_read_cpu(section);
-	channel->priority = (unsigned)section_number(section, &priority_key,
-	    NULL);
+	channel->run.cpu = conf_read_cpu(section);
+	channel->run.priority = (uint32_t)section_number(section,
+	    &priority_key, NULL);
 	section_close(section);
 }

@@ -341,18 +341,18 @@ check_receive_buffers(const struct check *check)
 	uint64_t most = geteuid() == 0 ? 0 : rmem_max();
 
 	for (c = conf->channel; c < conf->channel + conf->channels; c++)
-		if (large == NULL || c->listen.receive_buffer >
-		    large->listen.receive_buffer)
+		if (large == NULL || c->receive_buffer >
+		    large->receive_buffer)
 			large = c;
 	if (most == 0 || large == NULL ||
-	    large->listen.receive_buffer <= most)
+	    large->receive_buffer <= most)
 		return;
 	problem_warning(check->problems,
 	    places_of(check, large)->receive_buffer,
 	    "a `receive_buffer' of %" PRIu64 " bytes is more than the kernel "
 	    "grants (%" PRIu64 "): as root, sysctl -w "
-	    "net.core.rmem_max=%" PRIu64, large->listen.receive_buffer, most,
-	    large->listen.receive_buffer);
+	    "net.core.rmem_max=%" PRIu64, large->receive_buffer, most,
+	    large->receive_buffer);
 }
 
 static void

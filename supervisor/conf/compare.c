@@ -9,51 +9,12 @@
 
 #include "common/util.h"
 #include "supervisor/conf/conf.h"
-#include "supervisor/conf/address.h"
-
-static bool
-same_prefix(const struct source_prefix *a, const struct source_prefix *b)
-{
-	return a->bits == b->bits &&
-	    memcmp(a->address, b->address, sizeof(a->address)) == 0;
-}
-
-static bool
-same_listen(const struct listen_conf *a, const struct listen_conf *b)
-{
-	size_t i;
-
-	if (address_compare(&a->address, &b->address) != 0 ||
-	    strcmp(a->interface, b->interface) != 0 ||
-	    a->receive_buffer != b->receive_buffer ||
-	    a->sources != b->sources)
-		return false;
-	for (i = 0; i < a->sources; i++)
-		if (!same_prefix(&a->source[i], &b->source[i]))
-			return false;
-	return true;
-}
-
-static bool
-same_destination(const struct destination_conf *a,
-    const struct destination_conf *b)
-{
-	return address_compare(&a->address, &b->address) == 0 &&
-	    strcmp(a->interface, b->interface) == 0 && a->ttl == b->ttl &&
-	    a->loop == b->loop;
-}
 
 static bool
 same_relay(const struct channel_conf *a, const struct channel_conf *b)
 {
-	size_t i;
-
-	if (a->relays != b->relays)
-		return false;
-	for (i = 0; i < a->relays; i++)
-		if (!same_destination(&a->relay[i], &b->relay[i]))
-			return false;
-	return true;
+	return a->relays == b->relays && (a->relays == 0 ||
+	    memcmp(a->relay, b->relay, a->relays * sizeof(*a->relay)) == 0);
 }
 
 /* The program also depends on the time field and the framing. */
@@ -71,16 +32,11 @@ conf_same_payload(const struct channel_conf *a, const struct channel_conf *b)
 static bool
 same_stream(const struct stream_conf *a, const struct stream_conf *b)
 {
-	return strcmp(a->name, b->name) == 0 && a->method == b->method &&
-	    a->range == b->range &&
-	    a->every == b->every && a->interval_ns == b->interval_ns &&
-	    a->clock == b->clock && a->pack == b->pack &&
-	    a->archive == b->archive &&
+	return memcmp(a, b, offsetof(struct stream_conf, plan)) == 0 &&
 	    a->plan_size == b->plan_size &&
 	    (a->plan_size == 0 ||
 	    memcmp(a->plan, b->plan, a->plan_size) == 0) &&
-	    text_same(a->schema_text, b->schema_text) &&
-	    same_destination(&a->to, &b->to);
+	    text_same(a->schema_text, b->schema_text);
 }
 
 static bool
@@ -104,7 +60,8 @@ conf_compare(const struct conf *old_conf,
 {
 	const struct channel_conf *a = old_channel, *b = new_channel;
 
-	if (!same_listen(&a->listen, &b->listen))
+	if (memcmp(&a->listen, &b->listen, sizeof(a->listen)) != 0 ||
+	    a->receive_buffer != b->receive_buffer)
 		return CHANGE_SOCKET;
 	/* What is on its way must not meet the other schema. */
 	if (a->archives_stream && !conf_same_payload(a, b))
@@ -112,9 +69,7 @@ conf_compare(const struct conf *old_conf,
 	/* The workers have this in their segments. */
 	if (old_conf->log_target != new_conf->log_target)
 		return CHANGE_WORKER;
-	if (a->listen.coalesce_ns != b->listen.coalesce_ns ||
-	    a->listen.busy_poll_ns != b->listen.busy_poll_ns ||
-	    a->cpu != b->cpu || a->priority != b->priority ||
+	if (memcmp(&a->run, &b->run, sizeof(a->run)) != 0 ||
 	    !conf_same_payload(a, b) || !same_relay(a, b) ||
 	    memcmp(&a->archive, &b->archive, sizeof(a->archive)) != 0 ||
 	    a->ring_size != b->ring_size)

@@ -29,35 +29,31 @@
 struct destination_conf {
 	struct sockaddr_storage	 address;	/* with the port */
 	char			 interface[IF_NAMESIZE]; /* "": routing's */
-	uint8_t			 ttl;		/* preset: group 1, else 64 */
-	bool			 loop;		/* local listeners hear it */
+	int32_t			 ttl;		/* preset: group 1, else 64 */
+	int32_t			 loop;		/* local listeners hear it */
 };
 
-struct listen_conf {
-	struct sockaddr_storage	 address;	/* with the port */
-	char			 interface[IF_NAMESIZE]; /* "": any */
-	struct source_prefix	 source[SOURCES_MAX];
-	size_t			 sources;	/* 0: everybody */
-	uint64_t		 receive_buffer;
-	uint64_t		 coalesce_ns;	/* or COALESCE_AUTO */
-	uint64_t		 busy_poll_ns;	/* 0: do not */
-};
-
+/* Compared byte by byte up to `plan': without padding, zero what is unused. */
 struct stream_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
-	enum decimate_method	 method;
+	struct destination_conf	 to;
 	double			 range;		/* the method's, or 0 */
 	uint64_t		 every;		/* datums; 0: by time */
 	uint64_t		 interval_ns;	/* 0: by datums */
-	enum stream_clock	 clock;
-	bool			 pack;
-	bool			 archive;	/* by a channel of its own */
+	uint32_t		 method;	/* enum decimate_method */
+	uint32_t		 clock;		/* enum stream_clock */
+	uint32_t		 pack;
+	uint32_t		 archive;	/* by a channel of its own */
 	/* Its own program and schema; NULL: those of the channel. */
 	void			*plan;
 	size_t			 plan_size;
 	char			*schema_text;
-	struct destination_conf	 to;
 };
+_Static_assert(offsetof(struct stream_conf, range) ==
+    CHANNEL_NAME_MAX + 1 + sizeof(struct sockaddr_storage) + IF_NAMESIZE +
+    2 * sizeof(int32_t) && offsetof(struct stream_conf, plan) ==
+    offsetof(struct stream_conf, range) + 3 * sizeof(uint64_t) +
+    4 * sizeof(uint32_t), "no padding");
 
 struct channel_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
@@ -65,7 +61,9 @@ struct channel_conf {
 	/* Archives a decimated stream: its input comes from the decimator
 	 * alone, and it has no address that anybody chose. */
 	bool			 archives_stream;
-	struct listen_conf	 listen;
+	struct listen_config	 listen;
+	uint64_t		 receive_buffer;
+	struct run_config	 run;
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
 	char			*schema_text;	/* its content */
@@ -76,12 +74,11 @@ struct channel_conf {
 	struct destination_conf	*relay;
 	size_t			 relays;
 	struct archive_config	 archive;
+	char			*require_mount;	/* absolute; NULL: none */
 	struct stream_conf	*decimate;
 	size_t			 decimates;
 	uint64_t		 ring_size;	/* a power of two */
 	uint64_t		 stale_after_ns;	/* 0: never */
-	int			 cpu;		/* -1: any */
-	unsigned		 priority;	/* 0 to 20 */
 };
 
 struct conf {

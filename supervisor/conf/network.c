@@ -116,7 +116,7 @@ same_prefix(const struct source_prefix *a, const struct source_prefix *b)
 /* False (and reported) when the item cannot be a source of this input. */
 static bool
 read_source(const struct section *section, const struct node *item,
-    const struct listen_conf *listen, struct source_prefix *prefix,
+    const struct listen_config *listen, struct source_prefix *prefix,
     bool *single)
 {
 	const char *why;
@@ -146,7 +146,7 @@ read_source(const struct section *section, const struct node *item,
 
 static void
 read_sources(struct section *section, const struct node *address,
-    struct listen_conf *listen)
+    struct listen_config *listen)
 {
 	const struct node *list, *item;
 	bool single, all_single = true;
@@ -180,9 +180,10 @@ read_coalesce(struct section *section)
 }
 
 void
-conf_read_listen(struct section *channel, struct listen_conf *listen,
+conf_read_listen(struct section *channel, struct channel_conf *conf,
     struct channel_places *places)
 {
+	struct listen_config *listen = &conf->listen;
 	const struct node *address, *port, *buffer;
 	struct section section;
 	uint64_t number;
@@ -200,12 +201,13 @@ conf_read_listen(struct section *channel, struct listen_conf *listen,
 	places->listen = port != NULL ? port->place : section_place(&section);
 	read_interface(&section, listen->interface, &places->interface);
 	read_sources(&section, address, listen);
-	listen->receive_buffer = section_number(&section, &receive_buffer_key,
+	conf->receive_buffer = section_number(&section, &receive_buffer_key,
 	    &buffer);
 	places->receive_buffer = buffer != NULL ? buffer->place :
 	    places->listen;
-	listen->coalesce_ns = read_coalesce(&section);
-	listen->busy_poll_ns = section_number(&section, &busy_poll_key, NULL);
+	conf->run.coalesce_ns = read_coalesce(&section);
+	conf->run.busy_poll_ns = section_number(&section, &busy_poll_key,
+	    NULL);
 	check_link_local(&section, address, &listen->address,
 	    listen->interface);
 	section_close(&section);
@@ -238,7 +240,7 @@ conf_read_destination(struct section *section, struct destination_conf *to,
 	number = section_number(section, &port_key, NULL);
 	places->item = section_place(section);
 	read_interface(section, to->interface, &places->interface);
-	to->ttl = (uint8_t)section_number(section, &ttl_key, &ttl);
+	to->ttl = (int32_t)section_number(section, &ttl_key, &ttl);
 	to->loop = section_bool(section, "loop", true);
 	if (to->address.ss_family == AF_UNSPEC)
 		return;

@@ -29,11 +29,8 @@ append(struct problem_list *list, struct place place, bool warning, char *text)
 {
 	struct problem *p;
 
-	if (list->count == list->allocated) {
-		list->allocated = MAX_OF(list->allocated * 2, (size_t)16);
-		list->problem = xrealloc(list->problem,
-		    list->allocated * sizeof(*list->problem));
-	}
+	list->problem = xgrow(list->problem, list->count,
+	    sizeof(*list->problem));
 	p = &list->problem[list->count];
 	*p = (struct problem){ .place = place, .order = list->count,
 	    .warning = warning, .text = text };

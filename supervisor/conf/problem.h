@@ -34,7 +34,6 @@ struct problem {
 struct problem_list {
 	struct problem	*problem;
 	size_t		 count;
-	size_t		 allocated;
 	size_t		 errors;	/* of these, not warnings */
 	size_t		 found;		/* errors, each time they are found */
 	bool		 overflow;	/* there may be more errors */

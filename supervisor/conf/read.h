@@ -58,7 +58,7 @@ void	conf_read_channel(const struct conf_reader *reader,
 	    struct channel_places *places);
 
 /* The parts of a channel that have files of their own. */
-void	conf_read_listen(struct section *channel, struct listen_conf *listen,
+void	conf_read_listen(struct section *channel, struct channel_conf *conf,
 	    struct channel_places *places);
 void	conf_read_destination(struct section *section,
 	    struct destination_conf *to, struct output_places *places);
@@ -68,8 +68,7 @@ void	conf_read_payload(const struct conf_reader *reader,
 int	conf_read_cpu(struct section *section);
 
 void	conf_read_archive(const struct conf_reader *reader,
-	    struct section *section, struct archive_config *archive,
-	    uint64_t ring_size);
+	    struct section *section, struct channel_conf *conf);
 void	conf_read_decimate(struct section *channel, struct channel_conf *to,
 	    struct channel_places *places);
 /*

@@ -42,14 +42,12 @@ conf_stream_archive_parent(char name[static CHANNEL_NAME_MAX + 1],
 
 /* Any port that is free. */
 static void
-fill_listen(struct listen_conf *listen, const struct channel_conf *parent)
+fill_listen(struct listen_config *listen)
 {
 	struct sockaddr_in *in = (void *)&listen->address;
 
 	in->sin_family = AF_INET;
 	in->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	listen->receive_buffer = parent->listen.receive_buffer;
-	listen->coalesce_ns = COALESCE_AUTO;
 }
 
 static void
@@ -90,18 +88,22 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	    stream->name);
 	archiver->line = parent->line;
 	archiver->archives_stream = true;
-	fill_listen(&archiver->listen, parent);
+	fill_listen(&archiver->listen);
 	archiver->payload = parent->payload;
 	if (stream->schema_text != NULL)
 		error = derive_payload(archiver, stream);
 	else if (parent->program != NULL)
 		copy_payload(archiver, parent);
 	archiver->archive = parent->archive;
+	if (parent->require_mount != NULL)
+		archiver->require_mount = xstrdup(parent->require_mount);
 	archiver->ring_size = MIN_OF(parent->ring_size,
 	    STREAM_ARCHIVE_RING_SIZE);
 	archiver->archive.block_size = MIN_OF(parent->archive.block_size,
 	    archiver->ring_size / 4);
-	archiver->cpu = -1;
+	archiver->receive_buffer = parent->receive_buffer;
+	archiver->run.coalesce_ns = COALESCE_AUTO;
+	archiver->run.cpu = -1;
 	if (error != NULL)
 		problem_error(problems, place, "the schema of stream `%s' "
 		    "cannot be archived: %s", archiver->name, error);

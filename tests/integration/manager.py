@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 
-from daemon import START_S, Daemon, sessions
+from daemon import START_S, Daemon
 from waiting import wait_for
 
 # What a manager does between fork and exec: the kept descriptors from 3 on.
@@ -136,7 +136,6 @@ class Manager:
                  *daemon.command("-d")], env=environment, stderr=log,
                 stdout=log, stdin=subprocess.DEVNULL, pass_fds=fds,
                 start_new_session=True)
-        daemon.session = daemon.process.pid
         # The end of the old workers, then the start of the new ones.
         if wait:
             self.wait_message("READY", deadline_s=2 * START_S)
@@ -149,7 +148,7 @@ class Manager:
         if all_processes:
             # It starts nobody from here on, and reaps nobody.
             daemon.process.send_signal(signal.SIGSTOP)
-        others = [pid for pid in sessions(daemon.session)
+        others = [pid for pid in daemon.processes()
                   if pid != daemon.process.pid] if all_processes else []
         for pid in others:
             os.kill(pid, signal.SIGSTOP)

@@ -339,6 +339,8 @@ def test_directory_removed(daemon: Daemon) -> None:
         assert daemon.ledger("one")["archive_errors"] > 0
         assert daemon.broken_identities("one") in ([], ["pending"])
         daemon.wait_log(str(daemon.archive / "one"))
+        wait_for(lambda: daemon.ledger("one")["pending"] == 0,
+                 "recording in a new one", 10.0, daemon.log)
         daemon.stop(checks=False)
 
 

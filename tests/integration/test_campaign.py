@@ -23,7 +23,7 @@ from typing import Any, Callable
 
 import avro_files
 import gen
-from daemon import Daemon, Programs, channel, output, sessions
+from daemon import Daemon, Programs, channel, output
 from net import Receiver, free_port, group_v4
 from test_load import needs_buffer
 from waiting import wait_for
@@ -239,4 +239,4 @@ def test_restarts_leave_nothing(daemon: Daemon,
         assert children(pid) == kin == 1, report
         assert after.fds == before.fds, report
         assert after.rss_kib <= before.rss_kib + 512, report
-        assert len(sessions(daemon.session)) == 2
+        assert len(daemon.processes()) == 2

@@ -60,7 +60,7 @@ def test_needs(daemon: Daemon) -> None:
     memory, descriptors, warnings = needs(daemon)
     assert "descriptors are needed" not in warnings
     daemon.start()
-    own = Path(f"/proc/{daemon.find_session()}")
+    own = Path(f"/proc/{daemon.find_background()}")
     status = (own / "status").read_text()
     locked = re.search(r"VmLck:\s+(\d+) kB", status)
     assert locked

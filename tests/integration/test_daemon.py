@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pwd
@@ -10,6 +11,7 @@ import re
 import signal
 import socket
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -30,8 +32,8 @@ def test_daemonise(daemon: Daemon) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     # No waiting: it said that it is ready.
     assert daemon.status("one")["state"] == "running"
-    pid = daemon.find_session()
-    assert daemon.session not in (0, os.getsid(0))
+    pid = daemon.find_background()
+    assert os.getsid(pid) not in (pid, os.getsid(0))
     with Sender("127.0.0.1", port) as sender:
         sender.send(numbered(100))
         daemon.wait_received("one", 100)
@@ -54,7 +56,7 @@ def test_daemonise_with_trouble(daemon: Daemon) -> None:
         assert "two" in done.stderr and str(second.port) in done.stderr
         assert daemon.status("three")["state"] == "running"
         assert daemon.status("one")["state"] == "waiting"
-        os.kill(daemon.find_session(), signal.SIGTERM)
+        os.kill(daemon.find_background(), signal.SIGTERM)
         daemon.check_gone()
 
 
@@ -161,6 +163,73 @@ def test_user(daemon: Daemon) -> None:
         assert daemon.payloads("one") == sender.sent
     assert {p.stat().st_uid for p in (daemon.archive / "one").iterdir()} \
         == {nobody}
+
+
+def test_root_must_say_so(daemon: Daemon) -> None:
+    """Workers are not root because nobody thought of it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to be refused")
+    daemon.write(channel("one", free_port()))
+    config = json.loads(daemon.config_file.read_text())
+    assert config.pop("user") == "root"
+    daemon.write_text(json.dumps(config))
+    for options in (["-d"], []):
+        done = daemon.run(*options)
+        assert done.returncode == 1
+        assert "user: root" in done.stderr
+        assert not daemon.run_dir.exists()
+    # The file is another matter: the daemon may be started by another user.
+    done = daemon.check()
+    assert done.returncode == 0 and done.stdout == "configuration OK\n"
+    assert "warning: " in done.stderr and "user: root" in done.stderr
+
+
+def test_root_may_say_so(daemon: Daemon) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root to stay root")
+    daemon.start(channel("one", free_port()), user="root")
+    status = Path(f"/proc/{daemon.worker_pid('one')}/status").read_text()
+    assert re.search(r"^Uid:\t0\t0\t0\t0$", status, re.M)
+
+
+def test_terminal(daemon: Daemon) -> None:
+    """No child has the terminal that the daemon was started from: it could
+    type there what the shell executes."""
+    with Receiver() as receiver:
+        daemon.write(channel("one", free_port(), decimate=[
+            {"name": "s", "method": "pick", "every": 1,
+             "address": "127.0.0.1", "port": receiver.port}]))
+        ours, theirs = os.openpty()
+        daemon.process = subprocess.Popen(
+            daemon.command("-d"), env=daemon.environment, stdin=theirs,
+            stdout=theirs, stderr=theirs, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+        os.close(theirs)
+        with open(ours, "wb", buffering=0) as screen:
+            daemon.wait_running()
+            pid = daemon.process.pid
+            assert stat_fields(pid)["tty"] != 0
+            others = [p for p in daemon.processes() if p != pid]
+            assert len(others) == 2
+            for other in others:
+                stat = stat_fields(other)
+                assert stat == {"group": other, "session": other, "tty": 0}
+                assert not [fd for fd in open_files(other).values()
+                            if fd.startswith(("/dev/pts", "/dev/tty"))]
+            # The interrupt key ends the daemon in order.
+            screen.write(b"\x03")
+            daemon.wait_exit()
+
+
+def stat_fields(pid: int) -> dict[str, int]:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return {"group": int(fields[2]), "session": int(fields[3]),
+            "tty": int(fields[4])}
+
+
+def open_files(pid: int) -> dict[int, str]:
+    return {int(fd.name): os.readlink(fd)
+            for fd in Path(f"/proc/{pid}/fd").iterdir()}
 
 
 def test_worker_logs_its_ledger(daemon: Daemon) -> None:

@@ -16,7 +16,7 @@ from typing import Any, Iterator
 import pytest
 
 import gen
-from daemon import Daemon, Programs, channel, output, sessions
+from daemon import Daemon, Programs, channel, output
 from net import Receiver, Sender, free_port, numbered, safe_rate
 from test_load import needs_buffer
 from test_restart import libexec, script
@@ -105,7 +105,7 @@ def test_crash_loop(daemon: Daemon, good: Good) -> None:
     end = time.monotonic() + BAD_S
     killed: set[int] = set()
     while time.monotonic() < end:
-        for pid, command in sessions(daemon.session).items():
+        for pid, command in daemon.processes().items():
             if command == "mcrelay-worker" and pid != good.pid and \
                     pid not in killed:
                 os.kill(pid, signal.SIGSEGV)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import avro_files
-from daemon import Daemon, channel, output, sessions
+from daemon import Daemon, channel, output
 from net import (Receiver, Sender, SenderThread, free_port, numbered,
                  receive_budget, safe_rate)
 from waiting import wait_for
@@ -73,7 +73,7 @@ def test_kill_storm(daemon: Daemon) -> None:
 
         def victim() -> int:
             """A worker that has just appeared."""
-            for pid, name in sessions(daemon.session).items():
+            for pid, name in daemon.processes().items():
                 if name == "mcrelay-worker" and pid not in killed:
                     return pid
             return 0
@@ -242,7 +242,7 @@ def test_supervisor_killed(daemon: Daemon) -> None:
         daemon.process.kill()
         daemon.process.wait(10)
         daemon.process = None
-        wait_for(lambda: not sessions(daemon.session), "workers gone")
+        wait_for(lambda: not daemon.processes(), "workers gone")
         assert daemon.payloads("one") == sender.sent
         one["archive"] = daemon.archive_conf()
         daemon.start(one)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, channel, output, sessions
+from daemon import Daemon, channel, output
 from net import (Receiver, Sender, SenderThread, free_port, group_v4,
                  numbered, safe_rate)
 from waiting import wait_for
@@ -329,7 +329,7 @@ def test_too_late(daemon: Daemon) -> None:
         assert daemon.process is not None
         assert daemon.process.wait(10) == 3
         daemon.process = None
-        wait_for(lambda: not sessions(daemon.session), "workers gone")
+        wait_for(lambda: not daemon.processes(), "workers gone")
         assert daemon.payloads("one") == sender.sent
         shutil.copy(real, binary.with_suffix(".new"))
         binary.with_suffix(".new").rename(binary)
@@ -348,17 +348,17 @@ def test_in_the_background(daemon: Daemon) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL)
     assert done.returncode == 0
-    pid = daemon.find_session()
+    pid = daemon.find_background()
     before = workers(daemon)
     for _ in range(2):
         daemon.ctl("upgrade")
         before = wait_rolled(daemon, before)
-        assert daemon.find_session() == pid
+        assert daemon.find_background() == pid
     with Sender("127.0.0.1", port) as sender:
         sender.send(numbered(100))
         daemon.wait_received("one", 100)
     os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: not sessions(daemon.session), "the end")
+    wait_for(lambda: not daemon.processes(), "the end")
     daemon.check_gone()
     assert daemon.payloads("one") == sender.sent
 

@@ -13,7 +13,7 @@ from typing import Any, Callable
 
 import pytest
 
-from daemon import Daemon, channel, output, sessions
+from daemon import Daemon, channel, output
 from net import Namespace, Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
@@ -483,7 +483,7 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
         daemon.launch()
     else:
         daemon.start(small)
-        limit_memory(daemon.find_session(), 400 << 20)
+        limit_memory(daemon.find_background(), 400 << 20)
         daemon.write(huge, small)
         daemon.ctl("reload")
     wait_for(daemon.try_status, "an answer")
@@ -499,8 +499,8 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
         daemon.wait_state("one", "waiting")
     daemon.ctl("ledger", "one")
     # The decimator's first: it does not try again.
-    own = daemon.find_session()
-    for pid in sorted(sessions(daemon.session), key=lambda p: p == own):
+    own = daemon.find_background()
+    for pid in sorted(daemon.processes(), key=lambda p: p == own):
         limit_memory(pid, 64 << 30)
     daemon.wait_state("one", "running", 5)
     with Sender("127.0.0.1", huge["listen"]["port"]) as sender:

@@ -116,11 +116,12 @@ run_script(enum script script, int messages)
 }
 
 static pid_t
-spawn(void *owner, int messages)
+spawn(void *owner, int messages, int stderr_fd)
 {
 	struct fixture *f = owner;
 	pid_t pid;
 
+	(void)stderr_fd;
 	f->asked++;
 	/* Never two at a time: the one before has been reaped. */
 	if (f->last_pid != 0) {
@@ -222,7 +223,8 @@ setup(void **state)
 
 	ops.drained = NULL;
 	ops.message = NULL;
-	child_init(&f->child, ev_default_loop(0), &ops, f, "test");
+	child_init(&f->child, ev_default_loop(0), &ops, f, "test",
+	    "program[test]");
 	*state = f;
 	return 0;
 }

@@ -77,7 +77,7 @@ test_presets(void **state)
 	assert_address(&c->listen.address, "0.0.0.0:5000");
 	assert_string_equal(c->listen.interface, "");
 	assert_int_equal(c->listen.sources, 0);
-	assert_int_equal(c->listen.receive_buffer, MIB(8));
+	assert_int_equal(c->receive_buffer, MIB(8));
 	assert_int_equal(c->payload, PAYLOAD_RAW);
 	assert_null(c->schema_file);
 	assert_null(c->schema_text);
@@ -189,16 +189,18 @@ static const char full[] =
     "    stale_after: 0\n";
 
 static void
-check_full_listen(const struct listen_conf *listen)
+check_full_listen(const struct channel_conf *c)
 {
+	const struct listen_config *listen = &c->listen;
+
 	assert_address(&listen->address, "[ff15::1234]:65535");
 	assert_string_equal(listen->interface, "lo");
 	assert_int_equal(listen->sources, 2);
 	assert_source(&listen->source[0], "fd00::", 8);
 	assert_source(&listen->source[1], "fe80::1", 128);
-	assert_int_equal(listen->receive_buffer, MIB(64));
-	assert_int_equal(listen->coalesce_ns, COALESCE_AUTO);
-	assert_int_equal(listen->busy_poll_ns, 50000);
+	assert_int_equal(c->receive_buffer, MIB(64));
+	assert_int_equal(c->run.coalesce_ns, COALESCE_AUTO);
+	assert_int_equal(c->run.busy_poll_ns, 50000);
 }
 
 static void
@@ -286,7 +288,7 @@ test_full(void **state)
 	assert_int_equal(conf->channels, 2);
 	assert_string_equal(c->name, "accel-1_x");
 	assert_int_equal(c->line, 6);
-	check_full_listen(&c->listen);
+	check_full_listen(c);
 	assert_int_equal(c->payload, PAYLOAD_AVRO);
 	assert_string_equal(c->schema_file, support_path("accel.avsc"));
 	assert_string_equal(c->schema_text, accel);
@@ -297,8 +299,8 @@ test_full(void **state)
 	check_full_streams(c);
 	assert_int_equal(c->ring_size, KIB(256));
 	assert_int_equal(c->stale_after_ns, 120 * NS_PER_S);
-	assert_int_equal(c->cpu, 0);
-	assert_int_equal(c->priority, 20);
+	assert_int_equal(c->run.cpu, 0);
+	assert_int_equal(c->run.priority, 20);
 	assert_int_equal(c->archive.cpu, 3);
 	conf_free(conf);
 }
@@ -325,10 +327,10 @@ test_full_second(void **state)
 	assert_int_equal(c->archive.rotate_size, 0);
 	assert_int_equal(c->archive.rotate_interval_ns, 0);
 	assert_int_equal(c->stale_after_ns, 0);
-	assert_int_equal(c->cpu, -1);
-	assert_int_equal(c->priority, 0);
+	assert_int_equal(c->run.cpu, -1);
+	assert_int_equal(c->run.priority, 0);
 	assert_int_equal(c->archive.cpu, -1);
-	assert_int_equal(c->listen.coalesce_ns, 0);
+	assert_int_equal(c->run.coalesce_ns, 0);
 	conf_free(conf);
 }
 

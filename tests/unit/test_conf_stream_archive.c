@@ -89,11 +89,11 @@ test_settings(void **state)
 	(void)state;
 	assert_int_equal(in->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
 	assert_int_equal(in->sin_port, 0);
-	assert_int_equal(v->listen.receive_buffer, MIB(1));
+	assert_int_equal(v->receive_buffer, MIB(1));
 	assert_string_equal(v->archive.directory, "/d");
 	assert_int_equal(v->archive.codec, CODEC_DEFLATE);
 	assert_int_equal(v->relays + v->decimates, 0);
-	assert_int_equal(v->cpu, -1);
+	assert_int_equal(v->run.cpu, -1);
 	assert_int_equal(v->stale_after_ns, 0);
 	assert_int_equal(v->ring_size, MIB(1));
 	assert_int_equal(v->archive.block_size, KIB(256));

@@ -179,6 +179,150 @@ own_link_is_followed(void **state)
 	close(fd);
 }
 
+/*** Where nobody else may change a name. ***/
+
+static int
+open_own(const char *path, const char *name, char **why)
+{
+	char *whole = xasprintf("%s/%s", path, name);
+	int fd = dirs_open_own(whole, 0755, why), saved = errno;
+
+	free(whole);
+	errno = saved;
+	return fd;
+}
+
+/* Refused for `bad' below `path'; nothing is made. */
+static void
+expect_refused(const char *path, const char *name, const char *bad,
+    const char *what)
+{
+	char *whole = xasprintf("%s%s", path, bad), *why;
+	char *made = xasprintf("%s/%s", path, name);
+
+	assert_int_equal(open_own(path, name, &why), -1);
+	assert_int_equal(errno, EPERM);
+	assert_non_null(why);
+	assert_non_null(strstr(why, whole));
+	assert_non_null(strstr(why, what));
+	assert_true(access(made, F_OK) == -1 || strstr(name, "new") == NULL);
+	free(made);
+	free(whole);
+	free(why);
+}
+
+static void
+expect_own(const char *path, const char *name)
+{
+	char *whole = xasprintf("%s/%s", path, name), *why;
+	struct stat opened, there;
+	int fd = open_own(path, name, &why);
+
+	assert_int_not_equal(fd, -1);
+	assert_null(why);
+	assert_int_equal(fstat(fd, &opened), 0);
+	assert_int_equal(stat(whole, &there), 0);
+	assert_int_equal(opened.st_ino, there.st_ino);
+	close(fd);
+	free(whole);
+}
+
+/* The root of the file system, and /tmp's sticky bit, are well. */
+static void
+own_is_made(void **state)
+{
+	make_link(*state);
+	expect_own(*state, "a/b//./c/");
+	expect_own(*state, "a/b/../new");
+	expect_own(*state, "link/more");
+	expect_own(*state, "link/../link");
+}
+
+static void
+own_is_not_for_others_to_write(void **state)
+{
+	static const mode_t modes[] = {0775, 0757, 0777};
+	size_t i;
+
+	make_link(*state);
+	for (i = 0; i < NITEMS(modes); i++) {
+		assert_int_equal(chmod(*state, modes[i]), 0);
+		expect_refused(*state, ".", "", "chmod go-w");
+		expect_refused(*state, "new", "", "chmod go-w");
+		expect_refused(*state, "link/new", "", "chmod go-w");
+	}
+	/* Another's name could be taken there, ours could not. */
+	assert_int_equal(chmod(*state, 01777), 0);
+	expect_refused(*state, ".", "", "directory below it");
+	expect_own(*state, "new");
+	expect_own(*state, "link/new");
+}
+
+/* What a link leads through counts as well. */
+static void
+own_is_so_behind_links(void **state)
+{
+	char *open = xasprintf("%s/open", (char *)*state);
+	char *linked = xasprintf("%s/through", (char *)*state);
+
+	assert_int_equal(mkdir(open, 0700), 0);
+	assert_int_equal(chmod(open, 0777), 0);
+	assert_int_equal(symlink("open/../secret", linked), 0);
+	make_link(*state);
+	expect_own(*state, "secret/new");
+	expect_refused(*state, "through/new2", "/open", "chmod go-w");
+	free(linked);
+	free(open);
+}
+
+static void
+own_does_not_follow_for_ever(void **state)
+{
+	char *linked = xasprintf("%s/loop", (char *)*state), *why;
+
+	assert_int_equal(symlink("loop", linked), 0);
+	assert_int_equal(open_own(*state, "loop", &why), -1);
+	assert_int_equal(errno, ELOOP);
+	assert_null(why);
+	free(linked);
+}
+
+static void
+own_is_no_file(void **state)
+{
+	char *file = xasprintf("%s/file", (char *)*state), *why;
+
+	assert_int_equal(mkfifo(file, 0600), 0);
+	assert_int_equal(open_own(*state, "file", &why), -1);
+	assert_int_equal(errno, ENOTDIR);
+	assert_null(why);
+	free(file);
+}
+
+static void
+own_belongs_to_us(void **state)
+{
+	char *above, *linked;
+
+	if (geteuid() != 0) {
+		print_message("SKIPPED: needs root\n");
+		skip();
+	}
+	above = xasprintf("%s/secret", (char *)*state);
+	linked = xasprintf("%s/link", (char *)*state);
+	make_link(*state);
+	assert_int_equal(lchown(linked, OTHER, OTHER), 0);
+	expect_refused(*state, "link", "/link", "belongs to");
+	assert_int_equal(chown(above, OTHER, OTHER), 0);
+	expect_refused(*state, "secret", "/secret", "belongs to");
+	expect_refused(*state, "secret/new", "/secret", "belongs to");
+	assert_int_equal(chown(above, 0, 0), 0);
+	assert_int_equal(chown(*state, OTHER, OTHER), 0);
+	expect_refused(*state, "secret/new", "", "belongs to");
+	free(linked);
+	free(above);
+}
+
 int
 main(void)
 {
@@ -189,6 +333,12 @@ main(void)
 		TEST(link_of_another_is_refused),
 		TEST(link_in_directory_of_another_is_refused),
 		TEST(own_link_is_followed),
+		TEST(own_is_made),
+		TEST(own_is_not_for_others_to_write),
+		TEST(own_is_so_behind_links),
+		TEST(own_does_not_follow_for_ever),
+		TEST(own_is_no_file),
+		TEST(own_belongs_to_us),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

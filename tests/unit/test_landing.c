@@ -27,8 +27,8 @@ test_refused(void **state)
 	    .sin_addr.s_addr = 0x0200007f};	/* 127.0.0.2 */
 	static const uint32_t strides[] = { 0, 56, 128, RX_STRIDE_MAX };
 	struct segment_spec spec = {.ring_size = 1 << 20, .config = {
-	    .sources = 1, .source = {{.bits = 128, .address =
-	    {[10] = 0xff, 0xff, 127, 0, 0, 1}}}}};
+	    .listen = {.sources = 1, .source = {{.bits = 128, .address =
+	    {[10] = 0xff, 0xff, 127, 0, 0, 1}}}}}};
 	struct expected expected = {(const uint32_t[]){ 77 }, 1, 0};
 	struct ring_reader reader = {.position = ring_start(1 << 20)};
 	struct ring_view view;

@@ -46,6 +46,16 @@ static const char *const	others[] = {
 	"catalog.jsonl",
 };
 
+/* All may go that min_free asks for. */
+static struct room *
+room(void)
+{
+	static struct room room;
+
+	atomic_store(&room.until_ns, UINT64_MAX);
+	return &room;
+}
+
 static void
 put(const char *name, size_t size, time_t when)
 {
@@ -132,7 +142,7 @@ test_none(void **state)
 
 	(void)state;
 	assert_false(retain_wanted(&c));
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	expect(0, 0);
 }
 
@@ -145,10 +155,10 @@ test_age(void **state)
 	/* The first is six minutes old, the second five. */
 	c.archive.retain_age_ns = 6 * 60 * NS_PER_S;
 	assert_true(retain_wanted(&c));
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	expect(0, 0);
 	c.archive.retain_age_ns = 5 * 60 * NS_PER_S;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 2);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 2);
 	expect(1, 1);
 }
 
@@ -159,11 +169,11 @@ test_files(void **state)
 
 	(void)state;
 	c.archive.retain_files = FILES;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	c.archive.retain_files = 2;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * (FILES - 2));
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 2 * (FILES - 2));
 	expect(FILES - 2, FILES - 2);
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 }
 
 /* Rejected datagrams have the same limit to themselves. */
@@ -174,9 +184,9 @@ test_size(void **state)
 
 	(void)state;
 	c.archive.retain_size = FILES * FILE_BYTES;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	c.archive.retain_size = 3 * FILE_BYTES - 1;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), FILES - 2);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), FILES - 2);
 	expect(FILES - 2, 0);
 }
 
@@ -190,12 +200,12 @@ test_min_free(void **state)
 
 	(void)state;
 	c.archive.min_free = 1;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	expect(0, 0);
 	name_of(name, "", 1);
 	assert_int_equal(linkat(fd, name, fd, "held", 0), 0);
 	c.archive.min_free = UINT64_MAX / 2;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * FILES - 3);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 2 * FILES - 3);
 	for (i = 0; i < 2 * FILES; i++)
 		if (i % FILES != 1 && i % FILES != FILES - 1)
 			assert_false(there(i < FILES ? "" : ".rejected",
@@ -203,6 +213,36 @@ test_min_free(void **state)
 	assert_true(there("", 1));
 	assert_true(there("", FILES - 1));
 	assert_true(there(".rejected", FILES - 1));
+}
+
+/* Not beyond what the supervisor says, who knows the other channels. */
+static void
+test_room(void **state)
+{
+	const uint64_t until_ns = (FIRST_S + 60 * 2) * NS_PER_S;
+	struct channel_config c = config();
+	struct room room = {.until_ns = until_ns};
+	struct stat st;
+
+	(void)state;
+	c.archive.min_free = UINT64_MAX / 2;
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 2 * 3);
+	expect(3, 3);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(room.device == st.st_dev && room.wanted == 1);
+	assert_true(room.oldest_ns == until_ns + 60 * NS_PER_S);
+	assert_true(room.free > 0 && room.free < c.archive.min_free);
+	/* What was said holds once. */
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 0);
+	room.until_ns = UINT64_MAX;
+	room.wanted = 0;
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 2 * 2);
+	/* Nothing is left that could go: nobody is asked. */
+	assert_true(room.oldest_ns == UINT64_MAX && room.wanted == 0);
+	c.archive.min_free = 0;
+	c.archive.retain_files = 100;
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 0);
+	assert_true(room.device == 0);
 }
 
 /* Lines in the catalogue for these files, in this order. */
@@ -232,7 +272,7 @@ test_clock_was_ahead(void **state)
 	(void)state;
 	finish_in_order(order, FILES);
 	c.archive.retain_files = 2;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * (FILES - 2));
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 2 * (FILES - 2));
 	for (i = 0; i < FILES; i++)
 		assert_int_equal(there("", i), i == 3 || i == 4);
 }
@@ -260,15 +300,15 @@ test_age_by_a_wrong_clock(void **state)
 	set_end(3, 1000);
 	set_end(0, FIRST_S + 100000000);
 	c.archive.retain_age_ns = 6 * 60 * NS_PER_S;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	/* The first ended no later than the second, five minutes ago, and the
 	 * fourth no later than the fifth, two minutes ago. */
 	c.archive.retain_age_ns = 5 * 60 * NS_PER_S - 1;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 4);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 4);
 	assert_false(there("", 0));
 	assert_false(there("", 1));
 	c.archive.retain_age_ns = 2 * 60 * NS_PER_S + 1;
-	(void)retain_run(&c, fd, NOW_NS);
+	(void)retain_run(&c, fd, NOW_NS, room());
 	assert_true(there("", 3));
 }
 
@@ -309,7 +349,7 @@ test_catalog_lost(void **state)
 	catalog_names(fd, expect_order, &seen);
 	assert_int_equal(seen, FILES);
 	c.archive.retain_files = 2;
-	assert_int_equal(retain_run(&c, fd, NOW_NS), 2 * (FILES - 2));
+	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 2 * (FILES - 2));
 	expect(FILES - 2, FILES - 2);
 }
 
@@ -323,7 +363,8 @@ test_newest_stays(void **state)
 	c.archive.retain_age_ns = 1;
 	c.archive.retain_size = 1;
 	c.archive.retain_files = 1;
-	assert_int_equal(retain_run(&c, fd, NOW_NS + 3600 * NS_PER_S),
+	assert_int_equal(retain_run(&c, fd, NOW_NS + 3600 * NS_PER_S,
+	    room()),
 	    2 * FILES - 2);
 	expect(FILES - 1, FILES - 1);
 }
@@ -345,6 +386,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_newest_stays, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(test_min_free, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(test_room, set_up,
 		    tear_down),
 	};
 	int result;

@@ -105,7 +105,7 @@ static void
 program_gets_its_descriptors(void **state)
 {
 	char directory[PATH_MAX], name[PATH_MAX];
-	struct spawn_settings settings = {.stderr_fd = -1, .launcher = -1};
+	struct spawn_settings settings = {.launcher = -1};
 	int fds[PASSED_MAX], status;
 	size_t count, i;
 	pid_t pid;
@@ -118,8 +118,8 @@ program_gets_its_descriptors(void **state)
 	for (count = 1; count <= PASSED_MAX; count++) {
 		/* In the environment that the launcher has. */
 		make_sources(fds, count);
-		pid = spawn_program(&settings, basename(name), "program", fds,
-		    count);
+		pid = spawn_program(&settings, basename(name), "program",
+		    STDERR_FILENO, fds, count);
 		assert_true(pid > 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		for (i = 0; i < count; i++)
@@ -134,13 +134,14 @@ static void
 program_is_missing(void **state)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
-	    .stderr_fd = -1, .launcher = -1};
+	    .launcher = -1};
 	int status;
 	pid_t pid;
 
 	(void)state;
 	assert_int_equal(spawn_check(&settings, "nothing"), -1);
-	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+	pid = spawn_program(&settings, "nothing", NULL,
+	    STDERR_FILENO, NULL, 0);
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -153,7 +154,7 @@ static void
 launcher_ends_when_let_go(void **state)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
-	    .stderr_fd = -1, .launcher = -1};
+	    .launcher = -1};
 	int status, i, launcher = -1;
 	pid_t pid;
 
@@ -161,7 +162,8 @@ launcher_ends_when_let_go(void **state)
 	while (waitpid(-1, &status, 0) > 0)
 		continue;
 	for (i = 0; i < 3; i++) {
-		pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+		pid = spawn_program(&settings, "nothing", NULL,
+	    STDERR_FILENO, NULL, 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(launcher == -1 || launcher == settings.launcher);
 		launcher = settings.launcher;
@@ -178,18 +180,21 @@ static void
 launcher_is_killed(void **state)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
-	    .stderr_fd = -1, .launcher = -1};
+	    .launcher = -1};
 	siginfo_t info;
 	pid_t pid;
 
 	(void)state;
-	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+	pid = spawn_program(&settings, "nothing", NULL,
+	    STDERR_FILENO, NULL, 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(kill(child_of_ours(), SIGKILL), 0);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
-	assert_int_equal(spawn_program(&settings, "nothing", NULL, NULL, 0),
+	assert_int_equal(spawn_program(&settings, "nothing", NULL,
+	    STDERR_FILENO, NULL, 0),
 	    -1);
-	pid = spawn_program(&settings, "nothing", NULL, NULL, 0);
+	pid = spawn_program(&settings, "nothing", NULL,
+	    STDERR_FILENO, NULL, 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	spawn_end(&settings);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -132,6 +133,41 @@ test_garbage(void **state)
 	check(true, INT64_MAX, INT64_MAX);
 }
 
+static void
+check_sandbox(uint32_t parts, const char *state, size_t missing)
+{
+	const json_t *one, *sandbox;
+	json_t *status;
+
+	channel.child.sandbox = parts;
+	status = status_json(&supervisor, NULL);
+	one = json_array_get(json_object_get(status, "channels"), 0);
+	sandbox = json_object_get(one, "sandbox");
+	assert_string_equal(json_string_value(json_object_get(sandbox,
+	    "state")), state);
+	assert_int_equal(json_array_size(json_object_get(sandbox,
+	    "missing")), missing);
+	json_decref(status);
+}
+
+/* Of a process that is there; one of an older version has said nothing. */
+static void
+test_sandbox(void **state)
+{
+	json_t *status = status_json(&supervisor, NULL);
+
+	(void)state;
+	assert_null(json_object_get(json_array_get(json_object_get(status,
+	    "channels"), 0), "sandbox"));
+	json_decref(status);
+	channel.child.ready_ns = 1;
+	check_sandbox(0, "none", 4);
+	check_sandbox(SANDBOX_ALL & ~(uint32_t)SANDBOX_CALLS, "partial", 1);
+	check_sandbox(SANDBOX_MEMORY, "partial", 3);
+	check_sandbox(SANDBOX_ALL, "full", 0);
+	channel.child.ready_ns = 0;
+}
+
 int
 main(void)
 {
@@ -139,6 +175,7 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_unreadable, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sandbox, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

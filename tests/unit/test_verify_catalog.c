@@ -236,8 +236,9 @@ take_catalog(const struct place *place, const char *ending, char *text,
 
 /*
  * A catalogue of one line that cannot be read, one of a file that is gone,
- * one that knows of losses: the last two stay, the files tell the rest.  The
- * one before is kept, and so is the one before that.
+ * one that knows of losses: the last two stay, in their order, whatever their
+ * times are, for that is when the files were finished; the files tell the rest.
+ * The one before is kept, and so is the one before that.
  */
 static void
 test_rebuild(void **state ATTR_UNUSED)
@@ -267,13 +268,13 @@ test_rebuild(void **state ATTR_UNUSED)
 	assert_non_null(strstr(said, "rejected 2, archive_shed 7"));
 	assert_null(strstr(said, "cannot be read"));
 	expected = xasprintf(LINE("0", "0", "2", RECEIVED("123456",
-	    "125456")) "%lld,\"codec\":\"null\",\"losses\":null}\n%s"
+	    "125456")) "%lld,\"codec\":\"null\",\"losses\":null}\n"
 	    LINE("1", "20", "29", RECEIVED("143456", "145456"))
 	    "%lld,\"codec\":\"null\",\"losses\":{\"kernel_dropped\":0,"
-	    "\"rejected\":2,\"archive_shed\":7}}\n"
+	    "\"rejected\":2,\"archive_shed\":7}}\n%s"
 	    LINE("2", "23", "25", RECEIVED("146456", "148456"))
 	    "%lld,\"codec\":\"null\",\"losses\":null}\n",
-	    (long long)st[0].st_size, gone, (long long)st[1].st_size,
+	    (long long)st[0].st_size, (long long)st[1].st_size, gone,
 	    (long long)st[2].st_size);
 	assert_int_equal(rebuild(&place, said, sizeof(said)), VERIFY_WHOLE);
 	assert_int_equal(rebuild(&place, said, sizeof(said)), VERIFY_WHOLE);

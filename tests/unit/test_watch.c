@@ -84,7 +84,8 @@ setup(void **state)
 	make_pair(&channel->parts.input, &f->source);
 	channel->parts.output[0] = dup(f->source);
 	channel->parts.outputs = 1;
-	child_init(&channel->child, ev_default_loop(0), &ops, f, "test");
+	child_init(&channel->child, ev_default_loop(0), &ops, f, "test",
+	    "program[test]");
 	channel->child.pid = idle_process();
 	channel->child.state = CHILD_RUNNING;
 	*state = f;

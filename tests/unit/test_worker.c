@@ -145,9 +145,10 @@ static void
 test_refused_source(void **state)
 {
 	/* 10.0.0.0/8, and all of loopback but 127.0.0.0/31. */
-	struct segment_spec spec = {.config = {.sources = 2, .source = {
+	struct segment_spec spec = {.config = {.listen = {
+	    .sources = 2, .source = {
 	    {.bits = 104, .address = {[10] = 0xff, 0xff, 10}},
-	    {.bits = 127, .address = {[10] = 0xff, 0xff, 127, 0, 0, 2}}}}};
+	    {.bits = 127, .address = {[10] = 0xff, 0xff, 127, 0, 0, 2}}}}}};
 	struct expected expected = {(const uint32_t[]){ 50 }, 1, 0};
 	struct ledger ledger;
 	struct rig rig;

@@ -25,12 +25,13 @@
 
 #define DIRECTORY_FLAGS	(O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
-/* Calls `visit' for the lines of existing files that touch a time. */
+/* Calls `visit' for the lines that touch a time: those of existing files. */
 struct query {
 	int		 directory;
 	const char	*path;			/* of it */
 	char		 start[UTC_TEXT_SIZE];	/* "": no limit */
 	char		 end[UTC_TEXT_SIZE];
+	bool		 losses;		/* lines without a file, too */
 	void		(*visit)(struct query *query, const json_t *line);
 	json_t		*found;			/* -j */
 	int		 hold;			/* directory of links */
@@ -108,6 +109,16 @@ open_archive(struct query *query, const json_t *answer)
 		fatal("cannot open %s", query->path);
 }
 
+/* A line for what could not be stored at a channel's end; see
+ * mcrelay-worker(8). */
+static bool
+never_written(const json_t *line)
+{
+	const json_t *bytes = json_object_get(line, "bytes");
+
+	return json_is_integer(bytes) && json_integer_value(bytes) == 0;
+}
+
 static void
 run_query(struct query *query)
 {
@@ -117,8 +128,8 @@ run_query(struct query *query)
 
 	lines_open(&lines, query->directory, query->path);
 	while ((line = lines_next(&lines, &name)) != NULL) {
-		if (wanted(query, line) &&
-		    exists(query, text_of(line, "name")))
+		if (wanted(query, line) && (never_written(line) ?
+		    query->losses : exists(query, text_of(line, "name"))))
 			query->visit(query, line);
 		json_decref(line);
 	}
@@ -149,7 +160,7 @@ print(struct query *query, const json_t *line)
 	    last[0] != '\0' ? last : "?",
 	    json_integer_value(json_object_get(line, "records")),
 	    json_integer_value(json_object_get(line, "bytes")),
-	    text_of(line, "name"));
+	    never_written(line) ? "(never written)" : text_of(line, "name"));
 	json_object_foreach(losses, key, value)
 		if (json_integer_value(value) != 0)
 			printable_print(stdout, " %s=%" JSON_INTEGER_FORMAT,
@@ -163,7 +174,8 @@ int
 files_list(const json_t *answer, const char *start, const char *end,
     bool json)
 {
-	struct query query = {.visit = json ? collect : print};
+	struct query query = {.visit = json ? collect : print,
+	    .losses = true};
 
 	read_time(query.start, start);
 	read_time(query.end, end);

@@ -15,8 +15,7 @@
 void
 table_cell(struct table *table, const char *text)
 {
-	table->cell = xrealloc(table->cell,
-	    (table->cells + 1) * sizeof(*table->cell));
+	table->cell = xgrow(table->cell, table->cells, sizeof(*table->cell));
 	table->cell[table->cells++] = printable_copy(text);
 }
 

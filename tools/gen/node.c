@@ -72,8 +72,8 @@ remember(struct builder *builder, avro_schema_t schema, const json_t *json)
 {
 	if (named_json(builder, schema) != NULL)
 		return;
-	builder->named = xrealloc(builder->named,
-	    (builder->nameds + 1) * sizeof(*builder->named));
+	builder->named = xgrow(builder->named, builder->nameds,
+	    sizeof(*builder->named));
 	builder->named[builder->nameds++] = (struct named){ schema, json };
 }
 
@@ -139,8 +139,7 @@ new_node(struct builder *builder, avro_type_t type, const char *path)
 static void
 add_child(struct node *node, struct node *child)
 {
-	node->child = xrealloc(node->child,
-	    (node->children + 1) * sizeof(struct node *));
+	node->child = xgrow(node->child, node->children, sizeof(*node->child));
 	node->child[node->children++] = child;
 }
 

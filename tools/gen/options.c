@@ -80,8 +80,8 @@ parse_common(struct parser *parser, int option, const char *argument)
 static void
 add_wave(struct gen_options *options, const char *argument)
 {
-	options->wave = xrealloc(options->wave,
-	    (options->waves + 1) * sizeof(*options->wave));
+	options->wave = xgrow(options->wave, options->waves,
+	    sizeof(*options->wave));
 	options->wave[options->waves++] = argument;
 }
 

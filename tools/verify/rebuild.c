@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/rename.h"
 #include "common/util.h"
 #include "tools/common/lines.h"
 #include "tools/common/regular.h"
@@ -28,6 +29,7 @@
 struct entry {
 	uint64_t	 started_ns;
 	uint64_t	 sequence;
+	uint64_t	 number;	/* its old line; UINT64_MAX: none */
 	json_t		*line;
 };
 
@@ -37,6 +39,7 @@ struct rebuild {
 	struct stat		 before;	/* of the catalogue */
 	bool			 was_there;
 	json_t			*old;		/* its lines by name */
+	json_t			*number;	/* and their numbers */
 	struct entry		*entry;
 	size_t			 count;
 	size_t			 files;		/* of them, those there are */
@@ -47,11 +50,16 @@ static void
 add_entry(struct rebuild *rebuild, const struct archive_name *name,
     json_t *line)
 {
-	rebuild->entry = xrealloc(rebuild->entry,
-	    (rebuild->count + 1) * sizeof(*rebuild->entry));
+	const json_t *number = json_object_get(rebuild->number,
+	    json_string_value(json_object_get(line, "name")));
+
+	rebuild->entry = xgrow(rebuild->entry, rebuild->count,
+	    sizeof(*rebuild->entry));
 	rebuild->entry[rebuild->count++] = (struct entry){
 		.started_ns = name->started_ns,
 		.sequence = name->first_sequence,
+		.number = number == NULL ? UINT64_MAX :
+		    (uint64_t)json_integer_value(number),
 		.line = line,
 	};
 }
@@ -69,12 +77,24 @@ by_start(const void *a, const void *b)
 	    json_string_value(json_object_get(y->line, "name")));
 }
 
+/* Those without a number last, by their start. */
+static int
+by_number(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->number != y->number)
+		return x->number < y->number ? -1 : 1;
+	return by_start(a, b);
+}
+
 /* False after a log line when there is a catalogue that cannot be read. */
 static bool
 read_old(struct rebuild *rebuild)
 {
 	struct archive_name name;
 	struct lines lines;
+	const char *text;
 	json_t *line;
 	bool good;
 
@@ -86,9 +106,12 @@ read_old(struct rebuild *rebuild)
 		log_warn("fstat");
 		good = false;
 	}
-	while ((line = lines_next(&lines, &name)) != NULL)
-		json_object_set_new(rebuild->old, json_string_value(
-		    json_object_get(line, "name")), line);
+	while ((line = lines_next(&lines, &name)) != NULL) {
+		text = json_string_value(json_object_get(line, "name"));
+		json_object_set_new(rebuild->number, text,
+		    json_integer((json_int_t)lines.number));
+		json_object_set_new(rebuild->old, text, line);
+	}
 	if (lines.file != NULL && ferror(lines.file) != 0)
 		good = false;
 	lines_close(&lines);
@@ -155,6 +178,9 @@ make_line(const char *text, const struct archive_name *name,
 	json_object_set_new(line, "bytes",
 	    json_integer((json_int_t)summary->bytes));
 	json_object_set_new(line, "codec", json_string(reader->codec_name));
+	if (json_object_get(old, "clock_step") != NULL)
+		json_object_set(line, "clock_step",
+		    json_object_get(old, "clock_step"));
 	set(line, old, "losses", json_null());
 	return line;
 }
@@ -233,7 +259,29 @@ add_rest(struct rebuild *rebuild)
 			add_entry(rebuild, &name, json_incref(line));
 	if (rebuild->count > 0)
 		qsort(rebuild->entry, rebuild->count, sizeof(*rebuild->entry),
-		    by_start);
+		    by_number);
+}
+
+/*
+ * Lines are in the order in which files were finished, which the old ones keep,
+ * whatever a clock said.  New ones stand where their times put them.
+ */
+static void
+order(struct rebuild *rebuild)
+{
+	const struct entry *entry = rebuild->entry;
+	size_t known, next, new, n = 0, count = rebuild->count;
+	struct entry *ordered = xcalloc(count, sizeof(*ordered));
+
+	for (known = 0; known < count && entry[known].number != UINT64_MAX;
+	    known++)
+		continue;
+	for (next = 0, new = known; next < known || new < count;)
+		ordered[n++] = new == count || (next < known &&
+		    by_start(&entry[next], &entry[new]) < 0) ?
+		    entry[next++] : entry[new++];
+	free(rebuild->entry);
+	rebuild->entry = ordered;
 }
 
 /* The worker is to go on with it: it belongs to whom the old one did, or the
@@ -296,6 +344,7 @@ replace(struct rebuild *rebuild)
 	char old[OLD_SIZE] = "";
 
 	add_rest(rebuild);
+	order(rebuild);
 	if (!write_new(rebuild)) {
 		log_warn("cannot write %s/" NEW_NAME, rebuild->path);
 		if (errno == EEXIST)
@@ -305,8 +354,10 @@ replace(struct rebuild *rebuild)
 		    "the channel first", rebuild->path);
 	else if (rebuild->was_there && !keep_old(rebuild, old))
 		log_warn("cannot keep %s/" ARCHIVE_CATALOG, rebuild->path);
-	else if (renameat2(rebuild->directory, NEW_NAME, rebuild->directory,
-	    ARCHIVE_CATALOG, rebuild->was_there ? 0 : RENAME_NOREPLACE) == -1)
+	else if ((rebuild->was_there ?
+	    renameat(rebuild->directory, NEW_NAME, rebuild->directory,
+	    ARCHIVE_CATALOG) : rename_new(rebuild->directory, NEW_NAME,
+	    rebuild->directory, ARCHIVE_CATALOG)) == -1)
 		log_warn("cannot replace %s/" ARCHIVE_CATALOG, rebuild->path);
 	else {
 		if (fsync(rebuild->directory) == -1)
@@ -328,6 +379,7 @@ rebuild_catalog(const char *path)
 		.path = path,
 		.directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
 		.old = json_object(),
+		.number = json_object(),
 	};
 
 	if (rebuild.directory == -1) {
@@ -340,6 +392,7 @@ rebuild_catalog(const char *path)
 		json_decref(rebuild.entry[i].line);
 	free(rebuild.entry);
 	json_decref(rebuild.old);
+	json_decref(rebuild.number);
 	if (rebuild.directory != -1)
 		close(rebuild.directory);
 	return rebuild.status;

@@ -17,6 +17,7 @@
 #include "common/codec.h"
 #include "common/datum.h"
 #include "common/log.h"
+#include "common/rename.h"
 #include "common/util.h"
 #include "tools/verify/verify.h"
 
@@ -148,8 +149,8 @@ finish(struct repair *repair, bool good)
 		fail(repair, "write", repair->part);
 	if (close(repair->fd) == -1 && !repair->failed)
 		fail(repair, "write", repair->part);
-	if (!repair->failed && renameat2(AT_FDCWD, repair->part, AT_FDCWD,
-	    repair->path, RENAME_NOREPLACE) == -1)
+	if (!repair->failed && rename_new(AT_FDCWD, repair->part, AT_FDCWD,
+	    repair->path) == -1)
 		fail(repair, "create", repair->path);
 }
 

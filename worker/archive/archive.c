@@ -5,20 +5,20 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/archive/archive.h"
+#include "worker/archive/archive_wait.h"
 #include "worker/archive/gather.h"
 #include "worker/last_words.h"
 
-/* How often a failing archive is tried again: well within a second. */
+/* How often a failing archive is tried again: well within a second... */
 #define RETRY_NS	(200 * NS_PER_MS)
-/* The longest sleep while the wall clock may be stepped under a rotation. */
-#define SLEEP_MAX_NS	(10 * NS_PER_S)
+/* ... and when syncs fail in a row, which costs a file each. */
+#define RETRY_SYNC_NS	(800 * NS_PER_MS)
 /* Laps in a row before the loop looks at its other duties. */
 #define RESYNCS_MAX	16
 
@@ -46,7 +46,6 @@ begin_transaction(struct archive *archive)
 	struct transaction *t = &archive->gathering->transaction;
 	unsigned i;
 
-	archive->added = false;
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		block_clear(archive->gathering->block[i]);
 	memset(t, 0, sizeof(*t));
@@ -93,10 +92,11 @@ failed(struct archive *archive, const struct transaction *t)
 
 /* Commits what was added.  False: it all begins again. */
 static bool
-commit(struct archive *archive, const struct transaction *t)
+commit(struct archive *archive)
 {
-	archive->added = false;
-	if (store_commit(&archive->store, t) == STORE_FAILED) {
+	const struct transaction *t = &archive->store.transaction;
+
+	if (store_commit(&archive->store) == -1) {
 		failed(archive, t);
 		return false;
 	}
@@ -120,8 +120,8 @@ add(struct archive *archive, struct bundle *bundle)
 		return false;
 	case STORE_TORN:
 		/* What was added before is whole. */
-		if (archive->added)
-			(void)commit(archive, &archive->transaction);
+		if (archive->store.pending)
+			(void)commit(archive);
 		restart_transaction(archive);
 		return false;
 	}
@@ -135,8 +135,8 @@ settle(struct archive *archive)
 {
 	struct bundle *bundle = archive->packing;
 
-	if (archive->added) {
-		if (commit(archive, &archive->transaction))
+	if (archive->store.pending) {
+		if (commit(archive))
 			restart_transaction(archive);
 		return false;
 	}
@@ -144,7 +144,7 @@ settle(struct archive *archive)
 		return true;
 	packer_wait(&archive->packer);
 	archive->packing = NULL;
-	return add(archive, bundle) && commit(archive, &bundle->transaction);
+	return add(archive, bundle) && commit(archive);
 }
 
 /* Gives what is gathered to the packer and begins the next transaction. */
@@ -198,14 +198,6 @@ gather(struct archive *archive)
 	return GATHERED_FULL;
 }
 
-static bool
-has_work(const struct archive *archive)
-{
-	const struct transaction *t = &archive->gathering->transaction;
-
-	return t->archived + t->rejected + t->shed > 0;
-}
-
 /* Whether the next block can be gathered at once. */
 static bool
 behind(const struct archive *archive)
@@ -225,12 +217,10 @@ put(struct archive *archive, bool now)
 
 	if (!add(archive, bundle))
 		return;
-	if (!now && behind(archive) && store_wants_more(&archive->store)) {
+	if (!now && behind(archive) && store_wants_more(&archive->store))
 		for (i = 0; i < ARCHIVE_KINDS; i++)
 			block_clear(bundle->block[i]);
-		archive->transaction = bundle->transaction;
-		archive->added = true;
-	} else if (commit(archive, &bundle->transaction))
+	else if (commit(archive))
 		begin_transaction(archive);
 }
 
@@ -285,103 +275,6 @@ sync_if_due(struct archive *archive, uint64_t now)
 	archive->sync_at_ns = now + config->archive.flush_interval_ns;
 }
 
-/* Nanoseconds until something is due; UINT64_MAX: nothing ever. */
-static uint64_t
-next_deadline(const struct archive *archive, uint64_t now)
-{
-	uint64_t at = UINT64_MAX, rotate_at, realtime;
-
-	if (archive->flush_at_ns != 0)
-		at = archive->flush_at_ns;
-	if (archive->segment->config->archive.sync != SYNC_NONE &&
-	    store_dirty(&archive->store))
-		at = MIN_OF(at, archive->sync_at_ns);
-	at = at == UINT64_MAX ? at : at > now ? at - now : 0;
-	rotate_at = store_rotate_at(&archive->store);
-	if (rotate_at != UINT64_MAX) {
-		realtime = clock_realtime_ns();
-		rotate_at -= MIN_OF(rotate_at, realtime);
-		at = MIN_OF(at, rotate_at);
-		at = MIN_OF(at, SLEEP_MAX_NS);
-	}
-	return at;
-}
-
-static void
-wait_for(struct archive *archive, uint64_t ns)
-{
-	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
-	    .tv_nsec = (long)(ns % NS_PER_S)};
-	struct pollfd pollfd = {.fd = archive->wake, .events = POLLIN};
-
-	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0)
-		wake_take(archive->wake);
-}
-
-/* The head position at which there is enough for a block. */
-static uint64_t
-wake_position(const struct archive *archive)
-{
-	uint64_t limit = archive->segment->config->archive.block_size;
-	uint64_t bytes = archive->gathering->block[ARCHIVE_MAIN]->bytes;
-
-	if (!has_work(archive))
-		return archive->reader.position + 1;
-	return archive->reader.position +
-	    (bytes < limit ? limit - bytes : 1);
-}
-
-static void
-sleep_until_needed(struct archive *archive)
-{
-	_Atomic uint64_t *wake_at = &archive->segment->state->archive_wake_at;
-	uint64_t now = clock_monotonic_ns();
-	uint64_t wait = next_deadline(archive, now);
-
-	if (archive->retry_at_ns != 0) {
-		wait_for(archive, archive->retry_at_ns > now ?
-		    archive->retry_at_ns - now : 0);
-		return;
-	}
-	if (!ring_sleep(&archive->segment->ring, wake_at,
-	    wake_position(archive)))
-		return;
-	if (!atomic_load_explicit(&archive->stop, memory_order_acquire))
-		wait_for(archive, wait);
-	atomic_store_explicit(wake_at, RING_WAKE_NEVER, memory_order_relaxed);
-}
-
-/* Whether what is gathered has to be committed now. */
-static bool
-flush_due(struct archive *archive)
-{
-	uint64_t now;
-
-	if (!has_work(archive))
-		return false;
-	if (archive->stop_at != 0 || archive->rotating)
-		return true;
-	now = clock_monotonic_ns();
-	if (archive->flush_at_ns == 0)
-		archive->flush_at_ns = now +
-		    archive->segment->config->archive.flush_interval_ns;
-	return now >= archive->flush_at_ns ||
-	    store_rotate_at(&archive->store) <= clock_realtime_ns();
-}
-
-/* Whether everything that was in the ring when we were asked is stored, or
- * cannot be: a successor finds it in the ring. */
-static bool
-finished(struct archive *archive)
-{
-	/* Partner: the release in archive_stop(). */
-	if (archive->stop_at == 0 &&
-	    atomic_load_explicit(&archive->stop, memory_order_acquire))
-		archive->stop_at = ring_head(&archive->segment->ring);
-	return archive->stop_at != 0 && (archive->retry_at_ns != 0 ||
-	    state(archive)->position >= archive->stop_at);
-}
-
 /* The committed position has moved back: nothing in hand follows it. */
 static void
 start_over(struct archive *archive)
@@ -393,18 +286,88 @@ start_over(struct archive *archive)
 }
 
 static void
+sync_failed(struct archive *archive)
+{
+	start_over(archive);
+	archive->retry_at_ns = clock_monotonic_ns() +
+	    (archive->store.syncs_failed == 1 ? RETRY_NS : RETRY_SYNC_NS);
+}
+
+/* Nobody comes who could store what the ring has: it is shed. */
+static void
+shed_all(struct archive *archive)
+{
+	const struct ring *ring = &archive->segment->ring;
+	enum ring_status status;
+	struct span lost = {0};
+	struct ring_view view;
+
+	start_over(archive);
+	while ((status = ring_next(ring, &archive->reader, &view)) !=
+	    RING_EMPTY) {
+		if (status == RING_LAPPED)
+			ring_resync(ring, &archive->reader);
+		else
+			span_add(&lost, view.record.sequence,
+			    view.record.received_ns, view.record.length);
+	}
+	lost.begins = state(archive)->sequence;
+	lost.ends = archive->reader.sequence - 1;
+	lost.datagrams = archive->reader.sequence - lost.begins;
+	if (lost.datagrams == 0)
+		return;
+	store_give_up(&archive->store, archive->reader.position, &lost);
+	restart_transaction(archive);
+	archive->notify(archive->argument);
+}
+
+/* Whether it is failing, and has been for as long as it may. */
+static bool
+hopeless(const struct archive *archive)
+{
+	uint64_t give_up_at = atomic_load_explicit(&archive->give_up_at_ns,
+	    memory_order_relaxed);
+
+	return archive->retry_at_ns != 0 && give_up_at != 0 &&
+	    clock_monotonic_ns() >= give_up_at;
+}
+
+/* Whether everything that was in the ring when we were asked is stored, or
+ * cannot be. */
+static bool
+finished(struct archive *archive)
+{
+	/* Partner: the release in archive_stop(). */
+	if (archive->stop_at == 0 &&
+	    atomic_load_explicit(&archive->stop, memory_order_acquire))
+		archive->stop_at = ring_head(&archive->segment->ring);
+	if (archive->stop_at == 0)
+		return false;
+	/* Unless it is to give up, a successor finds it in the ring. */
+	return state(archive)->position >= archive->stop_at ||
+	    (archive->retry_at_ns != 0 &&
+	    atomic_load_explicit(&archive->give_up_at_ns,
+	    memory_order_relaxed) == 0);
+}
+
+static void
 turn(struct archive *archive)
 {
 	enum gathered gathered;
 	bool due;
 
 	if (store_collect(&archive->store))
-		start_over(archive);
-	if (atomic_exchange_explicit(&archive->retry, false,
-	    memory_order_relaxed) && archive->retry_at_ns != 0)
-		archive->retry_at_ns = 1;	/* over */
+		sync_failed(archive);
+	if (atomic_exchange_explicit(&archive->make_room, false,
+	    memory_order_relaxed))
+		keeper_ask(&archive->store.keeper);
+	if (atomic_load_explicit(&archive->segment->state->room.wanted,
+	    memory_order_relaxed) != 0)
+		archive->notify(archive->argument);
+	if (hopeless(archive))
+		shed_all(archive);
 	if (archive->retry_at_ns > clock_monotonic_ns()) {
-		sleep_until_needed(archive);
+		archive_sleep(archive);
 		return;
 	}
 	if (archive->packing != NULL &&
@@ -412,15 +375,15 @@ turn(struct archive *archive)
 		(void)settle(archive);
 	take_rotate_request(archive);
 	gathered = gather(archive);
-	due = flush_due(archive);
+	due = archive_flush_due(archive);
 	if (due || gathered == GATHERED_FULL)
 		flush(archive, due);
-	else if (archive->added)
+	else if (archive->store.pending)
 		(void)settle(archive);
 	rotate_if_due(archive);
 	sync_if_due(archive, clock_monotonic_ns());
 	if (gathered == GATHERED_ALL && archive->stop_at == 0)
-		sleep_until_needed(archive);
+		archive_sleep(archive);
 }
 
 static void *
@@ -444,6 +407,10 @@ run(void *argument)
 	if (packs(archive))
 		packer_stop(&archive->packer);
 	store_close(&archive->store);
+	if (archive_gave_up(archive))
+		log_warnx("the archive could not store %" PRIu64 " datagrams "
+		    "before its end: counted in archive_shed",
+		    archive->store.given_up.datagrams);
 	/* Partner: the acquire in archive_ended(). */
 	atomic_store_explicit(&archive->ended, true, memory_order_release);
 	archive->notify(archive->argument);
@@ -503,9 +470,18 @@ archive_rotate(struct archive *archive)
 }
 
 void
-archive_retry(struct archive *archive)
+archive_make_room(struct archive *archive)
 {
-	atomic_store_explicit(&archive->retry, true, memory_order_relaxed);
+	atomic_store_explicit(&archive->make_room, true,
+	    memory_order_relaxed);
+	wake_post(archive->wake);
+}
+
+void
+archive_give_up_at(struct archive *archive, uint64_t at_ns)
+{
+	atomic_store_explicit(&archive->give_up_at_ns, at_ns,
+	    memory_order_relaxed);
 	wake_post(archive->wake);
 }
 
@@ -521,6 +497,12 @@ bool
 archive_ended(struct archive *archive)
 {
 	return atomic_load_explicit(&archive->ended, memory_order_acquire);
+}
+
+bool
+archive_gave_up(const struct archive *archive)
+{
+	return archive->store.given_up.datagrams > 0;
 }
 
 void

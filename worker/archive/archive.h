@@ -6,6 +6,22 @@
  * is lapped it counts what it missed (archive_shed) and goes on.  With
  * on_overrun: block the relay thread stops receiving instead, and is told
  * through `notify' when there is room again.
+ *
+ * The way of a transaction, which the store knows from PENDING on (store.h):
+ *
+ *	          block full, flush due, lapped
+ *	gathering ---------------------------> packing    with a codec; the
+ *	  ^  ^  |                                 |        next is gathered
+ *	  |  |  | the same, without a codec       | packed    meanwhile
+ *	  |  |  v                                 v
+ *	  |  |  PENDING <-------------------------+
+ *	  |  |     |  |
+ *	  |  +-----+  | enough for a write, flush due, the ring is empty
+ *	  |  not yet  v
+ *	  +------- committed
+ *
+ * From anywhere, back to gathering at the committed position: at once when the
+ * ring has lapped what was copied, after RETRY_NS when a file failed.
  */
 #ifndef MCRELAY_ARCHIVE_H
 #define MCRELAY_ARCHIVE_H
@@ -34,8 +50,9 @@ struct archive {
 	int				 wake;		/* eventfd, owned */
 	_Atomic bool			 stop;
 	_Atomic bool			 rotate;
-	_Atomic bool			 retry;
+	_Atomic bool			 make_room;
 	_Atomic bool			 ended;		/* files are finished */
+	_Atomic uint64_t		 give_up_at_ns;	/* 0: never */
 	/* Called in the archive thread after it has ended, after a failure
 	 * and, with on_overrun: block, after each commit. */
 	void				(*notify)(void *argument);
@@ -49,8 +66,6 @@ struct archive {
 	uint64_t			 rotate_after;
 	struct ring_reader		 reader;
 	struct bundle			*gathering;	/* being gathered */
-	struct transaction		 transaction;	/* what of it the ... */
-	bool				 added;		/* ... store has */
 	struct bundle			*packing;	/* NULL: none */
 	struct bundle			 bundle[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */
@@ -74,13 +89,19 @@ void	archive_start(struct archive *archive, const struct segment *segment,
 void	archive_published(struct archive *archive, uint64_t head)
 	    ATTR_NONNULL;
 void	archive_rotate(struct archive *archive) ATTR_NONNULL;
-/* What made it fail may be over: tries at once. */
-void	archive_retry(struct archive *archive) ATTR_NONNULL;
+/* The supervisor has said what may go for `min_free'. */
+void	archive_make_room(struct archive *archive) ATTR_NONNULL;
+/* Nobody comes after it who could store what it cannot: from this time on
+ * (CLOCK_MONOTONIC) a failing archive sheds what is in the ring. */
+void	archive_give_up_at(struct archive *archive, uint64_t at_ns)
+	    ATTR_NONNULL;
 /* Asks the thread to store what is in the ring now, to finish its files and
  * to end; returns at once. */
 void	archive_stop(struct archive *archive) ATTR_NONNULL;
 /* Whether it has; then archive_join() returns at once. */
 bool	archive_ended(struct archive *archive) ATTR_NONNULL;
+/* After that: whether it has shed something because nobody comes after it. */
+bool	archive_gave_up(const struct archive *archive) ATTR_NONNULL;
 void	archive_join(struct archive *archive) ATTR_NONNULL;
 
 #endif /* MCRELAY_ARCHIVE_H */

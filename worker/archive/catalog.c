@@ -19,6 +19,10 @@
 #include "common/util.h"
 #include "worker/archive/catalog.h"
 
+/* On the disk ahead of what is written: a disk that is full gets its lines all
+ * the same. */
+#define ROOM		(UINT64_C(16) << 10)
+
 /* Each line begins with it: the name can be compared without a parser. */
 #define NAME_PREFIX	"{\"name\":\""
 
@@ -27,11 +31,39 @@ static const char *const kind_names[ARCHIVE_KINDS] = {
 	[ARCHIVE_REJECTED] = "rejected",
 };
 
+static int
+open_to_append(int directory)
+{
+	return openat(directory, CATALOG_NAME, O_RDWR | O_CREAT | O_APPEND |
+	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644);
+}
+
+/* The size stays.  Where it is not possible, an append may fail. */
+static void
+keep_room(int fd)
+{
+	off_t end = file_size(fd);
+
+	if (end != -1)
+		(void)fallocate(fd, FALLOC_FL_KEEP_SIZE, end, ROOM);
+}
+
 void
 catalog_open(struct catalog *catalog, int directory)
 {
 	pthread_mutex_init(&catalog->mutex, NULL);
 	catalog->directory = directory;
+}
+
+void
+catalog_reserve(const struct catalog *catalog)
+{
+	int fd = open_to_append(catalog->directory);
+
+	if (fd == -1)
+		return;
+	keep_room(fd);
+	close(fd);
 }
 
 void
@@ -65,8 +97,11 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
     enum archive_kind kind, enum archive_codec codec,
     const struct archive_file *file, const struct ledger_change *lost)
 {
-	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE];
+	char first[UTC_TEXT_SIZE], last[UTC_TEXT_SIZE], step[48] = "";
 
+	if (file->clock_step_ns != 0)
+		snprintf(step, sizeof(step), ",\"clock_step\":%.3f",
+		    (double)file->clock_step_ns / (double)NS_PER_S);
 	format_utc(file->first_received_ns, first);
 	format_utc(file->last_received_ns, last);
 	snprintf(line, CATALOG_LINE_SIZE, NAME_PREFIX "%s\","
@@ -74,9 +109,9 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    ",\"last_sequence\":%" PRIu64 ",\"first_received\":\"%s\","
 	    "\"last_received\":\"%s\",\"datagrams\":%" PRIu64
 	    ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-	    ",\"codec\":\"%s\",\"losses\":%s", name, kind_names[kind],
+	    ",\"codec\":\"%s\"%s,\"losses\":%s", name, kind_names[kind],
 	    file->begins, file->ends, first, last, file->datagrams,
-	    file->records, file->size, codec_name(codec),
+	    file->records, file->size, codec_name(codec), step,
 	    lost == NULL ? "null}\n" : "");
 	if (lost != NULL)
 		add_losses(line, lost);
@@ -125,8 +160,7 @@ end_of_lines(int fd)
 static int
 append(int directory, const char *line)
 {
-	int fd = openat(directory, CATALOG_NAME, O_RDWR | O_CREAT | O_APPEND |
-	    O_NOFOLLOW | O_CLOEXEC, 0644);
+	int fd = open_to_append(directory);
 	size_t size = strlen(line);
 	off_t end;
 	int result = -1;
@@ -138,6 +172,7 @@ append(int directory, const char *line)
 		errno = ENOSPC;		/* of a short write */
 		if (write(fd, line, size) == (ssize_t)size)
 			result = fdatasync(fd);
+		keep_room(fd);
 	}
 	result = file_close(fd, result);
 	/* The file itself may be new. */
@@ -238,7 +273,6 @@ catalog_add_once(struct catalog *catalog, const char *name, const char *line)
 struct names {
 	uint64_t	*hash;
 	size_t		 count;
-	size_t		 room;
 };
 
 static int
@@ -259,11 +293,8 @@ read_names(int directory, struct names *names)
 	if (file == NULL)
 		return;
 	while (next_name(file, name)) {
-		if (names->count == names->room) {
-			names->room = names->room == 0 ? 64 : names->room * 2;
-			names->hash = xrealloc(names->hash,
-			    names->room * sizeof(*names->hash));
-		}
+		names->hash = xgrow(names->hash, names->count,
+		    sizeof(*names->hash));
 		names->hash[names->count++] = hash_text64(name);
 	}
 	fclose(file);
@@ -315,7 +346,6 @@ struct unlisted {
 		struct archive_name	is;
 	}	*file;
 	size_t	 count;
-	size_t	 room;
 };
 
 /* When it was begun is all that is known of when it was finished. */
@@ -336,11 +366,8 @@ add_unlisted(struct unlisted *unlisted, const char *channel, const char *name)
 {
 	struct unlisted_file *file;
 
-	if (unlisted->count == unlisted->room) {
-		unlisted->room = MAX_OF((size_t)64, unlisted->room * 2);
-		unlisted->file = xrealloc(unlisted->file,
-		    unlisted->room * sizeof(*unlisted->file));
-	}
+	unlisted->file = xgrow(unlisted->file, unlisted->count,
+	    sizeof(*unlisted->file));
 	file = &unlisted->file[unlisted->count];
 	if (!archive_name_parse(name, channel, &file->is))
 		return;

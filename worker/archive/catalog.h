@@ -31,6 +31,10 @@ struct catalog {
 void	catalog_open(struct catalog *catalog, int directory) ATTR_NONNULL;
 void	catalog_close(struct catalog *catalog) ATTR_NONNULL;
 
+/* Keeps room on the disk for some lines, so that it can be said what a full
+ * disk lost. */
+void	catalog_reserve(const struct catalog *catalog) ATTR_NONNULL;
+
 /* The line of a file that the archive has written itself.  `lost' is what
  * the ledger counted during that file; NULL: it could not be read, and the next
  * line tells it. */

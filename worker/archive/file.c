@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/rename.h"
 #include "common/util.h"
 #include "worker/archive/file.h"
 
@@ -206,8 +207,7 @@ file_finish(int directory, const char *name, int fd, uint64_t size)
 		return file_close(fd, -1);
 	if (file_close(fd, 0) == -1)
 		return -1;
-	if (renameat2(directory, part, directory, name,
-	    RENAME_NOREPLACE) == -1)
+	if (rename_new(directory, part, directory, name) == -1)
 		return -1;
 	return fsync(directory);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From a record of the ring into the blocks of the batch in hand.  Worker,
- * archive thread.  Must not allocate.
+ * From a record of the ring into the blocks of the transaction in hand.
+ * Worker, archive thread.  Must not allocate.
  */
 #include "common/util.h"
 #include "worker/archive/gather.h"

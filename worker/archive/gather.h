@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What an archive does with a record of the ring: its datagrams are validated
- * and go to the blocks of archive->batch, and into the transaction's numbers.
+ * and go to the blocks of archive->gathering, and into the numbers of its
+ * transaction.
  * For archive.c only.  Worker, archive thread.
  */
 #ifndef MCRELAY_GATHER_H

@@ -20,6 +20,8 @@
 /* How often the limits are looked at without being asked: files grow old,
  * and others fill the file system. */
 #define RETAIN_S	10
+/* So many unfinished files are enough. */
+#define UNFINISHED_MAX	4U
 
 static bool
 stopped(struct keeper *keeper)
@@ -88,6 +90,7 @@ settle(struct keeper *keeper, const char *name, uint64_t records)
 		    records);
 		STAILQ_REMOVE(&keeper->unfinished, unfinished, unfinished,
 		    entry);
+		keeper->unfinished_count--;
 		free(unfinished);
 	}
 	pthread_mutex_unlock(&keeper->mutex);
@@ -121,6 +124,7 @@ recover(struct keeper *keeper, const char *name)
 				records = UINT64_MAX;
 			break;
 		}
+		keeper->error = errno;
 		log_limited(&keeper->limit, "cannot finish %s.part: %s; it is "
 		    "tried again", name, strerror(errno));
 		return false;
@@ -129,15 +133,30 @@ recover(struct keeper *keeper, const char *name)
 	return true;
 }
 
-/* Whether this process has begun the file, going by its name. */
+/* Whether this process has begun the file: names do not tell, for the clock may
+ * have been set. */
 static bool
-begun_here(const struct keeper *keeper, const char *name)
+begun_here(struct keeper *keeper, const char *name)
 {
-	const char *start = strchr(name + strlen(keeper->config->name), '_');
-	char now[UTC_TEXT_SIZE];
+	bool here = false;
+	unsigned i;
 
-	format_utc(keeper->started_ns, now);
-	return start != NULL && strncmp(start + 1, now, strlen(now)) >= 0;
+	pthread_mutex_lock(&keeper->mutex);
+	for (i = 0; i < keeper->begun.count && !here; i++)
+		here = strcmp(keeper->begun.name[i], name) == 0;
+	pthread_mutex_unlock(&keeper->mutex);
+	return here;
+}
+
+static bool
+is_unfinished(struct keeper *keeper, const char *name)
+{
+	bool is;
+
+	pthread_mutex_lock(&keeper->mutex);
+	is = find_unfinished(keeper, name) != NULL;
+	pthread_mutex_unlock(&keeper->mutex);
+	return is;
 }
 
 static void
@@ -163,7 +182,7 @@ recover_all(struct keeper *keeper)
 	pthread_mutex_unlock(&keeper->mutex);
 	for (i = 0; i < leftovers.count; i++)
 		if ((!stopped(keeper) ||
-		    begun_here(keeper, leftovers.name[i])) &&
+		    is_unfinished(keeper, leftovers.name[i])) &&
 		    !recover(keeper, leftovers.name[i]))
 			leave(keeper, leftovers.name[i]);
 	leftovers_free(&leftovers);
@@ -203,6 +222,17 @@ wait_for_duty(struct keeper *keeper)
 	return !stop;
 }
 
+static void
+look_at_limits(struct keeper *keeper)
+{
+	retain_run(keeper->config, keeper->directory, clock_realtime_ns(),
+	    keeper->room);
+	/* The archive thread passes it on. */
+	if (atomic_load_explicit(&keeper->room->wanted,
+	    memory_order_relaxed) != 0)
+		wake_post(keeper->wake);
+}
+
 static void *
 run(void *argument)
 {
@@ -210,14 +240,17 @@ run(void *argument)
 
 	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,
-	    keeper->config->name, skip, keeper) == -1)
+	    keeper->config->name, skip, keeper) == -1 && errno != ENOTDIR)
 		log_warn("cannot complete " CATALOG_NAME " in %s",
 		    keeper->config->archive.directory);
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->completed = true;
+	leftovers_free(&keeper->begun);
+	pthread_mutex_unlock(&keeper->mutex);
 	do {
 		recover_all(keeper);
 		if (retain_wanted(keeper->config))
-			retain_run(keeper->config, keeper->directory,
-			    clock_realtime_ns());
+			look_at_limits(keeper);
 	} while (wait_for_duty(keeper));
 	recover_all(keeper);
 	return NULL;
@@ -226,7 +259,7 @@ run(void *argument)
 void
 keeper_start(struct keeper *keeper, const struct channel_config *config,
     int directory, struct catalog *catalog,
-    const struct archive_state *state, int wake)
+    const struct archive_state *state, struct room *room, int wake)
 {
 	pthread_condattr_t monotonic;
 	int error;
@@ -240,12 +273,13 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	STAILQ_INIT(&keeper->unfinished);
 	keeper->config = config;
 	keeper->directory = directory;
+	keeper->room = room;
 	keeper->wake = wake;
 	keeper->catalog = catalog;
 	keeper->found = *state;
-	keeper->started_ns = clock_realtime_ns();
+	/* ENOTDIR: there is none at present, as the supervisor has said. */
 	if (leftovers_list(&keeper->leftovers, directory, config->name,
-	    state) == -1)
+	    state) == -1 && errno != ENOTDIR)
 		log_warn("cannot look for left-over files in %s",
 		    config->archive.directory);
 	error = pthread_create(&keeper->thread, NULL, run, keeper);
@@ -263,6 +297,15 @@ set(struct keeper *keeper, bool *flag)
 }
 
 void
+keeper_begun(struct keeper *keeper, const char *name)
+{
+	pthread_mutex_lock(&keeper->mutex);
+	if (!keeper->completed)
+		leftovers_add(&keeper->begun, name);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+void
 keeper_leave(struct keeper *keeper, const char *name,
     enum archive_kind kind, const struct archive_file *file)
 {
@@ -273,8 +316,24 @@ keeper_leave(struct keeper *keeper, const char *name,
 	unfinished->file = *file;
 	pthread_mutex_lock(&keeper->mutex);
 	STAILQ_INSERT_TAIL(&keeper->unfinished, unfinished, entry);
+	keeper->unfinished_count++;
 	pthread_mutex_unlock(&keeper->mutex);
 	leave(keeper, name);
+}
+
+int
+keeper_behind(struct keeper *keeper)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&keeper->mutex);
+	if (keeper->unfinished_count >= UNFINISHED_MAX) {
+		error = keeper->error != 0 ? keeper->error : EIO;
+		keeper->asked = true;
+		pthread_cond_broadcast(&keeper->changed);
+	}
+	pthread_mutex_unlock(&keeper->mutex);
+	return error;
 }
 
 struct keeper_loss

@@ -10,6 +10,7 @@
 
 #include <sys/queue.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "common/log.h"
@@ -41,11 +42,17 @@ struct keeper {
 	int				 directory;	/* not owned */
 	int				 wake;		/* eventfd, not owned */
 	struct catalog			*catalog;	/* not owned */
+	struct room			*room;		/* in the segment */
 	struct leftovers		 leftovers;
 	STAILQ_HEAD(, unfinished)	 unfinished;	/* of the leftovers */
+	unsigned			 unfinished_count;
+	_Atomic int			 error;	/* errno of the last try */
 	struct keeper_loss		 loss[ARCHIVE_KINDS];
 	struct archive_state		 found;		/* at the start */
-	uint64_t			 started_ns;	/* CLOCK_REALTIME */
+	/* What the archive thread has begun, until the catalogue is
+	 * complete. */
+	struct leftovers		 begun;
+	bool				 completed;
 	struct log_limit		 limit;
 };
 
@@ -54,11 +61,16 @@ struct keeper {
 void	keeper_start(struct keeper *keeper,
 	    const struct channel_config *config, int directory,
 	    struct catalog *catalog, const struct archive_state *state,
-	    int wake) ATTR_NONNULL;
+	    struct room *room, int wake) ATTR_NONNULL;
+/* A file of this name is about to be begun. */
+void	keeper_begun(struct keeper *keeper, const char *name) ATTR_NONNULL;
 /* This .part could not be finished: tries again now and then. */
 void	keeper_leave(struct keeper *keeper, const char *name,
 	    enum archive_kind kind, const struct archive_file *file)
 	    ATTR_NONNULL;
+/* 0, or, while so many files could not be finished that no more should be
+ * begun, the errno of the last try; asks for another. */
+int	keeper_behind(struct keeper *keeper) ATTR_NONNULL;
 /*
  * What was lost since the last call: datagrams that were committed, but were
  * not whole on the disk when their file was finished after all.  Exact when

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/avro_walk.h"
+#include "common/rename.h"
 #include "common/util.h"
 #include "worker/archive/recover.h"
 
@@ -41,12 +42,8 @@ recover_named(const struct archive_state *state, const char *channel,
 void
 leftovers_add(struct leftovers *leftovers, const char *name)
 {
-	if (leftovers->count == leftovers->room) {
-		leftovers->room = leftovers->room == 0 ? 16 :
-		    leftovers->room * 2;
-		leftovers->name = xrealloc(leftovers->name,
-		    leftovers->room * sizeof(*leftovers->name));
-	}
+	leftovers->name = xgrow(leftovers->name, leftovers->count,
+	    sizeof(*leftovers->name));
 	snprintf(leftovers->name[leftovers->count++], FILE_NAME_SIZE, "%s",
 	    name);
 }
@@ -163,7 +160,7 @@ set_aside(int directory, const char *name, int fd)
 	close(fd);
 	snprintf(part, sizeof(part), "%s" FILE_PART, name);
 	snprintf(bad, sizeof(bad), "%s" ARCHIVE_BAD, name);
-	if (renameat2(directory, part, directory, bad, RENAME_NOREPLACE) == -1)
+	if (rename_new(directory, part, directory, bad) == -1)
 		return RECOVERY_FAILED;
 	return RECOVERY_BAD;
 }

@@ -29,7 +29,6 @@
 
 struct leftovers {
 	unsigned	  count;
-	unsigned	  room;
 	char		(*name)[FILE_NAME_SIZE];	/* without ".part" */
 };
 

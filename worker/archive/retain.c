@@ -38,7 +38,6 @@ struct kept {
 struct inventory {
 	struct kept	*file;
 	size_t		 count;
-	size_t		 room;
 	uint64_t	 size[ARCHIVE_KINDS];
 	uint64_t	 files[ARCHIVE_KINDS];
 };
@@ -57,11 +56,8 @@ add_file(struct inventory *inventory, const char *name,
 {
 	struct kept *file;
 
-	if (inventory->count == inventory->room) {
-		inventory->room = MAX_OF((size_t)64, inventory->room * 2);
-		inventory->file = xrealloc(inventory->file,
-		    inventory->room * sizeof(*inventory->file));
-	}
+	inventory->file = xgrow(inventory->file, inventory->count,
+	    sizeof(*inventory->file));
 	file = &inventory->file[inventory->count++];
 	memcpy(file->name, name, strlen(name) + 1);
 	file->kind = kind;
@@ -199,7 +195,8 @@ free_bytes(int directory)
 /* Why the file has to go; NULL: it stays. */
 static const char *
 reason(const struct channel_config *config, const struct inventory *inventory,
-    const struct kept *file, uint64_t free, uint64_t now_ns)
+    const struct kept *file, uint64_t free, uint64_t now_ns,
+    uint64_t room_until_ns)
 {
 	uint64_t age = config->archive.retain_age_ns;
 
@@ -213,16 +210,35 @@ reason(const struct channel_config *config, const struct inventory *inventory,
 	if (config->archive.retain_size != 0 &&
 	    inventory->size[file->kind] > config->archive.retain_size)
 		return "together they are larger than `retain: size'";
-	if (free < config->archive.min_free && !file->held)
+	if (free < config->archive.min_free && !file->held &&
+	    file->ended_ns <= room_until_ns)
 		return "less is free than `min_free'";
 	return NULL;
 }
 
+/* The device comes last: who reads it finds the rest. */
+static void
+tell_room(struct room *room, int directory, uint64_t min_free,
+    uint64_t free_now, uint64_t oldest_ns)
+{
+	struct stat st;
+
+	atomic_store_explicit(&room->free, free_now, memory_order_relaxed);
+	atomic_store_explicit(&room->oldest_ns, oldest_ns,
+	    memory_order_relaxed);
+	atomic_store_explicit(&room->device, min_free != 0 &&
+	    fstat(directory, &st) == 0 ? st.st_dev : 0, memory_order_release);
+	if (free_now < min_free && oldest_ns != UINT64_MAX)
+		atomic_store_explicit(&room->wanted, 1, memory_order_relaxed);
+}
+
 unsigned
 retain_run(const struct channel_config *config, int directory,
-    uint64_t now_ns)
+    uint64_t now_ns, struct room *room)
 {
-	uint64_t free_now = free_bytes(directory);
+	uint64_t until_ns = atomic_exchange_explicit(&room->until_ns, 0,
+	    memory_order_acquire);
+	uint64_t free_now = free_bytes(directory), oldest_ns = UINT64_MAX;
 	struct inventory inventory;
 	unsigned removed = 0;
 	struct kept *file;
@@ -234,9 +250,13 @@ retain_run(const struct channel_config *config, int directory,
 	bound_ends(&inventory, now_ns);
 	for (i = 0; i < inventory.count; i++) {
 		file = &inventory.file[i];
-		why = reason(config, &inventory, file, free_now, now_ns);
-		if (why == NULL)
+		why = reason(config, &inventory, file, free_now, now_ns,
+		    until_ns);
+		if (why == NULL) {
+			if (!file->held && !is_newest(&inventory, file))
+				oldest_ns = MIN_OF(oldest_ns, file->ended_ns);
 			continue;
+		}
 		if (unlinkat(directory, file->name, 0) == -1) {
 			log_warn("cannot remove %s/%s",
 			    config->archive.directory, file->name);
@@ -252,5 +272,7 @@ retain_run(const struct channel_config *config, int directory,
 			free_now += file->disk;
 	}
 	free(inventory.file);
+	tell_room(room, directory, config->archive.min_free, free_now,
+	    oldest_ns);
 	return removed;
 }

@@ -9,7 +9,8 @@
  * The limits hold for the channel's own files and for its rejected datagrams
  * each: a flood of garbage does not push good data out.  `min_free' counts
  * for both together; it spares the newest file, and files that are held,
- * since removing those would free nothing.
+ * since removing those would free nothing.  Which channel's files go for it
+ * the supervisor says (struct room).
  */
 #ifndef MCRELAY_RETAIN_H
 #define MCRELAY_RETAIN_H
@@ -21,8 +22,12 @@
 
 /* Whether there is anything to do, ever. */
 bool	retain_wanted(const struct channel_config *config) ATTR_NONNULL;
-/* `now_ns' is CLOCK_REALTIME; returns how many files are removed. */
+/*
+ * `now_ns' is CLOCK_REALTIME.  Of files that were finished after
+ * room->until_ns none goes for `min_free'; the rest of *room is filled in.
+ * Returns how many files are removed.
+ */
 unsigned	retain_run(const struct channel_config *config, int directory,
-		    uint64_t now_ns) ATTR_NONNULL;
+		    uint64_t now_ns, struct room *room) ATTR_NONNULL;
 
 #endif /* MCRELAY_RETAIN_H */

@@ -15,19 +15,19 @@
 #include "common/util.h"
 #include "worker/archive/file.h"
 #include "worker/archive/store.h"
-#include "worker/archive/store_files.h"
+#include "worker/archive/store_priv.h"
 
 /* Channels rotate within so much of the interval, but not later than that. */
 #define ROTATE_SPREAD		10
 #define ROTATE_OFFSET_MAX_NS	(10 * NS_PER_S)
 
-/* Cuts off what was written behind the committed sizes. */
-static void
-roll_back(struct store *store)
+void
+store_roll_back(struct store *store)
 {
 	uint64_t size;
 	unsigned i;
 
+	store->pending = false;
 	memset(store->added, 0, sizeof(store->added));
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		size = store_state(store)->file[i].size;
@@ -96,7 +96,7 @@ write_failed(struct store *store)
 {
 	unsigned i;
 
-	roll_back(store);
+	store_roll_back(store);
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->fd[i] != -1 &&
 		    store_state(store)->file[i].records > 0) {
@@ -105,9 +105,8 @@ write_failed(struct store *store)
 		}
 }
 
-/* Puts the state in force and tells the gate. */
-static void
-commit_state(struct store *store)
+void
+store_commit_state(struct store *store)
 {
 	archive_commit(store->domain);
 	/* Partner: the acquire in the gate of ingest.c: what lies before this
@@ -124,7 +123,25 @@ store_skip(struct store *store, const struct transaction *t)
 	state->position = t->first_position;
 	state->sequence += t->shed;
 	state->counts.archive_shed += t->shed;
-	commit_state(store);
+	store_commit_state(store);
+}
+
+void
+store_give_up(struct store *store, uint64_t position, const struct span *lost)
+{
+	struct archive_state *state = archive_begin(store->domain);
+
+	state->position = position;
+	state->sequence += lost->datagrams;
+	state->counts.archive_shed += lost->datagrams;
+	store_commit_state(store);
+	if (store->given_up.datagrams == 0)
+		store->given_up = *lost;
+	else {
+		store->given_up.datagrams += lost->datagrams;
+		store->given_up.ends = lost->ends;
+		store->given_up.last_received_ns = lost->last_received_ns;
+	}
 }
 
 static void
@@ -143,8 +160,9 @@ extend(struct archive_file *file, const struct span *span)
 }
 
 static void
-commit(struct store *store, const struct transaction *t)
+commit(struct store *store)
 {
+	const struct transaction *t = &store->transaction;
 	struct archive_state *state = archive_begin(store->domain);
 	unsigned i;
 
@@ -154,6 +172,7 @@ commit(struct store *store, const struct transaction *t)
 		extend(&state->file[i], &t->span[i]);
 		store->dirty[i] |= store->added[i].size > 0;
 	}
+	store->pending = false;
 	memset(store->added, 0, sizeof(store->added));
 	state->position = t->position;
 	state->sequence = t->sequence;
@@ -163,7 +182,7 @@ commit(struct store *store, const struct transaction *t)
 	for (i = 0; i < DATUM_ERRORS; i++)
 		state->counts.rejected_by[i] += t->rejected_by[i];
 	state->counts.archive_shed += t->shed;
-	commit_state(store);
+	store_commit_state(store);
 }
 
 static bool
@@ -199,6 +218,8 @@ store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
 		return STORE_FAILED;
 	}
 	t->loose = false;
+	store->transaction = *t;
+	store->pending = true;
 	return STORE_DONE;
 }
 
@@ -223,8 +244,8 @@ store_wants_more(const struct store *store)
 	return added < store->segment->ring.size / 8;
 }
 
-enum store_result
-store_commit(struct store *store, const struct transaction *t)
+int
+store_commit(struct store *store)
 {
 	char name[FILE_NAME_SIZE];
 	unsigned i;
@@ -236,111 +257,11 @@ store_commit(struct store *store, const struct transaction *t)
 		store_name(store, i, &store_state(store)->file[i], name);
 		store_failed(store, "write", name);
 		write_failed(store);
-		return STORE_FAILED;
+		return -1;
 	}
-	commit(store, t);
+	commit(store);
 	store_works(store);
-	return STORE_DONE;
-}
-
-static void
-collect_finish(struct store *store, enum archive_kind kind)
-{
-	struct archive_file file = store_state(store)->closing[kind];
-	char name[FILE_NAME_SIZE];
-	int error;
-
-	if (!closer_collect(&store->closer, kind, CLOSER_FINISH, &error))
-		return;
-	store_name(store, kind, &file, name);
-	archive_begin(store->domain)->closing[kind].phase = FILE_NONE;
-	archive_commit(store->domain);
-	if (error == 0) {
-		log_debug("finished %s", name);
-		keeper_ask(&store->keeper);
-		return;
-	}
-	store_count_error(store);
-	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
-	    "tried again", store->segment->config->archive.directory, name,
-	    strerror(error), name);
-	keeper_leave(&store->keeper, name, kind, &file);
-}
-
-/* What a disk has lost of files that are finished is shed after all. */
-static void
-collect_loss(struct store *store, enum archive_kind kind)
-{
-	struct keeper_loss loss = keeper_collect(&store->keeper, kind);
-
-	if (loss.datagrams == 0)
-		return;
-	store_count_loss(store, kind, loss.datagrams, loss.payload);
-	log_warnx("the disk has lost %" PRIu64 " datagrams that were "
-	    "archived: counted in archive_shed", loss.datagrams);
-}
-
-/*
- * What was written since the last good sync may not be on the disk, and a
- * later sync will not say so again: those records are written once more, to
- * other files, as far as the ring still has them.  When that is not known (a
- * file has changed since) only new records go to new files.
- */
-static void
-take_back(struct store *store)
-{
-	const struct archive_state *durable = &store->durable;
-	struct archive_state *state;
-	uint64_t errors;
-	unsigned i;
-
-	if (store->durable_known) {
-		state = archive_begin(store->domain);
-		state->position = durable->position;
-		state->sequence = durable->sequence;
-		/* All but the failures, which did happen. */
-		errors = state->counts.archive_errors;
-		state->counts = durable->counts;
-		state->counts.archive_errors = errors;
-		for (i = 0; i < ARCHIVE_KINDS; i++)
-			if (durable->file[i].phase == FILE_OPEN)
-				state->file[i] = durable->file[i];
-			else
-				state->file[i].records = 0;
-		commit_state(store);
-	}
-	roll_back(store);
-	store_rotate(store);
-}
-
-static bool
-collect_sync(struct store *store)
-{
-	char name[FILE_NAME_SIZE];
-	bool good = true;
-	unsigned i;
-	int error;
-
-	if (store->syncing == 0)
-		return false;
-	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (!closer_collect(&store->closer, i, CLOSER_SYNC, &error))
-			continue;
-		store->syncing &= ~(1U << i);
-		if (error == 0)
-			continue;
-		good = false;
-		store_name(store, i, &store_state(store)->file[i], name);
-		errno = error;
-		store_failed(store, "sync", name);
-	}
-	if (!good)
-		take_back(store);
-	else if (store->syncing == 0 && store->mark_good) {
-		store->durable = store->mark;
-		store->durable_known = true;
-	}
-	return !good;
+	return 0;
 }
 
 bool
@@ -349,159 +270,10 @@ store_collect(struct store *store)
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		collect_finish(store, i);
-		collect_loss(store, i);
+		store_collect_finish(store, i);
+		store_collect_loss(store, i);
 	}
-	return collect_sync(store);
-}
-
-void
-store_sync(struct store *store)
-{
-	unsigned i;
-
-	if (store->syncing != 0)
-		return;		/* the last round is under way */
-	store->mark = *store_state(store);
-	store->mark_good = true;
-	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (store->fd[i] == -1 || !store->dirty[i] ||
-		    !closer_sync(&store->closer, i, store->fd[i],
-		    store->fresh[i]))
-			continue;
-		store->dirty[i] = store->fresh[i] = false;
-		store->syncing |= 1U << i;
-	}
-}
-
-bool
-store_dirty(const struct store *store)
-{
-	return store->dirty[ARCHIVE_MAIN] || store->dirty[ARCHIVE_REJECTED];
-}
-
-/* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
-static void
-submit_finish(struct store *store, enum archive_kind kind, int fd)
-{
-	const struct archive_state *state = store_state(store);
-	const struct archive_file *file = &state->closing[kind];
-	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
-
-	store_name(store, kind, file, name);
-	catalog_line(line, name, kind, store->segment->config->archive.codec,
-	    file, state->lost_known[kind] ? &state->lost[kind] : NULL);
-	closer_finish(&store->closer, kind, fd, name, file->size, line);
-}
-
-/* Moves the kind's file to `closing' and hands it to the closer. */
-static void
-finish(struct store *store, enum archive_kind kind)
-{
-	struct archive_state *state;
-	struct ledger ledger;
-	bool known;
-	int fd = store->fd[kind];
-
-	closer_wait(&store->closer, kind, CLOSER_FINISH);
-	collect_finish(store, kind);
-	known = segment_ledger(store->segment, &ledger);
-	state = archive_begin(store->domain);
-	state->closing[kind] = state->file[kind];
-	state->file[kind].phase = FILE_NONE;
-	state->lost_known[kind] = known;
-	if (known) {
-		ledger_since(&state->lost[kind], &ledger, &state->told[kind]);
-		state->told[kind] = ledger;
-	}
-	archive_commit(store->domain);
-	writer_close(&store->writer[kind]);
-	store->fd[kind] = -1;
-	store->dirty[kind] = false;
-	store->durable_known = store->mark_good = false;
-	submit_finish(store, kind, fd);
-}
-
-void
-store_rotate(struct store *store)
-{
-	unsigned i;
-
-	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (store->fd[i] == -1)
-			continue;
-		if (store_state(store)->file[i].records > 0)
-			finish(store, i);
-		else
-			store_discard(store, i);
-	}
-}
-
-static uint64_t
-file_rotate_at(const struct store *store, enum archive_kind kind)
-{
-	const struct archive_file *file = &store_state(store)->file[kind];
-	const struct channel_config *config = store->segment->config;
-	uint64_t interval = config->archive.rotate_interval_ns;
-
-	if (config->archive.rotate_size > 0 &&
-	    file->size >= config->archive.rotate_size)
-		return 0;
-	if (interval == 0)
-		return UINT64_MAX;
-	return ((store->rotate_from_ns[kind] - store->rotate_offset_ns) /
-	    interval + 1) * interval + store->rotate_offset_ns;
-}
-
-uint64_t
-store_rotate_at(const struct store *store)
-{
-	uint64_t at = UINT64_MAX;
-	unsigned i;
-
-	for (i = 0; i < ARCHIVE_KINDS; i++)
-		if (store->fd[i] != -1)
-			at = MIN_OF(at, file_rotate_at(store, i));
-	return at;
-}
-
-void
-store_follow_clock(struct store *store, uint64_t now_ns)
-{
-	uint64_t *from;
-	unsigned i;
-
-	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		from = &store->rotate_from_ns[i];
-		if (store->fd[i] == -1 || now_ns + NS_PER_S > *from)
-			continue;
-		log_warnx("the clock was set back by %.0f s: the open file "
-		    "ends at the next rotation by the new time",
-		    (double)(*from - now_ns) / (double)NS_PER_S);
-		*from = now_ns;
-	}
-}
-
-/* A predecessor was finishing this file: the rename may have happened. */
-static void
-resume_closing(struct store *store, enum archive_kind kind)
-{
-	const struct archive_file *file = &store_state(store)->closing[kind];
-	char name[FILE_NAME_SIZE];
-	int fd;
-
-	if (file->phase == FILE_NONE)
-		return;
-	store_name(store, kind, file, name);
-	fd = file_reopen(store->directory, name, file->size);
-	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
-		submit_finish(store, kind, fd);
-		return;
-	}
-	store_count_error(store);
-	log_warn("%s.part, being finished by my predecessor", name);
-	archive_begin(store->domain)->closing[kind].phase = FILE_NONE;
-	archive_commit(store->domain);
+	return store_collect_sync(store);
 }
 
 static void
@@ -554,11 +326,13 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	catalog_open(&store->catalog, directory);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
-	    &store->catalog, store_state(store), wake);
+	    &store->catalog, store_state(store),
+	    &store->segment->state->room, wake);
+	catalog_reserve(&store->catalog);
 	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		store->fd[i] = -1;
-		resume_closing(store, i);
+		store_resume_closing(store, i);
 		resume_file(store, i);
 	}
 }
@@ -570,15 +344,18 @@ store_close(struct store *store)
 
 	store_rotate(store);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		store_forget_created(store, i);
 		closer_wait(&store->closer, i, CLOSER_SYNC);
 		closer_wait(&store->closer, i, CLOSER_FINISH);
 	}
 	(void)store_collect(store);
 	closer_stop(&store->closer);
+	if (store->given_up.datagrams > 0)
+		store_note_loss(store, &store->given_up);
 	keeper_stop(&store->keeper);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		writer_free(&store->writer[i]);
-		collect_loss(store, i);
+		store_collect_loss(store, i);
 	}
 	keeper_done(&store->keeper);
 	catalog_close(&store->catalog);

@@ -3,10 +3,21 @@
  * The open files of a channel's archive and the archive domain in the
  * segment, which says what of them is committed.  Worker, archive thread.
  *
- * A transaction is a stretch of the ring: its blocks are added behind the
- * committed sizes, then one commit moves sizes, counters and ring position
- * together.  What was written without a commit is cut off again: when the
- * transaction fails, or by the successor of a killed worker.
+ * A transaction is a stretch of the ring that begins where the last commit
+ * ended: its blocks are added behind the committed sizes, then one commit moves
+ * sizes, counters and ring position together.
+ *
+ *	            store_add()                store_commit()
+ *	COMMITTED ---------------> PENDING -------------------> COMMITTED
+ *	    ^                      |  ^  |                       (further on)
+ *	    |                      |  +--+ store_add(), which adds to it
+ *	    |      STORE_FAILED    |       STORE_TORN: stays as it was
+ *	    +----------------------+
+ *	      or store_commit() -1, or SIGKILL
+ *
+ * What was written without a commit is cut off again: when the transaction
+ * fails, or by the successor of a killed worker.  A failed sync moves COMMITTED
+ * back to the last good one (store_collect()).
  */
 #ifndef MCRELAY_STORE_H
 #define MCRELAY_STORE_H
@@ -78,6 +89,10 @@ struct store {
 	int			 directory;	/* not owned */
 	int			 fd[ARCHIVE_KINDS];	/* -1: not open */
 	struct writer		 writer[ARCHIVE_KINDS]; /* while open */
+	/* From the last commit to the end of what was added; stays readable
+	 * after its commit. */
+	struct transaction	 transaction;
+	bool			 pending;	/* not committed yet */
 	struct addition		 added[ARCHIVE_KINDS];
 	bool			 dirty[ARCHIVE_KINDS]; /* since the sync */
 	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
@@ -86,13 +101,18 @@ struct store {
 	/* CLOCK_REALTIME, from which the next rotation by interval is counted:
 	 * when the file was begun, or when the clock had been set back. */
 	uint64_t		 rotate_from_ns[ARCHIVE_KINDS];
+	/* What the clocks said at the last look; 0: there was none. */
+	uint64_t		 looked_at_ns;		/* CLOCK_BOOTTIME */
+	uint64_t		 looked_real_ns;
 	unsigned		 syncing;	/* kinds, a bit each */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */
 	struct archive_state	 durable;	/* after the last good sync */
 	bool			 durable_known;
+	unsigned		 syncs_failed;	/* in a row */
 	bool			 failing;
 	uint64_t		 shed_before;	/* when the failing began */
+	struct span		 given_up;	/* 0 datagrams: nothing */
 	struct catalog		 catalog;
 	struct closer		 closer;
 	struct keeper		 keeper;
@@ -105,22 +125,26 @@ void	store_open(struct store *store, const struct segment *segment,
 /* Finishes all files and waits for that. */
 void	store_close(struct store *store) ATTR_NONNULL;
 
-/* Adds the blocks, those that are not empty, to the transaction.  Unless it
- * has failed, nothing refers to them any more. */
+/* Adds the blocks, those that are not empty.  `transaction' is all since the
+ * last commit, with what was added before.  Unless it has failed, nothing
+ * refers to the blocks any more. */
 enum store_result	store_add(struct store *store,
 			    struct block *block[static ARCHIVE_KINDS],
 			    struct transaction *transaction) ATTR_NONNULL;
 /* Whether more should be added before it is worth a commit. */
 bool	store_wants_more(const struct store *store) ATTR_NONNULL;
-/* What was added is in the files and in force.  Never STORE_TORN. */
-enum store_result	store_commit(struct store *store,
-			    const struct transaction *transaction)
-			    ATTR_NONNULL;
+/* Puts what is pending in force: 0.  Or -1 as STORE_FAILED. */
+int	store_commit(struct store *store) ATTR_NONNULL;
 
 /* Counts as shed what the ring no longer has, when nothing can be written:
  * the archive goes on at the transaction's first record. */
 void	store_skip(struct store *store, const struct transaction *transaction)
 	    ATTR_NONNULL;
+
+/* Nothing more will be written: sheds what is before `position', of which
+ * `lost' tells.  store_close() leaves a line of it in the catalogue. */
+void	store_give_up(struct store *store, uint64_t position,
+	    const struct span *lost) ATTR_NONNULL;
 
 /* Takes note of background jobs that have ended.  True: a sync has failed,
  * and the archive has gone back in the ring to the last one that worked. */
@@ -130,7 +154,8 @@ void	store_sync(struct store *store) ATTR_NONNULL;
 bool	store_dirty(const struct store *store) ATTR_NONNULL;
 /* Finishes the open files in the background; the next commit opens new ones. */
 void	store_rotate(struct store *store) ATTR_NONNULL;
-/* Notices that the clock (CLOCK_REALTIME) has been set back. */
+/* Notices that the clock (CLOCK_REALTIME) has been set: says so, and notes it
+ * of the open files. */
 void	store_follow_clock(struct store *store, uint64_t now_ns) ATTR_NONNULL;
 /* CLOCK_REALTIME at which an open file has to be rotated; UINT64_MAX never,
  * 0 now. */

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "worker/archive/store_files.h"
+#include "worker/archive/store_priv.h"
 
 /* On the disk ahead of what is written. */
 #define RESERVE_STEP		(UINT64_C(16) << 20)
@@ -61,10 +61,11 @@ store_failed(struct store *store, const char *what, const char *name)
 		return;
 	store->failing = true;
 	store->shed_before = store_state(store)->counts.archive_shed;
-	log_warnx("cannot %s %s/%s: %s; the relay goes on, the archive tries "
+	log_warnx("cannot %s %s%s%s: %s; the relay goes on, the archive tries "
 	    "again until it works, and counts in archive_shed what the ring "
 	    "cannot hold so long", what,
-	    store->segment->config->archive.directory, name, strerror(error));
+	    store->segment->config->archive.directory,
+	    name[0] != '\0' ? "/" : "", name, strerror(error));
 }
 
 void
@@ -152,6 +153,7 @@ create(struct store *store, enum archive_kind kind,
 	for (;;) {
 		store_name(store, kind, &store_state(store)->file[kind],
 		    name);
+		keeper_begun(&store->keeper, name);
 		fd = file_create(store->directory, name, again);
 		if (fd != -1 || errno != EEXIST)
 			return fd;
@@ -171,8 +173,14 @@ store_open_file(struct store *store, enum archive_kind kind,
 	struct iovec iov;
 	uint8_t *header;
 	size_t size;
-	int fd, result;
+	int fd, result, error = keeper_behind(&store->keeper);
 
+	if (error != 0) {
+		errno = error;
+		store_failed(store, "begin a file, as others cannot be "
+		    "finished, in", "");
+		return -1;
+	}
 	fd = create(store, kind, first_sequence, name);
 	if (fd == -1) {
 		store_failed(store, "create", name);
@@ -307,6 +315,16 @@ store_forget(struct store *store, enum archive_kind kind)
 	store->added[kind] = (struct addition){0, 0};
 	store->dirty[kind] = false;
 	store->durable_known = store->mark_good = false;
+	archive_begin(store->domain)->file[kind].phase = FILE_NONE;
+	archive_commit(store->domain);
+}
+
+void
+store_forget_created(struct store *store, enum archive_kind kind)
+{
+	if (store_state(store)->file[kind].phase != FILE_CREATING)
+		return;
+	remove_part(store, kind);
 	archive_begin(store->domain)->file[kind].phase = FILE_NONE;
 	archive_commit(store->domain);
 }

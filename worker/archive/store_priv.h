@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The files that a store has open: opening and losing them.  For store.c
- * only.  Worker, archive thread.
+ * What the files of the store share: store.c (transactions), store_files.c
+ * (opening and losing files), store_end.c (finishing them), store_sync.c (what
+ * is on the disk).  Worker, archive thread.
  */
-#ifndef MCRELAY_STORE_FILES_H
-#define MCRELAY_STORE_FILES_H
+#ifndef MCRELAY_STORE_PRIV_H
+#define MCRELAY_STORE_PRIV_H
 
 #include "worker/archive/file.h"
 #include "worker/archive/store.h"
@@ -33,6 +34,10 @@ void	store_begin_writing(struct store *store, enum archive_kind kind)
  * size stays: nobody sees zeros. */
 void	store_reserve(struct store *store, enum archive_kind kind,
 	    uint64_t end) ATTR_NONNULL;
+/* A file that was announced, and perhaps made, but not opened: as if it never
+ * had been. */
+void	store_forget_created(struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
 /* Datagrams that were committed are not in a file any more: in one commit,
  * counts them as shed. */
 void	store_count_loss(struct store *store, enum archive_kind kind,
@@ -47,4 +52,27 @@ void	store_forget(struct store *store, enum archive_kind kind)
 void	store_discard(struct store *store, enum archive_kind kind)
 	    ATTR_NONNULL;
 
-#endif /* MCRELAY_STORE_FILES_H */
+/* Puts the state in force and tells the relay thread's gate. */
+void	store_commit_state(struct store *store) ATTR_NONNULL;
+/* Cuts off what was written behind the committed sizes: no transaction is open
+ * any more. */
+void	store_roll_back(struct store *store) ATTR_NONNULL;
+
+/* What the closer thread has done since the last time: a file is finished or
+ * stays unfinished... */
+void	store_collect_finish(struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
+/* ... or is synced.  True: a sync has failed, and the archive has gone back. */
+bool	store_collect_sync(struct store *store) ATTR_NONNULL;
+/* What a disk has lost of files that are finished is shed after all. */
+void	store_collect_loss(struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
+/* A line in the catalogue for what was lost after the last file: that of a file
+ * which would have held it, and has no records. */
+void	store_note_loss(struct store *store, const struct span *lost)
+	    ATTR_NONNULL;
+/* A predecessor was finishing this file: the rename may have happened. */
+void	store_resume_closing(struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_STORE_PRIV_H */

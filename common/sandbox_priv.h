@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The parts of the sandbox that have a file of their own; for sandbox.c.
+ */
+#ifndef MCRELAY_SANDBOX_PRIV_H
+#define MCRELAY_SANDBOX_PRIV_H
+
+#include <stdbool.h>
+
+#include "common/compiler.h"
+
+struct sandbox;
+
+/* False, after having said why: what is missing has not been given up. */
+bool	sandbox_privileges(void);
+bool	sandbox_memory(void);
+
+/* Only what is beneath `directory' can be opened from now on; -1: nothing.
+ * Needs no_new_privs.  False: the kernel has not got it, or refuses. */
+bool	sandbox_landlock(int directory);
+
+/* Only the calls of sandbox->program from now on; any other fails with EPERM
+ * and is logged by the kernel, or with `kill' ends the process by SIGSYS.
+ * False: not in this build, or the kernel refuses. */
+bool	sandbox_seccomp(const struct sandbox *sandbox, bool kill)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_SANDBOX_PRIV_H */

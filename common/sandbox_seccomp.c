@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * No system call but those that a program makes, by libseccomp.  Children of
+ * the supervisor.
+ *
+ * The kernel remembers which calls are allowed whatever their arguments: those
+ * of the data path cost 50 ns more each, however long the list is.  Names that
+ * an architecture has not got are left out, so the tables have them of all C
+ * libraries and architectures.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "common/log.h"
+#include "common/sandbox.h"
+#include "common/sandbox_priv.h"
+
+#ifdef HAVE_SECCOMP
+
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <unistd.h>
+
+/* What every program does, whatever the arguments are. */
+static const char *const calls_of_all[] = {
+	/* the data path */
+	"recvmmsg", "recvmmsg_time64", "sendmmsg", "recvmsg", "sendmsg",
+	"recvfrom", "sendto", "read", "write", "poll", "ppoll",
+	"ppoll_time64", "epoll_wait", "epoll_pwait", "epoll_pwait2",
+	"futex", "futex_time64", "sched_yield",
+	/* the event loop */
+	"epoll_create1", "epoll_ctl", "eventfd2", "pipe2", "select",
+	"pselect6", "pselect6_time64", "timerfd_create", "timerfd_settime",
+	"timerfd_settime64",
+	/* time */
+	"clock_gettime", "clock_gettime64", "clock_getres",
+	"clock_getres_time64", "clock_nanosleep", "clock_nanosleep_time64",
+	"nanosleep", "gettimeofday", "time",
+	/* descriptors that are there */
+	"close", "fstat", "fstat64", "newfstatat", "fstatat64", "statx",
+	"lseek", "_llseek", "pread64", "pwrite64", "preadv", "pwritev",
+	"readv", "writev", "getsockopt",
+	/* memory */
+	"brk", "madvise", "mremap", "munmap",
+	/* signals */
+	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn",
+	"sigaltstack", "restart_syscall",
+	/* itself */
+	"exit", "exit_group", "getcpu", "getegid", "geteuid", "getgid",
+	"getpid", "getppid", "getrandom", "getrusage", "gettid", "getuid",
+	"rseq", "sched_getaffinity", "set_robust_list", "sysinfo",
+	"uname",
+};
+
+static const char *const calls_of_workers[] = {
+	/* files */
+	"dup3", "fadvise64", "fadvise64_64", "arm_fadvise64_64",
+	"fallocate", "fdatasync", "fstatfs", "fstatfs64", "fsync",
+	"ftruncate", "ftruncate64", "getdents64", "sync_file_range",
+	"sync_file_range2",
+};
+
+/* Calls with a directory in their first argument: with the archive's only. */
+static const char *const calls_in_directory[] = {
+	"openat", "unlinkat", "faccessat", "faccessat2",
+};
+
+/* ...and in their first and third. */
+static const char *const calls_between_directories[] = {
+	"linkat", "renameat", "renameat2",
+};
+
+static const int	fcntl_commands[] = {
+	F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC,
+	F_GET_SEALS, F_OFD_SETLK, F_OFD_GETLK,
+};
+
+#ifndef PR_SET_VMA
+#define PR_SET_VMA	0x53564d41
+#endif
+
+static const int	prctl_options[] = {
+	PR_SET_NAME, PR_GET_NAME, PR_SET_VMA,
+};
+
+/* Conditions: the argument of that index, or some bits of it, is `value'. */
+#define EQUALS(index, value)						\
+	{.arg = (index), .op = SCMP_CMP_EQ,				\
+	    .datum_a = (scmp_datum_t)(value)}
+#define MASKED(index, mask, value)					\
+	{.arg = (index), .op = SCMP_CMP_MASKED_EQ,			\
+	    .datum_a = (scmp_datum_t)(mask),				\
+	    .datum_b = (scmp_datum_t)(value)}
+
+/* A filter in the making, and whether all has gone well so far. */
+struct filter {
+	scmp_filter_ctx	 context;
+	bool		 good;
+};
+
+static void
+allow_if(struct filter *filter, const char *name, unsigned conditions,
+    const struct scmp_arg_cmp *condition)
+{
+	int number = seccomp_syscall_resolve_name(name);
+
+	/* Below zero: not of this architecture. */
+	if (number >= 0 && seccomp_rule_add_array(filter->context,
+	    SCMP_ACT_ALLOW, number, conditions, condition) != 0)
+		filter->good = false;
+}
+
+static void
+allow(struct filter *filter, const char *const *names, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		allow_if(filter, names[i], 0, NULL);
+}
+
+/* If the argument of that index is one of these. */
+static void
+allow_values(struct filter *filter, const char *name, unsigned argument,
+    const int *values, size_t count)
+{
+	struct scmp_arg_cmp condition = {.arg = argument, .op = SCMP_CMP_EQ};
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		condition.datum_a = (scmp_datum_t)values[i];
+		allow_if(filter, name, 1, &condition);
+	}
+}
+
+/* Memory that is or becomes no code. */
+static void
+allow_data(struct filter *filter, const char *name)
+{
+	const struct scmp_arg_cmp no_code = MASKED(2, PROT_EXEC, 0);
+
+	allow_if(filter, name, 1, &no_code);
+}
+
+/* What ends the process on an error, or asks for its own limits. */
+static void
+allow_itself(struct filter *filter)
+{
+	const struct scmp_arg_cmp own = EQUALS(0, getpid());
+	const struct scmp_arg_cmp get_own[] = {EQUALS(0, 0), EQUALS(2, 0)};
+
+	allow_if(filter, "tgkill", 1, &own);
+	allow_if(filter, "prlimit64", NITEMS(get_own), get_own);
+}
+
+static void
+allow_worker(struct filter *filter)
+{
+	/* For the address of a datagram's source. */
+	const struct scmp_arg_cmp interface_name = EQUALS(1, SIOCGIFNAME);
+	const struct scmp_arg_cmp thread = MASKED(0, CLONE_THREAD | CLONE_VM,
+	    CLONE_THREAD | CLONE_VM);
+	const struct scmp_arg_cmp own = EQUALS(0, 0);
+	const struct scmp_arg_cmp first[] = {EQUALS(0, PRIO_PROCESS),
+	    EQUALS(1, gettid())};
+
+	allow_if(filter, "ioctl", 1, &interface_name);
+	allow_if(filter, "clone", 1, &thread);
+	/* See refuse_clone3(). */
+	allow_if(filter, "clone3", 0, NULL);
+	allow_if(filter, "sched_setaffinity", 1, &own);
+	allow_if(filter, "setpriority", NITEMS(first), first);
+	allow_values(filter, "prctl", 0, prctl_options,
+	    NITEMS(prctl_options));
+}
+
+static void
+allow_directory(struct filter *filter, int directory)
+{
+	const struct scmp_arg_cmp both[] = {EQUALS(0, directory),
+	    EQUALS(2, directory)};
+	size_t i;
+
+	for (i = 0; i < NITEMS(calls_in_directory); i++)
+		allow_if(filter, calls_in_directory[i], 1, both);
+	for (i = 0; i < NITEMS(calls_between_directories); i++)
+		allow_if(filter, calls_between_directories[i], NITEMS(both),
+		    both);
+}
+
+/* When the log's daemon is another one, syslog() connects to it anew. */
+static void
+allow_syslog(struct filter *filter)
+{
+	const struct scmp_arg_cmp local[] = {EQUALS(0, AF_UNIX),
+	    MASKED(1, ~(unsigned)(SOCK_CLOEXEC | SOCK_NONBLOCK),
+	    SOCK_DGRAM)};
+
+	allow_if(filter, "socket", NITEMS(local), local);
+	allow_if(filter, "connect", 0, NULL);
+}
+
+static void
+allow_program(struct filter *filter, const struct sandbox *sandbox)
+{
+	allow(filter, calls_of_all, NITEMS(calls_of_all));
+	allow_data(filter, "mmap");
+	allow_data(filter, "mmap2");
+	allow_data(filter, "mprotect");
+	allow_values(filter, "fcntl", 1, fcntl_commands,
+	    NITEMS(fcntl_commands));
+	allow_values(filter, "fcntl64", 1, fcntl_commands,
+	    NITEMS(fcntl_commands));
+	allow_itself(filter);
+	if (sandbox->syslog)
+		allow_syslog(filter);
+	if (sandbox->program != SANDBOX_WORKER)
+		return;
+	allow(filter, calls_of_workers, NITEMS(calls_of_workers));
+	allow_worker(filter);
+	if (sandbox->directory != -1)
+		allow_directory(filter, sandbox->directory);
+}
+
+/*
+ * No filter sees which flags clone3() is given.  Where the kernel seems not to
+ * have it, C libraries make do with clone().  In a filter of its own, as what
+ * this one refuses is not to be logged.
+ */
+static bool
+refuse_clone3(void)
+{
+	scmp_filter_ctx context = seccomp_init(SCMP_ACT_ALLOW);
+	int number = seccomp_syscall_resolve_name("clone3");
+	bool done = context != NULL && (number < 0 ||
+	    (seccomp_rule_add(context, SCMP_ACT_ERRNO(ENOSYS), number, 0) ==
+	    0 && seccomp_load(context) == 0));
+
+	seccomp_release(context);
+	return done;
+}
+
+bool
+sandbox_seccomp(const struct sandbox *sandbox, bool kill)
+{
+	struct filter filter = {.good = true};
+
+	filter.context = seccomp_init(kill ? SCMP_ACT_KILL_PROCESS :
+	    SCMP_ACT_ERRNO(EPERM));
+	if (filter.context == NULL)
+		return false;
+	/* Nothing that we run is of another architecture. */
+	(void)seccomp_attr_set(filter.context, SCMP_FLTATR_ACT_BADARCH,
+	    SCMP_ACT_KILL_PROCESS);
+	(void)seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_LOG, 1);
+	allow_program(&filter, sandbox);
+	if (filter.good && refuse_clone3())
+		filter.good = seccomp_load(filter.context) == 0;
+	else
+		filter.good = false;
+	seccomp_release(filter.context);
+	if (!filter.good)
+		log_warnx("cannot give up system calls");
+	return filter.good;
+}
+
+#else
+
+bool
+sandbox_seccomp(const struct sandbox *sandbox ATTR_UNUSED,
+    bool kill ATTR_UNUSED)
+{
+	return false;
+}
+
+#endif /* HAVE_SECCOMP */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The end of a channel's worker.  For channel.c only.  Supervisor.
+ */
+#ifndef MCRELAY_CHANNEL_PRIV_H
+#define MCRELAY_CHANNEL_PRIV_H
+
+#include "supervisor/channel.h"
+
+/* The worker is gone: what waited for that moment comes into force. */
+void	channel_take_next(struct channel *channel) ATTR_NONNULL;
+/* Datagrams that were received and are not stored yet; 0 without archive, or
+ * when that cannot be read. */
+uint64_t	channel_pending(const struct channel *channel) ATTR_NONNULL;
+/* No worker follows: counts and says what is left, and closes the input. */
+void	channel_settle(struct channel *channel) ATTR_NONNULL;
+
+#endif /* MCRELAY_CHANNEL_PRIV_H */

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A channel's archive directory.  Supervisor only.  What may hang is asked only
+ * when something has changed.
+ */
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "common/wake.h"
+#include "supervisor/directory.h"
+#include "supervisor/dirs.h"
+#include "supervisor/schema_files.h"
+#include "supervisor/supervisor.h"
+
+/* Read by everybody, like a log. */
+#define ARCHIVE_MODE	0755
+
+/* linux/magic.h of Debian 12 lacks it. */
+#ifndef CEPH_SUPER_MAGIC
+#define CEPH_SUPER_MAGIC	0x00c36400
+#endif
+
+/* A file system of which a question may take for ever. */
+static bool
+may_hang(int directory)
+{
+	static const unsigned long remote[] = {NFS_SUPER_MAGIC,
+	    SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
+	    FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC, AFS_SUPER_MAGIC,
+	    AFS_FS_MAGIC, CODA_SUPER_MAGIC, OCFS2_SUPER_MAGIC};
+	struct statfs fs;
+	size_t i;
+
+	if (fstatfs(directory, &fs) == -1)
+		return true;
+	for (i = 0; i < NITEMS(remote); i++)
+		if ((unsigned long)fs.f_type == remote[i])
+			return true;
+	return false;
+}
+
+static bool
+is_mount_point(const char *path)
+{
+	struct statx at, above;
+	char *parent;
+	bool is;
+
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &at) == -1)
+		return false;
+#ifdef STATX_ATTR_MOUNT_ROOT
+	if ((at.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+		return (at.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#endif
+	/* Before Linux 5.8: one that is bound from the same file system is
+	 * not seen. */
+	parent = xasprintf("%s/..", path);
+	is = statx(AT_FDCWD, parent, AT_NO_AUTOMOUNT, STATX_INO, &above) ==
+	    0 && (at.stx_dev_major != above.stx_dev_major ||
+	    at.stx_dev_minor != above.stx_dev_minor ||
+	    at.stx_ino == above.stx_ino);
+	free(parent);
+	return is;
+}
+
+static char *
+path_of(const struct channel_conf *conf)
+{
+	return xasprintf("%s/%s", conf->archive.directory, conf->name);
+}
+
+static bool
+is_at(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
+	    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+}
+
+/* As to file systems without such locks, nobody else is believed to write
+ * there. */
+static bool
+claim(int fd, const struct channel_conf *conf, char by[static 32])
+{
+	pid_t holder;
+
+	if (dirs_lock(fd, &holder) == 0)
+		return true;
+	if (errno != EBUSY) {
+		log_warn("channel %s: the archive directory %s/%s cannot be "
+		    "locked: see to it that no other mcrelayd writes there",
+		    conf->name, conf->archive.directory, conf->name);
+		return true;
+	}
+	if (holder != 0)
+		snprintf(by, 32, "process %d", (int)holder);
+	else
+		snprintf(by, 32, "another process");
+	errno = EBUSY;
+	return false;
+}
+
+enum directory_status
+directory_open(struct parts *parts, const struct channel_conf *conf,
+    const struct privdrop *owner, char by[static 32])
+{
+	char *path;
+	bool same;
+	int fd;
+
+	if (conf->require_mount != NULL &&
+	    !is_mount_point(conf->require_mount))
+		return DIRECTORY_UNMOUNTED;
+	path = path_of(conf);
+	fd = dirs_open(path, ARCHIVE_MODE, owner);
+	same = fd != -1 && parts->archive != -1 &&
+	    is_at(parts->archive, path);
+	free(path);
+	if (fd == -1)
+		return DIRECTORY_FAILED;
+	if (same) {
+		close(fd);
+		return DIRECTORY_OPEN;
+	}
+	if (!claim(fd, conf, by)) {
+		close(fd);
+		errno = EBUSY;
+		return DIRECTORY_IN_USE;
+	}
+	if (parts->archive != -1)
+		close(parts->archive);
+	parts->archive = fd;
+	parts->archive_away[0] = '\0';
+	parts->archive_remote = may_hang(fd);
+	return DIRECTORY_OPEN;
+}
+
+void
+directory_share(struct parts *parts, int archive,
+    const struct channel_conf *conf)
+{
+	char *path;
+
+	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
+		return;
+	path = path_of(conf);
+	if (is_at(archive, path)) {
+		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
+		parts->archive_remote = may_hang(archive);
+	}
+	free(path);
+}
+
+void
+directory_close(struct parts *parts)
+{
+	if (parts->archive != -1)
+		close(parts->archive);
+	parts->archive = -1;
+	parts->archive_away[0] = '\0';
+}
+
+void
+directory_lose(struct parts *parts, const char *why)
+{
+	int fd = wake_open();	/* what asks for a file in it gets ENOTDIR */
+
+	if (fd == -1)
+		return;
+	if (parts->archive != -1)
+		close(parts->archive);
+	parts->archive = fd;
+	parts->archive_remote = false;
+	snprintf(parts->archive_away, sizeof(parts->archive_away), "%s", why);
+}
+
+/* Whether the path still leads to what is open. */
+static bool
+is_there(const struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+	char *path;
+	bool same;
+
+	if (channel->parts.archive_away[0] != '\0' ||
+	    (conf->require_mount != NULL &&
+	    !is_mount_point(conf->require_mount)))
+		return false;
+	path = path_of(conf);
+	same = is_at(channel->parts.archive, path);
+	free(path);
+	return same;
+}
+
+static void ATTR_PRINTF(2, 3)
+lose(struct channel *channel, const char *fmt, ...)
+{
+	bool before = channel->parts.archive_away[0] != '\0';
+	char why[sizeof(channel->parts.archive_away)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (strcmp(channel->parts.archive_away, why) == 0)
+		return;
+	log_warnx("channel %s: %s: until that is over nothing is archived, "
+	    "and what the ring cannot hold is shed", channel->name, why);
+	directory_lose(&channel->parts, why);
+	if (!before)
+		child_restart(&channel->child, false);
+}
+
+/* The worker finishes its files where they are, if that is anywhere. */
+static void
+follow(struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+	bool before = channel->parts.archive_away[0] != '\0';
+	char by[32];
+
+	switch (directory_open(&channel->parts, conf,
+	    channel->supervisor->spawn.drop, by)) {
+	case DIRECTORY_OPEN:
+		log_info("channel %s: %s: goes on in %s/%s", channel->name,
+		    before ? "its archive directory is there again" :
+		    "its archive directory was removed, moved or covered",
+		    conf->archive.directory, conf->name);
+		schema_files_write(channel->parts.archive, conf);
+		child_restart(&channel->child, false);
+		break;
+	case DIRECTORY_UNMOUNTED:
+		lose(channel, "%s is not mounted", conf->require_mount);
+		break;
+	case DIRECTORY_IN_USE:
+		lose(channel, "the archive directory is in use by %s: %s/%s",
+		    by, conf->archive.directory, conf->name);
+		break;
+	case DIRECTORY_FAILED:
+		lose(channel, "cannot make or open the archive directory "
+		    "%s/%s: %s", conf->archive.directory, conf->name,
+		    strerror(errno));
+		break;
+	}
+}
+
+void
+directory_check(struct channel *channel)
+{
+	const struct parts *parts = &channel->parts;
+
+	/* Others open it when they start, or with the next configuration. */
+	if (parts->archive == -1 || channel->child.state != CHILD_RUNNING ||
+	    (channel->next.have & PART_WORKER) != 0)
+		return;
+	if ((parts->archive_remote || channel->watch.archive_stuck) &&
+	    !channel->supervisor->mounts_changed)
+		return;
+	if (!is_there(channel))
+		follow(channel);
+}
+
+void
+directory_missed(struct channel *channel)
+{
+	if (atomic_exchange_explicit(
+	    &channel->segment.state->directory_gone, 0,
+	    memory_order_relaxed) != 0)
+		directory_check(channel);
+}
+
+void
+directory_look_at_mounts(struct supervisor *supervisor)
+{
+	struct pollfd fd = {.fd = supervisor->mounts, .events = POLLPRI};
+
+	/* As proc(5) says of mountinfo: once after each change. */
+	supervisor->mounts_changed = poll(&fd, 1, 0) == 1 &&
+	    (fd.revents & (POLLPRI | POLLERR)) != 0;
+}

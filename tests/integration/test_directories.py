@@ -1,0 +1,300 @@
+# SPDX-License-Identifier: ISC
+"""The archive's directory is moved, covered, unmounted, or not there yet: the
+archive is where the configured path leads, or says that it is nowhere; each
+datagram is stored once, or counted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+import avro_files
+from daemon import Daemon, channel, output
+from net import Receiver, Sender, SenderThread, free_port, numbered
+from waiting import wait_for
+
+RATE = 5000
+COUNT = 20000
+
+
+class Mounts:
+    """Small file systems, taken away again at the end."""
+
+    def __init__(self) -> None:
+        self.paths: list[Path] = []
+
+    def add(self, path: Path) -> Path:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none",
+                        str(path)], check=True, capture_output=True)
+        self.paths.append(path)
+        return path
+
+    def remove(self, path: Path) -> None:
+        """As for a disk that is in use: the name goes at once."""
+        subprocess.run(["umount", "-l", str(path)], check=True,
+                       capture_output=True)
+        self.paths.remove(path)
+
+
+@pytest.fixture
+def mounts(daemon: Daemon) -> Iterator[Mounts]:
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a file system")
+    daemon.archive.mkdir()
+    mounts = Mounts()
+    try:
+        mounts.add(daemon.archive)
+        mounts.remove(daemon.archive)
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"cannot mount a tmpfs: {error.stderr}")
+    yield mounts
+    daemon.kill()
+    for path in reversed(list(mounts.paths)):
+        mounts.remove(path)
+
+
+class Flow:
+    """Numbered datagrams through a channel while its directory changes."""
+
+    def __init__(self, daemon: Daemon, ring_size: str = "16MiB",
+                 **archive: Any) -> None:
+        self.daemon = daemon
+        self.receiver = Receiver()
+        port = free_port()
+        daemon.start(channel(
+            "one", port, relay=[output("127.0.0.1", self.receiver.port)],
+            ring_size=ring_size,
+            archive=daemon.archive_conf(**({"flush_interval": "20ms"}
+                                           | archive))))
+        self.sender = Sender("127.0.0.1", port)
+        self.sent = numbered(COUNT)
+        self.thread = SenderThread(self.sender, self.sent, RATE)
+        self.stored: list[bytes] = []
+
+    def wait_files(self, directory: Path) -> float:
+        """Until something is written there; seconds."""
+        start = time.monotonic()
+        wait_for(lambda: list(directory.glob("one_*")), f"files in "
+                 f"{directory}", 10.0, self.daemon.log)
+        return time.monotonic() - start
+
+    def reasons(self) -> list[str]:
+        return [r["what"] for r in self.daemon.status("one")["reasons"]]
+
+    def collect(self, directory: Path) -> None:
+        """What was stored there."""
+        assert not list(directory.glob("*.part"))
+        for path in sorted(directory.glob("one_*.avro")):
+            avro_files.by_python(path)
+            self.stored += [d.payload for d in
+                            avro_files.read_datagrams(path)]
+
+    def finish(self) -> dict[str, int]:
+        self.thread.join()
+        self.sender.socket.close()
+        ledger = self.daemon.wait_received("one", COUNT)
+        assert self.receiver.wait(COUNT) == self.sent
+        self.receiver.__exit__(None, None, None)
+        self.daemon.stop()
+        return ledger
+
+
+def all_once(flow: Flow, ledger: dict[str, int]) -> None:
+    assert ledger["archive_shed"] == 0
+    assert ledger["archived"] == ledger["received"] == COUNT
+    assert flow.stored == flow.sent
+
+
+@pytest.mark.parametrize("what", ["channel", "base", "above"])
+def test_moved(daemon: Daemon, what: str) -> None:
+    """Nothing is lost, nothing goes to where nobody looks."""
+    flow = Flow(daemon, directory=str(daemon.archive / "a/b"))
+    place = daemon.archive / "a/b/one"
+    flow.wait_files(place)
+    moved = {"channel": place, "base": place.parent,
+             "above": place.parent.parent}[what]
+    aside = daemon.archive / "moved"
+    moved.rename(aside)
+    seconds = flow.wait_files(place)
+    print(f"{what} directory moved: files in the new one after "
+          f"{seconds:.3f} s")
+    before = [p.name for p in sorted(aside.rglob("one_*.avro"))]
+    ledger = flow.finish()
+    old = aside / place.relative_to(moved)
+    assert [p.name for p in sorted(old.glob("one_*.avro"))] == before
+    flow.collect(old)
+    flow.collect(place)
+    all_once(flow, ledger)
+    assert "was removed, moved or covered: goes on in" in daemon.log()
+
+
+def test_replaced_by_link(daemon: Daemon, tmp_path: Path) -> None:
+    """A link that only root can have made: the archive is where it leads."""
+    flow = Flow(daemon)
+    place = daemon.archive / "one"
+    flow.wait_files(place)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    place.rename(daemon.archive / "moved")
+    place.symlink_to(elsewhere)
+    flow.wait_files(elsewhere)
+    ledger = flow.finish()
+    flow.collect(daemon.archive / "moved")
+    flow.collect(elsewhere)
+    all_once(flow, ledger)
+
+
+@pytest.mark.parametrize("how", ["covered", "swapped"])
+def test_other_disk(daemon: Daemon, mounts: Mounts, how: str) -> None:
+    """Another file system is mounted there, over the first or instead."""
+    first = mounts.add(daemon.archive)
+    flow = Flow(daemon)
+    flow.wait_files(first / "one")
+    old = os.open(first / "one", os.O_RDONLY)
+    if how == "swapped":
+        mounts.remove(first)
+    mounts.add(daemon.archive)
+    seconds = flow.wait_files(daemon.archive / "one")
+    print(f"disk {how}: files on the new one after {seconds:.3f} s")
+    ledger = flow.finish()
+    flow.collect(Path(f"/proc/self/fd/{old}"))
+    os.close(old)
+    flow.collect(daemon.archive / "one")
+    all_once(flow, ledger)
+
+
+def test_mount_is_waited_for(daemon: Daemon, mounts: Mounts) -> None:
+    """The relay runs meanwhile; not a byte goes to the file system below, and
+    the archive is taken up by itself, again and again."""
+    flow = Flow(daemon, ring_size="256KiB",
+                require_mount=str(daemon.archive))
+    assert flow.reasons()[0] == "archive_away"
+    assert daemon.status("one")["state"] == "degraded"
+    wait_for(lambda: daemon.ledger("one")["archive_shed"] > 0, "shedding",
+             10.0, daemon.log)
+    assert not list(daemon.archive.iterdir())
+    mounts.add(daemon.archive)
+    seconds = flow.wait_files(daemon.archive / "one")
+    print(f"mounted: files after {seconds:.3f} s")
+    wait_for(lambda: "archive_away" not in flow.reasons(), "no complaint")
+    old = os.open(daemon.archive / "one", os.O_RDONLY)
+    mounts.remove(daemon.archive)
+    wait_for(lambda: "archive_away" in flow.reasons(), "the disk missed", 10.0,
+             daemon.log)
+    assert not list(daemon.archive.iterdir())
+    mounts.add(daemon.archive)
+    flow.wait_files(daemon.archive / "one")
+    ledger = flow.finish()
+    flow.collect(Path(f"/proc/self/fd/{old}"))
+    os.close(old)
+    flow.collect(daemon.archive / "one")
+    assert len(flow.stored) == ledger["archived"] > 0
+    assert ledger["archived"] + ledger["archive_shed"] == COUNT
+    assert sorted(set(flow.stored)) == sorted(flow.stored)
+    assert set(flow.stored) <= set(flow.sent)
+    mounts.remove(daemon.archive)
+    assert not list(daemon.archive.iterdir())
+    log = daemon.log()
+    assert log.count(f"{daemon.archive} is not mounted: until it is") == 1
+    assert log.count(f"{daemon.archive} is not mounted: until that") == 1
+    assert log.count("its archive directory is there again") == 2
+
+
+def test_in_the_way(daemon: Daemon) -> None:
+    """A file where the directory should be: shed, said; then it is over."""
+    flow = Flow(daemon, ring_size="256KiB")
+    place = daemon.archive / "one"
+    flow.wait_files(place)
+    place.rename(daemon.archive / "moved")
+    place.write_text("in the way")
+    wait_for(lambda: "archive_away" in flow.reasons(), "the reason", 10.0,
+             daemon.log)
+    reason = daemon.status("one")["reasons"][0]
+    assert reason["what"] == "archive_away"
+    assert "Not a directory" in reason["detail"]
+    wait_for(lambda: daemon.ledger("one")["archive_shed"] > 0, "shedding",
+             10.0, daemon.log)
+    place.unlink()
+    flow.wait_files(place)
+    ledger = flow.finish()
+    flow.collect(daemon.archive / "moved")
+    flow.collect(place)
+    assert len(flow.stored) == ledger["archived"]
+    assert ledger["archived"] + ledger["archive_shed"] == COUNT
+
+
+def test_stopped_without_disk(daemon: Daemon, mounts: Mounts) -> None:
+    flow = Flow(daemon, require_mount=str(daemon.archive))
+    flow.thread.join()
+    flow.sender.socket.close()
+    wait_for(lambda: daemon.ledger("one")["received"] == COUNT, "all")
+    daemon.stop(checks=False, status=1)
+    said = re.search(r"could not store (\d+) datagrams before its end",
+                     daemon.log())
+    assert said and int(said[1]) == COUNT
+    assert not list(daemon.archive.iterdir())
+
+
+def test_path_of_mount(daemon: Daemon) -> None:
+    daemon.write(channel("one", free_port(), archive=daemon.archive_conf(
+        require_mount="/elsewhere")))
+    done = daemon.check()
+    assert done.returncode == 1
+    assert "`require_mount: /elsewhere' is not `directory', nor above it" \
+        in done.stderr
+
+
+def test_room_for_all(daemon: Daemon, mounts: Mounts) -> None:
+    """Two channels on one disk with little room: the one that fills it does
+    not cost the other what is younger than what it keeps itself."""
+    mounts.add(daemon.archive)
+    ports = [free_port(), free_port()]
+    daemon.start(*(channel(name, port, archive=daemon.archive_conf(
+        flush_interval="20ms", min_free="40MiB", rotate={"size": size}))
+        for name, port, size in (("fast", ports[0], "1MiB"),
+                                 ("slow", ports[1], "64KiB"))))
+    ended: dict[str, float] = {}
+
+    def look() -> dict[str, float]:
+        found = {}
+        for path in daemon.archive.glob("*/*.avro"):
+            try:
+                found[path.name] = path.stat().st_mtime
+            except FileNotFoundError:
+                pass
+        ended.update(found)
+        return found
+
+    with Sender("127.0.0.1", ports[0]) as fast, \
+            Sender("127.0.0.1", ports[1]) as slow:
+        thread = SenderThread(fast, numbered(60000, 1000), 10000)
+        while thread.busy():
+            slow.send(numbered(3, 100, len(slow.sent)))
+            time.sleep(0.2)
+            daemon.ctl("rotate", "slow")
+            look()
+        thread.join()
+        daemon.wait_received("fast", 60000)
+
+    def room() -> bool:
+        st = os.statvfs(daemon.archive)
+        return st.f_bavail * st.f_frsize >= 40 << 20
+    wait_for(room, "as much free as is asked for", 15.0, daemon.log)
+    left = look()
+    fast_left = [t for n, t in left.items() if n.startswith("fast")]
+    slow_lost = [t for n, t in ended.items()
+                 if n.startswith("slow") and n not in left]
+    slow_left = [n for n in left if n.startswith("slow")]
+    print(f"of {len(ended)} files {len(left)} are left, {len(slow_left)} of "
+          f"slow, which lost {len(slow_lost)}")
+    assert len(ended) - len(left) > 10
+    assert len(slow_left) > 3
+    assert slow_lost and max(slow_lost) <= min(fast_left)
+    assert daemon.ledger("fast")["archive_shed"] == 0
+    daemon.stop()

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A worker's start: from inherited descriptors to where its predecessor
+ * stopped.  Relay thread.
+ */
+#include <sys/resource.h>
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/message.h"
+#include "common/util.h"
+#include "worker/last_words.h"
+#include "worker/worker_priv.h"
+
+int
+worker_attach(struct worker *worker)
+{
+	const struct channel_config *config;
+	const char *why;
+	int next;
+
+	if (segment_attach(&worker->segment, WORKER_FD_SEGMENT,
+	    SEGMENT_WORKER, &why) == -1) {
+		last_words("cannot use the segment: %s", why);
+		return WORKER_EXIT_CONFIG;
+	}
+	last_words_init(&worker->segment);
+	last_words_thread();
+	config = worker->segment.config;
+	log_init("mcrelay-worker", config->name, config->log_target,
+	    config->log_level);
+	if (worker->segment.program != NULL) {
+		worker->program = datum_program_load(worker->segment.program,
+		    worker->segment.program_size, &why);
+		if (worker->program == NULL) {
+			last_words("cannot use the datum program: %s", why);
+			return WORKER_EXIT_CONFIG;
+		}
+	}
+	if (codec_missing(config->archive.codec) != NULL) {
+		last_words("this build of mcrelay-worker has no codec "
+		    "%s", codec_name(config->archive.codec));
+		return WORKER_EXIT_CONFIG;
+	}
+	next = WORKER_FD_OUTPUT + (int)config->outputs;
+	worker->directory = config->archive.enabled ? next++ : -1;
+	worker->decimator_wake = next;
+	return 0;
+}
+
+void
+worker_recover(struct worker *worker)
+{
+	int sockets[OUTPUTS_MAX];
+	uint64_t recovered;
+	int i;
+
+	for (i = 0; i < OUTPUTS_MAX; i++)
+		sockets[i] = WORKER_FD_OUTPUT + i;
+	/* Outputs first: ingest may have to move them out of its way. */
+	relay_init(&worker->relay, &worker->segment, sockets);
+	recovered = ingest_init(&worker->ingest, &worker->segment,
+	    worker->program, &worker->relay, WORKER_FD_INPUT);
+	if (recovered > 0)
+		log_info("took over %" PRIu64 " datagrams that my predecessor "
+		    "had in hand", recovered);
+}
+
+void
+worker_schedule(const struct channel_config *config)
+{
+	if (config->run.cpu >= 0 && thread_pin(config->run.cpu) == -1)
+		log_warn("cannot run on CPU %d", config->run.cpu);
+	if (config->run.priority > 0 && setpriority(PRIO_PROCESS,
+	    (id_t)gettid(), -(int)config->run.priority) == -1)
+		log_warn("cannot run with priority %u: start mcrelayd as root",
+		    config->run.priority);
+}

@@ -196,6 +196,23 @@ allow_directory(struct filter *filter, int directory)
 		    both);
 }
 
+/*
+ * When glibc's free() gives memory back it looks how the kernel overcommits it
+ * (/proc/sys/vm/overcommit_memory), and does without when it cannot.  Not an
+ * offence: it finds no such file.
+ */
+static void
+find_nothing(struct filter *filter)
+{
+	const struct scmp_arg_cmp reading[] = {EQUALS(0, (uint32_t)AT_FDCWD),
+	    EQUALS(2, O_RDONLY | O_CLOEXEC)};
+	int number = seccomp_syscall_resolve_name("openat");
+
+	if (seccomp_rule_add_array(filter->context, SCMP_ACT_ERRNO(ENOENT),
+	    number, NITEMS(reading), reading) != 0)
+		filter->good = false;
+}
+
 /* When the log's daemon is another one, syslog() connects to it anew. */
 static void
 allow_syslog(struct filter *filter)
@@ -220,6 +237,7 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 	allow_values(filter, "fcntl64", 1, fcntl_commands,
 	    NITEMS(fcntl_commands));
 	allow_itself(filter);
+	find_nothing(filter);
 	if (sandbox->syslog)
 		allow_syslog(filter);
 	if (sandbox->program != SANDBOX_WORKER)

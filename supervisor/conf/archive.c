@@ -8,7 +8,7 @@
 
 #include "common/codec.h"
 #include "common/util.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 #define DAY	(86400 * NS_PER_S)
 

@@ -50,14 +50,6 @@ static const struct number_key min_free_key = {
 	.max = UINT64_C(1) << 60,
 };
 
-static const char *const codec_words[] = {
-	[CODEC_NULL] = "null",
-	[CODEC_DEFLATE] = "deflate",
-	[CODEC_SNAPPY] = "snappy",
-	[CODEC_ZSTANDARD] = "zstandard",
-	NULL,
-};
-
 static const char *const sync_words[] = {
 	[SYNC_NONE] = "none",
 	[SYNC_INTERVAL] = "interval",

@@ -15,7 +15,7 @@
 
 #include "common/hash.h"
 #include "common/segment.h"
-#include "common/segment_layout.h"
+#include "common/segment_priv.h"
 
 void
 segment_layout_sizes(uint32_t sizes[static 6])

@@ -79,7 +79,8 @@ tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
-	tests/unit/hostile.c tests/unit/hostile.h
+	tests/unit/hostile.c tests/unit/hostile.h \
+	tests/unit/hostile_files.c tests/unit/hostile_priv.h
 tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)

@@ -132,7 +132,9 @@ enum ledger_unit {
 	X(errors, COUNTER, DATAGRAMS, false,				\
 	    "datagrams that were due and could not be sent")		\
 	X(unarchived, COUNTER, DATAGRAMS, false,			\
-	    "datagrams that the stream's archive did not get")
+	    "datagrams that the stream's archive did not get")		\
+	X(skipped, COUNTER, DATAGRAMS, false,				\
+	    "datagrams left out, as decimators ended at them twice")
 
 #define LEDGER_COUNTERS(X)						\
 	INGEST_FLOW_COUNTERS(X)						\

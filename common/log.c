@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/log_priv.h"
 #include "common/printable.h"
 #include "common/util.h"
 
@@ -33,7 +34,25 @@ log_init(const char *program, const char *instance, enum log_target to,
 	target = to;
 	max_level = level;
 	if (to == LOG_TARGET_SYSLOG)
-		openlog(tag, LOG_NDELAY | LOG_PID, LOG_DAEMON);
+		syslog_open(tag);
+}
+
+bool
+log_waits(void)
+{
+	return syslog_waits();
+}
+
+bool
+log_flush(void)
+{
+	return syslog_flush();
+}
+
+void
+log_close(void)
+{
+	syslog_close();
 }
 
 void
@@ -74,7 +93,7 @@ static void
 put(int level, const char *line)
 {
 	if (target == LOG_TARGET_SYSLOG)
-		syslog(level, "%s", line);
+		syslog_put(level, line);
 	else
 		put_stderr(tag, line);
 }
@@ -163,11 +182,12 @@ log_debug(const char *fmt, ...)
 void
 log_said(const char *who, const char *text, size_t size)
 {
-	char safe[LINE_SIZE];
+	char safe[LINE_SIZE], line[LINE_SIZE + sizeof(tag) + 2];
 
 	printable(safe, sizeof(safe), text, size);
+	snprintf(line, sizeof(line), "%s: %s", who, safe);
 	if (target == LOG_TARGET_SYSLOG)
-		syslog(LOG_WARNING, "%s: %s", who, safe);
+		syslog_put(LOG_WARNING, line);
 	else
 		put_stderr(who, safe);
 }

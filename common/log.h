@@ -5,7 +5,10 @@
  *
  * fatal*() log and exit(1).  The x forms leave out strerror(errno).  All
  * preserve errno.  No function here allocates; all are safe from any thread.
- * A line for a stderr that is full is dropped; the next says how many were.
+ * None waits for a reader.  A line for a stderr that is full is dropped; the
+ * next says how many were.  Lines for syslog wait in the process until there is
+ * room, and are dropped when too many wait; how many were is said when there is
+ * room again (common/log_loop.h).
  * Untrusted text is escaped as common/printable.h says: a line is one line.
  */
 #ifndef MCRELAY_LOG_H
@@ -31,6 +34,15 @@ enum log_target {
 void	log_init(const char *program, const char *instance,
 	    enum log_target target, int level);
 void	log_set_level(int level);
+
+/* Whether lines wait for syslog, or the number of those that were dropped. */
+bool	log_waits(void);
+/* Sends as much of it as there is room for; whether that was any.  The
+ * process's end does so, too, and waits for a tenth of a second at most. */
+bool	log_flush(void);
+/* In a fork, before its descriptors become others: closes the log's, and
+ * forgets what waits, which the parent has as well.  Lines may follow. */
+void	log_close(void);
 
 _Noreturn void	fatal(const char *fmt, ...) ATTR_PRINTF(1, 2);
 _Noreturn void	fatalx(const char *fmt, ...) ATTR_PRINTF(1, 2);

@@ -15,7 +15,7 @@ sandbox_enter_parts(const struct sandbox *sandbox, uint32_t parts, bool kill)
 {
 	uint32_t entered = 0;
 
-	/* syslog() reads the time zone's file when it is first called. */
+	/* The time zone's file is read when the first time is asked for. */
 	tzset();
 	if ((parts & SANDBOX_PRIVILEGES) != 0 && sandbox_privileges())
 		entered |= SANDBOX_PRIVILEGES;

@@ -213,7 +213,8 @@ find_nothing(struct filter *filter)
 		filter->good = false;
 }
 
-/* When the log's daemon is another one, syslog() connects to it anew. */
+/* When the log's daemon is another one, common/log_syslog.c connects to it
+ * anew. */
 static void
 allow_syslog(struct filter *filter)
 {

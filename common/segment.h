@@ -258,8 +258,21 @@ struct decimated_state {
 
 SEGMENT_DOMAIN(decimated);
 
+/*
+ * A datagram that ends its decimator would end all that follow.  So a successor
+ * of one that died at work takes what that one had in hand record by record,
+ * commits after each, and leaves out the record that two in a row died at
+ * without having committed anything (decimator/reader_open.c).
+ */
 struct decimator_page {
 	_Atomic uint64_t	wake_at;	/* ring_sleep() */
+	/* Position of the last record taken and not committed; 0: none. */
+	_Atomic uint64_t	taking;
+	/* Records before this one are taken one by one. */
+	_Atomic uint64_t	alone_until;
+	/* Decimators that have died at work, with this position committed. */
+	_Atomic uint64_t	died_at;
+	_Atomic uint64_t	deaths;
 	struct decimated_domain	progress;
 };
 _Static_assert(sizeof(struct decimator_page) <= 4096, "one page");

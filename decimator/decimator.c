@@ -25,6 +25,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
+#include "common/log_loop.h"
 #include "common/message.h"
 #include "common/sandbox.h"
 #include "common/util.h"
@@ -393,6 +394,7 @@ start(struct decimator *d)
 	for (i = 0; i < CHANNEL_STATES; i++)
 		TAILQ_INIT(&d->list[i]);
 	ev_set_userdata(d->loop, d);
+	log_loop_start(d->loop);
 	ev_io_init(&d->messages, on_messages, MESSAGE_FD, EV_READ);
 	ev_io_start(d->loop, &d->messages);
 	ev_signal_init(&d->term, on_term, SIGTERM);

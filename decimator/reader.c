@@ -182,6 +182,10 @@ take_record(struct reader *reader, const struct ring_view *view)
 	memcpy(data, view->payload, left);
 	if (!ring_intact(&reader->segment.ring, view->position))
 		return false;
+	/* Partner: look_at_death() of a successor. */
+	atomic_store_explicit(&reader->segment.page->taking, view->position,
+	    memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 	if (reader->synced)
 		note_missed(reader, view->missed);
 	reader->synced = true;
@@ -194,6 +198,42 @@ take_record(struct reader *reader, const struct ring_view *view)
 		left -= size;
 	}
 	return true;
+}
+
+/* It has ended two decimators; its channel's archive has it as usual. */
+static bool
+skip_record(struct reader *reader, const struct ring_view *view)
+{
+	uint32_t i;
+
+	reader->skip_at = 0;
+	if (!ring_intact(&reader->segment.ring, view->position))
+		return false;
+	log_warnx("%s: two decimators have ended at the datagrams with the "
+	    "sequence numbers %" PRIu64 " to %" PRIu64 ": they are not "
+	    "decimated", reader->name, view->record.sequence,
+	    view->record.sequence + view->datagrams - 1);
+	if (reader->synced)
+		note_missed(reader, view->missed);
+	reader->synced = true;
+	for (i = 0; i < reader->streams; i++)
+		stream_skip(reader->stream[i], view->datagrams);
+	return true;
+}
+
+static bool
+use_record(struct reader *reader, const struct ring_view *view)
+{
+	return view->position == reader->skip_at ?
+	    skip_record(reader, view) : take_record(reader, view);
+}
+
+static uint32_t
+share_records(const struct reader *reader)
+{
+	return reader->cursor.position < atomic_load_explicit(
+	    &reader->segment.page->alone_until, memory_order_relaxed) ?
+	    1 : SHARE_RECORDS;
 }
 
 /*
@@ -235,10 +275,10 @@ reader_step(struct reader *reader)
 	enum ring_status next;
 	struct ring_reader before;
 	struct ring_view view;
-	uint32_t bytes = 0, records = 0, i;
+	uint32_t bytes = 0, records = 0, most = share_records(reader), i;
 
 	note_lost(reader);
-	while (bytes < SHARE_BYTES && records < SHARE_RECORDS) {
+	while (bytes < SHARE_BYTES && records < most) {
 		before = reader->cursor;
 		next = ring_next(ring, &reader->cursor, &view);
 		if (next == RING_EMPTY) {
@@ -248,7 +288,7 @@ reader_step(struct reader *reader)
 			close_windows(reader);
 			break;
 		}
-		if (next == RING_RECORD && take_record(reader, &view)) {
+		if (next == RING_RECORD && use_record(reader, &view)) {
 			reader->laps = 0;
 			reader->taken = true;
 			bytes += view.record.length;
@@ -266,6 +306,9 @@ reader_step(struct reader *reader)
 	for (i = 0; i < reader->streams; i++)
 		stream_flush(reader->stream[i]);
 	reader_publish(reader);
+	/* Partner: look_at_death() of a successor. */
+	atomic_store_explicit(&reader->segment.page->taking, 0,
+	    memory_order_release);
 	return status;
 }
 

@@ -118,6 +118,29 @@ begin_at_page(struct reader *reader)
 	reader->laps++;
 }
 
+/* See struct decimator_page.  Whoever dies in here has found out nothing. */
+static void
+look_at_death(struct reader *reader)
+{
+	struct decimator_page *page = reader->segment.page;
+	uint64_t committed = decimated_current(&page->progress)->position;
+	uint64_t taking = atomic_load_explicit(&page->taking,
+	    memory_order_relaxed);
+	uint64_t deaths = 1;
+
+	if (taking == 0)
+		return;
+	atomic_store_explicit(&page->taking, 0, memory_order_relaxed);
+	if (page->died_at == committed)
+		deaths = page->deaths + 1;
+	page->died_at = committed;
+	page->deaths = deaths;
+	page->alone_until = taking + 1;
+	/* The second one had no other in hand. */
+	if (deaths >= 2)
+		reader->skip_at = taking;
+}
+
 /* Maps the segment and finds the place to begin.  NULL, or a reason. */
 static const char *
 attach(struct reader *reader, int fd, const struct stat *st)
@@ -139,6 +162,7 @@ attach(struct reader *reader, int fd, const struct stat *st)
 	reader->lost = reader_ingest(reader, &ingest) ?
 	    ingest.counts.kernel_dropped : UINT64_MAX;
 	begin_at_page(reader);
+	look_at_death(reader);
 	return NULL;
 }
 

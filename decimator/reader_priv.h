@@ -35,6 +35,7 @@ struct reader {
 	 * record's number is taken for what was expected. */
 	bool			 synced;
 	unsigned		 laps;	/* in a row */
+	uint64_t		 skip_at; /* a record that is left out; or 0 */
 	size_t			 copied; /* bytes that streams may look at */
 	int			 eventfd;
 	struct stream		*stream[STREAMS_MAX];

@@ -489,3 +489,12 @@ stream_gap(struct stream *stream, uint64_t missed)
 	if (stream->sampler != NULL)
 		sampler_reset(stream->sampler);
 }
+
+void
+stream_skip(struct stream *stream, uint64_t skipped)
+{
+	/* Like a gap, but for what it counts as. */
+	stream_gap(stream, skipped);
+	stream->counts.missed -= skipped;
+	stream->counts.skipped += skipped;
+}

@@ -116,6 +116,10 @@ void		 stream_flush(struct stream *stream) ATTR_NONNULL;
 void		 stream_gap(struct stream *stream, uint64_t missed)
 		    ATTR_NONNULL;
 
+/* So many are left out on purpose. */
+void		 stream_skip(struct stream *stream, uint64_t skipped)
+		    ATTR_NONNULL;
+
 /* So many were lost before they came to the ring, at about this place: only a
  * summary can say so. */
 void		 stream_lost(struct stream *stream, uint64_t lost)

@@ -53,6 +53,7 @@ for test in test_ring test_segment test_reduce_loops; do
 	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_own.c" \
 	    "$top/decimator/reduce_real.c" "$top/common/decimate.c" \
 	    "$top/common/ledger.c" "$top/common/log.c" \
+	    "$top/common/log_syslog.c" \
 	    "$top/common/ring.c" "$top/common/segment.c" \
 	    "$top/common/printable.c" "$top/common/segment_create.c" \
 	    "$top/common/utf8.c" \

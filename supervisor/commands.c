@@ -25,9 +25,26 @@ struct call {
 	struct command_wait	*wait;
 };
 
+/* The members of a request. */
+enum member {
+	MEMBER_COMMAND	= 1,
+	MEMBER_CHANNEL	= 2,
+	MEMBER_STREAM	= 4,
+};
+
+static const struct {
+	const char	*name;
+	unsigned	 member;
+} members[] = {
+	{"command",	MEMBER_COMMAND},
+	{"channel",	MEMBER_CHANNEL},
+	{"stream",	MEMBER_STREAM},
+};
+
 struct command {
 	const char	*name;
 	bool		 channel_needed;
+	unsigned	 takes;		/* beside its name */
 	json_t		*(*run)(const struct call *call);
 };
 
@@ -229,15 +246,15 @@ run_archive(const struct call *call)
 }
 
 static const struct command commands[] = {
-	{"status",	false,	run_status},
-	{"restart",	true,	run_restart},
-	{"start",	true,	run_start},
-	{"stop",	true,	run_stop},
-	{"rotate",	false,	run_rotate},
-	{"reload",	false,	run_reload},
-	{"schema",	true,	run_schema},
-	{"upgrade",	false,	run_upgrade},
-	{"archive",	true,	run_archive},
+	{"status",	false,	MEMBER_CHANNEL, run_status},
+	{"restart",	true,	MEMBER_CHANNEL, run_restart},
+	{"start",	true,	MEMBER_CHANNEL, run_start},
+	{"stop",	true,	MEMBER_CHANNEL, run_stop},
+	{"rotate",	false,	MEMBER_CHANNEL, run_rotate},
+	{"reload",	false,	0, run_reload},
+	{"schema",	true,	MEMBER_CHANNEL | MEMBER_STREAM, run_schema},
+	{"upgrade",	false,	0, run_upgrade},
+	{"archive",	true,	MEMBER_CHANNEL, run_archive},
 };
 
 static const struct command *
@@ -251,6 +268,35 @@ find_command(const char *name)
 	return NULL;
 }
 
+static unsigned
+find_member(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(members); i++)
+		if (strcmp(members[i].name, name) == 0)
+			return members[i].member;
+	return 0;
+}
+
+/* A member that was left out, or taken for none, might mean all channels. */
+static json_t *
+check_members(const struct command *command, const json_t *request)
+{
+	unsigned takes = command->takes | MEMBER_COMMAND;
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)request, name, value) {
+		if ((find_member(name) & takes) == 0)
+			return command_error("%s does not take %s",
+			    command->name, name);
+		if (!json_is_string(value))
+			return command_error("%s has to be a string", name);
+	}
+	return NULL;
+}
+
 json_t *
 command_run(struct supervisor *supervisor, const json_t *request,
     struct command_wait *wait)
@@ -258,14 +304,21 @@ command_run(struct supervisor *supervisor, const json_t *request,
 	const char *name, *channel;
 	struct call call = {supervisor, request, NULL, wait};
 	const struct command *command;
+	json_t *error;
 
+	if (json_typeof(request) != JSON_OBJECT)
+		return command_error("the request is not an object");
+	if (json_object_get(request, "command") == NULL)
+		return command_error("the request has no command");
 	name = json_string_value(json_object_get(request, "command"));
 	channel = json_string_value(json_object_get(request, "channel"));
 	if (name == NULL)
-		return command_error("the request has no command");
+		return command_error("command has to be a string");
 	if ((command = find_command(name)) == NULL)
 		return command_error("there is no command %s in this version",
 		    name);
+	if ((error = check_members(command, request)) != NULL)
+		return error;
 	if (channel != NULL) {
 		call.channel = channels_find(supervisor, channel);
 		if (call.channel == NULL)

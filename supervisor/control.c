@@ -22,6 +22,9 @@
 #define SOCKET_NAME	"mcrelayd.sock"
 /* Those that come when all places are taken wait in the backlog. */
 #define CLIENTS_MAX	32
+/* Of them, for one user and for all but root and our own. */
+#define USER_MAX	8U
+#define OTHERS_MAX	24U
 #define REQUEST_MAX	4096
 /* To send a request, and to read the answer. */
 #define CLIENT_S	5.
@@ -32,6 +35,7 @@
 
 enum client_phase {
 	CLIENT_ASKS,
+	CLIENT_ASKS_TOO_MUCH,
 	CLIENT_WAITS,
 	CLIENT_READS,
 };
@@ -40,6 +44,7 @@ struct client {
 	LIST_ENTRY(client)	 link;
 	struct control		*control;
 	int			 fd;
+	uid_t			 user;		/* who connected */
 	enum client_phase	 phase;
 	struct command_wait	 wait;
 	char			 request[REQUEST_MAX];
@@ -144,6 +149,13 @@ run_request(struct client *client, size_t length)
 }
 
 static void
+reply_too_long(struct client *client)
+{
+	reply(client, command_error("the request is longer than %d bytes",
+	    REQUEST_MAX));
+}
+
+static void
 receive(struct client *client)
 {
 	size_t room = sizeof(client->request) - client->received;
@@ -153,16 +165,34 @@ receive(struct client *client)
 	got = recv(client->fd, client->request + client->received, room, 0);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (got == 0 && client->phase == CLIENT_ASKS_TOO_MUCH) {
+		reply_too_long(client);
+		return;
+	}
 	if (got <= 0) {
 		client_free(client);
 		return;
 	}
 	client->received += (size_t)got;
 	end = memchr(client->request, '\n', client->received);
-	if (end != NULL)
+	if (end != NULL && client->phase == CLIENT_ASKS)
 		run_request(client, (size_t)(end - client->request));
-	else if (client->received == sizeof(client->request))
-		reply(client, command_error("the request is too long"));
+	else if (end != NULL)
+		reply_too_long(client);
+	else if (client->received == sizeof(client->request)) {
+		/* To its end, as it reads no answer before; forgotten. */
+		client->phase = CLIENT_ASKS_TOO_MUCH;
+		client->received = 0;
+	}
+}
+
+/* The end of a socket with something unread would be a reset. */
+static void
+leave_unread(int fd)
+{
+	char rest[REQUEST_MAX];
+
+	(void)recv(fd, rest, sizeof(rest), 0);
 }
 
 static void
@@ -176,8 +206,10 @@ send_answer(struct client *client)
 		return;
 	if (put > 0)
 		client->sent += (size_t)put;
-	if (put <= 0 || client->sent == client->answer_size)
-		client_free(client);
+	if (put > 0 && client->sent < client->answer_size)
+		return;
+	leave_unread(client->fd);
+	client_free(client);
 }
 
 static void
@@ -187,10 +219,10 @@ on_client(struct ev_loop *loop, ev_io *watcher, int events)
 
 	(void)loop;
 	(void)events;
-	if (client->phase == CLIENT_ASKS)
-		receive(client);
-	else
+	if (client->phase == CLIENT_READS)
 		send_answer(client);
+	else
+		receive(client);
 }
 
 static void
@@ -205,6 +237,8 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 		    "goes on", client->wait.upgrade ? "" : "channel ",
 		    client->wait.upgrade ? "the upgrade is" :
 		    client->wait.channel, (int)COMMAND_S));
+	else if (client->phase == CLIENT_ASKS_TOO_MUCH)
+		reply_too_long(client);
 	else
 		client_free(client);
 }
@@ -217,6 +251,65 @@ on_pause(struct ev_loop *loop, ev_timer *watcher, int events)
 	listen_again(watcher->data);
 }
 
+/* Those whom nobody can keep out. */
+static bool
+is_master(uid_t user)
+{
+	return user == 0 || user == geteuid();
+}
+
+static uid_t
+peer_of(int fd)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof(peer);
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	return peer.uid;
+}
+
+/* NULL: there is a place for this user. */
+static json_t *
+refusal(const struct control *control, uid_t user)
+{
+	const struct client *client;
+	unsigned own = 0, others = 0;
+
+	if (is_master(user))
+		return NULL;
+	LIST_FOREACH(client, &control->clients, link) {
+		own += client->user == user;
+		others += !is_master(client->user);
+	}
+	if (own >= USER_MAX)
+		return command_error("%u connections of user %u are open: "
+		    "try again later", own, (unsigned)user);
+	if (others >= OTHERS_MAX)
+		return command_error("%u connections of other users are "
+		    "open: try again later", others);
+	return NULL;
+}
+
+/* At once, as far as there is room, and there is. */
+static void
+turn_away(int fd, json_t *answer)
+{
+	char *text = json_dumps(answer, JSON_COMPACT);
+	size_t size;
+
+	json_decref(answer);
+	if (text == NULL)
+		fatalx("out of memory");
+	/* A line, and its end; no NUL. */
+	size = strlen(text);
+	text[size++] = '\n';
+	if (send(fd, text, size, MSG_NOSIGNAL) == -1)
+		log_debug("control socket: a client left before its answer");
+	leave_unread(fd);
+	free(text);
+	close(fd);
+}
+
 static struct client *
 add_client(struct control *control, int fd)
 {
@@ -224,6 +317,7 @@ add_client(struct control *control, int fd)
 
 	client->control = control;
 	client->fd = fd;
+	client->user = peer_of(fd);
 	ev_init(&client->io, on_client);
 	ev_init(&client->deadline, on_deadline);
 	client->io.data = client->deadline.data = client;
@@ -236,6 +330,7 @@ static void
 on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 {
 	struct control *control = watcher->data;
+	json_t *answer;
 	int fd;
 
 	(void)events;
@@ -246,6 +341,10 @@ on_connection(struct ev_loop *loop, ev_io *watcher, int events)
 			ev_io_stop(loop, watcher);
 			ev_timer_again(loop, &control->pause);
 		}
+		return;
+	}
+	if ((answer = refusal(control, peer_of(fd))) != NULL) {
+		turn_away(fd, answer);
 		return;
 	}
 	set_phase(add_client(control, fd), CLIENT_ASKS, EV_READ, CLIENT_S);

@@ -3,8 +3,9 @@
  * The control socket, mcrelayd.sock in run_dir.  A client connects, sends
  * one line of JSON, gets one line back and is disconnected.  Supervisor only.
  *
- * The number of clients, the size of what they send and the time they may
- * take are bounded: who sends rubbish, or nothing, disturbs nobody.
+ * The number of clients, of each user and of all, the size of what they send
+ * and the time they may take are bounded: who sends rubbish, or nothing,
+ * disturbs nobody, and other users cannot keep root out.
  */
 #ifndef MCRELAY_CONTROL_H
 #define MCRELAY_CONTROL_H

@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -51,6 +50,7 @@ place_descriptors(const int *fds, size_t count)
 	int moved[FDS_MAX], first_free = MESSAGE_FD + (int)count;
 	size_t i;
 
+	log_close();
 	for (i = 0; i < count; i++) {
 		moved[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, first_free);
 		if (moved[i] == -1)
@@ -193,8 +193,6 @@ serve(const struct spawn_settings *settings)
 static _Noreturn void
 run_launcher(const struct spawn_settings *settings, int supervisor)
 {
-	/* Its descriptor may be one that is about to become another. */
-	closelog();
 	if (place_standard() == -1 ||
 	    place_descriptors(&supervisor, 1) == -1)
 		log_warn("cannot arrange the launcher's descriptors");

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/log_loop.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/control.h"
@@ -280,6 +281,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	supervisor->loop = ev_default_loop(EVFLAG_AUTO);
 	if (supervisor->loop == NULL)
 		fatalx("libev cannot start");
+	log_loop_start(supervisor->loop);
 	supervisor->mounts = open("/proc/self/mountinfo", O_RDONLY |
 	    O_CLOEXEC);
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);

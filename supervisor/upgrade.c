@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -86,7 +85,7 @@ static _Noreturn void
 run_checker(const struct upgrade *upgrade, const struct handoff *handoff)
 {
 	spawn_reset_signals();
-	closelog();
+	log_close();
 	if (dup2(upgrade->output, STDOUT_FILENO) == -1 ||
 	    dup2(upgrade->output, STDERR_FILENO) == -1)
 		_exit(EXIT_CANNOT_EXEC);

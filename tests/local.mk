@@ -239,6 +239,8 @@ tests_unit_test_reader_changes_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_reader_kill_SOURCES = tests/unit/test_reader_kill.c $(SINGLE_STEP) \
 	$(READER_SUPPORT)
 tests_unit_test_reader_kill_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+# A datagram that a process ends at.
+tests_unit_test_reader_kill_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=stream_push
 
 tests_unit_test_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
 tests_unit_test_gen_SOURCES = tests/unit/test_gen.c
@@ -298,6 +300,7 @@ EXTRA_DIST += \
 	tests/integration/gen.py \
 	tests/integration/manager.py \
 	tests/integration/net.py \
+	tests/integration/poison.c \
 	tests/integration/pcap.py \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
@@ -309,6 +312,7 @@ EXTRA_DIST += \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
+	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
@@ -319,9 +323,11 @@ EXTRA_DIST += \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
 	tests/integration/test_load.py \
+	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
 	tests/integration/test_path.py \
+	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/log_loop.h"
 #include "common/message.h"
 #include "common/sandbox.h"
 #include "common/util.h"
@@ -423,6 +424,7 @@ start_watchers(struct worker *worker)
 {
 	unsigned i;
 
+	log_loop_start(worker->loop);
 	ev_io_init(&worker->input, on_input, worker->ingest.readable, EV_READ);
 	worker->input.data = worker;
 	ev_io_start(worker->loop, &worker->input);

@@ -386,8 +386,10 @@ class Daemon:
                 broken.append(f"output {out} does not add up")
         for stream, counts in status.get("decimate", {}).items():
             if (name, stream) in self.streams and \
-                    counts["in"] + counts["missed"] != ledger["received"]:
-                broken.append(f"stream {stream}: in + missed != received")
+                    counts["in"] + counts["missed"] + counts["skipped"] != \
+                    ledger["received"]:
+                broken.append(f"stream {stream}: in + missed + skipped "
+                              "!= received")
         return broken
 
     def check_ledgers(self) -> None:

@@ -118,6 +118,9 @@ send_line(int fd, const json_t *request, uint64_t deadline_ns)
 		put = send(fd, line + sent, size - sent, MSG_NOSIGNAL);
 		if (put == -1 && errno == EAGAIN)
 			give_up();
+		/* The daemon may have said why before it hung up. */
+		if (put == -1 && (errno == EPIPE || errno == ECONNRESET))
+			break;
 		if (put == -1 && errno != EINTR)
 			fail(true, "cannot send the request: %s",
 			    strerror(errno));
@@ -147,6 +150,8 @@ receive_all(int fd, size_t *size, uint64_t deadline_ns)
 		got = recv(fd, text + *size, room - *size, 0);
 		if (got == -1 && errno == EAGAIN)
 			give_up();
+		if (got == -1 && errno == ECONNRESET && *size > 0)
+			break;
 		if (got == -1 && errno != EINTR)
 			fail(true, "cannot receive the answer: %s",
 			    strerror(errno));

@@ -33,20 +33,19 @@ struct codec {
 #endif
 };
 
+const char *const codec_words[] = {
+	[CODEC_NULL] = "null",
+	[CODEC_DEFLATE] = "deflate",
+	[CODEC_SNAPPY] = "snappy",
+	[CODEC_ZSTANDARD] = "zstandard",
+	NULL,
+};
+
 const char *
 codec_name(enum archive_codec which)
 {
-	switch (which) {
-	case CODEC_DEFLATE:
-		return "deflate";
-	case CODEC_SNAPPY:
-		return "snappy";
-	case CODEC_ZSTANDARD:
-		return "zstandard";
-	case CODEC_NULL:
-		break;
-	}
-	return "null";
+	return codec_words[which < NITEMS(codec_words) - 1 ? which :
+	    CODEC_NULL];
 }
 
 const char *

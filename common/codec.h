@@ -12,7 +12,9 @@
 #include "common/compiler.h"
 #include "common/segment.h"
 
-/* As in configurations and in `avro.codec'. */
+/* As in configurations and in `avro.codec'; NULL ends them. */
+extern const char *const codec_words[];
+/* The name of one; of any other number, "null". */
 const char	*codec_name(enum archive_codec which);
 /* NULL when this build has the codec, else the Debian package that building
  * it needs. */

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "common/datum.h"
-#include "common/datum_walk.h"
+#include "common/datum_priv.h"
 #include "common/utf8.h"
 
 static enum datum_error

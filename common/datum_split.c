@@ -7,7 +7,7 @@
 #include <assert.h>
 
 #include "common/datum.h"
-#include "common/datum_walk.h"
+#include "common/datum_priv.h"
 
 /* A number's bytes. */
 static inline enum datum_error

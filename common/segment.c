@@ -15,7 +15,7 @@
 
 #include "common/hash.h"
 #include "common/segment.h"
-#include "common/segment_layout.h"
+#include "common/segment_priv.h"
 
 void
 segment_layout_sizes(uint32_t sizes[static 6])
@@ -204,12 +204,14 @@ segment_attach(struct segment *segment, int fd, enum segment_access access,
 	*why = read_layout(fd, &layout);
 	if (*why != NULL)
 		return -1;
-	*why = "cannot map it";
 	segment->base = segment_map(fd, &layout, prot, flags);
-	if (segment->base == NULL)
+	if (segment->base == NULL) {
+		*why = strerror(errno);
 		return -1;
+	}
 	segment_set_pointers(segment, &layout);
 	if (!protect(segment, &layout, access)) {
+		*why = strerror(errno);
 		munmap(segment->base, segment->mapped);
 		return -1;
 	}

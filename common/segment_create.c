@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "common/segment.h"
-#include "common/segment_layout.h"
+#include "common/segment_priv.h"
 
 #define HUGE_RING	(16U << 20)
 #define SEALS		(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)

@@ -2,6 +2,7 @@
 /*
  * Small helpers with more than one user.  Every process.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -107,6 +108,28 @@ xasprintf(const char *fmt, ...)
 	return p;
 }
 
+/* -1: one is opened each time. */
+static int	names_socket = -1;
+
+void
+format_address_ask(int socket)
+{
+	names_socket = socket;
+}
+
+static bool
+interface_name(uint32_t index, char name[static IF_NAMESIZE])
+{
+	struct ifreq request = {.ifr_ifindex = (int)index};
+
+	if (names_socket == -1)
+		return if_indextoname(index, name) != NULL;
+	if (ioctl(names_socket, SIOCGIFNAME, &request) == -1)
+		return false;
+	memcpy(name, request.ifr_name, IF_NAMESIZE);
+	return true;
+}
+
 static size_t
 format_v6(const struct sockaddr_in6 *in6, char *text)
 {
@@ -115,7 +138,7 @@ format_v6(const struct sockaddr_in6 *in6, char *text)
 
 	inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
 	if (in6->sin6_scope_id != 0 &&
-	    if_indextoname(in6->sin6_scope_id, name) != NULL)
+	    interface_name(in6->sin6_scope_id, name))
 		length = snprintf(text, ADDRESS_TEXT_SIZE, "[%s%%%s]:%u", host,
 		    name, ntohs(in6->sin6_port));
 	else

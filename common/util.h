@@ -41,6 +41,9 @@ char	*xasprintf(const char *fmt, ...) ATTR_PRINTF(1, 2);
 /* `address:port', IPv6 in brackets.  Returns the length of the text. */
 size_t	format_address(const struct sockaddr *sa,
 	    char text[static ADDRESS_TEXT_SIZE]) ATTR_NONNULL;
+/* Names of interfaces are asked for by this internet socket from now on:
+ * whoever is in a sandbox opens none.  Stays the caller's. */
+void	format_address_ask(int socket);
 /* The basic ISO 8601 form used in file names, from nanoseconds since 1970. */
 void	format_utc(uint64_t realtime_ns, char text[static UTC_TEXT_SIZE]);
 

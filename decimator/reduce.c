@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "decimator/reduce_state.h"
+#include "decimator/reduce_priv.h"
 
 /*** Making. ***/
 

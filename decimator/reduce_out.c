@@ -8,7 +8,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "decimator/reduce_state.h"
+#include "decimator/reduce_priv.h"
 
 /* The most that is written at once, and what writing it may touch behind. */
 #define PIECE_MAX	128

@@ -27,7 +27,7 @@ expand -t 8 "$1" | awk -v file="$1" '
 		start = 0
 	}
 	END {
-		if (NR > 600)
+		if (NR > 500)
 			complain("a file of " NR " lines")
 		exit bad
 	}'

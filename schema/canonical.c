@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "common/log.h"
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 
 /* The fingerprint of nothing, and the polynomial. */
 #define CRC_EMPTY	UINT64_C(0xc15d213aa4d7a795)

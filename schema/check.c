@@ -8,7 +8,7 @@
 
 #include "common/datum.h"
 #include "common/util.h"
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 
 /* Sizes beyond this do not matter any more. */
 #define SIZE_CAP	(UINT64_C(1) << 32)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "common/datum.h"
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 #include "common/util.h"
 
 /* What the datum consists of, front to back. */

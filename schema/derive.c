@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "common/datum.h"
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 #include "common/util.h"
 
 static json_t	*derive(struct schema_context *c, struct schema_node *node,

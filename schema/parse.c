@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/datum.h"
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 #include "common/util.h"
 
 static struct schema_node	*parse_type(struct schema_context *c,

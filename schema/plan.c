@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 #include "common/util.h"
 
 /* Whether the field at c->path is the name's, or in it. */

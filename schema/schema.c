@@ -14,7 +14,7 @@
 #include "common/datum.h"
 #include "common/hash.h"
 #include "schema/schema.h"
-#include "schema/tree.h"
+#include "schema/schema_priv.h"
 #include "common/util.h"
 
 const char *const schema_type_names[SCHEMA_TYPES] = {

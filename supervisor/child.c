@@ -23,7 +23,6 @@
 
 static void	spawn(struct child *child);
 static void	terminate(struct child *child, bool drain);
-static void	watch(struct child *child);
 
 static void
 set_timer(struct child *child, uint64_t ns)
@@ -37,8 +36,8 @@ set_timer(struct child *child, uint64_t ns)
 	ev_timer_start(child->loop, &child->timer);
 }
 
-static void
-set_state(struct child *child, enum child_state state, uint64_t timer_ns)
+void
+child_set_state(struct child *child, enum child_state state, uint64_t timer_ns)
 {
 	child->state = state;
 	set_timer(child, timer_ns);
@@ -47,8 +46,8 @@ set_state(struct child *child, enum child_state state, uint64_t timer_ns)
 	child->ops->changed(child->owner);
 }
 
-static void
-close_messages(struct child *child)
+void
+child_close_messages(struct child *child)
 {
 	ev_io_stop(child->loop, &child->io);
 	if (child->messages != -1)
@@ -65,7 +64,7 @@ back_off(struct child *child, uint64_t delay_ns)
 	}
 	log_warnx("%s: next start in %llu ms", child->label,
 	    (unsigned long long)(delay_ns / NS_PER_MS));
-	set_state(child, CHILD_BACKOFF, delay_ns);
+	child_set_state(child, CHILD_BACKOFF, delay_ns);
 }
 
 static bool
@@ -83,7 +82,7 @@ succeed(struct child *child, int status, uint64_t up_ns)
 	if (unusable(status)) {
 		log_warnx("%s: cannot use its configuration and is not "
 		    "started again; change it and reload", child->label);
-		set_state(child, CHILD_FAILED, 0);
+		child_set_state(child, CHILD_FAILED, 0);
 		return;
 	}
 	back_off(child, backoff_delay_ns(&child->backoff, up_ns, clean,
@@ -117,7 +116,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 
 	(void)events;
 	ev_child_stop(loop, watcher);
-	close_messages(child);
+	child_close_messages(child);
 	set_timer(child, 0);
 	voice_end(&child->voice);
 	child_bury(child, watcher->rstatus, now);
@@ -129,7 +128,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
 	if (child->drain_only)
 		spawn(child);
 	else if (!child->wanted)
-		set_state(child, CHILD_STOPPED, 0);
+		child_set_state(child, CHILD_STOPPED, 0);
 	else if (asked)
 		spawn(child);
 	else
@@ -142,7 +141,7 @@ on_ready(struct child *child, const struct message *message)
 	child->ready_ns = clock_monotonic_ns();
 	child->sandbox = message->sandbox & SANDBOX_ALL;
 	log_info("%s: process %d is ready", child->label, (int)child->pid);
-	set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
+	child_set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
 }
 
 /* Makes of a message what its owner said of it.  False: the child is not
@@ -274,7 +273,7 @@ spawn(struct child *child)
 	assert(child->pid == 0);
 	/* What is to be stored is, all the same. */
 	if (child->held && !child->drain_only) {
-		set_state(child, CHILD_WAITING, 0);
+		child_set_state(child, CHILD_WAITING, 0);
 		return;
 	}
 	child->spawned_ns = clock_monotonic_ns();
@@ -287,8 +286,8 @@ spawn(struct child *child)
 	child->draining = child->hung = child->overdue = false;
 	if (!child->drain_only)
 		child->drains = 0;
-	watch(child);
-	set_state(child, CHILD_STARTING, CHILD_START_NS);
+	child_watch(child);
+	child_set_state(child, CHILD_STARTING, CHILD_START_NS);
 	if (child->drain_only)
 		terminate(child, true);
 }
@@ -311,83 +310,14 @@ child_init(struct child *child, struct ev_loop *loop,
 	child->reaper.data = child->io.data = child->timer.data = child;
 }
 
-/* What is watched while there is a process. */
-static void
-watch(struct child *child)
+void
+child_watch(struct child *child)
 {
 	ev_child_set(&child->reaper, child->pid, 0);
 	ev_child_start(child->loop, &child->reaper);
 	ev_io_set(&child->io, child->messages, EV_READ);
 	if (child->ready_ns == 0)
 		ev_io_start(child->loop, &child->io);
-}
-
-/* It may have ended already; but nobody else may have reaped it. */
-static bool
-is_ours(pid_t pid)
-{
-	siginfo_t info;
-
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) ==
-	    0;
-}
-
-void
-child_adopt(struct child *child, const struct child_image *image)
-{
-	child->wanted = image->wanted;
-	child->draining = image->draining;
-	child->spawned_ns = image->spawned_ns;
-	child->ready_ns = image->ready_ns;
-	child->spawns = image->spawns;
-	child->backoff.failures = image->failures;
-	child->drain_only = image->drain_only;
-	child->drains = image->drains;
-	child->sandbox = image->sandbox;
-	child->deaths = image->deaths;
-	memcpy(child->last_exit, image->last_exit, sizeof(child->last_exit));
-	child->pid = image->pid;
-	child->messages = image->messages;
-	if (image->voice != -1)
-		voice_adopt(&child->voice, image->voice);
-	if (child->pid != 0 && !is_ours(child->pid)) {
-		log_warnx("%s: process %d has gone unseen", child->label,
-		    (int)child->pid);
-		child->pid = 0;
-		child->ready_ns = 0;
-		close_messages(child);
-		voice_end(&child->voice);
-	}
-	if (child->pid == 0)
-		return;
-	watch(child);
-	if (image->ending)
-		set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
-	else if (child->ready_ns == 0)
-		set_state(child, CHILD_STARTING, CHILD_START_NS);
-	else
-		set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
-}
-
-void
-child_describe(const struct child *child, struct child_image *image)
-{
-	memset(image, 0, sizeof(*image));
-	image->pid = child->pid;
-	image->messages = child->messages;
-	image->voice = child->voice.fd;
-	image->wanted = child->wanted;
-	image->ending = child->state == CHILD_STOPPING;
-	image->draining = child->draining;
-	image->spawned_ns = child->spawned_ns;
-	image->ready_ns = child->ready_ns;
-	image->spawns = child->spawns;
-	image->failures = child->backoff.failures;
-	image->drain_only = child->drain_only;
-	image->drains = child->drains;
-	image->sandbox = child->sandbox;
-	image->deaths = child->deaths;
-	memcpy(image->last_exit, child->last_exit, sizeof(image->last_exit));
 }
 
 void
@@ -424,7 +354,7 @@ terminate(struct child *child, bool drain)
 		child_signal(child, SIGTERM);
 	/* A child that was asked to end before has its deadline already. */
 	if (!begun)
-		set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
+		child_set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
 }
 
 void
@@ -435,7 +365,7 @@ child_stop(struct child *child)
 		terminate(child, true);
 	else if (child->state != CHILD_STOPPED) {
 		child->drain_only = false;
-		set_state(child, CHILD_STOPPED, 0);
+		child_set_state(child, CHILD_STOPPED, 0);
 	}
 }
 
@@ -467,7 +397,7 @@ child_abort(struct child *child)
 	child_signal(child, SIGABRT);
 	/* A process stopped by SIGSTOP would not notice the SIGABRT. */
 	child_signal(child, SIGCONT);
-	set_state(child, CHILD_STOPPING, CHILD_ABORT_NS);
+	child_set_state(child, CHILD_STOPPING, CHILD_ABORT_NS);
 }
 
 void
@@ -491,7 +421,7 @@ child_done(struct child *child)
 	assert(child->pid == 0);
 	ev_timer_stop(child->loop, &child->timer);
 	ev_child_stop(child->loop, &child->reaper);
-	close_messages(child);
+	child_close_messages(child);
 	voice_end(&child->voice);
 }
 

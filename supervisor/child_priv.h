@@ -13,4 +13,11 @@
 void	child_bury(struct child *child, int status, uint64_t now)
 	    ATTR_NONNULL;
 
+/* `timeout_ns' 0: the state has none. */
+void	child_set_state(struct child *child, enum child_state state,
+	    uint64_t timeout_ns) ATTR_NONNULL;
+void	child_close_messages(struct child *child) ATTR_NONNULL;
+/* What is watched while there is a process. */
+void	child_watch(struct child *child) ATTR_NONNULL;
+
 #endif /* MCRELAY_CHILD_PRIV_H */

@@ -5,6 +5,7 @@
  */
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -161,6 +162,29 @@ directory_share(struct parts *parts, int archive,
 		parts->archive_remote = may_hang(archive);
 	}
 	free(path);
+}
+
+int
+directory_find(const struct channel_conf *conf)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	char *path = path_of(conf);
+	struct dirent *entry;
+	int fd, found = -1;
+
+	while (directory != NULL && found == -1 &&
+	    (entry = readdir(directory)) != NULL) {
+		fd = atoi(entry->d_name);
+		if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0 &&
+		    is_at(fd, path))
+			found = fd;
+	}
+	if (directory != NULL)
+		closedir(directory);
+	free(path);
+	if (found != -1)
+		fd_set_cloexec(found, true);
+	return found;
 }
 
 void

@@ -19,10 +19,11 @@
 
 /* Whatever the channels are: standard files, the loop's, the network's, those
  * of run_dir, some clients of the control socket, and a process that is being
- * started.  Each decimator has a socket. */
+ * started.  Each decimator has a socket, and a pipe to be heard by. */
 #define OWN_DESCRIPTORS		40U
-/* Of each channel beside its sockets: segment, eventfd, messages. */
-#define CHANNEL_DESCRIPTORS	3U
+/* Of each channel beside its sockets: segment, eventfd, messages, and what
+ * its worker is heard by. */
+#define CHANNEL_DESCRIPTORS	4U
 
 /*** Needs. ***/
 
@@ -42,7 +43,7 @@ needs_of(struct needs *needs, const struct conf *conf)
 	size_t i;
 
 	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
-	    conf->decimators};
+	    2 * conf->decimators};
 	for (i = 0; i < conf->channels; i++) {
 		segment_spec_fill(&spec, conf, &conf->channel[i]);
 		needs->memory += segment_size(&spec);

@@ -193,7 +193,8 @@ holds(const struct channel *channel, enum reason reason)
 	case REASON_STREAM_OUTPUT:
 		return !streams_complete(channel);
 	case REASON_DECIMATOR_AWAY:
-		return streams_complete(channel) && !is_served(channel);
+		return streams_complete(channel) && (!is_served(channel) ||
+		    watch_streams_idle(channel));
 	case REASON_ARCHIVE_AWAY:
 		return parts->archive_away[0] != '\0';
 	case REASON_ARCHIVE_STUCK:

@@ -55,6 +55,7 @@ is_joined(const struct channel *channel)
 	    parts->input_at.index != 0 && parts->input_at.error == 0;
 }
 
+/* Of the interface where it is joined. */
 static int
 interface_flags(const struct channel *channel)
 {
@@ -62,13 +63,11 @@ interface_flags(const struct channel *channel)
 	    channel->parts.input_at.index);
 }
 
-/* The interface is, with a carrier. */
+/* With a carrier. */
 static bool
-is_up(const struct channel *channel)
+is_up(int flags)
 {
-	const int up = IFF_UP | IFF_RUNNING;
-
-	return (interface_flags(channel) & up) == up;
+	return (flags & IFF_UP) != 0 && (flags & IFF_RUNNING) != 0;
 }
 
 /* The same group, on whatever ports, on the same interface. */
@@ -125,7 +124,7 @@ check_membership(struct supervisor *supervisor, struct channel *channel,
 
 	if (!channel->silence.stale || !is_joined(channel) ||
 	    !rejoin_due(rejoin, channel->conf->stale_after_ns,
-	    is_up(channel), now_ns))
+	    is_up(interface_flags(channel)), now_ns))
 		return;
 	join_again(supervisor, channel);
 	format_address((const void *)&channel->conf->listen.address, address);
@@ -144,15 +143,19 @@ look_for_queriers(struct supervisor *supervisor, uint64_t now_ns)
 {
 	struct querier *querier = &supervisor->querier;
 	const struct channel *channel;
+	int flags;
 
 	querier_begin(querier);
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (is_joined(channel) &&
-		    (interface_flags(channel) & IFF_LOOPBACK) == 0)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		if (!is_joined(channel))
+			continue;
+		flags = interface_flags(channel);
+		if ((flags & IFF_LOOPBACK) == 0)
 			querier_joined(querier,
 			    channel->parts.input_at.index,
-			    &channel->conf->listen.address, is_up(channel),
+			    &channel->conf->listen.address, is_up(flags),
 			    now_ns);
+	}
 	querier_end(querier, now_ns);
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Opens input and output sockets.  Supervisor only.  Never reads or writes a
- * datagram.
+ * Opens input sockets, and says what theirs and others' have in common.
+ * Supervisor only.  Never reads a datagram but to throw it away.
  */
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <linux/filter.h>
 #include <linux/udp.h>
@@ -27,13 +26,6 @@
 /* More messages than a receive buffer of usual size holds; there must be an
  * end when they come in as fast as they go. */
 #define DISCARD_MAX	(1U << 20)
-
-
-static const struct sockaddr *
-generic(const struct sockaddr_storage *address)
-{
-	return (const void *)address;
-}
 
 int
 sockets_set_int(int fd, int level, int option, int value)
@@ -65,9 +57,8 @@ sockets_interface(const char *name)
 	return (int)index;
 }
 
-/* The address, with the interface where a link-local one needs it. */
-static struct sockaddr_storage
-scoped(const struct sockaddr_storage *address, int index)
+struct sockaddr_storage
+sockets_scoped(const struct sockaddr_storage *address, int index)
 {
 	struct sockaddr_storage copy = *address;
 	struct sockaddr_in6 *in6 = (void *)&copy;
@@ -86,8 +77,6 @@ sockets_bind_device(int fd, const char *name)
 	return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name,
 	    (socklen_t)strlen(name) + 1);
 }
-
-/*** Inputs. ***/
 
 uint64_t
 sockets_receive_buffer(int fd, uint64_t wanted)
@@ -257,10 +246,10 @@ sockets_bind(int fd, const struct listen_config *listen, const char **what)
 	*what = "find the interface";
 	if (index == -1)
 		return -1;
-	address = scoped(&listen->address, index);
+	address = sockets_scoped(&listen->address, index);
 	*what = "bind";
-	if (bind(fd, generic(&address), sockaddr_size(generic(&address))) ==
-	    -1)
+	if (bind(fd, sockets_generic(&address),
+	    sockaddr_size(sockets_generic(&address))) == -1)
 		return -1;
 	*what = "join the group";
 	if (udp_is_group(&listen->address))
@@ -284,7 +273,7 @@ sockets_share(int fd, bool on)
 bool
 sockets_same_input(const struct listen_config *a, const struct listen_config *b)
 {
-	socklen_t size = sockaddr_size(generic(&a->address));
+	socklen_t size = sockaddr_size(sockets_generic(&a->address));
 
 	if (a->address.ss_family != b->address.ss_family ||
 	    memcmp(&a->address, &b->address, size) != 0 ||
@@ -310,7 +299,7 @@ sockets_bound_to(int fd, const struct listen_config *listen)
 	    getsockname(fd, (void *)&bound, &size) == -1)
 		return false;
 	/* The interface may have another number by now. */
-	wanted = scoped(&listen->address, 0);
+	wanted = sockets_scoped(&listen->address, 0);
 	if (wanted.ss_family == AF_INET &&
 	    ((struct sockaddr_in *)(void *)&wanted)->sin_port == 0)
 		((struct sockaddr_in *)(void *)&wanted)->sin_port =
@@ -318,7 +307,7 @@ sockets_bound_to(int fd, const struct listen_config *listen)
 	if (bound.ss_family == AF_INET6)
 		((struct sockaddr_in6 *)(void *)&bound)->sin6_scope_id =
 		    ((struct sockaddr_in6 *)(void *)&wanted)->sin6_scope_id;
-	size = sockaddr_size(generic(&wanted));
+	size = sockaddr_size(sockets_generic(&wanted));
 	return bound.ss_family == wanted.ss_family &&
 	    memcmp(&bound, &wanted, size) == 0;
 }
@@ -400,109 +389,4 @@ sockets_drops(int fd)
 	struct udp_memory memory;
 
 	return udp_read_memory(fd, &memory) ? memory.drops : 0;
-}
-
-/*** Outputs. ***/
-
-/*
- * Left alone, the kernel takes the source address for a group on the loopback
- * interface from another interface; from none at all, if there is no other,
- * and then nobody receives it.
- */
-static struct in_addr
-source_on(int fd, const char *interface)
-{
-	struct in_addr any = {INADDR_ANY};
-	struct sockaddr_in in;
-	struct ifreq request;
-
-	memset(&request, 0, sizeof(request));
-	memcpy(request.ifr_name, interface, sizeof(request.ifr_name));
-	if (ioctl(fd, SIOCGIFFLAGS, &request) == -1 ||
-	    (request.ifr_flags & IFF_LOOPBACK) == 0 ||
-	    ioctl(fd, SIOCGIFADDR, &request) == -1)
-		return any;
-	memcpy(&in, &request.ifr_addr, sizeof(in));
-	return in.sin_addr;
-}
-
-static int
-group_output(int fd, const struct destination_conf *to, int index)
-{
-	struct ip_mreqn mreqn = {.imr_ifindex = index};
-
-	if (to->address.ss_family == AF_INET6) {
-		if (index != 0 && sockets_set_int(fd, IPPROTO_IPV6,
-		    IPV6_MULTICAST_IF,
-		    index) == -1)
-			return -1;
-		if (sockets_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_HOPS,
-		    to->ttl) ==
-		    -1)
-			return -1;
-		return sockets_set_int(fd, IPPROTO_IPV6, IPV6_MULTICAST_LOOP,
-		    to->loop);
-	}
-	mreqn.imr_address = source_on(fd, to->interface);
-	if (index != 0 && setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &mreqn,
-	    sizeof(mreqn)) == -1)
-		return -1;
-	if (sockets_set_int(fd, IPPROTO_IP, IP_MULTICAST_TTL, to->ttl) == -1)
-		return -1;
-	return sockets_set_int(fd, IPPROTO_IP, IP_MULTICAST_LOOP, to->loop);
-}
-
-static int
-unicast_output(int fd, const struct destination_conf *to)
-{
-	if (to->interface[0] != '\0' &&
-	    sockets_bind_device(fd, to->interface) == -1)
-		return -1;
-	if (to->address.ss_family == AF_INET6)
-		return sockets_set_int(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS,
-		    to->ttl);
-	return sockets_set_int(fd, IPPROTO_IP, IP_TTL, to->ttl);
-}
-
-static int
-output_options(int fd, const struct destination_conf *to, int index)
-{
-	if (sockets_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
-		(void)sockets_set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
-	if (udp_is_group(&to->address))
-		return group_output(fd, to, index);
-	return unicast_output(fd, to);
-}
-
-int
-sockets_connect(int fd, const struct destination_conf *to, int index,
-    const char **what)
-{
-	struct sockaddr_storage address = scoped(&to->address, index);
-
-	*what = "set the output's options";
-	if (output_options(fd, to, index) == -1)
-		return -1;
-	*what = "connect";
-	return connect(fd, generic(&address), sockaddr_size(generic(
-	    &address)));
-}
-
-int
-sockets_output(const struct destination_conf *to, const char **what)
-{
-	int fd, index;
-
-	*what = "find the interface";
-	index = sockets_interface(to->interface);
-	if (index == -1)
-		return -1;
-	*what = "open an output socket";
-	fd = socket(to->address.ss_family,
-	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd == -1)
-		return -1;
-	if (sockets_connect(fd, to, index, what) == -1)
-		return sockets_fail(fd);
-	return fd;
 }

@@ -5,6 +5,7 @@
 #ifndef MCRELAY_SOCKETS_PRIV_H
 #define MCRELAY_SOCKETS_PRIV_H
 
+#include <sys/socket.h>
 #include <stdbool.h>
 
 #include "common/compiler.h"
@@ -13,6 +14,15 @@
 /* Of what sends: a burst of a whole batch of full messages fits.  Bytes. */
 #define SEND_BUFFER	(4 * 1024 * 1024)
 
+static inline const struct sockaddr *
+sockets_generic(const struct sockaddr_storage *address)
+{
+	return (const void *)address;
+}
+
+/* The address, with the interface where a link-local one needs it. */
+struct sockaddr_storage	sockets_scoped(const struct sockaddr_storage *address,
+	    int index) ATTR_NONNULL;
 /* Sets an option that is an int. */
 int	sockets_set_int(int fd, int level, int option, int value);
 /* Closes it and returns -1, with errno as it was. */

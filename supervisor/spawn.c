@@ -268,16 +268,18 @@ spawn_program(struct spawn_settings *settings, const char *program,
 	struct request request;
 	int all[FDS_MAX];
 	pid_t pid;
+	size_t i;
 
 	assert(fd_count < FDS_MAX);
-	memcpy(all, fds, fd_count * sizeof(*fds));
-	all[fd_count++] = stderr_fd;
+	for (i = 0; i < fd_count; i++)
+		all[i] = fds[i];
+	all[fd_count] = stderr_fd;
 	assert(strlen(program) < sizeof(request.program));
 	memset(&request, 0, sizeof(request));
 	snprintf(request.program, sizeof(request.program), "%s", program);
 	snprintf(request.argument, sizeof(request.argument), "%s",
 	    argument != NULL ? argument : "");
-	pid = ask_launcher(settings, &request, all, fd_count);
+	pid = ask_launcher(settings, &request, all, fd_count + 1);
 	if (pid == -1) {
 		log_warn("cannot start %s", program);
 		spawn_end(settings);

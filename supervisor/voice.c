@@ -15,7 +15,7 @@
 #include "common/util.h"
 #include "supervisor/voice.h"
 
-/* In one turn of the loop, and at the end of one who has said too much. */
+/* In one turn of the loop, and at the end. */
 #define READ_SIZE	4096U
 
 #define PAUSE_S		1.
@@ -166,44 +166,52 @@ voice_flush(struct voice *voice)
 	say_left_out(voice);
 }
 
-/* Of one who has said too much the last is worth more than the first. */
-static size_t
-skip(struct voice *voice, size_t pending)
+/* Leaves out so many lines at the beginning that the others may be logged:
+ * the last that a process says is worth more than what came before. */
+static void
+take_last(struct voice *voice, const char *text, size_t size)
+{
+	size_t ends = 0, i, from = 0;
+
+	for (i = 0; i < size; i++)
+		ends += text[i] == '\n' || i == size - 1;
+	for (; ends > voice->lines; ends--, voice->left_out++) {
+		voice->length = 0;
+		while (text[from++] != '\n')
+			continue;
+	}
+	take(voice, text + from, size - from);
+}
+
+static void
+hear_rest(struct voice *voice)
 {
 	char text[READ_SIZE];
 	ssize_t got = 1;
-	size_t i;
+	int pending = 0;
+	size_t rest;
 
-	while (pending > READ_SIZE && got > 0) {
-		got = read(voice->fd, text, MIN_OF(pending - READ_SIZE,
-		    sizeof(text)));
-		for (i = 0; got > 0 && i < (size_t)got; i++)
-			voice->left_out += text[i] == '\n';
-		pending -= got > 0 ? (size_t)got : 0;
-	}
-	return pending;
+	allow(voice);
+	(void)ioctl(voice->fd, FIONREAD, &pending);
+	rest = pending > (int)READ_SIZE ? (size_t)pending - READ_SIZE : 0;
+	/* Some are for the very last. */
+	voice->lines -= MIN_OF(voice->lines, VOICE_LAST_LINES);
+	while (rest > 0 && (got = hear(voice, rest)) > 0)
+		rest -= (size_t)got;
+	voice->lines += VOICE_LAST_LINES;
+	got = read(voice->fd, text, sizeof(text));
+	if (got > 0)
+		take_last(voice, text, (size_t)got);
 }
 
 void
 voice_end(struct voice *voice)
 {
-	ssize_t got = 1;
-	size_t rest;
-	int pending;
-
 	if (voice->fd == -1)
 		return;
 	ev_io_stop(voice->loop, &voice->io);
 	ev_timer_stop(voice->loop, &voice->pause);
-	allow(voice);
-	rest = ioctl(voice->fd, FIONREAD, &pending) == 0 ?
-	    (size_t)pending : 0;
-	if (voice->lines < VOICE_LAST_LINES) {
-		rest = skip(voice, rest);
-		voice->lines = VOICE_LAST_LINES;
-	}
-	for (; rest > 0 && got > 0; rest -= got > 0 ? (size_t)got : 0)
-		got = hear(voice, rest);
+	hear_rest(voice);
 	voice_flush(voice);
 	close(voice->fd);
 	voice->fd = -1;

@@ -204,6 +204,12 @@ watch_check_decimator(struct decimator *decimator)
 
 /*** What others call. ***/
 
+bool
+watch_streams_idle(const struct channel *channel)
+{
+	return channel->stream_watch.checks > WATCH_CHECKS;
+}
+
 void
 watch_check(struct channel *channel)
 {

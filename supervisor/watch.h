@@ -64,5 +64,8 @@ struct decimator_watch {
 void	watch_check(struct channel *channel) ATTR_NONNULL;
 /* Once a second, after the channels. */
 void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
+/* For longer than that the decimator has not taken what there is, although it
+ * may answer: it has given the channel up. */
+bool	watch_streams_idle(const struct channel *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_WATCH_H */

@@ -15,24 +15,28 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_retain tests/unit/test_writer
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
+	tests/unit/test_schema_limits \
 	tests/unit/test_framing tests/unit/test_datum_numbers \
 	tests/unit/test_corpus
 UNIT_TESTS += tests/unit/test_reduce tests/unit/test_reduce_datum \
 	tests/unit/test_reduce_random tests/unit/test_reduce_loops \
-	tests/unit/test_reduce_own tests/unit/test_reduce_cost
+	tests/unit/test_reduce_own tests/unit/test_reduce_cost \
+	tests/unit/test_sampler
 UNIT_TESTS += tests/unit/test_fir tests/unit/test_window tests/unit/test_gather
 UNIT_TESTS += tests/unit/test_decimator tests/unit/test_ring_reader \
 	tests/unit/test_reader_changes tests/unit/test_reader_kill
 UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
+	tests/unit/test_conf_defaults \
 	tests/unit/test_conf_compare tests/unit/test_conf_payload \
 	tests/unit/test_conf_stream_archive
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
-	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_backoff \
+	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
+	tests/unit/test_gen_options \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
@@ -75,7 +79,8 @@ tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c
 tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
-	tests/unit/hostile.c tests/unit/hostile.h
+	tests/unit/hostile.c tests/unit/hostile.h \
+	tests/unit/hostile_files.c tests/unit/hostile_priv.h
 tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
@@ -115,6 +120,9 @@ tests_unit_test_retain_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_conf_SOURCES = tests/unit/test_conf.c \
 	$(CONF_SUPPORT)
 tests_unit_test_conf_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_conf_defaults_SOURCES = tests/unit/test_conf_defaults.c \
+	$(CONF_SUPPORT)
+tests_unit_test_conf_defaults_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_compare_SOURCES = tests/unit/test_conf_compare.c \
 	$(CONF_SUPPORT)
 tests_unit_test_conf_compare_LDADD = $(CONF_TEST_LIBS)
@@ -135,7 +143,10 @@ tests_unit_test_dirs_SOURCES = tests/unit/test_dirs.c
 tests_unit_test_dirs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
 tests_unit_test_backoff_LDADD = libsupervisor.a $(TEST_LIBS)
-tests_unit_test_child_SOURCES = tests/unit/test_child.c
+tests_unit_test_budget_SOURCES = tests/unit/test_budget.c
+tests_unit_test_budget_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
+tests_unit_test_child_SOURCES = tests/unit/test_child.c \
+	tests/unit/child_rig.c tests/unit/child_rig.h
 tests_unit_test_child_LDADD = libsupervisor.a $(TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_spawn_SOURCES = tests/unit/test_spawn.c
 tests_unit_test_spawn_LDADD = libsupervisor.a $(TEST_LIBS)
@@ -176,6 +187,8 @@ tests_unit_test_datum_program_SOURCES = tests/unit/test_datum_program.c \
 tests_unit_test_datum_program_LDADD = $(SCHEMA_TEST_LIBS)
 tests_unit_test_schema_SOURCES = tests/unit/test_schema.c
 tests_unit_test_schema_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_schema_limits_SOURCES = tests/unit/test_schema_limits.c
+tests_unit_test_schema_limits_LDADD = $(SCHEMA_TEST_LIBS)
 tests_unit_test_schema_canonical_SOURCES = tests/unit/test_schema_canonical.c
 tests_unit_test_schema_canonical_LDADD = $(SCHEMA_TEST_LIBS)
 
@@ -196,6 +209,8 @@ tests_unit_test_reduce_own_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_reduce_own_SOURCES = tests/unit/test_reduce_own.c \
 	$(REDUCE_SUPPORT)
 tests_unit_test_reduce_own_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+tests_unit_test_sampler_SOURCES = tests/unit/test_sampler.c
+tests_unit_test_sampler_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_reduce_random_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_reduce_random_SOURCES = tests/unit/test_reduce_random.c \
 	$(REDUCE_SUPPORT)
@@ -211,6 +226,7 @@ tests_unit_test_gather_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
 tests_unit_test_fir_SOURCES = tests/unit/test_fir.c
 tests_unit_test_fir_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_decimator_SOURCES = tests/unit/test_decimator.c \
+	tests/unit/decimator_process.c tests/unit/decimator_process.h \
 	$(READER_SUPPORT)
 tests_unit_test_decimator_LDADD = $(DECIMATOR_LIBS) libschema.a \
 	$(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
@@ -229,8 +245,12 @@ tests_unit_test_reader_kill_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=stream_push
 tests_unit_test_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
 tests_unit_test_gen_SOURCES = tests/unit/test_gen.c
 tests_unit_test_gen_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_gen_options_CPPFLAGS = $(libgen_a_CPPFLAGS)
+tests_unit_test_gen_options_SOURCES = tests/unit/test_gen_options.c
+tests_unit_test_gen_options_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_gen_run_CPPFLAGS = $(libgen_a_CPPFLAGS)
-tests_unit_test_gen_run_SOURCES = tests/unit/test_gen_run.c
+tests_unit_test_gen_run_SOURCES = tests/unit/test_gen_run.c \
+	tests/unit/gen_process.c tests/unit/gen_process.h
 tests_unit_test_gen_run_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_gen_synth_CPPFLAGS = $(libgen_a_CPPFLAGS)
 tests_unit_test_gen_synth_SOURCES = tests/unit/test_gen_synth.c
@@ -311,6 +331,7 @@ EXTRA_DIST += \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \
+	tests/integration/test_random_disk.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \

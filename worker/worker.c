@@ -478,6 +478,7 @@ worker_main(int argc, char **argv)
 	status = worker_attach(&worker);
 	if (status != 0)
 		return status;
+	format_address_ask(WORKER_FD_INPUT);
 	worker.sandbox = sandbox_enter(&(struct sandbox){SANDBOX_WORKER,
 	    worker.directory, worker.segment.config->log_target ==
 	    LOG_TARGET_SYSLOG});

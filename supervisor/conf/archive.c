@@ -8,7 +8,7 @@
 
 #include "common/codec.h"
 #include "common/util.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 #define DAY	(86400 * NS_PER_S)
 
@@ -48,14 +48,6 @@ static const struct number_key retain_files_key = {
 static const struct number_key min_free_key = {
 	.name = "min_free", .unit = UNIT_BYTES, .min = 1 << 20,
 	.max = UINT64_C(1) << 60,
-};
-
-static const char *const codec_words[] = {
-	[CODEC_NULL] = "null",
-	[CODEC_DEFLATE] = "deflate",
-	[CODEC_SNAPPY] = "snappy",
-	[CODEC_ZSTANDARD] = "zstandard",
-	NULL,
 };
 
 static const char *const sync_words[] = {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 static const struct number_key ring_size_key = {
 	.name = "ring_size", .unit = UNIT_BYTES, .min = RING_SIZE_MIN,

@@ -24,7 +24,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/conf/address.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 #define RMEM_MAX_FILE	"/proc/sys/net/core/rmem_max"
 

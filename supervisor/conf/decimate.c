@@ -7,7 +7,7 @@
 
 #include "common/datum.h"
 #include "common/util.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 /* Whatever the unit is; their squares are numbers, too. */
 #define RANGE_MIN	1e-100

@@ -9,7 +9,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/conf/address.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 /* Hops a datagram may make: a group stays on its link unless told. */
 #define TTL_GROUP	1

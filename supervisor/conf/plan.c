@@ -9,7 +9,7 @@
 #include "common/datum.h"
 #include "schema/schema.h"
 #include "common/util.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 #include "supervisor/conf/text.h"
 
 /* Names of fields in `only'. */

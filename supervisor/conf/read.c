@@ -12,7 +12,7 @@
 
 #include "common/util.h"
 #include "supervisor/conf/node.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 static const char *const target_words[] = {
 	[LOG_TARGET_STDERR] = "stderr",

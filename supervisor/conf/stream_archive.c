@@ -10,7 +10,7 @@
 
 #include "schema/schema.h"
 #include "common/util.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 
 /* A stream is slow, or there is no point in it. */
 #define STREAM_ARCHIVE_RING_SIZE	(UINT64_C(1) << 20)

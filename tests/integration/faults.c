@@ -29,6 +29,8 @@ enum call {
 	CLOCK,		/* seconds that CLOCK_REALTIME is off by */
 	CALL_LINKAT,
 	MONOTONIC,	/* seconds that CLOCK_MONOTONIC is ahead by */
+	CALL_FALLOCATE,
+	DIRECT,		/* F_SETFL with O_DIRECT */
 	CALLS,
 };
 
@@ -165,6 +167,29 @@ linkat(int from, const char *old, int to, const char *new, int flags)
 	if (fails(CALL_LINKAT))
 		return -1;
 	return REAL(linkat)(from, old, to, new, flags);
+}
+
+int
+fallocate(int fd, int mode, off_t from, off_t size)
+{
+	if (regular(fd) && fails(CALL_FALLOCATE))
+		return -1;
+	return REAL(fallocate)(fd, mode, from, size);
+}
+
+int
+fcntl(int fd, int command, ...)
+{
+	va_list ap;
+	long value;
+
+	va_start(ap, command);
+	value = va_arg(ap, long);
+	va_end(ap);
+	if (command == F_SETFL && (value & O_DIRECT) != 0 && regular(fd) &&
+	    fails(DIRECT))
+		return -1;
+	return REAL(fcntl)(fd, command, value);
 }
 
 int

@@ -58,12 +58,14 @@ def test_needs(daemon: Daemon) -> None:
                                      | output("127.0.0.1", 10)])
                    for i in range(20)))
     memory, descriptors, warnings = needs(daemon)
-    assert warnings == ""
+    assert "descriptors are needed" not in warnings
     daemon.start()
-    own = Path(f"/proc/{daemon.find_session()}")
+    own = Path(f"/proc/{daemon.find_background()}")
     status = (own / "status").read_text()
     locked = re.search(r"VmLck:\s+(\d+) kB", status)
-    assert locked and memory == -(-int(locked[1]) // 1024)
+    assert locked
+    if os.geteuid() == 0:
+        assert memory == -(-int(locked[1]) // 1024)
     used = len(list((own / "fd").iterdir()))
     assert descriptors - 40 < used <= descriptors
     assert f"needs {memory} MiB" in daemon.log()

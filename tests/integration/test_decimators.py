@@ -76,8 +76,11 @@ class Nine:
     def wait_running(self) -> list[set[str]]:
         """Until each one with channels runs, and there is no other."""
         def there() -> bool:
+            # One that has been told to end is stopped, but still there.
             return all(d["state"] == ("running" if d["channels"] else
-                                      "stopped") for d in self.decimators())
+                                      "stopped") and
+                       bool(d["pid"]) == bool(d["channels"])
+                       for d in self.decimators())
         wait_for(there, "decimators running", 15.0, self.daemon.log)
         return self.spread()
 

@@ -11,6 +11,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import struct
 import subprocess
 import time
@@ -26,7 +27,8 @@ from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
-         "lose", "fsync", "clock", "linkat", "monotonic"]
+         "lose", "fsync", "clock", "linkat", "monotonic",
+         "fallocate", "direct"]
 RATE = 2000
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0
@@ -248,14 +250,30 @@ def test_never_synced(daemon: Daemon, faults: Faults, sync: str) -> None:
     assert traffic.finish()["archive_shed"] == 0
 
 
-@pytest.mark.parametrize("links", [True, False])
-def test_finishing_plainly(daemon: Daemon, faults: Faults, links: bool
-                           ) -> None:
-    """The file system cannot rename without replacing, as NFS and FUSE, nor
-    has it links."""
-    faults.set("renameat2", errno.EINVAL)
-    faults.set("linkat", 0 if links else errno.EPERM)
-    traffic = Traffic(daemon, 4000, rotate={"size": "64KiB"})
+# What file systems lack: NFS, FUSE, FAT, tmpfs of old...
+LACKING = {"rename": {"renameat2": errno.EINVAL},
+           "fallocate": {"fallocate": errno.EOPNOTSUPP},
+           "direct": {"direct": errno.EINVAL},
+           "links": {"renameat2": errno.EINVAL, "linkat": errno.EPERM}}
+LACKING["all"] = {call: error for lack in LACKING.values()
+                  for call, error in lack.items()}
+
+
+@pytest.mark.parametrize("write", ["buffered", "direct"])
+@pytest.mark.parametrize("lack", LACKING)
+def test_poor_file_system(daemon: Daemon, faults: Faults, lack: str,
+                          write: str) -> None:
+    """Files are finished, a killed worker is followed, what is left over is
+    taken up, whatever the file system cannot do."""
+    for call, error in LACKING[lack].items():
+        faults.set(call, error)
+    traffic = Traffic(daemon, 6000, rotate={"size": "64KiB"}, write=write)
+    for _ in range(3):
+        pid = daemon.worker_pid("one")
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: daemon.status("one").get("pid") not in (None, pid),
+                 "a successor", 10.0, daemon.log)
+        traffic.wait_back()
     ledger = traffic.finish()
     assert ledger["archive_errors"] == ledger["archive_shed"] == 0
     assert len(avro_files.files(daemon.archive, "one")) > 3

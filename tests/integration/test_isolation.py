@@ -169,7 +169,7 @@ def test_full_disk(daemon: Daemon, good: Good, small_disk: Path) -> None:
         wait_for(lambda: daemon.ledger("bad")["archive_shed"], "a full disk")
         good.check()
         good.check_view()
-    daemon.stop(checks=False)
+    daemon.stop(checks=False, status=1)
     good.check_files()
 
 

@@ -327,6 +327,11 @@ def test_querier_is_missing(make_daemon: Callable[..., Daemon],
     assert daemon.log().count(f"no {name} query came in on va for 260 s") == 1
     assert daemon.ctl("check").stdout.startswith("MCRELAY OK")
     assert "no_querier" in daemon.ctl("status").stdout
+    daemon.ctl("upgrade")
+    daemon.wait_log("all processes are of version")
+    wait_for(lambda: reasons("one") == reasons("two") == {"no_querier"},
+             "the reason, still", 2, daemon.log)
+    assert daemon.log().count(f"no {name} query came in on va for 260 s") == 1
     send_query(namespace, v)
     wait_for(lambda: reasons("one") == reasons("two") == set(),
              "that it is over", 5, daemon.log)

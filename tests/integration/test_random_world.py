@@ -363,7 +363,7 @@ def test_random_world(make_daemon: Callable[..., Daemon],
             case.send()
         for case in cases:
             case.flows(model, where)
-        pid, slowest = daemon.find_session(), 0.0
+        pid, slowest = daemon.find_background(), 0.0
         before = descriptors(pid)
         for _ in range(ROUNDS):
             history.append(model.happen(chance))

@@ -351,6 +351,10 @@ def test_no_leaks(daemon: Daemon) -> None:
         daemon.start(plain)
         assert daemon.process is not None
         (decimator,) = daemon.wait_processes("mcrelay-decimator", 1)
+        # When it sends it has all that it is given.
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(numbered(10))
+        view.wait(1)
         pids = daemon.process.pid, decimator
         before = descriptors(*pids)
         for _ in range(5):

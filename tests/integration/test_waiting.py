@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -482,7 +483,7 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
         daemon.launch()
     else:
         daemon.start(small)
-        limit_memory(int((daemon.run_dir / "mcrelayd.pid").read_text()), 400 << 20)
+        limit_memory(daemon.find_background(), 400 << 20)
         daemon.write(huge, small)
         daemon.ctl("reload")
     wait_for(daemon.try_status, "an answer")
@@ -498,7 +499,7 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
         daemon.wait_state("one", "waiting")
     daemon.ctl("ledger", "one")
     # The decimator's first: it does not try again.
-    own = int((daemon.run_dir / "mcrelayd.pid").read_text())
+    own = daemon.find_background()
     for pid in sorted(daemon.processes(), key=lambda p: p == own):
         limit_memory(pid, 64 << 30)
     daemon.wait_state("one", "running", 5)
@@ -509,3 +510,32 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
                  "a stream", 5, lambda: daemon.status("one"))
     daemon.stop()
     assert daemon.payloads("one") == sender.sent
+
+
+def test_decimator_gives_up(daemon: Daemon) -> None:
+    """It has no memory for one more ring, and answers all the same: that
+    channel's streams are not sent, and its state says so."""
+    def conf(name: str, size: str) -> dict[str, Any]:
+        return channel(name, free_port(), ring_size=size, stale_after="0",
+                       decimate=[{"name": "s", "method": "pick", "every": 10}
+                                 | output("127.0.0.1", free_port())])
+    two, one = conf("two", "1MiB"), conf("one", "256MiB")
+    daemon.start(two)
+    pid = daemon.wait_processes("mcrelay-decimator", 1)[0]
+    limit_memory(pid, 300 << 20)
+    daemon.write(two, one)
+    daemon.ctl("reload")
+    daemon.wait_state("one", "running")
+    with Sender("127.0.0.1", one["listen"]["port"]) as sender:
+        sender.send(numbered(50))
+        daemon.wait_received("one", 50)
+        degraded = daemon.wait_state("one", "degraded")
+        assert [r["what"] for r in degraded["reasons"]] == ["decimator_away"]
+        assert daemon.status("two")["state"] == "running"
+        assert "not usable: Cannot allocate memory" in daemon.log()
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_state("one", "running")
+        sender.send(numbered(50, first=50))
+        wait_for(lambda: daemon.status("one")["decimate"]["s"]["in"] >= 50,
+                 "the stream", 5, lambda: daemon.status("one"))
+    daemon.stop()

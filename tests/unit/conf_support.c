@@ -21,6 +21,10 @@
 
 static char directory[PATH_MAX];
 
+const char support_accel[] = "{\"type\": \"record\", \"name\": \"Accel\", "
+    "\"fields\": [{\"name\": \"time\", \"type\": \"long\"}, "
+    "{\"name\": \"x\", \"type\": \"double\"}]}";
+
 int
 support_setup(void **state)
 {
@@ -33,6 +37,15 @@ support_setup(void **state)
 		return -1;
 	/* A test reads the files as another user. */
 	return chmod(directory, 0755);
+}
+
+int
+support_setup_accel(void **state)
+{
+	if (support_setup(state) != 0)
+		return -1;
+	support_write("accel.avsc", support_accel, strlen(support_accel));
+	return 0;
 }
 
 int
@@ -134,4 +147,14 @@ support_problems(const char *name)
 	conf_free(conf);
 	conf_problems_free(&problems);
 	return text;
+}
+
+void
+support_assert_address(const struct sockaddr_storage *address,
+    const char *expected)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	(void)format_address((const struct sockaddr *)address, text);
+	assert_string_equal(text, expected);
 }

@@ -6,6 +6,7 @@
 #ifndef MCRELAY_CONF_SUPPORT_H
 #define MCRELAY_CONF_SUPPORT_H
 
+#include <sys/socket.h>
 #include <stddef.h>
 
 #include "supervisor/conf/conf.h"
@@ -13,6 +14,9 @@
 /* Group set-up and tear-down: make the directory, remove it with all in it. */
 int	support_setup(void **state);
 int	support_teardown(void **state);
+/* A schema, and a set-up that writes it to `accel.avsc'. */
+extern const char	support_accel[];
+int	support_setup_accel(void **state);
 
 /* The path of a file in the directory; valid until the next call. */
 const char	*support_path(const char *name);
@@ -28,5 +32,8 @@ struct conf	*support_good(const char *text);
  * there is a configuration in spite of errors, or none without.  Free it.
  */
 char		*support_problems(const char *name);
+/* Fails the test when the address is not `expected' in words. */
+void		 support_assert_address(const struct sockaddr_storage *address,
+		    const char *expected);
 
 #endif /* MCRELAY_CONF_SUPPORT_H */

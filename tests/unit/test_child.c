@@ -3,265 +3,34 @@
  * The states of a supervised child, with real processes in the real event
  * loop.
  */
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <errno.h>
 #include <ev.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "common/log.h"
-#include "common/message.h"
 #include "common/util.h"
-#include "supervisor/child.h"
-
-#define DEADLINE_NS	(20 * NS_PER_S)
-
-enum script {
-	SAY_READY,	/* then wait for TERM, MESSAGE_STOP or the end */
-	EXIT_YOUNG,	/* status 3 */
-	EXIT_CONFIG,	/* status 78 */
-	SAY_RUBBISH,	/* then wait */
-	TALK,		/* say ready and much more, then wait */
-	DIE_DRAINING,	/* say ready; status 4 instead of storing */
-	HANG,		/* say ready, then ignore everything but KILL */
-	CANNOT_START,
-};
-
-struct fixture {
-	struct child	child;
-	enum script	script;
-	pid_t		last_pid;
-	unsigned	ended;
-	unsigned	asked;		/* spawns, also those that failed */
-	unsigned	ended_again;	/* with only the rest to follow */
-	bool		drained;
-	unsigned	heard;
-	uint64_t	heard_ns[2];	/* CLOCK_MONOTONIC */
-};
-
-static volatile sig_atomic_t	terminated;
-
-static void
-on_term(int sig)
-{
-	(void)sig;
-	terminated = 1;
-}
-
-/* TERM: status 0.  MESSAGE_STOP: status 10.  Supervisor gone: status 11. */
-static _Noreturn void
-wait_for_orders(int messages)
-{
-	struct message message;
-	ssize_t got;
-
-	while (!terminated) {
-		got = recv(messages, &message, sizeof(message), 0);
-		if (got == 0)
-			_exit(11);
-		if (got == sizeof(message) && message.type == MESSAGE_STOP)
-			_exit(10);
-	}
-	_exit(0);
-}
-
-static _Noreturn void
-run_script(enum script script, int messages)
-{
-	struct sigaction action = {.sa_handler = on_term};
-	struct message message;
-	unsigned i;
-
-	sigaction(SIGTERM, &action, NULL);
-	memset(&message, 0, sizeof(message));
-	message.type = MESSAGE_READY;
-	switch (script) {
-	case EXIT_YOUNG:
-		_exit(3);
-	case EXIT_CONFIG:
-		_exit(WORKER_EXIT_CONFIG);
-	case SAY_RUBBISH:
-		send(messages, &message, 17, 0);
-		break;
-	case TALK:
-		send(messages, &message, sizeof(message), 0);
-		message.type = MESSAGE_DIRECTORY_GONE;
-		for (i = 0; i < 5; i++)
-			send(messages, &message, sizeof(message), 0);
-		break;
-	case DIE_DRAINING:
-		send(messages, &message, sizeof(message), 0);
-		recv(messages, &message, sizeof(message), 0);
-		_exit(4);
-	case HANG:
-		signal(SIGABRT, SIG_IGN);
-		signal(SIGTERM, SIG_IGN);
-		send(messages, &message, sizeof(message), 0);
-		for (;;)
-			pause();
-	case SAY_READY:
-	case CANNOT_START:
-		send(messages, &message, sizeof(message), 0);
-		break;
-	}
-	wait_for_orders(messages);
-}
-
-static pid_t
-spawn(void *owner, int messages, int stderr_fd)
-{
-	struct fixture *f = owner;
-	pid_t pid;
-
-	(void)stderr_fd;
-	f->asked++;
-	/* Never two at a time: the one before has been reaped. */
-	if (f->last_pid != 0) {
-		assert_int_equal(kill(f->last_pid, 0), -1);
-		assert_int_equal(errno, ESRCH);
-	}
-	if (f->script == CANNOT_START)
-		return -1;
-	pid = fork();
-	assert_int_not_equal(pid, -1);
-	if (pid == 0)
-		run_script(f->script, messages);
-	f->last_pid = pid;
-	return pid;
-}
-
-static void
-ended(void *owner)
-{
-	struct fixture *f = owner;
-
-	assert_int_equal(f->child.pid, 0);
-	f->ended++;
-	f->ended_again += f->child.drain_only;
-}
-
-static bool
-drained(void *owner)
-{
-	struct fixture *f = owner;
-
-	return f->drained;
-}
-
-static void
-changed(void *owner)
-{
-	struct fixture *f = owner;
-
-	ev_break(f->child.loop, EVBREAK_ALL);
-}
-
-static void
-last_words(void *owner, char *text, size_t size)
-{
-	(void)owner;
-	snprintf(text, size, "farewell");
-}
-
-/* What comes third should not have been sent. */
-static enum child_said
-heard(void *owner, const struct message *message)
-{
-	struct fixture *f = owner;
-
-	assert_int_equal(message->type, MESSAGE_DIRECTORY_GONE);
-	if (f->heard < NITEMS(f->heard_ns))
-		f->heard_ns[f->heard] = clock_monotonic_ns();
-	return ++f->heard <= NITEMS(f->heard_ns) ? CHILD_SAID_NEWS :
-	    CHILD_SAID_NONSENSE;
-}
-
-static struct child_ops	ops = {
-	.spawn = spawn,
-	.ended = ended,
-	.changed = changed,
-	.last_words = last_words,
-};
-
-static void
-give_up(struct ev_loop *loop, ev_timer *timer, int events)
-{
-	(void)events;
-	*(bool *)timer->data = true;
-	ev_break(loop, EVBREAK_ALL);
-}
-
-/* Runs the loop until the child is in that state. */
-static void
-wait_state(struct fixture *f, enum child_state state)
-{
-	bool late = false;
-	ev_timer timer;
-
-	ev_timer_init(&timer, give_up, (double)DEADLINE_NS / NS_PER_S, 0.);
-	timer.data = &late;
-	ev_now_update(f->child.loop);
-	ev_timer_start(f->child.loop, &timer);
-	while (f->child.state != state && !late)
-		ev_run(f->child.loop, EVRUN_ONCE);
-	ev_timer_stop(f->child.loop, &timer);
-	assert_int_equal(f->child.state, state);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f = xcalloc(1, sizeof(*f));
-
-	ops.drained = NULL;
-	ops.message = NULL;
-	child_init(&f->child, ev_default_loop(0), &ops, f, "test",
-	    "program[test]");
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	child_stop(&f->child);
-	wait_state(f, CHILD_STOPPED);
-	child_done(&f->child);
-	free(f);
-	return 0;
-}
-
-static void
-begin(struct fixture *f, enum script script)
-{
-	f->script = script;
-	child_start(&f->child);
-}
+#include "tests/unit/child_rig.h"
 
 static void
 child_runs_and_stops(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, SAY_READY);
+	child_rig_begin(f, SAY_READY);
 	assert_int_equal(f->child.state, CHILD_STARTING);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_true(f->child.settled);
 	child_start(&f->child);
 	assert_int_equal(f->child.spawns, 1);
 	child_stop(&f->child);
 	assert_int_equal(f->child.state, CHILD_STOPPING);
-	wait_state(f, CHILD_STOPPED);
+	child_rig_wait(f, CHILD_STOPPED);
 	assert_int_equal(f->ended, 1);
 	assert_string_equal(f->child.last_exit, "exited with status 0");
 	assert_int_equal(f->child.messages, -1);
@@ -272,35 +41,35 @@ child_runs_and_stops(void **state)
 static void
 child_was_ready_in_time(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 	struct pollfd said = {.events = POLLIN};
 
-	begin(f, SAY_READY);
+	child_rig_begin(f, SAY_READY);
 	said.fd = f->child.messages;
 	assert_int_equal(poll(&said, 1, DEADLINE_NS / NS_PER_MS), 1);
 	ev_timer_stop(f->child.loop, &f->child.timer);
 	ev_timer_set(&f->child.timer, 0., 0.);
 	ev_timer_start(f->child.loop, &f->child.timer);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	child_stop(&f->child);
-	wait_state(f, CHILD_STOPPED);
+	child_rig_wait(f, CHILD_STOPPED);
 	assert_string_equal(f->child.last_exit, "exited with status 0");
 }
 
 static void
 child_killed_has_successor(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 	pid_t first;
 
-	begin(f, SAY_READY);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_begin(f, SAY_READY);
+	child_rig_wait(f, CHILD_RUNNING);
 	first = f->child.pid;
 	child_signal(&f->child, SIGKILL);
-	wait_state(f, CHILD_BACKOFF);
+	child_rig_wait(f, CHILD_BACKOFF);
 	assert_string_equal(f->child.last_exit,
 	    "was killed by signal 9 (Killed)");
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_not_equal(f->child.pid, first);
 	assert_int_equal(child_restarts(&f->child), 1);
 	assert_int_equal(f->child.deaths.signalled, 1);
@@ -310,11 +79,11 @@ child_killed_has_successor(void **state)
 static void
 child_is_listened_to(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	ops.message = heard;
-	begin(f, TALK);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_ops.message = child_rig_heard;
+	child_rig_begin(f, TALK);
+	child_rig_wait(f, CHILD_RUNNING);
 	while (f->heard < 3)
 		ev_run(f->child.loop, EVRUN_ONCE);
 	assert_true(f->heard_ns[0] >= f->child.ready_ns + CHILD_DEAF_NS);
@@ -328,10 +97,10 @@ child_is_listened_to(void **state)
 static void
 child_talks_to_nobody(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, TALK);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_begin(f, TALK);
+	child_rig_wait(f, CHILD_RUNNING);
 	while (ev_is_active(&f->child.timer))
 		ev_run(f->child.loop, EVRUN_ONCE);
 	assert_false(ev_is_active(&f->child.io));
@@ -340,15 +109,15 @@ child_talks_to_nobody(void **state)
 static void
 child_restarts_on_request(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, SAY_READY);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_begin(f, SAY_READY);
+	child_rig_wait(f, CHILD_RUNNING);
 	child_restart(&f->child, false);
 	assert_int_equal(f->child.state, CHILD_STOPPING);
 	/* Asked for by somebody: no back-off, however young it was. */
-	wait_state(f, CHILD_STARTING);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_STARTING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->child.spawns, 2);
 	assert_int_equal(f->child.backoff.failures, 0);
 }
@@ -356,18 +125,18 @@ child_restarts_on_request(void **state)
 static void
 child_drains(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	ops.drained = drained;
+	child_rig_ops.drained = child_rig_drained;
 	f->drained = true;
-	begin(f, SAY_READY);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_begin(f, SAY_READY);
+	child_rig_wait(f, CHILD_RUNNING);
 	child_restart(&f->child, true);
-	wait_state(f, CHILD_STARTING);
+	child_rig_wait(f, CHILD_STARTING);
 	assert_string_equal(f->child.last_exit, "exited with status 10");
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	child_stop(&f->child);
-	wait_state(f, CHILD_STOPPED);
+	child_rig_wait(f, CHILD_STOPPED);
 	assert_string_equal(f->child.last_exit, "exited with status 10");
 	assert_int_equal(f->ended_again, 0);
 }
@@ -377,11 +146,11 @@ child_drains(void **state)
 static void
 child_drains_again(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	ops.drained = drained;
-	begin(f, DIE_DRAINING);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_ops.drained = child_rig_drained;
+	child_rig_begin(f, DIE_DRAINING);
+	child_rig_wait(f, CHILD_RUNNING);
 	child_stop(&f->child);
 	while (f->ended < 1)
 		ev_run(f->child.loop, EVRUN_ONCE);
@@ -390,7 +159,7 @@ child_drains_again(void **state)
 	assert_true(f->child.draining);
 	assert_int_equal(f->child.deaths.exited, 1);
 	f->drained = true;
-	wait_state(f, CHILD_STOPPED);
+	child_rig_wait(f, CHILD_STOPPED);
 	assert_int_equal(f->asked, 2);
 	assert_int_equal(f->ended_again, 1);
 	assert_int_equal(f->child.drains, 1);
@@ -400,17 +169,17 @@ child_drains_again(void **state)
 static void
 child_gives_up_draining(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	ops.drained = drained;
-	begin(f, DIE_DRAINING);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_ops.drained = child_rig_drained;
+	child_rig_begin(f, DIE_DRAINING);
+	child_rig_wait(f, CHILD_RUNNING);
 	child_restart(&f->child, true);
 	while (f->ended < CHILD_DRAINS_MAX)
 		ev_run(f->child.loop, EVRUN_ONCE);
 	assert_int_equal(f->ended_again, CHILD_DRAINS_MAX - 1);
 	assert_false(f->child.drain_only);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->asked, CHILD_DRAINS_MAX + 1);
 	assert_int_equal(f->child.drains, 0);
 	f->drained = true;
@@ -420,37 +189,37 @@ child_gives_up_draining(void **state)
 static void
 child_drains_after_death(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	ops.drained = drained;
-	begin(f, EXIT_YOUNG);
-	wait_state(f, CHILD_BACKOFF);
+	child_rig_ops.drained = child_rig_drained;
+	child_rig_begin(f, EXIT_YOUNG);
+	child_rig_wait(f, CHILD_BACKOFF);
 	f->script = SAY_READY;
 	f->drained = true;
 	child_drain(&f->child);
 	assert_int_equal(f->child.state, CHILD_STOPPING);
 	child_restart(&f->child, true);
-	wait_state(f, CHILD_STARTING);
+	child_rig_wait(f, CHILD_STARTING);
 	assert_string_equal(f->child.last_exit, "exited with status 10");
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->asked, 3);
 }
 
 static void
 child_is_aborted(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, SAY_READY);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_begin(f, SAY_READY);
+	child_rig_wait(f, CHILD_RUNNING);
 	/* A stopped process would not notice ABRT alone. */
 	child_signal(&f->child, SIGSTOP);
 	child_abort(&f->child);
 	assert_int_equal(f->child.state, CHILD_STOPPING);
-	wait_state(f, CHILD_STARTING);
+	child_rig_wait(f, CHILD_STARTING);
 	assert_non_null(strstr(f->child.last_exit,
 	    "was killed by signal 6 (Aborted)"));
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->child.deaths.hung, 1);
 	assert_int_equal(f->child.deaths.signalled, 0);
 	/* No back-off: it had hung for long enough. */
@@ -460,50 +229,50 @@ child_is_aborted(void **state)
 static void
 child_hangs_for_good(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 	uint64_t before;
 
-	begin(f, HANG);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_begin(f, HANG);
+	child_rig_wait(f, CHILD_RUNNING);
 	before = clock_monotonic_ns();
 	child_abort(&f->child);
 	f->script = SAY_READY;
-	wait_state(f, CHILD_STARTING);
+	child_rig_wait(f, CHILD_STARTING);
 	assert_true(clock_monotonic_ns() - before >= CHILD_ABORT_NS);
 	assert_string_equal(f->child.last_exit,
 	    "was killed by signal 9 (Killed)");
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->child.deaths.hung, 1);
 }
 
 static void
 child_backs_off(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 	uint64_t before;
 
-	begin(f, EXIT_YOUNG);
-	wait_state(f, CHILD_BACKOFF);
+	child_rig_begin(f, EXIT_YOUNG);
+	child_rig_wait(f, CHILD_BACKOFF);
 	assert_string_equal(f->child.last_exit, "exited with status 3");
 	before = clock_monotonic_ns();
-	wait_state(f, CHILD_STARTING);
+	child_rig_wait(f, CHILD_STARTING);
 	assert_true(clock_monotonic_ns() - before > 90 * NS_PER_MS);
-	wait_state(f, CHILD_BACKOFF);
+	child_rig_wait(f, CHILD_BACKOFF);
 	assert_int_equal(f->child.backoff.failures, 2);
 	/* Who is asked to start does not wait, and has a clean slate. */
-	begin(f, SAY_READY);
+	child_rig_begin(f, SAY_READY);
 	assert_int_equal(f->child.state, CHILD_STARTING);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->child.backoff.failures, 0);
 }
 
 static void
 child_stops_in_backoff(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, EXIT_YOUNG);
-	wait_state(f, CHILD_BACKOFF);
+	child_rig_begin(f, EXIT_YOUNG);
+	child_rig_wait(f, CHILD_BACKOFF);
 	child_stop(&f->child);
 	assert_int_equal(f->child.state, CHILD_STOPPED);
 	assert_false(ev_is_active(&f->child.timer));
@@ -512,26 +281,26 @@ child_stops_in_backoff(void **state)
 static void
 child_fails_for_good(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, EXIT_CONFIG);
-	wait_state(f, CHILD_FAILED);
+	child_rig_begin(f, EXIT_CONFIG);
+	child_rig_wait(f, CHILD_FAILED);
 	assert_false(ev_is_active(&f->child.timer));
 	f->script = SAY_READY;
 	child_restart(&f->child, true);
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 }
 
 static void
 child_cannot_be_spawned(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, CANNOT_START);
+	child_rig_begin(f, CANNOT_START);
 	assert_int_equal(f->child.state, CHILD_BACKOFF);
 	assert_int_equal(f->child.messages, -1);
 	f->script = SAY_READY;
-	wait_state(f, CHILD_RUNNING);
+	child_rig_wait(f, CHILD_RUNNING);
 	assert_int_equal(f->asked, 2);
 	assert_int_equal(f->child.spawns, 1);
 }
@@ -539,15 +308,15 @@ child_cannot_be_spawned(void **state)
 static void
 child_talks_rubbish(void **state)
 {
-	struct fixture *f = *state;
+	struct child_rig *f = *state;
 
-	begin(f, SAY_RUBBISH);
+	child_rig_begin(f, SAY_RUBBISH);
 	while (ev_is_active(&f->child.io))
 		ev_run(f->child.loop, EVRUN_ONCE);
 	assert_int_equal(f->child.state, CHILD_STARTING);
 	/* Not yet ready, it can be told to end all the same. */
 	child_stop(&f->child);
-	wait_state(f, CHILD_STOPPED);
+	child_rig_wait(f, CHILD_STOPPED);
 }
 
 static void
@@ -567,7 +336,8 @@ exits_are_described(void **state)
 }
 
 #define CHILD_TEST(name) \
-	cmocka_unit_test_setup_teardown(name, setup, teardown)
+	cmocka_unit_test_setup_teardown(name, child_rig_setup, \
+	    child_rig_teardown)
 
 int
 main(void)

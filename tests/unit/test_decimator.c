@@ -22,21 +22,10 @@
 #include "common/ring.h"
 #include "schema/schema.h"
 #include "common/util.h"
-#include "decimator/decimator.h"
+#include "tests/unit/decimator_process.h"
 #include "tests/unit/reader_support.h"
 
 #define RING_SIZE	(256U * 1024)
-#define DEADLINE_NS	(10 * NS_PER_S)
-
-/* Waits for a condition; a deadline fails the test. */
-#define WAIT_FOR(condition) do {					\
-	uint64_t until_ = clock_monotonic_ns() + DEADLINE_NS;		\
-	while (!(condition)) {						\
-		assert_true(clock_monotonic_ns() < until_);		\
-		usleep(1000);						\
-	}								\
-} while (0)
-
 struct fixture {
 	struct fake_worker	w;
 	struct sink		sink[2];
@@ -49,48 +38,6 @@ struct fixture {
 static const char	schema[] = "{\"type\": \"record\", \"name\": \"R\", "
 			    "\"fields\": [{\"name\": \"v\", "
 			    "\"type\": \"long\"}]}";
-
-static void
-start_decimator(struct fixture *f)
-{
-	struct message message;
-	struct pollfd ready = {.events = POLLIN};
-	int pair[2];
-
-	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
-	    pair), 0);
-	f->pid = fork();
-	assert_int_not_equal(f->pid, -1);
-	if (f->pid == 0) {
-		/* Only root looks into a process in its sandbox; a system
-		 * call that this does not have ends it. */
-		setenv("MCRELAY_SANDBOX", geteuid() == 0 ? "kill" : "none",
-		    0);
-		if (dup2(pair[1], MESSAGE_FD) == -1 ||
-		    close_range(MESSAGE_FD + 1, UINT32_MAX, 0) == -1)
-			_exit(99);
-		_exit(decimator_run());
-	}
-	close(pair[1]);
-	f->control = ready.fd = pair[0];
-	assert_int_equal(poll(&ready, 1, 10000), 1);
-	assert_int_equal(recv(f->control, &message, sizeof(message), 0),
-	    sizeof(message));
-	assert_int_equal(message.type, MESSAGE_READY);
-}
-
-/* Waits for it to end; its wait status. */
-static int
-reap(struct fixture *f)
-{
-	pid_t got = 0;
-	int status = -1;
-
-	WAIT_FOR((got = waitpid(f->pid, &status, WNOHANG)) != 0);
-	assert_int_equal(got, f->pid);
-	f->pid = 0;
-	return status;
-}
 
 static int
 setup(void **state)
@@ -108,7 +55,7 @@ setup(void **state)
 	message_init(&f->message, "accel");
 	message_add(&f->message, "mean", METHOD_MEAN, 4, 0);
 	message_add(&f->message, "peaks", METHOD_MINMAX, 4, 1);
-	start_decimator(f);
+	f->pid = decimator_start(&f->control);
 	*state = f;
 	return 0;
 }
@@ -121,7 +68,7 @@ teardown(void **state)
 
 	if (f->pid != 0) {
 		kill(f->pid, SIGKILL);
-		reap(f);
+		decimator_reap(&f->pid);
 	}
 	close(f->control);
 	for (i = 0; i < NITEMS(f->sink); i++)
@@ -178,15 +125,6 @@ wait_idle(const struct fake_worker *w)
 	WAIT_FOR(atomic_load(&w->segment.page->wake_at) == w->head + 1);
 }
 
-static unsigned
-count_fds(pid_t pid)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
-	return directory_entries(path);
-}
-
 static void
 reduces_datums(void **state)
 {
@@ -240,31 +178,6 @@ gap_drops_the_window(void **state)
 	expect_long(&f->sink[1], 5);
 }
 
-/* What /proc says of a process under `key': a number or a letter. */
-static long
-process_fact(pid_t pid, const char *key)
-{
-	char path[64], line[256];
-	long value = -1;
-	char *p;
-	FILE *file;
-	size_t length = strlen(key);
-
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	file = fopen(path, "r");
-	assert_non_null(file);
-	while (fgets(line, sizeof(line), file) != NULL)
-		if (strncmp(line, key, length) == 0) {
-			for (p = line + length; *p == '\t'; p++)
-				continue;
-			value = *p >= '0' && *p <= '9' ?
-			    strtol(p, NULL, 10) : *p;
-		}
-	fclose(file);
-	assert_int_not_equal(value, -1);
-	return value;
-}
-
 /*
  * No traffic, no wake-ups: watched for 300 ms, sixty times the pace.  One
  * switch may still be under way when it is first seen asleep.
@@ -314,18 +227,18 @@ static void
 forget_forgets_the_channel(void **state)
 {
 	struct fixture *f = *state;
-	unsigned before = count_fds(f->pid);
+	unsigned before = process_fds(f->pid);
 	struct message forget;
 
 	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
-	assert_int_equal(count_fds(f->pid), before + 3);
+	assert_int_equal(process_fds(f->pid), before + 3);
 	message_init(&forget, "accel");
 	forget.type = MESSAGE_FORGET;
 	assert_int_equal(fd_send(f->control, &forget, sizeof(forget), NULL, 0),
 	    sizeof(forget));
 	WAIT_FOR(atomic_load(&f->w.segment.page->wake_at) == RING_WAKE_NEVER);
-	WAIT_FOR(count_fds(f->pid) == before);
+	WAIT_FOR(process_fds(f->pid) == before);
 	/* And again, for a channel that it does not have. */
 	assert_int_equal(fd_send(f->control, &forget, sizeof(forget), NULL, 0),
 	    sizeof(forget));
@@ -337,7 +250,7 @@ static void
 odd_messages_are_left_out(void **state)
 {
 	struct fixture *f = *state;
-	unsigned before = count_fds(f->pid);
+	unsigned before = process_fds(f->pid);
 	struct message odd = f->message;
 	int fds[FD_SLOTS];
 	size_t count;
@@ -361,7 +274,7 @@ odd_messages_are_left_out(void **state)
 	reader_close_fds(fds, count);
 	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
-	assert_int_equal(count_fds(f->pid), before + 3);
+	assert_int_equal(process_fds(f->pid), before + 3);
 }
 
 static void
@@ -372,7 +285,7 @@ ends_with_the_supervisor(void **state)
 
 	send_reader(f, &f->message, &f->w, f->sink);
 	close(f->control);
-	status = reap(f);
+	status = decimator_reap(&f->pid);
 	f->control = -1;
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
@@ -392,7 +305,7 @@ ends_on_term(void **state)
 	put_longs(&f->w, (int64_t[]){1, 1, 1, 1}, 4);
 	expect_long(&f->sink[0], 1);
 	kill(f->pid, SIGTERM);
-	status = reap(f);
+	status = decimator_reap(&f->pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 	assert_int_equal(atomic_load(&f->w.segment.page->wake_at),
@@ -410,11 +323,11 @@ killed_one_has_a_successor(void **state)
 		put_longs(&f->w, &i, 1);
 	wait_idle(&f->w);
 	kill(f->pid, SIGKILL);
-	assert_true(WIFSIGNALED(reap(f)));
+	assert_true(WIFSIGNALED(decimator_reap(&f->pid)));
 	close(f->control);
 	for (i = 5; i < 10; i++)
 		put_longs(&f->w, &i, 1);
-	start_decimator(f);
+	f->pid = decimator_start(&f->control);
 	send_reader(f, &f->message, &f->w, f->sink);
 	wait_idle(&f->w);
 	expect_long(&f->sink[0], 2);	/* 1.5, half away from zero */

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "supervisor/directory.h"
 #include "supervisor/dirs.h"
 #include "supervisor/schema_files.h"
 
@@ -323,6 +324,44 @@ own_belongs_to_us(void **state)
 	free(above);
 }
 
+/*** What an image did not know that it had. ***/
+
+static void
+unknown_directory_is_found(void **state)
+{
+	char *path = xasprintf("%s/one", (char *)*state);
+	struct channel_conf conf;
+	struct parts parts;
+	int fd, other;
+	pid_t holder;
+
+	memset(&conf, 0, sizeof(conf));
+	snprintf(conf.name, sizeof(conf.name), "one");
+	snprintf(conf.archive.directory, sizeof(conf.archive.directory), "%s",
+	    (char *)*state);
+	conf.archive.enabled = true;
+	assert_int_equal(mkdir(path, 0755), 0);
+	other = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_int_equal(directory_find(&conf), -1);
+	fd = open(path, O_RDONLY | O_DIRECTORY);
+	assert_int_equal(dirs_lock(fd, &holder), 0);
+	assert_int_equal(dirs_lock(other, &holder), -1);
+	assert_int_equal(errno, EBUSY);
+	assert_int_equal(holder, getpid());
+	assert_int_equal(directory_find(&conf), fd);
+	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	/* What is shared keeps the lock. */
+	parts_init(&parts);
+	directory_share(&parts, fd, &conf);
+	assert_int_not_equal(parts.archive, -1);
+	close(fd);
+	assert_int_equal(dirs_lock(other, &holder), -1);
+	directory_close(&parts);
+	assert_int_equal(dirs_lock(other, &holder), 0);
+	close(other);
+	free(path);
+}
+
 int
 main(void)
 {
@@ -339,6 +378,7 @@ main(void)
 		TEST(own_does_not_follow_for_ever),
 		TEST(own_is_no_file),
 		TEST(own_belongs_to_us),
+		TEST(unknown_directory_is_found),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

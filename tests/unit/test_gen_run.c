@@ -3,11 +3,9 @@
  * mcrelay-gen as its users see it: source and sink, each in a process of its
  * own, over loopback.  All waits are for output or for the end of a process.
  */
-#include <sys/wait.h>
 #include <endian.h>
 #include <jansson.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,145 +18,9 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "tests/unit/gen_process.h"
 #include "tools/gen/gen.h"
 #include "tools/gen/numbered.h"
-
-#define WORDS_MAX	24
-#define DEADLINE_MS	30000
-
-struct run {
-	pid_t	pid;
-	int	out;		/* its stdout */
-	int	err;		/* its stderr */
-	char	text[512];	/* of stderr, the beginning */
-	size_t	length;
-};
-
-static _Noreturn void
-child(int out, int err, char **argv, int argc)
-{
-	int status;
-
-	dup2(out, STDOUT_FILENO);
-	dup2(err, STDERR_FILENO);
-	/* an orphan must not outlive a test that failed */
-	alarm(DEADLINE_MS / 1000);
-	status = gen_main(argc, argv);
-	fflush(stdout);
-	_exit(status);
-}
-
-static struct run	start(const char *fmt, ...) ATTR_PRINTF(1, 2);
-
-/* Starts `mcrelay-gen LINE'. */
-static struct run
-start(const char *fmt, ...)
-{
-	struct run run = { 0 };
-	char line[512], *argv[WORDS_MAX + 1] = { NULL };
-	char *word, *rest = NULL;
-	int out[2], err[2], argc = 0;
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	argv[argc++] = (char[]){ "mcrelay-gen" };
-	for (word = strtok_r(line, " ", &rest);
-	    word != NULL && argc < WORDS_MAX;
-	    word = strtok_r(NULL, " ", &rest))
-		argv[argc++] = word;
-	assert_null(word);
-	assert_int_equal(pipe(out), 0);
-	assert_int_equal(pipe(err), 0);
-	run.pid = fork();
-	assert_true(run.pid != -1);
-	if (run.pid == 0)
-		child(out[1], err[1], argv, argc);
-	close(out[1]);
-	close(err[1]);
-	run.out = out[0];
-	run.err = err[0];
-	return run;
-}
-
-/* Waits for a whole line on stderr. */
-static void
-wait_line(struct run *run)
-{
-	struct pollfd pollfd = { .fd = run->err, .events = POLLIN };
-	ssize_t n;
-
-	while (strchr(run->text, '\n') == NULL) {
-		assert_int_equal(poll(&pollfd, 1, DEADLINE_MS), 1);
-		n = read(run->err, run->text + run->length,
-		    sizeof(run->text) - 1 - run->length);
-		assert_true(n > 0);
-		run->length += (size_t)n;
-	}
-}
-
-/* The port of a sink that is ready. */
-static unsigned
-port_of(struct run *run)
-{
-	const char *start_of = "mcrelay-gen: listening on ";
-	const char *colon;
-	unsigned port;
-
-	wait_line(run);
-	assert_memory_equal(run->text, start_of, strlen(start_of));
-	colon = strrchr(run->text, ':');
-	assert_int_equal(sscanf(colon, ":%u\n", &port), 1);
-	assert_true(port > 0);
-	return port;
-}
-
-/* Its exit status; stdout is in `text'. */
-static int
-finish_text(struct run *run, char *text, size_t size)
-{
-	struct pollfd pollfd = { .fd = run->out, .events = POLLIN };
-	size_t length = 0;
-	ssize_t n;
-	int status;
-
-	do {
-		assert_int_equal(poll(&pollfd, 1, DEADLINE_MS), 1);
-		n = read(run->out, text + length, size - 1 - length);
-		assert_true(n >= 0);
-		length += (size_t)n;
-	} while (n > 0);
-	text[length] = '\0';
-	assert_int_equal(waitpid(run->pid, &status, 0), run->pid);
-	close(run->out);
-	close(run->err);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-/* The same; the report of -j. */
-static json_t *
-finish(struct run *run, int expected_status)
-{
-	char text[4096];
-	json_t *report;
-
-	assert_int_equal(finish_text(run, text, sizeof(text)),
-	    expected_status);
-	report = json_loads(text, 0, NULL);
-	assert_non_null(report);
-	return report;
-}
-
-static int64_t
-number(const json_t *report, const char *name)
-{
-	const json_t *value = json_object_get(report, name);
-
-	assert_true(json_is_integer(value));
-	return json_integer_value(value);
-}
 
 /*
  * A source and a sink with these options; everything must arrive.  Few
@@ -168,17 +30,18 @@ static void
 check_pair(const char *sink_options, const char *source_options,
     const char *address, int64_t count)
 {
-	struct run sink = start("sink -j -n %lld -t 20s %s %s:0",
+	struct run sink = run_start("sink -j -n %lld -t 20s %s %s:0",
 	    (long long)count, sink_options, address);
-	struct run source = start("source -j -n %lld %s %s:%u",
-	    (long long)count, source_options, address, port_of(&sink));
-	json_t *sent = finish(&source, GEN_GOOD);
-	json_t *received = finish(&sink, GEN_GOOD);
+	struct run source = run_start("source -j -n %lld %s %s:%u",
+	    (long long)count, source_options, address, run_port(&sink));
+	json_t *sent = run_finish(&source, GEN_GOOD);
+	json_t *received = run_finish(&sink, GEN_GOOD);
 
-	assert_int_equal(number(sent, "sent"), count);
-	assert_int_equal(number(received, "received"), count);
-	assert_int_equal(number(received, "bytes"), number(sent, "bytes"));
-	assert_int_equal(number(received, "missing"), 0);
+	assert_int_equal(run_number(sent, "sent"), count);
+	assert_int_equal(run_number(received, "received"), count);
+	assert_int_equal(run_number(received, "bytes"),
+	    run_number(sent, "bytes"));
+	assert_int_equal(run_number(received, "missing"), 0);
 	json_decref(sent);
 	json_decref(received);
 }
@@ -224,12 +87,12 @@ test_corrupt(void **state ATTR_UNUSED)
 	assert_true(fd != -1);
 	assert_int_equal(write(fd, "\"double\"", 8), 8);
 	close(fd);
-	sink = start("sink -j -n 50 -t 20s 127.0.0.1:0");
-	source = start("source -j -n 50 -r 0 -c -S %s 127.0.0.1:%u", schema,
-	    port_of(&sink));
-	json_decref(finish(&source, GEN_GOOD));
-	report = finish(&sink, GEN_BAD);
-	assert_int_equal(number(report, "corrupt"), 50);
+	sink = run_start("sink -j -n 50 -t 20s 127.0.0.1:0");
+	source = run_start("source -j -n 50 -r 0 -c -S %s 127.0.0.1:%u", schema,
+	    run_port(&sink));
+	json_decref(run_finish(&source, GEN_GOOD));
+	report = run_finish(&sink, GEN_BAD);
+	assert_int_equal(run_number(report, "corrupt"), 50);
 	json_decref(report);
 	unlink(schema);
 }
@@ -257,10 +120,10 @@ test_judgement(void **state ATTR_UNUSED)
 	static const uint64_t sequence[] = {
 		1, 2, 0, 3, 3, 3, 8, 6, 9, 9, 10, 12,
 	};	/* 4, 5, 7, 11 never come */
-	struct run sink = start("sink -j -n 13 -t 20s 127.0.0.1:0");
+	struct run sink = run_start("sink -j -n 13 -t 20s 127.0.0.1:0");
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port_of(&sink)),
+		.sin_port = htons((uint16_t)run_port(&sink)),
 		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 	};
 	const int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -271,13 +134,13 @@ test_judgement(void **state ATTR_UNUSED)
 		send_number(fd, sequence[i], 0);
 	send_number(fd, 13, 1);
 	close(fd);
-	report = finish(&sink, GEN_BAD);
-	assert_int_equal(number(report, "received"), 13);
-	assert_int_equal(number(report, "lost"), 4);
-	assert_int_equal(number(report, "doubled"), 3);
-	assert_int_equal(number(report, "reordered"), 2);
-	assert_int_equal(number(report, "corrupt"), 1);
-	assert_int_equal(number(report, "kernel_dropped"), 0);
+	report = run_finish(&sink, GEN_BAD);
+	assert_int_equal(run_number(report, "received"), 13);
+	assert_int_equal(run_number(report, "lost"), 4);
+	assert_int_equal(run_number(report, "doubled"), 3);
+	assert_int_equal(run_number(report, "reordered"), 2);
+	assert_int_equal(run_number(report, "corrupt"), 1);
+	assert_int_equal(run_number(report, "kernel_dropped"), 0);
 	json_decref(report);
 }
 
@@ -374,16 +237,16 @@ test_coalesced_datums(void **state ATTR_UNUSED)
 static void
 test_missing(void **state ATTR_UNUSED)
 {
-	struct run sink = start("sink -j -n 51 -I 300ms 127.0.0.1:0");
-	struct run source = start("source -j -n 50 -r 0 127.0.0.1:%u",
-	    port_of(&sink));
+	struct run sink = run_start("sink -j -n 51 -I 300ms 127.0.0.1:0");
+	struct run source = run_start("source -j -n 50 -r 0 127.0.0.1:%u",
+	    run_port(&sink));
 	json_t *report;
 
-	json_decref(finish(&source, GEN_GOOD));
-	report = finish(&sink, GEN_BAD);
-	assert_int_equal(number(report, "received"), 50);
-	assert_int_equal(number(report, "missing"), 1);
-	assert_int_equal(number(report, "lost"), 0);
+	json_decref(run_finish(&source, GEN_GOOD));
+	report = run_finish(&sink, GEN_BAD);
+	assert_int_equal(run_number(report, "received"), 50);
+	assert_int_equal(run_number(report, "missing"), 1);
+	assert_int_equal(run_number(report, "lost"), 0);
 	json_decref(report);
 }
 
@@ -391,23 +254,23 @@ test_missing(void **state ATTR_UNUSED)
 static void
 test_late_sink(void **state ATTR_UNUSED)
 {
-	struct run first = start("sink -j -n 10 -t 20s 127.0.0.1:0");
-	const unsigned port = port_of(&first);
-	struct run source = start("source -j -r 1000 127.0.0.1:%u", port);
+	struct run first = run_start("sink -j -n 10 -t 20s 127.0.0.1:0");
+	const unsigned port = run_port(&first);
+	struct run source = run_start("source -j -r 1000 127.0.0.1:%u", port);
 	struct run second;
 	json_t *report;
 
-	json_decref(finish(&first, GEN_GOOD));
+	json_decref(run_finish(&first, GEN_GOOD));
 	/* meanwhile nobody listens, and the source goes on */
-	second = start("sink -j -n 50 -t 20s 127.0.0.1:%u", port);
-	report = finish(&second, GEN_GOOD);
-	assert_int_equal(number(report, "lost"), 0);
+	second = run_start("sink -j -n 50 -t 20s 127.0.0.1:%u", port);
+	report = run_finish(&second, GEN_GOOD);
+	assert_int_equal(run_number(report, "lost"), 0);
 	assert_true(json_integer_value(json_object_get(json_array_get(
 	    json_object_get(report, "streams"), 0), "first")) >= 10);
 	json_decref(report);
 	kill(source.pid, SIGTERM);
-	report = finish(&source, GEN_GOOD);
-	assert_true(number(report, "sent") >= 60);
+	report = run_finish(&source, GEN_GOOD);
+	assert_true(run_number(report, "sent") >= 60);
 	json_decref(report);
 }
 
@@ -415,32 +278,32 @@ test_late_sink(void **state ATTR_UNUSED)
 static void
 test_signals(void **state ATTR_UNUSED)
 {
-	struct run sink = start("sink -j 127.0.0.1:0");
-	struct run first = start("sink -j -n 1 -a -t 20s 127.0.0.1:0");
-	struct run fast = start("source -j -c -r 0 127.0.0.1:%u",
-	    port_of(&first));
-	struct run counter = start("sink -j -n 1 -a -t 20s 127.0.0.1:0");
-	struct run slow = start("source -j -r 1 127.0.0.1:%u",
-	    port_of(&counter));
+	struct run sink = run_start("sink -j 127.0.0.1:0");
+	struct run first = run_start("sink -j -n 1 -a -t 20s 127.0.0.1:0");
+	struct run fast = run_start("source -j -c -r 0 127.0.0.1:%u",
+	    run_port(&first));
+	struct run counter = run_start("sink -j -n 1 -a -t 20s 127.0.0.1:0");
+	struct run slow = run_start("source -j -r 1 127.0.0.1:%u",
+	    run_port(&counter));
 	char text[4096];
 	json_t *report;
 
 	/* it has sent its first, so it waits for its second */
-	json_decref(finish(&counter, GEN_GOOD));
+	json_decref(run_finish(&counter, GEN_GOOD));
 	kill(slow.pid, SIGINT);
-	report = finish(&slow, GEN_GOOD);
-	assert_true(number(report, "sent") >= 1);
+	report = run_finish(&slow, GEN_GOOD);
+	assert_true(run_number(report, "sent") >= 1);
 	json_decref(report);
 
-	port_of(&sink);
+	run_port(&sink);
 	kill(sink.pid, SIGTERM);
-	assert_true(finish_text(&sink, text, sizeof(text)) != GEN_FAILED);
+	assert_true(run_finish_text(&sink, text, sizeof(text)) != GEN_FAILED);
 	assert_memory_equal(text, "{\"received\": ", 13);
 	/* it has begun to send, so it knows of the signal */
-	json_decref(finish(&first, GEN_GOOD));
+	json_decref(run_finish(&first, GEN_GOOD));
 	kill(fast.pid, SIGTERM);
-	report = finish(&fast, GEN_GOOD);
-	assert_true(number(report, "sent") > 0);
+	report = run_finish(&fast, GEN_GOOD);
+	assert_true(run_number(report, "sent") > 0);
 	json_decref(report);
 }
 
@@ -448,43 +311,44 @@ static void
 test_time(void **state ATTR_UNUSED)
 {
 	const uint64_t start_ns = clock_monotonic_ns();
-	struct run sink = start("sink -j -t 300ms 127.0.0.1:0");
-	struct run source = start("source -j -r 100 -t 500ms 127.0.0.1:9");
-	json_t *report = finish(&sink, GEN_BAD);
+	struct run sink = run_start("sink -j -t 300ms 127.0.0.1:0");
+	struct run source = run_start("source -j -r 100 -t 500ms 127.0.0.1:9");
+	json_t *report = run_finish(&sink, GEN_BAD);
 
-	assert_int_equal(number(report, "received"), 0);
+	assert_int_equal(run_number(report, "received"), 0);
 	assert_true(clock_monotonic_ns() - start_ns >= 300 * NS_PER_MS);
 	json_decref(report);
 	/* no more than is due; fewer on a busy machine are no error */
-	report = finish(&source, GEN_GOOD);
-	assert_in_range(number(report, "sent"), 1, 50);
+	report = run_finish(&source, GEN_GOOD);
+	assert_in_range(run_number(report, "sent"), 1, 50);
 	assert_true(clock_monotonic_ns() - start_ns >= 500 * NS_PER_MS);
 	json_decref(report);
 
 	/* the second is due after the end */
-	sink = start("sink -j 127.0.0.1:0");
-	source = start("source -j -r 1 -t 100ms 127.0.0.1:%u",
-	    port_of(&sink));
-	report = finish(&source, GEN_GOOD);
-	assert_int_equal(number(report, "sent"), 1);
+	sink = run_start("sink -j 127.0.0.1:0");
+	source = run_start("source -j -r 1 -t 100ms 127.0.0.1:%u",
+	    run_port(&sink));
+	report = run_finish(&source, GEN_GOOD);
+	assert_int_equal(run_number(report, "sent"), 1);
 	json_decref(report);
 	kill(sink.pid, SIGTERM);
-	report = finish(&sink, GEN_GOOD);
-	assert_int_equal(number(report, "received"), 1);
+	report = run_finish(&sink, GEN_GOOD);
+	assert_int_equal(run_number(report, "received"), 1);
 	json_decref(report);
 }
 
 static void
 test_text(void **state ATTR_UNUSED)
 {
-	struct run sink = start("sink -n 5 -t 20s 127.0.0.1:0");
-	struct run source = start("source -q -n 5 -r 0 127.0.0.1:%u",
-	    port_of(&sink));
+	struct run sink = run_start("sink -n 5 -t 20s 127.0.0.1:0");
+	struct run source = run_start("source -q -n 5 -r 0 127.0.0.1:%u",
+	    run_port(&sink));
 	char text[4096];
 
-	assert_int_equal(finish_text(&source, text, sizeof(text)), GEN_GOOD);
+	assert_int_equal(run_finish_text(&source, text, sizeof(text)),
+	    GEN_GOOD);
 	assert_string_equal(text, "");
-	assert_int_equal(finish_text(&sink, text, sizeof(text)), GEN_GOOD);
+	assert_int_equal(run_finish_text(&sink, text, sizeof(text)), GEN_GOOD);
 	assert_memory_equal(text, "received 5\nbytes 5000\nlost 0\n", 29);
 	assert_non_null(strstr(text, "\nlatency_us p50 "));
 }
@@ -502,9 +366,9 @@ test_failures(void **state ATTR_UNUSED)
 	char text[256];
 
 	for (size_t i = 0; i < NITEMS(lines); i++) {
-		run = start("%s", lines[i]);
-		wait_line(&run);
-		assert_int_equal(finish_text(&run, text, sizeof(text)),
+		run = run_start("%s", lines[i]);
+		run_wait_line(&run);
+		assert_int_equal(run_finish_text(&run, text, sizeof(text)),
 		    GEN_FAILED);
 		assert_string_equal(text, "");
 	}
@@ -514,14 +378,14 @@ test_failures(void **state ATTR_UNUSED)
 static void
 test_full_disk(void **state ATTR_UNUSED)
 {
-	struct run sink = start("sink -j -n 1 -w /dev/full 127.0.0.1:0");
-	struct run source = start("source -j -n 1 127.0.0.1:%u",
-	    port_of(&sink));
+	struct run sink = run_start("sink -j -n 1 -w /dev/full 127.0.0.1:0");
+	struct run source = run_start("source -j -n 1 127.0.0.1:%u",
+	    run_port(&sink));
 	json_t *report;
 
-	json_decref(finish(&source, GEN_GOOD));
-	report = finish(&sink, GEN_FAILED);
-	assert_int_equal(number(report, "received"), 1);
+	json_decref(run_finish(&source, GEN_GOOD));
+	report = run_finish(&sink, GEN_FAILED);
+	assert_int_equal(run_number(report, "received"), 1);
 	json_decref(report);
 }
 

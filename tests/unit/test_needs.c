@@ -74,9 +74,10 @@ descriptors_are_counted(void **state)
 	channels[2].archives_stream = true;
 	channels[2].archive.enabled = true;
 	all = needs_of_these(channels, NITEMS(channels));
-	/* Segment, eventfd, messages and input of each; what else there is. */
+	/* Segment, eventfd, messages, voice and input of each; what else there
+	 * is. */
 	assert_int_equal(all.descriptors - none.descriptors,
-	    3 * 4 + (3 + 2 + 1) + (1 + 1));
+	    3 * 5 + (3 + 2 + 1) + (1 + 1));
 }
 
 /* The text of the one warning that there is, or NULL. */

@@ -14,7 +14,7 @@
 
 #include "common/util.h"
 #include "decimator/fir.h"
-#include "decimator/reduce_state.h"
+#include "decimator/reduce_priv.h"
 #include "tests/unit/reduce_support.h"
 
 #define LONG_ARRAY	60000U

@@ -37,11 +37,16 @@
 
 /* The sandboxes that an attempt is made in; of this build and kernel, which
  * may lack a part.  The first is none. */
-static const uint32_t	stages[] = {
-	0,
-	SANDBOX_PRIVILEGES | SANDBOX_MEMORY,
-	SANDBOX_PRIVILEGES | SANDBOX_MEMORY | SANDBOX_FILES,
-	SANDBOX_ALL,
+static const struct stage {
+	const char		*name;
+	uint32_t		 parts;
+	enum sandbox_program	 program;
+} stages[] = {
+	{"no sandbox", 0, SANDBOX_WORKER},
+	{"privileges", SANDBOX_PRIVILEGES | SANDBOX_MEMORY, SANDBOX_WORKER},
+	{"and files", SANDBOX_ALL & ~(uint32_t)SANDBOX_CALLS, SANDBOX_WORKER},
+	{"all", SANDBOX_ALL, SANDBOX_WORKER},
+	{"decimator", SANDBOX_ALL, SANDBOX_DECIMATOR},
 };
 
 #define STAGES		NITEMS(stages)
@@ -199,10 +204,13 @@ teardown(void **state)
 /*** Attempts. ***/
 
 static _Noreturn void
-run_attempt(const struct attempt *attempt, uint32_t parts, int report)
+run_attempt(const struct attempt *attempt, const struct stage *stage,
+    int report)
 {
-	const struct sandbox sandbox = {SANDBOX_WORKER, prey.directory,
-	    false};
+	/* As the two programs do. */
+	const struct sandbox sandbox = {stage->program,
+	    stage->program == SANDBOX_WORKER ? prey.directory : -1,
+	    stage->program == SANDBOX_DECIMATOR};
 	struct result result;
 
 	alarm(20);
@@ -214,7 +222,8 @@ run_attempt(const struct attempt *attempt, uint32_t parts, int report)
 		(void)ioctl(prey.terminal, TIOCSCTTY, 0);
 	/* So that a file's own rights are in nobody's way. */
 	umask(0);
-	result.parts = sandbox_enter_parts(&sandbox, parts, false);
+	result.parts = sandbox_enter_parts(&sandbox, stage->parts,
+	    false);
 	if (write(report, &result.parts, sizeof(result.parts)) !=
 	    sizeof(result.parts))
 		_exit(2);
@@ -226,7 +235,7 @@ run_attempt(const struct attempt *attempt, uint32_t parts, int report)
 }
 
 static struct result
-make_attempt(const struct attempt *attempt, uint32_t parts)
+make_attempt(const struct attempt *attempt, const struct stage *stage)
 {
 	struct result result = {.error = DIED, .parts = 0};
 	int report[2], status;
@@ -234,12 +243,12 @@ make_attempt(const struct attempt *attempt, uint32_t parts)
 	pid_t pid;
 
 	renew_files();
-	prey.sibling = start_sibling(parts);
+	prey.sibling = start_sibling(stage->parts);
 	assert_int_equal(pipe2(report, O_CLOEXEC), 0);
 	pid = fork();
 	assert_int_not_equal(pid, -1);
 	if (pid == 0)
-		run_attempt(attempt, parts, report[1]);
+		run_attempt(attempt, stage, report[1]);
 	close(report[1]);
 	assert_int_equal(read(report[0], &result.parts,
 	    sizeof(result.parts)), sizeof(result.parts));
@@ -271,12 +280,12 @@ attempt_fails(const struct attempt *attempt, bool *shown)
 	bool good = true;
 	size_t i;
 
-	printf("%-34s", attempt->what);
+	printf("%-31s", attempt->what);
 	for (i = 0; i < STAGES; i++) {
-		result = make_attempt(attempt, stages[i]);
+		result = make_attempt(attempt, &stages[i]);
 		if (i == 0)
 			*shown = result.error == WORKED;
-		printf(" %-12s", describe(result.error));
+		printf(" %-10s", describe(result.error));
 		if (result.error == WORKED && (attempt->refused_by &
 		    result.parts) != 0)
 			good = false;
@@ -295,8 +304,10 @@ nothing_is_to_be_had(void **state)
 	bool shown;
 
 	(void)state;
-	printf("%-34s %-12s %-12s %-12s %-12s\n", "", "no sandbox",
-	    "privileges", "and files", "all");
+	printf("%-31s", "");
+	for (i = 0; i < STAGES; i++)
+		printf(" %-10s", stages[i].name);
+	printf("\n");
 	for (i = 0; i < attempt_count; i++) {
 		if (!attempt_fails(&attempts[i], &shown))
 			bad++;

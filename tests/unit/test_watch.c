@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The watchdog and the outage budget, on a channel whose worker and decimator
+ * The watchdog, on a channel whose worker and decimator
  * are processes that do nothing and whose segment the test writes to.
  */
 #include <sys/socket.h>
@@ -442,61 +442,6 @@ channel_not_let_go(void **state)
 	take_decimator(f);
 }
 
-/*** The budget. ***/
-
-/* Measured on loopback. */
-static void
-truesize_is_right(void **state)
-{
-	static const uint64_t sizes[][2] = {{0, 832}, {150, 832}, {200, 1280},
-	    {600, 1280}, {700, 2304}, {1472, 2304}, {2000, 4352},
-	    {4000, 8448}, {9000, 16640}, {20000, 20832}, {60000, 60832}};
-	size_t i;
-
-	(void)state;
-	for (i = 0; i < NITEMS(sizes); i++)
-		assert_int_equal(budget_truesize(sizes[i][0]), sizes[i][1]);
-}
-
-/* So many datagrams more, the last one at that second. */
-static uint64_t
-rate_after(struct fixture *f, uint64_t count, uint64_t second)
-{
-	struct ingest_domain *domain = &f->channel.segment.state->ingest;
-	struct ingest_state *ingest = ingest_begin(domain);
-
-	ingest->counts.received += count;
-	ingest->counts.received_bytes += count * 100;
-	ingest->last_received_ns = second * NS_PER_S;
-	ingest_commit(domain);
-	budget_check(&f->channel);
-	return f->channel.budget.peak_rate;
-}
-
-static void
-budget_follows_rate(void **state)
-{
-	struct fixture *f = *state;
-	int buffer;
-	socklen_t size = sizeof(buffer);
-
-	assert_int_equal(getsockopt(f->channel.parts.input, SOL_SOCKET,
-	    SO_RCVBUF, &buffer, &size), 0);
-	assert_int_equal(budget_ms(&f->channel), buffer / 2304);
-	assert_int_equal(rate_after(f, 5, 100), 0);
-	assert_int_equal(rate_after(f, 2000, 101), 2000);
-	assert_int_equal(budget_ms(&f->channel), buffer / 832 / 2);
-	/* Not over a second yet. */
-	assert_int_equal(rate_after(f, 100000, 101), 2000);
-	/* What had waited for five seconds is no flood. */
-	assert_int_equal(rate_after(f, 10000, 112), 10000);
-	assert_int_equal(rate_after(f, 100, 113), 10000);
-	/* The clock steps. */
-	assert_int_equal(rate_after(f, 100, 50), 10000);
-	assert_int_equal(rate_after(f, 20000, 51), 20000);
-	assert_true(f->channel.budget.warned);
-}
-
 #define WATCH_TEST(name) \
 	cmocka_unit_test_setup_teardown(name, setup, teardown)
 
@@ -516,8 +461,6 @@ main(void)
 		WATCH_TEST(silent_decimator),
 		WATCH_TEST(hostile_page),
 		WATCH_TEST(channel_not_let_go),
-		cmocka_unit_test(truesize_is_right),
-		WATCH_TEST(budget_follows_rate),
 	};
 
 	log_init("test_watch", NULL, LOG_TARGET_STDERR, LOG_EMERG);

@@ -26,11 +26,6 @@
 /* Each line begins with it: the name can be compared without a parser. */
 #define NAME_PREFIX	"{\"name\":\""
 
-static const char *const kind_names[ARCHIVE_KINDS] = {
-	[ARCHIVE_MAIN] = "main",
-	[ARCHIVE_REJECTED] = "rejected",
-};
-
 static int
 open_to_append(int directory)
 {
@@ -109,9 +104,9 @@ catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    ",\"last_sequence\":%" PRIu64 ",\"first_received\":\"%s\","
 	    "\"last_received\":\"%s\",\"datagrams\":%" PRIu64
 	    ",\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
-	    ",\"codec\":\"%s\"%s,\"losses\":%s", name, kind_names[kind],
-	    file->begins, file->ends, first, last, file->datagrams,
-	    file->records, file->size, codec_name(codec), step,
+	    ",\"codec\":\"%s\"%s,\"losses\":%s", name,
+	    archive_kind_name(kind), file->begins, file->ends, first, last,
+	    file->datagrams, file->records, file->size, codec_name(codec), step,
 	    lost == NULL ? "null}\n" : "");
 	if (lost != NULL)
 		add_losses(line, lost);
@@ -130,7 +125,7 @@ found_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    "\"first_received\":null,\"last_received\":null,"
 	    "\"datagrams\":null,\"records\":%" PRIu64 ",\"bytes\":%" PRIu64
 	    ",\"codec\":\"%s\",\"losses\":null}\n", name,
-	    kind_names[kind],
+	    archive_kind_name(kind),
 	    (uint64_t)strtoull(first != NULL ? first + 1 : "", NULL, 10),
 	    records, bytes, codec);
 }

@@ -137,7 +137,7 @@ direct_open(struct writer *writer)
 
 	writer->unbuffered = false;
 	writer->align = direct_alignment(writer->fd);
-	if (writer->align == 0)
+	if (writer->align == 0 || writer->refused)
 		return false;
 	if (writer->buffer == NULL) {
 		/* Pages that are never written to do not exist. */
@@ -157,10 +157,22 @@ static int
 put_sectors(struct writer *writer, size_t size)
 {
 	struct iovec iov = {writer->buffer, size};
+	uint64_t at = writer->end - writer->used;
 
-	if (set_unbuffered(writer, true) == -1)
+	if (!writer->refused) {
+		if (set_unbuffered(writer, true) == 0 &&
+		    file_write(writer->fd, &iov, 1, at) == 0)
+			return 0;
+		if (errno != EINVAL)
+			return -1;
+		log_warnx("the file system refuses direct I/O after all: "
+		    "archiving through the page cache");
+		writer->refused = true;
+		iov = (struct iovec){writer->buffer, size};
+	}
+	if (set_unbuffered(writer, false) == -1)
 		return -1;
-	return file_write(writer->fd, &iov, 1, writer->end - writer->used);
+	return file_write(writer->fd, &iov, 1, at);
 }
 
 /* What is written is needed no more, but for the last sector. */

@@ -34,6 +34,7 @@ struct writer {
 	uint64_t	 end;		/* of the file with what was appended */
 	/* Of direct: */
 	bool		 unbuffered;	/* what the descriptor is set to */
+	bool		 refused;	/* by the file system, for good */
 	uint32_t	 align;		/* bytes, for memory, size and offset */
 	uint8_t		*buffer;	/* owned; stays from file to file */
 	size_t		 used;		/* bytes in it, the last ones the

@@ -3,8 +3,8 @@
  * A reducer's insides: private to decimator/reduce.c, which fills windows, and
  * decimator/reduce_out.c, which writes what became of them.
  */
-#ifndef MCRELAY_REDUCE_STATE_H
-#define MCRELAY_REDUCE_STATE_H
+#ifndef MCRELAY_REDUCE_PRIV_H
+#define MCRELAY_REDUCE_PRIV_H
 
 #include "decimator/reduce.h"
 #include "decimator/reduce_array.h"
@@ -61,4 +61,4 @@ run_is_instant(const struct datum_run *run)
 	return (run->flags & DATUM_INSTANT) != 0;
 }
 
-#endif /* MCRELAY_REDUCE_STATE_H */
+#endif /* MCRELAY_REDUCE_PRIV_H */

@@ -5,8 +5,8 @@
  * Types form a graph: a reference by name points to the one node of that name.
  * Nodes belong to the context, texts in them to its JSON document.
  */
-#ifndef MCRELAY_SCHEMA_TREE_H
-#define MCRELAY_SCHEMA_TREE_H
+#ifndef MCRELAY_SCHEMA_PRIV_H
+#define MCRELAY_SCHEMA_PRIV_H
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -157,4 +157,4 @@ enum schema_keep	schema_plan_keep(const struct schema_context *c);
 bool	schema_derive(struct schema_context *c, struct schema_node *top,
 	    const char *time_path);
 
-#endif /* MCRELAY_SCHEMA_TREE_H */
+#endif /* MCRELAY_SCHEMA_PRIV_H */

@@ -2,8 +2,8 @@
 /*
  * A walk over datums, and its steps over numbers: private to common/datum*.c.
  */
-#ifndef MCRELAY_DATUM_WALK_H
-#define MCRELAY_DATUM_WALK_H
+#ifndef MCRELAY_DATUM_PRIV_H
+#define MCRELAY_DATUM_PRIV_H
 
 #include <endian.h>
 #include <stdint.h>
@@ -176,4 +176,4 @@ enum datum_error	datum_walk_block(struct walk *w, uint64_t *items,
 enum datum_error	datum_walk_framing(struct walk *w,
 			    const struct datum_framing *framing);
 
-#endif /* MCRELAY_DATUM_WALK_H */
+#endif /* MCRELAY_DATUM_PRIV_H */

@@ -4,8 +4,8 @@
  * of a channel, one looks at channels together.  Supervisor only, for
  * this directory.
  */
-#ifndef MCRELAY_CONF_READ_H
-#define MCRELAY_CONF_READ_H
+#ifndef MCRELAY_CONF_PRIV_H
+#define MCRELAY_CONF_PRIV_H
 
 #include "supervisor/conf/conf.h"
 #include "supervisor/conf/value.h"
@@ -102,4 +102,4 @@ void	conf_check(const struct conf *conf,
 	    const struct channel_places *places,
 	    struct problem_list *problems) ATTR_NONNULL;
 
-#endif /* MCRELAY_CONF_READ_H */
+#endif /* MCRELAY_CONF_PRIV_H */

@@ -3,8 +3,8 @@
  * What making and attaching a segment have in common: private to
  * common/segment_create.c and common/segment.c.
  */
-#ifndef MCRELAY_SEGMENT_LAYOUT_H
-#define MCRELAY_SEGMENT_LAYOUT_H
+#ifndef MCRELAY_SEGMENT_PRIV_H
+#define MCRELAY_SEGMENT_PRIV_H
 
 #include <stdint.h>
 
@@ -31,4 +31,4 @@ uint8_t	*segment_map(int fd, const struct layout *layout, int prot, int flags)
 void	segment_set_pointers(struct segment *segment,
 	    const struct layout *layout) ATTR_NONNULL;
 
-#endif /* MCRELAY_SEGMENT_LAYOUT_H */
+#endif /* MCRELAY_SEGMENT_PRIV_H */

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Values that a channel does not give: where they come from, and how defaults
+ * merge.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "common/util.h"
+#include "tests/unit/conf_support.h"
+
+#define KIB(n)	((uint64_t)(n) << 10)
+#define MIB(n)	((uint64_t)(n) << 20)
+#define GIB(n)	((uint64_t)(n) << 30)
+
+/*** Presets. ***/
+
+static void
+test_presets(void **state)
+{
+	struct conf *conf = support_good(
+	    "channels: [{name: a, listen: {port: 5000}}]\n");
+	const struct channel_conf *c = conf->channel;
+
+	(void)state;
+	assert_string_equal(conf->file, support_path("c.yaml"));
+	assert_null(conf->user);
+	assert_string_equal(conf->run_dir, RUNSTATEDIR "/mcrelay");
+	assert_int_equal(conf->log_target, LOG_TARGET_SYSLOG);
+	assert_int_equal(conf->log_level, LOG_INFO);
+	assert_int_equal(conf->decimators, 1);
+	assert_int_equal(conf->channels, 1);
+	assert_string_equal(c->name, "a");
+	assert_int_equal(c->line, 1);
+	support_assert_address(&c->listen.address, "0.0.0.0:5000");
+	assert_string_equal(c->listen.interface, "");
+	assert_int_equal(c->listen.sources, 0);
+	assert_int_equal(c->receive_buffer, MIB(8));
+	assert_int_equal(c->payload, PAYLOAD_RAW);
+	assert_null(c->schema_file);
+	assert_null(c->schema_text);
+	assert_null(c->program);
+	assert_int_equal(c->relays, 0);
+	assert_false(c->archive.enabled);
+	assert_int_equal(c->decimates, 0);
+	assert_int_equal(c->ring_size, MIB(8));
+	assert_int_equal(c->stale_after_ns, 10 * NS_PER_S);
+	conf_free(conf);
+}
+
+static void
+test_nested_presets(void **state)
+{
+	struct conf *conf = support_good("channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 5000}\n"
+	    "  relay:\n"
+	    "  - {address: 239.1.1.1, port: 1}\n"
+	    "  - {address: 10.99.0.1, port: 2}\n"
+	    "  archive: {directory: /a}\n"
+	    "  decimate:\n"
+	    "  - {name: v, method: pick, every: 9, address: 239.1.1.2, "
+	    "port: 3}\n");
+	const struct channel_conf *c = conf->channel;
+
+	(void)state;
+	assert_string_equal(c->relay[0].interface, "");
+	assert_int_equal(c->relay[0].ttl, 1);
+	assert_true(c->relay[0].loop);
+	/* A unicast output is not held on the first link. */
+	assert_int_equal(c->relay[1].ttl, 64);
+	assert_true(c->archive.enabled);
+	assert_int_equal(c->archive.codec, CODEC_NULL);
+	assert_int_equal(c->archive.block_size, KIB(256));
+	assert_int_equal(c->archive.flush_interval_ns, NS_PER_S);
+	assert_int_equal(c->archive.sync, SYNC_INTERVAL);
+	assert_int_equal(c->archive.write, WRITE_BUFFERED);
+	assert_int_equal(c->archive.rotate_size, GIB(1));
+	assert_int_equal(c->archive.rotate_interval_ns, 3600 * NS_PER_S);
+	assert_int_equal(c->archive.retain_age_ns, 0);
+	assert_int_equal(c->archive.retain_size, 0);
+	assert_int_equal(c->archive.retain_files, 0);
+	assert_int_equal(c->archive.min_free, 0);
+	assert_int_equal(c->archive.on_overrun, OVERRUN_SHED);
+	assert_false(c->archive.envelope);
+	assert_int_equal(c->decimate[0].to.ttl, 1);
+	assert_true(c->decimate[0].to.loop);
+	conf_free(conf);
+}
+
+/*** Defaults. ***/
+
+static const char merged[] =
+    "defaults:\n"
+    "  listen: {port: 4000, interface: lo, sources: [10.0.0.0/8]}\n"
+    "  payload: {format: avro, schema: accel.avsc}\n"
+    "  relay:\n"
+    "  - {address: 239.1.1.1, port: 1}\n"
+    "  - {address: 239.1.1.2, port: 2}\n"
+    "  archive:\n"
+    "    directory: /d\n"
+    "    block_size: 64KiB\n"
+    "    rotate: {size: 1MiB, interval: 5m}\n"
+    "  ring_size: 1MiB\n"
+    "  stale_after: 3s\n"
+    "channels:\n"
+    "- name: all\n"
+    "- name: some\n"
+    "  listen: {port: 4001, sources: []}\n"
+    "  payload: {format: raw}\n"
+    "  relay: [{address: 239.1.1.3, port: 3}]\n"
+    "  archive: {sync: none, rotate: {size: 2MiB}}\n"
+    "  ring_size: 2MiB\n"
+    "- name: none\n"
+    "  listen: {port: 4002}\n"
+    "  archive: none\n";
+
+static void
+test_defaults(void **state)
+{
+	struct conf *conf = support_good(merged);
+	const struct channel_conf *c = conf_channel(conf, "all");
+
+	(void)state;
+	support_assert_address(&c->listen.address, "0.0.0.0:4000");
+	assert_string_equal(c->listen.interface, "lo");
+	assert_int_equal(c->listen.sources, 1);
+	assert_int_equal(c->payload, PAYLOAD_AVRO);
+	assert_string_equal(c->schema_text, support_accel);
+	assert_int_equal(c->relays, 2);
+	assert_string_equal(c->archive.directory, "/d");
+	assert_int_equal(c->archive.block_size, KIB(64));
+	assert_int_equal(c->archive.rotate_size, MIB(1));
+	assert_int_equal(c->archive.rotate_interval_ns, 300 * NS_PER_S);
+	assert_int_equal(c->ring_size, MIB(1));
+	assert_int_equal(c->stale_after_ns, 3 * NS_PER_S);
+	conf_free(conf);
+}
+
+static void
+test_defaults_merge(void **state)
+{
+	struct conf *conf = support_good(merged);
+	const struct channel_conf *c = conf_channel(conf, "some");
+
+	(void)state;
+	support_assert_address(&c->listen.address, "0.0.0.0:4001");
+	assert_string_equal(c->listen.interface, "lo");
+	assert_int_equal(c->listen.sources, 0);
+	assert_int_equal(c->payload, PAYLOAD_RAW);
+	assert_null(c->schema_file);
+	assert_int_equal(c->relays, 1);
+	support_assert_address(&c->relay[0].address, "239.1.1.3:3");
+	assert_string_equal(c->archive.directory, "/d");
+	assert_int_equal(c->archive.block_size, KIB(64));
+	assert_int_equal(c->archive.sync, SYNC_NONE);
+	assert_int_equal(c->archive.rotate_size, MIB(2));
+	assert_int_equal(c->archive.rotate_interval_ns, 300 * NS_PER_S);
+	assert_int_equal(c->ring_size, MIB(2));
+	assert_int_equal(c->stale_after_ns, 3 * NS_PER_S);
+	assert_false(conf_channel(conf, "none")->archive.enabled);
+	conf_free(conf);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_presets),
+		cmocka_unit_test(test_nested_presets),
+		cmocka_unit_test(test_defaults),
+		cmocka_unit_test(test_defaults_merge),
+	};
+
+	return cmocka_run_group_tests(tests, support_setup_accel,
+	    support_teardown);
+}

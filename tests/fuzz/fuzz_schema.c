@@ -13,6 +13,7 @@
 
 #include "common/datum.h"
 #include "common/decimate.h"
+#include "common/util.h"
 #include "schema/schema.h"
 
 int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -66,14 +67,26 @@ try_plan(const char *text, size_t size, bool channel)
 		.summary = row->name == NULL,
 		.range = (row->where & TAKES_RANGE) != 0 ? 360 : 0,
 	};
+	struct schema_name field = { .path = "x", .method = METHOD_MINMAX + 1 };
+	struct schema_name only[] = { { .path = "t" }, { .path = "x" } };
 	struct schema_result result, derived;
 	bool good;
 
+	if (size / 24 % 2 == 0) {
+		plan.only = only;
+		plan.onlys = NITEMS(only);
+		plan.field = &field;
+		plan.fields = plan.summary ? 0 : 1;
+	}
 	if (row->name != NULL && (row->where & FOR_FIELDS) != 0)
 		plan.method = (uint8_t)(1 + method);
 	good = schema_plan(text, size, NULL, &plan, &result);
-	if (good)
+	/* A name that is not known is no error of the schema. */
+	if (good || (plan.onlys == 0 && plan.fields == 0))
 		check_result(good, &result);
+	if (good && plan.onlys > 0)
+		assert(only[0].known && only[1].known &&
+		    (plan.fields == 0 || field.number));
 	/* What a channel can have a stream may not be able to make something
 	 * of; the other way round there is nothing to be made. */
 	assert(channel || !good);

@@ -190,6 +190,18 @@ protect(const struct segment *segment, const struct layout *layout,
 	return true;
 }
 
+/* Nothing stays that the caller might use or unmap again. */
+static void
+detach(struct segment *segment)
+{
+	int error = errno;
+
+	munmap(segment->base, segment->mapped);
+	memset(segment, 0, sizeof(*segment));
+	segment->fd = -1;
+	errno = error;
+}
+
 int
 segment_attach(struct segment *segment, int fd, enum segment_access access,
     const char **why)
@@ -212,12 +224,12 @@ segment_attach(struct segment *segment, int fd, enum segment_access access,
 	segment_set_pointers(segment, &layout);
 	if (!protect(segment, &layout, access)) {
 		*why = strerror(errno);
-		munmap(segment->base, segment->mapped);
+		detach(segment);
 		return -1;
 	}
 	if (segment->schema != NULL &&
 	    segment->schema[segment->schema_size] != '\0') {
-		munmap(segment->base, segment->mapped);
+		detach(segment);
 		*why = "its schema has no end";
 		return -1;
 	}

@@ -411,7 +411,8 @@ uint64_t	segment_layout(void);
 
 /*
  * Maps the segment behind `fd' (which stays the caller's), checking every
- * size and offset in it.  0, or -1 with a reason in *why.
+ * size and offset in it.  0, or -1 with a reason in *why; then there is
+ * nothing to close.
  */
 int	segment_attach(struct segment *segment, int fd,
 	    enum segment_access access, const char **why) ATTR_NONNULL;

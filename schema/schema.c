@@ -250,6 +250,10 @@ schema_plan(const char *text, size_t size, const char *time_field,
 		    program->time_field == DATUM_NONE ? NULL :
 		    datum_field_name(program, program->time_field));
 	}
+	if (!good) {
+		free(result->program);
+		result->program = NULL;
+	}
 	schema_context_free(&c);
 	return good;
 }

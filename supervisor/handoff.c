@@ -254,6 +254,15 @@ get_number(const json_t *object, const char *name)
 	return number < DECIMATORS_MAX ? (int)number : -1;
 }
 
+/* A process, or 0: no other number is one to signal or to wait for. */
+static pid_t
+get_pid(const json_t *object, const char *name)
+{
+	uint64_t number = get_count(object, name);
+
+	return number <= INT32_MAX ? (pid_t)number : 0;
+}
+
 static const char *
 get_text(const json_t *object, const char *name)
 {
@@ -269,7 +278,7 @@ get_child(const json_t *object, struct child_image *image)
 	image->voice = get_fd(object, "stderr");
 	/* Without it nobody can ask the child anything. */
 	if (image->messages != -1)
-		image->pid = (pid_t)get_count(object, "pid");
+		image->pid = get_pid(object, "pid");
 	image->wanted = get_flag(object, "wanted");
 	image->ending = get_flag(object, "ending");
 	image->draining = get_flag(object, "draining");

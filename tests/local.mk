@@ -364,25 +364,6 @@ check-local: all
 	fi
 
 #
-# Fuzzers (clang's libFuzzer).
-#
-if FUZZERS
-noinst_PROGRAMS += tests/fuzz/fuzz_datum
-tests_fuzz_fuzz_datum_SOURCES = tests/fuzz/fuzz_datum.c
-tests_fuzz_fuzz_datum_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
-tests_fuzz_fuzz_datum_LDADD = $(DECIMATOR_LIBS) libschema.a libcommon.a \
-	$(AVRO_LIBS) $(JANSSON_LIBS) -lm
-
-# FUZZ_SECONDS=36000 for a night.
-FUZZ_SECONDS = 60
-fuzz: tests/fuzz/fuzz_datum
-	mkdir -p fuzz-corpus
-	tests/fuzz/fuzz_datum -max_total_time=$(FUZZ_SECONDS) -max_len=4096 \
-	    -print_final_stats=1 fuzz-corpus $(srcdir)/tests/fuzz/datum
-endif
-EXTRA_DIST += tests/fuzz/fuzz_datum.c tests/fuzz/datum
-
-#
 # Models of the protocols (spin).
 #
 TESTS += tests/model/run.sh

@@ -187,26 +187,27 @@ open_lines(int directory)
 }
 
 /* The name in the next line; false at the end.  A line that is none of ours,
- * or torn, has the name "". */
+ * or torn, has the name "": of a torn one may be missing what is in its midst,
+ * where a power cut leaves zeros. */
 static bool
 next_name(FILE *file, char name[static FILE_NAME_SIZE])
 {
 	char line[CATALOG_LINE_SIZE];
-	size_t length;
+	size_t size = 0, length;
+	int c;
 
 	name[0] = '\0';
-	if (fgets(line, sizeof(line), file) == NULL)
-		return false;
-	if (strncmp(line, NAME_PREFIX, strlen(NAME_PREFIX)) == 0) {
+	while ((c = getc_unlocked(file)) != EOF && c != '\n')
+		if (size < sizeof(line) - 1)
+			line[size++] = (char)c;
+	if (c == EOF)
+		return size > 0;
+	line[size] = '\0';
+	if (strlen(line) == size &&
+	    strncmp(line, NAME_PREFIX, strlen(NAME_PREFIX)) == 0) {
 		length = strcspn(line + strlen(NAME_PREFIX), "\"");
 		snprintf(name, FILE_NAME_SIZE, "%.*s", (int)length,
 		    line + strlen(NAME_PREFIX));
-	}
-	while (strchr(line, '\n') == NULL) {
-		if (fgets(line, sizeof(line), file) == NULL) {
-			name[0] = '\0';
-			return true;
-		}
 	}
 	return true;
 }

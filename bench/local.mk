@@ -21,7 +21,7 @@ EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/conte
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
-.PHONY: fuzz picture
+.PHONY: picture
 picture: all
 	$(srcdir)/doc/draw-decimation . $(srcdir)/doc/decimation.svg
 

@@ -4,6 +4,7 @@
  * called when memory is out, and between fork and exec.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -207,8 +208,8 @@ log_limited(struct log_limit *limit, const char *fmt, ...)
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
 	if (limit->suppressed > 0)
-		log_warnx("%s (and %llu like this before)", line,
-		    (unsigned long long)limit->suppressed);
+		log_warnx("%s (and %" PRIu64 " like this before)", line,
+		    limit->suppressed);
 	else
 		log_warnx("%s", line);
 	limit->next_ns = now + LOG_LIMIT_NS;

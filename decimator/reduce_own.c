@@ -92,11 +92,10 @@ rescale(struct reduce_own *own, double scale)
 }
 
 static void
-add_deviation(struct reduce_own *own, double x, double range)
+add_deviation(struct reduce_own *own, double x, double range ATTR_UNUSED)
 {
 	struct pair d, s;
 
-	(void)range;
 	if (own->v[SCALE] == 0.0) {
 		own->v[ORIGIN] = x;
 		own->v[SCALE] = x == 0.0 || isinf(x) ? 0x1p1000 : scale_of(x);
@@ -119,11 +118,10 @@ add_deviation(struct reduce_own *own, double x, double range)
 
 /* The root of (n * squares - sum^2) / n^2. */
 static double
-deviation(const struct reduce_own *own, double n, double range)
+deviation(const struct reduce_own *own, double n, double range ATTR_UNUSED)
 {
 	struct pair sum = { own->v[SUM], own->v[SUM_LOW] }, squares, by_n, v;
 
-	(void)range;
 	if (isnan(sum.high))
 		return (double)NAN;
 	by_n = product_of(own->v[SQUARES], n);

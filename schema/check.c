@@ -4,6 +4,7 @@
  * datums are, whether they end, whether defaults are of their types.
  * Supervisor and tools.
  */
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/datum.h"
@@ -307,9 +308,9 @@ schema_check(struct schema_context *c, struct schema_node *top)
 		return schema_error(c, "a datum of this schema has no bytes");
 	if (top->smallest > DATUM_SIZE_MAX)
 		return schema_error(c, "no datum of this schema fits into a "
-		    "datagram: the smallest has %s%llu bytes",
+		    "datagram: the smallest has %s%" PRIu64 " bytes",
 		    top->smallest >= SIZE_CAP ? "more than " : "",
-		    (unsigned long long)top->smallest);
+		    top->smallest);
 	check_defaults(c);
 	return check_depth(c);
 }

@@ -5,6 +5,7 @@
  */
 #include <bsd/stdlib.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,8 +105,7 @@ leave_segment(struct channel *channel)
 		return;
 	*lack = (struct lack){.error = error, .memory = true};
 	snprintf(lack->detail, sizeof(lack->detail), "cannot make its ring of "
-	    "%llu MiB: %s",
-	    (unsigned long long)(channel->conf->ring_size >> 20),
+	    "%" PRIu64 " MiB: %s", channel->conf->ring_size >> 20,
 	    strerror(error));
 }
 

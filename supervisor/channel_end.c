@@ -41,9 +41,9 @@ settle_drops(struct channel *channel, int twin)
 	    MIN_OF(drops, sockets_drops(twin));
 	ingest_commit(&channel->segment.state->ingest);
 	if (waiting > 0)
-		log_info("channel %s: its socket is closed with %llu "
-		    "datagrams in it: counted as kernel_dropped",
-		    channel->name, (unsigned long long)waiting);
+		log_info("channel %s: its socket is closed with %" PRIu64
+		    " datagrams in it: counted as kernel_dropped",
+		    channel->name, waiting);
 }
 
 static void

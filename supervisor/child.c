@@ -9,6 +9,7 @@
 #include <bsd/stdlib.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,8 +63,8 @@ back_off(struct child *child, uint64_t delay_ns)
 		spawn(child);
 		return;
 	}
-	log_warnx("%s: next start in %llu ms", child->label,
-	    (unsigned long long)(delay_ns / NS_PER_MS));
+	log_warnx("%s: next start in %" PRIu64 " ms", child->label,
+	    delay_ns / NS_PER_MS);
 	child_set_state(child, CHILD_BACKOFF, delay_ns);
 }
 
@@ -108,13 +109,12 @@ drain_failed(struct child *child, int status)
 }
 
 static void
-on_reaped(struct ev_loop *loop, ev_child *watcher, int events)
+on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 {
 	struct child *child = watcher->data;
 	uint64_t now = clock_monotonic_ns(), up_ns;
 	bool asked = child->state == CHILD_STOPPING;
 
-	(void)events;
 	ev_child_stop(loop, watcher);
 	child_close_messages(child);
 	set_timer(child, 0);
@@ -162,14 +162,13 @@ listen_on(struct child *child, enum child_said said)
  * should not have said: a child that talks too much disturbs no one.
  */
 static void
-on_message(struct ev_loop *loop, ev_io *watcher, int events)
+on_message(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 {
 	struct child *child = watcher->data;
 	struct message message;
 	bool starting = child->state == CHILD_STARTING;
 	ssize_t got;
 
-	(void)events;
 	got = recv(child->messages, &message, sizeof(message), MSG_DONTWAIT);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -199,12 +198,11 @@ is_late(struct child *child)
 }
 
 static void
-on_timer(struct ev_loop *loop, ev_timer *watcher, int events)
+on_timer(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
+    int events ATTR_UNUSED)
 {
 	struct child *child = watcher->data;
 
-	(void)loop;
-	(void)events;
 	switch (child->state) {
 	case CHILD_BACKOFF:
 		spawn(child);

@@ -213,12 +213,11 @@ send_answer(struct client *client)
 }
 
 static void
-on_client(struct ev_loop *loop, ev_io *watcher, int events)
+on_client(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher,
+    int events ATTR_UNUSED)
 {
 	struct client *client = watcher->data;
 
-	(void)loop;
-	(void)events;
 	if (client->phase == CLIENT_READS)
 		send_answer(client);
 	else
@@ -226,12 +225,11 @@ on_client(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 static void
-on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+on_deadline(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
+    int events ATTR_UNUSED)
 {
 	struct client *client = watcher->data;
 
-	(void)loop;
-	(void)events;
 	if (client->phase == CLIENT_WAITS)
 		reply(client, command_error("%s%s not done after %d s; it "
 		    "goes on", client->wait.upgrade ? "" : "channel ",
@@ -244,9 +242,8 @@ on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
 }
 
 static void
-on_pause(struct ev_loop *loop, ev_timer *watcher, int events)
+on_pause(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 {
-	(void)events;
 	ev_timer_stop(loop, watcher);
 	listen_again(watcher->data);
 }
@@ -327,13 +324,12 @@ add_client(struct control *control, int fd)
 }
 
 static void
-on_connection(struct ev_loop *loop, ev_io *watcher, int events)
+on_connection(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 {
 	struct control *control = watcher->data;
 	json_t *answer;
 	int fd;
 
-	(void)events;
 	fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM ||

@@ -284,9 +284,8 @@ decimator_update(struct decimator *decimator)
 }
 
 static void
-on_retry(struct ev_loop *loop, ev_timer *watcher, int events)
+on_retry(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 {
-	(void)events;
 	ev_timer_stop(loop, watcher);
 	decimator_update(watcher->data);
 }
@@ -367,10 +366,9 @@ decimator_changed(void *owner)
 }
 
 static void
-decimator_last_words(void *owner, char *text, size_t size)
+decimator_last_words(void *owner ATTR_UNUSED, char *text,
+    size_t size ATTR_UNUSED)
 {
-	(void)owner;
-	(void)size;
 	text[0] = '\0';
 }
 

@@ -55,13 +55,12 @@ begin_burst(struct netwatch *watch)
 }
 
 static void
-on_burst(struct ev_loop *loop, ev_timer *timer, int events)
+on_burst(struct ev_loop *loop ATTR_UNUSED, ev_timer *timer,
+    int events ATTR_UNUSED)
 {
 	struct netwatch *watch = timer->data;
 	ev_tstamp before = ev_time();
 
-	(void)loop;
-	(void)events;
 	watch->changed(watch->owner);
 	watch->pause = PAUSE_FACTOR * (ev_time() - before);
 	/* The wall clock may have been set meanwhile. */
@@ -92,7 +91,7 @@ hear_all(struct netwatch *watch, const void *buffer, size_t size)
 }
 
 static void
-on_news(struct ev_loop *loop, ev_io *io, int events)
+on_news(struct ev_loop *loop ATTR_UNUSED, ev_io *io, int events ATTR_UNUSED)
 {
 	struct netwatch *watch = io->data;
 	union {
@@ -102,8 +101,6 @@ on_news(struct ev_loop *loop, ev_io *io, int events)
 	ssize_t n;
 	unsigned i;
 
-	(void)loop;
-	(void)events;
 	for (i = 0; i < MESSAGES_MAX; i++) {
 		n = watch->receive(io->fd, &buffer, sizeof(buffer), 0);
 		if (n > 0)

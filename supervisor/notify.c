@@ -73,11 +73,9 @@ tell(const char *text, int fd)
 }
 
 static void
-on_watchdog(struct ev_loop *loop, ev_timer *watcher, int events)
+on_watchdog(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
 {
-	(void)loop;
-	(void)watcher;
-	(void)events;
 	(void)tell("WATCHDOG=1", -1);
 }
 

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,10 +88,9 @@ parts_resize(const struct parts *parts, const struct channel_conf *conf,
 	sockets_busy_poll(parts->input, conf->run.busy_poll_ns);
 	if (got >= wanted || geteuid() != 0)
 		return;
-	report_warning(problems, "channel %s: the receive buffer is %llu "
-	    "bytes instead of %llu: set the sysctl net.core.rmem_max to at "
-	    "least %llu", conf->name, (unsigned long long)got,
-	    (unsigned long long)wanted, (unsigned long long)wanted);
+	report_warning(problems, "channel %s: the receive buffer is %" PRIu64
+	    " bytes instead of %" PRIu64 ": set the sysctl net.core.rmem_max "
+	    "to at least %" PRIu64, conf->name, got, wanted, wanted);
 }
 
 /* It is a part, but not there. */

@@ -226,12 +226,10 @@ hear(struct querier *querier, int fd)
 }
 
 static void
-on_packets(struct ev_loop *loop, ev_io *io, int events)
+on_packets(struct ev_loop *loop ATTR_UNUSED, ev_io *io, int events ATTR_UNUSED)
 {
 	unsigned i;
 
-	(void)loop;
-	(void)events;
 	for (i = 0; i < MESSAGES_MAX; i++)
 		if (!hear(io->data, io->fd))
 			break;

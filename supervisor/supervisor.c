@@ -126,11 +126,10 @@ finish_stop(struct supervisor *supervisor)
 }
 
 static void
-on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
+on_turn(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 {
 	struct supervisor *supervisor = watcher->data;
 
-	(void)events;
 	ev_timer_stop(loop, watcher);
 	/* All programs that were to be started at once have been. */
 	spawn_end(&supervisor->spawn);
@@ -155,15 +154,14 @@ supervisor_notice(struct supervisor *supervisor)
 }
 
 static void
-on_second(struct ev_loop *loop, ev_timer *watcher, int events)
+on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
+    int events ATTR_UNUSED)
 {
 	struct supervisor *supervisor = watcher->data;
 	uint64_t now = clock_monotonic_ns();
 	struct channel *channel;
 	unsigned i;
 
-	(void)loop;
-	(void)events;
 	directory_look_at_mounts(supervisor);
 	silence_second(supervisor, now);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
@@ -217,12 +215,11 @@ supervisor_reload(struct supervisor *supervisor)
 }
 
 static void
-on_signal(struct ev_loop *loop, ev_signal *watcher, int events)
+on_signal(struct ev_loop *loop ATTR_UNUSED, ev_signal *watcher,
+    int events ATTR_UNUSED)
 {
 	struct supervisor *supervisor = watcher->data;
 
-	(void)loop;
-	(void)events;
 	switch (watcher->signum) {
 	case SIGTERM:
 	case SIGINT:

@@ -113,14 +113,13 @@ last_line(const struct upgrade *upgrade, char *text, size_t size)
 }
 
 static void
-on_checked(struct ev_loop *loop, ev_child *watcher, int events)
+on_checked(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 {
 	struct upgrade *upgrade = watcher->data;
 	struct supervisor *supervisor = upgrade->supervisor;
 	char how[128], said[256];
 	int status = watcher->rstatus;
 
-	(void)events;
 	ev_child_stop(loop, watcher);
 	ev_timer_stop(loop, &upgrade->deadline);
 	upgrade->checker = 0;
@@ -146,12 +145,11 @@ on_checked(struct ev_loop *loop, ev_child *watcher, int events)
 }
 
 static void
-on_deadline(struct ev_loop *loop, ev_timer *watcher, int events)
+on_deadline(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
+    int events ATTR_UNUSED)
 {
 	struct upgrade *upgrade = watcher->data;
 
-	(void)loop;
-	(void)events;
 	if (upgrade->step == UPGRADE_CHECKING) {
 		upgrade->timed_out = true;
 		kill(upgrade->checker, SIGKILL);

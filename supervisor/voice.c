@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -38,8 +39,8 @@ static void
 say_left_out(struct voice *voice)
 {
 	if (voice->left_out > 0)
-		log_warnx("%s says too much: %llu lines of it were not logged",
-		    voice->name, (unsigned long long)voice->left_out);
+		log_warnx("%s says too much: %" PRIu64 " lines of it were not "
+		    "logged", voice->name, voice->left_out);
 	voice->left_out = 0;
 }
 
@@ -93,12 +94,11 @@ hear(struct voice *voice, size_t most)
 }
 
 static void
-on_said(struct ev_loop *loop, ev_io *watcher, int events)
+on_said(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 {
 	struct voice *voice = watcher->data;
 	ssize_t got;
 
-	(void)events;
 	allow(voice);
 	got = hear(voice, READ_SIZE);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
@@ -113,11 +113,10 @@ on_said(struct ev_loop *loop, ev_io *watcher, int events)
 }
 
 static void
-on_pause(struct ev_loop *loop, ev_timer *watcher, int events)
+on_pause(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 {
 	struct voice *voice = watcher->data;
 
-	(void)events;
 	ev_timer_stop(loop, watcher);
 	say_left_out(voice);
 	ev_io_start(loop, &voice->io);

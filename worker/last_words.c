@@ -80,13 +80,12 @@ add_cursors(struct text *text)
 }
 
 static void
-on_signal(int number, siginfo_t *info, void *context)
+on_signal(int number, siginfo_t *info, void *context ATTR_UNUSED)
 {
 	static const struct text empty;
 	struct text text = empty;
 	size_t i;
 
-	(void)context;
 	for (i = 0; i < NITEMS(signals); i++)
 		if (signals[i].number == number)
 			add(&text, signals[i].name);

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <netinet/udp.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -377,9 +378,8 @@ give_up(struct output *output, uint64_t limit)
 		state->position += ring_record_span(record);
 	}
 	log_limited(&output->limit_overrun, "output %s is a whole ring "
-	    "behind: %llu datagrams counted in relay_errors",
-	    output_text(output),
-	    (unsigned long long)(state->sequence - sequence));
+	    "behind: %" PRIu64 " datagrams counted in relay_errors",
+	    output_text(output), state->sequence - sequence);
 	/* The plan in the tx area is void now. */
 	state->batch++;
 	output_commit(domain);

@@ -69,11 +69,10 @@ run_outputs(struct worker *worker)
 }
 
 static void
-on_output(struct ev_loop *loop, ev_io *io, int events)
+on_output(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
 	struct worker *worker = io->data;
 
-	(void)events;
 	ev_io_stop(loop, io);
 	worker->relay.output[io - worker->output].blocked = false;
 	run_outputs(worker);
@@ -167,12 +166,11 @@ receive(struct worker *worker)
 }
 
 static void
-on_input(struct ev_loop *loop, ev_io *io, int events)
+on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
 	struct worker *worker = io->data;
 	enum ingest_status status = receive(worker);
 
-	(void)events;
 	if (status == INGEST_GATED)
 		close_gate(worker);
 	else if (status == INGEST_MORE)
@@ -183,11 +181,10 @@ on_input(struct ev_loop *loop, ev_io *io, int events)
 
 /* Runs once a second while there is traffic, and once after it. */
 static void
-on_drops(struct ev_loop *loop, ev_timer *timer, int events)
+on_drops(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
 {
 	struct worker *worker = timer->data;
 
-	(void)events;
 	ingest_look(&worker->ingest);
 	ev_timer_stop(loop, timer);
 	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
@@ -302,11 +299,10 @@ ask_supervisor(const struct worker *worker)
 
 /* The archive thread has stored a block, has failed, or has ended. */
 static void
-on_note(struct ev_loop *loop, ev_async *async, int events)
+on_note(struct ev_loop *loop, ev_async *async, int events ATTR_UNUSED)
 {
 	struct worker *worker = async->data;
 
-	(void)events;
 	if (archive_ended(&worker->archive)) {
 		finish(worker);
 		return;
@@ -332,13 +328,12 @@ send_note(void *argument)
 }
 
 static void
-on_messages(struct ev_loop *loop, ev_io *io, int events)
+on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
 	struct worker *worker = io->data;
 	struct message message;
 	ssize_t got;
 
-	(void)events;
 	got = recv(io->fd, &message, sizeof(message), MSG_DONTWAIT);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -359,20 +354,17 @@ on_messages(struct ev_loop *loop, ev_io *io, int events)
 }
 
 static void
-on_term(struct ev_loop *loop, ev_signal *sig, int events)
+on_term(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
+    int events ATTR_UNUSED)
 {
-	(void)loop;
-	(void)events;
 	end(sig->data, WORKER_ROLLING);
 }
 
 static void
-on_hup(struct ev_loop *loop, ev_signal *sig, int events)
+on_hup(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig, int events ATTR_UNUSED)
 {
 	struct worker *worker = sig->data;
 
-	(void)loop;
-	(void)events;
 	if (worker->directory != -1)
 		archive_rotate(&worker->archive);
 }
@@ -396,13 +388,12 @@ log_ledger(const struct ledger *ledger)
 }
 
 static void
-on_usr1(struct ev_loop *loop, ev_signal *sig, int events)
+on_usr1(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
+    int events ATTR_UNUSED)
 {
 	struct worker *worker = sig->data;
 	struct ledger ledger;
 
-	(void)loop;
-	(void)events;
 	ingest_look(&worker->ingest);
 	if (segment_ledger(&worker->segment, &ledger))
 		log_ledger(&ledger);

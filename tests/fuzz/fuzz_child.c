@@ -77,11 +77,9 @@ kill_processes(void)
 }
 
 static void
-on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
+on_turn(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
 {
-	(void)loop;
-	(void)watcher;
-	(void)events;
 }
 
 static void

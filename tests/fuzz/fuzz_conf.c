@@ -14,7 +14,7 @@
 
 #include "common/util.h"
 #include "supervisor/conf/conf.h"
-#include "supervisor/conf/read.h"
+#include "supervisor/conf/conf_priv.h"
 #include "supervisor/segment_spec.h"
 #include "tests/fuzz/scratch.h"
 

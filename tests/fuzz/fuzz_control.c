@@ -40,17 +40,14 @@ static struct channel_conf	channels[] = {
 };
 
 static void
-ignore(void *owner)
+ignore(void *owner ATTR_UNUSED)
 {
-	(void)owner;
 }
 
 static pid_t
-spawn_none(void *owner, int messages, int stderr_fd)
+spawn_none(void *owner ATTR_UNUSED, int messages ATTR_UNUSED,
+    int stderr_fd ATTR_UNUSED)
 {
-	(void)owner;
-	(void)messages;
-	(void)stderr_fd;
 	return -1;
 }
 
@@ -61,11 +58,9 @@ static const struct child_ops	ops = {
 };
 
 static void
-on_turn(struct ev_loop *loop, ev_timer *watcher, int events)
+on_turn(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
 {
-	(void)loop;
-	(void)watcher;
-	(void)events;
 	control_check(supervisor.control);
 }
 

@@ -21,10 +21,9 @@ int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Nobody is going to complete a torn line: it is not waited for. */
 int
-nanosleep(const struct timespec *wanted, struct timespec *left)
+nanosleep(const struct timespec *wanted ATTR_UNUSED,
+    struct timespec *left ATTR_UNUSED)
 {
-	(void)wanted;
-	(void)left;
 	return 0;
 }
 

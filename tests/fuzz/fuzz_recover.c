@@ -92,10 +92,8 @@ count_name(void *argument, const char *name, uint64_t number)
 }
 
 static bool
-skip_none(void *argument, const char *name)
+skip_none(void *argument ATTR_UNUSED, const char *name ATTR_UNUSED)
 {
-	(void)argument;
-	(void)name;
 	return false;
 }
 

@@ -20,9 +20,8 @@
 static volatile sig_atomic_t	terminated;
 
 static void
-on_term(int sig)
+on_term(int sig ATTR_UNUSED)
 {
-	(void)sig;
 	terminated = 1;
 }
 
@@ -86,12 +85,11 @@ run_script(enum child_script script, int messages)
 }
 
 static pid_t
-spawn(void *owner, int messages, int stderr_fd)
+spawn(void *owner, int messages, int stderr_fd ATTR_UNUSED)
 {
 	struct child_rig *f = owner;
 	pid_t pid;
 
-	(void)stderr_fd;
 	f->asked++;
 	/* Never two at a time: the one before has been reaped. */
 	if (f->last_pid != 0) {
@@ -135,9 +133,8 @@ changed(void *owner)
 }
 
 static void
-last_words(void *owner, char *text, size_t size)
+last_words(void *owner ATTR_UNUSED, char *text, size_t size)
 {
-	(void)owner;
 	snprintf(text, size, "farewell");
 }
 
@@ -161,9 +158,8 @@ struct child_ops	child_rig_ops = {
 };
 
 static void
-give_up(struct ev_loop *loop, ev_timer *timer, int events)
+give_up(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
 {
-	(void)events;
 	*(bool *)timer->data = true;
 	ev_break(loop, EVBREAK_ALL);
 }

@@ -26,11 +26,10 @@ const char support_accel[] = "{\"type\": \"record\", \"name\": \"Accel\", "
     "{\"name\": \"x\", \"type\": \"double\"}]}";
 
 int
-support_setup(void **state)
+support_setup(void **state ATTR_UNUSED)
 {
 	const char *base = getenv("TMPDIR");
 
-	(void)state;
 	(void)snprintf(directory, sizeof(directory), "%s/mcrelay-conf-XXXXXX",
 	    base != NULL ? base : "/tmp");
 	if (mkdtemp(directory) == NULL)
@@ -49,12 +48,11 @@ support_setup_accel(void **state)
 }
 
 int
-support_teardown(void **state)
+support_teardown(void **state ATTR_UNUSED)
 {
 	struct dirent *entry;
 	DIR *d = opendir(directory);
 
-	(void)state;
 	if (d == NULL)
 		return -1;
 	while ((entry = readdir(d)) != NULL) {

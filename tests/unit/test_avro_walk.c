@@ -107,7 +107,7 @@ file_of(const struct image *image, size_t size)
 }
 
 static void
-test_whole(void **state)
+test_whole(void **state ATTR_UNUSED)
 {
 	struct avro_walk_block block;
 	struct avro_walk walk;
@@ -117,7 +117,6 @@ test_whole(void **state)
 	unsigned i;
 	int fd;
 
-	(void)state;
 	make(&image);
 	fd = file_of(&image, image.size);
 	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
@@ -152,7 +151,7 @@ blocks_within(const struct image *image, size_t size)
 }
 
 static void
-test_cut(void **state)
+test_cut(void **state ATTR_UNUSED)
 {
 	struct avro_walk_block block;
 	enum avro_walk_status status;
@@ -162,7 +161,6 @@ test_cut(void **state)
 	size_t cut;
 	int fd;
 
-	(void)state;
 	make(&image);
 	for (cut = 0; cut <= image.size; cut++) {
 		fd = file_of(&image, cut);
@@ -201,14 +199,13 @@ expect_damage(const struct image *image, const char *why)
 }
 
 static void
-test_hostile_blocks(void **state)
+test_hostile_blocks(void **state ATTR_UNUSED)
 {
 	static const int64_t sizes[] = {0, -1, INT64_MIN, INT64_MAX,
 	    INT64_C(1) << 40};
 	struct image image;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < 5; i++) {
 		put_header(&image);
 		put_long(&image, 1);
@@ -233,7 +230,7 @@ test_hostile_blocks(void **state)
 }
 
 static void
-test_hostile_headers(void **state)
+test_hostile_headers(void **state ATTR_UNUSED)
 {
 	static const int64_t counts[] = {INT64_MIN, INT64_MAX, -INT64_MAX};
 	struct avro_walk walk;
@@ -241,7 +238,6 @@ test_hostile_headers(void **state)
 	size_t i;
 	int fd;
 
-	(void)state;
 	for (i = 0; i < 3; i++) {
 		memset(&image, 0, sizeof(image));
 		put(&image, "Obj\001", 4);
@@ -256,14 +252,13 @@ test_hostile_headers(void **state)
 }
 
 static void
-test_resync(void **state)
+test_resync(void **state ATTR_UNUSED)
 {
 	struct avro_walk_block block;
 	struct avro_walk walk;
 	struct image image;
 	int fd;
 
-	(void)state;
 	make(&image);
 	image.bytes[image.end[0]] = 0;
 	fd = file_of(&image, image.size);
@@ -288,7 +283,7 @@ static const size_t marker_step[MARKER_STEPS] = {
 /* However near the markers are, no byte is read more than once, but for those
  * in which the next marker may begin. */
 static void
-test_resync_reads_once(void **state)
+test_resync_reads_once(void **state ATTR_UNUSED)
 {
 	struct avro_walk walk;
 	struct image image;
@@ -296,7 +291,6 @@ test_resync_reads_once(void **state)
 	off_t size;
 	int fd;
 
-	(void)state;
 	for (unsigned i = 0; i < MARKER_STEPS; i++) {
 		memset(&image, 0, sizeof(image));
 		put_header(&image);

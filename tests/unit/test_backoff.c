@@ -11,14 +11,13 @@
 #include "supervisor/backoff.h"
 
 static void
-backoff_doubles(void **state)
+backoff_doubles(void **state ATTR_UNUSED)
 {
 	static const uint64_t expected_ms[] = {100, 200, 400, 800, 1600, 3200,
 	    6400, 12800, 25600, 30000, 30000};
 	struct backoff backoff = {0};
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(expected_ms); i++)
 		assert_int_equal(backoff_delay_ns(&backoff, 0, false, 0),
 		    expected_ms[i] * NS_PER_MS);
@@ -29,12 +28,11 @@ backoff_doubles(void **state)
 }
 
 static void
-backoff_has_jitter(void **state)
+backoff_has_jitter(void **state ATTR_UNUSED)
 {
 	uint64_t delay, smallest = UINT64_MAX, largest = 0;
 	uint32_t i;
 
-	(void)state;
 	for (i = 0; i < 2000; i++) {
 		struct backoff backoff = {0};
 
@@ -47,11 +45,10 @@ backoff_has_jitter(void **state)
 }
 
 static void
-backoff_forgets_when_healthy(void **state)
+backoff_forgets_when_healthy(void **state ATTR_UNUSED)
 {
 	struct backoff backoff = {5};
 
-	(void)state;
 	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_HEALTHY_NS, false,
 	    0), 0);
 	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_HEALTHY_NS - 1,
@@ -59,11 +56,10 @@ backoff_forgets_when_healthy(void **state)
 }
 
 static void
-backoff_lets_clean_exits_go(void **state)
+backoff_lets_clean_exits_go(void **state ATTR_UNUSED)
 {
 	struct backoff backoff = {3};
 
-	(void)state;
 	assert_int_equal(backoff_delay_ns(&backoff, BACKOFF_CLEAN_NS, true,
 	    0), 0);
 	/* But they may not spin. */

@@ -46,14 +46,13 @@ teardown(void **state)
 
 /* Measured on loopback. */
 static void
-truesize_is_right(void **state)
+truesize_is_right(void **state ATTR_UNUSED)
 {
 	static const uint64_t sizes[][2] = {{0, 832}, {150, 832}, {200, 1280},
 	    {600, 1280}, {700, 2304}, {1472, 2304}, {2000, 4352},
 	    {4000, 8448}, {9000, 16640}, {20000, 20832}, {60000, 60832}};
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(sizes); i++)
 		assert_int_equal(budget_truesize(sizes[i][0]), sizes[i][1]);
 }

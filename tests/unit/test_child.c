@@ -320,12 +320,11 @@ child_talks_rubbish(void **state)
 }
 
 static void
-exits_are_described(void **state)
+exits_are_described(void **state ATTR_UNUSED)
 {
 	char text[128];
 	int status;
 
-	(void)state;
 	status = 7 << 8;
 	child_describe_exit(status, text, sizeof(text));
 	assert_string_equal(text, "exited with status 7");

@@ -178,12 +178,11 @@ check_full_streams(const struct channel_conf *c)
 }
 
 static void
-test_full(void **state)
+test_full(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(full);
 	const struct channel_conf *c = conf->channel;
 
-	(void)state;
 	assert_string_equal(conf->user, "root");
 	assert_string_equal(conf->run_dir, support_path("run"));
 	assert_int_equal(conf->log_target, LOG_TARGET_STDERR);
@@ -210,12 +209,11 @@ test_full(void **state)
 }
 
 static void
-test_full_second(void **state)
+test_full_second(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(full);
 	const struct channel_conf *c = conf_channel(conf, "raw");
 
-	(void)state;
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
 	assert_int_equal(c->line, 49);
@@ -239,7 +237,7 @@ test_full_second(void **state)
 }
 
 static void
-test_units(void **state)
+test_units(void **state ATTR_UNUSED)
 {
 	static const struct {
 		const char	*text;
@@ -259,7 +257,6 @@ test_units(void **state)
 	char *text;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(times); i++) {
 		text = xasprintf("channels: [{name: a, listen: {port: 1}, "
 		    "stale_after: %s}]\n", times[i].text);
@@ -272,20 +269,19 @@ test_units(void **state)
 
 /* The preset makes room: a small ring has small blocks. */
 static void
-test_small_ring(void **state)
+test_small_ring(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good("channels: [{name: a, "
 	    "listen: {port: 1}, ring_size: 512KiB, "
 	    "archive: {directory: /a}}]\n");
 
-	(void)state;
 	assert_int_equal(conf->channel->archive.block_size, KIB(128));
 	conf_free(conf);
 }
 
 /* How the file is written is the writer's business. */
 static void
-test_forms(void **state)
+test_forms(void **state ATTR_UNUSED)
 {
 	static const char *const texts[] = {
 		"channels: [{name: a, listen: {port: 5000}}]",
@@ -300,7 +296,6 @@ test_forms(void **state)
 	struct conf *conf;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(texts); i++) {
 		conf = support_good(texts[i]);
 		assert_string_equal(conf->channel->name, "a");
@@ -312,7 +307,7 @@ test_forms(void **state)
 
 /* Not loops, not shared, though they look alike. */
 static void
-test_neighbours(void **state)
+test_neighbours(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good("channels:\n"
 	    "- name: wildcard\n"
@@ -342,7 +337,6 @@ test_neighbours(void **state)
 	    "- name: ssm\n"
 	    "  listen: {address: 232.1.1.1, port: 1, sources: [10.0.0.1]}\n");
 
-	(void)state;
 	assert_int_equal(conf->channels, 6);
 	conf_free(conf);
 }
@@ -350,7 +344,7 @@ test_neighbours(void **state)
 /*** This host. ***/
 
 static void
-test_receive_buffer(void **state)
+test_receive_buffer(void **state ATTR_UNUSED)
 {
 	static const char text[] = "channels:\n"
 	    "- name: a\n"
@@ -361,7 +355,6 @@ test_receive_buffer(void **state)
 	struct conf *conf;
 	char expected[512];
 
-	(void)state;
 	support_write("c.yaml", text, strlen(text));
 	(void)snprintf(expected, sizeof(expected),
 	    "%s:5:37: a `receive_buffer' of 1072693248 bytes is more than "
@@ -386,13 +379,12 @@ test_receive_buffer(void **state)
 
 /* A relative name of the file means a relative directory: from here. */
 static void
-test_relative_file(void **state)
+test_relative_file(void **state ATTR_UNUSED)
 {
 	struct conf_problems problems = { 0 };
 	char before[4096], expected[4096];
 	struct conf *conf;
 
-	(void)state;
 	support_write("c.yaml", full, strlen(full));
 	(void)snprintf(expected, sizeof(expected), "%s",
 	    support_path("accel.avsc"));

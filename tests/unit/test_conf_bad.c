@@ -49,23 +49,20 @@ run_table(const struct bad_case *table)
 }
 
 static void
-test_file(void **state)
+test_file(void **state ATTR_UNUSED)
 {
-	(void)state;
 	run_table(bad_file_cases);
 }
 
 static void
-test_channel(void **state)
+test_channel(void **state ATTR_UNUSED)
 {
-	(void)state;
 	run_table(bad_channel_cases);
 }
 
 static void
-test_output(void **state)
+test_output(void **state ATTR_UNUSED)
 {
-	(void)state;
 	run_table(bad_output_cases);
 }
 
@@ -87,7 +84,7 @@ expect_text(const char *text, const char *expected)
 
 /* What the schema compiler says is tested with it: here only the frame. */
 static void
-test_schema(void **state)
+test_schema(void **state ATTR_UNUSED)
 {
 	static const struct {
 		const char	*schema;
@@ -107,7 +104,6 @@ test_schema(void **state)
 	char *text, *problems;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(cases); i++) {
 		support_write("s.avsc", cases[i].schema,
 		    strlen(cases[i].schema));
@@ -126,9 +122,8 @@ test_schema(void **state)
 }
 
 static void
-test_not_a_file(void **state)
+test_not_a_file(void **state ATTR_UNUSED)
 {
-	(void)state;
 	expect("missing.yaml", " No such file or directory\n");
 	assert_int_equal(mkfifo(support_path("fifo.yaml"), 0600), 0);
 	expect("fifo.yaml", " not a regular file\n");
@@ -140,21 +135,19 @@ test_not_a_file(void **state)
 
 /* A NUL ends the C strings of the tables. */
 static void
-test_nul(void **state)
+test_nul(void **state ATTR_UNUSED)
 {
 	static const char text[] = "run_dir: /run\nlog: {\0}\n";
 
-	(void)state;
 	support_write("c.yaml", text, sizeof(text) - 1);
 	expect("c.yaml", "2:7: a NUL byte: not a text file\n");
 }
 
 static void
-test_long_values(void **state)
+test_long_values(void **state ATTR_UNUSED)
 {
 	char *long_text = xmalloc(5001), *text;
 
-	(void)state;
 	memset(long_text, 'd', 5000);
 	long_text[5000] = '\0';
 	text = xasprintf("user: %s\n" CHANNEL, long_text);
@@ -169,13 +162,12 @@ test_long_values(void **state)
 }
 
 static void
-test_too_many_problems(void **state)
+test_too_many_problems(void **state ATTR_UNUSED)
 {
 	char *text = xmalloc(MIB), *problems, *line;
 	size_t used = 0, lines = 0;
 	int i;
 
-	(void)state;
 	for (i = 0; i < 1000; i++)
 		used += (size_t)snprintf(text + used, MIB - used, "%s"
 		    "- {name: c%d, listen: {port: 0, x: 1}}\n",
@@ -227,7 +219,7 @@ write_bomb(const char *head, const char *unit, size_t size, const char *tail)
 #define BOMB_MS		3000.0
 
 static void
-test_bombs(void **state)
+test_bombs(void **state ATTR_UNUSED)
 {
 	static const struct {
 		const char	*head;
@@ -268,7 +260,6 @@ test_bombs(void **state)
 	double before;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(bombs); i++) {
 		write_bomb(bombs[i].head, bombs[i].unit, bombs[i].size,
 		    bombs[i].tail);
@@ -284,14 +275,13 @@ test_bombs(void **state)
 
 /* Defaults that are wrong in many ways, for as many channels as there are. */
 static void
-test_defaults_bomb(void **state)
+test_defaults_bomb(void **state ATTR_UNUSED)
 {
 	FILE *f = fopen(support_path("bomb.yaml"), "w");
 	char *problems;
 	double before;
 	int i, j;
 
-	(void)state;
 	assert_non_null(f);
 	(void)fputs("defaults:\n  relay:\n", f);
 	for (i = 0; i < 16; i++) {

@@ -155,12 +155,11 @@ static const struct {
 };
 
 static void
-test_compare(void **state)
+test_compare(void **state ATTR_UNUSED)
 {
 	struct conf *old_conf, *new_conf;
 	size_t i;
 
-	(void)state;
 	support_write("accel.avsc", accel, strlen(accel));
 	support_write("copy.avsc", accel, strlen(accel));
 	support_write("other.avsc", "[\"null\", \"long\"]", 16);
@@ -177,13 +176,12 @@ test_compare(void **state)
 
 /* The file is the same, what it names is not. */
 static void
-test_compare_schema(void **state)
+test_compare_schema(void **state ATTR_UNUSED)
 {
 	struct conf *old_conf, *new_conf;
 	static const char text[] =
 	    HEAD IN "  payload: {format: avro, schema: s.avsc}\n";
 
-	(void)state;
 	support_write("s.avsc", "\"long\"", 6);
 	old_conf = support_good(text);
 	new_conf = support_good(text);

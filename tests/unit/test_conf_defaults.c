@@ -21,13 +21,12 @@
 /*** Presets. ***/
 
 static void
-test_presets(void **state)
+test_presets(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(
 	    "channels: [{name: a, listen: {port: 5000}}]\n");
 	const struct channel_conf *c = conf->channel;
 
-	(void)state;
 	assert_string_equal(conf->file, support_path("c.yaml"));
 	assert_null(conf->user);
 	assert_string_equal(conf->run_dir, RUNSTATEDIR "/mcrelay");
@@ -54,7 +53,7 @@ test_presets(void **state)
 }
 
 static void
-test_nested_presets(void **state)
+test_nested_presets(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good("channels:\n"
 	    "- name: a\n"
@@ -68,7 +67,6 @@ test_nested_presets(void **state)
 	    "port: 3}\n");
 	const struct channel_conf *c = conf->channel;
 
-	(void)state;
 	assert_string_equal(c->relay[0].interface, "");
 	assert_int_equal(c->relay[0].ttl, 1);
 	assert_true(c->relay[0].loop);
@@ -121,12 +119,11 @@ static const char merged[] =
     "  archive: none\n";
 
 static void
-test_defaults(void **state)
+test_defaults(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(merged);
 	const struct channel_conf *c = conf_channel(conf, "all");
 
-	(void)state;
 	support_assert_address(&c->listen.address, "0.0.0.0:4000");
 	assert_string_equal(c->listen.interface, "lo");
 	assert_int_equal(c->listen.sources, 1);
@@ -143,12 +140,11 @@ test_defaults(void **state)
 }
 
 static void
-test_defaults_merge(void **state)
+test_defaults_merge(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(merged);
 	const struct channel_conf *c = conf_channel(conf, "some");
 
-	(void)state;
 	support_assert_address(&c->listen.address, "0.0.0.0:4001");
 	assert_string_equal(c->listen.interface, "lo");
 	assert_int_equal(c->listen.sources, 0);

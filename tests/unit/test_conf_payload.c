@@ -43,13 +43,12 @@ static const char payloads[] =
 
 /* Framing goes into the datum program, the numbering to the worker. */
 static void
-test_payloads(void **state)
+test_payloads(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(payloads);
 	const struct channel_conf *c = conf_channel(conf, "confluent");
 	const struct datum_program *program = c->program;
 
-	(void)state;
 	assert_int_equal(program->framing.size, 5);
 	assert_int_equal(program->framing.magic, 1);
 	assert_memory_equal(program->framing.bytes, "\0\377\377\377\377", 5);

@@ -58,14 +58,13 @@ setup(void **state)
 
 /* Behind all others, in their order. */
 static void
-test_names(void **state)
+test_names(void **state ATTR_UNUSED)
 {
 	static const char *const names[] = {"a", "b", "a.v", "a.s", "b.v"};
 	struct conf *conf = support_good(archived);
 	char parent[CHANNEL_NAME_MAX + 1];
 	size_t i;
 
-	(void)state;
 	assert_int_equal(conf->channels, NITEMS(names));
 	for (i = 0; i < NITEMS(names); i++) {
 		assert_string_equal(conf->channel[i].name, names[i]);
@@ -80,13 +79,12 @@ test_names(void **state)
 }
 
 static void
-test_settings(void **state)
+test_settings(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(archived);
 	const struct channel_conf *v = conf_channel(conf, "a.v");
 	const struct sockaddr_in *in = (const void *)&v->listen.address;
 
-	(void)state;
 	assert_int_equal(in->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
 	assert_int_equal(in->sin_port, 0);
 	assert_int_equal(v->receive_buffer, MIB(1));
@@ -105,7 +103,7 @@ test_settings(void **state)
 
 /* The channel's schema, or the stream's own, which has no header. */
 static void
-test_payloads(void **state)
+test_payloads(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(archived);
 	const struct channel_conf *a = conf_channel(conf, "a");
@@ -113,7 +111,6 @@ test_payloads(void **state)
 	const struct channel_conf *s = conf_channel(conf, "a.s");
 	const struct datum_program *program = s->program;
 
-	(void)state;
 	assert_true(conf_same_payload(a, v));
 	assert_string_equal(v->schema_text, a->schema_text);
 	assert_false(conf_same_payload(a, s));
@@ -129,7 +126,7 @@ test_payloads(void **state)
 
 /* A thousand are enough. */
 static void
-test_too_many(void **state)
+test_too_many(void **state ATTR_UNUSED)
 {
 	static const char own[] =
 	    "defaults:\n"
@@ -143,7 +140,6 @@ test_too_many(void **state)
 	size_t at = (size_t)sprintf(text, "%s", own);
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < 999; i++)
 		at += (size_t)sprintf(text + at, "- name: c%u\n"
 		    "  listen: {port: %u}\n", i, 5000 + i);

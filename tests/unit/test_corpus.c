@@ -67,13 +67,12 @@ try_file(const char *name)
 }
 
 static void
-whole_corpus(void **state)
+whole_corpus(void **state ATTR_UNUSED)
 {
 	DIR *directory = opendir(FUZZ_CORPUS);
 	struct dirent *entry;
 	unsigned files = 0;
 
-	(void)state;
 	assert_non_null(directory);
 	while ((entry = readdir(directory)) != NULL)
 		if (entry->d_name[0] != '.') {

@@ -286,10 +286,8 @@ check_there(const struct image *image)
 }
 
 static bool
-never(void *argument, const char *name)
+never(void *argument ATTR_UNUSED, const char *name ATTR_UNUSED)
 {
-	(void)argument;
-	(void)name;
 	return false;
 }
 
@@ -421,11 +419,10 @@ record(void)
 }
 
 static void
-test_power_cuts(void **state)
+test_power_cuts(void **state ATTR_UNUSED)
 {
 	unsigned end, choices = getenv("MCRELAY_TEST_LONG") != NULL ? 60 : 8;
 
-	(void)state;
 	crash_log_open();
 	record();
 	assert_non_null(mkdtemp(directory));

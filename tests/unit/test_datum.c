@@ -287,7 +287,7 @@ one_datum(struct subject *s, struct avro_random *r)
 }
 
 static void
-test_random(void **state)
+test_random(void **state ATTR_UNUSED)
 {
 	uint64_t seed = environment("MCRELAY_TEST_SEED", 1);
 	uint64_t rounds = environment("MCRELAY_TEST_ROUNDS", ROUNDS);
@@ -296,7 +296,6 @@ test_random(void **state)
 	char *text;
 	int i;
 
-	(void)state;
 	avro_random_init(&r, seed, false);
 	while (rounds-- > 0) {
 		text = avro_random_schema(&r);
@@ -403,14 +402,13 @@ static const struct {
 };
 
 static void
-test_hostile(void **state)
+test_hostile(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	enum datum_error error;
 	uint32_t datums;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(hostile); i++) {
 		if (!schema_compile(hostile[i].schema,
 		    strlen(hostile[i].schema), NULL, &result))
@@ -445,9 +443,8 @@ nested(const char *schema, size_t levels, uint8_t open, uint8_t close,
 }
 
 static void
-test_depth(void **state)
+test_depth(void **state ATTR_UNUSED)
 {
-	(void)state;
 	/* The first level is the datum itself. */
 	assert_int_equal(nested(RECURSIVE, DATUM_DEPTH_MAX, 2, 0, 1), DATUM_OK);
 	assert_int_equal(nested(RECURSIVE, DATUM_DEPTH_MAX + 1, 2, 0, 1),
@@ -460,11 +457,10 @@ test_depth(void **state)
 }
 
 static void
-test_texts(void **state)
+test_texts(void **state ATTR_UNUSED)
 {
 	int error;
 
-	(void)state;
 	for (error = 0; error < DATUM_ERRORS; error++)
 		assert_non_null(datum_error_text((enum datum_error)error));
 	assert_string_equal(datum_error_text(DATUM_ERRORS), "unknown error");

@@ -146,22 +146,20 @@ run(const char *schema, bool is_int)
 }
 
 static void
-test_longs(void **state)
+test_longs(void **state ATTR_UNUSED)
 {
-	(void)state;
 	run("{\"type\":\"array\",\"items\":\"long\"}", false);
 }
 
 static void
-test_ints(void **state)
+test_ints(void **state ATTR_UNUSED)
 {
-	(void)state;
 	run("{\"type\":\"array\",\"items\":\"int\"}", true);
 }
 
 /* A block's size, where it is given, is still that of its items. */
 static void
-test_block_size(void **state)
+test_block_size(void **state ATTR_UNUSED)
 {
 	struct datum_program *program =
 	    compile("{\"type\":\"array\",\"items\":\"long\"}");
@@ -169,7 +167,6 @@ test_block_size(void **state)
 	uint8_t data[] = { 17, 18, 2, 2, 2, 2, 2, 2, 2, 2, 2, 0 };
 	uint32_t datums;
 
-	(void)state;
 	assert_int_equal(datum_validate(program, data, sizeof(data), &datums),
 	    DATUM_OK);
 	data[1] = 16;
@@ -184,7 +181,7 @@ test_block_size(void **state)
 /* Good numbers, also those with more bytes than they need, read with room
  * behind them and without. */
 static void
-test_good_longs(void **state)
+test_good_longs(void **state ATTR_UNUSED)
 {
 	uint8_t *data = malloc(DATUM_LONG_SIZE_MAX + 9);
 	unsigned round, room;
@@ -192,7 +189,6 @@ test_good_longs(void **state)
 	const uint8_t *at;
 	size_t size;
 
-	(void)state;
 	for (round = 0; round < ROUNDS; round++) {
 		memset(data, (int)random_below(256), DATUM_LONG_SIZE_MAX + 9);
 		size = put_number(data, DATUM_LONG_SIZE_MAX);

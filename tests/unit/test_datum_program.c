@@ -62,7 +62,7 @@ survives(const void *blob, size_t size, const struct avro_bytes *datum)
 }
 
 static void
-test_damaged(void **state)
+test_damaged(void **state ATTR_UNUSED)
 {
 	struct avro_bytes datum = { 0 };
 	struct avro_random r;
@@ -72,7 +72,6 @@ test_damaged(void **state)
 	unsigned round, bits, passed = 0;
 	size_t size;
 
-	(void)state;
 	avro_random_init(&r, 1, false);
 	assert_true(schema_compile(RICH, strlen(RICH), NULL, &result));
 	assert_int_equal(avro_schema_from_json_length(RICH, strlen(RICH),
@@ -119,13 +118,12 @@ handmade(const struct datum_step *steps, uint32_t count)
 
 /* Calls that double at each of 60 levels: 2^60 steps, if they were taken. */
 static void
-test_endless(void **state)
+test_endless(void **state ATTR_UNUSED)
 {
 	struct datum_step step[3 * 60 + 1];
 	struct datum_program *p;
 	uint32_t i, datums;
 
-	(void)state;
 	for (i = 0; i < 60; i++) {
 		step[3 * i] = (struct datum_step){ DATUM_OP_CALL, 0,
 		    3 * (i + 1) };
@@ -160,7 +158,7 @@ test_endless(void **state)
 
 /* What the interpreter relies on, one by one. */
 static void
-test_refused(void **state)
+test_refused(void **state ATTR_UNUSED)
 {
 	static const struct {
 		struct datum_step	 step[2];
@@ -199,7 +197,6 @@ test_refused(void **state)
 	const char *why;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(rows); i++) {
 		p = handmade(rows[i].step, 2);
 		why = datum_program_check(p, p->size);

@@ -55,9 +55,8 @@ is_whole(const struct large_state *state)
 }
 
 static int
-setup(void **state)
+setup(void **state ATTR_UNUSED)
 {
-	(void)state;
 	domain = mmap(NULL, DOMAIN_SIZE, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	assert_true(domain != MAP_FAILED);
@@ -66,18 +65,16 @@ setup(void **state)
 }
 
 static int
-teardown(void **state)
+teardown(void **state ATTR_UNUSED)
 {
-	(void)state;
 	return munmap(domain, DOMAIN_SIZE);
 }
 
 static void
-test_one_process(void **state)
+test_one_process(void **state ATTR_UNUSED)
 {
 	struct large_state seen = {{0}};
 
-	(void)state;
 	assert_true(large_read(domain, &seen));
 	assert_int_equal(seen.word[0], 0);
 	fill(large_begin(domain), 1);
@@ -94,11 +91,10 @@ test_one_process(void **state)
 
 /* A killed writer's commit that never came is begun again. */
 static void
-test_begun_again(void **state)
+test_begun_again(void **state ATTR_UNUSED)
 {
 	struct large_state seen = {{0}};
 
-	(void)state;
 	fill(large_begin(domain), 1);
 	fill(large_begin(domain), 2);
 	large_commit(domain);
@@ -124,13 +120,12 @@ protect(int protection)
 /* The reader has touched a page: now the writer gets its turn, and the reader
  * may go on, a page or two. */
 static void
-on_fault(int signal_number, siginfo_t *info, void *context)
+on_fault(int signal_number ATTR_UNUSED, siginfo_t *info,
+    void *context ATTR_UNUSED)
 {
 	uintptr_t page = (uintptr_t)info->si_addr & ~(uintptr_t)(PAGE - 1);
 	unsigned i;
 
-	(void)signal_number;
-	(void)context;
 	protect(PROT_READ | PROT_WRITE);
 	if (faults == 0)
 		return;
@@ -170,11 +165,10 @@ read_slowly(unsigned commits, unsigned times, struct large_state *seen)
 
 /* One commit leaves alone what was in force: the first copy is whole. */
 static void
-test_one_commit(void **state)
+test_one_commit(void **state ATTR_UNUSED)
 {
 	struct large_state seen = {{0}};
 
-	(void)state;
 	assert_true(read_slowly(1, 1, &seen));
 	assert_int_equal(committed, 2);
 	assert_true(is_whole(&seen));
@@ -183,11 +177,10 @@ test_one_commit(void **state)
 
 /* The second overwrites it, so the read begins again. */
 static void
-test_two_commits(void **state)
+test_two_commits(void **state ATTR_UNUSED)
 {
 	struct large_state seen = {{0}};
 
-	(void)state;
 	assert_true(read_slowly(2, 1, &seen));
 	assert_int_equal(committed, 3);
 	assert_true(is_whole(&seen));
@@ -196,11 +189,10 @@ test_two_commits(void **state)
 
 /* A reader that is never quick enough says so, and keeps what it had. */
 static void
-test_too_slow(void **state)
+test_too_slow(void **state ATTR_UNUSED)
 {
 	struct large_state seen, kept = {{0}};
 
-	(void)state;
 	fill(&kept, 7);
 	seen = kept;
 	assert_false(read_slowly(2, UINT_MAX, &seen));
@@ -211,11 +203,10 @@ test_too_slow(void **state)
 /*** A writer in another thread. ***/
 
 static void *
-commit_on(void *argument)
+commit_on(void *argument ATTR_UNUSED)
 {
 	uint64_t i;
 
-	(void)argument;
 	for (i = 1; !atomic_load(&done); i++) {
 		fill(large_begin(domain), i);
 		large_commit(domain);
@@ -224,9 +215,8 @@ commit_on(void *argument)
 }
 
 static void *
-garble(void *argument)
+garble(void *argument ATTR_UNUSED)
 {
-	(void)argument;
 	while (!atomic_load(&done))
 		atomic_fetch_add(&domain->generation, 3);
 	return NULL;
@@ -253,12 +243,11 @@ read_on(void)
 }
 
 static void
-test_fast_writer(void **state)
+test_fast_writer(void **state ATTR_UNUSED)
 {
 	pthread_t thread;
 	unsigned whole;
 
-	(void)state;
 	assert_int_equal(pthread_create(&thread, NULL, commit_on, NULL), 0);
 	whole = read_on();
 	atomic_store(&done, true);
@@ -268,14 +257,13 @@ test_fast_writer(void **state)
 
 /* It may not hold a reader, and what was read before is kept. */
 static void
-test_hostile_writer(void **state)
+test_hostile_writer(void **state ATTR_UNUSED)
 {
 	struct large_state seen, kept = {{0}};
 	uint64_t begin_ns = clock_monotonic_ns();
 	pthread_t thread;
 	unsigned i;
 
-	(void)state;
 	fill(&kept, 7);
 	seen = kept;
 	assert_int_equal(pthread_create(&thread, NULL, garble, NULL), 0);

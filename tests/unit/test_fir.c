@@ -48,14 +48,13 @@ extremes(const struct fir *fir, double every, double from, double to,
 }
 
 static void
-test_response(void **state)
+test_response(void **state ATTR_UNUSED)
 {
 	static const size_t factors[] = { 1, 2, 3, 10, 50 };
 	double low, high, stop, every;
 	struct fir fir;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(factors); i++) {
 		every = (double)factors[i];
 		fir_init(&fir, factors[i], 1);
@@ -74,13 +73,12 @@ test_response(void **state)
 }
 
 static void
-test_convolution(void **state)
+test_convolution(void **state ATTR_UNUSED)
 {
 	struct fir fir;
 	double frame[2], wanted;
 	size_t n, i;
 
-	(void)state;
 	fir_init(&fir, 3, 2);
 	for (n = 0; n < 3 * fir.length; n++) {
 		/* The second channel is constant, from the first sample. */

@@ -86,19 +86,18 @@ check_case(const struct datum_program *program, const struct framed *c)
 }
 
 static void
-test_cases(void **state)
+test_cases(void **state ATTR_UNUSED)
 {
 	struct datum_program *program = compile("\"string\"", &single);
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(cases); i++)
 		check_case(program, &cases[i]);
 	free(program);
 }
 
 static void
-test_confluent(void **state)
+test_confluent(void **state ATTR_UNUSED)
 {
 	struct datum_program *program = compile("\"string\"", &confluent);
 	const struct framed good = CASE("\0\0\0\1\7" TEXT("ab")
@@ -108,7 +107,6 @@ test_confluent(void **state)
 	const struct framed magic = CASE("\1\0\0\1\7" TEXT("ab"),
 	    DATUM_UNFRAMED, 0);
 
-	(void)state;
 	check_case(program, &good);
 	check_case(program, &other);
 	check_case(program, &magic);
@@ -117,14 +115,13 @@ test_confluent(void **state)
 
 /* As many datums as fit into the largest datagram. */
 static void
-test_most(void **state)
+test_most(void **state ATTR_UNUSED)
 {
 	struct datum_program *program = compile("\"boolean\"", &confluent);
 	static uint32_t end[DATUM_FRAMED_MAX];
 	static uint8_t data[65536];
 	uint32_t datums, i;
 
-	(void)state;
 	for (i = 0; i + 6 <= sizeof(data); i += 6)
 		memcpy(data + i, "\0\0\0\1\7\1", 6);
 	assert_int_equal(datum_locate(program, data, i, end, &datums),
@@ -136,7 +133,7 @@ test_most(void **state)
 
 /* A blob cannot make the interpreter look beyond its framing. */
 static void
-test_program(void **state)
+test_program(void **state ATTR_UNUSED)
 {
 	static const struct datum_framing bad[] = {
 		{ 11, 2, SINGLE }, { 4, 1, { 0 } }, { 0, 1, { 0 } },
@@ -145,7 +142,6 @@ test_program(void **state)
 	struct datum_program *program = compile("\"string\"", &single);
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(bad); i++) {
 		program->framing = bad[i];
 		assert_string_equal(datum_program_check(program,

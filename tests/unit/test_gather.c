@@ -141,13 +141,12 @@ some_turns(enum decimate_method method, unsigned every)
 }
 
 static void
-test_together(void **state)
+test_together(void **state ATTR_UNUSED)
 {
 	static const enum decimate_method methods[] = { METHOD_MEAN,
 	    METHOD_RMS, METHOD_MINMAX, METHOD_SUMMARY };
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(methods); i++) {
 		some_turns(methods[i], 1);
 		some_turns(methods[i], 3);
@@ -204,7 +203,7 @@ look_at_summaries(struct sink *sink)
 }
 
 static void
-test_nothing_torn(void **state)
+test_nothing_torn(void **state ATTR_UNUSED)
 {
 	uint64_t begin_ns = clock_monotonic_ns(), took_ns;
 	struct writer writer = { 0 };
@@ -213,7 +212,6 @@ test_nothing_torn(void **state)
 	pthread_t thread;
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_SUMMARY, 5);
 	writer.w = &f.w;
 	assert_int_equal(pthread_create(&thread, NULL, write_numbers,

@@ -17,7 +17,7 @@
 
 /* SIGKILL at random instants; each successor takes over what was in hand. */
 static void
-test_kill(void **state)
+test_kill(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.config.archive.on_overrun = OVERRUN_BLOCK};
 	uint64_t random = 1;
@@ -25,7 +25,6 @@ test_kill(void **state)
 	struct rig rig;
 	unsigned i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
@@ -42,7 +41,7 @@ test_kill(void **state)
 
 /* The same with small files and blocks, so that kills hit file changes. */
 static void
-test_kill_while_rotating(void **state)
+test_kill_while_rotating(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
 	    .on_overrun = OVERRUN_BLOCK, .block_size = 4096,
@@ -53,7 +52,6 @@ test_kill_while_rotating(void **state)
 	struct rig rig;
 	unsigned i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
@@ -71,7 +69,7 @@ test_kill_while_rotating(void **state)
 
 /* With writes past the page cache, of several blocks when it is behind. */
 static void
-test_kill_while_writing_directly(void **state)
+test_kill_while_writing_directly(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.config.archive = {
 	    .on_overrun = OVERRUN_BLOCK, .write = WRITE_DIRECT,
@@ -82,7 +80,6 @@ test_kill_while_writing_directly(void **state)
 	struct rig rig;
 	unsigned i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
@@ -99,7 +96,7 @@ test_kill_while_writing_directly(void **state)
 
 /* With blocks that were being compressed meanwhile. */
 static void
-test_kill_while_packing(void **state)
+test_kill_while_packing(void **state ATTR_UNUSED)
 {
 	static const enum archive_codec codecs[] = {CODEC_DEFLATE,
 	    CODEC_SNAPPY};
@@ -111,7 +108,6 @@ test_kill_while_packing(void **state)
 	struct rig rig;
 	unsigned i, k;
 
-	(void)state;
 	for (k = 0; k < NITEMS(codecs); k++) {
 		if (codec_missing(codecs[k]) != NULL)
 			continue;
@@ -134,14 +130,13 @@ test_kill_while_packing(void **state)
 
 /* TERM under load: the files are finished, the successor goes on. */
 static void
-test_roll(void **state)
+test_roll(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.config.archive.on_overrun = OVERRUN_BLOCK};
 	struct load load;
 	struct rig rig;
 	unsigned i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);

@@ -21,7 +21,7 @@
 /* Several in a row that are not kept: their places in the ring are padded,
  * those before one that is copied as well. */
 static void
-test_refused(void **state)
+test_refused(void **state ATTR_UNUSED)
 {
 	static const struct sockaddr_in other = {.sin_family = AF_INET,
 	    .sin_addr.s_addr = 0x0200007f};	/* 127.0.0.2 */
@@ -38,7 +38,6 @@ test_refused(void **state)
 	unsigned i, round;
 	int refused;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	refused = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(bind(refused, (const void *)&other, sizeof(other)),
@@ -102,7 +101,7 @@ run_batch(struct rig *rig, struct ingest *ingest, struct ring_reader *reader,
  * one; and they do not leave over more of the ring than they fill.
  */
 static void
-test_expected_sizes(void **state)
+test_expected_sizes(void **state ATTR_UNUSED)
 {
 	static const struct {
 		uint32_t sizes[8];	/* of one batch; the same again */
@@ -134,7 +133,6 @@ test_expected_sizes(void **state)
 	uint64_t before;
 	unsigned i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
 	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
@@ -153,7 +151,7 @@ test_expected_sizes(void **state)
 
 /* Whatever comes after whatever, with the smallest ring and a larger one. */
 static void
-test_changing_sizes(void **state)
+test_changing_sizes(void **state ATTR_UNUSED)
 {
 	static const uint32_t often[] = { 0, 1, 64, 1400, 1401, 8192, 8448,
 	    9000, 32720, 40000, 65507 };
@@ -166,7 +164,6 @@ test_changing_sizes(void **state)
 	struct rig rig;
 	unsigned i, k, n, round, usual;
 
-	(void)state;
 	for (k = 0; k < NITEMS(ring_size); k++) {
 		struct segment_spec spec = {.ring_size = ring_size[k]};
 

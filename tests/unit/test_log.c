@@ -35,11 +35,10 @@ drain(int fd)
 }
 
 static void
-full_pipe_does_not_block(void **state)
+full_pipe_does_not_block(void **state ATTR_UNUSED)
 {
 	int fds[2], saved = dup(STDERR_FILENO), i;
 
-	(void)state;
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	assert_int_equal(dup2(fds[1], STDERR_FILENO), STDERR_FILENO);
 	alarm(LIMIT_S);
@@ -91,11 +90,10 @@ log_daemon(void)
 }
 
 static int
-syslog_begin(void **state)
+syslog_begin(void **state ATTR_UNUSED)
 {
 	char directory[] = "/tmp/test_log.XXXXXX";
 
-	(void)state;
 	if (mkdtemp(directory) == NULL)
 		return -1;
 	snprintf(place.sun_path, sizeof(place.sun_path), "%s/log", directory);
@@ -104,11 +102,10 @@ syslog_begin(void **state)
 }
 
 static int
-syslog_end(void **state)
+syslog_end(void **state ATTR_UNUSED)
 {
 	char *slash = strrchr(place.sun_path, '/');
 
-	(void)state;
 	alarm(0);
 	log_init("test", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	log_close();
@@ -157,11 +154,10 @@ hear_all(int fd, int last)
 
 /* Too many for the socket and for what waits; then some more. */
 static void
-stalled_syslog_does_not_block(void **state)
+stalled_syslog_does_not_block(void **state ATTR_UNUSED)
 {
 	int fd = log_daemon(), i, last = -1;
 
-	(void)state;
 	log_init("test", NULL, LOG_TARGET_SYSLOG, LOG_INFO);
 	for (i = 0; i < LINES; i++)
 		log_warnx("line %d of many that nobody reads", i);
@@ -176,11 +172,10 @@ stalled_syslog_does_not_block(void **state)
 
 /* It is another one, and for a while none: nothing is lost. */
 static void
-syslog_is_found_again(void **state)
+syslog_is_found_again(void **state ATTR_UNUSED)
 {
 	int fd = log_daemon(), i = 0, last = -1, turn;
 
-	(void)state;
 	log_init("test", NULL, LOG_TARGET_SYSLOG, LOG_INFO);
 	for (turn = 0; turn < 3; turn++) {
 		log_warnx("line %d", i++);
@@ -197,12 +192,11 @@ syslog_is_found_again(void **state)
 
 /* As between fork and exec, where its number is given to another. */
 static void
-closed_log_touches_no_descriptor(void **state)
+closed_log_touches_no_descriptor(void **state ATTR_UNUSED)
 {
 	int fd = log_daemon(), pair[2], next;
 	char byte;
 
-	(void)state;
 	log_init("test", NULL, LOG_TARGET_SYSLOG, LOG_INFO);
 	log_close();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), 0);

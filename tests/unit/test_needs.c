@@ -37,7 +37,7 @@ needs_of_these(struct channel_conf *channels, size_t count)
 
 /* A segment takes what a real one has. */
 static void
-memory_is_that_of_the_segments(void **state)
+memory_is_that_of_the_segments(void **state ATTR_UNUSED)
 {
 	struct channel_conf channels[] = {channel_of(MIB),
 	    channel_of(4 * MIB), channel_of(MIB)};
@@ -47,7 +47,6 @@ memory_is_that_of_the_segments(void **state)
 	struct segment segment;
 	bool locked;
 
-	(void)state;
 	assert_int_equal(segment_create(&segment, &spec, &locked), 0);
 	assert_int_equal(one.memory, segment.mapped - segment.ring.size);
 	assert_true(all.memory >= 2 * one.memory + 4 * MIB);
@@ -55,7 +54,7 @@ memory_is_that_of_the_segments(void **state)
 }
 
 static void
-descriptors_are_counted(void **state)
+descriptors_are_counted(void **state ATTR_UNUSED)
 {
 	struct channel_conf channels[] = {channel_of(MIB), channel_of(MIB),
 	    channel_of(MIB)};
@@ -63,7 +62,6 @@ descriptors_are_counted(void **state)
 	struct destination_conf relay[3];
 	size_t i;
 
-	(void)state;
 	memset(relay, 0, sizeof(relay));
 	for (i = 0; i < NITEMS(relay); i++)
 		relay[i].address.ss_family = AF_INET;
@@ -93,13 +91,12 @@ warning(const struct needs *needs, const struct needs_limits *limits,
 }
 
 static void
-each_limit_has_its_warning(void **state)
+each_limit_has_its_warning(void **state ATTR_UNUSED)
 {
 	const struct needs needs = {750 * MIB - 1, 333};
 	struct needs_limits limits = no_limits;
 	struct conf_problems problems;
 
-	(void)state;
 	assert_null(warning(&needs, &limits, &problems));
 	limits.locked = 8 * MIB;
 	assert_string_equal(warning(&needs, &limits, &problems),
@@ -124,13 +121,12 @@ each_limit_has_its_warning(void **state)
 }
 
 static void
-the_text_names_limits(void **state)
+the_text_names_limits(void **state ATTR_UNUSED)
 {
 	const struct needs needs = {750 * MIB, 333};
 	struct needs_limits limits = {0, 8 * MIB, 1024};
 	char text[NEEDS_TEXT_SIZE];
 
-	(void)state;
 	needs_text(&needs, &limits, text);
 	assert_string_equal(text, "needs 750 MiB of memory, which is locked "
 	    "(limit: 8 MiB), and 333 descriptors (limit: 1024)");
@@ -141,11 +137,10 @@ the_text_names_limits(void **state)
 
 /* Both are something that the kernel says. */
 static void
-memory_is_the_machines(void **state)
+memory_is_the_machines(void **state ATTR_UNUSED)
 {
 	struct needs_limits total, available;
 
-	(void)state;
 	needs_limits(&total, NEEDS_MEMORY_TOTAL);
 	needs_limits(&available, NEEDS_MEMORY_AVAILABLE);
 	assert_true(total.memory != UINT64_MAX && total.memory > 0);

@@ -92,20 +92,18 @@ missing_after_260_s(const char *group, const char *asks)
 }
 
 static void
-after_260_s(void **state)
+after_260_s(void **state ATTR_UNUSED)
 {
-	(void)state;
 	missing_after_260_s("239.1.2.3", "10.0.0.1");
 	missing_after_260_s("ff15::1", "fe80::1");
 	missing_after_260_s("ff02::1234", "fe80::1");
 }
 
 static void
-of_the_other_family_does_not_count(void **state)
+of_the_other_family_does_not_count(void **state ATTR_UNUSED)
 {
 	struct fixture fixture = fixture_of("239.1.2.3", "fe80::1");
 
-	(void)state;
 	assert_false(pass(&fixture, 200, true));
 	ask(&fixture, INDEX);
 	assert_true(pass(&fixture, 62, true));
@@ -114,11 +112,10 @@ of_the_other_family_does_not_count(void **state)
 
 /* What cannot be heard is not missed. */
 static void
-not_while_the_interface_is_down(void **state)
+not_while_the_interface_is_down(void **state ATTR_UNUSED)
 {
 	struct fixture fixture = fixture_of("239.1.2.3", "10.0.0.1");
 
-	(void)state;
 	assert_false(pass(&fixture, 200, true));
 	assert_false(pass(&fixture, 1000, false));
 	assert_false(pass(&fixture, 260, true));
@@ -127,11 +124,10 @@ not_while_the_interface_is_down(void **state)
 }
 
 static void
-not_where_nothing_can_be_heard(void **state)
+not_where_nothing_can_be_heard(void **state ATTR_UNUSED)
 {
 	struct fixture fixture = fixture_of("239.1.2.3", "10.0.0.1");
 
-	(void)state;
 	fixture.querier.hears[0] = false;
 	assert_false(pass(&fixture, 1000, true));
 	/* Its sockets are none that could be closed. */
@@ -140,13 +136,12 @@ not_where_nothing_can_be_heard(void **state)
 }
 
 static void
-not_for_groups_that_no_switch_filters(void **state)
+not_for_groups_that_no_switch_filters(void **state ATTR_UNUSED)
 {
 	static const char *const group[] = {"224.0.0.251", "ff02::1",
 	    "ff01::5"};
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(group); i++) {
 		struct fixture fixture = fixture_of(group[i],
 		    strchr(group[i], ':') != NULL ? "fe80::1" : "10.0.0.1");
@@ -158,11 +153,10 @@ not_for_groups_that_no_switch_filters(void **state)
 
 /* An interface that comes and goes leaves nothing behind. */
 static void
-forgets_what_is_not_joined(void **state)
+forgets_what_is_not_joined(void **state ATTR_UNUSED)
 {
 	struct fixture fixture = fixture_of("239.1.2.3", "10.0.0.1");
 
-	(void)state;
 	assert_true(pass(&fixture, 300, true));
 	assert_int_equal(fixture.querier.links, 1);
 	querier_begin(&fixture.querier);

@@ -130,14 +130,13 @@ blocks_within(size_t size)
 }
 
 static void
-test_cut_at_every_byte(void **state)
+test_cut_at_every_byte(void **state ATTR_UNUSED)
 {
 	struct recovered recovered;
 	enum recovery result;
 	unsigned blocks;
 	size_t cut, end;
 
-	(void)state;
 	for (cut = 0; cut <= image_size; cut++) {
 		put_file(".part", image, cut);
 		result = recover_file(directory_fd, NAME, &recovered);
@@ -181,13 +180,12 @@ with_tail(unsigned blocks, const void *tail, size_t size, bool kept)
 }
 
 static void
-test_tails(void **state)
+test_tails(void **state ATTR_UNUSED)
 {
 	static const uint8_t zeros[3000];
 	uint8_t garbage[3000];
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < sizeof(garbage); i++)
 		garbage[i] = (uint8_t)(i * 2654435761U >> 13);
 	for (i = 1; i <= BLOCKS; i++) {
@@ -201,7 +199,7 @@ test_tails(void **state)
 
 /* A page that never reached the disk: the file is long, but has a hole. */
 static void
-test_hole(void **state)
+test_hole(void **state ATTR_UNUSED)
 {
 	static uint8_t big[64 * 1024];
 	struct ring_record record = {.family = 4};
@@ -213,7 +211,6 @@ test_hole(void **state)
 	size_t size;
 	int fd;
 
-	(void)state;
 	memset(big, 'x', sizeof(big));
 	block_add_datagram(block, &record, 9, big, sizeof(big));
 	count = block_finish(block, marker, &iov, &size);
@@ -247,7 +244,7 @@ expect_bad(const void *data, size_t size)
 }
 
 static void
-test_no_files(void **state)
+test_no_files(void **state ATTR_UNUSED)
 {
 	static const uint8_t zeros[5000];
 	uint8_t garbage[5000];
@@ -255,7 +252,6 @@ test_no_files(void **state)
 	char path[256];
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < sizeof(garbage); i++)
 		garbage[i] = (uint8_t)(i * 2654435761U >> 11);
 	expect_bad(zeros, sizeof(zeros));
@@ -275,11 +271,10 @@ test_no_files(void **state)
 
 /* The name is taken: neither file is touched. */
 static void
-test_clash(void **state)
+test_clash(void **state ATTR_UNUSED)
 {
 	struct recovered recovered;
 
-	(void)state;
 	put_file("", "mine", 4);
 	put_file(".part", image, image_size);
 	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
@@ -289,7 +284,7 @@ test_clash(void **state)
 }
 
 static void
-test_list(void **state)
+test_list(void **state ATTR_UNUSED)
 {
 	struct archive_state archive = {.file[0] = {.phase = FILE_OPEN,
 	    .started_ns = 1795210200 * NS_PER_S, .first_sequence = 5}};
@@ -305,7 +300,6 @@ test_list(void **state)
 	char mine[FILE_NAME_SIZE], path[256];
 	size_t i;
 
-	(void)state;
 	file_name(mine, "test", ARCHIVE_MAIN, &archive.file[0]);
 	for (i = 0; i <= NITEMS(names); i++) {
 		snprintf(path, sizeof(path), "%s/%s%s", directory,
@@ -331,9 +325,8 @@ test_list(void **state)
 }
 
 static int
-set_up(void **state)
+set_up(void **state ATTR_UNUSED)
 {
-	(void)state;
 	make_image();
 	if (mkdtemp(directory) == NULL)
 		return -1;
@@ -342,9 +335,8 @@ set_up(void **state)
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state ATTR_UNUSED)
 {
-	(void)state;
 	close(directory_fd);
 	return rmdir(directory);
 }

@@ -76,12 +76,11 @@ near(double result, long double wanted, long double scale)
 }
 
 static void
-test_special(void **state)
+test_special(void **state ATTR_UNUSED)
 {
 	const double nan = (double)NAN, inf = (double)INFINITY, d[] = { 1, 2 };
 	double r[2];
 
-	(void)state;
 	assert_true(mean_of(d, 2) == 1.5);
 
 	/* NaN takes no part, unless there is nothing else. */
@@ -108,12 +107,11 @@ test_special(void **state)
 }
 
 static void
-test_range(void **state)
+test_range(void **state ATTR_UNUSED)
 {
 	double many[1000];
 	size_t i;
 
-	(void)state;
 	/* Sums and squares that leave the range of doubles. */
 	for (i = 0; i < NITEMS(many); i++)
 		many[i] = DBL_MAX;
@@ -147,13 +145,12 @@ test_range(void **state)
 
 /* Equal values have themselves as their mean. */
 static void
-test_equal(void **state)
+test_equal(void **state ATTR_UNUSED)
 {
 	struct avro_random random;
 	double values[97];
 	size_t i, n;
 
-	(void)state;
 	avro_random_init(&random, 3, true);
 	for (n = 1; n <= NITEMS(values); n++) {
 		values[0] = (double)(int64_t)avro_random_next(&random) / 3e9;
@@ -254,12 +251,11 @@ run_of(struct avro_random *random, bool wide, unsigned fields)
 }
 
 static void
-test_runs(void **state)
+test_runs(void **state ATTR_UNUSED)
 {
 	struct avro_random random;
 	unsigned fields;
 
-	(void)state;
 	avro_random_init(&random, 1, true);
 	for (fields = 1; fields < 12; fields++) {
 		run_of(&random, true, fields);
@@ -300,12 +296,11 @@ reduce_longs(const char *type, enum decimate_method method,
 	reduce_longs("\"int\"", method, N(((int64_t[]){ __VA_ARGS__ })), i)
 
 static void
-test_extremes(void **state)
+test_extremes(void **state ATTR_UNUSED)
 {
 	int64_t many[5000];
 	size_t i;
 
-	(void)state;
 	/* Nearest, halves away from zero. */
 	assert_int_equal(LONGS(METHOD_MEAN, 0, 1, 2), 2);
 	assert_int_equal(LONGS(METHOD_MEAN, 0, -1, -2), -2);
@@ -347,7 +342,7 @@ test_extremes(void **state)
 }
 
 static void
-test_integers(void **state)
+test_integers(void **state ATTR_UNUSED)
 {
 	struct avro_random random;
 	int64_t values[300], r;
@@ -355,7 +350,6 @@ test_integers(void **state)
 	unsigned round, shift;
 	size_t i;
 
-	(void)state;
 	avro_random_init(&random, 1, true);
 	for (round = 0; round < 300; round++) {
 		n = 1 + (i128)avro_random_below(&random, NITEMS(values));
@@ -418,12 +412,11 @@ reduce_nullable(enum decimate_method method, const double *values, size_t n,
 }
 
 static void
-test_nulls(void **state)
+test_nulls(void **state ATTR_UNUSED)
 {
 	const double null = DBL_MAX, nan = (double)NAN;
 	int second;
 
-	(void)state;
 	for (second = 0; second < 2; second++) {
 		assert_true(reduce_nullable(METHOD_MEAN,
 		    N(((double[]){ null, 4, null, 8 })), second) == 6);
@@ -441,7 +434,7 @@ test_nulls(void **state)
 }
 
 static void
-test_null_integers(void **state)
+test_null_integers(void **state ATTR_UNUSED)
 {
 	static const uint8_t some[] = { 2, 6, 0, 2, 8 }; /* 3, null, 4 */
 	static const uint8_t none[] = { 0, 0, 0 };
@@ -450,7 +443,6 @@ test_null_integers(void **state)
 	struct reducer *r = reducer_new(schema.program, METHOD_MEAN, 3);
 	struct avro_bytes data = { 0 };
 
-	(void)state;
 	avro_bytes_add(&data, some, sizeof(some));
 	reduce_window(r, &data);
 	assert_int_equal(reduce_size[0], 2);

@@ -104,12 +104,11 @@ costs(const char *type, bool real, enum decimate_method method, bool samples,
 }
 
 static void
-test_arrays(void **state)
+test_arrays(void **state ATTR_UNUSED)
 {
 	static const uint64_t windows[] = { 1, 2, 1000, 1000000 };
 	unsigned m, w, samples;
 
-	(void)state;
 	for (m = 0; m < METHODS; m++)
 		for (w = 0; w < NITEMS(windows) &&
 		    (decimate_rows[m].where & FOR_FIELDS) != 0; w++)
@@ -123,13 +122,12 @@ test_arrays(void **state)
 
 /* A gap in each datagram makes a filter begin anew with each. */
 static void
-test_filter(void **state)
+test_filter(void **state ATTR_UNUSED)
 {
 	const double frame[] = { 3, 4 };
 	struct fir fir;
 	unsigned i;
 
-	(void)state;
 	fir_init(&fir, 1000, 2);
 	for (i = 0; i < 100; i++) {
 		fir_push(&fir, frame);

@@ -67,7 +67,7 @@ expect_flight(unsigned i, int64_t time, int32_t n, const char *status, float x,
 }
 
 static void
-test_datums(void **state)
+test_datums(void **state ATTR_UNUSED)
 {
 	const int64_t t = INT64_C(1795212345678901);
 	struct schema_result schema = reduce_compile(FLIGHT);
@@ -75,7 +75,6 @@ test_datums(void **state)
 	struct reducer *r;
 	int again;
 
-	(void)state;
 	flight(&data, t, 10, "one", 1, -1, 5);
 	flight(&data, t + 1, 20, "two", 2, 3, 6);
 	flight(&data, t + 4, 30, "three", 6, 10, 7);
@@ -113,7 +112,7 @@ test_datums(void **state)
 
 /* Output may be larger than any input, and says so when there is no room. */
 static void
-test_capacity(void **state)
+test_capacity(void **state ATTR_UNUSED)
 {
 	char *text = reduce_schema("long", 2000);
 	struct schema_result schema = reduce_compile(text);
@@ -123,7 +122,6 @@ test_capacity(void **state)
 	uint8_t *exact;
 	int i, k;
 
-	(void)state;
 	for (k = 0; k < 2; k++) {
 		size = data.size;
 		for (i = 0; i < 2000; i++)
@@ -147,7 +145,7 @@ test_capacity(void **state)
 }
 
 static void
-test_windows(void **state)
+test_windows(void **state ATTR_UNUSED)
 {
 	static const uint8_t values[] = { 2, 4, 6, 8 };	/* 1, 2, 3, 4 */
 	static const uint8_t bad[] = { 0x80 };
@@ -156,7 +154,6 @@ test_windows(void **state)
 	size_t used;
 	uint8_t out[16];
 
-	(void)state;
 	assert_int_equal(reducer_outputs(r), 1);
 	assert_int_equal(reducer_count(r), 0);
 	assert_int_equal(reducer_push(r, values, 4, &used), REDUCER_MORE);

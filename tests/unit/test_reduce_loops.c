@@ -80,13 +80,10 @@ scalar_run(const struct reals *r, size_t i)
 }
 
 static bool
-no_finish(const struct reals_lanes *lanes, double samples, int64_t first_time,
-    struct reals_results *results)
+no_finish(const struct reals_lanes *lanes ATTR_UNUSED,
+    double samples ATTR_UNUSED, int64_t first_time ATTR_UNUSED,
+    struct reals_results *results ATTR_UNUSED)
 {
-	(void)lanes;
-	(void)samples;
-	(void)first_time;
-	(void)results;
 	return false;
 }
 
@@ -185,7 +182,7 @@ same_results(const struct reals *a, const struct reals *b, unsigned rows)
 /* Whatever the processor has, and however many are taken at once: the bits are
  * those of one value after the other. */
 static void
-test_loops(void **state)
+test_loops(void **state ATTR_UNUSED)
 {
 	static const enum decimate_method methods[] = { METHOD_MEAN,
 	    METHOD_RMS, METHOD_MINMAX, METHOD_SUMMARY };
@@ -195,7 +192,6 @@ test_loops(void **state)
 	struct reals r, oracle;
 	int wide;
 
-	(void)state;
 	for (m = 0; m < 2 * NITEMS(methods); m++) {
 		wide = m % 2;
 		loop_rows(wide, data);

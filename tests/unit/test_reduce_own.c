@@ -139,11 +139,10 @@ check(const double *values, size_t n)
 }
 
 static void
-test_deviation(void **state)
+test_deviation(void **state ATTR_UNUSED)
 {
 	const double nan = (double)NAN, inf = (double)INFINITY;
 
-	(void)state;
 	assert_true(deviation(DOUBLES(5)) == 0);
 	assert_true(deviation(DOUBLES(1, 3)) == 1);
 	assert_true(deviation(DOUBLES(0.1, 0.1, 0.1, 0.1, 0.1)) == 0);
@@ -170,7 +169,7 @@ test_deviation(void **state)
 }
 
 static void
-test_deviations(void **state)
+test_deviations(void **state ATTR_UNUSED)
 {
 	static const double offsets[] = { 0, 1, -1e3, 1e6, -1e9, 1e12 };
 	static const double sizes[] = { 1e-3, 1, 1e6, 1e100, 1e-100 };
@@ -178,7 +177,6 @@ test_deviations(void **state)
 	double values[300];
 	unsigned i, o, s, n;
 
-	(void)state;
 	avro_random_init(&random, 3, true);
 	for (o = 0; o < NITEMS(offsets); o++)
 		for (s = 0; s < NITEMS(sizes); s++)
@@ -209,14 +207,13 @@ is_nearest(int64_t r, const int64_t *values, int64_t n)
 }
 
 static void
-test_whole(void **state)
+test_whole(void **state ATTR_UNUSED)
 {
 	static const int64_t sizes[] = { 2, 100, 1000000, INT64_C(1) << 45 };
 	struct avro_random random;
 	int64_t values[200], origin;
 	unsigned i, s, n;
 
-	(void)state;
 	assert_int_equal(whole(LONGS(7)), 0);
 	assert_int_equal(whole(LONGS(1, 3)), 1);
 	assert_int_equal(whole(LONGS(1, 2)), 1);		/* 0.5 */
@@ -260,12 +257,11 @@ around(double range, const int64_t *values, size_t n)
 }
 
 static void
-test_circular(void **state)
+test_circular(void **state ATTR_UNUSED)
 {
 	const double nan = (double)NAN, inf = (double)INFINITY;
 	double r;
 
-	(void)state;
 	assert_true(degrees(DOUBLES(350, 10)) == 0);
 	assert_true(degrees(DOUBLES(0, 0)) == 0);
 	near(degrees(DOUBLES(0, 90)), 45);
@@ -296,7 +292,7 @@ test_circular(void **state)
 }
 
 static void
-test_angles(void **state)
+test_angles(void **state ATTR_UNUSED)
 {
 	static const double ranges[] = { 360, TURN, 1, 24, 0.1, 65536 };
 	struct avro_random random;
@@ -304,7 +300,6 @@ test_angles(void **state)
 	double values[200], result;
 	unsigned i, k, n;
 
-	(void)state;
 	avro_random_init(&random, 5, true);
 	for (k = 0; k < NITEMS(ranges); k++)
 		for (n = 1; n <= NITEMS(values); n++) {
@@ -330,13 +325,12 @@ test_angles(void **state)
 
 /* A float's result does not round to the range itself. */
 static void
-test_floats(void **state)
+test_floats(void **state ATTR_UNUSED)
 {
 	const float values[] = { 359.99997F, 0, 359.99997F, 0, 0 };
 	struct avro_bytes data = { 0 };
 	float result;
 
-	(void)state;
 	avro_bytes_add(&data, values, sizeof(values));
 	window("\"float\"", METHOD_CIRCULAR, 360.0, &data, NITEMS(values));
 	memcpy(&result, reduce_output[0], sizeof(result));
@@ -377,7 +371,7 @@ add_nulls(struct avro_bytes *data)
 /* Fields have ranges of their own; null takes no part; arrays go element by
  * element. */
 static void
-test_fields(void **state)
+test_fields(void **state ATTR_UNUSED)
 {
 	struct schema_name names[] = {
 		{ .path = "heading", .method = 1 + METHOD_CIRCULAR,
@@ -391,7 +385,6 @@ test_fields(void **state)
 	struct schema_result schema;
 	struct reducer *r;
 
-	(void)state;
 	assert_true(schema_plan(RECORD, strlen(RECORD), NULL, &plan, &schema));
 	r = reducer_new(schema.program, METHOD_STDDEV, 3);
 	add_record(&data, 350, 0.5, DOUBLES(1, 5));
@@ -412,7 +405,7 @@ test_fields(void **state)
 
 /* What a decimator is given may be damaged. */
 static void
-test_program(void **state)
+test_program(void **state ATTR_UNUSED)
 {
 	struct schema_result schema = planned("\"double\"", METHOD_CIRCULAR,
 	    360);
@@ -422,7 +415,6 @@ test_program(void **state)
 	static const double bad[] = { 0, -1, (double)INFINITY, (double)NAN };
 	unsigned i;
 
-	(void)state;
 	assert_null(datum_program_check(program, program->size));
 	for (i = 0; i < NITEMS(bad); i++) {
 		datum_run_set_range(run, bad[i]);

@@ -269,7 +269,7 @@ random_window(struct avro_random *random, avro_schema_t schema,
 }
 
 static void
-test_random(void **state)
+test_random(void **state ATTR_UNUSED)
 {
 	struct leaves *in[DATUMS_MAX], *out = malloc(sizeof(*out));
 	avro_value_iface_t *class;
@@ -280,7 +280,6 @@ test_random(void **state)
 	int round, i;
 	char *text;
 
-	(void)state;
 	for (i = 0; i < DATUMS_MAX; i++)
 		in[i] = malloc(sizeof(*in[i]));
 	avro_random_init(&random, 7, true);

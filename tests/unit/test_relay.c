@@ -43,7 +43,7 @@ counts(const struct rig *rig)
 /* What could not be sent meanwhile is sent afterwards; if nobody connects the
  * socket again it is given up. */
 static void
-test_reconnected(void **state)
+test_reconnected(void **state ATTR_UNUSED)
 {
 	static const uint32_t sizes[] = { 100 };
 	struct segment_spec spec = {.ring_size = 1 << 20};
@@ -52,7 +52,6 @@ test_reconnected(void **state)
 	struct relay relay;
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
 	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);

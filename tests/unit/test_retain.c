@@ -87,12 +87,11 @@ there(const char *stream, unsigned i)
 }
 
 static int
-set_up(void **state)
+set_up(void **state ATTR_UNUSED)
 {
 	char name[128];
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < FILES; i++) {
 		name_of(name, "", i);
 		put(name, FILE_BYTES, FIRST_S + 60 * (time_t)i);
@@ -105,11 +104,10 @@ set_up(void **state)
 }
 
 static int
-tear_down(void **state)
+tear_down(void **state ATTR_UNUSED)
 {
 	char command[64];
 
-	(void)state;
 	snprintf(command, sizeof(command), "rm -r %s/*", directory);
 	return system(command);
 }
@@ -136,22 +134,20 @@ config(void)
 }
 
 static void
-test_none(void **state)
+test_none(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 
-	(void)state;
 	assert_false(retain_wanted(&c));
 	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	expect(0, 0);
 }
 
 static void
-test_age(void **state)
+test_age(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 
-	(void)state;
 	/* The first is six minutes old, the second five. */
 	c.archive.retain_age_ns = 6 * 60 * NS_PER_S;
 	assert_true(retain_wanted(&c));
@@ -163,11 +159,10 @@ test_age(void **state)
 }
 
 static void
-test_files(void **state)
+test_files(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 
-	(void)state;
 	c.archive.retain_files = FILES;
 	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	c.archive.retain_files = 2;
@@ -178,11 +173,10 @@ test_files(void **state)
 
 /* Rejected datagrams have the same limit to themselves. */
 static void
-test_size(void **state)
+test_size(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 
-	(void)state;
 	c.archive.retain_size = FILES * FILE_BYTES;
 	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	c.archive.retain_size = 3 * FILE_BYTES - 1;
@@ -192,13 +186,12 @@ test_size(void **state)
 
 /* One of the oldest is held; the newest stays whatever is free. */
 static void
-test_min_free(void **state)
+test_min_free(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 	char name[128];
 	unsigned i;
 
-	(void)state;
 	c.archive.min_free = 1;
 	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 0);
 	expect(0, 0);
@@ -217,14 +210,13 @@ test_min_free(void **state)
 
 /* Not beyond what the supervisor says, who knows the other channels. */
 static void
-test_room(void **state)
+test_room(void **state ATTR_UNUSED)
 {
 	const uint64_t until_ns = (FIRST_S + 60 * 2) * NS_PER_S;
 	struct channel_config c = config();
 	struct room room = {.until_ns = until_ns};
 	struct stat st;
 
-	(void)state;
 	c.archive.min_free = UINT64_MAX / 2;
 	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 2 * 3);
 	expect(3, 3);
@@ -263,13 +255,12 @@ finish_in_order(const unsigned *order, size_t count)
 /* The last by its name is from when the clock was ahead: it was finished
  * first, and those that came after it are not older than it. */
 static void
-test_clock_was_ahead(void **state)
+test_clock_was_ahead(void **state ATTR_UNUSED)
 {
 	static const unsigned order[FILES] = {FILES - 1, 0, 1, 2, 3, 4};
 	struct channel_config c = config();
 	unsigned i;
 
-	(void)state;
 	finish_in_order(order, FILES);
 	c.archive.retain_files = 2;
 	assert_int_equal(retain_run(&c, fd, NOW_NS, room()), 2 * (FILES - 2));
@@ -290,12 +281,11 @@ set_end(unsigned i, time_t when)
 /* Files of a clock that had not been set yet, or was years ahead, are as old
  * as what was finished after them says. */
 static void
-test_age_by_a_wrong_clock(void **state)
+test_age_by_a_wrong_clock(void **state ATTR_UNUSED)
 {
 	static const unsigned order[FILES] = {0, 1, 2, 3, 4, 5};
 	struct channel_config c = config();
 
-	(void)state;
 	finish_in_order(order, FILES);
 	set_end(3, 1000);
 	set_end(0, FIRST_S + 100000000);
@@ -313,10 +303,8 @@ test_age_by_a_wrong_clock(void **state)
 }
 
 static bool
-skip_none(void *argument, const char *name)
+skip_none(void *argument ATTR_UNUSED, const char *name ATTR_UNUSED)
 {
-	(void)argument;
-	(void)name;
 	return false;
 }
 
@@ -334,13 +322,12 @@ expect_order(void *argument, const char *name, uint64_t number)
 /* A catalogue that was lost is made anew in the order of the files' times, not
  * in that of the directory: otherwise newer files went before older ones. */
 static void
-test_catalog_lost(void **state)
+test_catalog_lost(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 	struct catalog catalog;
 	unsigned seen = 0;
 
-	(void)state;
 	assert_int_equal(unlinkat(fd, "catalog.jsonl", 0), 0);
 	catalog_open(&catalog, fd);
 	assert_int_equal(catalog_complete(&catalog, "test", skip_none, &seen),
@@ -355,11 +342,10 @@ test_catalog_lost(void **state)
 
 /* Whatever the limits say, what was just finished stays. */
 static void
-test_newest_stays(void **state)
+test_newest_stays(void **state ATTR_UNUSED)
 {
 	struct channel_config c = config();
 
-	(void)state;
 	c.archive.retain_age_ns = 1;
 	c.archive.retain_size = 1;
 	c.archive.retain_files = 1;

@@ -31,7 +31,7 @@ sample(enum sample_type type, enum decimate_method method, double range,
 }
 
 static void
-test_samples(void **state)
+test_samples(void **state ATTR_UNUSED)
 {
 	const struct sample_config config = { .type = SAMPLE_U8,
 	    .channels = 1 };
@@ -40,7 +40,6 @@ test_samples(void **state)
 	const uint8_t big[] = { 0x3f, 0x80, 0, 0, 0x40, 0x40, 0, 0 };
 	const uint8_t one[] = { 0x3f, 0x80, 0, 0 };
 
-	(void)state;
 	/* 150 is -106 there, and 127.5 is -128. */
 	sample(SAMPLE_S8, METHOD_CIRCULAR, 256, bytes, sizeof(bytes),
 	    byte_means, sizeof(byte_means));

@@ -178,11 +178,10 @@ start_sibling(uint32_t parts)
 }
 
 static int
-setup(void **state)
+setup(void **state ATTR_UNUSED)
 {
 	int slave;
 
-	(void)state;
 	make_files();
 	make_listeners();
 	snprintf(prey.readable, sizeof(prey.readable), "secret");
@@ -193,9 +192,8 @@ setup(void **state)
 }
 
 static int
-teardown(void **state)
+teardown(void **state ATTR_UNUSED)
 {
-	(void)state;
 	remove_files();
 	close(terminal_master);
 	return 0;
@@ -298,12 +296,11 @@ attempt_fails(const struct attempt *attempt, bool *shown)
 /* A test of attempts that would fail anyway shows nothing: root's work but
  * where the kernel has something switched off. */
 static void
-nothing_is_to_be_had(void **state)
+nothing_is_to_be_had(void **state ATTR_UNUSED)
 {
 	size_t i, bad = 0, shown_count = 0;
 	bool shown;
 
-	(void)state;
 	printf("%-31s", "");
 	for (i = 0; i < STAGES; i++)
 		printf(" %-10s", stages[i].name);
@@ -324,14 +321,13 @@ nothing_is_to_be_had(void **state)
 
 /* What is needed works: the archive's own files. */
 static void
-archive_works(void **state)
+archive_works(void **state ATTR_UNUSED)
 {
 	const struct sandbox sandbox = {SANDBOX_WORKER, prey.directory,
 	    false};
 	int status, fd;
 	pid_t pid;
 
-	(void)state;
 	renew_files();
 	pid = fork();
 	assert_int_not_equal(pid, -1);

@@ -140,12 +140,11 @@ static const struct {
 };
 
 static void
-test_errors(void **state)
+test_errors(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(errors); i++) {
 		if (schema_compile(errors[i].schema, strlen(errors[i].schema),
 		    NULL, &result))
@@ -213,13 +212,12 @@ static const struct {
 };
 
 static void
-test_warnings(void **state)
+test_warnings(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	char text[1024];
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(warnings); i++) {
 		snprintf(text, sizeof(text),
 		    RECORD("{\"name\":\"x\",\"type\":%s%s}"),
@@ -262,7 +260,7 @@ compile(const char *text, const char *time_field)
 	FIELD("a", ITEMS("\"P\"")))
 
 static void
-test_fields(void **state)
+test_fields(void **state ATTR_UNUSED)
 {
 	static const struct datum_field wanted[] = {
 		{ .type = DATUM_INT, .run = 0 },
@@ -283,7 +281,6 @@ test_fields(void **state)
 	const struct datum_program *p = result.program;
 	uint32_t i;
 
-	(void)state;
 	assert_int_equal(p->fields, NITEMS(wanted));
 	assert_int_equal(p->runs, 8);
 	assert_int_equal(p->time_field, 5);
@@ -321,9 +318,8 @@ refused_time(const char *time_field, const char *error)
 }
 
 static void
-test_time_field(void **state)
+test_time_field(void **state ATTR_UNUSED)
 {
-	(void)state;
 	assert_int_equal(time_of(SAMPLE, "n"), 0);
 	assert_int_equal(time_of(SAMPLE, "vel.x"), 3);
 	assert_int_equal(time_of(SAMPLE, "o"), 7);
@@ -346,7 +342,7 @@ test_time_field(void **state)
 
 /* A thousand doubles are one step and one run. */
 static void
-test_merging(void **state)
+test_merging(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	const struct datum_program *p;
@@ -355,7 +351,6 @@ test_merging(void **state)
 	FILE *f;
 	int i;
 
-	(void)state;
 	f = open_memstream(&text, &size);
 	fputs("{\"type\":\"record\",\"name\":\"R\",\"fields\":[", f);
 	for (i = 0; i < 1000; i++)
@@ -376,14 +371,13 @@ test_merging(void **state)
 
 /* A text cut anywhere, or with any byte changed: a program or an error. */
 static void
-test_garbage(void **state)
+test_garbage(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	char text[sizeof(SAMPLE)];
 	size_t i;
 	int byte;
 
-	(void)state;
 	for (i = 0; i < strlen(SAMPLE); i++) {
 		assert_false(schema_compile(SAMPLE, i, NULL, &result));
 		assert_non_null(result.error);

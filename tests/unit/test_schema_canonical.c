@@ -50,11 +50,10 @@ static const struct {
 };
 
 static void
-test_fingerprints(void **state)
+test_fingerprints(void **state ATTR_UNUSED)
 {
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(vectors); i++)
 		assert_int_equal(schema_fingerprint(vectors[i].canonical),
 		    (uint64_t)vectors[i].fingerprint);
@@ -105,12 +104,11 @@ static const struct {
 };
 
 static void
-test_forms(void **state)
+test_forms(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(forms); i++) {
 		assert_true(schema_compile(forms[i].schema,
 		    strlen(forms[i].schema), NULL, &result));

@@ -41,12 +41,11 @@ doubling(int levels, const char *leaf)
 }
 
 static void
-test_doubling(void **state)
+test_doubling(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	char *text;
 
-	(void)state;
 	text = doubling(6, "\"string\"");
 	assert_true(schema_compile(text, strlen(text), NULL, &result));
 	schema_result_free(&result);
@@ -100,12 +99,11 @@ refused_nest(const char *open, const char *middle, const char *close, int n,
 }
 
 static void
-test_limits(void **state)
+test_limits(void **state ATTR_UNUSED)
 {
 	struct schema_result result;
 	char *text;
 
-	(void)state;
 	refused_nest("{\"type\":\"array\",\"items\":", "\"int\"", "}", 65,
 	    "types nested more than 64 deep");
 	refused_nest("{\"type\":\"array\",\"items\":", "\"int\"", "}", 1000,
@@ -151,14 +149,13 @@ deep_items(int depth)
 
 /* Either refused, or good for an array that is not empty. */
 static void
-test_deep_items(void **state)
+test_deep_items(void **state ATTR_UNUSED)
 {
 	uint8_t datum[64 + 3] = {0};
 	struct schema_result result;
 	uint32_t datums;
 	char *text;
 
-	(void)state;
 	text = deep_items(63);
 	assert_true(schema_compile(text, strlen(text), NULL, &result));
 	datum[63] = 2;		/* an item, false, and the end */

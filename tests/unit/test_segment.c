@@ -37,7 +37,7 @@ make(struct segment *segment, uint64_t ring_size)
 }
 
 static void
-test_attach(void **state)
+test_attach(void **state ATTR_UNUSED)
 {
 	static const enum segment_access accesses[] = { SEGMENT_WORKER,
 	    SEGMENT_SUPERVISOR, SEGMENT_DECIMATOR };
@@ -45,7 +45,6 @@ test_attach(void **state)
 	const char *why;
 	unsigned i;
 
-	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	for (i = 0; i < NITEMS(accesses); i++) {
 		assert_int_equal(segment_attach(&other, segment.fd,
@@ -66,11 +65,10 @@ test_attach(void **state)
 
 /* A batch fits in half of the ring; small rings have small segments. */
 static void
-test_slots(void **state)
+test_slots(void **state ATTR_UNUSED)
 {
 	struct segment segment;
 
-	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	assert_int_equal(segment.rx_slots, 2);
 	assert_true(segment.mapped - 2 * RING_SIZE_MIN <= 1 << 20);
@@ -98,12 +96,11 @@ write_kills(volatile uint8_t *address)
 }
 
 static void
-test_protection(void **state)
+test_protection(void **state ATTR_UNUSED)
 {
 	struct segment segment, worker, reader;
 	const char *why;
 
-	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	assert_int_equal(segment_attach(&worker, segment.fd, SEGMENT_WORKER,
 	    &why), 0);
@@ -125,11 +122,10 @@ test_protection(void **state)
 }
 
 static void
-test_sealed(void **state)
+test_sealed(void **state ATTR_UNUSED)
 {
 	struct segment segment;
 
-	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	assert_int_equal(ftruncate(segment.fd, 4096), -1);
 	assert_int_equal(errno, EPERM);
@@ -149,11 +145,10 @@ assert_refused(int fd, const char *reason)
 }
 
 static void
-test_not_a_segment(void **state)
+test_not_a_segment(void **state ATTR_UNUSED)
 {
 	int fd = open("/dev/null", O_RDWR), pair[2];
 
-	(void)state;
 	assert_refused(fd, "not a memory file");
 	close(fd);
 	assert_int_equal(pipe(pair), 0);
@@ -170,7 +165,7 @@ test_not_a_segment(void **state)
 
 /* Every word of the header spoilt, in several ways: refused, or harmless. */
 static void
-test_hostile_header(void **state)
+test_hostile_header(void **state ATTR_UNUSED)
 {
 	static const uint64_t values[] = { 0, 1, 4095, 4097, UINT32_MAX,
 	    UINT64_MAX, UINT64_MAX - 4095, UINT64_C(1) << 63 };
@@ -179,7 +174,6 @@ test_hostile_header(void **state)
 	unsigned i, v;
 	uint64_t *words, old;
 
-	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	words = (uint64_t *)(void *)segment.base;
 	for (i = 0; i < sizeof(struct segment_header) / 8; i++) {
@@ -201,7 +195,7 @@ test_hostile_header(void **state)
 }
 
 static void
-test_ledger(void **state)
+test_ledger(void **state ATTR_UNUSED)
 {
 	struct channel_counts counts;
 	struct archive_state *archive;
@@ -210,7 +204,6 @@ test_ledger(void **state)
 	struct segment segment;
 	unsigned i;
 
-	(void)state;
 	make(&segment, RING_SIZE_MIN);
 	ingest = ingest_begin(&segment.state->ingest);
 	ingest->counts.received = ingest->sequence = 100;
@@ -240,7 +233,7 @@ test_ledger(void **state)
 
 /* A changed channel goes on counting; what its old ring lost is accounted. */
 static void
-test_predecessor(void **state)
+test_predecessor(void **state ATTR_UNUSED)
 {
 	struct segment old, new_segment;
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
@@ -249,7 +242,6 @@ test_predecessor(void **state)
 	struct ledger ledger;
 	bool locked;
 
-	(void)state;
 	make(&old, RING_SIZE_MIN);
 	ingest = ingest_begin(&old.state->ingest);
 	ingest->counts.received = ingest->sequence = 10;
@@ -283,7 +275,7 @@ test_predecessor(void **state)
 
 /* What the kernel had handed over, and nobody came to commit, is counted. */
 static void
-test_abandoned(void **state)
+test_abandoned(void **state ATTR_UNUSED)
 {
 	struct segment old, new_segment;
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
@@ -292,7 +284,6 @@ test_abandoned(void **state)
 	unsigned i;
 	bool locked;
 
-	(void)state;
 	make(&old, RING_SIZE_MIN);
 	spec.config = *old.config;
 	for (i = 0; i < old.rx_slots; i++)

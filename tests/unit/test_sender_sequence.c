@@ -122,7 +122,7 @@ run_random(unsigned bits, int64_t first, unsigned count)
 
 /* Starting points just below where each type wraps. */
 static void
-test_random(void **state)
+test_random(void **state ATTR_UNUSED)
 {
 	static const struct {
 		unsigned	bits;
@@ -134,7 +134,6 @@ test_random(void **state)
 	};
 	unsigned round, i;
 
-	(void)state;
 	for (round = 0; round < 60; round++)
 		for (i = 0; i < NITEMS(types); i++) {
 			random_state = round * NITEMS(types) + i;
@@ -183,14 +182,13 @@ static const struct scene scenes[] = {
 };
 
 static void
-test_scenes(void **state)
+test_scenes(void **state ATTR_UNUSED)
 {
 	struct sender source;
 	struct ingest_state seen;
 	const struct scene *s;
 	unsigned i;
 
-	(void)state;
 	for (s = scenes; s < scenes + NITEMS(scenes); s++) {
 		memset(&source, 0, sizeof(source));
 		memset(&seen, 0, sizeof(seen));
@@ -255,7 +253,7 @@ check(uint64_t gaps, uint64_t repeats, uint64_t reordered)
 
 /* 0x0102... and 0x0105...: a distance of 3 where the low byte is. */
 static void
-test_types(void **state)
+test_types(void **state ATTR_UNUSED)
 {
 	static const struct {
 		enum sender_sequence_type	type;
@@ -273,7 +271,6 @@ test_types(void **state)
 	uint8_t data[11];
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(types); i++) {
 		open_bench(types[i].type, 3);
 		memset(data, 1, sizeof(data));
@@ -288,9 +285,8 @@ test_types(void **state)
 }
 
 static void
-test_coalesced(void **state)
+test_coalesced(void **state ATTR_UNUSED)
 {
-	(void)state;
 	open_bench(SENDER_SEQUENCE_U8, 1);
 	take(1, "a\1b\2c\4d\4e", 9, 2);	/* the last has no number */
 	check(1, 1, 0);
@@ -300,13 +296,12 @@ test_coalesced(void **state)
 
 /* Sources do not disturb each other, until there are too many. */
 static void
-test_sources(void **state)
+test_sources(void **state ATTR_UNUSED)
 {
 	uint16_t port;
 	unsigned i;
 	uint8_t n;
 
-	(void)state;
 	open_bench(SENDER_SEQUENCE_U8, 0);
 	for (n = 0; n < 50; n++)
 		for (port = 1; port <= SENDERS_MAX; port++) {
@@ -330,11 +325,10 @@ test_sources(void **state)
 
 /* What a batch did that was not committed is not there the next time. */
 static void
-test_uncommitted(void **state)
+test_uncommitted(void **state ATTR_UNUSED)
 {
 	struct ingest_state before;
 
-	(void)state;
 	open_bench(SENDER_SEQUENCE_U8, 0);
 	take(1, "\1", 1, 0);
 	before = b.state;
@@ -361,9 +355,8 @@ load_program(const char *schema)
 /* A field between others of its run, and behind what is no number; several
  * datums in a datagram; rejected ones do not count. */
 static void
-test_field(void **state)
+test_field(void **state ATTR_UNUSED)
 {
-	(void)state;
 	load_program("{\"type\":\"record\",\"name\":\"R\",\"fields\":["
 	    "{\"name\":\"s\",\"type\":\"string\"},"
 	    "{\"name\":\"a\",\"type\":\"long\"},"
@@ -387,9 +380,8 @@ test_field(void **state)
 }
 
 static void
-test_framed_field(void **state)
+test_framed_field(void **state ATTR_UNUSED)
 {
-	(void)state;
 	load_program("{\"type\":\"record\",\"name\":\"R\",\"fields\":["
 	    "{\"name\":\"n\",\"type\":\"int\"}]}");
 	b.program->framing = (struct datum_framing){ 5, 1, { 0, 0, 0, 0, 9 } };
@@ -407,9 +399,8 @@ test_framed_field(void **state)
 
 /* An int wraps where its 32 bits do. */
 static void
-test_int_wraps(void **state)
+test_int_wraps(void **state ATTR_UNUSED)
 {
-	(void)state;
 	load_program("\"int\"");
 	open_bench(SENDER_SEQUENCE_FIELD, 0);
 	take(1, "\376\377\377\377\17", 5, 0);		/* 2^31 - 1 */

@@ -31,7 +31,7 @@ expect(uint64_t stale_after_ns, const unsigned *seconds, size_t n)
 }
 
 static void
-distance_doubles_to_five_minutes(void **state)
+distance_doubles_to_five_minutes(void **state ATTR_UNUSED)
 {
 	static const unsigned ten[] = {0, 10, 30, 70, 150, 310, 610, 910};
 	static const unsigned one[] = {0, 1, 3, 7, 15, 31, 63, 127, 255, 511,
@@ -39,7 +39,6 @@ distance_doubles_to_five_minutes(void **state)
 	static const unsigned short_one[] = {0, 1, 3, 7};
 	static const unsigned hour[] = {0, 3600, 7200};
 
-	(void)state;
 	expect(10 * NS_PER_S, ten, NITEMS(ten));
 	expect(NS_PER_S, one, NITEMS(one));
 	expect(100 * NS_PER_MS, short_one, NITEMS(short_one));
@@ -47,12 +46,11 @@ distance_doubles_to_five_minutes(void **state)
 }
 
 static void
-waits_for_the_interface(void **state)
+waits_for_the_interface(void **state ATTR_UNUSED)
 {
 	struct rejoin rejoin = {0};
 	unsigned s;
 
-	(void)state;
 	for (s = 0; s <= 40; s++)
 		(void)rejoin_due(&rejoin, 10 * NS_PER_S, true,
 		    (START_S + s) * NS_PER_S);

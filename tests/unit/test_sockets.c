@@ -110,12 +110,11 @@ wait_readable(int fd, int ms)
 }
 
 static void
-input_has_its_options(void **state)
+input_has_its_options(void **state ATTR_UNUSED)
 {
 	struct listen_config listen = listen_on("127.0.0.1", 0, "");
 	int fd = open_input(&listen);
 
-	(void)state;
 	assert_int_equal(option(fd, IPPROTO_IP, IP_MULTICAST_ALL), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_REUSEADDR), 0);
 	assert_int_equal(option(fd, SOL_SOCKET, SO_TIMESTAMPNS), 1);
@@ -129,13 +128,12 @@ input_has_its_options(void **state)
 }
 
 static void
-interface_is_named(void **state)
+interface_is_named(void **state ATTR_UNUSED)
 {
 	struct listen_config listen = listen_on("127.0.0.1", 0, "nosuch0");
 	struct destination_conf to = send_to("239.192.3.4", 9, "nosuch0");
 	const char *what;
 
-	(void)state;
 	assert_int_equal(sockets_input(&listen, &what), -1);
 	assert_int_equal(errno, ENODEV);
 	assert_string_equal(what, "receive on the interface");
@@ -146,7 +144,7 @@ interface_is_named(void **state)
 
 /* The interface is in force on the connected socket, not only set. */
 static void
-group_goes_out_where_told(void **state)
+group_goes_out_where_told(void **state ATTR_UNUSED)
 {
 	struct destination_conf to = send_to("239.192.77.1", 0, "lo");
 	struct listen_config listen = listen_on("239.192.77.1", 0, "lo");
@@ -154,7 +152,6 @@ group_goes_out_where_told(void **state)
 	struct sockaddr_in *sin = (void *)&to.address;
 	char text[8];
 
-	(void)state;
 	sin->sin_port = htons(port_of(in));
 	out = open_output(&to);
 	assert_int_equal(option(out, IPPROTO_IP, IP_MULTICAST_TTL), 3);
@@ -168,7 +165,7 @@ group_goes_out_where_told(void **state)
 
 /* What another socket on this host has joined is not for a wildcard input. */
 static void
-wildcard_hears_no_group(void **state)
+wildcard_hears_no_group(void **state ATTR_UNUSED)
 {
 	struct listen_config wildcard = listen_on("0.0.0.0", 0, "");
 	struct listen_config group = listen_on("239.192.77.2", 0, "lo");
@@ -178,7 +175,6 @@ wildcard_hears_no_group(void **state)
 	uint16_t port = port_of(in);
 	char text[8];
 
-	(void)state;
 	((struct sockaddr_in *)&to.address)->sin_port = htons(port);
 	((struct sockaddr_in *)&direct.address)->sin_port = htons(port);
 	other = open_input(&group);
@@ -197,7 +193,7 @@ wildcard_hears_no_group(void **state)
 }
 
 static void
-only_named_sources_are_joined(void **state)
+only_named_sources_are_joined(void **state ATTR_UNUSED)
 {
 	struct listen_config good = listen_on("239.192.77.3", 0, "lo");
 	struct listen_config bad = listen_on("239.192.77.3", 0, "lo");
@@ -207,7 +203,6 @@ only_named_sources_are_joined(void **state)
 	int in, deaf, out;
 	char text[8];
 
-	(void)state;
 	good.sources = bad.sources = 1;
 	good.source[0].bits = bad.source[0].bits = 128;
 	memcpy(good.source[0].address, local, sizeof(local));
@@ -226,12 +221,11 @@ only_named_sources_are_joined(void **state)
 }
 
 static void
-unicast_ttl(void **state)
+unicast_ttl(void **state ATTR_UNUSED)
 {
 	struct destination_conf to = send_to("127.0.0.1", 9, "lo");
 	int fd = open_output(&to);
 
-	(void)state;
 	assert_int_equal(option(fd, IPPROTO_IP, IP_TTL), 3);
 	close(fd);
 	to = send_to("::1", 9, "");
@@ -243,7 +237,7 @@ unicast_ttl(void **state)
 /* A reload: the new socket is bound while the old one still has the address,
  * and gets what comes from then on. */
 static void
-address_is_handed_over(void **state)
+address_is_handed_over(void **state ATTR_UNUSED)
 {
 	struct listen_config listen = listen_on("127.0.0.1", 0, "");
 	struct destination_conf to = send_to("127.0.0.1", 0, "");
@@ -251,7 +245,6 @@ address_is_handed_over(void **state)
 	const char *what;
 	char text[8];
 
-	(void)state;
 	((struct sockaddr_in *)&listen.address)->sin_port =
 	    ((struct sockaddr_in *)&to.address)->sin_port =
 	    htons(port_of(before));
@@ -277,14 +270,13 @@ address_is_handed_over(void **state)
 
 /* A socket's last datagrams are counted, coalesced ones one by one. */
 static void
-last_datagrams_are_counted(void **state)
+last_datagrams_are_counted(void **state ATTR_UNUSED)
 {
 	struct listen_config listen = listen_on("127.0.0.1", 0, "");
 	struct destination_conf to = send_to("127.0.0.1", 0, "");
 	int in = open_input(&listen), out, segment = 10;
 	char data[95] = "";
 
-	(void)state;
 	sockets_receive_buffer(in, 1024 * 1024);
 	((struct sockaddr_in *)&to.address)->sin_port = htons(port_of(in));
 	out = open_output(&to);
@@ -305,7 +297,7 @@ last_datagrams_are_counted(void **state)
 
 /* What goes in at one end comes out at the other; nobody else gets in. */
 static void
-pair_is_private(void **state)
+pair_is_private(void **state ATTR_UNUSED)
 {
 	struct listen_config listen = listen_on("127.0.0.1", 0, "");
 	struct destination_conf to = send_to("127.0.0.1", 0, "");
@@ -313,7 +305,6 @@ pair_is_private(void **state)
 	const char *what;
 	char data[2];
 
-	(void)state;
 	assert_int_equal(sockets_pair(&listen, &input, &feed, &what), 0);
 	assert_int_equal(sockets_pair(&listen, &other, &stranger, &what), 0);
 	assert_true(sockets_are_pair(input, feed));
@@ -338,12 +329,11 @@ pair_is_private(void **state)
 }
 
 static void
-inputs_are_compared(void **state)
+inputs_are_compared(void **state ATTR_UNUSED)
 {
 	struct listen_config a = listen_on("239.192.77.4", 5, "lo");
 	struct listen_config b = a;
 
-	(void)state;
 	/* Who may send is the worker's matter... */
 	b.sources = 1;
 	b.source[0].bits = 104;

@@ -102,7 +102,7 @@ make_sources(int *fds, size_t count)
 }
 
 static void
-program_gets_its_descriptors(void **state)
+program_gets_its_descriptors(void **state ATTR_UNUSED)
 {
 	char directory[PATH_MAX], name[PATH_MAX];
 	struct spawn_settings settings = {.launcher = -1};
@@ -110,7 +110,6 @@ program_gets_its_descriptors(void **state)
 	size_t count, i;
 	pid_t pid;
 
-	(void)state;
 	snprintf(directory, sizeof(directory), "%s", self);
 	snprintf(name, sizeof(name), "%s", self);
 	settings.directory = dirname(directory);
@@ -131,14 +130,13 @@ program_gets_its_descriptors(void **state)
 }
 
 static void
-program_is_missing(void **state)
+program_is_missing(void **state ATTR_UNUSED)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
 	    .launcher = -1};
 	int status;
 	pid_t pid;
 
-	(void)state;
 	assert_int_equal(spawn_check(&settings, "nothing"), -1);
 	pid = spawn_program(&settings, "nothing", NULL,
 	    STDERR_FILENO, NULL, 0);
@@ -151,14 +149,13 @@ program_is_missing(void **state)
 
 /* One launcher for many programs, until it is let go. */
 static void
-launcher_ends_when_let_go(void **state)
+launcher_ends_when_let_go(void **state ATTR_UNUSED)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
 	    .launcher = -1};
 	int status, i, launcher = -1;
 	pid_t pid;
 
-	(void)state;
 	while (waitpid(-1, &status, 0) > 0)
 		continue;
 	for (i = 0; i < 3; i++) {
@@ -177,14 +174,13 @@ launcher_ends_when_let_go(void **state)
 
 /* What it was asked for fails, once; the next one is another launcher's. */
 static void
-launcher_is_killed(void **state)
+launcher_is_killed(void **state ATTR_UNUSED)
 {
 	struct spawn_settings settings = {.directory = "/nonexistent",
 	    .launcher = -1};
 	siginfo_t info;
 	pid_t pid;
 
-	(void)state;
 	pid = spawn_program(&settings, "nothing", NULL,
 	    STDERR_FILENO, NULL, 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);

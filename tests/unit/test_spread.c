@@ -39,15 +39,13 @@ decimator_init(struct decimator *decimator, struct supervisor *supervisor,
 }
 
 void
-decimator_done(struct decimator *decimator)
+decimator_done(struct decimator *decimator ATTR_UNUSED)
 {
-	(void)decimator;
 }
 
 void
-decimator_update(struct decimator *decimator)
+decimator_update(struct decimator *decimator ATTR_UNUSED)
 {
-	(void)decimator;
 }
 
 void
@@ -135,9 +133,8 @@ expect(const char *text)
 
 /* Nothing is known of them but that. */
 static void
-first_by_streams(void **state)
+first_by_streams(void **state ATTR_UNUSED)
 {
-	(void)state;
 	add(3, 0);
 	add(1, 0);
 	add(1, 0);
@@ -149,9 +146,8 @@ first_by_streams(void **state)
 }
 
 static void
-later_by_bytes(void **state)
+later_by_bytes(void **state ATTR_UNUSED)
 {
-	(void)state;
 	add(1, 0);
 	add(1, 0);
 	add(1, 0);
@@ -186,9 +182,8 @@ later_by_bytes(void **state)
 
 /* As many streams of a slow channel as make it the heavier one. */
 static void
-streams_times_bytes(void **state)
+streams_times_bytes(void **state ATTR_UNUSED)
 {
-	(void)state;
 	add(1, 3000);
 	add(4, 1000);
 	add(1, 500);
@@ -199,9 +194,8 @@ streams_times_bytes(void **state)
 
 /* The fast one has the new process for itself. */
 static void
-more_processes(void **state)
+more_processes(void **state ATTR_UNUSED)
 {
-	(void)state;
 	add(1, RATE_SLOW);
 	add(1, RATE_FAST);
 	add(1, RATE_SLOW);
@@ -222,9 +216,8 @@ more_processes(void **state)
 }
 
 static void
-fewer_processes(void **state)
+fewer_processes(void **state ATTR_UNUSED)
 {
-	(void)state;
 	add(1, RATE_FAST);
 	add(1, RATE_SLOW);
 	add(1, RATE_SLOW);
@@ -253,13 +246,12 @@ receive(struct channel *channel, uint64_t total)
 }
 
 static void
-rate_of_late(void **state)
+rate_of_late(void **state ATTR_UNUSED)
 {
 	struct channel *channel = &f->channel[0];
 	uint64_t total = 0;
 	unsigned i;
 
-	(void)state;
 	channel->segment.state = aligned_alloc(CACHE_LINE,
 	    ROUND_UP(sizeof(*channel->segment.state), (size_t)CACHE_LINE));
 	assert_non_null(channel->segment.state);

@@ -24,13 +24,12 @@ static struct channel		channel = {.conf = &conf};
 static struct supervisor	supervisor;
 
 static int
-setup(void **state)
+setup(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
 	    .config = {.archive.enabled = 1}};
 	bool locked;
 
-	(void)state;
 	assert_int_equal(segment_create(&channel.segment, &spec, &locked), 0);
 	parts_init(&channel.parts);
 	snprintf(channel.slot[0], sizeof(channel.slot[0]), "s");
@@ -41,9 +40,8 @@ setup(void **state)
 }
 
 static int
-teardown(void **state)
+teardown(void **state ATTR_UNUSED)
 {
-	(void)state;
 	segment_close(&channel.segment);
 	memset(&channel.counts, 0, sizeof(channel.counts));
 	memset(&channel.streams, 0, sizeof(channel.streams));
@@ -100,13 +98,12 @@ check(bool current, json_int_t worker, json_int_t decimator)
 }
 
 static void
-test_unreadable(void **state)
+test_unreadable(void **state ATTR_UNUSED)
 {
 	struct worker_state *worker = channel.segment.state;
 	struct decimated_domain *progress = &channel.segment.page->progress;
 	uint64_t begun;
 
-	(void)state;
 	count_to(3);
 	check(true, 3, 3);
 	count_to(5);
@@ -126,9 +123,8 @@ test_unreadable(void **state)
 
 /* Numbers that no JSON reader takes are cut off. */
 static void
-test_garbage(void **state)
+test_garbage(void **state ATTR_UNUSED)
 {
-	(void)state;
 	count_to(UINT64_MAX);
 	check(true, INT64_MAX, INT64_MAX);
 }
@@ -152,11 +148,10 @@ check_sandbox(uint32_t parts, const char *state, size_t missing)
 
 /* Of a process that is there; one of an older version has said nothing. */
 static void
-test_sandbox(void **state)
+test_sandbox(void **state ATTR_UNUSED)
 {
 	json_t *status = status_json(&supervisor, NULL);
 
-	(void)state;
 	assert_null(json_object_get(json_array_get(json_object_get(status,
 	    "channels"), 0), "sandbox"));
 	json_decref(status);

@@ -397,21 +397,19 @@ run_recovery(uint32_t stride)
 static const uint32_t	strides[] = { 0, 88, RX_STRIDE_MAX };
 
 static void
-test_batch(void **state)
+test_batch(void **state ATTR_UNUSED)
 {
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(strides); i++)
 		run_batch(strides[i]);
 }
 
 static void
-test_recovery(void **state)
+test_recovery(void **state ATTR_UNUSED)
 {
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(strides); i++)
 		run_recovery(strides[i]);
 }

@@ -48,9 +48,8 @@ struct tracer {
 static volatile sig_atomic_t	impatient;
 
 static void
-on_alarm(int number)
+on_alarm(int number ATTR_UNUSED)
 {
-	(void)number;
 	impatient = 1;
 }
 
@@ -197,66 +196,57 @@ campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 }
 
 static void
-test_recvmmsg(void **state)
+test_recvmmsg(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("recvmmsg", SYS_recvmmsg, N_MAX, 20);
 }
 
 static void
-test_sendmmsg(void **state)
+test_sendmmsg(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("sendmmsg", SYS_sendmmsg, N_MAX, 20);
 }
 
 static void
-test_pwritev(void **state)
+test_pwritev(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("pwritev", SYS_pwritev, N_MAX, 20);
 }
 
 static void
-test_pwritev_direct(void **state)
+test_pwritev_direct(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign_of("pwritev, direct", SYS_pwritev, N_MAX, 15, WRITE_DIRECT);
 }
 
 static void
-test_openat(void **state)
+test_openat(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("openat", SYS_openat, 12, 3);
 }
 
 static void
-test_fdatasync(void **state)
+test_fdatasync(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("fdatasync", SYS_fdatasync, 12, 5);
 }
 
 static void
-test_ftruncate(void **state)
+test_ftruncate(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("ftruncate", SYS_ftruncate, 12, 5);
 }
 
 static void
-test_renameat2(void **state)
+test_renameat2(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("renameat2", SYS_renameat2, 12, 5);
 }
 
 /* Each system call from the start on, the one after the last kill. */
 static void
-test_recovery(void **state)
+test_recovery(void **state ATTR_UNUSED)
 {
-	(void)state;
 	campaign("any call", ANY_CALL, 160, 20);
 }
 

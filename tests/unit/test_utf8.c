@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/compiler.h"
 #include "common/utf8.h"
 
 #define SIZE_MOST	100U
@@ -29,12 +30,11 @@ valid(const uint8_t *text, size_t size, size_t behind)
 }
 
 static void
-test_lengths(void **state)
+test_lengths(void **state ATTR_UNUSED)
 {
 	uint8_t text[SIZE_MOST];
 	size_t size, at, behind;
 
-	(void)state;
 	for (behind = 0; behind <= 2 * UTF8_SHORT; behind++)
 		for (size = 0; size <= SIZE_MOST; size++) {
 			memset(text, 'a', sizeof(text));
@@ -49,12 +49,11 @@ test_lengths(void **state)
 
 /* A character of three bytes, or what is there of it. */
 static void
-test_characters(void **state)
+test_characters(void **state ATTR_UNUSED)
 {
 	uint8_t text[SIZE_MOST + 3];
 	size_t size, at, behind;
 
-	(void)state;
 	for (behind = 0; behind <= UTF8_SHORT; behind += UTF8_SHORT / 2)
 		for (size = 0; size <= SIZE_MOST; size++)
 			for (at = 0; at < size; at++) {

@@ -33,9 +33,8 @@ struct fixture {
 };
 
 static void
-ignore(void *owner)
+ignore(void *owner ATTR_UNUSED)
 {
-	(void)owner;
 }
 
 static const struct child_ops	ops = {.changed = ignore};

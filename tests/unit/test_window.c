@@ -114,11 +114,10 @@ expect_last(struct fixture *f, int64_t number)
 enum { FIRST, LAST, COUNT, MISSED, LOW, LOW_TIME, HIGH, HIGH_TIME, WORDS };
 
 static void
-test_boundaries(void **state)
+test_boundaries(void **state ATTR_UNUSED)
 {
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_PICK);
 	put(&f, 0);
 	put(&f, 999);		/* 1 */
@@ -134,12 +133,11 @@ test_boundaries(void **state)
 }
 
 static void
-test_summary_of_longs(void **state)
+test_summary_of_longs(void **state ATTR_UNUSED)
 {
 	int64_t words[WORDS];
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_SUMMARY);
 	put(&f, 10);
 	put(&f, 20);
@@ -160,12 +158,11 @@ test_summary_of_longs(void **state)
 
 /* A late one is left out, and said so; a clock that was set is followed. */
 static void
-test_late(void **state)
+test_late(void **state ATTR_UNUSED)
 {
 	int64_t words[WORDS];
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_SUMMARY);
 	put(&f, 500);
 	put(&f, 1000);
@@ -189,13 +186,12 @@ test_late(void **state)
 /* What was missed inside a window is all in its summary; what was missed
  * between two is in both, and none is counted twice. */
 static void
-test_gaps(void **state)
+test_gaps(void **state ATTR_UNUSED)
 {
 	uint64_t within, between;
 	int64_t words[WORDS];
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_SUMMARY);
 	put(&f, 100);
 	catch_up(f.reader);
@@ -214,11 +210,10 @@ test_gaps(void **state)
 
 /* Other shapes cannot say it: they are silent. */
 static void
-test_gaps_same(void **state)
+test_gaps_same(void **state ATTR_UNUSED)
 {
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_MEAN);
 	put(&f, 100);
 	catch_up(f.reader);
@@ -233,13 +228,12 @@ test_gaps_same(void **state)
 
 /* Nothing follows: after the window's end and the grace it is sent, once. */
 static void
-test_silence(void **state)
+test_silence(void **state ATTR_UNUSED)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + 10 * SECOND;
 	uint8_t data[16];
 	struct fixture f;
 
-	(void)state;
 	begin(&f, METHOD_PICK);
 	assert_true(reader_due_ns(f.reader) == UINT64_MAX);
 	put(&f, 100);

@@ -27,12 +27,11 @@
 #include "worker/relay.h"
 
 static void
-visit(void *argument, uint64_t sequence, const char *source,
+visit(void *argument, uint64_t sequence, const char *source ATTR_UNUSED,
     const uint8_t *payload, size_t size)
 {
 	struct expected *expected = argument;
 
-	(void)source;
 	assert_int_equal(sequence, expected->next);
 	expected_check(expected, payload, size);
 }
@@ -66,22 +65,20 @@ run_sizes(const uint32_t *sizes, unsigned sizes_count, uint64_t count)
 }
 
 static void
-test_equal_sizes(void **state)
+test_equal_sizes(void **state ATTR_UNUSED)
 {
 	static const uint32_t sizes[] = { 200 };
 
-	(void)state;
 	run_sizes(sizes, NITEMS(sizes), 3000);
 }
 
 static void
-test_mixed_sizes(void **state)
+test_mixed_sizes(void **state ATTR_UNUSED)
 {
 	static const uint32_t sizes[] = { 100, 100, 100, 99, 100, 0, 100, 101,
 	    101, 0, 0, 1, 1, 2, 1472, 1472, 1472, 8, 65507, 65507, 9000, 9000,
 	    511, 512, 513, 512, 512, 512, 512, 512, 512, 3 };
 
-	(void)state;
 	run_sizes(sizes, NITEMS(sizes), 640);
 }
 
@@ -110,7 +107,7 @@ send_run(struct rig *rig, uint32_t size, unsigned count, uint32_t last,
 }
 
 static void
-test_coalesced(void **state)
+test_coalesced(void **state ATTR_UNUSED)
 {
 	/* 30 of 1400 and a short one; then 20 and one; sums below 64 KiB. */
 	uint32_t sizes[52];
@@ -120,7 +117,6 @@ test_coalesced(void **state)
 	struct rig rig;
 	unsigned i;
 
-	(void)state;
 	for (i = 0; i < NITEMS(sizes); i++)
 		sizes[i] = 1400;
 	sizes[30] = 17;
@@ -142,7 +138,7 @@ test_coalesced(void **state)
 }
 
 static void
-test_refused_source(void **state)
+test_refused_source(void **state ATTR_UNUSED)
 {
 	/* 10.0.0.0/8, and all of loopback but 127.0.0.0/31. */
 	struct segment_spec spec = {.config = {.listen = {
@@ -153,7 +149,6 @@ test_refused_source(void **state)
 	struct ledger ledger;
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	expected_send(&rig, &expected, 0);
@@ -172,7 +167,7 @@ test_refused_source(void **state)
  * the ring could not hold is counted, the rest is sent in order.
  */
 static void
-test_blocked_output(void **state)
+test_blocked_output(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN};
 	struct expected expected = {(const uint32_t[]){ 1000 }, 1, 0};
@@ -186,7 +181,6 @@ test_blocked_output(void **state)
 	int pair[2];
 	ssize_t size;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0,
 	    pair), 0);
@@ -242,12 +236,11 @@ limit_files(struct rig *rig, rlim_t limit)
 }
 
 static void
-visit_order(void *argument, uint64_t sequence, const char *source,
+visit_order(void *argument, uint64_t sequence, const char *source ATTR_UNUSED,
     const uint8_t *payload, size_t size)
 {
 	struct expected *expected = argument;
 
-	(void)source;
 	assert_true(sequence >= expected->next);
 	expected->next = sequence;
 	expected_check(expected, payload, size);
@@ -256,7 +249,7 @@ visit_order(void *argument, uint64_t sequence, const char *source,
 /* The archive cannot write: the relay does not notice, what the ring could
  * not hold is counted, recording goes on by itself. */
 static void
-test_failing_archive(void **state)
+test_failing_archive(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN};
 	struct expected relay = {(const uint32_t[]){ 1000 }, 1, 0};
@@ -265,7 +258,6 @@ test_failing_archive(void **state)
 	struct rig rig;
 	uint64_t i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	limit_files(&rig, 60000);
@@ -295,7 +287,7 @@ test_failing_archive(void **state)
 
 /* on_overrun: block: the socket buffer holds what the ring cannot. */
 static void
-test_gate(void **state)
+test_gate(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
 	    .config.archive.on_overrun = OVERRUN_BLOCK};
@@ -305,7 +297,6 @@ test_gate(void **state)
 	struct rig rig;
 	uint64_t i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	limit_files(&rig, 100);
@@ -330,7 +321,7 @@ test_gate(void **state)
 /* HUP finishes the file, with all that was received before it, however soon
  * it follows; what comes next is in another. */
 static void
-test_rotate(void **state)
+test_rotate(void **state ATTR_UNUSED)
 {
 	struct expected relay = {(const uint32_t[]){ 100 }, 1, 0};
 	struct expected archive = relay;
@@ -338,7 +329,6 @@ test_rotate(void **state)
 	struct rig rig;
 	unsigned i;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	for (i = 0; i < 20; i++) {
@@ -356,7 +346,7 @@ test_rotate(void **state)
 
 /* The end of the supervisor is the end of the worker, in good order. */
 static void
-test_supervisor_gone(void **state)
+test_supervisor_gone(void **state ATTR_UNUSED)
 {
 	struct expected relay = {(const uint32_t[]){ 100 }, 1, 0};
 	struct expected archive = relay;
@@ -364,7 +354,6 @@ test_supervisor_gone(void **state)
 	    .flush_interval_ns = 3600 * NS_PER_S}};
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	expected_send(&rig, &relay, 0);
@@ -379,12 +368,11 @@ test_supervisor_gone(void **state)
 
 /* The archive's next record must be this one. */
 static void
-visit_next(void *argument, uint64_t sequence, const char *source,
+visit_next(void *argument, uint64_t sequence, const char *source ATTR_UNUSED,
     const uint8_t *payload, size_t size)
 {
 	uint64_t *next = argument, number;
 
-	(void)source;
 	assert_int_equal(size, 1000);
 	memcpy(&number, payload, sizeof(number));
 	assert_int_equal(number, *next);
@@ -394,7 +382,7 @@ visit_next(void *argument, uint64_t sequence, const char *source,
 
 /* A file for each block; MCRELAY_TEST_LONG=1: ten thousand and more. */
 static void
-test_rotations(void **state)
+test_rotations(void **state ATTR_UNUSED)
 {
 	struct segment_spec spec = {.config.archive = {.block_size = 4096,
 	    .rotate_size = 1, .flush_interval_ns = NS_PER_S,
@@ -405,7 +393,6 @@ test_rotations(void **state)
 	unsigned files;
 	struct rig rig;
 
-	(void)state;
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	for (i = 0; i < count; i++) {

@@ -45,9 +45,8 @@ some_size(void)
 }
 
 static int
-open_file(void **state)
+open_file(void **state ATTR_UNUSED)
 {
-	(void)state;
 	strcpy(path + sizeof(path) - 7, "XXXXXX");
 	fd = mkstemp(path);
 	reading = open(path, O_RDONLY | O_CLOEXEC);
@@ -58,9 +57,8 @@ open_file(void **state)
 }
 
 static int
-close_file(void **state)
+close_file(void **state ATTR_UNUSED)
 {
-	(void)state;
 	close(fd);
 	close(reading);
 	unlink(path);
@@ -161,18 +159,16 @@ check_way(enum archive_write how)
 }
 
 static void
-test_buffered(void **state)
+test_buffered(void **state ATTR_UNUSED)
 {
-	(void)state;
 	check_way(WRITE_BUFFERED);
 }
 
 static void
-test_direct(void **state)
+test_direct(void **state ATTR_UNUSED)
 {
 	struct writer writer = {.fd = -1};
 
-	(void)state;
 	writer_open(&writer, WRITE_DIRECT, fd, 0);
 	if (writer.ops->worth == 0) {
 		print_message("%s: no direct I/O here\n", path);
@@ -195,12 +191,11 @@ test_direct(void **state)
 
 /* Exactly what the buffer holds, so that nothing is left to be flushed. */
 static void
-test_full_buffer(void **state)
+test_full_buffer(void **state ATTR_UNUSED)
 {
 	struct writer writer = {.fd = -1};
 	unsigned i;
 
-	(void)state;
 	writer_open(&writer, WRITE_DIRECT, fd, 0);
 	for (i = 0; i < 4; i++)
 		append(&writer, (size_t)1 << 20);
@@ -214,12 +209,11 @@ test_full_buffer(void **state)
 
 /* A file system that does not say that it can. */
 static void
-test_not_possible(void **state)
+test_not_possible(void **state ATTR_UNUSED)
 {
 	struct writer writer = {.fd = -1};
 	int proc = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
 
-	(void)state;
 	assert_int_not_equal(proc, -1);
 	writer_open(&writer, WRITE_DIRECT, proc, 0);
 	assert_int_equal(writer.ops->worth, 0);

@@ -124,10 +124,8 @@ ledger(const struct call *call, json_t *answer)
 }
 
 static int
-nothing(const struct call *call, json_t *answer)
+nothing(const struct call *call ATTR_UNUSED, json_t *answer ATTR_UNUSED)
 {
-	(void)call;
-	(void)answer;
 	return 0;
 }
 
@@ -139,9 +137,8 @@ summary_count(const json_t *answer, const char *name)
 }
 
 static int
-reloaded(const struct call *call, json_t *answer)
+reloaded(const struct call *call ATTR_UNUSED, json_t *answer)
 {
-	(void)call;
 	printf("reloaded: %lld unchanged, %lld changed, %lld added, "
 	    "%lld removed\n", summary_count(answer, "unchanged"),
 	    summary_count(answer, "changed"), summary_count(answer, "added"),
@@ -150,9 +147,8 @@ reloaded(const struct call *call, json_t *answer)
 }
 
 static int
-upgraded(const struct call *call, json_t *answer)
+upgraded(const struct call *call ATTR_UNUSED, json_t *answer)
 {
-	(void)call;
 	printable_print(stdout,
 	    "mcrelayd %s has taken over as process %lld; the workers "
 	    "follow one by one\n",
@@ -177,12 +173,11 @@ print_schema(const char *text)
 }
 
 static int
-schema(const struct call *call, json_t *answer)
+schema(const struct call *call ATTR_UNUSED, json_t *answer)
 {
 	const char *text = json_string_value(json_object_get(answer,
 	    "schema"));
 
-	(void)call;
 	if (text == NULL)
 		return 0;
 	print_schema(text);

@@ -55,9 +55,8 @@ restore_keyboard(void)
 }
 
 static void
-on_signal(int sig)
+on_signal(int sig ATTR_UNUSED)
 {
-	(void)sig;
 	restore_keyboard();
 	_exit(0);
 }

@@ -7,6 +7,7 @@
  * time again.
  */
 #include <sys/stat.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,8 +191,8 @@ damage(struct replay *replay, const char *path, uint64_t offset,
     const char *why)
 {
 	progress_clear(&replay->progress);
-	log_warnx("%s: damaged at offset %llu: %s; going on behind it", path,
-	    (unsigned long long)offset, why);
+	log_warnx("%s: damaged at offset %" PRIu64 ": %s; going on behind it",
+	    path, offset, why);
 	replay->damaged++;
 }
 

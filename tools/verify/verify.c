@@ -3,6 +3,7 @@
  * The program around reader, report and repair.  mcrelay-verify.
  */
 #include <getopt.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,9 +190,8 @@ report_repair(const struct repair *repair)
 		say("%s: not written: there is nothing to recover\n",
 		    repair->path);
 	else
-		say("%s: written: %llu records in %llu blocks\n",
-		    repair->path, (unsigned long long)repair->records,
-		    (unsigned long long)repair->blocks);
+		say("%s: written: %" PRIu64 " records in %" PRIu64 " blocks\n",
+		    repair->path, repair->records, repair->blocks);
 }
 
 static enum verify_status

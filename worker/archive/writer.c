@@ -24,9 +24,8 @@
 #define DIRECT_ALIGN	4096U
 
 static bool
-buffered_open(struct writer *writer)
+buffered_open(struct writer *writer ATTR_UNUSED)
 {
-	(void)writer;
 	return true;
 }
 
@@ -41,9 +40,8 @@ buffered_append(struct writer *writer, struct iovec *iov, unsigned count,
 }
 
 static int
-buffered_flush(struct writer *writer)
+buffered_flush(struct writer *writer ATTR_UNUSED)
 {
-	(void)writer;
 	return 0;
 }
 
@@ -55,9 +53,8 @@ buffered_back(struct writer *writer, uint64_t end)
 }
 
 static void
-buffered_close(struct writer *writer)
+buffered_close(struct writer *writer ATTR_UNUSED)
 {
-	(void)writer;
 }
 
 static const struct writer_ops buffered_ops = {
@@ -189,12 +186,11 @@ drop_sectors(struct writer *writer)
 
 static int
 direct_append(struct writer *writer, struct iovec *iov, unsigned count,
-    size_t size)
+    size_t size ATTR_UNUSED)
 {
 	size_t done, n;
 	unsigned i;
 
-	(void)size;
 	for (i = 0; i < count; i++) {
 		for (done = 0; done < iov[i].iov_len; done += n) {
 			n = MIN_OF(iov[i].iov_len - done,

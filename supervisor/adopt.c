@@ -205,9 +205,6 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
-	if (from->archive == -1 && channel->supervisor->inheritance->upgrade &&
-	    channel->conf->archive.enabled)
-		from->archive = directory_find(channel->conf);
 	directory_share(&channel->parts, from->archive, channel->conf);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);

@@ -249,7 +249,7 @@ worker_message(void *owner, const struct message *message)
 	if (message->type == MESSAGE_DIRECTORY_GONE)
 		directory_missed(channel);
 	else if (message->type == MESSAGE_ROOM_WANTED)
-		room_check(channel->supervisor);
+		room_check(channel->supervisor, false);
 	else
 		return CHILD_SAID_NONSENSE;
 	return CHILD_SAID_NEWS;

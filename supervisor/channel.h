@@ -64,6 +64,8 @@ struct channel {
 	ino_t			 stored_segment;
 
 	char			 lacked[256];	/* told; "": nothing */
+	unsigned		 room_asked_s;	/* in vain; see room.c */
+	uint64_t		 room_oldest_ns; /* when it was asked */
 	bool			 unlocked;	/* its memory is */
 	struct silence		 silence;
 	struct watch		 watch;

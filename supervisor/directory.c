@@ -5,7 +5,6 @@
  */
 #include <sys/stat.h>
 #include <sys/vfs.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -81,15 +80,6 @@ path_of(const struct channel_conf *conf)
 	return xasprintf("%s/%s", conf->archive.directory, conf->name);
 }
 
-static bool
-is_at(int fd, const char *path)
-{
-	struct stat here, there;
-
-	return fstat(fd, &here) == 0 && stat(path, &there) == 0 &&
-	    here.st_dev == there.st_dev && here.st_ino == there.st_ino;
-}
-
 /* As to file systems without such locks, nobody else is believed to write
  * there. */
 static bool
@@ -127,7 +117,7 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	path = path_of(conf);
 	fd = dirs_open(path, ARCHIVE_MODE, owner);
 	same = fd != -1 && parts->archive != -1 &&
-	    is_at(parts->archive, path);
+	    dirs_leads_to(path, parts->archive);
 	free(path);
 	if (fd == -1)
 		return DIRECTORY_FAILED;
@@ -157,34 +147,11 @@ directory_share(struct parts *parts, int archive,
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
 	path = path_of(conf);
-	if (is_at(archive, path)) {
+	if (dirs_leads_to(path, archive)) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 		parts->archive_remote = may_hang(archive);
 	}
 	free(path);
-}
-
-int
-directory_find(const struct channel_conf *conf)
-{
-	DIR *directory = opendir("/proc/self/fd");
-	char *path = path_of(conf);
-	struct dirent *entry;
-	int fd, found = -1;
-
-	while (directory != NULL && found == -1 &&
-	    (entry = readdir(directory)) != NULL) {
-		fd = atoi(entry->d_name);
-		if (fd > STDERR_FILENO && fcntl(fd, F_GETFD) == 0 &&
-		    is_at(fd, path))
-			found = fd;
-	}
-	if (directory != NULL)
-		closedir(directory);
-	free(path);
-	if (found != -1)
-		fd_set_cloexec(found, true);
-	return found;
 }
 
 void
@@ -223,7 +190,7 @@ is_there(const struct channel *channel)
 	    !is_mount_point(conf->require_mount)))
 		return false;
 	path = path_of(conf);
-	same = is_at(channel->parts.archive, path);
+	same = dirs_leads_to(path, channel->parts.archive);
 	free(path);
 	return same;
 }

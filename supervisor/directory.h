@@ -38,12 +38,6 @@ enum directory_status	directory_open(struct parts *parts,
  */
 void	directory_share(struct parts *parts, int archive,
 	    const struct channel_conf *conf) ATTR_NONNULL;
-/*
- * After an upgrade from an image that did not know what it had been handed
- * over by one before it: the directory of `conf' among the descriptors that
- * are not close-on-exec, as all of ours are and it is made, or -1.
- */
-int	directory_find(const struct channel_conf *conf) ATTR_NONNULL;
 /* Lets go of it: others may write there. */
 void	directory_close(struct parts *parts) ATTR_NONNULL;
 /* There is none, for this reason. */

@@ -55,25 +55,32 @@ link_flag(int at)
 	return O_NOFOLLOW;
 }
 
-/* Takes `at' over. */
+/* What is missing on the way. */
+struct making {
+	mode_t			 mode;
+	const struct privdrop	*owner;
+};
+
+/* Takes `at' over.  `making' NULL: nothing is made. */
 static int
-step(int at, const char *name, int flags, mode_t mode,
-    const struct privdrop *owner)
+step(int at, const char *name, int flags, const struct making *making)
 {
 	int fd, saved;
 
 	flags |= link_flag(at);
 	fd = openat(at, name, flags);
-	if (fd == -1 && errno == ENOENT)
-		fd = make_one(at, name, flags, mode, owner);
+	if (fd == -1 && errno == ENOENT && making != NULL)
+		fd = make_one(at, name, flags, making->mode,
+		    making->owner);
 	saved = errno;
 	close(at);
 	errno = saved;
 	return fd;
 }
 
-int
-dirs_open(const char *path, mode_t mode, const struct privdrop *owner)
+/* `last': how to open the directory itself. */
+static int
+walk_down(const char *path, int last, const struct making *making)
 {
 	char *copy, *name, *next, *save;
 	int fd;
@@ -86,10 +93,37 @@ dirs_open(const char *path, mode_t mode, const struct privdrop *owner)
 	    name = next) {
 		next = strtok_r(NULL, "/", &save);
 		fd = step(fd, name, O_DIRECTORY | O_CLOEXEC |
-		    (next == NULL ? O_RDONLY : O_PATH), mode, owner);
+		    (next == NULL ? last : O_PATH), making);
 	}
 	free(copy);
 	return fd;
+}
+
+int
+dirs_open(const char *path, mode_t mode, const struct privdrop *owner)
+{
+	const struct making making = {mode, owner};
+
+	return walk_down(path, O_RDONLY, &making);
+}
+
+bool
+dirs_leads_to(const char *path, int fd)
+{
+	int there = walk_down(path, O_PATH, NULL);
+	struct statx a, b;
+	bool same;
+
+	if (there == -1)
+		return false;
+	/* As the kernel knows them: a server is not asked. */
+	same = statx(there, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
+	    &a) == 0 && statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	    STATX_INO, &b) == 0 && a.stx_ino == b.stx_ino &&
+	    a.stx_dev_major == b.stx_dev_major &&
+	    a.stx_dev_minor == b.stx_dev_minor;
+	close(there);
+	return same;
 }
 
 /*** Where nobody else may change a name. ***/

@@ -7,6 +7,7 @@
 #define MCRELAY_DIRS_H
 
 #include <sys/types.h>
+#include <stdbool.h>
 
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
@@ -19,6 +20,8 @@
  * close-on-exec descriptor, or -1 with errno.
  */
 int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
+/* Whether dirs_open() would open the directory that `fd' is; makes nothing. */
+bool	dirs_leads_to(const char *path, int fd) ATTR_NONNULL;
 
 /*
  * The same for a directory whose names nobody else may change: it and those

@@ -413,7 +413,7 @@ report_lost(const struct inherited *each, const char *why, bool damaged,
 
 static void
 check_channel(const struct supervisor *supervisor,
-    struct inherited *each, const struct channel_conf *conf,
+    const struct inherited *each, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
 	struct segment segment;
@@ -436,8 +436,6 @@ check_channel(const struct supervisor *supervisor,
 	 * without a worker waits for it. */
 	if (each->worker.pid == 0)
 		return;
-	if (each->archive == -1 && conf->archive.enabled)
-		each->archive = directory_find(conf);
 	parts_init(&parts);
 	directory_share(&parts, each->archive, conf);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
@@ -452,8 +450,8 @@ void
 handoff_check(struct supervisor *supervisor, const struct conf *conf,
     struct conf_problems *problems)
 {
-	struct inheritance *inheritance = supervisor->inheritance;
-	struct inherited *each;
+	const struct inheritance *inheritance = supervisor->inheritance;
+	const struct inherited *each;
 	size_t i;
 
 	if (strcmp(inheritance->run_dir, conf->run_dir) != 0)

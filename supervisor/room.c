@@ -12,6 +12,8 @@
 #include "supervisor/room.h"
 #include "supervisor/supervisor.h"
 
+#define PATIENCE_S	3U
+
 /* 0: the channel has no part in it. */
 static uint64_t
 device_of(const struct channel *channel)
@@ -45,35 +47,78 @@ free_on(const struct supervisor *supervisor, uint64_t device)
 	return least;
 }
 
+/* Has a worker remove what was finished by then, if it finds too little free
+ * itself. */
 static void
-make_room(struct supervisor *supervisor, uint64_t device)
+tell(struct channel *channel, uint64_t until_ns)
 {
 	struct message message = {.type = MESSAGE_MAKE_ROOM};
+
+	/* Partner: the acquire in the keeper's retain_run(). */
+	atomic_store_explicit(&channel->segment.state->room.until_ns,
+	    until_ns, memory_order_release);
+	child_send(&channel->child, &message);
+}
+
+/* Counts how long it has been asked and has removed nothing. */
+static void
+ask(struct channel *channel, uint64_t until_ns, bool second)
+{
+	uint64_t oldest = oldest_of(channel);
+
+	if (oldest != channel->room_oldest_ns)
+		channel->room_asked_s = 0;
+	channel->room_oldest_ns = oldest;
+	channel->room_asked_s += second;
+	tell(channel, until_ns);
+}
+
+/* Whether it could give room: finds less free than it wants, and has a file. */
+static bool
+may_give(const struct channel *channel, uint64_t device, uint64_t free)
+{
+	return device_of(channel) == device &&
+	    free < channel->conf->archive.min_free &&
+	    oldest_of(channel) != UINT64_MAX;
+}
+
+/*
+ * One whose disk, or whose will, lets it remove nothing must not keep the
+ * others from it: who was asked for so many seconds and has not done so is
+ * passed over, until there is room or nobody else is left.  (A hostile worker
+ * can say that it does; it can as well fill the disk.)
+ */
+static void
+make_room(struct supervisor *supervisor, uint64_t device, bool second)
+{
 	uint64_t free = free_on(supervisor, device), next = UINT64_MAX;
 	struct channel *channel, *first = NULL;
+	bool passed = false;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		if (device_of(channel) != device ||
-		    free >= channel->conf->archive.min_free ||
-		    oldest_of(channel) == UINT64_MAX)
-			continue;
-		if (first == NULL || oldest_of(channel) < oldest_of(first)) {
+		if (!may_give(channel, device, free)) {
+			if (device_of(channel) == device)
+				channel->room_asked_s = 0;
+		} else if (channel->room_asked_s >= PATIENCE_S)
+			passed = true;
+		else if (first == NULL || oldest_of(channel) <
+		    oldest_of(first)) {
 			if (first != NULL)
 				next = MIN_OF(next, oldest_of(first));
 			first = channel;
 		} else
 			next = MIN_OF(next, oldest_of(channel));
 	}
-	if (first == NULL)
-		return;
-	/* Partner: the acquire in the keeper's retain_run(). */
-	atomic_store_explicit(&first->segment.state->room.until_ns, next,
-	    memory_order_release);
-	child_send(&first->child, &message);
+	if (first != NULL) {
+		ask(first, next, second);
+	} else if (passed)
+		TAILQ_FOREACH(channel, &supervisor->channels, link)
+			if (device_of(channel) == device)
+				channel->room_asked_s = 0;
 }
 
 void
-room_check(struct supervisor *supervisor)
+room_check(struct supervisor *supervisor, bool second)
 {
 	struct channel *channel, *before;
 	uint64_t device;
@@ -87,6 +132,6 @@ room_check(struct supervisor *supervisor)
 			if (before == channel || device_of(before) == device)
 				break;
 		if (before == channel)
-			make_room(supervisor, device);
+			make_room(supervisor, device, second);
 	}
 }

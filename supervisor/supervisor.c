@@ -170,7 +170,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 		decimator_measure(channel);
 		watch_check(channel);
 	}
-	room_check(supervisor);
+	room_check(supervisor, true);
 	channels_retry(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		reasons_tick(channel);

@@ -46,7 +46,6 @@ struct watch {
 	unsigned	relay_checks;	/* without progress, in a row */
 	unsigned	archive_checks;
 	bool		archive_stuck;
-	struct log_limit limit_directory;
 };
 
 /* Of a channel's decimator. */

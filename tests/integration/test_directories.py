@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -248,6 +249,35 @@ def test_path_of_mount(daemon: Daemon) -> None:
     assert done.returncode == 1
     assert "`require_mount: /elsewhere' is not `directory', nor above it" \
         in done.stderr
+
+
+def test_room_despite_one(daemon: Daemon, mounts: Mounts) -> None:
+    """A channel that has the oldest files and removes none does not keep the
+    others from making room."""
+    mounts.add(daemon.archive)
+    ports = [free_port(), free_port()]
+    daemon.start(*(channel(name, port, archive=daemon.archive_conf(
+        flush_interval="20ms", min_free="40MiB", rotate={"size": "1MiB"}))
+        for name, port in (("fast", ports[0]), ("stuck", ports[1]))))
+    with Sender("127.0.0.1", ports[0]) as fast, \
+            Sender("127.0.0.1", ports[1]) as stuck:
+        for files in (1, 2, 3):
+            stuck.send(numbered(3, 100, len(stuck.sent)))
+            wait_for(lambda: daemon.ledger("stuck")["archived"]
+                     == len(stuck.sent), "records")
+            daemon.ctl("rotate", "stuck")
+            wait_for(lambda: len(avro_files.files(daemon.archive, "stuck"))
+                     == files, "a file")
+        pid = daemon.worker_pid("stuck")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            fast.send(numbered(80000, 1000), 8000)
+            ledger = daemon.wait_received("fast", 80000)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+    assert ledger["archive_shed"] == 0
+    assert "removed fast_" in daemon.log()
+    daemon.stop()
 
 
 def test_room_for_all(daemon: Daemon, mounts: Mounts) -> None:

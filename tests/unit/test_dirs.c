@@ -324,10 +324,11 @@ own_belongs_to_us(void **state)
 	free(above);
 }
 
-/*** What an image did not know that it had. ***/
+/*** Descriptors of directories. ***/
 
+/* What is shared keeps the lock. */
 static void
-unknown_directory_is_found(void **state)
+lock_is_shared(void **state)
 {
 	char *path = xasprintf("%s/one", (char *)*state);
 	struct channel_conf conf;
@@ -342,15 +343,11 @@ unknown_directory_is_found(void **state)
 	conf.archive.enabled = true;
 	assert_int_equal(mkdir(path, 0755), 0);
 	other = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_int_equal(directory_find(&conf), -1);
-	fd = open(path, O_RDONLY | O_DIRECTORY);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(dirs_lock(fd, &holder), 0);
 	assert_int_equal(dirs_lock(other, &holder), -1);
 	assert_int_equal(errno, EBUSY);
 	assert_int_equal(holder, getpid());
-	assert_int_equal(directory_find(&conf), fd);
-	assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
-	/* What is shared keeps the lock. */
 	parts_init(&parts);
 	directory_share(&parts, fd, &conf);
 	assert_int_not_equal(parts.archive, -1);
@@ -360,6 +357,33 @@ unknown_directory_is_found(void **state)
 	assert_int_equal(dirs_lock(other, &holder), 0);
 	close(other);
 	free(path);
+}
+
+/* As dirs_open() would go, and nothing is made. */
+static void
+path_leads_to(void **state)
+{
+	char *path = xasprintf("%s/one", (char *)*state);
+	char *moved = xasprintf("%s/moved", (char *)*state);
+	int fd;
+
+	assert_int_equal(mkdir(path, 0755), 0);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	assert_true(dirs_leads_to(path, fd));
+	assert_int_equal(rename(path, moved), 0);
+	assert_false(dirs_leads_to(path, fd));
+	assert_int_equal(access(path, F_OK), -1);
+	assert_true(dirs_leads_to(moved, fd));
+	/* A link of ours is followed; one that others can have made is not. */
+	assert_int_equal(symlink(moved, path), 0);
+	assert_true(dirs_leads_to(path, fd));
+	assert_int_equal(chmod(*state, 0777), 0);
+	assert_false(dirs_leads_to(path, fd));
+	assert_true(dirs_leads_to(moved, fd));
+	assert_int_equal(chmod(*state, 0755), 0);
+	close(fd);
+	free(path);
+	free(moved);
 }
 
 int
@@ -378,7 +402,8 @@ main(void)
 		TEST(own_does_not_follow_for_ever),
 		TEST(own_is_no_file),
 		TEST(own_belongs_to_us),
-		TEST(unknown_directory_is_found),
+		TEST(lock_is_shared),
+		TEST(path_leads_to),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -319,6 +319,11 @@ keep_old(const struct rebuild *rebuild, char name[static OLD_SIZE])
 		if (linkat(rebuild->directory, ARCHIVE_CATALOG,
 		    rebuild->directory, name, 0) == 0)
 			return true;
+		/* Where there are no links it moves: for a moment, there is
+		 * none. */
+		if (errno != EEXIST && rename_new(rebuild->directory,
+		    ARCHIVE_CATALOG, rebuild->directory, name) == 0)
+			return true;
 		if (errno != EEXIST)
 			return false;
 	}

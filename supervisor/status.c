@@ -21,8 +21,8 @@ counter(uint64_t value)
 	return json_integer((json_int_t)MIN_OF(value, (uint64_t)INT64_MAX));
 }
 
-static const char *
-child_state(const struct child *child)
+const char *
+status_child_state(const struct child *child)
 {
 	switch (child->state) {
 	case CHILD_STARTING:
@@ -56,7 +56,7 @@ status_state(struct channel *channel)
 	}
 	if (channel->fresh)
 		return "starting";
-	return child_state(&channel->child);
+	return status_child_state(&channel->child);
 }
 
 /* What is in force, as the process has said. */
@@ -292,7 +292,7 @@ decimator_json(const struct decimator *decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
 	json_object_set_new(object, "state",
-	    json_string(child_state(&decimator->child)));
+	    json_string(status_child_state(&decimator->child)));
 	add_process(object, &decimator->child);
 	json_object_set_new(object, "channels", channels);
 	return object;

@@ -22,6 +22,7 @@
 #include "supervisor/upgrade.h"
 
 struct control;
+struct events;
 
 enum supervisor_phase {
 	PHASE_STARTING,		/* the shell may be waiting for us */
@@ -50,6 +51,7 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;
 	struct upgrade		 upgrade;

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import struct
@@ -544,3 +545,44 @@ def test_places(daemon: Daemon, follow: Follow) -> None:
         process.stdout.close()
         assert process.wait(10) in (0, -signal.SIGPIPE)
     daemon.stop()
+
+
+HOOK = Path(__file__).resolve().parents[2] / "etc/example/mcrelay-hook"
+
+
+def test_example_hook(daemon: Daemon) -> None:
+    """It tells of each file once, though it is ended in between."""
+    if not shutil.which("jq"):
+        pytest.skip("needs jq: install the Debian package jq")
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    place = daemon.directory / "hook"
+    place.mkdir()
+    environment = dict(
+        os.environ, STATE_DIRECTORY=str(place),
+        MCRELAY_SOCKET=str(daemon.run_dir / "mcrelayd.sock"),
+        PATH=f"{daemon.programs.mcrelayctl.parent}:{os.environ['PATH']}")
+    said = place / "said"
+
+    def files() -> list[str]:
+        return [line.split()[1] for line in said.read_text().splitlines()
+                if line.startswith("copy ")]
+
+    with Sender("127.0.0.1", port) as sender:
+        for turn in range(1, 4):
+            with said.open("a") as out, subprocess.Popen(
+                    [HOOK], env=environment, stdin=subprocess.DEVNULL,
+                    stdout=out, stderr=out, start_new_session=True) as hook:
+                rotate(daemon, sender, "one", 2)
+                wait_for(lambda: len(files()) == 2 * turn, "both files",
+                         10.0, said.read_text)
+                last = place / "mcrelay-last-event"
+                wait_for(lambda: last.read_text().strip().endswith(
+                    f":{last_id(daemon)}"), "all is kept")
+                if turn < 3:
+                    os.killpg(hook.pid, signal.SIGTERM)
+                else:
+                    # Stopping finishes nothing more; the hook ends as well.
+                    daemon.stop()
+                    assert hook.wait(20) == 1
+        assert files() == [line["name"] for line in catalogue(daemon, "one")]

@@ -33,7 +33,8 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
-UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
+UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
+	tests/unit/test_sandbox_libc
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_options \
@@ -82,6 +83,19 @@ tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
 tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_libc_SOURCES = tests/unit/test_sandbox_libc.c
+tests_unit_test_sandbox_libc_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/libc_calls
+tests_unit_libc_calls_SOURCES = tests/unit/libc_calls.c
+if HAVE_MUSL
+# Behind its own headers those of the kernel.
+check_SCRIPTS = tests/unit/libc_calls_musl
+CLEANFILES += tests/unit/libc_calls_musl
+tests/unit/libc_calls_musl: tests/unit/libc_calls.c
+	$(AM_V_CC)$(MUSL_CC) -O1 -static -idirafter /usr/include \
+		-idirafter /usr/include/`$(CC) -print-multiarch` -o $@ \
+		"$(srcdir)/tests/unit/libc_calls.c"
+endif
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 

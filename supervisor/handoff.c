@@ -70,12 +70,30 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "last_exit", image.last_exit);
 }
 
+/* Its groups are those of the user in the configuration, if it has any. */
+static json_t *
+user_json(const struct privdrop *user)
+{
+	return json_pack("{s:o, s:o}", "uid", count(user->uid),
+	    "gid", count(user->gid));
+}
+
+/* All that the configuration says of them, to be compared. */
+static char *
+users_text(const struct conf *conf)
+{
+	if (conf->user_base == 0)
+		return xstrdup(conf->user != NULL ? conf->user : "");
+	return xasprintf("%u+%u", conf->user_base, conf->user_count);
+}
+
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, "
-	    "s:b, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, "
+	    "s:b, s:b, s:o, s:o, s:o}",
 	    "name", channel->name,
+	    "user", user_json(&channel->user),
 	    "input", keep(handoff, channel->parts.input),
 	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
@@ -125,6 +143,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	json_t *object, *channels = json_array();
 	const struct channel *channel;
 	char layout[LAYOUT_TEXT_SIZE];
+	char *users = users_text(supervisor->conf);
 
 	layout_text(layout);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
@@ -145,6 +164,8 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "started_ns", count(supervisor->started_ns),
 	    "decimators", count(supervisor->decimators),
 	    "decimator", decimators_json(handoff, supervisor));
+	json_object_set_new(object, "user", json_string(users));
+	free(users);
 	json_object_set_new(object, "channels", channels);
 	json_object_set_new(object, "queriers",
 	    health_queriers(&supervisor->querier));
@@ -297,6 +318,17 @@ get_child(const json_t *object, struct child_image *image)
 }
 
 static void
+get_user(const json_t *object, struct privdrop *user)
+{
+	uint64_t uid = get_count(object, "uid"), gid = get_count(object, "gid");
+
+	if (uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return;
+	user->uid = (uid_t)uid;
+	user->gid = (gid_t)gid;
+}
+
+static void
 get_channel(struct inheritance *inheritance, const json_t *object)
 {
 	struct inherited *each = inheritance_add(inheritance,
@@ -312,6 +344,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->holder = get_number(object, "holder");
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
+	get_user(json_object_get(object, "user"), &each->user);
 	get_child(json_object_get(object, "worker"), &each->worker);
 	health_get(each, json_object_get(object, "reasons"),
 	    json_object_get(object, "silence"));
@@ -333,6 +366,9 @@ get_state(const json_t *object)
 	    layout) == 0;
 	inheritance->version = xstrdup(get_text(object, "version"));
 	inheritance->run_dir = xstrdup(get_text(object, "run_dir"));
+	/* An older image does not say. */
+	if (json_is_string(json_object_get(object, "user")))
+		inheritance->user = xstrdup(get_text(object, "user"));
 	inheritance->log_target = (int)get_count(object, "log_target");
 	inheritance->log_level = (int)get_count(object, "log_level");
 	inheritance->lock = get_fd(object, "lock");
@@ -412,7 +448,7 @@ report_lost(const struct inherited *each, const char *why, bool damaged,
 }
 
 static void
-check_channel(const struct supervisor *supervisor,
+check_channel(const struct inheritance *inheritance,
     const struct inherited *each, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
@@ -425,8 +461,7 @@ check_channel(const struct supervisor *supervisor,
 	    -1) {
 		if (each->segment == -1)
 			why = "it was not handed over";
-		report_lost(each, why, supervisor->inheritance->same_layout,
-		    problems);
+		report_lost(each, why, inheritance->same_layout, problems);
 		return;
 	}
 	segment_close(&segment);
@@ -438,12 +473,23 @@ check_channel(const struct supervisor *supervisor,
 		return;
 	parts_init(&parts);
 	directory_share(&parts, each->archive, conf);
-	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
-	    supervisor->spawn.drop, problems);
+	parts_open(&parts, conf, PART_WORKER | PART_STREAMS, problems);
 	if (parts.lack.error != 0)
 		report_error(problems, "channel %s: %s", conf->name,
 		    parts.lack.detail);
 	parts_close(&parts, PART_ALL);
+}
+
+static void
+check_users(const struct inheritance *inheritance, const struct conf *conf,
+    struct conf_problems *problems)
+{
+	char *users = users_text(conf);
+
+	if (inheritance->user != NULL && strcmp(inheritance->user, users) != 0)
+		report_error(problems, "%s: user cannot be changed by an "
+		    "upgrade: restart mcrelayd", conf->file);
+	free(users);
 }
 
 void
@@ -460,12 +506,13 @@ handoff_check(struct supervisor *supervisor, const struct conf *conf,
 		    inheritance->run_dir, conf->run_dir);
 	else
 		rundir_check(conf->run_dir, problems);
+	check_users(inheritance, conf, problems);
 	if (inheritance->lock == -1 || inheritance->control == -1)
 		report_error(problems, "the control socket or the lock was "
 		    "not handed over");
 	for (i = 0; i < inheritance->channels; i++) {
 		each = &inheritance->channel[i];
-		check_channel(supervisor, each, conf_channel(conf,
+		check_channel(inheritance, each, conf_channel(conf,
 		    each->name), problems);
 	}
 }

@@ -3,16 +3,14 @@
  * Adds up what a configuration needs.  See needs.h.  Supervisor only.
  */
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/segment_spec.h"
@@ -53,18 +51,6 @@ needs_of(struct needs *needs, const struct conf *conf)
 
 /*** Limits. ***/
 
-static bool
-is_capable(unsigned capability)
-{
-	struct __user_cap_header_struct header = {
-	    .version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-
-	if (syscall(SYS_capget, &header, data) == -1)
-		return false;
-	return (data[capability / 32].effective >> capability % 32 & 1) != 0;
-}
-
 /* UINT64_MAX when the kernel does not say. */
 static uint64_t
 memory_of(const char *key)
@@ -103,7 +89,7 @@ needs_limits(struct needs_limits *limits, enum needs_memory memory)
 	limits->descriptors = hard_limit(RLIMIT_NOFILE);
 	limits->locked = UINT64_MAX;
 	/* No limit for the one, and the other removes it. */
-	if (!is_capable(CAP_IPC_LOCK) && !is_capable(CAP_SYS_RESOURCE))
+	if (!capable(CAP_IPC_LOCK) && !capable(CAP_SYS_RESOURCE))
 		limits->locked = hard_limit(RLIMIT_MEMLOCK);
 }
 

@@ -18,7 +18,7 @@ privdrop_lookup(struct privdrop *drop, const char *user)
 
 	errno = 0;
 	if ((pw = getpwnam(user)) == NULL) {
-		if (errno == 0)
+		if (errno == 0 || errno == ESRCH)
 			errno = ENOENT;
 		return -1;
 	}

@@ -36,8 +36,9 @@
 
 /* What the launcher is asked for; it answers with a pid, or -errno. */
 struct request {
-	char	program[32];
-	char	argument[CHANNEL_NAME_MAX + 1];	/* "": none */
+	char		program[32];
+	char		argument[CHANNEL_NAME_MAX + 1];	/* "": none */
+	struct privdrop	user;
 };
 
 /*
@@ -113,7 +114,7 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	sandbox_bound();
 	if (place_descriptors(fds, fd_count) == -1)
 		log_warn("%s: cannot arrange its descriptors", program);
-	else if (settings->drop != NULL && privdrop_now(settings->drop) == -1)
+	else if (request->user.uid != 0 && privdrop_now(&request->user) == -1)
 		log_warn("%s: cannot become its user", program);
 	else {
 		execv(path, argv);
@@ -263,7 +264,8 @@ spawn_end(struct spawn_settings *settings)
 
 pid_t
 spawn_program(struct spawn_settings *settings, const char *program,
-    const char *argument, int stderr_fd, const int *fds, size_t fd_count)
+    const char *argument, const struct privdrop *user, int stderr_fd,
+    const int *fds, size_t fd_count)
 {
 	struct request request;
 	int all[FDS_MAX];
@@ -279,6 +281,7 @@ spawn_program(struct spawn_settings *settings, const char *program,
 	snprintf(request.program, sizeof(request.program), "%s", program);
 	snprintf(request.argument, sizeof(request.argument), "%s",
 	    argument != NULL ? argument : "");
+	request.user = *user;
 	pid = ask_launcher(settings, &request, all, fd_count + 1);
 	if (pid == -1) {
 		log_warn("cannot start %s", program);

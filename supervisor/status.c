@@ -248,6 +248,13 @@ refresh(struct channel *channel)
 	channel->counts_current = worker && decimator;
 }
 
+/* By number: looking up a name may take its time. */
+static json_t *
+user_json(const struct privdrop *user)
+{
+	return json_integer(user->uid != 0 ? user->uid : geteuid());
+}
+
 static json_t *
 channel_json(struct channel *channel)
 {
@@ -260,6 +267,7 @@ channel_json(struct channel *channel)
 	    json_string(status_state(channel)));
 	json_object_set_new(object, "reasons", reasons_json(channel));
 	add_process(object, &channel->child);
+	json_object_set_new(object, "user", user_json(&channel->user));
 	if (!channel->conf->archives_stream)
 		json_object_set_new(object, "listen",
 		    end_json(&channel->conf->listen.address));
@@ -294,6 +302,8 @@ decimator_json(const struct decimator *decimator)
 	json_object_set_new(object, "state",
 	    json_string(child_state(&decimator->child)));
 	add_process(object, &decimator->child);
+	json_object_set_new(object, "user",
+	    user_json(&decimator->supervisor->conf->decimator_user));
 	json_object_set_new(object, "channels", channels);
 	return object;
 }

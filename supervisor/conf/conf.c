@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/util.h"
 #include "supervisor/conf/conf.h"
 
 void
@@ -51,6 +52,20 @@ conf_problems_free(struct conf_problems *problems)
 		free(problems->list[i].text);
 	free(problems->list);
 	*problems = (struct conf_problems){ 0 };
+}
+
+bool
+conf_own_users(const struct conf *conf)
+{
+	return conf->user_base != 0 ||
+	    (conf->user != NULL && strstr(conf->user, "%c") != NULL);
+}
+
+bool
+conf_same_users(const struct conf *a, const struct conf *b)
+{
+	return text_same(a->user, b->user) && a->user_base == b->user_base &&
+	    a->user_count == b->user_count;
 }
 
 struct channel_conf *

@@ -81,7 +81,7 @@ tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
-tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_LDADD = libsupervisor.a $(TEST_LIBS) -lutil
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 
@@ -340,6 +340,7 @@ EXTRA_DIST += \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_units.py \
+	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_samples.py \

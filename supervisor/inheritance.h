@@ -60,6 +60,7 @@ struct inheritance {
 	int			 log_level;
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
+	uint64_t		 given_up;	/* capabilities, by bit */
 	struct querier_link	*querier;
 	size_t			 queriers;
 	unsigned		 decimators;	/* in use */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Giving up root, in one fixed order: supplementary groups, group, user, each
- * checked, then verified.  The supervisor looks the users up; each child drops
+ * Giving up root, in one fixed order: supplementary groups, group, user,
+ * capabilities, each checked, then verified.  The supervisor looks the users up; each child drops
  * between fork and exec.
  */
 #ifndef MCRELAY_PRIVDROP_H

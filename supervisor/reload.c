@@ -67,6 +67,9 @@ set_users(struct plan *plan)
 		users_stay(plan->conf);
 	else if (plan->problems->errors == 0)
 		users_assign(plan->supervisor, plan->conf, plan->problems);
+	if (plan->problems->errors == 0)
+		capabilities_check(plan->supervisor, plan->conf,
+		    plan->problems);
 }
 
 /* What waits in the socket of a channel that archives a stream is of its

@@ -8,7 +8,6 @@
  * which closes them once and then forks the programs of a whole burst, each as
  * a child of the supervisor.
  */
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <assert.h>
@@ -91,7 +90,6 @@ static _Noreturn void
 run_child(const struct spawn_settings *settings, struct request *request,
     const int *fds, size_t fd_count)
 {
-	static const struct rlimit nice_limit = {40, 40};
 	const char *program = request->program;
 	char path[PATH_MAX];
 	char *argv[] = {request->program,
@@ -101,8 +99,6 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	/* The last one; before anything can go wrong that is to be said. */
 	if (dup2(fds[--fd_count], STDERR_FILENO) == -1)
 		_exit(EXIT_CANNOT_EXEC);
-	/* `priority' in the configuration; only root can grant it. */
-	(void)setrlimit(RLIMIT_NICE, &nice_limit);
 	/* The service manager is the supervisor's business. */
 	unsetenv("NOTIFY_SOCKET");
 	/* The supervisor's terminal is not the child's, which could type there

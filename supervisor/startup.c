@@ -21,11 +21,15 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
 
-/* Descriptors for a thousand channels, memory that may be locked. */
+/* Descriptors for a thousand channels, memory that may be locked; and what
+ * children may have of `priority', which only root can grant. */
 void
 startup_raise_limits(void)
 {
+	static const struct rlimit nice_limit = {40, 40};
 	struct rlimit limit;
+
+	(void)setrlimit(RLIMIT_NICE, &nice_limit);
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
 		limit.rlim_cur = limit.rlim_max;
@@ -137,6 +141,7 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		    inheritance->answers[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
+	supervisor->given_up = inheritance->given_up;
 	querier_inherit(&supervisor->querier, inheritance->querier,
 	    inheritance->queriers);
 	inheritance->querier = NULL;
@@ -200,6 +205,8 @@ startup_check_handoff(struct supervisor *supervisor, struct conf *conf)
 	supervisor->conf = conf;
 	set_users(supervisor, &problems);
 	set_spawning(supervisor, &problems);
+	supervisor->given_up = supervisor->inheritance->given_up;
+	capabilities_check(supervisor, conf, &problems);
 	handoff_check(supervisor, conf, &problems);
 	/* The last line is the one that is passed on. */
 	for (i = 0; i < problems.count; i++)

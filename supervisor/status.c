@@ -12,6 +12,7 @@
 #include "common/ledger.h"
 #include "common/sandbox.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
@@ -337,6 +338,8 @@ status_json(const struct supervisor *supervisor, const struct channel *only)
 	json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(object, "pid", json_integer(getpid()));
 	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
+	json_object_set_new(object, "user", json_integer(geteuid()));
+	json_object_set_new(object, "capabilities", capabilities_json());
 	json_object_set_new(object, "decimators",
 	    decimators_json(supervisor));
 	json_object_set_new(object, "channels", channels);

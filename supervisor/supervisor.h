@@ -58,6 +58,7 @@ struct supervisor {
 	int			 mounts;	/* /proc/self/mountinfo; -1 */
 	bool			 mounts_changed; /* in this second */
 	bool			 locking_warned;
+	uint64_t		 given_up;	/* capabilities, by bit */
 	bool			 taken_over;	/* from an older image */
 	bool			 ended;
 	bool			 incomplete;	/* not all is archived */

@@ -309,6 +309,7 @@ EXTRA_DIST += \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
+	tests/integration/test_capabilities.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_config.py \

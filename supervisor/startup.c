@@ -21,26 +21,30 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
 
-/* Descriptors for a thousand channels, memory that may be locked; and what
- * children may have of `priority', which only root can grant. */
+static void
+raise_to_hard(__rlimit_resource_t resource)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(resource, &limit);
+}
+
+/* Descriptors and threads for a thousand channels, memory that may be locked;
+ * and what children may have of `priority', which only root can grant. */
 void
 startup_raise_limits(void)
 {
 	static const struct rlimit nice_limit = {40, 40};
-	struct rlimit limit;
+	static const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
 
 	(void)setrlimit(RLIMIT_NICE, &nice_limit);
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) == -1 &&
-	    getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_MEMLOCK, &limit);
-	}
+	raise_to_hard(RLIMIT_NOFILE);
+	raise_to_hard(RLIMIT_NPROC);
+	if (setrlimit(RLIMIT_MEMLOCK, &none) == -1)
+		raise_to_hard(RLIMIT_MEMLOCK);
 }
 
 #define NO_USER	"mcrelayd was started by root, and the configuration does " \

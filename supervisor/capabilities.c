@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -124,12 +125,23 @@ sysctl(const char *path)
 	return value;
 }
 
-/* As whoever we are, without the capabilities for files.  A kernel that cannot
- * be asked says no. */
+/* As whoever we are, without the capabilities for files: whether these would
+ * not help.  A kernel that cannot be asked says no. */
 static bool
 may(const char *path, int mode)
 {
-	return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS) == 0;
+	return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS) ==
+	    0 || (errno != EACCES && errno != ENOSYS);
+}
+
+static bool
+may_enter(const char *directory, int mode)
+{
+	char *path = xasprintf("%s/.", directory);
+	bool good = may(path, mode);
+
+	free(path);
+	return good;
 }
 
 /* Or the first directory above it that is there. */
@@ -142,7 +154,7 @@ may_make(const char *path)
 	while (access(copy, F_OK) == -1 &&
 	    (slash = strrchr(copy, '/')) != NULL && slash != copy)
 		*slash = '\0';
-	good = may(copy, W_OK | X_OK);
+	good = may_enter(copy, W_OK | X_OK);
 	free(copy);
 	return good;
 }
@@ -154,7 +166,7 @@ may_archive(const struct channel_conf *channel)
 	    channel->name);
 	bool good;
 
-	good = access(path, F_OK) == 0 ? may(path, R_OK | X_OK) :
+	good = access(path, F_OK) == 0 ? may_enter(path, R_OK | X_OK) :
 	    may_make(channel->archive.directory);
 	free(path);
 	return good;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Giving up root, in one fixed order: supplementary groups, group, user,
- * capabilities, each checked, then verified.  The supervisor looks the users up; each child drops
- * between fork and exec.
+ * capabilities, each checked, then verified.  The supervisor looks the users
+ * up; each child drops between fork and exec.
  */
 #ifndef MCRELAY_PRIVDROP_H
 #define MCRELAY_PRIVDROP_H

@@ -61,11 +61,12 @@ conf_own_users(const struct conf *conf)
 	    (conf->user != NULL && strstr(conf->user, "%c") != NULL);
 }
 
-bool
-conf_same_users(const struct conf *a, const struct conf *b)
+char *
+conf_users_text(const struct conf *conf)
 {
-	return text_same(a->user, b->user) && a->user_base == b->user_base &&
-	    a->user_count == b->user_count;
+	if (conf->user_base == 0)
+		return xstrdup(conf->user != NULL ? conf->user : "");
+	return xasprintf("%u+%u", conf->user_base, conf->user_count);
 }
 
 struct channel_conf *

@@ -151,9 +151,8 @@ bool	conf_same_payload(const struct channel_conf *a,
 
 /* Whether each channel has a user of its own. */
 bool	conf_own_users(const struct conf *conf) ATTR_NONNULL;
-/* Whether both say the same of users. */
-bool	conf_same_users(const struct conf *a, const struct conf *b)
-	    ATTR_NONNULL;
+/* All that is said of users, to be compared; to be freed. */
+char	*conf_users_text(const struct conf *conf) ATTR_NONNULL;
 
 /* The channel of this name, or NULL. */
 struct channel_conf	*conf_channel(const struct conf *conf,

@@ -15,7 +15,8 @@
 #define DECIMATOR_NAME	"decimator"
 
 static const struct number_key base_key = {
-	.name = "base", .min = BASE_MIN, .max = UINT32_MAX - 1, .required = true,
+	.name = "base", .min = BASE_MIN, .max = UINT32_MAX - 1,
+	.required = true,
 };
 static const struct number_key count_key = {
 	.name = "count", .min = 1, .max = 65536, .preset = CHANNELS_MAX,

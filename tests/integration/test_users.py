@@ -303,6 +303,42 @@ def test_accounts_are_not_chosen(daemon: Daemon, named: Path) -> None:
     assert f"user id {BASE}, for the decimators" in done.stderr
 
 
+def test_without_root(daemon: Daemon) -> None:
+    """With the capabilities to make others, and nothing else: as a service
+    would have it."""
+    caps = ",".join(f"+{name}" for name in ("setuid", "setgid", "chown",
+                                            "kill"))
+    if not Path("/usr/bin/setpriv").exists():
+        pytest.skip("needs setpriv, of the Debian package util-linux")
+    os.chown(daemon.directory, 4000, 4000)
+    plain = daemon.command
+    daemon.command = lambda *options: [     # type: ignore[method-assign]
+        "setpriv", "--reuid=4000", "--regid=4000", "--clear-groups",
+        f"--inh-caps=-all,{caps}", f"--bounding-set=-all,{caps}",
+        f"--ambient-caps=-all,{caps}", "--no-new-privs", *plain(*options)]
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(archived(daemon, "one", port,
+                              decimate=[view(receiver)]),
+                     archived(daemon, "two", free_port()), user=RANGE)
+        before = users(daemon)
+        assert len(set(before.values())) == 3
+        assert (daemon.archive / "one").stat().st_uid == before["one"]
+        pid = daemon.worker_pid("one")
+        daemon.ctl("restart", "one")
+        daemon.wait_new_worker("one", pid)
+        daemon.ctl("upgrade")
+        daemon.wait_log("all processes are of version")
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        assert users(daemon) == before
+        status = json.loads(daemon.ctl("status", "-j").stdout)
+        assert status["user"] == 4000
+        assert set(status["capabilities"]) == {
+            "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_KILL"}
+        daemon.stop()
+
+
 # What a worker would try at another one.  Run as its user, in no sandbox: so
 # that nothing but the user is in the way.
 HOSTILE = r"""

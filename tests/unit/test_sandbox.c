@@ -185,6 +185,8 @@ static pid_t
 start_sibling(const struct stage *stage)
 {
 	const struct sandbox sandbox = {SANDBOX_WORKER, -1, false};
+	const uint32_t parts = stage->parts & (SANDBOX_PRIVILEGES |
+	    SANDBOX_MEMORY | SANDBOX_FILES);
 	pid_t pid = fork();
 
 	assert_int_not_equal(pid, -1);
@@ -192,8 +194,7 @@ start_sibling(const struct stage *stage)
 		setpgid(0, 0);
 		if (stage->own_user)
 			(void)become(SIBLING);
-		sandbox_enter_parts(&sandbox, stage->parts & (SANDBOX_PRIVILEGES |
-		    SANDBOX_MEMORY | SANDBOX_FILES), false);
+		sandbox_enter_parts(&sandbox, parts, false);
 		raise(SIGSTOP);
 		for (;;)
 			pause();

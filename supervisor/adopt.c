@@ -101,7 +101,7 @@ open_next_input(struct channel *channel, struct conf_problems *problems)
 	struct parts *next = &channel->next;
 
 	sockets_share(channel->parts.input, true);
-	parts_open(next, conf, PART_INPUT, NULL, problems);
+	parts_open(next, conf, PART_INPUT, problems);
 	if (next->input != -1 && !next->bound) {
 		sockets_share(next->input, true);
 		if (!parts_bind(next, conf, problems))

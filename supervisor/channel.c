@@ -172,7 +172,7 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 	fdstore_channel(channel);
 	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
-	    stderr_fd, fds, count);
+	    &channel->user, stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
@@ -298,8 +298,7 @@ complete(struct channel *channel, const struct conf *conf,
 	/* One that was stopped has none. */
 	if (!channel->fresh || channel->child.pid != 0)
 		which &= ~(unsigned)PART_INPUT;
-	parts_open(&channel->parts, channel->conf, which,
-	    channel->supervisor->spawn.drop, problems);
+	parts_open(&channel->parts, channel->conf, which, problems);
 	if (channel->child.pid == 0 && !channel->drain)
 		channel_take_next(channel);
 	if (channel->decimator_event == -1)
@@ -321,6 +320,7 @@ channel_new(struct supervisor *supervisor, const struct conf *conf,
 	struct inherited *from = NULL;
 
 	channel->conf = channel_conf;
+	channel->user = channel_conf->user;
 	if (rundir_name_taken(channel->name))
 		report_error(problems, "channel %s: its pid file would be "
 		    "the daemon's: choose another name", channel->name);
@@ -338,6 +338,9 @@ channel_new_leaving(struct supervisor *supervisor, struct inherited *from)
 {
 	struct channel *channel = make_channel(supervisor, from->name);
 
+	/* An older image does not say, and had one for all. */
+	channel->user = from->user.uid != 0 ? from->user :
+	    supervisor->conf->decimator_user;
 	adopt_leaving(channel, from);
 	return channel;
 }

@@ -30,6 +30,7 @@ struct channel {
 	const struct channel_conf *conf;	/* in the supervisor's conf */
 	char			 name[CHANNEL_NAME_MAX + 1];
 	uint32_t		 number;	/* for the decimator */
+	struct privdrop		 user;		/* its worker's */
 	struct child		 child;
 	bool			 fresh;	/* has yet to be started */
 

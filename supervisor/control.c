@@ -18,6 +18,7 @@
 #include "supervisor/control.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #define SOCKET_NAME	"mcrelayd.sock"
 /* Those that come when all places are taken wait in the backlog. */
@@ -315,6 +316,9 @@ add_client(struct control *control, int fd)
 	client->control = control;
 	client->fd = fd;
 	client->user = peer_of(fd);
+	/* Workers have no more places together because they are many users. */
+	if (users_is_child(control->supervisor->conf, client->user))
+		client->user = control->supervisor->conf->decimator_user.uid;
 	ev_init(&client->io, on_client);
 	ev_init(&client->deadline, on_deadline);
 	client->io.data = client->deadline.data = client;

@@ -68,6 +68,7 @@ inheritance_free(struct inheritance *inheritance)
 	free(inheritance->querier);
 	free(inheritance->version);
 	free(inheritance->run_dir);
+	free(inheritance->user);
 	free(inheritance);
 }
 

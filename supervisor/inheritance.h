@@ -36,6 +36,7 @@ struct inherited {
 	int			 holder;
 	bool			 leaving;
 	bool			 told;		/* the holder knows it */
+	struct privdrop		 user;		/* uid 0: ours, or not said */
 	struct child_image	 worker;
 	struct reasons		 reasons;
 	struct silence		 silence;
@@ -48,6 +49,7 @@ struct inheritance {
 	bool			 upgrade;
 	char			*version;	/* the old image's */
 	char			*run_dir;
+	char			*user;		/* NULL: not said */
 	/* Its segments have the layout of ours: one that cannot be used has
 	 * been damaged. */
 	bool			 same_layout;
@@ -58,6 +60,7 @@ struct inheritance {
 	int			 log_level;
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
+	uint64_t		 given_up;	/* capabilities, by bit */
 	struct querier_link	*querier;
 	size_t			 queriers;
 	unsigned		 decimators;	/* in use */

@@ -82,7 +82,7 @@ tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
-tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_LDADD = libsupervisor.a $(TEST_LIBS) -lutil
 tests_unit_test_sandbox_libc_SOURCES = tests/unit/test_sandbox_libc.c
 tests_unit_test_sandbox_libc_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/libc_calls
@@ -324,6 +324,7 @@ EXTRA_DIST += \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
+	tests/integration/test_capabilities.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
@@ -355,6 +356,7 @@ EXTRA_DIST += \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_units.py \
+	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_samples.py \

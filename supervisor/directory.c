@@ -21,6 +21,7 @@
 #include "common/wake.h"
 #include "supervisor/directory.h"
 #include "supervisor/dirs.h"
+#include "supervisor/events.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/supervisor.h"
 
@@ -279,6 +280,9 @@ follow(struct channel *channel)
 		    before ? "its archive directory is there again" :
 		    "its archive directory was removed, moved or covered",
 		    conf->archive.directory, conf->name);
+		events_add(channel->supervisor, channel, EVENT_DIRECTORY,
+		    json_pack("{s:b}", "back", before), "the archive goes on "
+		    "in %s/%s", conf->archive.directory, conf->name);
 		schema_files_write(channel->parts.archive, conf);
 		child_restart(&channel->child, false);
 		break;

@@ -22,8 +22,8 @@ counter(uint64_t value)
 	return json_integer((json_int_t)MIN_OF(value, (uint64_t)INT64_MAX));
 }
 
-static const char *
-child_state(const struct child *child)
+const char *
+status_child_state(const struct child *child)
 {
 	switch (child->state) {
 	case CHILD_STARTING:
@@ -57,7 +57,7 @@ status_state(struct channel *channel)
 	}
 	if (channel->fresh)
 		return "starting";
-	return child_state(&channel->child);
+	return status_child_state(&channel->child);
 }
 
 /* What is in force, as the process has said. */
@@ -301,7 +301,7 @@ decimator_json(const struct decimator *decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
 	json_object_set_new(object, "state",
-	    json_string(child_state(&decimator->child)));
+	    json_string(status_child_state(&decimator->child)));
 	add_process(object, &decimator->child);
 	json_object_set_new(object, "user",
 	    user_json(&decimator->supervisor->conf->decimator_user));

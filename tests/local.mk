@@ -177,7 +177,7 @@ tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
 tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_silence_SOURCES = tests/unit/test_silence.c
-tests_unit_test_silence_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_silence_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -333,6 +333,7 @@ EXTRA_DIST += \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
 	tests/integration/test_directories.py \
+	tests/integration/test_events.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_hostile.py \

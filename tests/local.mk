@@ -303,6 +303,7 @@ EXTRA_DIST += \
 	tests/integration/faults.c \
 	tests/integration/gen.py \
 	tests/integration/manager.py \
+	tests/integration/mounts.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/pcap.py \

@@ -310,7 +310,9 @@ EXTRA_DIST += \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
 	tests/integration/read_avro.js \
+	tests/integration/prometheus.py \
 	tests/integration/readers.py \
+	tests/integration/test_alerts.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \

@@ -18,6 +18,7 @@
 #include "tools/ctl/client.h"
 #include "tools/ctl/events.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/metrics.h"
 #include "tools/ctl/show.h"
 #include "tools/ctl/top.h"
 
@@ -59,6 +60,7 @@ usage(void)
 	    "       status [-j] [channel]\n"
 	    "       check [-t seconds] [channel]\n"
 	    "       ledger [-j] [channel]\n"
+	    "       metrics [-o] [channel ...]\n"
 	    "       top [-n count] [channel]\n"
 	    "       events [-j] [-n count] [--since id] [channel ...]\n"
 	    "       restart channel\n"
@@ -391,6 +393,16 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		call->more[option - optind - 1] = argv[option];
 }
 
+static int
+print_metrics(const struct call *call, int argc, char **argv)
+{
+	int result = metrics_command(call->socket, argc, argv);
+
+	if (result == -1)
+		usage();
+	return result;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -402,6 +414,8 @@ main(int argc, char **argv)
 	log_init("mcrelayctl", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	parse_options(&call, argc, argv);
 	first = optind;
+	if (strcmp(call.name, "metrics") == 0)
+		return print_metrics(&call, argc - first, argv + first);
 	verb = find_verb(call.name);
 	parse_arguments(&call, verb, argc - first, argv + first);
 	if (strcmp(verb->name, "check") == 0)

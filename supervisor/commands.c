@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/commands.h"
+#include "supervisor/facts.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -245,6 +246,18 @@ run_archive(const struct call *call)
 	    "channel %s is not UTF-8", conf->name);
 }
 
+/* The client looks at the host itself, which may take its time. */
+static json_t *
+run_doctor(const struct call *call)
+{
+	json_t *answer = json_pack("{s:b, s:s, s:o}", "ok", 1, "file",
+	    call->supervisor->absolute_file, "facts",
+	    facts_json(call->supervisor));
+
+	return answer != NULL ? answer : command_error("the name of the "
+	    "configuration file is not UTF-8");
+}
+
 static const struct command commands[] = {
 	{"status",	false,	MEMBER_CHANNEL, run_status},
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
@@ -255,6 +268,7 @@ static const struct command commands[] = {
 	{"schema",	true,	MEMBER_CHANNEL | MEMBER_STREAM, run_schema},
 	{"upgrade",	false,	0, run_upgrade},
 	{"archive",	true,	MEMBER_CHANNEL, run_archive},
+	{"doctor",	false,	0, run_doctor},
 };
 
 static const struct command *

@@ -317,6 +317,7 @@ EXTRA_DIST += \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
 	tests/integration/test_directories.py \
+	tests/integration/test_doctor.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_hostile.py \

@@ -3,6 +3,7 @@
  * mcrelayctl: asks mcrelayd, prints what it says.
  */
 #include <bsd/stdlib.h>
+#include <getopt.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "common/printable.h"
 #include "tools/ctl/check.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/doctor.h"
 #include "tools/ctl/files.h"
 #include "tools/ctl/show.h"
 #include "tools/ctl/top.h"
@@ -29,6 +31,7 @@
 struct call {
 	const char	*socket;
 	bool		 json;		/* -j */
+	bool		 disk;		/* --disk, of doctor */
 	unsigned	 count;		/* -n; 0: no end */
 	unsigned	 patience_s;	/* -t, of check */
 	const char	*name;		/* the command's */
@@ -54,6 +57,7 @@ usage(void)
 	    "       status [-j] [channel]\n"
 	    "       check [-t seconds] [channel]\n"
 	    "       ledger [-j] [channel]\n"
+	    "       doctor [-j] [--disk]\n"
 	    "       top [-n count] [channel]\n"
 	    "       restart channel\n"
 	    "       stop channel\n"
@@ -204,6 +208,12 @@ release(const struct call *call, json_t *answer)
 	return files_release(answer, call->more[0]);
 }
 
+static int
+doctor(const struct call *call, json_t *answer)
+{
+	return doctor_call(answer, call->json, call->disk);
+}
+
 static const struct verb verbs[] = {
 	{"status",	0, 1, "j",	status,		"status"},
 	{"check",	0, 1, "t:",	nothing,	"status"},
@@ -219,6 +229,7 @@ static const struct verb verbs[] = {
 	{"files",	1, 3, "j",	files,		"archive"},
 	{"hold",	4, 4, "",	hold,		"archive"},
 	{"release",	2, 2, "",	release,	"archive"},
+	{"doctor",	0, 0, "jD",	doctor,		"doctor"},
 };
 
 static const struct verb *
@@ -326,12 +337,21 @@ static void
 parse_arguments(struct call *call, const struct verb *verb, int argc,
     char **argv)
 {
+	/* Of doctor, which alone has the short form. */
+	static const struct option disk[] = {
+		{"disk", no_argument, NULL, 'D'},
+		{NULL, 0, NULL, 0},
+	};
 	int option;
 
 	/* glibc: begin anew, with what "+" meant forgotten. */
 	optind = 0;
-	while ((option = getopt(argc, argv, verb->options)) != -1)
+	while ((option = getopt_long(argc, argv, verb->options,
+	    strchr(verb->options, 'D') != NULL ? disk : disk + 1, NULL)) != -1)
 		switch (option) {
+		case 'D':
+			call->disk = true;
+			break;
 		case 'j':
 			call->json = true;
 			break;

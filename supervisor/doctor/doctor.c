@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Runs the doctor's checks, each in a process of its own, and gathers what
+ * they say.  See doctor.h.
+ */
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/printable.h"
+#include "common/util.h"
+#include "supervisor/doctor/doctor.h"
+#include "supervisor/doctor/doctor_priv.h"
+#include "supervisor/doctor/print.h"
+
+/* What one check may say, in bytes: some findings for thousands of channels. */
+#define SAID_MAX	(16U * 1024 * 1024)
+
+/* A check that runs. */
+struct running {
+	const struct doctor_check *check;
+	pid_t		 pid;
+	int		 pipe;		/* -1: it has ended */
+	uint64_t	 deadline_ns;	/* CLOCK_MONOTONIC */
+	char		*said;
+	size_t		 size;
+	json_t		*findings;
+};
+
+/*** In the check's process. ***/
+
+void
+doctor_mend(struct doctor *doctor, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(doctor->mend, sizeof(doctor->mend), fmt, ap);
+	va_end(ap);
+}
+
+static json_t *
+finding(enum doctor_result result, const char *subject, const char *measured,
+    const char *mend)
+{
+	char *clean_subject = printable_copy(subject);
+	char *clean_measured = printable_copy(measured);
+	char *clean_mend = printable_copy(mend);
+	json_t *object;
+
+	object = json_pack("{s:i, s:s, s:s, s:s}", "result", (int)result,
+	    "subject", clean_subject, "measured", clean_measured,
+	    "mend", clean_mend);
+	free(clean_subject);
+	free(clean_measured);
+	free(clean_mend);
+	return object;
+}
+
+void
+doctor_say(struct doctor *doctor, enum doctor_result result,
+    const char *subject, const char *fmt, ...)
+{
+	char measured[1024];
+	json_t *object;
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(measured, sizeof(measured), fmt, ap);
+	va_end(ap);
+	object = finding(result, subject, measured,
+	    result == DOCTOR_OK || result == DOCTOR_SKIP ? "" : doctor->mend);
+	json_dumpf(object, doctor->out, JSON_COMPACT);
+	fputc('\n', doctor->out);
+	json_decref(object);
+	doctor->mend[0] = '\0';
+}
+
+static _Noreturn void
+be_check(const struct doctor_check *check, const struct doctor *doctor,
+    int out, pid_t parent)
+{
+	struct doctor own = *doctor;
+
+	/* One that hangs in the kernel is left behind, and ends with that. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	(void)signal(SIGPIPE, SIG_DFL);
+	own.out = fdopen(out, "w");
+	if (own.out == NULL)
+		_exit(1);
+	check->run(&own);
+	_exit(fflush(own.out) == 0 ? 0 : 1);
+}
+
+/*** Around it. ***/
+
+static void
+start(struct running *running, const struct doctor *doctor)
+{
+	pid_t parent = getpid();
+	int ends[2];
+
+	if (pipe(ends) == -1)
+		fatal("pipe");
+	running->deadline_ns = clock_monotonic_ns() +
+	    running->check->patience_s * NS_PER_S;
+	running->pid = fork();
+	if (running->pid == -1)
+		fatal("fork");
+	if (running->pid == 0) {
+		close(ends[0]);
+		be_check(running->check, doctor, ends[1], parent);
+	}
+	close(ends[1]);
+	fd_set_nonblock(ends[0]);
+	/* The next check has no business with it. */
+	running->pipe = ends[0];
+}
+
+static void
+add(struct running *running, json_t *object)
+{
+	if (object != NULL)
+		json_array_append_new(running->findings, object);
+}
+
+/* Takes apart what it has said; a last line that is not whole is none. */
+static void
+take_findings(struct running *running)
+{
+	char *line = running->said, *end;
+
+	while (running->size > 0 && (end = memchr(line, '\n', running->size -
+	    (size_t)(line - running->said))) != NULL) {
+		add(running, json_loadb(line, (size_t)(end - line), 0, NULL));
+		line = end + 1;
+		if (line == running->said + running->size)
+			break;
+	}
+}
+
+static void
+end(struct running *running, bool hangs)
+{
+	char measured[96] = "";
+	int status = 0;
+
+	close(running->pipe);
+	running->pipe = -1;
+	if (hangs) {
+		(void)kill(running->pid, SIGKILL);
+		snprintf(measured, sizeof(measured), "no answer within %u s: "
+		    "what it asks hangs", running->check->patience_s);
+	} else if (waitpid(running->pid, &status, 0) == running->pid &&
+	    WIFSIGNALED(status))
+		snprintf(measured, sizeof(measured), "the check was ended by "
+		    "signal %d", WTERMSIG(status));
+	take_findings(running);
+	if (measured[0] != '\0')
+		add(running, finding(DOCTOR_FAIL, "", measured, ""));
+	free(running->said);
+	running->said = NULL;
+}
+
+/* True: it goes on. */
+static bool
+hear(struct running *running)
+{
+	char buffer[65536];
+	ssize_t got = read(running->pipe, buffer, sizeof(buffer));
+
+	if (got == -1)
+		return errno == EAGAIN || errno == EINTR;
+	if (got == 0)
+		return false;
+	if (running->size + (size_t)got > SAID_MAX)
+		return false;
+	running->said = xrealloc(running->said, running->size + (size_t)got);
+	memcpy(running->said + running->size, buffer, (size_t)got);
+	running->size += (size_t)got;
+	return true;
+}
+
+/* Until each has ended or had its time. */
+static void
+gather(struct running *running)
+{
+	struct pollfd poll_fds[64];
+	uint64_t now_ns;
+	size_t i, left;
+
+	do {
+		left = 0;
+		for (i = 0; i < doctor_checks; i++) {
+			poll_fds[i] = (struct pollfd){.fd = running[i].pipe,
+			    .events = POLLIN};
+			left += running[i].pipe != -1;
+		}
+		if (left == 0 || (poll(poll_fds, doctor_checks, 100) == -1 &&
+		    errno != EINTR))
+			break;
+		now_ns = clock_monotonic_ns();
+		for (i = 0; i < doctor_checks; i++) {
+			if (running[i].pipe == -1)
+				continue;
+			if (poll_fds[i].revents != 0 && !hear(&running[i]))
+				end(&running[i], false);
+			else if (now_ns > running[i].deadline_ns)
+				end(&running[i], true);
+		}
+	} while (left > 0);
+}
+
+static json_t *
+run_all(const struct doctor *doctor)
+{
+	struct running running[64];
+	json_t *all = json_array();
+	size_t i;
+
+	for (i = 0; i < doctor_checks; i++) {
+		running[i] = (struct running){.check = &doctor_table[i],
+		    .findings = json_array()};
+		start(&running[i], doctor);
+	}
+	gather(running);
+	for (i = 0; i < doctor_checks; i++)
+		json_array_append_new(all, running[i].findings);
+	return all;
+}
+
+/* What the daemon says comes by a file of its client's; fatal when it is not
+ * what it should be. */
+static json_t *
+read_facts(int fd)
+{
+	json_error_t error;
+	json_t *facts;
+
+	if (fd == -1)
+		return NULL;
+	facts = json_loadfd(fd, 0, &error);
+	if (facts == NULL)
+		fatalx("the daemon's facts cannot be read: %s", error.text);
+	close(fd);
+	return facts;
+}
+
+int
+doctor_run(const struct conf *conf, const struct doctor_options *options)
+{
+	json_t *facts = read_facts(options->facts), *findings;
+	struct doctor doctor = {.conf = conf, .facts = facts,
+	    .disk = options->disk};
+	int result;
+
+	/* What is not written would be written by each child again. */
+	fflush(NULL);
+	findings = run_all(&doctor);
+	if (options->json)
+		result = print_findings_json(findings, conf->file);
+	else
+		result = print_findings(findings);
+	json_decref(findings);
+	json_decref(facts);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		fatal("standard output");
+	return result;
+}

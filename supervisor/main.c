@@ -44,11 +44,11 @@ enum {
 	OPTION_HANDOFF,
 };
 
-/* Those with an argument are for an upgrade, and for mcrelayctl. */
+/* Those that want an argument are for an upgrade, and for mcrelayctl. */
 static const struct option long_options[] = {
 	{"check-handoff", required_argument, NULL, OPTION_CHECK_HANDOFF},
 	{"disk", no_argument, NULL, OPTION_DISK},
-	{"doctor", no_argument, NULL, OPTION_DOCTOR},
+	{"doctor", optional_argument, NULL, OPTION_DOCTOR},
 	{"facts", required_argument, NULL, OPTION_FACTS},
 	{"handoff", required_argument, NULL, OPTION_HANDOFF},
 	{NULL, 0, NULL, 0},
@@ -58,7 +58,7 @@ static _Noreturn void
 usage(void)
 {
 	fprintf(stderr, "usage: mcrelayd [-dnVv] [-f file]\n"
-	    "       mcrelayd -n --doctor [-j] [--disk] [file]\n");
+	    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n");
 	exit(EXIT_USAGE);
 }
 
@@ -71,6 +71,7 @@ parse_doctor(struct options *options, int option)
 	switch (option) {
 	case OPTION_DOCTOR:
 		options->doctor = options->check = true;
+		to->check = optarg;
 		return true;
 	case OPTION_DISK:
 		to->disk = true;

@@ -298,6 +298,7 @@ EXTRA_DIST += \
 	tests/integration/daemon.py \
 	tests/integration/faults.c \
 	tests/integration/gen.py \
+	tests/integration/host.c \
 	tests/integration/manager.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \

@@ -24,9 +24,43 @@ ROW(udp_mem, 10,							\
 ROW(interface, 10,							\
     "nothing is heard or sent by an interface that is not there, not up, " \
     "has no carrier or no multicast")					\
+ROW(mtu, 10,								\
+    "what does not fit in a packet goes in fragments, of which the loss " \
+    "of one loses all, or is refused")					\
+ROW(link_speed, 10,							\
+    "a link that is slower than it could be drops what it has no time "	\
+    "for, mostly for a bad cable")					\
+ROW(offloads, 10,							\
+    "without them the kernel handles each datagram alone, which costs "	\
+    "several times as much processor time")				\
+ROW(rings, 10,								\
+    "a card drops what comes while its ring is full and no processor "	\
+    "has time for it")							\
+ROW(coalescing, 10,							\
+    "a card that interrupts late delays all that is relayed, and needs " \
+    "a larger ring")							\
+ROW(interface_drops, 10,						\
+    "what card and driver drop no socket sees, and no ledger counts")	\
+ROW(wifi_power_save, 10,						\
+    "a Wi-Fi that sleeps misses multicast, and delays the rest")	\
+ROW(usb_nic, 10,							\
+    "a card behind USB has small buffers and no interrupts of its own: " \
+    "it drops at rates that others do not notice")			\
 ROW(rp_filter, 10,							\
     "where it is strict, the kernel silently drops datagrams of senders " \
     "that it would not reach by the same interface, though tcpdump "	\
-    "shows them")
+    "shows them")							\
+ROW(softnet, 10,							\
+    "a processor that is behind drops packets before any socket sees "	\
+    "them")								\
+ROW(udp_errors, 10,							\
+    "datagrams that the kernel has thrown away, of all programs of the " \
+    "host or container")						\
+ROW(gso, 10,								\
+    "runs of datagrams of one size are sent in one call, where the "	\
+    "kernel takes them apart as it should")				\
+ROW(clock, 10,								\
+    "files are named, and datagrams stamped, by a clock that is off or " \
+    "steps")
 
 #endif /* MCRELAY_DOCTOR_CHECKS_H */

@@ -5,6 +5,7 @@
  */
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -22,6 +23,8 @@
 
 /* What one check may say, in bytes: some findings for thousands of channels. */
 #define SAID_MAX	(16U * 1024 * 1024)
+
+#define CHECKS_MAX	64U
 
 /* A check that runs. */
 struct running {
@@ -167,6 +170,9 @@ end(struct running *running, bool hangs)
 	take_findings(running);
 	if (measured[0] != '\0')
 		add(running, finding(DOCTOR_FAIL, "", measured, ""));
+	else if (json_array_size(running->findings) == 0)
+		add(running, finding(DOCTOR_SKIP, "", "nothing in the "
+		    "configuration asks for it", ""));
 	free(running->said);
 	running->said = NULL;
 }
@@ -194,7 +200,7 @@ hear(struct running *running)
 static void
 gather(struct running *running)
 {
-	struct pollfd poll_fds[64];
+	struct pollfd poll_fds[CHECKS_MAX];
 	uint64_t now_ns;
 	size_t i, left;
 
@@ -220,17 +226,30 @@ gather(struct running *running)
 	} while (left > 0);
 }
 
-static json_t *
-run_all(const struct doctor *doctor)
+static bool
+is_check(const char *name)
 {
-	struct running running[64];
+	size_t i;
+
+	for (i = 0; i < doctor_checks; i++)
+		if (strcmp(doctor_table[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static json_t *
+run_all(const struct doctor *doctor, const char *only)
+{
+	struct running running[CHECKS_MAX];
 	json_t *all = json_array();
 	size_t i;
 
+	assert(doctor_checks <= CHECKS_MAX);
 	for (i = 0; i < doctor_checks; i++) {
 		running[i] = (struct running){.check = &doctor_table[i],
-		    .findings = json_array()};
-		start(&running[i], doctor);
+		    .findings = json_array(), .pipe = -1};
+		if (only == NULL || strcmp(only, doctor_table[i].name) == 0)
+			start(&running[i], doctor);
 	}
 	gather(running);
 	for (i = 0; i < doctor_checks; i++)
@@ -263,9 +282,14 @@ doctor_run(const struct conf *conf, const struct doctor_options *options)
 	    .disk = options->disk};
 	int result;
 
+	if (options->check != NULL && !is_check(options->check)) {
+		log_warnx("there is no check %s: see mcrelayctl(8)",
+		    options->check);
+		return 1;
+	}
 	/* What is not written would be written by each child again. */
 	fflush(NULL);
-	findings = run_all(&doctor);
+	findings = run_all(&doctor, options->check);
 	if (options->json)
 		result = print_findings_json(findings, conf->file);
 	else

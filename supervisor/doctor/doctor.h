@@ -14,13 +14,14 @@
 #include "supervisor/conf/conf.h"
 
 struct doctor_options {
+	const char *check;	/* only this one; NULL: all */
 	bool	json;
 	bool	disk;	/* measure the archives' disks, by writing to them */
 	int	facts;	/* to read supervisor/facts.h's JSON from; -1: none */
 };
 
-/* Runs all checks and prints what they say; the exit status: 1 when something
- * failed. */
+/* Runs the checks and prints what they say; the exit status: 1 when something
+ * failed, or there is no such check. */
 int	doctor_run(const struct conf *conf,
 	    const struct doctor_options *options) ATTR_NONNULL;
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import socket
+import struct
 import subprocess
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
-from daemon import Daemon, Programs, channel, output
-from net import Namespace, free_port, group_v4, group_v6
+from daemon import Daemon, channel, output
+from net import (Namespace, Sender, free_port, group_v4, group_v6, numbered,
+                 receiving_socket, sending_socket)
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="needs root to make faults")
@@ -42,6 +47,16 @@ class Doctor:
         file = self.root / path.lstrip("/")
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def says(self, **variables: str) -> None:
+        """What host.c has the kernel say; only that."""
+        for name in [n for n in self.environment
+                     if n.startswith("MCRELAY_TEST_")
+                     and n != "MCRELAY_TEST_MARK"]:
+            del self.environment[name]
+        self.environment |= {"MCRELAY_TEST_CLOCK": "0 0"} | {
+            f"MCRELAY_TEST_{name.upper()}": value
+            for name, value in variables.items()}
 
     def run(self, *options: str, through: tuple[str, ...] = (),
             ) -> subprocess.CompletedProcess[str]:
@@ -76,7 +91,7 @@ class Doctor:
                  ) -> dict[str, dict[str, Any]]:
         """Of one check, by subject."""
         done = self.ask("-j", *options) if asked else \
-            self.run("-j", *options, through=through)
+            self.run(f"--doctor={check}", "-j", *options, through=through)
         return {f["subject"]: f for f in self.report(done)["findings"]
                 if f["check"] == check}
 
@@ -96,15 +111,34 @@ class Doctor:
         assert {f["result"] for f in found.values()} == {"ok"}, found
 
 
-@pytest.fixture
-def doctor(daemon: Daemon, tmp_path: Path) -> Doctor:
-    return Doctor(daemon, tmp_path)
+@pytest.fixture(scope="session")
+def host_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler for the library that makes a host")
+    out = tmp_path_factory.mktemp("host") / "host.so"
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE",
+                    "-o", str(out), str(Path(__file__).with_name("host.c")),
+                    "-ldl"], check=True, stdin=subprocess.DEVNULL)
+    return out
 
 
 @pytest.fixture
-def inside(make_daemon: Any, namespace: Namespace, tmp_path: Path) -> Doctor:
-    """In a namespace."""
-    return Doctor(make_daemon(namespace=namespace), tmp_path)
+def doctor(daemon: Daemon, tmp_path: Path, host_library: Path) -> Doctor:
+    """By itself the clock here is synchronised."""
+    result = Doctor(daemon, tmp_path)
+    result.environment["LD_PRELOAD"] = str(host_library)
+    result.says()
+    return result
+
+
+@pytest.fixture
+def inside(doctor: Doctor, namespace: Namespace) -> Doctor:
+    """In a namespace, with cards like real ones."""
+    doctor.daemon.namespace = namespace
+    namespace.run("ethtool", "-K", "va", "gro", "on")
+    namespace.run("ethtool", "-K", "vb", "gro", "on")
+    return doctor
 
 
 def one(interface: str = "va", **more: Any) -> dict[str, Any]:
@@ -117,6 +151,7 @@ def one(interface: str = "va", **more: Any) -> dict[str, Any]:
 def test_healthy(inside: Doctor) -> None:
     """Nothing to complain of, with a daemon and without."""
     daemon = inside.daemon
+    inside.says(rings="4096 4096", coalesce="50")
     port = free_port()
     daemon.write(
         one(relay=[output("10.99.1.1", port) | {"interface": "vb"}],
@@ -164,6 +199,13 @@ def test_many_channels_few_lines(doctor: Doctor) -> None:
     assert len(doctor.findings("receive_buffer")) == 50
 
 
+def test_no_such_check(doctor: Doctor) -> None:
+    doctor.daemon.write(channel("one", free_port()))
+    done = doctor.run("--doctor=nothing")
+    assert done.returncode == 1
+    assert "there is no check nothing" in done.stderr
+
+
 def test_broken_file(doctor: Doctor) -> None:
     doctor.daemon.write_text("channels: 3\n")
     done = doctor.run()
@@ -205,13 +247,13 @@ def test_manual_has_all_checks(doctor: Doctor, source: Path) -> None:
     assert said == set(checks)
 
 
-def test_garbage(doctor: Doctor, namespace: Namespace) -> None:
+def test_garbage(inside: Doctor) -> None:
     """Whatever /proc and /sys say, checks end in order."""
     files = re.findall(r'"(/(?:proc|sys)/[^"]*)"', "".join(
         file.read_text() for file in (
             Path(__file__).parents[2] / "supervisor/doctor").glob("*.c")))
     assert len(files) > 3
-    doctor.daemon.namespace = namespace
+    doctor = inside
     doctor.daemon.write(one(archive=doctor.daemon.archive_conf()))
     for garbage in (b"", b"\0\xff\n" * 99, b"-9" * 5000,
                     b"99999999999999999999 " * 5000, b"a: b\n: :\n" * 999):
@@ -314,3 +356,235 @@ def test_rp_filter(inside: Doctor, where: str) -> None:
     # 2, loose, is more than all's 1.
     namespace.run("sysctl", "-qw", "net.ipv4.conf.va.rp_filter=2")
     inside.well("rp_filter")
+
+
+def test_mtu(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one(relay=[output("10.99.1.7", 9)]))
+    inside.well("mtu")
+    namespace.run("ip", "link", "set", "vb", "mtu", "1280")
+    inside.bad("mtu", "one", "warn", "vb have up to 1280 .* come in 1500",
+               "ip link set vb mtu 1500")
+
+
+@pytest.mark.parametrize("size, result", ((1252, "ok"), (1253, "warn")))
+def test_mtu_measured(inside: Doctor, size: int, result: str) -> None:
+    """What comes in counts, where a daemon runs."""
+    namespace = inside.daemon.namespace
+    assert namespace
+    port = free_port()
+    inside.daemon.start(channel("one", port, "10.99.0.1", relay=[
+        output("10.99.1.7", 9)]))
+    namespace.run("ip", "link", "set", "vb", "mtu", "1280")
+    with Sender("10.99.0.1", port, namespace=namespace) as sender:
+        sender.send(numbered(10, size))
+    inside.daemon.wait_received("one", 10)
+    finding = inside.findings("mtu", asked=True)["one"]
+    assert finding["result"] == result, finding
+    assert f"have {size} bytes" in finding["measured"]
+
+
+def test_link_speed(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one())
+    inside.well("link_speed")
+    namespace.run("ip", "tuntap", "add", "t0", "mode", "tap")
+    namespace.run("ethtool", "-s", "t0", "speed", "100", "duplex", "half")
+    inside.daemon.write(one("t0"))
+    inside.bad("link_speed", "t0", "warn", "^100 Mbit/s, half duplex",
+               "ethtool -s t0 autoneg on")
+
+
+def test_offloads(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one(relay=[output("10.99.1.7", 9)]))
+    inside.well("offloads")
+    namespace.run("ethtool", "-K", "va", "gro", "off")
+    inside.bad("offloads", "va", "warn", "gro is off", "-K va gro on")
+    namespace.run("ethtool", "-K", "vb", "gso", "off")
+    inside.bad("offloads", "vb", "warn", "gso is off", "-K vb gso on")
+
+
+def test_rings(inside: Doctor) -> None:
+    inside.daemon.write(one())
+    assert inside.findings("rings")["va"]["result"] == "skip"
+    for rings, result in (("256 4096", "warn"), ("256 256", "ok"),
+                          ("1024 4096", "ok")):
+        inside.says(rings=rings)
+        assert inside.findings("rings")["va"]["result"] == result
+    inside.says(rings="256 4096")
+    inside.bad("rings", "va", "warn", "ring of 256, 4096 are",
+               "ethtool -G va rx 4096")
+
+
+def test_coalescing(inside: Doctor) -> None:
+    inside.daemon.write(one())
+    inside.says(coalesce="100")
+    inside.well("coalescing")
+    inside.says(coalesce="5000")
+    inside.bad("coalescing", "va", "warn", "5000 us", "-C va rx-usecs")
+
+
+class Growing:
+    """Counters that grow all the while: calls `more' again and again."""
+
+    def __init__(self, more: Callable[[], None]) -> None:
+        self._more = more
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._end.wait(0.02):
+            self._more()
+
+    def __enter__(self) -> Growing:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+
+def test_interface_drops(inside: Doctor) -> None:
+    """Frames of a protocol that nobody speaks are dropped."""
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one())
+    inside.well("interface_drops")
+
+    def raw() -> socket.socket:
+        s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        s.bind(("vb", 0))
+        return s
+
+    with namespace.enter(raw) as s:
+        frame = b"\xff" * 6 + bytes(6) + b"\x88\xb5" + bytes(50)
+        with Growing(lambda: bool(s.send(frame)) and None):
+            inside.bad("interface_drops", "va", "warn",
+                       r"rx_dropped: [1-9]\d+ in the last second",
+                       "ethtool -S va")
+    # Now and then is nothing; those of others count each.
+    for counter, result in (("rx_dropped", "ok"),
+                            ("rx_missed_errors", "warn"),
+                            ("rx_fifo_errors", "warn"),
+                            ("rx_errors", "warn")):
+        path = f"/sys/class/net/va/statistics/{counter}"
+        inside.fake(path, "1\n")
+        timer = threading.Timer(0.6, inside.fake, (path, "2\n"))
+        timer.start()
+        found = inside.findings("interface_drops")["va"]
+        timer.join()
+        inside.fake(path, "0\n")
+        assert found["result"] == result, found
+
+
+def test_wifi_power_save(inside: Doctor) -> None:
+    inside.daemon.write(one())
+    inside.well("wifi_power_save")
+    inside.says(power="1")
+    inside.well("wifi_power_save")      # of a cable
+    inside.fake("/sys/class/net/va/phy80211", "")
+    inside.bad("wifi_power_save", "va", "warn", "power saving is on",
+               "iw dev va set power_save off")
+    inside.says(power="0")
+    inside.well("wifi_power_save")
+
+
+def test_usb_nic(inside: Doctor) -> None:
+    inside.daemon.write(one())
+    inside.well("usb_nic")
+    link = inside.root / "sys/class/net/va"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../devices/platform/soc/3f980000.usb/usb1/1-1/1-1.1/"
+                    "1-1.1.1:1.0/net/va")
+    inside.bad("usb_nic", "va", "warn", "behind USB")
+
+
+# The host.
+
+def test_softnet(doctor: Doctor) -> None:
+    doctor.daemon.write(channel("one", free_port()))
+    line = "0000ffff {:08x} 00000002 00000000\n"
+    doctor.fake("/proc/net/softnet_stat", line.format(7) * 2)
+    doctor.well("softnet")
+    count = [0]
+
+    def more() -> None:
+        count[0] += 1
+        # Replaced as a whole.
+        doctor.fake("/proc/net/new", line.format(7) + line.format(count[0]))
+        (doctor.root / "proc/net/new").rename(
+            doctor.root / "proc/net/softnet_stat")
+
+    with Growing(more):
+        doctor.bad("softnet", "", "warn", r"^[1-9]\d* dropped in the last",
+                   r"sysctl -w net.core.netdev_max_backlog=\d+000")
+
+
+def test_udp_errors(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one())
+    inside.well("udp_errors")
+    deaf = receiving_socket("10.99.0.1", namespace=namespace)
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    full = sending_socket("10.99.0.1", deaf.getsockname()[1],
+                          namespace=namespace)
+    for _ in range(99):
+        full.send(bytes(1000))
+
+    def udp() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+
+    def raw() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                             socket.IPPROTO_UDP)
+
+    with namespace.enter(udp) as nobody, namespace.enter(raw) as wrong:
+        def more() -> None:
+            nobody.sendto(b"", ("10.99.0.1", 9))
+            full.send(bytes(1000))
+            wrong.sendto(struct.pack(">HHHH", 9, deaf.getsockname()[1], 8,
+                                     0x1234), ("10.99.0.1", 0))
+        with Growing(more):
+            found = inside.findings("udp_errors")
+    deaf.close()
+    full.close()
+    for name, mend in (("RcvbufErrors", "kernel_dropped"),
+                       ("NoPorts", "listen.port"),
+                       ("InCsumErrors", "checksums")):
+        assert found[name]["result"] == "warn", found
+        assert re.match(r"[1-9]\d* in the last", found[name]["measured"])
+        assert mend in found[name]["mend"]
+    assert found["MemErrors"]["result"] == "ok"
+
+
+def test_gso(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one())
+    inside.well("gso")
+    inside.says(gso="92")
+    inside.bad("gso", "", "warn", "Protocol not available", "Linux 4.18")
+    inside.says(gso="merged")
+    inside.bad("gso", "", "fail", "of a run of 3 sent at once 0 arrived")
+    inside.says()
+    namespace.run("ip", "link", "set", "lo", "down")
+    inside.bad("gso", "", "fail", "0 arrived", "ip link set lo up")
+
+
+@pytest.mark.parametrize("says, measured", (
+    ({"clock": "5 64"}, "nobody keeps it synchronised"),
+    ({"clock": "0 64"}, "nobody keeps it synchronised"),
+    ({"clock": "1 16"}, "leap second"),
+    ({"step": "3000"}, r"stepped by (2999|3000) ms"),
+    ({"step": "-1000"}, r"stepped by -(999|1000) ms")))
+def test_clock(doctor: Doctor, says: dict[str, str], measured: str) -> None:
+    doctor.daemon.write(channel("one", free_port()))
+    doctor.well("clock")
+    doctor.says(**says)
+    doctor.bad("clock", "", "warn", measured, "timedatectl")

@@ -25,6 +25,9 @@ enum directory_status {
 	DIRECTORY_FAILED,	/* errno */
 };
 
+/* Whether something is mounted just there. */
+bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
+
 /* Opens it by its path, makes it when it is missing, and locks it; then in
  * place of what `parts' had.  `by' says who has the lock. */
 enum directory_status	directory_open(struct parts *parts,

@@ -61,6 +61,19 @@ ROW(gso, 10,								\
     "kernel takes them apart as it should")				\
 ROW(clock, 10,								\
     "files are named, and datagrams stamped, by a clock that is off or " \
-    "steps")
+    "steps")								\
+ROW(archive_directory, 5,						\
+    "nothing is archived where the worker may not write")		\
+ROW(archive_mount, 5,							\
+    "nothing is archived while what require_mount names is not mounted") \
+ROW(archive_filesystem, 5,						\
+    "files are to outlive power cuts, and to be locked and linked")	\
+ROW(archive_space, 5,							\
+    "what has no room on the disk is shed")				\
+ROW(archive_links, 20,							\
+    "finished files get their names without replacing another, and are " \
+    "held by hard links")						\
+ROW(archive_speed, 60,							\
+    "what the disk cannot keep up with is shed")
 
 #endif /* MCRELAY_DOCTOR_CHECKS_H */

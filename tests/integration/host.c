@@ -13,6 +13,7 @@
  *	MCRELAY_TEST_HANG	a path at which statfs() hangs
  *	MCRELAY_TEST_FSTYPE	what statfs() says, in hex
  *	MCRELAY_TEST_NO_LINKS	errno of linkat() and renameat2()
+ *	MCRELAY_TEST_SLOW	seconds that fdatasync() takes
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -127,6 +128,16 @@ statfs(const char *path, struct statfs *says)
 	if (result == 0 && type != NULL)
 		says->f_type = (__fsword_t)strtoul(type, NULL, 16);
 	return result;
+}
+
+int
+fdatasync(int fd)
+{
+	const char *slow = getenv("MCRELAY_TEST_SLOW");
+
+	if (slow != NULL)
+		sleep((unsigned)atoi(slow));
+	return REAL(fdatasync)(fd);
 }
 
 static int

@@ -20,6 +20,7 @@ import pytest
 from daemon import Daemon, channel, output
 from net import (Namespace, Sender, free_port, group_v4, group_v6, numbered,
                  receiving_socket, sending_socket)
+from waiting import wait_for
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0,
                                 reason="needs root to make faults")
@@ -73,6 +74,9 @@ class Doctor:
              str(self.daemon.run_dir / "mcrelayd.sock"), "doctor",
              *options], env=self.environment, text=True,
             capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
+
+    def ask_status(self) -> dict[str, Any]:
+        return json.loads(self.daemon.ctl("status", "-j").stdout)
 
     @staticmethod
     def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -212,6 +216,15 @@ def test_broken_file(doctor: Doctor) -> None:
     assert done.returncode == 1
     assert "mcrelay.yaml:1:" in done.stderr
     assert not done.stdout
+
+
+def test_hangs(doctor: Doctor) -> None:
+    """A check that hangs is told, and keeps no other waiting."""
+    doctor.daemon.write(channel("one", free_port(),
+                                archive=doctor.daemon.archive_conf()))
+    doctor.daemon.archive.mkdir()
+    doctor.says(hang="archive")
+    doctor.bad("archive_filesystem", "", "fail", "no answer within 5 s")
 
 
 def test_no_daemon(doctor: Doctor) -> None:
@@ -588,3 +601,160 @@ def test_clock(doctor: Doctor, says: dict[str, str], measured: str) -> None:
     doctor.well("clock")
     doctor.says(**says)
     doctor.bad("clock", "", "warn", measured, "timedatectl")
+
+
+# Archives.
+
+def archive(doctor: Doctor, **more: Any) -> dict[str, Any]:
+    return channel("one", free_port(),
+                   archive=doctor.daemon.archive_conf(**more))
+
+
+@pytest.fixture
+def small(doctor: Doctor) -> Any:
+    """Mounts a small file system at the archive's place."""
+    mounted: list[Path] = []
+
+    def mount(options: str) -> Path:
+        path = doctor.daemon.archive
+        path.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none",
+                        str(path)], check=True)
+        mounted.append(path)
+        return path
+    yield mount
+    for path in mounted:
+        subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_archive_directory(doctor: Doctor, tmp_path: Path) -> None:
+    """By the user of the workers, who is not we."""
+    for path in (tmp_path, *tmp_path.parents):
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+    doctor.daemon.write(archive(doctor), user="nobody")
+    doctor.well("archive_directory")            # will be made
+    place = doctor.daemon.archive / "one"
+    place.mkdir(parents=True)
+    doctor.bad("archive_directory", "one", "fail",
+               "cannot be written by nobody: Permission denied",
+               f"chown nobody {place}")
+    shutil.chown(place, "nobody")
+    doctor.well("archive_directory")
+    doctor.daemon.archive.chmod(0)
+    doctor.bad("archive_directory", "one", "fail", "Permission denied")
+    doctor.daemon.archive.chmod(0o755)
+    shutil.rmtree(place)
+    doctor.daemon.archive.rmdir()
+    doctor.daemon.archive.write_text("")
+    assert doctor.findings("archive_directory")["one"]["result"] == "fail"
+
+
+def test_archive_read_only(doctor: Doctor, small: Any) -> None:
+    (small("size=1m") / "one").mkdir()
+    doctor.daemon.write(archive(doctor))
+    doctor.well("archive_directory")
+    subprocess.run(["mount", "-o", "remount,ro", str(doctor.daemon.archive)],
+                   check=True)
+    doctor.bad("archive_directory", "one", "fail", "Read-only file system",
+               "remount,rw")
+
+
+def test_archive_mount(doctor: Doctor, small: Any) -> None:
+    doctor.daemon.write(archive(
+        doctor, require_mount=str(doctor.daemon.archive)))
+    doctor.bad("archive_mount", "one", "fail", "archive is not mounted",
+               f"mount {doctor.daemon.archive}")
+    small("size=1m")
+    doctor.well("archive_mount")
+    doctor.daemon.write(archive(doctor))
+    assert doctor.findings("archive_mount")[""]["result"] == "skip"
+
+
+@pytest.mark.parametrize("kind, result, measured", (
+    ("6969", "warn", "NFS: .* cannot be locked"), ("4d44", "fail", "FAT"),
+    ("fe534d42", "warn", "SMB"), ("794c7630", "warn", "overlayfs"),
+    ("ef53", "ok", "^ext$"), ("1234", "ok", "0x1234")))
+def test_archive_filesystem(doctor: Doctor, kind: str, result: str,
+                            measured: str) -> None:
+    doctor.daemon.write(archive(doctor))
+    doctor.says(fstype=kind)
+    doctor.bad("archive_filesystem", "one", result, measured)
+
+
+def test_archive_filesystem_tmpfs(doctor: Doctor, small: Any) -> None:
+    doctor.daemon.write(archive(doctor))
+    small("size=1m")
+    doctor.bad("archive_filesystem", "one", "warn", "^tmpfs: .*memory",
+               "ext4")
+
+
+def test_archive_space(doctor: Doctor, small: Any) -> None:
+    doctor.daemon.write(archive(doctor))
+    place = small("size=256m")
+    doctor.well("archive_space")
+    doctor.daemon.write(archive(doctor, min_free="1GiB"))
+    doctor.bad("archive_space", "one", "warn",
+               "^256 MiB free, less than the 1 GiB of min_free")
+    doctor.daemon.write(archive(doctor, retain={"size": "1GiB"}))
+    doctor.bad("archive_space", "one", "warn",
+               "kept, 1 GiB, is more than the disk has", "min_free")
+    # With min_free nothing is full.
+    doctor.daemon.write(archive(doctor, retain={"size": "1GiB"},
+                                min_free="100MiB"))
+    doctor.well("archive_space")
+    with (place / "other").open("wb") as other:
+        os.posix_fallocate(other.fileno(), 0, 200 << 20)
+    doctor.bad("archive_space", "one", "fail", "^56 MiB free", "df -h")
+
+
+def test_archive_inodes(doctor: Doctor, small: Any) -> None:
+    doctor.daemon.write(archive(doctor))
+    small("size=256m,nr_inodes=1")
+    doctor.bad("archive_space", "one", "fail", "room for 0 files", "df -i")
+
+
+def test_archive_fills(doctor: Doctor, small: Any) -> None:
+    """At the rate that the daemon has seen."""
+    conf = archive(doctor)
+    small("size=128m")
+    doctor.daemon.start(conf)
+    with Sender("127.0.0.1", conf["listen"]["port"]) as sender:
+        sender.send(numbered(2000, 1400), 4000)
+    doctor.daemon.wait_received("one", 2000)
+    wait_for(lambda: doctor.ask_status()["uptime_s"] > 0, "a second", 5)
+    doctor.bad("archive_space", "one", "warn", "full in 0 days",
+               "min_free", asked=True)
+
+
+@pytest.mark.parametrize("error", (1, 22, 95))
+def test_archive_links(doctor: Doctor, error: int) -> None:
+    doctor.daemon.write(archive(doctor))
+    place = doctor.daemon.archive / "one"
+    place.mkdir(parents=True)
+    assert doctor.findings("archive_links")[""]["result"] == "skip"
+    found = doctor.findings("archive_links", "--disk")["one"]
+    assert found["result"] == "ok"
+    doctor.says(no_links=str(error))
+    found = doctor.findings("archive_links", "--disk")["one"]
+    assert found["result"] == "warn"
+    assert "cannot make hard links" in found["measured"]
+    assert not list(place.iterdir())
+
+
+def test_archive_speed(doctor: Doctor, small: Any) -> None:
+    doctor.daemon.write(archive(doctor))
+    assert doctor.findings("archive_speed")[""]["result"] == "skip"
+    place = small("size=16m") / "one"
+    place.mkdir()
+    found = doctor.findings("archive_speed", "--disk")["one"]
+    assert found["result"] == "ok"
+    assert re.search(r"takes [\d.]+ [KMG]iB/s", found["measured"])
+    doctor.says(slow="3")
+    found = doctor.findings("archive_speed", "--disk")["one"]
+    assert found["result"] == "warn", found
+    assert not list(place.iterdir())
+    with (doctor.daemon.archive / "other").open("wb") as other:
+        os.posix_fallocate(other.fileno(), 0, 16 << 20)
+    found = doctor.findings("archive_speed", "--disk")["one"]
+    assert found["result"] == "fail", found

@@ -11,9 +11,6 @@
 #include "supervisor/budget.h"
 #include "supervisor/doctor/doctor_priv.h"
 
-/* Of a ring or a buffer that was full so far, in per cent, that it was nearly
- * not enough. */
-#define FULL_PERCENT	80U
 
 void
 doctor_check_receive_buffer(struct doctor *doctor)

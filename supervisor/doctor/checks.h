@@ -50,6 +50,20 @@ ROW(rp_filter, 10,							\
     "where it is strict, the kernel silently drops datagrams of senders " \
     "that it would not reach by the same interface, though tcpdump "	\
     "shows them")							\
+ROW(group, 10,								\
+    "what is sent to a group is heard where that is joined")		\
+ROW(igmp_limits, 10,							\
+    "what is beyond them is not joined")				\
+ROW(igmp_version, 10,							\
+    "older versions cannot ask for a group's datagrams of certain "	\
+    "sources, and are seen by fewer switches")				\
+ROW(querier, 10,							\
+    "a switch that snoops forgets members that nobody asks for: the "	\
+    "stream stops after some minutes")					\
+ROW(port, 10,								\
+    "of two sockets with one address and port only one gets a datagram") \
+ROW(fill, 10,								\
+    "where little was left, the next hiccup loses datagrams")		\
 ROW(softnet, 10,							\
     "a processor that is behind drops packets before any socket sees "	\
     "them")								\
@@ -62,6 +76,26 @@ ROW(gso, 10,								\
 ROW(clock, 10,								\
     "files are named, and datagrams stamped, by a clock that is off or " \
     "steps")								\
+ROW(memory, 10,								\
+    "a channel whose ring has no memory does not start")		\
+ROW(memlock, 10,							\
+    "memory that is not locked may be swapped out: datagrams wait for "	\
+    "the disk")								\
+ROW(descriptors, 10,							\
+    "what cannot be opened does not start")				\
+ROW(cgroup, 10,								\
+    "what needs more is killed, made to wait, or not started")		\
+ROW(user, 10,								\
+    "workers read what comes from the network, and should be nobody "	\
+    "who may do more than that")					\
+ROW(run_dir, 10,							\
+    "pid files and control socket are there: who could change them "	\
+    "could give orders")						\
+ROW(log, 10,								\
+    "what mcrelayd has to say is lost without it")			\
+ROW(systemd, 10,							\
+    "sockets and rings outlive a mcrelayd that dies only in the "	\
+    "manager's store")							\
 ROW(archive_directory, 5,						\
     "nothing is archived where the worker may not write")		\
 ROW(archive_mount, 5,							\

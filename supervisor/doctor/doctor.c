@@ -107,33 +107,48 @@ be_check(const struct doctor_check *check, const struct doctor *doctor,
 /*** Around it. ***/
 
 static void
-start(struct running *running, const struct doctor *doctor)
+add(struct running *running, json_t *object)
+{
+	if (object != NULL)
+		json_array_append_new(running->findings, object);
+}
+
+/* -1 with errno. */
+static int
+try_to_start(struct running *running, const struct doctor *doctor)
 {
 	pid_t parent = getpid();
 	int ends[2];
 
 	if (pipe(ends) == -1)
-		fatal("pipe");
-	running->deadline_ns = clock_monotonic_ns() +
-	    running->check->patience_s * NS_PER_S;
+		return -1;
 	running->pid = fork();
-	if (running->pid == -1)
-		fatal("fork");
 	if (running->pid == 0) {
 		close(ends[0]);
 		be_check(running->check, doctor, ends[1], parent);
 	}
 	close(ends[1]);
+	if (running->pid == -1) {
+		close(ends[0]);
+		return -1;
+	}
 	fd_set_nonblock(ends[0]);
-	/* The next check has no business with it. */
 	running->pipe = ends[0];
+	return 0;
 }
 
 static void
-add(struct running *running, json_t *object)
+start(struct running *running, const struct doctor *doctor)
 {
-	if (object != NULL)
-		json_array_append_new(running->findings, object);
+	char measured[96];
+
+	running->deadline_ns = clock_monotonic_ns() +
+	    running->check->patience_s * NS_PER_S;
+	if (try_to_start(running, doctor) == 0)
+		return;
+	snprintf(measured, sizeof(measured), "nobody can look: %s",
+	    strerror(errno));
+	add(running, finding(DOCTOR_FAIL, "", measured, ""));
 }
 
 /* Takes apart what it has said; a last line that is not whole is none. */
@@ -196,34 +211,43 @@ hear(struct running *running)
 	return true;
 }
 
+/* Waits for those that run, a while: `poll_fds' and `of' have room for all.
+ * How many there are. */
+static size_t
+wait_for(struct running *running, struct pollfd *poll_fds,
+    struct running **of)
+{
+	size_t i, count = 0;
+
+	/* No more than there are descriptors, or it fails. */
+	for (i = 0; i < doctor_checks; i++)
+		if (running[i].pipe != -1) {
+			of[count] = &running[i];
+			poll_fds[count++] = (struct pollfd){
+			    .fd = running[i].pipe, .events = POLLIN};
+		}
+	if (count > 0 && poll(poll_fds, count, 100) == -1 && errno != EINTR)
+		fatal("poll");
+	return count;
+}
+
 /* Until each has ended or had its time. */
 static void
 gather(struct running *running)
 {
 	struct pollfd poll_fds[CHECKS_MAX];
+	struct running *of[CHECKS_MAX];
 	uint64_t now_ns;
-	size_t i, left;
+	size_t i, count;
 
-	do {
-		left = 0;
-		for (i = 0; i < doctor_checks; i++) {
-			poll_fds[i] = (struct pollfd){.fd = running[i].pipe,
-			    .events = POLLIN};
-			left += running[i].pipe != -1;
-		}
-		if (left == 0 || (poll(poll_fds, doctor_checks, 100) == -1 &&
-		    errno != EINTR))
-			break;
+	while ((count = wait_for(running, poll_fds, of)) > 0) {
 		now_ns = clock_monotonic_ns();
-		for (i = 0; i < doctor_checks; i++) {
-			if (running[i].pipe == -1)
-				continue;
-			if (poll_fds[i].revents != 0 && !hear(&running[i]))
-				end(&running[i], false);
-			else if (now_ns > running[i].deadline_ns)
-				end(&running[i], true);
-		}
-	} while (left > 0);
+		for (i = 0; i < count; i++)
+			if (poll_fds[i].revents != 0 && !hear(of[i]))
+				end(of[i], false);
+			else if (now_ns > of[i]->deadline_ns)
+				end(of[i], true);
+	}
 }
 
 static bool

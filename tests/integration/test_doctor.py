@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import struct
 import subprocess
@@ -225,6 +226,17 @@ def test_hangs(doctor: Doctor) -> None:
     doctor.daemon.archive.mkdir()
     doctor.says(hang="archive")
     doctor.bad("archive_filesystem", "", "fail", "no answer within 5 s")
+
+
+def test_few_descriptors(doctor: Doctor) -> None:
+    """Those that cannot be run are told."""
+    doctor.daemon.write(channel("one", free_port()))
+    report = doctor.report(doctor.run(
+        "-j", through=("prlimit", "--nofile=20:20")))
+    told = {f["check"]: f for f in report["findings"]}
+    assert told["receive_buffer"]["result"] == "ok"
+    assert told["archive_space"]["measured"] == \
+        "nobody can look: Too many open files"
 
 
 def test_no_daemon(doctor: Doctor) -> None:
@@ -517,6 +529,218 @@ def test_usb_nic(inside: Doctor) -> None:
     inside.bad("usb_nic", "va", "warn", "behind USB")
 
 
+# Groups and ports.
+
+def igmp_query(namespace: Namespace, version: int) -> None:
+    """A general query, from vb."""
+    def raw() -> socket.socket:
+        s = socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                          socket.IPPROTO_IGMP)
+        s.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF,
+                     socket.inet_aton("10.99.1.1"))
+        return s
+    packet = struct.pack(">BBH4s", 0x11, 100, 0, bytes(4))
+    if version == 3:
+        packet += bytes(4)
+    total = sum(struct.unpack(f">{len(packet) // 2}H", packet))
+    total = ~(total + (total >> 16)) & 0xffff
+    packet = packet[:2] + struct.pack(">H", total) + packet[4:]
+    with namespace.enter(raw) as s:
+        s.sendto(packet, ("224.0.0.1", 0))
+
+
+def test_group(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    namespace.run("ip", "route", "add", "239.0.0.0/8", "dev", "va")
+    inside.daemon.start(one(), channel("six", free_port(), group_v6(),
+                                       listen_interface="va"),
+                        channel("routed", free_port(), group_v4()))
+    found = inside.findings("group", asked=True)
+    assert found["one"]["measured"] == "joined on va"
+    assert found["six"]["measured"] == "joined on va"
+    assert found["routed"]["result"] == "warn"
+    assert "of 2 the routes choose va" in found["routed"]["measured"]
+    assert "interface: NAME" in found["routed"]["mend"]
+    inside.fake("/proc/net/igmp", (inside.root.parent / "nothing").name)
+    inside.fake("/proc/net/igmp6", "")
+    for name in ("one", "six"):
+        inside.bad("group", name, "fail", "not joined on va",
+                   f"mcrelayctl restart {name}", asked=True)
+    inside.daemon.stop()
+
+
+def test_group_without_route(inside: Doctor) -> None:
+    inside.daemon.write(channel("one", free_port(), group_v4()))
+    inside.bad("group", "one", "fail", "no route leads to it")
+
+
+SOURCES = ["10.99.0.7", "10.99.0.8"]
+
+
+def test_igmp_limits(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(
+        one(listen_sources=SOURCES),
+        channel("six", free_port(), group_v6(), listen_interface="va",
+                listen_sources=["fd00::1", "fd00::2"]))
+    inside.well("igmp_limits")
+    namespace.run("sysctl", "-qw", "net.ipv4.igmp_max_msf=1")
+    inside.bad("igmp_limits", "one", "fail", "2 sources, .* allows 1",
+               "sysctl -w net.ipv4.igmp_max_msf=2")
+    inside.fake("/proc/sys/net/ipv6/mld_max_msf", "1\n")
+    inside.bad("igmp_limits", "six", "fail", "2 sources, .* allows 1",
+               "sysctl -w net.ipv6.mld_max_msf=2")
+    inside.daemon.write(one())
+    inside.well("igmp_limits")
+    namespace.run("sysctl", "-qw", "net.ipv4.igmp_max_memberships=0")
+    inside.bad("igmp_limits", "one", "fail", "no group can be joined")
+
+
+@pytest.mark.parametrize("where", ("all", "va"))
+def test_igmp_version_forced(inside: Doctor, where: str) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    six = channel("six", free_port(), group_v6(), listen_interface="va")
+    inside.daemon.write(one(), six)
+    inside.well("igmp_version")
+    namespace.run("sysctl", "-qw",
+                  f"net.ipv4.conf.{where}.force_igmp_version=2",
+                  f"net.ipv6.conf.{where}.force_mld_version=1")
+    inside.bad("igmp_version", "one", "warn", "IGMP version 2 is forced",
+               "net.ipv4.conf.va.force_igmp_version=0")
+    inside.bad("igmp_version", "six", "warn", "MLD version 1 is forced",
+               "net.ipv6.conf.va.force_mld_version=0")
+    inside.daemon.write(one(listen_sources=SOURCES))
+    inside.bad("igmp_version", "one", "fail", "knows no sources")
+
+
+def test_igmp_version_heard(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one(listen_sources=SOURCES))
+    inside.well("igmp_version")
+    igmp_query(namespace, 2)
+    wait_for(lambda: inside.findings("igmp_version")["one"]["result"] ==
+             "fail", "version 2 to be found", 5)
+    inside.bad("igmp_version", "one", "fail", "a querier speaks IGMP "
+               "version 2, which knows no sources", "IGMPv3")
+    inside.daemon.write(one())
+    inside.well("igmp_version")
+
+
+def test_querier(inside: Doctor) -> None:
+    namespace = inside.daemon.namespace
+    assert namespace
+    inside.daemon.write(one())
+    assert inside.findings("querier")[""]["result"] == "skip"
+    inside.daemon.start()
+    wait_for(lambda: "va" in inside.findings("querier", asked=True),
+             "the interface to be listened on", 20)
+    assert inside.findings("querier", asked=True)["va"]["result"] == "skip"
+    igmp_query(namespace, 3)
+    inside.daemon.wait_log("IGMP queries come in on va")
+    inside.well("querier", asked=True)
+    inside.daemon.stop()
+
+
+def with_facts(doctor: Doctor, check: str, facts: Any
+               ) -> dict[str, dict[str, Any]]:
+    """As if a daemon had said so."""
+    file = doctor.root.parent / "facts"
+    file.write_text(json.dumps(facts))
+    with file.open() as f:
+        done = subprocess.run(
+            [*doctor.prefix, str(doctor.daemon.programs.mcrelayd), "-n",
+             f"--doctor={check}", "-j", "--facts", str(f.fileno()),
+             str(doctor.daemon.config_file)], pass_fds=[f.fileno()],
+            env=doctor.environment, text=True, capture_output=True,
+            timeout=60)
+    return {f["subject"]: f for f in doctor.report(done)["findings"]
+            if f["check"] == check}
+
+
+def test_querier_missing(doctor: Doctor) -> None:
+    """That it goes missing is noticed after minutes (test_querier.c)."""
+    doctor.daemon.write(channel("one", free_port()))
+    finding = with_facts(doctor, "querier", {
+        "hears_queries": True, "queriers": [
+            {"interface": "eth9", "protocol": "MLD", "heard_s": 300,
+             "missing": True}]})["eth9"]
+    assert finding["result"] == "warn"
+    assert "no MLD query" in finding["measured"]
+    assert "turn on the MLD querier" in finding["mend"]
+    finding = with_facts(doctor, "querier", {"hears_queries": False})[""]
+    assert finding["result"] == "skip"
+    assert "CAP_NET_RAW" in finding["measured"]
+
+
+@pytest.mark.parametrize("facts", (
+    [], {"status": 7, "channels": {"one": 1}, "queriers": [1, {}]},
+    {"status": {"channels": [[], {"name": 3}, {"name": "one"}],
+                "pid": -9}, "channels": [{"name": "one",
+                                          "ring_bytes": -1}]},
+    {"status": {"pid": 1 << 62, "uptime_s": "x", "channels": [
+        {"name": "one", "ledger": [], "reasons": [1, {"what": 2}]}]},
+     "channels": [{"name": "one", "ring_bytes": 1,
+                   "receive_buffer_bytes": 1 << 62}]}))
+def test_facts_of_another_kind(inside: Doctor, facts: Any) -> None:
+    """Whatever the daemon says, checks end in order."""
+    inside.daemon.write(one(relay=[output("10.99.1.7", 9)],
+                            archive=inside.daemon.archive_conf()))
+    checks = {f["check"] for f in
+              inside.report(inside.run("-j"))["findings"]}
+    for check in checks - {"softnet", "udp_errors", "clock",
+                           "interface_drops"}:
+        found = with_facts(inside, check, facts)
+        assert not [f for f in found.values()
+                    if re.search("signal|hangs", f["measured"])], found
+
+
+@pytest.mark.parametrize("address, others", (
+    ("127.0.0.1", ("127.0.0.1", "0.0.0.0")), ("::1", ("::1", "::")),
+    ("0.0.0.0", ("127.0.0.1",))))
+def test_port(inside: Doctor, address: str, others: tuple[str, ...]) -> None:
+    port = free_port()
+    inside.daemon.write(channel("one", port, address))
+    for other in others:
+        inside.well("port")
+        with receiving_socket(other, port, namespace=inside.daemon.namespace):
+            inside.bad("port", "one", "warn", "^1 other sockets have port",
+                       f"ss -ulpn 'sport = :{port}'")
+
+
+def test_port_of_the_daemon(inside: Doctor) -> None:
+    """Its own socket is no other; that of a group is no harm."""
+    port, group = free_port(), group_v4()
+    inside.daemon.start(channel("one", port, "10.99.0.1"),
+                        channel("group", port, group, listen_interface="va"))
+    inside.well("port", asked=True)
+    with receiving_socket(group, port, "va", inside.daemon.namespace):
+        found = inside.findings("port", asked=True)
+        assert found["group"]["result"] == "ok"
+        assert "1 other sockets" in found["group"]["measured"]
+    inside.daemon.stop()
+
+
+def test_fill(doctor: Doctor) -> None:
+    """A worker that is away for a while leaves its mark."""
+    conf = channel("one", free_port())
+    conf["listen"]["receive_buffer"] = "32MiB"
+    doctor.daemon.start(conf)
+    doctor.well("fill", asked=True)
+    worker = doctor.daemon.worker_pid("one")
+    with Sender("127.0.0.1", conf["listen"]["port"]) as sender:
+        os.kill(worker, signal.SIGSTOP)
+        sender.send(numbered(27500, 1400), 1e6)
+        os.kill(worker, signal.SIGCONT)
+        doctor.daemon.wait_received("one", 27500)
+    doctor.bad("fill", "one", "warn", r"receive buffer was filled up to "
+               r"(8|9)\d %", "listen.receive_buffer", asked=True)
+    doctor.daemon.stop()
+
+
 # The host.
 
 def test_softnet(doctor: Doctor) -> None:
@@ -758,3 +982,154 @@ def test_archive_speed(doctor: Doctor, small: Any) -> None:
         os.posix_fallocate(other.fileno(), 0, 16 << 20)
     found = doctor.findings("archive_speed", "--disk")["one"]
     assert found["result"] == "fail", found
+
+
+# What mcrelayd itself needs.
+
+def test_memory(doctor: Doctor) -> None:
+    doctor.daemon.write(channel("one", free_port()))
+    doctor.well("memory")
+    doctor.daemon.write(*(channel(f"c{i}", free_port(), ring_size="1GiB")
+                          for i in range(1000)))
+    doctor.bad("memory", "", "fail", r"need \d+ GiB, the host has",
+               "ring_size")
+
+
+def test_memlock(doctor: Doctor) -> None:
+    doctor.daemon.write(channel("one", free_port(), ring_size="64MiB"))
+    doctor.well("memlock")
+    doctor.bad("memlock", "", "warn", r"to be locked, 1 MiB may be",
+               "LimitMEMLOCK=infinity", through=(
+                   "prlimit", "--memlock=1048576:1048576", "setpriv",
+                   "--bounding-set", "-ipc_lock,-sys_resource"))
+
+
+def test_descriptors(doctor: Doctor) -> None:
+    doctor.daemon.write(channel("one", free_port()))
+    doctor.well("descriptors")
+    doctor.bad("descriptors", "", "fail", r"needed, 30 may be open",
+               r"LimitNOFILE=\d+", through=("prlimit", "--nofile=30:30"))
+    doctor.daemon.start()
+    doctor.well("descriptors", asked=True)
+    pid = doctor.daemon.find_background()
+    subprocess.run(["prlimit", f"--pid={pid}", "--nofile=44:44"], check=True)
+    doctor.bad("descriptors", "", "fail", "44 may be open", asked=True)
+
+
+@pytest.mark.parametrize("version", (1, 2))
+def test_cgroup(doctor: Doctor, version: int) -> None:
+    """Of the daemon's group and of those above it."""
+    doctor.daemon.start(channel("one", free_port(), ring_size="64MiB"))
+    pid = doctor.daemon.find_background()
+    files = {"memory": "/sys/fs/cgroup/a/memory.max",
+             "pids": "/sys/fs/cgroup/a/b/pids.max",
+             "cpu": "/sys/fs/cgroup/a/b/cpu.max"} if version == 2 else {
+        "memory": "/sys/fs/cgroup/memory/a/memory.limit_in_bytes",
+        "pids": "/sys/fs/cgroup/pids/a/b/pids.max",
+        "cpu": "/sys/fs/cgroup/cpu/a/b/cpu.cfs_quota_us"}
+    doctor.fake(f"/proc/{pid}/cgroup", "0::/a/b\n" if version == 2 else
+                "3:memory:/a/b\n4:cpu,cpuacct:/a/b\n5:pids:/a/b\n")
+    doctor.fake("/sys/fs/cgroup/cpu/a/b/cpu.cfs_period_us", "100000\n")
+    none = {"memory": "max\n" if version == 2 else "9223372036854771712\n",
+            "pids": "max\n",
+            "cpu": "max 100000\n" if version == 2 else "-1\n"}
+    for name, text in none.items():
+        doctor.fake(files[name], text)
+    doctor.well("cgroup", asked=True)
+    doctor.fake(files["memory"], "33554432\n")
+    doctor.bad("cgroup", "memory", "fail", r"MiB needed, 32 MiB allowed",
+               "MemoryMax=", asked=True)
+    doctor.fake(files["pids"], "10\n")
+    doctor.bad("cgroup", "pids", "fail", "10 allowed", "TasksMax=",
+               asked=True)
+    doctor.fake(files["cpu"], "50000 100000\n")
+    doctor.bad("cgroup", "cpu", "warn", "time of 0.50 processors",
+               "CPUQuota=", asked=True)
+    doctor.daemon.stop()
+
+
+def test_user(doctor: Doctor) -> None:
+    doctor.daemon.write(channel("one", free_port()), user="nobody")
+    doctor.well("user")
+    doctor.daemon.write(channel("one", free_port()), user="no-such-user")
+    done = doctor.run()         # the configuration is refused for that
+    assert done.returncode == 1
+    assert "there is no user `no-such-user'" in done.stderr
+    conf = {"run_dir": str(doctor.daemon.run_dir),
+            "channels": [channel("one", free_port())]}
+    doctor.daemon.write_text(json.dumps(conf))
+    doctor.bad("user", "", "warn", "no user is configured", "user: mcrelay")
+
+
+def test_run_dir(doctor: Doctor) -> None:
+    run_dir = doctor.daemon.run_dir
+    doctor.daemon.write(channel("one", free_port()))
+    found = doctor.findings("run_dir")
+    assert found[str(run_dir)]["measured"] == "will be made"
+    assert not run_dir.exists()
+    run_dir.mkdir()
+    doctor.well("run_dir")
+    run_dir.chmod(0o777)
+    doctor.bad("run_dir", str(run_dir), "fail", "others may write to",
+               "chmod go-w")
+    shutil.rmtree(run_dir)
+    run_dir.write_text("")
+    doctor.bad("run_dir", str(run_dir), "fail", "Not a directory")
+
+
+def test_log(doctor: Doctor, tmp_path: Path) -> None:
+    device = tmp_path / "dev"
+    device.mkdir()
+    (device / "null").touch()
+    through = ("unshare", "-m", "sh", "-c",
+               f'mount --bind /dev/null "{device}/null" && '
+               f'mount --rbind "{device}" /dev && exec "$@"', "sh")
+    doctor.daemon.write(channel("one", free_port()), log={"to": "syslog"})
+    doctor.bad("log", "", "fail", "/dev/log: No such file", "rsyslog",
+               through=through)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+        log.bind(str(device / "log"))
+        doctor.well("log", through=through)
+    (device / "log").unlink()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as log:
+        log.bind(str(device / "log"))
+        log.listen()
+        doctor.bad("log", "", "fail", "wrong type", through=through)
+
+
+def test_systemd(doctor: Doctor, tmp_path: Path) -> None:
+    """What a unit has that is other than ours."""
+    doctor.daemon.start(channel("one", free_port()))
+    pid = doctor.daemon.find_background()
+    assert doctor.findings("systemd", asked=True)[""]["result"] == "skip"
+    doctor.fake(f"/proc/{pid}/cgroup",
+                "1:name=systemd:/system.slice/mcrelayd.service\n")
+    systemctl = tmp_path / "bin" / "systemctl"
+    systemctl.parent.mkdir()
+    says = tmp_path / "says"
+    systemctl.write_text(f"""#!/bin/sh
+[ "$1 $2 $4 $5" = "show -p -- mcrelayd.service" ] && cat {says}
+""")
+    systemctl.chmod(0o755)
+    doctor.environment["PATH"] = f"{systemctl.parent}:{os.environ['PATH']}"
+    good = {"FileDescriptorStoreMax": "3072", "LimitNOFILE": "65536",
+            "OOMPolicy": "continue", "KillMode": "mixed",
+            "Restart": "on-failure"}
+
+    def unit(**other: str) -> None:
+        says.write_text("".join(f"{name}={value}\n" for name, value in
+                                (good | other).items()))
+    unit()
+    doctor.well("systemd", asked=True)
+    unit(LimitNOFILE="infinity")
+    doctor.well("systemd", asked=True)
+    for name, value, mend in (
+            ("FileDescriptorStoreMax", "0", "=3 "),
+            ("LimitNOFILE", "20", r"=\d\d "),
+            ("OOMPolicy", "stop", "=continue"),
+            ("KillMode", "control-group", "=mixed"),
+            ("Restart", "no", "=on-failure")):
+        unit(**{name: value})
+        doctor.bad("systemd", name, "warn", f"^{value}", name + mend,
+                   asked=True)
+    doctor.daemon.stop()

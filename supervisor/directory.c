@@ -52,8 +52,8 @@ may_hang(int directory)
 	return false;
 }
 
-static bool
-is_mount_point(const char *path)
+bool
+directory_is_mount_point(const char *path)
 {
 	struct statx at, above;
 	char *parent;
@@ -159,7 +159,7 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	int fd;
 
 	if (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount))
+	    !directory_is_mount_point(conf->require_mount))
 		return DIRECTORY_UNMOUNTED;
 	path = path_of(conf);
 	fd = dirs_open(path, ARCHIVE_MODE, &conf->user, !conf->own_user);
@@ -239,7 +239,7 @@ is_there(const struct channel *channel)
 
 	if (channel->parts.archive_away[0] != '\0' ||
 	    (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount)))
+	    !directory_is_mount_point(conf->require_mount)))
 		return false;
 	path = path_of(conf);
 	same = dirs_leads_to(path, channel->parts.archive);

@@ -316,6 +316,7 @@ EXTRA_DIST += \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
 	tests/integration/gen.py \
+	tests/integration/host.c \
 	tests/integration/manager.py \
 	tests/integration/mounts.py \
 	tests/integration/net.py \
@@ -339,6 +340,7 @@ EXTRA_DIST += \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
 	tests/integration/test_directories.py \
+	tests/integration/test_doctor.py \
 	tests/integration/test_events.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \

@@ -25,6 +25,8 @@ enum directory_status {
 	DIRECTORY_FAILED,	/* errno */
 };
 
+/* Its path; to be freed. */
+char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
 /* Opens it by its path, makes it when it is missing, and locks it; then in
  * place of what `parts' had.  `by' says who has the lock. */
 enum directory_status	directory_open(struct parts *parts,

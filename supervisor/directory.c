@@ -76,8 +76,8 @@ directory_is_mount_point(const char *path)
 	return is;
 }
 
-static char *
-path_of(const struct channel_conf *conf)
+char *
+directory_path(const struct channel_conf *conf)
 {
 	return xasprintf("%s/%s", conf->archive.directory, conf->name);
 }
@@ -161,7 +161,7 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	if (conf->require_mount != NULL &&
 	    !directory_is_mount_point(conf->require_mount))
 		return DIRECTORY_UNMOUNTED;
-	path = path_of(conf);
+	path = directory_path(conf);
 	fd = dirs_open(path, ARCHIVE_MODE, &conf->user, !conf->own_user);
 	same = fd != -1 && parts->archive != -1 &&
 	    dirs_leads_to(path, parts->archive);
@@ -198,7 +198,7 @@ directory_share(struct parts *parts, int archive,
 
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
-	path = path_of(conf);
+	path = directory_path(conf);
 	if (dirs_leads_to(path, archive) && is_his(archive, conf, by)) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 		parts->archive_remote = may_hang(archive);
@@ -241,7 +241,7 @@ is_there(const struct channel *channel)
 	    (conf->require_mount != NULL &&
 	    !directory_is_mount_point(conf->require_mount)))
 		return false;
-	path = path_of(conf);
+	path = directory_path(conf);
 	same = dirs_leads_to(path, channel->parts.archive);
 	free(path);
 	return same;

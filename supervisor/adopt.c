@@ -12,8 +12,8 @@
 #include "common/util.h"
 #include "supervisor/adopt.h"
 #include "supervisor/conf/address.h"
-#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/handoff_parts.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -102,7 +102,7 @@ open_next_input(struct channel *channel, struct conf_problems *problems)
 	struct parts *next = &channel->next;
 
 	sockets_share(channel->parts.input, true);
-	parts_open(next, conf, PART_INPUT, NULL, problems);
+	parts_open(next, conf, PART_INPUT, problems);
 	if (next->input != -1 && !next->bound) {
 		sockets_share(next->input, true);
 		if (!parts_bind(next, conf, problems))
@@ -207,7 +207,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
-	directory_share(&channel->parts, from->archive, channel->conf);
+	handoff_take_parts(&channel->parts, channel->conf, from);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/commands.h"
+#include "supervisor/facts.h"
 #include "supervisor/follow.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
@@ -257,6 +258,18 @@ run_events(const struct call *call)
 	    &call->wait->follower);
 }
 
+/* The client looks at the host itself, which may take its time. */
+static json_t *
+run_doctor(const struct call *call)
+{
+	json_t *answer = json_pack("{s:b, s:s, s:o}", "ok", 1, "file",
+	    call->supervisor->absolute_file, "facts",
+	    facts_json(call->supervisor));
+
+	return answer != NULL ? answer : command_error("the name of the "
+	    "configuration file is not UTF-8");
+}
+
 static const struct command commands[] = {
 	{"status",	false,	MEMBER_CHANNEL, run_status},
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
@@ -268,6 +281,7 @@ static const struct command commands[] = {
 	{"upgrade",	false,	0, run_upgrade},
 	{"archive",	true,	MEMBER_CHANNEL, run_archive},
 	{"events",	false,	MEMBER_SINCE | MEMBER_CHANNELS, run_events},
+	{"doctor",	false,	0, run_doctor},
 };
 
 static const struct command *

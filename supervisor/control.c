@@ -19,6 +19,7 @@
 #include "supervisor/follow.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #define SOCKET_NAME	"mcrelayd.sock"
 /* Those that come when all places are taken wait in the backlog. */
@@ -306,6 +307,9 @@ add_client(struct control *control, int fd)
 	client->control = control;
 	client->fd = fd;
 	client->user = peer_of(fd);
+	/* Workers have no more places together because they are many users. */
+	if (users_is_child(control->supervisor->conf, client->user))
+		client->user = control->supervisor->conf->decimator_user.uid;
 	ev_init(&client->io, on_client);
 	ev_init(&client->deadline, on_deadline);
 	client->io.data = client->deadline.data = client;

@@ -299,7 +299,8 @@ decimator_spawn(void *owner, int messages, int stderr_fd)
 	struct decimator *decimator = owner;
 
 	return spawn_program(&decimator->supervisor->spawn, DECIMATOR_PROGRAM,
-	    NULL, stderr_fd, &messages, 1);
+	    NULL, &decimator->supervisor->conf->decimator_user, stderr_fd,
+	    &messages, 1);
 }
 
 /* The holder has let go: whoever is to have it may be told. */

@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/log_loop.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/channels.h"
 #include "supervisor/control.h"
 #include "supervisor/daemon.h"
@@ -329,6 +330,9 @@ start(struct supervisor *supervisor)
 	struct channel *channel;
 
 	watch(supervisor);
+	querier_start(&supervisor->querier, supervisor->loop);
+	/* Before anybody else is started. */
+	capabilities_reduce(supervisor);
 	if (!supervisor->taken_over && supervisor->inheritance != NULL)
 		fdstore_remove_unused(supervisor->inheritance);
 	inheritance_free(supervisor->inheritance);
@@ -338,7 +342,6 @@ start(struct supervisor *supervisor)
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
 	heal_start(&supervisor->heal, supervisor);
-	querier_start(&supervisor->querier, supervisor->loop);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

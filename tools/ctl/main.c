@@ -3,8 +3,8 @@
  * mcrelayctl: asks mcrelayd, prints what it says.
  */
 #include <bsd/stdlib.h>
-#include <jansson.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,8 +16,10 @@
 #include "common/printable.h"
 #include "tools/ctl/check.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/doctor.h"
 #include "tools/ctl/events.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/metrics.h"
 #include "tools/ctl/show.h"
 #include "tools/ctl/top.h"
 
@@ -32,6 +34,7 @@
 struct call {
 	const char	*socket;
 	bool		 json;		/* -j */
+	bool		 disk;		/* --disk, of doctor */
 	unsigned	 count;		/* -n; 0: no end */
 	const char	*since;		/* --since; NULL: from now on */
 	unsigned	 patience_s;	/* -t, of check */
@@ -59,6 +62,8 @@ usage(void)
 	    "       status [-j] [channel]\n"
 	    "       check [-t seconds] [channel]\n"
 	    "       ledger [-j] [channel]\n"
+	    "       metrics [-o] [channel ...]\n"
+	    "       doctor [-j] [--disk]\n"
 	    "       top [-n count] [channel]\n"
 	    "       events [-j] [-n count] [--since id] [channel ...]\n"
 	    "       restart channel\n"
@@ -229,6 +234,12 @@ run_events(const struct call *call)
 	return result;
 }
 
+static int
+doctor(const struct call *call, json_t *answer)
+{
+	return doctor_call(answer, call->json, call->disk);
+}
+
 static const struct verb verbs[] = {
 	{"status",	0, 1, "j",	status,		"status"},
 	{"check",	0, 1, "t:",	nothing,	"status"},
@@ -245,6 +256,7 @@ static const struct verb verbs[] = {
 	{"files",	1, 3, "j",	files,		"archive"},
 	{"hold",	4, 4, "",	hold,		"archive"},
 	{"release",	2, 2, "",	release,	"archive"},
+	{"doctor",	0, 0, "jD",	doctor,		"doctor"},
 };
 
 static const struct verb *
@@ -352,8 +364,12 @@ static void
 parse_arguments(struct call *call, const struct verb *verb, int argc,
     char **argv)
 {
+	/* Each of one command, which alone has the short form. */
 	static const struct option long_options[] = {
-		{"since", required_argument, NULL, 'S'}, {NULL, 0, NULL, 0}};
+		{"disk", no_argument, NULL, 'D'},
+		{"since", required_argument, NULL, 'S'},
+		{NULL, 0, NULL, 0},
+	};
 	int option;
 
 	/* glibc: begin anew, with what "+" meant forgotten. */
@@ -361,6 +377,11 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 	while ((option = getopt_long(argc, argv, verb->options,
 	    long_options, NULL)) != -1)
 		switch (option) {
+		case 'D':
+			if (strchr(verb->options, 'D') == NULL)
+				usage();
+			call->disk = true;
+			break;
 		case 'j':
 			call->json = true;
 			break;
@@ -391,6 +412,16 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		call->more[option - optind - 1] = argv[option];
 }
 
+static int
+print_metrics(const struct call *call, int argc, char **argv)
+{
+	int result = metrics_command(call->socket, argc, argv);
+
+	if (result == -1)
+		usage();
+	return result;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -402,6 +433,8 @@ main(int argc, char **argv)
 	log_init("mcrelayctl", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	parse_options(&call, argc, argv);
 	first = optind;
+	if (strcmp(call.name, "metrics") == 0)
+		return print_metrics(&call, argc - first, argv + first);
 	verb = find_verb(call.name);
 	parse_arguments(&call, verb, argc - first, argv + first);
 	if (strcmp(verb->name, "check") == 0)

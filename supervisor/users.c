@@ -63,6 +63,18 @@ note_left(struct range *range, uid_t uid)
 
 /*** What there is. ***/
 
+/* One that was removed and has not ended yet, or NULL. */
+static const struct channel *
+find_leaving(const struct supervisor *supervisor, const char *name)
+{
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		if (strcmp(channel->name, name) == 0)
+			break;
+	return channel;
+}
+
 /* Its user now, or NULL when it is new, or has none that it could keep. */
 static const struct privdrop *
 present_user(const struct supervisor *supervisor, const char *name)
@@ -70,6 +82,8 @@ present_user(const struct supervisor *supervisor, const char *name)
 	const struct channel *channel = channels_find(supervisor, name);
 	const struct inherited *from;
 
+	if (channel == NULL)
+		channel = find_leaving(supervisor, name);
 	if (channel != NULL)
 		return &channel->user;
 	if (supervisor->inheritance == NULL)
@@ -78,17 +92,14 @@ present_user(const struct supervisor *supervisor, const char *name)
 	return from != NULL && from->user.uid != 0 ? &from->user : NULL;
 }
 
-/* What a removed channel has, until its worker has ended; its namesake's is
- * the same, and does not begin before. */
+/* What a removed channel has, until its worker has ended. */
 static void
-note_leaving(struct range *range, const struct supervisor *supervisor,
-    const struct conf *conf)
+note_leaving(struct range *range, const struct supervisor *supervisor)
 {
 	const struct channel *channel;
 
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
-		if (conf_channel(conf, channel->name) == NULL &&
-		    is_in(range, channel->user.uid))
+		if (is_in(range, channel->user.uid))
 			range->state[channel->user.uid - range->base] =
 			    ID_TAKEN;
 }
@@ -185,7 +196,7 @@ claim(struct range *range, const struct supervisor *supervisor,
 		if (user != NULL)
 			(void)take(range, channel, user->uid);
 	}
-	note_leaving(range, supervisor, conf);
+	note_leaving(range, supervisor);
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == 0)
 			(void)take(range, &conf->channel[i],
@@ -223,6 +234,7 @@ assign_range(const struct supervisor *supervisor, struct conf *conf,
 	free(range.state);
 }
 
+/* By name they are known already; but the name may be another number's now. */
 static void
 keep_present(const struct supervisor *supervisor, struct conf *conf)
 {
@@ -231,7 +243,8 @@ keep_present(const struct supervisor *supervisor, struct conf *conf)
 
 	for (i = 0; i < conf->channels; i++) {
 		user = present_user(supervisor, conf->channel[i].name);
-		if (user != NULL)
+		if (user != NULL && (user->uid != conf->channel[i].user.uid ||
+		    user->gid != conf->channel[i].user.gid))
 			conf->channel[i].user = *user;
 	}
 }

@@ -42,12 +42,15 @@ has_name(uid_t uid)
 	return getpwuid(uid) != NULL || getgrgid((gid_t)uid) != NULL;
 }
 
-/* False: it is not to be had. */
+/* False: it is not to be had.  `has_it': nobody has to be asked whose it is,
+ * which may take its time. */
 static bool
-take(struct range *range, struct channel_conf *channel, uid_t uid)
+take(struct range *range, struct channel_conf *channel, uid_t uid,
+    bool has_it)
 {
 	if (!is_in(range, uid) ||
-	    range->state[uid - range->base] == ID_TAKEN || has_name(uid))
+	    range->state[uid - range->base] == ID_TAKEN ||
+	    (!has_it && has_name(uid)))
 		return false;
 	range->state[uid - range->base] = ID_TAKEN;
 	channel->user = (struct privdrop){.uid = uid, .gid = (gid_t)uid};
@@ -175,7 +178,7 @@ choose(struct range *range, struct channel_conf *channel)
 	for (i = 0; i < range->count; i++) {
 		n = (first + i) % range->count + 1;
 		if (range->state[n] == ID_FREE &&
-		    take(range, channel, range->base + n))
+		    take(range, channel, range->base + n, false))
 			return true;
 	}
 	return false;
@@ -194,13 +197,13 @@ claim(struct range *range, const struct supervisor *supervisor,
 		memset(&channel->user, 0, sizeof(channel->user));
 		user = present_user(supervisor, channel->name);
 		if (user != NULL)
-			(void)take(range, channel, user->uid);
+			(void)take(range, channel, user->uid, true);
 	}
 	note_leaving(range, supervisor);
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == 0)
 			(void)take(range, &conf->channel[i],
-			    owner_of_directory(&conf->channel[i]));
+			    owner_of_directory(&conf->channel[i]), false);
 	for (i = 0; i < conf->channels; i++)
 		if (is_first_in_directory(conf, i))
 			note_owners(range,
@@ -330,7 +333,9 @@ users_is_child(const struct conf *conf, uid_t uid)
 {
 	size_t i;
 
-	if (uid == 0 || !conf_own_users(conf))
+	/* Nobody is anybody else: users_stay(). */
+	if (uid == 0 || conf->decimator_user.uid == 0 ||
+	    !conf_own_users(conf))
 		return false;
 	/* Of the range, who had another channel may have left something. */
 	if (conf->user_base != 0)

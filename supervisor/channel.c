@@ -26,6 +26,7 @@
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 #include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
@@ -193,6 +194,7 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	tell_files(channel);
 	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
 		return;
@@ -213,6 +215,7 @@ worker_changed(void *owner)
 		channel->lacked[0] = '\0';
 		silence_begin(&channel->silence);
 	}
+	tell_state(channel);
 	supervisor_notice(channel->supervisor);
 }
 
@@ -258,6 +261,7 @@ worker_message(void *owner, const struct message *message)
 static const struct child_ops worker_ops = {
 	.spawn		= worker_spawn,
 	.ended		= worker_ended,
+	.died		= tell_death,
 	.changed	= worker_changed,
 	.last_words	= worker_last_words,
 	.drained	= worker_drained,

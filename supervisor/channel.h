@@ -18,6 +18,7 @@
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
+#include "supervisor/tell.h"
 #include "supervisor/watch.h"
 
 struct inherited;
@@ -73,6 +74,7 @@ struct channel {
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
 	struct reasons		 reasons;
+	struct told		 told;
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */

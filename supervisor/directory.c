@@ -21,6 +21,7 @@
 #include "common/wake.h"
 #include "supervisor/directory.h"
 #include "supervisor/dirs.h"
+#include "supervisor/events.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/supervisor.h"
 
@@ -51,8 +52,8 @@ may_hang(int directory)
 	return false;
 }
 
-static bool
-is_mount_point(const char *path)
+bool
+directory_is_mount_point(const char *path)
 {
 	struct statx at, above;
 	char *parent;
@@ -158,7 +159,7 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	int fd;
 
 	if (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount))
+	    !directory_is_mount_point(conf->require_mount))
 		return DIRECTORY_UNMOUNTED;
 	path = path_of(conf);
 	fd = dirs_open(path, ARCHIVE_MODE, &conf->user, !conf->own_user);
@@ -238,7 +239,7 @@ is_there(const struct channel *channel)
 
 	if (channel->parts.archive_away[0] != '\0' ||
 	    (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount)))
+	    !directory_is_mount_point(conf->require_mount)))
 		return false;
 	path = path_of(conf);
 	same = dirs_leads_to(path, channel->parts.archive);
@@ -279,6 +280,9 @@ follow(struct channel *channel)
 		    before ? "its archive directory is there again" :
 		    "its archive directory was removed, moved or covered",
 		    conf->archive.directory, conf->name);
+		events_add(channel->supervisor, channel, EVENT_DIRECTORY,
+		    json_pack("{s:b}", "back", before), "the archive goes on "
+		    "in %s/%s", conf->archive.directory, conf->name);
 		schema_files_write(channel->parts.archive, conf);
 		child_restart(&channel->child, false);
 		break;

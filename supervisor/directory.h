@@ -26,6 +26,9 @@ enum directory_status {
 	DIRECTORY_FAILED,	/* errno */
 };
 
+/* Whether something is mounted just there. */
+bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
+
 /* For whom it is in use, or for whose it is, and what to do then. */
 #define DIRECTORY_BY_SIZE	160
 

@@ -16,6 +16,7 @@
 #include "common/util.h"
 #include "supervisor/control.h"
 #include "supervisor/handoff.h"
+#include "supervisor/handoff_events.h"
 #include "supervisor/handoff_health.h"
 #include "supervisor/supervisor.h"
 
@@ -159,6 +160,8 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	json_object_set_new(object, "channels", channels);
 	json_object_set_new(object, "queriers",
 	    health_queriers(&supervisor->querier));
+	json_object_set_new(object, "events",
+	    handoff_events_write(supervisor));
 	return object;
 }
 
@@ -379,6 +382,7 @@ get_state(const json_t *object)
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
 	health_get_queriers(inheritance, json_object_get(object, "queriers"));
+	handoff_events_read(inheritance, json_object_get(object, "events"));
 	return inheritance;
 }
 

@@ -22,6 +22,8 @@
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
 
+struct events;
+
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	bool			 taken;		/* a channel has it */
@@ -40,6 +42,7 @@ struct inherited {
 	struct child_image	 worker;
 	struct reasons		 reasons;
 	struct silence		 silence;
+	const char		*told_state;	/* as an event; NULL: none */
 };
 
 struct inheritance {
@@ -66,6 +69,8 @@ struct inheritance {
 	unsigned		 decimators;	/* in use */
 	struct child_image	 decimator[DECIMATORS_MAX];
 	size_t			 answers[DECIMATORS_MAX]; /* decimator.h */
+	const char		*told_state[DECIMATORS_MAX];
+	struct events		*events;	/* NULL: none, or taken */
 };
 
 struct inheritance	*inheritance_new(void);

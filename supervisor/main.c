@@ -13,6 +13,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/daemon.h"
+#include "supervisor/doctor/doctor.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
 #include "supervisor/needs.h"
@@ -32,16 +33,24 @@ struct options {
 	bool		 verbose;
 	int		 handoff;	/* -1: none */
 	bool		 check_handoff;
+	bool		 doctor;
+	struct doctor_options to_doctor;
 };
 
 enum {
 	OPTION_CHECK_HANDOFF = 256,
+	OPTION_DISK,
+	OPTION_DOCTOR,
+	OPTION_FACTS,
 	OPTION_HANDOFF,
 };
 
-/* For an upgrade, not for people. */
+/* Those that want an argument are for an upgrade, and for mcrelayctl. */
 static const struct option long_options[] = {
 	{"check-handoff", required_argument, NULL, OPTION_CHECK_HANDOFF},
+	{"disk", no_argument, NULL, OPTION_DISK},
+	{"doctor", optional_argument, NULL, OPTION_DOCTOR},
+	{"facts", required_argument, NULL, OPTION_FACTS},
 	{"handoff", required_argument, NULL, OPTION_HANDOFF},
 	{NULL, 0, NULL, 0},
 };
@@ -49,8 +58,47 @@ static const struct option long_options[] = {
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: mcrelayd [-dnVv] [-f file]\n");
+	fprintf(stderr, "usage: mcrelayd [-dnVv] [-f file]\n"
+	    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n");
 	exit(EXIT_USAGE);
+}
+
+/* Those of the doctor.  False: it is none. */
+static bool
+parse_doctor(struct options *options, int option)
+{
+	struct doctor_options *to = &options->to_doctor;
+
+	switch (option) {
+	case OPTION_DOCTOR:
+		options->doctor = options->check = true;
+		to->check = optarg;
+		return true;
+	case OPTION_DISK:
+		to->disk = true;
+		return true;
+	case OPTION_FACTS:
+		to->facts = atoi(optarg);
+		return true;
+	case 'j':
+		to->json = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The doctor takes the file as an argument as well. */
+static void
+parse_rest(struct options *options, int argc, char **argv)
+{
+	const struct doctor_options *to = &options->to_doctor;
+
+	if (options->doctor && optind < argc)
+		options->file = argv[optind++];
+	if (optind != argc || (!options->doctor &&
+	    (to->json || to->disk || to->facts != -1)))
+		usage();
 }
 
 static void
@@ -58,7 +106,7 @@ parse_options(struct options *options, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "df:nVv", long_options,
+	while ((option = getopt_long(argc, argv, "df:jnVv", long_options,
 	    NULL)) != -1)
 		switch (option) {
 		case OPTION_CHECK_HANDOFF:
@@ -83,10 +131,10 @@ parse_options(struct options *options, int argc, char **argv)
 			options->verbose = true;
 			break;
 		default:
-			usage();
+			if (!parse_doctor(options, option))
+				usage();
 		}
-	if (optind != argc)
-		usage();
+	parse_rest(options, argc, argv);
 }
 
 static void
@@ -253,6 +301,18 @@ check(const struct supervisor *supervisor, struct conf *conf)
 	return good ? 0 : 1;
 }
 
+static int
+see_doctor(const struct options *options, struct conf *conf)
+{
+	int result;
+
+	/* What a daemon would have. */
+	startup_raise_limits();
+	result = doctor_run(conf, &options->to_doctor);
+	conf_free(conf);
+	return result;
+}
+
 /* Whatever we were called for.  Returns the exit status. */
 static int
 act(const struct options *options, struct supervisor *supervisor)
@@ -261,6 +321,8 @@ act(const struct options *options, struct supervisor *supervisor)
 
 	if (conf == NULL)
 		return 1;
+	if (options->doctor)
+		return see_doctor(options, conf);
 	if (options->check_handoff)
 		return startup_check_handoff(supervisor, conf);
 	if (!options->check)
@@ -271,7 +333,8 @@ act(const struct options *options, struct supervisor *supervisor)
 int
 main(int argc, char **argv)
 {
-	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
+	struct options options = {.file = DEFAULT_FILE, .handoff = -1,
+	    .to_doctor = {.facts = -1}};
 	struct supervisor supervisor = {.start_pipe = -1,
 	    .spawn = {.launcher = -1}};
 	char *program;

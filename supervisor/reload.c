@@ -26,6 +26,7 @@
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 #include "supervisor/users.h"
 
 /* What is to become of one channel of the new configuration. */
@@ -357,6 +358,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 		log_warnx("the old configuration stays in force");
 		if (plan.conf != NULL)
 			roll_back(&plan);
+		tell_reload(supervisor, false, problems, summary);
 		free(plan.step);
 		notify_ready();
 		return -1;
@@ -366,6 +368,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 	supervisor_notice(supervisor);
 	free(plan.step);
 	report_log(problems, logged);
+	tell_reload(supervisor, true, problems, summary);
 	log_info("reloaded: %zu channels unchanged, %zu changed, %zu added, "
 	    "%zu removed", summary->unchanged, summary->changed,
 	    summary->added, summary->removed);

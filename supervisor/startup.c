@@ -143,7 +143,7 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		decimator_adopt(&supervisor->decimator[i],
 		    &inheritance->decimator[i],
-		    inheritance->answers[i]);
+		    inheritance->answers[i], inheritance->told_state[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
 	supervisor->given_up = inheritance->given_up;

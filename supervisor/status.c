@@ -13,6 +13,7 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
+#include "supervisor/levels.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
@@ -22,8 +23,8 @@ counter(uint64_t value)
 	return json_integer((json_int_t)MIN_OF(value, (uint64_t)INT64_MAX));
 }
 
-static const char *
-child_state(const struct child *child)
+const char *
+status_child_state(const struct child *child)
 {
 	switch (child->state) {
 	case CHILD_STARTING:
@@ -57,7 +58,7 @@ status_state(struct channel *channel)
 	}
 	if (channel->fresh)
 		return "starting";
-	return child_state(&channel->child);
+	return status_child_state(&channel->child);
 }
 
 /* What is in force, as the process has said. */
@@ -150,6 +151,9 @@ outputs_json(const struct channel_conf *conf,
 
 	for (i = 0; i < conf->relays; i++) {
 		object = end_json(&conf->relay[i].address);
+		if (conf->relay[i].interface[0] != '\0')
+			json_object_set_new(object, "interface",
+			    json_string(conf->relay[i].interface));
 		add_counts(object, output_table, &counts[i]);
 		json_array_append_new(array, object);
 	}
@@ -282,6 +286,7 @@ channel_json(struct channel *channel)
 	    json_boolean(channel->watch.archive_stuck));
 	json_object_set_new(object, "counters_current",
 	    json_boolean(channel->counts_current));
+	levels_add(object, channel);
 	json_object_set_new(object, "ledger", ledger);
 	json_object_set_new(object, "rejected_by", rejected_json(channel));
 	json_object_set_new(object, "outputs",
@@ -301,7 +306,7 @@ decimator_json(const struct decimator *decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
 	json_object_set_new(object, "state",
-	    json_string(child_state(&decimator->child)));
+	    json_string(status_child_state(&decimator->child)));
 	add_process(object, &decimator->child);
 	json_object_set_new(object, "user",
 	    user_json(&decimator->supervisor->conf->decimator_user));

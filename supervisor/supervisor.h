@@ -21,6 +21,7 @@
 #include "supervisor/upgrade.h"
 
 struct control;
+struct events;
 
 enum supervisor_phase {
 	PHASE_STARTING,		/* the shell may be waiting for us */
@@ -48,6 +49,7 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;
 	struct upgrade		 upgrade;

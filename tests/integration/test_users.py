@@ -208,6 +208,26 @@ def test_empty_directory(daemon: Daemon) -> None:
     daemon.stop()
 
 
+def test_closed_directory_above(daemon: Daemon) -> None:
+    """Where only some may read, workers need not pass to write."""
+    daemon.archive.mkdir(mode=0o700)
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender:
+        daemon.start(archived(daemon, "one", port),
+                     channel("evil", free_port()), user=RANGE)
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        daemon.ctl("rotate")
+        evil = users(daemon)["evil"]
+        done = subprocess.run(["ls", str(daemon.archive / "one")],
+                              user=evil, group=evil, extra_groups=[],
+                              text=True, capture_output=True, cwd="/")
+        assert done.returncode != 0
+        assert "Permission denied" in done.stderr
+        daemon.stop()
+        assert daemon.payloads("one") == numbered(100)
+
+
 @pytest.mark.parametrize("mode, owner, complaint", [
     (0o777, 0, "everybody may write to"),
     (0o755, BASE + 5, "belongs to user id 64005"),

@@ -14,6 +14,7 @@
 #include "supervisor/channels.h"
 #include "supervisor/commands.h"
 #include "supervisor/facts.h"
+#include "supervisor/follow.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -31,6 +32,8 @@ enum member {
 	MEMBER_COMMAND	= 1,
 	MEMBER_CHANNEL	= 2,
 	MEMBER_STREAM	= 4,
+	MEMBER_SINCE	= 8,
+	MEMBER_CHANNELS	= 16,	/* an array */
 };
 
 static const struct {
@@ -40,6 +43,8 @@ static const struct {
 	{"command",	MEMBER_COMMAND},
 	{"channel",	MEMBER_CHANNEL},
 	{"stream",	MEMBER_STREAM},
+	{"since",	MEMBER_SINCE},
+	{"channels",	MEMBER_CHANNELS},
 };
 
 struct command {
@@ -258,6 +263,13 @@ run_doctor(const struct call *call)
 	    "configuration file is not UTF-8");
 }
 
+static json_t *
+run_events(const struct call *call)
+{
+	return follow_request(call->supervisor, call->request,
+	    &call->wait->follower);
+}
+
 static const struct command commands[] = {
 	{"status",	false,	MEMBER_CHANNEL, run_status},
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
@@ -269,6 +281,7 @@ static const struct command commands[] = {
 	{"upgrade",	false,	0, run_upgrade},
 	{"archive",	true,	MEMBER_CHANNEL, run_archive},
 	{"doctor",	false,	0, run_doctor},
+	{"events",	false,	MEMBER_SINCE | MEMBER_CHANNELS, run_events},
 };
 
 static const struct command *
@@ -305,7 +318,11 @@ check_members(const struct command *command, const json_t *request)
 		if ((find_member(name) & takes) == 0)
 			return command_error("%s does not take %s",
 			    command->name, name);
-		if (!json_is_string(value))
+		if (find_member(name) == MEMBER_CHANNELS) {
+			if (!json_is_array(value))
+				return command_error("%s has to be an array",
+				    name);
+		} else if (!json_is_string(value))
 			return command_error("%s has to be a string", name);
 	}
 	return NULL;

@@ -20,6 +20,7 @@
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #define DEFAULT_FILE	SYSCONFDIR "/mcrelay.yaml"
 
@@ -256,14 +257,60 @@ print_needs(const struct conf *conf)
 	conf_problems_free(&problems);
 }
 
-static int
-see_doctor(const struct options *options, struct conf *conf)
+/* Who would be whom, if root started the daemon now.  False: there is no
+ * telling, and why not has been said. */
+static bool
+find_users(const struct supervisor *supervisor, struct conf *conf)
 {
-	int result;
+	struct conf_problems problems = {NULL, 0, 0};
+	bool good;
+
+	users_assign(supervisor, conf, &problems);
+	users_check_directories(conf, &problems);
+	print_problems(&problems);
+	good = problems.errors == 0;
+	conf_problems_free(&problems);
+	return good;
+}
+
+static void
+print_users(const struct conf *conf)
+{
+	size_t i;
+
+	if (!conf_own_users(conf))
+		return;
+	printf("decimators run as user id %u\n",
+	    (unsigned)conf->decimator_user.uid);
+	for (i = 0; i < conf->channels; i++)
+		printf("channel %s runs as user id %u\n",
+		    conf->channel[i].name,
+		    (unsigned)conf->channel[i].user.uid);
+}
+
+static int
+check(const struct supervisor *supervisor, struct conf *conf)
+{
+	bool good = find_users(supervisor, conf);
+
+	if (good) {
+		print_needs(conf);
+		print_users(conf);
+	}
+	conf_free(conf);
+	return good ? 0 : 1;
+}
+
+static int
+see_doctor(const struct options *options, const struct supervisor *supervisor,
+    struct conf *conf)
+{
+	int result = 1;
 
 	/* What a daemon would have. */
 	startup_raise_limits();
-	result = doctor_run(conf, &options->to_doctor);
+	if (find_users(supervisor, conf))
+		result = doctor_run(conf, &options->to_doctor);
 	conf_free(conf);
 	return result;
 }
@@ -277,14 +324,12 @@ act(const struct options *options, struct supervisor *supervisor)
 	if (conf == NULL)
 		return 1;
 	if (options->doctor)
-		return see_doctor(options, conf);
+		return see_doctor(options, supervisor, conf);
 	if (options->check_handoff)
 		return startup_check_handoff(supervisor, conf);
 	if (!options->check)
 		return run(options, supervisor, conf);
-	print_needs(conf);
-	conf_free(conf);
-	return 0;
+	return check(supervisor, conf);
 }
 
 int

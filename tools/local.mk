@@ -9,6 +9,7 @@ mcrelayctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
 mcrelayctl_SOURCES = tools/ctl/main.c \
 	tools/ctl/client.c tools/ctl/client.h \
 	tools/ctl/doctor.c tools/ctl/doctor.h \
+	tools/ctl/events.c tools/ctl/events.h \
 	tools/ctl/files.c tools/ctl/files.h \
 	tools/ctl/check.c tools/ctl/check.h \
 	tools/ctl/show.c tools/ctl/show.h \

@@ -1058,7 +1058,7 @@ def test_user(doctor: Doctor) -> None:
     conf = {"run_dir": str(doctor.daemon.run_dir),
             "channels": [channel("one", free_port())]}
     doctor.daemon.write_text(json.dumps(conf))
-    doctor.bad("user", "", "warn", "no user is configured", "user: mcrelay")
+    doctor.bad("user", "", "fail", "no user is configured", "user: mcrelay")
 
 
 def test_run_dir(doctor: Doctor) -> None:

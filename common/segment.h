@@ -198,7 +198,7 @@ enum drained {
 };
 
 /*
- * Room on the file system of an archive that has a `min_free'.  The keeper
+ * Room on the file system of an archive.  The keeper
  * thread writes what there is and what it could remove; the supervisor, which
  * sees all channels, says up to where it may.
  */
@@ -437,6 +437,9 @@ struct channel_counts {
 	struct ledger		ledger;
 	struct output_counts	output[OUTPUTS_MAX];
 	uint64_t		rejected_by[DATUM_ERRORS];
+	uint64_t		last_received_ns; /* CLOCK_REALTIME; 0 never */
+	/* Bytes of the ring that the archive has yet to store; bound it. */
+	uint64_t		ring_used;
 };
 
 /* False: the worker changes them too fast for this reader (domain.h), and

@@ -154,6 +154,11 @@ struct child {
 	uint64_t		 ready_ns;	/* 0: not yet */
 	uint32_t		 sandbox;	/* enum sandbox_part, since
 						 * then */
+	/* When the last one was reaped that is to have a successor; 0: there
+	 * is one.  And how long it took until that one was ready, the last
+	 * time: what is waited for included. */
+	uint64_t		 gone_ns;
+	uint64_t		 away_ns;
 	unsigned		 spawns;
 	struct backoff		 backoff;
 	char			 last_exit[128];	/* "": none yet */

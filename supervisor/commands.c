@@ -251,6 +251,13 @@ run_archive(const struct call *call)
 	    "channel %s is not UTF-8", conf->name);
 }
 
+static json_t *
+run_events(const struct call *call)
+{
+	return follow_request(call->supervisor, call->request,
+	    &call->wait->follower);
+}
+
 /* The client looks at the host itself, which may take its time. */
 static json_t *
 run_doctor(const struct call *call)
@@ -263,13 +270,6 @@ run_doctor(const struct call *call)
 	    "configuration file is not UTF-8");
 }
 
-static json_t *
-run_events(const struct call *call)
-{
-	return follow_request(call->supervisor, call->request,
-	    &call->wait->follower);
-}
-
 static const struct command commands[] = {
 	{"status",	false,	MEMBER_CHANNEL, run_status},
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
@@ -280,8 +280,8 @@ static const struct command commands[] = {
 	{"schema",	true,	MEMBER_CHANNEL | MEMBER_STREAM, run_schema},
 	{"upgrade",	false,	0, run_upgrade},
 	{"archive",	true,	MEMBER_CHANNEL, run_archive},
-	{"doctor",	false,	0, run_doctor},
 	{"events",	false,	MEMBER_SINCE | MEMBER_CHANNELS, run_events},
+	{"doctor",	false,	0, run_doctor},
 };
 
 static const struct command *

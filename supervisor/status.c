@@ -13,6 +13,7 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
+#include "supervisor/levels.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
@@ -150,6 +151,9 @@ outputs_json(const struct channel_conf *conf,
 
 	for (i = 0; i < conf->relays; i++) {
 		object = end_json(&conf->relay[i].address);
+		if (conf->relay[i].interface[0] != '\0')
+			json_object_set_new(object, "interface",
+			    json_string(conf->relay[i].interface));
 		add_counts(object, output_table, &counts[i]);
 		json_array_append_new(array, object);
 	}
@@ -282,6 +286,7 @@ channel_json(struct channel *channel)
 	    json_boolean(channel->watch.archive_stuck));
 	json_object_set_new(object, "counters_current",
 	    json_boolean(channel->counts_current));
+	levels_add(object, channel);
 	json_object_set_new(object, "ledger", ledger);
 	json_object_set_new(object, "rejected_by", rejected_json(channel));
 	json_object_set_new(object, "outputs",

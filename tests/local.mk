@@ -43,6 +43,7 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable \
+	tests/unit/test_metrics \
 	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -295,6 +296,8 @@ tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
 tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
+tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c
+tests_unit_test_metrics_LDADD = libmetrics.a $(TEST_LIBS) $(JANSSON_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c
 tests_unit_test_when_LDADD = $(TEST_LIBS)
 
@@ -310,6 +313,7 @@ EXTRA_DIST += \
 	tests/integration/avro_files.py \
 	tests/integration/conftest.py \
 	tests/integration/daemon.py \
+	tests/integration/exposition.py \
 	tests/integration/faults.c \
 	tests/integration/gen.py \
 	tests/integration/host.c \
@@ -321,7 +325,9 @@ EXTRA_DIST += \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
 	tests/integration/read_avro.js \
+	tests/integration/prometheus.py \
 	tests/integration/readers.py \
+	tests/integration/test_alerts.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
@@ -345,6 +351,7 @@ EXTRA_DIST += \
 	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
+	tests/integration/test_metrics.py \
 	tests/integration/test_path.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \

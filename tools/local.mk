@@ -11,11 +11,12 @@ mcrelayctl_SOURCES = tools/ctl/main.c \
 	tools/ctl/doctor.c tools/ctl/doctor.h \
 	tools/ctl/events.c tools/ctl/events.h \
 	tools/ctl/files.c tools/ctl/files.h \
+	tools/ctl/metrics.c tools/ctl/metrics.h \
 	tools/ctl/check.c tools/ctl/check.h \
 	tools/ctl/show.c tools/ctl/show.h \
 	tools/ctl/table.c tools/ctl/table.h \
 	tools/ctl/top.c tools/ctl/top.h
-mcrelayctl_LDADD = libtools.a libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
+mcrelayctl_LDADD = libtools.a libmetrics.a libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
 dist_man_MANS += man/mcrelayctl.8
 
 noinst_LIBRARIES += libtools.a

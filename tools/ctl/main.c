@@ -5,7 +5,6 @@
 #include <bsd/stdlib.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <getopt.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -20,6 +19,7 @@
 #include "tools/ctl/doctor.h"
 #include "tools/ctl/events.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/metrics.h"
 #include "tools/ctl/show.h"
 #include "tools/ctl/top.h"
 
@@ -62,6 +62,7 @@ usage(void)
 	    "       status [-j] [channel]\n"
 	    "       check [-t seconds] [channel]\n"
 	    "       ledger [-j] [channel]\n"
+	    "       metrics [-o] [channel ...]\n"
 	    "       doctor [-j] [--disk]\n"
 	    "       top [-n count] [channel]\n"
 	    "       events [-j] [-n count] [--since id] [channel ...]\n"
@@ -215,12 +216,6 @@ release(const struct call *call, json_t *answer)
 }
 
 static int
-doctor(const struct call *call, json_t *answer)
-{
-	return doctor_call(answer, call->json, call->disk);
-}
-
-static int
 run_events(const struct call *call)
 {
 	json_t *channels = json_array(), *request;
@@ -237,6 +232,11 @@ run_events(const struct call *call)
 	result = events_run(call->socket, request, call->json, call->count);
 	json_decref(request);
 	return result;
+}
+
+doctor(const struct call *call, json_t *answer)
+{
+	return doctor_call(answer, call->json, call->disk);
 }
 
 static const struct verb verbs[] = {
@@ -363,9 +363,12 @@ static void
 parse_arguments(struct call *call, const struct verb *verb, int argc,
     char **argv)
 {
+	/* Each of one command, which alone has the short form. */
 	static const struct option long_options[] = {
 		{"disk", no_argument, NULL, 'D'},
-		{"since", required_argument, NULL, 'S'}, {NULL, 0, NULL, 0}};
+		{"since", required_argument, NULL, 'S'},
+		{NULL, 0, NULL, 0},
+	};
 	int option;
 
 	/* glibc: begin anew, with what "+" meant forgotten. */
@@ -374,7 +377,6 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 	    long_options, NULL)) != -1)
 		switch (option) {
 		case 'D':
-			/* Likewise. */
 			if (strchr(verb->options, 'D') == NULL)
 				usage();
 			call->disk = true;
@@ -409,6 +411,16 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		call->more[option - optind - 1] = argv[option];
 }
 
+static int
+print_metrics(const struct call *call, int argc, char **argv)
+{
+	int result = metrics_command(call->socket, argc, argv);
+
+	if (result == -1)
+		usage();
+	return result;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -420,6 +432,8 @@ main(int argc, char **argv)
 	log_init("mcrelayctl", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	parse_options(&call, argc, argv);
 	first = optind;
+	if (strcmp(call.name, "metrics") == 0)
+		return print_metrics(&call, argc - first, argv + first);
 	verb = find_verb(call.name);
 	parse_arguments(&call, verb, argc - first, argv + first);
 	if (strcmp(verb->name, "check") == 0)

@@ -234,6 +234,7 @@ run_events(const struct call *call)
 	return result;
 }
 
+static int
 doctor(const struct call *call, json_t *answer)
 {
 	return doctor_call(answer, call->json, call->disk);

@@ -20,6 +20,47 @@
 #include "supervisor/doctor/doctor_priv.h"
 #include "supervisor/needs.h"
 
+/*** Is it the one that we look at? ***/
+
+/* How many channels of the file the daemon does not have. */
+static size_t
+missing(const struct doctor *doctor)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < doctor->conf->channels; i++)
+		count += facts_status(doctor,
+		    doctor->conf->channel[i].name) == NULL;
+	return count;
+}
+
+void
+doctor_check_daemon(struct doctor *doctor)
+{
+	const json_t *status = json_object_get(doctor->facts, "status");
+	const char *version = json_string_value(json_object_get(status,
+	    "version"));
+	size_t count;
+
+	if (doctor->facts == NULL) {
+		doctor_say(doctor, DOCTOR_SKIP, "", "no daemon was asked: "
+		    "mcrelayctl doctor");
+		return;
+	}
+	if (version != NULL && strcmp(version, PACKAGE_VERSION) != 0) {
+		doctor_mend(doctor, "mcrelayctl upgrade");
+		doctor_say(doctor, DOCTOR_WARN, "version", "%s runs, %s is "
+		    "installed", version, PACKAGE_VERSION);
+	} else
+		doctor_say(doctor, DOCTOR_OK, "version", "%s",
+		    PACKAGE_VERSION);
+	count = missing(doctor);
+	doctor_mend(doctor, "mcrelayctl reload");
+	doctor_say(doctor, count > 0 ? DOCTOR_WARN : DOCTOR_OK,
+	    "configuration", count > 0 ? "%zu channels of the file are not in "
+	    "force" : "all channels of the file are in force", count);
+}
+
 /*** Whose are the workers? ***/
 
 /* A name that is no user's the configuration is refused for. */

@@ -297,6 +297,7 @@ EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/daemon.py \
 	tests/integration/faults.c \
+	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
 	tests/integration/manager.py \
 	tests/integration/net.py \
@@ -334,6 +335,7 @@ EXTRA_DIST += \
 	tests/integration/test_random_disk.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
+	tests/integration/test_remote.py \
 	tests/integration/test_restart.py \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
@@ -351,6 +353,8 @@ EXTRA_DIST += \
 	tests/integration/test_waiting.py \
 	tests/integration/test_membership.py \
 	tests/integration/test_world.py \
+	tests/integration/test_world_storm.py \
+	tests/integration/test_world_upgrade.py \
 	tests/integration/waiting.py
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/events.h"
 #include "supervisor/inheritance.h"
 
 struct inheritance *
@@ -64,6 +65,7 @@ inheritance_free(struct inheritance *inheritance)
 		return;
 	for (i = 0; i < inheritance->channels; i++)
 		drop_channel(&inheritance->channel[i]);
+	events_free(inheritance->events);
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);
@@ -75,6 +77,7 @@ inheritance_free(struct inheritance *inheritance)
 	free(inheritance->querier);
 	free(inheritance->version);
 	free(inheritance->run_dir);
+	free(inheritance->user);
 	free(inheritance);
 }
 

@@ -4,8 +4,8 @@
  * process of its own: a file server that does not answer holds up that one
  * only.  Supervisor only.
  */
-#ifndef MCRELAY_LOOK_H
-#define MCRELAY_LOOK_H
+#ifndef MCRELAY_PEEK_H
+#define MCRELAY_PEEK_H
 
 #include <sys/types.h>
 #include <ev.h>
@@ -15,9 +15,9 @@
 #include "supervisor/dirs.h"
 
 /* How long it may take, in seconds; then nothing is known. */
-#define LOOK_S		10U
+#define PEEK_S		10U
 
-struct look {
+struct peek {
 	ev_child	 reaper;
 	pid_t		 pid;		/* 0: none is under way */
 	struct dirs_id	 id;		/* what was open then */
@@ -28,18 +28,18 @@ struct look {
 };
 
 /* Before anything else; `owner' and elsewhere() are set already. */
-void	look_init(struct look *look) ATTR_NONNULL;
+void	peek_init(struct peek *peek) ATTR_NONNULL;
 /* Nothing happens while one is under way, or when there is no process to be
  * had.  `mount' is to be a mount point, or NULL. */
-void	look_start(struct look *look, struct ev_loop *loop, const char *path,
+void	peek_start(struct peek *peek, struct ev_loop *loop, const char *path,
 	    const char *mount, int fd);
 /* Nobody wants to know any more. */
-void	look_stop(struct look *look, struct ev_loop *loop) ATTR_NONNULL;
+void	peek_stop(struct peek *peek, struct ev_loop *loop) ATTR_NONNULL;
 
 /* The question itself, which may take for ever: whether `path' leads to `id'.
  * errno as of dirs_is_at(). */
-bool	look_here(const char *path, const char *mount,
+bool	peek_here(const char *path, const char *mount,
 	    const struct dirs_id *id);
-bool	look_is_mount_point(const char *path) ATTR_NONNULL;
+bool	peek_is_mount_point(const char *path) ATTR_NONNULL;
 
-#endif /* MCRELAY_LOOK_H */
+#endif /* MCRELAY_PEEK_H */

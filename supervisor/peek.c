@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asks what may hang, in a process of its own.  See look.h.  Supervisor only;
+ * Asks what may hang, in a process of its own.  See peek.h.  Supervisor only;
  * what follows the fork runs in the child, which has nothing open, so that one
  * that cannot be killed keeps nothing from anybody.
  */
@@ -17,7 +17,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "supervisor/look.h"
+#include "supervisor/peek.h"
 #include "supervisor/spawn.h"
 
 enum answer {
@@ -29,7 +29,7 @@ enum answer {
 /*** The question. ***/
 
 bool
-look_is_mount_point(const char *path)
+peek_is_mount_point(const char *path)
 {
 	const int flags = AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
 	struct statx at, above;
@@ -54,9 +54,9 @@ look_is_mount_point(const char *path)
 }
 
 bool
-look_here(const char *path, const char *mount, const struct dirs_id *id)
+peek_here(const char *path, const char *mount, const struct dirs_id *id)
 {
-	return (mount == NULL || look_is_mount_point(mount)) &&
+	return (mount == NULL || peek_is_mount_point(mount)) &&
 	    dirs_is_at(path, id);
 }
 
@@ -66,7 +66,7 @@ static enum answer
 find_out(const char *path, const char *mount, const struct dirs_id *id)
 {
 	errno = 0;
-	if (look_here(path, mount, id))
+	if (peek_here(path, mount, id))
 		return ANSWER_HERE;
 	switch (errno) {
 	case 0:
@@ -85,7 +85,7 @@ run(const char *path, const char *mount, const struct dirs_id *id)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	spawn_reset_signals();
-	(void)alarm(LOOK_S);
+	(void)alarm(PEEK_S);
 	log_close();
 	if (close_range(0, UINT_MAX, 0) == -1)
 		_exit(ANSWER_UNKNOWN);
@@ -95,52 +95,52 @@ run(const char *path, const char *mount, const struct dirs_id *id)
 static void
 on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 {
-	struct look *look = watcher->data;
+	struct peek *peek = watcher->data;
 	int status = watcher->rstatus;
 
 	ev_child_stop(loop, watcher);
-	look->pid = 0;
+	peek->pid = 0;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == ANSWER_ELSEWHERE)
-		look->elsewhere(look->owner);
+		peek->elsewhere(peek->owner);
 }
 
 void
-look_init(struct look *look)
+peek_init(struct peek *peek)
 {
-	ev_child_init(&look->reaper, on_reaped, 0, 0);
-	look->reaper.data = look;
-	look->pid = 0;
+	ev_child_init(&peek->reaper, on_reaped, 0, 0);
+	peek->reaper.data = peek;
+	peek->pid = 0;
 }
 
 void
-look_start(struct look *look, struct ev_loop *loop, const char *path,
+peek_start(struct peek *peek, struct ev_loop *loop, const char *path,
     const char *mount, int fd)
 {
 	sigset_t all, before;
 
-	if (look->pid != 0 || !dirs_identify(fd, &look->id))
+	if (peek->pid != 0 || !dirs_identify(fd, &peek->id))
 		return;
 	/* No handler of ours may run in there. */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	look->pid = fork();
-	if (look->pid == 0)
-		run(path, mount, &look->id);
+	peek->pid = fork();
+	if (peek->pid == 0)
+		run(path, mount, &peek->id);
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (look->pid == -1) {
-		look->pid = 0;
+	if (peek->pid == -1) {
+		peek->pid = 0;
 		return;
 	}
-	ev_child_set(&look->reaper, look->pid, 0);
-	ev_child_start(loop, &look->reaper);
+	ev_child_set(&peek->reaper, peek->pid, 0);
+	ev_child_start(loop, &peek->reaper);
 }
 
 void
-look_stop(struct look *look, struct ev_loop *loop)
+peek_stop(struct peek *peek, struct ev_loop *loop)
 {
-	if (look->pid == 0)
+	if (peek->pid == 0)
 		return;
-	ev_child_stop(loop, &look->reaper);
-	(void)kill(look->pid, SIGKILL);
-	look->pid = 0;
+	ev_child_stop(loop, &peek->reaper);
+	(void)kill(peek->pid, SIGKILL);
+	peek->pid = 0;
 }

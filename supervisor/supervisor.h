@@ -20,6 +20,7 @@
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
 #include "supervisor/upgrade.h"
+#include "supervisor/web.h"
 
 struct control;
 
@@ -50,6 +51,7 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct web		 web;
 	struct heal		 heal;
 	struct querier		 querier;
 	struct upgrade		 upgrade;

@@ -71,6 +71,7 @@
 #include "common/compiler.h"
 #include "common/datum.h"
 #include "common/domain.h"
+#include "common/finished.h"
 #include "common/ledger.h"
 #include "common/ring.h"
 
@@ -232,6 +233,8 @@ struct worker_state {
 	 * tells the supervisor, who clears it and looks for it. */
 	_Atomic uint32_t	directory_gone;
 	struct room		room;
+	/* Files that were finished lately, for the supervisor's events. */
+	struct finished		finished;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];

@@ -5,6 +5,7 @@
  */
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -20,6 +21,7 @@
 #include "common/wake.h"
 #include "supervisor/directory.h"
 #include "supervisor/dirs.h"
+#include "supervisor/events.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/supervisor.h"
 
@@ -50,8 +52,8 @@ may_hang(int directory)
 	return false;
 }
 
-static bool
-is_mount_point(const char *path)
+bool
+directory_is_mount_point(const char *path)
 {
 	struct statx at, above;
 	char *parent;
@@ -74,8 +76,8 @@ is_mount_point(const char *path)
 	return is;
 }
 
-static char *
-path_of(const struct channel_conf *conf)
+char *
+directory_path(const struct channel_conf *conf)
 {
 	return xasprintf("%s/%s", conf->archive.directory, conf->name);
 }
@@ -83,7 +85,8 @@ path_of(const struct channel_conf *conf)
 /* As to file systems without such locks, nobody else is believed to write
  * there. */
 static bool
-claim(int fd, const struct channel_conf *conf, char by[static 32])
+claim(int fd, const struct channel_conf *conf,
+    char by[static DIRECTORY_BY_SIZE])
 {
 	pid_t holder;
 
@@ -96,26 +99,70 @@ claim(int fd, const struct channel_conf *conf, char by[static 32])
 		return true;
 	}
 	if (holder != 0)
-		snprintf(by, 32, "process %d", (int)holder);
+		snprintf(by, DIRECTORY_BY_SIZE, "process %d", (int)holder);
 	else
-		snprintf(by, 32, "another process");
+		snprintf(by, DIRECTORY_BY_SIZE, "another process");
 	errno = EBUSY;
+	return false;
+}
+
+static bool
+is_empty(int fd)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = own == -1 ? NULL : fdopendir(own);
+	struct dirent *entry;
+	bool empty = dir != NULL;
+
+	if (dir == NULL && own != -1)
+		close(own);
+	while (empty && (entry = readdir(dir)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0;
+	if (dir != NULL)
+		closedir(dir);
+	return empty;
+}
+
+/*
+ * Where each channel has a user of its own, a directory is that user's, or
+ * the worker could not write there, or somebody else could.  One of ours that
+ * is empty was made for it: by an administrator, or by one of us that was
+ * killed before it gave it away.
+ */
+static bool
+is_his(int fd, const struct channel_conf *conf,
+    char by[static DIRECTORY_BY_SIZE])
+{
+	const struct privdrop *user = &conf->user;
+	struct stat st;
+
+	if (!conf->own_user)
+		return true;
+	if (fstat(fd, &st) == 0 && (st.st_uid == user->uid ||
+	    (st.st_uid == geteuid() && is_empty(fd) &&
+	    fchown(fd, user->uid, user->gid) == 0)))
+		return true;
+	snprintf(by, DIRECTORY_BY_SIZE, "user id %u, and the channel's worker "
+	    "is %u: give it all of it (chown -hR %u:%u)", (unsigned)st.st_uid,
+	    (unsigned)user->uid, (unsigned)user->uid, (unsigned)user->gid);
+	errno = EPERM;
 	return false;
 }
 
 enum directory_status
 directory_open(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner, char by[static 32])
+    char by[static DIRECTORY_BY_SIZE])
 {
 	char *path;
 	bool same;
 	int fd;
 
 	if (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount))
+	    !directory_is_mount_point(conf->require_mount))
 		return DIRECTORY_UNMOUNTED;
-	path = path_of(conf);
-	fd = dirs_open(path, ARCHIVE_MODE, owner);
+	path = directory_path(conf);
+	fd = dirs_open(path, ARCHIVE_MODE, &conf->user, !conf->own_user);
 	same = fd != -1 && parts->archive != -1 &&
 	    dirs_leads_to(path, parts->archive);
 	free(path);
@@ -124,6 +171,11 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	if (same) {
 		close(fd);
 		return DIRECTORY_OPEN;
+	}
+	if (!is_his(fd, conf, by)) {
+		close(fd);
+		errno = EPERM;
+		return DIRECTORY_FOREIGN;
 	}
 	if (!claim(fd, conf, by)) {
 		close(fd);
@@ -142,12 +194,12 @@ void
 directory_share(struct parts *parts, int archive,
     const struct channel_conf *conf)
 {
-	char *path;
+	char by[DIRECTORY_BY_SIZE], *path;
 
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
-	path = path_of(conf);
-	if (dirs_leads_to(path, archive)) {
+	path = directory_path(conf);
+	if (dirs_leads_to(path, archive) && is_his(archive, conf, by)) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 		parts->archive_remote = may_hang(archive);
 	}
@@ -187,9 +239,9 @@ is_there(const struct channel *channel)
 
 	if (channel->parts.archive_away[0] != '\0' ||
 	    (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount)))
+	    !directory_is_mount_point(conf->require_mount)))
 		return false;
-	path = path_of(conf);
+	path = directory_path(conf);
 	same = dirs_leads_to(path, channel->parts.archive);
 	free(path);
 	return same;
@@ -220,15 +272,17 @@ follow(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 	bool before = channel->parts.archive_away[0] != '\0';
-	char by[32];
+	char by[DIRECTORY_BY_SIZE];
 
-	switch (directory_open(&channel->parts, conf,
-	    channel->supervisor->spawn.drop, by)) {
+	switch (directory_open(&channel->parts, conf, by)) {
 	case DIRECTORY_OPEN:
 		log_info("channel %s: %s: goes on in %s/%s", channel->name,
 		    before ? "its archive directory is there again" :
 		    "its archive directory was removed, moved or covered",
 		    conf->archive.directory, conf->name);
+		events_add(channel->supervisor, channel, EVENT_DIRECTORY,
+		    json_pack("{s:b}", "back", before), "the archive goes on "
+		    "in %s/%s", conf->archive.directory, conf->name);
 		schema_files_write(channel->parts.archive, conf);
 		child_restart(&channel->child, false);
 		break;
@@ -238,6 +292,10 @@ follow(struct channel *channel)
 	case DIRECTORY_IN_USE:
 		lose(channel, "the archive directory is in use by %s: %s/%s",
 		    by, conf->archive.directory, conf->name);
+		break;
+	case DIRECTORY_FOREIGN:
+		lose(channel, "the archive directory %s/%s belongs to %s",
+		    conf->archive.directory, conf->name, by);
 		break;
 	case DIRECTORY_FAILED:
 		lose(channel, "cannot make or open the archive directory "

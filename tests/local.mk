@@ -33,7 +33,8 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
-UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
+UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
+	tests/unit/test_sandbox_libc
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_options \
@@ -82,7 +83,20 @@ tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
-tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_LDADD = libsupervisor.a $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_libc_SOURCES = tests/unit/test_sandbox_libc.c
+tests_unit_test_sandbox_libc_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/libc_calls
+tests_unit_libc_calls_SOURCES = tests/unit/libc_calls.c
+if HAVE_MUSL
+# Behind its own headers those of the kernel.
+check_SCRIPTS = tests/unit/libc_calls_musl
+CLEANFILES += tests/unit/libc_calls_musl
+tests/unit/libc_calls_musl: tests/unit/libc_calls.c
+	$(AM_V_CC)$(MUSL_CC) -O1 -static -idirafter /usr/include \
+		-idirafter /usr/include/`$(CC) -print-multiarch` -o $@ \
+		"$(srcdir)/tests/unit/libc_calls.c"
+endif
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 
@@ -164,7 +178,7 @@ tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
 tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_silence_SOURCES = tests/unit/test_silence.c
-tests_unit_test_silence_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_silence_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -302,6 +316,7 @@ EXTRA_DIST += \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
 	tests/integration/gen.py \
+	tests/integration/host.c \
 	tests/integration/manager.py \
 	tests/integration/mounts.py \
 	tests/integration/net.py \
@@ -316,6 +331,7 @@ EXTRA_DIST += \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
+	tests/integration/test_capabilities.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_config.py \
@@ -324,6 +340,8 @@ EXTRA_DIST += \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
 	tests/integration/test_directories.py \
+	tests/integration/test_doctor.py \
+	tests/integration/test_events.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_hostile.py \
@@ -348,6 +366,7 @@ EXTRA_DIST += \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_units.py \
+	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_web.py \

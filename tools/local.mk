@@ -8,6 +8,8 @@ sbin_PROGRAMS += mcrelayctl
 mcrelayctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
 mcrelayctl_SOURCES = tools/ctl/main.c \
 	tools/ctl/client.c tools/ctl/client.h \
+	tools/ctl/doctor.c tools/ctl/doctor.h \
+	tools/ctl/events.c tools/ctl/events.h \
 	tools/ctl/files.c tools/ctl/files.h \
 	tools/ctl/metrics.c tools/ctl/metrics.h \
 	tools/ctl/check.c tools/ctl/check.h \

@@ -334,7 +334,7 @@ test_catalog_lost(void **state ATTR_UNUSED)
 	unsigned seen = 0;
 
 	assert_int_equal(unlinkat(fd, "catalog.jsonl", 0), 0);
-	catalog_open(&catalog, fd);
+	catalog_open(&catalog, fd, NULL);
 	assert_int_equal(catalog_complete(&catalog, "test", skip_none, &seen),
 	    0);
 	catalog_close(&catalog);

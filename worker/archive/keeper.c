@@ -239,6 +239,7 @@ run(void *argument)
 {
 	struct keeper *keeper = argument;
 
+	catalog_settle(keeper->catalog);
 	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,
 	    keeper->config->name, skip, keeper) == -1 && errno != ENOTDIR)

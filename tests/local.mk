@@ -377,6 +377,7 @@ EXTRA_DIST += \
 	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
+	tests/integration/test_web.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \

@@ -348,11 +348,16 @@ class Liar:
         self.file = Path(f"/proc/{daemon.worker_pid(name)}/fd/4").open(
             "r+b", buffering=0)
         start = f'{{"name":"{name}_'.encode()
-        found = self.file.read(1 << 22).find(start)
-        assert found >= HEAD_SIZE, "no line of the catalogue in the segment"
-        self.at = found - HEAD_SIZE
-        self.told = self.word(0)
-        assert self.told == 1
+
+        def find() -> int:
+            self.file.seek(0)
+            return self.file.read(1 << 22).find(start)
+        # It is in the catalogue just before it is told.
+        self.at = wait_for(lambda: max(find(), 0),
+                           "a line of the catalogue in the segment") \
+            - HEAD_SIZE
+        self.told = 1
+        wait_for(lambda: self.word(0) == 1, "that it is told")
 
     def word(self, index: int) -> int:
         return int(struct.unpack("=Q", os.pread(

@@ -235,6 +235,17 @@ def test_hangs(doctor: Doctor) -> None:
     doctor.bad("archive_filesystem", "", "fail", "no answer within 5 s")
 
 
+@pytest.mark.parametrize("way, measured", (
+    ("exit", "the check exited with status 3"),
+    ("abort", "the check was killed by signal 6")))
+def test_dies(doctor: Doctor, way: str, measured: str) -> None:
+    """One that dies is told as well, with what it said before."""
+    doctor.daemon.write(channel("one", free_port(),
+                                archive=doctor.daemon.archive_conf()))
+    doctor.says(die=way)
+    doctor.bad("archive_filesystem", "", "fail", measured)
+
+
 def test_few_descriptors(doctor: Doctor) -> None:
     """Those that cannot be run are told."""
     doctor.daemon.write(channel("one", free_port()))
@@ -298,7 +309,7 @@ def test_garbage(plain: Doctor) -> None:
                     pass        # what is a directory to another one
         report = doctor.report(doctor.run("-j"))
         assert not [f for f in report["findings"]
-                    if re.search("signal|hangs", f["measured"])], report
+                    if re.search("the check |hangs", f["measured"])], report
 
 
 def test_daemon(doctor: Doctor) -> None:
@@ -741,7 +752,7 @@ def test_hostile_facts(plain: Doctor, facts: Any) -> None:
                            "interface_drops"}:
         found = with_facts(plain, check, facts)
         assert not [f for f in found.values()
-                    if re.search("signal|hangs", f["measured"])], found
+                    if re.search("the check |hangs", f["measured"])], found
 
 
 @pytest.mark.parametrize("address, others", (

@@ -120,7 +120,7 @@ say_status(const struct supervisor *supervisor)
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	if (!channels_stop(supervisor, false) ||
+	if (!web_stop(supervisor) || !channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
 	    !decimators_stop(supervisor) || !channels_stop(supervisor, true))
 		return;
@@ -183,6 +183,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		watch_check_decimator(&supervisor->decimator[i]);
 	heal_second(&supervisor->heal);
+	web_second(supervisor);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }
@@ -290,6 +291,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	supervisor->turn.data = supervisor;
 	supervisor->events = handoff_events_take(supervisor->inheritance);
 	decimators_init(supervisor);
+	web_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
@@ -307,6 +309,7 @@ close_all(struct supervisor *supervisor)
 		channel_free(channel);
 	}
 	decimators_done(supervisor);
+	web_done(supervisor);
 	heal_stop(&supervisor->heal);
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
@@ -335,6 +338,7 @@ start(struct supervisor *supervisor)
 		channel_stop(channel);
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
+	web_second(supervisor);
 	heal_start(&supervisor->heal, supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)

@@ -19,6 +19,7 @@
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
 #include "supervisor/upgrade.h"
+#include "supervisor/web.h"
 
 struct control;
 struct events;
@@ -49,6 +50,7 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct web		 web;
 	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;

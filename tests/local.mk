@@ -298,7 +298,9 @@ EXTRA_DIST += \
 	tests/integration/daemon.py \
 	tests/integration/faults.c \
 	tests/integration/gen.py \
+	tests/integration/lanes.py \
 	tests/integration/manager.py \
+	tests/integration/mischief.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/pcap.py \
@@ -332,6 +334,7 @@ EXTRA_DIST += \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \
 	tests/integration/test_random_disk.py \
+	tests/integration/test_random_faults.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_restart.py \

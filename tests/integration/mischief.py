@@ -301,7 +301,7 @@ class Mischief:
     def control_garbage(self) -> bool:
         for _ in range(20):
             with socket.socket(socket.AF_UNIX) as s, suppress(OSError):
-                s.settimeout(10)
+                s.settimeout(0.2)
                 s.connect(str(self.daemon.run_dir / "mcrelayd.sock"))
                 s.sendall(self.chance.randbytes(
                     self.chance.randrange(1, 10000)))

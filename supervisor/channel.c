@@ -355,13 +355,6 @@ channel_free(struct channel *channel)
 	free(channel);
 }
 
-static void
-write_schemas(const struct channel *channel, const struct parts *parts)
-{
-	if (parts->archive_away[0] == '\0')
-		schema_files_write(parts->archive, channel->conf);
-}
-
 void
 channel_start(struct channel *channel, struct conf_problems *problems)
 {
@@ -375,7 +368,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (complete) {
 		channel->drain = false;
 		budget_tell(channel);
-		write_schemas(channel, &channel->parts);
+		schema_files_have_written(&channel->parts, channel->conf);
 	}
 	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
@@ -439,8 +432,8 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (change != CHANGE_STREAMS)
 		channel->renew = true;
 	change_streams(channel, parts);
-	write_schemas(channel, (parts->have & PART_WORKER) != 0 ? parts :
-	    &channel->parts);
+	schema_files_have_written((parts->have & PART_WORKER) != 0 ? parts :
+	    &channel->parts, channel->conf);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);

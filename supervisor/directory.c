@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A channel's archive directory.  Supervisor only.  What may hang is asked only
- * when something has changed.
+ * A channel's archive directory.  Supervisor only.  Who may never answer is
+ * asked only when something has changed, and by an errand.
  */
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -20,35 +19,12 @@
 #include "common/wake.h"
 #include "supervisor/directory.h"
 #include "supervisor/dirs.h"
+#include "supervisor/mounts.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/supervisor.h"
 
 /* Read by everybody, like a log. */
 #define ARCHIVE_MODE	0755
-
-/* linux/magic.h of Debian 12 lacks it. */
-#ifndef CEPH_SUPER_MAGIC
-#define CEPH_SUPER_MAGIC	0x00c36400
-#endif
-
-/* A file system of which a question may take for ever. */
-static bool
-may_hang(int directory)
-{
-	static const unsigned long remote[] = {NFS_SUPER_MAGIC,
-	    SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
-	    FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC, AFS_SUPER_MAGIC,
-	    AFS_FS_MAGIC, CODA_SUPER_MAGIC, OCFS2_SUPER_MAGIC};
-	struct statfs fs;
-	size_t i;
-
-	if (fstatfs(directory, &fs) == -1)
-		return true;
-	for (i = 0; i < NITEMS(remote); i++)
-		if ((unsigned long)fs.f_type == remote[i])
-			return true;
-	return false;
-}
 
 static bool
 is_mount_point(const char *path)
@@ -57,7 +33,8 @@ is_mount_point(const char *path)
 	char *parent;
 	bool is;
 
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &at) == -1)
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+	    STATX_INO, &at) == -1)
 		return false;
 #ifdef STATX_ATTR_MOUNT_ROOT
 	if ((at.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
@@ -103,53 +80,144 @@ claim(int fd, const struct channel_conf *conf, char by[static 32])
 	return false;
 }
 
-enum directory_status
-directory_open(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner, char by[static 32])
-{
-	char *path;
-	bool same;
-	int fd;
+/* What lies where the path of an archive leads; an errand's answer. */
+struct found {
+	enum directory_status	status;
+	int			error;	/* of DIRECTORY_FAILED; EREMOTE: to
+					 * know it may take for ever */
+	bool			same;	/* it is what is open already */
+	char			by[32];	/* who has the lock */
+};
 
-	if (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount))
-		return DIRECTORY_UNMOUNTED;
-	path = path_of(conf);
-	fd = dirs_open(path, ARCHIVE_MODE, owner);
-	same = fd != -1 && parts->archive != -1 &&
-	    dirs_leads_to(path, parts->archive);
+/* What an errand has to know; as it is at the fork. */
+struct search {
+	const struct channel_conf	*conf;
+	const struct privdrop		*owner;
+};
+
+/* Opens and locks it, unless it is `open' (-1: nothing is).  -1: see
+ * `found'. */
+static int
+find(const struct search *search, int open, enum dirs_reach reach,
+    struct found *found)
+{
+	const struct channel_conf *conf = search->conf;
+	const char *mount = conf->require_mount;
+	char *path = path_of(conf);
+	int fd = -1;
+
+	memset(found, 0, sizeof(*found));
+	found->status = DIRECTORY_OPEN;
+	if (mount != NULL && mounts_at(mount) == MOUNT_NONE &&
+	    (reach == DIRS_ANY || dirs_is_near(mount)) &&
+	    !is_mount_point(mount))
+		found->status = DIRECTORY_UNMOUNTED;
+	else if ((fd = dirs_open(path, ARCHIVE_MODE, search->owner,
+	    reach)) == -1) {
+		found->status = DIRECTORY_FAILED;
+		found->error = errno;
+	} else if (open != -1 && dirs_leads_to(path, open, reach))
+		found->same = true;
+	else if (!claim(fd, conf, found->by))
+		found->status = DIRECTORY_IN_USE;
 	free(path);
-	if (fd == -1)
-		return DIRECTORY_FAILED;
-	if (same) {
+	if (fd != -1 && (found->same || found->status != DIRECTORY_OPEN)) {
 		close(fd);
-		return DIRECTORY_OPEN;
+		fd = -1;
 	}
-	if (!claim(fd, conf, by)) {
-		close(fd);
-		errno = EBUSY;
-		return DIRECTORY_IN_USE;
-	}
+	return fd;
+}
+
+/* What it is to find out may take as long as it likes. */
+static void
+run_errand(int answer, int open, const void *argument)
+{
+	struct found found;
+	int fd = find(argument, open, DIRS_ANY, &found);
+
+	(void)fd_send(answer, &found, sizeof(found), &fd, fd == -1 ? 0 : 1);
+}
+
+static enum directory_status
+take(struct parts *parts, const struct found *found, int fd, bool remote,
+    char by[static 32])
+{
+	memcpy(by, found->by, sizeof(found->by));
+	errno = found->status == DIRECTORY_IN_USE ? EBUSY : found->error;
+	if (found->status != DIRECTORY_OPEN || found->same)
+		return found->status;
 	if (parts->archive != -1)
 		close(parts->archive);
 	parts->archive = fd;
 	parts->archive_away[0] = '\0';
-	parts->archive_remote = may_hang(fd);
+	parts->archive_remote = remote;
 	return DIRECTORY_OPEN;
+}
+
+/* Asks where it may take for ever, or whether there is an answer by now. */
+static enum directory_status
+ask(struct parts *parts, const struct search *search, char by[static 32])
+{
+	struct found found;
+	bool answered;
+	int fd = -1;
+
+	if (parts->errand.answer == 0 && errand_start(&parts->errand,
+	    run_errand, parts->archive, search) == -1)
+		return DIRECTORY_FAILED;
+	if (!errand_done(&parts->errand, &found, sizeof(found), &fd,
+	    &answered)) {
+		errno = ETIMEDOUT;
+		return DIRECTORY_ASKED;
+	}
+	if (!answered) {
+		errno = ETIMEDOUT;	/* it was killed; the next one asks */
+		return DIRECTORY_ASKED;
+	}
+	return take(parts, &found, fd, true, by);
+}
+
+enum directory_status
+directory_open(struct parts *parts, const struct channel_conf *conf,
+    const struct privdrop *owner, char by[static 32])
+{
+	const struct search search = {conf, owner};
+	struct found found;
+	int fd = find(&search, parts->archive, DIRS_NEAR, &found);
+
+	if (found.status == DIRECTORY_FAILED && found.error == EREMOTE)
+		return ask(parts, &search, by);
+	errand_forget(&parts->errand);
+	return take(parts, &found, fd, false, by);
+}
+
+/* Where a server would have to be asked, the path alone must do. */
+static bool
+is_path_of(const char *path, int fd)
+{
+	char *link = xasprintf("/proc/self/fd/%d", fd), there[PATH_MAX];
+	ssize_t length = readlink(link, there, sizeof(there) - 1);
+
+	free(link);
+	there[length > 0 ? length : 0] = '\0';
+	return strcmp(path, there) == 0;
 }
 
 void
 directory_share(struct parts *parts, int archive,
     const struct channel_conf *conf)
 {
+	bool same, remote;
 	char *path;
 
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
 	path = path_of(conf);
-	if (dirs_leads_to(path, archive)) {
+	same = dirs_leads_to(path, archive, DIRS_NEAR);
+	remote = !same && errno == EREMOTE;
+	if (same || (remote && is_path_of(path, archive))) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
-		parts->archive_remote = may_hang(archive);
+		parts->archive_remote = remote;
 	}
 	free(path);
 }
@@ -161,6 +229,8 @@ directory_close(struct parts *parts)
 		close(parts->archive);
 	parts->archive = -1;
 	parts->archive_away[0] = '\0';
+	errand_forget(&parts->errand);
+	errand_forget(&parts->schemas);
 }
 
 void
@@ -177,7 +247,7 @@ directory_lose(struct parts *parts, const char *why)
 	snprintf(parts->archive_away, sizeof(parts->archive_away), "%s", why);
 }
 
-/* Whether the path still leads to what is open. */
+/* Whether the path still leads to what is open, as far as is known. */
 static bool
 is_there(const struct channel *channel)
 {
@@ -187,10 +257,10 @@ is_there(const struct channel *channel)
 
 	if (channel->parts.archive_away[0] != '\0' ||
 	    (conf->require_mount != NULL &&
-	    !is_mount_point(conf->require_mount)))
+	    mounts_at(conf->require_mount) == MOUNT_NONE))
 		return false;
 	path = path_of(conf);
-	same = dirs_leads_to(path, channel->parts.archive);
+	same = dirs_leads_to(path, channel->parts.archive, DIRS_NEAR);
 	free(path);
 	return same;
 }
@@ -220,16 +290,19 @@ follow(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 	bool before = channel->parts.archive_away[0] != '\0';
+	int was = channel->parts.archive;
 	char by[32];
 
 	switch (directory_open(&channel->parts, conf,
 	    channel->supervisor->spawn.drop, by)) {
 	case DIRECTORY_OPEN:
+		if (channel->parts.archive == was)
+			break;
 		log_info("channel %s: %s: goes on in %s/%s", channel->name,
 		    before ? "its archive directory is there again" :
 		    "its archive directory was removed, moved or covered",
 		    conf->archive.directory, conf->name);
-		schema_files_write(channel->parts.archive, conf);
+		schema_files_have_written(&channel->parts, conf);
 		child_restart(&channel->child, false);
 		break;
 	case DIRECTORY_UNMOUNTED:
@@ -238,6 +311,12 @@ follow(struct channel *channel)
 	case DIRECTORY_IN_USE:
 		lose(channel, "the archive directory is in use by %s: %s/%s",
 		    by, conf->archive.directory, conf->name);
+		break;
+	case DIRECTORY_ASKED:
+		/* One that is open is written to meanwhile. */
+		if (before)
+			lose(channel, "the archive directory %s/%s does not "
+			    "answer", conf->archive.directory, conf->name);
 		break;
 	case DIRECTORY_FAILED:
 		lose(channel, "cannot make or open the archive directory "
@@ -257,8 +336,12 @@ directory_check(struct channel *channel)
 	    (channel->next.have & PART_WORKER) != 0)
 		return;
 	if ((parts->archive_remote || channel->watch.archive_stuck) &&
-	    !channel->supervisor->mounts_changed)
+	    !channel->supervisor->mounts_changed &&
+	    parts->errand.answer == 0)
 		return;
+	/* What does not answer may lie there no more. */
+	if (channel->supervisor->mounts_changed)
+		errand_kill(&parts->errand);
 	if (!is_there(channel))
 		follow(channel);
 }

@@ -22,11 +22,15 @@ enum directory_status {
 	DIRECTORY_OPEN,
 	DIRECTORY_UNMOUNTED,	/* what the archive requires is not mounted */
 	DIRECTORY_IN_USE,	/* another process writes there; EBUSY */
+	DIRECTORY_ASKED,	/* it has not answered yet: see later; errno */
 	DIRECTORY_FAILED,	/* errno */
 };
 
-/* Opens it by its path, makes it when it is missing, and locks it; then in
- * place of what `parts' had.  `by' says who has the lock. */
+/*
+ * Opens it by its path, makes it when it is missing, and locks it; then in
+ * place of what `parts' had.  `by' says who has the lock.  Where a file system
+ * may never answer, parts->errand asks, and this takes what it has found.
+ */
 enum directory_status	directory_open(struct parts *parts,
 			    const struct channel_conf *conf,
 			    const struct privdrop *owner,

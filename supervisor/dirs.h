@@ -12,6 +12,12 @@
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
 
+enum dirs_reach {
+	DIRS_NEAR,	/* EREMOTE rather than ask a file system that may never
+			 * answer (mounts.h) */
+	DIRS_ANY,
+};
+
 /*
  * Opens the directory `path' (absolute); makes it and the directories above
  * it when they are missing.  What it makes belongs to `owner', unless that is
@@ -19,9 +25,14 @@
  * nobody but root and ourselves can have put it (else: ENOTDIR).  A
  * close-on-exec descriptor, or -1 with errno.
  */
-int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
-/* Whether dirs_open() would open the directory that `fd' is; makes nothing. */
-bool	dirs_leads_to(const char *path, int fd) ATTR_NONNULL;
+int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner,
+	    enum dirs_reach reach);
+/* Whether dirs_open() would open the directory that `fd' is; makes nothing.
+ * If not, errno says why: ENOENT: it would open another. */
+bool	dirs_leads_to(const char *path, int fd, enum dirs_reach reach)
+	    ATTR_NONNULL;
+/* False: to look there may take for ever. */
+bool	dirs_is_near(const char *path) ATTR_NONNULL;
 
 /*
  * The same for a directory whose names nobody else may change: it and those

@@ -297,12 +297,14 @@ EXTRA_DIST += \
 	tests/integration/conftest.py \
 	tests/integration/daemon.py \
 	tests/integration/faults.c \
+	tests/integration/fuse.py \
 	tests/integration/gen.py \
 	tests/integration/lanes.py \
 	tests/integration/manager.py \
 	tests/integration/mischief.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
+	tests/integration/passthrough.c \
 	tests/integration/pcap.py \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
@@ -321,6 +323,7 @@ EXTRA_DIST += \
 	tests/integration/test_directories.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
+	tests/integration/test_fuse.py \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What may take for ever, like a path on a file system whose server does not
+ * answer, is done by a process of its own.  Supervisor only.
+ */
+#ifndef MCRELAY_ERRAND_H
+#define MCRELAY_ERRAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/compiler.h"
+
+/* One under way; zero is none. */
+struct errand {
+	int	answer;		/* what comes back; 0: none under way */
+	int	process;	/* as a descriptor */
+};
+
+/*
+ * Forks a process that calls `run' and ends.  It has `keep' (-1: nothing) as
+ * `kept', and no other descriptor of ours; it writes to `answer', a socket for
+ * whole packets.  It need not be waited for, but somebody has to reap it.  0,
+ * or -1 with errno.
+ */
+int	errand_start(struct errand *errand, void (*run)(int answer, int kept,
+	    const void *argument), int keep, const void *argument);
+/*
+ * True: it is over, with `answer' filled and `*fd' what came with it (-1:
+ * nothing), or with errno when it has ended without.  False: not yet.  Waits
+ * for a tenth of a second, but not when another one has been waited for in
+ * vain lately.
+ */
+bool	errand_done(struct errand *errand, void *answer, size_t size, int *fd,
+	    bool *answered);
+/* Ends it, if that is possible at all; its answer is still waited for. */
+void	errand_kill(const struct errand *errand) ATTR_NONNULL;
+/* Nobody waits for it any more. */
+void	errand_forget(struct errand *errand) ATTR_NONNULL;
+
+#endif /* MCRELAY_ERRAND_H */

@@ -23,11 +23,12 @@ from daemon import Daemon, channel, output
 from fuse import LACKS, Fuse, build
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from test_archive import (test_left_over, test_rejected_kept_aside,     # noqa: F401,E501
-                          test_rotation_by_size, test_rotation_on_demand)
+                          test_rotation_by_size)
 from test_campaign import ask
 from waiting import wait_for
 
-HANG_S = 60.0 if "MCRELAY_TEST_LONG" in os.environ else 3.0
+LONG = "MCRELAY_TEST_LONG" in os.environ
+HANG_S = 60.0 if LONG else 3.0
 RATE = 1000
 # How long an answer may take; there are others on this machine.
 ANSWER_S = 1.0
@@ -57,7 +58,7 @@ def daemon(fuse: Fuse, make_daemon: Callable[..., Daemon]) -> Daemon:
 
 def test_kills(daemon: Daemon) -> None:
     """Each datagram once, in finished files, whoever writes how."""
-    count = 4000
+    count = 3000
     ports = {"buffered": free_port(), "direct": free_port()}
     with ExitStack() as stack:
         daemon.start(*(channel(
@@ -68,7 +69,7 @@ def test_kills(daemon: Daemon) -> None:
         for port in ports.values():
             sender = stack.enter_context(Sender("127.0.0.1", port))
             threads.append(SenderThread(sender, numbered(count, 400),
-                                        count / 3))
+                                        count / 2))
         while any(thread.busy() for thread in threads):
             for name in ports:
                 old = daemon.worker_pid(name)
@@ -235,6 +236,26 @@ def test_changes_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
 
 
 @whole
+def test_behind_a_link(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
+    """What an administrator's link leads to is found out, too."""
+    link = daemon.directory / "link"
+    link.symlink_to(daemon.archive)
+    pair.places["far"] = link
+    fuse.hang("deaf")
+    daemon.write(*pair.confs())
+    daemon.launch()
+    wait_for(daemon.try_status, "an answer", ANSWER_S + 10, daemon.log)
+    with watched(daemon):
+        daemon.wait_state("near", "running")
+        pair.send(1)
+        fuse.go_on()
+        daemon.wait_running()
+        wait_for(lambda: daemon.status("far")["state"] == "running",
+                 "an archive", 10, daemon.log)
+    pair.check()
+
+
+@whole
 def test_mounted_over_it(pair: Pair, daemon: Daemon, server: Path,
                          fuse: Fuse) -> None:
     """A channel's user mounts one that hangs on its own directory."""
@@ -273,7 +294,7 @@ def test_stale(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
 
 
 @whole
-@hangs
+@pytest.mark.parametrize("hang", ["stopped", "deaf"] if LONG else ["deaf"])
 def test_stop_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
                              hang: str) -> None:
     """The daemon ends, in bounded time, though not all is on disk; what was

@@ -25,4 +25,8 @@ bool	sandbox_landlock(int directory);
 bool	sandbox_seccomp(const struct sandbox *sandbox, bool kill)
 	    ATTR_NONNULL;
 
+/* The filter of it, as the kernel takes it, to a file: for tests. */
+bool	sandbox_seccomp_write(const struct sandbox *sandbox, bool kill, int fd)
+	    ATTR_NONNULL;
+
 #endif /* MCRELAY_SANDBOX_PRIV_H */

@@ -26,6 +26,7 @@
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 #include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
@@ -172,7 +173,7 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 	fdstore_channel(channel);
 	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
-	    stderr_fd, fds, count);
+	    &channel->user, stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
@@ -193,6 +194,7 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	tell_files(channel);
 	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
 		return;
@@ -213,6 +215,7 @@ worker_changed(void *owner)
 		channel->lacked[0] = '\0';
 		silence_begin(&channel->silence);
 	}
+	tell_state(channel);
 	supervisor_notice(channel->supervisor);
 }
 
@@ -258,6 +261,7 @@ worker_message(void *owner, const struct message *message)
 static const struct child_ops worker_ops = {
 	.spawn		= worker_spawn,
 	.ended		= worker_ended,
+	.died		= tell_death,
 	.changed	= worker_changed,
 	.last_words	= worker_last_words,
 	.drained	= worker_drained,
@@ -298,8 +302,7 @@ complete(struct channel *channel, const struct conf *conf,
 	/* One that was stopped has none. */
 	if (!channel->fresh || channel->child.pid != 0)
 		which &= ~(unsigned)PART_INPUT;
-	parts_open(&channel->parts, channel->conf, which,
-	    channel->supervisor->spawn.drop, problems);
+	parts_open(&channel->parts, channel->conf, which, problems);
 	if (channel->child.pid == 0 && !channel->drain)
 		channel_take_next(channel);
 	if (channel->decimator_event == -1)
@@ -321,6 +324,7 @@ channel_new(struct supervisor *supervisor, const struct conf *conf,
 	struct inherited *from = NULL;
 
 	channel->conf = channel_conf;
+	channel->user = channel_conf->user;
 	if (rundir_name_taken(channel->name))
 		report_error(problems, "channel %s: its pid file would be "
 		    "the daemon's: choose another name", channel->name);
@@ -338,6 +342,9 @@ channel_new_leaving(struct supervisor *supervisor, struct inherited *from)
 {
 	struct channel *channel = make_channel(supervisor, from->name);
 
+	/* An older image does not say, and had one for all. */
+	channel->user = from->user.uid != 0 ? from->user :
+	    supervisor->conf->decimator_user;
 	adopt_leaving(channel, from);
 	return channel;
 }

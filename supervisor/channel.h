@@ -18,6 +18,7 @@
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
+#include "supervisor/tell.h"
 #include "supervisor/watch.h"
 
 struct inherited;
@@ -30,6 +31,7 @@ struct channel {
 	const struct channel_conf *conf;	/* in the supervisor's conf */
 	char			 name[CHANNEL_NAME_MAX + 1];
 	uint32_t		 number;	/* for the decimator */
+	struct privdrop		 user;		/* its worker's */
 	struct child		 child;
 	bool			 fresh;	/* has yet to be started */
 
@@ -72,6 +74,7 @@ struct channel {
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
 	struct reasons		 reasons;
+	struct told		 told;
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */

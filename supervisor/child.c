@@ -124,6 +124,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 	child->pid = 0;
 	child->stuck = false;
 	child->ready_ns = 0;
+	child->gone_ns = child->wanted ? now : 0;
 	child->drain_only = asked && drain_failed(child, watcher->rstatus);
 	child->ops->ended(child->owner);
 	if (child->drain_only)
@@ -140,6 +141,9 @@ static void
 on_ready(struct child *child, const struct message *message)
 {
 	child->ready_ns = clock_monotonic_ns();
+	if (child->gone_ns != 0)
+		child->away_ns = child->ready_ns - child->gone_ns;
+	child->gone_ns = 0;
 	child->sandbox = message->sandbox & SANDBOX_ALL;
 	log_info("%s: process %d is ready", child->label, (int)child->pid);
 	child_set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
@@ -377,6 +381,7 @@ void
 child_stop(struct child *child)
 {
 	child->wanted = false;
+	child->gone_ns = 0;
 	if (child->pid != 0)
 		terminate(child, true);
 	else if (child->state != CHILD_STOPPED) {

@@ -4,6 +4,7 @@
  * asked only when something has changed, and by an errand.
  */
 #include <sys/stat.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,6 +20,7 @@
 #include "common/wake.h"
 #include "supervisor/directory.h"
 #include "supervisor/dirs.h"
+#include "supervisor/events.h"
 #include "supervisor/mounts.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/supervisor.h"
@@ -26,8 +28,8 @@
 /* Read by everybody, like a log. */
 #define ARCHIVE_MODE	0755
 
-static bool
-is_mount_point(const char *path)
+bool
+directory_is_mount_point(const char *path)
 {
 	struct statx at, above;
 	char *parent;
@@ -60,7 +62,8 @@ path_of(const struct channel_conf *conf)
 /* As to file systems without such locks, nobody else is believed to write
  * there. */
 static bool
-claim(int fd, const struct channel_conf *conf, char by[static 32])
+claim(int fd, const struct channel_conf *conf,
+    char by[static DIRECTORY_BY_SIZE])
 {
 	pid_t holder;
 
@@ -73,10 +76,56 @@ claim(int fd, const struct channel_conf *conf, char by[static 32])
 		return true;
 	}
 	if (holder != 0)
-		snprintf(by, 32, "process %d", (int)holder);
+		snprintf(by, DIRECTORY_BY_SIZE, "process %d", (int)holder);
 	else
-		snprintf(by, 32, "another process");
+		snprintf(by, DIRECTORY_BY_SIZE, "another process");
 	errno = EBUSY;
+	return false;
+}
+
+static bool
+is_empty(int fd)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = own == -1 ? NULL : fdopendir(own);
+	struct dirent *entry;
+	bool empty = dir != NULL;
+
+	if (dir == NULL && own != -1)
+		close(own);
+	while (empty && (entry = readdir(dir)) != NULL)
+		empty = strcmp(entry->d_name, ".") == 0 ||
+		    strcmp(entry->d_name, "..") == 0;
+	if (dir != NULL)
+		closedir(dir);
+	return empty;
+}
+
+/*
+ * Where each channel has a user of its own, a directory is that user's, or
+ * the worker could not write there, or somebody else could.  One of ours that
+ * is empty was made for it: by an administrator, or by one of us that was
+ * killed before it gave it away.
+ */
+static bool
+is_his(int fd, const struct channel_conf *conf, enum dirs_reach reach,
+    char by[static DIRECTORY_BY_SIZE])
+{
+	const struct privdrop *user = &conf->user;
+	struct statx st;
+
+	if (!conf->own_user)
+		return true;
+	/* As the kernel knows it: a server is not asked. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_UID,
+	    &st) == 0 && (st.stx_uid == user->uid ||
+	    (st.stx_uid == geteuid() && reach == DIRS_ANY && is_empty(fd) &&
+	    fchown(fd, user->uid, user->gid) == 0)))
+		return true;
+	snprintf(by, DIRECTORY_BY_SIZE, "user id %u, and the channel's worker "
+	    "is %u: give it all of it (chown -hR %u:%u)", (unsigned)st.stx_uid,
+	    (unsigned)user->uid, (unsigned)user->uid, (unsigned)user->gid);
+	errno = EPERM;
 	return false;
 }
 
@@ -86,22 +135,15 @@ struct found {
 	int			error;	/* of DIRECTORY_FAILED; EREMOTE: to
 					 * know it may take for ever */
 	bool			same;	/* it is what is open already */
-	char			by[32];	/* who has the lock */
-};
-
-/* What an errand has to know; as it is at the fork. */
-struct search {
-	const struct channel_conf	*conf;
-	const struct privdrop		*owner;
+	char			by[DIRECTORY_BY_SIZE];
 };
 
 /* Opens and locks it, unless it is `open' (-1: nothing is).  -1: see
  * `found'. */
 static int
-find(const struct search *search, int open, enum dirs_reach reach,
+find(const struct channel_conf *conf, int open, enum dirs_reach reach,
     struct found *found)
 {
-	const struct channel_conf *conf = search->conf;
 	const char *mount = conf->require_mount;
 	char *path = path_of(conf);
 	int fd = -1;
@@ -110,14 +152,16 @@ find(const struct search *search, int open, enum dirs_reach reach,
 	found->status = DIRECTORY_OPEN;
 	if (mount != NULL && mounts_at(mount) == MOUNT_NONE &&
 	    (reach == DIRS_ANY || dirs_is_near(mount)) &&
-	    !is_mount_point(mount))
+	    !directory_is_mount_point(mount))
 		found->status = DIRECTORY_UNMOUNTED;
-	else if ((fd = dirs_open(path, ARCHIVE_MODE, search->owner,
-	    reach)) == -1) {
+	else if ((fd = dirs_open(path, ARCHIVE_MODE, &conf->user,
+	    !conf->own_user, reach)) == -1) {
 		found->status = DIRECTORY_FAILED;
 		found->error = errno;
 	} else if (open != -1 && dirs_leads_to(path, open, reach))
 		found->same = true;
+	else if (!is_his(fd, conf, DIRS_ANY, found->by))
+		found->status = DIRECTORY_FOREIGN;
 	else if (!claim(fd, conf, found->by))
 		found->status = DIRECTORY_IN_USE;
 	free(path);
@@ -140,10 +184,11 @@ run_errand(int answer, int open, const void *argument)
 
 static enum directory_status
 take(struct parts *parts, const struct found *found, int fd, bool remote,
-    char by[static 32])
+    char by[static DIRECTORY_BY_SIZE])
 {
 	memcpy(by, found->by, sizeof(found->by));
-	errno = found->status == DIRECTORY_IN_USE ? EBUSY : found->error;
+	errno = found->status == DIRECTORY_IN_USE ? EBUSY :
+	    found->status == DIRECTORY_FOREIGN ? EPERM : found->error;
 	if (found->status != DIRECTORY_OPEN || found->same)
 		return found->status;
 	if (parts->archive != -1)
@@ -156,14 +201,14 @@ take(struct parts *parts, const struct found *found, int fd, bool remote,
 
 /* Asks where it may take for ever, or whether there is an answer by now. */
 static enum directory_status
-ask(struct parts *parts, const struct search *search, char by[static 32])
+ask(struct parts *parts, const struct channel_conf *conf, char by[static DIRECTORY_BY_SIZE])
 {
 	struct found found;
 	bool answered;
 	int fd = -1;
 
 	if (parts->errand.answer == 0 && errand_start(&parts->errand,
-	    run_errand, parts->archive, search) == -1)
+	    run_errand, parts->archive, conf) == -1)
 		return DIRECTORY_FAILED;
 	if (!errand_done(&parts->errand, &found, sizeof(found), &fd,
 	    &answered)) {
@@ -179,14 +224,13 @@ ask(struct parts *parts, const struct search *search, char by[static 32])
 
 enum directory_status
 directory_open(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner, char by[static 32])
+    char by[static DIRECTORY_BY_SIZE])
 {
-	const struct search search = {conf, owner};
 	struct found found;
-	int fd = find(&search, parts->archive, DIRS_NEAR, &found);
+	int fd = find(conf, parts->archive, DIRS_NEAR, &found);
 
 	if (found.status == DIRECTORY_FAILED && found.error == EREMOTE)
-		return ask(parts, &search, by);
+		return ask(parts, conf, by);
 	errand_forget(&parts->errand);
 	return take(parts, &found, fd, false, by);
 }
@@ -207,15 +251,16 @@ void
 directory_share(struct parts *parts, int archive,
     const struct channel_conf *conf)
 {
+	char by[DIRECTORY_BY_SIZE], *path;
 	bool same, remote;
-	char *path;
 
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
 	path = path_of(conf);
 	same = dirs_leads_to(path, archive, DIRS_NEAR);
 	remote = !same && errno == EREMOTE;
-	if (same || (remote && is_path_of(path, archive))) {
+	if ((same || (remote && is_path_of(path, archive))) &&
+	    is_his(archive, conf, remote ? DIRS_NEAR : DIRS_ANY, by)) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 		parts->archive_remote = remote;
 	}
@@ -291,10 +336,9 @@ follow(struct channel *channel)
 	const struct channel_conf *conf = channel->conf;
 	bool before = channel->parts.archive_away[0] != '\0';
 	int was = channel->parts.archive;
-	char by[32];
+	char by[DIRECTORY_BY_SIZE];
 
-	switch (directory_open(&channel->parts, conf,
-	    channel->supervisor->spawn.drop, by)) {
+	switch (directory_open(&channel->parts, conf, by)) {
 	case DIRECTORY_OPEN:
 		if (channel->parts.archive == was)
 			break;
@@ -302,6 +346,9 @@ follow(struct channel *channel)
 		    before ? "its archive directory is there again" :
 		    "its archive directory was removed, moved or covered",
 		    conf->archive.directory, conf->name);
+		events_add(channel->supervisor, channel, EVENT_DIRECTORY,
+		    json_pack("{s:b}", "back", before), "the archive goes on "
+		    "in %s/%s", conf->archive.directory, conf->name);
 		schema_files_have_written(&channel->parts, conf);
 		child_restart(&channel->child, false);
 		break;
@@ -311,6 +358,10 @@ follow(struct channel *channel)
 	case DIRECTORY_IN_USE:
 		lose(channel, "the archive directory is in use by %s: %s/%s",
 		    by, conf->archive.directory, conf->name);
+		break;
+	case DIRECTORY_FOREIGN:
+		lose(channel, "the archive directory %s/%s belongs to %s",
+		    conf->archive.directory, conf->name, by);
 		break;
 	case DIRECTORY_ASKED:
 		/* One that is open is written to meanwhile. */

@@ -22,19 +22,27 @@ enum directory_status {
 	DIRECTORY_OPEN,
 	DIRECTORY_UNMOUNTED,	/* what the archive requires is not mounted */
 	DIRECTORY_IN_USE,	/* another process writes there; EBUSY */
+	DIRECTORY_FOREIGN,	/* it is not the channel's user's; EPERM */
 	DIRECTORY_ASKED,	/* it has not answered yet: see later; errno */
 	DIRECTORY_FAILED,	/* errno */
 };
 
+/* Whether something is mounted just there.  May hang. */
+bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
+
+/* For whom it is in use, or for whose it is, and what to do then. */
+#define DIRECTORY_BY_SIZE	160
+
 /*
  * Opens it by its path, makes it when it is missing, and locks it; then in
- * place of what `parts' had.  `by' says who has the lock.  Where a file system
- * may never answer, parts->errand asks, and this takes what it has found.
+ * place of what `parts' had.  What it makes is the channel's user's, if that
+ * has it for himself: then the directories above stay root's, and it must be
+ * his.  `by' says who has the lock, or whose it is.  Where a file system may
+ * never answer, parts->errand asks, and this takes what it has found.
  */
 enum directory_status	directory_open(struct parts *parts,
 			    const struct channel_conf *conf,
-			    const struct privdrop *owner,
-			    char by[static 32]);
+			    char by[static DIRECTORY_BY_SIZE]);
 /*
  * Before parts_open(): `archive' is one that this process, or the image
  * before, has locked already (-1: none).  If it is the one of `conf', what is

@@ -35,7 +35,7 @@ make_one(int at, const char *name, int flags, mode_t mode,
 
 	if (!made && errno != EEXIST)
 		return -1;
-	if (!made || owner == NULL)
+	if (!made || owner->uid == 0)
 		return openat(at, name, flags);
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
@@ -67,7 +67,8 @@ struct manner {
 	bool			 make;	/* what is missing */
 	bool			 follow; /* every link */
 	mode_t			 mode;
-	const struct privdrop	*owner;
+	const struct privdrop	*owner;		/* of the last one */
+	const struct privdrop	*owner_above;
 	unsigned		 links;	/* that were followed to here */
 };
 
@@ -157,7 +158,8 @@ open_near(int at, const char *name, int flags, unsigned links)
 
 /* Takes `at' over. */
 static int
-step(int at, const char *name, int flags, const struct manner *manner)
+step(int at, const char *name, bool last, int flags,
+    const struct manner *manner)
 {
 	int fd, saved;
 
@@ -167,7 +169,8 @@ step(int at, const char *name, int flags, const struct manner *manner)
 	    open_near(at, name, flags, manner->links) :
 	    openat(at, name, flags);
 	if (fd == -1 && errno == ENOENT && manner->make)
-		fd = make_one(at, name, flags, manner->mode, manner->owner);
+		fd = make_one(at, name, flags, manner->mode,
+		    last ? manner->owner : manner->owner_above);
 	saved = errno;
 	close(at);
 	errno = saved;
@@ -192,7 +195,7 @@ walk_down(const char *path, int last, const struct manner *manner)
 	for (name = strtok_r(copy, "/", &save); name != NULL && fd != -1;
 	    name = next) {
 		next = strtok_r(NULL, "/", &save);
-		fd = step(fd, name, O_DIRECTORY | O_CLOEXEC |
+		fd = step(fd, name, next == NULL, O_DIRECTORY | O_CLOEXEC |
 		    (next == NULL ? last : O_PATH), manner);
 	}
 	free(copy);
@@ -201,10 +204,11 @@ walk_down(const char *path, int last, const struct manner *manner)
 
 int
 dirs_open(const char *path, mode_t mode, const struct privdrop *owner,
-    enum dirs_reach reach)
+    bool all, enum dirs_reach reach)
 {
+	static const struct privdrop ours;
 	const struct manner manner = {.reach = reach, .make = true,
-	    .mode = mode, .owner = owner};
+	    .mode = mode, .owner = owner, .owner_above = all ? owner : &ours};
 
 	return walk_down(path, O_RDONLY, &manner);
 }

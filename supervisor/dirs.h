@@ -20,13 +20,15 @@ enum dirs_reach {
 
 /*
  * Opens the directory `path' (absolute); makes it and the directories above
- * it when they are missing.  What it makes belongs to `owner', unless that is
- * NULL; what exists is left as it is.  A symbolic link is followed only where
- * nobody but root and ourselves can have put it (else: ENOTDIR).  A
- * close-on-exec descriptor, or -1 with errno.
+ * it when they are missing.  What it makes belongs to `owner' (uid 0: to us),
+ * of the directories above it only if `all' is to; what exists is left as it
+ * is.  A symbolic link is followed only where nobody but root and ourselves
+ * can have put it (else: ENOTDIR).  A close-on-exec descriptor, or -1 with
+ * errno.
  */
-int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner,
-	    enum dirs_reach reach);
+int	dirs_open(const char *path, mode_t mode,
+	    const struct privdrop *owner, bool all, enum dirs_reach reach)
+	    ATTR_NONNULL;
 /* Whether dirs_open() would open the directory that `fd' is; makes nothing.
  * If not, errno says why: ENOENT: it would open another. */
 bool	dirs_leads_to(const char *path, int fd, enum dirs_reach reach)

@@ -15,10 +15,9 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/control.h"
-#include "supervisor/directory.h"
 #include "supervisor/handoff.h"
+#include "supervisor/handoff_events.h"
 #include "supervisor/handoff_health.h"
-#include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 
 /*** Writing. ***/
@@ -70,12 +69,21 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "last_exit", image.last_exit);
 }
 
+/* Its groups are those of the user in the configuration, if it has any. */
+static json_t *
+user_json(const struct privdrop *user)
+{
+	return json_pack("{s:o, s:o}", "uid", count(user->uid),
+	    "gid", count(user->gid));
+}
+
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, "
-	    "s:b, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, "
+	    "s:b, s:b, s:o, s:o, s:o}",
 	    "name", channel->name,
+	    "user", user_json(&channel->user),
 	    "input", keep(handoff, channel->parts.input),
 	    "feed", keep(handoff, channel->parts.feed),
 	    "segment", keep(handoff, channel->segment.base != NULL ?
@@ -125,6 +133,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	json_t *object, *channels = json_array();
 	const struct channel *channel;
 	char layout[LAYOUT_TEXT_SIZE];
+	char *users = conf_users_text(supervisor->conf);
 
 	layout_text(layout);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
@@ -145,9 +154,14 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "started_ns", count(supervisor->started_ns),
 	    "decimators", count(supervisor->decimators),
 	    "decimator", decimators_json(handoff, supervisor));
+	json_object_set_new(object, "given_up", count(supervisor->given_up));
+	json_object_set_new(object, "user", json_string(users));
+	free(users);
 	json_object_set_new(object, "channels", channels);
 	json_object_set_new(object, "queriers",
 	    health_queriers(&supervisor->querier));
+	json_object_set_new(object, "events",
+	    handoff_events_write(supervisor));
 	return object;
 }
 
@@ -297,6 +311,17 @@ get_child(const json_t *object, struct child_image *image)
 }
 
 static void
+get_user(const json_t *object, struct privdrop *user)
+{
+	uint64_t uid = get_count(object, "uid"), gid = get_count(object, "gid");
+
+	if (uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return;
+	user->uid = (uid_t)uid;
+	user->gid = (gid_t)gid;
+}
+
+static void
 get_channel(struct inheritance *inheritance, const json_t *object)
 {
 	struct inherited *each = inheritance_add(inheritance,
@@ -312,6 +337,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->holder = get_number(object, "holder");
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
+	get_user(json_object_get(object, "user"), &each->user);
 	get_child(json_object_get(object, "worker"), &each->worker);
 	health_get(each, json_object_get(object, "reasons"),
 	    json_object_get(object, "silence"));
@@ -333,6 +359,9 @@ get_state(const json_t *object)
 	    layout) == 0;
 	inheritance->version = xstrdup(get_text(object, "version"));
 	inheritance->run_dir = xstrdup(get_text(object, "run_dir"));
+	/* An older image does not say. */
+	if (json_is_string(json_object_get(object, "user")))
+		inheritance->user = xstrdup(get_text(object, "user"));
 	inheritance->log_target = (int)get_count(object, "log_target");
 	inheritance->log_level = (int)get_count(object, "log_level");
 	inheritance->lock = get_fd(object, "lock");
@@ -341,6 +370,7 @@ get_state(const json_t *object)
 	inheritance->next_number = (uint32_t)get_count(object,
 	    "next_number");
 	inheritance->started_ns = get_count(object, "started_ns");
+	inheritance->given_up = get_count(object, "given_up");
 	inheritance->decimators = (unsigned)get_count(object, "decimators");
 	for (i = 0; i < MIN_OF(json_array_size(decimators),
 	    NITEMS(inheritance->decimator)); i++) {
@@ -352,6 +382,7 @@ get_state(const json_t *object)
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
 	health_get_queriers(inheritance, json_object_get(object, "queriers"));
+	handoff_events_read(inheritance, json_object_get(object, "events"));
 	return inheritance;
 }
 
@@ -390,82 +421,4 @@ handoff_read(int fd, const char **why)
 	json_decref(object);
 	close(fd);
 	return inheritance;
-}
-
-/*** Checking. ***/
-
-/* A worker may write anything to its segment: one that does is no reason to
- * deny the others an upgrade. */
-static void
-report_lost(const struct inherited *each, const char *why, bool damaged,
-    struct conf_problems *problems)
-{
-	if (each->worker.pid == 0)
-		return;
-	if (damaged)
-		report_warning(problems, "channel %s: its worker has damaged "
-		    "its memory, which is lost with what it holds: %s",
-		    each->name, why);
-	else
-		report_error(problems, "channel %s: its worker's "
-		    "memory cannot be taken over: %s", each->name, why);
-}
-
-static void
-check_channel(const struct supervisor *supervisor,
-    const struct inherited *each, const struct channel_conf *conf,
-    struct conf_problems *problems)
-{
-	struct segment segment;
-	struct parts parts;
-	const char *why;
-
-	if (each->segment == -1 ||
-	    segment_attach(&segment, each->segment, SEGMENT_DECIMATOR, &why) ==
-	    -1) {
-		if (each->segment == -1)
-			why = "it was not handed over";
-		report_lost(each, why, supervisor->inheritance->same_layout,
-		    problems);
-		return;
-	}
-	segment_close(&segment);
-	if (conf == NULL)
-		return;
-	/* Can all that the new image is going to open be opened?  A channel
-	 * without a worker waits for it. */
-	if (each->worker.pid == 0)
-		return;
-	parts_init(&parts);
-	directory_share(&parts, each->archive, conf);
-	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
-	    supervisor->spawn.drop, problems);
-	if (parts.lack.error != 0)
-		report_error(problems, "channel %s: %s", conf->name,
-		    parts.lack.detail);
-	parts_close(&parts, PART_ALL);
-}
-
-void
-handoff_check(struct supervisor *supervisor, const struct conf *conf,
-    struct conf_problems *problems)
-{
-	const struct inheritance *inheritance = supervisor->inheritance;
-	const struct inherited *each;
-	size_t i;
-
-	if (strcmp(inheritance->run_dir, conf->run_dir) != 0)
-		report_error(problems, "%s: run_dir cannot be changed from %s "
-		    "to %s by an upgrade: restart mcrelayd", conf->file,
-		    inheritance->run_dir, conf->run_dir);
-	else
-		rundir_check(conf->run_dir, problems);
-	if (inheritance->lock == -1 || inheritance->control == -1)
-		report_error(problems, "the control socket or the lock was "
-		    "not handed over");
-	for (i = 0; i < inheritance->channels; i++) {
-		each = &inheritance->channel[i];
-		check_channel(supervisor, each, conf_channel(conf,
-		    each->name), problems);
-	}
 }

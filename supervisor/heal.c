@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "common/util.h"
 #include "supervisor/channel.h"
 #include "supervisor/channels.h"
+#include "supervisor/events.h"
 #include "supervisor/heal.h"
 #include "supervisor/sockets.h"
 #include "supervisor/sockets_heal.h"
@@ -25,7 +27,7 @@
 
 /* One socket, for what is said of it. */
 struct subject {
-	const struct channel_conf *conf;
+	struct channel	*channel;
 	const struct sockaddr_storage *address;
 	const char	*interface;
 	const char	*stream;	/* "": an input, or a relay's output */
@@ -41,12 +43,33 @@ name_subject(const struct subject *subject, char *text, size_t size)
 	format_address((const void *)subject->address, address);
 	if (subject->stream[0] != '\0')
 		snprintf(text, size, "%s/%s: output %s%s%s",
-		    subject->conf->name, subject->stream, address, on,
+		    subject->channel->name, subject->stream, address, on,
 		    subject->interface);
 	else
 		snprintf(text, size, "channel %s: %s %s%s%s",
-		    subject->conf->name, subject->input ? "input" : "output",
+		    subject->channel->name, subject->input ? "input" : "output",
 		    address, on, subject->interface);
+}
+
+/* To the log, and as an event. */
+static void ATTR_PRINTF(3, 4)
+say(const struct subject *subject, bool ok, const char *fmt, ...)
+{
+	char name[256], text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	name_subject(subject, name, sizeof(name));
+	if (ok)
+		log_info("%s: %s", name, text);
+	else
+		log_warnx("%s: %s: goes on when that changes", name, text);
+	events_add(subject->channel->supervisor, subject->channel,
+	    EVENT_NETWORK, json_pack("{s:b, s:o, s:o}", "ok", ok,
+	    "socket", events_text(name), "what", events_text(text)),
+	    "%s: %s", name, text);
 }
 
 static void
@@ -54,42 +77,37 @@ say_failed(const struct subject *subject, struct attachment *at,
     const char *what)
 {
 	int error = errno;
-	char name[256];
 
 	if (error == at->error)
 		return;
 	at->error = error;
-	name_subject(subject, name, sizeof(name));
-	log_warnx("%s: cannot %s: %s: goes on when that changes", name, what,
-	    strerror(error));
+	say(subject, false, "cannot %s: %s", what, strerror(error));
 }
 
 static void
 say_input(const struct subject *subject, const struct attachment *at)
 {
-	char name[256], interface[IF_NAMESIZE] = "?";
+	char interface[IF_NAMESIZE] = "?";
 
-	name_subject(subject, name, sizeof(name));
 	if (!udp_is_group(subject->address)) {
-		log_info("%s: receives on the interface again", name);
+		say(subject, true, "receives on the interface again");
 		return;
 	}
 	(void)if_indextoname((unsigned)at->index, interface);
-	log_info("%s: joined on %s", name, interface);
+	say(subject, true, "joined on %s", interface);
 }
 
 static void
 say_output(const struct subject *subject, int fd)
 {
-	char name[256], from[ADDRESS_TEXT_SIZE] = "?";
+	char from[ADDRESS_TEXT_SIZE] = "?";
 	struct sockaddr_storage source;
 	socklen_t size = sizeof(source);
 
 	memset(&source, 0, sizeof(source));
 	if (getsockname(fd, (void *)&source, &size) == 0)
 		format_address((const void *)&source, from);
-	name_subject(subject, name, sizeof(name));
-	log_info("%s: sends from %s now", name, from);
+	say(subject, true, "sends from %s now", from);
 }
 
 /*** Sockets. ***/
@@ -120,13 +138,14 @@ heal_output(struct heal *heal, const struct subject *subject, int fd,
 }
 
 static void
-heal_input(struct heal *heal, const struct channel_conf *conf,
-    struct parts *parts)
+heal_input(struct heal *heal, struct channel *channel, struct parts *parts)
 {
+	const struct channel_conf *conf = channel->conf;
 	const struct listen_config *listen = &conf->listen;
 	struct attachment *at = &parts->input_at;
-	struct subject subject = {.conf = conf, .stream = "", .input = true,
-	    .address = &listen->address, .interface = listen->interface};
+	struct subject subject = {.channel = channel, .stream = "",
+	    .input = true, .address = &listen->address,
+	    .interface = listen->interface};
 	bool routed = at->index == 0 && listen->interface[0] == '\0' &&
 	    udp_is_group(&listen->address);
 	const char *what = "";
@@ -147,10 +166,11 @@ heal_input(struct heal *heal, const struct channel_conf *conf,
 }
 
 static void
-heal_outputs(struct heal *heal, const struct channel_conf *conf,
+heal_outputs(struct heal *heal, struct channel *channel,
     struct parts *parts)
 {
-	struct subject subject = {.conf = conf, .stream = ""};
+	const struct channel_conf *conf = channel->conf;
+	struct subject subject = {.channel = channel, .stream = ""};
 	size_t i;
 
 	for (i = 0; i < MIN_OF(parts->outputs, conf->relays); i++) {
@@ -162,10 +182,11 @@ heal_outputs(struct heal *heal, const struct channel_conf *conf,
 }
 
 static void
-heal_streams(struct heal *heal, const struct channel_conf *conf,
+heal_streams(struct heal *heal, struct channel *channel,
     struct parts *parts)
 {
-	struct subject subject = {.conf = conf};
+	const struct channel_conf *conf = channel->conf;
+	struct subject subject = {.channel = channel};
 	size_t i;
 
 	for (i = 0; i < MIN_OF(parts->streams, conf->decimates); i++) {
@@ -184,11 +205,11 @@ heal_channel(struct heal *heal, struct channel *channel)
 {
 	struct parts *parts = &channel->parts, *next = &channel->next;
 
-	heal_input(heal, channel->conf,
+	heal_input(heal, channel,
 	    (next->have & PART_INPUT) != 0 ? next : parts);
-	heal_outputs(heal, channel->conf,
+	heal_outputs(heal, channel,
 	    (next->have & PART_WORKER) != 0 ? next : parts);
-	heal_streams(heal, channel->conf, parts);
+	heal_streams(heal, channel, parts);
 }
 
 /*** All of them. ***/

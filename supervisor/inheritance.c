@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/events.h"
 #include "supervisor/inheritance.h"
 
 struct inheritance *
@@ -57,6 +58,7 @@ inheritance_free(struct inheritance *inheritance)
 		drop(&each->worker.messages);
 		drop(&each->worker.voice);
 	}
+	events_free(inheritance->events);
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);
@@ -68,6 +70,7 @@ inheritance_free(struct inheritance *inheritance)
 	free(inheritance->querier);
 	free(inheritance->version);
 	free(inheritance->run_dir);
+	free(inheritance->user);
 	free(inheritance);
 }
 

@@ -22,6 +22,8 @@
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
 
+struct events;
+
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	bool			 taken;		/* a channel has it */
@@ -36,9 +38,11 @@ struct inherited {
 	int			 holder;
 	bool			 leaving;
 	bool			 told;		/* the holder knows it */
+	struct privdrop		 user;		/* uid 0: ours, or not said */
 	struct child_image	 worker;
 	struct reasons		 reasons;
 	struct silence		 silence;
+	const char		*told_state;	/* as an event; NULL: none */
 };
 
 struct inheritance {
@@ -48,6 +52,7 @@ struct inheritance {
 	bool			 upgrade;
 	char			*version;	/* the old image's */
 	char			*run_dir;
+	char			*user;		/* NULL: not said */
 	/* Its segments have the layout of ours: one that cannot be used has
 	 * been damaged. */
 	bool			 same_layout;
@@ -58,11 +63,14 @@ struct inheritance {
 	int			 log_level;
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
+	uint64_t		 given_up;	/* capabilities, by bit */
 	struct querier_link	*querier;
 	size_t			 queriers;
 	unsigned		 decimators;	/* in use */
 	struct child_image	 decimator[DECIMATORS_MAX];
 	size_t			 answers[DECIMATORS_MAX]; /* decimator.h */
+	const char		*told_state[DECIMATORS_MAX];
+	struct events		*events;	/* NULL: none, or taken */
 };
 
 struct inheritance	*inheritance_new(void);

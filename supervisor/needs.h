@@ -17,6 +17,8 @@
 struct needs {
 	uint64_t	memory;		/* of all segments, to be locked */
 	uint64_t	descriptors;	/* of this process, at the same time */
+	uint64_t	threads;	/* of the user who has the most; 0: he
+					 * has no limit */
 };
 
 /* UINT64_MAX: none, or not known. */
@@ -24,6 +26,7 @@ struct needs_limits {
 	uint64_t	memory;
 	uint64_t	locked;
 	uint64_t	descriptors;
+	uint64_t	threads;	/* of any one user */
 };
 
 enum needs_memory {

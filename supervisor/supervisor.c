@@ -13,17 +13,21 @@
 #include "common/log.h"
 #include "common/log_loop.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/channels.h"
 #include "supervisor/control.h"
 #include "supervisor/daemon.h"
 #include "supervisor/directory.h"
+#include "supervisor/events.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/handoff_events.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
 #include "supervisor/room.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define PROGRAM		"mcrelayd"
 
@@ -172,8 +176,12 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	}
 	room_check(supervisor, true);
 	channels_retry(supervisor);
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		reasons_tick(channel);
+		tell_state(channel);
+		tell_files(channel);
+	}
+	events_second(supervisor);
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		watch_check_decimator(&supervisor->decimator[i]);
 	heal_second(&supervisor->heal);
@@ -191,6 +199,7 @@ begin_stop(struct supervisor *supervisor)
 	if (supervisor->start_pipe != -1)
 		log_warnx("told to end before it was up");
 	log_info("%s ends", PROGRAM);
+	events_add(supervisor, NULL, EVENT_STOP, NULL, "%s ends", PROGRAM);
 	supervisor->phase = PHASE_STOPPING;
 	upgrade_cancel(&supervisor->upgrade);
 	notify_stopping();
@@ -283,11 +292,13 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	    O_CLOEXEC);
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
+	supervisor->events = handoff_events_take(supervisor->inheritance);
 	decimators_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
 	    supervisor->inheritance->upgrade;
+	tell_start(supervisor);
 }
 
 static void
@@ -303,6 +314,7 @@ close_all(struct supervisor *supervisor)
 	heal_stop(&supervisor->heal);
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
+	events_free(supervisor->events);
 	rundir_close(&supervisor->rundir);
 	if (supervisor->mounts != -1)
 		close(supervisor->mounts);
@@ -318,6 +330,9 @@ start(struct supervisor *supervisor)
 	struct channel *channel;
 
 	watch(supervisor);
+	querier_start(&supervisor->querier, supervisor->loop);
+	/* Before anybody else is started. */
+	capabilities_reduce(supervisor);
 	if (!supervisor->taken_over && supervisor->inheritance != NULL)
 		fdstore_remove_unused(supervisor->inheritance);
 	inheritance_free(supervisor->inheritance);
@@ -327,7 +342,6 @@ start(struct supervisor *supervisor)
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
 	heal_start(&supervisor->heal, supervisor);
-	querier_start(&supervisor->querier, supervisor->loop);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

@@ -44,8 +44,7 @@ static void
 fill_parts(struct channel *channel, struct parts *parts, unsigned which,
     struct conf_problems *problems)
 {
-	parts_fill(parts, channel->conf, which,
-	    channel->supervisor->spawn.drop, problems);
+	parts_fill(parts, channel->conf, which, problems);
 	if ((which & PART_INPUT) != 0 && parts->input != -1 && !parts->bound)
 		parts_leave_input(parts, channel->conf);
 }

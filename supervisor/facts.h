@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the doctor (supervisor/doctor/doctor.h) cannot see from outside.
+ * Supervisor only; never waits for anything.
+ */
+#ifndef MCRELAY_FACTS_H
+#define MCRELAY_FACTS_H
+
+#include <jansson.h>
+
+#include "common/compiler.h"
+
+struct supervisor;
+
+/*
+ * An object: "status", as status_json() has it; "channels", an array of
+ * objects with the "name", "receive_buffer_bytes" as granted (0: no socket),
+ * "ring_bytes" (0: no memory) and "start_ms", how long the worker took to be
+ * ready (0: it is not); "queriers", an array of objects with "interface",
+ * "protocol", "heard_s" ago (-1: never) and "missing"; "hears_queries".
+ */
+json_t	*facts_json(struct supervisor *supervisor) ATTR_NONNULL;
+
+#endif /* MCRELAY_FACTS_H */

@@ -201,7 +201,8 @@ take(struct parts *parts, const struct found *found, int fd, bool remote,
 
 /* Asks where it may take for ever, or whether there is an answer by now. */
 static enum directory_status
-ask(struct parts *parts, const struct channel_conf *conf, char by[static DIRECTORY_BY_SIZE])
+ask(struct parts *parts, const struct channel_conf *conf,
+    char by[static DIRECTORY_BY_SIZE])
 {
 	struct found found;
 	bool answered;

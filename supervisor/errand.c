@@ -5,6 +5,7 @@
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,11 +13,14 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
+#include "supervisor/dirs.h"
 #include "supervisor/errand.h"
 #include "supervisor/spawn.h"
 
@@ -128,4 +132,50 @@ errand_forget(struct errand *errand)
 	if (errand->process != -1)
 		close(errand->process);
 	errand->answer = 0;
+}
+
+static void
+run_stat(int answer, int kept ATTR_UNUSED, const void *path)
+{
+	struct stat st;
+
+	(void)stat(path, &st);
+	(void)send(answer, "", 1, MSG_NOSIGNAL);
+}
+
+static bool
+ask(const char *path)
+{
+	struct errand errand = {0, -1};
+	bool answered = false;
+	char byte;
+	int fd;
+
+	if (errand_start(&errand, run_stat, -1, path) == -1)
+		return false;
+	if (!errand_done(&errand, &byte, sizeof(byte), &fd, &answered))
+		errand_forget(&errand);
+	return answered;
+}
+
+bool
+errand_answers(const char *path)
+{
+	static struct {
+		char		*path;
+		uint64_t	 at_ns;
+		bool		 answers;
+	} last;
+	uint64_t now = clock_monotonic_ns();
+
+	if (dirs_is_near(path))
+		return true;
+	if (last.path == NULL || strcmp(last.path, path) != 0 ||
+	    now > last.at_ns + NS_PER_S) {
+		free(last.path);
+		last.path = xstrdup(path);
+		last.answers = ask(path);
+		last.at_ns = now;
+	}
+	return last.answers;
 }

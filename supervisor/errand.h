@@ -37,5 +37,9 @@ bool	errand_done(struct errand *errand, void *answer, size_t size, int *fd,
 void	errand_kill(const struct errand *errand) ATTR_NONNULL;
 /* Nobody waits for it any more. */
 void	errand_forget(struct errand *errand) ATTR_NONNULL;
+/* Whether the file system at `path' (absolute) answers: is near, or has
+ * answered an errand within a tenth of a second.  Asks once a second at most,
+ * for several paths in turn more often. */
+bool	errand_answers(const char *path) ATTR_NONNULL;
 
 #endif /* MCRELAY_ERRAND_H */

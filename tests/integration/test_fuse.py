@@ -249,9 +249,8 @@ def test_behind_a_link(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
         daemon.wait_state("near", "running")
         pair.send(1)
         fuse.go_on()
+        daemon.wait_log("its archive directory is there again")
         daemon.wait_running()
-        wait_for(lambda: daemon.status("far")["state"] == "running",
-                 "an archive", 10, daemon.log)
     pair.check()
 
 

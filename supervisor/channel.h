@@ -128,8 +128,8 @@ void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
-/* Makes its segment if it has none, or notes that it lacks one.  True: it has
- * been made just now. */
+/* Makes its segment if it has none, or none of its present configuration, or
+ * notes that it lacks one.  True: it has been made just now. */
 bool	channel_make_segment(struct channel *channel,
 	    const struct conf *conf) ATTR_NONNULL;
 /* Gives each stream of its configuration a slot in the decimator's page. */

@@ -53,8 +53,8 @@ directory_is_mount_point(const char *path)
 	return is;
 }
 
-static char *
-path_of(const struct channel_conf *conf)
+char *
+directory_path(const struct channel_conf *conf)
 {
 	return xasprintf("%s/%s", conf->archive.directory, conf->name);
 }
@@ -145,7 +145,7 @@ find(const struct channel_conf *conf, int open, enum dirs_reach reach,
     struct found *found)
 {
 	const char *mount = conf->require_mount;
-	char *path = path_of(conf);
+	char *path = directory_path(conf);
 	int fd = -1;
 
 	memset(found, 0, sizeof(*found));
@@ -257,7 +257,7 @@ directory_share(struct parts *parts, int archive,
 
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
-	path = path_of(conf);
+	path = directory_path(conf);
 	same = dirs_leads_to(path, archive, DIRS_NEAR);
 	remote = !same && errno == EREMOTE;
 	if ((same || (remote && is_path_of(path, archive))) &&
@@ -305,7 +305,7 @@ is_there(const struct channel *channel)
 	    (conf->require_mount != NULL &&
 	    mounts_at(conf->require_mount) == MOUNT_NONE))
 		return false;
-	path = path_of(conf);
+	path = directory_path(conf);
 	same = dirs_leads_to(path, channel->parts.archive, DIRS_NEAR);
 	free(path);
 	return same;

@@ -30,6 +30,9 @@ enum directory_status {
 /* Whether something is mounted just there.  May hang. */
 bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
 
+/* Its path; to be freed. */
+char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
+
 /* For whom it is in use, or for whose it is, and what to do then. */
 #define DIRECTORY_BY_SIZE	160
 

@@ -2,6 +2,7 @@
 /*
  * Finds the archives' directories.  See archives.h.
  */
+#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,8 +10,13 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/doctor/archives.h"
 #include "supervisor/privdrop.h"
+
+/* What look_as_own_user() calls. */
+static void	(*own_look)(struct doctor *doctor,
+		    const struct archive_view *view);
 
 /* A service may see other mounts than we do. */
 static char *
@@ -69,14 +75,54 @@ archives_each(struct doctor *doctor, void (*look)(struct doctor *doctor,
 	free(root);
 }
 
-bool
-archives_become_user(const struct doctor *doctor)
+/* The way by the daemon's root is not everybody's to pass. */
+static void
+enter_root(struct archive_view *view)
 {
-	struct privdrop drop;
+	size_t length = strlen(view->seen) - strlen(view->path);
 
-	if (geteuid() != 0 || doctor->conf->user == NULL)
+	view->seen[length] = '\0';
+	if (length > 0 && (chroot(view->seen) == -1 || chdir("/") == -1))
+		_exit(1);
+	view->seen = view->there = view->path;
+}
+
+/* For good: each channel's directory is looked at by a process of its own. */
+static void
+look_as_own_user(struct doctor *doctor, const struct archive_view *view)
+{
+	struct archive_view own = *view;
+	pid_t pid;
+
+	fflush(doctor->out);
+	pid = fork();
+	if (pid == 0) {
+		enter_root(&own);
+		if (privdrop_now(&view->channel->user) == 0)
+			own_look(doctor, &own);
+		fflush(doctor->out);
+		_exit(0);
+	}
+	if (pid != -1)
+		(void)waitpid(pid, NULL, 0);
+}
+
+bool
+archives_each_as_user(struct doctor *doctor, void (*look)(
+    struct doctor *doctor, const struct archive_view *view))
+{
+	const struct conf *conf = doctor->conf;
+
+	if (geteuid() == 0 && conf_own_users(conf)) {
+		if (!capable_of_users())
+			return false;
+		own_look = look;
+		archives_each(doctor, look_as_own_user);
 		return true;
-	if (privdrop_lookup(&drop, doctor->conf->user) == -1)
+	}
+	if (geteuid() == 0 && conf->decimator_user.uid != 0 &&
+	    privdrop_now(&conf->decimator_user) == -1)
 		return false;
-	return drop.uid == 0 || privdrop_now(&drop) == 0;
+	archives_each(doctor, look);
+	return true;
 }

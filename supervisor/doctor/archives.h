@@ -23,7 +23,10 @@ struct archive_view {
 void	archives_each(struct doctor *doctor, void (*look)(
 	    struct doctor *doctor, const struct archive_view *view))
 	    ATTR_NONNULL;
-/* Becomes who writes there, for good; false: it cannot, or is another. */
-bool	archives_become_user(const struct doctor *doctor) ATTR_NONNULL;
+/* The same as who writes there.  False, and nothing is called: nobody can
+ * become that here. */
+bool	archives_each_as_user(struct doctor *doctor, void (*look)(
+	    struct doctor *doctor, const struct archive_view *view))
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_DOCTOR_ARCHIVES_H */

@@ -25,12 +25,22 @@
 static void
 say_not_writable(struct doctor *doctor, const struct archive_view *view)
 {
+	const struct privdrop *own = &view->channel->user;
 	const char *user = doctor->conf->user;
 	int error = errno;
+	char number[16];
+
+	if (view->channel->own_user) {
+		snprintf(number, sizeof(number), "%u", (unsigned)own->uid);
+		user = number;
+	}
 
 	if (error == EROFS)
 		doctor_mend(doctor, "mount -o remount,rw (or ReadWritePaths= "
 		    "of the unit), and why it was mounted read-only: dmesg");
+	else if (view->channel->own_user)
+		doctor_mend(doctor, "chown -hR %u:%u %s", (unsigned)own->uid,
+		    (unsigned)own->gid, view->path);
 	else
 		doctor_mend(doctor, "chown %s %s", user != NULL ? user :
 		    "USER", view->path);
@@ -70,11 +80,9 @@ void
 doctor_check_archive_directory(struct doctor *doctor)
 {
 	archives_each(doctor, look_at_missing);
-	if (archives_become_user(doctor))
-		archives_each(doctor, look_at_existing);
-	else
-		doctor_say(doctor, DOCTOR_SKIP, "", "nobody can become user "
-		    "%s here", doctor->conf->user);
+	if (!archives_each_as_user(doctor, look_at_existing))
+		doctor_say(doctor, DOCTOR_SKIP, "", "nobody can become "
+		    "another user here");
 }
 
 static void

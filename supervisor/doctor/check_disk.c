@@ -42,12 +42,11 @@ each_disk(struct doctor *doctor, void (*look)(struct doctor *doctor,
 	if (!doctor->disk)
 		doctor_say(doctor, DOCTOR_SKIP, "", "writes to the disk: only "
 		    "with --disk");
-	else if (!archives_become_user(doctor))
-		doctor_say(doctor, DOCTOR_SKIP, "", "nobody can become user "
-		    "%s here", doctor->conf->user);
 	else {
 		make_names();
-		archives_each(doctor, look);
+		if (!archives_each_as_user(doctor, look))
+			doctor_say(doctor, DOCTOR_SKIP, "", "nobody can "
+			    "become another user here");
 	}
 }
 

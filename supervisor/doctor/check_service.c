@@ -19,16 +19,22 @@
 #include "supervisor/dirs.h"
 #include "supervisor/doctor/doctor_priv.h"
 #include "supervisor/needs.h"
-#include "supervisor/privdrop.h"
 
 /*** Whose are the workers? ***/
 
 void
 doctor_check_user(struct doctor *doctor)
 {
-	const char *user = doctor->conf->user;
-	struct privdrop drop;
+	const struct conf *conf = doctor->conf;
+	const char *user = conf->user;
 
+	/* The configuration was refused if there was one missing. */
+	if (conf_own_users(conf)) {
+		doctor_say(doctor, DOCTOR_OK, "", "each channel has its own, "
+		    "and the decimators user id %u",
+		    (unsigned)conf->decimator_user.uid);
+		return;
+	}
 	if (user == NULL) {
 		doctor_mend(doctor, "user: mcrelay in the configuration");
 		doctor_say(doctor, geteuid() == 0 ? DOCTOR_WARN : DOCTOR_OK,
@@ -37,13 +43,8 @@ doctor_check_user(struct doctor *doctor)
 		    "mcrelayd is");
 		return;
 	}
-	doctor_mend(doctor, "useradd -r -s /usr/sbin/nologin %s", user);
-	if (privdrop_lookup(&drop, user) == -1)
-		doctor_say(doctor, DOCTOR_FAIL, user, "%s", errno == ENOENT ?
-		    "there is no such user" : strerror(errno));
-	else
-		doctor_say(doctor, DOCTOR_OK, user, "user id %d",
-		    (int)drop.uid);
+	doctor_say(doctor, DOCTOR_OK, user, "user id %u",
+	    (unsigned)conf->decimator_user.uid);
 }
 
 /*** run_dir. ***/

@@ -128,14 +128,15 @@ class Run:
             Receiver(to, 0, "out", world.lan))
         self.stream = stack.enter_context(
             Receiver(GROUP_STREAM[self.v], 0, "out", world.lan))
-        daemon.start(channel(
+        self.conf = channel(
             "one", self.port, address,
             relay=[output(to, self.output.port) | self._interface(to)],
             archive=daemon.archive_conf(),
             decimate=[{"name": "s", "method": "pick", "every": 10}
                       | output(self.stream.address, self.stream.port,
                                interface="out0")],
-            **{f"listen_{k}": v for k, v in listen.items()}))
+            **{f"listen_{k}": v for k, v in listen.items()})
+        daemon.start(self.conf)
         target = bare(RELAY["in"][self.v])
         if is_group(address) or is_link_local(address):
             target = address
@@ -339,6 +340,28 @@ def test_input_of_same_index(start: Callable[..., Run], world: World, v: int
         world.home.run("cat", "/sys/class/net/in0/ifindex").stdout)
     run.heals(f"input of the same index, v{v}", run.output, since)
     assert len(gaps(run.end(False, True))) == 1
+
+
+@pytest.mark.parametrize("v", [4, 6])
+def test_group_of_two(start: Callable[..., Run], world: World, v: int
+                      ) -> None:
+    """Two channels hear one group by an interface that comes back with the
+    index that it had; one that leaves does not take it from the other."""
+    run = start(destination("group", v), address=GROUP_IN[v], interface="in0")
+    daemon = run.daemon
+    daemon.write(run.conf, channel("two", free_port(), GROUP_IN[v],
+                                   listen_interface="in0"))
+    daemon.ctl("reload")
+    daemon.wait_state("two", "running")
+    index = int(world.home.run(
+        "cat", "/sys/class/net/in0/ifindex").stdout)
+    world.unplug("in")
+    world.plug("in", index=index)
+    run.heals(f"input of two, v{v}", run.output, time.monotonic())
+    run.flows()
+    daemon.ctl("stop", "two")
+    daemon.wait_state("two", "stopped")
+    run.end(False)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "ff15::7:1"])

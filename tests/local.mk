@@ -37,7 +37,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
 	tests/unit/test_sandbox_libc
-UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
+UNIT_TESTS += tests/unit/test_dirs tests/unit/test_errand tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_options \
 	tests/unit/test_gen_synth
@@ -160,6 +160,8 @@ tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_LDADD = $(TEST_LIBS)
 tests_unit_test_dirs_SOURCES = tests/unit/test_dirs.c
 tests_unit_test_dirs_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_errand_SOURCES = tests/unit/test_errand.c
+tests_unit_test_errand_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
 tests_unit_test_backoff_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_budget_SOURCES = tests/unit/test_budget.c

@@ -18,6 +18,7 @@
 #include "common/util.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/conf/address.h"
+#include "supervisor/dirs.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -166,8 +167,10 @@ may_archive(const struct channel_conf *channel)
 	    channel->name);
 	bool good;
 
-	good = access(path, F_OK) == 0 ? may_enter(path, R_OK | X_OK) :
-	    may_make(channel->archive.directory);
+	/* Where that cannot be known, what they may be needed for may come. */
+	good = dirs_is_near(path) && (access(path, F_OK) == 0 ?
+	    may_enter(path, R_OK | X_OK) :
+	    may_make(channel->archive.directory));
 	free(path);
 	return good;
 }

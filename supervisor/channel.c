@@ -289,7 +289,6 @@ make_channel(struct supervisor *supervisor, const char *name)
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
 	    label, own);
-	directory_look_init(channel);
 	free(own);
 	free(label);
 	parts_init(&channel->parts);
@@ -360,7 +359,6 @@ void
 channel_free(struct channel *channel)
 {
 	child_done(&channel->child);
-	peek_stop(&channel->peek, channel->supervisor->loop);
 	fdstore_remove(channel);
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);
@@ -368,13 +366,6 @@ channel_free(struct channel *channel)
 	if (channel->decimator_event != -1)
 		close(channel->decimator_event);
 	free(channel);
-}
-
-static void
-write_schemas(const struct channel *channel, const struct parts *parts)
-{
-	if (parts->archive_away[0] == '\0')
-		schema_files_write(parts->archive, channel->conf);
 }
 
 void
@@ -390,7 +381,7 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (complete) {
 		channel->drain = false;
 		budget_tell(channel);
-		write_schemas(channel, &channel->parts);
+		schema_files_have_written(&channel->parts, channel->conf);
 	}
 	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
@@ -453,8 +444,8 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (change != CHANGE_STREAMS)
 		channel->renew = true;
 	change_streams(channel, parts);
-	write_schemas(channel, (parts->have & PART_WORKER) != 0 ? parts :
-	    &channel->parts);
+	schema_files_have_written((parts->have & PART_WORKER) != 0 ? parts :
+	    &channel->parts, channel->conf);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);

@@ -77,6 +77,9 @@ channels_free_leaving(struct supervisor *supervisor)
 	for (channel = TAILQ_FIRST(&supervisor->leaving); channel != NULL;
 	    channel = next) {
 		next = TAILQ_NEXT(channel, link);
+		if (channel->child.stuck &&
+		    supervisor->phase == PHASE_STOPPING)
+			child_abandon(&channel->child);
 		if (channel->child.pid != 0)
 			continue;
 		TAILQ_REMOVE(&supervisor->leaving, channel, link);
@@ -100,6 +103,8 @@ channels_stop(struct supervisor *supervisor, bool stream_archives)
 			continue;
 		if (channel->child.wanted || channel->fresh)
 			channel_stop(channel);
+		if (channel->child.stuck)
+			child_abandon(&channel->child);
 		gone = gone && channel->child.pid == 0;
 	}
 	return gone;

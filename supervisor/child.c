@@ -122,6 +122,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 	child_bury(child, watcher->rstatus, now);
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
+	child->stuck = false;
 	child->ready_ns = 0;
 	child->gone_ns = child->wanted ? now : 0;
 	child->drain_only = asked && drain_failed(child, watcher->rstatus);
@@ -201,6 +202,25 @@ is_late(struct child *child)
 	return child->state == CHILD_STARTING;
 }
 
+/* The end of one that waits for a disk waits for that, too. */
+static void
+insist(struct child *child)
+{
+	if (child->overdue) {
+		log_warnx("%s: process %d was killed and has not ended: it "
+		    "waits for a disk or a server that does not answer, and "
+		    "ends when that does", child->label, (int)child->pid);
+		child->stuck = true;
+		child->ops->changed(child->owner);
+		return;
+	}
+	log_warnx("%s: process %d did not end in time: killed", child->label,
+	    (int)child->pid);
+	child->overdue = true;
+	child_signal(child, SIGKILL);
+	set_timer(child, CHILD_STUCK_NS);
+}
+
 static void
 on_timer(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
     int events ATTR_UNUSED)
@@ -221,10 +241,7 @@ on_timer(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 		child->ops->changed(child->owner);
 		break;
 	case CHILD_STOPPING:
-		log_warnx("%s: process %d did not end in time: killed",
-		    child->label, (int)child->pid);
-		child->overdue = true;
-		child_signal(child, SIGKILL);
+		insist(child);
 		break;
 	case CHILD_RUNNING:
 		if (child->ops->message != NULL)
@@ -301,6 +318,7 @@ spawn(struct child *child)
 	}
 	child->spawns++;
 	child->draining = child->hung = child->overdue = false;
+	child->stuck = false;
 	if (!child->drain_only)
 		child->drains = 0;
 	child_watch(child);
@@ -385,6 +403,19 @@ child_stop(struct child *child)
 		child->drain_only = false;
 		child_set_state(child, CHILD_STOPPED, 0);
 	}
+}
+
+void
+child_abandon(struct child *child)
+{
+	assert(child->stuck && child->pid != 0);
+	ev_child_stop(child->loop, &child->reaper);
+	child_close_messages(child);
+	voice_end(&child->voice);
+	child->pid = 0;
+	child->stuck = child->drain_only = false;
+	child->ops->ended(child->owner);
+	child_set_state(child, CHILD_STOPPED, 0);
 }
 
 void

@@ -48,6 +48,8 @@ struct message;
 #define CHILD_STOP_NS	(10 * NS_PER_S)
 /* Time to die of ABRT, then SIGKILL: it has been away for long already. */
 #define CHILD_ABORT_NS	(2 * NS_PER_S)
+/* Time to die of KILL, then it waits for something that does not answer. */
+#define CHILD_STUCK_NS	(2 * NS_PER_S)
 /* After news. */
 #define CHILD_DEAF_NS	(500 * NS_PER_MS)
 /* Processes in a row that may die over storing everything. */
@@ -146,6 +148,8 @@ struct child {
 	unsigned		 drains;	/* in a row that failed */
 	bool			 hung;		/* child_abort() */
 	bool			 overdue;	/* had to be killed */
+	bool			 stuck;		/* and has not ended for
+						 * CHILD_STUCK_NS */
 	bool			 settled;	/* the first start is decided */
 	pid_t			 pid;		/* 0: none */
 	int			 messages;	/* our end; -1: none */
@@ -186,6 +190,8 @@ void	child_describe(const struct child *child, struct child_image *image)
 void	child_start(struct child *child) ATTR_NONNULL;
 /* Asks it to store everything and end; STOPPED when reaped. */
 void	child_stop(struct child *child) ATTR_NONNULL;
+/* STOPPED though it has not ended: only when we do.  It must be stuck. */
+void	child_abandon(struct child *child) ATTR_NONNULL;
 /* Asks it to end, `drain': after having stored everything, and starts a
  * successor; at once when there is nothing to end. */
 void	child_restart(struct child *child, bool drain) ATTR_NONNULL;

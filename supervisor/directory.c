@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A channel's archive directory.  Supervisor only.  What may hang is asked by a
- * process of its own, one after the other.
+ * A channel's archive directory.  Supervisor only.  Who may never answer is
+ * asked by an errand.
  */
-#include <sys/vfs.h>
+#include <sys/stat.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,34 +20,36 @@
 #include "supervisor/directory.h"
 #include "supervisor/dirs.h"
 #include "supervisor/events.h"
+#include "supervisor/mounts.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/supervisor.h"
 
 /* Read by everybody, like a log. */
 #define ARCHIVE_MODE	0755
 
-/* linux/magic.h of Debian 12 lacks it. */
-#ifndef CEPH_SUPER_MAGIC
-#define CEPH_SUPER_MAGIC	0x00c36400
-#endif
-
-/* A file system of which a question may take for ever. */
-static bool
-may_hang(int directory)
+bool
+directory_is_mount_point(const char *path)
 {
-	static const unsigned long remote[] = {NFS_SUPER_MAGIC,
-	    SMB_SUPER_MAGIC, CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC,
-	    FUSE_SUPER_MAGIC, CEPH_SUPER_MAGIC, V9FS_MAGIC, AFS_SUPER_MAGIC,
-	    AFS_FS_MAGIC, CODA_SUPER_MAGIC, OCFS2_SUPER_MAGIC};
-	struct statfs fs;
-	size_t i;
+	struct statx at, above;
+	char *parent;
+	bool is;
 
-	if (fstatfs(directory, &fs) == -1)
-		return true;
-	for (i = 0; i < NITEMS(remote); i++)
-		if ((unsigned long)fs.f_type == remote[i])
-			return true;
-	return false;
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+	    STATX_INO, &at) == -1)
+		return false;
+#ifdef STATX_ATTR_MOUNT_ROOT
+	if ((at.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+		return (at.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#endif
+	/* Before Linux 5.8: one that is bound from the same file system is
+	 * not seen. */
+	parent = xasprintf("%s/..", path);
+	is = statx(AT_FDCWD, parent, AT_NO_AUTOMOUNT, STATX_INO, &above) ==
+	    0 && (at.stx_dev_major != above.stx_dev_major ||
+	    at.stx_dev_minor != above.stx_dev_minor ||
+	    at.stx_ino == above.stx_ino);
+	free(parent);
+	return is;
 }
 
 char *
@@ -105,63 +107,144 @@ is_empty(int fd)
  * killed before it gave it away.
  */
 static bool
-is_his(int fd, const struct channel_conf *conf,
+is_his(int fd, const struct channel_conf *conf, enum dirs_reach reach,
     char by[static DIRECTORY_BY_SIZE])
 {
 	const struct privdrop *user = &conf->user;
-	struct stat st;
+	struct statx st;
 
 	if (!conf->own_user)
 		return true;
-	if (fstat(fd, &st) == 0 && (st.st_uid == user->uid ||
-	    (st.st_uid == geteuid() && is_empty(fd) &&
+	/* As the kernel knows it: a server is not asked. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_UID,
+	    &st) == 0 && (st.stx_uid == user->uid ||
+	    (st.stx_uid == geteuid() && reach == DIRS_ANY && is_empty(fd) &&
 	    fchown(fd, user->uid, user->gid) == 0)))
 		return true;
 	snprintf(by, DIRECTORY_BY_SIZE, "user id %u, and the channel's worker "
-	    "is %u: give it all of it (chown -hR %u:%u)", (unsigned)st.st_uid,
+	    "is %u: give it all of it (chown -hR %u:%u)", (unsigned)st.stx_uid,
 	    (unsigned)user->uid, (unsigned)user->uid, (unsigned)user->gid);
 	errno = EPERM;
 	return false;
+}
+
+/* What lies where the path of an archive leads; an errand's answer. */
+struct found {
+	enum directory_status	status;
+	int			error;	/* of DIRECTORY_FAILED; EREMOTE: to
+					 * know it may take for ever */
+	bool			same;	/* it is what is open already */
+	char			by[DIRECTORY_BY_SIZE];
+};
+
+/* Opens and locks it, unless it is `open' (-1: nothing is).  -1: see
+ * `found'. */
+static int
+find(const struct channel_conf *conf, int open, enum dirs_reach reach,
+    struct found *found)
+{
+	const char *mount = conf->require_mount;
+	char *path = directory_path(conf);
+	int fd = -1;
+
+	memset(found, 0, sizeof(*found));
+	found->status = DIRECTORY_OPEN;
+	if (mount != NULL && mounts_at(mount) == MOUNT_NONE &&
+	    (reach == DIRS_ANY || dirs_is_near(mount)) &&
+	    !directory_is_mount_point(mount))
+		found->status = DIRECTORY_UNMOUNTED;
+	else if ((fd = dirs_open(path, ARCHIVE_MODE, &conf->user,
+	    !conf->own_user, reach)) == -1) {
+		found->status = DIRECTORY_FAILED;
+		found->error = errno;
+	} else if (open != -1 && dirs_leads_to(path, open, reach))
+		found->same = true;
+	else if (!is_his(fd, conf, DIRS_ANY, found->by))
+		found->status = DIRECTORY_FOREIGN;
+	else if (!claim(fd, conf, found->by))
+		found->status = DIRECTORY_IN_USE;
+	free(path);
+	if (fd != -1 && (found->same || found->status != DIRECTORY_OPEN)) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* What it is to find out may take as long as it likes. */
+static void
+run_errand(int answer, int open, const void *argument)
+{
+	struct found found;
+	int fd = find(argument, open, DIRS_ANY, &found);
+
+	(void)fd_send(answer, &found, sizeof(found), &fd, fd == -1 ? 0 : 1);
+}
+
+static enum directory_status
+take(struct parts *parts, const struct found *found, int fd, bool remote,
+    char by[static DIRECTORY_BY_SIZE])
+{
+	memcpy(by, found->by, sizeof(found->by));
+	errno = found->status == DIRECTORY_IN_USE ? EBUSY :
+	    found->status == DIRECTORY_FOREIGN ? EPERM : found->error;
+	if (found->status != DIRECTORY_OPEN || found->same)
+		return found->status;
+	if (parts->archive != -1)
+		close(parts->archive);
+	parts->archive = fd;
+	parts->archive_away[0] = '\0';
+	parts->archive_remote = remote;
+	return DIRECTORY_OPEN;
+}
+
+/* Asks where it may take for ever, or whether there is an answer by now. */
+static enum directory_status
+ask(struct parts *parts, const struct channel_conf *conf,
+    char by[static DIRECTORY_BY_SIZE])
+{
+	struct found found;
+	bool answered;
+	int fd = -1;
+
+	if (parts->errand.answer == 0 && errand_start(&parts->errand,
+	    run_errand, parts->archive, conf) == -1)
+		return DIRECTORY_FAILED;
+	if (!errand_done(&parts->errand, &found, sizeof(found), &fd,
+	    &answered)) {
+		errno = ETIMEDOUT;
+		return DIRECTORY_ASKED;
+	}
+	if (!answered) {
+		errno = ETIMEDOUT;	/* it was killed; the next one asks */
+		return DIRECTORY_ASKED;
+	}
+	return take(parts, &found, fd, true, by);
 }
 
 enum directory_status
 directory_open(struct parts *parts, const struct channel_conf *conf,
     char by[static DIRECTORY_BY_SIZE])
 {
-	char *path;
-	bool same;
-	int fd;
+	struct found found;
+	int fd = find(conf, parts->archive, DIRS_NEAR, &found);
 
-	if (conf->require_mount != NULL &&
-	    !peek_is_mount_point(conf->require_mount))
-		return DIRECTORY_UNMOUNTED;
-	path = directory_path(conf);
-	fd = dirs_open(path, ARCHIVE_MODE, &conf->user, !conf->own_user);
-	same = fd != -1 && parts->archive != -1 &&
-	    dirs_leads_to(path, parts->archive);
-	free(path);
-	if (fd == -1)
-		return DIRECTORY_FAILED;
-	if (same) {
-		close(fd);
-		return DIRECTORY_OPEN;
-	}
-	if (!is_his(fd, conf, by)) {
-		close(fd);
-		errno = EPERM;
-		return DIRECTORY_FOREIGN;
-	}
-	if (!claim(fd, conf, by)) {
-		close(fd);
-		errno = EBUSY;
-		return DIRECTORY_IN_USE;
-	}
-	if (parts->archive != -1)
-		close(parts->archive);
-	parts->archive = fd;
-	parts->archive_away[0] = '\0';
-	parts->archive_remote = may_hang(fd);
-	return DIRECTORY_OPEN;
+	if (found.status == DIRECTORY_FAILED && found.error == EREMOTE)
+		return ask(parts, conf, by);
+	errand_forget(&parts->errand);
+	return take(parts, &found, fd, false, by);
+}
+
+/* Where a server would have to be asked, the path alone must do. */
+static bool
+is_path_of(const char *path, int fd)
+{
+	char *link = xasprintf("/proc/self/fd/%d", fd), there[PATH_MAX];
+	ssize_t length = readlink(link, there, sizeof(there) - 1);
+
+	free(link);
+	there[length > 0 ? length : 0] = '\0';
+	return strcmp(path, there) == 0;
 }
 
 void
@@ -169,13 +252,17 @@ directory_share(struct parts *parts, int archive,
     const struct channel_conf *conf)
 {
 	char by[DIRECTORY_BY_SIZE], *path;
+	bool same, remote;
 
 	if (!conf->archive.enabled || parts->archive != -1 || archive == -1)
 		return;
 	path = directory_path(conf);
-	if (dirs_leads_to(path, archive) && is_his(archive, conf, by)) {
+	same = dirs_leads_to(path, archive, DIRS_NEAR);
+	remote = !same && errno == EREMOTE;
+	if ((same || (remote && is_path_of(path, archive))) &&
+	    is_his(archive, conf, remote ? DIRS_NEAR : DIRS_ANY, by)) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
-		parts->archive_remote = may_hang(archive);
+		parts->archive_remote = remote;
 	}
 	free(path);
 }
@@ -187,6 +274,8 @@ directory_close(struct parts *parts)
 		close(parts->archive);
 	parts->archive = -1;
 	parts->archive_away[0] = '\0';
+	errand_forget(&parts->errand);
+	errand_forget(&parts->schemas);
 }
 
 void
@@ -201,6 +290,24 @@ directory_lose(struct parts *parts, const char *why)
 	parts->archive = fd;
 	parts->archive_remote = false;
 	snprintf(parts->archive_away, sizeof(parts->archive_away), "%s", why);
+}
+
+/* Whether the path still leads to what is open, as far as is known. */
+static bool
+is_there(const struct channel *channel)
+{
+	const struct channel_conf *conf = channel->conf;
+	char *path;
+	bool same;
+
+	if (channel->parts.archive_away[0] != '\0' ||
+	    (conf->require_mount != NULL &&
+	    mounts_at(conf->require_mount) == MOUNT_NONE))
+		return false;
+	path = directory_path(conf);
+	same = dirs_leads_to(path, channel->parts.archive, DIRS_NEAR);
+	free(path);
+	return same;
 }
 
 static void ATTR_PRINTF(2, 3)
@@ -228,10 +335,13 @@ follow(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 	bool before = channel->parts.archive_away[0] != '\0';
+	int was = channel->parts.archive;
 	char by[DIRECTORY_BY_SIZE];
 
 	switch (directory_open(&channel->parts, conf, by)) {
 	case DIRECTORY_OPEN:
+		if (channel->parts.archive == was)
+			break;
 		log_info("channel %s: %s: goes on in %s/%s", channel->name,
 		    before ? "its archive directory is there again" :
 		    "its archive directory was removed, moved or covered",
@@ -239,7 +349,7 @@ follow(struct channel *channel)
 		events_add(channel->supervisor, channel, EVENT_DIRECTORY,
 		    json_pack("{s:b}", "back", before), "the archive goes on "
 		    "in %s/%s", conf->archive.directory, conf->name);
-		schema_files_write(channel->parts.archive, conf);
+		schema_files_have_written(&channel->parts, conf);
 		child_restart(&channel->child, false);
 		break;
 	case DIRECTORY_UNMOUNTED:
@@ -253,6 +363,12 @@ follow(struct channel *channel)
 		lose(channel, "the archive directory %s/%s belongs to %s",
 		    conf->archive.directory, conf->name, by);
 		break;
+	case DIRECTORY_ASKED:
+		/* One that is open is written to meanwhile. */
+		if (before)
+			lose(channel, "the archive directory %s/%s does not "
+			    "answer", conf->archive.directory, conf->name);
+		break;
 	case DIRECTORY_FAILED:
 		lose(channel, "cannot make or open the archive directory "
 		    "%s/%s: %s", conf->archive.directory, conf->name,
@@ -263,7 +379,7 @@ follow(struct channel *channel)
 
 /*** Looking. ***/
 
-/* How many processes are to look in a second, and at one file system. */
+/* How many errands may look at a time, and how many begin in a second. */
 #define LOOKS_MAX	16U
 
 /* Others open it when they start, or with the next configuration. */
@@ -281,89 +397,24 @@ is_remote(const struct channel *channel)
 	return channel->parts.archive_remote || channel->watch.archive_stuck;
 }
 
-static bool
-same_id(const struct dirs_id *a, const struct dirs_id *b)
-{
-	return a->major == b->major && a->minor == b->minor &&
-	    a->inode == b->inode;
-}
-
-/* What a process has found out, of what was open then. */
-static void
-on_elsewhere(void *owner)
-{
-	struct channel *channel = owner;
-	struct dirs_id id;
-
-	if (is_of_interest(channel) &&
-	    dirs_identify(channel->parts.archive, &id) &&
-	    same_id(&id, &channel->peek.id))
-		follow(channel);
-}
-
-/* A server that is away keeps some processes, and nobody else's channels. */
-static bool
-may_look(const struct channel *channel)
-{
-	const struct channel *each;
-	struct dirs_id id;
-	unsigned looking = 0;
-
-	if (!dirs_identify(channel->parts.archive, &id))
-		return false;
-	TAILQ_FOREACH(each, &channel->supervisor->channels, link)
-		looking += each->peek.pid != 0 &&
-		    each->peek.id.major == id.major &&
-		    each->peek.id.minor == id.minor;
-	return looking < LOOKS_MAX;
-}
-
+/* What an errand has found is taken a second later. */
 static void
 look_from_afar(struct channel *channel)
 {
-	char *path;
+	struct parts *parts = &channel->parts;
 
-	if (channel->peek.pid != 0 || !may_look(channel))
-		return;
-	path = directory_path(channel->conf);
-	peek_start(&channel->peek, channel->supervisor->loop, path,
-	    channel->conf->require_mount, channel->parts.archive);
-	free(path);
-}
-
-static bool
-is_there(const struct channel *channel)
-{
-	struct dirs_id id;
-	char *path;
-	bool there;
-
-	if (channel->parts.archive_away[0] != '\0' ||
-	    !dirs_identify(channel->parts.archive, &id))
-		return false;
-	path = directory_path(channel->conf);
-	there = peek_here(path, channel->conf->require_mount, &id);
-	free(path);
-	return there;
+	if (parts->errand.answer != 0)
+		follow(channel);
+	else
+		(void)errand_start(&parts->errand, run_errand, parts->archive,
+		    channel->conf);
 }
 
 static void
-check(struct channel *channel)
+look(struct channel *channel)
 {
-	if (!is_of_interest(channel))
-		return;
-	if (is_remote(channel))
-		look_from_afar(channel);
-	else if (!is_there(channel))
+	if (is_of_interest(channel) && !is_there(channel))
 		follow(channel);
-}
-
-void
-directory_look_init(struct channel *channel)
-{
-	channel->peek.owner = channel;
-	channel->peek.elsewhere = on_elsewhere;
-	peek_init(&channel->peek);
 }
 
 void
@@ -371,23 +422,47 @@ directory_missed(struct channel *channel)
 {
 	if (atomic_exchange_explicit(
 	    &channel->segment.state->directory_gone, 0,
-	    memory_order_relaxed) != 0)
-		check(channel);
+	    memory_order_relaxed) == 0)
+		return;
+	if (!is_remote(channel))
+		look(channel);
+	else if (is_of_interest(channel))
+		look_from_afar(channel);
+}
+
+/* Each in its turn, and the others of a server that is away not at all. */
+static void
+look_at_remote(struct supervisor *supervisor, unsigned remote, unsigned asked)
+{
+	unsigned turns = 1 + remote / LOOKS_MAX, number = 0;
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		if (!is_remote(channel) || !is_of_interest(channel))
+			continue;
+		if (channel->parts.errand.answer != 0)
+			look_from_afar(channel);
+		else if ((supervisor->seconds + number++) % turns == 0 &&
+		    asked < LOOKS_MAX) {
+			look_from_afar(channel);
+			asked++;
+		}
+	}
 }
 
 void
 directory_second(struct supervisor *supervisor)
 {
+	unsigned remote = 0, asked = 0;
 	struct channel *channel;
-	unsigned remote = 0, distance;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		remote += is_remote(channel);
-	/* Each in its turn. */
-	distance = 1 + remote / LOOKS_MAX;
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		asked += channel->parts.errand.answer != 0;
+		if (is_remote(channel))
+			remote++;
+		else
+			look(channel);
+	}
 	supervisor->seconds++;
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (!is_remote(channel) ||
-		    (supervisor->seconds + channel->number) % distance == 0)
-			check(channel);
+	look_at_remote(supervisor, remote, asked);
 }

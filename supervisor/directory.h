@@ -23,8 +23,12 @@ enum directory_status {
 	DIRECTORY_UNMOUNTED,	/* what the archive requires is not mounted */
 	DIRECTORY_IN_USE,	/* another process writes there; EBUSY */
 	DIRECTORY_FOREIGN,	/* it is not the channel's user's; EPERM */
+	DIRECTORY_ASKED,	/* it has not answered yet: see later; errno */
 	DIRECTORY_FAILED,	/* errno */
 };
+
+/* Whether something is mounted just there.  May hang. */
+bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
 
 /* Its path; to be freed. */
 char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
@@ -36,7 +40,8 @@ char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
  * Opens it by its path, makes it when it is missing, and locks it; then in
  * place of what `parts' had.  What it makes is the channel's user's, if that
  * has it for himself: then the directories above stay root's, and it must be
- * his.  `by' says who has the lock, or whose it is.
+ * his.  `by' says who has the lock, or whose it is.  Where a file system may
+ * never answer, parts->errand asks, and this takes what it has found.
  */
 enum directory_status	directory_open(struct parts *parts,
 			    const struct channel_conf *conf,
@@ -53,8 +58,6 @@ void	directory_close(struct parts *parts) ATTR_NONNULL;
 /* There is none, for this reason. */
 void	directory_lose(struct parts *parts, const char *why) ATTR_NONNULL;
 
-/* Of a channel that was just made. */
-void	directory_look_init(struct channel *channel) ATTR_NONNULL;
 /* Once a second: all channels. */
 void	directory_second(struct supervisor *supervisor) ATTR_NONNULL;
 /* The worker says that it misses it. */

@@ -5,11 +5,13 @@
  */
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +21,10 @@
 
 #include "common/util.h"
 #include "supervisor/dirs.h"
+#include "supervisor/mounts.h"
+
+/* As many as the kernel follows. */
+#define LINKS_MAX	40U
 
 static int
 make_one(int at, const char *name, int flags, mode_t mode,
@@ -55,25 +61,116 @@ link_flag(int at)
 	return O_NOFOLLOW;
 }
 
-/* What is missing on the way. */
-struct making {
+/* How to go down a path. */
+struct manner {
+	enum dirs_reach		 reach;
+	bool			 make;	/* what is missing */
+	bool			 follow; /* every link */
 	mode_t			 mode;
 	const struct privdrop	*owner;		/* of the last one */
 	const struct privdrop	*owner_above;
+	unsigned		 links;	/* that were followed to here */
 };
 
-/* Takes `at' over.  `making' NULL: nothing is made. */
+static int	walk_down(const char *path, int last,
+		    const struct manner *manner);
+
+/* Of what `at' has under this name; NULL: not known.  To be freed. */
+static char *
+path_of(int at, const char *name)
+{
+	char *link = xasprintf("/proc/self/fd/%d", at), path[PATH_MAX];
+	ssize_t length = readlink(link, path, sizeof(path) - 1);
+
+	free(link);
+	if (length == -1)
+		return NULL;
+	path[length] = '\0';
+	return xasprintf("%s/%s", length == 1 ? "" : path, name);
+}
+
+/* Whether what a link says, which leads to another mount, is near. */
+static bool
+link_is_near(int at, const char *name, unsigned links)
+{
+	const struct manner manner = {.reach = DIRS_NEAR, .follow = true,
+	    .links = links + 1};
+	char target[PATH_MAX], *path;
+	ssize_t length = readlinkat(at, name, target, sizeof(target) - 1);
+	int fd;
+
+	if (length == -1 || manner.links > LINKS_MAX)
+		return false;
+	target[length] = '\0';
+	path = target[0] == '/' ? xstrdup(target) : path_of(at, target);
+	if (path == NULL)
+		return false;
+	fd = walk_down(path, O_PATH, &manner);
+	free(path);
+	if (fd != -1)
+		close(fd);
+	return fd != -1 || errno != EREMOTE;
+}
+
+/* Whether the name, which leads to another mount, is one of which no server is
+ * asked. */
+static bool
+is_near(int at, const char *name, unsigned links)
+{
+	char *path = path_of(at, name);
+	enum mount mount = path == NULL ? MOUNT_REMOTE : mounts_at(path);
+
+	free(path);
+	return mount == MOUNT_LOCAL ||
+	    (mount == MOUNT_NONE && link_is_near(at, name, links));
+}
+
+/*
+ * Like openat(), but EREMOTE instead of a file system that may never answer.
+ * The kernel stops where it would leave a mount, before it asks anybody; and
+ * without O_DIRECTORY it does not mount anything.
+ */
+static int
+open_near(int at, const char *name, int flags, unsigned links)
+{
+	const struct open_how how = {
+		.flags = (unsigned)(O_PATH | O_CLOEXEC | (flags & O_NOFOLLOW)),
+		.resolve = RESOLVE_NO_XDEV
+	};
+	int there = (int)syscall(SYS_openat2, at, name, &how, sizeof(how));
+	int fd, saved;
+
+	if (there == -1 && errno == EXDEV && !is_near(at, name, links)) {
+		errno = EREMOTE;
+		return -1;
+	}
+	/* Near; or a kernel before 5.6. */
+	if (there == -1 && (errno == EXDEV || errno == ENOSYS))
+		return openat(at, name, flags);
+	if (there == -1)
+		return -1;
+	fd = openat(there, ".", flags);
+	saved = errno;
+	close(there);
+	errno = saved;
+	return fd;
+}
+
+/* Takes `at' over. */
 static int
 step(int at, const char *name, bool last, int flags,
-    const struct making *making)
+    const struct manner *manner)
 {
 	int fd, saved;
 
-	flags |= link_flag(at);
-	fd = openat(at, name, flags);
-	if (fd == -1 && errno == ENOENT && making != NULL)
-		fd = make_one(at, name, flags, making->mode,
-		    last ? making->owner : making->owner_above);
+	if (!manner->follow)
+		flags |= link_flag(at);
+	fd = manner->reach == DIRS_NEAR ?
+	    open_near(at, name, flags, manner->links) :
+	    openat(at, name, flags);
+	if (fd == -1 && errno == ENOENT && manner->make)
+		fd = make_one(at, name, flags, manner->mode,
+		    last ? manner->owner : manner->owner_above);
 	saved = errno;
 	close(at);
 	errno = saved;
@@ -82,12 +179,16 @@ step(int at, const char *name, bool last, int flags,
 
 /* `last': how to open the directory itself. */
 static int
-walk_down(const char *path, int last, const struct making *making)
+walk_down(const char *path, int last, const struct manner *manner)
 {
 	char *copy, *name, *next, *save;
 	int fd;
 
 	assert(path[0] == '/');
+	if (manner->reach == DIRS_NEAR && mounts_at("/") == MOUNT_REMOTE) {
+		errno = EREMOTE;
+		return -1;
+	}
 	/* The directories above may be ours to pass but not to read. */
 	fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	copy = xstrdup(path);
@@ -95,7 +196,7 @@ walk_down(const char *path, int last, const struct making *making)
 	    name = next) {
 		next = strtok_r(NULL, "/", &save);
 		fd = step(fd, name, next == NULL, O_DIRECTORY | O_CLOEXEC |
-		    (next == NULL ? last : O_PATH), making);
+		    (next == NULL ? last : O_PATH), manner);
 	}
 	free(copy);
 	return fd;
@@ -103,55 +204,49 @@ walk_down(const char *path, int last, const struct making *making)
 
 int
 dirs_open(const char *path, mode_t mode, const struct privdrop *owner,
-    bool all)
+    bool all, enum dirs_reach reach)
 {
 	static const struct privdrop ours;
-	const struct making making = {mode, owner, all ? owner : &ours};
+	const struct manner manner = {.reach = reach, .make = true,
+	    .mode = mode, .owner = owner, .owner_above = all ? owner : &ours};
 
-	return walk_down(path, O_RDONLY, &making);
+	return walk_down(path, O_RDONLY, &manner);
 }
 
 bool
-dirs_identify(int fd, struct dirs_id *id)
+dirs_is_near(const char *path)
 {
-	struct statx st;
+	const struct manner manner = {.reach = DIRS_NEAR, .follow = true};
+	int fd = walk_down(path, O_PATH, &manner);
 
-	/* As the kernel knows it: a server is not asked. */
-	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
-	    &st) == -1)
-		return false;
-	*id = (struct dirs_id){st.stx_dev_major,
-	    st.stx_dev_minor, st.stx_ino};
-	return true;
+	if (fd != -1)
+		close(fd);
+	return fd != -1 || errno != EREMOTE;
 }
 
 bool
-dirs_is_at(const char *path, const struct dirs_id *id)
+dirs_leads_to(const char *path, int fd, enum dirs_reach reach)
 {
-	int there = walk_down(path, O_PATH, NULL);
-	struct dirs_id now;
+	const struct manner manner = {.reach = reach};
+	int there = walk_down(path, O_PATH, &manner);
+	struct statx a, b;
 	bool same;
 
 	if (there == -1)
 		return false;
-	same = dirs_identify(there, &now) && now.inode == id->inode &&
-	    now.major == id->major && now.minor == id->minor;
+	/* As the kernel knows them: a server is not asked. */
+	same = statx(there, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
+	    &a) == 0 && statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	    STATX_INO, &b) == 0 && a.stx_ino == b.stx_ino &&
+	    a.stx_dev_major == b.stx_dev_major &&
+	    a.stx_dev_minor == b.stx_dev_minor;
 	close(there);
+	if (!same)
+		errno = ENOENT;
 	return same;
 }
 
-bool
-dirs_leads_to(const char *path, int fd)
-{
-	struct dirs_id id;
-
-	return dirs_identify(fd, &id) && dirs_is_at(path, &id);
-}
-
 /*** Where nobody else may change a name. ***/
-
-/* As many as the kernel follows. */
-#define LINKS_MAX	40
 
 struct walk {
 	int	 fd;		/* where we are */

@@ -13,6 +13,12 @@
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
 
+enum dirs_reach {
+	DIRS_NEAR,	/* EREMOTE rather than ask a file system that may never
+			 * answer (mounts.h) */
+	DIRS_ANY,
+};
+
 /*
  * Opens the directory `path' (absolute); makes it and the directories above
  * it when they are missing.  What it makes belongs to `owner' (uid 0: to us),
@@ -22,9 +28,14 @@
  * errno.
  */
 int	dirs_open(const char *path, mode_t mode,
-	    const struct privdrop *owner, bool all) ATTR_NONNULL;
-/* Whether dirs_open() would open the directory that `fd' is; makes nothing. */
-bool	dirs_leads_to(const char *path, int fd) ATTR_NONNULL;
+	    const struct privdrop *owner, bool all, enum dirs_reach reach)
+	    ATTR_NONNULL;
+/* Whether dirs_open() would open the directory that `fd' is; makes nothing.
+ * If not, errno says why: ENOENT: it would open another. */
+bool	dirs_leads_to(const char *path, int fd, enum dirs_reach reach)
+	    ATTR_NONNULL;
+/* False: to look there may take for ever. */
+bool	dirs_is_near(const char *path) ATTR_NONNULL;
 
 /* Which directory it is, for as long as it is open. */
 struct dirs_id {

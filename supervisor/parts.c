@@ -196,16 +196,19 @@ leave_directory(struct parts *parts, const struct channel_conf *conf,
 }
 
 /* An archive that waits for a disk does not keep the channel from relaying. */
-static void
-wait_for_mount(struct parts *parts, const struct channel_conf *conf,
-    struct conf_problems *problems)
+static void ATTR_PRINTF(5, 6)
+wait_for_directory(struct parts *parts, const struct channel_conf *conf,
+    struct conf_problems *problems, const char *end, const char *fmt, ...)
 {
 	char why[sizeof(parts->archive_away)];
+	va_list ap;
 
-	snprintf(why, sizeof(why), "%s is not mounted", conf->require_mount);
-	report_warning(problems, "channel %s: %s: until it is, nothing is "
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	report_warning(problems, "channel %s: %s: until %s, nothing is "
 	    "archived, and what the ring cannot hold is shed", conf->name,
-	    why);
+	    why, end);
 	directory_lose(parts, why);
 }
 
@@ -220,14 +223,21 @@ open_archive(struct parts *parts, const struct channel_conf *conf,
 		return;
 	switch (directory_open(parts, conf, by)) {
 	case DIRECTORY_OPEN:
-		if (conf->user.uid == 0 && faccessat(parts->archive, ".",
-		    W_OK | X_OK, AT_EACCESS) == -1)
+		if (conf->user.uid == 0 && !parts->archive_remote &&
+		    faccessat(parts->archive, ".", W_OK | X_OK,
+		    AT_EACCESS) == -1)
 			report_warning(problems, "channel %s: no file can be "
 			    "made in the archive directory %s/%s: %s",
 			    conf->name, base, conf->name, strerror(errno));
 		break;
 	case DIRECTORY_UNMOUNTED:
-		wait_for_mount(parts, conf, problems);
+		wait_for_directory(parts, conf, problems, "it is",
+		    "%s is not mounted", conf->require_mount);
+		break;
+	case DIRECTORY_ASKED:
+		wait_for_directory(parts, conf, problems, "it does",
+		    "the archive directory %s/%s does not answer", base,
+		    conf->name);
 		break;
 	case DIRECTORY_IN_USE:
 		leave_directory(parts, conf, problems, "the archive "
@@ -356,6 +366,8 @@ parts_move(struct parts *to, struct parts *from)
 		memcpy(to->archive_away, from->archive_away,
 		    sizeof(to->archive_away));
 		to->archive_remote = from->archive_remote;
+		to->errand = from->errand;
+		to->schemas = from->schemas;
 	}
 	if ((have & PART_STREAMS) != 0) {
 		memcpy(to->stream, from->stream, sizeof(to->stream));

@@ -14,6 +14,7 @@
 
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/errand.h"
 #include "supervisor/sockets_heal.h"
 
 enum part {
@@ -42,6 +43,8 @@ struct parts {
 	/* Why `archive' is no directory (directory.h); "": it is one. */
 	char		archive_away[256];
 	bool		archive_remote;	/* on a file system that may hang */
+	struct errand	errand;		/* looks for the directory */
+	struct errand	schemas;	/* writes into it */
 	int		stream[STREAMS_MAX];
 	size_t		streams;
 	/* What the sockets hold on to. */

@@ -97,3 +97,38 @@ schema_files_write(int directory, const struct channel_conf *channel)
 	/* Which the change has taken away. */
 	(void)prctl(PR_SET_DUMPABLE, dumpable);
 }
+
+static void
+run_errand(int answer ATTR_UNUSED, int directory, const void *channel)
+{
+	schema_files_write(directory, channel);
+}
+
+static bool
+any(const struct channel_conf *channel)
+{
+	size_t i;
+
+	for (i = 0; i < channel->decimates; i++)
+		if (channel->decimate[i].schema_text != NULL)
+			return true;
+	return false;
+}
+
+void
+schema_files_have_written(struct parts *parts,
+    const struct channel_conf *channel)
+{
+	if (parts->archive_away[0] != '\0')
+		return;
+	if (!parts->archive_remote) {
+		schema_files_write(parts->archive, channel);
+		return;
+	}
+	/* One that hangs ends with the descriptors that it writes to. */
+	errand_forget(&parts->schemas);
+	if (any(channel) && errand_start(&parts->schemas, run_errand,
+	    parts->archive, channel) == -1)
+		log_warn("channel %s: cannot write schemas beside the archive",
+		    channel->name);
+}

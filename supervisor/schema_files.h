@@ -8,6 +8,7 @@
 
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/parts.h"
 
 /*
  * Writes CHANNEL.STREAM.avsc into the archive's directory for each stream that
@@ -17,5 +18,8 @@
  */
 void	schema_files_write(int directory, const struct channel_conf *channel)
 	    ATTR_NONNULL;
+/* The same by parts->schemas where the file system may never answer. */
+void	schema_files_have_written(struct parts *parts,
+	    const struct channel_conf *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_SCHEMA_FILES_H */

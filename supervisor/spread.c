@@ -153,12 +153,16 @@ decimators_update(struct supervisor *supervisor)
 bool
 decimators_stop(struct supervisor *supervisor)
 {
+	struct child *child;
 	bool gone = true;
 	unsigned i;
 
 	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
-		child_stop(&supervisor->decimator[i].child);
-		gone = gone && supervisor->decimator[i].child.pid == 0;
+		child = &supervisor->decimator[i].child;
+		child_stop(child);
+		if (child->stuck)
+			child_abandon(child);
+		gone = gone && child->pid == 0;
 	}
 	return gone;
 }

@@ -13,6 +13,8 @@
 
 #include "common/util.h"
 #include "supervisor/channels.h"
+#include "supervisor/dirs.h"
+#include "supervisor/errand.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
@@ -116,8 +118,11 @@ owner_of_directory(const struct channel_conf *channel)
 	struct stat st;
 	uid_t owner = 0;
 
-	if (channel->archive.enabled && lstat(path, &st) == 0 &&
-	    S_ISDIR(st.st_mode))
+	/* Its user may have mounted something there. */
+	if (channel->archive.enabled && (dirs_is_near(path) ||
+	    (!dirs_is_near(channel->archive.directory) &&
+	    errand_answers(channel->archive.directory))) &&
+	    lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		owner = st.st_uid;
 	free(path);
 	return owner;
@@ -127,17 +132,18 @@ owner_of_directory(const struct channel_conf *channel)
 static void
 note_owners(struct range *range, const char *directory)
 {
-	DIR *dir = opendir(directory);
 	struct dirent *entry;
-	struct stat st;
+	struct statx st;
+	DIR *dir;
 
-	if (dir == NULL)
+	if (!errand_answers(directory) || (dir = opendir(directory)) == NULL)
 		return;
 	while ((entry = readdir(dir)) != NULL)
 		if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
-		    fstatat(dirfd(dir), entry->d_name, &st,
-		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
-			note_left(range, st.st_uid);
+		    statx(dirfd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW |
+		    AT_STATX_DONT_SYNC, STATX_MODE | STATX_UID, &st) == 0 &&
+		    S_ISDIR(st.stx_mode))
+			note_left(range, st.stx_uid);
 	closedir(dir);
 }
 
@@ -262,6 +268,12 @@ check_directory(const struct conf *conf, const char *directory,
 {
 	struct stat st;
 
+	if (!errand_answers(directory)) {
+		report_warning(problems, "the directory %s does not answer: "
+		    "whether one worker could take those of the others away "
+		    "is not known", directory);
+		return;
+	}
 	if (stat(directory, &st) == -1)
 		return;
 	if (users_is_child(conf, st.st_uid))

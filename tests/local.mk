@@ -37,7 +37,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
 	tests/unit/test_sandbox_libc
-UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
+UNIT_TESTS += tests/unit/test_dirs tests/unit/test_errand tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_options \
 	tests/unit/test_gen_synth
@@ -160,6 +160,8 @@ tests_unit_test_log_SOURCES = tests/unit/test_log.c
 tests_unit_test_log_LDADD = $(TEST_LIBS)
 tests_unit_test_dirs_SOURCES = tests/unit/test_dirs.c
 tests_unit_test_dirs_LDADD = $(CONF_TEST_LIBS)
+tests_unit_test_errand_SOURCES = tests/unit/test_errand.c
+tests_unit_test_errand_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_backoff_SOURCES = tests/unit/test_backoff.c
 tests_unit_test_backoff_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_budget_SOURCES = tests/unit/test_budget.c
@@ -321,13 +323,17 @@ EXTRA_DIST += \
 	tests/integration/daemon.py \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
+	tests/integration/fuse.py \
 	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
 	tests/integration/host.c \
+	tests/integration/lanes.py \
 	tests/integration/manager.py \
+	tests/integration/mischief.py \
 	tests/integration/mounts.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
+	tests/integration/passthrough.c \
 	tests/integration/pcap.py \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
@@ -352,6 +358,7 @@ EXTRA_DIST += \
 	tests/integration/test_events.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
+	tests/integration/test_fuse.py \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
@@ -366,6 +373,7 @@ EXTRA_DIST += \
 	tests/integration/test_radar.py \
 	tests/integration/test_readers.py \
 	tests/integration/test_random_disk.py \
+	tests/integration/test_random_faults.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_remote.py \

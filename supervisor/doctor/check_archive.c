@@ -12,7 +12,7 @@
 
 #include "common/util.h"
 #include "supervisor/doctor/archives.h"
-#include "supervisor/peek.h"
+#include "supervisor/directory.h"
 
 /* Less than that is nothing. */
 #define FREE_MIN	(UINT64_C(64) << 20)
@@ -75,7 +75,7 @@ look_at_mount(struct doctor *doctor, const struct archive_view *view)
 
 	if (mount == NULL)
 		return;
-	is = peek_is_mount_point(mount);
+	is = directory_is_mount_point(mount);
 	doctor_mend(doctor, "mount %s", mount);
 	doctor_say(doctor, is ? DOCTOR_OK : DOCTOR_FAIL, view->channel->name,
 	    "%s is %smounted", mount, is ? "" : "not ");

@@ -136,7 +136,7 @@ static int
 open_below(const char *path, const char *name)
 {
 	char *whole = xasprintf("%s/%s", path, name);
-	int fd = dirs_open(whole, 0755, &ours, true), saved = errno;
+	int fd = dirs_open(whole, 0755, &ours, true, DIRS_NEAR), saved = errno;
 
 	free(whole);
 	errno = saved;
@@ -371,17 +371,17 @@ path_leads_to(void **state)
 
 	assert_int_equal(mkdir(path, 0755), 0);
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(dirs_leads_to(path, fd));
+	assert_true(dirs_leads_to(path, fd, DIRS_NEAR));
 	assert_int_equal(rename(path, moved), 0);
-	assert_false(dirs_leads_to(path, fd));
+	assert_false(dirs_leads_to(path, fd, DIRS_NEAR));
 	assert_int_equal(access(path, F_OK), -1);
-	assert_true(dirs_leads_to(moved, fd));
+	assert_true(dirs_leads_to(moved, fd, DIRS_NEAR));
 	/* A link of ours is followed; one that others can have made is not. */
 	assert_int_equal(symlink(moved, path), 0);
-	assert_true(dirs_leads_to(path, fd));
+	assert_true(dirs_leads_to(path, fd, DIRS_NEAR));
 	assert_int_equal(chmod(*state, 0777), 0);
-	assert_false(dirs_leads_to(path, fd));
-	assert_true(dirs_leads_to(moved, fd));
+	assert_false(dirs_leads_to(path, fd, DIRS_NEAR));
+	assert_true(dirs_leads_to(moved, fd, DIRS_NEAR));
 	assert_int_equal(chmod(*state, 0755), 0);
 	close(fd);
 	free(path);

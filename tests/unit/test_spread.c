@@ -62,6 +62,12 @@ child_start(struct child *child)
 }
 
 void
+child_abandon(struct child *child ATTR_UNUSED)
+{
+	fail();
+}
+
+void
 child_stop(struct child *child)
 {
 	child->wanted = false;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The list of mounts, read again when it has changed.  Supervisor only.
+ */
+#include <mntent.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "supervisor/mounts.h"
+
+struct entry {
+	char		*path;
+	enum mount	 mount;
+};
+
+static FILE		*list;
+static struct entry	*entries;
+static size_t		 count;
+
+/* A type with a dot is a FUSE file system's own name for itself. */
+static enum mount
+kind_of(const char *type)
+{
+	static const char *const remote[] = {"nfs", "nfs4", "cifs", "smb3",
+	    "fuse", "fuseblk", "ceph", "9p", "afs", "coda", "ocfs2", "gfs2",
+	    "lustre", "beegfs", "pvfs2", "virtiofs", "autofs"};
+	size_t i;
+
+	if (strncmp(type, "fuse.", strlen("fuse.")) == 0)
+		return MOUNT_REMOTE;
+	for (i = 0; i < NITEMS(remote); i++)
+		if (strcmp(type, remote[i]) == 0)
+			return MOUNT_REMOTE;
+	return MOUNT_LOCAL;
+}
+
+static void
+forget(void)
+{
+	while (count > 0)
+		free(entries[--count].path);
+	free(entries);
+	entries = NULL;
+}
+
+static void
+read_list(void)
+{
+	struct mntent buffer, *entry;
+	char line[8192];
+
+	forget();
+	rewind(list);
+	while ((entry = getmntent_r(list, &buffer, line, sizeof(line))) !=
+	    NULL) {
+		entries = xgrow(entries, count, sizeof(*entries));
+		entries[count].path = xstrdup(entry->mnt_dir);
+		entries[count++].mount = kind_of(entry->mnt_type);
+	}
+}
+
+/* As proc(5) says of it: once after each change. */
+static bool
+has_changed(void)
+{
+	struct pollfd fd = {.fd = fileno(list), .events = POLLPRI};
+
+	return poll(&fd, 1, 0) == 1 &&
+	    (fd.revents & (POLLPRI | POLLERR)) != 0;
+}
+
+enum mount
+mounts_at(const char *path)
+{
+	size_t i;
+
+	if (list == NULL) {
+		list = setmntent("/proc/self/mounts", "re");
+		if (list == NULL)
+			return MOUNT_NONE;
+		read_list();
+	} else if (has_changed())
+		read_list();
+	/* Later ones lie over earlier ones. */
+	for (i = count; i-- > 0;)
+		if (strcmp(entries[i].path, path) == 0)
+			return entries[i].mount;
+	return MOUNT_NONE;
+}

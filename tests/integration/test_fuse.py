@@ -1,0 +1,318 @@
+# SPDX-License-Identifier: ISC
+"""Archives on a file system that lacks what others have, fails as one of a
+server does, or does not answer.  The tests of test_archive.py run on it, too.
+
+MCRELAY_TEST_LONG=1: it does not answer for a minute.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import avro_files
+from daemon import Daemon, channel, output
+from fuse import LACKS, Fuse, build
+from net import Receiver, Sender, SenderThread, free_port, numbered
+from test_archive import (test_left_over, test_rejected_kept_aside,     # noqa: F401,E501
+                          test_rotation_by_size)
+from test_campaign import ask
+from waiting import wait_for
+
+LONG = "MCRELAY_TEST_LONG" in os.environ
+HANG_S = 60.0 if LONG else 3.0
+RATE = 1000
+# How long an answer may take; there are others on this machine.
+ANSWER_S = 1.0
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("fuse"))
+
+
+@pytest.fixture(params=["", *LACKS, ",".join(LACKS)],
+                ids=["whole", *LACKS, "all"])
+def fuse(request: pytest.FixtureRequest, server: Path, tmp_path: Path
+         ) -> Iterator[Fuse]:
+    made = Fuse(server, tmp_path / "archive", request.param)
+    yield made
+    made.close()
+
+
+whole = pytest.mark.parametrize("fuse", [""], indirect=True, ids=["whole"])
+
+
+@pytest.fixture
+def daemon(fuse: Fuse, make_daemon: Callable[..., Daemon]) -> Daemon:
+    return make_daemon()
+
+
+def test_kills(daemon: Daemon) -> None:
+    """Each datagram once, in finished files, whoever writes how."""
+    count = 3000
+    ports = {"buffered": free_port(), "direct": free_port()}
+    with ExitStack() as stack:
+        daemon.start(*(channel(
+            name, port, ring_size="16MiB", archive=daemon.archive_conf(
+                write=name, block_size="64KiB", rotate={"size": "256KiB"}))
+            for name, port in ports.items()))
+        threads = []
+        for port in ports.values():
+            sender = stack.enter_context(Sender("127.0.0.1", port))
+            threads.append(SenderThread(sender, numbered(count, 400),
+                                        count / 2))
+        while any(thread.busy() for thread in threads):
+            for name in ports:
+                old = daemon.worker_pid(name)
+                os.kill(old, signal.SIGKILL)
+                daemon.wait_new_worker(name, old)
+            done = time.monotonic() + 0.3
+            wait_for(lambda: time.monotonic() > done, "0.3 s")
+        for name in ports:
+            assert daemon.wait_received(name, count)["archived"] == count
+        daemon.stop()
+    for name in ports:
+        assert daemon.payloads(name) == numbered(count, 400)
+        assert len(avro_files.files(daemon.archive, name)) > 3
+
+
+class Watcher:
+    """Asks for the status all the time: how long did an answer take?"""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon, self.slowest, self.over = daemon, 0.0, False
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self) -> None:
+        try:
+            while not self.over:
+                start = time.monotonic()
+                ask(self.daemon)
+                self.slowest = max(self.slowest, time.monotonic() - start)
+                time.sleep(0.01)
+        except BaseException as e:      # told by check()
+            self.error = e
+
+    def check(self) -> None:
+        self.over = True
+        self.thread.join(20)
+        assert self.error is None, self.error
+        assert self.slowest < ANSWER_S, \
+            f"the supervisor took {self.slowest:.1f} s to answer"
+
+
+@contextmanager
+def watched(daemon: Daemon) -> Iterator[Watcher]:
+    watcher = Watcher(daemon)
+    watcher.thread.start()
+    yield watcher
+    watcher.check()
+
+
+class Pair:
+    """Channel `far' has its archive there, `near' on a local disk."""
+
+    def __init__(self, daemon: Daemon, stack: ExitStack) -> None:
+        self.daemon = daemon
+        self.receivers = {name: stack.enter_context(Receiver())
+                          for name in ("far", "near")}
+        self.ports = {name: free_port() for name in self.receivers}
+        self.places = {"far": daemon.archive,
+                       "near": daemon.directory / "local"}
+        self.senders = {
+            name: stack.enter_context(Sender("127.0.0.1", port))
+            for name, port in self.ports.items()}
+
+    def confs(self, **more: Any) -> list[dict[str, Any]]:
+        return [channel(
+            name, port, ring_size="64MiB",
+            relay=[output("127.0.0.1", self.receivers[name].port)],
+            archive=self.daemon.archive_conf(
+                directory=str(self.places[name]))) | more
+            for name, port in self.ports.items()]
+
+    def send(self, seconds: float) -> None:
+        """To both, for that long."""
+        threads = [SenderThread(sender, numbered(
+            int(RATE * seconds), first=len(sender.sent)), RATE)
+            for sender in self.senders.values()]
+        for thread in threads:
+            thread.join(seconds + 30)
+
+    def check(self) -> None:
+        """All was relayed, all is archived once."""
+        for name, sender in self.senders.items():
+            sent = sender.sent
+            ledger = self.daemon.wait_received(name, len(sent))
+            assert ledger["archived"] == ledger["received"] == len(sent)
+            assert self.receivers[name].wait(len(sent)) == sent
+        self.daemon.stop()
+        for name, sender in self.senders.items():
+            assert avro_files.archived_payloads(
+                self.places[name], name) == sender.sent
+
+
+@pytest.fixture
+def pair(daemon: Daemon) -> Iterator[Pair]:
+    with ExitStack() as stack:
+        yield Pair(daemon, stack)
+
+
+hangs = pytest.mark.parametrize("hang", ["stopped", "deaf"])
+
+
+@whole
+@hangs
+def test_hangs(pair: Pair, daemon: Daemon, fuse: Fuse, hang: str) -> None:
+    """Relays, the other channel's archive and the supervisor do not notice;
+    what came meanwhile is archived afterwards."""
+    daemon.start(*pair.confs())
+    pair.send(0.5)
+    with watched(daemon):
+        fuse.hang(hang)
+        pair.send(HANG_S)
+        near = len(pair.senders["near"].sent)
+        assert daemon.wait_received("near", near)["archived"] == near
+        for name, sender in pair.senders.items():
+            assert pair.receivers[name].wait(len(sender.sent)) == \
+                sender.sent
+        fuse.go_on()
+        pair.send(0.5)
+    pair.check()
+
+
+@whole
+@hangs
+@pytest.mark.parametrize("how", ["reload", "kill", "restart", "start"])
+def test_changes_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
+                                how: str, hang: str) -> None:
+    """Whatever makes the supervisor look at the directory."""
+    if how != "start":
+        daemon.start(*pair.confs())
+        pair.send(0.2)
+        fuse.hang(hang)
+    else:
+        fuse.hang(hang)
+        daemon.write(*pair.confs())
+        daemon.launch()
+        wait_for(daemon.try_status, "an answer", ANSWER_S + 10, daemon.log)
+        daemon.wait_state("near", "running")
+    with watched(daemon):
+        if how == "reload":
+            daemon.write(*pair.confs(stale_after="7s"),
+                         channel("new", free_port(),
+                                 archive=daemon.archive_conf()))
+            daemon.ctl("reload", timeout_s=5)
+        elif how == "kill":
+            os.kill(daemon.worker_pid("far"), signal.SIGKILL)
+        elif how == "restart":
+            # Answered when it is done.
+            asked = threading.Thread(
+                target=daemon.ctl, args=("restart", "far"),
+                kwargs={"check": False, "timeout_s": 60})
+            asked.start()
+        old = daemon.worker_pid("near")
+        os.kill(old, signal.SIGKILL)
+        daemon.wait_new_worker("near", old)
+        pair.send(1)
+        near = len(pair.senders["near"].sent)
+        assert daemon.wait_received("near", near)["archived"] == near
+        fuse.go_on()
+        daemon.wait_running()
+        if how == "restart":
+            asked.join()
+        pair.send(0.2)
+    pair.check()
+
+
+@whole
+def test_behind_a_link(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
+    """What an administrator's link leads to is found out, too."""
+    link = daemon.directory / "link"
+    link.symlink_to(daemon.archive)
+    pair.places["far"] = link
+    fuse.hang("deaf")
+    daemon.write(*pair.confs())
+    daemon.launch()
+    wait_for(daemon.try_status, "an answer", ANSWER_S + 10, daemon.log)
+    with watched(daemon):
+        daemon.wait_state("near", "running")
+        pair.send(1)
+        fuse.go_on()
+        daemon.wait_log("its archive directory is there again")
+        daemon.wait_running()
+    pair.check()
+
+
+@whole
+def test_mounted_over_it(pair: Pair, daemon: Daemon, server: Path,
+                         fuse: Fuse) -> None:
+    """A channel's user mounts one that hangs on its own directory."""
+    daemon.start(*pair.confs())
+    pair.send(0.2)
+    other = Fuse(server, pair.places["near"] / "near")
+    try:
+        with watched(daemon):
+            other.hang()
+            pair.send(HANG_S)
+        other.go_on()
+    finally:
+        other.close()
+    for sender in pair.senders.values():
+        assert sender.sent
+    daemon.wait_running()
+
+
+@whole
+def test_stale(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
+    """As of a server that does not export it any more: counted, and once it
+    does all is archived."""
+    daemon.start(*pair.confs())
+    pair.send(0.2)
+    with watched(daemon):
+        fuse.fail(errno.ESTALE)
+        pair.send(1)
+        wait_for(lambda: daemon.ledger("far")["archive_errors"] > 0,
+                 "an error counted", 10, daemon.log)
+        old = daemon.worker_pid("far")
+        os.kill(old, signal.SIGKILL)
+        fuse.fail(0)
+        daemon.wait_running()
+        pair.send(0.2)
+    pair.check()
+
+
+@whole
+@pytest.mark.parametrize("hang", ["stopped", "deaf"] if LONG else ["deaf"])
+def test_stop_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
+                             hang: str) -> None:
+    """The daemon ends, in bounded time, says what is not on disk, and leaves
+    nothing behind."""
+    daemon.start(*pair.confs())
+    pair.send(0.5)
+    fuse.hang(hang)
+    pair.send(0.5)
+    assert daemon.process is not None
+    near = len(pair.senders["near"].sent)
+    daemon.wait_received("near", near)
+    daemon.process.send_signal(signal.SIGTERM)
+    code = daemon.process.wait(40)
+    fuse.go_on()
+    daemon.process = None
+    wait_for(lambda: not daemon.processes(), "no process left", 20,
+             daemon.processes)
+    assert code == 1, daemon.log()
+    assert "are in no archive" in daemon.log()
+    assert not list(daemon.run_dir.iterdir())
+    assert avro_files.archived_payloads(pair.places["near"], "near") == \
+        pair.senders["near"].sent

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Errands: what comes back, who does not come back, and what they have.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "supervisor/errand.h"
+#include "supervisor/mounts.h"
+
+/* Whoever waits for ever is ended by SIGALRM. */
+#define LIMIT_S	20
+
+static int
+limit(void **state)
+{
+	*state = NULL;
+	return (int)alarm(LIMIT_S) < 0;
+}
+
+/* Until it is over. */
+static bool
+finish(struct errand *errand, void *answer, size_t size, int *fd)
+{
+	bool answered = false;
+
+	while (!errand_done(errand, answer, size, fd, &answered))
+		usleep(1000);
+	return answered;
+}
+
+static unsigned
+open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	unsigned count = 0;
+
+	if (dir == NULL)
+		return 0;
+	while ((entry = readdir(dir)) != NULL)
+		count += entry->d_name[0] != '.' &&
+		    atoi(entry->d_name) != dirfd(dir);
+	closedir(dir);
+	return count;
+}
+
+static void
+answer_with_file(int answer, int kept, const void *argument)
+{
+	unsigned count = open_descriptors();
+
+	(void)argument;
+	(void)fd_send(answer, &count, sizeof(count), &kept, 1);
+}
+
+/* It has standard input and output, the answer and what was kept for it;
+ * what it hands over is that. */
+static void
+test_answer(void **state)
+{
+	struct errand errand = {0, -1};
+	int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC), fd = -1;
+	int other = fcntl(file, F_DUPFD, 200);
+	struct stat a, b;
+	unsigned count;
+
+	(void)state;
+	assert_int_not_equal(other, -1);
+	assert_int_equal(errand_start(&errand, answer_with_file, file, NULL),
+	    0);
+	assert_true(finish(&errand, &count, sizeof(count), &fd));
+	assert_int_equal(count, 5);
+	assert_int_equal(errand.answer, 0);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(fstat(file, &a), 0);
+	assert_int_equal(fstat(fd, &b), 0);
+	assert_true(a.st_ino == b.st_ino && a.st_dev == b.st_dev);
+	close(fd);
+	close(other);
+	close(file);
+	assert_true(wait(NULL) > 0);
+}
+
+static void
+end_early(int answer, int kept, const void *argument)
+{
+	(void)answer, (void)kept, (void)argument;
+}
+
+static void
+test_no_answer(void **state)
+{
+	struct errand errand = {0, -1};
+	char byte;
+	int fd;
+
+	(void)state;
+	assert_int_equal(errand_start(&errand, end_early, -1, NULL), 0);
+	assert_false(finish(&errand, &byte, sizeof(byte), &fd));
+	assert_int_equal(errand.answer, 0);
+	assert_true(wait(NULL) > 0);
+}
+
+static void
+never_end(int answer, int kept, const void *argument)
+{
+	(void)answer, (void)kept, (void)argument;
+	for (;;)
+		pause();
+}
+
+/* The first is waited for, as long as nothing else is; others are looked at
+ * only; whoever is forgotten ends. */
+static void
+test_for_ever(void **state)
+{
+	struct errand errands[50];
+	uint64_t start, first, all;
+	bool answered;
+	char byte;
+	size_t i;
+	int fd, status;
+
+	(void)state;
+	for (i = 0; i < NITEMS(errands); i++)
+		assert_int_equal(errand_start(&errands[i], never_end, -1,
+		    NULL), 0);
+	start = clock_monotonic_ns();
+	assert_false(errand_done(&errands[0], &byte, 1, &fd, &answered));
+	first = clock_monotonic_ns() - start;
+	for (i = 1; i < NITEMS(errands); i++)
+		assert_false(errand_done(&errands[i], &byte, 1, &fd,
+		    &answered));
+	all = clock_monotonic_ns() - start;
+	assert_true(first >= 90 * NS_PER_MS);
+	assert_true(all < 10 * first);
+	for (i = 0; i < NITEMS(errands); i++) {
+		errand_forget(&errands[i]);
+		assert_int_equal(errands[i].answer, 0);
+	}
+	for (i = 0; i < NITEMS(errands); i++) {
+		assert_true(wait(&status) > 0);
+		assert_true(WIFSIGNALED(status) &&
+		    WTERMSIG(status) == SIGKILL);
+	}
+}
+
+static void
+test_near(void **state)
+{
+	(void)state;
+	assert_int_equal(mounts_at("/proc"), MOUNT_LOCAL);
+	assert_int_equal(mounts_at("/proc/self"), MOUNT_NONE);
+	assert_int_equal(mounts_at("/nonexistent"), MOUNT_NONE);
+	assert_true(errand_answers("/proc/self"));
+	assert_true(errand_answers("/nonexistent"));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_answer, limit),
+		cmocka_unit_test_setup(test_no_answer, limit),
+		cmocka_unit_test_setup(test_near, limit),
+		cmocka_unit_test_setup(test_for_ever, limit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

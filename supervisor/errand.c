@@ -24,6 +24,9 @@
 #include "supervisor/errand.h"
 #include "supervisor/spawn.h"
 
+/* How long one may take, in seconds, if it can be ended at all. */
+#define ERRAND_S	10U
+
 /* Once in so long the loop may stand still for an answer, and how long. */
 #define PATIENCE_MS	100
 #define IMPATIENT_NS	(10 * NS_PER_S)
@@ -69,6 +72,7 @@ errand_start(struct errand *errand, void (*run)(int, int, const void *),
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		spawn_reset_signals();
+		(void)alarm(ERRAND_S);
 		if (arrange(pair[1], keep) == 0)
 			run(FD_ANSWER, keep == -1 ? -1 : FD_KEPT, argument);
 		_exit(0);
@@ -115,22 +119,16 @@ errand_done(struct errand *errand, void *answer, size_t size, int *fd,
 }
 
 void
-errand_kill(const struct errand *errand)
-{
-	if (errand->answer != 0 && errand->process != -1)
-		(void)syscall(SYS_pidfd_send_signal, errand->process, SIGKILL,
-		    NULL, 0);
-}
-
-void
 errand_forget(struct errand *errand)
 {
 	if (errand->answer == 0)
 		return;
-	errand_kill(errand);
 	close(errand->answer);
-	if (errand->process != -1)
+	if (errand->process != -1) {
+		(void)syscall(SYS_pidfd_send_signal, errand->process, SIGKILL,
+		    NULL, 0);
 		close(errand->process);
+	}
 	errand->answer = 0;
 }
 

@@ -33,9 +33,7 @@ int	errand_start(struct errand *errand, void (*run)(int answer, int kept,
  */
 bool	errand_done(struct errand *errand, void *answer, size_t size, int *fd,
 	    bool *answered);
-/* Ends it, if that is possible at all; its answer is still waited for. */
-void	errand_kill(const struct errand *errand) ATTR_NONNULL;
-/* Nobody waits for it any more. */
+/* Nobody waits for it any more; it ends, if that is possible at all. */
 void	errand_forget(struct errand *errand) ATTR_NONNULL;
 /* Whether the file system at `path' (absolute) answers: is near, or has
  * answered an errand within a tenth of a second.  Asks once a second at most,

@@ -312,8 +312,8 @@ check(const struct supervisor *supervisor, struct conf *conf)
 }
 
 static int
-see_doctor(const struct options *options,
-    const struct supervisor *supervisor, struct conf *conf)
+see_doctor(const struct options *options, const struct supervisor *supervisor,
+    struct conf *conf)
 {
 	int result = 1;
 

@@ -121,6 +121,8 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 	    PKGLIBEXECDIR;
 	check_program(supervisor, "mcrelay-worker", problems);
 	check_program(supervisor, "mcrelay-decimator", problems);
+	if (supervisor->conf->web.address.ss_family != AF_UNSPEC)
+		check_program(supervisor, "mcrelay-web", problems);
 }
 
 /* Channels and decimators that were inherited but are not configured. */

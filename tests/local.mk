@@ -324,6 +324,7 @@ EXTRA_DIST += \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
 	tests/integration/fuse.py \
+	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
 	tests/integration/host.c \
 	tests/integration/lanes.py \
@@ -374,6 +375,7 @@ EXTRA_DIST += \
 	tests/integration/test_random_faults.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
+	tests/integration/test_remote.py \
 	tests/integration/test_restart.py \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
@@ -383,6 +385,7 @@ EXTRA_DIST += \
 	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
+	tests/integration/test_web.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \
@@ -392,6 +395,8 @@ EXTRA_DIST += \
 	tests/integration/test_waiting.py \
 	tests/integration/test_membership.py \
 	tests/integration/test_world.py \
+	tests/integration/test_world_storm.py \
+	tests/integration/test_world_upgrade.py \
 	tests/integration/waiting.py
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.

@@ -2,21 +2,18 @@
 /*
  * Finds the archives' directories.  See archives.h.
  */
-#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/log.h"
 #include "common/util.h"
-#include "supervisor/capabilities.h"
 #include "supervisor/doctor/archives.h"
 #include "supervisor/privdrop.h"
-
-/* What look_as_own_user() calls. */
-static void	(*own_look)(struct doctor *doctor,
-		    const struct archive_view *view);
 
 /* A service may see other mounts than we do. */
 static char *
@@ -48,81 +45,82 @@ part_that_exists(const char *path)
 	return part;
 }
 
+/* What `view' has is freed by archives_each(). */
+static void
+view_fill(struct archive_view *view, const struct channel_conf *channel,
+    const char *root)
+{
+	view->channel = channel;
+	view->path = xasprintf("%s/%s", channel->archive.directory,
+	    channel->name);
+	view->seen = xasprintf("%s%s", root, view->path);
+	view->there = part_that_exists(view->seen);
+	view->exists = strcmp(view->there, view->seen) == 0;
+	view->below = view->there + MIN_OF(strlen(view->there),
+	    strlen(root));
+	view->below += strspn(view->below, "/");
+	if (view->below[0] == '\0')
+		view->below = ".";
+}
+
 void
 archives_each(struct doctor *doctor, void (*look)(struct doctor *doctor,
     const struct archive_view *view))
 {
 	const struct channel_conf *channel;
 	char *root = root_of(doctor);
-	struct archive_view view;
+	struct archive_view view = {.root = open(root[0] != '\0' ? root : "/",
+	    O_PATH | O_DIRECTORY | O_CLOEXEC)};
 	size_t i;
 
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
 		if (!channel->archive.enabled)
 			continue;
-		view.channel = channel;
-		view.path = xasprintf("%s/%s", channel->archive.directory,
-		    channel->name);
-		view.seen = xasprintf("%s%s", root, view.path);
-		view.there = part_that_exists(view.seen);
-		view.exists = strcmp(view.there, view.seen) == 0;
+		view_fill(&view, channel, root);
 		look(doctor, &view);
 		free(view.path);
 		free(view.seen);
 		free(view.there);
 	}
+	if (view.root != -1)
+		close(view.root);
 	free(root);
 }
 
-/* The way by the daemon's root is not everybody's to pass. */
-static void
-enter_root(struct archive_view *view)
-{
-	size_t length = strlen(view->seen) - strlen(view->path);
-
-	view->seen[length] = '\0';
-	if (length > 0 && (chroot(view->seen) == -1 || chdir("/") == -1))
-		_exit(1);
-	view->seen = view->there = view->path;
-}
-
-/* For good: each channel's directory is looked at by a process of its own. */
-static void
-look_as_own_user(struct doctor *doctor, const struct archive_view *view)
-{
-	struct archive_view own = *view;
-	pid_t pid;
-
-	fflush(doctor->out);
-	pid = fork();
-	if (pid == 0) {
-		enter_root(&own);
-		if (privdrop_now(&view->channel->user) == 0)
-			own_look(doctor, &own);
-		fflush(doctor->out);
-		_exit(0);
-	}
-	if (pid != -1)
-		(void)waitpid(pid, NULL, 0);
-}
-
 bool
-archives_each_as_user(struct doctor *doctor, void (*look)(
-    struct doctor *doctor, const struct archive_view *view))
+archives_become_user(struct doctor *doctor, const struct archive_view *view)
 {
-	const struct conf *conf = doctor->conf;
+	const struct privdrop *user = &view->channel->user;
 
-	if (geteuid() == 0 && conf_own_users(conf)) {
-		if (!capable_of_users())
-			return false;
-		own_look = look;
-		archives_each(doctor, look_as_own_user);
+	if (geteuid() != 0 || user->uid == 0)
 		return true;
-	}
-	if (geteuid() == 0 && conf->decimator_user.uid != 0 &&
-	    privdrop_now(&conf->decimator_user) == -1)
-		return false;
-	archives_each(doctor, look);
-	return true;
+	if (setgroups(user->groups, user->group) == 0 &&
+	    setegid(user->gid) == 0 && seteuid(user->uid) == 0)
+		return true;
+	doctor_say(doctor, DOCTOR_SKIP, view->channel->name, "nobody can "
+	    "become user %s here: %s", archives_user(view->channel),
+	    strerror(errno));
+	archives_be_self();
+	return false;
+}
+
+void
+archives_be_self(void)
+{
+	if (seteuid(getuid()) == -1 || setegid(getgid()) == -1)
+		fatal("back to user id %u", (unsigned)getuid());
+}
+
+const char *
+archives_user(const struct channel_conf *channel)
+{
+	uid_t uid = channel->user.uid != 0 ? channel->user.uid : geteuid();
+	const struct passwd *account = getpwuid(uid);
+	static char text[32];
+
+	if (account != NULL)
+		return account->pw_name;
+	snprintf(text, sizeof(text), "%u", (unsigned)uid);
+	return text;
 }

@@ -122,8 +122,7 @@ candidates(void)
 static bool
 should_be_member(const struct doctor *doctor, const char *channel)
 {
-	return facts_count(facts_channel(doctor, channel),
-	    "receive_buffer_bytes") != 0;
+	return facts_of(doctor, channel, "socket", "buffer_bytes") != 0;
 }
 
 static void
@@ -242,7 +241,7 @@ look_at_version(struct doctor *doctor, const struct channel_conf *channel,
 	int version = v6 ? 2 : spoken(name);
 
 	if (wanted != 0 && wanted < newest) {
-		doctor_mend(doctor, "sysctl -w net.%s.conf.%s.%s=0 (and of "
+		doctor_mend(doctor, "sysctl -w net/%s/conf/%s/%s=0 (and of "
 		    "all)", v6 ? "ipv6" : "ipv4", name, v6 ?
 		    "force_mld_version" : "force_igmp_version");
 		doctor_say(doctor, specific ? DOCTOR_FAIL : DOCTOR_WARN,

@@ -294,6 +294,36 @@ def test_garbage(inside: Doctor) -> None:
                     if re.search("signal|hangs", f["measured"])], report
 
 
+def test_daemon(doctor: Doctor) -> None:
+    first = channel("one", free_port())
+    doctor.daemon.start(first)
+    doctor.well("daemon", asked=True)
+    doctor.daemon.write(first, channel("two", free_port()))
+    doctor.bad("daemon", "configuration", "warn",
+               "^1 channels of the file are not in force",
+               "mcrelayctl reload", asked=True)
+    doctor.daemon.ctl("reload")
+    doctor.well("daemon", asked=True)
+    status = doctor.ask_status() | {"version": "0.0.1"}
+    finding = with_facts(doctor, "daemon", {"status": status})["version"]
+    assert finding["result"] == "warn"
+    assert finding["mend"] == "mcrelayctl upgrade"
+    assert finding["measured"].startswith("0.0.1 runs")
+
+
+def test_rp_filter_of_a_vlan(inside: Doctor) -> None:
+    """Dots in its name are no part of the key."""
+    namespace = inside.daemon.namespace
+    assert namespace
+    namespace.run("ip", "link", "add", "va.5", "type", "veth",
+                  "peer", "name", "vc")
+    namespace.run("sysctl", "-qw", "net/ipv4/conf/va.5/rp_filter=1")
+    inside.daemon.write(one("va.5"))
+    mend = inside.findings("rp_filter")["one"]["mend"]
+    namespace.run("sh", "-c", mend)
+    inside.well("rp_filter")
+
+
 # Receive buffers.
 
 def test_receive_buffer(doctor: Doctor) -> None:
@@ -319,11 +349,20 @@ def test_outage_budget(doctor: Doctor) -> None:
 def test_outage_budget_measured(doctor: Doctor) -> None:
     """What the daemon has seen counts."""
     doctor.daemon.start(channel("one", free_port()))
+    doctor.daemon.ctl("restart", "one")
     finding = doctor.findings("outage_budget", asked=True)["one"]
     assert finding["result"] == "ok"
-    assert re.search(r"its worker took [1-9]\d* ms to start",
+    assert re.search(r"the last time it was without for [1-9]\d* ms",
                      finding["measured"])
     doctor.daemon.stop()
+    for budget, away, result in ((300, 100, "ok"), (300, 301, "fail"),
+                                 (199, 100, "warn")):
+        finding = with_facts(doctor, "outage_budget", {
+            "status": {"channels": [{
+                "name": "one", "outage_budget_ms": budget, "peak_rate": 7,
+                "away_ms": away}]}})["one"]
+        assert finding["result"] == result
+        assert f"{budget} ms at 7 datagrams/s;" in finding["measured"]
 
 
 def test_udp_mem(doctor: Doctor) -> None:
@@ -609,9 +648,9 @@ def test_igmp_version_forced(inside: Doctor, where: str) -> None:
                   f"net.ipv4.conf.{where}.force_igmp_version=2",
                   f"net.ipv6.conf.{where}.force_mld_version=1")
     inside.bad("igmp_version", "one", "warn", "IGMP version 2 is forced",
-               "net.ipv4.conf.va.force_igmp_version=0")
+               "net/ipv4/conf/va/force_igmp_version=0")
     inside.bad("igmp_version", "six", "warn", "MLD version 1 is forced",
-               "net.ipv6.conf.va.force_mld_version=0")
+               "net/ipv6/conf/va/force_mld_version=0")
     inside.daemon.write(one(listen_sources=SOURCES))
     inside.bad("igmp_version", "one", "fail", "knows no sources")
 
@@ -678,13 +717,13 @@ def test_querier_missing(doctor: Doctor) -> None:
 
 @pytest.mark.parametrize("facts", (
     [], {"status": 7, "channels": {"one": 1}, "queriers": [1, {}]},
-    {"status": {"channels": [[], {"name": 3}, {"name": "one"}],
-                "pid": -9}, "channels": [{"name": "one",
-                                          "ring_bytes": -1}]},
+    {"status": {"channels": [[], {"name": 3}, {
+        "name": "one", "ring": {"size_bytes": -1}}], "pid": -9}},
     {"status": {"pid": 1 << 62, "uptime_s": "x", "channels": [
-        {"name": "one", "ledger": [], "reasons": [1, {"what": 2}]}]},
-     "channels": [{"name": "one", "ring_bytes": 1,
-                   "receive_buffer_bytes": 1 << 62}]}))
+        {"name": "one", "ledger": [], "reasons": [1, {"what": 2}],
+         "ring": {"size_bytes": 1}, "ledger": {
+             "ring_high_water_bytes": (1 << 63) - 1},
+         "socket": {"buffer_bytes": (1 << 63) - 1}}]}}))
 def test_facts_of_another_kind(inside: Doctor, facts: Any) -> None:
     """Whatever the daemon says, checks end in order."""
     inside.daemon.write(one(relay=[output("10.99.1.7", 9)],
@@ -1081,7 +1120,7 @@ def test_user(doctor: Doctor) -> None:
     conf = {"run_dir": str(doctor.daemon.run_dir),
             "channels": [channel("one", free_port())]}
     doctor.daemon.write_text(json.dumps(conf))
-    doctor.bad("user", "", "warn", "no user is configured", "user: mcrelay")
+    doctor.bad("user", "", "fail", "no user is configured", "user: mcrelay")
 
 
 def test_run_dir(doctor: Doctor) -> None:

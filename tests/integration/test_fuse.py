@@ -296,8 +296,8 @@ def test_stale(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
 @pytest.mark.parametrize("hang", ["stopped", "deaf"] if LONG else ["deaf"])
 def test_stop_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
                              hang: str) -> None:
-    """The daemon ends, in bounded time, though not all is on disk; what was
-    there is whole."""
+    """The daemon ends, in bounded time, says what is not on disk, and leaves
+    nothing behind."""
     daemon.start(*pair.confs())
     pair.send(0.5)
     fuse.hang(hang)
@@ -311,7 +311,8 @@ def test_stop_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
     daemon.process = None
     wait_for(lambda: not daemon.processes(), "no process left", 20,
              daemon.processes)
-    assert code == 0, daemon.log()
+    assert code == 1, daemon.log()
+    assert "are in no archive" in daemon.log()
     assert not list(daemon.run_dir.iterdir())
     assert avro_files.archived_payloads(pair.places["near"], "near") == \
         pair.senders["near"].sent

@@ -44,7 +44,7 @@ static const struct {
 	{CAP_SETPCAP, "CAP_SETPCAP",
 	    "so that workers can have no capability ever", true},
 	{CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE",
-	    "to receive at ports below 1024", false},
+	    "for ports below 1024", false},
 	{CAP_NET_ADMIN, "CAP_NET_ADMIN",
 	    "for buffers of sockets that are larger than net.core.rmem_max "
 	    "and wmem_max", true},
@@ -196,7 +196,8 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 	if (!may(supervisor->file, R_OK) ||
 	    !may(supervisor->program, X_OK) ||
 	    !may_execute(programs, "mcrelay-worker") ||
-	    !may_execute(programs, "mcrelay-decimator"))
+	    !may_execute(programs, "mcrelay-decimator") ||
+	    (conf_has_web(conf) && !may_execute(programs, "mcrelay-web")))
 		return false;
 	for (i = 0; i < conf->channels; i++) {
 		channel = &conf->channel[i];
@@ -275,9 +276,13 @@ asked_for(const struct supervisor *supervisor, const struct conf *conf)
 	uint64_t free_port = sysctl(
 	    "/proc/sys/net/ipv4/ip_unprivileged_port_start", 1024);
 	uint64_t asked = asked_for_users(supervisor, conf);
+	unsigned port = conf->web.address.ss_family == AF_UNIX ? 0 :
+	    address_port(&conf->web.address);
 	struct rlimit limit;
 	size_t i;
 
+	if (conf_has_web(conf) && port != 0 && port < free_port)
+		asked |= BIT(CAP_NET_BIND_SERVICE);
 	/* At the start it is raised, once for all. */
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == -1 ||
 	    limit.rlim_cur != RLIM_INFINITY)

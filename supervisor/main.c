@@ -291,6 +291,9 @@ print_users(const struct conf *conf)
 		return;
 	printf("decimators run as user id %u\n",
 	    (unsigned)conf->decimator_user.uid);
+	if (conf_has_web(conf))
+		printf("mcrelay-web runs as user id %u\n",
+		    (unsigned)conf->web_user.uid);
 	for (i = 0; i < conf->channels; i++)
 		printf("channel %s runs as user id %u\n",
 		    conf->channel[i].name,

@@ -322,6 +322,8 @@ web_json(const struct web *web)
 	json_object_set_new(object, "state",
 	    json_string(status_child_state(&web->child)));
 	add_process(object, &web->child);
+	json_object_set_new(object, "user",
+	    user_json(&web->supervisor->conf->web_user));
 	return object;
 }
 

@@ -230,6 +230,12 @@ assign_range(const struct supervisor *supervisor, struct conf *conf,
 		report_error(problems, "user id %u, for the decimators, is "
 		    "that of a user or group with a name: choose another "
 		    "`base'", range.base);
+	conf->web_user.uid = range.base + range.count + 1;
+	conf->web_user.gid = (gid_t)conf->web_user.uid;
+	if (conf_has_web(conf) && has_name(conf->web_user.uid))
+		report_error(problems, "user id %u, for mcrelay-web, is that "
+		    "of a user or group with a name: choose another `count'",
+		    (unsigned)conf->web_user.uid);
 	claim(&range, supervisor, conf);
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == 0 &&
@@ -333,6 +339,7 @@ users_stay(struct conf *conf)
 	size_t i;
 
 	memset(&conf->decimator_user, 0, sizeof(conf->decimator_user));
+	memset(&conf->web_user, 0, sizeof(conf->web_user));
 	for (i = 0; i < conf->channels; i++) {
 		memset(&conf->channel[i].user, 0,
 		    sizeof(conf->channel[i].user));
@@ -352,9 +359,9 @@ users_is_child(const struct conf *conf, uid_t uid)
 	/* Of the range, who had another channel may have left something. */
 	if (conf->user_base != 0)
 		return uid >= conf->user_base &&
-		    uid - conf->user_base <= conf->user_count;
+		    uid - conf->user_base <= conf->user_count + 1;
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == uid)
 			return true;
-	return conf->decimator_user.uid == uid;
+	return conf->decimator_user.uid == uid || conf->web_user.uid == uid;
 }

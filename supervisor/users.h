@@ -3,10 +3,11 @@
  * Who runs as whom.  Supervisor only.
  *
  * Of a range of user ids (`user: {base: B, count: N}') the decimators have B,
- * and each channel one of the N that follow, with the group of the same number
- * and no others.  Nothing is written down about it, since all that has to be
- * known lies in the file system already: whose the archive directories are.  A
- * channel has, the first of these that is there and nobody else's:
+ * each channel one of the N that follow, and mcrelay-web the one after these;
+ * each with the group of the same number and no others.  Nothing is written
+ * down about it, since all that has to be known lies in the file system
+ * already: whose the archive directories are.  A channel has, the first of
+ * these that is there and nobody else's:
  *
  * 1. while it runs, the id that it has, also across a reload and an upgrade;
  * 2. the owner of its archive directory, if that is of the range;

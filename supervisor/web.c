@@ -122,10 +122,8 @@ web_spawn(void *owner, int messages, int stderr_fd)
 	struct web *web = owner;
 	const int fds[] = {messages, web->listening};
 
-	/* Like a decimator it is nobody's in particular. */
 	return spawn_program(&web->supervisor->spawn, WEB_PROGRAM, NULL,
-	    &web->supervisor->conf->decimator_user, stderr_fd, fds,
-	    NITEMS(fds));
+	    &web->supervisor->conf->web_user, stderr_fd, fds, NITEMS(fds));
 }
 
 static void

@@ -55,6 +55,12 @@ conf_problems_free(struct conf_problems *problems)
 }
 
 bool
+conf_has_web(const struct conf *conf)
+{
+	return conf->web.address.ss_family != AF_UNSPEC;
+}
+
+bool
 conf_own_users(const struct conf *conf)
 {
 	return conf->user_base != 0 ||

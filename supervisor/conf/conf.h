@@ -97,11 +97,12 @@ struct conf {
 	/* A name; with %c in it each channel has a user of its own.  NULL: a
 	 * range of user ids, or stay who we are. */
 	char			*user;
-	/* The decimators' user id, and how many more there are for channels;
-	 * 0: no range. */
+	/* The decimators' user id, and how many more there are for channels,
+	 * before mcrelay-web's; 0: no range. */
 	uint32_t		 user_base;
 	uint32_t		 user_count;
 	struct privdrop		 decimator_user;
+	struct privdrop		 web_user;
 	char			*run_dir;	/* absolute */
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
@@ -156,6 +157,8 @@ enum conf_change	conf_compare(const struct conf *old_conf,
 bool	conf_same_payload(const struct channel_conf *a,
 	    const struct channel_conf *b) ATTR_NONNULL;
 
+/* Whether mcrelay-web is to run. */
+bool	conf_has_web(const struct conf *conf) ATTR_NONNULL;
 /* Whether each channel has a user of its own. */
 bool	conf_own_users(const struct conf *conf) ATTR_NONNULL;
 /* All that is said of users, to be compared; to be freed. */

@@ -3,6 +3,7 @@
  * `user': whom workers and decimators run as.  Supervisor only.
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,9 @@
 /* What comes before are the system's own users. */
 #define BASE_MIN	1000U
 
+/* Instead of a channel's. */
 #define DECIMATOR_NAME	"decimator"
+#define WEB_NAME	"web"
 
 static const struct number_key base_key = {
 	.name = "base", .min = BASE_MIN, .max = UINT32_MAX - 1,
@@ -30,19 +33,20 @@ read_range(struct section *top, struct conf *conf)
 {
 	const uint64_t none[] = {UINT16_MAX, UINT32_MAX};
 	struct section section;
-	uint64_t base, count;
+	uint64_t base, count, last;
 	size_t i;
 
 	(void)section_enter(top, "user", &section);
 	base = section_number(&section, &base_key, NULL);
 	count = section_number(&section, &count_key, NULL);
 	section_close(&section);
+	last = base + count + 1;
 	for (i = 0; i < NITEMS(none); i++)
-		if (base <= none[i] && none[i] <= base + count) {
+		if (base <= none[i] && none[i] <= last) {
 			problem_error(top->problems, section_place(&section),
-			    "the user ids from %u to %u have %u among them, "
-			    "which is nobody's", (unsigned)base,
-			    (unsigned)(base + count), (unsigned)none[i]);
+			    "the user ids from %" PRIu64 " to %" PRIu64 " have "
+			    "%" PRIu64 " among them, which is nobody's", base,
+			    last, none[i]);
 			return;
 		}
 	conf->user_base = (uint32_t)base;
@@ -141,8 +145,12 @@ find_named(struct conf *conf, struct place place,
 	char *whom;
 	size_t i;
 
+	memset(&conf->web_user, 0, sizeof(conf->web_user));
 	find_one(conf, DECIMATOR_NAME, "the decimators", place, problems,
 	    &conf->decimator_user);
+	if (conf_has_web(conf))
+		find_one(conf, WEB_NAME, "mcrelay-web", place, problems,
+		    &conf->web_user);
 	for (i = 0; i < conf->channels && !problem_enough(problems); i++) {
 		channel = &conf->channel[i];
 		whom = xasprintf("channel %s", channel->name);
@@ -159,12 +167,19 @@ check_distinct(const struct conf *conf, struct place place,
 	const struct channel_conf *one, *other;
 	size_t i, j;
 
+	if (conf->decimator_user.uid == conf->web_user.uid)
+		problem_error(problems, place, "mcrelay-web and the decimators "
+		    "would both be user id %u: give each its own",
+		    (unsigned)conf->web_user.uid);
 	for (i = 0; i < conf->channels && !problem_enough(problems); i++) {
 		one = &conf->channel[i];
-		if (one->user.uid == conf->decimator_user.uid)
-			problem_error(problems, place, "channel %s and the "
-			    "decimators would both be user id %u: give each "
-			    "its own", one->name, (unsigned)one->user.uid);
+		if (one->user.uid == conf->decimator_user.uid ||
+		    one->user.uid == conf->web_user.uid)
+			problem_error(problems, place, "channel %s and %s "
+			    "would both be user id %u: give each its own",
+			    one->name, one->user.uid == conf->web_user.uid ?
+			    "mcrelay-web" : "the decimators",
+			    (unsigned)one->user.uid);
 		for (j = 0; j < i; j++) {
 			other = &conf->channel[j];
 			if (one->user.uid == other->user.uid)
@@ -182,6 +197,7 @@ conf_find_users(struct conf *conf, struct place place,
 {
 	size_t i;
 
+	conf->web_user = conf->decimator_user;
 	for (i = 0; i < conf->channels; i++) {
 		conf->channel[i].own_user = conf_own_users(conf);
 		conf->channel[i].user = conf->decimator_user;

@@ -109,6 +109,31 @@ def test_each_its_own(daemon: Daemon) -> None:
         daemon.stop()
 
 
+def test_web(daemon: Daemon) -> None:
+    """Whom the network can talk to is nobody else either; where it is not
+    built in, it is only said who it would be."""
+    conf = channel("one", free_port())
+    web = {"address": "127.0.0.1", "port": free_port()}
+    daemon.write(conf, user=RANGE, web=web)
+    done = daemon.check()
+    if done.returncode != 0:
+        pytest.skip(f"no web here: {done.stderr}")
+    assert f"mcrelay-web runs as user id {BASE + 1001}\n" in done.stdout
+    daemon.start()
+
+    def running() -> dict[str, Any] | None:
+        status = json.loads(daemon.ctl("status", "-j").stdout)["web"]
+        return status if status["state"] == "running" else None
+
+    status = wait_for(running, "mcrelay-web", START_S, daemon.log)
+    assert status["user"] == BASE + 1001
+    assert ids(status["pid"]) == {"Uid": [BASE + 1001] * 4,
+                                  "Gid": [BASE + 1001] * 4, "Groups": []}
+    told = try_all(BASE + 1001, daemon.worker_pid("one"), "")
+    assert told and not any(told.values()), told
+    daemon.stop()
+
+
 def test_summary_schema(daemon: Daemon) -> None:
     """What the supervisor writes for a channel is the channel's."""
     schema = daemon.directory / "v.avsc"

@@ -181,11 +181,11 @@ const struct bad_case bad_file_cases[] = {
 	    "999\n" },
 	{ "user range with nobody's number",
 	    CHANNEL "user: {base: 65000}\n",
-	    "4:7: the user ids from 65000 to 66000 have 65535 among them, "
+	    "4:7: the user ids from 65000 to 66001 have 65535 among them, "
 	    "which is nobody's\n" },
 	{ "user range beyond the end",
 	    CHANNEL "user: {base: 4294967294, count: 1}\n",
-	    "4:7: the user ids from 4294967294 to 4294967295 have 4294967295 "
+	    "4:7: the user ids from 4294967294 to 4294967296 have 4294967295 "
 	    "among them, which is nobody's\n" },
 	{ "user range, unknown key",
 	    CHANNEL "user: {base: 64000, cuont: 5}\n",

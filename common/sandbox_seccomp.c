@@ -68,6 +68,11 @@ static const char *const calls_of_workers[] = {
 	"sync_file_range2",
 };
 
+static const char *const calls_of_web[] = {
+	"accept4", "getdents64", "getpeername", "getsockname", "setsockopt",
+	"shutdown",
+};
+
 /* Calls with a directory in their first argument: with the archive's only. */
 static const char *const calls_in_directory[] = {
 	"openat", "unlinkat", "faccessat", "faccessat2",
@@ -186,6 +191,18 @@ allow_worker(struct filter *filter)
 	    NITEMS(prctl_options));
 }
 
+/* Of its directory, /proc, it reads files; Landlock knows no others. */
+static void
+allow_web(struct filter *filter, int directory)
+{
+	const struct scmp_arg_cmp reading[] = {EQUALS(0, directory),
+	    MASKED(2, O_ACCMODE, O_RDONLY)};
+
+	allow(filter, calls_of_web, NITEMS(calls_of_web));
+	if (directory != -1)
+		allow_if(filter, "openat", NITEMS(reading), reading);
+}
+
 static void
 allow_directory(struct filter *filter, int directory)
 {
@@ -245,6 +262,8 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 	find_nothing(filter);
 	if (sandbox->syslog)
 		allow_syslog(filter);
+	if (sandbox->program == SANDBOX_WEB)
+		allow_web(filter, sandbox->directory);
 	if (sandbox->program != SANDBOX_WORKER)
 		return;
 	allow(filter, calls_of_workers, NITEMS(calls_of_workers));

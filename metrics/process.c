@@ -13,11 +13,27 @@
 #include "common/util.h"
 #include "metrics/process.h"
 
+int
+process_root(void)
+{
+	static int root = -1;
+
+	if (root == -1)
+		root = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return root;
+}
+
+static int
+open_in(const char *path, int flags)
+{
+	return openat(process_root(), path, O_RDONLY | O_CLOEXEC | flags);
+}
+
 /* Reads a file of /proc from its beginning as text. */
 static bool
 read_text(const char *path, char *text, size_t room)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = open_in(path, 0);
 	ssize_t got;
 
 	if (fd == -1)
@@ -37,9 +53,14 @@ boot_time(void)
 	static uint64_t seconds;
 	char line[256];
 	FILE *file;
+	int fd;
 
-	if (seconds != 0 || (file = fopen("/proc/stat", "re")) == NULL)
+	if (seconds != 0 || (fd = open_in("stat", 0)) == -1)
 		return seconds;
+	if ((file = fdopen(fd, "r")) == NULL) {
+		close(fd);
+		return seconds;
+	}
 	while (fgets(line, sizeof(line), file) != NULL)
 		if (sscanf(line, "btime %" SCNu64, &seconds) == 1)
 			break;
@@ -55,16 +76,20 @@ count_descriptors(pid_t pid, uint64_t *count)
 	char path[40];
 	struct stat st;
 	DIR *dir;
+	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(path, sizeof(path), "%d/fd", (int)pid);
 	/* Since Linux 6.2 it is the directory's size. */
-	if (stat(path, &st) == 0 && st.st_size > 0) {
+	if (fstatat(process_root(), path, &st, 0) == 0 && st.st_size > 0) {
 		*count = (uint64_t)st.st_size;
 		return true;
 	}
-	dir = opendir(path);
-	if (dir == NULL)
+	if ((fd = open_in(path, O_DIRECTORY)) == -1)
 		return false;
+	if ((dir = fdopendir(fd)) == NULL) {
+		close(fd);
+		return false;
+	}
 	*count = 0;
 	while ((entry = readdir(dir)) != NULL)
 		*count += entry->d_name[0] != '.';
@@ -99,7 +124,7 @@ process_use(pid_t pid, pid_t parent, struct process_use *use)
 {
 	char path[40], text[1024];
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof(path), "%d/stat", (int)pid);
 	if (pid <= 0 || !read_text(path, text, sizeof(text)) ||
 	    !parse(text, parent, use))
 		return false;

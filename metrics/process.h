@@ -23,6 +23,10 @@ struct process_use {
 	bool		descriptors_known;
 };
 
+/* A descriptor of /proc, which stays open, for who enters a sandbox; -1 with
+ * errno. */
+int	process_root(void);
+
 /* Of `pid', if it is a child of `parent'; 0: of anybody.  False: it is not, or
  * it is not seen. */
 bool	process_use(pid_t pid, pid_t parent, struct process_use *use)

@@ -46,7 +46,7 @@ look(struct seen_list *list, const char *kind, const json_t *process,
 	return seen;
 }
 
-/* The supervisor, its decimators, its workers. */
+/* The supervisor, its decimators, mcrelay-web, the workers. */
 static void
 look_at_all(struct walk *walk, struct seen_list *list)
 {
@@ -56,7 +56,7 @@ look_at_all(struct walk *walk, struct seen_list *list)
 	struct seen *seen;
 	size_t i;
 
-	list->seen = xcalloc(1 + json_array_size(decimators) + walk->channels,
+	list->seen = xcalloc(2 + json_array_size(decimators) + walk->channels,
 	    sizeof(*list->seen));
 	if (walk->all)
 		(void)look(list, "supervisor", walk->status, 0);
@@ -67,6 +67,9 @@ look_at_all(struct walk *walk, struct seen_list *list)
 			snprintf(seen->decimator, sizeof(seen->decimator),
 			    "%zu", i);
 	}
+	if (walk->all)
+		(void)look(list, "web", json_object_get(walk->status, "web"),
+		    parent);
 	for (i = 0; i < walk->channels; i++) {
 		seen = look(list, "worker", walk->channel[i], parent);
 		if (seen != NULL)

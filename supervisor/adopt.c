@@ -12,8 +12,8 @@
 #include "common/util.h"
 #include "supervisor/adopt.h"
 #include "supervisor/conf/address.h"
-#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/handoff_parts.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -207,7 +207,7 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
-	directory_share(&channel->parts, from->archive, channel->conf);
+	handoff_take_parts(&channel->parts, channel->conf, from);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

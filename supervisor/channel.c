@@ -102,7 +102,10 @@ leave_segment(struct channel *channel)
 	struct lack *lack = &channel->parts.lack;
 	int error = errno;
 
-	if (lack->error != 0)
+	/* Of several things the first is told; what a stream lacks is none
+	 * that the channel waits for. */
+	if (lack->error != 0 && !parts_complete(&channel->parts, channel->conf,
+	    PART_INPUT | PART_WORKER))
 		return;
 	*lack = (struct lack){.error = error, .memory = true};
 	snprintf(lack->detail, sizeof(lack->detail), "cannot make its ring of "
@@ -113,7 +116,9 @@ leave_segment(struct channel *channel)
 bool
 channel_make_segment(struct channel *channel, const struct conf *conf)
 {
-	if (channel->segment.base != NULL)
+	/* Who has the old one, or is to store what it holds, comes first. */
+	if (channel->segment.base != NULL && (!channel->renew ||
+	    channel->drain || channel->child.pid != 0))
 		return false;
 	if (make_segment(channel, conf) == 0)
 		return true;
@@ -161,8 +166,8 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 
 	if (channel->renew && !channel->child.drain_only) {
 		if (make_segment(channel, supervisor->conf) == -1) {
-			log_warn("channel %s: cannot make its segment",
-			    channel->name);
+			leave_segment(channel);
+			channel->child.held = true;
 			return -1;
 		}
 		decimator_tell(channel);
@@ -215,6 +220,7 @@ worker_changed(void *owner)
 		channel->lacked[0] = '\0';
 		silence_begin(&channel->silence);
 	}
+	waiting_say(channel);
 	tell_state(channel);
 	supervisor_notice(channel->supervisor);
 }
@@ -283,6 +289,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
 	    label, own);
+	directory_look_init(channel);
 	free(own);
 	free(label);
 	parts_init(&channel->parts);
@@ -353,6 +360,7 @@ void
 channel_free(struct channel *channel)
 {
 	child_done(&channel->child);
+	peek_stop(&channel->peek, channel->supervisor->loop);
 	fdstore_remove(channel);
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);
@@ -392,7 +400,6 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 		child_drain(&channel->child);
 	else
 		child_start(&channel->child);
-	waiting_say(channel);
 	if (stopped || channel->lacked[0] != '\0')
 		decimator_tell_parent(channel);
 }
@@ -460,7 +467,6 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (channel->child.wanted) {
 		waiting_hold(channel);
 		child_restart(&channel->child, true);
-		waiting_say(channel);
 	}
 	release_archive(channel);
 }

@@ -269,19 +269,34 @@ spawn_process(struct child *child)
 	return 0;
 }
 
+/* What is to be stored is, all the same. */
+static bool
+is_held(const struct child *child)
+{
+	return child->held && !child->drain_only;
+}
+
+static void
+spawn_failed(struct child *child)
+{
+	if (is_held(child))
+		child_set_state(child, CHILD_WAITING, 0);
+	else
+		back_off(child, backoff_delay_ns(&child->backoff, 0, false,
+		    arc4random()));
+}
+
 static void
 spawn(struct child *child)
 {
 	assert(child->pid == 0);
-	/* What is to be stored is, all the same. */
-	if (child->held && !child->drain_only) {
+	if (is_held(child)) {
 		child_set_state(child, CHILD_WAITING, 0);
 		return;
 	}
 	child->spawned_ns = clock_monotonic_ns();
 	if (spawn_process(child) == -1) {
-		back_off(child, backoff_delay_ns(&child->backoff, 0, false,
-		    arc4random()));
+		spawn_failed(child);
 		return;
 	}
 	child->spawns++;

@@ -84,7 +84,7 @@ struct child_obituary {
 struct child_ops {
 	/* Starts the process with `messages' as its descriptor 3 and this
 	 * standard error and returns its pid, or -1 after having logged why
-	 * not. */
+	 * not, or having held the child. */
 	pid_t	(*spawn)(void *owner, int messages, int stderr_fd);
 	/* It has been reaped.  child->drain_only says whether another follows
 	 * only to store the rest; nothing else is decided. */

@@ -15,18 +15,18 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/control.h"
-#include "supervisor/handoff.h"
 #include "supervisor/handoff_events.h"
 #include "supervisor/handoff_health.h"
+#include "supervisor/handoff_parts.h"
+#include "supervisor/handoff_priv.h"
 #include "supervisor/supervisor.h"
 
 /*** Writing. ***/
 
 #define LAYOUT_TEXT_SIZE	17
 
-/* A descriptor's number, which is to survive; -1 is none. */
-static json_t *
-keep(struct handoff *handoff, int fd)
+json_t *
+handoff_put_fd(struct handoff *handoff, int fd)
 {
 	if (fd != -1) {
 		handoff->keep = xgrow(handoff->keep, handoff->kept,
@@ -51,8 +51,8 @@ child_json(struct handoff *handoff, const struct child *child)
 	return json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, "
 	    "s:b, s:i, s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
-	    "control", keep(handoff, image.messages),
-	    "stderr", keep(handoff, image.voice),
+	    "control", handoff_put_fd(handoff, image.messages),
+	    "stderr", handoff_put_fd(handoff, image.voice),
 	    "wanted", image.wanted,
 	    "ending", image.ending,
 	    "draining", image.draining,
@@ -80,16 +80,19 @@ user_json(const struct privdrop *user)
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, "
-	    "s:b, s:b, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:i, s:i, s:b, s:b, s:o, s:o, s:o}",
 	    "name", channel->name,
 	    "user", user_json(&channel->user),
-	    "input", keep(handoff, channel->parts.input),
-	    "feed", keep(handoff, channel->parts.feed),
-	    "segment", keep(handoff, channel->segment.base != NULL ?
+	    "input", handoff_put_fd(handoff, channel->parts.input),
+	    "feed", handoff_put_fd(handoff, channel->parts.feed),
+	    "segment", handoff_put_fd(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
-	    "archive", keep(handoff, channel->parts.archive),
-	    "decimator_event", keep(handoff, channel->decimator_event),
+	    "archive", handoff_put_fd(handoff, channel->parts.archive),
+	    "directory", handoff_directory(channel),
+	    "sockets", handoff_sockets(handoff, channel),
+	    "decimator_event", handoff_put_fd(handoff,
+	    channel->decimator_event),
 	    "number", count(channel->number),
 	    "tap", decimator_number(channel->decimator),
 	    "holder", decimator_number(channel->decimator_holder),
@@ -147,9 +150,10 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
-	    "lock", keep(handoff, supervisor->rundir.lock),
-	    "control", keep(handoff, control_socket(supervisor->control)),
-	    "client", keep(handoff, client),
+	    "lock", handoff_put_fd(handoff, supervisor->rundir.lock),
+	    "control", handoff_put_fd(handoff,
+	    control_socket(supervisor->control)),
+	    "client", handoff_put_fd(handoff, client),
 	    "next_number", count(supervisor->next_number),
 	    "started_ns", count(supervisor->started_ns),
 	    "decimators", count(supervisor->decimators),
@@ -194,7 +198,7 @@ handoff_write(struct handoff *handoff, const struct supervisor *supervisor,
 	if (handoff->fd == -1)
 		return -1;
 	object = state_json(handoff, supervisor, client);
-	json_decref(keep(handoff, handoff->fd));
+	json_decref(handoff_put_fd(handoff, handoff->fd));
 	text = json_dumps(object, JSON_INDENT(1));
 	json_decref(object);
 	if (text == NULL) {
@@ -245,9 +249,8 @@ get_flag(const json_t *object, const char *name)
 	return json_is_true(json_object_get(object, name));
 }
 
-/* A descriptor: -1 when there is none, or it is not open. */
-static int
-get_fd(const json_t *object, const char *name)
+int
+handoff_get_fd(const json_t *object, const char *name)
 {
 	const json_t *value = json_object_get(object, name);
 	json_int_t number = json_is_integer(value) ?
@@ -288,8 +291,8 @@ get_text(const json_t *object, const char *name)
 static void
 get_child(const json_t *object, struct child_image *image)
 {
-	image->messages = get_fd(object, "control");
-	image->voice = get_fd(object, "stderr");
+	image->messages = handoff_get_fd(object, "control");
+	image->voice = handoff_get_fd(object, "stderr");
 	/* Without it nobody can ask the child anything. */
 	if (image->messages != -1)
 		image->pid = get_pid(object, "pid");
@@ -327,11 +330,13 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	struct inherited *each = inheritance_add(inheritance,
 	    get_text(object, "name"));
 
-	each->input = get_fd(object, "input");
-	each->feed = get_fd(object, "feed");
-	each->segment = get_fd(object, "segment");
-	each->archive = get_fd(object, "archive");
-	each->decimator_event = get_fd(object, "decimator_event");
+	each->input = handoff_get_fd(object, "input");
+	each->feed = handoff_get_fd(object, "feed");
+	each->segment = handoff_get_fd(object, "segment");
+	each->archive = handoff_get_fd(object, "archive");
+	handoff_get_directory(each, json_object_get(object, "directory"));
+	handoff_get_sockets(each, json_object_get(object, "sockets"));
+	each->decimator_event = handoff_get_fd(object, "decimator_event");
 	each->number = (uint32_t)get_count(object, "number");
 	each->decimator = get_number(object, "tap");
 	each->holder = get_number(object, "holder");
@@ -364,9 +369,9 @@ get_state(const json_t *object)
 		inheritance->user = xstrdup(get_text(object, "user"));
 	inheritance->log_target = (int)get_count(object, "log_target");
 	inheritance->log_level = (int)get_count(object, "log_level");
-	inheritance->lock = get_fd(object, "lock");
-	inheritance->control = get_fd(object, "control");
-	inheritance->client = get_fd(object, "client");
+	inheritance->lock = handoff_get_fd(object, "lock");
+	inheritance->control = handoff_get_fd(object, "control");
+	inheritance->client = handoff_get_fd(object, "client");
 	inheritance->next_number = (uint32_t)get_count(object,
 	    "next_number");
 	inheritance->started_ns = get_count(object, "started_ns");

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "supervisor/directory.h"
 #include "supervisor/handoff.h"
+#include "supervisor/handoff_parts.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 
@@ -30,7 +30,7 @@ report_lost(const struct inherited *each, const char *why, bool damaged,
 
 static void
 check_channel(const struct inheritance *inheritance,
-    const struct inherited *each, const struct channel_conf *conf,
+    struct inherited *each, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
 	struct segment segment;
@@ -48,16 +48,11 @@ check_channel(const struct inheritance *inheritance,
 	segment_close(&segment);
 	if (conf == NULL)
 		return;
-	/* Can all that the new image is going to open be opened?  A channel
-	 * without a worker waits for it. */
-	if (each->worker.pid == 0)
-		return;
+	/* What cannot be opened now is waited for; but that there are enough
+	 * descriptors for it must be known before. */
 	parts_init(&parts);
-	directory_share(&parts, each->archive, conf);
+	handoff_take_parts(&parts, conf, each);
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS, problems);
-	if (parts.lack.error != 0)
-		report_error(problems, "channel %s: %s", conf->name,
-		    parts.lack.detail);
 	parts_close(&parts, PART_ALL);
 }
 
@@ -78,7 +73,7 @@ handoff_check(struct supervisor *supervisor, const struct conf *conf,
     struct conf_problems *problems)
 {
 	const struct inheritance *inheritance = supervisor->inheritance;
-	const struct inherited *each;
+	struct inherited *each;
 	size_t i;
 
 	if (strcmp(inheritance->run_dir, conf->run_dir) != 0)

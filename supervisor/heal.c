@@ -16,6 +16,7 @@
 #include "supervisor/channels.h"
 #include "supervisor/events.h"
 #include "supervisor/heal.h"
+#include "supervisor/memberships.h"
 #include "supervisor/sockets.h"
 #include "supervisor/sockets_heal.h"
 #include "supervisor/supervisor.h"
@@ -212,6 +213,71 @@ heal_channel(struct heal *heal, struct channel *channel)
 	heal_streams(heal, channel, parts);
 }
 
+/*** Interfaces that know nothing of their groups. ***/
+
+/* Of a list that changes while it is read some may be left out; who leaves and
+ * joins loses what arrives in between. */
+#define MISSING_MAX	3U
+
+static bool
+is_missing(const struct memberships *memberships,
+    const struct channel_conf *conf, struct parts *parts)
+{
+	struct attachment *at = &parts->input_at;
+
+	if (parts->input == -1 || at->index == 0 ||
+	    !udp_is_group(&conf->listen.address) ||
+	    memberships_have(memberships, at->index, &conf->listen.address))
+		at->missing = 0;
+	else
+		at->missing++;
+	return at->missing > 0;
+}
+
+static bool
+any_missing(struct supervisor *supervisor)
+{
+	struct memberships memberships;
+	struct channel *channel;
+	bool any = false;
+
+	memberships_read(&memberships);
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		any = is_missing(&memberships, channel->conf,
+		    &channel->parts) || any;
+		any = is_missing(&memberships, channel->conf,
+		    &channel->next) || any;
+	}
+	memberships_free(&memberships);
+	return any;
+}
+
+static void
+leave_missing(const struct channel_conf *conf, const struct parts *parts)
+{
+	if (parts->input_at.missing >= MISSING_MAX)
+		sockets_leave(parts->input, &conf->listen,
+		    parts->input_at.index);
+}
+
+/* An interface that went, and came again under its index, has forgotten what
+ * its sockets have joined.  All of them leave before one joins: the kernel
+ * counts them. */
+static void
+leave_forgotten(struct supervisor *supervisor)
+{
+	struct channel *channel;
+	unsigned i;
+
+	for (i = 0; i < MISSING_MAX; i++)
+		if (!any_missing(supervisor))
+			return;
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		leave_missing(channel->conf, &channel->parts);
+		leave_missing(channel->conf, &channel->next);
+	}
+}
+
 /*** All of them. ***/
 
 static void
@@ -224,6 +290,7 @@ look(struct heal *heal)
 	heal->pending = false;
 	if (supervisor->phase == PHASE_STOPPING)
 		return;
+	leave_forgotten(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		heal_channel(heal, channel);
 }
@@ -237,23 +304,6 @@ on_changed(void *owner)
 	channels_retry(heal->supervisor);
 }
 
-static void
-on_gone(void *owner, int index)
-{
-	struct heal *heal = owner;
-	struct attachment *at;
-	struct channel *channel;
-
-	TAILQ_FOREACH(channel, &heal->supervisor->channels, link) {
-		at = &channel->parts.input_at;
-		if (at->index != 0 && (index == 0 || at->index == index))
-			at->anew = true;
-		at = &channel->next.input_at;
-		if (at->index != 0 && (index == 0 || at->index == index))
-			at->anew = true;
-	}
-}
-
 void
 heal_start(struct heal *heal, struct supervisor *supervisor)
 {
@@ -261,7 +311,6 @@ heal_start(struct heal *heal, struct supervisor *supervisor)
 
 	heal->supervisor = supervisor;
 	heal->netwatch.owner = heal;
-	heal->netwatch.gone = on_gone;
 	heal->netwatch.changed = on_changed;
 	heal->netwatch.receive = recv;
 	if (fd != -1)

@@ -40,24 +40,31 @@ drop(int *fd)
 		close(inheritance_take(fd));
 }
 
+static void
+drop_channel(struct inherited *each)
+{
+	size_t i;
+
+	drop(&each->input);
+	drop(&each->feed);
+	drop(&each->segment);
+	drop(&each->archive);
+	for (i = 0; i < each->sockets; i++)
+		drop(&each->socket[i].fd);
+	drop(&each->decimator_event);
+	drop(&each->worker.messages);
+	drop(&each->worker.voice);
+}
+
 void
 inheritance_free(struct inheritance *inheritance)
 {
-	struct inherited *each;
 	size_t i;
 
 	if (inheritance == NULL)
 		return;
-	for (i = 0; i < inheritance->channels; i++) {
-		each = &inheritance->channel[i];
-		drop(&each->input);
-		drop(&each->feed);
-		drop(&each->segment);
-		drop(&each->archive);
-		drop(&each->decimator_event);
-		drop(&each->worker.messages);
-		drop(&each->worker.voice);
-	}
+	for (i = 0; i < inheritance->channels; i++)
+		drop_channel(&inheritance->channel[i]);
 	events_free(inheritance->events);
 	drop(&inheritance->lock);
 	drop(&inheritance->control);

@@ -10,12 +10,15 @@
 #ifndef MCRELAY_INHERITANCE_H
 #define MCRELAY_INHERITANCE_H
 
+#include <limits.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
 #include "common/segment.h"
+#include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/querier.h"
@@ -23,6 +26,17 @@
 #include "supervisor/silence.h"
 
 struct events;
+
+/* What a socket was opened for, as text. */
+#define INHERITED_PURPOSE_SIZE	(ADDRESS_TEXT_SIZE + IF_NAMESIZE + 40)
+
+/* One that is sent to. */
+struct inherited_socket {
+	int		fd;		/* -1: none, or taken */
+	int		index;		/* as in struct attachment */
+	int		error;
+	char		purpose[INHERITED_PURPOSE_SIZE];
+};
 
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
@@ -32,6 +46,11 @@ struct inherited {
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
 	int			 archive;	/* its directory; -1: none */
+	char			 archive_path[PATH_MAX];	/* "": none */
+	char			 archive_away[256];
+	bool			 archive_remote;
+	struct inherited_socket	 socket[OUTPUTS_MAX + STREAMS_MAX];
+	size_t			 sockets;
 	int			 decimator_event;	/* -1: none */
 	uint32_t		 number;
 	int			 decimator;	 /* decimators; -1: none */

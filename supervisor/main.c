@@ -266,11 +266,20 @@ find_users(const struct supervisor *supervisor, struct conf *conf)
 	bool good;
 
 	users_assign(supervisor, conf, &problems);
-	users_check_directories(conf, &problems);
 	print_problems(&problems);
 	good = problems.errors == 0;
 	conf_problems_free(&problems);
 	return good;
+}
+
+static void
+print_foreign_directories(const struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+
+	users_check_directories(conf, &problems);
+	print_problems(&problems);
+	conf_problems_free(&problems);
 }
 
 static void
@@ -296,6 +305,7 @@ check(const struct supervisor *supervisor, struct conf *conf)
 	if (good) {
 		print_needs(conf);
 		print_users(conf);
+		print_foreign_directories(conf);
 	}
 	conf_free(conf);
 	return good ? 0 : 1;

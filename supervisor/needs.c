@@ -29,12 +29,58 @@
 /*** Needs. ***/
 
 static uint64_t
-descriptors_of(const struct channel_conf *channel)
+inputs_of(const struct channel_conf *channel)
 {
 	/* What archives a stream is fed by a socket. */
-	return CHANNEL_DESCRIPTORS + (channel->archives_stream ? 2 : 1) +
-	    channel->relays + channel->decimates +
-	    (channel->archive.enabled ? 1 : 0);
+	return channel->archives_stream ? 2 : 1;
+}
+
+static uint64_t
+worker_parts_of(const struct channel_conf *channel)
+{
+	return channel->relays + (channel->archive.enabled ? 1 : 0);
+}
+
+static uint64_t
+descriptors_of(const struct channel_conf *channel)
+{
+	return CHANNEL_DESCRIPTORS + inputs_of(channel) +
+	    worker_parts_of(channel) + channel->decimates;
+}
+
+/* What a reload opens for it before it closes anything.  An input that is not
+ * opened again after all is counted, too. */
+static uint64_t
+beside_of(const struct conf *conf, const struct channel_conf *channel,
+    const struct conf *before)
+{
+	const struct channel_conf *old = conf_channel(before, channel->name);
+
+	if (old == NULL)
+		return descriptors_of(channel);
+	switch (conf_compare(before, old, conf, channel)) {
+	case CHANGE_NONE:
+		break;
+	case CHANGE_STREAMS:
+		return channel->decimates;
+	case CHANGE_WORKER:
+		return channel->decimates + worker_parts_of(channel);
+	case CHANGE_SOCKET:
+		return channel->decimates + worker_parts_of(channel) +
+		    inputs_of(channel);
+	}
+	return 0;
+}
+
+uint64_t
+needs_beside(const struct conf *conf, const struct conf *before)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++)
+		sum += beside_of(conf, &conf->channel[i], before);
+	return sum;
 }
 
 static uint64_t
@@ -180,6 +226,25 @@ needs_check(const struct needs *needs, const struct needs_limits *limits,
 		    needs->threads);
 }
 
+/* Both configurations are open at the same time. */
+static void
+check_change(const struct conf *conf, const struct conf *before,
+    const struct needs *had, const struct needs_limits *limits,
+    struct conf_problems *problems)
+{
+	uint64_t beside = needs_beside(conf, before);
+	uint64_t sum = had->descriptors + beside;
+
+	if (beside == 0 || sum <= limits->descriptors)
+		return;
+	report_warning(problems, "while it comes into force %" PRIu64
+	    " descriptors are needed, %" PRIu64 " of them for what is new or "
+	    "changed, but no more than %" PRIu64 " may be open: change fewer "
+	    "channels at a time, or raise the limit (ulimit -n %" PRIu64
+	    ", or LimitNOFILE=%" PRIu64 " in systemd) and restart mcrelayd",
+	    sum, beside, limits->descriptors, sum, sum);
+}
+
 void
 needs_report(const struct conf *conf, const struct conf *before,
     struct conf_problems *problems)
@@ -197,4 +262,6 @@ needs_report(const struct conf *conf, const struct conf *before,
 	needs_text(&needs, &limits, text);
 	log_info("the configuration %s", text);
 	needs_check(&needs, &limits, problems);
+	if (before != NULL)
+		check_change(conf, before, &had, &limits, problems);
 }

@@ -35,6 +35,9 @@ enum needs_memory {
 };
 
 void	needs_of(struct needs *needs, const struct conf *conf) ATTR_NONNULL;
+/* The descriptors that a reload opens while those of `before' are open. */
+uint64_t	needs_beside(const struct conf *conf,
+		    const struct conf *before) ATTR_NONNULL;
 /* Of this process, when it has raised its limits as far as it may. */
 void	needs_limits(struct needs_limits *limits, enum needs_memory memory)
 	    ATTR_NONNULL;

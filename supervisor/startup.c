@@ -96,7 +96,8 @@ set_users(const struct supervisor *supervisor, struct conf_problems *problems)
 		report_error(problems, "%s", NO_USER);
 	if (says_nothing(conf))
 		return;
-	if (conf->decimator_user.uid != 0 && !capable_of_users())
+	if ((conf->decimator_user.uid != 0 || conf->user_base != 0) &&
+	    !capable_of_users())
 		stay(conf, problems);
 	else
 		users_assign(supervisor, conf, problems);
@@ -120,6 +121,8 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 	    PKGLIBEXECDIR;
 	check_program(supervisor, "mcrelay-worker", problems);
 	check_program(supervisor, "mcrelay-decimator", problems);
+	if (supervisor->conf->web.address.ss_family != AF_UNSPEC)
+		check_program(supervisor, "mcrelay-web", problems);
 }
 
 /* Channels and decimators that were inherited but are not configured. */

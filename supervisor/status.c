@@ -314,6 +314,17 @@ decimator_json(const struct decimator *decimator)
 	return object;
 }
 
+static json_t *
+web_json(const struct web *web)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "state",
+	    json_string(status_child_state(&web->child)));
+	add_process(object, &web->child);
+	return object;
+}
+
 /* The decimators in use, and those that have yet to end. */
 static json_t *
 decimators_json(const struct supervisor *supervisor)
@@ -347,6 +358,10 @@ status_json(const struct supervisor *supervisor, const struct channel *only)
 	json_object_set_new(object, "capabilities", capabilities_json());
 	json_object_set_new(object, "decimators",
 	    decimators_json(supervisor));
+	if (supervisor->conf != NULL &&
+	    supervisor->conf->web.address.ss_family != AF_UNSPEC)
+		json_object_set_new(object, "web",
+		    web_json(&supervisor->web));
 	json_object_set_new(object, "channels", channels);
 	return object;
 }

@@ -3,7 +3,6 @@
  * The supervisor's life: open everything, start everybody, watch, end in
  * order.  Never touches a datagram; nothing in the loop may block.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -121,7 +120,7 @@ say_status(const struct supervisor *supervisor)
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	if (!channels_stop(supervisor, false) ||
+	if (!web_stop(supervisor) || !channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
 	    !decimators_stop(supervisor) || !channels_stop(supervisor, true))
 		return;
@@ -166,10 +165,9 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	struct channel *channel;
 	unsigned i;
 
-	directory_look_at_mounts(supervisor);
 	silence_second(supervisor, now);
+	directory_second(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		directory_check(channel);
 		budget_check(channel);
 		decimator_measure(channel);
 		watch_check(channel);
@@ -185,6 +183,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		watch_check_decimator(&supervisor->decimator[i]);
 	heal_second(&supervisor->heal);
+	web_second(supervisor);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }
@@ -288,12 +287,11 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	if (supervisor->loop == NULL)
 		fatalx("libev cannot start");
 	log_loop_start(supervisor->loop);
-	supervisor->mounts = open("/proc/self/mountinfo", O_RDONLY |
-	    O_CLOEXEC);
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
 	supervisor->events = handoff_events_take(supervisor->inheritance);
 	decimators_init(supervisor);
+	web_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
@@ -311,13 +309,12 @@ close_all(struct supervisor *supervisor)
 		channel_free(channel);
 	}
 	decimators_done(supervisor);
+	web_done(supervisor);
 	heal_stop(&supervisor->heal);
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
 	events_free(supervisor->events);
 	rundir_close(&supervisor->rundir);
-	if (supervisor->mounts != -1)
-		close(supervisor->mounts);
 	conf_free(supervisor->conf);
 	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);
@@ -341,6 +338,7 @@ start(struct supervisor *supervisor)
 		channel_stop(channel);
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
+	web_second(supervisor);
 	heal_start(&supervisor->heal, supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)

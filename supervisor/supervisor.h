@@ -19,6 +19,7 @@
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
 #include "supervisor/upgrade.h"
+#include "supervisor/web.h"
 
 struct control;
 struct events;
@@ -49,6 +50,7 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct web		 web;
 	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;
@@ -57,8 +59,7 @@ struct supervisor {
 	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
-	int			 mounts;	/* /proc/self/mountinfo; -1 */
-	bool			 mounts_changed; /* in this second */
+	unsigned		 seconds;	/* that it runs; wraps */
 	bool			 locking_warned;
 	uint64_t		 given_up;	/* capabilities, by bit */
 	bool			 taken_over;	/* from an older image */

@@ -296,6 +296,7 @@ flush_voices(struct supervisor *supervisor)
 		voice_flush(&channel->child.voice);
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		voice_flush(&supervisor->decimator[i].child.voice);
+	voice_flush(&supervisor->web.child.voice);
 }
 
 /* All signals are blocked; until the execve everything can be undone. */

@@ -23,6 +23,7 @@ waiting_hold(struct channel *channel)
 	const struct channel_conf *conf = channel->conf;
 
 	channel->child.held = channel->segment.base == NULL ||
+	    channel->parts.lack.memory ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
 	    !parts_complete(next_parts(channel, PART_WORKER), conf,

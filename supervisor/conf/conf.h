@@ -86,6 +86,12 @@ struct channel_conf {
 	uint64_t		 stale_after_ns;	/* 0: never */
 };
 
+/* mcrelay-web; all zero: none. */
+struct web_conf {
+	struct sockaddr_storage	 address;	/* with the port; AF_UNIX: a
+						 * socket's path */
+};
+
 struct conf {
 	char			*file;		/* as given */
 	/* A name; with %c in it each channel has a user of its own.  NULL: a
@@ -100,6 +106,7 @@ struct conf {
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
 	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
+	struct web_conf		 web;
 	/* As in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;

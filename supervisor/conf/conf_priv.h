@@ -93,6 +93,9 @@ void	conf_method_words(unsigned where, struct method_words *words)
 double	conf_read_range(struct section *section, enum decimate_method method,
 	    struct place place) ATTR_NONNULL;
 
+/* `web' of the top level. */
+void	conf_read_web(const struct conf_reader *reader, struct section *top,
+	    struct web_conf *web) ATTR_NONNULL;
 /* Reads `user', and returns where it stands. */
 struct place	conf_read_user(struct section *top, struct conf *conf)
 		    ATTR_NONNULL;

@@ -129,6 +129,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	read_log(&top, conf);
 	conf->decimators = (unsigned)section_number(&top, &decimators_key,
 	    NULL);
+	conf_read_web(reader, &top, &conf->web);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);

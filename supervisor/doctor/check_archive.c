@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "supervisor/directory.h"
 #include "supervisor/doctor/archives.h"
+#include "supervisor/peek.h"
 
 /* Less than that is nothing. */
 #define FREE_MIN	(UINT64_C(64) << 20)
@@ -26,11 +26,15 @@ static void
 say_not_writable(struct doctor *doctor, const struct archive_view *view,
     int error)
 {
+	const struct privdrop *own = &view->channel->user;
 	const char *user = archives_user(view->channel);
 
 	if (error == EROFS)
 		doctor_mend(doctor, "mount -o remount,rw (or ReadWritePaths= "
 		    "of the unit), and why it was mounted read-only: dmesg");
+	else if (view->channel->own_user)
+		doctor_mend(doctor, "chown -hR %u:%u %s", (unsigned)own->uid,
+		    (unsigned)own->gid, view->path);
 	else
 		doctor_mend(doctor, "chown %s %s", user, view->path);
 	doctor_say(doctor, DOCTOR_FAIL, view->channel->name, "%s cannot be "
@@ -71,7 +75,7 @@ look_at_mount(struct doctor *doctor, const struct archive_view *view)
 
 	if (mount == NULL)
 		return;
-	is = directory_is_mount_point(mount);
+	is = peek_is_mount_point(mount);
 	doctor_mend(doctor, "mount %s", mount);
 	doctor_say(doctor, is ? DOCTOR_OK : DOCTOR_FAIL, view->channel->name,
 	    "%s is %smounted", mount, is ? "" : "not ");

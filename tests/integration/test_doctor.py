@@ -147,6 +147,8 @@ def plain(daemon: Daemon, tmp_path: Path, namespace: Namespace) -> Doctor:
 @pytest.fixture
 def inside(doctor: Doctor, namespace: Namespace) -> Doctor:
     """In a namespace, with cards like real ones."""
+    if shutil.which("ethtool") is None:
+        pytest.skip("needs ethtool: install the Debian package ethtool")
     doctor.daemon.namespace = namespace
     namespace.run("ethtool", "-K", "va", "gro", "on")
     namespace.run("ethtool", "-K", "vb", "gro", "on")
@@ -929,6 +931,29 @@ def test_archive_directory(doctor: Doctor, tmp_path: Path) -> None:
     doctor.daemon.archive.rmdir()
     doctor.daemon.archive.write_text("")
     assert doctor.findings("archive_directory")["one"]["result"] == "fail"
+
+
+def test_users_of_their_own(doctor: Doctor, tmp_path: Path) -> None:
+    """Each channel's directory by its own user."""
+    for path in (tmp_path, *tmp_path.parents):
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+    users = {"base": 64000}
+    conf = [archive(doctor), archive(doctor) | {"name": "two", "listen": {
+        "address": "127.0.0.1", "port": free_port()}}]
+    doctor.daemon.write(*conf, user=users)
+    doctor.well("user")
+    doctor.well("archive_directory")            # will be made
+    doctor.daemon.start()
+    user = doctor.daemon.status("one")["user"]
+    doctor.daemon.stop()
+    doctor.well("archive_directory")
+    place = doctor.daemon.archive / "one"
+    (place / "notes").write_text("")
+    shutil.chown(place, "root")
+    doctor.bad("archive_directory", "one", "fail",
+               f"cannot be written by {user}: Permission denied",
+               f"chown -hR {user}:{user} {place}")
 
 
 def test_archive_read_only(doctor: Doctor, small: Any) -> None:

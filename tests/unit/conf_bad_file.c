@@ -225,5 +225,30 @@ const struct bad_case bad_file_cases[] = {
 	{ "decimators negative",
 	    CHANNEL "decimators: -1\n",
 	    "4:13: `decimators' has to be a whole number, not `-1'\n" },
+#ifdef HAVE_MICROHTTPD
+	{ "web for everybody",
+	    CHANNEL "web: {address: 0.0.0.0}\n",
+	    "4:16: `address: 0.0.0.0': everybody there could read it, and "
+	    "nobody is asked who they are: only 127.0.0.1, ::1 and the like; "
+	    "others come by way of a proxy\n" },
+	{ "web at a name",
+	    CHANNEL "web: {address: localhost}\n",
+	    "4:16: `address: localhost': not an IPv4 or IPv6 address "
+	    "(names are not looked up)\n" },
+	{ "web port",
+	    CHANNEL "web: {port: 65536}\n",
+	    "4:13: `port' has to be from 1 to 65535, not 65536\n" },
+	{ "web both ways",
+	    CHANNEL "web: {port: 1, unix: web.sock}\n",
+	    "4:22: either `unix' or `address' and `port'\n" },
+	{ "web unknown",
+	    CHANNEL "web: {users: file}\n",
+	    "4:7: unknown key `users' in `web'\n" },
+#else
+	{ "web without libmicrohttpd",
+	    CHANNEL "web: {port: 1}\n",
+	    "4:6: `web' needs libmicrohttpd, which this mcrelay was built "
+	    "without\n" },
+#endif
 	{ NULL, NULL, NULL },
 };

@@ -96,6 +96,33 @@ descriptors_are_counted(void **state ATTR_UNUSED)
 	    3 * 5 + (3 + 2 + 1) + (1 + 1));
 }
 
+/* Only what a reload opens before it closes anything. */
+static void
+descriptors_of_a_reload_are_counted(void **state ATTR_UNUSED)
+{
+	struct destination_conf relay[2];
+	struct channel_conf old[] = {channel_of(MIB), channel_of(MIB)};
+	struct channel_conf new[] = {channel_of(MIB), channel_of(MIB)};
+	struct conf before = {.channel = old, .channels = NITEMS(old)};
+	struct conf conf = {.channel = new, .channels = NITEMS(new)};
+
+	memset(relay, 0, sizeof(relay));
+	old[0].name[0] = new[0].name[0] = 'a';
+	old[0].relay = new[0].relay = relay;
+	old[0].relays = new[0].relays = NITEMS(relay);
+	old[0].archive.enabled = new[0].archive.enabled = true;
+	assert_int_equal(needs_beside(&conf, &before), 0);
+	/* Another ring: outputs and archive directory, not the input. */
+	new[0].ring_size = 2 * MIB;
+	assert_int_equal(needs_beside(&conf, &before), 2 + 1);
+	/* Another address. */
+	new[0].listen.address.ss_family = AF_INET;
+	assert_int_equal(needs_beside(&conf, &before), 2 + 1 + 1);
+	/* A channel that is new, in place of one that goes. */
+	new[1].name[0] = 'b';
+	assert_int_equal(needs_beside(&conf, &before), 2 + 1 + 1 + 5);
+}
+
 /* The text of the one warning that there is, or NULL. */
 static const char *
 warning(const struct needs *needs, const struct needs_limits *limits,
@@ -179,6 +206,7 @@ main(void)
 		cmocka_unit_test(memory_is_that_of_the_segments),
 		cmocka_unit_test(threads_are_counted_for_each_user),
 		cmocka_unit_test(descriptors_are_counted),
+		cmocka_unit_test(descriptors_of_a_reload_are_counted),
 		cmocka_unit_test(each_limit_has_its_warning),
 		cmocka_unit_test(the_text_names_limits),
 		cmocka_unit_test(memory_is_the_machines),

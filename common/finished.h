@@ -43,9 +43,11 @@ finished_lay(struct finished *finished, const char *line)
 {
 	uint64_t number = atomic_load_explicit(&finished->published,
 	    memory_order_relaxed), word;
-	size_t size = strnlen(line, FINISHED_LINE_SIZE - 1), at;
+	size_t size = strlen(line), at;
 	_Atomic uint64_t *to = finished->line[number % FINISHED_LINES];
 
+	if (size > FINISHED_LINE_SIZE - 1)
+		size = FINISHED_LINE_SIZE - 1;
 	/* Partner: the acquire fence in finished_copy(): who sees a word of
 	 * this line sees that the one before it here is gone. */
 	atomic_thread_fence(memory_order_release);

@@ -110,17 +110,17 @@ capable_of_users(void)
 
 /*** What is asked for. ***/
 
-/* 0 when the kernel does not say. */
+/* `unknown' when the kernel does not say. */
 static uint64_t
-sysctl(const char *path)
+sysctl(const char *path, uint64_t unknown)
 {
 	FILE *file = fopen(path, "re");
-	uint64_t value = 0;
+	uint64_t value;
 
 	if (file == NULL)
-		return 0;
+		return unknown;
 	if (fscanf(file, "%" SCNu64, &value) != 1)
-		value = 0;
+		value = unknown;
 	fclose(file);
 	return value;
 }
@@ -267,10 +267,10 @@ asked_for_users(const struct supervisor *supervisor, const struct conf *conf)
 static uint64_t
 asked_for(const struct supervisor *supervisor, const struct conf *conf)
 {
-	uint64_t rmem_max = sysctl("/proc/sys/net/core/rmem_max");
-	uint64_t wmem_max = sysctl("/proc/sys/net/core/wmem_max");
-	uint64_t free_port =
-	    sysctl("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+	uint64_t rmem_max = sysctl("/proc/sys/net/core/rmem_max", 0);
+	uint64_t wmem_max = sysctl("/proc/sys/net/core/wmem_max", 0);
+	uint64_t free_port = sysctl(
+	    "/proc/sys/net/ipv4/ip_unprivileged_port_start", 1024);
 	uint64_t asked = asked_for_users(supervisor, conf);
 	struct rlimit limit;
 	size_t i;

@@ -289,6 +289,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
 	    label, own);
+	directory_look_init(channel);
 	free(own);
 	free(label);
 	parts_init(&channel->parts);
@@ -359,6 +360,7 @@ void
 channel_free(struct channel *channel)
 {
 	child_done(&channel->child);
+	peek_stop(&channel->peek, channel->supervisor->loop);
 	fdstore_remove(channel);
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);

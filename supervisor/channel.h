@@ -15,6 +15,7 @@
 #include "supervisor/budget.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/peek.h"
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
@@ -69,6 +70,7 @@ struct channel {
 	unsigned		 room_asked_s;	/* in vain; see room.c */
 	uint64_t		 room_oldest_ns; /* when it was asked */
 	bool			 unlocked;	/* its memory is */
+	struct peek		 peek;		/* for its directory */
 	struct silence		 silence;
 	struct watch		 watch;
 	struct stream_watch	 stream_watch;

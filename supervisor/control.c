@@ -247,14 +247,17 @@ client_is_master(uid_t user)
 	return user == 0 || user == geteuid();
 }
 
+/* Workers have no more places together because they are many users. */
 static uid_t
-peer_of(int fd)
+peer_of(const struct control *control, int fd)
 {
+	const struct conf *conf = control->supervisor->conf;
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	return peer.uid;
+	return users_is_child(conf, peer.uid) ? conf->decimator_user.uid :
+	    peer.uid;
 }
 
 /* NULL: there is a place for this user. */
@@ -306,10 +309,7 @@ add_client(struct control *control, int fd)
 
 	client->control = control;
 	client->fd = fd;
-	client->user = peer_of(fd);
-	/* Workers have no more places together because they are many users. */
-	if (users_is_child(control->supervisor->conf, client->user))
-		client->user = control->supervisor->conf->decimator_user.uid;
+	client->user = peer_of(control, fd);
 	ev_init(&client->io, on_client);
 	ev_init(&client->deadline, on_deadline);
 	client->io.data = client->deadline.data = client;
@@ -334,7 +334,7 @@ on_connection(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 		}
 		return;
 	}
-	if ((answer = refusal(control, peer_of(fd))) != NULL) {
+	if ((answer = refusal(control, peer_of(control, fd))) != NULL) {
 		turn_away(fd, answer);
 		return;
 	}

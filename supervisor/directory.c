@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A channel's archive directory.  Supervisor only.  What may hang is asked only
- * when something has changed.
+ * A channel's archive directory.  Supervisor only.  What may hang is asked by a
+ * process of its own, one after the other.
  */
-#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,30 +48,6 @@ may_hang(int directory)
 		if ((unsigned long)fs.f_type == remote[i])
 			return true;
 	return false;
-}
-
-bool
-directory_is_mount_point(const char *path)
-{
-	struct statx at, above;
-	char *parent;
-	bool is;
-
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT, STATX_INO, &at) == -1)
-		return false;
-#ifdef STATX_ATTR_MOUNT_ROOT
-	if ((at.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
-		return (at.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-#endif
-	/* Before Linux 5.8: one that is bound from the same file system is
-	 * not seen. */
-	parent = xasprintf("%s/..", path);
-	is = statx(AT_FDCWD, parent, AT_NO_AUTOMOUNT, STATX_INO, &above) ==
-	    0 && (at.stx_dev_major != above.stx_dev_major ||
-	    at.stx_dev_minor != above.stx_dev_minor ||
-	    at.stx_ino == above.stx_ino);
-	free(parent);
-	return is;
 }
 
 char *
@@ -159,7 +133,7 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	int fd;
 
 	if (conf->require_mount != NULL &&
-	    !directory_is_mount_point(conf->require_mount))
+	    !peek_is_mount_point(conf->require_mount))
 		return DIRECTORY_UNMOUNTED;
 	path = directory_path(conf);
 	fd = dirs_open(path, ARCHIVE_MODE, &conf->user, !conf->own_user);
@@ -229,24 +203,6 @@ directory_lose(struct parts *parts, const char *why)
 	snprintf(parts->archive_away, sizeof(parts->archive_away), "%s", why);
 }
 
-/* Whether the path still leads to what is open. */
-static bool
-is_there(const struct channel *channel)
-{
-	const struct channel_conf *conf = channel->conf;
-	char *path;
-	bool same;
-
-	if (channel->parts.archive_away[0] != '\0' ||
-	    (conf->require_mount != NULL &&
-	    !directory_is_mount_point(conf->require_mount)))
-		return false;
-	path = directory_path(conf);
-	same = dirs_leads_to(path, channel->parts.archive);
-	free(path);
-	return same;
-}
-
 static void ATTR_PRINTF(2, 3)
 lose(struct channel *channel, const char *fmt, ...)
 {
@@ -305,20 +261,109 @@ follow(struct channel *channel)
 	}
 }
 
-void
-directory_check(struct channel *channel)
-{
-	const struct parts *parts = &channel->parts;
+/*** Looking. ***/
 
-	/* Others open it when they start, or with the next configuration. */
-	if (parts->archive == -1 || channel->child.state != CHILD_RUNNING ||
-	    (channel->next.have & PART_WORKER) != 0)
-		return;
-	if ((parts->archive_remote || channel->watch.archive_stuck) &&
-	    !channel->supervisor->mounts_changed)
-		return;
-	if (!is_there(channel))
+/* How many processes are to look in a second, and at one file system. */
+#define LOOKS_MAX	16U
+
+/* Others open it when they start, or with the next configuration. */
+static bool
+is_of_interest(const struct channel *channel)
+{
+	return channel->parts.archive != -1 &&
+	    channel->child.state == CHILD_RUNNING &&
+	    (channel->next.have & PART_WORKER) == 0;
+}
+
+static bool
+is_remote(const struct channel *channel)
+{
+	return channel->parts.archive_remote || channel->watch.archive_stuck;
+}
+
+static bool
+same_id(const struct dirs_id *a, const struct dirs_id *b)
+{
+	return a->major == b->major && a->minor == b->minor &&
+	    a->inode == b->inode;
+}
+
+/* What a process has found out, of what was open then. */
+static void
+on_elsewhere(void *owner)
+{
+	struct channel *channel = owner;
+	struct dirs_id id;
+
+	if (is_of_interest(channel) &&
+	    dirs_identify(channel->parts.archive, &id) &&
+	    same_id(&id, &channel->peek.id))
 		follow(channel);
+}
+
+/* A server that is away keeps some processes, and nobody else's channels. */
+static bool
+may_look(const struct channel *channel)
+{
+	const struct channel *each;
+	struct dirs_id id;
+	unsigned looking = 0;
+
+	if (!dirs_identify(channel->parts.archive, &id))
+		return false;
+	TAILQ_FOREACH(each, &channel->supervisor->channels, link)
+		looking += each->peek.pid != 0 &&
+		    each->peek.id.major == id.major &&
+		    each->peek.id.minor == id.minor;
+	return looking < LOOKS_MAX;
+}
+
+static void
+look_from_afar(struct channel *channel)
+{
+	char *path;
+
+	if (channel->peek.pid != 0 || !may_look(channel))
+		return;
+	path = directory_path(channel->conf);
+	peek_start(&channel->peek, channel->supervisor->loop, path,
+	    channel->conf->require_mount, channel->parts.archive);
+	free(path);
+}
+
+static bool
+is_there(const struct channel *channel)
+{
+	struct dirs_id id;
+	char *path;
+	bool there;
+
+	if (channel->parts.archive_away[0] != '\0' ||
+	    !dirs_identify(channel->parts.archive, &id))
+		return false;
+	path = directory_path(channel->conf);
+	there = peek_here(path, channel->conf->require_mount, &id);
+	free(path);
+	return there;
+}
+
+static void
+check(struct channel *channel)
+{
+	if (!is_of_interest(channel))
+		return;
+	if (is_remote(channel))
+		look_from_afar(channel);
+	else if (!is_there(channel))
+		follow(channel);
+}
+
+void
+directory_look_init(struct channel *channel)
+{
+	channel->peek.owner = channel;
+	channel->peek.elsewhere = on_elsewhere;
+	peek_init(&channel->peek);
 }
 
 void
@@ -327,15 +372,22 @@ directory_missed(struct channel *channel)
 	if (atomic_exchange_explicit(
 	    &channel->segment.state->directory_gone, 0,
 	    memory_order_relaxed) != 0)
-		directory_check(channel);
+		check(channel);
 }
 
 void
-directory_look_at_mounts(struct supervisor *supervisor)
+directory_second(struct supervisor *supervisor)
 {
-	struct pollfd fd = {.fd = supervisor->mounts, .events = POLLPRI};
+	struct channel *channel;
+	unsigned remote = 0, distance;
 
-	/* As proc(5) says of mountinfo: once after each change. */
-	supervisor->mounts_changed = poll(&fd, 1, 0) == 1 &&
-	    (fd.revents & (POLLPRI | POLLERR)) != 0;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		remote += is_remote(channel);
+	/* Each in its turn. */
+	distance = 1 + remote / LOOKS_MAX;
+	supervisor->seconds++;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (!is_remote(channel) ||
+		    (supervisor->seconds + channel->number) % distance == 0)
+			check(channel);
 }

@@ -26,9 +26,6 @@ enum directory_status {
 	DIRECTORY_FAILED,	/* errno */
 };
 
-/* Whether something is mounted just there. */
-bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
-
 /* Its path; to be freed. */
 char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
 
@@ -56,13 +53,11 @@ void	directory_close(struct parts *parts) ATTR_NONNULL;
 /* There is none, for this reason. */
 void	directory_lose(struct parts *parts, const char *why) ATTR_NONNULL;
 
-/* Once a second, and when the worker misses it. */
-void	directory_check(struct channel *channel) ATTR_NONNULL;
-/* The worker says that it does. */
+/* Of a channel that was just made. */
+void	directory_look_init(struct channel *channel) ATTR_NONNULL;
+/* Once a second: all channels. */
+void	directory_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* The worker says that it misses it. */
 void	directory_missed(struct channel *channel) ATTR_NONNULL;
-
-/* Once a second, before the channels: whether something has been mounted or
- * unmounted. */
-void	directory_look_at_mounts(struct supervisor *supervisor) ATTR_NONNULL;
 
 #endif /* MCRELAY_DIRECTORY_H */

@@ -112,22 +112,40 @@ dirs_open(const char *path, mode_t mode, const struct privdrop *owner,
 }
 
 bool
-dirs_leads_to(const char *path, int fd)
+dirs_identify(int fd, struct dirs_id *id)
+{
+	struct statx st;
+
+	/* As the kernel knows it: a server is not asked. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
+	    &st) == -1)
+		return false;
+	*id = (struct dirs_id){st.stx_dev_major,
+	    st.stx_dev_minor, st.stx_ino};
+	return true;
+}
+
+bool
+dirs_is_at(const char *path, const struct dirs_id *id)
 {
 	int there = walk_down(path, O_PATH, NULL);
-	struct statx a, b;
+	struct dirs_id now;
 	bool same;
 
 	if (there == -1)
 		return false;
-	/* As the kernel knows them: a server is not asked. */
-	same = statx(there, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
-	    &a) == 0 && statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-	    STATX_INO, &b) == 0 && a.stx_ino == b.stx_ino &&
-	    a.stx_dev_major == b.stx_dev_major &&
-	    a.stx_dev_minor == b.stx_dev_minor;
+	same = dirs_identify(there, &now) && now.inode == id->inode &&
+	    now.major == id->major && now.minor == id->minor;
 	close(there);
 	return same;
+}
+
+bool
+dirs_leads_to(const char *path, int fd)
+{
+	struct dirs_id id;
+
+	return dirs_identify(fd, &id) && dirs_is_at(path, &id);
 }
 
 /*** Where nobody else may change a name. ***/

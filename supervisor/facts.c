@@ -2,47 +2,12 @@
 /*
  * What the daemon knows and the doctor asks.  See facts.h.  Supervisor only.
  */
-#include <sys/socket.h>
 #include <net/if.h>
 
 #include "common/util.h"
 #include "supervisor/facts.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
-
-static json_int_t
-buffer_of(const struct channel *channel)
-{
-	int bytes = 0;
-	socklen_t size = sizeof(bytes);
-
-	if (channel->parts.input == -1 || getsockopt(channel->parts.input,
-	    SOL_SOCKET, SO_RCVBUF, &bytes, &size) == -1)
-		return 0;
-	return bytes / 2;
-}
-
-static json_t *
-channels_facts(const struct supervisor *supervisor)
-{
-	json_t *array = json_array();
-	const struct channel *channel;
-	const struct child *child;
-	uint64_t start_ns;
-
-	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		child = &channel->child;
-		start_ns = child->ready_ns > child->spawned_ns ?
-		    child->ready_ns - child->spawned_ns : 0;
-		json_array_append_new(array, json_pack(
-		    "{s:s, s:I, s:I, s:I}", "name", channel->name,
-		    "receive_buffer_bytes", buffer_of(channel),
-		    "ring_bytes", (json_int_t)(channel->segment.base == NULL ?
-		    0 : channel->segment.ring.size),
-		    "start_ms", (json_int_t)(start_ns / NS_PER_MS)));
-	}
-	return array;
-}
 
 static json_t *
 queriers_facts(const struct querier *querier)
@@ -71,9 +36,8 @@ queriers_facts(const struct querier *querier)
 json_t *
 facts_json(struct supervisor *supervisor)
 {
-	return json_pack("{s:o, s:o, s:o, s:b}",
+	return json_pack("{s:o, s:o, s:b}",
 	    "status", status_json(supervisor, NULL),
-	    "channels", channels_facts(supervisor),
 	    "queriers", queriers_facts(&supervisor->querier),
 	    "hears_queries", (int)(supervisor->querier.hears[0] ||
 	    supervisor->querier.hears[1]));

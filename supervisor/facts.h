@@ -13,11 +13,9 @@
 struct supervisor;
 
 /*
- * An object: "status", as status_json() has it; "channels", an array of
- * objects with the "name", "receive_buffer_bytes" as granted (0: no socket),
- * "ring_bytes" (0: no memory) and "start_ms", how long the worker took to be
- * ready (0: it is not); "queriers", an array of objects with "interface",
- * "protocol", "heard_s" ago (-1: never) and "missing"; "hears_queries".
+ * An object: "status", as status_json() has it; "queriers", an array of objects
+ * with "interface", "protocol", "heard_s" ago (-1: never) and "missing";
+ * "hears_queries".
  */
 json_t	*facts_json(struct supervisor *supervisor) ATTR_NONNULL;
 

@@ -266,11 +266,20 @@ find_users(const struct supervisor *supervisor, struct conf *conf)
 	bool good;
 
 	users_assign(supervisor, conf, &problems);
-	users_check_directories(conf, &problems);
 	print_problems(&problems);
 	good = problems.errors == 0;
 	conf_problems_free(&problems);
 	return good;
+}
+
+static void
+print_foreign_directories(const struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+
+	users_check_directories(conf, &problems);
+	print_problems(&problems);
+	conf_problems_free(&problems);
 }
 
 static void
@@ -296,19 +305,22 @@ check(const struct supervisor *supervisor, struct conf *conf)
 	if (good) {
 		print_needs(conf);
 		print_users(conf);
+		print_foreign_directories(conf);
 	}
 	conf_free(conf);
 	return good ? 0 : 1;
 }
 
 static int
-see_doctor(const struct options *options, struct conf *conf)
+see_doctor(const struct options *options, const struct supervisor *supervisor,
+    struct conf *conf)
 {
-	int result;
+	int result = 1;
 
 	/* What a daemon would have. */
 	startup_raise_limits();
-	result = doctor_run(conf, &options->to_doctor);
+	if (find_users(supervisor, conf))
+		result = doctor_run(conf, &options->to_doctor);
 	conf_free(conf);
 	return result;
 }
@@ -322,7 +334,7 @@ act(const struct options *options, struct supervisor *supervisor)
 	if (conf == NULL)
 		return 1;
 	if (options->doctor)
-		return see_doctor(options, conf);
+		return see_doctor(options, supervisor, conf);
 	if (options->check_handoff)
 		return startup_check_handoff(supervisor, conf);
 	if (!options->check)

@@ -3,6 +3,7 @@
  * The schemas of decimated streams, as files.  Supervisor only.
  */
 #include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -82,13 +83,17 @@ write_all(int directory, const struct channel_conf *channel)
 void
 schema_files_write(int directory, const struct channel_conf *channel)
 {
-	if (channel->own_user) {
-		setfsgid(channel->user.gid);
-		setfsuid(channel->user.uid);
+	int dumpable = prctl(PR_GET_DUMPABLE);
+
+	if (!channel->own_user) {
+		write_all(directory, channel);
+		return;
 	}
+	setfsgid(channel->user.gid);
+	setfsuid(channel->user.uid);
 	write_all(directory, channel);
-	if (channel->own_user) {
-		setfsuid(geteuid());
-		setfsgid(getegid());
-	}
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	/* Which the change has taken away. */
+	(void)prctl(PR_SET_DUMPABLE, dumpable);
 }

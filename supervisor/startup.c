@@ -96,7 +96,8 @@ set_users(const struct supervisor *supervisor, struct conf_problems *problems)
 		report_error(problems, "%s", NO_USER);
 	if (says_nothing(conf))
 		return;
-	if (conf->decimator_user.uid != 0 && !capable_of_users())
+	if ((conf->decimator_user.uid != 0 || conf->user_base != 0) &&
+	    !capable_of_users())
 		stay(conf, problems);
 	else
 		users_assign(supervisor, conf, problems);

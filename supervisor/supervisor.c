@@ -3,7 +3,6 @@
  * The supervisor's life: open everything, start everybody, watch, end in
  * order.  Never touches a datagram; nothing in the loop may block.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,10 +165,9 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	struct channel *channel;
 	unsigned i;
 
-	directory_look_at_mounts(supervisor);
 	silence_second(supervisor, now);
+	directory_second(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		directory_check(channel);
 		budget_check(channel);
 		decimator_measure(channel);
 		watch_check(channel);
@@ -289,8 +287,6 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	if (supervisor->loop == NULL)
 		fatalx("libev cannot start");
 	log_loop_start(supervisor->loop);
-	supervisor->mounts = open("/proc/self/mountinfo", O_RDONLY |
-	    O_CLOEXEC);
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
 	supervisor->events = handoff_events_take(supervisor->inheritance);
@@ -319,8 +315,6 @@ close_all(struct supervisor *supervisor)
 	control_close(supervisor->control);
 	events_free(supervisor->events);
 	rundir_close(&supervisor->rundir);
-	if (supervisor->mounts != -1)
-		close(supervisor->mounts);
 	conf_free(supervisor->conf);
 	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);

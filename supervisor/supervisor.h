@@ -59,8 +59,7 @@ struct supervisor {
 	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
-	int			 mounts;	/* /proc/self/mountinfo; -1 */
-	bool			 mounts_changed; /* in this second */
+	unsigned		 seconds;	/* that it runs; wraps */
 	bool			 locking_warned;
 	uint64_t		 given_up;	/* capabilities, by bit */
 	bool			 taken_over;	/* from an older image */

@@ -42,12 +42,15 @@ has_name(uid_t uid)
 	return getpwuid(uid) != NULL || getgrgid((gid_t)uid) != NULL;
 }
 
-/* False: it is not to be had. */
+/* False: it is not to be had.  `has_it': nobody has to be asked whose it is,
+ * which may take its time. */
 static bool
-take(struct range *range, struct channel_conf *channel, uid_t uid)
+take(struct range *range, struct channel_conf *channel, uid_t uid,
+    bool has_it)
 {
 	if (!is_in(range, uid) ||
-	    range->state[uid - range->base] == ID_TAKEN || has_name(uid))
+	    range->state[uid - range->base] == ID_TAKEN ||
+	    (!has_it && has_name(uid)))
 		return false;
 	range->state[uid - range->base] = ID_TAKEN;
 	channel->user = (struct privdrop){.uid = uid, .gid = (gid_t)uid};
@@ -63,6 +66,18 @@ note_left(struct range *range, uid_t uid)
 
 /*** What there is. ***/
 
+/* One that was removed and has not ended yet, or NULL. */
+static const struct channel *
+find_leaving(const struct supervisor *supervisor, const char *name)
+{
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		if (strcmp(channel->name, name) == 0)
+			break;
+	return channel;
+}
+
 /* Its user now, or NULL when it is new, or has none that it could keep. */
 static const struct privdrop *
 present_user(const struct supervisor *supervisor, const char *name)
@@ -70,6 +85,8 @@ present_user(const struct supervisor *supervisor, const char *name)
 	const struct channel *channel = channels_find(supervisor, name);
 	const struct inherited *from;
 
+	if (channel == NULL)
+		channel = find_leaving(supervisor, name);
 	if (channel != NULL)
 		return &channel->user;
 	if (supervisor->inheritance == NULL)
@@ -78,17 +95,14 @@ present_user(const struct supervisor *supervisor, const char *name)
 	return from != NULL && from->user.uid != 0 ? &from->user : NULL;
 }
 
-/* What a removed channel has, until its worker has ended; its namesake's is
- * the same, and does not begin before. */
+/* What a removed channel has, until its worker has ended. */
 static void
-note_leaving(struct range *range, const struct supervisor *supervisor,
-    const struct conf *conf)
+note_leaving(struct range *range, const struct supervisor *supervisor)
 {
 	const struct channel *channel;
 
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
-		if (conf_channel(conf, channel->name) == NULL &&
-		    is_in(range, channel->user.uid))
+		if (is_in(range, channel->user.uid))
 			range->state[channel->user.uid - range->base] =
 			    ID_TAKEN;
 }
@@ -164,7 +178,7 @@ choose(struct range *range, struct channel_conf *channel)
 	for (i = 0; i < range->count; i++) {
 		n = (first + i) % range->count + 1;
 		if (range->state[n] == ID_FREE &&
-		    take(range, channel, range->base + n))
+		    take(range, channel, range->base + n, false))
 			return true;
 	}
 	return false;
@@ -183,13 +197,13 @@ claim(struct range *range, const struct supervisor *supervisor,
 		memset(&channel->user, 0, sizeof(channel->user));
 		user = present_user(supervisor, channel->name);
 		if (user != NULL)
-			(void)take(range, channel, user->uid);
+			(void)take(range, channel, user->uid, true);
 	}
-	note_leaving(range, supervisor, conf);
+	note_leaving(range, supervisor);
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == 0)
 			(void)take(range, &conf->channel[i],
-			    owner_of_directory(&conf->channel[i]));
+			    owner_of_directory(&conf->channel[i]), false);
 	for (i = 0; i < conf->channels; i++)
 		if (is_first_in_directory(conf, i))
 			note_owners(range,
@@ -223,6 +237,7 @@ assign_range(const struct supervisor *supervisor, struct conf *conf,
 	free(range.state);
 }
 
+/* By name they are known already; but the name may be another number's now. */
 static void
 keep_present(const struct supervisor *supervisor, struct conf *conf)
 {
@@ -231,7 +246,8 @@ keep_present(const struct supervisor *supervisor, struct conf *conf)
 
 	for (i = 0; i < conf->channels; i++) {
 		user = present_user(supervisor, conf->channel[i].name);
-		if (user != NULL)
+		if (user != NULL && (user->uid != conf->channel[i].user.uid ||
+		    user->gid != conf->channel[i].user.gid))
 			conf->channel[i].user = *user;
 	}
 }
@@ -317,7 +333,9 @@ users_is_child(const struct conf *conf, uid_t uid)
 {
 	size_t i;
 
-	if (uid == 0 || !conf_own_users(conf))
+	/* Nobody is anybody else: users_stay(). */
+	if (uid == 0 || conf->decimator_user.uid == 0 ||
+	    !conf_own_users(conf))
 		return false;
 	/* Of the range, who had another channel may have left something. */
 	if (conf->user_base != 0)

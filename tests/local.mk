@@ -12,7 +12,8 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
 	tests/unit/test_sender_sequence \
 	tests/unit/test_crash tests/unit/test_recover \
-	tests/unit/test_retain tests/unit/test_writer
+	tests/unit/test_retain tests/unit/test_writer \
+	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
 	tests/unit/test_schema_limits \
@@ -32,7 +33,8 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
-	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
+	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
+	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
 	tests/unit/test_sandbox_libc
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
@@ -129,6 +131,8 @@ tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
 tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_finished_SOURCES = tests/unit/test_finished.c
+tests_unit_test_finished_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_retain_SOURCES = tests/unit/test_retain.c
 tests_unit_test_retain_LDADD = libworker.a $(TEST_LIBS)
 
@@ -179,6 +183,8 @@ tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
 tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_silence_SOURCES = tests/unit/test_silence.c
 tests_unit_test_silence_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
+tests_unit_test_events_SOURCES = tests/unit/test_events.c
+tests_unit_test_events_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -315,6 +321,7 @@ EXTRA_DIST += \
 	tests/integration/daemon.py \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
+	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
 	tests/integration/host.c \
 	tests/integration/manager.py \
@@ -334,6 +341,7 @@ EXTRA_DIST += \
 	tests/integration/test_capabilities.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
+	tests/integration/test_clock.py \
 	tests/integration/test_config.py \
 	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \
@@ -360,6 +368,7 @@ EXTRA_DIST += \
 	tests/integration/test_random_disk.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
+	tests/integration/test_remote.py \
 	tests/integration/test_restart.py \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
@@ -379,6 +388,8 @@ EXTRA_DIST += \
 	tests/integration/test_waiting.py \
 	tests/integration/test_membership.py \
 	tests/integration/test_world.py \
+	tests/integration/test_world_storm.py \
+	tests/integration/test_world_upgrade.py \
 	tests/integration/waiting.py
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "supervisor/directory.h"
 #include "supervisor/doctor/archives.h"
+#include "supervisor/peek.h"
 
 /* Less than that is nothing. */
 #define FREE_MIN	(UINT64_C(64) << 20)
@@ -23,58 +23,48 @@
 /*** May it be written? ***/
 
 static void
-say_not_writable(struct doctor *doctor, const struct archive_view *view)
+say_not_writable(struct doctor *doctor, const struct archive_view *view,
+    int error)
 {
-	const char *user = doctor->conf->user;
-	int error = errno;
+	const struct privdrop *own = &view->channel->user;
+	const char *user = archives_user(view->channel);
 
 	if (error == EROFS)
 		doctor_mend(doctor, "mount -o remount,rw (or ReadWritePaths= "
 		    "of the unit), and why it was mounted read-only: dmesg");
+	else if (view->channel->own_user)
+		doctor_mend(doctor, "chown -hR %u:%u %s", (unsigned)own->uid,
+		    (unsigned)own->gid, view->path);
 	else
-		doctor_mend(doctor, "chown %s %s", user != NULL ? user :
-		    "USER", view->path);
+		doctor_mend(doctor, "chown %s %s", user, view->path);
 	doctor_say(doctor, DOCTOR_FAIL, view->channel->name, "%s cannot be "
-	    "written by %s: %s", view->path, user != NULL ? user :
-	    "whoever runs mcrelayd", strerror(error));
+	    "written by %s: %s", view->path, user, strerror(error));
 }
 
-/* As the supervisor, who makes what is missing. */
+/* What is missing the supervisor makes, and in what is there the worker
+ * writes. */
 static void
-look_at_missing(struct doctor *doctor, const struct archive_view *view)
+look_at_directory(struct doctor *doctor, const struct archive_view *view)
 {
-	if (view->exists)
-		return;
-	if (faccessat(AT_FDCWD, view->there, W_OK | X_OK, AT_EACCESS) == 0) {
-		doctor_say(doctor, DOCTOR_OK, view->channel->name, "%s will "
-		    "be made", view->path);
-		return;
-	}
-	say_not_writable(doctor, view);
-}
+	int error = 0;
 
-/* As the worker, who writes there. */
-static void
-look_at_existing(struct doctor *doctor, const struct archive_view *view)
-{
-	if (!view->exists)
+	if (view->exists && !archives_become_user(doctor, view))
 		return;
-	if (faccessat(AT_FDCWD, view->seen, W_OK | X_OK, AT_EACCESS) == 0)
-		doctor_say(doctor, DOCTOR_OK, view->channel->name, "%s can be "
-		    "written", view->path);
+	if (faccessat(view->root, view->below, W_OK | X_OK, AT_EACCESS) == -1)
+		error = errno;
+	archives_be_self();
+	if (error != 0)
+		say_not_writable(doctor, view, error);
 	else
-		say_not_writable(doctor, view);
+		doctor_say(doctor, DOCTOR_OK, view->channel->name, "%s %s",
+		    view->path, view->exists ? "can be written" :
+		    "will be made");
 }
 
 void
 doctor_check_archive_directory(struct doctor *doctor)
 {
-	archives_each(doctor, look_at_missing);
-	if (archives_become_user(doctor))
-		archives_each(doctor, look_at_existing);
-	else
-		doctor_say(doctor, DOCTOR_SKIP, "", "nobody can become user "
-		    "%s here", doctor->conf->user);
+	archives_each(doctor, look_at_directory);
 }
 
 static void
@@ -85,7 +75,7 @@ look_at_mount(struct doctor *doctor, const struct archive_view *view)
 
 	if (mount == NULL)
 		return;
-	is = directory_is_mount_point(mount);
+	is = peek_is_mount_point(mount);
 	doctor_mend(doctor, "mount %s", mount);
 	doctor_say(doctor, is ? DOCTOR_OK : DOCTOR_FAIL, view->channel->name,
 	    "%s is %smounted", mount, is ? "" : "not ");

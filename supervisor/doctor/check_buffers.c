@@ -44,8 +44,7 @@ say_budget(struct doctor *doctor, const struct channel_conf *channel)
 	const json_t *status = facts_status(doctor, channel->name);
 	uint64_t budget = facts_count(status, "outage_budget_ms");
 	uint64_t rate = facts_count(status, "peak_rate");
-	uint64_t start = facts_count(facts_channel(doctor, channel->name),
-	    "start_ms");
+	uint64_t away = facts_count(status, "away_ms");
 	enum doctor_result result = DOCTOR_OK;
 
 	if (rate == 0)
@@ -53,21 +52,21 @@ say_budget(struct doctor *doctor, const struct channel_conf *channel)
 	if (status == NULL)
 		budget = 2 * facts_buffer(doctor, channel) * 1000 /
 		    (budget_truesize(BUDGET_SIZE) * rate);
-	if (budget < MAX_OF(start, (uint64_t)BUDGET_WARN_MS))
-		result = budget < start ? DOCTOR_FAIL : DOCTOR_WARN;
+	if (budget < MAX_OF(away, (uint64_t)BUDGET_WARN_MS))
+		result = budget < away ? DOCTOR_FAIL : DOCTOR_WARN;
 	/* A second is enough for a worker that died young, too. */
 	doctor_mend(doctor, "listen: {receive_buffer: %" PRIu64 "KiB} in the "
 	    "channel, then mcrelayctl reload", budget_truesize(BUDGET_SIZE) *
 	    rate / 2048 + 1);
-	if (status == NULL)
+	if (away == 0)
 		doctor_say(doctor, result, channel->name, "%" PRIu64 " ms at "
-		    "%" PRIu64 " datagrams/s of %u bytes, which is assumed",
-		    budget, rate, BUDGET_SIZE);
+		    "%" PRIu64 " datagrams/s%s", budget, rate, facts_count(
+		    status, "peak_rate") == 0 ? ", which is assumed" : "");
 	else
 		doctor_say(doctor, result, channel->name, "%" PRIu64 " ms at "
-		    "%" PRIu64 " datagrams/s%s; its worker took %" PRIu64
-		    " ms to start", budget, rate, facts_count(status,
-		    "peak_rate") == 0 ? ", which is assumed" : "", start);
+		    "%" PRIu64 " datagrams/s%s; the last time it was without "
+		    "for %" PRIu64 " ms", budget, rate, facts_count(status,
+		    "peak_rate") == 0 ? ", which is assumed" : "", away);
 }
 
 void

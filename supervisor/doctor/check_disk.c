@@ -34,7 +34,7 @@ make_names(void)
 	snprintf(other_name, sizeof(other_name), "%s-2", own_name);
 }
 
-/* With each archive that is there, as who writes there. */
+/* With each archive that is there. */
 static void
 each_disk(struct doctor *doctor, void (*look)(struct doctor *doctor,
     const struct archive_view *view))
@@ -42,9 +42,6 @@ each_disk(struct doctor *doctor, void (*look)(struct doctor *doctor,
 	if (!doctor->disk)
 		doctor_say(doctor, DOCTOR_SKIP, "", "writes to the disk: only "
 		    "with --disk");
-	else if (!archives_become_user(doctor))
-		doctor_say(doctor, DOCTOR_SKIP, "", "nobody can become user "
-		    "%s here", doctor->conf->user);
 	else {
 		make_names();
 		archives_each(doctor, look);
@@ -55,8 +52,12 @@ each_disk(struct doctor *doctor, void (*look)(struct doctor *doctor,
 static int
 open_directory(struct doctor *doctor, const struct archive_view *view)
 {
-	int fd = open(view->seen, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = -1;
 
+	errno = ENOENT;
+	if (view->exists)
+		fd = openat(view->root, view->below, O_RDONLY | O_DIRECTORY |
+		    O_CLOEXEC);
 	if (fd == -1)
 		doctor_say(doctor, DOCTOR_SKIP, view->channel->name, "%s: %s",
 		    view->path, strerror(errno));
@@ -162,12 +163,16 @@ measure(struct doctor *doctor, const struct archive_view *view, int directory)
 static void
 look_at_speed(struct doctor *doctor, const struct archive_view *view)
 {
-	int directory = open_directory(doctor, view);
+	int directory;
 
-	if (directory == -1)
+	if (!archives_become_user(doctor, view))
 		return;
-	measure(doctor, view, directory);
-	close(directory);
+	directory = open_directory(doctor, view);
+	if (directory != -1) {
+		measure(doctor, view, directory);
+		close(directory);
+	}
+	archives_be_self();
 }
 
 void
@@ -203,22 +208,35 @@ try_names(struct doctor *doctor, const char *channel, int directory)
 }
 
 static void
-look_at_links(struct doctor *doctor, const struct archive_view *view)
+try_directory(struct doctor *doctor, const struct archive_view *view,
+    int directory)
 {
-	int directory = open_directory(doctor, view), fd;
+	int fd = make_file(directory);
 
-	if (directory == -1)
-		return;
-	fd = make_file(directory);
-	if (fd != -1) {
-		close(fd);
-		try_names(doctor, view->channel->name, directory);
-		(void)unlinkat(directory, own_name, 0);
-		(void)unlinkat(directory, other_name, 0);
-	} else
+	if (fd == -1) {
 		doctor_say(doctor, DOCTOR_FAIL, view->channel->name, "no file "
 		    "can be made in %s: %s", view->path, strerror(errno));
-	close(directory);
+		return;
+	}
+	close(fd);
+	try_names(doctor, view->channel->name, directory);
+	(void)unlinkat(directory, own_name, 0);
+	(void)unlinkat(directory, other_name, 0);
+}
+
+static void
+look_at_links(struct doctor *doctor, const struct archive_view *view)
+{
+	int directory;
+
+	if (!archives_become_user(doctor, view))
+		return;
+	directory = open_directory(doctor, view);
+	if (directory != -1) {
+		try_directory(doctor, view, directory);
+		close(directory);
+	}
+	archives_be_self();
 }
 
 void

@@ -74,7 +74,10 @@ find_dropped(const struct channel_conf *channel, const char *name,
 static void
 mend_filter(struct doctor *doctor, const char *name)
 {
-	doctor_mend(doctor, "sysctl -w net.ipv4.conf.%s.rp_filter=2", name);
+	/* Dots in the name of a VLAN's interface are none of the key's. */
+	doctor_mend(doctor, strchr(name, '.') == NULL ?
+	    "sysctl -w net.ipv4.conf.%s.rp_filter=2" :
+	    "sysctl -w net/ipv4/conf/%s/rp_filter=2", name);
 }
 
 static void

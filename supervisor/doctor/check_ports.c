@@ -38,36 +38,64 @@ hex_of(const struct sockaddr_storage *address, char hex[static HEX_SIZE])
 		    word[i]);
 }
 
+/* All sockets of a family, as the kernel tells of them, which takes it a
+ * while when there are many. */
+struct sockets {
+	struct bound {
+		char		hex[HEX_SIZE];
+		unsigned	port;
+	}	*bound;
+	size_t	 count;
+};
+
+/* To be freed. */
+static struct sockets
+read_sockets(bool v6)
+{
+	char *text = v6 ? look_text("/proc/net/udp6") :
+	    look_text("/proc/net/udp"), *line, *save;
+	struct sockets sockets = {NULL, 0};
+	struct bound *each;
+
+	line = text == NULL ? NULL : strtok_r(text, "\n", &save);
+	for (; line != NULL; line = strtok_r(NULL, "\n", &save)) {
+		sockets.bound = xgrow(sockets.bound, sockets.count,
+		    sizeof(*sockets.bound));
+		each = &sockets.bound[sockets.count];
+		sockets.count += sscanf(line, " %*[0-9]: %32[0-9A-F]:%4x",
+		    each->hex, &each->port) == 2;
+	}
+	free(text);
+	return sockets;
+}
+
 /* How many sockets would get, or take, what comes to the channel. */
 static unsigned
-count_in(char *text, const struct sockaddr_storage *address)
+count_in(const struct sockets *sockets, const struct sockaddr_storage *address)
 {
 	bool any = address_is_any(address);
-	char own[HEX_SIZE], other[HEX_SIZE], *line, *save;
-	unsigned port, count = 0;
+	const struct bound *each;
+	char own[HEX_SIZE];
+	unsigned count = 0;
 
 	hex_of(address, own);
-	line = text == NULL ? NULL : strtok_r(text, "\n", &save);
-	for (; line != NULL; line = strtok_r(NULL, "\n", &save))
-		if (sscanf(line, " %*[0-9]: %32[0-9A-F]:%4x", other, &port) ==
-		    2 && port == address_port(address))
-			count += any || strcmp(other, own) == 0 ||
-			    strspn(other, "0") == strlen(other);
+	for (each = sockets->bound; each < sockets->bound + sockets->count;
+	    each++)
+		if (each->port == address_port(address))
+			count += any || strcmp(each->hex, own) == 0 ||
+			    strspn(each->hex, "0") == strlen(each->hex);
 	return count;
 }
 
 static void
-look_at_port(struct doctor *doctor, const struct channel_conf *channel)
+look_at_port(struct doctor *doctor, const struct channel_conf *channel,
+    const struct sockets *sockets)
 {
 	const struct sockaddr_storage *address = &channel->listen.address;
 	bool group = udp_is_group(address);
-	char *text = address->ss_family == AF_INET6 ?
-	    look_text("/proc/net/udp6") : look_text("/proc/net/udp");
-	unsigned own = facts_count(facts_channel(doctor, channel->name),
-	    "receive_buffer_bytes") != 0, found;
+	unsigned own = facts_of(doctor, channel->name, "socket",
+	    "buffer_bytes") != 0, found = count_in(sockets, address);
 
-	found = count_in(text, address);
-	free(text);
 	found -= MIN_OF(found, own);
 	doctor_mend(doctor, "ss -ulpn 'sport = :%u' (who), and end one of "
 	    "them, or another listen.port", address_port(address));
@@ -88,11 +116,19 @@ look_at_port(struct doctor *doctor, const struct channel_conf *channel)
 void
 doctor_check_port(struct doctor *doctor)
 {
+	struct sockets v4 = read_sockets(false), v6 = read_sockets(true);
+	const struct channel_conf *channel;
 	size_t i;
 
-	for (i = 0; i < doctor->conf->channels; i++)
-		if (!doctor->conf->channel[i].archives_stream)
-			look_at_port(doctor, &doctor->conf->channel[i]);
+	for (i = 0; i < doctor->conf->channels; i++) {
+		channel = &doctor->conf->channel[i];
+		if (!channel->archives_stream)
+			look_at_port(doctor, channel,
+			    channel->listen.address.ss_family == AF_INET6 ?
+			    &v6 : &v4);
+	}
+	free(v4.bound);
+	free(v6.bound);
 }
 
 /*** How full? ***/
@@ -116,7 +152,6 @@ void
 doctor_check_fill(struct doctor *doctor)
 {
 	const char *name;
-	const json_t *facts;
 	uint64_t ring, buffer;
 	size_t i;
 
@@ -127,10 +162,8 @@ doctor_check_fill(struct doctor *doctor)
 	}
 	for (i = 0; i < doctor->conf->channels; i++) {
 		name = doctor->conf->channel[i].name;
-		facts = facts_channel(doctor, name);
-		ring = facts_count(facts, "ring_bytes");
-		/* With the kernel's overhead, which has as much again. */
-		buffer = 2 * facts_count(facts, "receive_buffer_bytes");
+		ring = facts_of(doctor, name, "ring", "size_bytes");
+		buffer = facts_of(doctor, name, "socket", "buffer_bytes");
 		if (ring != 0)
 			look_at_fill(doctor, name, "ring", "ring_size",
 			    facts_ledger(doctor, name,

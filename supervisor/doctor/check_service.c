@@ -19,31 +19,70 @@
 #include "supervisor/dirs.h"
 #include "supervisor/doctor/doctor_priv.h"
 #include "supervisor/needs.h"
-#include "supervisor/privdrop.h"
+
+/*** Is it the one that we look at? ***/
+
+/* How many channels of the file the daemon does not have. */
+static size_t
+missing(const struct doctor *doctor)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < doctor->conf->channels; i++)
+		count += facts_status(doctor,
+		    doctor->conf->channel[i].name) == NULL;
+	return count;
+}
+
+void
+doctor_check_daemon(struct doctor *doctor)
+{
+	const json_t *status = json_object_get(doctor->facts, "status");
+	const char *version = json_string_value(json_object_get(status,
+	    "version"));
+	size_t count;
+
+	if (doctor->facts == NULL) {
+		doctor_say(doctor, DOCTOR_SKIP, "", "no daemon was asked: "
+		    "mcrelayctl doctor");
+		return;
+	}
+	if (version != NULL && strcmp(version, PACKAGE_VERSION) != 0) {
+		doctor_mend(doctor, "mcrelayctl upgrade");
+		doctor_say(doctor, DOCTOR_WARN, "version", "%s runs, %s is "
+		    "installed", version, PACKAGE_VERSION);
+	} else
+		doctor_say(doctor, DOCTOR_OK, "version", "%s",
+		    PACKAGE_VERSION);
+	count = missing(doctor);
+	doctor_mend(doctor, "mcrelayctl reload");
+	doctor_say(doctor, count > 0 ? DOCTOR_WARN : DOCTOR_OK,
+	    "configuration", count > 0 ? "%zu channels of the file are not in "
+	    "force" : "all channels of the file are in force", count);
+}
 
 /*** Whose are the workers? ***/
 
+/* A name that is no user's the configuration is refused for. */
 void
 doctor_check_user(struct doctor *doctor)
 {
-	const char *user = doctor->conf->user;
-	struct privdrop drop;
+	const struct conf *conf = doctor->conf;
+	bool root = geteuid() == 0 && doctor->facts == NULL;
 
-	if (user == NULL) {
-		doctor_mend(doctor, "user: mcrelay in the configuration");
-		doctor_say(doctor, geteuid() == 0 ? DOCTOR_WARN : DOCTOR_OK,
-		    "", "%s", geteuid() == 0 ? "no user is configured: "
-		    "mcrelayd does not start as root" : "workers are who "
-		    "mcrelayd is");
-		return;
-	}
-	doctor_mend(doctor, "useradd -r -s /usr/sbin/nologin %s", user);
-	if (privdrop_lookup(&drop, user) == -1)
-		doctor_say(doctor, DOCTOR_FAIL, user, "%s", errno == ENOENT ?
-		    "there is no such user" : strerror(errno));
+	doctor_mend(doctor, "user: mcrelay in the configuration");
+	if (conf_own_users(conf))
+		doctor_say(doctor, DOCTOR_OK, "", "each worker has a user of "
+		    "its own");
+	else if (conf->user != NULL)
+		doctor_say(doctor, DOCTOR_OK, conf->user, "user id %u",
+		    (unsigned)conf->decimator_user.uid);
+	else if (root)
+		doctor_say(doctor, DOCTOR_FAIL, "", "no user is configured: "
+		    "mcrelayd does not start as root");
 	else
-		doctor_say(doctor, DOCTOR_OK, user, "user id %d",
-		    (int)drop.uid);
+		doctor_say(doctor, DOCTOR_OK, "", "workers are who mcrelayd "
+		    "is");
 }
 
 /*** run_dir. ***/

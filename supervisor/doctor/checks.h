@@ -13,6 +13,8 @@
 #define MCRELAY_DOCTOR_CHECKS_H
 
 #define DOCTOR_CHECKS(ROW)						\
+ROW(daemon, 10,								\
+    "what was installed or configured since is not in force")		\
 ROW(receive_buffer, 10,							\
     "what comes while a worker is busy or replaced waits there, and "	\
     "is lost when it is full")						\

@@ -7,16 +7,19 @@
 #include <sys/wait.h>
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/printable.h"
 #include "common/util.h"
+#include "supervisor/child.h"
 #include "supervisor/doctor/doctor.h"
 #include "supervisor/doctor/doctor_priv.h"
 #include "supervisor/doctor/print.h"
@@ -92,7 +95,8 @@ be_check(const struct doctor_check *check, const struct doctor *doctor,
 {
 	struct doctor own = *doctor;
 
-	/* One that hangs in the kernel is left behind, and ends with that. */
+	/* One that hangs in the kernel is left behind, and ends when it is
+	 * done there. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
@@ -120,7 +124,7 @@ try_to_start(struct running *running, const struct doctor *doctor)
 	pid_t parent = getpid();
 	int ends[2];
 
-	if (pipe(ends) == -1)
+	if (pipe2(ends, O_CLOEXEC) == -1)
 		return -1;
 	running->pid = fork();
 	if (running->pid == 0) {
@@ -166,22 +170,35 @@ take_findings(struct running *running)
 	}
 }
 
+/* Of one that has nothing more to say: how it ended; false: it does not. */
+static bool
+reap(const struct running *running, int *status)
+{
+	const struct timespec moment = {.tv_nsec = NS_PER_MS};
+	pid_t ended;
+
+	while ((ended = waitpid(running->pid, status, WNOHANG)) == 0 &&
+	    clock_monotonic_ns() < running->deadline_ns)
+		(void)nanosleep(&moment, NULL);
+	return ended == running->pid;
+}
+
 static void
 end(struct running *running, bool hangs)
 {
-	char measured[96] = "";
+	char measured[160] = "", how[128];
 	int status = 0;
 
 	close(running->pipe);
 	running->pipe = -1;
-	if (hangs) {
+	if (hangs || !reap(running, &status)) {
 		(void)kill(running->pid, SIGKILL);
 		snprintf(measured, sizeof(measured), "no answer within %u s: "
 		    "what it asks hangs", running->check->patience_s);
-	} else if (waitpid(running->pid, &status, 0) == running->pid &&
-	    WIFSIGNALED(status))
-		snprintf(measured, sizeof(measured), "the check was ended by "
-		    "signal %d", WTERMSIG(status));
+	} else if (status != 0) {
+		child_describe_exit(status, how, sizeof(how));
+		snprintf(measured, sizeof(measured), "the check %s", how);
+	}
 	take_findings(running);
 	if (measured[0] != '\0')
 		add(running, finding(DOCTOR_FAIL, "", measured, ""));

@@ -110,9 +110,10 @@ void	links_output(const struct destination_conf *to,
 /* Of a channel; NULL: nothing. */
 const json_t	*facts_status(const struct doctor *doctor, const char *channel)
 		    ATTR_NONNULL;
-const json_t	*facts_channel(const struct doctor *doctor,
-		    const char *channel) ATTR_NONNULL;
 uint64_t	facts_count(const json_t *object, const char *name);
+/* Of a part of the channel's status ("socket"); 0: nothing is known. */
+uint64_t	facts_of(const struct doctor *doctor, const char *channel,
+		    const char *part, const char *name) ATTR_NONNULL;
 /* A counter of the channel's ledger; 0: nothing is known. */
 uint64_t	facts_ledger(const struct doctor *doctor, const char *channel,
 		    const char *counter) ATTR_NONNULL;

@@ -32,12 +32,6 @@ facts_status(const struct doctor *doctor, const char *channel)
 	    "channels"), channel);
 }
 
-const json_t *
-facts_channel(const struct doctor *doctor, const char *channel)
-{
-	return find(json_object_get(doctor->facts, "channels"), channel);
-}
-
 uint64_t
 facts_count(const json_t *object, const char *name)
 {
@@ -47,11 +41,18 @@ facts_count(const json_t *object, const char *name)
 }
 
 uint64_t
+facts_of(const struct doctor *doctor, const char *channel, const char *part,
+    const char *name)
+{
+	return facts_count(json_object_get(facts_status(doctor, channel),
+	    part), name);
+}
+
+uint64_t
 facts_ledger(const struct doctor *doctor, const char *channel,
     const char *counter)
 {
-	return facts_count(json_object_get(facts_status(doctor, channel),
-	    "ledger"), counter);
+	return facts_of(doctor, channel, "ledger", counter);
 }
 
 pid_t
@@ -66,13 +67,14 @@ facts_pid(const struct doctor *doctor)
 uint64_t
 facts_buffer(const struct doctor *doctor, const struct channel_conf *channel)
 {
-	uint64_t had = facts_count(facts_channel(doctor, channel->name),
-	    "receive_buffer_bytes");
+	uint64_t had = facts_of(doctor, channel->name, "socket",
+	    "buffer_bytes");
 	const char *what;
 	int fd;
 
+	/* Half of it is for the kernel's overhead. */
 	if (had != 0)
-		return had;
+		return had / 2;
 	fd = sockets_input(&(struct listen_config){.address =
 	    channel->listen.address}, &what);
 	if (fd == -1)

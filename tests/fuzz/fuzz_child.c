@@ -89,7 +89,6 @@ begin(void)
 	supervisor.loop = ev_default_loop(0);
 	supervisor.conf = &whole;
 	supervisor.phase = PHASE_RUNNING;
-	supervisor.mounts = -1;
 	supervisor.rundir.fd = scratch();
 	ev_timer_init(&supervisor.turn, on_turn, 0., 0.);
 	for (size_t i = 0; i < NITEMS(process); i++)

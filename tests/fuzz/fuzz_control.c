@@ -96,7 +96,6 @@ begin(void)
 	supervisor.file = supervisor.absolute_file = "/dev/null/c.yaml";
 	supervisor.program = "/dev/null/mcrelayd";
 	supervisor.phase = PHASE_RUNNING;
-	supervisor.mounts = -1;
 	supervisor.rundir.path = xstrdup(scratch_path("."));
 	supervisor.rundir.fd = scratch();
 	supervisor.rundir.lock = -1;

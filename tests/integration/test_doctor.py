@@ -138,6 +138,13 @@ def doctor(daemon: Daemon, tmp_path: Path, host_library: Path) -> Doctor:
 
 
 @pytest.fixture
+def plain(daemon: Daemon, tmp_path: Path, namespace: Namespace) -> Doctor:
+    """In a namespace, with nothing preloaded: sanitizers are first."""
+    daemon.namespace = namespace
+    return Doctor(daemon, tmp_path)
+
+
+@pytest.fixture
 def inside(doctor: Doctor, namespace: Namespace) -> Doctor:
     """In a namespace, with cards like real ones."""
     doctor.daemon.namespace = namespace
@@ -228,6 +235,17 @@ def test_hangs(doctor: Doctor) -> None:
     doctor.bad("archive_filesystem", "", "fail", "no answer within 5 s")
 
 
+@pytest.mark.parametrize("way, measured", (
+    ("exit", "the check exited with status 3"),
+    ("abort", "the check was killed by signal 6")))
+def test_dies(doctor: Doctor, way: str, measured: str) -> None:
+    """One that dies is told as well, with what it said before."""
+    doctor.daemon.write(channel("one", free_port(),
+                                archive=doctor.daemon.archive_conf()))
+    doctor.says(die=way)
+    doctor.bad("archive_filesystem", "", "fail", measured)
+
+
 def test_few_descriptors(doctor: Doctor) -> None:
     """Those that cannot be run are told."""
     doctor.daemon.write(channel("one", free_port()))
@@ -272,13 +290,13 @@ def test_manual_has_all_checks(doctor: Doctor, source: Path) -> None:
     assert said == set(checks)
 
 
-def test_garbage(inside: Doctor) -> None:
+def test_garbage(plain: Doctor) -> None:
     """Whatever /proc and /sys say, checks end in order."""
     files = re.findall(r'"(/(?:proc|sys)/[^"]*)"', "".join(
         file.read_text() for file in (
             Path(__file__).parents[2] / "supervisor/doctor").glob("*.c")))
     assert len(files) > 3
-    doctor = inside
+    doctor = plain
     doctor.daemon.write(one(archive=doctor.daemon.archive_conf()))
     for garbage in (b"", b"\0\xff\n" * 99, b"-9" * 5000,
                     b"99999999999999999999 " * 5000, b"a: b\n: :\n" * 999):
@@ -291,7 +309,37 @@ def test_garbage(inside: Doctor) -> None:
                     pass        # what is a directory to another one
         report = doctor.report(doctor.run("-j"))
         assert not [f for f in report["findings"]
-                    if re.search("signal|hangs", f["measured"])], report
+                    if re.search("the check |hangs", f["measured"])], report
+
+
+def test_daemon(doctor: Doctor) -> None:
+    first = channel("one", free_port())
+    doctor.daemon.start(first)
+    doctor.well("daemon", asked=True)
+    doctor.daemon.write(first, channel("two", free_port()))
+    doctor.bad("daemon", "configuration", "warn",
+               "^1 channels of the file are not in force",
+               "mcrelayctl reload", asked=True)
+    doctor.daemon.ctl("reload")
+    doctor.well("daemon", asked=True)
+    status = doctor.ask_status() | {"version": "0.0.1"}
+    finding = with_facts(doctor, "daemon", {"status": status})["version"]
+    assert finding["result"] == "warn"
+    assert finding["mend"] == "mcrelayctl upgrade"
+    assert finding["measured"].startswith("0.0.1 runs")
+
+
+def test_rp_filter_of_a_vlan(inside: Doctor) -> None:
+    """Dots in its name are no part of the key."""
+    namespace = inside.daemon.namespace
+    assert namespace
+    namespace.run("ip", "link", "add", "va.5", "type", "veth",
+                  "peer", "name", "vc")
+    namespace.run("sysctl", "-qw", "net/ipv4/conf/va.5/rp_filter=1")
+    inside.daemon.write(one("va.5"))
+    mend = inside.findings("rp_filter")["one"]["mend"]
+    namespace.run("sh", "-c", mend)
+    inside.well("rp_filter")
 
 
 # Receive buffers.
@@ -319,11 +367,20 @@ def test_outage_budget(doctor: Doctor) -> None:
 def test_outage_budget_measured(doctor: Doctor) -> None:
     """What the daemon has seen counts."""
     doctor.daemon.start(channel("one", free_port()))
+    doctor.daemon.ctl("restart", "one")
     finding = doctor.findings("outage_budget", asked=True)["one"]
     assert finding["result"] == "ok"
-    assert re.search(r"its worker took [1-9]\d* ms to start",
+    assert re.search(r"the last time it was without for [1-9]\d* ms",
                      finding["measured"])
     doctor.daemon.stop()
+    for budget, away, result in ((300, 100, "ok"), (300, 301, "fail"),
+                                 (199, 100, "warn")):
+        finding = with_facts(doctor, "outage_budget", {
+            "status": {"channels": [{
+                "name": "one", "outage_budget_ms": budget, "peak_rate": 7,
+                "away_ms": away}]}})["one"]
+        assert finding["result"] == result
+        assert f"{budget} ms at 7 datagrams/s;" in finding["measured"]
 
 
 def test_udp_mem(doctor: Doctor) -> None:
@@ -609,9 +666,9 @@ def test_igmp_version_forced(inside: Doctor, where: str) -> None:
                   f"net.ipv4.conf.{where}.force_igmp_version=2",
                   f"net.ipv6.conf.{where}.force_mld_version=1")
     inside.bad("igmp_version", "one", "warn", "IGMP version 2 is forced",
-               "net.ipv4.conf.va.force_igmp_version=0")
+               "net/ipv4/conf/va/force_igmp_version=0")
     inside.bad("igmp_version", "six", "warn", "MLD version 1 is forced",
-               "net.ipv6.conf.va.force_mld_version=0")
+               "net/ipv6/conf/va/force_mld_version=0")
     inside.daemon.write(one(listen_sources=SOURCES))
     inside.bad("igmp_version", "one", "fail", "knows no sources")
 
@@ -678,24 +735,24 @@ def test_querier_missing(doctor: Doctor) -> None:
 
 @pytest.mark.parametrize("facts", (
     [], {"status": 7, "channels": {"one": 1}, "queriers": [1, {}]},
-    {"status": {"channels": [[], {"name": 3}, {"name": "one"}],
-                "pid": -9}, "channels": [{"name": "one",
-                                          "ring_bytes": -1}]},
+    {"status": {"channels": [[], {"name": 3}, {
+        "name": "one", "ring": {"size_bytes": -1}}], "pid": -9}},
     {"status": {"pid": 1 << 62, "uptime_s": "x", "channels": [
-        {"name": "one", "ledger": [], "reasons": [1, {"what": 2}]}]},
-     "channels": [{"name": "one", "ring_bytes": 1,
-                   "receive_buffer_bytes": 1 << 62}]}))
-def test_facts_of_another_kind(inside: Doctor, facts: Any) -> None:
+        {"name": "one", "ledger": [], "reasons": [1, {"what": 2}],
+         "ring": {"size_bytes": 1}, "ledger": {
+             "ring_high_water_bytes": (1 << 63) - 1},
+         "socket": {"buffer_bytes": (1 << 63) - 1}}]}}))
+def test_hostile_facts(plain: Doctor, facts: Any) -> None:
     """Whatever the daemon says, checks end in order."""
-    inside.daemon.write(one(relay=[output("10.99.1.7", 9)],
-                            archive=inside.daemon.archive_conf()))
+    plain.daemon.write(one(relay=[output("10.99.1.7", 9)],
+                            archive=plain.daemon.archive_conf()))
     checks = {f["check"] for f in
-              inside.report(inside.run("-j"))["findings"]}
+              plain.report(plain.run("-j"))["findings"]}
     for check in checks - {"softnet", "udp_errors", "clock",
                            "interface_drops"}:
-        found = with_facts(inside, check, facts)
+        found = with_facts(plain, check, facts)
         assert not [f for f in found.values()
-                    if re.search("signal|hangs", f["measured"])], found
+                    if re.search("the check |hangs", f["measured"])], found
 
 
 @pytest.mark.parametrize("address, others", (
@@ -872,6 +929,29 @@ def test_archive_directory(doctor: Doctor, tmp_path: Path) -> None:
     doctor.daemon.archive.rmdir()
     doctor.daemon.archive.write_text("")
     assert doctor.findings("archive_directory")["one"]["result"] == "fail"
+
+
+def test_users_of_their_own(doctor: Doctor, tmp_path: Path) -> None:
+    """Each channel's directory by its own user."""
+    for path in (tmp_path, *tmp_path.parents):
+        if path.is_relative_to("/tmp") and path != Path("/tmp"):
+            path.chmod(0o755)
+    users = {"base": 64000}
+    conf = [archive(doctor), archive(doctor) | {"name": "two", "listen": {
+        "address": "127.0.0.1", "port": free_port()}}]
+    doctor.daemon.write(*conf, user=users)
+    doctor.well("user")
+    doctor.well("archive_directory")            # will be made
+    doctor.daemon.start()
+    user = doctor.daemon.status("one")["user"]
+    doctor.daemon.stop()
+    doctor.well("archive_directory")
+    place = doctor.daemon.archive / "one"
+    (place / "notes").write_text("")
+    shutil.chown(place, "root")
+    doctor.bad("archive_directory", "one", "fail",
+               f"cannot be written by {user}: Permission denied",
+               f"chown -hR {user}:{user} {place}")
 
 
 def test_archive_read_only(doctor: Doctor, small: Any) -> None:
@@ -1058,7 +1138,7 @@ def test_user(doctor: Doctor) -> None:
     conf = {"run_dir": str(doctor.daemon.run_dir),
             "channels": [channel("one", free_port())]}
     doctor.daemon.write_text(json.dumps(conf))
-    doctor.bad("user", "", "warn", "no user is configured", "user: mcrelay")
+    doctor.bad("user", "", "fail", "no user is configured", "user: mcrelay")
 
 
 def test_run_dir(doctor: Doctor) -> None:

@@ -208,6 +208,26 @@ def test_empty_directory(daemon: Daemon) -> None:
     daemon.stop()
 
 
+def test_closed_directory_above(daemon: Daemon) -> None:
+    """Where only some may read, workers need not pass to write."""
+    daemon.archive.mkdir(mode=0o700)
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender:
+        daemon.start(archived(daemon, "one", port),
+                     channel("evil", free_port()), user=RANGE)
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        daemon.ctl("rotate")
+        evil = users(daemon)["evil"]
+        done = subprocess.run(["ls", str(daemon.archive / "one")],
+                              user=evil, group=evil, extra_groups=[],
+                              text=True, capture_output=True, cwd="/")
+        assert done.returncode != 0
+        assert "Permission denied" in done.stderr
+        daemon.stop()
+        assert daemon.payloads("one") == numbered(100)
+
+
 @pytest.mark.parametrize("mode, owner, complaint", [
     (0o777, 0, "everybody may write to"),
     (0o755, BASE + 5, "belongs to user id 64005"),
@@ -243,17 +263,20 @@ def test_change_of_user(daemon: Daemon) -> None:
 
 @pytest.fixture
 def named(daemon: Daemon, tmp_path: Path) -> Path:
-    """A passwd file of the daemon's own, in its own mount namespace."""
+    """Files of users and groups of the daemon's own, in its own mount
+    namespace: the former, with the latter beside it."""
     if not Path("/usr/bin/unshare").exists():
         pytest.skip("needs unshare, of the Debian package util-linux")
+    for name in ("passwd", "group"):
+        (tmp_path / name).write_text(Path("/etc", name).read_text())
     passwd = tmp_path / "passwd"
-    passwd.write_text(Path("/etc/passwd").read_text())
     plain = daemon.command
 
     def command(*options: str) -> list[str]:
         return ["unshare", "--mount", "sh", "-ec",
-                'mount --bind "$0" /etc/passwd; exec "$@"', str(passwd),
-                *plain(*options)]
+                'for file in passwd group; do '
+                'mount --bind "$0/$file" /etc/$file; done; exec "$@"',
+                str(tmp_path), *plain(*options)]
     daemon.command = command    # type: ignore[method-assign]
     return passwd
 
@@ -337,6 +360,45 @@ def test_without_root(daemon: Daemon) -> None:
         assert set(status["capabilities"]) == {
             "CAP_SETUID", "CAP_SETGID", "CAP_CHOWN", "CAP_KILL"}
         daemon.stop()
+
+
+def test_nobody_else(daemon: Daemon) -> None:
+    """Without these capabilities all are who started the daemon, and that is
+    said."""
+    os.chown(daemon.directory, 4000, 4000)
+    plain = daemon.command
+    daemon.command = lambda *options: [     # type: ignore[method-assign]
+        "setpriv", "--reuid=4000", "--regid=4000", "--clear-groups",
+        "--inh-caps=-all", *plain(*options)]
+    conf = archived(daemon, "one", free_port())
+    daemon.start(conf, channel("two", free_port()), user=RANGE)
+    assert users(daemon) == {"one": 4000, "two": 4000, "decimator 0": 4000}
+    daemon.write(conf, user=RANGE)
+    daemon.ctl("reload")
+    assert workers(daemon) == {"one": 4000}
+    daemon.stop()
+    assert "not run as users of their own, but all as user id 4000" in \
+        daemon.log()
+
+
+def test_groups(daemon: Daemon, named: Path) -> None:
+    """One user for all has his groups, also after an upgrade; nobody else
+    has any."""
+    add_users(named, all=4001)
+    group = named.with_name("group")
+    group.write_text(Path("/etc/group").read_text() +
+                     "mcr-more:x:4100:mcr-all\n")
+    conf = channel("one", free_port())
+    daemon.start(conf, user="mcr-all")
+
+    def groups() -> list[int]:
+        return sorted(ids(daemon.worker_pid("one"))["Groups"])
+
+    assert groups() == [4001, 4100]
+    daemon.ctl("upgrade")
+    daemon.wait_log("all processes are of version")
+    assert groups() == [4001, 4100]
+    daemon.stop()
 
 
 # What a worker would try at another one.  Run as its user, in no sandbox: so

@@ -46,13 +46,20 @@ def occupied(address: str) -> Callable[[Daemon, Namespace], Case]:
     return make
 
 
-def no_interface(daemon: Daemon, space: Namespace) -> Case:
-    return Case(channel("one", free_port(), "239.1.2.3",
-                        listen_interface="late"), "interface_missing",
-                lambda: (ip(space, "link", "add", "late", "type", "veth", "peer",
-                            "name", "later"),
-                         ip(space, "link", "set", "later", "up"),
-                         ip(space, "link", "set", "late", "up")))
+def make_late(space: Namespace, *addresses: str) -> None:
+    ip(space, "link", "add", "late", "type", "veth", "peer", "name", "later")
+    ip(space, "link", "set", "later", "up")
+    ip(space, "link", "set", "late", "up")
+    for address in addresses:
+        ip(space, "addr", "add", address, "dev", "late")
+
+
+def no_interface(group: str) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        return Case(channel("one", free_port(), group,
+                            listen_interface="late"), "interface_missing",
+                    lambda: make_late(space))
+    return make
 
 
 def no_address(daemon: Daemon, space: Namespace) -> Case:
@@ -77,22 +84,22 @@ def tentative(daemon: Daemon, space: Namespace) -> Case:
                 "address_missing", settle)
 
 
-def no_route(daemon: Daemon, space: Namespace) -> Case:
-    return Case(channel("one", free_port(),
-                        relay=[output("192.0.2.9", 5000)]), "route_missing",
-                lambda: ip(space, "route", "add", "192.0.2.0/24", "dev",
-                           "va"))
+def no_route(host: str, network: str
+             ) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        return Case(channel("one", free_port(), relay=[output(host, 5000)]),
+                    "route_missing",
+                    lambda: ip(space, "route", "add", network, "dev", "va"))
+    return make
 
 
-def no_output_interface(daemon: Daemon, space: Namespace) -> Case:
-    return Case(channel("one", free_port(), relay=[
-        output("239.1.2.4", 5000) | {"interface": "late"}]),
-        "interface_missing",
-        lambda: (ip(space, "link", "add", "late", "type", "veth", "peer",
-                            "name", "later"),
-                         ip(space, "link", "set", "later", "up"),
-                 ip(space, "link", "set", "late", "up"),
-                 ip(space, "addr", "add", "10.98.0.1/24", "dev", "late")))
+def no_output_interface(group: str, address: str
+                        ) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        return Case(channel("one", free_port(), relay=[
+            output(group, 5000) | {"interface": "late"}]),
+            "interface_missing", lambda: make_late(space, address))
+    return make
 
 
 def no_directory(daemon: Daemon, space: Namespace) -> Case:
@@ -105,10 +112,15 @@ def no_directory(daemon: Daemon, space: Namespace) -> Case:
         "archive_directory", place.unlink)
 
 
-CASES = [occupied("127.0.0.1"), occupied("::1"), no_interface, no_address,
-         tentative, no_route, no_output_interface, no_directory]
-NAMES = ["port", "port-v6", "interface", "address", "tentative", "route",
-         "output", "directory"]
+CASES = [occupied("127.0.0.1"), occupied("::1"),
+         no_interface("239.1.2.3"), no_interface("ff15::1:3"), no_address,
+         tentative, no_route("192.0.2.9", "192.0.2.0/24"),
+         no_route("2001:db8::9", "2001:db8::/64"),
+         no_output_interface("239.1.2.4", "10.98.0.1/24"),
+         no_output_interface("ff15::1:4", "fd00:98::1/64"), no_directory]
+NAMES = ["port", "port-v6", "interface", "interface-v6", "address",
+         "tentative", "route", "route-v6", "output", "output-v6",
+         "directory"]
 
 
 def beside(daemon: Daemon, port: int, receiver: Receiver) -> dict[str, Any]:

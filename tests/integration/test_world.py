@@ -18,6 +18,7 @@ import gen
 from daemon import Daemon, channel, output
 from net import (Namespace, Receiver, free_port, is_group, is_link_local,
                  is_v6)
+from test_stream_archive import wait_archived
 from waiting import wait_for
 
 RATE = 5000
@@ -132,7 +133,8 @@ class Run:
             "one", self.port, address,
             relay=[output(to, self.output.port) | self._interface(to)],
             archive=daemon.archive_conf(),
-            decimate=[{"name": "s", "method": "pick", "every": 10}
+            decimate=[{"name": "s", "method": "pick", "every": 10,
+                       "archive": True}
                       | output(self.stream.address, self.stream.port,
                                interface="out0")],
             **{f"listen_{k}": v for k, v in listen.items()})
@@ -200,17 +202,31 @@ class Run:
                  "the last one that was sent", 10, self.daemon.log)
         relayed = [gen.sequence(d) for d in self.output.datagrams]
         ledger = self.daemon.wait_settled("one")
+        picked = wait_archived(self.daemon, to="s")["received"]
         self.daemon.stop()
         archived = [gen.sequence(d) for d in self.daemon.payloads("one")]
         assert len(archived) == ledger["received"]
         assert archived == sorted(set(archived)), "twice, or out of order"
         assert relayed == sorted(set(relayed)), "twice, or out of order"
         assert set(relayed) <= set(archived)
+        self._check_stream(archived, picked)
         if complete_input:
             assert archived == list(range(sent))
         if complete_output:
             assert relayed == archived
         return relayed
+
+
+    def _check_stream(self, archived: list[int], picked: int) -> None:
+        """The stream's archive has each datagram that was picked once,
+        whatever has become of the stream's output meanwhile."""
+        stored = [gen.sequence(d) for d in self.daemon.payloads("one.s")]
+        heard = {gen.sequence(d) for d in self.stream.datagrams}
+        assert stored == sorted(set(stored)), "twice, or out of order"
+        assert heard <= set(stored) <= set(archived)
+        # What is left at the end is sent by then.
+        assert 0 <= len(stored) - picked <= 1
+        assert picked == len(archived) // 10
 
 
 def gaps(numbers: list[int]) -> list[int]:

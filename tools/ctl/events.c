@@ -137,6 +137,14 @@ follow(struct following *following)
 	return outcome;
 }
 
+static char	last_event[ID_SIZE];	/* for what is said at the end */
+
+static void
+not_again(bool down ATTR_UNUSED, const char *text)
+{
+	fatalx("%s; the last event was %s", text, last_event);
+}
+
 /* Connects, and again after an upgrade.  0, or the exit status. */
 static int
 begin(struct following *following, const char *path, json_t *request)
@@ -146,9 +154,12 @@ begin(struct following *following, const char *path, json_t *request)
 	json_t *answer;
 	int result;
 
-	if (again)
+	if (again) {
 		json_object_set_new(request, "since",
 		    json_string(following->last));
+		memcpy(last_event, following->last, sizeof(last_event));
+		client_on_failure(not_again);
+	}
 	answer = client_follow(path, request, &following->fd,
 	    following->buffer, &following->filled,
 	    sizeof(following->buffer));

@@ -25,7 +25,7 @@ metrics_ledger(struct walk *walk)
 	    METRIC_GAUGE, NULL, "rejected, by cause"};
 	const struct ledger_entry *entry;
 	struct metric metric;
-	const json_t *value;
+	const json_t *by;
 	unsigned cause;
 	size_t i;
 
@@ -34,22 +34,21 @@ metrics_ledger(struct walk *walk)
 		exposition_family(&walk->out);
 		for (i = 0; i < walk->channels; i++)
 			metrics_sample(walk, &metric, (struct label[]){
-			    {"channel", text_member(walk->channel[i], "name")},
-			    {NULL, NULL}}, json_object_get(json_object_get(
-			    walk->channel[i], "ledger"), entry->name), 1);
+			    {"channel", walk->channel[i].name}, {NULL, NULL}},
+			    json_object_get(walk->channel[i].ledger,
+			    entry->name), 1);
 	}
 	/* The status has those alone that are not 0. */
-	for (i = 0; i < walk->channels; i++)
-		for (cause = 0; cause < DATUM_ERRORS; cause++) {
-			value = json_object_get(json_object_get(
-			    walk->channel[i], "rejected_by"),
-			    datum_error_name(cause));
+	for (i = 0; i < walk->channels; i++) {
+		by = json_object_get(walk->channel[i].json, "rejected_by");
+		for (cause = 0; cause < DATUM_ERRORS; cause++)
 			exposition_sample(&walk->out, &rejected,
-			    (struct label[]){{"channel",
-			    text_member(walk->channel[i], "name")},
+			    (struct label[]){
+			    {"channel", walk->channel[i].name},
 			    {"cause", datum_error_name(cause)}, {NULL, NULL}},
-			    (uint64_t)json_integer_value(value), 1);
-		}
+			    (uint64_t)json_integer_value(json_object_get(by,
+			    datum_error_name(cause))), 1);
+	}
 }
 
 /* "address:port", IPv6 in brackets; the caller's. */
@@ -68,9 +67,10 @@ end_text(const json_t *output)
 
 static void
 print_outputs(struct walk *walk, const struct metric *metric,
-    const json_t *channel)
+    const struct chosen *channel)
 {
-	const json_t *outputs = json_object_get(channel, "outputs"), *output;
+	const json_t *outputs = json_object_get(channel->json, "outputs");
+	const json_t *output;
 	char *end;
 	size_t i;
 
@@ -78,8 +78,7 @@ print_outputs(struct walk *walk, const struct metric *metric,
 		output = json_array_get(outputs, i);
 		end = end_text(output);
 		metrics_sample(walk, metric, (struct label[]){
-		    {"channel", text_member(channel, "name")},
-		    {"output", end},
+		    {"channel", channel->name}, {"output", end},
 		    {"interface", text_member(output, "interface")},
 		    {NULL, NULL}}, json_object_get(output, metric->name), 1);
 		free(end);
@@ -97,21 +96,22 @@ metrics_outputs(struct walk *walk)
 		metric = metric_of("output_", entry);
 		exposition_family(&walk->out);
 		for (i = 0; i < walk->channels; i++)
-			print_outputs(walk, &metric, walk->channel[i]);
+			print_outputs(walk, &metric, &walk->channel[i]);
 	}
 }
 
 static void
 print_streams(struct walk *walk, const struct metric *metric,
-    const json_t *channel)
+    const struct chosen *channel)
 {
-	json_t *streams = json_object_get(channel, "decimate"), *stream;
+	json_t *streams = json_object_get(channel->json, "decimate");
+	json_t *stream;
 	const char *name;
 
 	json_object_foreach(streams, name, stream)
 		metrics_sample(walk, metric, (struct label[]){
-		    {"channel", text_member(channel, "name")},
-		    {"stream", name}, {NULL, NULL}},
+		    {"channel", channel->name}, {"stream", name},
+		    {NULL, NULL}},
 		    json_object_get(stream, metric->name), 1);
 }
 
@@ -126,6 +126,6 @@ metrics_streams(struct walk *walk)
 		metric = metric_of("stream_", entry);
 		exposition_family(&walk->out);
 		for (i = 0; i < walk->channels; i++)
-			print_streams(walk, &metric, walk->channel[i]);
+			print_streams(walk, &metric, &walk->channel[i]);
 	}
 }

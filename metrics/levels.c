@@ -75,15 +75,15 @@ print(struct walk *walk, const struct level *level, size_t count)
 
 	for (; level < end; level++)
 		for (i = 0; i < walk->channels; i++) {
-			object = walk->channel[i];
+			object = walk->channel[i].json;
 			if (level->section != NULL)
 				object = json_object_get(object,
 				    level->section);
 			metrics_sample(walk, &level->metric,
-			    (struct label[]){{"channel",
-			    text_member(walk->channel[i], "name")},
-			    {NULL, NULL}}, json_object_get(object,
-			    level->member), level->divisor);
+			    (struct label[]){
+			    {"channel", walk->channel[i].name}, {NULL, NULL}},
+			    json_object_get(object, level->member),
+			    level->divisor);
 		}
 }
 

@@ -74,7 +74,9 @@ choose(struct walk *walk, const struct metrics_choice *choice)
 	for (i = 0; i < json_array_size(all); i++) {
 		channel = json_array_get(all, i);
 		if (is_chosen(channel, choice))
-			walk->channel[walk->channels++] = channel;
+			walk->channel[walk->channels++] = (struct chosen){
+			    channel, text_member(channel, "name"),
+			    json_object_get(channel, "ledger")};
 	}
 }
 

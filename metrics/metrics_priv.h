@@ -8,11 +8,19 @@
 #include "metrics/exposition.h"
 #include "metrics/metrics.h"
 
+/* A channel, and what of it every sample needs: looking that up takes longer
+ * than the sample. */
+struct chosen {
+	const json_t	*json;
+	const char	*name;
+	const json_t	*ledger;	/* NULL: none */
+};
+
 /* A status on its way to text. */
 struct walk {
 	struct exposition	 out;
 	const json_t		*status;
-	const json_t		**channel;	/* the chosen ones */
+	struct chosen		*channel;	/* the chosen ones */
 	size_t			 channels;
 	bool			 all;		/* nobody has chosen any */
 };

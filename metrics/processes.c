@@ -71,9 +71,10 @@ look_at_all(struct walk *walk, struct seen_list *list)
 		(void)look(list, "web", json_object_get(walk->status, "web"),
 		    parent);
 	for (i = 0; i < walk->channels; i++) {
-		seen = look(list, "worker", walk->channel[i], parent);
+		seen = look(list, "worker", walk->channel[i].json,
+		    parent);
 		if (seen != NULL)
-			seen->channel = text_member(walk->channel[i], "name");
+			seen->channel = walk->channel[i].name;
 	}
 }
 

@@ -26,10 +26,10 @@ static const struct metric reason_metric = {"channel_", "reason", METRIC_GAUGE,
     NULL, "whether this reason for the channel's state holds"};
 
 static void
-print_state(struct walk *walk, const json_t *channel)
+print_state(struct walk *walk, const struct chosen *channel)
 {
-	const char *name = text_member(channel, "name");
-	const char *state = text_member(channel, "state");
+	const char *name = channel->name;
+	const char *state = text_member(channel->json, "state");
 	bool known = state == NULL, is;
 	size_t i;
 
@@ -58,9 +58,8 @@ is_listed(const char *what)
 }
 
 static bool
-has_reason(const json_t *channel, const char *what)
+has_reason(const json_t *all, const char *what)
 {
-	const json_t *all = json_object_get(channel, "reasons");
 	const char *found;
 	size_t i;
 
@@ -73,28 +72,27 @@ has_reason(const json_t *channel, const char *what)
 }
 
 static void
-print_reason(struct walk *walk, const json_t *channel, const char *what,
+print_reason(struct walk *walk, const char *channel, const char *what,
     bool holds)
 {
 	exposition_sample(&walk->out, &reason_metric, (struct label[]){
-	    {"channel", text_member(channel, "name")}, {"reason", what},
-	    {NULL, NULL}}, holds, 1);
+	    {"channel", channel}, {"reason", what}, {NULL, NULL}}, holds, 1);
 }
 
 static void
-print_reasons(struct walk *walk, const json_t *channel)
+print_reasons(struct walk *walk, const struct chosen *channel)
 {
-	const json_t *all = json_object_get(channel, "reasons");
+	const json_t *all = json_object_get(channel->json, "reasons");
 	const char *what;
 	size_t i;
 
 	for (i = 0; i < NITEMS(reasons); i++)
-		print_reason(walk, channel, reasons[i], has_reason(channel,
-		    reasons[i]));
+		print_reason(walk, channel->name, reasons[i],
+		    has_reason(all, reasons[i]));
 	for (i = 0; i < json_array_size(all); i++) {
 		what = text_member(json_array_get(all, i), "what");
 		if (what != NULL && !is_listed(what))
-			print_reason(walk, channel, what, true);
+			print_reason(walk, channel->name, what, true);
 	}
 }
 
@@ -145,12 +143,12 @@ metrics_states(struct walk *walk)
 	size_t i;
 
 	for (i = 0; i < walk->channels; i++)
-		print_state(walk, walk->channel[i]);
+		print_state(walk, &walk->channel[i]);
 	for (i = 0; i < walk->channels; i++)
-		print_reasons(walk, walk->channel[i]);
+		print_reasons(walk, &walk->channel[i]);
 	for (i = 0; i < walk->channels; i++)
-		print_deaths(walk, &deaths, "channel", text_member(
-		    walk->channel[i], "name"), walk->channel[i]);
+		print_deaths(walk, &deaths, "channel", walk->channel[i].name,
+		    walk->channel[i].json);
 	if (walk->all)
 		print_decimators(walk);
 }

@@ -126,7 +126,7 @@ areas_good(const struct layout *layout)
 			return false;
 	return size[AREA_CONFIG] >= sizeof(struct channel_config) &&
 	    size[AREA_STATE] >= sizeof(struct worker_state) &&
-	    size[AREA_DECIMATOR] == PAGE &&
+	    size[AREA_DECIMATOR] == DECIMATOR_AREA &&
 	    size[AREA_RX] >= sizeof(struct rx_area) &&
 	    size[AREA_TX] >= sizeof(struct tx_area) &&
 	    layout->rx_slots >= RX_SLOTS_MIN &&
@@ -180,7 +180,7 @@ protect(const struct segment *segment, const struct layout *layout,
 {
 	if (access == SEGMENT_DECIMATOR)
 		return mmap(segment->base + layout->offset[AREA_DECIMATOR],
-		    PAGE,
+		    DECIMATOR_AREA,
 		    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
 		    segment->fd, (off_t)layout->offset[AREA_DECIMATOR]) !=
 		    MAP_FAILED;

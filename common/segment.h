@@ -50,8 +50,8 @@
  *    truncates each open file to its committed size and writes the records
  *    from `position' again.
  *
- * The decimator's page holds a fourth one: {position, what each stream has
- * counted up to there}.
+ * The decimator's page holds a fourth one, {position, what each stream has
+ * counted up to there}, and one for each stream, {what it has sent}.
  *
  * Sharing between processes is not trust: who reads a segment that somebody
  * else writes copies each word once and bounds it.
@@ -75,8 +75,8 @@
 #include "common/ledger.h"
 #include "common/ring.h"
 
-/* "MCRELAY3", first byte first in memory.  The digit is the layout version. */
-#define SEGMENT_MAGIC		UINT64_C(0x3359414c4552434d)
+/* "MCRELAY4", first byte first in memory.  The digit is the layout version. */
+#define SEGMENT_MAGIC		UINT64_C(0x3459414c4552434d)
 
 #define SLOT_SIZE		65536U
 #define RX_SLOTS_MAX		64
@@ -262,12 +262,57 @@ struct decimated_state {
 SEGMENT_DOMAIN(decimated);
 
 /*
+ * What a stream has sent.  `progress' speaks of whole shares, this of each
+ * datagram (decimator/sending.h): a killed decimator's successor takes the
+ * share again, from the windows' beginning, but hands the stream nothing that
+ * lies before its mark.  So a stream's archive has each datum once.
+ */
+struct sent_mark {
+	uint64_t	sequence;	/* of a datagram, */
+	uint64_t	datum;		/* and of a datum in it: all before it
+					 * is in what was sent, or void */
+};
+
+enum sent_to {
+	SENT_TO_ARCHIVE,	/* it goes to the destination next */
+	SENT_AWAY,
+};
+
+struct sent_plan {
+	uint64_t		id;	/* the stream's */
+	struct sent_mark	mark;
+	uint32_t		due;	/* datums of the window that follow */
+	uint32_t		to;	/* enum sent_to */
+};
+
+struct sent_state {
+	uint64_t		id;	/* the stream's; 0: nobody's */
+	uint64_t		of;	/* the counts are later than those of
+					 * this generation of `progress' */
+	uint64_t		batch;	/* number of the last sending settled */
+	struct sent_mark	mark;
+	uint32_t		due;
+	uint32_t		halfway; /* the destination has yet to get it */
+	uint64_t		out;	/* as in struct stream_counts */
+	uint64_t		errors;
+	uint64_t		unarchived;
+};
+
+SEGMENT_DOMAIN(sent);
+
+/*
  * A datagram that ends its decimator would end all that follow.  So a successor
  * of one that died at work takes what that one had in hand record by record,
  * commits after each, and leaves out the record that two in a row died at
  * without having committed anything (decimator/reader_open.c).
  */
 struct decimator_page {
+	/* The sending in flight, and what the kernel says of it: TX_SENTINEL
+	 * until the datagram has left. */
+	_Atomic uint32_t	sent_length;
+	uint32_t		reserved;
+	_Atomic uint64_t	in_flight;	/* slot and batch, one store */
+	struct sent_plan	plan;
 	_Atomic uint64_t	wake_at;	/* ring_sleep() */
 	/* Position of the last record taken and not committed; 0: none. */
 	_Atomic uint64_t	taking;
@@ -277,8 +322,10 @@ struct decimator_page {
 	_Atomic uint64_t	died_at;
 	_Atomic uint64_t	deaths;
 	struct decimated_domain	progress;
+	struct sent_domain	sent[STREAMS_MAX];
 };
-_Static_assert(sizeof(struct decimator_page) <= 4096, "one page");
+#define DECIMATOR_AREA		(4U * 4096)
+_Static_assert(sizeof(struct decimator_page) <= DECIMATOR_AREA, "pages");
 
 /*** Calls in flight. ***/
 

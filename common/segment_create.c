@@ -37,7 +37,7 @@ plan_layout(struct layout *layout, const struct segment_spec *spec)
 	    strlen(spec->schema) + 1 : 0;
 	layout->area_size[AREA_PROGRAM] = spec->program_size;
 	layout->area_size[AREA_STATE] = sizeof(struct worker_state);
-	layout->area_size[AREA_DECIMATOR] = PAGE;
+	layout->area_size[AREA_DECIMATOR] = DECIMATOR_AREA;
 	layout->area_size[AREA_RX] = sizeof(struct rx_area);
 	layout->area_size[AREA_SLOTS] = (uint64_t)layout->rx_slots * SLOT_SIZE;
 	layout->area_size[AREA_TX] = sizeof(struct tx_area);

@@ -143,13 +143,13 @@ push_framed(struct reader *reader, const uint8_t *data, size_t size,
 
 /* Hands a datagram to each stream; an invalid one only counts. */
 static void
-push_datagram(struct reader *reader, const uint8_t *data, size_t size,
-    uint64_t received_ns)
+push_datagram(struct reader *reader, uint64_t sequence, const uint8_t *data,
+    size_t size, uint64_t received_ns)
 {
 	uint32_t datums, i;
 
 	for (i = 0; i < reader->streams; i++)
-		reader->stream[i]->counts.in++;
+		stream_datagram(reader->stream[i], sequence);
 	if (reader->program != NULL && reader->program->framing.size > 0)
 		push_framed(reader, data, size, received_ns);
 	else if (reader->program == NULL ||
@@ -193,7 +193,8 @@ take_record(struct reader *reader, const struct ring_view *view)
 	for (i = 0; i < view->datagrams; i++) {
 		size = view->datagrams > 1 ?
 		    MIN_OF(left, (size_t)view->record.datagram_size) : left;
-		push_datagram(reader, data, size, view->record.received_ns);
+		push_datagram(reader, view->record.sequence + i, data, size,
+		    view->record.received_ns);
 		data += size;
 		left -= size;
 	}

@@ -159,6 +159,9 @@ attach(struct reader *reader, int fd, const struct stat *st)
 		if (reader->program == NULL)
 			return why;
 	}
+	reader->sending = xcalloc(1, sizeof(*reader->sending));
+	if (!sending_open(reader->sending, &reader->segment, fd))
+		return "its page cannot be mapped twice";
 	reader->lost = reader_ingest(reader, &ingest) ?
 	    ingest.counts.kernel_dropped : UINT64_MAX;
 	begin_at_page(reader);
@@ -171,6 +174,8 @@ static void
 adopt(struct reader *reader, struct reader *old)
 {
 	reader->segment = old->segment;
+	reader->sending = old->sending;
+	old->sending = NULL;
 	reader->dev = old->dev;
 	reader->ino = old->ino;
 	reader->program = old->program;
@@ -209,16 +214,19 @@ find_stream(const struct reader *reader, const struct stream_config *config)
 	return NULL;
 }
 
-/* The counters that an earlier decimator left in the stream's slot, if they
- * are the stream's. */
+/* What an earlier decimator left in the stream's slot, if it is the stream's.
+ * A number that the channel has not reached is no mark. */
 static void
-load_counts(const struct reader *reader, struct stream *stream)
+load_counts(struct reader *reader, struct stream *stream)
 {
-	const struct page_stream slot = decimated_current(
-	    &reader->segment.page->progress)->stream[stream->config.slot];
+	struct sent_mark mark = {0, 0};
+	struct ingest_state ingest;
 
-	if (slot.id == stream->config.id)
-		stream->counts = slot.counts;
+	if (sending_recall(reader->sending, stream->config.slot,
+	    stream->config.id, stream->config.archived != 0, &stream->counts,
+	    &mark) && reader_ingest(reader, &ingest) &&
+	    mark.sequence < ingest.sequence)
+		stream->resume = mark;
 }
 
 /* A stream that the old reader did not have may have been an earlier one's. */
@@ -230,7 +238,7 @@ open_stream(struct reader *reader, const struct message *message,
 	struct stream *stream, *before;
 
 	stream = stream_new(reader->name, config, reader->program, plan,
-	    &message->samples, socket);
+	    &message->samples, socket, reader->sending);
 	if (stream == NULL)
 		return NULL;
 	before = find_stream(old, config);
@@ -390,6 +398,9 @@ reader_close(struct reader *reader)
 	if (reader->segment.page != NULL)
 		atomic_store_explicit(&reader->segment.page->wake_at,
 		    RING_WAKE_NEVER, memory_order_relaxed);
+	if (reader->sending != NULL)
+		sending_close(reader->sending);
+	free(reader->sending);
 	segment_close(&reader->segment);
 	free(reader->program);
 	close(reader->eventfd);

@@ -11,6 +11,7 @@
 #include "common/datum.h"
 #include "common/ring.h"
 #include "common/segment.h"
+#include "decimator/sending.h"
 #include "decimator/stream.h"
 #include "decimator/reader.h"
 
@@ -27,6 +28,8 @@
 struct reader {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	struct segment		 segment;
+	/* On the heap: streams and the kernel know where it is. */
+	struct sending		*sending;
 	dev_t			 dev;	/* which segment it is */
 	ino_t			 ino;
 	struct datum_program	*program; /* a private copy; NULL: raw */

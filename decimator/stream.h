@@ -18,9 +18,11 @@
 #include "common/datum.h"
 #include "common/ledger.h"
 #include "common/log.h"
+#include "common/segment.h"
 
 struct reducer;
 struct sampler;
+struct sending;
 
 /*
  * A window by time.  It belongs to a multiple of the interval on the clock, and
@@ -56,6 +58,13 @@ struct stream {
 	uint8_t			*packed;
 	size_t			 packed_size;
 	size_t			 packed_max;
+	/* Where it stands: the next datum; and what a predecessor has sent. */
+	struct sent_mark	 at;
+	struct sent_mark	 resume;
+	uint32_t		 due;	/* of a window, after the one in hand */
+	struct sent_mark	 packed_at;
+	uint32_t		 packed_due;
+	struct sending		*sending;	/* the reader's */
 	int			 socket;
 	int			 feed;		/* its archive's; -1: none */
 	struct stream_counts	 counts;
@@ -74,16 +83,16 @@ struct datum_program	*stream_plan(const char *channel,
 
 /*
  * `channel' and `program' (NULL: raw) must outlive the stream.  Takes over
- * `socket' and `plan' (NULL: the stream goes by `program').  `samples' are a
- * raw channel's.  NULL when the
- * configuration makes no sense; it has been logged.
+ * `socket' and `plan' (NULL: the stream goes by `program').  It sends by
+ * `sending', which must outlive it as well.  `samples' are a raw channel's.
+ * NULL when the configuration makes no sense; it has been logged.
  */
 struct stream	*stream_new(const char *channel,
 		    const struct stream_config *config,
 		    const struct datum_program *program,
 		    struct datum_program *plan,
-		    const struct sample_config *samples, int socket)
-		    ATTR_UNUSED_RESULT;
+		    const struct sample_config *samples, int socket,
+		    struct sending *sending) ATTR_UNUSED_RESULT;
 /* NULL is allowed. */
 void		 stream_free(struct stream *stream);
 
@@ -94,9 +103,19 @@ void		 stream_feed(struct stream *stream, int feed) ATTR_NONNULL;
 /*
  * Goes on with the counters of `old', and, with the same program and the same
  * windows and methods (`same_program' speaks of the first), with its window.
+ * Nothing is sent again.
  */
 void		 stream_inherit(struct stream *stream, struct stream *old,
 		    bool same_program) ATTR_NONNULL;
+
+/* What is pushed from here on is of the datagram with this number. */
+static inline void
+stream_datagram(struct stream *stream, uint64_t sequence)
+{
+	stream->counts.in++;
+	stream->at.sequence = sequence;
+	stream->at.datum = 0;
+}
 
 /*
  * Takes one datagram.  `data' is private memory, which stays as it is until the

@@ -11,6 +11,9 @@
 #include "common/compiler.h"
 #include "decimator/stream.h"
 
+/* The largest payload of a UDP datagram over IPv4. */
+#define OUTPUT_MAX	65507U
+
 /* Sends a datagram to the destination and to the archive, if there is one. */
 void	stream_send(struct stream *stream, const uint8_t *data, size_t size)
 	    ATTR_NONNULL;

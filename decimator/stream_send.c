@@ -4,12 +4,12 @@
  * Decimator.  Must not block: what a socket does not take at once is counted
  * and gone.
  */
-#include <sys/socket.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include "common/log.h"
+#include "decimator/sending.h"
 #include "decimator/stream.h"
 #include "decimator/stream_priv.h"
 
@@ -23,32 +23,29 @@ static const struct timespec reconnect_pause = {.tv_nsec = 200000};
  * destination); this one has not been tried yet.  EDESTADDRREQ: the
  * supervisor is connecting the socket anew, which takes it microseconds.
  */
-static ssize_t
-try_to_send(const struct stream *stream, const uint8_t *data, size_t size)
+static bool
+try_to_send(const struct stream *stream, const struct sent_plan *plan,
+    const uint8_t *data, size_t size)
 {
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
 	unsigned refusals = 0, pauses = 0;
-	ssize_t sent;
 
-	for (;;) {
-		sent = send(stream->socket, data, size, flags);
-		if (sent != -1)
-			return sent;
+	while (!sending_try(stream->sending, stream->config.slot, plan,
+	    stream->socket, data, size)) {
 		if (errno == ECONNREFUSED && refusals++ == 0)
 			continue;
 		if (errno != EDESTADDRREQ || pauses++ == RECONNECT_PAUSES)
-			return -1;
+			return false;
 		(void)nanosleep(&reconnect_pause, NULL);
 		errno = EDESTADDRREQ;
 	}
+	return true;
 }
 
 static void
-send_away(struct stream *stream, const uint8_t *data, size_t size)
+send_away(struct stream *stream, const struct sent_plan *plan,
+    const uint8_t *data, size_t size)
 {
-	ssize_t sent = try_to_send(stream, data, size);
-
-	if (sent != -1) {
+	if (try_to_send(stream, plan, data, size)) {
 		stream->counts.out++;
 		return;
 	}
@@ -64,23 +61,24 @@ send_away(struct stream *stream, const uint8_t *data, size_t size)
  * an earlier datagram came to nobody: the archive has been stopped.
  */
 static void
-send_to_archive(struct stream *stream, const uint8_t *data, size_t size)
+send_to_archive(struct stream *stream, const struct sent_plan *plan,
+    const uint8_t *data, size_t size)
 {
-	const int flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t sent;
+	uint32_t slot = stream->config.slot;
+	bool sent;
 
-	if (!stream->config.archived)
-		return;
 	if (stream->feed == -1) {
 		stream->counts.unarchived++;
 		return;
 	}
-	sent = send(stream->feed, data, size, flags);
-	if (sent == -1 && errno == ECONNREFUSED) {
+	sent = sending_try(stream->sending, slot, plan, stream->feed, data,
+	    size);
+	if (!sent && errno == ECONNREFUSED) {
 		stream->counts.unarchived++;
-		sent = send(stream->feed, data, size, flags);
+		sent = sending_try(stream->sending, slot, plan, stream->feed,
+		    data, size);
 	}
-	if (sent != -1)
+	if (sent)
 		return;
 	stream->counts.unarchived++;
 	log_limited(&stream->feed_limit, "%s/%s: cannot pass a datagram to "
@@ -89,12 +87,32 @@ send_to_archive(struct stream *stream, const uint8_t *data, size_t size)
 }
 
 /* The archive first: if this process dies in between, it has at any rate what
- * others have seen. */
+ * others have seen.  Its successor counts the destination's as an error. */
+static void
+send_marked(struct stream *stream, const struct sent_mark *mark, uint32_t due,
+    const uint8_t *data, size_t size)
+{
+	uint32_t slot = stream->config.slot;
+	struct sent_plan plan = {
+		.id	= stream->config.id,
+		.mark	= *mark,
+		.due	= due,
+		.to	= SENT_TO_ARCHIVE,
+	};
+
+	if (stream->config.archived) {
+		send_to_archive(stream, &plan, data, size);
+		sending_settle(stream->sending, slot, &plan, &stream->counts);
+	}
+	plan.to = SENT_AWAY;
+	send_away(stream, &plan, data, size);
+	sending_settle(stream->sending, slot, &plan, &stream->counts);
+}
+
 void
 stream_send(struct stream *stream, const uint8_t *data, size_t size)
 {
-	send_to_archive(stream, data, size);
-	send_away(stream, data, size);
+	send_marked(stream, &stream->at, stream->due, data, size);
 }
 
 void
@@ -102,7 +120,8 @@ stream_flush(struct stream *stream)
 {
 	if (stream->packed_size == 0)
 		return;
-	stream_send(stream, stream->packed, stream->packed_size);
+	send_marked(stream, &stream->packed_at, stream->packed_due,
+	    stream->packed, stream->packed_size);
 	stream->packed_size = 0;
 }
 
@@ -118,4 +137,6 @@ stream_pack(struct stream *stream, const uint8_t *data, size_t size)
 	}
 	memcpy(stream->packed + stream->packed_size, data, size);
 	stream->packed_size += size;
+	stream->packed_at = stream->at;
+	stream->packed_due = stream->due;
 }

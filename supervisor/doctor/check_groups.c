@@ -34,7 +34,8 @@ is_source_specific(const struct channel_conf *channel)
  * where, "": not known. */
 static void
 each_group(struct doctor *doctor, void (*look)(struct doctor *doctor,
-    const struct channel_conf *channel, const char *name))
+    const struct channel_conf *channel, const char *name, void *data),
+    void *data)
 {
 	const struct channel_conf *channel;
 	char name[IF_NAMESIZE];
@@ -46,57 +47,120 @@ each_group(struct doctor *doctor, void (*look)(struct doctor *doctor,
 		    !udp_is_group(&channel->listen.address))
 			continue;
 		links_input(&channel->listen, name);
-		look(doctor, channel, name);
+		look(doctor, channel, name, data);
 	}
 }
 
 /*** Joined? ***/
 
-/* As /proc/net/igmp has it: as a number of the host. */
-static bool
-joined_v4(const char *name, const struct sockaddr_in *group)
+/* Of a large table that changes while it is read, a line may be missed: then
+ * it is read again. */
+#define READ_AGAIN	3U
+
+#define HEX_SIZE	33
+
+/* What the kernel says is joined, and the version of IGMP spoken there. */
+struct memberships {
+	struct membership {
+		char	device[IF_NAMESIZE];
+		char	hex[HEX_SIZE];	/* "": only the version */
+		int	version;
+	}	*each;
+	size_t	 count;
+	unsigned again;		/* it was read */
+};
+
+static struct membership *
+add(struct memberships *all, const char *device)
+{
+	struct membership *each;
+
+	all->each = xgrow(all->each, all->count, sizeof(*all->each));
+	each = &all->each[all->count++];
+	memset(each, 0, sizeof(*each));
+	snprintf(each->device, sizeof(each->device), "%s", device);
+	return each;
+}
+
+/* A line for each interface, and behind it one for each group there, as a
+ * number of the host. */
+static void
+read_v4(struct memberships *all)
 {
 	char *text = look_text("/proc/net/igmp"), *line, *save;
-	char device[IF_NAMESIZE] = "", own[16], address[16];
-	bool joined = false;
+	char device[IF_NAMESIZE] = "", hex[HEX_SIZE];
+	int version;
 
-	snprintf(own, sizeof(own), "%08" PRIX32, group->sin_addr.s_addr);
 	line = text == NULL ? NULL : strtok_r(text, "\n", &save);
-	for (; line != NULL && !joined; line = strtok_r(NULL, "\n", &save))
-		if (line[0] != '\t')
-			(void)sscanf(line, "%*d %15s", device);
-		else if (sscanf(line, "\t\t\t\t%8s", address) == 1)
-			joined = strcmp(device, name) == 0 &&
-			    strcmp(address, own) == 0;
+	for (; line != NULL; line = strtok_r(NULL, "\n", &save))
+		if (line[0] == '\t') {
+			if (sscanf(line, "\t\t\t\t%8s", hex) == 1)
+				memcpy(add(all, device)->hex, hex,
+				    sizeof(hex));
+		} else if (sscanf(line, "%*d %15s : %*d V%d", device,
+		    &version) == 2)
+			add(all, device)->version = version;
 	free(text);
-	return joined;
 }
 
-static bool
-joined_v6(const char *name, const struct sockaddr_in6 *group)
+static void
+read_v6(struct memberships *all)
 {
 	char *text = look_text("/proc/net/igmp6"), *line, *save;
-	char device[IF_NAMESIZE], own[33], address[33];
-	bool joined = false;
-	size_t i;
+	char device[IF_NAMESIZE], hex[HEX_SIZE];
 
-	for (i = 0; i < sizeof(group->sin6_addr); i++)
-		snprintf(own + 2 * i, 3, "%02x", group->sin6_addr.s6_addr[i]);
 	line = text == NULL ? NULL : strtok_r(text, "\n", &save);
-	for (; line != NULL && !joined; line = strtok_r(NULL, "\n", &save))
-		joined = sscanf(line, "%*d %15s %32s", device, address) == 2
-		    && strcmp(device, name) == 0 && strcmp(address, own) == 0;
+	for (; line != NULL; line = strtok_r(NULL, "\n", &save))
+		if (sscanf(line, "%*d %15s %32s", device, hex) == 2)
+			memcpy(add(all, device)->hex, hex, sizeof(hex));
 	free(text);
-	return joined;
+}
+
+static void
+read_memberships(struct memberships *all)
+{
+	all->count = 0;
+	free(all->each);
+	all->each = NULL;
+	read_v4(all);
+	read_v6(all);
 }
 
 static bool
-is_joined(const struct channel_conf *channel, const char *name)
+has(const struct memberships *all, const char *device, const char *hex)
 {
-	const void *group = &channel->listen.address;
+	size_t i;
 
-	return is_v6(channel) ? joined_v6(name, group) :
-	    joined_v4(name, group);
+	for (i = 0; i < all->count; i++)
+		if (strcmp(all->each[i].hex, hex) == 0 &&
+		    strcmp(all->each[i].device, device) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_joined(struct memberships *all, const struct channel_conf *channel,
+    const char *device)
+{
+	const struct sockaddr_in6 *in6 = (const void *)
+	    &channel->listen.address;
+	const struct sockaddr_in *in = (const void *)
+	    &channel->listen.address;
+	char hex[HEX_SIZE];
+	size_t i;
+
+	if (is_v6(channel))
+		for (i = 0; i < sizeof(in6->sin6_addr); i++)
+			snprintf(hex + 2 * i, 3, "%02x",
+			    in6->sin6_addr.s6_addr[i]);
+	else
+		snprintf(hex, sizeof(hex), "%08" PRIX32, in->sin_addr.s_addr);
+	while (!has(all, device, hex)) {
+		if (all->again++ >= READ_AGAIN)
+			return false;
+		read_memberships(all);
+	}
+	return true;
 }
 
 /* How many interfaces could be meant where none is named. */
@@ -127,7 +191,7 @@ should_be_member(const struct doctor *doctor, const char *channel)
 
 static void
 look_at_group(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name)
+    const char *name, void *data)
 {
 	bool chosen = channel->listen.interface[0] != '\0';
 
@@ -136,7 +200,7 @@ look_at_group(struct doctor *doctor, const struct channel_conf *channel,
 		doctor_say(doctor, DOCTOR_FAIL, channel->name, "no route "
 		    "leads to it, and no interface is named");
 	else if (should_be_member(doctor, channel->name) &&
-	    !is_joined(channel, name)) {
+	    !is_joined(data, channel, name)) {
 		doctor_mend(doctor, "mcrelayctl restart %s; ip maddr show dev "
 		    "%s", channel->name, name);
 		doctor_say(doctor, DOCTOR_FAIL, channel->name, "is not joined "
@@ -155,14 +219,18 @@ look_at_group(struct doctor *doctor, const struct channel_conf *channel,
 void
 doctor_check_group(struct doctor *doctor)
 {
-	each_group(doctor, look_at_group);
+	struct memberships all = {NULL, 0, 0};
+
+	read_memberships(&all);
+	each_group(doctor, look_at_group, &all);
+	free(all.each);
 }
 
 /*** Limits. ***/
 
 static void
 look_at_limits(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name ATTR_UNUSED)
+    const char *name ATTR_UNUSED, void *data ATTR_UNUSED)
 {
 	const char *key = is_v6(channel) ? "net/ipv6/mld_max_msf" :
 	    "net/ipv4/igmp_max_msf";
@@ -194,7 +262,7 @@ look_at_limits(struct doctor *doctor, const struct channel_conf *channel,
 void
 doctor_check_igmp_limits(struct doctor *doctor)
 {
-	each_group(doctor, look_at_limits);
+	each_group(doctor, look_at_limits, NULL);
 }
 
 /*** Versions. ***/
@@ -216,29 +284,25 @@ forced(bool v6, const char *name)
 /* The version that the interface has fallen back to, since some querier
  * speaks no later one; 3: none. */
 static int
-spoken(const char *name)
+spoken(const struct memberships *all, const char *device)
 {
-	char *text = look_text("/proc/net/igmp"), *line, *save;
-	char device[IF_NAMESIZE];
-	int version = 3, found;
+	size_t i;
 
-	line = text == NULL ? NULL : strtok_r(text, "\n", &save);
-	for (; line != NULL; line = strtok_r(NULL, "\n", &save))
-		if (line[0] != '\t' && sscanf(line, "%*d %15s : %*d V%d",
-		    device, &found) == 2 && strcmp(device, name) == 0)
-			version = found;
-	free(text);
-	return version;
+	for (i = 0; i < all->count; i++)
+		if (all->each[i].version != 0 &&
+		    strcmp(all->each[i].device, device) == 0)
+			return all->each[i].version;
+	return 3;
 }
 
 static void
 look_at_version(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name)
+    const char *name, void *data)
 {
 	bool v6 = is_v6(channel), specific = is_source_specific(channel);
 	const char *protocol = v6 ? "MLD" : "IGMP";
 	int64_t wanted = forced(v6, name), newest = v6 ? 2 : 3;
-	int version = v6 ? 2 : spoken(name);
+	int version = v6 ? 2 : spoken(data, name);
 
 	if (wanted != 0 && wanted < newest) {
 		doctor_mend(doctor, "sysctl -w net/%s/conf/%s/%s=0 (and of "
@@ -263,7 +327,11 @@ look_at_version(struct doctor *doctor, const struct channel_conf *channel,
 void
 doctor_check_igmp_version(struct doctor *doctor)
 {
-	each_group(doctor, look_at_version);
+	struct memberships all = {NULL, 0, 0};
+
+	read_v4(&all);
+	each_group(doctor, look_at_version, &all);
+	free(all.each);
 }
 
 /*** Queriers. ***/

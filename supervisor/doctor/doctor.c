@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "common/printable.h"
 #include "common/util.h"
+#include "supervisor/child.h"
 #include "supervisor/doctor/doctor.h"
 #include "supervisor/doctor/doctor_priv.h"
 #include "supervisor/doctor/print.h"
@@ -185,7 +186,7 @@ reap(const struct running *running, int *status)
 static void
 end(struct running *running, bool hangs)
 {
-	char measured[96] = "";
+	char measured[160] = "", how[128];
 	int status = 0;
 
 	close(running->pipe);
@@ -194,9 +195,10 @@ end(struct running *running, bool hangs)
 		(void)kill(running->pid, SIGKILL);
 		snprintf(measured, sizeof(measured), "no answer within %u s: "
 		    "what it asks hangs", running->check->patience_s);
-	} else if (WIFSIGNALED(status))
-		snprintf(measured, sizeof(measured), "the check was ended by "
-		    "signal %d", WTERMSIG(status));
+	} else if (status != 0) {
+		child_describe_exit(status, how, sizeof(how));
+		snprintf(measured, sizeof(measured), "the check %s", how);
+	}
 	take_findings(running);
 	if (measured[0] != '\0')
 		add(running, finding(DOCTOR_FAIL, "", measured, ""));

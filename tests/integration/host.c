@@ -11,6 +11,7 @@
  *	MCRELAY_TEST_POWER	1: Wi-Fi that saves power, 0: that does not
  *	MCRELAY_TEST_GSO	"merged": not taken apart, else errno
  *	MCRELAY_TEST_HANG	a path at which statfs() hangs
+ *	MCRELAY_TEST_DIE	"exit" or "abort": what statfs() does
  *	MCRELAY_TEST_FSTYPE	what statfs() says, in hex
  *	MCRELAY_TEST_NO_LINKS	errno of linkat() and renameat2()
  *	MCRELAY_TEST_SLOW	seconds that fdatasync() takes
@@ -119,7 +120,13 @@ statfs(const char *path, struct statfs *says)
 {
 	const char *hang = getenv("MCRELAY_TEST_HANG");
 	const char *type = getenv("MCRELAY_TEST_FSTYPE");
+	const char *die = getenv("MCRELAY_TEST_DIE");
 	int result;
+
+	if (die != NULL && strcmp(die, "exit") == 0)
+		_exit(3);
+	if (die != NULL)
+		abort();
 
 	if (hang != NULL && strstr(path, hang) != NULL)
 		for (;;)

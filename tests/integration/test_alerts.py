@@ -202,13 +202,21 @@ def test_runbooks(source: Path) -> None:
             assert name in manual, (page, name)
 
 
+def has_web(daemon: Daemon) -> bool:
+    """Else mcrelayctl stands in for it."""
+    libexec = daemon.programs.libexec
+    return libexec is not None and (libexec / "mcrelay-web").exists()
+
+
 def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
     """All is well; then there is one fault after the other, and each is seen
     by the alert for it."""
     text = re.sub(r"\n( +for:) \w+", r"\n\1 1s", (source / RULES).read_text())
     port, deaf = free_port(), free_port()
+    web = {"port": free_port()}
     with Page(daemon) as page, Prometheus(
-            tmp_path / "prometheus", page.port, text) as prometheus, \
+            tmp_path / "prometheus", web["port"] if has_web(daemon) else
+            page.port, text) as prometheus, \
             Receiver() as receiver, Receiver() as view, \
             Sender("127.0.0.1", port) as sender:
         good = channel(
@@ -216,7 +224,8 @@ def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
             relay=[output("127.0.0.1", receiver.port)],
             decimate=[{"name": "s", "method": "pick", "every": 10} |
                       output(view.address, view.port)])
-        daemon.start(good)
+        top = {"web": web} if has_web(daemon) else {}
+        daemon.start(good, **top)
         sender.send(numbered(100))
         daemon.wait_received("good", 100)
         prometheus.wait_scrapes(5)
@@ -242,7 +251,7 @@ def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
         daemon.write(good, channel(
             "deaf", deaf, stale_after="1s", listen_receive_buffer="64KiB"),
             channel("early", free_port(), address="239.255.7.7",
-                    listen_interface="nosuch0"))
+                    listen_interface="nosuch0"), **top)
         daemon.ctl("reload")
         daemon.wait_state("deaf", "stale")
         prometheus.wait_firing("McrelayStale", channel="deaf")
@@ -276,5 +285,5 @@ def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
         for alert in prometheus.firing():
             for annotation in alert["annotations"].values():
                 assert "{" not in annotation and "<" not in annotation
-        daemon.write(good)
+        daemon.write(good, **top)
         daemon.ctl("reload")

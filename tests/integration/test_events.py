@@ -22,7 +22,7 @@ import pytest
 
 from daemon import Daemon, channel
 from manager import Manager
-from net import Sender, free_port, numbered
+from net import Namespace, Sender, free_port, numbered
 from waiting import wait_for
 
 # supervisor/control_follow.c
@@ -348,11 +348,16 @@ class Liar:
         self.file = Path(f"/proc/{daemon.worker_pid(name)}/fd/4").open(
             "r+b", buffering=0)
         start = f'{{"name":"{name}_'.encode()
-        found = self.file.read(1 << 22).find(start)
-        assert found >= HEAD_SIZE, "no line of the catalogue in the segment"
-        self.at = found - HEAD_SIZE
-        self.told = self.word(0)
-        assert self.told == 1
+
+        def find() -> int:
+            self.file.seek(0)
+            return self.file.read(1 << 22).find(start)
+        # It is in the catalogue just before it is told.
+        self.at = wait_for(lambda: max(find(), 0),
+                           "a line of the catalogue in the segment") \
+            - HEAD_SIZE
+        self.told = 1
+        wait_for(lambda: self.word(0) == 1, "that it is told")
 
     def word(self, index: int) -> int:
         return int(struct.unpack("=Q", os.pread(
@@ -592,3 +597,59 @@ def test_example_hook(daemon: Daemon) -> None:
                     daemon.stop()
                     assert hook.wait(20) == 1
         assert files() == [line["name"] for line in catalogue(daemon, "one")]
+
+
+def test_network(make_daemon: Callable[..., Daemon], namespace: Namespace
+                 ) -> None:
+    """An interface that goes and comes back, and a group that is silent."""
+    def plug() -> None:
+        namespace.run("ip", "link", "add", "d0", "type", "veth",
+                      "peer", "name", "d1")
+        namespace.run("ip", "addr", "add", "10.9.8.1/24", "dev", "d0")
+        for link in ("d0", "d1"):
+            namespace.run("ip", "link", "set", link, "up")
+
+    plug()
+    daemon = make_daemon(namespace=namespace)
+    daemon.start(channel(
+        "one", 4000, "239.192.9.7", listen_interface="d0", stale_after="1s",
+        relay=[{"address": "239.192.9.8", "port": 4001, "interface": "d0"}]))
+    follower = Follower(daemon, "--since", "0")
+    try:
+        rejoin = follower.wait("rejoin", channel="one", deadline_s=20.0)
+        assert rejoin["interface"] == "d0" and rejoin["silent_s"] >= 1
+        assert rejoin["group"] == "239.192.9.7:4000"
+        namespace.run("ip", "link", "del", "d0")
+        follower.wait("network", channel="one", ok=False)
+        lost = follower.wait("reason", channel="one", reason="input_lost")
+        assert lost["holds"] is True
+        plug()
+        for what in ("joined on d0", "sends from 10.9.8.1:"):
+            wait_for(lambda: any(e["what"].startswith(what) for e in
+                                 follower.of("network", ok=True)), what,
+                     15.0, lambda: follower.of("network"))
+        follower.wait("reason", channel="one", reason="input_lost",
+                      holds=False, deadline_s=20.0)
+        check_numbers(follower.events)
+        daemon.stop()
+    finally:
+        follower.end()
+
+
+def test_directory(daemon: Daemon, follow: Follow) -> None:
+    """The archive goes on elsewhere, and each file is told of."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf()))
+    follower = follow("--since", "0")
+    with Sender("127.0.0.1", port) as sender:
+        rotate(daemon, sender, "one", 1)
+        (daemon.archive / "one").rename(daemon.archive / "moved")
+        assert follower.wait("directory", channel="one")["back"] is False
+        follower.wait("state", channel="one", state="running", restarts=1)
+        rotate(daemon, sender, "one", 1)
+    follower.wait("file", count=2)
+    before = (daemon.archive / "moved/catalog.jsonl").read_text()
+    assert [e["file"] for e in follower.of("file")] == \
+        [json.loads(line) for line in before.splitlines()] + \
+        catalogue(daemon, "one")
+    daemon.stop()

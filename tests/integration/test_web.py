@@ -357,6 +357,33 @@ def test_unix(have_web: None, daemon: Daemon) -> None:
     assert not path.exists()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_nobody(have_web: None, daemon: Daemon) -> None:
+    """As another user in its sandbox it sees what it needs."""
+    view = free_port()
+    daemon.archive.mkdir(mode=0o777)
+    for directory in (daemon.directory, *daemon.directory.parents):
+        if directory.stat().st_uid == 0 and directory != Path("/"):
+            directory.chmod(directory.stat().st_mode | 0o111)
+    daemon.start(channel("one", free_port()), user="nobody",
+                 web={"port": view})
+    web = Web(daemon, view)
+    pid = web.wait()
+    state = Path(f"/proc/{pid}/status").read_text()
+    assert re.search(r"Uid:(\t65534){4}\n", state)
+    assert "CapBnd:\t0000000000000000" in state
+    assert "NoNewPrivs:\t1" in state and "Seccomp:\t2" in state
+    seen = web.metrics()
+    for process in ("supervisor", "web"):
+        assert seen.value("mcrelay_process_resident_memory_bytes",
+                          process=process) > 0
+    assert seen.value("mcrelay_process_resident_memory_bytes",
+                      process="worker", channel="one") > 0
+    sandbox = json.loads(daemon.ctl("status", "-j").stdout)["web"]["sandbox"]
+    assert "calls" not in sandbox["missing"]
+    assert "privileges" not in sandbox["missing"]
+
+
 def test_reload(have_web: None, daemon: Daemon) -> None:
     """It comes, moves and goes; the port may be taken meanwhile."""
     one, two = free_port(), free_port()

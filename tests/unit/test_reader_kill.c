@@ -7,6 +7,7 @@
  * must say what a successor can go on from.  Then decimators are killed
  * where it hits them, under a load that laps them now and then.
  */
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <sched.h>
@@ -23,6 +24,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "decimator/sending.h"
 #include "decimator/stream.h"
 #include "tests/unit/single_step.h"
 #include "tests/unit/reader_support.h"
@@ -152,6 +154,140 @@ killed_often(void **state)
 	counts = fake_counts(&f->w, 0);
 	assert_true(counts.in > KILLS);
 	assert_true(counts.missed > 0);
+}
+
+/*** What has been sent. ***/
+
+/* A second stream, each datagram of which goes to an archive as well. */
+static void
+add_archived(struct reader_fixture *f)
+{
+	struct stream_config *config;
+
+	message_add(&f->message, "kept", METHOD_PICK, 1, 1);
+	config = &f->message.stream[1];
+	config->archived = config->feeds = 1;
+	f->reader = open_reader(&f->message, &f->w, f->sink, f->reader);
+	assert_non_null(f->reader);
+}
+
+/* Takes what has come; it must go on with the number *next. */
+static void
+take_in_order(struct sink *sink, uint64_t *next)
+{
+	int64_t number;
+
+	while ((number = sink_number(sink)) != -1) {
+		if (number != (int64_t)*next)
+			fail_msg("%lld instead of %llu", (long long)number,
+			    (unsigned long long)*next);
+		(*next)++;
+	}
+}
+
+/* What a successor would find in the page as it is now, from a copy of it. */
+static void
+check_sent(const struct reader_fixture *f, int copy, uint64_t away,
+    uint64_t archived)
+{
+	uint8_t *page = (uint8_t *)f->w.segment.page;
+	const struct segment segment = {.base = page,
+	    .page = f->w.segment.page};
+	struct sent_mark mark = {0, 0};
+	struct stream_counts counts;
+	struct sending sending;
+
+	assert_int_equal(pwrite(copy, page, DECIMATOR_AREA, 0),
+	    DECIMATOR_AREA);
+	assert_true(sending_open(&sending, &segment, copy));
+	assert_true(sending_recall(&sending, 1, f->message.stream[1].id, true,
+	    &counts, &mark));
+	if (mark.sequence + mark.datum != archived || counts.out != away ||
+	    counts.out + counts.errors != archived || counts.unarchived != 0)
+		fail_msg("%llu away and %llu archived, but out %llu, errors "
+		    "%llu, mark %llu.%llu", (unsigned long long)away,
+		    (unsigned long long)archived,
+		    (unsigned long long)counts.out,
+		    (unsigned long long)counts.errors,
+		    (unsigned long long)mark.sequence,
+		    (unsigned long long)mark.datum);
+	sending_close(&sending);
+}
+
+static void
+sent_is_known_at_each_instruction(void **state)
+{
+	struct reader_fixture *f = *state;
+	uint64_t away = 0, archived = 0;
+	int copy = memfd_create("copy", MFD_CLOEXEC);
+	unsigned steps = 0;
+	pid_t pid;
+
+	add_archived(f);
+	fake_put_numbers(&f->w, 0, 5);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		take_a_share(f);
+	single_step_begin(pid);
+	while (single_step(pid)) {
+		take_in_order(&f->sink[1], &away);
+		take_in_order(&f->sink[2], &archived);
+		check_sent(f, copy, away, archived);
+		steps++;
+	}
+	assert_int_equal(archived, 5);
+	assert_int_equal(away, 5);
+	assert_in_range(steps, 1000, 10000000);
+	close(copy);
+}
+
+/* Each has come to the archive once; to the destination, too, but for those
+ * that are counted as errors. */
+static void
+sent_once(void **state)
+{
+	struct reader_fixture *f = *state;
+	uint64_t archived = 0, away = 0, enough;
+	struct stream_counts counts;
+	unsigned i;
+	pid_t pid;
+	int status;
+
+	add_archived(f);
+	reader_close(f->reader);
+	for (i = 0; i < KILLS; i++) {
+		pid = fork();
+		assert_true(pid != -1);
+		if (pid == 0)
+			serve(f);
+		fake_put_numbers(&f->w, f->w.sequence, 100);
+		enough = archived + i % 50;
+		while (archived < enough) {
+			take_in_order(&f->sink[2], &archived);
+			for (; sink_number(&f->sink[1]) != -1; away++)
+				continue;
+			if (i % 3 == 0)
+				sched_yield();
+		}
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+		take_in_order(&f->sink[2], &archived);
+		f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+		catch_up(f->reader);
+		reader_close(f->reader);
+		take_in_order(&f->sink[2], &archived);
+		for (; sink_number(&f->sink[1]) != -1; away++)
+			continue;
+	}
+	f->reader = open_reader(&f->message, &f->w, f->sink, NULL);
+	assert_non_null(f->reader);
+	assert_int_equal(archived, f->w.sequence);
+	counts = fake_counts(&f->w, 1);
+	assert_int_equal(counts.out, away);
+	assert_int_equal(counts.out + counts.errors, archived);
+	assert_int_equal(counts.unarchived, 0);
 }
 
 /*** By what they read. ***/
@@ -290,6 +426,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		READER_TEST(page_is_whole_at_each_instruction),
 		READER_TEST(killed_often),
+		READER_TEST(sent_is_known_at_each_instruction),
+		READER_TEST(sent_once),
 		READER_TEST(killer_is_skipped),
 		READER_TEST(kill_alone_skips_nothing),
 	};

@@ -4,6 +4,7 @@
  * memory that workers write to: whatever is in there, this prints it.
  */
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <stdint.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 
 #include "common/ledger.h"
 #include "common/sandbox.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/levels.h"
@@ -260,6 +262,22 @@ user_json(const struct privdrop *user)
 	return json_integer(user->uid != 0 ? user->uid : geteuid());
 }
 
+/* With the interface where its group is joined, which routing may have
+ * chosen. */
+static json_t *
+listen_json(const struct channel *channel)
+{
+	json_t *object = end_json(&channel->conf->listen.address);
+	int index = channel->parts.input_at.index;
+	char name[IF_NAMESIZE];
+
+	if (channel->parts.input != -1 && index != 0 &&
+	    udp_is_group(&channel->conf->listen.address) &&
+	    if_indextoname((unsigned)index, name) != NULL)
+		json_object_set_new(object, "joined", json_string(name));
+	return object;
+}
+
 static json_t *
 channel_json(struct channel *channel)
 {
@@ -274,8 +292,7 @@ channel_json(struct channel *channel)
 	add_process(object, &channel->child);
 	json_object_set_new(object, "user", user_json(&channel->user));
 	if (!channel->conf->archives_stream)
-		json_object_set_new(object, "listen",
-		    end_json(&channel->conf->listen.address));
+		json_object_set_new(object, "listen", listen_json(channel));
 	json_object_set_new(object, "outage_budget_ms",
 	    counter(budget_ms(channel)));
 	json_object_set_new(object, "peak_rate",

@@ -81,9 +81,9 @@ enum ledger_unit {
 /* Counted by each output; the ledger has the sums. */
 #define OUTPUT_FLOW_COUNTERS(X)						\
 	X(relayed, COUNTER, DATAGRAMS, false,				\
-	    "datagrams the kernel accepted, summed over outputs")	\
+	    "datagrams the kernel accepted, counted for each output")	\
 	X(relay_errors, COUNTER, DATAGRAMS, false,			\
-	    "datagrams an output could not send, summed over outputs")
+	    "datagrams that could not be sent, counted for each output")
 
 /* The causes of relay_errors. */
 #define RELAY_ERROR_COUNTERS(X)						\

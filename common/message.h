@@ -50,6 +50,9 @@ enum message_type {
 	MESSAGE_ROOM_WANTED = 11,
 	/* supervisor -> worker: the same; no body */
 	MESSAGE_MAKE_ROOM = 12,
+	/* web -> supervisor: how is everything? and the answer, with a file of
+	 * the status document */
+	MESSAGE_STATUS = 13,
 };
 
 /* By which clock a window is told from the next. */

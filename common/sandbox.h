@@ -47,12 +47,14 @@ void	sandbox_bound(void);
 enum sandbox_program {
 	SANDBOX_WORKER,
 	SANDBOX_DECIMATOR,
+	SANDBOX_WEB,
 };
 
 /* What a program still needs. */
 struct sandbox {
 	enum sandbox_program	program;
-	int			directory;	/* its files; -1: none */
+	int			directory;	/* its files; -1: none.  Who
+						 * is no worker only reads. */
 	bool			syslog;		/* it may log there */
 };
 

@@ -76,6 +76,8 @@ static const struct {
 			    LANDLOCK_ACCESS_FS_REMOVE_FILE | \
 			    LANDLOCK_ACCESS_FS_MAKE_REG | \
 			    LANDLOCK_ACCESS_FS_TRUNCATE)
+#define READING		(LANDLOCK_ACCESS_FS_READ_FILE | \
+			    LANDLOCK_ACCESS_FS_READ_DIR)
 
 /* A descriptor, or -1 with errno. */
 static int
@@ -107,10 +109,11 @@ is_directory(int fd)
 }
 
 static bool
-restrict_files(int ruleset_fd, const struct ruleset *ruleset, int directory)
+restrict_files(int ruleset_fd, const struct ruleset *ruleset, int directory,
+    bool writes)
 {
 	struct landlock_path_beneath_attr beneath = {
-	    .allowed_access = ARCHIVING & ruleset->files,
+	    .allowed_access = (writes ? ARCHIVING : READING) & ruleset->files,
 	    .parent_fd = directory};
 
 	return (!is_directory(directory) ||
@@ -120,7 +123,7 @@ restrict_files(int ruleset_fd, const struct ruleset *ruleset, int directory)
 }
 
 bool
-sandbox_landlock(int directory)
+sandbox_landlock(int directory, bool writes)
 {
 	struct ruleset ruleset;
 	int fd = make_ruleset(&ruleset);
@@ -129,7 +132,7 @@ sandbox_landlock(int directory)
 	/* No such call, or not switched on: nothing is wrong. */
 	if (fd == -1)
 		return false;
-	done = restrict_files(fd, &ruleset, directory);
+	done = restrict_files(fd, &ruleset, directory, writes);
 	if (!done)
 		log_warn("cannot give up access to files");
 	close(fd);
@@ -139,7 +142,7 @@ sandbox_landlock(int directory)
 #else
 
 bool
-sandbox_landlock(int directory ATTR_UNUSED)
+sandbox_landlock(int directory ATTR_UNUSED, bool writes ATTR_UNUSED)
 {
 	return false;
 }

@@ -15,14 +15,19 @@ struct sandbox;
 bool	sandbox_privileges(void);
 bool	sandbox_memory(void);
 
-/* Only what is beneath `directory' can be opened from now on; -1: nothing.
- * Needs no_new_privs.  False: the kernel has not got it, or refuses. */
-bool	sandbox_landlock(int directory);
+/* Only what is beneath `directory' can be opened from now on, and without
+ * `writes' only to be read; -1: nothing.  Needs no_new_privs.  False: the
+ * kernel has not got it, or refuses. */
+bool	sandbox_landlock(int directory, bool writes);
 
 /* Only the calls of sandbox->program from now on; any other fails with EPERM
  * and is logged by the kernel, or with `kill' ends the process by SIGSYS.
  * False: not in this build, or the kernel refuses. */
 bool	sandbox_seccomp(const struct sandbox *sandbox, bool kill)
+	    ATTR_NONNULL;
+
+/* The filter of it, as the kernel takes it, to a file: for tests. */
+bool	sandbox_seccomp_write(const struct sandbox *sandbox, bool kill, int fd)
 	    ATTR_NONNULL;
 
 #endif /* MCRELAY_SANDBOX_PRIV_H */

@@ -68,6 +68,11 @@ static const char *const calls_of_workers[] = {
 	"sync_file_range2",
 };
 
+static const char *const calls_of_web[] = {
+	"accept4", "getdents64", "getpeername", "getsockname", "setsockopt",
+	"shutdown",
+};
+
 /* Calls with a directory in their first argument: with the archive's only. */
 static const char *const calls_in_directory[] = {
 	"openat", "unlinkat", "faccessat", "faccessat2",
@@ -155,9 +160,13 @@ static void
 allow_itself(struct filter *filter)
 {
 	const struct scmp_arg_cmp own = EQUALS(0, getpid());
+	const struct scmp_arg_cmp first = EQUALS(0, gettid());
 	const struct scmp_arg_cmp get_own[] = {EQUALS(0, 0), EQUALS(2, 0)};
 
 	allow_if(filter, "tgkill", 1, &own);
+	/* musl's abort(), which in another thread goes on to an instruction
+	 * that is none. */
+	allow_if(filter, "tkill", 1, &first);
 	allow_if(filter, "prlimit64", NITEMS(get_own), get_own);
 }
 
@@ -180,6 +189,18 @@ allow_worker(struct filter *filter)
 	allow_if(filter, "setpriority", NITEMS(first), first);
 	allow_values(filter, "prctl", 0, prctl_options,
 	    NITEMS(prctl_options));
+}
+
+/* Of its directory, /proc, it reads files; Landlock knows no others. */
+static void
+allow_web(struct filter *filter, int directory)
+{
+	const struct scmp_arg_cmp reading[] = {EQUALS(0, directory),
+	    MASKED(2, O_ACCMODE, O_RDONLY)};
+
+	allow(filter, calls_of_web, NITEMS(calls_of_web));
+	if (directory != -1)
+		allow_if(filter, "openat", NITEMS(reading), reading);
 }
 
 static void
@@ -241,6 +262,8 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 	find_nothing(filter);
 	if (sandbox->syslog)
 		allow_syslog(filter);
+	if (sandbox->program == SANDBOX_WEB)
+		allow_web(filter, sandbox->directory);
 	if (sandbox->program != SANDBOX_WORKER)
 		return;
 	allow(filter, calls_of_workers, NITEMS(calls_of_workers));
@@ -267,28 +290,48 @@ refuse_clone3(void)
 	return done;
 }
 
-bool
-sandbox_seccomp(const struct sandbox *sandbox, bool kill)
+/* The filter of a program, not yet in force; NULL: it cannot be made. */
+static scmp_filter_ctx
+make_filter(const struct sandbox *sandbox, bool kill)
 {
 	struct filter filter = {.good = true};
 
 	filter.context = seccomp_init(kill ? SCMP_ACT_KILL_PROCESS :
 	    SCMP_ACT_ERRNO(EPERM));
 	if (filter.context == NULL)
-		return false;
+		return NULL;
 	/* Nothing that we run is of another architecture. */
 	(void)seccomp_attr_set(filter.context, SCMP_FLTATR_ACT_BADARCH,
 	    SCMP_ACT_KILL_PROCESS);
 	(void)seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_LOG, 1);
 	allow_program(&filter, sandbox);
-	if (filter.good && refuse_clone3())
-		filter.good = seccomp_load(filter.context) == 0;
-	else
-		filter.good = false;
+	if (filter.good)
+		return filter.context;
 	seccomp_release(filter.context);
-	if (!filter.good)
+	return NULL;
+}
+
+bool
+sandbox_seccomp(const struct sandbox *sandbox, bool kill)
+{
+	scmp_filter_ctx context = make_filter(sandbox, kill);
+	bool good = context != NULL && refuse_clone3() &&
+	    seccomp_load(context) == 0;
+
+	seccomp_release(context);
+	if (!good)
 		log_warnx("cannot give up system calls");
-	return filter.good;
+	return good;
+}
+
+bool
+sandbox_seccomp_write(const struct sandbox *sandbox, bool kill, int fd)
+{
+	scmp_filter_ctx context = make_filter(sandbox, kill);
+	bool good = context != NULL && seccomp_export_bpf(context, fd) == 0;
+
+	seccomp_release(context);
+	return good;
 }
 
 #else
@@ -296,6 +339,13 @@ sandbox_seccomp(const struct sandbox *sandbox, bool kill)
 bool
 sandbox_seccomp(const struct sandbox *sandbox ATTR_UNUSED,
     bool kill ATTR_UNUSED)
+{
+	return false;
+}
+
+bool
+sandbox_seccomp_write(const struct sandbox *sandbox ATTR_UNUSED,
+    bool kill ATTR_UNUSED, int fd ATTR_UNUSED)
 {
 	return false;
 }

@@ -287,8 +287,11 @@ segment_counts(const struct segment *segment, struct channel_counts *counts)
 	if (!ingest_read(&state->ingest, &ingest))
 		return false;
 	add_up(&now, &ingest.counts, &archive.counts, outputs);
-	if (segment->config->archive.enabled)
+	now.last_received_ns = ingest.last_received_ns;
+	if (segment->config->archive.enabled) {
 		now.ledger.pending = ingest.sequence - archive.sequence;
+		now.ring_used = ingest.head - archive.position;
+	}
 	*counts = now;
 	return true;
 }

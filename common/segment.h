@@ -72,6 +72,7 @@
 #include "common/datum.h"
 #include "common/decimator_page.h"
 #include "common/domain.h"
+#include "common/finished.h"
 #include "common/ledger.h"
 #include "common/ring.h"
 
@@ -198,7 +199,7 @@ enum drained {
 };
 
 /*
- * Room on the file system of an archive that has a `min_free'.  The keeper
+ * Room on the file system of an archive.  The keeper
  * thread writes what there is and what it could remove; the supervisor, which
  * sees all channels, says up to where it may.
  */
@@ -248,6 +249,8 @@ struct worker_state {
 	_Atomic uint32_t	directory_gone;
 	struct room		room;
 	struct quarantine	quarantine;
+	/* Files that were finished lately, for the supervisor's events. */
+	struct finished		finished;
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];
@@ -410,6 +413,9 @@ struct channel_counts {
 	struct ledger		ledger;
 	struct output_counts	output[OUTPUTS_MAX];
 	uint64_t		rejected_by[DATUM_ERRORS];
+	uint64_t		last_received_ns; /* CLOCK_REALTIME; 0 never */
+	/* Bytes of the ring that the archive has yet to store; bound it. */
+	uint64_t		ring_used;
 };
 
 /* False: the worker changes them too fast for this reader (domain.h), and

@@ -118,6 +118,8 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	uint64_t head = ingest->head;
 	uint32_t i;
 
+	/* Nobody reads or writes it now. */
+	state->finished = old->state->finished;
 	if (spec->new_socket)
 		before.drops_seen = 0;
 	before.counts.kernel_dropped += abandoned(old, &before);

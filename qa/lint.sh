@@ -27,7 +27,8 @@ for page in man/*.[1-8]; do
 	# mandoc's status tells nothing below its -W level.
 	lint "mandoc $page" mandoc -Tlint -W warning "$page"
 done
-for script in quickstart check autogen.sh .ci/run qa/*.sh; do
+for script in quickstart check autogen.sh .ci/run qa/*.sh \
+    etc/example/mcrelay-hook; do
 	lint "shellcheck $script" shellcheck -x "$script"
 done
 # However deep: a room that is made later is checked as well.

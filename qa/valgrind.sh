@@ -10,7 +10,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 build=${1:-$top/build-valgrind}
 # These trace or kill processes at a certain instruction, system call or
 # moment, which under valgrind would be one of valgrind's.
-without='kill|step|tap_kill|trace'
+without='kill|step|trace'
 # This one compares with long doubles, which valgrind cuts down to doubles.
 without="$without|reduce_random"
 # Nor is a system call of valgrind's one that a sandbox has.

@@ -12,11 +12,12 @@
 #include "common/util.h"
 #include "supervisor/adopt.h"
 #include "supervisor/conf/address.h"
-#include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/handoff_parts.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 static bool
 take_segment(struct channel *channel, struct inherited *from)
@@ -101,7 +102,7 @@ open_next_input(struct channel *channel, struct conf_problems *problems)
 	struct parts *next = &channel->next;
 
 	sockets_share(channel->parts.input, true);
-	parts_open(next, conf, PART_INPUT, NULL, problems);
+	parts_open(next, conf, PART_INPUT, problems);
 	if (next->input != -1 && !next->bound) {
 		sockets_share(next->input, true);
 		if (!parts_bind(next, conf, problems))
@@ -163,8 +164,9 @@ take_worker(struct channel *channel, struct inherited *from)
 		channel->decimator_leaving = from->leaving;
 		channel->decimator_told = from->told;
 	}
-	child_adopt(child, &from->worker);
 	channel->reasons = from->reasons;
+	tell_adopt(channel, from->told_state);
+	child_adopt(child, &from->worker);
 	/* An older image does not say. */
 	if (from->silence.seen_at_ns != 0)
 		channel->silence = from->silence;
@@ -205,14 +207,11 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		compare(channel, conf, problems);
 	} else
 		keep_input(channel, from);
-	directory_share(&channel->parts, from->archive, channel->conf);
+	handoff_take_parts(&channel->parts, channel->conf, from);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else
-		log_info("channel %s: goes on %s what a killed mcrelayd "
-		    "left", channel->name,
-		    channel->segment.base == NULL ? "without" :
-		    channel->renew ? "after" : "with");
+		tell_take_over(channel);
 	/* A worker that runs is asked to drain; one that was stopped has. */
 	if (!channel->fresh)
 		channel->drain = false;

@@ -26,6 +26,7 @@
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 #include "supervisor/waiting.h"
 
 #define WORKER_PROGRAM	"mcrelay-worker"
@@ -101,7 +102,10 @@ leave_segment(struct channel *channel)
 	struct lack *lack = &channel->parts.lack;
 	int error = errno;
 
-	if (lack->error != 0)
+	/* Of several things the first is told; what a stream lacks is none
+	 * that the channel waits for. */
+	if (lack->error != 0 && !parts_complete(&channel->parts, channel->conf,
+	    PART_INPUT | PART_WORKER))
 		return;
 	*lack = (struct lack){.error = error, .memory = true};
 	snprintf(lack->detail, sizeof(lack->detail), "cannot make its ring of "
@@ -112,7 +116,9 @@ leave_segment(struct channel *channel)
 bool
 channel_make_segment(struct channel *channel, const struct conf *conf)
 {
-	if (channel->segment.base != NULL)
+	/* Who has the old one, or is to store what it holds, comes first. */
+	if (channel->segment.base != NULL && (!channel->renew ||
+	    channel->drain || channel->child.pid != 0))
 		return false;
 	if (make_segment(channel, conf) == 0)
 		return true;
@@ -160,8 +166,8 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 
 	if (channel->renew && !channel->child.drain_only) {
 		if (make_segment(channel, supervisor->conf) == -1) {
-			log_warn("channel %s: cannot make its segment",
-			    channel->name);
+			leave_segment(channel);
+			channel->child.held = true;
 			return -1;
 		}
 		decimator_tell(channel);
@@ -172,7 +178,7 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 	fdstore_channel(channel);
 	count = list_descriptors(channel, messages, fds);
 	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
-	    stderr_fd, fds, count);
+	    &channel->user, stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
@@ -193,6 +199,7 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	tell_files(channel);
 	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
 		return;
@@ -213,6 +220,8 @@ worker_changed(void *owner)
 		channel->lacked[0] = '\0';
 		silence_begin(&channel->silence);
 	}
+	waiting_say(channel);
+	tell_state(channel);
 	supervisor_notice(channel->supervisor);
 }
 
@@ -258,6 +267,7 @@ worker_message(void *owner, const struct message *message)
 static const struct child_ops worker_ops = {
 	.spawn		= worker_spawn,
 	.ended		= worker_ended,
+	.died		= tell_death,
 	.changed	= worker_changed,
 	.last_words	= worker_last_words,
 	.drained	= worker_drained,
@@ -279,6 +289,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	snprintf(channel->name, sizeof(channel->name), "%s", name);
 	child_init(&channel->child, supervisor->loop, &worker_ops, channel,
 	    label, own);
+	directory_look_init(channel);
 	free(own);
 	free(label);
 	parts_init(&channel->parts);
@@ -298,8 +309,7 @@ complete(struct channel *channel, const struct conf *conf,
 	/* One that was stopped has none. */
 	if (!channel->fresh || channel->child.pid != 0)
 		which &= ~(unsigned)PART_INPUT;
-	parts_open(&channel->parts, channel->conf, which,
-	    channel->supervisor->spawn.drop, problems);
+	parts_open(&channel->parts, channel->conf, which, problems);
 	if (channel->child.pid == 0 && !channel->drain)
 		channel_take_next(channel);
 	if (channel->decimator_event == -1)
@@ -321,6 +331,7 @@ channel_new(struct supervisor *supervisor, const struct conf *conf,
 	struct inherited *from = NULL;
 
 	channel->conf = channel_conf;
+	channel->user = channel_conf->user;
 	if (rundir_name_taken(channel->name))
 		report_error(problems, "channel %s: its pid file would be "
 		    "the daemon's: choose another name", channel->name);
@@ -338,6 +349,9 @@ channel_new_leaving(struct supervisor *supervisor, struct inherited *from)
 {
 	struct channel *channel = make_channel(supervisor, from->name);
 
+	/* An older image does not say, and had one for all. */
+	channel->user = from->user.uid != 0 ? from->user :
+	    supervisor->conf->decimator_user;
 	adopt_leaving(channel, from);
 	return channel;
 }
@@ -346,6 +360,7 @@ void
 channel_free(struct channel *channel)
 {
 	child_done(&channel->child);
+	peek_stop(&channel->peek, channel->supervisor->loop);
 	fdstore_remove(channel);
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);
@@ -385,7 +400,6 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 		child_drain(&channel->child);
 	else
 		child_start(&channel->child);
-	waiting_say(channel);
 	if (stopped || channel->lacked[0] != '\0')
 		decimator_tell_parent(channel);
 }
@@ -453,7 +467,6 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (channel->child.wanted) {
 		waiting_hold(channel);
 		child_restart(&channel->child, true);
-		waiting_say(channel);
 	}
 	release_archive(channel);
 }

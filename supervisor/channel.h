@@ -15,9 +15,11 @@
 #include "supervisor/budget.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/peek.h"
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
+#include "supervisor/tell.h"
 #include "supervisor/watch.h"
 
 struct inherited;
@@ -30,6 +32,7 @@ struct channel {
 	const struct channel_conf *conf;	/* in the supervisor's conf */
 	char			 name[CHANNEL_NAME_MAX + 1];
 	uint32_t		 number;	/* for the decimator */
+	struct privdrop		 user;		/* its worker's */
 	struct child		 child;
 	bool			 fresh;	/* has yet to be started */
 
@@ -67,11 +70,13 @@ struct channel {
 	unsigned		 room_asked_s;	/* in vain; see room.c */
 	uint64_t		 room_oldest_ns; /* when it was asked */
 	bool			 unlocked;	/* its memory is */
+	struct peek		 peek;		/* for its directory */
 	struct silence		 silence;
 	struct watch		 watch;
 	struct stream_watch	 stream_watch;
 	struct budget		 budget;
 	struct reasons		 reasons;
+	struct told		 told;
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */
@@ -125,8 +130,8 @@ void	channel_log_level(struct channel *channel, int level) ATTR_NONNULL;
 /* Says, once, that memory cannot be locked. */
 void	channel_warn_unlocked(struct channel *channel) ATTR_NONNULL;
 
-/* Makes its segment if it has none, or notes that it lacks one.  True: it has
- * been made just now. */
+/* Makes its segment if it has none, or none of its present configuration, or
+ * notes that it lacks one.  True: it has been made just now. */
 bool	channel_make_segment(struct channel *channel,
 	    const struct conf *conf) ATTR_NONNULL;
 /* Gives each stream of its configuration a slot in the decimator's page. */

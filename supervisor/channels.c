@@ -8,6 +8,7 @@
 #include "supervisor/channels.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 struct channel *
 channels_find(const struct supervisor *supervisor, const char *name)
@@ -79,6 +80,8 @@ channels_free_leaving(struct supervisor *supervisor)
 		if (channel->child.pid != 0)
 			continue;
 		TAILQ_REMOVE(&supervisor->leaving, channel, link);
+		if (supervisor->phase != PHASE_STOPPING)
+			tell_removed(channel);
 		channel_free(channel);
 		freed = true;
 	}

@@ -123,6 +123,7 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
 	child->ready_ns = 0;
+	child->gone_ns = child->wanted ? now : 0;
 	child->drain_only = asked && drain_failed(child, watcher->rstatus);
 	child->ops->ended(child->owner);
 	if (child->drain_only)
@@ -139,6 +140,9 @@ static void
 on_ready(struct child *child, const struct message *message)
 {
 	child->ready_ns = clock_monotonic_ns();
+	if (child->gone_ns != 0)
+		child->away_ns = child->ready_ns - child->gone_ns;
+	child->gone_ns = 0;
 	child->sandbox = message->sandbox & SANDBOX_ALL;
 	log_info("%s: process %d is ready", child->label, (int)child->pid);
 	child_set_state(child, CHILD_RUNNING, CHILD_DEAF_NS);
@@ -265,19 +269,34 @@ spawn_process(struct child *child)
 	return 0;
 }
 
+/* What is to be stored is, all the same. */
+static bool
+is_held(const struct child *child)
+{
+	return child->held && !child->drain_only;
+}
+
+static void
+spawn_failed(struct child *child)
+{
+	if (is_held(child))
+		child_set_state(child, CHILD_WAITING, 0);
+	else
+		back_off(child, backoff_delay_ns(&child->backoff, 0, false,
+		    arc4random()));
+}
+
 static void
 spawn(struct child *child)
 {
 	assert(child->pid == 0);
-	/* What is to be stored is, all the same. */
-	if (child->held && !child->drain_only) {
+	if (is_held(child)) {
 		child_set_state(child, CHILD_WAITING, 0);
 		return;
 	}
 	child->spawned_ns = clock_monotonic_ns();
 	if (spawn_process(child) == -1) {
-		back_off(child, backoff_delay_ns(&child->backoff, 0, false,
-		    arc4random()));
+		spawn_failed(child);
 		return;
 	}
 	child->spawns++;
@@ -359,6 +378,7 @@ void
 child_stop(struct child *child)
 {
 	child->wanted = false;
+	child->gone_ns = 0;
 	if (child->pid != 0)
 		terminate(child, true);
 	else if (child->state != CHILD_STOPPED) {

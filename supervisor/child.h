@@ -70,15 +70,27 @@ enum child_said {
 	CHILD_SAID_ANSWER,	/* the owner has asked: the next may follow */
 };
 
+/* How a process ended. */
+struct child_obituary {
+	pid_t		pid;
+	const char	*how;		/* "exited with status 3" */
+	const char	*words;		/* its last; may hold any bytes */
+	bool		asked;		/* to end, and not because it hung */
+	bool		hung;
+	uint64_t	up_ns;
+};
+
 /* What the owner does. */
 struct child_ops {
 	/* Starts the process with `messages' as its descriptor 3 and this
 	 * standard error and returns its pid, or -1 after having logged why
-	 * not. */
+	 * not, or having held the child. */
 	pid_t	(*spawn)(void *owner, int messages, int stderr_fd);
 	/* It has been reaped.  child->drain_only says whether another follows
 	 * only to store the rest; nothing else is decided. */
 	void	(*ended)(void *owner);
+	/* How it ended, before ended() is called.  NULL: of no interest. */
+	void	(*died)(void *owner, const struct child_obituary *obituary);
 	/* The state is another one now.  May not call child_*(). */
 	void	(*changed)(void *owner);
 	/* Its last words for the obituary: fills `text', may leave it empty. */
@@ -142,6 +154,11 @@ struct child {
 	uint64_t		 ready_ns;	/* 0: not yet */
 	uint32_t		 sandbox;	/* enum sandbox_part, since
 						 * then */
+	/* When the last one was reaped that is to have a successor; 0: there
+	 * is one.  And how long it took until that one was ready, the last
+	 * time: what is waited for included. */
+	uint64_t		 gone_ns;
+	uint64_t		 away_ns;
 	unsigned		 spawns;
 	struct backoff		 backoff;
 	char			 last_exit[128];	/* "": none yet */

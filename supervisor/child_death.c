@@ -54,4 +54,9 @@ child_bury(struct child *child, int status, uint64_t now)
 	child->ops->last_words(child->owner, words, sizeof(words));
 	if (words[0] != '\0')
 		log_warnx("%s: its last words: %s", child->label, words);
+	if (child->ops->died != NULL)
+		child->ops->died(child->owner, &(struct child_obituary){
+		    child->pid, child->last_exit, words,
+		    child->state == CHILD_STOPPING && !child->hung,
+		    child->hung, now - child->spawned_ns});
 }

@@ -13,6 +13,8 @@
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/commands.h"
+#include "supervisor/facts.h"
+#include "supervisor/follow.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -30,6 +32,8 @@ enum member {
 	MEMBER_COMMAND	= 1,
 	MEMBER_CHANNEL	= 2,
 	MEMBER_STREAM	= 4,
+	MEMBER_SINCE	= 8,
+	MEMBER_CHANNELS	= 16,	/* an array */
 };
 
 static const struct {
@@ -39,6 +43,8 @@ static const struct {
 	{"command",	MEMBER_COMMAND},
 	{"channel",	MEMBER_CHANNEL},
 	{"stream",	MEMBER_STREAM},
+	{"since",	MEMBER_SINCE},
+	{"channels",	MEMBER_CHANNELS},
 };
 
 struct command {
@@ -245,6 +251,25 @@ run_archive(const struct call *call)
 	    "channel %s is not UTF-8", conf->name);
 }
 
+static json_t *
+run_events(const struct call *call)
+{
+	return follow_request(call->supervisor, call->request,
+	    &call->wait->follower);
+}
+
+/* The client looks at the host itself, which may take its time. */
+static json_t *
+run_doctor(const struct call *call)
+{
+	json_t *answer = json_pack("{s:b, s:s, s:o}", "ok", 1, "file",
+	    call->supervisor->absolute_file, "facts",
+	    facts_json(call->supervisor));
+
+	return answer != NULL ? answer : command_error("the name of the "
+	    "configuration file is not UTF-8");
+}
+
 static const struct command commands[] = {
 	{"status",	false,	MEMBER_CHANNEL, run_status},
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
@@ -255,6 +280,8 @@ static const struct command commands[] = {
 	{"schema",	true,	MEMBER_CHANNEL | MEMBER_STREAM, run_schema},
 	{"upgrade",	false,	0, run_upgrade},
 	{"archive",	true,	MEMBER_CHANNEL, run_archive},
+	{"events",	false,	MEMBER_SINCE | MEMBER_CHANNELS, run_events},
+	{"doctor",	false,	0, run_doctor},
 };
 
 static const struct command *
@@ -291,7 +318,11 @@ check_members(const struct command *command, const json_t *request)
 		if ((find_member(name) & takes) == 0)
 			return command_error("%s does not take %s",
 			    command->name, name);
-		if (!json_is_string(value))
+		if (find_member(name) == MEMBER_CHANNELS) {
+			if (!json_is_array(value))
+				return command_error("%s has to be an array",
+				    name);
+		} else if (!json_is_string(value))
 			return command_error("%s has to be a string", name);
 	}
 	return NULL;

@@ -3,7 +3,8 @@
  * What mcrelayctl can ask for.  Supervisor only.
  *
  * A request is an object with the member "command" and, as the command needs
- * them, "channel" and "stream".  An answer is an object: "ok" is true, or it
+ * them, others: "channel" and "stream", "channels" and "since" (follow.h).  An
+ * answer is an object: "ok" is true, or it
  * is false and "error" says why.
  */
 #ifndef MCRELAY_COMMANDS_H
@@ -15,6 +16,7 @@
 #include "common/compiler.h"
 #include "common/segment.h"
 
+struct follower;
 struct supervisor;
 
 /* A request that is answered later. */
@@ -23,6 +25,9 @@ struct command_wait {
 	bool		upgrade;	/* for another image, else: */
 	bool		up;		/* for a new worker; else for none */
 	unsigned	spawns;		/* before */
+	/* Not NULL: the answer is yes, and is followed by events.  The
+	 * client's. */
+	struct follower	*follower;
 };
 
 /* The answer, which is the caller's; NULL: not yet, `wait' is filled. */

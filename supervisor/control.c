@@ -2,7 +2,6 @@
 /*
  * The control socket and its clients.  Supervisor only.  Never blocks.
  */
-#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -16,8 +15,11 @@
 #include "common/util.h"
 #include "supervisor/commands.h"
 #include "supervisor/control.h"
+#include "supervisor/control_priv.h"
+#include "supervisor/follow.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #define SOCKET_NAME	"mcrelayd.sock"
 /* Those that come when all places are taken wait in the backlog. */
@@ -25,48 +27,12 @@
 /* Of them, for one user and for all but root and our own. */
 #define USER_MAX	8U
 #define OTHERS_MAX	24U
-#define REQUEST_MAX	4096
 /* To send a request, and to read the answer. */
 #define CLIENT_S	5.
 /* For a command: an old worker's end, a new one's start, and some. */
 #define COMMAND_S	30.
 /* Out of descriptors: they come back. */
 #define PAUSE_S		1.
-
-enum client_phase {
-	CLIENT_ASKS,
-	CLIENT_ASKS_TOO_MUCH,
-	CLIENT_WAITS,
-	CLIENT_READS,
-};
-
-struct client {
-	LIST_ENTRY(client)	 link;
-	struct control		*control;
-	int			 fd;
-	uid_t			 user;		/* who connected */
-	enum client_phase	 phase;
-	struct command_wait	 wait;
-	char			 request[REQUEST_MAX];
-	size_t			 received;
-	char			*answer;
-	size_t			 answer_size;
-	size_t			 sent;
-	ev_io			 io;
-	ev_timer		 deadline;
-};
-
-LIST_HEAD(client_list, client);
-
-struct control {
-	struct supervisor	*supervisor;
-	int			 fd;
-	ev_io			 io;
-	ev_timer		 pause;
-	struct client_list	 clients;
-	size_t			 count;
-	bool			 held;		/* an upgrade is near */
-};
 
 static void
 listen_again(struct control *control)
@@ -75,7 +41,7 @@ listen_again(struct control *control)
 		ev_io_start(control->supervisor->loop, &control->io);
 }
 
-static void
+void
 client_free(struct client *client)
 {
 	struct control *control = client->control;
@@ -86,6 +52,7 @@ client_free(struct client *client)
 	control->count--;
 	close(client->fd);
 	free(client->answer);
+	follow_free(client->wait.follower);
 	free(client);
 	if (control->held)
 		supervisor_notice(control->supervisor);
@@ -108,12 +75,13 @@ set_phase(struct client *client, enum client_phase phase, int events,
 	ev_timer_stop(loop, &client->deadline);
 	ev_now_update(loop);
 	ev_timer_set(&client->deadline, seconds, 0.);
-	ev_timer_start(loop, &client->deadline);
+	if (phase != CLIENT_FOLLOWS)
+		ev_timer_start(loop, &client->deadline);
 }
 
 /* Takes `answer' over. */
 static void
-reply(struct client *client, json_t *answer)
+set_answer(struct client *client, json_t *answer)
 {
 	char *text = json_dumps(answer, JSON_COMPACT);
 
@@ -124,7 +92,29 @@ reply(struct client *client, json_t *answer)
 	client->answer_size = strlen(text);
 	/* A line: its NUL's place is the newline's. */
 	client->answer[client->answer_size++] = '\n';
+}
+
+/* The same. */
+static void
+reply(struct client *client, json_t *answer)
+{
+	set_answer(client, answer);
 	set_phase(client, CLIENT_READS, EV_WRITE, CLIENT_S);
+}
+
+/* The same. */
+static void
+begin_following(struct client *client, json_t *answer)
+{
+	json_t *refusal = follower_refusal(client->control, client);
+
+	if (refusal != NULL) {
+		json_decref(answer);
+		reply(client, refusal);
+		return;
+	}
+	set_answer(client, answer);
+	set_phase(client, CLIENT_FOLLOWS, EV_READ | EV_WRITE, 0.);
 }
 
 static void
@@ -144,7 +134,9 @@ run_request(struct client *client, size_t length)
 	set_phase(client, CLIENT_WAITS, 0, COMMAND_S);
 	answer = command_run(supervisor, request, &client->wait);
 	json_decref(request);
-	if (answer != NULL)
+	if (answer != NULL && client->wait.follower != NULL)
+		begin_following(client, answer);
+	else if (answer != NULL)
 		reply(client, answer);
 }
 
@@ -213,12 +205,13 @@ send_answer(struct client *client)
 }
 
 static void
-on_client(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher,
-    int events ATTR_UNUSED)
+on_client(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher, int events)
 {
 	struct client *client = watcher->data;
 
-	if (client->phase == CLIENT_READS)
+	if (client->phase == CLIENT_FOLLOWS)
+		follower_turn(client, events);
+	else if (client->phase == CLIENT_READS)
 		send_answer(client);
 	else
 		receive(client);
@@ -248,21 +241,23 @@ on_pause(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 	listen_again(watcher->data);
 }
 
-/* Those whom nobody can keep out. */
-static bool
-is_master(uid_t user)
+bool
+client_is_master(uid_t user)
 {
 	return user == 0 || user == geteuid();
 }
 
+/* Workers have no more places together because they are many users. */
 static uid_t
-peer_of(int fd)
+peer_of(const struct control *control, int fd)
 {
+	const struct conf *conf = control->supervisor->conf;
 	struct ucred peer = {.uid = (uid_t)-1};
 	socklen_t size = sizeof(peer);
 
 	(void)getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-	return peer.uid;
+	return users_is_child(conf, peer.uid) ? conf->decimator_user.uid :
+	    peer.uid;
 }
 
 /* NULL: there is a place for this user. */
@@ -272,11 +267,11 @@ refusal(const struct control *control, uid_t user)
 	const struct client *client;
 	unsigned own = 0, others = 0;
 
-	if (is_master(user))
+	if (client_is_master(user))
 		return NULL;
 	LIST_FOREACH(client, &control->clients, link) {
 		own += client->user == user;
-		others += !is_master(client->user);
+		others += !client_is_master(client->user);
 	}
 	if (own >= USER_MAX)
 		return command_error("%u connections of user %u are open: "
@@ -314,7 +309,7 @@ add_client(struct control *control, int fd)
 
 	client->control = control;
 	client->fd = fd;
-	client->user = peer_of(fd);
+	client->user = peer_of(control, fd);
 	ev_init(&client->io, on_client);
 	ev_init(&client->deadline, on_deadline);
 	client->io.data = client->deadline.data = client;
@@ -339,7 +334,7 @@ on_connection(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 		}
 		return;
 	}
-	if ((answer = refusal(control, peer_of(fd))) != NULL) {
+	if ((answer = refusal(control, peer_of(control, fd))) != NULL) {
 		turn_away(fd, answer);
 		return;
 	}
@@ -447,6 +442,8 @@ control_hold(struct control *control, bool hold)
 		return false;
 	}
 	ev_io_stop(control->supervisor->loop, &control->io);
+	/* They come back, and wait in the backlog. */
+	followers_end(control, false);
 	return control->count == (control_upgrader(control) != -1);
 }
 
@@ -458,6 +455,7 @@ control_close(struct control *control)
 	if (control == NULL)
 		return;
 	loop = control->supervisor->loop;
+	followers_end(control, true);
 	while (!LIST_EMPTY(&control->clients))
 		client_free(LIST_FIRST(&control->clients));
 	ev_io_stop(loop, &control->io);
@@ -475,6 +473,7 @@ control_check(struct control *control)
 
 	if (control == NULL)
 		return;
+	followers_wake(control);
 	for (client = LIST_FIRST(&control->clients); client != NULL;
 	    client = next) {
 		next = LIST_NEXT(client, link);

@@ -19,6 +19,7 @@
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define DECIMATOR_PROGRAM	"mcrelay-decimator"
 
@@ -298,7 +299,8 @@ decimator_spawn(void *owner, int messages, int stderr_fd)
 	struct decimator *decimator = owner;
 
 	return spawn_program(&decimator->supervisor->spawn, DECIMATOR_PROGRAM,
-	    NULL, stderr_fd, &messages, 1);
+	    NULL, &decimator->supervisor->conf->decimator_user, stderr_fd,
+	    &messages, 1);
 }
 
 /* The holder has let go: whoever is to have it may be told. */
@@ -362,6 +364,7 @@ decimator_changed(void *owner)
 		    &size, sizeof(size));
 		decimator_update(decimator);
 	}
+	tell_decimator(decimator);
 	supervisor_notice(decimator->supervisor);
 }
 
@@ -375,6 +378,7 @@ decimator_last_words(void *owner ATTR_UNUSED, char *text,
 static const struct child_ops decimator_ops = {
 	.spawn		= decimator_spawn,
 	.ended		= decimator_ended,
+	.died		= tell_decimator_death,
 	.changed	= decimator_changed,
 	.last_words	= decimator_last_words,
 	.message	= decimator_message,
@@ -409,8 +413,9 @@ decimator_done(struct decimator *decimator)
 
 void
 decimator_adopt(struct decimator *decimator, struct child_image *image,
-    size_t answers)
+    size_t answers, const char *told_state)
 {
+	decimator->told_state = told_state;
 	child_adopt(&decimator->child, image);
 	image->messages = image->voice = -1;
 	decimator->old_process = decimator->child.pid;

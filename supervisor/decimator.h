@@ -36,6 +36,7 @@ struct decimator {
 	bool			 log_told;
 	struct decimator_watch	 watch;
 	pid_t			 old_process;	/* of an older image; 0 */
+	const char		*told_state;	/* as an event; NULL: none */
 };
 
 /*** All processes. ***/
@@ -60,8 +61,7 @@ void	decimator_done(struct decimator *decimator) ATTR_NONNULL;
 /* Goes on with a process of an older image, which has its channels already
  * and so many answers to give; takes its control socket over. */
 void	decimator_adopt(struct decimator *decimator, struct child_image *image,
-    size_t answers)
-	    ATTR_NONNULL;
+	    size_t answers, const char *told_state);
 /* Sends what it does not know yet. */
 void	decimator_update(struct decimator *decimator) ATTR_NONNULL;
 /* Asks it to look at its rings, and to answer. */

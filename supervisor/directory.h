@@ -22,15 +22,25 @@ enum directory_status {
 	DIRECTORY_OPEN,
 	DIRECTORY_UNMOUNTED,	/* what the archive requires is not mounted */
 	DIRECTORY_IN_USE,	/* another process writes there; EBUSY */
+	DIRECTORY_FOREIGN,	/* it is not the channel's user's; EPERM */
 	DIRECTORY_FAILED,	/* errno */
 };
 
-/* Opens it by its path, makes it when it is missing, and locks it; then in
- * place of what `parts' had.  `by' says who has the lock. */
+/* Its path; to be freed. */
+char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
+
+/* For whom it is in use, or for whose it is, and what to do then. */
+#define DIRECTORY_BY_SIZE	160
+
+/*
+ * Opens it by its path, makes it when it is missing, and locks it; then in
+ * place of what `parts' had.  What it makes is the channel's user's, if that
+ * has it for himself: then the directories above stay root's, and it must be
+ * his.  `by' says who has the lock, or whose it is.
+ */
 enum directory_status	directory_open(struct parts *parts,
 			    const struct channel_conf *conf,
-			    const struct privdrop *owner,
-			    char by[static 32]);
+			    char by[static DIRECTORY_BY_SIZE]);
 /*
  * Before parts_open(): `archive' is one that this process, or the image
  * before, has locked already (-1: none).  If it is the one of `conf', what is
@@ -43,13 +53,11 @@ void	directory_close(struct parts *parts) ATTR_NONNULL;
 /* There is none, for this reason. */
 void	directory_lose(struct parts *parts, const char *why) ATTR_NONNULL;
 
-/* Once a second, and when the worker misses it. */
-void	directory_check(struct channel *channel) ATTR_NONNULL;
-/* The worker says that it does. */
+/* Of a channel that was just made. */
+void	directory_look_init(struct channel *channel) ATTR_NONNULL;
+/* Once a second: all channels. */
+void	directory_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* The worker says that it misses it. */
 void	directory_missed(struct channel *channel) ATTR_NONNULL;
-
-/* Once a second, before the channels: whether something has been mounted or
- * unmounted. */
-void	directory_look_at_mounts(struct supervisor *supervisor) ATTR_NONNULL;
 
 #endif /* MCRELAY_DIRECTORY_H */

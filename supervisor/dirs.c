@@ -29,7 +29,7 @@ make_one(int at, const char *name, int flags, mode_t mode,
 
 	if (!made && errno != EEXIST)
 		return -1;
-	if (!made || owner == NULL)
+	if (!made || owner->uid == 0)
 		return openat(at, name, flags);
 	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
@@ -58,12 +58,14 @@ link_flag(int at)
 /* What is missing on the way. */
 struct making {
 	mode_t			 mode;
-	const struct privdrop	*owner;
+	const struct privdrop	*owner;		/* of the last one */
+	const struct privdrop	*owner_above;
 };
 
 /* Takes `at' over.  `making' NULL: nothing is made. */
 static int
-step(int at, const char *name, int flags, const struct making *making)
+step(int at, const char *name, bool last, int flags,
+    const struct making *making)
 {
 	int fd, saved;
 
@@ -71,7 +73,7 @@ step(int at, const char *name, int flags, const struct making *making)
 	fd = openat(at, name, flags);
 	if (fd == -1 && errno == ENOENT && making != NULL)
 		fd = make_one(at, name, flags, making->mode,
-		    making->owner);
+		    last ? making->owner : making->owner_above);
 	saved = errno;
 	close(at);
 	errno = saved;
@@ -92,7 +94,7 @@ walk_down(const char *path, int last, const struct making *making)
 	for (name = strtok_r(copy, "/", &save); name != NULL && fd != -1;
 	    name = next) {
 		next = strtok_r(NULL, "/", &save);
-		fd = step(fd, name, O_DIRECTORY | O_CLOEXEC |
+		fd = step(fd, name, next == NULL, O_DIRECTORY | O_CLOEXEC |
 		    (next == NULL ? last : O_PATH), making);
 	}
 	free(copy);
@@ -100,30 +102,50 @@ walk_down(const char *path, int last, const struct making *making)
 }
 
 int
-dirs_open(const char *path, mode_t mode, const struct privdrop *owner)
+dirs_open(const char *path, mode_t mode, const struct privdrop *owner,
+    bool all)
 {
-	const struct making making = {mode, owner};
+	static const struct privdrop ours;
+	const struct making making = {mode, owner, all ? owner : &ours};
 
 	return walk_down(path, O_RDONLY, &making);
 }
 
 bool
-dirs_leads_to(const char *path, int fd)
+dirs_identify(int fd, struct dirs_id *id)
+{
+	struct statx st;
+
+	/* As the kernel knows it: a server is not asked. */
+	if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
+	    &st) == -1)
+		return false;
+	*id = (struct dirs_id){st.stx_dev_major,
+	    st.stx_dev_minor, st.stx_ino};
+	return true;
+}
+
+bool
+dirs_is_at(const char *path, const struct dirs_id *id)
 {
 	int there = walk_down(path, O_PATH, NULL);
-	struct statx a, b;
+	struct dirs_id now;
 	bool same;
 
 	if (there == -1)
 		return false;
-	/* As the kernel knows them: a server is not asked. */
-	same = statx(there, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO,
-	    &a) == 0 && statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
-	    STATX_INO, &b) == 0 && a.stx_ino == b.stx_ino &&
-	    a.stx_dev_major == b.stx_dev_major &&
-	    a.stx_dev_minor == b.stx_dev_minor;
+	same = dirs_identify(there, &now) && now.inode == id->inode &&
+	    now.major == id->major && now.minor == id->minor;
 	close(there);
 	return same;
+}
+
+bool
+dirs_leads_to(const char *path, int fd)
+{
+	struct dirs_id id;
+
+	return dirs_identify(fd, &id) && dirs_is_at(path, &id);
 }
 
 /*** Where nobody else may change a name. ***/

@@ -8,20 +8,35 @@
 
 #include <sys/types.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
 
 /*
  * Opens the directory `path' (absolute); makes it and the directories above
- * it when they are missing.  What it makes belongs to `owner', unless that is
- * NULL; what exists is left as it is.  A symbolic link is followed only where
- * nobody but root and ourselves can have put it (else: ENOTDIR).  A
- * close-on-exec descriptor, or -1 with errno.
+ * it when they are missing.  What it makes belongs to `owner' (uid 0: to us),
+ * of the directories above it only if `all' is to; what exists is left as it
+ * is.  A symbolic link is followed only where nobody but root and ourselves
+ * can have put it (else: ENOTDIR).  A close-on-exec descriptor, or -1 with
+ * errno.
  */
-int	dirs_open(const char *path, mode_t mode, const struct privdrop *owner);
+int	dirs_open(const char *path, mode_t mode,
+	    const struct privdrop *owner, bool all) ATTR_NONNULL;
 /* Whether dirs_open() would open the directory that `fd' is; makes nothing. */
 bool	dirs_leads_to(const char *path, int fd) ATTR_NONNULL;
+
+/* Which directory it is, for as long as it is open. */
+struct dirs_id {
+	uint32_t	major, minor;
+	uint64_t	inode;
+};
+
+/* Never waits for a server. */
+bool	dirs_identify(int fd, struct dirs_id *id) ATTR_NONNULL;
+/* As dirs_leads_to().  False: errno says why there is none, or is as it was
+ * before when it is another one. */
+bool	dirs_is_at(const char *path, const struct dirs_id *id) ATTR_NONNULL;
 
 /*
  * The same for a directory whose names nobody else may change: it and those

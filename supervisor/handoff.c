@@ -15,19 +15,18 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/control.h"
-#include "supervisor/directory.h"
-#include "supervisor/handoff.h"
+#include "supervisor/handoff_events.h"
 #include "supervisor/handoff_health.h"
-#include "supervisor/report.h"
+#include "supervisor/handoff_parts.h"
+#include "supervisor/handoff_priv.h"
 #include "supervisor/supervisor.h"
 
 /*** Writing. ***/
 
 #define LAYOUT_TEXT_SIZE	17
 
-/* A descriptor's number, which is to survive; -1 is none. */
-static json_t *
-keep(struct handoff *handoff, int fd)
+json_t *
+handoff_put_fd(struct handoff *handoff, int fd)
 {
 	if (fd != -1) {
 		handoff->keep = xgrow(handoff->keep, handoff->kept,
@@ -52,8 +51,8 @@ child_json(struct handoff *handoff, const struct child *child)
 	return json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, "
 	    "s:b, s:i, s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
-	    "control", keep(handoff, image.messages),
-	    "stderr", keep(handoff, image.voice),
+	    "control", handoff_put_fd(handoff, image.messages),
+	    "stderr", handoff_put_fd(handoff, image.voice),
 	    "wanted", image.wanted,
 	    "ending", image.ending,
 	    "draining", image.draining,
@@ -70,18 +69,30 @@ child_json(struct handoff *handoff, const struct child *child)
 	    "last_exit", image.last_exit);
 }
 
+/* Its groups are those of the user in the configuration, if it has any. */
+static json_t *
+user_json(const struct privdrop *user)
+{
+	return json_pack("{s:o, s:o}", "uid", count(user->uid),
+	    "gid", count(user->gid));
+}
+
 static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:i, s:b, "
-	    "s:b, s:o, s:o, s:o}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+	    "s:i, s:i, s:b, s:b, s:o, s:o, s:o}",
 	    "name", channel->name,
-	    "input", keep(handoff, channel->parts.input),
-	    "feed", keep(handoff, channel->parts.feed),
-	    "segment", keep(handoff, channel->segment.base != NULL ?
+	    "user", user_json(&channel->user),
+	    "input", handoff_put_fd(handoff, channel->parts.input),
+	    "feed", handoff_put_fd(handoff, channel->parts.feed),
+	    "segment", handoff_put_fd(handoff, channel->segment.base != NULL ?
 	    channel->segment.fd : -1),
-	    "archive", keep(handoff, channel->parts.archive),
-	    "decimator_event", keep(handoff, channel->decimator_event),
+	    "archive", handoff_put_fd(handoff, channel->parts.archive),
+	    "directory", handoff_directory(channel),
+	    "sockets", handoff_sockets(handoff, channel),
+	    "decimator_event", handoff_put_fd(handoff,
+	    channel->decimator_event),
 	    "number", count(channel->number),
 	    "tap", decimator_number(channel->decimator),
 	    "holder", decimator_number(channel->decimator_holder),
@@ -125,6 +136,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	json_t *object, *channels = json_array();
 	const struct channel *channel;
 	char layout[LAYOUT_TEXT_SIZE];
+	char *users = conf_users_text(supervisor->conf);
 
 	layout_text(layout);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
@@ -138,16 +150,22 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
-	    "lock", keep(handoff, supervisor->rundir.lock),
-	    "control", keep(handoff, control_socket(supervisor->control)),
-	    "client", keep(handoff, client),
+	    "lock", handoff_put_fd(handoff, supervisor->rundir.lock),
+	    "control", handoff_put_fd(handoff,
+	    control_socket(supervisor->control)),
+	    "client", handoff_put_fd(handoff, client),
 	    "next_number", count(supervisor->next_number),
 	    "started_ns", count(supervisor->started_ns),
 	    "decimators", count(supervisor->decimators),
 	    "decimator", decimators_json(handoff, supervisor));
+	json_object_set_new(object, "given_up", count(supervisor->given_up));
+	json_object_set_new(object, "user", json_string(users));
+	free(users);
 	json_object_set_new(object, "channels", channels);
 	json_object_set_new(object, "queriers",
 	    health_queriers(&supervisor->querier));
+	json_object_set_new(object, "events",
+	    handoff_events_write(supervisor));
 	return object;
 }
 
@@ -180,7 +198,7 @@ handoff_write(struct handoff *handoff, const struct supervisor *supervisor,
 	if (handoff->fd == -1)
 		return -1;
 	object = state_json(handoff, supervisor, client);
-	json_decref(keep(handoff, handoff->fd));
+	json_decref(handoff_put_fd(handoff, handoff->fd));
 	text = json_dumps(object, JSON_INDENT(1));
 	json_decref(object);
 	if (text == NULL) {
@@ -231,9 +249,8 @@ get_flag(const json_t *object, const char *name)
 	return json_is_true(json_object_get(object, name));
 }
 
-/* A descriptor: -1 when there is none, or it is not open. */
-static int
-get_fd(const json_t *object, const char *name)
+int
+handoff_get_fd(const json_t *object, const char *name)
 {
 	const json_t *value = json_object_get(object, name);
 	json_int_t number = json_is_integer(value) ?
@@ -274,8 +291,8 @@ get_text(const json_t *object, const char *name)
 static void
 get_child(const json_t *object, struct child_image *image)
 {
-	image->messages = get_fd(object, "control");
-	image->voice = get_fd(object, "stderr");
+	image->messages = handoff_get_fd(object, "control");
+	image->voice = handoff_get_fd(object, "stderr");
 	/* Without it nobody can ask the child anything. */
 	if (image->messages != -1)
 		image->pid = get_pid(object, "pid");
@@ -297,21 +314,35 @@ get_child(const json_t *object, struct child_image *image)
 }
 
 static void
+get_user(const json_t *object, struct privdrop *user)
+{
+	uint64_t uid = get_count(object, "uid"), gid = get_count(object, "gid");
+
+	if (uid >= UINT32_MAX || gid >= UINT32_MAX)
+		return;
+	user->uid = (uid_t)uid;
+	user->gid = (gid_t)gid;
+}
+
+static void
 get_channel(struct inheritance *inheritance, const json_t *object)
 {
 	struct inherited *each = inheritance_add(inheritance,
 	    get_text(object, "name"));
 
-	each->input = get_fd(object, "input");
-	each->feed = get_fd(object, "feed");
-	each->segment = get_fd(object, "segment");
-	each->archive = get_fd(object, "archive");
-	each->decimator_event = get_fd(object, "decimator_event");
+	each->input = handoff_get_fd(object, "input");
+	each->feed = handoff_get_fd(object, "feed");
+	each->segment = handoff_get_fd(object, "segment");
+	each->archive = handoff_get_fd(object, "archive");
+	handoff_get_directory(each, json_object_get(object, "directory"));
+	handoff_get_sockets(each, json_object_get(object, "sockets"));
+	each->decimator_event = handoff_get_fd(object, "decimator_event");
 	each->number = (uint32_t)get_count(object, "number");
 	each->decimator = get_number(object, "tap");
 	each->holder = get_number(object, "holder");
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
+	get_user(json_object_get(object, "user"), &each->user);
 	get_child(json_object_get(object, "worker"), &each->worker);
 	health_get(each, json_object_get(object, "reasons"),
 	    json_object_get(object, "silence"));
@@ -333,14 +364,18 @@ get_state(const json_t *object)
 	    layout) == 0;
 	inheritance->version = xstrdup(get_text(object, "version"));
 	inheritance->run_dir = xstrdup(get_text(object, "run_dir"));
+	/* An older image does not say. */
+	if (json_is_string(json_object_get(object, "user")))
+		inheritance->user = xstrdup(get_text(object, "user"));
 	inheritance->log_target = (int)get_count(object, "log_target");
 	inheritance->log_level = (int)get_count(object, "log_level");
-	inheritance->lock = get_fd(object, "lock");
-	inheritance->control = get_fd(object, "control");
-	inheritance->client = get_fd(object, "client");
+	inheritance->lock = handoff_get_fd(object, "lock");
+	inheritance->control = handoff_get_fd(object, "control");
+	inheritance->client = handoff_get_fd(object, "client");
 	inheritance->next_number = (uint32_t)get_count(object,
 	    "next_number");
 	inheritance->started_ns = get_count(object, "started_ns");
+	inheritance->given_up = get_count(object, "given_up");
 	inheritance->decimators = (unsigned)get_count(object, "decimators");
 	for (i = 0; i < MIN_OF(json_array_size(decimators),
 	    NITEMS(inheritance->decimator)); i++) {
@@ -352,6 +387,7 @@ get_state(const json_t *object)
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
 	health_get_queriers(inheritance, json_object_get(object, "queriers"));
+	handoff_events_read(inheritance, json_object_get(object, "events"));
 	return inheritance;
 }
 
@@ -390,82 +426,4 @@ handoff_read(int fd, const char **why)
 	json_decref(object);
 	close(fd);
 	return inheritance;
-}
-
-/*** Checking. ***/
-
-/* A worker may write anything to its segment: one that does is no reason to
- * deny the others an upgrade. */
-static void
-report_lost(const struct inherited *each, const char *why, bool damaged,
-    struct conf_problems *problems)
-{
-	if (each->worker.pid == 0)
-		return;
-	if (damaged)
-		report_warning(problems, "channel %s: its worker has damaged "
-		    "its memory, which is lost with what it holds: %s",
-		    each->name, why);
-	else
-		report_error(problems, "channel %s: its worker's "
-		    "memory cannot be taken over: %s", each->name, why);
-}
-
-static void
-check_channel(const struct supervisor *supervisor,
-    const struct inherited *each, const struct channel_conf *conf,
-    struct conf_problems *problems)
-{
-	struct segment segment;
-	struct parts parts;
-	const char *why;
-
-	if (each->segment == -1 ||
-	    segment_attach(&segment, each->segment, SEGMENT_DECIMATOR, &why) ==
-	    -1) {
-		if (each->segment == -1)
-			why = "it was not handed over";
-		report_lost(each, why, supervisor->inheritance->same_layout,
-		    problems);
-		return;
-	}
-	segment_close(&segment);
-	if (conf == NULL)
-		return;
-	/* Can all that the new image is going to open be opened?  A channel
-	 * without a worker waits for it. */
-	if (each->worker.pid == 0)
-		return;
-	parts_init(&parts);
-	directory_share(&parts, each->archive, conf);
-	parts_open(&parts, conf, PART_WORKER | PART_STREAMS,
-	    supervisor->spawn.drop, problems);
-	if (parts.lack.error != 0)
-		report_error(problems, "channel %s: %s", conf->name,
-		    parts.lack.detail);
-	parts_close(&parts, PART_ALL);
-}
-
-void
-handoff_check(struct supervisor *supervisor, const struct conf *conf,
-    struct conf_problems *problems)
-{
-	const struct inheritance *inheritance = supervisor->inheritance;
-	const struct inherited *each;
-	size_t i;
-
-	if (strcmp(inheritance->run_dir, conf->run_dir) != 0)
-		report_error(problems, "%s: run_dir cannot be changed from %s "
-		    "to %s by an upgrade: restart mcrelayd", conf->file,
-		    inheritance->run_dir, conf->run_dir);
-	else
-		rundir_check(conf->run_dir, problems);
-	if (inheritance->lock == -1 || inheritance->control == -1)
-		report_error(problems, "the control socket or the lock was "
-		    "not handed over");
-	for (i = 0; i < inheritance->channels; i++) {
-		each = &inheritance->channel[i];
-		check_channel(supervisor, each, conf_channel(conf,
-		    each->name), problems);
-	}
 }

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <net/if.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +14,9 @@
 #include "common/util.h"
 #include "supervisor/channel.h"
 #include "supervisor/channels.h"
+#include "supervisor/events.h"
 #include "supervisor/heal.h"
+#include "supervisor/memberships.h"
 #include "supervisor/sockets.h"
 #include "supervisor/sockets_heal.h"
 #include "supervisor/supervisor.h"
@@ -25,7 +28,7 @@
 
 /* One socket, for what is said of it. */
 struct subject {
-	const struct channel_conf *conf;
+	struct channel	*channel;
 	const struct sockaddr_storage *address;
 	const char	*interface;
 	const char	*stream;	/* "": an input, or a relay's output */
@@ -41,12 +44,33 @@ name_subject(const struct subject *subject, char *text, size_t size)
 	format_address((const void *)subject->address, address);
 	if (subject->stream[0] != '\0')
 		snprintf(text, size, "%s/%s: output %s%s%s",
-		    subject->conf->name, subject->stream, address, on,
+		    subject->channel->name, subject->stream, address, on,
 		    subject->interface);
 	else
 		snprintf(text, size, "channel %s: %s %s%s%s",
-		    subject->conf->name, subject->input ? "input" : "output",
+		    subject->channel->name, subject->input ? "input" : "output",
 		    address, on, subject->interface);
+}
+
+/* To the log, and as an event. */
+static void ATTR_PRINTF(3, 4)
+say(const struct subject *subject, bool ok, const char *fmt, ...)
+{
+	char name[256], text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	name_subject(subject, name, sizeof(name));
+	if (ok)
+		log_info("%s: %s", name, text);
+	else
+		log_warnx("%s: %s: goes on when that changes", name, text);
+	events_add(subject->channel->supervisor, subject->channel,
+	    EVENT_NETWORK, json_pack("{s:b, s:o, s:o}", "ok", ok,
+	    "socket", events_text(name), "what", events_text(text)),
+	    "%s: %s", name, text);
 }
 
 static void
@@ -54,42 +78,37 @@ say_failed(const struct subject *subject, struct attachment *at,
     const char *what)
 {
 	int error = errno;
-	char name[256];
 
 	if (error == at->error)
 		return;
 	at->error = error;
-	name_subject(subject, name, sizeof(name));
-	log_warnx("%s: cannot %s: %s: goes on when that changes", name, what,
-	    strerror(error));
+	say(subject, false, "cannot %s: %s", what, strerror(error));
 }
 
 static void
 say_input(const struct subject *subject, const struct attachment *at)
 {
-	char name[256], interface[IF_NAMESIZE] = "?";
+	char interface[IF_NAMESIZE] = "?";
 
-	name_subject(subject, name, sizeof(name));
 	if (!udp_is_group(subject->address)) {
-		log_info("%s: receives on the interface again", name);
+		say(subject, true, "receives on the interface again");
 		return;
 	}
 	(void)if_indextoname((unsigned)at->index, interface);
-	log_info("%s: joined on %s", name, interface);
+	say(subject, true, "joined on %s", interface);
 }
 
 static void
 say_output(const struct subject *subject, int fd)
 {
-	char name[256], from[ADDRESS_TEXT_SIZE] = "?";
+	char from[ADDRESS_TEXT_SIZE] = "?";
 	struct sockaddr_storage source;
 	socklen_t size = sizeof(source);
 
 	memset(&source, 0, sizeof(source));
 	if (getsockname(fd, (void *)&source, &size) == 0)
 		format_address((const void *)&source, from);
-	name_subject(subject, name, sizeof(name));
-	log_info("%s: sends from %s now", name, from);
+	say(subject, true, "sends from %s now", from);
 }
 
 /*** Sockets. ***/
@@ -120,13 +139,14 @@ heal_output(struct heal *heal, const struct subject *subject, int fd,
 }
 
 static void
-heal_input(struct heal *heal, const struct channel_conf *conf,
-    struct parts *parts)
+heal_input(struct heal *heal, struct channel *channel, struct parts *parts)
 {
+	const struct channel_conf *conf = channel->conf;
 	const struct listen_config *listen = &conf->listen;
 	struct attachment *at = &parts->input_at;
-	struct subject subject = {.conf = conf, .stream = "", .input = true,
-	    .address = &listen->address, .interface = listen->interface};
+	struct subject subject = {.channel = channel, .stream = "",
+	    .input = true, .address = &listen->address,
+	    .interface = listen->interface};
 	bool routed = at->index == 0 && listen->interface[0] == '\0' &&
 	    udp_is_group(&listen->address);
 	const char *what = "";
@@ -147,10 +167,11 @@ heal_input(struct heal *heal, const struct channel_conf *conf,
 }
 
 static void
-heal_outputs(struct heal *heal, const struct channel_conf *conf,
+heal_outputs(struct heal *heal, struct channel *channel,
     struct parts *parts)
 {
-	struct subject subject = {.conf = conf, .stream = ""};
+	const struct channel_conf *conf = channel->conf;
+	struct subject subject = {.channel = channel, .stream = ""};
 	size_t i;
 
 	for (i = 0; i < MIN_OF(parts->outputs, conf->relays); i++) {
@@ -162,10 +183,11 @@ heal_outputs(struct heal *heal, const struct channel_conf *conf,
 }
 
 static void
-heal_streams(struct heal *heal, const struct channel_conf *conf,
+heal_streams(struct heal *heal, struct channel *channel,
     struct parts *parts)
 {
-	struct subject subject = {.conf = conf};
+	const struct channel_conf *conf = channel->conf;
+	struct subject subject = {.channel = channel};
 	size_t i;
 
 	for (i = 0; i < MIN_OF(parts->streams, conf->decimates); i++) {
@@ -184,11 +206,76 @@ heal_channel(struct heal *heal, struct channel *channel)
 {
 	struct parts *parts = &channel->parts, *next = &channel->next;
 
-	heal_input(heal, channel->conf,
+	heal_input(heal, channel,
 	    (next->have & PART_INPUT) != 0 ? next : parts);
-	heal_outputs(heal, channel->conf,
+	heal_outputs(heal, channel,
 	    (next->have & PART_WORKER) != 0 ? next : parts);
-	heal_streams(heal, channel->conf, parts);
+	heal_streams(heal, channel, parts);
+}
+
+/*** Interfaces that know nothing of their groups. ***/
+
+/* Of a list that changes while it is read some may be left out; who leaves and
+ * joins loses what arrives in between. */
+#define MISSING_MAX	3U
+
+static bool
+is_missing(const struct memberships *memberships,
+    const struct channel_conf *conf, struct parts *parts)
+{
+	struct attachment *at = &parts->input_at;
+
+	if (parts->input == -1 || at->index == 0 ||
+	    !udp_is_group(&conf->listen.address) ||
+	    memberships_have(memberships, at->index, &conf->listen.address))
+		at->missing = 0;
+	else
+		at->missing++;
+	return at->missing > 0;
+}
+
+static bool
+any_missing(struct supervisor *supervisor)
+{
+	struct memberships memberships;
+	struct channel *channel;
+	bool any = false;
+
+	memberships_read(&memberships);
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		any = is_missing(&memberships, channel->conf,
+		    &channel->parts) || any;
+		any = is_missing(&memberships, channel->conf,
+		    &channel->next) || any;
+	}
+	memberships_free(&memberships);
+	return any;
+}
+
+static void
+leave_missing(const struct channel_conf *conf, const struct parts *parts)
+{
+	if (parts->input_at.missing >= MISSING_MAX)
+		sockets_leave(parts->input, &conf->listen,
+		    parts->input_at.index);
+}
+
+/* An interface that went, and came again under its index, has forgotten what
+ * its sockets have joined.  All of them leave before one joins: the kernel
+ * counts them. */
+static void
+leave_forgotten(struct supervisor *supervisor)
+{
+	struct channel *channel;
+	unsigned i;
+
+	for (i = 0; i < MISSING_MAX; i++)
+		if (!any_missing(supervisor))
+			return;
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		leave_missing(channel->conf, &channel->parts);
+		leave_missing(channel->conf, &channel->next);
+	}
 }
 
 /*** All of them. ***/
@@ -203,6 +290,7 @@ look(struct heal *heal)
 	heal->pending = false;
 	if (supervisor->phase == PHASE_STOPPING)
 		return;
+	leave_forgotten(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		heal_channel(heal, channel);
 }
@@ -216,23 +304,6 @@ on_changed(void *owner)
 	channels_retry(heal->supervisor);
 }
 
-static void
-on_gone(void *owner, int index)
-{
-	struct heal *heal = owner;
-	struct attachment *at;
-	struct channel *channel;
-
-	TAILQ_FOREACH(channel, &heal->supervisor->channels, link) {
-		at = &channel->parts.input_at;
-		if (at->index != 0 && (index == 0 || at->index == index))
-			at->anew = true;
-		at = &channel->next.input_at;
-		if (at->index != 0 && (index == 0 || at->index == index))
-			at->anew = true;
-	}
-}
-
 void
 heal_start(struct heal *heal, struct supervisor *supervisor)
 {
@@ -240,7 +311,6 @@ heal_start(struct heal *heal, struct supervisor *supervisor)
 
 	heal->supervisor = supervisor;
 	heal->netwatch.owner = heal;
-	heal->netwatch.gone = on_gone;
 	heal->netwatch.changed = on_changed;
 	heal->netwatch.receive = recv;
 	if (fd != -1)

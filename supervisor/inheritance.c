@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/events.h"
 #include "supervisor/inheritance.h"
 
 struct inheritance *
@@ -39,24 +40,32 @@ drop(int *fd)
 		close(inheritance_take(fd));
 }
 
+static void
+drop_channel(struct inherited *each)
+{
+	size_t i;
+
+	drop(&each->input);
+	drop(&each->feed);
+	drop(&each->segment);
+	drop(&each->archive);
+	for (i = 0; i < each->sockets; i++)
+		drop(&each->socket[i].fd);
+	drop(&each->decimator_event);
+	drop(&each->worker.messages);
+	drop(&each->worker.voice);
+}
+
 void
 inheritance_free(struct inheritance *inheritance)
 {
-	struct inherited *each;
 	size_t i;
 
 	if (inheritance == NULL)
 		return;
-	for (i = 0; i < inheritance->channels; i++) {
-		each = &inheritance->channel[i];
-		drop(&each->input);
-		drop(&each->feed);
-		drop(&each->segment);
-		drop(&each->archive);
-		drop(&each->decimator_event);
-		drop(&each->worker.messages);
-		drop(&each->worker.voice);
-	}
+	for (i = 0; i < inheritance->channels; i++)
+		drop_channel(&inheritance->channel[i]);
+	events_free(inheritance->events);
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);
@@ -68,6 +77,7 @@ inheritance_free(struct inheritance *inheritance)
 	free(inheritance->querier);
 	free(inheritance->version);
 	free(inheritance->run_dir);
+	free(inheritance->user);
 	free(inheritance);
 }
 

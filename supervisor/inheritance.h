@@ -10,17 +10,33 @@
 #ifndef MCRELAY_INHERITANCE_H
 #define MCRELAY_INHERITANCE_H
 
+#include <limits.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
 #include "common/segment.h"
+#include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/querier.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
+
+struct events;
+
+/* What a socket was opened for, as text. */
+#define INHERITED_PURPOSE_SIZE	(ADDRESS_TEXT_SIZE + IF_NAMESIZE + 40)
+
+/* One that is sent to. */
+struct inherited_socket {
+	int		fd;		/* -1: none, or taken */
+	int		index;		/* as in struct attachment */
+	int		error;
+	char		purpose[INHERITED_PURPOSE_SIZE];
+};
 
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
@@ -30,15 +46,22 @@ struct inherited {
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
 	int			 archive;	/* its directory; -1: none */
+	char			 archive_path[PATH_MAX];	/* "": none */
+	char			 archive_away[256];
+	bool			 archive_remote;
+	struct inherited_socket	 socket[OUTPUTS_MAX + STREAMS_MAX];
+	size_t			 sockets;
 	int			 decimator_event;	/* -1: none */
 	uint32_t		 number;
 	int			 decimator;	 /* decimators; -1: none */
 	int			 holder;
 	bool			 leaving;
 	bool			 told;		/* the holder knows it */
+	struct privdrop		 user;		/* uid 0: ours, or not said */
 	struct child_image	 worker;
 	struct reasons		 reasons;
 	struct silence		 silence;
+	const char		*told_state;	/* as an event; NULL: none */
 };
 
 struct inheritance {
@@ -48,6 +71,7 @@ struct inheritance {
 	bool			 upgrade;
 	char			*version;	/* the old image's */
 	char			*run_dir;
+	char			*user;		/* NULL: not said */
 	/* Its segments have the layout of ours: one that cannot be used has
 	 * been damaged. */
 	bool			 same_layout;
@@ -58,11 +82,14 @@ struct inheritance {
 	int			 log_level;
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
+	uint64_t		 given_up;	/* capabilities, by bit */
 	struct querier_link	*querier;
 	size_t			 queriers;
 	unsigned		 decimators;	/* in use */
 	struct child_image	 decimator[DECIMATORS_MAX];
 	size_t			 answers[DECIMATORS_MAX]; /* decimator.h */
+	const char		*told_state[DECIMATORS_MAX];
+	struct events		*events;	/* NULL: none, or taken */
 };
 
 struct inheritance	*inheritance_new(void);

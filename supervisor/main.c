@@ -13,12 +13,14 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/daemon.h"
+#include "supervisor/doctor/doctor.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
 #define DEFAULT_FILE	SYSCONFDIR "/mcrelay.yaml"
 
@@ -31,16 +33,24 @@ struct options {
 	bool		 verbose;
 	int		 handoff;	/* -1: none */
 	bool		 check_handoff;
+	bool		 doctor;
+	struct doctor_options to_doctor;
 };
 
 enum {
 	OPTION_CHECK_HANDOFF = 256,
+	OPTION_DISK,
+	OPTION_DOCTOR,
+	OPTION_FACTS,
 	OPTION_HANDOFF,
 };
 
-/* For an upgrade, not for people. */
+/* Those that want an argument are for an upgrade, and for mcrelayctl. */
 static const struct option long_options[] = {
 	{"check-handoff", required_argument, NULL, OPTION_CHECK_HANDOFF},
+	{"disk", no_argument, NULL, OPTION_DISK},
+	{"doctor", optional_argument, NULL, OPTION_DOCTOR},
+	{"facts", required_argument, NULL, OPTION_FACTS},
 	{"handoff", required_argument, NULL, OPTION_HANDOFF},
 	{NULL, 0, NULL, 0},
 };
@@ -48,8 +58,47 @@ static const struct option long_options[] = {
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: mcrelayd [-dnVv] [-f file]\n");
+	fprintf(stderr, "usage: mcrelayd [-dnVv] [-f file]\n"
+	    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n");
 	exit(EXIT_USAGE);
+}
+
+/* Those of the doctor.  False: it is none. */
+static bool
+parse_doctor(struct options *options, int option)
+{
+	struct doctor_options *to = &options->to_doctor;
+
+	switch (option) {
+	case OPTION_DOCTOR:
+		options->doctor = options->check = true;
+		to->check = optarg;
+		return true;
+	case OPTION_DISK:
+		to->disk = true;
+		return true;
+	case OPTION_FACTS:
+		to->facts = atoi(optarg);
+		return true;
+	case 'j':
+		to->json = true;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The doctor takes the file as an argument as well. */
+static void
+parse_rest(struct options *options, int argc, char **argv)
+{
+	const struct doctor_options *to = &options->to_doctor;
+
+	if (options->doctor && optind < argc)
+		options->file = argv[optind++];
+	if (optind != argc || (!options->doctor &&
+	    (to->json || to->disk || to->facts != -1)))
+		usage();
 }
 
 static void
@@ -57,7 +106,7 @@ parse_options(struct options *options, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "df:nVv", long_options,
+	while ((option = getopt_long(argc, argv, "df:jnVv", long_options,
 	    NULL)) != -1)
 		switch (option) {
 		case OPTION_CHECK_HANDOFF:
@@ -82,10 +131,10 @@ parse_options(struct options *options, int argc, char **argv)
 			options->verbose = true;
 			break;
 		default:
-			usage();
+			if (!parse_doctor(options, option))
+				usage();
 		}
-	if (optind != argc)
-		usage();
+	parse_rest(options, argc, argv);
 }
 
 static void
@@ -208,6 +257,74 @@ print_needs(const struct conf *conf)
 	conf_problems_free(&problems);
 }
 
+/* Who would be whom, if root started the daemon now.  False: there is no
+ * telling, and why not has been said. */
+static bool
+find_users(const struct supervisor *supervisor, struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	bool good;
+
+	users_assign(supervisor, conf, &problems);
+	print_problems(&problems);
+	good = problems.errors == 0;
+	conf_problems_free(&problems);
+	return good;
+}
+
+static void
+print_foreign_directories(const struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+
+	users_check_directories(conf, &problems);
+	print_problems(&problems);
+	conf_problems_free(&problems);
+}
+
+static void
+print_users(const struct conf *conf)
+{
+	size_t i;
+
+	if (!conf_own_users(conf))
+		return;
+	printf("decimators run as user id %u\n",
+	    (unsigned)conf->decimator_user.uid);
+	for (i = 0; i < conf->channels; i++)
+		printf("channel %s runs as user id %u\n",
+		    conf->channel[i].name,
+		    (unsigned)conf->channel[i].user.uid);
+}
+
+static int
+check(const struct supervisor *supervisor, struct conf *conf)
+{
+	bool good = find_users(supervisor, conf);
+
+	if (good) {
+		print_needs(conf);
+		print_users(conf);
+		print_foreign_directories(conf);
+	}
+	conf_free(conf);
+	return good ? 0 : 1;
+}
+
+static int
+see_doctor(const struct options *options, const struct supervisor *supervisor,
+    struct conf *conf)
+{
+	int result = 1;
+
+	/* What a daemon would have. */
+	startup_raise_limits();
+	if (find_users(supervisor, conf))
+		result = doctor_run(conf, &options->to_doctor);
+	conf_free(conf);
+	return result;
+}
+
 /* Whatever we were called for.  Returns the exit status. */
 static int
 act(const struct options *options, struct supervisor *supervisor)
@@ -216,19 +333,20 @@ act(const struct options *options, struct supervisor *supervisor)
 
 	if (conf == NULL)
 		return 1;
+	if (options->doctor)
+		return see_doctor(options, supervisor, conf);
 	if (options->check_handoff)
 		return startup_check_handoff(supervisor, conf);
 	if (!options->check)
 		return run(options, supervisor, conf);
-	print_needs(conf);
-	conf_free(conf);
-	return 0;
+	return check(supervisor, conf);
 }
 
 int
 main(int argc, char **argv)
 {
-	struct options options = {.file = DEFAULT_FILE, .handoff = -1};
+	struct options options = {.file = DEFAULT_FILE, .handoff = -1,
+	    .to_doctor = {.facts = -1}};
 	struct supervisor supervisor = {.start_pipe = -1,
 	    .spawn = {.launcher = -1}};
 	char *program;

@@ -3,9 +3,7 @@
  * Adds up what a configuration needs.  See needs.h.  Supervisor only.
  */
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/segment_spec.h"
@@ -24,16 +23,82 @@
 /* Of each channel beside its sockets: segment, eventfd, messages, and what
  * its worker is heard by. */
 #define CHANNEL_DESCRIPTORS	4U
+/* Of a worker with an archive, beside its own (worker/archive/). */
+#define ARCHIVE_THREADS		4U
 
 /*** Needs. ***/
 
 static uint64_t
-descriptors_of(const struct channel_conf *channel)
+inputs_of(const struct channel_conf *channel)
 {
 	/* What archives a stream is fed by a socket. */
-	return CHANNEL_DESCRIPTORS + (channel->archives_stream ? 2 : 1) +
-	    channel->relays + channel->decimates +
-	    (channel->archive.enabled ? 1 : 0);
+	return channel->archives_stream ? 2 : 1;
+}
+
+static uint64_t
+worker_parts_of(const struct channel_conf *channel)
+{
+	return channel->relays + (channel->archive.enabled ? 1 : 0);
+}
+
+static uint64_t
+descriptors_of(const struct channel_conf *channel)
+{
+	return CHANNEL_DESCRIPTORS + inputs_of(channel) +
+	    worker_parts_of(channel) + channel->decimates;
+}
+
+/* What a reload opens for it before it closes anything.  An input that is not
+ * opened again after all is counted, too. */
+static uint64_t
+beside_of(const struct conf *conf, const struct channel_conf *channel,
+    const struct conf *before)
+{
+	const struct channel_conf *old = conf_channel(before, channel->name);
+
+	if (old == NULL)
+		return descriptors_of(channel);
+	switch (conf_compare(before, old, conf, channel)) {
+	case CHANGE_NONE:
+		break;
+	case CHANGE_STREAMS:
+		return channel->decimates;
+	case CHANGE_WORKER:
+		return channel->decimates + worker_parts_of(channel);
+	case CHANGE_SOCKET:
+		return channel->decimates + worker_parts_of(channel) +
+		    inputs_of(channel);
+	}
+	return 0;
+}
+
+uint64_t
+needs_beside(const struct conf *conf, const struct conf *before)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++)
+		sum += beside_of(conf, &conf->channel[i], before);
+	return sum;
+}
+
+static uint64_t
+threads_of(const struct channel_conf *channel)
+{
+	return channel->archive.enabled ? 1 + ARCHIVE_THREADS : 1;
+}
+
+/* As the kernel counts them: for each user, whatever the process is. */
+static void
+add_threads(struct needs *needs, const struct channel_conf *channel)
+{
+	if (channel->user.uid == 0 && geteuid() == 0)
+		return;
+	if (channel->own_user)
+		needs->threads = MAX_OF(needs->threads, threads_of(channel));
+	else
+		needs->threads += threads_of(channel);
 }
 
 void
@@ -48,22 +113,11 @@ needs_of(struct needs *needs, const struct conf *conf)
 		segment_spec_fill(&spec, conf, &conf->channel[i]);
 		needs->memory += segment_size(&spec);
 		needs->descriptors += descriptors_of(&conf->channel[i]);
+		add_threads(needs, &conf->channel[i]);
 	}
 }
 
 /*** Limits. ***/
-
-static bool
-is_capable(unsigned capability)
-{
-	struct __user_cap_header_struct header = {
-	    .version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
-
-	if (syscall(SYS_capget, &header, data) == -1)
-		return false;
-	return (data[capability / 32].effective >> capability % 32 & 1) != 0;
-}
 
 /* UINT64_MAX when the kernel does not say. */
 static uint64_t
@@ -101,9 +155,10 @@ needs_limits(struct needs_limits *limits, enum needs_memory memory)
 	limits->memory = memory_of(memory == NEEDS_MEMORY_TOTAL ?
 	    "MemTotal" : "MemAvailable");
 	limits->descriptors = hard_limit(RLIMIT_NOFILE);
+	limits->threads = hard_limit(RLIMIT_NPROC);
 	limits->locked = UINT64_MAX;
 	/* No limit for the one, and the other removes it. */
-	if (!is_capable(CAP_IPC_LOCK) && !is_capable(CAP_SYS_RESOURCE))
+	if (!capable(CAP_IPC_LOCK) && !capable(CAP_SYS_RESOURCE))
 		limits->locked = hard_limit(RLIMIT_MEMLOCK);
 }
 
@@ -162,6 +217,32 @@ needs_check(const struct needs *needs, const struct needs_limits *limits,
 		    "limit (ulimit -n %" PRIu64 ", or LimitNOFILE=%" PRIu64
 		    " in systemd)", needs->descriptors, limits->descriptors,
 		    needs->descriptors, needs->descriptors);
+	if (needs->threads > limits->threads)
+		report_warning(problems, "all workers together need %" PRIu64
+		    " threads, and a user may have no more than %" PRIu64
+		    ": raise the limit (ulimit -u %" PRIu64 ", or LimitNPROC=%"
+		    PRIu64 " in systemd), or give each channel a user of its "
+		    "own", needs->threads, limits->threads, needs->threads,
+		    needs->threads);
+}
+
+/* Both configurations are open at the same time. */
+static void
+check_change(const struct conf *conf, const struct conf *before,
+    const struct needs *had, const struct needs_limits *limits,
+    struct conf_problems *problems)
+{
+	uint64_t beside = needs_beside(conf, before);
+	uint64_t sum = had->descriptors + beside;
+
+	if (beside == 0 || sum <= limits->descriptors)
+		return;
+	report_warning(problems, "while it comes into force %" PRIu64
+	    " descriptors are needed, %" PRIu64 " of them for what is new or "
+	    "changed, but no more than %" PRIu64 " may be open: change fewer "
+	    "channels at a time, or raise the limit (ulimit -n %" PRIu64
+	    ", or LimitNOFILE=%" PRIu64 " in systemd) and restart mcrelayd",
+	    sum, beside, limits->descriptors, sum, sum);
 }
 
 void
@@ -181,4 +262,6 @@ needs_report(const struct conf *conf, const struct conf *before,
 	needs_text(&needs, &limits, text);
 	log_info("the configuration %s", text);
 	needs_check(&needs, &limits, problems);
+	if (before != NULL)
+		check_change(conf, before, &had, &limits, problems);
 }

@@ -17,6 +17,8 @@
 struct needs {
 	uint64_t	memory;		/* of all segments, to be locked */
 	uint64_t	descriptors;	/* of this process, at the same time */
+	uint64_t	threads;	/* of the user who has the most; 0: he
+					 * has no limit */
 };
 
 /* UINT64_MAX: none, or not known. */
@@ -24,6 +26,7 @@ struct needs_limits {
 	uint64_t	memory;
 	uint64_t	locked;
 	uint64_t	descriptors;
+	uint64_t	threads;	/* of any one user */
 };
 
 enum needs_memory {
@@ -32,6 +35,9 @@ enum needs_memory {
 };
 
 void	needs_of(struct needs *needs, const struct conf *conf) ATTR_NONNULL;
+/* The descriptors that a reload opens while those of `before' are open. */
+uint64_t	needs_beside(const struct conf *conf,
+		    const struct conf *before) ATTR_NONNULL;
 /* Of this process, when it has raised its limits as far as it may. */
 void	needs_limits(struct needs_limits *limits, enum needs_memory memory)
 	    ATTR_NONNULL;

@@ -68,49 +68,24 @@ on_burst(struct ev_loop *loop ATTR_UNUSED, ev_timer *timer,
 		watch->pause = 1.;
 }
 
-static void
-hear(struct netwatch *watch, const struct nlmsghdr *header)
+/* Whether there was one.  ENOBUFS: some were lost, which is news as well. */
+static bool
+take_news(const struct netwatch *watch, int fd)
 {
-	const struct ifinfomsg *link = NLMSG_DATA(header);
+	char some;
+	ssize_t n = watch->receive(fd, &some, sizeof(some), 0);
 
-	if (header->nlmsg_type == RTM_DELLINK &&
-	    header->nlmsg_len >= NLMSG_LENGTH(sizeof(*link)) &&
-	    link->ifi_family == AF_UNSPEC)
-		watch->gone(watch->owner, link->ifi_index);
-}
-
-static void
-hear_all(struct netwatch *watch, const void *buffer, size_t size)
-{
-	const struct nlmsghdr *header;
-	unsigned left = (unsigned)size;
-
-	for (header = buffer; NLMSG_OK(header, left);
-	    header = NLMSG_NEXT(header, left))
-		hear(watch, header);
+	return n > 0 || (n == -1 && (errno == ENOBUFS || errno == EINTR));
 }
 
 static void
 on_news(struct ev_loop *loop ATTR_UNUSED, ev_io *io, int events ATTR_UNUSED)
 {
 	struct netwatch *watch = io->data;
-	union {
-		char		bytes[32768];
-		struct nlmsghdr	align;
-	} buffer;
-	ssize_t n;
-	unsigned i;
+	unsigned i = 0;
 
-	for (i = 0; i < MESSAGES_MAX; i++) {
-		n = watch->receive(io->fd, &buffer, sizeof(buffer), 0);
-		if (n > 0)
-			hear_all(watch, &buffer, (size_t)n);
-		else if (n == -1 && errno == ENOBUFS)
-			/* Some were lost. */
-			watch->gone(watch->owner, 0);
-		else if (n != -1 || errno != EINTR)
-			break;
-	}
+	while (i < MESSAGES_MAX && take_news(watch, io->fd))
+		i++;
 	if (i > 0)
 		begin_burst(watch);
 }

@@ -25,9 +25,6 @@ struct netwatch {
 	ev_timer	 burst;
 	double		 pause;		/* s: no sooner than that again */
 	void		*owner;
-	/* An interface is gone, and with it all that was joined there, also
-	 * when one of the same index appears.  0: any of them may be. */
-	void		(*gone)(void *owner, int index);
 	void		(*changed)(void *owner);
 	/* recv(2), but in tests. */
 	ssize_t		(*receive)(int fd, void *buffer, size_t size,

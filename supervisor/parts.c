@@ -211,16 +211,16 @@ wait_for_mount(struct parts *parts, const struct channel_conf *conf,
 
 static void
 open_archive(struct parts *parts, const struct channel_conf *conf,
-    const struct privdrop *owner, struct conf_problems *problems)
+    struct conf_problems *problems)
 {
 	const char *base = conf->archive.directory;
-	char by[32];
+	char by[DIRECTORY_BY_SIZE];
 
 	if (!conf->archive.enabled || parts->archive != -1)
 		return;
-	switch (directory_open(parts, conf, owner, by)) {
+	switch (directory_open(parts, conf, by)) {
 	case DIRECTORY_OPEN:
-		if (owner == NULL && faccessat(parts->archive, ".",
+		if (conf->user.uid == 0 && faccessat(parts->archive, ".",
 		    W_OK | X_OK, AT_EACCESS) == -1)
 			report_warning(problems, "channel %s: no file can be "
 			    "made in the archive directory %s/%s: %s",
@@ -233,6 +233,10 @@ open_archive(struct parts *parts, const struct channel_conf *conf,
 		leave_directory(parts, conf, problems, "the archive "
 		    "directory is in use by %s: %s/%s", by, base, conf->name);
 		break;
+	case DIRECTORY_FOREIGN:
+		leave_directory(parts, conf, problems, "the archive "
+		    "directory %s/%s belongs to %s", base, conf->name, by);
+		break;
 	case DIRECTORY_FAILED:
 		leave_directory(parts, conf, problems, "cannot make or open "
 		    "the archive directory %s/%s: %s", base, conf->name,
@@ -243,8 +247,7 @@ open_archive(struct parts *parts, const struct channel_conf *conf,
 
 void
 parts_fill(struct parts *parts, const struct channel_conf *conf,
-    unsigned which, const struct privdrop *owner,
-    struct conf_problems *problems)
+    unsigned which, struct conf_problems *problems)
 {
 	size_t i;
 
@@ -255,7 +258,7 @@ parts_fill(struct parts *parts, const struct channel_conf *conf,
 		for (i = 0; i < parts->outputs; i++)
 			open_output(parts, &parts->output[i], conf,
 			    &conf->relay[i], problems);
-		open_archive(parts, conf, owner, problems);
+		open_archive(parts, conf, problems);
 	}
 	if ((which & PART_STREAMS) != 0)
 		for (i = 0; i < parts->streams; i++)
@@ -265,8 +268,7 @@ parts_fill(struct parts *parts, const struct channel_conf *conf,
 
 void
 parts_open(struct parts *parts, const struct channel_conf *conf,
-    unsigned which, const struct privdrop *owner,
-    struct conf_problems *problems)
+    unsigned which, struct conf_problems *problems)
 {
 	parts->have |= which;
 	if ((which & PART_WORKER) != 0)
@@ -275,7 +277,7 @@ parts_open(struct parts *parts, const struct channel_conf *conf,
 	if ((which & PART_STREAMS) != 0)
 		while (parts->streams < conf->decimates)
 			parts->stream[parts->streams++] = -1;
-	parts_fill(parts, conf, which, owner, problems);
+	parts_fill(parts, conf, which, problems);
 }
 
 static bool

@@ -13,7 +13,6 @@
 #include <stddef.h>
 
 #include "common/compiler.h"
-#include "supervisor/privdrop.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/sockets_heal.h"
 
@@ -58,16 +57,13 @@ void	parts_init(struct parts *parts) ATTR_NONNULL;
  * Opens what `which' says.  What cannot be had now is left out, and told in
  * parts->lack; an address that is in use leaves the input unbound, for
  * parts_bind().  What this process has run out of is reported as well.
- * Directories that are made belong to `owner', if that is not NULL.
  */
 void	parts_open(struct parts *parts, const struct channel_conf *conf,
-	    unsigned which, const struct privdrop *owner,
-	    struct conf_problems *problems);
+	    unsigned which, struct conf_problems *problems);
 
 /* Tries again what parts_open() has left out. */
 void	parts_fill(struct parts *parts, const struct channel_conf *conf,
-	    unsigned which, const struct privdrop *owner,
-	    struct conf_problems *problems);
+	    unsigned which, struct conf_problems *problems);
 /* Whether nothing of `which' was left out. */
 bool	parts_complete(const struct parts *parts,
 	    const struct channel_conf *conf, unsigned which) ATTR_NONNULL;

@@ -3,9 +3,12 @@
  * Giving up root.  See privdrop.h.
  */
 #include <sys/types.h>
+#include <sys/syscall.h>
 #include <errno.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <pwd.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "supervisor/privdrop.h"
@@ -18,7 +21,7 @@ privdrop_lookup(struct privdrop *drop, const char *user)
 
 	errno = 0;
 	if ((pw = getpwnam(user)) == NULL) {
-		if (errno == 0)
+		if (errno == 0 || errno == ESRCH)
 			errno = ENOENT;
 		return -1;
 	}
@@ -54,6 +57,18 @@ verify(const struct privdrop *drop)
 	return 0;
 }
 
+/* Who was not root keeps his by becoming somebody else. */
+static int
+give_up_capabilities(void)
+{
+	struct __user_cap_header_struct header = {
+	    .version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+
+	memset(none, 0, sizeof(none));
+	return (int)syscall(SYS_capset, &header, none);
+}
+
 int
 privdrop_now(const struct privdrop *drop)
 {
@@ -62,6 +77,8 @@ privdrop_now(const struct privdrop *drop)
 	if (setresgid(drop->gid, drop->gid, drop->gid) == -1)
 		return -1;
 	if (setresuid(drop->uid, drop->uid, drop->uid) == -1)
+		return -1;
+	if (give_up_capabilities() == -1)
 		return -1;
 	return verify(drop);
 }

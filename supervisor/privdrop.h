@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Giving up root, in one fixed order: supplementary groups, group, user, each
- * checked, then verified.  The supervisor looks the user up once; each child
- * drops between fork and exec.
+ * Giving up root, in one fixed order: supplementary groups, group, user,
+ * capabilities, each checked, then verified.  The supervisor looks the users
+ * up; each child drops between fork and exec.
  */
 #ifndef MCRELAY_PRIVDROP_H
 #define MCRELAY_PRIVDROP_H
@@ -15,7 +15,7 @@
 #define PRIVDROP_GROUPS_MAX	64
 
 struct privdrop {
-	uid_t	uid;
+	uid_t	uid;		/* 0: nobody else, stay who we are */
 	gid_t	gid;
 	gid_t	group[PRIVDROP_GROUPS_MAX];
 	size_t	groups;

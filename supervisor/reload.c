@@ -16,6 +16,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/channels.h"
 #include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
@@ -25,6 +26,8 @@
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
+#include "supervisor/users.h"
 
 /* What is to become of one channel of the new configuration. */
 struct step {
@@ -47,14 +50,30 @@ static void
 check_fixed(struct plan *plan)
 {
 	const struct conf *old = plan->supervisor->conf, *new = plan->conf;
+	char *before = conf_users_text(old), *after = conf_users_text(new);
 
 	if (!text_same(old->run_dir, new->run_dir))
 		report_error(plan->problems, "%s: run_dir cannot be changed "
 		    "from %s to %s by a reload: restart mcrelayd", new->file,
 		    old->run_dir, new->run_dir);
-	if (!text_same(old->user, new->user))
+	if (strcmp(before, after) != 0)
 		report_error(plan->problems, "%s: user cannot be changed by a "
 		    "reload: restart mcrelayd", new->file);
+	free(before);
+	free(after);
+}
+
+/* Where nobody could be made somebody else at the start, nobody is now. */
+static void
+set_users(struct plan *plan)
+{
+	if (!capable_of_users())
+		users_stay(plan->conf);
+	else if (plan->problems->errors == 0)
+		users_assign(plan->supervisor, plan->conf, plan->problems);
+	if (plan->problems->errors == 0)
+		capabilities_check(plan->supervisor, plan->conf,
+		    plan->problems);
 }
 
 /* What waits in the socket of a channel that archives a stream is of its
@@ -112,8 +131,7 @@ prepare(struct plan *plan, struct step *step)
 		directory_share(&step->parts, step->channel->parts.archive,
 		    step->conf);
 	}
-	parts_open(&step->parts, step->conf, needed, supervisor->spawn.drop,
-	    plan->problems);
+	parts_open(&step->parts, step->conf, needed, plan->problems);
 }
 
 /* The parts with this step's new input. */
@@ -330,6 +348,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 	plan.conf = supervisor_load(supervisor, problems);
 	if (plan.conf != NULL) {
 		check_fixed(&plan);
+		set_users(&plan);
 		needs_report(plan.conf, supervisor->conf, problems);
 		stage(&plan);
 	}
@@ -339,6 +358,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 		log_warnx("the old configuration stays in force");
 		if (plan.conf != NULL)
 			roll_back(&plan);
+		tell_reload(supervisor, false, problems, summary);
 		free(plan.step);
 		notify_ready();
 		return -1;
@@ -348,6 +368,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 	supervisor_notice(supervisor);
 	free(plan.step);
 	report_log(problems, logged);
+	tell_reload(supervisor, true, problems, summary);
 	log_info("reloaded: %zu channels unchanged, %zu changed, %zu added, "
 	    "%zu removed", summary->unchanged, summary->changed,
 	    summary->added, summary->removed);

@@ -2,6 +2,8 @@
 /*
  * The schemas of decimated streams, as files.  Supervisor only.
  */
+#include <sys/fsuid.h>
+#include <sys/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -65,8 +67,10 @@ write_schema(int directory, const struct channel_conf *channel,
 	free(name);
 }
 
-void
-schema_files_write(int directory, const struct channel_conf *channel)
+/* As the channel's user, whose directory it is: what he may not do there we
+ * do not do for him, and what is made is his. */
+static void
+write_all(int directory, const struct channel_conf *channel)
 {
 	size_t i;
 
@@ -74,4 +78,22 @@ schema_files_write(int directory, const struct channel_conf *channel)
 		if (channel->decimate[i].schema_text != NULL)
 			write_schema(directory, channel,
 			    &channel->decimate[i]);
+}
+
+void
+schema_files_write(int directory, const struct channel_conf *channel)
+{
+	int dumpable = prctl(PR_GET_DUMPABLE);
+
+	if (!channel->own_user) {
+		write_all(directory, channel);
+		return;
+	}
+	setfsgid(channel->user.gid);
+	setfsuid(channel->user.uid);
+	write_all(directory, channel);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	/* Which the change has taken away. */
+	(void)prctl(PR_SET_DUMPABLE, dumpable);
 }

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/udp.h"
 #include "common/util.h"
+#include "supervisor/events.h"
 #include "supervisor/silence.h"
 #include "supervisor/sockets.h"
 #include "supervisor/sockets_heal.h"
@@ -134,6 +135,12 @@ check_membership(struct supervisor *supervisor, struct channel *channel,
 	    "next in %.0f s", channel->name, address, interface,
 	    seconds(now_ns - channel->silence.seen_at_ns),
 	    seconds(rejoin->next_ns - now_ns));
+	events_add(supervisor, channel, EVENT_REJOIN,
+	    json_pack("{s:s, s:s, s:f}", "group", address, "interface",
+	    interface, "silent_s",
+	    seconds(now_ns - channel->silence.seen_at_ns)),
+	    "%s left and joined again on %s after %.1f s of silence", address,
+	    interface, seconds(now_ns - channel->silence.seen_at_ns));
 }
 
 /* Who asks for members is heard on all interfaces that have some; there are no

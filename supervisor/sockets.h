@@ -15,6 +15,9 @@
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 
+/* Of what sends: a burst of a whole batch of full messages fits.  Bytes. */
+#define SOCKETS_SEND_BUFFER	(4 * 1024 * 1024)
+
 /* An input socket with all its options but the buffer's size, not bound. */
 int	sockets_input(const struct listen_config *listen, const char **what)
 	    ATTR_NONNULL;

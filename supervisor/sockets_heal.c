@@ -247,14 +247,11 @@ static enum healed
 move_membership(int fd, const struct listen_config *listen, int index,
     struct attachment *at)
 {
-	if (at->anew)
-		sockets_leave(fd, listen, at->index);
 	if (!is_member(fd, listen, index) &&
 	    sockets_join(fd, listen, index) == -1)
 		return HEALED_FAILED;
 	if (at->index != 0 && at->index != index)
 		sockets_leave(fd, listen, at->index);
-	at->anew = false;
 	at->index = index;
 	return HEALED_DONE;
 }
@@ -273,7 +270,7 @@ heal_membership(int fd, const struct listen_config *listen, int index,
 		index = routed_index(listen, at->index);
 	if (index == -1)
 		return HEALED_FAILED;
-	if (index == at->index && !at->anew && is_member(fd, listen, index))
+	if (index == at->index && is_member(fd, listen, index))
 		return HEALED_NOTHING;
 	return move_membership(fd, listen, index, at);
 }

@@ -22,7 +22,8 @@
 /* What is known of a socket's hold on an interface. */
 struct attachment {
 	int	index;		/* of the group's or output's; 0: not known */
-	bool	anew;		/* the interface went: join again */
+	unsigned missing;	/* times in a row that the interface was not
+				 * a member of its group */
 	int	error;		/* errno that was logged last; 0: all well */
 };
 

@@ -77,8 +77,10 @@ unicast_output(int fd, const struct destination_conf *to)
 static int
 output_options(int fd, const struct destination_conf *to, int index)
 {
-	if (sockets_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) == -1)
-		(void)sockets_set_int(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	if (sockets_set_int(fd, SOL_SOCKET, SO_SNDBUFFORCE,
+	    SOCKETS_SEND_BUFFER) == -1)
+		(void)sockets_set_int(fd, SOL_SOCKET, SO_SNDBUF,
+		    SOCKETS_SEND_BUFFER);
 	if (udp_is_group(&to->address))
 		return group_output(fd, to, index);
 	return unicast_output(fd, to);

@@ -33,9 +33,10 @@ join_pair(const struct listen_config *listen, int input, int feed,
 		return -1;
 	/* Until now anybody could send. */
 	(void)sockets_discard(input, UINT64_MAX);
-	if (sockets_set_int(feed, SOL_SOCKET, SO_SNDBUFFORCE, SEND_BUFFER) ==
-	    -1)
-		(void)sockets_set_int(feed, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER);
+	if (sockets_set_int(feed, SOL_SOCKET, SO_SNDBUFFORCE,
+	    SOCKETS_SEND_BUFFER) == -1)
+		(void)sockets_set_int(feed, SOL_SOCKET, SO_SNDBUF,
+		    SOCKETS_SEND_BUFFER);
 	return 0;
 }
 

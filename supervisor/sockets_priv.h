@@ -11,9 +11,6 @@
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 
-/* Of what sends: a burst of a whole batch of full messages fits.  Bytes. */
-#define SEND_BUFFER	(4 * 1024 * 1024)
-
 static inline const struct sockaddr *
 sockets_generic(const struct sockaddr_storage *address)
 {

@@ -8,7 +8,6 @@
  * which closes them once and then forks the programs of a whole burst, each as
  * a child of the supervisor.
  */
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <assert.h>
@@ -36,8 +35,9 @@
 
 /* What the launcher is asked for; it answers with a pid, or -errno. */
 struct request {
-	char	program[32];
-	char	argument[CHANNEL_NAME_MAX + 1];	/* "": none */
+	char		program[32];
+	char		argument[CHANNEL_NAME_MAX + 1];	/* "": none */
+	struct privdrop	user;
 };
 
 /*
@@ -90,7 +90,6 @@ static _Noreturn void
 run_child(const struct spawn_settings *settings, struct request *request,
     const int *fds, size_t fd_count)
 {
-	static const struct rlimit nice_limit = {40, 40};
 	const char *program = request->program;
 	char path[PATH_MAX];
 	char *argv[] = {request->program,
@@ -100,8 +99,6 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	/* The last one; before anything can go wrong that is to be said. */
 	if (dup2(fds[--fd_count], STDERR_FILENO) == -1)
 		_exit(EXIT_CANNOT_EXEC);
-	/* `priority' in the configuration; only root can grant it. */
-	(void)setrlimit(RLIMIT_NICE, &nice_limit);
 	/* The service manager is the supervisor's business. */
 	unsetenv("NOTIFY_SOCKET");
 	/* The supervisor's terminal is not the child's, which could type there
@@ -113,7 +110,7 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	sandbox_bound();
 	if (place_descriptors(fds, fd_count) == -1)
 		log_warn("%s: cannot arrange its descriptors", program);
-	else if (settings->drop != NULL && privdrop_now(settings->drop) == -1)
+	else if (request->user.uid != 0 && privdrop_now(&request->user) == -1)
 		log_warn("%s: cannot become its user", program);
 	else {
 		execv(path, argv);
@@ -263,7 +260,8 @@ spawn_end(struct spawn_settings *settings)
 
 pid_t
 spawn_program(struct spawn_settings *settings, const char *program,
-    const char *argument, int stderr_fd, const int *fds, size_t fd_count)
+    const char *argument, const struct privdrop *user, int stderr_fd,
+    const int *fds, size_t fd_count)
 {
 	struct request request;
 	int all[FDS_MAX];
@@ -279,6 +277,7 @@ spawn_program(struct spawn_settings *settings, const char *program,
 	snprintf(request.program, sizeof(request.program), "%s", program);
 	snprintf(request.argument, sizeof(request.argument), "%s",
 	    argument != NULL ? argument : "");
+	request.user = *user;
 	pid = ask_launcher(settings, &request, all, fd_count + 1);
 	if (pid == -1) {
 		log_warn("cannot start %s", program);

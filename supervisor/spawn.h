@@ -15,15 +15,14 @@
 /* What all children have in common. */
 struct spawn_settings {
 	const char		*directory;	/* of the programs */
-	const struct privdrop	*drop;	/* NULL: stay who we are */
 	int			 launcher;	/* -1: none */
 };
 
 /*
  * Starts `program' with fds[i] as descriptor 3 + i, nothing else open but
  * standard input and output (/dev/null) and `stderr_fd', in a session of its
- * own without a terminal, no signal blocked or ignored.  `argument' may
- * be NULL.  Returns the pid, or -1 after
+ * own without a terminal, no signal blocked or ignored, as `user'.  `argument'
+ * may be NULL.  Returns the pid, or -1 after
  * having logged why not.  A program that cannot be executed is a child
  * that says why and exits with status 127.
  *
@@ -32,8 +31,8 @@ struct spawn_settings {
  * for it, but somebody has to reap it.
  */
 pid_t	spawn_program(struct spawn_settings *settings, const char *program,
-	    const char *argument, int stderr_fd, const int *fds,
-	    size_t fd_count);
+	    const char *argument, const struct privdrop *user, int stderr_fd,
+	    const int *fds, size_t fd_count);
 void	spawn_end(struct spawn_settings *settings) ATTR_NONNULL;
 
 /* In a child: no signal is blocked, ignored or handled. */

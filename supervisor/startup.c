@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "supervisor/capabilities.h"
 #include "supervisor/control.h"
 #include "supervisor/handoff.h"
 #include "supervisor/needs.h"
@@ -18,23 +19,32 @@
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/users.h"
 
-/* Descriptors for a thousand channels, memory that may be locked. */
-void
-startup_raise_limits(void)
+static void
+raise_to_hard(__rlimit_resource_t resource)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	limit.rlim_cur = limit.rlim_max = RLIM_INFINITY;
-	if (setrlimit(RLIMIT_MEMLOCK, &limit) == -1 &&
-	    getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_MEMLOCK, &limit);
-	}
+	if (getrlimit(resource, &limit) == -1)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(resource, &limit);
+}
+
+/* Descriptors and threads for a thousand channels, memory that may be locked;
+ * and what children may have of `priority', which only root can grant. */
+void
+startup_raise_limits(void)
+{
+	static const struct rlimit nice_limit = {40, 40};
+	static const struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY};
+
+	(void)setrlimit(RLIMIT_NICE, &nice_limit);
+	raise_to_hard(RLIMIT_NOFILE);
+	raise_to_hard(RLIMIT_NPROC);
+	if (setrlimit(RLIMIT_MEMLOCK, &none) == -1)
+		raise_to_hard(RLIMIT_MEMLOCK);
 }
 
 #define NO_USER	"mcrelayd was started by root, and the configuration does " \
@@ -42,34 +52,55 @@ startup_raise_limits(void)
 	"are to run as: add `user: mcrelay', or whom you want; `user: root' " \
 	"if it has to be"
 
+static bool
+says_nothing(const struct conf *conf)
+{
+	return conf->user == NULL && conf->user_base == 0;
+}
+
 void
 startup_warn_user(const struct conf *conf, struct conf_problems *problems)
 {
-	if (conf->user == NULL && geteuid() == 0)
+	if (says_nothing(conf) && geteuid() == 0)
 		report_warning(problems, "%s", NO_USER);
+}
+
+/* Nobody may be made somebody else: that is well if nobody has to be. */
+static void
+stay(struct conf *conf, struct conf_problems *problems)
+{
+	uid_t wanted = conf->decimator_user.uid, own = geteuid();
+
+	users_stay(conf);
+	if (wanted == own)
+		return;
+	if (own == 0)
+		report_error(problems, "root may not become another user here "
+		    "(CAP_SETUID, CAP_SETGID), so workers would be root");
+	else if (conf->user_base != 0)
+		report_warning(problems, "not started as root: workers do not "
+		    "run as users of their own, but all as user id %d",
+		    (int)own);
+	else
+		report_warning(problems, "not started as root: workers do not "
+		    "run as user %s but as user id %d", conf->user, (int)own);
 }
 
 /* Who is root and is to stay it, or is nobody else, stays as he is. */
 static void
-set_user(struct supervisor *supervisor, struct conf_problems *problems)
+set_users(const struct supervisor *supervisor, struct conf_problems *problems)
 {
-	const char *user = supervisor->conf->user;
+	struct conf *conf = supervisor->conf;
 
-	if (user == NULL && geteuid() == 0)
+	if (says_nothing(conf) && geteuid() == 0)
 		report_error(problems, "%s", NO_USER);
-	if (user == NULL)
+	if (says_nothing(conf))
 		return;
-	if (privdrop_lookup(&supervisor->drop, user) == -1) {
-		report_error(problems, "user %s: %s", user, errno == ENOENT ?
-		    "there is no such user" : strerror(errno));
-		return;
-	}
-	if (geteuid() == 0 && supervisor->drop.uid != 0)
-		supervisor->spawn.drop = &supervisor->drop;
-	else if (geteuid() != supervisor->drop.uid)
-		report_warning(problems, "not started as root: workers do not "
-		    "run as user %s but as user id %d", user,
-		    (int)geteuid());
+	if ((conf->decimator_user.uid != 0 || conf->user_base != 0) &&
+	    !capable_of_users())
+		stay(conf, problems);
+	else
+		users_assign(supervisor, conf, problems);
 }
 
 static void
@@ -90,6 +121,8 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 	    PKGLIBEXECDIR;
 	check_program(supervisor, "mcrelay-worker", problems);
 	check_program(supervisor, "mcrelay-decimator", problems);
+	if (supervisor->conf->web.address.ss_family != AF_UNSPEC)
+		check_program(supervisor, "mcrelay-web", problems);
 }
 
 /* Channels and decimators that were inherited but are not configured. */
@@ -112,9 +145,10 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		decimator_adopt(&supervisor->decimator[i],
 		    &inheritance->decimator[i],
-		    inheritance->answers[i]);
+		    inheritance->answers[i], inheritance->told_state[i]);
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
+	supervisor->given_up = inheritance->given_up;
 	querier_inherit(&supervisor->querier, inheritance->querier,
 	    inheritance->queriers);
 	inheritance->querier = NULL;
@@ -154,7 +188,7 @@ inherited_lock(struct supervisor *supervisor)
 int
 startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 {
-	set_user(supervisor, problems);
+	set_users(supervisor, problems);
 	set_spawning(supervisor, problems);
 	if (problems->errors > 0)
 		return -1;
@@ -176,8 +210,10 @@ startup_check_handoff(struct supervisor *supervisor, struct conf *conf)
 	size_t i, errors;
 
 	supervisor->conf = conf;
-	set_user(supervisor, &problems);
+	set_users(supervisor, &problems);
 	set_spawning(supervisor, &problems);
+	supervisor->given_up = supervisor->inheritance->given_up;
+	capabilities_check(supervisor, conf, &problems);
 	handoff_check(supervisor, conf, &problems);
 	/* The last line is the one that is passed on. */
 	for (i = 0; i < problems.count; i++)

@@ -10,7 +10,8 @@
 
 struct supervisor;
 
-/* Descriptors for a thousand channels, memory that may be locked. */
+/* Descriptors and threads for a thousand channels, memory that may be locked,
+ * and the priority that children may have. */
 void	startup_raise_limits(void);
 /* For a check of the file alone: whether root could start with it. */
 void	startup_warn_user(const struct conf *conf,

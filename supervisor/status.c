@@ -12,6 +12,8 @@
 #include "common/ledger.h"
 #include "common/sandbox.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
+#include "supervisor/levels.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
@@ -21,8 +23,8 @@ counter(uint64_t value)
 	return json_integer((json_int_t)MIN_OF(value, (uint64_t)INT64_MAX));
 }
 
-static const char *
-child_state(const struct child *child)
+const char *
+status_child_state(const struct child *child)
 {
 	switch (child->state) {
 	case CHILD_STARTING:
@@ -56,7 +58,7 @@ status_state(struct channel *channel)
 	}
 	if (channel->fresh)
 		return "starting";
-	return child_state(&channel->child);
+	return status_child_state(&channel->child);
 }
 
 /* What is in force, as the process has said. */
@@ -149,6 +151,9 @@ outputs_json(const struct channel_conf *conf,
 
 	for (i = 0; i < conf->relays; i++) {
 		object = end_json(&conf->relay[i].address);
+		if (conf->relay[i].interface[0] != '\0')
+			json_object_set_new(object, "interface",
+			    json_string(conf->relay[i].interface));
 		add_counts(object, output_table, &counts[i]);
 		json_array_append_new(array, object);
 	}
@@ -248,6 +253,13 @@ refresh(struct channel *channel)
 	channel->counts_current = worker && decimator;
 }
 
+/* By number: looking up a name may take its time. */
+static json_t *
+user_json(const struct privdrop *user)
+{
+	return json_integer(user->uid != 0 ? user->uid : geteuid());
+}
+
 static json_t *
 channel_json(struct channel *channel)
 {
@@ -260,6 +272,7 @@ channel_json(struct channel *channel)
 	    json_string(status_state(channel)));
 	json_object_set_new(object, "reasons", reasons_json(channel));
 	add_process(object, &channel->child);
+	json_object_set_new(object, "user", user_json(&channel->user));
 	if (!channel->conf->archives_stream)
 		json_object_set_new(object, "listen",
 		    end_json(&channel->conf->listen.address));
@@ -273,6 +286,7 @@ channel_json(struct channel *channel)
 	    json_boolean(channel->watch.archive_stuck));
 	json_object_set_new(object, "counters_current",
 	    json_boolean(channel->counts_current));
+	levels_add(object, channel);
 	json_object_set_new(object, "ledger", ledger);
 	json_object_set_new(object, "rejected_by", rejected_json(channel));
 	json_object_set_new(object, "outputs",
@@ -292,9 +306,22 @@ decimator_json(const struct decimator *decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
 	json_object_set_new(object, "state",
-	    json_string(child_state(&decimator->child)));
+	    json_string(status_child_state(&decimator->child)));
 	add_process(object, &decimator->child);
+	json_object_set_new(object, "user",
+	    user_json(&decimator->supervisor->conf->decimator_user));
 	json_object_set_new(object, "channels", channels);
+	return object;
+}
+
+static json_t *
+web_json(const struct web *web)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "state",
+	    json_string(status_child_state(&web->child)));
+	add_process(object, &web->child);
 	return object;
 }
 
@@ -327,8 +354,14 @@ status_json(const struct supervisor *supervisor, const struct channel *only)
 	json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
 	json_object_set_new(object, "pid", json_integer(getpid()));
 	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
+	json_object_set_new(object, "user", json_integer(geteuid()));
+	json_object_set_new(object, "capabilities", capabilities_json());
 	json_object_set_new(object, "decimators",
 	    decimators_json(supervisor));
+	if (supervisor->conf != NULL &&
+	    supervisor->conf->web.address.ss_family != AF_UNSPEC)
+		json_object_set_new(object, "web",
+		    web_json(&supervisor->web));
 	json_object_set_new(object, "channels", channels);
 	return object;
 }

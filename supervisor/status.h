@@ -10,6 +10,7 @@
 #include "common/compiler.h"
 
 struct channel;
+struct child;
 struct supervisor;
 
 /* The status of all channels, or of one.  The caller's. */
@@ -18,5 +19,7 @@ json_t	*status_json(const struct supervisor *supervisor,
 
 /* starting, running, stale, backoff, stopped or failed. */
 const char	*status_state(struct channel *channel) ATTR_NONNULL;
+/* The same of a process. */
+const char	*status_child_state(const struct child *child) ATTR_NONNULL;
 
 #endif /* MCRELAY_STATUS_H */

@@ -3,7 +3,6 @@
  * The supervisor's life: open everything, start everybody, watch, end in
  * order.  Never touches a datagram; nothing in the loop may block.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,17 +12,21 @@
 #include "common/log.h"
 #include "common/log_loop.h"
 #include "common/util.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/channels.h"
 #include "supervisor/control.h"
 #include "supervisor/daemon.h"
 #include "supervisor/directory.h"
+#include "supervisor/events.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/handoff_events.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
 #include "supervisor/room.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define PROGRAM		"mcrelayd"
 
@@ -117,7 +120,7 @@ say_status(const struct supervisor *supervisor)
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	if (!channels_stop(supervisor, false) ||
+	if (!web_stop(supervisor) || !channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
 	    !decimators_stop(supervisor) || !channels_stop(supervisor, true))
 		return;
@@ -162,21 +165,25 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	struct channel *channel;
 	unsigned i;
 
-	directory_look_at_mounts(supervisor);
 	silence_second(supervisor, now);
+	directory_second(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		directory_check(channel);
 		budget_check(channel);
 		decimator_measure(channel);
 		watch_check(channel);
 	}
 	room_check(supervisor, true);
 	channels_retry(supervisor);
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		reasons_tick(channel);
+		tell_state(channel);
+		tell_files(channel);
+	}
+	events_second(supervisor);
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		watch_check_decimator(&supervisor->decimator[i]);
 	heal_second(&supervisor->heal);
+	web_second(supervisor);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }
@@ -191,6 +198,7 @@ begin_stop(struct supervisor *supervisor)
 	if (supervisor->start_pipe != -1)
 		log_warnx("told to end before it was up");
 	log_info("%s ends", PROGRAM);
+	events_add(supervisor, NULL, EVENT_STOP, NULL, "%s ends", PROGRAM);
 	supervisor->phase = PHASE_STOPPING;
 	upgrade_cancel(&supervisor->upgrade);
 	notify_stopping();
@@ -279,15 +287,16 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	if (supervisor->loop == NULL)
 		fatalx("libev cannot start");
 	log_loop_start(supervisor->loop);
-	supervisor->mounts = open("/proc/self/mountinfo", O_RDONLY |
-	    O_CLOEXEC);
 	ev_timer_init(&supervisor->turn, on_turn, 0., 0.);
 	supervisor->turn.data = supervisor;
+	supervisor->events = handoff_events_take(supervisor->inheritance);
 	decimators_init(supervisor);
+	web_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
 	    supervisor->inheritance->upgrade;
+	tell_start(supervisor);
 }
 
 static void
@@ -300,12 +309,12 @@ close_all(struct supervisor *supervisor)
 		channel_free(channel);
 	}
 	decimators_done(supervisor);
+	web_done(supervisor);
 	heal_stop(&supervisor->heal);
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
+	events_free(supervisor->events);
 	rundir_close(&supervisor->rundir);
-	if (supervisor->mounts != -1)
-		close(supervisor->mounts);
 	conf_free(supervisor->conf);
 	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);
@@ -318,6 +327,9 @@ start(struct supervisor *supervisor)
 	struct channel *channel;
 
 	watch(supervisor);
+	querier_start(&supervisor->querier, supervisor->loop);
+	/* Before anybody else is started. */
+	capabilities_reduce(supervisor);
 	if (!supervisor->taken_over && supervisor->inheritance != NULL)
 		fdstore_remove_unused(supervisor->inheritance);
 	inheritance_free(supervisor->inheritance);
@@ -326,8 +338,8 @@ start(struct supervisor *supervisor)
 		channel_stop(channel);
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
+	web_second(supervisor);
 	heal_start(&supervisor->heal, supervisor);
-	querier_start(&supervisor->querier, supervisor->loop);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

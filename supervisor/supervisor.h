@@ -10,7 +10,6 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-#include "supervisor/privdrop.h"
 #include "supervisor/channel.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/heal.h"
@@ -20,8 +19,10 @@
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
 #include "supervisor/upgrade.h"
+#include "supervisor/web.h"
 
 struct control;
+struct events;
 
 enum supervisor_phase {
 	PHASE_STARTING,		/* the shell may be waiting for us */
@@ -42,7 +43,6 @@ struct supervisor {
 	enum supervisor_phase	 phase;
 	struct conf		*conf;		/* in force */
 	struct rundir		 rundir;
-	struct privdrop		 drop;
 	struct spawn_settings	 spawn;
 	struct channel_list	 channels;	/* in the file's order */
 	struct channel_list	 leaving;	/* removed, worker still ends */
@@ -50,6 +50,8 @@ struct supervisor {
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;
 	struct control		*control;
+	struct web		 web;
+	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;
 	struct upgrade		 upgrade;
@@ -57,9 +59,9 @@ struct supervisor {
 	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
-	int			 mounts;	/* /proc/self/mountinfo; -1 */
-	bool			 mounts_changed; /* in this second */
+	unsigned		 seconds;	/* that it runs; wraps */
 	bool			 locking_warned;
+	uint64_t		 given_up;	/* capabilities, by bit */
 	bool			 taken_over;	/* from an older image */
 	bool			 ended;
 	bool			 incomplete;	/* not all is archived */

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/control.h"
+#include "supervisor/events.h"
 #include "supervisor/handoff.h"
 #include "supervisor/notify.h"
 #include "supervisor/supervisor.h"
@@ -33,6 +34,16 @@ upgrade_busy(const struct upgrade *upgrade)
 	    upgrade->step == UPGRADE_WAITING || upgrade->step == UPGRADE_DUE;
 }
 
+static void
+tell_upgrade(struct upgrade *upgrade, const char *step, const char *detail)
+{
+	events_add(upgrade->supervisor, NULL, EVENT_UPGRADE,
+	    json_pack("{s:s, s:s, s:o}", "step", step, "version",
+	    PACKAGE_VERSION, "detail", events_text(detail)),
+	    "%s: %s", step, detail);
+	supervisor_notice(upgrade->supervisor);
+}
+
 static void ATTR_PRINTF(2, 3)
 fail(struct upgrade *upgrade, const char *fmt, ...)
 {
@@ -47,7 +58,7 @@ fail(struct upgrade *upgrade, const char *fmt, ...)
 	(void)control_hold(supervisor->control, false);
 	log_warnx("no upgrade: %s; everything stays as it was",
 	    upgrade->error);
-	supervisor_notice(supervisor);
+	tell_upgrade(upgrade, "failed", upgrade->error);
 	if (!upgrade->reload)
 		return;
 	upgrade->reload = false;
@@ -196,6 +207,7 @@ upgrade_begin(struct upgrade *upgrade)
 		return -1;
 	}
 	log_info("upgrade: asking %s", supervisor->program);
+	tell_upgrade(upgrade, "asking", "can the new version take over?");
 	upgrade->timed_out = false;
 	if (stat(supervisor->absolute_file, &upgrade->conf) == -1 ||
 	    start_checker(upgrade) == -1) {
@@ -284,6 +296,7 @@ flush_voices(struct supervisor *supervisor)
 		voice_flush(&channel->child.voice);
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		voice_flush(&supervisor->decimator[i].child.voice);
+	voice_flush(&supervisor->web.child.voice);
 }
 
 /* All signals are blocked; until the execve everything can be undone. */
@@ -380,6 +393,8 @@ roll_on(struct upgrade *upgrade)
 	upgrade->rolling = false;
 	log_info("upgrade: all processes are of version %s",
 	    PACKAGE_VERSION);
+	tell_upgrade(upgrade, "done", "all processes are of version "
+	    PACKAGE_VERSION);
 }
 
 void
@@ -387,6 +402,8 @@ upgrade_taken_over(struct upgrade *upgrade)
 {
 	log_info("upgrade: %s has taken over; the workers follow one by one",
 	    PACKAGE_VERSION);
+	tell_upgrade(upgrade, "taken_over", "version " PACKAGE_VERSION
+	    " has taken over");
 	upgrade->step = UPGRADE_DONE;
 	upgrade->rolling = true;
 	supervisor_notice(upgrade->supervisor);

@@ -23,6 +23,7 @@ waiting_hold(struct channel *channel)
 	const struct channel_conf *conf = channel->conf;
 
 	channel->child.held = channel->segment.base == NULL ||
+	    channel->parts.lack.memory ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
 	    !parts_complete(next_parts(channel, PART_WORKER), conf,
@@ -44,8 +45,7 @@ static void
 fill_parts(struct channel *channel, struct parts *parts, unsigned which,
     struct conf_problems *problems)
 {
-	parts_fill(parts, channel->conf, which,
-	    channel->supervisor->spawn.drop, problems);
+	parts_fill(parts, channel->conf, which, problems);
 	if ((which & PART_INPUT) != 0 && parts->input != -1 && !parts->bound)
 		parts_leave_input(parts, channel->conf);
 }

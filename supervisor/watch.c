@@ -160,7 +160,21 @@ streams_have_work(const struct channel *channel)
 	    progress.position != ring_head(&channel->segment.ring));
 }
 
-/* Every step of a decimator ends with a commit. */
+/* At doubling distance, to some minutes. */
+static bool
+is_to_be_told_again(unsigned checks)
+{
+	unsigned times = checks / WATCH_CHECKS;
+
+	return times > 0 && checks % WATCH_CHECKS == 0 &&
+	    ((times & (times - 1)) == 0 || times % 32 == 0);
+}
+
+/*
+ * Every step of a decimator ends with a commit.  One that answers, and takes
+ * nothing all the same, had no memory for the ring, or has found garbage in it,
+ * or has not got what it was told: it has said so.  That may be over.
+ */
 static void
 check_streams(struct channel *channel)
 {
@@ -173,8 +187,8 @@ check_streams(struct channel *channel)
 		watch->checks = 0;
 		return;
 	}
-	/* Asked only now and then: a decimator that has given the channel up
-	 * has said so by itself. */
+	if (is_to_be_told_again(watch->checks))
+		decimator_tell(channel);
 	if (watch->checks++ % WATCH_CHECKS == 0)
 		decimator_look(channel->decimator_holder);
 }

@@ -12,7 +12,8 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
 	tests/unit/test_sender_sequence \
 	tests/unit/test_crash tests/unit/test_recover \
-	tests/unit/test_retain tests/unit/test_writer
+	tests/unit/test_retain tests/unit/test_writer \
+	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
 	tests/unit/test_schema_limits \
@@ -32,8 +33,10 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
-	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs
-UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox
+	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
+	tests/unit/test_events
+UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
+	tests/unit/test_sandbox_libc
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_options \
@@ -42,6 +45,7 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable \
+	tests/unit/test_metrics \
 	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -81,7 +85,20 @@ tests_unit_test_segment_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
-tests_unit_test_sandbox_LDADD = $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_LDADD = libsupervisor.a $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_libc_SOURCES = tests/unit/test_sandbox_libc.c
+tests_unit_test_sandbox_libc_LDADD = $(TEST_LIBS)
+check_PROGRAMS += tests/unit/libc_calls
+tests_unit_libc_calls_SOURCES = tests/unit/libc_calls.c
+if HAVE_MUSL
+# Behind its own headers those of the kernel.
+check_SCRIPTS = tests/unit/libc_calls_musl
+CLEANFILES += tests/unit/libc_calls_musl
+tests/unit/libc_calls_musl: tests/unit/libc_calls.c
+	$(AM_V_CC)$(MUSL_CC) -O1 -static -idirafter /usr/include \
+		-idirafter /usr/include/`$(CC) -print-multiarch` -o $@ \
+		"$(srcdir)/tests/unit/libc_calls.c"
+endif
 tests_unit_test_domain_SOURCES = tests/unit/test_domain.c
 tests_unit_test_domain_LDADD = $(TEST_LIBS)
 
@@ -114,6 +131,8 @@ tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
 tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_finished_SOURCES = tests/unit/test_finished.c
+tests_unit_test_finished_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_retain_SOURCES = tests/unit/test_retain.c
 tests_unit_test_retain_LDADD = libworker.a $(TEST_LIBS)
 
@@ -163,7 +182,9 @@ tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
 tests_unit_test_querier_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_silence_SOURCES = tests/unit/test_silence.c
-tests_unit_test_silence_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_silence_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
+tests_unit_test_events_SOURCES = tests/unit/test_events.c
+tests_unit_test_events_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
 
@@ -281,6 +302,8 @@ tests_unit_test_regular_SOURCES = tests/unit/test_regular.c
 tests_unit_test_regular_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
+tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c
+tests_unit_test_metrics_LDADD = libmetrics.a $(TEST_LIBS) $(JANSSON_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c
 tests_unit_test_when_LDADD = $(TEST_LIBS)
 
@@ -296,27 +319,37 @@ EXTRA_DIST += \
 	tests/integration/avro_files.py \
 	tests/integration/conftest.py \
 	tests/integration/daemon.py \
+	tests/integration/exposition.py \
 	tests/integration/faults.c \
+	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
+	tests/integration/host.c \
 	tests/integration/manager.py \
+	tests/integration/mounts.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/pcap.py \
 	tests/integration/probe.py \
 	tests/integration/ReadAvro.java \
 	tests/integration/read_avro.js \
+	tests/integration/prometheus.py \
 	tests/integration/readers.py \
+	tests/integration/test_alerts.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
+	tests/integration/test_capabilities.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
+	tests/integration/test_clock.py \
 	tests/integration/test_config.py \
 	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
 	tests/integration/test_decimators.py \
 	tests/integration/test_directories.py \
+	tests/integration/test_doctor.py \
+	tests/integration/test_events.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_hostile.py \
@@ -326,6 +359,7 @@ EXTRA_DIST += \
 	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
+	tests/integration/test_metrics.py \
 	tests/integration/test_path.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \
@@ -334,14 +368,17 @@ EXTRA_DIST += \
 	tests/integration/test_random_disk.py \
 	tests/integration/test_random_world.py \
 	tests/integration/test_reload.py \
+	tests/integration/test_remote.py \
 	tests/integration/test_restart.py \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_units.py \
+	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
+	tests/integration/test_web.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \
@@ -351,6 +388,8 @@ EXTRA_DIST += \
 	tests/integration/test_waiting.py \
 	tests/integration/test_membership.py \
 	tests/integration/test_world.py \
+	tests/integration/test_world_storm.py \
+	tests/integration/test_world_upgrade.py \
 	tests/integration/waiting.py
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.

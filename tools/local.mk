@@ -8,12 +8,15 @@ sbin_PROGRAMS += mcrelayctl
 mcrelayctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
 mcrelayctl_SOURCES = tools/ctl/main.c \
 	tools/ctl/client.c tools/ctl/client.h \
+	tools/ctl/doctor.c tools/ctl/doctor.h \
+	tools/ctl/events.c tools/ctl/events.h \
 	tools/ctl/files.c tools/ctl/files.h \
+	tools/ctl/metrics.c tools/ctl/metrics.h \
 	tools/ctl/check.c tools/ctl/check.h \
 	tools/ctl/show.c tools/ctl/show.h \
 	tools/ctl/table.c tools/ctl/table.h \
 	tools/ctl/top.c tools/ctl/top.h
-mcrelayctl_LDADD = libtools.a libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
+mcrelayctl_LDADD = libtools.a libmetrics.a libcommon.a $(JANSSON_LIBS) $(LIBBSD_LIBS)
 dist_man_MANS += man/mcrelayctl.8
 
 noinst_LIBRARIES += libtools.a

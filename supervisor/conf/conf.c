@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/util.h"
 #include "supervisor/conf/conf.h"
 
 void
@@ -51,6 +52,21 @@ conf_problems_free(struct conf_problems *problems)
 		free(problems->list[i].text);
 	free(problems->list);
 	*problems = (struct conf_problems){ 0 };
+}
+
+bool
+conf_own_users(const struct conf *conf)
+{
+	return conf->user_base != 0 ||
+	    (conf->user != NULL && strstr(conf->user, "%c") != NULL);
+}
+
+char *
+conf_users_text(const struct conf *conf)
+{
+	if (conf->user_base == 0)
+		return xstrdup(conf->user != NULL ? conf->user : "");
+	return xasprintf("%u+%u", conf->user_base, conf->user_count);
 }
 
 struct channel_conf *

@@ -21,6 +21,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/segment.h"
+#include "supervisor/privdrop.h"
 
 /* More processes than that have no processors to run on. */
 #define DECIMATORS_MAX	64U
@@ -58,6 +59,10 @@ _Static_assert(offsetof(struct stream_conf, range) ==
 struct channel_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	unsigned		 line;		/* where it begins */
+	/* Whom its worker runs as, and whether nobody else does.  Of a range
+	 * of user ids it is users.c that chooses. */
+	struct privdrop		 user;
+	bool			 own_user;
 	/* Archives a decimated stream: its input comes from the decimator
 	 * alone, and it has no address that anybody chose. */
 	bool			 archives_stream;
@@ -81,13 +86,27 @@ struct channel_conf {
 	uint64_t		 stale_after_ns;	/* 0: never */
 };
 
+/* mcrelay-web; all zero: none. */
+struct web_conf {
+	struct sockaddr_storage	 address;	/* with the port; AF_UNIX: a
+						 * socket's path */
+};
+
 struct conf {
 	char			*file;		/* as given */
-	char			*user;		/* NULL: stay who we are */
+	/* A name; with %c in it each channel has a user of its own.  NULL: a
+	 * range of user ids, or stay who we are. */
+	char			*user;
+	/* The decimators' user id, and how many more there are for channels;
+	 * 0: no range. */
+	uint32_t		 user_base;
+	uint32_t		 user_count;
+	struct privdrop		 decimator_user;
 	char			*run_dir;	/* absolute */
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
 	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
+	struct web_conf		 web;
 	/* As in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;
@@ -136,6 +155,11 @@ enum conf_change	conf_compare(const struct conf *old_conf,
 /* Whether the datums, and what is looked for in them, are the same. */
 bool	conf_same_payload(const struct channel_conf *a,
 	    const struct channel_conf *b) ATTR_NONNULL;
+
+/* Whether each channel has a user of its own. */
+bool	conf_own_users(const struct conf *conf) ATTR_NONNULL;
+/* All that is said of users, to be compared; to be freed. */
+char	*conf_users_text(const struct conf *conf) ATTR_NONNULL;
 
 /* The channel of this name, or NULL. */
 struct channel_conf	*conf_channel(const struct conf *conf,

@@ -93,6 +93,17 @@ void	conf_method_words(unsigned where, struct method_words *words)
 double	conf_read_range(struct section *section, enum decimate_method method,
 	    struct place place) ATTR_NONNULL;
 
+/* `web' of the top level. */
+void	conf_read_web(const struct conf_reader *reader, struct section *top,
+	    struct web_conf *web) ATTR_NONNULL;
+/* Reads `user', and returns where it stands. */
+struct place	conf_read_user(struct section *top, struct conf *conf)
+		    ATTR_NONNULL;
+/* When all channels are known: looks up whom they run as, if that is by name,
+ * or whether there are user ids for all. */
+void	conf_find_users(struct conf *conf, struct place place,
+	    struct problem_list *problems) ATTR_NONNULL;
+
 /* Adds the channels that archive streams, to a configuration that is right. */
 void	conf_add_stream_archives(struct conf *conf, struct place place,
 	    struct problem_list *problems) ATTR_NONNULL;

@@ -5,7 +5,6 @@
  * same code beside a running daemon.
  */
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,27 +32,6 @@ static const struct number_key decimators_key = {
 };
 
 /*** The top level. ***/
-
-static void
-read_user(struct section *top, struct conf *conf)
-{
-	const struct node *node = section_scalar(top, "user", false);
-
-	if (node == NULL)
-		return;
-	errno = 0;
-	if (getpwnam(node->text) != NULL) {
-		conf->user = xstrdup(node->text);
-		return;
-	}
-	if (errno == 0 || errno == ENOENT || errno == ESRCH)
-		problem_error(top->problems, node->place,
-		    "there is no user `%s'", node->text);
-	else
-		problem_error(top->problems, node->place,
-		    "user `%s' cannot be looked up: %s", node->text,
-		    strerror(errno));
-}
 
 static void
 read_log(struct section *top, struct conf *conf)
@@ -130,6 +108,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 {
 	struct section top;
 	const struct node *defaults;
+	struct place user;
 
 	if (root->kind != NODE_MAPPING) {
 		if (root->kind == NODE_SCALAR && root->text[0] == '\0')
@@ -142,7 +121,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 		return;
 	}
 	section_init(&top, reader->problems, NULL, root);
-	read_user(&top, conf);
+	user = conf_read_user(&top, conf);
 	conf->run_dir = conf_read_path(reader, &top, "run_dir", false,
 	    RUN_DIR_MAX, NULL);
 	if (conf->run_dir == NULL)
@@ -150,9 +129,12 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	read_log(&top, conf);
 	conf->decimators = (unsigned)section_number(&top, &decimators_key,
 	    NULL);
+	conf_read_web(reader, &top, &conf->web);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);
+	if (reader->problems->errors == 0)
+		conf_find_users(conf, user, reader->problems);
 }
 
 /* The directory of a file, absolute; to be freed.  NULL with errno. */

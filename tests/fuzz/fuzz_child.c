@@ -2,7 +2,7 @@
 /*
  * Fuzzing what the supervisor hears of its children: messages of a worker and
  * of a decimator, with what they mean a worker's memory to say, and lines on a
- * standard error.  The input is a list of such events, see struct event.
+ * standard error.  The input is a list of such events, see struct input.
  *
  * A child is listened to until it says what it should not have said, and never
  * again; an answer that nobody asked for is such.  A channel's holder is one of
@@ -30,7 +30,7 @@ int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define SAID_MAX	(1U << 20)
 
-enum event_kind {
+enum input_kind {
 	WORKER_MESSAGE,
 	WORKER_PACKET,		/* of any size */
 	WORKER_MEMORY,
@@ -40,7 +40,7 @@ enum event_kind {
 	EVENTS,
 };
 
-struct event {
+struct input {
 	uint8_t		 kind;		/* modulo EVENTS */
 	uint8_t		 size;		/* of the data that follow */
 };
@@ -89,7 +89,6 @@ begin(void)
 	supervisor.loop = ev_default_loop(0);
 	supervisor.conf = &whole;
 	supervisor.phase = PHASE_RUNNING;
-	supervisor.mounts = -1;
 	supervisor.rundir.fd = scratch();
 	ev_timer_init(&supervisor.turn, on_turn, 0., 0.);
 	for (size_t i = 0; i < NITEMS(process); i++)
@@ -207,7 +206,7 @@ struct ends {
 };
 
 static void
-happen(const struct event *event, const uint8_t *data,
+happen(const struct input *event, const uint8_t *data,
     struct channel *channel, const struct ends *ends)
 {
 	struct worker_state *state = channel->segment.state;
@@ -259,7 +258,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct channel *channel;
 	int worker[2], other[2], voice[2];
 	struct ends ends;
-	struct event event;
+	struct input event;
 
 	if (supervisor.loop == NULL)
 		begin();
@@ -274,7 +273,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	decimator_init(decimator, &supervisor, 0);
 	image_init(&image, process[1], other[0], -1);
 	image.ready_ns = 1;
-	decimator_adopt(decimator, &image, 2);
+	decimator_adopt(decimator, &image, 2, NULL);
 	channel = add_channel(worker[0], voice[0]);
 	for (; size >= sizeof(event); data += event.size, size -= event.size) {
 		memcpy(&event, data, sizeof(event));

@@ -54,6 +54,16 @@ check_channel(struct inheritance *inheritance, struct inherited *each)
 	check_fd(each->feed);
 	check_fd(each->segment);
 	check_fd(each->archive);
+	assert(each->sockets <= NITEMS(each->socket));
+	for (size_t i = 0; i < each->sockets; i++) {
+		check_fd(each->socket[i].fd);
+		assert(memchr(each->socket[i].purpose, '\0',
+		    sizeof(each->socket[i].purpose)) != NULL);
+	}
+	assert(memchr(each->archive_path, '\0', sizeof(each->archive_path)) !=
+	    NULL);
+	assert(memchr(each->archive_away, '\0', sizeof(each->archive_away)) !=
+	    NULL);
 	check_fd(each->decimator_event);
 	assert(each->decimator >= -1 &&
 	    each->decimator < (int)DECIMATORS_MAX);

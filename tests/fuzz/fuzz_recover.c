@@ -117,7 +117,7 @@ complete(bool finished, const uint8_t *old, size_t size)
 	uint8_t *text;
 	size_t now;
 
-	catalog_open(&catalog, scratch());
+	catalog_open(&catalog, scratch(), NULL);
 	for (unsigned i = 0; i < 2; i++) {
 		assert(catalog_complete(&catalog, "test", skip_none,
 		    &catalog) == 0);

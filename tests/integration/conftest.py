@@ -18,6 +18,7 @@ from typing import Callable, Iterator
 import pytest
 
 from daemon import Daemon, Programs
+from mounts import Mounts
 from net import Namespace
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -120,6 +121,14 @@ def make_daemon(request: pytest.FixtureRequest, programs: Programs,
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
     return make_daemon()
+
+
+@pytest.fixture
+def mounts(daemon: Daemon) -> Iterator[Mounts]:
+    made = Mounts()
+    yield made
+    daemon.kill()
+    made.end()
 
 
 def namespaces_possible() -> str:

@@ -10,13 +10,14 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
 import accel
 import avro_files
 from daemon import Daemon, channel, output
+from mounts import Mounts
 from net import Receiver, Sender, SenderThread, free_port, numbered, safe_rate
 from waiting import wait_for
 
@@ -344,24 +345,9 @@ def test_directory_removed(daemon: Daemon) -> None:
         daemon.stop(checks=False)
 
 
-@pytest.fixture
-def small_disk(daemon: Daemon) -> Iterator[None]:
-    """The archive is on a file system of 512 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small file system")
-    daemon.archive.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "none",
-         str(daemon.archive)], capture_output=True, text=True, timeout=10)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
-    yield
-    daemon.kill()
-    subprocess.run(["umount", str(daemon.archive)], timeout=10)
-
-
-def test_full_disk(daemon: Daemon, small_disk: None) -> None:
+def test_full_disk(daemon: Daemon, mounts: Mounts) -> None:
     """Shed is counted, the relay unharmed; recording resumes."""
+    mounts.add(daemon.archive, "size=512k")
     port = free_port()
     rate = safe_rate(0.5, 4000)
     with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
@@ -400,8 +386,9 @@ def make_room(daemon: Daemon) -> None:
     wait_for(done, "a finished file to remove", 10.0, daemon.log)
 
 
-def test_full_disk_block(daemon: Daemon, small_disk: None) -> None:
+def test_full_disk_block(daemon: Daemon, mounts: Mounts) -> None:
     """on_overrun: block: nothing that was received is shed."""
+    mounts.add(daemon.archive, "size=512k")
     port = free_port()
     daemon.start(channel(
         "one", port, listen_receive_buffer="256KiB", archive=daemon

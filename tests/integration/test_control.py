@@ -122,6 +122,29 @@ def served(daemon: Daemon, uid: int) -> bool:
     return False
 
 
+def test_places_of_workers(daemon: Daemon) -> None:
+    """Together they have those of one user, whoever they are."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to be several users")
+    base = 63000
+    daemon.start(channel("one", free_port()), user={"base": base})
+    held: list[socket.socket] = []
+    try:
+        for n in range(USER_PLACES):
+            with as_user(daemon, base + n):
+                held += hold(1)
+        with as_user(daemon, base + USER_PLACES):
+            more = hold(1)[0]
+        assert f"{USER_PLACES} connections of user {base}" in \
+            answer(more)["error"]
+        more.close()
+        assert served(daemon, NOBODY)
+    finally:
+        for s in held:
+            s.close()
+    daemon.stop()
+
+
 def test_places(daemon: Daemon) -> None:
     """One user has some, all users but root have most, root has a place."""
     if os.geteuid() != 0:

@@ -8,56 +8,20 @@ from __future__ import annotations
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
 import avro_files
 from daemon import Daemon, channel, output
+from mounts import Mounts
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 RATE = 5000
 COUNT = 20000
-
-
-class Mounts:
-    """Small file systems, taken away again at the end."""
-
-    def __init__(self) -> None:
-        self.paths: list[Path] = []
-
-    def add(self, path: Path) -> Path:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none",
-                        str(path)], check=True, capture_output=True)
-        self.paths.append(path)
-        return path
-
-    def remove(self, path: Path) -> None:
-        """As for a disk that is in use: the name goes at once."""
-        subprocess.run(["umount", "-l", str(path)], check=True,
-                       capture_output=True)
-        self.paths.remove(path)
-
-
-@pytest.fixture
-def mounts(daemon: Daemon) -> Iterator[Mounts]:
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    daemon.archive.mkdir()
-    mounts = Mounts()
-    try:
-        mounts.add(daemon.archive)
-        mounts.remove(daemon.archive)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"cannot mount a tmpfs: {error.stderr}")
-    yield mounts
-    daemon.kill()
-    for path in reversed(list(mounts.paths)):
-        mounts.remove(path)
 
 
 class Flow:
@@ -173,6 +137,7 @@ def test_other_disk(daemon: Daemon, mounts: Mounts, how: str) -> None:
 def test_mount_is_waited_for(daemon: Daemon, mounts: Mounts) -> None:
     """The relay runs meanwhile; not a byte goes to the file system below, and
     the archive is taken up by itself, again and again."""
+    daemon.archive.mkdir()
     flow = Flow(daemon, ring_size="256KiB",
                 require_mount=str(daemon.archive))
     assert flow.reasons()[0] == "archive_away"
@@ -230,7 +195,8 @@ def test_in_the_way(daemon: Daemon) -> None:
     assert ledger["archived"] + ledger["archive_shed"] == COUNT
 
 
-def test_stopped_without_disk(daemon: Daemon, mounts: Mounts) -> None:
+def test_stopped_without_disk(daemon: Daemon) -> None:
+    daemon.archive.mkdir()
     flow = Flow(daemon, require_mount=str(daemon.archive))
     flow.thread.join()
     flow.sender.socket.close()

@@ -16,13 +16,14 @@ import struct
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any
 
 import pytest
 
 import accel
 import avro_files
 from daemon import Daemon, channel, output
+from mounts import Mounts
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
@@ -70,43 +71,15 @@ def faults(daemon: Daemon, library: Path, tmp_path: Path) -> Faults:
 
 
 @pytest.fixture
-def tmpfs(daemon: Daemon) -> Iterator[Callable[[str], Path]]:
-    """Mounts a small file system at the archive's place."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small file system")
-    mounted = []
-
-    def mount(options: str) -> Path:
-        daemon.archive.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none",
-                               str(daemon.archive)], capture_output=True)
-        if done.returncode != 0:
-            pytest.skip(f"cannot mount: {done.stderr.decode()}")
-        mounted.append(daemon.archive)
-        return daemon.archive
-    yield mount
-    for path in mounted:
-        subprocess.run(["umount", "-l", str(path)], check=True)
-
-
-@pytest.fixture
-def ext4(daemon: Daemon, tmp_path: Path) -> Iterator[Path]:
+def ext4(daemon: Daemon, mounts: Mounts, tmp_path: Path) -> Path:
     """A small file system with a disk under it at the archive's place."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
     if not (shutil.which("mkfs.ext4") and shutil.which("chattr")):
         pytest.skip("no mkfs.ext4 or chattr (package e2fsprogs)")
     image = tmp_path / "ext4"
     with image.open("wb") as f:
         f.truncate(24 << 20)
     subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
-    daemon.archive.mkdir()
-    done = subprocess.run(["mount", "-o", "loop", str(image),
-                           str(daemon.archive)], capture_output=True)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount ext4: {done.stderr.decode()}")
-    yield daemon.archive
-    subprocess.run(["umount", "-l", str(daemon.archive)], check=True)
+    return mounts.add(daemon.archive, "loop", image)
 
 
 def remount(path: Path, how: str) -> bool:
@@ -399,9 +372,9 @@ def test_block(daemon: Daemon, faults: Faults) -> None:
     assert ledger["archive_shed"] == 0 and ledger["archived"] == 4000
 
 
-def test_full(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
+def test_full(daemon: Daemon, mounts: Mounts) -> None:
     """A file system that is full, and then is not."""
-    ballast = tmpfs("size=4m") / "ballast"
+    ballast = mounts.add(daemon.archive, "size=4m") / "ballast"
     traffic = Traffic(daemon, 6000, size=500)
     fill(ballast)
     traffic.wait_failing()
@@ -422,11 +395,11 @@ def last_words(daemon: Daemon) -> tuple[int, dict[str, Any]]:
 @pytest.mark.parametrize("on_overrun", ["shed", "block"])
 @pytest.mark.parametrize("disk", ["tmpfs", "ext4"])
 def test_full_at_the_end(daemon: Daemon, request: pytest.FixtureRequest,
-                         disk: str, on_overrun: str) -> None:
+                         mounts: Mounts, disk: str, on_overrun: str) -> None:
     """What cannot be stored any more is shed: said, counted, and in the
     catalogue; the exit status tells."""
-    fixture = request.getfixturevalue(disk)
-    root = fixture("size=4m") if disk == "tmpfs" else fixture
+    root = mounts.add(daemon.archive, "size=4m") if disk == "tmpfs" \
+        else request.getfixturevalue(disk)
     traffic = Traffic(daemon, 3000, size=1000, ring_size="256KiB",
                       rotate={"size": "1MiB"}, on_overrun=on_overrun)
     before = traffic.archived()
@@ -501,8 +474,8 @@ def test_read_only(daemon: Daemon, ext4: Path) -> None:
     assert len(avro_files.files(daemon.archive, "one")) >= 2
 
 
-def test_no_inodes(daemon: Daemon, tmpfs: Callable[[str], Path]) -> None:
-    root = tmpfs("size=16m,nr_inodes=40")
+def test_no_inodes(daemon: Daemon, mounts: Mounts) -> None:
+    root = mounts.add(daemon.archive, "size=16m,nr_inodes=40")
     traffic = Traffic(daemon, 4000)
     ballast = []
     with pytest.raises(OSError):

@@ -6,17 +6,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
 import gen
 from daemon import Daemon, Programs, channel, output
+from mounts import Mounts
 from net import Receiver, Sender, free_port, numbered, safe_rate
 from test_load import needs_buffer
 from test_restart import libexec, script
@@ -137,30 +136,14 @@ def test_hang_with_full_socket(daemon: Daemon, good: Good) -> None:
     good.check_files()
 
 
-@pytest.fixture
-def small_disk(daemon: Daemon) -> Iterator[Path]:
-    """A file system of 512 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small file system")
-    place = daemon.directory / "small"
-    place.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=512k", "none", str(place)],
-        capture_output=True, text=True, timeout=10)
-    if mounted.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs: {mounted.stderr.strip()}")
-    yield place
-    daemon.kill()
-    subprocess.run(["umount", str(place)], timeout=10)
-
-
-def test_full_disk(daemon: Daemon, good: Good, small_disk: Path) -> None:
+def test_full_disk(daemon: Daemon, good: Good, mounts: Mounts) -> None:
     """The one with the full disk relays; the other stores as well."""
+    small = mounts.add(daemon.directory / "small", "size=512k")
     bad = free_port()
     with Receiver() as receiver, Sender("127.0.0.1", bad) as sender:
         daemon.start(
             channel("bad", bad, relay=[output("127.0.0.1", receiver.port)],
-                    archive=daemon.archive_conf(directory=str(small_disk)),
+                    archive=daemon.archive_conf(directory=str(small)),
                     ring_size="256KiB"),
             good.conf())
         good.begin()

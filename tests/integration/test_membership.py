@@ -14,7 +14,7 @@ from typing import Callable, Iterator
 import pytest
 
 from daemon import Daemon, channel
-from net import (Namespace, Receiver, Sender, SenderThread, free_port,
+from net import (Namespace, Sender, SenderThread, free_port,
                  is_v6, numbered)
 from test_faults import Faults, library     # noqa: F401
 from waiting import wait_for

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -22,6 +21,7 @@ import pytest
 import avro_files
 import gen
 from daemon import Daemon, channel, output
+from mounts import Mounts
 from net import Receiver, free_port
 from test_faults import Faults, faults, library     # noqa: F401
 from waiting import wait_for
@@ -38,15 +38,21 @@ class Disk:
     """What the path of the archive leads to, and what it has led to.  Each
     event says whether it was possible."""
 
-    def __init__(self, base: Path, faults: Faults) -> None:     # noqa: F811
+    def __init__(self, base: Path, mounts: Mounts,
+                 faults: Faults) -> None:                       # noqa: F811
         self.base = base            # a mount point, at times
+        self.mounts = mounts
         self.place = base / "a/one"
-        self.mounted = 0            # file systems, one over the other
         self.in_the_way = False
         self.full: list[Path] = []
         self.places: list[int] = []     # directories out of sight
         self.faults = faults
         self.clock = 0
+
+    @property
+    def mounted(self) -> int:
+        """File systems, one over the other."""
+        return len(self.mounts.paths)
 
     @property
     def usable(self) -> bool:
@@ -64,9 +70,7 @@ class Disk:
         if self.mounted == 2:
             return False
         self.keep()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "none",
-                        str(self.base)], check=True)
-        self.mounted += 1
+        self.mounts.add(self.base)
         self.in_the_way = False
         return True
 
@@ -74,8 +78,7 @@ class Disk:
         if self.mounted == 0:
             return False
         self.keep()
-        subprocess.run(["umount", "-l", str(self.base)], check=True)
-        self.mounted -= 1
+        self.mounts.remove(self.base)
         # What was below is as it was left.
         self.in_the_way = self.place.is_file()
         return True
@@ -146,23 +149,16 @@ class Disk:
     def end(self) -> None:
         for fd in self.places:
             os.close(fd)
-        while self.mounted > 0:
-            subprocess.run(["umount", "-l", str(self.base)], check=True)
-            self.mounted -= 1
+        self.mounts.end()
         # Nothing has gone to the file system below.
         assert not list(self.base.iterdir())
 
 
 @pytest.fixture
-def disk(daemon: Daemon, faults: Faults) -> Iterator[Disk]:     # noqa: F811
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a file system")
-    daemon.archive.mkdir()
-    disk = Disk(daemon.archive, faults)
-    try:
-        disk.mount()
-    except subprocess.CalledProcessError:
-        pytest.skip("cannot mount a tmpfs")
+def disk(daemon: Daemon, mounts: Mounts,
+         faults: Faults) -> Iterator[Disk]:                     # noqa: F811
+    disk = Disk(daemon.archive, mounts, faults)
+    disk.mount()
     yield disk
     daemon.kill()
     disk.end()

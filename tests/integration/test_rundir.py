@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from pathlib import Path
-from typing import Iterator
 
 import pytest
 
 from daemon import Daemon, channel
+from mounts import Mounts
 from net import Sender, free_port, numbered
 from waiting import wait_for
 
@@ -83,19 +82,10 @@ def test_another_in_its_place(daemon: Daemon) -> None:
 
 
 @pytest.fixture
-def small(daemon: Daemon) -> Iterator[Daemon]:
+def small(daemon: Daemon, mounts: Mounts) -> Daemon:
     """One whose run_dir has room for 64 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root to mount a small file system")
-    daemon.run_dir.mkdir()
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "none",
-         str(daemon.run_dir)], capture_output=True, text=True, timeout=10)
-    if done.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs: {done.stderr.strip()}")
-    yield daemon
-    subprocess.run(["umount", "-l", str(daemon.run_dir)], check=True,
-                   timeout=10)
+    mounts.add(daemon.run_dir, "size=64k,mode=755")
+    return daemon
 
 
 def fill(directory: Path) -> Path:

@@ -8,7 +8,6 @@ import math
 import random
 import struct
 from contextlib import ExitStack
-from fractions import Fraction
 from typing import Any, Sequence
 
 import pytest

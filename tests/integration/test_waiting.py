@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -45,13 +46,20 @@ def occupied(address: str) -> Callable[[Daemon, Namespace], Case]:
     return make
 
 
-def no_interface(daemon: Daemon, space: Namespace) -> Case:
-    return Case(channel("one", free_port(), "239.1.2.3",
-                        listen_interface="late"), "interface_missing",
-                lambda: (ip(space, "link", "add", "late", "type", "veth", "peer",
-                            "name", "later"),
-                         ip(space, "link", "set", "later", "up"),
-                         ip(space, "link", "set", "late", "up")))
+def make_late(space: Namespace, *addresses: str) -> None:
+    ip(space, "link", "add", "late", "type", "veth", "peer", "name", "later")
+    ip(space, "link", "set", "later", "up")
+    ip(space, "link", "set", "late", "up")
+    for address in addresses:
+        ip(space, "addr", "add", address, "dev", "late")
+
+
+def no_interface(group: str) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        return Case(channel("one", free_port(), group,
+                            listen_interface="late"), "interface_missing",
+                    lambda: make_late(space))
+    return make
 
 
 def no_address(daemon: Daemon, space: Namespace) -> Case:
@@ -76,22 +84,22 @@ def tentative(daemon: Daemon, space: Namespace) -> Case:
                 "address_missing", settle)
 
 
-def no_route(daemon: Daemon, space: Namespace) -> Case:
-    return Case(channel("one", free_port(),
-                        relay=[output("192.0.2.9", 5000)]), "route_missing",
-                lambda: ip(space, "route", "add", "192.0.2.0/24", "dev",
-                           "va"))
+def no_route(host: str, network: str
+             ) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        return Case(channel("one", free_port(), relay=[output(host, 5000)]),
+                    "route_missing",
+                    lambda: ip(space, "route", "add", network, "dev", "va"))
+    return make
 
 
-def no_output_interface(daemon: Daemon, space: Namespace) -> Case:
-    return Case(channel("one", free_port(), relay=[
-        output("239.1.2.4", 5000) | {"interface": "late"}]),
-        "interface_missing",
-        lambda: (ip(space, "link", "add", "late", "type", "veth", "peer",
-                            "name", "later"),
-                         ip(space, "link", "set", "later", "up"),
-                 ip(space, "link", "set", "late", "up"),
-                 ip(space, "addr", "add", "10.98.0.1/24", "dev", "late")))
+def no_output_interface(group: str, address: str
+                        ) -> Callable[[Daemon, Namespace], Case]:
+    def make(daemon: Daemon, space: Namespace) -> Case:
+        return Case(channel("one", free_port(), relay=[
+            output(group, 5000) | {"interface": "late"}]),
+            "interface_missing", lambda: make_late(space, address))
+    return make
 
 
 def no_directory(daemon: Daemon, space: Namespace) -> Case:
@@ -104,10 +112,15 @@ def no_directory(daemon: Daemon, space: Namespace) -> Case:
         "archive_directory", place.unlink)
 
 
-CASES = [occupied("127.0.0.1"), occupied("::1"), no_interface, no_address,
-         tentative, no_route, no_output_interface, no_directory]
-NAMES = ["port", "port-v6", "interface", "address", "tentative", "route",
-         "output", "directory"]
+CASES = [occupied("127.0.0.1"), occupied("::1"),
+         no_interface("239.1.2.3"), no_interface("ff15::1:3"), no_address,
+         tentative, no_route("192.0.2.9", "192.0.2.0/24"),
+         no_route("2001:db8::9", "2001:db8::/64"),
+         no_output_interface("239.1.2.4", "10.98.0.1/24"),
+         no_output_interface("ff15::1:4", "fd00:98::1/64"), no_directory]
+NAMES = ["port", "port-v6", "interface", "interface-v6", "address",
+         "tentative", "route", "route-v6", "output", "output-v6",
+         "directory"]
 
 
 def beside(daemon: Daemon, port: int, receiver: Receiver) -> dict[str, Any]:
@@ -316,6 +329,30 @@ def test_out_of_descriptors(daemon: Daemon) -> None:
     assert "No such device" not in done.stderr
 
 
+def test_reload_needs_both(daemon: Daemon) -> None:
+    """What is new is opened before what is old is closed: it says that there
+    may be too few descriptors for that."""
+    def conf(size: str) -> dict[str, Any]:
+        return channel("one", port, ring_size=size, relay=[
+            output("127.0.0.1", sink)])
+    port, sink = free_port(), free_port()
+    daemon.start(conf("1MiB"))
+    needed = int(re.findall(r"and (\d+) descriptors", daemon.log())[0])
+    subprocess.run(["prlimit", f"--nofile={needed}",
+                    "--pid", str(daemon.find_background())],
+                   check=True, timeout=10, stdin=subprocess.DEVNULL)
+    daemon.write(conf("1MiB") | {"stale_after": "77s"})
+    daemon.ctl("reload")
+    assert "while it comes into force" not in daemon.log()
+    daemon.write(conf("2MiB"))
+    daemon.ctl("reload")
+    assert f"while it comes into force {needed + 1} descriptors are needed, " \
+        f"1 of them for what is new or changed, but no more than {needed} " \
+        "may be open" in daemon.log()
+    daemon.wait_state("one", "running")
+    daemon.stop()
+
+
 def check(daemon: Daemon, *words: str) -> tuple[int, str, dict[str, int]]:
     """Exit status, text, performance data; it must be one line."""
     done = daemon.ctl("check", *words, check=False)
@@ -498,7 +535,7 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
         daemon.wait_log("all processes are of version")
         daemon.wait_state("one", "waiting")
     daemon.ctl("ledger", "one")
-    # The decimator's first: it does not try again.
+    # The decimator's first: it tries again, but later.
     own = daemon.find_background()
     for pid in sorted(daemon.processes(), key=lambda p: p == own):
         limit_memory(pid, 64 << 30)
@@ -512,9 +549,55 @@ def test_waits_for_memory(daemon: Daemon, how: str) -> None:
     assert daemon.payloads("one") == sender.sent
 
 
-def test_decimator_gives_up(daemon: Daemon) -> None:
+def test_changed_waits_for_memory(daemon: Daemon) -> None:
+    """One that runs is to have a larger ring, which cannot be made: it waits
+    for it, as one that is new does; what comes meanwhile waits, too."""
+    def conf(size: str) -> dict[str, Any]:
+        return channel("one", port, ring_size=size,
+                       archive=daemon.archive_conf(),
+                       decimate=[{"name": "s", "method": "pick", "every": 10}
+                                 | output("127.0.0.1", sink)])
+    port, sink, two = free_port(), free_port(), channel("two", free_port())
+    daemon.start(conf("1MiB"), two)
+    worker = daemon.status("one")["pid"]
+    own = daemon.find_background()
+    limit_memory(own, 400 << 20)
+    with Sender("127.0.0.1", port) as sender:
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        daemon.write(conf("256MiB"), two)
+        daemon.ctl("reload")
+        waiting = daemon.wait_state("one", "waiting")
+        assert [r["what"] for r in waiting["reasons"]] == ["memory_missing"]
+        assert waiting["reasons"][0]["detail"] == \
+            "cannot make its ring of 256 MiB: Cannot allocate memory"
+        sender.send(numbered(100, first=100))
+        daemon.ctl("upgrade")
+        daemon.wait_log("all processes are of version")
+        daemon.wait_state("one", "waiting")
+        daemon.wait_state("two", "running")
+        sender.send(numbered(100, first=200))
+        # It says so once, not each time that it tries.
+        said = "one waits: cannot make its ring"
+        wait_for(lambda: daemon.log().count(said) == 2, "what it waits for")
+        assert "what it waited for" not in daemon.log()
+        # The decimator's first: it tries again, but later.
+        for pid in sorted(daemon.processes(), key=lambda p: p == own):
+            limit_memory(pid, 64 << 30)
+        daemon.wait_state("one", "running", 5)
+        assert daemon.status("one")["pid"] != worker
+        daemon.wait_received("one", 300)
+        wait_for(lambda: daemon.status("one")["decimate"]["s"]["in"] == 300,
+                 "the stream", 5, lambda: daemon.status("one"))
+    daemon.stop()
+    assert daemon.payloads("one") == sender.sent
+
+
+@pytest.mark.parametrize("end", ["killed", "memory"])
+def test_decimator_gives_up(daemon: Daemon, end: str) -> None:
     """It has no memory for one more ring, and answers all the same: that
-    channel's streams are not sent, and its state says so."""
+    channel's streams are not sent, and its state says so, until another one
+    follows or there is enough."""
     def conf(name: str, size: str) -> dict[str, Any]:
         return channel(name, free_port(), ring_size=size, stale_after="0",
                        decimate=[{"name": "s", "method": "pick", "every": 10}
@@ -533,8 +616,11 @@ def test_decimator_gives_up(daemon: Daemon) -> None:
         assert [r["what"] for r in degraded["reasons"]] == ["decimator_away"]
         assert daemon.status("two")["state"] == "running"
         assert "not usable: Cannot allocate memory" in daemon.log()
-        os.kill(pid, signal.SIGKILL)
-        daemon.wait_state("one", "running")
+        if end == "killed":
+            os.kill(pid, signal.SIGKILL)
+        else:
+            limit_memory(pid, 64 << 30)
+        daemon.wait_state("one", "running", 15)
         sender.send(numbered(50, first=50))
         wait_for(lambda: daemon.status("one")["decimate"]["s"]["in"] >= 50,
                  "the stream", 5, lambda: daemon.status("one"))

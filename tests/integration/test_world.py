@@ -18,6 +18,7 @@ import gen
 from daemon import Daemon, channel, output
 from net import (Namespace, Receiver, free_port, is_group, is_link_local,
                  is_v6)
+from test_stream_archive import wait_archived
 from waiting import wait_for
 
 RATE = 5000
@@ -128,14 +129,16 @@ class Run:
             Receiver(to, 0, "out", world.lan))
         self.stream = stack.enter_context(
             Receiver(GROUP_STREAM[self.v], 0, "out", world.lan))
-        daemon.start(channel(
+        self.conf = channel(
             "one", self.port, address,
             relay=[output(to, self.output.port) | self._interface(to)],
             archive=daemon.archive_conf(),
-            decimate=[{"name": "s", "method": "pick", "every": 10}
+            decimate=[{"name": "s", "method": "pick", "every": 10,
+                       "archive": True}
                       | output(self.stream.address, self.stream.port,
                                interface="out0")],
-            **{f"listen_{k}": v for k, v in listen.items()}))
+            **{f"listen_{k}": v for k, v in listen.items()})
+        daemon.start(self.conf)
         target = bare(RELAY["in"][self.v])
         if is_group(address) or is_link_local(address):
             target = address
@@ -199,17 +202,31 @@ class Run:
                  "the last one that was sent", 10, self.daemon.log)
         relayed = [gen.sequence(d) for d in self.output.datagrams]
         ledger = self.daemon.wait_settled("one")
+        picked = wait_archived(self.daemon, to="s")["received"]
         self.daemon.stop()
         archived = [gen.sequence(d) for d in self.daemon.payloads("one")]
         assert len(archived) == ledger["received"]
         assert archived == sorted(set(archived)), "twice, or out of order"
         assert relayed == sorted(set(relayed)), "twice, or out of order"
         assert set(relayed) <= set(archived)
+        self._check_stream(archived, picked)
         if complete_input:
             assert archived == list(range(sent))
         if complete_output:
             assert relayed == archived
         return relayed
+
+
+    def _check_stream(self, archived: list[int], picked: int) -> None:
+        """The stream's archive has each datagram that was picked once,
+        whatever has become of the stream's output meanwhile."""
+        stored = [gen.sequence(d) for d in self.daemon.payloads("one.s")]
+        heard = {gen.sequence(d) for d in self.stream.datagrams}
+        assert stored == sorted(set(stored)), "twice, or out of order"
+        assert heard <= set(stored) <= set(archived)
+        # What is left at the end is sent by then.
+        assert 0 <= len(stored) - picked <= 1
+        assert picked == len(archived) // 10
 
 
 def gaps(numbers: list[int]) -> list[int]:
@@ -339,6 +356,28 @@ def test_input_of_same_index(start: Callable[..., Run], world: World, v: int
         world.home.run("cat", "/sys/class/net/in0/ifindex").stdout)
     run.heals(f"input of the same index, v{v}", run.output, since)
     assert len(gaps(run.end(False, True))) == 1
+
+
+@pytest.mark.parametrize("v", [4, 6])
+def test_group_of_two(start: Callable[..., Run], world: World, v: int
+                      ) -> None:
+    """Two channels hear one group by an interface that comes back with the
+    index that it had; one that leaves does not take it from the other."""
+    run = start(destination("group", v), address=GROUP_IN[v], interface="in0")
+    daemon = run.daemon
+    daemon.write(run.conf, channel("two", free_port(), GROUP_IN[v],
+                                   listen_interface="in0"))
+    daemon.ctl("reload")
+    daemon.wait_state("two", "running")
+    index = int(world.home.run(
+        "cat", "/sys/class/net/in0/ifindex").stdout)
+    world.unplug("in")
+    world.plug("in", index=index)
+    run.heals(f"input of two, v{v}", run.output, time.monotonic())
+    run.flows()
+    daemon.ctl("stop", "two")
+    daemon.wait_state("two", "stopped")
+    run.end(False)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0", "ff15::7:1"])

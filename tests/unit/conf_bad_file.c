@@ -152,6 +152,49 @@ const struct bad_case bad_file_cases[] = {
 	{ "user",
 	    CHANNEL "user: no-such-user-here\n",
 	    "4:7: there is no user `no-such-user-here'\n" },
+	{ "user for each, missing",
+	    CHANNEL "user: no-such-%c-here\n",
+	    "4:7: there is no user `no-such-decimator-here' for the "
+	    "decimators: make it (useradd --system --user-group "
+	    "--no-create-home --shell /usr/sbin/nologin "
+	    "no-such-decimator-here)\n"
+	    "4:7: there is no user `no-such-a-here' for channel a: make it "
+	    "(useradd --system --user-group --no-create-home --shell "
+	    "/usr/sbin/nologin no-such-a-here)\n" },
+	{ "user, bad pattern",
+	    CHANNEL "user: x-%n\n",
+	    "4:7: `%' in `user' can only be %c, once, which is the channel's "
+	    "name\n" },
+	{ "user, two names in a pattern",
+	    CHANNEL "user: \"%c-%c\"\n",
+	    "4:7: `%' in `user' can only be %c, once, which is the channel's "
+	    "name\n" },
+	{ "user, a list",
+	    CHANNEL "user: [a]\n",
+	    "4:7: `user' has to be a single value, not a list\n" },
+	{ "user range without base",
+	    CHANNEL "user: {count: 5}\n",
+	    "4:7: `user' has no `base'\n" },
+	{ "user range of the system",
+	    CHANNEL "user: {base: 999}\n",
+	    "4:14: `base' has to be from 1000 to 4294967294, not "
+	    "999\n" },
+	{ "user range with nobody's number",
+	    CHANNEL "user: {base: 65000}\n",
+	    "4:7: the user ids from 65000 to 66000 have 65535 among them, "
+	    "which is nobody's\n" },
+	{ "user range beyond the end",
+	    CHANNEL "user: {base: 4294967294, count: 1}\n",
+	    "4:7: the user ids from 4294967294 to 4294967295 have 4294967295 "
+	    "among them, which is nobody's\n" },
+	{ "user range, unknown key",
+	    CHANNEL "user: {base: 64000, cuont: 5}\n",
+	    "4:21: unknown key `cuont' in `user': did you mean `count'?\n" },
+	{ "user range, too few",
+	    CHANNEL "- name: b\n  listen: {port: 5001}\n"
+	    "user: {base: 64000, count: 1}\n",
+	    "6:7: there are 2 channels, and only 1 user ids for them: raise "
+	    "`count'\n" },
 	{ "run_dir a list",
 	    CHANNEL "run_dir: [/run]\n",
 	    "4:10: `run_dir' has to be a single value, not a list\n" },
@@ -182,5 +225,30 @@ const struct bad_case bad_file_cases[] = {
 	{ "decimators negative",
 	    CHANNEL "decimators: -1\n",
 	    "4:13: `decimators' has to be a whole number, not `-1'\n" },
+#ifdef HAVE_MICROHTTPD
+	{ "web for everybody",
+	    CHANNEL "web: {address: 0.0.0.0}\n",
+	    "4:16: `address: 0.0.0.0': everybody there could read it, and "
+	    "nobody is asked who they are: only 127.0.0.1, ::1 and the like; "
+	    "others come by way of a proxy\n" },
+	{ "web at a name",
+	    CHANNEL "web: {address: localhost}\n",
+	    "4:16: `address: localhost': not an IPv4 or IPv6 address "
+	    "(names are not looked up)\n" },
+	{ "web port",
+	    CHANNEL "web: {port: 65536}\n",
+	    "4:13: `port' has to be from 1 to 65535, not 65536\n" },
+	{ "web both ways",
+	    CHANNEL "web: {port: 1, unix: web.sock}\n",
+	    "4:22: either `unix' or `address' and `port'\n" },
+	{ "web unknown",
+	    CHANNEL "web: {users: file}\n",
+	    "4:7: unknown key `users' in `web'\n" },
+#else
+	{ "web without libmicrohttpd",
+	    CHANNEL "web: {port: 1}\n",
+	    "4:6: `web' needs libmicrohttpd, which this mcrelay was built "
+	    "without\n" },
+#endif
 	{ NULL, NULL, NULL },
 };

@@ -332,6 +332,29 @@ count_lines(struct rig *rig, const char *name)
 	return count;
 }
 
+/* Each line is told to the supervisor once, and in its order. */
+static void
+check_told(struct rig *rig)
+{
+	const struct finished *finished = &rig->segment.state->finished;
+	uint64_t number = 0, count = finished_count(finished);
+	char path[512], line[FINISHED_LINE_SIZE], told[FINISHED_LINE_SIZE];
+	FILE *file;
+
+	assert_int_equal(count, count_lines(rig, ""));
+	snprintf(path, sizeof(path), "%s/catalog.jsonl", rig->directory);
+	file = fopen(path, "r");
+	for (; number < count; number++) {
+		assert_non_null(fgets(line, sizeof(line), file));
+		if (count - number >= FINISHED_LINES)
+			continue;
+		assert_true(finished_copy(finished, number, told));
+		assert_string_equal(told, line);
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
 void
 rig_check_catalog(struct rig *rig)
 {
@@ -343,6 +366,7 @@ rig_check_catalog(struct rig *rig)
 			assert_int_equal(count_lines(rig, entry->d_name), 1);
 	closedir(dir);
 	assert_int_equal(count_lines(rig, ""), rig_count_files(rig, ".avro"));
+	check_told(rig);
 }
 
 static void

@@ -65,7 +65,7 @@ void	rig_wait_files(struct rig *rig, unsigned count);
 /* Files in the directory whose names end in `suffix'. */
 unsigned	rig_count_files(struct rig *rig, const char *suffix);
 /* Asserts that each finished file has one line in the catalogue, and nothing
- * else has. */
+ * else has, and that each was told once. */
 void	rig_check_catalog(struct rig *rig);
 
 #endif /* MCRELAY_TEST_RIG_H */

@@ -177,6 +177,22 @@ check_full_streams(const struct channel_conf *c)
 	assert_false(c->decimate[1].to.loop);
 }
 
+/* Who is whom is chosen elsewhere. */
+static void
+test_user_range(void **state ATTR_UNUSED)
+{
+	struct conf *conf = support_good("channels:\n- name: a\n"
+	    "  listen: {port: 5000}\nuser: {base: 64000, count: 20}\n");
+
+	assert_null(conf->user);
+	assert_int_equal(conf->user_base, 64000);
+	assert_int_equal(conf->user_count, 20);
+	assert_true(conf_own_users(conf));
+	assert_true(conf->channel[0].own_user);
+	assert_int_equal(conf->channel[0].user.uid, 0);
+	conf_free(conf);
+}
+
 static void
 test_full(void **state ATTR_UNUSED)
 {
@@ -184,6 +200,8 @@ test_full(void **state ATTR_UNUSED)
 	const struct channel_conf *c = conf->channel;
 
 	assert_string_equal(conf->user, "root");
+	assert_false(conf_own_users(conf));
+	assert_false(c->own_user);
 	assert_string_equal(conf->run_dir, support_path("run"));
 	assert_int_equal(conf->log_target, LOG_TARGET_STDERR);
 	assert_int_equal(conf->log_level, LOG_DEBUG);
@@ -403,6 +421,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_user_range),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_full_second),
 		cmocka_unit_test(test_units),

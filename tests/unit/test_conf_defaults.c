@@ -33,6 +33,7 @@ test_presets(void **state ATTR_UNUSED)
 	assert_int_equal(conf->log_target, LOG_TARGET_SYSLOG);
 	assert_int_equal(conf->log_level, LOG_INFO);
 	assert_int_equal(conf->decimators, 1);
+	assert_int_equal(conf->web.address.ss_family, AF_UNSPEC);
 	assert_int_equal(conf->channels, 1);
 	assert_string_equal(c->name, "a");
 	assert_int_equal(c->line, 1);

@@ -340,7 +340,7 @@ recover_all(void)
 		}
 	}
 	leftovers_free(&leftovers);
-	catalog_open(&catalog, directory_fd);
+	catalog_open(&catalog, directory_fd, NULL);
 	assert_int_equal(catalog_complete(&catalog, "test", never,
 	    directory), 0);
 	catalog_close(&catalog);

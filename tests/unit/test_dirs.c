@@ -130,11 +130,13 @@ make_link(const char *path)
 	free(secret);
 }
 
+static const struct privdrop	ours;
+
 static int
 open_below(const char *path, const char *name)
 {
 	char *whole = xasprintf("%s/%s", path, name);
-	int fd = dirs_open(whole, 0755, NULL), saved = errno;
+	int fd = dirs_open(whole, 0755, &ours, true), saved = errno;
 
 	free(whole);
 	errno = saved;

@@ -15,7 +15,7 @@
 #define MIB		(1ULL << 20)
 
 static const struct needs_limits no_limits = {UINT64_MAX, UINT64_MAX,
-	UINT64_MAX};
+	UINT64_MAX, UINT64_MAX};
 
 static struct channel_conf
 channel_of(uint64_t ring_size)
@@ -53,6 +53,24 @@ memory_is_that_of_the_segments(void **state ATTR_UNUSED)
 	segment_close(&segment);
 }
 
+/* Of users of their own it is the one with the most. */
+static void
+threads_are_counted_for_each_user(void **state ATTR_UNUSED)
+{
+	struct channel_conf channels[] = {channel_of(MIB), channel_of(MIB)};
+	size_t i;
+
+	channels[0].archive.enabled = true;
+	for (i = 0; i < NITEMS(channels); i++)
+		channels[i].user.uid = 64001;
+	assert_int_equal(needs_of_these(channels, NITEMS(channels)).threads,
+	    6);
+	for (i = 0; i < NITEMS(channels); i++)
+		channels[i].own_user = true;
+	assert_int_equal(needs_of_these(channels, NITEMS(channels)).threads,
+	    5);
+}
+
 static void
 descriptors_are_counted(void **state ATTR_UNUSED)
 {
@@ -78,6 +96,33 @@ descriptors_are_counted(void **state ATTR_UNUSED)
 	    3 * 5 + (3 + 2 + 1) + (1 + 1));
 }
 
+/* Only what a reload opens before it closes anything. */
+static void
+descriptors_of_a_reload_are_counted(void **state ATTR_UNUSED)
+{
+	struct destination_conf relay[2];
+	struct channel_conf old[] = {channel_of(MIB), channel_of(MIB)};
+	struct channel_conf new[] = {channel_of(MIB), channel_of(MIB)};
+	struct conf before = {.channel = old, .channels = NITEMS(old)};
+	struct conf conf = {.channel = new, .channels = NITEMS(new)};
+
+	memset(relay, 0, sizeof(relay));
+	old[0].name[0] = new[0].name[0] = 'a';
+	old[0].relay = new[0].relay = relay;
+	old[0].relays = new[0].relays = NITEMS(relay);
+	old[0].archive.enabled = new[0].archive.enabled = true;
+	assert_int_equal(needs_beside(&conf, &before), 0);
+	/* Another ring: outputs and archive directory, not the input. */
+	new[0].ring_size = 2 * MIB;
+	assert_int_equal(needs_beside(&conf, &before), 2 + 1);
+	/* Another address. */
+	new[0].listen.address.ss_family = AF_INET;
+	assert_int_equal(needs_beside(&conf, &before), 2 + 1 + 1);
+	/* A channel that is new, in place of one that goes. */
+	new[1].name[0] = 'b';
+	assert_int_equal(needs_beside(&conf, &before), 2 + 1 + 1 + 5);
+}
+
 /* The text of the one warning that there is, or NULL. */
 static const char *
 warning(const struct needs *needs, const struct needs_limits *limits,
@@ -93,7 +138,7 @@ warning(const struct needs *needs, const struct needs_limits *limits,
 static void
 each_limit_has_its_warning(void **state ATTR_UNUSED)
 {
-	const struct needs needs = {750 * MIB - 1, 333};
+	const struct needs needs = {750 * MIB - 1, 333, 20};
 	struct needs_limits limits = no_limits;
 	struct conf_problems problems;
 
@@ -111,20 +156,27 @@ each_limit_has_its_warning(void **state ATTR_UNUSED)
 	    "raise the limit (ulimit -n 333, or LimitNOFILE=333 in systemd)");
 	conf_problems_free(&problems);
 	limits = no_limits;
+	limits.threads = 19;
+	assert_string_equal(warning(&needs, &limits, &problems),
+	    "all workers together need 20 threads, and a user may have no more "
+	    "than 19: raise the limit (ulimit -u 20, or LimitNPROC=20 in "
+	    "systemd), or give each channel a user of its own");
+	conf_problems_free(&problems);
+	limits = no_limits;
 	limits.memory = 512 * MIB;
 	assert_string_equal(warning(&needs, &limits, &problems),
 	    "all channels together need 750 MiB of memory, but there are 512 "
 	    "MiB: give them a smaller ring_size");
 	conf_problems_free(&problems);
-	limits = (struct needs_limits){needs.memory, needs.memory, 333};
+	limits = (struct needs_limits){needs.memory, needs.memory, 333, 20};
 	assert_null(warning(&needs, &limits, &problems));
 }
 
 static void
 the_text_names_limits(void **state ATTR_UNUSED)
 {
-	const struct needs needs = {750 * MIB, 333};
-	struct needs_limits limits = {0, 8 * MIB, 1024};
+	const struct needs needs = {750 * MIB, 333, 20};
+	struct needs_limits limits = {0, 8 * MIB, 1024, 0};
 	char text[NEEDS_TEXT_SIZE];
 
 	needs_text(&needs, &limits, text);
@@ -152,7 +204,9 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_that_of_the_segments),
+		cmocka_unit_test(threads_are_counted_for_each_user),
 		cmocka_unit_test(descriptors_are_counted),
+		cmocka_unit_test(descriptors_of_a_reload_are_counted),
 		cmocka_unit_test(each_limit_has_its_warning),
 		cmocka_unit_test(the_text_names_limits),
 		cmocka_unit_test(memory_is_the_machines),

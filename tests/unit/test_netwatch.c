@@ -18,13 +18,9 @@
 
 #include "supervisor/netwatch.h"
 
-#define GONE_MAX	8
-
 struct fixture {
 	struct netwatch	watch;
 	int		kernel;
-	int		gone[GONE_MAX];
-	unsigned	gones;
 	unsigned	changes;
 };
 
@@ -40,15 +36,6 @@ receive(int fd, void *buffer, size_t size, int flags)
 	failures--;
 	errno = failure;
 	return -1;
-}
-
-static void
-on_gone(void *owner, int index)
-{
-	struct fixture *fixture = owner;
-
-	assert_true(fixture->gones < GONE_MAX);
-	fixture->gone[fixture->gones++] = index;
 }
 
 static void
@@ -90,7 +77,6 @@ setup(void **state)
 	    fds), 0);
 	fixture.kernel = fds[1];
 	fixture.watch.owner = &fixture;
-	fixture.watch.gone = on_gone;
 	fixture.watch.changed = on_changed;
 	fixture.watch.receive = receive;
 	netwatch_start(&fixture.watch, ev_default_loop(0), fds[0]);
@@ -143,28 +129,9 @@ test_burst(void **state)
 	say(fixture, RTM_NEWROUTE, AF_INET6, 7, WHOLE);
 	run(fixture);
 	assert_false(is_due(fixture));
-	assert_int_equal(fixture->gones, 0);
 }
 
-static void
-test_gone(void **state)
-{
-	struct fixture *fixture = *state;
-
-	say(fixture, RTM_NEWLINK, AF_UNSPEC, 3, WHOLE);
-	say(fixture, RTM_DELLINK, AF_UNSPEC, 4, WHOLE);
-	/* It leaves a bridge only. */
-	say(fixture, RTM_DELLINK, AF_BRIDGE, 5, WHOLE);
-	/* Cut short. */
-	say(fixture, RTM_DELLINK, AF_UNSPEC, 6, NLMSG_LENGTH(1));
-	say(fixture, RTM_DELLINK, AF_UNSPEC, 8, WHOLE);
-	run(fixture);
-	assert_int_equal(fixture->gones, 2);
-	assert_int_equal(fixture->gone[0], 4);
-	assert_int_equal(fixture->gone[1], 8);
-}
-
-/* News were lost: anything may have gone, and what is left is read. */
+/* News were lost, and what is left is read. */
 static void
 test_lost(void **state)
 {
@@ -174,9 +141,6 @@ test_lost(void **state)
 	failure = ENOBUFS;
 	say(fixture, RTM_DELLINK, AF_UNSPEC, 9, WHOLE);
 	run(fixture);
-	assert_int_equal(fixture->gones, 2);
-	assert_int_equal(fixture->gone[0], 0);
-	assert_int_equal(fixture->gone[1], 9);
 	assert_false(is_due(fixture));
 }
 
@@ -189,7 +153,6 @@ test_interrupted(void **state)
 	failure = EINTR;
 	say(fixture, RTM_DELLINK, AF_UNSPEC, 9, WHOLE);
 	run(fixture);
-	assert_int_equal(fixture->gones, 1);
 }
 
 /* The kernel itself takes our subscription. */
@@ -213,7 +176,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_burst, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_gone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lost, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupted, setup,
 		    teardown),

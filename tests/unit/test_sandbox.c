@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A hostile worker tries everything, one attempt at a time, each in a process
- * of its own: without a sandbox, which shows that the attempt is one, and in
- * sandboxes of more and more parts.  Prints who was refused what.
+ * of its own: without a sandbox, which shows that the attempt is one, as a user
+ * that nobody else is, and in sandboxes of more and more parts.  Prints who was
+ * refused what.
  */
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -29,6 +31,7 @@
 
 #include "common/sandbox.h"
 #include "common/util.h"
+#include "supervisor/privdrop.h"
 #include "hostile.h"
 
 /* Instead of an errno. */
@@ -41,15 +44,23 @@ static const struct stage {
 	const char		*name;
 	uint32_t		 parts;
 	enum sandbox_program	 program;
+	bool			 own_user;	/* for root only */
 } stages[] = {
-	{"no sandbox", 0, SANDBOX_WORKER},
-	{"privileges", SANDBOX_PRIVILEGES | SANDBOX_MEMORY, SANDBOX_WORKER},
-	{"and files", SANDBOX_ALL & ~(uint32_t)SANDBOX_CALLS, SANDBOX_WORKER},
-	{"all", SANDBOX_ALL, SANDBOX_WORKER},
-	{"decimator", SANDBOX_ALL, SANDBOX_DECIMATOR},
+	{"no sandbox", 0, SANDBOX_WORKER, false},
+	{"own user", 0, SANDBOX_WORKER, true},
+	{"privileges", SANDBOX_PRIVILEGES | SANDBOX_MEMORY, SANDBOX_WORKER,
+	    false},
+	{"and files", SANDBOX_ALL & ~(uint32_t)SANDBOX_CALLS, SANDBOX_WORKER,
+	    false},
+	{"all", SANDBOX_ALL, SANDBOX_WORKER, false},
+	{"decimator", SANDBOX_ALL, SANDBOX_DECIMATOR, false},
 };
 
 #define STAGES		NITEMS(stages)
+
+/* Users that nobody else is. */
+#define OWN		64998
+#define SIBLING		64999
 
 struct result {
 	int		error;
@@ -79,6 +90,8 @@ make_files(void)
 
 	snprintf(prey.place, sizeof(prey.place), "/tmp/mcrelay-prey.XXXXXX");
 	assert_non_null(mkdtemp(prey.place));
+	/* So that it is a file's own rights that are in somebody's way. */
+	assert_int_equal(chmod(prey.place, 0755), 0);
 	snprintf(path, sizeof(path), "%s/outside", prey.place);
 	assert_int_equal(mkdir(path, 0755), 0);
 	snprintf(prey.secret, sizeof(prey.secret), "%s/outside/secret",
@@ -156,18 +169,32 @@ make_listeners(void)
 	listen_at(&name, sizeof(name), AF_UNIX);
 }
 
+/* As a child of the supervisor is one, which is executed after it: it can be
+ * dumped. */
+static bool
+become(uid_t user)
+{
+	const struct privdrop drop = {.uid = user, .gid = (gid_t)user};
+
+	return geteuid() == 0 && privdrop_now(&drop) == 0 &&
+	    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0;
+}
+
 /* Another worker: in its sandbox, but for the one of system calls. */
 static pid_t
-start_sibling(uint32_t parts)
+start_sibling(const struct stage *stage)
 {
 	const struct sandbox sandbox = {SANDBOX_WORKER, -1, false};
+	const uint32_t parts = stage->parts & (SANDBOX_PRIVILEGES |
+	    SANDBOX_MEMORY | SANDBOX_FILES);
 	pid_t pid = fork();
 
 	assert_int_not_equal(pid, -1);
 	if (pid == 0) {
 		setpgid(0, 0);
-		sandbox_enter_parts(&sandbox, parts & (SANDBOX_PRIVILEGES |
-		    SANDBOX_MEMORY | SANDBOX_FILES), false);
+		if (stage->own_user)
+			(void)become(SIBLING);
+		sandbox_enter_parts(&sandbox, parts, false);
 		raise(SIGSTOP);
 		for (;;)
 			pause();
@@ -222,6 +249,8 @@ run_attempt(const struct attempt *attempt, const struct stage *stage,
 	umask(0);
 	result.parts = sandbox_enter_parts(&sandbox, stage->parts,
 	    false);
+	if (stage->own_user && become(OWN))
+		result.parts |= REFUSED_BY_USER;
 	if (write(report, &result.parts, sizeof(result.parts)) !=
 	    sizeof(result.parts))
 		_exit(2);
@@ -241,7 +270,7 @@ make_attempt(const struct attempt *attempt, const struct stage *stage)
 	pid_t pid;
 
 	renew_files();
-	prey.sibling = start_sibling(stage->parts);
+	prey.sibling = start_sibling(stage);
 	assert_int_equal(pipe2(report, O_CLOEXEC), 0);
 	pid = fork();
 	assert_int_not_equal(pid, -1);

@@ -101,6 +101,8 @@ make_sources(int *fds, size_t count)
 	setenv("PARENT", text, 1);
 }
 
+static const struct privdrop	ours;
+
 static void
 program_gets_its_descriptors(void **state ATTR_UNUSED)
 {
@@ -118,7 +120,7 @@ program_gets_its_descriptors(void **state ATTR_UNUSED)
 		/* In the environment that the launcher has. */
 		make_sources(fds, count);
 		pid = spawn_program(&settings, basename(name), "program",
-		    STDERR_FILENO, fds, count);
+		    &ours, STDERR_FILENO, fds, count);
 		assert_true(pid > 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		for (i = 0; i < count; i++)
@@ -139,7 +141,7 @@ program_is_missing(void **state ATTR_UNUSED)
 
 	assert_int_equal(spawn_check(&settings, "nothing"), -1);
 	pid = spawn_program(&settings, "nothing", NULL,
-	    STDERR_FILENO, NULL, 0);
+	    &ours, STDERR_FILENO, NULL, 0);
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
@@ -160,7 +162,7 @@ launcher_ends_when_let_go(void **state ATTR_UNUSED)
 		continue;
 	for (i = 0; i < 3; i++) {
 		pid = spawn_program(&settings, "nothing", NULL,
-	    STDERR_FILENO, NULL, 0);
+	    &ours, STDERR_FILENO, NULL, 0);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		assert_true(launcher == -1 || launcher == settings.launcher);
 		launcher = settings.launcher;
@@ -182,15 +184,15 @@ launcher_is_killed(void **state ATTR_UNUSED)
 	pid_t pid;
 
 	pid = spawn_program(&settings, "nothing", NULL,
-	    STDERR_FILENO, NULL, 0);
+	    &ours, STDERR_FILENO, NULL, 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	assert_int_equal(kill(child_of_ours(), SIGKILL), 0);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
 	assert_int_equal(spawn_program(&settings, "nothing", NULL,
-	    STDERR_FILENO, NULL, 0),
+	    &ours, STDERR_FILENO, NULL, 0),
 	    -1);
 	pid = spawn_program(&settings, "nothing", NULL,
-	    STDERR_FILENO, NULL, 0);
+	    &ours, STDERR_FILENO, NULL, 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
 	spawn_end(&settings);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);

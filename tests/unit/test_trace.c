@@ -186,6 +186,7 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 	    "%llu datagrams, 0 lost, 0 doubled\n", name, kills, reached, n_max,
 	    (unsigned long long)atomic_load(&load.sent));
 	assert_true(reached >= expected);
+	rig_check_catalog(&rig);
 	rig_close(&rig);
 }
 

@@ -161,12 +161,23 @@ receive_all(int fd, size_t *size, uint64_t deadline_ns)
 	return text;
 }
 
+static json_t *
+parse(const char *text, size_t size)
+{
+	json_error_t error;
+	json_t *answer = json_loadb(text, size, 0, &error);
+
+	if (answer == NULL)
+		fail(false, "mcrelayd gave no proper answer: %s",
+		    error.text);
+	return answer;
+}
+
 json_t *
 client_ask(const char *path, const json_t *request)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + patience_s * NS_PER_S;
 	int fd = connect_to(path, deadline_ns);
-	json_error_t error;
 	json_t *answer;
 	size_t size;
 	char *text;
@@ -174,11 +185,54 @@ client_ask(const char *path, const json_t *request)
 	send_line(fd, request, deadline_ns);
 	text = receive_all(fd, &size, deadline_ns);
 	close(fd);
-	answer = json_loadb(text, size, 0, &error);
+	answer = parse(text, size);
 	free(text);
-	if (answer == NULL)
-		fail(false, "mcrelayd gave no proper answer: %s",
-		    error.text);
+	return answer;
+}
+
+/* The end of the first line, or of all that came. */
+static char *
+receive_line(int fd, char *rest, size_t *size, size_t room,
+    uint64_t deadline_ns)
+{
+	char *end = NULL;
+	ssize_t got;
+
+	*size = 0;
+	while (end == NULL && *size < room) {
+		set_patience(fd, deadline_ns);
+		got = recv(fd, rest + *size, room - *size, 0);
+		if (got == -1 && errno == EAGAIN)
+			give_up();
+		if (got == -1 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			break;
+		*size += (size_t)got;
+		end = memchr(rest, '\n', *size);
+	}
+	return end != NULL ? end + 1 : rest + *size;
+}
+
+json_t *
+client_follow(const char *path, const json_t *request, int *fd, char *rest,
+    size_t *size, size_t room)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + patience_s * NS_PER_S;
+	static const struct timeval no_end;
+	json_t *answer;
+	char *end;
+
+	*fd = connect_to(path, deadline_ns);
+	send_line(*fd, request, deadline_ns);
+	end = receive_line(*fd, rest, size, room, deadline_ns);
+	if (end == rest)
+		fail(true, "mcrelayd hung up without an answer");
+	answer = parse(rest, (size_t)(end - rest));
+	*size -= (size_t)(end - rest);
+	memmove(rest, end, *size);
+	(void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &no_end,
+	    sizeof(no_end));
 	return answer;
 }
 

@@ -15,6 +15,13 @@
  * is the caller's.  Ends the program with a message when there is none.
  */
 json_t	*client_ask(const char *path, const json_t *request) ATTR_NONNULL;
+/*
+ * The same for a request whose answer is a line that others follow: the
+ * connection stays, in *fd.  What has come behind the answer is in `rest',
+ * *size bytes of `room'.
+ */
+json_t	*client_follow(const char *path, const json_t *request, int *fd,
+	    char *rest, size_t *size, size_t room) ATTR_NONNULL;
 /* From now on an answer may take so long in all, in seconds, in place of more
  * than the daemon gives any command. */
 void	 client_patience(unsigned seconds);

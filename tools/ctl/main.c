@@ -3,7 +3,9 @@
  * mcrelayctl: asks mcrelayd, prints what it says.
  */
 #include <bsd/stdlib.h>
+#include <getopt.h>
 #include <jansson.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,10 @@
 #include "common/printable.h"
 #include "tools/ctl/check.h"
 #include "tools/ctl/client.h"
+#include "tools/ctl/doctor.h"
+#include "tools/ctl/events.h"
 #include "tools/ctl/files.h"
+#include "tools/ctl/metrics.h"
 #include "tools/ctl/show.h"
 #include "tools/ctl/top.h"
 
@@ -29,11 +34,14 @@
 struct call {
 	const char	*socket;
 	bool		 json;		/* -j */
+	bool		 disk;		/* --disk, of doctor */
 	unsigned	 count;		/* -n; 0: no end */
+	const char	*since;		/* --since; NULL: from now on */
 	unsigned	 patience_s;	/* -t, of check */
 	const char	*name;		/* the command's */
 	const char	*channel;	/* NULL: none */
 	const char	*more[3];	/* what follows it */
+	char		*const *all;	/* all of them, up to a NULL */
 };
 
 struct verb {
@@ -54,7 +62,10 @@ usage(void)
 	    "       status [-j] [channel]\n"
 	    "       check [-t seconds] [channel]\n"
 	    "       ledger [-j] [channel]\n"
+	    "       metrics [-o] [channel ...]\n"
+	    "       doctor [-j] [--disk]\n"
 	    "       top [-n count] [channel]\n"
+	    "       events [-j] [-n count] [--since id] [channel ...]\n"
 	    "       restart channel\n"
 	    "       stop channel\n"
 	    "       start channel\n"
@@ -204,11 +215,37 @@ release(const struct call *call, json_t *answer)
 	return files_release(answer, call->more[0]);
 }
 
+static int
+run_events(const struct call *call)
+{
+	json_t *channels = json_array(), *request;
+	char *const *name;
+	int result;
+
+	for (name = call->all; *name != NULL; name++)
+		if (json_array_append_new(channels, json_string(*name)) == -1)
+			fatalx("the arguments are not UTF-8");
+	request = json_pack("{s:s, s:o, s:s*}", "command", "events",
+	    "channels", channels, "since", call->since);
+	if (request == NULL)
+		fatalx("the arguments are not UTF-8");
+	result = events_run(call->socket, request, call->json, call->count);
+	json_decref(request);
+	return result;
+}
+
+static int
+doctor(const struct call *call, json_t *answer)
+{
+	return doctor_call(answer, call->json, call->disk);
+}
+
 static const struct verb verbs[] = {
 	{"status",	0, 1, "j",	status,		"status"},
 	{"check",	0, 1, "t:",	nothing,	"status"},
 	{"ledger",	0, 1, "j",	ledger,		"status"},
 	{"top",		0, 1, "n:",	NULL,		"status"},
+	{"events",	0, INT_MAX, "jn:S", nothing,	"events"},
 	{"restart",	1, 1, "",	nothing,	"restart"},
 	{"stop",	1, 1, "",	nothing,	"stop"},
 	{"start",	1, 1, "",	nothing,	"start"},
@@ -219,6 +256,7 @@ static const struct verb verbs[] = {
 	{"files",	1, 3, "j",	files,		"archive"},
 	{"hold",	4, 4, "",	hold,		"archive"},
 	{"release",	2, 2, "",	release,	"archive"},
+	{"doctor",	0, 0, "jD",	doctor,		"doctor"},
 };
 
 static const struct verb *
@@ -326,12 +364,24 @@ static void
 parse_arguments(struct call *call, const struct verb *verb, int argc,
     char **argv)
 {
+	/* Each of one command, which alone has the short form. */
+	static const struct option long_options[] = {
+		{"disk", no_argument, NULL, 'D'},
+		{"since", required_argument, NULL, 'S'},
+		{NULL, 0, NULL, 0},
+	};
 	int option;
 
 	/* glibc: begin anew, with what "+" meant forgotten. */
 	optind = 0;
-	while ((option = getopt(argc, argv, verb->options)) != -1)
+	while ((option = getopt_long(argc, argv, verb->options,
+	    long_options, NULL)) != -1)
 		switch (option) {
+		case 'D':
+			if (strchr(verb->options, 'D') == NULL)
+				usage();
+			call->disk = true;
+			break;
 		case 'j':
 			call->json = true;
 			break;
@@ -341,6 +391,13 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		case 't':
 			call->patience_s = parse_count(optarg);
 			break;
+		case 'S':
+			/* The short one is only for the table. */
+			if (optarg == NULL ||
+			    strchr(verb->options, 'S') == NULL)
+				usage();
+			call->since = optarg;
+			break;
 		default:
 			usage();
 		}
@@ -349,8 +406,20 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 		usage();
 	if (argc - optind > 0)
 		call->channel = argv[optind];
-	for (option = optind + 1; option < argc; option++)
+	call->all = argv + optind;
+	for (option = optind + 1; option < argc && option <= optind + 3;
+	    option++)
 		call->more[option - optind - 1] = argv[option];
+}
+
+static int
+print_metrics(const struct call *call, int argc, char **argv)
+{
+	int result = metrics_command(call->socket, argc, argv);
+
+	if (result == -1)
+		usage();
+	return result;
 }
 
 int
@@ -364,9 +433,13 @@ main(int argc, char **argv)
 	log_init("mcrelayctl", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	parse_options(&call, argc, argv);
 	first = optind;
+	if (strcmp(call.name, "metrics") == 0)
+		return print_metrics(&call, argc - first, argv + first);
 	verb = find_verb(call.name);
 	parse_arguments(&call, verb, argc - first, argv + first);
 	if (strcmp(verb->name, "check") == 0)
 		return run_check(verb, &call);
+	if (strcmp(verb->name, "events") == 0)
+		return run_events(&call);
 	return run(verb, &call);
 }

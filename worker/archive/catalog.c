@@ -44,10 +44,12 @@ keep_room(int fd)
 }
 
 void
-catalog_open(struct catalog *catalog, int directory)
+catalog_open(struct catalog *catalog, int directory, struct finished *finished)
 {
 	pthread_mutex_init(&catalog->mutex, NULL);
 	catalog->directory = directory;
+	catalog->finished = finished;
+	catalog->settled = finished == NULL;
 }
 
 void
@@ -186,6 +188,20 @@ open_lines(int directory)
 	return file;
 }
 
+/* The name in a line; "": it is none of ours. */
+static void
+name_in(const char *line, char name[static FILE_NAME_SIZE])
+{
+	size_t length;
+
+	name[0] = '\0';
+	if (strncmp(line, NAME_PREFIX, strlen(NAME_PREFIX)) != 0)
+		return;
+	line += strlen(NAME_PREFIX);
+	length = strcspn(line, "\"");
+	snprintf(name, FILE_NAME_SIZE, "%.*s", (int)length, line);
+}
+
 /* The name in the next line; false at the end.  A line that is none of ours,
  * or torn, has the name "": of a torn one may be missing what is in its midst,
  * where a power cut leaves zeros. */
@@ -193,7 +209,7 @@ static bool
 next_name(FILE *file, char name[static FILE_NAME_SIZE])
 {
 	char line[CATALOG_LINE_SIZE];
-	size_t size = 0, length;
+	size_t size = 0;
 	int c;
 
 	name[0] = '\0';
@@ -203,12 +219,8 @@ next_name(FILE *file, char name[static FILE_NAME_SIZE])
 	if (c == EOF)
 		return size > 0;
 	line[size] = '\0';
-	if (strlen(line) == size &&
-	    strncmp(line, NAME_PREFIX, strlen(NAME_PREFIX)) == 0) {
-		length = strcspn(line + strlen(NAME_PREFIX), "\"");
-		snprintf(name, FILE_NAME_SIZE, "%.*s", (int)length,
-		    line + strlen(NAME_PREFIX));
-	}
+	if (strlen(line) == size)
+		name_in(line, name);
 	return true;
 }
 
@@ -242,13 +254,56 @@ has_line(int directory, const char *name)
 	return has;
 }
 
+/* With the mutex held. */
+static void
+settle(struct catalog *catalog)
+{
+	char line[FINISHED_LINE_SIZE], name[FILE_NAME_SIZE];
+
+	if (catalog->settled)
+		return;
+	catalog->settled = true;
+	if (!finished_laid(catalog->finished, line))
+		return;
+	name_in(line, name);
+	if (name[0] != '\0' && has_line(catalog->directory, name))
+		finished_publish(catalog->finished);
+}
+
+/* With the mutex held. */
+static int
+add(struct catalog *catalog, const char *line)
+{
+	int result;
+
+	if (catalog->finished == NULL)
+		return append(catalog->directory, line);
+	settle(catalog);
+	finished_lay(catalog->finished, line);
+	result = append(catalog->directory, line);
+	if (result == 0)
+		finished_publish(catalog->finished);
+	else
+		/* It may be there, and not have been synced. */
+		catalog->settled = false;
+	return result;
+}
+
+void
+catalog_settle(struct catalog *catalog)
+{
+	pthread_mutex_lock(&catalog->mutex);
+	settle(catalog);
+	pthread_mutex_unlock(&catalog->mutex);
+}
+
 int
 catalog_add(struct catalog *catalog, const char *line)
 {
 	int result;
 
 	pthread_mutex_lock(&catalog->mutex);
-	result = append(catalog->directory, line);
+	result = add(catalog, line);
 	pthread_mutex_unlock(&catalog->mutex);
 	return result;
 }
@@ -260,7 +315,7 @@ catalog_add_once(struct catalog *catalog, const char *name, const char *line)
 
 	pthread_mutex_lock(&catalog->mutex);
 	if (!has_line(catalog->directory, name))
-		result = append(catalog->directory, line);
+		result = add(catalog, line);
 	pthread_mutex_unlock(&catalog->mutex);
 	return result;
 }

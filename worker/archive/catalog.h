@@ -21,14 +21,18 @@
 
 #define CATALOG_NAME		ARCHIVE_CATALOG
 /* The longest line, with its newline and NUL. */
-#define CATALOG_LINE_SIZE	2048
+#define CATALOG_LINE_SIZE	FINISHED_LINE_SIZE
 
 struct catalog {
-	pthread_mutex_t	mutex;		/* between the two threads */
-	int		directory;	/* not owned */
+	pthread_mutex_t	 mutex;		/* between the two threads */
+	int		 directory;	/* not owned */
+	struct finished	*finished;	/* not owned; NULL: nobody is told */
+	bool		 settled;	/* what a predecessor left of that */
 };
 
-void	catalog_open(struct catalog *catalog, int directory) ATTR_NONNULL;
+/* The lines that are added are told in `finished', if that is not NULL. */
+void	catalog_open(struct catalog *catalog, int directory,
+	    struct finished *finished);
 void	catalog_close(struct catalog *catalog) ATTR_NONNULL;
 
 /* Keeps room on the disk for some lines, so that it can be said what a full
@@ -42,6 +46,9 @@ void	catalog_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    enum archive_kind kind, enum archive_codec codec,
 	    const struct archive_file *file, const struct ledger_change *lost);
 
+/* Tells of the line, if there is one, that a predecessor added and did not live
+ * to tell of.  May read the catalogue. */
+void	catalog_settle(struct catalog *catalog) ATTR_NONNULL;
 /* Adds a line.  0, or -1 with errno. */
 int	catalog_add(struct catalog *catalog, const char *line) ATTR_NONNULL;
 /* The same unless the file has a line. */

@@ -211,11 +211,8 @@ wait_for_duty(struct keeper *keeper)
 	until.tv_sec += RETAIN_S;
 	pthread_mutex_lock(&keeper->mutex);
 	while (!keeper->stop && !keeper->asked && error == 0)
-		error = retain_wanted(keeper->config) ||
-		    keeper->leftovers.count > 0 ?
-		    pthread_cond_timedwait(&keeper->changed, &keeper->mutex,
-		    &until) : pthread_cond_wait(&keeper->changed,
-		    &keeper->mutex);
+		error = pthread_cond_timedwait(&keeper->changed,
+		    &keeper->mutex, &until);
 	keeper->asked = false;
 	stop = keeper->stop;
 	pthread_mutex_unlock(&keeper->mutex);
@@ -225,6 +222,10 @@ wait_for_duty(struct keeper *keeper)
 static void
 look_at_limits(struct keeper *keeper)
 {
+	if (!retain_wanted(keeper->config)) {
+		retain_look(keeper->directory, keeper->room);
+		return;
+	}
 	retain_run(keeper->config, keeper->directory, clock_realtime_ns(),
 	    keeper->room);
 	/* The archive thread passes it on. */
@@ -238,6 +239,7 @@ run(void *argument)
 {
 	struct keeper *keeper = argument;
 
+	catalog_settle(keeper->catalog);
 	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,
 	    keeper->config->name, skip, keeper) == -1 && errno != ENOTDIR)
@@ -249,8 +251,7 @@ run(void *argument)
 	pthread_mutex_unlock(&keeper->mutex);
 	do {
 		recover_all(keeper);
-		if (retain_wanted(keeper->config))
-			look_at_limits(keeper);
+		look_at_limits(keeper);
 	} while (wait_for_duty(keeper));
 	recover_all(keeper);
 	return NULL;

@@ -226,10 +226,16 @@ tell_room(struct room *room, int directory, uint64_t min_free,
 	atomic_store_explicit(&room->free, free_now, memory_order_relaxed);
 	atomic_store_explicit(&room->oldest_ns, oldest_ns,
 	    memory_order_relaxed);
-	atomic_store_explicit(&room->device, min_free != 0 &&
-	    fstat(directory, &st) == 0 ? st.st_dev : 0, memory_order_release);
+	atomic_store_explicit(&room->device, fstat(directory, &st) == 0 ?
+	    st.st_dev : 0, memory_order_release);
 	if (free_now < min_free && oldest_ns != UINT64_MAX)
 		atomic_store_explicit(&room->wanted, 1, memory_order_relaxed);
+}
+
+void
+retain_look(int directory, struct room *room)
+{
+	tell_room(room, directory, 0, free_bytes(directory), UINT64_MAX);
 }
 
 unsigned

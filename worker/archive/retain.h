@@ -20,7 +20,7 @@
 
 #include "common/segment.h"
 
-/* Whether there is anything to do, ever. */
+/* Whether anything is to be removed, ever. */
 bool	retain_wanted(const struct channel_config *config) ATTR_NONNULL;
 /*
  * `now_ns' is CLOCK_REALTIME.  Of files that were finished after
@@ -29,5 +29,7 @@ bool	retain_wanted(const struct channel_config *config) ATTR_NONNULL;
  */
 unsigned	retain_run(const struct channel_config *config, int directory,
 		    uint64_t now_ns, struct room *room) ATTR_NONNULL;
+/* Only fills in how much is free. */
+void	retain_look(int directory, struct room *room) ATTR_NONNULL;
 
 #endif /* MCRELAY_RETAIN_H */

@@ -323,7 +323,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	store->domain = &segment->state->archive;
 	store->directory = directory;
 	store->rotate_offset_ns = rotate_offset(segment->config);
-	catalog_open(&store->catalog, directory);
+	catalog_open(&store->catalog, directory, &segment->state->finished);
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
 	    &store->catalog, store_state(store),

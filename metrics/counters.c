@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The tables of counters as metrics.  Any process that prints them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/datum.h"
+#include "common/ledger.h"
+#include "common/util.h"
+#include "metrics/metrics_priv.h"
+
+static struct metric
+metric_of(const char *scope, const struct ledger_entry *entry)
+{
+	return (struct metric){scope, entry->name,
+	    entry->kind == LEDGER_COUNTER ? METRIC_COUNTER : METRIC_GAUGE,
+	    entry->unit == LEDGER_BYTES ? "bytes" : NULL, entry->meaning};
+}
+
+void
+metrics_ledger(struct walk *walk)
+{
+	static const struct metric rejected = {"", "rejected_by_cause",
+	    METRIC_GAUGE, NULL, "rejected, by cause"};
+	const struct ledger_entry *entry;
+	struct metric metric;
+	const json_t *value;
+	unsigned cause;
+	size_t i;
+
+	for (entry = ledger_table; entry->name != NULL; entry++) {
+		metric = metric_of("", entry);
+		exposition_family(&walk->out);
+		for (i = 0; i < walk->channels; i++)
+			metrics_sample(walk, &metric, (struct label[]){
+			    {"channel", text_member(walk->channel[i], "name")},
+			    {NULL, NULL}}, json_object_get(json_object_get(
+			    walk->channel[i], "ledger"), entry->name), 1);
+	}
+	/* The status has those alone that are not 0. */
+	for (i = 0; i < walk->channels; i++)
+		for (cause = 0; cause < DATUM_ERRORS; cause++) {
+			value = json_object_get(json_object_get(
+			    walk->channel[i], "rejected_by"),
+			    datum_error_name(cause));
+			exposition_sample(&walk->out, &rejected,
+			    (struct label[]){{"channel",
+			    text_member(walk->channel[i], "name")},
+			    {"cause", datum_error_name(cause)}, {NULL, NULL}},
+			    (uint64_t)json_integer_value(value), 1);
+		}
+}
+
+/* "address:port", IPv6 in brackets; the caller's. */
+static char *
+end_text(const json_t *output)
+{
+	const char *address = text_member(output, "address");
+	long long port = json_integer_value(json_object_get(output, "port"));
+
+	if (address == NULL)
+		address = "";
+	return strchr(address, ':') != NULL ?
+	    xasprintf("[%s]:%lld", address, port) :
+	    xasprintf("%s:%lld", address, port);
+}
+
+static void
+print_outputs(struct walk *walk, const struct metric *metric,
+    const json_t *channel)
+{
+	const json_t *outputs = json_object_get(channel, "outputs"), *output;
+	char *end;
+	size_t i;
+
+	for (i = 0; i < json_array_size(outputs); i++) {
+		output = json_array_get(outputs, i);
+		end = end_text(output);
+		metrics_sample(walk, metric, (struct label[]){
+		    {"channel", text_member(channel, "name")},
+		    {"output", end},
+		    {"interface", text_member(output, "interface")},
+		    {NULL, NULL}}, json_object_get(output, metric->name), 1);
+		free(end);
+	}
+}
+
+void
+metrics_outputs(struct walk *walk)
+{
+	const struct ledger_entry *entry;
+	struct metric metric;
+	size_t i;
+
+	for (entry = output_table; entry->name != NULL; entry++) {
+		metric = metric_of("output_", entry);
+		exposition_family(&walk->out);
+		for (i = 0; i < walk->channels; i++)
+			print_outputs(walk, &metric, walk->channel[i]);
+	}
+}
+
+static void
+print_streams(struct walk *walk, const struct metric *metric,
+    const json_t *channel)
+{
+	json_t *streams = json_object_get(channel, "decimate"), *stream;
+	const char *name;
+
+	json_object_foreach(streams, name, stream)
+		metrics_sample(walk, metric, (struct label[]){
+		    {"channel", text_member(channel, "name")},
+		    {"stream", name}, {NULL, NULL}},
+		    json_object_get(stream, metric->name), 1);
+}
+
+void
+metrics_streams(struct walk *walk)
+{
+	const struct ledger_entry *entry;
+	struct metric metric;
+	size_t i;
+
+	for (entry = stream_table; entry->name != NULL; entry++) {
+		metric = metric_of("stream_", entry);
+		exposition_family(&walk->out);
+		for (i = 0; i < walk->channels; i++)
+			print_streams(walk, &metric, walk->channel[i]);
+	}
+}

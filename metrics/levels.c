@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the status tells of a channel in one number.  Any process that prints
+ * metrics.
+ */
+#include "common/util.h"
+#include "metrics/metrics_priv.h"
+
+#define LEVEL(name, unit, help)	{"", name, METRIC_GAUGE, unit, help}
+
+/* Where a number is in a channel's status, and what it is divided by to be in
+ * the base unit. */
+struct level {
+	struct metric	 metric;
+	const char	*section;	/* NULL: the channel itself */
+	const char	*member;
+	uint64_t	 divisor;
+};
+
+static const struct level times[] = {
+	{{"channel_", "restarts", METRIC_COUNTER, NULL,
+	    "workers that have followed another"}, NULL, "restarts", 1},
+	{LEVEL("channel_last_restart_away_seconds", "seconds",
+	    "from the end of a worker until the next was ready, the last "
+	    "time; 0: never since mcrelayd was started"),
+	    NULL, "away_ms", 1000},
+	{LEVEL("outage_budget_seconds", "seconds",
+	    "how long the channel can be without a worker and lose nothing"),
+	    NULL, "outage_budget_ms", 1000},
+	{LEVEL("last_datagram_timestamp_seconds", "seconds",
+	    "when the last datagram came, since 1970; 0: never"),
+	    NULL, "last_datagram_ns", NS_PER_S},
+	{LEVEL("counters_current", NULL, "whether the counters are those of "
+	    "now; 0: earlier ones"), NULL, "counters_current", 1},
+};
+
+static const struct level levels[] = {
+	{LEVEL("ring_size_bytes", "bytes", "the size of the ring"),
+	    "ring", "size_bytes", 1},
+	{LEVEL("ring_used_bytes", "bytes",
+	    "of it, what the archive has yet to store"),
+	    "ring", "used_bytes", 1},
+	{LEVEL("socket_buffer_bytes", "bytes",
+	    "the size of the socket's receive buffer"),
+	    "socket", "buffer_bytes", 1},
+	{LEVEL("socket_queued_bytes", "bytes",
+	    "of it, what waits, with the kernel's overhead"),
+	    "socket", "queued_bytes", 1},
+	{LEVEL("archive_free_bytes", "bytes",
+	    "free on the file system of the archive, as of the last 10 "
+	    "seconds"), "storage", "free_bytes", 1},
+	{LEVEL("archive_oldest_timestamp_seconds", "seconds",
+	    "when the oldest file was finished that retention may remove; "
+	    "0: there is none"), "storage", "oldest_ns", NS_PER_S},
+	{LEVEL("archive_retain_age_seconds", "seconds",
+	    "the limit `retain: age'; 0: none"),
+	    "storage", "retain_age_ms", 1000},
+	{LEVEL("archive_retain_size_bytes", "bytes",
+	    "the limit `retain: size'; 0: none"),
+	    "storage", "retain_bytes", 1},
+	{LEVEL("archive_retain_files", NULL,
+	    "the limit `retain: files'; 0: none"),
+	    "storage", "retain_files", 1},
+	{LEVEL("archive_min_free_bytes", "bytes",
+	    "the limit `min_free'; 0: none"),
+	    "storage", "min_free_bytes", 1},
+};
+
+static void
+print(struct walk *walk, const struct level *level, size_t count)
+{
+	const struct level *end = level + count;
+	const json_t *object;
+	size_t i;
+
+	for (; level < end; level++)
+		for (i = 0; i < walk->channels; i++) {
+			object = walk->channel[i];
+			if (level->section != NULL)
+				object = json_object_get(object,
+				    level->section);
+			metrics_sample(walk, &level->metric,
+			    (struct label[]){{"channel",
+			    text_member(walk->channel[i], "name")},
+			    {NULL, NULL}}, json_object_get(object,
+			    level->member), level->divisor);
+		}
+}
+
+void
+metrics_times(struct walk *walk)
+{
+	print(walk, times, NITEMS(times));
+}
+
+void
+metrics_levels(struct walk *walk)
+{
+	print(walk, levels, NITEMS(levels));
+}

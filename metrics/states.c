@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * States, reasons and how processes have ended, as metrics.  Any process that
+ * prints them.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/reason_table.h"
+#include "common/util.h"
+#include "metrics/metrics_priv.h"
+
+/* Those of supervisor/status.c. */
+static const char *const states[] = {"starting", "running", "waiting",
+    "degraded", "stale", "backoff", "stopped", "failed"};
+
+static const char *const reasons[] = {
+#define REASON_NAME(constant, name, ...)	#name,
+	REASON_TABLE(REASON_NAME)
+#undef REASON_NAME
+};
+
+static const struct metric state_metric = {"channel_", "state", METRIC_GAUGE,
+    NULL, "whether the channel is in this state"};
+static const struct metric reason_metric = {"channel_", "reason", METRIC_GAUGE,
+    NULL, "whether this reason for the channel's state holds"};
+
+static void
+print_state(struct walk *walk, const json_t *channel)
+{
+	const char *name = text_member(channel, "name");
+	const char *state = text_member(channel, "state");
+	bool known = state == NULL, is;
+	size_t i;
+
+	for (i = 0; i < NITEMS(states); i++) {
+		is = state != NULL && strcmp(state, states[i]) == 0;
+		known = known || is;
+		exposition_sample(&walk->out, &state_metric, (struct label[]){
+		    {"channel", name}, {"state", states[i]}, {NULL, NULL}},
+		    is, 1);
+	}
+	/* Of a daemon that knows more of them. */
+	if (!known)
+		exposition_sample(&walk->out, &state_metric, (struct label[]){
+		    {"channel", name}, {"state", state}, {NULL, NULL}}, 1, 1);
+}
+
+static bool
+is_listed(const char *what)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(reasons); i++)
+		if (strcmp(reasons[i], what) == 0)
+			return true;
+	return false;
+}
+
+static bool
+has_reason(const json_t *channel, const char *what)
+{
+	const json_t *all = json_object_get(channel, "reasons");
+	const char *found;
+	size_t i;
+
+	for (i = 0; i < json_array_size(all); i++) {
+		found = text_member(json_array_get(all, i), "what");
+		if (found != NULL && strcmp(found, what) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+print_reason(struct walk *walk, const json_t *channel, const char *what,
+    bool holds)
+{
+	exposition_sample(&walk->out, &reason_metric, (struct label[]){
+	    {"channel", text_member(channel, "name")}, {"reason", what},
+	    {NULL, NULL}}, holds, 1);
+}
+
+static void
+print_reasons(struct walk *walk, const json_t *channel)
+{
+	const json_t *all = json_object_get(channel, "reasons");
+	const char *what;
+	size_t i;
+
+	for (i = 0; i < NITEMS(reasons); i++)
+		print_reason(walk, channel, reasons[i], has_reason(channel,
+		    reasons[i]));
+	for (i = 0; i < json_array_size(all); i++) {
+		what = text_member(json_array_get(all, i), "what");
+		if (what != NULL && !is_listed(what))
+			print_reason(walk, channel, what, true);
+	}
+}
+
+/* Processes of one kind: how often they were replaced, and why. */
+static void
+print_deaths(struct walk *walk, const struct metric *metric,
+    const char *label, const char *name, const json_t *process)
+{
+	static const char *const ways[] = {"exited", "signalled", "hung"};
+	const json_t *deaths = json_object_get(process, "deaths");
+	size_t i;
+
+	for (i = 0; i < NITEMS(ways); i++)
+		metrics_sample(walk, metric, (struct label[]){{label, name},
+		    {"how", ways[i]}, {NULL, NULL}},
+		    json_object_get(deaths, ways[i]), 1);
+}
+
+static void
+print_decimators(struct walk *walk)
+{
+	static const struct metric restarts = {"decimator_", "restarts",
+	    METRIC_COUNTER, NULL, "decimators that have followed another"};
+	static const struct metric deaths = {"decimator_", "deaths",
+	    METRIC_COUNTER, NULL, "decimators that ended and should not have"};
+	const json_t *all = json_object_get(walk->status, "decimators");
+	char number[24];
+	size_t i;
+
+	for (i = 0; i < json_array_size(all); i++) {
+		snprintf(number, sizeof(number), "%zu", i);
+		metrics_sample(walk, &restarts, (struct label[]){
+		    {"decimator", number}, {NULL, NULL}}, json_object_get(
+		    json_array_get(all, i), "restarts"), 1);
+	}
+	for (i = 0; i < json_array_size(all); i++) {
+		snprintf(number, sizeof(number), "%zu", i);
+		print_deaths(walk, &deaths, "decimator", number,
+		    json_array_get(all, i));
+	}
+}
+
+void
+metrics_states(struct walk *walk)
+{
+	static const struct metric deaths = {"channel_", "deaths",
+	    METRIC_COUNTER, NULL, "workers that ended and should not have"};
+	size_t i;
+
+	for (i = 0; i < walk->channels; i++)
+		print_state(walk, walk->channel[i]);
+	for (i = 0; i < walk->channels; i++)
+		print_reasons(walk, walk->channel[i]);
+	for (i = 0; i < walk->channels; i++)
+		print_deaths(walk, &deaths, "channel", text_member(
+		    walk->channel[i], "name"), walk->channel[i]);
+	if (walk->all)
+		print_decimators(walk);
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The supervisor's capabilities.  See capabilities.h.  Supervisor only.
+ */
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/udp.h"
+#include "common/util.h"
+#include "supervisor/capabilities.h"
+#include "supervisor/conf/address.h"
+#include "supervisor/report.h"
+#include "supervisor/sockets.h"
+#include "supervisor/supervisor.h"
+
+#define BIT(capability)	(UINT64_C(1) << (capability))
+#define FILES		(BIT(CAP_DAC_OVERRIDE) | BIT(CAP_DAC_READ_SEARCH))
+
+/* All that a configuration can ask for.  One that is soft is missed, but not
+ * so much that a configuration would not work without. */
+static const struct {
+	unsigned	 capability;
+	const char	*name;
+	const char	*purpose;
+	bool		 soft;
+} table[] = {
+	{CAP_CHOWN, "CAP_CHOWN",
+	    "to give archive directories to the workers' users", false},
+	{CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE",
+	    "for directories and files that are not root's", false},
+	{CAP_KILL, "CAP_KILL", "to end workers of other users", false},
+	{CAP_SETGID, "CAP_SETGID", "to start workers of other users", false},
+	{CAP_SETUID, "CAP_SETUID", "to start workers of other users", false},
+	{CAP_SETPCAP, "CAP_SETPCAP",
+	    "so that workers can have no capability ever", true},
+	{CAP_NET_BIND_SERVICE, "CAP_NET_BIND_SERVICE",
+	    "to receive at ports below 1024", false},
+	{CAP_NET_ADMIN, "CAP_NET_ADMIN",
+	    "for buffers of sockets that are larger than net.core.rmem_max "
+	    "and wmem_max", true},
+	{CAP_NET_RAW, "CAP_NET_RAW",
+	    "to notice, after an upgrade, that there is no querier", true},
+	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "to lock memory beyond the limit", true},
+};
+
+/*** The kernel's sets. ***/
+
+struct sets {
+	uint64_t	effective;
+	uint64_t	permitted;
+	uint64_t	inheritable;
+};
+
+static bool
+get_sets(struct sets *sets)
+{
+	struct __user_cap_header_struct header = {
+	    .version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {{0}};
+
+	if (syscall(SYS_capget, &header, data) == -1)
+		return false;
+	sets->effective = data[0].effective |
+	    (uint64_t)data[1].effective << 32;
+	sets->permitted = data[0].permitted |
+	    (uint64_t)data[1].permitted << 32;
+	sets->inheritable = data[0].inheritable |
+	    (uint64_t)data[1].inheritable << 32;
+	return true;
+}
+
+static bool
+set_sets(const struct sets *sets)
+{
+	struct __user_cap_header_struct header = {
+	    .version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	unsigned i;
+
+	for (i = 0; i < NITEMS(data); i++) {
+		data[i].effective = (uint32_t)(sets->effective >> 32 * i);
+		data[i].permitted = (uint32_t)(sets->permitted >> 32 * i);
+		data[i].inheritable = (uint32_t)(sets->inheritable >> 32 * i);
+	}
+	return syscall(SYS_capset, &header, data) == 0;
+}
+
+bool
+capable(unsigned capability)
+{
+	struct sets sets;
+
+	return get_sets(&sets) && (sets.effective & BIT(capability)) != 0;
+}
+
+bool
+capable_of_users(void)
+{
+	return capable(CAP_SETUID) && capable(CAP_SETGID);
+}
+
+/*** What is asked for. ***/
+
+/* `unknown' when the kernel does not say. */
+static uint64_t
+sysctl(const char *path, uint64_t unknown)
+{
+	FILE *file = fopen(path, "re");
+	uint64_t value;
+
+	if (file == NULL)
+		return unknown;
+	if (fscanf(file, "%" SCNu64, &value) != 1)
+		value = unknown;
+	fclose(file);
+	return value;
+}
+
+/* As whoever we are, without the capabilities for files: whether these would
+ * not help.  A kernel that cannot be asked says no. */
+static bool
+may(const char *path, int mode)
+{
+	return syscall(SYS_faccessat2, AT_FDCWD, path, mode, AT_EACCESS) ==
+	    0 || (errno != EACCES && errno != ENOSYS);
+}
+
+static bool
+may_enter(const char *directory, int mode)
+{
+	char *path = xasprintf("%s/.", directory);
+	bool good = may(path, mode);
+
+	free(path);
+	return good;
+}
+
+/* Or the first directory above it that is there. */
+static bool
+may_make(const char *path)
+{
+	char *copy = xstrdup(path), *slash;
+	bool good;
+
+	while (access(copy, F_OK) == -1 &&
+	    (slash = strrchr(copy, '/')) != NULL && slash != copy)
+		*slash = '\0';
+	good = may_enter(copy, W_OK | X_OK);
+	free(copy);
+	return good;
+}
+
+static bool
+may_archive(const struct channel_conf *channel)
+{
+	char *path = xasprintf("%s/%s", channel->archive.directory,
+	    channel->name);
+	bool good;
+
+	good = access(path, F_OK) == 0 ? may_enter(path, R_OK | X_OK) :
+	    may_make(channel->archive.directory);
+	free(path);
+	return good;
+}
+
+static bool
+may_execute(const char *directory, const char *program)
+{
+	char *path = xasprintf("%s/%s", directory, program);
+	bool good = may(path, X_OK);
+
+	free(path);
+	return good;
+}
+
+/* All that is opened by its path after the start. */
+static bool
+may_open_all(const struct supervisor *supervisor, const struct conf *conf)
+{
+	const char *programs = supervisor->spawn.directory;
+	const struct channel_conf *channel;
+	size_t i;
+
+	if (!may(supervisor->file, R_OK) ||
+	    !may(supervisor->program, X_OK) ||
+	    !may_execute(programs, "mcrelay-worker") ||
+	    !may_execute(programs, "mcrelay-decimator"))
+		return false;
+	for (i = 0; i < conf->channels; i++) {
+		channel = &conf->channel[i];
+		if ((channel->schema_file != NULL &&
+		    !may(channel->schema_file, R_OK)) ||
+		    (channel->archive.enabled && !may_archive(channel)))
+			return false;
+	}
+	return true;
+}
+
+/* Whether files are in reach for who we are alone. */
+static bool
+reaches_files(const struct supervisor *supervisor, const struct conf *conf)
+{
+	struct sets before, less;
+	bool good;
+
+	if (!get_sets(&before))
+		return false;
+	less = before;
+	less.effective &= ~FILES;
+	if (!set_sets(&less))
+		return false;
+	good = may_open_all(supervisor, conf);
+	if (!set_sets(&before))
+		fatal("capabilities");
+	return good;
+}
+
+static uint64_t
+asked_by_channel(const struct channel_conf *channel, uint64_t rmem_max,
+    uint64_t wmem_max, uint64_t free_port)
+{
+	unsigned port = address_port(&channel->listen.address);
+	uint64_t asked = 0;
+
+	if (port != 0 && port < free_port)
+		asked |= BIT(CAP_NET_BIND_SERVICE);
+	if (udp_is_group(&channel->listen.address))
+		asked |= BIT(CAP_NET_RAW);
+	if (channel->receive_buffer > rmem_max ||
+	    channel->run.busy_poll_ns > 0 ||
+	    (channel->relays + channel->decimates > 0 &&
+	    wmem_max < SOCKETS_SEND_BUFFER))
+		asked |= BIT(CAP_NET_ADMIN);
+	return asked;
+}
+
+/* Of archives: in a directory that is the workers' user's, channels that come
+ * later need one as well. */
+static uint64_t
+asked_for_users(const struct supervisor *supervisor, const struct conf *conf)
+{
+	bool users = conf->decimator_user.uid != 0, archives = false;
+	uint64_t asked = BIT(CAP_SETPCAP);
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++)
+		archives = archives || conf->channel[i].archive.enabled;
+	if (users)
+		asked |= BIT(CAP_SETUID) | BIT(CAP_SETGID) | BIT(CAP_KILL);
+	if (users && archives)
+		asked |= BIT(CAP_CHOWN);
+	if ((users && archives && !conf_own_users(conf)) ||
+	    !reaches_files(supervisor, conf))
+		asked |= BIT(CAP_DAC_OVERRIDE);
+	return asked;
+}
+
+static uint64_t
+asked_for(const struct supervisor *supervisor, const struct conf *conf)
+{
+	uint64_t rmem_max = sysctl("/proc/sys/net/core/rmem_max", 0);
+	uint64_t wmem_max = sysctl("/proc/sys/net/core/wmem_max", 0);
+	uint64_t free_port = sysctl(
+	    "/proc/sys/net/ipv4/ip_unprivileged_port_start", 1024);
+	uint64_t asked = asked_for_users(supervisor, conf);
+	struct rlimit limit;
+	size_t i;
+
+	/* At the start it is raised, once for all. */
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == -1 ||
+	    limit.rlim_cur != RLIM_INFINITY)
+		asked |= BIT(CAP_IPC_LOCK);
+	for (i = 0; i < conf->channels; i++)
+		asked |= asked_by_channel(&conf->channel[i], rmem_max,
+		    wmem_max, free_port);
+	return asked;
+}
+
+/*** What is done about it. ***/
+
+static void
+reduce_bounds(uint64_t asked)
+{
+	unsigned i;
+	int has;
+
+	/* Beyond the last one that the kernel knows: EINVAL. */
+	for (i = 0; (has = prctl(PR_CAPBSET_READ, i, 0, 0, 0)) != -1; i++)
+		if (has == 1 && (i >= 64 || (asked & BIT(i)) == 0))
+			(void)prctl(PR_CAPBSET_DROP, i, 0, 0, 0);
+}
+
+void
+capabilities_reduce(struct supervisor *supervisor)
+{
+	uint64_t asked = asked_for(supervisor, supervisor->conf);
+	struct sets sets;
+
+	if (!get_sets(&sets))
+		return;
+	reduce_bounds(asked);
+	supervisor->given_up |= sets.permitted & ~asked;
+	sets.permitted &= asked;
+	sets.effective &= asked;
+	sets.inheritable &= asked;
+	if (!set_sets(&sets))
+		log_warn("cannot give up capabilities");
+}
+
+void
+capabilities_check(const struct supervisor *supervisor,
+    const struct conf *conf, struct conf_problems *problems)
+{
+	uint64_t lost = supervisor->given_up & asked_for(supervisor, conf);
+	size_t i;
+
+	for (i = 0; i < NITEMS(table); i++) {
+		if ((lost & BIT(table[i].capability)) == 0)
+			continue;
+		if (table[i].soft)
+			report_warning(problems, "%s: this could use %s, %s, "
+			    "which mcrelayd has given up, as nothing asked "
+			    "for it when it was started: restart it for that",
+			    conf->file, table[i].name, table[i].purpose);
+		else
+			report_error(problems, "%s: this needs %s, %s, which "
+			    "mcrelayd has given up, as nothing asked for it "
+			    "when it was started: restart it", conf->file,
+			    table[i].name, table[i].purpose);
+	}
+}
+
+json_t *
+capabilities_json(void)
+{
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < NITEMS(table); i++)
+		if (capable(table[i].capability))
+			json_array_append_new(array,
+			    json_string(table[i].name));
+	return array;
+}

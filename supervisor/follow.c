@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Following the events.  See follow.h.  Supervisor only.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/channels.h"
+#include "supervisor/commands.h"
+#include "supervisor/events.h"
+#include "supervisor/follow.h"
+#include "supervisor/supervisor.h"
+
+/* Of lines at once, and what one more line may add. */
+#define BATCH_BYTES	(32U << 10)
+/* Room for a line that says what was missed. */
+#define MISSED_SIZE	256U
+
+void
+follow_free(struct follower *follower)
+{
+	if (follower == NULL)
+		return;
+	free(follower->channel);
+	free(follower);
+}
+
+/*** The request. ***/
+
+/* False: it is no number. */
+static bool
+read_number(const char *text, uint64_t *number)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	*number = strtoull(text, NULL, 10);
+	return digits > 0 && digits < 20 && text[digits] == '\0';
+}
+
+/* NULL: it is understood. */
+static json_t *
+read_since(const struct events *events, const char *since,
+    struct follower *follower)
+{
+	const char *colon = strchr(since, ':');
+	uint64_t number;
+
+	if (!read_number(colon != NULL ? colon + 1 : since, &number) ||
+	    (colon == NULL && number != 0))
+		return command_error("since has to be the id of an event, or "
+		    "0, and not %s", since);
+	follower->next = number + 1;
+	if (colon == NULL)
+		follower->next = events->oldest;
+	else if ((size_t)(colon - since) != strlen(events->instance) ||
+	    strncmp(since, events->instance, (size_t)(colon - since)) != 0) {
+		follower->stranger = true;
+		follower->next = events->oldest;
+	} else if (follower->next > events->next)
+		return command_error("event %s has yet to come", since);
+	return NULL;
+}
+
+static json_t *
+read_channels(const struct supervisor *supervisor, const json_t *channels,
+    struct follower *follower)
+{
+	const char *name;
+	size_t i;
+
+	follower->channel = xcalloc(json_array_size(channels) + 1,
+	    sizeof(*follower->channel));
+	for (i = 0; i < json_array_size(channels); i++) {
+		name = json_string_value(json_array_get(channels, i));
+		if (name == NULL)
+			return command_error("channels has to be an array of "
+			    "names");
+		if (channels_find(supervisor, name) == NULL)
+			return command_error("there is no channel %s", name);
+		snprintf(follower->channel[follower->channels++],
+		    sizeof(*follower->channel), "%s", name);
+	}
+	return NULL;
+}
+
+json_t *
+follow_request(const struct supervisor *supervisor, const json_t *request,
+    struct follower **follower)
+{
+	const struct events *events = supervisor->events;
+	const char *since = json_string_value(json_object_get(request,
+	    "since"));
+	struct follower *made = xcalloc(1, sizeof(*made));
+	json_t *error = NULL;
+
+	made->next = events->next;
+	if (since != NULL)
+		error = read_since(events, since, made);
+	if (error == NULL)
+		error = read_channels(supervisor, json_object_get(request,
+		    "channels"), made);
+	if (error != NULL) {
+		follow_free(made);
+		return error;
+	}
+	*follower = made;
+	return json_pack("{s:b, s:s, s:I}", "ok", 1,
+	    "instance", events->instance, "next", (json_int_t)made->next);
+}
+
+/*** The lines. ***/
+
+static bool
+concerns(const struct follower *follower, const struct event *event)
+{
+	size_t i;
+
+	for (i = 0; i < follower->channels; i++)
+		if (strcmp(follower->channel[i], event->channel) == 0)
+			return true;
+	return follower->channels == 0;
+}
+
+/* How many there were before the oldest that is left, of all channels. */
+static size_t
+put_missed(const struct events *events, struct follower *follower, char *text)
+{
+	uint64_t missed = events->oldest - follower->next;
+	int size;
+
+	if (follower->stranger)
+		size = snprintf(text, MISSED_SIZE, "{\"kind\":\"missed\","
+		    "\"missed\":null,\"text\":\"mcrelayd was started anew: "
+		    "what happened before is not known\"}\n");
+	else
+		size = snprintf(text, MISSED_SIZE, "{\"kind\":\"missed\","
+		    "\"missed\":%" PRIu64 ",\"text\":\"%" PRIu64 " events "
+		    "were dropped before they were read\"}\n", missed, missed);
+	follower->stranger = false;
+	follower->next = events->oldest;
+	return (size_t)size;
+}
+
+char *
+follow_take(const struct events *events, struct follower *follower,
+    size_t *size)
+{
+	const struct event *event;
+	char *text;
+
+	*size = 0;
+	if (follower->next == events->next && !follower->stranger)
+		return NULL;
+	text = malloc(BATCH_BYTES + EVENT_LINE_MAX + MISSED_SIZE);
+	if (text == NULL)
+		fatalx("out of memory");
+	if (follower->next < events->oldest || follower->stranger)
+		*size = put_missed(events, follower, text);
+	while (follower->next < events->next && *size < BATCH_BYTES) {
+		event = events_get(events, follower->next++);
+		if (!concerns(follower, event))
+			continue;
+		memcpy(text + *size, event->line, event->size);
+		*size += event->size;
+	}
+	if (*size > 0)
+		return text;
+	free(text);
+	return NULL;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Of a channel's status, what is no counter: how full its ring, its socket and
+ * its disk are, and how long it was away.  Supervisor only.
+ */
+#ifndef MCRELAY_LEVELS_H
+#define MCRELAY_LEVELS_H
+
+#include <jansson.h>
+
+#include "common/compiler.h"
+
+struct channel;
+
+/* Adds last_datagram_ns, away_ms, ring, socket and storage to `object', as
+ * far as they are known.  channel->counts must have been read. */
+void	levels_add(json_t *object, const struct channel *channel)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_LEVELS_H */

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Chooses user ids.  See users.h.  Supervisor only.
+ */
+#include <sys/stat.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "supervisor/channels.h"
+#include "supervisor/report.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/users.h"
+
+enum id_state {
+	ID_FREE,
+	ID_LEFT,		/* something on a disk has it */
+	ID_TAKEN,
+};
+
+struct range {
+	uint32_t	 base;
+	uint32_t	 count;
+	uint8_t		*state;		/* enum id_state, by id - base */
+};
+
+static bool
+is_in(const struct range *range, uid_t uid)
+{
+	return uid > range->base && uid - range->base <= range->count;
+}
+
+/* Whoever has a name may log in, or is of another service. */
+static bool
+has_name(uid_t uid)
+{
+	return getpwuid(uid) != NULL || getgrgid((gid_t)uid) != NULL;
+}
+
+/* False: it is not to be had.  `has_it': nobody has to be asked whose it is,
+ * which may take its time. */
+static bool
+take(struct range *range, struct channel_conf *channel, uid_t uid,
+    bool has_it)
+{
+	if (!is_in(range, uid) ||
+	    range->state[uid - range->base] == ID_TAKEN ||
+	    (!has_it && has_name(uid)))
+		return false;
+	range->state[uid - range->base] = ID_TAKEN;
+	channel->user = (struct privdrop){.uid = uid, .gid = (gid_t)uid};
+	return true;
+}
+
+static void
+note_left(struct range *range, uid_t uid)
+{
+	if (is_in(range, uid) && range->state[uid - range->base] == ID_FREE)
+		range->state[uid - range->base] = ID_LEFT;
+}
+
+/*** What there is. ***/
+
+/* One that was removed and has not ended yet, or NULL. */
+static const struct channel *
+find_leaving(const struct supervisor *supervisor, const char *name)
+{
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		if (strcmp(channel->name, name) == 0)
+			break;
+	return channel;
+}
+
+/* Its user now, or NULL when it is new, or has none that it could keep. */
+static const struct privdrop *
+present_user(const struct supervisor *supervisor, const char *name)
+{
+	const struct channel *channel = channels_find(supervisor, name);
+	const struct inherited *from;
+
+	if (channel == NULL)
+		channel = find_leaving(supervisor, name);
+	if (channel != NULL)
+		return &channel->user;
+	if (supervisor->inheritance == NULL)
+		return NULL;
+	from = inheritance_find(supervisor->inheritance, name);
+	return from != NULL && from->user.uid != 0 ? &from->user : NULL;
+}
+
+/* What a removed channel has, until its worker has ended. */
+static void
+note_leaving(struct range *range, const struct supervisor *supervisor)
+{
+	const struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->leaving, link)
+		if (is_in(range, channel->user.uid))
+			range->state[channel->user.uid - range->base] =
+			    ID_TAKEN;
+}
+
+/* Root's when there is none. */
+static uid_t
+owner_of_directory(const struct channel_conf *channel)
+{
+	char *path = xasprintf("%s/%s", channel->archive.directory,
+	    channel->name);
+	struct stat st;
+	uid_t owner = 0;
+
+	if (channel->archive.enabled && lstat(path, &st) == 0 &&
+	    S_ISDIR(st.st_mode))
+		owner = st.st_uid;
+	free(path);
+	return owner;
+}
+
+/* Of other channels, of those that were, or of their copies. */
+static void
+note_owners(struct range *range, const char *directory)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	struct stat st;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
+		    fstatat(dirfd(dir), entry->d_name, &st,
+		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode))
+			note_left(range, st.st_uid);
+	closedir(dir);
+}
+
+/* Whether the channel's archives lie where those of no other before it do. */
+static bool
+is_first_in_directory(const struct conf *conf, size_t channel)
+{
+	const char *directory = conf->channel[channel].archive.directory;
+	size_t i;
+
+	if (!conf->channel[channel].archive.enabled)
+		return false;
+	for (i = 0; i < channel; i++)
+		if (conf->channel[i].archive.enabled &&
+		    strcmp(conf->channel[i].archive.directory, directory) == 0)
+			return false;
+	return true;
+}
+
+/*** The choice. ***/
+
+/* FNV-1a: it has to stay the same for ever. */
+static uint32_t
+hash(const char *name)
+{
+	uint32_t value = 2166136261U;
+
+	for (; *name != '\0'; name++)
+		value = (value ^ (uint8_t)*name) * 16777619U;
+	return value;
+}
+
+static bool
+choose(struct range *range, struct channel_conf *channel)
+{
+	uint32_t first = hash(channel->name) % range->count, i, n;
+
+	for (i = 0; i < range->count; i++) {
+		n = (first + i) % range->count + 1;
+		if (range->state[n] == ID_FREE &&
+		    take(range, channel, range->base + n, false))
+			return true;
+	}
+	return false;
+}
+
+static void
+claim(struct range *range, const struct supervisor *supervisor,
+    struct conf *conf)
+{
+	const struct privdrop *user;
+	struct channel_conf *channel;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++) {
+		channel = &conf->channel[i];
+		memset(&channel->user, 0, sizeof(channel->user));
+		user = present_user(supervisor, channel->name);
+		if (user != NULL)
+			(void)take(range, channel, user->uid, true);
+	}
+	note_leaving(range, supervisor);
+	for (i = 0; i < conf->channels; i++)
+		if (conf->channel[i].user.uid == 0)
+			(void)take(range, &conf->channel[i],
+			    owner_of_directory(&conf->channel[i]), false);
+	for (i = 0; i < conf->channels; i++)
+		if (is_first_in_directory(conf, i))
+			note_owners(range,
+			    conf->channel[i].archive.directory);
+}
+
+static void
+assign_range(const struct supervisor *supervisor, struct conf *conf,
+    struct conf_problems *problems)
+{
+	struct range range = {conf->user_base, conf->user_count, NULL};
+	size_t i;
+
+	range.state = xcalloc(range.count + 1, 1);
+	conf->decimator_user = (struct privdrop){.uid = range.base,
+	    .gid = (gid_t)range.base};
+	if (has_name(range.base))
+		report_error(problems, "user id %u, for the decimators, is "
+		    "that of a user or group with a name: choose another "
+		    "`base'", range.base);
+	claim(&range, supervisor, conf);
+	for (i = 0; i < conf->channels; i++)
+		if (conf->channel[i].user.uid == 0 &&
+		    !choose(&range, &conf->channel[i]))
+			report_error(problems, "channel %s: no user id from "
+			    "%u to %u is left for it: those that have no "
+			    "channel have a name, or own directories beside "
+			    "the archives: raise `count'",
+			    conf->channel[i].name, range.base + 1,
+			    range.base + range.count);
+	free(range.state);
+}
+
+/* By name they are known already; but the name may be another number's now. */
+static void
+keep_present(const struct supervisor *supervisor, struct conf *conf)
+{
+	const struct privdrop *user;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++) {
+		user = present_user(supervisor, conf->channel[i].name);
+		if (user != NULL && (user->uid != conf->channel[i].user.uid ||
+		    user->gid != conf->channel[i].user.gid))
+			conf->channel[i].user = *user;
+	}
+}
+
+/*** The directory around the channels'. ***/
+
+/* Whoever may change names there can put another directory in a channel's
+ * place. */
+static void
+check_directory(const struct conf *conf, const char *directory,
+    struct conf_problems *problems)
+{
+	struct stat st;
+
+	if (stat(directory, &st) == -1)
+		return;
+	if (users_is_child(conf, st.st_uid))
+		report_error(problems, "the directory %s belongs to user id "
+		    "%u, and so to one worker, which could take those of the "
+		    "others away: chown root %s", directory,
+		    (unsigned)st.st_uid, directory);
+	else if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0)
+		report_error(problems, "everybody may write to the directory "
+		    "%s, and one worker could take those of the others away: "
+		    "chmod o-w %s", directory, directory);
+}
+
+void
+users_assign(const struct supervisor *supervisor, struct conf *conf,
+    struct conf_problems *problems)
+{
+	size_t i;
+
+	if (conf->user_base != 0)
+		assign_range(supervisor, conf, problems);
+	else
+		keep_present(supervisor, conf);
+	for (i = 0; conf_own_users(conf) && i < conf->channels; i++)
+		if (is_first_in_directory(conf, i))
+			check_directory(conf,
+			    conf->channel[i].archive.directory, problems);
+}
+
+void
+users_check_directories(const struct conf *conf,
+    struct conf_problems *problems)
+{
+	const struct channel_conf *channel;
+	unsigned uid, gid;
+	uid_t owner;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++) {
+		channel = &conf->channel[i];
+		owner = owner_of_directory(channel);
+		if (!channel->own_user || owner == 0 ||
+		    owner == channel->user.uid)
+			continue;
+		uid = (unsigned)channel->user.uid;
+		gid = (unsigned)channel->user.gid;
+		report_warning(problems, "channel %s will wait: its archive "
+		    "directory belongs to user id %u: chown -hR %u:%u %s/%s",
+		    channel->name, (unsigned)owner, uid, gid,
+		    channel->archive.directory, channel->name);
+	}
+}
+
+void
+users_stay(struct conf *conf)
+{
+	size_t i;
+
+	memset(&conf->decimator_user, 0, sizeof(conf->decimator_user));
+	for (i = 0; i < conf->channels; i++) {
+		memset(&conf->channel[i].user, 0,
+		    sizeof(conf->channel[i].user));
+		conf->channel[i].own_user = false;
+	}
+}
+
+bool
+users_is_child(const struct conf *conf, uid_t uid)
+{
+	size_t i;
+
+	/* Nobody is anybody else: users_stay(). */
+	if (uid == 0 || conf->decimator_user.uid == 0 ||
+	    !conf_own_users(conf))
+		return false;
+	/* Of the range, who had another channel may have left something. */
+	if (conf->user_base != 0)
+		return uid >= conf->user_base &&
+		    uid - conf->user_base <= conf->user_count;
+	for (i = 0; i < conf->channels; i++)
+		if (conf->channel[i].user.uid == uid)
+			return true;
+	return conf->decimator_user.uid == uid;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-web: its socket, its process, what it is told.  Supervisor only.
+ */
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/message.h"
+#include "common/util.h"
+#include "supervisor/status.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/web.h"
+
+#define WEB_PROGRAM	"mcrelay-web"
+
+/* Connections that wait to be accepted; more are refused by the kernel. */
+#define BACKLOG		64
+
+/*** Its socket. ***/
+
+static bool
+is_wanted(const struct supervisor *supervisor)
+{
+	return supervisor->conf->web.address.ss_family != AF_UNSPEC &&
+	    supervisor->phase != PHASE_STOPPING;
+}
+
+static const char *
+path_of(const struct web_conf *conf)
+{
+	const struct sockaddr_un *un = (const void *)&conf->address;
+
+	return conf->address.ss_family == AF_UNIX ? un->sun_path : NULL;
+}
+
+/* What a predecessor has left; no file of anybody's. */
+static void
+remove_socket(const char *path)
+{
+	struct stat st;
+
+	if (path != NULL && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
+		(void)unlink(path);
+}
+
+/* Whoever reaches the path may connect: its directory says who. */
+static int
+bind_to(int fd, const struct web_conf *conf)
+{
+	const struct sockaddr *sa = (const void *)&conf->address;
+	socklen_t size = path_of(conf) != NULL ? sizeof(struct sockaddr_un) :
+	    sockaddr_size(sa);
+	mode_t mask;
+	int one = 1, result;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	remove_socket(path_of(conf));
+	mask = umask(0111);
+	result = bind(fd, sa, size);
+	umask(mask);
+	return result;
+}
+
+static int
+open_socket(const struct web_conf *conf)
+{
+	int fd = socket(conf->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0), saved;
+
+	if (fd == -1)
+		return -1;
+	if (bind_to(fd, conf) == 0 && listen(fd, BACKLOG) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+static void
+close_socket(struct web *web)
+{
+	if (web->listening == -1)
+		return;
+	close(web->listening);
+	remove_socket(path_of(&web->conf));
+	web->listening = -1;
+}
+
+static void
+listen_as_configured(struct web *web)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	web->conf = web->supervisor->conf->web;
+	web->listening = open_socket(&web->conf);
+	if (web->listening != -1) {
+		web->said = false;
+		return;
+	}
+	if (web->said)
+		return;
+	web->said = true;
+	if (path_of(&web->conf) == NULL)
+		format_address((const void *)&web->conf.address, text);
+	log_warn("web: cannot listen at %s, tried again each second",
+	    path_of(&web->conf) != NULL ? path_of(&web->conf) : text);
+}
+
+/*** Its process. ***/
+
+static pid_t
+web_spawn(void *owner, int messages, int stderr_fd)
+{
+	struct web *web = owner;
+	const int fds[] = {messages, web->listening};
+
+	/* Like a decimator it is nobody's in particular. */
+	return spawn_program(&web->supervisor->spawn, WEB_PROGRAM, NULL,
+	    &web->supervisor->conf->decimator_user, stderr_fd, fds,
+	    NITEMS(fds));
+}
+
+static void
+web_ended(void *owner ATTR_UNUSED)
+{
+}
+
+static void
+web_changed(void *owner)
+{
+	const struct web *web = owner;
+
+	supervisor_notice(web->supervisor);
+}
+
+static void
+web_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
+{
+	text[0] = '\0';
+}
+
+/* The status as a file, or -1: to send it all would take a reader. */
+static int
+status_file(const struct supervisor *supervisor)
+{
+	json_t *status = status_json(supervisor, NULL);
+	char *text = json_dumps(status, JSON_COMPACT);
+	int fd = memfd_create("mcrelay-status", MFD_CLOEXEC);
+	size_t size;
+
+	json_decref(status);
+	if (text == NULL)
+		fatalx("out of memory");
+	size = strlen(text);
+	if (fd != -1 && write(fd, text, size) != (ssize_t)size) {
+		close(fd);
+		fd = -1;
+	}
+	free(text);
+	return fd;
+}
+
+/* Deaf for a while after it: a process that is taken over cannot have us do
+ * nothing else. */
+static enum child_said
+web_message(void *owner, const struct message *message)
+{
+	static const struct message answer = {.type = MESSAGE_STATUS};
+	struct web *web = owner;
+	int fd;
+
+	if (message->type != MESSAGE_STATUS)
+		return CHILD_SAID_NONSENSE;
+	fd = status_file(web->supervisor);
+	if (fd == -1)
+		log_warn("web: cannot tell it the status");
+	else if (fd_send(web->child.messages, &answer, sizeof(answer), &fd, 1)
+	    == -1)
+		log_debug("web: it does not take the status");
+	if (fd != -1)
+		close(fd);
+	return CHILD_SAID_NEWS;
+}
+
+static const struct child_ops web_ops = {
+	.spawn		= web_spawn,
+	.ended		= web_ended,
+	.changed	= web_changed,
+	.last_words	= web_last_words,
+	.message	= web_message,
+};
+
+/*** What others call. ***/
+
+void
+web_init(struct supervisor *supervisor)
+{
+	struct web *web = &supervisor->web;
+
+	web->supervisor = supervisor;
+	web->listening = -1;
+	child_init(&web->child, supervisor->loop, &web_ops, web, "web",
+	    WEB_PROGRAM);
+}
+
+void
+web_done(struct supervisor *supervisor)
+{
+	close_socket(&supervisor->web);
+	child_done(&supervisor->web.child);
+}
+
+void
+web_second(struct supervisor *supervisor)
+{
+	struct web *web = &supervisor->web;
+	bool same = memcmp(&web->conf, &supervisor->conf->web,
+	    sizeof(web->conf)) == 0;
+
+	if (web->listening != -1 && (!is_wanted(supervisor) || !same)) {
+		close_socket(web);
+		child_stop(&web->child);
+	}
+	if (web->child.pid != 0 || !is_wanted(supervisor))
+		return;
+	if (web->listening == -1)
+		listen_as_configured(web);
+	if (web->listening != -1 && web->child.state == CHILD_STOPPED)
+		child_start(&web->child);
+}
+
+bool
+web_stop(struct supervisor *supervisor)
+{
+	struct web *web = &supervisor->web;
+
+	close_socket(web);
+	if (web->child.wanted)
+		child_stop(&web->child);
+	return web->child.pid == 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-web, which serves metrics: its socket, its process, what it is told.
+ * Supervisor only.
+ *
+ * It has a socket to accept connections of and one to us; it can ask for the
+ * status, twice a second, and for nothing else.  Whatever becomes of it, no
+ * channel notices.  At an upgrade it ends, and the new image starts another.
+ */
+#ifndef MCRELAY_WEB_PROCESS_H
+#define MCRELAY_WEB_PROCESS_H
+
+#include <stdbool.h>
+
+#include "common/compiler.h"
+#include "supervisor/child.h"
+#include "supervisor/conf/conf.h"
+
+struct supervisor;
+
+struct web {
+	struct supervisor	*supervisor;
+	struct child		 child;
+	struct web_conf		 conf;		/* what it serves by */
+	int			 listening;	/* -1: none */
+	bool			 said;		/* that it cannot be had */
+};
+
+void	web_init(struct supervisor *supervisor) ATTR_NONNULL;
+void	web_done(struct supervisor *supervisor) ATTR_NONNULL;
+/* Once a second, and at the start: does what the configuration in force asks
+ * for, as far as it can be done now. */
+void	web_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* Asks it to end; true when it has. */
+bool	web_stop(struct supervisor *supervisor) ATTR_NONNULL
+	    ATTR_UNUSED_RESULT;
+
+#endif /* MCRELAY_WEB_PROCESS_H */

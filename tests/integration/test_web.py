@@ -1,0 +1,420 @@
+# SPDX-License-Identifier: ISC
+"""mcrelay-web: metrics by HTTP, and clients who mean no good."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import http.client
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from daemon import Daemon, channel, output
+from exposition import Metrics, promtool
+from net import Receiver, Sender, SenderThread, free_port, numbered
+from waiting import wait_for
+
+# web/web.c
+CONNECTIONS, CONNECTION_S, MEMORY = 64, 10, 64 << 20
+OPEN = "application/openmetrics-text;version=1.0.0"
+PROMETHEUS = (f"{OPEN},application/openmetrics-text;version=0.0.1;q=0.75,"
+              "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
+
+
+class Web:
+    """The daemon's, at a port of its own."""
+
+    def __init__(self, daemon: Daemon, port: int) -> None:
+        self.daemon, self.port = daemon, port
+        self.rolled = False     # the workers were to be replaced
+
+    def pid(self) -> int:
+        """0 while there is none that is ready."""
+        web = json.loads(self.daemon.ctl("status", "-j").stdout).get("web")
+        return web["pid"] if web and web["state"] == "running" else 0
+
+    def wait(self, old: int = 0) -> int:
+        def there() -> int:
+            pid = self.pid()
+            return pid if pid != old else 0
+        return wait_for(there, "mcrelay-web", 15, self.daemon.log)
+
+    def get(self, url: str = "/metrics", method: str = "GET",
+            **headers: str) -> http.client.HTTPResponse:
+        """The answer, with its text in `text'."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port,
+                                                timeout=20)
+        try:
+            connection.request(method, url, headers={
+                name.replace("_", "-"): value
+                for name, value in headers.items()})
+            answer = connection.getresponse()
+            answer.text = answer.read()     # type: ignore[attr-defined]
+            return answer
+        finally:
+            connection.close()
+
+    def metrics(self, url: str = "/metrics") -> Metrics:
+        answer = self.get(url)
+        assert answer.status == 200, answer.text
+        return Metrics(answer.text.decode())
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), 20)
+
+
+@pytest.fixture
+def have_web(programs: Any) -> None:
+    if not (programs.libexec / "mcrelay-web").exists():
+        pytest.skip("built without libmicrohttpd")
+
+
+@pytest.fixture
+def web(have_web: None, daemon: Daemon) -> Iterator[Web]:
+    """Beside two channels, one of which gets 1000 datagrams a second; none of
+    them may be lost, whatever a test does."""
+    port, view = free_port(), free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(
+            channel("busy", port, archive=daemon.archive_conf(),
+                    relay=[output("127.0.0.1", receiver.port)]),
+            channel("quiet", free_port()),
+            web={"address": "127.0.0.1", "port": view})
+        here = Web(daemon, view)
+        here.wait()
+        pids = {name: daemon.worker_pid(name) for name in ("busy", "quiet")}
+        sent, stop = [0], threading.Event()
+
+        def send() -> None:
+            while not stop.is_set():
+                sender.send(numbered(100), 1000)
+                sent[0] += 100
+        thread = threading.Thread(target=send)
+        thread.start()
+        try:
+            yield here
+        finally:
+            stop.set()
+            thread.join()
+        ledger = daemon.wait_received("busy", sent[0])
+        assert ledger["received"] == ledger["archived"] == \
+            ledger["relayed"] == sent[0]
+        for name, pid in pids.items():
+            assert here.rolled or daemon.worker_pid(name) == pid
+
+
+def test_same(web: Web) -> None:
+    """What mcrelayctl prints."""
+    seen = web.metrics()
+    said = Metrics(web.daemon.ctl("metrics").stdout)
+    assert seen.names() == said.names()
+    assert {s for s in seen.samples} == {s for s in said.samples}
+    assert seen.value("mcrelay_received_total", channel="busy") > 0
+    assert seen.value("mcrelay_process_resident_memory_bytes",
+                      process="web") > 0
+    text = web.get().text.decode()
+    assert promtool("check", "metrics", stdin=text).strip() == ""
+
+
+def test_negotiation(web: Web) -> None:
+    plain = "text/plain; version=0.0.4; charset=utf-8"
+    opened = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    for accept, kind in (
+            (PROMETHEUS, opened), (OPEN, opened), ("*/*", plain),
+            ("text/plain", plain), ("text/html,*/*;q=0.8", plain),
+            (f"{OPEN};q=0.5,text/plain;version=0.0.4", plain),
+            ("application/openmetrics-text;version=2.0.0", plain),
+            (f"{OPEN};q=0", plain), (f"{OPEN};q=x", plain), (";,;q", plain)):
+        answer = web.get(Accept=accept)
+        assert answer.status == 200
+        assert answer.getheader("Content-Type") == kind, accept
+        assert answer.text.endswith(b"\n# EOF\n") == (kind == opened)
+    assert web.get().getheader("Content-Encoding") is None
+    for encoding, packed in (("gzip", True), ("deflate, gzip;q=1.0", True),
+                             ("*", True), ("gzip;q=0, *", False),
+                             ("identity", False)):
+        answer = web.get(Accept_Encoding=encoding)
+        assert (answer.getheader("Content-Encoding") == "gzip") == packed
+        text = gzip.decompress(answer.text) if packed else answer.text
+        assert "mcrelay_received_total" in {
+            series.name for series in Metrics(text.decode()).samples}
+
+
+def test_requests(web: Web) -> None:
+    whole = web.get(Accept="text/plain")
+    head = web.get(method="HEAD")
+    assert head.status == 200 and head.text == b""
+    assert abs(int(head.getheader("Content-Length")) - len(whole.text)) < 99
+    assert b"/metrics" in web.get("/").text
+    for method in ("POST", "PUT", "DELETE", "OPTIONS"):
+        assert web.get(method=method).status == 405
+    for url in ("/metrics/", "/../../../etc/passwd", "/%2e%2e/etc/passwd",
+                "//metrics", "/" + "x" * 4000):
+        assert web.get(url).status in (400, 404), url
+    only = web.metrics("/metrics?channel=quiet&collect[]=ledger")
+    assert {labels["channel"] for labels in only.labels(
+        "mcrelay_received_total")} == {"quiet"}
+    assert "mcrelay_channel_state" not in only.names()
+    assert web.metrics("/metrics?collect%5B%5D=state&collect[]=process"
+                       ).value("mcrelay_up") == 1
+    for query, status in (("channel=other", 404), ("channel", 400),
+                          ("collect[]=x", 400), ("x=1", 400),
+                          ("&".join(["channel=busy"] * 65), 400)):
+        assert web.get("/metrics?" + query).status == status, query
+
+
+def test_garbage(web: Web) -> None:
+    """Each is refused or hung up on; the next one is served."""
+    for text in (b"\r\n\r\n", b"GET\r\n\r\n", b"\0" * 100, b"GET / HTTP/9\r\n",
+                 b"GET /metrics HTTP/1.1\r\nHost: x\r\nA: " + b"x" * 40000,
+                 b"GET /metrics HTTP/1.1\r\n\r\n" * 50,
+                 b"POST /metrics HTTP/1.1\r\nHost: x\r\n"
+                 b"Content-Length: 99999999999\r\n\r\nx",
+                 b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
+                 b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n"):
+        with web.connect() as client:
+            try:
+                client.sendall(text)
+                client.shutdown(socket.SHUT_WR)
+                while client.recv(65536):
+                    pass
+            except OSError as error:
+                # It has hung up.
+                assert error.errno in (errno.ECONNRESET, errno.EPIPE,
+                                       errno.ENOTCONN)
+        assert web.get().status == 200
+
+
+def test_no_answer(web: Web) -> None:
+    """Not even while the supervisor is stopped does anybody wait for long."""
+    assert web.daemon.process is not None
+    pid = web.pid()
+    web.daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            begun = time.monotonic()
+            answer = web.get()
+            assert answer.status == 503 and b"does not answer" in answer.text
+            assert time.monotonic() - begun < 5
+        assert web.get("/").status == 200
+    finally:
+        web.daemon.process.send_signal(signal.SIGCONT)
+    wait_for(lambda: web.get().status == 200, "metrics again")
+    assert web.pid() == pid
+
+
+def test_killed(web: Web) -> None:
+    pid = web.pid()
+    os.kill(pid, signal.SIGKILL)
+    assert web.wait(pid) != pid
+    assert web.get().status == 200
+
+
+def resident_peak(pid: int) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", text)[1]) << 10
+
+
+def test_slow_clients(web: Web) -> None:
+    """They take all places, and lose them; meanwhile others wait, and no
+    longer than that."""
+    pid = web.pid()
+    with ExitStack() as stack:
+        slow = [stack.enter_context(web.connect())
+                for _ in range(2 * CONNECTIONS)]
+        begun = time.monotonic()
+        for client in slow:
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+            client.setblocking(False)
+        gone: set[int] = set()
+
+        def trickle() -> bool:
+            """A little of a header each time, as long as one lives."""
+            for number, client in enumerate(slow):
+                if number in gone:
+                    continue
+                try:
+                    client.send(b"A")
+                    if client.recv(100) == b"":
+                        gone.add(number)
+                except BlockingIOError:
+                    pass
+                except ConnectionError:
+                    gone.add(number)
+            return len(gone) >= CONNECTIONS
+        wait_for(trickle, "slow clients to be dropped", CONNECTION_S * 3)
+        assert time.monotonic() - begun > CONNECTION_S / 2
+        wait_for(lambda: trickle() and len(gone) == len(slow),
+                 "all of them", CONNECTION_S * 3)
+    assert web.get().status == 200
+    assert web.pid() == pid
+    assert resident_peak(pid) < MEMORY
+
+
+def test_all_leave(web: Web) -> None:
+    """All places are taken, and then none is: who comes next is served."""
+    for _ in range(10):
+        with ExitStack() as stack:
+            for _ in range(CONNECTIONS):
+                stack.enter_context(web.connect()).sendall(b"GET /")
+        assert web.get().status == 200
+
+
+def test_unread_answers(web: Web) -> None:
+    """Of clients that ask and do not read."""
+    pid = web.pid()
+    with ExitStack() as stack:
+        for _ in range(CONNECTIONS - 4):
+            client = stack.enter_context(web.connect())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert web.get().status == 200
+    assert web.pid() == pid
+    assert resident_peak(pid) < MEMORY
+
+
+def test_flood(web: Web) -> None:
+    """Ten thousand connections, as fast as they can be made, some of which
+    ask; who asks afterwards is answered."""
+    pid = web.pid()
+    count, soft = 10000, resource.getrlimit(resource.RLIMIT_NOFILE)
+    many: list[socket.socket] = []
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft[1], soft[1]))
+    try:
+        for number in range(count):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", web.port))
+            many.append(client)
+            if number % 3 == 0:
+                try:
+                    client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+                except OSError:
+                    pass
+            # So many at a time are more than ten times what it serves.
+            if len(many) == 1000:
+                for old in many[:500]:
+                    old.close()
+                del many[:500]
+    finally:
+        for client in many:
+            client.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, soft)
+    wait_for(lambda: web.get().status == 200, "metrics after the flood",
+             CONNECTION_S * 2)
+    assert web.pid() == pid
+    assert resident_peak(pid) < MEMORY
+    assert "web: process" not in web.daemon.log().split("is ready")[-1]
+
+
+# The configuration.
+
+def refusal(daemon: Daemon, **web: Any) -> str:
+    daemon.write(channel("one", free_port()), web=web)
+    done = daemon.check()
+    assert done.returncode == 1
+    return done.stderr
+
+
+def test_refused(have_web: None, daemon: Daemon) -> None:
+    for address in ("0.0.0.0", "::", "192.0.2.1", "239.1.2.3"):
+        assert "only 127.0.0.1" in refusal(daemon, address=address)
+    assert "either `unix' or" in refusal(daemon, unix="x", port=1)
+    assert "unknown key `tls'" in refusal(daemon, tls={})
+    assert "port" in refusal(daemon, port=0)
+    daemon.write(channel("one", free_port()), web={})
+    assert daemon.check().returncode == 0
+
+
+def test_unix(have_web: None, daemon: Daemon) -> None:
+    path = daemon.directory / "web.sock"
+    daemon.start(channel("one", free_port()), web={"unix": str(path)})
+    Web(daemon, 0).wait()
+
+    def get() -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+            text = b""
+            while more := client.recv(65536):
+                text += more
+            return text
+    assert b"mcrelay_up 1\n" in get()
+    daemon.stop()
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_nobody(have_web: None, daemon: Daemon) -> None:
+    """As another user in its sandbox it sees what it needs."""
+    view = free_port()
+    daemon.archive.mkdir(mode=0o777)
+    for directory in (daemon.directory, *daemon.directory.parents):
+        if directory.stat().st_uid == 0 and directory != Path("/"):
+            directory.chmod(directory.stat().st_mode | 0o111)
+    daemon.start(channel("one", free_port()), user="nobody",
+                 web={"port": view})
+    web = Web(daemon, view)
+    pid = web.wait()
+    state = Path(f"/proc/{pid}/status").read_text()
+    assert re.search(r"Uid:(\t65534){4}\n", state)
+    assert "CapBnd:\t0000000000000000" in state
+    assert "NoNewPrivs:\t1" in state and "Seccomp:\t2" in state
+    seen = web.metrics()
+    for process in ("supervisor", "web"):
+        assert seen.value("mcrelay_process_resident_memory_bytes",
+                          process=process) > 0
+    assert seen.value("mcrelay_process_resident_memory_bytes",
+                      process="worker", channel="one") > 0
+    sandbox = json.loads(daemon.ctl("status", "-j").stdout)["web"]["sandbox"]
+    assert "calls" not in sandbox["missing"]
+    assert "privileges" not in sandbox["missing"]
+
+
+def test_reload(have_web: None, daemon: Daemon) -> None:
+    """It comes, moves and goes; the port may be taken meanwhile."""
+    one, two = free_port(), free_port()
+    plain = channel("one", free_port())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", one))
+        taken.listen(1)
+        daemon.start(plain, web={"port": one})
+        daemon.wait_log("cannot listen at 127.0.0.1:")
+    web = Web(daemon, one)
+    pid = web.wait()
+    assert web.get().status == 200
+    daemon.write(plain, web={"port": two})
+    daemon.ctl("reload")
+    web.port = two
+    assert web.wait(pid) != pid
+    assert web.get().status == 200
+    daemon.write(plain)
+    daemon.ctl("reload")
+    wait_for(lambda: "mcrelay-web" not in daemon.processes().values(),
+             "mcrelay-web to end")
+    with pytest.raises(ConnectionRefusedError):
+        web.connect()
+
+
+def test_upgrade(web: Web) -> None:
+    """The new image has another, and the old one has ended."""
+    pid = web.pid()
+    web.rolled = True
+    web.daemon.ctl("upgrade")
+    assert web.wait(pid) != pid
+    wait_for(lambda: list(web.daemon.processes().values()).count(
+        "mcrelay-web") == 1, "one mcrelay-web")
+    assert web.get().status == 200

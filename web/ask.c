@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Asking the supervisor for the status, which is all that it answers.
+ * mcrelay-web only.
+ */
+#include <sys/stat.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/message.h"
+#include "common/util.h"
+#include "web/web_priv.h"
+
+/* More than the status of a thousand channels. */
+#define STATUS_MAX	(32 * 1024 * 1024)
+
+static ev_io		 messages;
+static ask_answered	*on_answer;
+static bool		 asked;
+
+/* All of a file as JSON, or NULL. */
+static json_t *
+read_status(int fd)
+{
+	json_t *status = NULL;
+	ssize_t got = 0;
+	off_t done = 0;
+	struct stat st;
+	char *text;
+
+	if (fstat(fd, &st) == -1 || st.st_size <= 0 || st.st_size > STATUS_MAX)
+		return NULL;
+	text = xmalloc((size_t)st.st_size);
+	for (; done < st.st_size; done += got) {
+		got = pread(fd, text + done, (size_t)(st.st_size - done),
+		    done);
+		if (got <= 0)
+			break;
+	}
+	if (done == st.st_size)
+		status = json_loadb(text, (size_t)done, 0, NULL);
+	free(text);
+	return status;
+}
+
+static void
+on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
+{
+	static struct message message;
+	int fds[FD_PASS_MAX];
+	size_t count, i;
+	ssize_t got;
+
+	got = fd_receive(watcher->fd, &message, sizeof(message), fds, &count);
+	if (got == -1 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (got <= 0) {
+		log_info("the supervisor has hung up: exiting");
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	if (got == (ssize_t)sizeof(message) && message.type == MESSAGE_STATUS) {
+		asked = false;
+		on_answer(count == 1 ? read_status(fds[0]) : NULL);
+	}
+	for (i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+void
+ask_start(struct ev_loop *loop, ask_answered *answered)
+{
+	on_answer = answered;
+	ev_io_init(&messages, on_messages, MESSAGE_FD, EV_READ);
+	ev_io_start(loop, &messages);
+}
+
+void
+ask_status(void)
+{
+	static const struct message message = {.type = MESSAGE_STATUS};
+
+	if (asked)
+		return;
+	/* A supervisor that does not read has not read the one before. */
+	if (fd_send(MESSAGE_FD, &message, sizeof(message), NULL, 0) == -1)
+		log_debug("the supervisor cannot be asked");
+	else
+		asked = true;
+}

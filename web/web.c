@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The event loop of mcrelay-web, and libmicrohttpd on it.
+ *
+ * Everybody may connect who reaches the socket, and do so slowly, or ten
+ * thousand times.  So there are never more than CONNECTIONS_MAX, each with
+ * MEMORY_MAX for its request, for CONNECTION_NS in all, whatever it does; the
+ * others wait in the kernel, which refuses those for which it has no place.
+ * Nothing of that reaches anybody but this process.
+ */
+#include <sys/socket.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/log_loop.h"
+#include "common/message.h"
+#include "common/sandbox.h"
+#include "common/util.h"
+#include "metrics/process.h"
+#include "web/web.h"
+#include "web/web_priv.h"
+
+#define PROGRAM		"mcrelay-web"
+#define LISTENING_FD	(MESSAGE_FD + 1)
+
+#define CONNECTIONS_MAX	64U
+#define MEMORY_MAX	((size_t)16 * 1024)
+#define CONNECTION_NS	(10 * NS_PER_S)
+/* How often it is looked who is overdue, while anybody is there. */
+#define TICK_S		0.1
+
+#define INDEX_PAGE	"mcrelay: metrics for Prometheus are at /metrics\n"
+
+/* A connection, however far its request is. */
+struct connection {
+	LIST_ENTRY(connection)	 link;
+	int			 fd;
+	bool			 asked;		/* its headers are complete */
+	uint64_t		 deadline_ns;	/* 0: it was ended */
+};
+
+static struct {
+	struct ev_loop		*loop;
+	struct MHD_Daemon	*daemon;
+	ev_io			 io;		/* on its epoll descriptor */
+	ev_timer		 due;		/* it wants to run then */
+	ev_timer		 tick;
+	ev_signal		 term;
+	LIST_HEAD(, connection)	 connections;
+	struct request_list	 waiting;	/* for the supervisor */
+} web;
+
+/*** libmicrohttpd on the loop. ***/
+
+static void
+run(void)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+
+	(void)MHD_run(web.daemon);
+	ev_timer_stop(web.loop, &web.due);
+	if (MHD_get_timeout(web.daemon, &ms) != MHD_YES)
+		return;
+	ev_timer_set(&web.due, (double)ms / 1000., 0.);
+	ev_timer_start(web.loop, &web.due);
+}
+
+static void
+on_io(struct ev_loop *loop ATTR_UNUSED, ev_io *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	run();
+}
+
+static void
+on_due(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	run();
+}
+
+/*** Requests. ***/
+
+static void
+give(struct request *request, struct answer *answer)
+{
+	LIST_REMOVE(request, link);
+	request->waits = false;
+	request->answer = answer;
+	MHD_resume_connection(request->connection);
+}
+
+static void
+on_status(json_t *status)
+{
+	struct answers answers = {{{NULL}}};
+	struct request *request;
+
+	while ((request = LIST_FIRST(&web.waiting)) != NULL)
+		give(request, answer_metrics(&answers, request, status));
+	answers_done(&answers);
+	json_decref(status);
+	run();
+}
+
+static enum MHD_Result
+queue(struct MHD_Connection *connection, struct answer *answer)
+{
+	return answer->response == NULL ? MHD_NO :
+	    MHD_queue_response(connection, answer->code, answer->response);
+}
+
+static void
+note_asked(struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	struct connection *mine = info->socket_context;
+
+	if (mine != NULL)
+		mine->asked = true;
+}
+
+/* At once, whatever else the client may want to send. */
+static enum MHD_Result
+queue_text(struct MHD_Connection *connection, unsigned code, const char *text)
+{
+	struct answer *answer = answer_text(code, text);
+	enum MHD_Result result = queue(connection, answer);
+
+	answer_release(answer);
+	return result;
+}
+
+static enum MHD_Result
+begin_metrics(struct MHD_Connection *connection, void **context)
+{
+	struct request *request = request_new(connection);
+
+	*context = request;
+	if (request->wrong != NULL)
+		return queue_text(connection, MHD_HTTP_BAD_REQUEST,
+		    request->wrong);
+	request->deadline_ns = clock_monotonic_ns() + WEB_ANSWER_NS;
+	request->waits = true;
+	LIST_INSERT_HEAD(&web.waiting, request, link);
+	MHD_suspend_connection(connection);
+	ask_status();
+	return MHD_YES;
+}
+
+static enum MHD_Result
+on_request(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
+    const char *url, const char *method, const char *version ATTR_UNUSED,
+    const char *data ATTR_UNUSED, size_t *size ATTR_UNUSED, void **context)
+{
+	struct request *request = *context;
+
+	note_asked(connection);
+	if (request != NULL)
+		return request->answer == NULL ? MHD_NO :
+		    queue(connection, request->answer);
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+	    strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
+		return queue_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+		    "only GET and HEAD\n");
+	if (strcmp(url, "/metrics") == 0)
+		return begin_metrics(connection, context);
+	if (strcmp(url, "/") == 0)
+		return queue_text(connection, MHD_HTTP_OK, INDEX_PAGE);
+	return queue_text(connection, MHD_HTTP_NOT_FOUND,
+	    "there is only /metrics\n");
+}
+
+static void
+on_completed(void *argument ATTR_UNUSED,
+    struct MHD_Connection *connection ATTR_UNUSED, void **context,
+    enum MHD_RequestTerminationCode code ATTR_UNUSED)
+{
+	if (*context != NULL)
+		request_free(*context);
+	*context = NULL;
+}
+
+/*** Connections. ***/
+
+static void
+on_connection(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
+    void **context, enum MHD_ConnectionNotificationCode code)
+{
+	const union MHD_ConnectionInfo *info;
+	struct connection *mine = *context;
+
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+		if (mine != NULL)
+			LIST_REMOVE(mine, link);
+		free(mine);
+		*context = NULL;
+		return;
+	}
+	info = MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD);
+	mine = xcalloc(1, sizeof(*mine));
+	mine->fd = info->connect_fd;
+	mine->deadline_ns = clock_monotonic_ns() + CONNECTION_NS;
+	LIST_INSERT_HEAD(&web.connections, mine, link);
+	*context = mine;
+	if (!ev_is_active(&web.tick)) {
+		ev_timer_set(&web.tick, TICK_S, TICK_S);
+		ev_timer_start(web.loop, &web.tick);
+	}
+}
+
+/* Half a request, and no more to come: libmicrohttpd, which waits for what is
+ * new, does not see an end that came together with it. */
+static bool
+has_left(const struct connection *connection)
+{
+	char byte;
+
+	return !connection->asked && recv(connection->fd, &byte, 1,
+	    MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* It finds that they can neither be read nor written. */
+static void
+end_overdue(uint64_t now)
+{
+	struct connection *connection;
+
+	LIST_FOREACH(connection, &web.connections, link)
+		if (connection->deadline_ns != 0 &&
+		    (now >= connection->deadline_ns ||
+		    has_left(connection))) {
+			connection->deadline_ns = 0;
+			(void)shutdown(connection->fd, SHUT_RDWR);
+		}
+}
+
+static void
+answer_overdue(uint64_t now)
+{
+	struct answers answers = {{{NULL}}};
+	struct request *request, *next;
+
+	for (request = LIST_FIRST(&web.waiting); request != NULL;
+	    request = next) {
+		next = LIST_NEXT(request, link);
+		if (now >= request->deadline_ns)
+			give(request, answer_metrics(&answers, request, NULL));
+	}
+	answers_done(&answers);
+}
+
+static void
+on_tick(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
+{
+	uint64_t now = clock_monotonic_ns();
+	bool idle = LIST_EMPTY(&web.connections);
+
+	answer_overdue(now);
+	end_overdue(now);
+	run();
+	/* Not after the run in which the last ones went: only in the next one
+	 * does libmicrohttpd listen again, if all places were taken. */
+	if (idle && LIST_EMPTY(&web.connections))
+		ev_timer_stop(loop, watcher);
+}
+
+/*** Start and end. ***/
+
+static void ATTR_PRINTF(2, 0)
+on_log(void *argument ATTR_UNUSED, const char *fmt, va_list ap)
+{
+	char text[256];
+
+	vsnprintf(text, sizeof(text), fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug("%s", text);
+}
+
+static void
+on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+start_daemon(void)
+{
+	const union MHD_DaemonInfo *info;
+
+	web.daemon = MHD_start_daemon(MHD_USE_EPOLL |
+	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	    on_request, NULL,
+	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, (MHD_socket)LISTENING_FD,
+	    MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)(CONNECTION_NS /
+	    NS_PER_S),
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_MAX,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
+	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+	    MHD_OPTION_END);
+	if (web.daemon == NULL)
+		fatalx("libmicrohttpd cannot start");
+	info = MHD_get_daemon_info(web.daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL || info->epoll_fd < 0)
+		fatalx("libmicrohttpd has no epoll");
+	ev_io_init(&web.io, on_io, info->epoll_fd, EV_READ);
+	ev_io_start(web.loop, &web.io);
+}
+
+static void
+start(void)
+{
+	LIST_INIT(&web.connections);
+	LIST_INIT(&web.waiting);
+	ev_init(&web.due, on_due);
+	ev_init(&web.tick, on_tick);
+	ev_signal_init(&web.term, on_term, SIGTERM);
+	ev_signal_start(web.loop, &web.term);
+	log_loop_start(web.loop);
+	fd_set_nonblock(LISTENING_FD);
+	fd_set_cloexec(LISTENING_FD, 1);
+	start_daemon();
+	ask_start(web.loop, on_status);
+}
+
+static void
+say_ready(uint32_t sandbox)
+{
+	const struct message ready = {.type = MESSAGE_READY,
+	    .sandbox = sandbox};
+
+	if (fd_send(MESSAGE_FD, &ready, sizeof(ready), NULL, 0) == -1)
+		fatal("the supervisor's socket (descriptor %d): "
+		    "mcrelayd starts this program", MESSAGE_FD);
+}
+
+/* No request may hold up the end: what waits is given what there is. */
+static void
+end(void)
+{
+	answer_overdue(UINT64_MAX);
+	MHD_stop_daemon(web.daemon);
+	ev_loop_destroy(web.loop);
+}
+
+int
+web_run(void)
+{
+	log_init(PROGRAM, NULL, LOG_TARGET_STDERR, LOG_INFO);
+	web.loop = EV_DEFAULT;
+	if (web.loop == NULL)
+		fatalx("libev cannot start");
+	/* The supervisor decides for its children what these mean. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGPIPE, SIG_IGN);
+	start();
+	/* It would read /dev/urandom later. */
+	json_object_seed(0);
+	say_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB, process_root(),
+	    true}));
+	fd_set_nonblock(MESSAGE_FD);
+	fd_set_cloexec(MESSAGE_FD, 1);
+	ev_run(web.loop, 0);
+	end();
+	return 0;
+}

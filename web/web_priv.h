@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of mcrelay-web share.
+ */
+#ifndef MCRELAY_WEB_PRIV_H
+#define MCRELAY_WEB_PRIV_H
+
+#include <sys/queue.h>
+#include <ev.h>
+#include <jansson.h>
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+#include "metrics/metrics.h"
+
+/* So long for an answer of the supervisor, then 503. */
+#define WEB_ANSWER_NS	(1 * NS_PER_S)
+
+/* More channels by name than that are too many for a request. */
+#define WEB_CHANNELS_MAX	64U
+
+/* A request, from its headers to its end. */
+struct request {
+	LIST_ENTRY(request)	 link;		/* while it waits */
+	bool			 waits;
+	struct MHD_Connection	*connection;
+	uint64_t		 deadline_ns;	/* CLOCK_MONOTONIC */
+	bool			 gzip;
+	struct metrics_choice	 choice;
+	char			*channels[WEB_CHANNELS_MAX];
+	const char		*wrong;		/* with the query; NULL */
+	struct answer		*answer;	/* NULL: not known yet */
+};
+
+LIST_HEAD(request_list, request);
+
+/* What its URL and headers ask for. */
+struct request	*request_new(struct MHD_Connection *connection);
+void	request_free(struct request *request) ATTR_NONNULL;
+
+/*** answer.c: texts for requests. ***/
+
+/* One for all that ask the same at the same time. */
+struct answer {
+	unsigned		 users;
+	unsigned		 code;
+	struct MHD_Response	*response;	/* NULL: no memory */
+};
+
+/* What was made for others with the same status; begins with zeros. */
+struct answers {
+	struct answer	*made[2][2];	/* OpenMetrics, gzip */
+};
+
+/* `status' NULL: the supervisor does not answer.  All are the caller's. */
+struct answer	*answer_metrics(struct answers *answers,
+		    const struct request *request, const json_t *status);
+struct answer	*answer_text(unsigned code, const char *text) ATTR_NONNULL;
+void	answer_release(struct answer *answer);
+void	answers_done(struct answers *answers) ATTR_NONNULL;
+
+/*** ask.c: the supervisor. ***/
+
+/* A status, or NULL when what came was none; it is the caller's. */
+typedef void	ask_answered(json_t *status);
+
+void	ask_start(struct ev_loop *loop, ask_answered *answered) ATTR_NONNULL;
+/* Unless an answer is awaited already. */
+void	ask_status(void);
+
+#endif /* MCRELAY_WEB_PRIV_H */

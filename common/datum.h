@@ -189,7 +189,8 @@ struct datum_program {
 	X(DATUM_PROGRAM, "program", "its datum program is damaged")	\
 	X(DATUM_UNFRAMED, "unframed", "no header of the framing")	\
 	X(DATUM_OTHER_SCHEMA, "other_schema",				\
-	    "a header that names another schema")
+	    "a header that names another schema")			\
+	X(DATUM_QUARANTINED, "quarantined", "two workers have ended at it")
 
 enum datum_error {
 #define DATUM_ERROR_CONSTANT(constant, name, text)	constant,

@@ -2,7 +2,7 @@
 /*
  * Sending so that a decimator that is killed at any instruction leaves behind
  * which datagrams have left, and which have not: struct sent_state of
- * common/segment.h.  Decimator.
+ * common/decimator_page.h.  Decimator.
  *
  * It is what a worker does for its outputs.  sendmmsg() stores the length of
  * what it has sent in `msg_len' before it acts on a signal; that word is the

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "worker/last_words.h"
@@ -25,6 +26,7 @@ static const struct {
 
 static struct worker_state	*state;	/* NULL: nowhere to write to */
 static uint32_t			 outputs;
+static void			(*note_fault)(void);
 
 /* A text in the making; what does not fit is left out. */
 struct text {
@@ -86,6 +88,9 @@ on_signal(int number, siginfo_t *info, void *context ATTR_UNUSED)
 	struct text text = empty;
 	size_t i;
 
+	if (note_fault != NULL && (info->si_code > 0 ||
+	    info->si_pid == getpid()))
+		note_fault();
 	for (i = 0; i < NITEMS(signals); i++)
 		if (signals[i].number == number)
 			add(&text, signals[i].name);
@@ -134,6 +139,12 @@ last_words_let_through(sigset_t *set)
 
 	for (i = 0; i < NITEMS(signals); i++)
 		sigdelset(set, signals[i].number);
+}
+
+void
+last_words_note(void (*note)(void))
+{
+	note_fault = note;
 }
 
 void

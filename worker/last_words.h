@@ -26,6 +26,10 @@ void	last_words_thread(void);
  * comes while it is blocked ends the process without a word. */
 void	last_words_let_through(sigset_t *set) ATTR_NONNULL;
 
+/* Also called when a signal comes that this process itself is the cause of, in
+ * the thread that it comes to: must be safe in a signal handler. */
+void	last_words_note(void (*note)(void)) ATTR_NONNULL;
+
 /* A reason, for the log as well. */
 void	last_words(const char *fmt, ...) ATTR_PRINTF(1, 2);
 

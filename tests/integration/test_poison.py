@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Daemon, channel
+import avro_files
+from daemon import Daemon, channel, output
 from net import Receiver, Sender, free_port
 from waiting import wait_for
 
@@ -52,10 +53,9 @@ def test_decimator(daemon: Daemon, poison: None) -> None:
             assert daemon.status("one")["decimate"]["s"]["skipped"] == \
                 len(bad)
             assert daemon.status("two")["decimate"]["s"]["skipped"] == 0
-            # Some may have come twice: the decimator has died after them.
             fine = [d for d in to_one.sent if b"POISON" not in d]
-            wait_for(lambda: set(one.datagrams) == set(fine), "the others")
-            wait_for(lambda: set(two.datagrams) == set(to_two.sent), "of two")
+            assert one.wait(len(fine)) == fine
+            assert two.wait(20) == to_two.sent
             for number in bad:
                 daemon.wait_log("one: two decimators have ended at the "
                                 f"datagrams with the sequence numbers "
@@ -64,3 +64,47 @@ def test_decimator(daemon: Daemon, poison: None) -> None:
             daemon.wait_received("one", 20)
         daemon.stop()
         assert daemon.payloads("one") == to_one.sent
+
+
+def test_worker(daemon: Daemon, tmp_path: Path, poison: None) -> None:
+    """It is relayed, kept in .rejected, counted and said; all others are
+    archived once."""
+    schema = tmp_path / "text.avsc"
+    schema.write_text('"string"')
+    with Receiver() as one:
+        port = free_port()
+        daemon.start(channel(
+            "one", port, payload={"format": "avro", "schema": str(schema)},
+            relay=[output("127.0.0.1", one.port)],
+            archive=daemon.archive_conf()))
+        with Sender("127.0.0.1", port) as sender:
+            bad = [3, 4, 17]
+            for number in range(20):
+                text = b"POISON" if number in bad else b"fine"
+                text += b" %d" % number
+                sender.send([bytes([2 * len(text)]) + text])
+            wait_for(lambda: daemon.ledger("one")["received"] == 20 and
+                     daemon.ledger("one")["pending"] == 0, "all stored", 60,
+                     detail=daemon.log)
+            assert daemon.status("one")["rejected_by"] == \
+                {"quarantined": len(bad)}
+            for number in bad:
+                size, begins = len(sender.sent[number]), sender.sent[number]
+                daemon.wait_log(
+                    "two workers have ended at the datagram with the "
+                    f"sequence number {number} ({size} bytes, which begin "
+                    f"with {begins.hex()})")
+            # No more ends of it.
+            pid = daemon.worker_pid("one")
+            sender.send([bytes([8]) + b"last"])
+            wait_for(lambda: daemon.ledger("one")["archived"] == 18,
+                     "the last")
+            assert daemon.worker_pid("one") == pid
+            assert one.wait(21) == sender.sent
+        daemon.stop()
+        assert avro_files.archived_datums(daemon.archive, "one") == b"".join(
+            d for i, d in enumerate(sender.sent) if i not in bad)
+        (path,) = avro_files.files(daemon.archive, "one", True)
+        assert [(d.sequence, d.payload)
+                for d in avro_files.read_datagrams(path)] == \
+            [(i, sender.sent[i]) for i in bad]

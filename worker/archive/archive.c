@@ -13,6 +13,7 @@
 #include "worker/archive/archive.h"
 #include "worker/archive/archive_wait.h"
 #include "worker/archive/gather.h"
+#include "worker/archive/quarantine.h"
 #include "worker/last_words.h"
 
 /* How often a failing archive is tried again: well within a second... */
@@ -24,6 +25,7 @@
 
 enum gathered {
 	GATHERED_FULL,	/* a block is full */
+	GATHERED_ONE,	/* what is to be committed alone */
 	GATHERED_ALL,	/* the ring is empty */
 };
 
@@ -183,6 +185,8 @@ gather(struct archive *archive)
 		switch (ring_next(ring, &archive->reader, &view)) {
 		case RING_RECORD:
 			gather_record(archive, &view);
+			if (UNLIKELY(quarantine_alone(archive)))
+				return GATHERED_ONE;
 			break;
 		case RING_EMPTY:
 			return GATHERED_ALL;
@@ -376,7 +380,10 @@ turn(struct archive *archive)
 	take_rotate_request(archive);
 	gathered = gather(archive);
 	due = archive_flush_due(archive);
-	if (due || gathered == GATHERED_FULL)
+	if (UNLIKELY(gathered == GATHERED_ONE)) {
+		flush(archive, true);
+		(void)settle(archive);
+	} else if (due || gathered == GATHERED_FULL)
 		flush(archive, due);
 	else if (archive->store.pending)
 		(void)settle(archive);
@@ -396,6 +403,7 @@ run(void *argument)
 	if (config->archive.cpu >= 0 && thread_pin(config->archive.cpu) == -1)
 		log_warn("cannot archive on CPU %d", config->archive.cpu);
 	last_words_thread();
+	quarantine_open(archive);
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake);
 	if (packs(archive))

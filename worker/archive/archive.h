@@ -70,6 +70,11 @@ struct archive {
 	struct bundle			 bundle[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */
 	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
+	/* Of the record in hand; RING_DATAGRAMS_MAX: none. */
+	_Atomic uint32_t		 in_hand;
+	/* Up to here a worker had it in hand that has ended at it. */
+	uint64_t			 alone_until;
+	uint64_t			 told_of;	/* its number, plus 1 */
 	enum datum_error		 last_error;	/* of a rejected one */
 	struct log_limit		 limit_rejected;
 	struct log_limit		 limit_shed;

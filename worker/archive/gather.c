@@ -5,6 +5,7 @@
  */
 #include "common/util.h"
 #include "worker/archive/gather.h"
+#include "worker/archive/quarantine.h"
 
 /* The archive holds bare datums: headers stay behind. */
 static void
@@ -33,14 +34,22 @@ validate(struct archive *archive, const uint8_t *data, size_t size,
 
 static void
 add_datagram(struct archive *archive, const struct ring_view *view,
-    uint64_t sequence, const uint8_t *data, size_t size)
+    uint32_t i, const uint8_t *data, size_t size)
 {
+	uint64_t sequence = view->record.sequence + i;
 	struct transaction *t = &archive->gathering->transaction;
 	struct block *block = archive->gathering->block[ARCHIVE_MAIN];
 	enum datum_error error;
 	uint32_t datums = 0;
 
-	error = validate(archive, data, size, &datums);
+	/* Partner: note_fault(). */
+	atomic_store_explicit(&archive->in_hand, i, memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
+	if (UNLIKELY(quarantine_has(archive, view, i))) {
+		quarantine_tell(archive, sequence, data, size);
+		error = DATUM_QUARANTINED;
+	} else
+		error = validate(archive, data, size, &datums);
 	if (UNLIKELY(error != DATUM_OK)) {
 		archive->last_error = error;
 		t->rejected++;
@@ -72,6 +81,7 @@ gather_record(struct archive *archive, const struct ring_view *view)
 	    view->record.datagram_size :
 	    view->record.length;
 	uint32_t i, offset = 0, left = view->record.length;
+	uint32_t datagrams = view->datagrams;
 
 	if (t->archived + t->rejected == 0)
 		t->first_position = view->position;
@@ -79,13 +89,18 @@ gather_record(struct archive *archive, const struct ring_view *view)
 		t->loose_position = view->position;
 	t->loose = true;
 	t->shed += view->missed;
-	for (i = 0; i < view->datagrams; i++) {
+	if (UNLIKELY(quarantine_sheds(archive, view))) {
+		t->shed += datagrams;
+		datagrams = 0;
+	}
+	for (i = 0; i < datagrams; i++) {
 		size = MIN_OF(size, left);
-		add_datagram(archive, view, view->record.sequence + i,
-		    view->payload + offset, size);
+		add_datagram(archive, view, i, view->payload + offset, size);
 		offset += size;
 		left -= size;
 	}
+	atomic_store_explicit(&archive->in_hand, RING_DATAGRAMS_MAX,
+	    memory_order_relaxed);
 	t->position = archive->reader.position;
 	t->sequence = archive->reader.sequence;
 }

@@ -10,6 +10,8 @@
 #include "common/log.h"
 #include "common/wake.h"
 #include "worker/archive/packer.h"
+#include "worker/archive/quarantine.h"
+#include "worker/last_words.h"
 
 static void
 pack_all(struct packer *packer)
@@ -26,6 +28,8 @@ run(void *argument)
 {
 	struct packer *packer = argument;
 
+	last_words_thread();
+	quarantine_thread();
 	pthread_mutex_lock(&packer->mutex);
 	while (packer->busy || !packer->stop) {
 		if (!packer->busy) {

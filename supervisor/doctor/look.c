@@ -23,7 +23,7 @@
 #define TEXT_MAX	(16U * 1024 * 1024)
 
 /* The path to read, to be freed. */
-static char *
+static char * ATTR_PRINTF(1, 0)
 path_of(const char *fmt, va_list ap)
 {
 	const char *root = getenv("MCRELAY_DOCTOR_ROOT");
@@ -64,7 +64,7 @@ read_all(int fd)
 	return NULL;
 }
 
-static char *
+static char * ATTR_PRINTF(1, 0)
 text_of(const char *fmt, va_list ap)
 {
 	char *path = path_of(fmt, ap), *text;

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: ISC
+# Included by the Makefile.am of the top directory.
+
+#
+# supervisor: mcrelayd.
+#
+noinst_LIBRARIES += libsupervisor.a
+sbin_PROGRAMS += mcrelayd
+libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS) $(AVRO_CFLAGS) \
+	$(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
+libsupervisor_a_SOURCES = \
+	supervisor/adopt.c supervisor/adopt.h \
+	supervisor/backoff.c supervisor/backoff.h \
+	supervisor/budget.c supervisor/budget.h \
+	supervisor/capabilities.c supervisor/capabilities.h \
+	supervisor/channel.c supervisor/channel.h \
+	supervisor/channel_end.c \
+	supervisor/channel_priv.h \
+	supervisor/channels.c supervisor/channels.h \
+	supervisor/child.c supervisor/child.h \
+	supervisor/child_death.c \
+	supervisor/child_image.c \
+	supervisor/child_priv.h \
+	supervisor/commands.c supervisor/commands.h \
+	supervisor/control.c supervisor/control.h \
+	supervisor/control_follow.c \
+	supervisor/control_priv.h \
+	supervisor/daemon.c supervisor/daemon.h \
+	supervisor/decimator.c supervisor/decimator.h \
+	supervisor/directory.c supervisor/directory.h \
+	supervisor/dirs.c supervisor/dirs.h \
+	supervisor/errand.c supervisor/errand.h \
+	supervisor/events.c supervisor/events.h \
+	supervisor/facts.c supervisor/facts.h \
+	supervisor/fdstore.c supervisor/fdstore.h \
+	supervisor/follow.c supervisor/follow.h \
+	supervisor/handoff.c supervisor/handoff.h \
+	supervisor/handoff_check.c \
+	supervisor/handoff_events.c supervisor/handoff_events.h \
+	supervisor/handoff_health.c supervisor/handoff_health.h \
+	supervisor/handoff_parts.c supervisor/handoff_parts.h \
+	supervisor/handoff_priv.h \
+	supervisor/heal.c supervisor/heal.h \
+	supervisor/inheritance.c supervisor/inheritance.h \
+	supervisor/levels.c supervisor/levels.h \
+	supervisor/memberships.c supervisor/memberships.h \
+	supervisor/mounts.c supervisor/mounts.h \
+	supervisor/needs.c supervisor/needs.h \
+	supervisor/netwatch.c supervisor/netwatch.h \
+	supervisor/notify.c supervisor/notify.h \
+	supervisor/orphans.c supervisor/orphans.h \
+	supervisor/parts.c supervisor/parts.h \
+	supervisor/privdrop.c supervisor/privdrop.h \
+	supervisor/querier.c supervisor/querier.h \
+	supervisor/reasons.c supervisor/reasons.h \
+	supervisor/reload.c supervisor/reload.h \
+	supervisor/report.c supervisor/report.h \
+	supervisor/room.c supervisor/room.h \
+	supervisor/rundir.c supervisor/rundir.h \
+	supervisor/schema_files.c supervisor/schema_files.h \
+	supervisor/segment_spec.c supervisor/segment_spec.h \
+	supervisor/silence.c supervisor/silence.h \
+	supervisor/slots.c \
+	supervisor/sockets.c supervisor/sockets.h \
+	supervisor/sockets_heal.c supervisor/sockets_heal.h \
+	supervisor/sockets_output.c \
+	supervisor/sockets_pair.c \
+	supervisor/sockets_priv.h \
+	supervisor/spawn.c supervisor/spawn.h \
+	supervisor/spread.c \
+	supervisor/startup.c supervisor/startup.h \
+	supervisor/status.c supervisor/status.h \
+	supervisor/supervisor.c supervisor/supervisor.h \
+	supervisor/tell.c supervisor/tell.h \
+	supervisor/tell_files.c \
+	supervisor/upgrade.c supervisor/upgrade.h \
+	supervisor/users.c supervisor/users.h \
+	supervisor/voice.c supervisor/voice.h \
+	supervisor/waiting.c supervisor/waiting.h \
+	supervisor/watch.c supervisor/watch.h \
+	supervisor/web.c supervisor/web.h \
+	supervisor/conf/address.c supervisor/conf/address.h \
+	supervisor/conf/archive.c \
+	supervisor/conf/channel.c \
+	supervisor/conf/check.c \
+	supervisor/conf/compare.c \
+	supervisor/conf/conf.c supervisor/conf/conf.h \
+	supervisor/conf/conf_priv.h \
+	supervisor/conf/decimate.c \
+	supervisor/conf/network.c \
+	supervisor/conf/node.c supervisor/conf/node.h \
+	supervisor/conf/payload.c \
+	supervisor/conf/plan.c \
+	supervisor/conf/problem.c supervisor/conf/problem.h \
+	supervisor/conf/read.c \
+	supervisor/conf/stream_archive.c \
+	supervisor/conf/text.c supervisor/conf/text.h \
+	supervisor/conf/user.c \
+	supervisor/conf/value.c supervisor/conf/value.h \
+	supervisor/conf/web.c \
+	supervisor/doctor/archives.c supervisor/doctor/archives.h \
+	supervisor/doctor/check_archive.c \
+	supervisor/doctor/check_buffers.c \
+	supervisor/doctor/check_cgroup.c \
+	supervisor/doctor/check_disk.c \
+	supervisor/doctor/check_groups.c \
+	supervisor/doctor/check_host.c \
+	supervisor/doctor/check_limits.c \
+	supervisor/doctor/check_links.c \
+	supervisor/doctor/check_mtu.c \
+	supervisor/doctor/check_nic.c \
+	supervisor/doctor/check_paths.c \
+	supervisor/doctor/check_ports.c \
+	supervisor/doctor/check_service.c \
+	supervisor/doctor/checks.h \
+	supervisor/doctor/doctor.c supervisor/doctor/doctor.h \
+	supervisor/doctor/doctor_priv.h \
+	supervisor/doctor/facts.c \
+	supervisor/doctor/links.c \
+	supervisor/doctor/look.c \
+	supervisor/doctor/print.c supervisor/doctor/print.h \
+	supervisor/doctor/table.c
+mcrelayd_SOURCES = supervisor/main.c
+mcrelayd_LDADD = libsupervisor.a libschema.a libcommon.a \
+	$(EV_LIBS) $(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) \
+	$(CODEC_LIBS) -lm
+dist_man_MANS += man/mcrelayd.8 man/mcrelay.yaml.5

@@ -4,6 +4,7 @@
  */
 #include <net/if.h>
 
+#include "common/log.h"
 #include "common/util.h"
 #include "supervisor/facts.h"
 #include "supervisor/status.h"
@@ -36,7 +37,10 @@ queriers_facts(const struct querier *querier)
 json_t *
 facts_json(struct supervisor *supervisor)
 {
-	return json_pack("{s:o, s:o, s:b}",
+	/* Without a background it is standard error, whatever the file says. */
+	return json_pack("{s:b, s:o, s:o, s:b}",
+	    "logs_to_stderr", (int)(supervisor->conf->log_target ==
+	    LOG_TARGET_STDERR),
 	    "status", status_json(supervisor, NULL),
 	    "queriers", queriers_facts(&supervisor->querier),
 	    "hears_queries", (int)(supervisor->querier.hears[0] ||

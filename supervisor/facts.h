@@ -15,7 +15,7 @@ struct supervisor;
 /*
  * An object: "status", as status_json() has it; "queriers", an array of objects
  * with "interface", "protocol", "heard_s" ago (-1: never) and "missing";
- * "hears_queries".
+ * "hears_queries"; "logs_to_stderr".
  */
 json_t	*facts_json(struct supervisor *supervisor) ATTR_NONNULL;
 

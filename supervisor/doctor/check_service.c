@@ -136,7 +136,8 @@ doctor_check_log(struct doctor *doctor)
 	    .sun_path = _PATH_LOG};
 	int fd;
 
-	if (doctor->conf->log_target != LOG_TARGET_SYSLOG) {
+	if (doctor->conf->log_target != LOG_TARGET_SYSLOG ||
+	    json_is_true(json_object_get(doctor->facts, "logs_to_stderr"))) {
 		doctor_say(doctor, DOCTOR_OK, "", "goes to standard error");
 		return;
 	}

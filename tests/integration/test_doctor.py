@@ -1179,6 +1179,9 @@ def test_log(doctor: Doctor, tmp_path: Path) -> None:
         log.bind(str(device / "log"))
         log.listen()
         doctor.bad("log", "", "fail", "wrong type", through=through)
+    # What runs in the foreground logs to standard error, as it says itself.
+    doctor.daemon.start()
+    assert doctor.findings("log", asked=True)[""]["result"] == "ok"
 
 
 def test_systemd(doctor: Doctor, tmp_path: Path) -> None:

@@ -198,11 +198,11 @@ def test_hold(daemon: Daemon) -> None:
 def test_unreadable_line(daemon: Daemon) -> None:
     """What a line cannot tell is said, and nothing is called held for it."""
     written = record_files(daemon)
-    daemon.start()
     text = catalog(daemon).read_text().splitlines(keepends=True)
     text[1] = text[1].replace('"sequence_gaps":0',
                               '"sequence_gaps":18446744073709551606')
     catalog(daemon).write_text("".join(text))
+    daemon.start()
     done = daemon.ctl("files", "-j", "one", check=False)
     assert done.returncode == 1
     assert "catalog.jsonl: line 2 cannot be read: " in done.stderr

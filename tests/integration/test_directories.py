@@ -18,6 +18,7 @@ import avro_files
 from daemon import Daemon, channel, output
 from mounts import Mounts
 from net import Receiver, Sender, SenderThread, free_port, numbered
+from test_stream_archive import stream, wait_archived
 from waiting import wait_for
 
 RATE = 5000
@@ -25,18 +26,25 @@ COUNT = 20000
 
 
 class Flow:
-    """Numbered datagrams through a channel while its directory changes."""
+    """Numbered datagrams through a channel while its directory changes; every
+    second one in a stream that has an archive beside it, if asked for."""
 
     def __init__(self, daemon: Daemon, ring_size: str = "16MiB",
-                 **archive: Any) -> None:
+                 view: bool = False, **archive: Any) -> None:
         self.daemon = daemon
         self.receiver = Receiver()
+        self.view = Receiver()
+        self.viewed: list[bytes] = []
+        self.seen: set[tuple[int, int]] = set()
         port = free_port()
         daemon.start(channel(
             "one", port, relay=[output("127.0.0.1", self.receiver.port)],
             ring_size=ring_size,
+            decimate=[stream("view", self.view, method="pick", every=2)]
+            if view else [],
             archive=daemon.archive_conf(**({"flush_interval": "20ms"}
                                            | archive))))
+        self.has_view = view
         self.sender = Sender("127.0.0.1", port)
         self.sent = numbered(COUNT)
         self.thread = SenderThread(self.sender, self.sent, RATE)
@@ -59,6 +67,17 @@ class Flow:
             avro_files.by_python(path)
             self.stored += [d.payload for d in
                             avro_files.read_datagrams(path)]
+        if self.has_view:
+            self._collect_view(directory.parent / "one.view")
+
+    def _collect_view(self, directory: Path) -> None:
+        assert not list(directory.glob("*.part"))
+        for path in sorted(directory.glob("one.view_*.avro")):
+            status = path.stat()
+            if (status.st_dev, status.st_ino) not in self.seen:
+                self.viewed += [d.payload for d in
+                                avro_files.read_datagrams(path)]
+                self.seen.add((status.st_dev, status.st_ino))
 
     def finish(self) -> dict[str, int]:
         self.thread.join()
@@ -66,6 +85,10 @@ class Flow:
         ledger = self.daemon.wait_received("one", COUNT)
         assert self.receiver.wait(COUNT) == self.sent
         self.receiver.__exit__(None, None, None)
+        if self.has_view:
+            self.view.wait(COUNT // 2)
+            wait_archived(self.daemon)
+        self.view.__exit__(None, None, None)
         self.daemon.stop()
         return ledger
 
@@ -74,12 +97,15 @@ def all_once(flow: Flow, ledger: dict[str, int]) -> None:
     assert ledger["archive_shed"] == 0
     assert ledger["archived"] == ledger["received"] == COUNT
     assert flow.stored == flow.sent
+    if flow.has_view:
+        assert len(flow.viewed) == COUNT // 2
+        assert flow.viewed == flow.view.datagrams
 
 
 @pytest.mark.parametrize("what", ["channel", "base", "above"])
 def test_moved(daemon: Daemon, what: str) -> None:
     """Nothing is lost, nothing goes to where nobody looks."""
-    flow = Flow(daemon, directory=str(daemon.archive / "a/b"))
+    flow = Flow(daemon, view=True, directory=str(daemon.archive / "a/b"))
     place = daemon.archive / "a/b/one"
     flow.wait_files(place)
     moved = {"channel": place, "base": place.parent,
@@ -101,7 +127,7 @@ def test_moved(daemon: Daemon, what: str) -> None:
 
 def test_replaced_by_link(daemon: Daemon, tmp_path: Path) -> None:
     """A link that only root can have made: the archive is where it leads."""
-    flow = Flow(daemon)
+    flow = Flow(daemon, view=True)
     place = daemon.archive / "one"
     flow.wait_files(place)
     elsewhere = tmp_path / "elsewhere"
@@ -119,16 +145,16 @@ def test_replaced_by_link(daemon: Daemon, tmp_path: Path) -> None:
 def test_other_disk(daemon: Daemon, mounts: Mounts, how: str) -> None:
     """Another file system is mounted there, over the first or instead."""
     first = mounts.add(daemon.archive)
-    flow = Flow(daemon)
+    flow = Flow(daemon, view=True)
     flow.wait_files(first / "one")
-    old = os.open(first / "one", os.O_RDONLY)
+    old = os.open(first, os.O_RDONLY)
     if how == "swapped":
         mounts.remove(first)
     mounts.add(daemon.archive)
     seconds = flow.wait_files(daemon.archive / "one")
     print(f"disk {how}: files on the new one after {seconds:.3f} s")
     ledger = flow.finish()
-    flow.collect(Path(f"/proc/self/fd/{old}"))
+    flow.collect(Path(f"/proc/self/fd/{old}/one"))
     os.close(old)
     flow.collect(daemon.archive / "one")
     all_once(flow, ledger)

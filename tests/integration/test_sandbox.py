@@ -128,6 +128,7 @@ def test_status(daemon: Daemon) -> None:
         start(daemon, free_port(), view)
 
         def check() -> None:
+            children(daemon)
             status = json.loads(daemon.ctl("status", "-j").stdout)
             for each in (*status["channels"], *status["decimators"]):
                 assert each["sandbox"] == expected(each["pid"])
@@ -136,7 +137,6 @@ def test_status(daemon: Daemon) -> None:
         before = daemon.worker_pid("one")
         daemon.ctl("upgrade")
         daemon.wait_new_worker("one", before)
-        children(daemon)
         check()
         pid = daemon.worker_pid("one")
         os.kill(pid, signal.SIGKILL)

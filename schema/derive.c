@@ -56,24 +56,38 @@ derive_field(struct schema_context *c, const struct schema_child *child,
 	return field;
 }
 
+/* A record without some of its fields has the name of its place, which is no
+ * other type's. */
+static void
+name_part(struct schema_context *c, const struct schema_node *node,
+    json_t *record)
+{
+	struct schema_node *part = schema_node_new(c, SCHEMA_RECORD);
+	char *path = path_name(c);
+	char *name = xasprintf("%s_%s", node->name,
+	    path[0] != '\0' ? path : "part");
+	char *longer;
+
+	while (!schema_node_name(c, part, xstrdup(name))) {
+		longer = xasprintf("%s_", name);
+		free(name);
+		name = longer;
+	}
+	json_object_set_new(record, "name", json_string(name));
+	free(name);
+	free(path);
+}
+
 /* At the top of every datum, fields may be missing. */
 static json_t *
 derive_record(struct schema_context *c, struct schema_node *node, bool once)
 {
 	json_t *record = copy_named(node), *fields = json_array();
 	bool whole = !once || schema_plan_keep(c) == KEEP_ALL;
-	char *path, *name;
 	size_t i, before;
 
 	if (whole)
 		node->derived = true;
-	else if (c->path_size > 0) {
-		path = path_name(c);
-		name = xasprintf("%s_%s", node->name, path);
-		json_object_set_new(record, "name", json_string(name));
-		free(name);
-		free(path);
-	}
 	for (i = 0; i < node->children; i++) {
 		before = schema_enter(c, node->child[i].name);
 		if (whole || schema_plan_keep(c) != KEEP_NONE)
@@ -82,6 +96,9 @@ derive_record(struct schema_context *c, struct schema_node *node, bool once)
 		schema_leave(c, before);
 	}
 	json_object_set_new(record, "fields", fields);
+	/* That of all datums keeps its name, if it is not in them as well. */
+	if (!whole && (c->path_size > 0 || node->derived))
+		name_part(c, node, record);
 	return record;
 }
 

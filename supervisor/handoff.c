@@ -294,8 +294,7 @@ get_child(const json_t *object, struct child_image *image)
 	image->messages = handoff_get_fd(object, "control");
 	image->voice = handoff_get_fd(object, "stderr");
 	/* Without it nobody can ask the child anything. */
-	if (image->messages != -1)
-		image->pid = get_pid(object, "pid");
+	image->pid = image->messages != -1 ? get_pid(object, "pid") : 0;
 	image->wanted = get_flag(object, "wanted");
 	image->ending = get_flag(object, "ending");
 	image->draining = get_flag(object, "draining");
@@ -330,6 +329,8 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	struct inherited *each = inheritance_add(inheritance,
 	    get_text(object, "name"));
 
+	/* Of two with one name the last is meant. */
+	inheritance_drop(each);
 	each->input = handoff_get_fd(object, "input");
 	each->feed = handoff_get_fd(object, "feed");
 	each->segment = handoff_get_fd(object, "segment");

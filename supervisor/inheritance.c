@@ -40,8 +40,8 @@ drop(int *fd)
 		close(inheritance_take(fd));
 }
 
-static void
-drop_channel(struct inherited *each)
+void
+inheritance_drop(struct inherited *each)
 {
 	size_t i;
 
@@ -51,6 +51,7 @@ drop_channel(struct inherited *each)
 	drop(&each->archive);
 	for (i = 0; i < each->sockets; i++)
 		drop(&each->socket[i].fd);
+	each->sockets = 0;
 	drop(&each->decimator_event);
 	drop(&each->worker.messages);
 	drop(&each->worker.voice);
@@ -64,7 +65,7 @@ inheritance_free(struct inheritance *inheritance)
 	if (inheritance == NULL)
 		return;
 	for (i = 0; i < inheritance->channels; i++)
-		drop_channel(&inheritance->channel[i]);
+		inheritance_drop(&inheritance->channel[i]);
 	events_free(inheritance->events);
 	drop(&inheritance->lock);
 	drop(&inheritance->control);

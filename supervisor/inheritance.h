@@ -99,6 +99,8 @@ void	inheritance_free(struct inheritance *inheritance);
 /* The entry of this name, made if need be. */
 struct inherited	*inheritance_add(struct inheritance *inheritance,
 			    const char *name) ATTR_NONNULL;
+/* Closes what nobody has taken of it. */
+void	inheritance_drop(struct inherited *each) ATTR_NONNULL;
 /* The entry of this name, or NULL. */
 struct inherited	*inheritance_find(struct inheritance *inheritance,
 			    const char *name) ATTR_NONNULL;

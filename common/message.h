@@ -100,4 +100,9 @@ struct message {
 	struct stream_config stream[STREAMS_MAX];
 };
 
+/* In a child of the supervisor, but a worker: says that it is ready, with the
+ * enum sandbox_part that are in force; from then on MESSAGE_FD does not block.
+ * Ends the process when there is no supervisor. */
+void	message_ready(uint32_t sandbox);
+
 #endif /* MCRELAY_MESSAGE_H */

@@ -376,17 +376,6 @@ end_with_supervisor(void)
 }
 
 static void
-say_ready(uint32_t sandbox)
-{
-	const struct message ready = {.type = MESSAGE_READY,
-	    .sandbox = sandbox};
-
-	if (fd_send(MESSAGE_FD, &ready, sizeof(ready), NULL, 0) == -1)
-		fatal("the supervisor's socket (descriptor %d): "
-		    "mcrelayd starts this program", MESSAGE_FD);
-}
-
-static void
 start(struct decimator *d)
 {
 	unsigned i;
@@ -424,10 +413,8 @@ decimator_run(void)
 	start(&d);
 	end_with_supervisor();
 	/* Where the log goes it hears only with its first channel. */
-	say_ready(sandbox_enter(&(struct sandbox){SANDBOX_DECIMATOR, -1,
+	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_DECIMATOR, -1,
 	    true}));
-	fd_set_nonblock(MESSAGE_FD);
-	fd_set_cloexec(MESSAGE_FD, 1);
 	ev_run(d.loop, 0);
 	for (i = 0; i < CHANNEL_STATES; i++)
 		while ((channel = TAILQ_FIRST(&d.list[i])) != NULL)

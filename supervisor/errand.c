@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -59,34 +58,23 @@ int
 errand_start(struct errand *errand, void (*run)(int, int, const void *),
     int keep, const void *argument)
 {
-	sigset_t all, before;
-	int pair[2];
-	pid_t pid;
+	int end;
+	pid_t pid = spawn_fork(&end);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
-		return -1;
-	/* No handler of ours may run in there. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		spawn_reset_signals();
 		(void)alarm(ERRAND_S);
-		if (arrange(pair[1], keep) == 0)
+		if (arrange(end, keep) == 0)
 			run(FD_ANSWER, keep == -1 ? -1 : FD_KEPT, argument);
 		_exit(0);
 	}
-	/* Before it can be reaped: its number is its own still. */
-	errand->process = pid == -1 ? -1 :
-	    (int)syscall(SYS_pidfd_open, pid, 0);
-	sigprocmask(SIG_SETMASK, &before, NULL);
-	close(pair[1]);
-	if (pid == -1) {
-		close(pair[0]);
+	if (pid == -1)
 		return -1;
-	}
-	errand->answer = pair[0];
+	/* The event loop reaps it, which does not run before we return: its
+	 * number is its own still. */
+	errand->process = (int)syscall(SYS_pidfd_open, pid, 0);
+	errand->answer = end;
 	return 0;
 }
 

@@ -199,11 +199,11 @@ run_launcher(const struct spawn_settings *settings, int supervisor)
 	_exit(0);
 }
 
-static int
-start_launcher(struct spawn_settings *settings)
+pid_t
+spawn_fork(int *end)
 {
 	sigset_t all, before;
-	int pair[2];
+	int pair[2], saved;
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
@@ -212,15 +212,29 @@ start_launcher(struct spawn_settings *settings)
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
+	*end = pair[pid == 0];
 	if (pid == 0)
-		run_launcher(settings, pair[1]);
+		return 0;
+	saved = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(pair[1]);
-	if (pid == -1) {
+	if (pid == -1)
 		close(pair[0]);
+	errno = saved;
+	return pid;
+}
+
+static int
+start_launcher(struct spawn_settings *settings)
+{
+	int end;
+	pid_t pid = spawn_fork(&end);
+
+	if (pid == 0)
+		run_launcher(settings, end);
+	if (pid == -1)
 		return -1;
-	}
-	settings->launcher = pair[0];
+	settings->launcher = end;
 	return 0;
 }
 

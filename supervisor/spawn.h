@@ -35,6 +35,13 @@ pid_t	spawn_program(struct spawn_settings *settings, const char *program,
 	    const int *fds, size_t fd_count);
 void	spawn_end(struct spawn_settings *settings) ATTR_NONNULL;
 
+/*
+ * Forks; *end is the caller's end of a socket pair for whole packets, in either
+ * process.  All signals are blocked in the child, whose descriptors are ours.
+ * -1 with errno.
+ */
+pid_t	spawn_fork(int *end) ATTR_NONNULL;
+
 /* In a child: no signal is blocked, ignored or handled. */
 void	spawn_reset_signals(void);
 

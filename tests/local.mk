@@ -331,6 +331,7 @@ EXTRA_DIST += \
 	tests/integration/manager.py \
 	tests/integration/mischief.py \
 	tests/integration/mounts.py \
+	tests/integration/native.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/passthrough.c \

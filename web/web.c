@@ -333,17 +333,6 @@ start(void)
 	ask_start(web.loop, on_status);
 }
 
-static void
-say_ready(uint32_t sandbox)
-{
-	const struct message ready = {.type = MESSAGE_READY,
-	    .sandbox = sandbox};
-
-	if (fd_send(MESSAGE_FD, &ready, sizeof(ready), NULL, 0) == -1)
-		fatal("the supervisor's socket (descriptor %d): "
-		    "mcrelayd starts this program", MESSAGE_FD);
-}
-
 /* No request may hold up the end: what waits is given what there is. */
 static void
 end(void)
@@ -367,10 +356,8 @@ web_run(void)
 	start();
 	/* It would read /dev/urandom later. */
 	json_object_seed(0);
-	say_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB, process_root(),
-	    true}));
-	fd_set_nonblock(MESSAGE_FD);
-	fd_set_cloexec(MESSAGE_FD, 1);
+	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB,
+	    process_root(), true}));
 	ev_run(web.loop, 0);
 	end();
 	return 0;

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import native
 from waiting import wait_for
 
 LACKS = ("link", "rename", "fallocate", "direct", "mmap")
@@ -23,21 +24,15 @@ def build(place: Path) -> Path:
         pytest.skip("only root can mount a file system for a daemon's tests")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("no /dev/fuse")
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or shutil.which("pkg-config") is None:
-        pytest.skip("no C compiler or pkg-config for a FUSE file system")
+    if shutil.which("pkg-config") is None:
+        pytest.skip("no pkg-config for a FUSE file system")
     found = subprocess.run(["pkg-config", "--cflags", "--libs", "fuse3"],
                            text=True, capture_output=True)
     if found.returncode != 0:
         pytest.skip("no FUSE library: install the Debian package "
                     "libfuse3-dev")
-    out = place / "passthrough"
-    source = Path(__file__).with_name("passthrough.c")
-    subprocess.run([compiler, "-O1", "-D_GNU_SOURCE",
-                    "-D_FILE_OFFSET_BITS=64", "-o", str(out), str(source),
-                    *found.stdout.split()],
-                   check=True, stdin=subprocess.DEVNULL)
-    return out
+    return native.build("passthrough.c", place / "passthrough",
+                        "-D_FILE_OFFSET_BITS=64", *found.stdout.split())
 
 
 class Fuse:

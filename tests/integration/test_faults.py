@@ -22,6 +22,7 @@ import pytest
 
 import accel
 import avro_files
+import native
 from daemon import Daemon, channel, output
 from mounts import Mounts
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -53,14 +54,7 @@ class Faults:
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler for the library that makes calls fail")
-    out = tmp_path_factory.mktemp("faults") / "faults.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE",
-                    "-o", str(out), str(Path(__file__).with_name("faults.c")),
-                    "-ldl"], check=True, stdin=subprocess.DEVNULL)
-    return out
+    return native.preload("faults.c", tmp_path_factory.mktemp("faults"))
 
 
 @pytest.fixture

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
 import avro_files
+import native
 from daemon import Daemon, channel, output
 from net import Receiver, Sender, free_port
 from waiting import wait_for
@@ -17,14 +16,8 @@ from waiting import wait_for
 
 @pytest.fixture
 def poison(daemon: Daemon, tmp_path: Path) -> None:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        pytest.skip("no C compiler for the library that ends a decimator")
-    out = tmp_path / "poison.so"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-D_GNU_SOURCE",
-                    "-o", str(out), str(Path(__file__).with_name("poison.c")),
-                    "-ldl"], check=True, stdin=subprocess.DEVNULL)
-    daemon.environment["LD_PRELOAD"] = str(out)
+    daemon.environment["LD_PRELOAD"] = str(
+        native.preload("poison.c", tmp_path))
 
 
 def test_decimator(daemon: Daemon, poison: None) -> None:

@@ -6,8 +6,8 @@
  * The handler of a fault (last_words.h) notes in the segment what the archive
  * had in hand (struct quarantine of common/segment.h).  A successor takes that
  * record by record, and commits after each; the datagram that two have ended at
- * goes to the .rejected archive without being looked at, or, if that ends a
- * third one, is shed with its record.
+ * goes to the .rejected archive without being looked at, or, if that has ended
+ * two more, is shed with its record.
  *
  * Only faults of the process itself count.  Whoever is killed from outside had
  * something in hand, too, often the same as the one before, as a commit comes

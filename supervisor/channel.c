@@ -381,7 +381,8 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	if (complete) {
 		channel->drain = false;
 		budget_tell(channel);
-		schema_files_have_written(&channel->parts, channel->conf);
+		schema_files_have_written(&channel->parts, channel->conf,
+		    false);
 	}
 	/* Its segment may be what the failed worker could not use. */
 	if (channel->child.state == CHILD_FAILED)
@@ -445,7 +446,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		channel->renew = true;
 	change_streams(channel, parts);
 	schema_files_have_written((parts->have & PART_WORKER) != 0 ? parts :
-	    &channel->parts, channel->conf);
+	    &channel->parts, channel->conf, channel->watch.archive_stuck);
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);

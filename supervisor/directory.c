@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "common/wake.h"
@@ -50,6 +51,16 @@ directory_is_mount_point(const char *path)
 	    at.stx_ino == above.stx_ino);
 	free(parent);
 	return is;
+}
+
+uint64_t
+directory_path_hash(const struct channel_conf *conf)
+{
+	char *path = directory_path(conf);
+	uint64_t hash = hash_text64(path);
+
+	free(path);
+	return hash;
 }
 
 char *
@@ -149,8 +160,9 @@ find(const struct channel_conf *conf, int open, enum dirs_reach reach,
 
 	memset(found, 0, sizeof(*found));
 	found->status = DIRECTORY_OPEN;
-	if (mount != NULL && mounts_at(mount) == MOUNT_NONE &&
-	    (reach == DIRS_ANY || dirs_is_near(mount)) &&
+	/* An errand has not got the list of mounts, and may ask. */
+	if (mount != NULL && (reach == DIRS_ANY ||
+	    (mounts_at(mount) == MOUNT_NONE && dirs_is_near(mount))) &&
 	    !directory_is_mount_point(mount))
 		found->status = DIRECTORY_UNMOUNTED;
 	else if ((fd = dirs_open(path, ARCHIVE_MODE, &conf->user,
@@ -181,8 +193,17 @@ run_errand(int answer, int open, const void *argument)
 	(void)fd_send(answer, &found, sizeof(found), &fd, fd == -1 ? 0 : 1);
 }
 
+static int
+start_errand(struct parts *parts, const struct channel_conf *conf)
+{
+	return errand_start(&parts->errand,
+	    errand_kind(conf->archive.directory), run_errand, parts->archive,
+	    conf);
+}
+
 static enum directory_status
-take(struct parts *parts, const struct found *found, int fd, bool remote,
+take(struct parts *parts, const struct channel_conf *conf,
+    const struct found *found, int fd, bool remote,
     char by[static DIRECTORY_BY_SIZE])
 {
 	memcpy(by, found->by, sizeof(found->by));
@@ -195,6 +216,7 @@ take(struct parts *parts, const struct found *found, int fd, bool remote,
 	parts->archive = fd;
 	parts->archive_away[0] = '\0';
 	parts->archive_remote = remote;
+	parts->archive_path = directory_path_hash(conf);
 	return DIRECTORY_OPEN;
 }
 
@@ -204,22 +226,28 @@ ask(struct parts *parts, const struct channel_conf *conf,
     char by[static DIRECTORY_BY_SIZE])
 {
 	struct found found;
-	bool answered;
+	bool answered = false, remote;
+	char *path;
 	int fd = -1;
 
-	if (parts->errand.answer == 0 && errand_start(&parts->errand,
-	    run_errand, parts->archive, conf) == -1)
-		return DIRECTORY_FAILED;
+	if (parts->errand.answer == 0 && start_errand(parts, conf) == -1) {
+		parts->archive_remote = true;
+		return DIRECTORY_ASKED;
+	}
+	/* One that was killed is followed by another. */
 	if (!errand_done(&parts->errand, &found, sizeof(found), &fd,
-	    &answered)) {
+	    &answered) || !answered) {
+		parts->archive_remote = true;
 		errno = ETIMEDOUT;
 		return DIRECTORY_ASKED;
 	}
-	if (!answered) {
-		errno = ETIMEDOUT;	/* it was killed; the next one asks */
-		return DIRECTORY_ASKED;
-	}
-	return take(parts, &found, fd, true, by);
+	/* It has answered just now. */
+	path = directory_path(conf);
+	remote = !dirs_is_near(path);
+	free(path);
+	if (found.same)
+		parts->archive_remote = remote;
+	return take(parts, conf, &found, fd, remote, by);
 }
 
 enum directory_status
@@ -232,23 +260,12 @@ directory_open(struct parts *parts, const struct channel_conf *conf,
 	if (found.status == DIRECTORY_FAILED && found.error == EREMOTE)
 		return ask(parts, conf, by);
 	errand_forget(&parts->errand);
-	return take(parts, &found, fd, false, by);
+	return take(parts, conf, &found, fd, false, by);
 }
 
 /* Where a server would have to be asked, the path alone must do. */
-static bool
-is_path_of(const char *path, int fd)
-{
-	char *link = xasprintf("/proc/self/fd/%d", fd), there[PATH_MAX];
-	ssize_t length = readlink(link, there, sizeof(there) - 1);
-
-	free(link);
-	there[length > 0 ? length : 0] = '\0';
-	return strcmp(path, there) == 0;
-}
-
 void
-directory_share(struct parts *parts, int archive,
+directory_share(struct parts *parts, int archive, uint64_t by_path,
     const struct channel_conf *conf)
 {
 	char by[DIRECTORY_BY_SIZE], *path;
@@ -259,10 +276,11 @@ directory_share(struct parts *parts, int archive,
 	path = directory_path(conf);
 	same = dirs_leads_to(path, archive, DIRS_NEAR);
 	remote = !same && errno == EREMOTE;
-	if ((same || (remote && is_path_of(path, archive))) &&
+	if ((same || (remote && hash_text64(path) == by_path)) &&
 	    is_his(archive, conf, remote ? DIRS_NEAR : DIRS_ANY, by)) {
 		parts->archive = fcntl(archive, F_DUPFD_CLOEXEC, 0);
 		parts->archive_remote = remote;
+		parts->archive_path = hash_text64(path);
 	}
 	free(path);
 }
@@ -278,18 +296,18 @@ directory_close(struct parts *parts)
 	errand_forget(&parts->schemas);
 }
 
-void
+bool
 directory_lose(struct parts *parts, const char *why)
 {
 	int fd = wake_open();	/* what asks for a file in it gets ENOTDIR */
 
 	if (fd == -1)
-		return;
+		return false;
 	if (parts->archive != -1)
 		close(parts->archive);
 	parts->archive = fd;
-	parts->archive_remote = false;
 	snprintf(parts->archive_away, sizeof(parts->archive_away), "%s", why);
+	return true;
 }
 
 /* Whether the path still leads to what is open, as far as is known. */
@@ -320,25 +338,26 @@ lose(struct channel *channel, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	if (strcmp(channel->parts.archive_away, why) == 0)
+	if (strcmp(channel->parts.archive_away, why) == 0 ||
+	    !directory_lose(&channel->parts, why))
 		return;
 	log_warnx("channel %s: %s: until that is over nothing is archived, "
 	    "and what the ring cannot hold is shed", channel->name, why);
-	directory_lose(&channel->parts, why);
 	if (!before)
 		child_restart(&channel->child, false);
 }
 
 /* The worker finishes its files where they are, if that is anywhere. */
 static void
-follow(struct channel *channel)
+follow(struct channel *channel, bool from_afar)
 {
 	const struct channel_conf *conf = channel->conf;
 	bool before = channel->parts.archive_away[0] != '\0';
 	int was = channel->parts.archive;
 	char by[DIRECTORY_BY_SIZE];
 
-	switch (directory_open(&channel->parts, conf, by)) {
+	switch (from_afar ? ask(&channel->parts, conf, by) :
+	    directory_open(&channel->parts, conf, by)) {
 	case DIRECTORY_OPEN:
 		if (channel->parts.archive == was)
 			break;
@@ -349,7 +368,7 @@ follow(struct channel *channel)
 		events_add(channel->supervisor, channel, EVENT_DIRECTORY,
 		    json_pack("{s:b}", "back", before), "the archive goes on "
 		    "in %s/%s", conf->archive.directory, conf->name);
-		schema_files_have_written(&channel->parts, conf);
+		schema_files_have_written(&channel->parts, conf, false);
 		child_restart(&channel->child, false);
 		break;
 	case DIRECTORY_UNMOUNTED:
@@ -370,6 +389,9 @@ follow(struct channel *channel)
 			    "answer", conf->archive.directory, conf->name);
 		break;
 	case DIRECTORY_FAILED:
+		/* What we lack says nothing of the directory. */
+		if (parts_exhausted(errno))
+			break;
 		lose(channel, "cannot make or open the archive directory "
 		    "%s/%s: %s", conf->archive.directory, conf->name,
 		    strerror(errno));
@@ -379,7 +401,7 @@ follow(struct channel *channel)
 
 /*** Looking. ***/
 
-/* How many errands may look at a time, and how many begin in a second. */
+/* How many errands begin in a second. */
 #define LOOKS_MAX	16U
 
 /* Others open it when they start, or with the next configuration. */
@@ -401,20 +423,17 @@ is_remote(const struct channel *channel)
 static void
 look_from_afar(struct channel *channel)
 {
-	struct parts *parts = &channel->parts;
-
-	if (parts->errand.answer != 0)
-		follow(channel);
+	if (channel->parts.errand.answer != 0)
+		follow(channel, true);
 	else
-		(void)errand_start(&parts->errand, run_errand, parts->archive,
-		    channel->conf);
+		(void)start_errand(&channel->parts, channel->conf);
 }
 
 static void
 look(struct channel *channel)
 {
 	if (is_of_interest(channel) && !is_there(channel))
-		follow(channel);
+		follow(channel, false);
 }
 
 void
@@ -430,39 +449,36 @@ directory_missed(struct channel *channel)
 		look_from_afar(channel);
 }
 
-/* Each in its turn, and the others of a server that is away not at all. */
+/* Each in its turn. */
 static void
-look_at_remote(struct supervisor *supervisor, unsigned remote, unsigned asked)
+look_at_remote(struct supervisor *supervisor, unsigned remote)
 {
 	unsigned turns = 1 + remote / LOOKS_MAX, number = 0;
 	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		if (!is_remote(channel) || !is_of_interest(channel))
+		if (!is_remote(channel))
 			continue;
-		if (channel->parts.errand.answer != 0)
+		if (!is_of_interest(channel)) {
+			if (channel->child.pid == 0 && !channel->child.wanted)
+				errand_forget(&channel->parts.errand);
+		} else if (channel->parts.errand.answer != 0 ||
+		    (supervisor->seconds + number++) % turns == 0)
 			look_from_afar(channel);
-		else if ((supervisor->seconds + number++) % turns == 0 &&
-		    asked < LOOKS_MAX) {
-			look_from_afar(channel);
-			asked++;
-		}
 	}
 }
 
 void
 directory_second(struct supervisor *supervisor)
 {
-	unsigned remote = 0, asked = 0;
 	struct channel *channel;
+	unsigned remote = 0;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		asked += channel->parts.errand.answer != 0;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (is_remote(channel))
 			remote++;
 		else
 			look(channel);
-	}
 	supervisor->seconds++;
-	look_at_remote(supervisor, remote, asked);
+	look_at_remote(supervisor, remote);
 }

@@ -32,6 +32,7 @@ bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
 
 /* Its path; to be freed. */
 char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
+uint64_t directory_path_hash(const struct channel_conf *conf) ATTR_NONNULL;
 
 /* For whom it is in use, or for whose it is, and what to do then. */
 #define DIRECTORY_BY_SIZE	160
@@ -49,14 +50,16 @@ enum directory_status	directory_open(struct parts *parts,
 /*
  * Before parts_open(): `archive' is one that this process, or the image
  * before, has locked already (-1: none).  If it is the one of `conf', what is
- * taken here is another descriptor of the same, with its lock.
+ * taken here is another descriptor of the same, with its lock.  `by_path' is
+ * the hash of the path by which it was opened.
  */
 void	directory_share(struct parts *parts, int archive,
-	    const struct channel_conf *conf) ATTR_NONNULL;
+	    uint64_t by_path, const struct channel_conf *conf) ATTR_NONNULL;
 /* Lets go of it: others may write there. */
 void	directory_close(struct parts *parts) ATTR_NONNULL;
-/* There is none, for this reason. */
-void	directory_lose(struct parts *parts, const char *why) ATTR_NONNULL;
+/* There is none, for this reason.  False: nothing has changed, for want of
+ * descriptors. */
+bool	directory_lose(struct parts *parts, const char *why) ATTR_NONNULL;
 
 /* Once a second: all channels. */
 void	directory_second(struct supervisor *supervisor) ATTR_NONNULL;

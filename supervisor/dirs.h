@@ -8,7 +8,6 @@
 
 #include <sys/types.h>
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
@@ -36,18 +35,6 @@ bool	dirs_leads_to(const char *path, int fd, enum dirs_reach reach)
 	    ATTR_NONNULL;
 /* False: to look there may take for ever. */
 bool	dirs_is_near(const char *path) ATTR_NONNULL;
-
-/* Which directory it is, for as long as it is open. */
-struct dirs_id {
-	uint32_t	major, minor;
-	uint64_t	inode;
-};
-
-/* Never waits for a server. */
-bool	dirs_identify(int fd, struct dirs_id *id) ATTR_NONNULL;
-/* As dirs_leads_to().  False: errno says why there is none, or is as it was
- * before when it is another one. */
-bool	dirs_is_at(const char *path, const struct dirs_id *id) ATTR_NONNULL;
 
 /*
  * The same for a directory whose names nobody else may change: it and those

@@ -5,8 +5,8 @@
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -16,19 +16,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
-#include "supervisor/dirs.h"
 #include "supervisor/errand.h"
 #include "supervisor/spawn.h"
 
 /* How long one may take, in seconds, if it can be ended at all. */
 #define ERRAND_S	10U
 
-/* Once in so long the loop may stand still for an answer, and how long. */
+/* How long the loop may stand still for answers, all together, in so long. */
 #define PATIENCE_MS	100
-#define IMPATIENT_NS	(10 * NS_PER_S)
+#define PATIENCE_NS	(10 * NS_PER_S)
 
 enum {
 	FD_ANSWER = STDERR_FILENO + 1,
@@ -36,7 +36,8 @@ enum {
 	FD_OTHERS,
 };
 
-static uint64_t	impatient_until_ns;
+static uint64_t	patience_since_ns;
+static int	patience_spent_ms;
 
 /* Everything else would stay open, and bound, for as long as it takes. */
 static int
@@ -54,13 +55,56 @@ arrange(int answer, int keep)
 	return close_range(FD_OTHERS, UINT_MAX, 0);
 }
 
-int
-errand_start(struct errand *errand, void (*run)(int, int, const void *),
-    int keep, const void *argument)
-{
-	int end;
-	pid_t pid = spawn_fork(&end);
+/*** How many there are. ***/
 
+static struct {
+	uint64_t	kind;
+	unsigned	count;
+} *kinds;
+static size_t	kind_count;
+
+uint64_t
+errand_kind(const char *directory)
+{
+	return hash_text64(directory);
+}
+
+/* Of that kind. */
+static unsigned *
+under_way(uint64_t kind)
+{
+	size_t i, at = kind_count;
+
+	for (i = 0; i < kind_count; i++) {
+		if (kinds[i].kind == kind)
+			return &kinds[i].count;
+		if (kinds[i].count == 0)
+			at = i;
+	}
+	if (at == kind_count) {
+		kinds = xgrow(kinds, kind_count, sizeof(*kinds));
+		kind_count++;
+	}
+	kinds[at].kind = kind;
+	kinds[at].count = 0;
+	return &kinds[at].count;
+}
+
+/*** Errands. ***/
+
+int
+errand_start(struct errand *errand, uint64_t kind,
+    void (*run)(int, int, const void *), int keep, const void *argument)
+{
+	unsigned *others = under_way(kind);
+	pid_t pid;
+	int end;
+
+	if (*others >= ERRANDS_MAX) {
+		errno = EAGAIN;
+		return -1;
+	}
+	pid = spawn_fork(&end);
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		spawn_reset_signals();
@@ -75,13 +119,26 @@ errand_start(struct errand *errand, void (*run)(int, int, const void *),
 	 * number is its own still. */
 	errand->process = (int)syscall(SYS_pidfd_open, pid, 0);
 	errand->answer = end;
+	errand->kind = kind;
+	(*others)++;
 	return 0;
 }
 
+/* As poll(), with what patience is left. */
 static int
-patience_ms(void)
+await(struct pollfd *poller)
 {
-	return clock_monotonic_ns() < impatient_until_ns ? 0 : PATIENCE_MS;
+	uint64_t begin_ns = clock_monotonic_ns();
+	int result;
+
+	if (begin_ns - patience_since_ns > PATIENCE_NS) {
+		patience_since_ns = begin_ns;
+		patience_spent_ms = 0;
+	}
+	result = poll(poller, 1, MAX_OF(PATIENCE_MS - patience_spent_ms, 0));
+	patience_spent_ms += (int)((clock_monotonic_ns() - begin_ns) /
+	    NS_PER_MS);
+	return result;
 }
 
 bool
@@ -90,14 +147,9 @@ errand_done(struct errand *errand, void *answer, size_t size, int *fd,
 {
 	struct pollfd poller = {.fd = errand->answer, .events = POLLIN};
 	size_t count = 1;
-	int wait_ms = patience_ms();
 
-	if (poll(&poller, 1, wait_ms) != 1) {
-		if (wait_ms > 0)
-			impatient_until_ns = clock_monotonic_ns() +
-			    IMPATIENT_NS;
+	if (await(&poller) != 1)
 		return false;
-	}
 	*answered = fd_receive(errand->answer, answer, size, fd, &count) ==
 	    (ssize_t)size;
 	if (count == 0)
@@ -118,50 +170,21 @@ errand_forget(struct errand *errand)
 		close(errand->process);
 	}
 	errand->answer = 0;
-}
-
-static void
-run_stat(int answer, int kept ATTR_UNUSED, const void *path)
-{
-	struct stat st;
-
-	(void)stat(path, &st);
-	(void)send(answer, "", 1, MSG_NOSIGNAL);
-}
-
-static bool
-ask(const char *path)
-{
-	struct errand errand = {0, -1};
-	bool answered = false;
-	char byte;
-	int fd;
-
-	if (errand_start(&errand, run_stat, -1, path) == -1)
-		return false;
-	if (!errand_done(&errand, &byte, sizeof(byte), &fd, &answered))
-		errand_forget(&errand);
-	return answered;
+	--*under_way(errand->kind);
 }
 
 bool
-errand_answers(const char *path)
+errand_ask(const char *directory, void (*run)(int, int, const void *),
+    const void *argument, void *answer, size_t size)
 {
-	static struct {
-		char		*path;
-		uint64_t	 at_ns;
-		bool		 answers;
-	} last;
-	uint64_t now = clock_monotonic_ns();
+	struct errand errand = {.process = -1};
+	bool answered = false;
+	int fd;
 
-	if (dirs_is_near(path))
-		return true;
-	if (last.path == NULL || strcmp(last.path, path) != 0 ||
-	    now > last.at_ns + NS_PER_S) {
-		free(last.path);
-		last.path = xstrdup(path);
-		last.answers = ask(path);
-		last.at_ns = now;
-	}
-	return last.answers;
+	if (errand_start(&errand, errand_kind(directory), run, -1, argument) ==
+	    -1)
+		return false;
+	if (!errand_done(&errand, answer, size, &fd, &answered))
+		errand_forget(&errand);
+	return answered;
 }

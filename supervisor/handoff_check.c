@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/wake.h"
 #include "supervisor/handoff.h"
 #include "supervisor/handoff_parts.h"
 #include "supervisor/report.h"
@@ -52,6 +53,9 @@ check_channel(const struct inheritance *inheritance,
 	 * descriptors for it must be known before. */
 	parts_init(&parts);
 	handoff_take_parts(&parts, conf, each);
+	/* In the place of a directory, which would be made. */
+	if (parts.archive == -1 && conf->archive.enabled)
+		parts.archive = wake_open();
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS, problems);
 	parts_close(&parts, PART_ALL);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/util.h"
 #include "supervisor/directory.h"
 #include "supervisor/handoff_parts.h"
@@ -165,8 +166,10 @@ take_directory(struct parts *parts, const struct channel_conf *conf,
 		memcpy(parts->archive_away, from->archive_away,
 		    sizeof(parts->archive_away));
 		parts->archive_remote = from->archive_remote;
+		parts->archive_path = hash_text64(path);
 	} else
-		directory_share(parts, from->archive, conf);
+		directory_share(parts, from->archive,
+		    hash_text64(from->archive_path), conf);
 	free(path);
 }
 

@@ -79,7 +79,8 @@ say_failed(const struct subject *subject, struct attachment *at,
 {
 	int error = errno;
 
-	if (error == at->error)
+	/* What we lack to look with says nothing of the socket. */
+	if (error == at->error || parts_exhausted(error))
 		return;
 	at->error = error;
 	say(subject, false, "cannot %s: %s", what, strerror(error));

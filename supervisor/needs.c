@@ -12,6 +12,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
+#include "supervisor/dirs.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/segment_spec.h"
@@ -41,11 +42,22 @@ worker_parts_of(const struct channel_conf *channel)
 	return channel->relays + (channel->archive.enabled ? 1 : 0);
 }
 
+/* Two each: one looks for the directory, one writes schemas into it. */
+static uint64_t
+errands_of(const struct channel_conf *channel)
+{
+	if (!channel->archive.enabled ||
+	    dirs_is_near(channel->archive.directory))
+		return 0;
+	return channel->decimates > 0 ? 4 : 2;
+}
+
 static uint64_t
 descriptors_of(const struct channel_conf *channel)
 {
 	return CHANNEL_DESCRIPTORS + inputs_of(channel) +
-	    worker_parts_of(channel) + channel->decimates;
+	    worker_parts_of(channel) + channel->decimates +
+	    errands_of(channel);
 }
 
 /* What a reload opens for it before it closes anything.  An input that is not

@@ -26,8 +26,8 @@ parts_init(struct parts *parts)
 }
 
 /* This process cannot open it, whatever becomes of the rest of the world. */
-static bool
-exhausted(int error)
+bool
+parts_exhausted(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
@@ -57,7 +57,7 @@ leave_out(struct parts *parts, const struct channel_conf *conf, int error,
 	va_start(ap, fmt);
 	vsnprintf(lack.detail, sizeof(lack.detail), fmt, ap);
 	va_end(ap);
-	if (exhausted(error) && problems != NULL)
+	if (parts_exhausted(error) && problems != NULL)
 		complain_exhausted(problems, conf, lack.detail, error);
 	if (parts->lack.error == 0)
 		parts->lack = lack;
@@ -366,6 +366,7 @@ parts_move(struct parts *to, struct parts *from)
 		memcpy(to->archive_away, from->archive_away,
 		    sizeof(to->archive_away));
 		to->archive_remote = from->archive_remote;
+		to->archive_path = from->archive_path;
 		to->errand = from->errand;
 		to->schemas = from->schemas;
 	}

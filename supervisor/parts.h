@@ -43,6 +43,8 @@ struct parts {
 	/* Why `archive' is no directory (directory.h); "": it is one. */
 	char		archive_away[256];
 	bool		archive_remote;	/* on a file system that may hang */
+	/* By which path it was opened: directory_path_hash(). */
+	uint64_t	archive_path;
 	struct errand	errand;		/* looks for the directory */
 	struct errand	schemas;	/* writes into it */
 	int		stream[STREAMS_MAX];
@@ -55,6 +57,9 @@ struct parts {
 };
 
 void	parts_init(struct parts *parts) ATTR_NONNULL;
+
+/* Whether this is an errno of descriptors or memory, which we lack. */
+bool	parts_exhausted(int error);
 
 /*
  * Opens what `which' says.  What cannot be had now is left out, and told in

@@ -127,9 +127,9 @@ prepare(struct plan *plan, struct step *step)
 	needed = parts_needed(step);
 	if ((needed & PART_WORKER) != 0) {
 		directory_share(&step->parts, step->channel->next.archive,
-		    step->conf);
+		    step->channel->next.archive_path, step->conf);
 		directory_share(&step->parts, step->channel->parts.archive,
-		    step->conf);
+		    step->channel->parts.archive_path, step->conf);
 	}
 	parts_open(&step->parts, step->conf, needed, plan->problems);
 }

@@ -117,17 +117,18 @@ any(const struct channel_conf *channel)
 
 void
 schema_files_have_written(struct parts *parts,
-    const struct channel_conf *channel)
+    const struct channel_conf *channel, bool stuck)
 {
 	if (parts->archive_away[0] != '\0')
 		return;
-	if (!parts->archive_remote) {
+	if (!parts->archive_remote && !stuck) {
 		schema_files_write(parts->archive, channel);
 		return;
 	}
 	/* One that hangs ends with the descriptors that it writes to. */
 	errand_forget(&parts->schemas);
-	if (any(channel) && errand_start(&parts->schemas, run_errand,
+	if (any(channel) && errand_start(&parts->schemas,
+	    errand_kind(channel->archive.directory), run_errand,
 	    parts->archive, channel) == -1)
 		log_warn("channel %s: cannot write schemas beside the archive",
 		    channel->name);

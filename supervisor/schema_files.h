@@ -6,6 +6,8 @@
 #ifndef MCRELAY_SCHEMA_FILES_H
 #define MCRELAY_SCHEMA_FILES_H
 
+#include <stdbool.h>
+
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/parts.h"
@@ -18,8 +20,9 @@
  */
 void	schema_files_write(int directory, const struct channel_conf *channel)
 	    ATTR_NONNULL;
-/* The same by parts->schemas where the file system may never answer. */
+/* The same by parts->schemas where the file system may never answer, or is
+ * `stuck'. */
 void	schema_files_have_written(struct parts *parts,
-	    const struct channel_conf *channel) ATTR_NONNULL;
+	    const struct channel_conf *channel, bool stuck) ATTR_NONNULL;
 
 #endif /* MCRELAY_SCHEMA_FILES_H */

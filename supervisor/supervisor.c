@@ -184,6 +184,9 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 		watch_check_decimator(&supervisor->decimator[i]);
 	heal_second(&supervisor->heal);
 	web_second(supervisor);
+	/* It may wait for an archive to move again. */
+	if (supervisor->upgrade.rolling)
+		supervisor_notice(supervisor);
 	fdstore_update(supervisor);
 	say_status(supervisor);
 }

@@ -359,6 +359,11 @@ roll(struct upgrade *upgrade, struct child *child, pid_t *old)
 {
 	if (*old == 0)
 		return false;
+	/* Nothing ends it; its successor will be of this version. */
+	if (child->stuck) {
+		*old = 0;
+		return false;
+	}
 	if (child->state == CHILD_FAILED) {
 		log_warnx("upgrade: %s: its successor does not work; the "
 		    "others keep the processes that they have", child->label);
@@ -381,15 +386,23 @@ roll_on(struct upgrade *upgrade)
 {
 	struct supervisor *supervisor = upgrade->supervisor;
 	struct channel *channel;
+	bool all = true;
 	unsigned i;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (roll(upgrade, &channel->child, &channel->old_worker))
+		/* It relays, and could not end before its disk answers. */
+		if (channel->watch.archive_stuck &&
+		    channel->child.state == CHILD_RUNNING &&
+		    channel->child.pid == channel->old_worker)
+			all = false;
+		else if (roll(upgrade, &channel->child, &channel->old_worker))
 			return;
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		if (roll(upgrade, &supervisor->decimator[i].child,
 		    &supervisor->decimator[i].old_process))
 			return;
+	if (!all)
+		return;
 	upgrade->rolling = false;
 	log_info("upgrade: all processes are of version %s",
 	    PACKAGE_VERSION);

@@ -2,6 +2,7 @@
 /*
  * Chooses user ids.  See users.h.  Supervisor only.
  */
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <dirent.h>
 #include <errno.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/dirs.h"
@@ -109,42 +111,104 @@ note_leaving(struct range *range, const struct supervisor *supervisor)
 			    ID_TAKEN;
 }
 
+/* What a file system that may never answer is asked by an errand. */
+struct owned {
+	bool	there;		/* a directory */
+	uid_t	uid;
+	mode_t	mode;
+};
+
+static struct owned
+look_at(const char *path)
+{
+	struct owned owned = {.there = false};
+	struct stat st;
+
+	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		owned = (struct owned){true, st.st_uid, st.st_mode};
+	return owned;
+}
+
+static void
+run_look(int answer, int kept ATTR_UNUSED, const void *path)
+{
+	struct owned owned = look_at(path);
+
+	(void)send(answer, &owned, sizeof(owned), MSG_NOSIGNAL);
+}
+
+/* False: it does not answer. */
+static bool
+see(const char *base, const char *path, struct owned *owned)
+{
+	if (!dirs_is_near(path))
+		return errand_ask(base, run_look, path, owned, sizeof(*owned));
+	*owned = look_at(path);
+	return true;
+}
+
 /* Root's when there is none. */
 static uid_t
 owner_of_directory(const struct channel_conf *channel)
 {
-	char *path = xasprintf("%s/%s", channel->archive.directory,
-	    channel->name);
-	struct stat st;
-	uid_t owner = 0;
+	const char *base = channel->archive.directory;
+	char *path = xasprintf("%s/%s", base, channel->name);
+	struct owned owned = {.there = false};
 
-	/* Its user may have mounted something there. */
-	if (channel->archive.enabled && (dirs_is_near(path) ||
-	    (!dirs_is_near(channel->archive.directory) &&
-	    errand_answers(channel->archive.directory))) &&
-	    lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		owner = st.st_uid;
+	/* Its user may have mounted something there: what that says of itself
+	 * is not worth a question. */
+	if (channel->archive.enabled &&
+	    (dirs_is_near(path) || !dirs_is_near(base)))
+		(void)see(base, path, &owned);
 	free(path);
-	return owner;
+	return owned.there ? owned.uid : 0;
+}
+
+static void
+scan(struct range *range, const char *directory)
+{
+	DIR *dir = opendir(directory);
+	struct dirent *entry;
+	struct statx st;
+
+	if (dir == NULL)
+		return;
+	while ((entry = readdir(dir)) != NULL)
+		if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
+		    statx(dirfd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW |
+		    AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC, STATX_MODE |
+		    STATX_UID, &st) == 0 && S_ISDIR(st.stx_mode))
+			note_left(range, st.stx_uid);
+	closedir(dir);
+}
+
+struct scanning {
+	struct range	*range;
+	const char	*directory;
+};
+
+/* Its copy of the range comes back. */
+static void
+run_scan(int answer, int kept ATTR_UNUSED, const void *argument)
+{
+	const struct scanning *scanning = argument;
+
+	scan(scanning->range, scanning->directory);
+	(void)send(answer, scanning->range->state,
+	    scanning->range->count + 1, MSG_NOSIGNAL);
 }
 
 /* Of other channels, of those that were, or of their copies. */
 static void
 note_owners(struct range *range, const char *directory)
 {
-	struct dirent *entry;
-	struct statx st;
-	DIR *dir;
+	const struct scanning scanning = {range, directory};
 
-	if (!errand_answers(directory) || (dir = opendir(directory)) == NULL)
-		return;
-	while ((entry = readdir(dir)) != NULL)
-		if ((entry->d_type == DT_DIR || entry->d_type == DT_UNKNOWN) &&
-		    statx(dirfd(dir), entry->d_name, AT_SYMLINK_NOFOLLOW |
-		    AT_STATX_DONT_SYNC, STATX_MODE | STATX_UID, &st) == 0 &&
-		    S_ISDIR(st.stx_mode))
-			note_left(range, st.stx_uid);
-	closedir(dir);
+	if (dirs_is_near(directory))
+		scan(range, directory);
+	else
+		(void)errand_ask(directory, run_scan, &scanning, range->state,
+		    range->count + 1);
 }
 
 /* Whether the channel's archives lie where those of no other before it do. */
@@ -165,21 +229,11 @@ is_first_in_directory(const struct conf *conf, size_t channel)
 
 /*** The choice. ***/
 
-/* FNV-1a: it has to stay the same for ever. */
-static uint32_t
-hash(const char *name)
-{
-	uint32_t value = 2166136261U;
-
-	for (; *name != '\0'; name++)
-		value = (value ^ (uint8_t)*name) * 16777619U;
-	return value;
-}
-
 static bool
 choose(struct range *range, struct channel_conf *channel)
 {
-	uint32_t first = hash(channel->name) % range->count, i, n;
+	/* It has to stay the same for ever. */
+	uint32_t first = hash_text32(channel->name) % range->count, i, n;
 
 	for (i = 0; i < range->count; i++) {
 		n = (first + i) % range->count + 1;
@@ -264,6 +318,36 @@ keep_present(const struct supervisor *supervisor, struct conf *conf)
 	}
 }
 
+/* As the numbers of the names may have changed meanwhile. */
+static void
+check_distinct(const struct supervisor *supervisor, const struct conf *conf,
+    struct conf_problems *problems)
+{
+	const struct channel *leaving;
+	size_t i, j;
+
+	for (i = 0; i < conf->channels && problems->errors == 0; i++) {
+		for (j = 0; j < i; j++)
+			if (conf->channel[i].user.uid ==
+			    conf->channel[j].user.uid)
+				report_error(problems, "channels %s and %s "
+				    "would both be user id %u, which one of "
+				    "them has still: restart mcrelayd",
+				    conf->channel[j].name,
+				    conf->channel[i].name,
+				    (unsigned)conf->channel[i].user.uid);
+		TAILQ_FOREACH(leaving, &supervisor->leaving, link)
+			if (leaving->user.uid == conf->channel[i].user.uid &&
+			    strcmp(leaving->name, conf->channel[i].name) != 0)
+				report_error(problems, "channel %s would be "
+				    "user id %u, as channel %s, which has not "
+				    "ended yet: try again",
+				    conf->channel[i].name,
+				    (unsigned)leaving->user.uid,
+				    leaving->name);
+	}
+}
+
 /*** The directory around the channels'. ***/
 
 /* Whoever may change names there can put another directory in a channel's
@@ -272,22 +356,25 @@ static void
 check_directory(const struct conf *conf, const char *directory,
     struct conf_problems *problems)
 {
-	struct stat st;
+	char *itself = xasprintf("%s/.", directory);	/* no link to it */
+	struct owned owned;
+	bool seen = see(directory, itself, &owned);
 
-	if (!errand_answers(directory)) {
+	free(itself);
+	if (!seen) {
 		report_warning(problems, "the directory %s does not answer: "
 		    "whether one worker could take those of the others away "
 		    "is not known", directory);
 		return;
 	}
-	if (stat(directory, &st) == -1)
+	if (!owned.there)
 		return;
-	if (users_is_child(conf, st.st_uid))
+	if (users_is_child(conf, owned.uid))
 		report_error(problems, "the directory %s belongs to user id "
 		    "%u, and so to one worker, which could take those of the "
 		    "others away: chown root %s", directory,
-		    (unsigned)st.st_uid, directory);
-	else if ((st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0)
+		    (unsigned)owned.uid, directory);
+	else if ((owned.mode & S_IWOTH) != 0 && (owned.mode & S_ISVTX) == 0)
 		report_error(problems, "everybody may write to the directory "
 		    "%s, and one worker could take those of the others away: "
 		    "chmod o-w %s", directory, directory);
@@ -301,8 +388,11 @@ users_assign(const struct supervisor *supervisor, struct conf *conf,
 
 	if (conf->user_base != 0)
 		assign_range(supervisor, conf, problems);
-	else
+	else {
 		keep_present(supervisor, conf);
+		if (conf_own_users(conf))
+			check_distinct(supervisor, conf, problems);
+	}
 	for (i = 0; conf_own_users(conf) && i < conf->channels; i++)
 		if (is_first_in_directory(conf, i))
 			check_directory(conf,

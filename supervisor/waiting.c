@@ -59,7 +59,7 @@ fill(struct channel *channel, unsigned which, struct conf_problems *problems)
 	fill_parts(channel, &channel->parts, which & ~next, problems);
 	if ((next & PART_WORKER) != 0)
 		directory_share(&channel->next, channel->parts.archive,
-		    channel->conf);
+		    channel->parts.archive_path, channel->conf);
 	fill_parts(channel, &channel->next, next, problems);
 }
 

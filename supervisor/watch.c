@@ -199,8 +199,8 @@ watch_check_decimator(struct decimator *decimator)
 	struct decimator_watch *watch = &decimator->watch;
 
 	/* One of another version may not know what it is asked. */
-	if (decimator->child.state != CHILD_RUNNING || decimator->old_process !=
-	    0 ||
+	if (decimator->child.state != CHILD_RUNNING ||
+	    decimator->old_process == decimator->child.pid ||
 	    (decimator->answers == 0 && decimator->forgets == 0 &&
 	    !decimator->look)) {
 		watch->unanswered = 0;

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import time
 from pathlib import Path
@@ -320,3 +321,22 @@ def test_room_for_all(daemon: Daemon, mounts: Mounts) -> None:
     assert slow_lost and max(slow_lost) <= min(fast_left)
     assert daemon.ledger("fast")["archive_shed"] == 0
     daemon.stop()
+
+
+def test_no_descriptors(daemon: Daemon) -> None:
+    """A supervisor that can open nothing, not even to look where the archive
+    is, leaves everybody alone who works."""
+    flow = Flow(daemon)
+    flow.wait_files(daemon.archive / "one")
+    worker = daemon.worker_pid("one")
+    supervisor = daemon.find_background()
+    limits = resource.prlimit(supervisor, resource.RLIMIT_NOFILE)
+    # What is open stays open; the flow takes seconds.
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, limits[1]))
+    flow.thread.join()
+    resource.prlimit(supervisor, resource.RLIMIT_NOFILE, limits)
+    assert daemon.worker_pid("one") == worker
+    assert daemon.status("one")["restarts"] == 0
+    ledger = flow.finish()
+    flow.collect(daemon.archive / "one")
+    all_once(flow, ledger)

@@ -351,7 +351,7 @@ lock_is_shared(void **state)
 	assert_int_equal(errno, EBUSY);
 	assert_int_equal(holder, getpid());
 	parts_init(&parts);
-	directory_share(&parts, fd, &conf);
+	directory_share(&parts, fd, directory_path_hash(&conf), &conf);
 	assert_int_not_equal(parts.archive, -1);
 	close(fd);
 	assert_int_equal(dirs_lock(other, &holder), -1);

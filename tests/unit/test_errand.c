@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "supervisor/dirs.h"
 #include "supervisor/errand.h"
 #include "supervisor/mounts.h"
 
@@ -73,7 +75,7 @@ answer_with_file(int answer, int kept, const void *argument)
 static void
 test_answer(void **state)
 {
-	struct errand errand = {0, -1};
+	struct errand errand = {.process = -1};
 	int file = open("/proc/self/status", O_RDONLY | O_CLOEXEC), fd = -1;
 	int other = fcntl(file, F_DUPFD, 200);
 	struct stat a, b;
@@ -81,7 +83,7 @@ test_answer(void **state)
 
 	(void)state;
 	assert_int_not_equal(other, -1);
-	assert_int_equal(errand_start(&errand, answer_with_file, file, NULL),
+	assert_int_equal(errand_start(&errand, 1, answer_with_file, file, NULL),
 	    0);
 	assert_true(finish(&errand, &count, sizeof(count), &fd));
 	assert_int_equal(count, 5);
@@ -105,12 +107,12 @@ end_early(int answer, int kept, const void *argument)
 static void
 test_no_answer(void **state)
 {
-	struct errand errand = {0, -1};
+	struct errand errand = {.process = -1};
 	char byte;
 	int fd;
 
 	(void)state;
-	assert_int_equal(errand_start(&errand, end_early, -1, NULL), 0);
+	assert_int_equal(errand_start(&errand, 1, end_early, -1, NULL), 0);
 	assert_false(finish(&errand, &byte, sizeof(byte), &fd));
 	assert_int_equal(errand.answer, 0);
 	assert_true(wait(NULL) > 0);
@@ -124,12 +126,12 @@ never_end(int answer, int kept, const void *argument)
 		pause();
 }
 
-/* The first is waited for, as long as nothing else is; others are looked at
- * only; whoever is forgotten ends. */
+/* All are waited for as long as one would be; whoever is forgotten ends, and
+ * another of its kind may begin. */
 static void
 test_for_ever(void **state)
 {
-	struct errand errands[50];
+	struct errand errands[3 * ERRANDS_MAX], more;
 	uint64_t start, first, all;
 	bool answered;
 	char byte;
@@ -138,8 +140,11 @@ test_for_ever(void **state)
 
 	(void)state;
 	for (i = 0; i < NITEMS(errands); i++)
-		assert_int_equal(errand_start(&errands[i], never_end, -1,
-		    NULL), 0);
+		assert_int_equal(errand_start(&errands[i], i / ERRANDS_MAX,
+		    never_end, -1, NULL), 0);
+	/* No more of a kind. */
+	assert_int_equal(errand_start(&more, 0, never_end, -1, NULL), -1);
+	assert_int_equal(errno, EAGAIN);
 	start = clock_monotonic_ns();
 	assert_false(errand_done(&errands[0], &byte, 1, &fd, &answered));
 	first = clock_monotonic_ns() - start;
@@ -153,7 +158,9 @@ test_for_ever(void **state)
 		errand_forget(&errands[i]);
 		assert_int_equal(errands[i].answer, 0);
 	}
-	for (i = 0; i < NITEMS(errands); i++) {
+	assert_int_equal(errand_start(&more, 0, never_end, -1, NULL), 0);
+	errand_forget(&more);
+	for (i = 0; i <= NITEMS(errands); i++) {
 		assert_true(wait(&status) > 0);
 		assert_true(WIFSIGNALED(status) &&
 		    WTERMSIG(status) == SIGKILL);
@@ -167,18 +174,19 @@ test_near(void **state)
 	assert_int_equal(mounts_at("/proc"), MOUNT_LOCAL);
 	assert_int_equal(mounts_at("/proc/self"), MOUNT_NONE);
 	assert_int_equal(mounts_at("/nonexistent"), MOUNT_NONE);
-	assert_true(errand_answers("/proc/self"));
-	assert_true(errand_answers("/nonexistent"));
+	assert_true(dirs_is_near("/proc/self"));
+	assert_true(dirs_is_near("/nonexistent"));
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* While all patience is there. */
+		cmocka_unit_test_setup(test_for_ever, limit),
 		cmocka_unit_test_setup(test_answer, limit),
 		cmocka_unit_test_setup(test_no_answer, limit),
 		cmocka_unit_test_setup(test_near, limit),
-		cmocka_unit_test_setup(test_for_ever, limit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

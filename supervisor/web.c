@@ -173,15 +173,16 @@ web_message(void *owner, const struct message *message)
 {
 	static const struct message answer = {.type = MESSAGE_STATUS};
 	struct web *web = owner;
-	int fd;
+	int fd, socket = web->child.messages;
 
 	if (message->type != MESSAGE_STATUS)
 		return CHILD_SAID_NONSENSE;
 	fd = status_file(web->supervisor);
 	if (fd == -1)
 		log_warn("web: cannot tell it the status");
-	else if (fd_send(web->child.messages, &answer, sizeof(answer), &fd, 1)
-	    == -1)
+	/* An answer is due in any case: it waits for that one. */
+	if ((fd == -1 || fd_send(socket, &answer, sizeof(answer), &fd, 1) ==
+	    -1) && fd_send(socket, &answer, sizeof(answer), NULL, 0) == -1)
 		log_debug("web: it does not take the status");
 	if (fd != -1)
 		close(fd);

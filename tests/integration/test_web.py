@@ -215,6 +215,20 @@ def test_no_answer(web: Web) -> None:
     assert web.pid() == pid
 
 
+def test_no_status(web: Web) -> None:
+    """The supervisor has no descriptor for it: says so at once, and has the
+    status again when it can."""
+    assert web.daemon.process is not None
+    supervisor, limit = web.daemon.process.pid, resource.RLIMIT_NOFILE
+    before = resource.prlimit(supervisor, limit)
+    resource.prlimit(supervisor, limit, (3, before[1]))
+    try:
+        assert web.get().status == 503
+    finally:
+        resource.prlimit(supervisor, limit, before)
+    wait_for(lambda: web.get().status == 200, "metrics again")
+
+
 def test_killed(web: Web) -> None:
     pid = web.pid()
     os.kill(pid, signal.SIGKILL)

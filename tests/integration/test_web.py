@@ -423,12 +423,29 @@ def test_reload(have_web: None, daemon: Daemon) -> None:
         web.connect()
 
 
-def test_upgrade(web: Web) -> None:
-    """The new image has another, and the old one has ended."""
+@pytest.mark.parametrize("stopped", (False, True))
+def test_upgrade(web: Web, stopped: bool) -> None:
+    """The new image has another, and the old one has ended, though it were
+    stopped."""
     pid = web.pid()
     web.rolled = True
+    if stopped:
+        os.kill(pid, signal.SIGSTOP)
     web.daemon.ctl("upgrade")
     assert web.wait(pid) != pid
     wait_for(lambda: list(web.daemon.processes().values()).count(
         "mcrelay-web") == 1, "one mcrelay-web")
     assert web.get().status == 200
+
+
+def test_supervisor_killed(have_web: None, daemon: Daemon) -> None:
+    """It goes as well, though it were stopped: the next one can listen."""
+    view = free_port()
+    daemon.start(channel("one", free_port()), web={"port": view})
+    pid = Web(daemon, view).wait()
+    os.kill(pid, signal.SIGSTOP)
+    assert daemon.process is not None
+    daemon.process.kill()
+    daemon.process.wait(10)
+    daemon.process = None
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), "its end")

@@ -116,13 +116,17 @@ say_status(const struct supervisor *supervisor)
 }
 
 /* One after the other, as the datums go: the decimators send what the workers
- * have left, and what they have sent is archived. */
+ * have left, and what they have sent is archived.  Nobody waits for the web but
+ * we, at last. */
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	if (!web_stop(supervisor) || !channels_stop(supervisor, false) ||
+	bool web_gone = web_stop(supervisor);
+
+	if (!channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
-	    !decimators_stop(supervisor) || !channels_stop(supervisor, true))
+	    !decimators_stop(supervisor) ||
+	    !channels_stop(supervisor, true) || !web_gone)
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);

@@ -244,5 +244,7 @@ web_stop(struct supervisor *supervisor)
 	close_socket(web);
 	if (web->child.wanted)
 		child_stop(&web->child);
+	if (web->child.stuck)
+		child_abandon(&web->child);
 	return web->child.pid == 0;
 }

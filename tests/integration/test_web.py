@@ -449,3 +449,18 @@ def test_supervisor_killed(have_web: None, daemon: Daemon) -> None:
     daemon.process.wait(10)
     daemon.process = None
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+
+
+def test_stop(have_web: None, daemon: Daemon) -> None:
+    """One that does not end holds up nobody."""
+    view = free_port()
+    daemon.start(channel("one", free_port(), decimate=[
+        {"name": "s", "method": "pick", "every": 1} |
+        output("127.0.0.1", free_port())]), web={"port": view})
+    pid = Web(daemon, view).wait()
+    os.kill(pid, signal.SIGSTOP)
+    daemon.signal(signal.SIGTERM)
+    wait_for(lambda: sorted(daemon.processes().values()) ==
+             ["mcrelay-web", "mcrelayd"], "the others' end")
+    os.kill(pid, signal.SIGCONT)
+    daemon.wait_exit()

@@ -21,6 +21,7 @@ from typing import Any, Iterator
 
 import pytest
 
+import fuse
 from daemon import Daemon, channel, output
 from exposition import Metrics, promtool
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -369,6 +370,51 @@ def test_unix(have_web: None, daemon: Daemon) -> None:
     assert b"mcrelay_up 1\n" in get()
     daemon.stop()
     assert not path.exists()
+
+
+def wait_lack(daemon: Daemon, why: str) -> None:
+    def there() -> bool:
+        web = json.loads(daemon.ctl("status", "-j").stdout)["web"]
+        return web["state"] == "waiting" and why in web["detail"]
+    wait_for(there, why, 10, daemon.log)
+
+
+def test_unix_taken(have_web: None, daemon: Daemon) -> None:
+    """Who listens there keeps it; what nobody listens at goes; at the end only
+    what is its own."""
+    path = daemon.directory / "web.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen(1)
+        daemon.start(channel("one", free_port()), web={"unix": str(path)})
+        wait_lack(daemon, f"{path}: Address already in use")
+        other.setblocking(False)
+        try:
+            while True:     # It looks whether anybody is there.
+                other.accept()[0].close()
+        except BlockingIOError:
+            pass
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    Web(daemon, 0).wait()
+    path.unlink()
+    path.touch()
+    daemon.stop()
+    assert path.exists()
+
+
+def test_unix_remote(have_web: None, daemon: Daemon) -> None:
+    """Where no server answers nobody looks."""
+    server = fuse.build(daemon.directory)
+    there = fuse.Fuse(server, daemon.directory / "there")
+    try:
+        there.hang()
+        daemon.start(channel("one", free_port()),
+                     web={"unix": str(there.at / "web.sock")})
+        wait_lack(daemon, "of a server")
+    finally:
+        there.close()
+    daemon.stop()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")

@@ -249,6 +249,54 @@ since_is_understood(void **state ATTR_UNUSED)
 }
 
 static void
+a_channel_may_have_gone(void **state ATTR_UNUSED)
+{
+	json_t *request = json_pack("{s:s, s:[s]}", "command", "events",
+	    "channels", "gone");
+	struct follower *follower = NULL;
+	char id[64];
+
+	json_decref(follow_request(&supervisor, request, &follower));
+	assert_null(follower);
+	json_object_set_new(request, "since", json_string("0"));
+	json_decref(follow_request(&supervisor, request, &follower));
+	assert_null(follower);
+	json_decref(request);
+	flood(1);
+	snprintf(id, sizeof(id), "%s:7", supervisor.events->instance);
+	follow_free(follow(id, "gone"));
+	follow_free(follow(id, "gone.stream"));
+}
+
+static void
+a_look_is_bounded(void **state ATTR_UNUSED)
+{
+	json_t *request = json_pack("{s:s, s:s, s:[s, s, s]}", "command",
+	    "events", "since", "0", "channels", "c7", "c8", "c7");
+	struct follower *follower = NULL;
+	uint64_t before, found = 0;
+	size_t size;
+	char *text;
+
+	json_decref(follow_request(&supervisor, request, &follower));
+	json_decref(request);
+	assert_non_null(follower);
+	assert_int_equal(follower->channels, 2);
+	flood(3);
+	events_add(&supervisor, &channels[8], EVENT_STOP, NULL, "last");
+	for (before = 1; (text = follow_take(supervisor.events, follower,
+	    &size)) != NULL; before = follower->next) {
+		assert_in_range(follower->next - before, 1, 256);
+		while (size-- > 0)
+			found += text[size] == '\n';
+		free(text);
+	}
+	assert_int_equal(follower->next, supervisor.events->next);
+	assert_int_equal(found, 3 * 2 * EVENT_RATE + 1);
+	follow_free(follower);
+}
+
+static void
 any_bytes_become_a_line(void **state ATTR_UNUSED)
 {
 	char bytes[4096];
@@ -286,6 +334,8 @@ main(void)
 		MADE(who_does_not_is_told),
 		MADE(one_that_talks_drives_out_nobody),
 		MADE(since_is_understood),
+		MADE(a_channel_may_have_gone),
+		MADE(a_look_is_bounded),
 		MADE(any_bytes_become_a_line),
 	};
 

@@ -440,6 +440,14 @@ def test_hostile_worker(daemon: Daemon, follow: Follow) -> None:
         follower.wait("file", count=5)
         assert all(e["channel"] == "one" for e in follower.of("file")[2:])
         assert follower.events[-1]["id"] != "none:0"
+        # No file, but what was lost.
+        one.tell(line_of("one", 11, records=0, bytes=0, first_sequence=3,
+                         last_sequence=5))
+        follower.wait("file", count=6)
+        assert ["lost" in e for e in follower.of("file")] == \
+            [False] * 5 + [True]
+        assert follower.of("file")[-1]["lost"] is True
+        assert "3 to 5 could not be stored" in follower.events[-1]["text"]
         # More than there is room for, and numbers out of their minds.
         for count in (one.told + 1000, 2**63, 2**64 - 1, 0):
             one.set_word(0, count)

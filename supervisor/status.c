@@ -323,6 +323,8 @@ decimator_json(const struct decimator *decimator)
 		if (channel->decimator == decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
+	json_object_set_new(object, "number",
+	    json_integer(decimator_number(decimator)));
 	json_object_set_new(object, "state",
 	    json_string(status_child_state(&decimator->child)));
 	add_process(object, &decimator->child);

@@ -27,9 +27,9 @@ struct follower {
 /*
  * What the request asks to follow: "channels", an array of names, and "since",
  * the id of the last event that it has ("INSTANCE:NUMBER"), or "0" for all that
- * are there; without it those to come.  With the id of one of ours a channel may
- * have gone since.  Returns the answer, which is the caller's; if it is yes,
- * *follower is as well.
+ * are there; without it those to come.  With the id of one of ours a channel
+ * may have gone since.  Returns the answer, which is the caller's; if it is
+ * yes, *follower is as well.
  */
 json_t	*follow_request(const struct supervisor *supervisor,
 	    const json_t *request, struct follower **follower) ATTR_NONNULL;

@@ -184,8 +184,10 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 		tell_files(channel);
 	}
 	events_second(supervisor);
-	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
 		watch_check_decimator(&supervisor->decimator[i]);
+		tell_decimator(&supervisor->decimator[i]);
+	}
 	heal_second(&supervisor->heal);
 	web_second(supervisor);
 	fdstore_update(supervisor);
@@ -310,6 +312,7 @@ close_all(struct supervisor *supervisor)
 
 	while ((channel = TAILQ_FIRST(&supervisor->channels)) != NULL) {
 		TAILQ_REMOVE(&supervisor->channels, channel, link);
+		tell_end(channel);
 		channel_free(channel);
 	}
 	decimators_done(supervisor);

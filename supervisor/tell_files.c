@@ -145,6 +145,24 @@ tell_files_again(struct channel *channel)
 }
 
 void
+tell_files_end(struct channel *channel)
+{
+	struct event_budget *budget = &channel->told.files;
+	struct finished *finished;
+	uint64_t at, count, lost;
+
+	if (channel->segment.base == NULL)
+		return;
+	tell_files(channel);
+	finished = &channel->segment.state->finished;
+	at = first_untold(finished, &lost);
+	count = MAX_OF(finished_count(finished), at);
+	budget->suppressed += MIN_OF(lost, UINT64_MAX / 4) +
+	    MIN_OF(count - at, (uint64_t)FINISHED_LINES);
+	atomic_store_explicit(&finished->read, count, memory_order_relaxed);
+}
+
+void
 tell_files(struct channel *channel)
 {
 	char line[FINISHED_LINE_SIZE];

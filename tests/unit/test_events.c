@@ -16,6 +16,7 @@
 #include "supervisor/events.h"
 #include "supervisor/follow.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define CHANNELS	100U
 
@@ -217,6 +218,54 @@ one_that_talks_drives_out_nobody(void **state ATTR_UNUSED)
 	follow_free(follower);
 }
 
+/* Though it may not tell any more. */
+static void
+who_goes_says_what_is_missing(void **state ATTR_UNUSED)
+{
+	struct channel *channel = &channels[0];
+	const struct events *events = supervisor.events;
+	static struct worker_state worker;
+	unsigned i;
+
+	for (i = 0; i < EVENT_BURST + 7; i++)
+		events_add(&supervisor, channel, EVENT_STATE, NULL, "again");
+	channel->told.files.spent = EVENT_BURST;
+	worker.finished.published = 20;
+	channel->segment.base = (void *)&worker;
+	channel->segment.state = &worker;
+	channel->told.state = "running";
+	tell_removed(channel);
+	assert_int_equal(worker.finished.read, 20);
+	assert_int_equal(events->next - 1, EVENT_BURST + 3);
+	assert_non_null(strstr(events_get(events, EVENT_BURST + 1)->line,
+	    "\"count\":7}"));
+	assert_non_null(strstr(events_get(events, EVENT_BURST + 2)->line,
+	    "\"count\":20,\"of\":\"file\"}"));
+	assert_non_null(strstr(events_get(events, EVENT_BURST + 3)->line,
+	    "\"state\":\"removed\""));
+}
+
+/* Told when it may be. */
+static void
+a_decimator_is_told_later(void **state ATTR_UNUSED)
+{
+	struct decimator decimator = {.supervisor = &supervisor};
+	struct events *events = supervisor.events;
+
+	tell_decimator(&decimator);
+	assert_int_equal(events->next, 1);
+	decimator.child.state = CHILD_RUNNING;
+	events->budget.spent = EVENT_BURST;
+	tell_decimator(&decimator);
+	assert_int_equal(events->next, 1);
+	events_second(&supervisor);
+	tell_decimator(&decimator);
+	tell_decimator(&decimator);
+	assert_int_equal(events->next, 2);
+	assert_non_null(strstr(events_get(events, 1)->line,
+	    "\"state\":\"running\",\"before\":null"));
+}
+
 static void
 since_is_understood(void **state ATTR_UNUSED)
 {
@@ -333,6 +382,8 @@ main(void)
 		MADE(who_reads_misses_nothing),
 		MADE(who_does_not_is_told),
 		MADE(one_that_talks_drives_out_nobody),
+		MADE(who_goes_says_what_is_missing),
+		MADE(a_decimator_is_told_later),
 		MADE(since_is_understood),
 		MADE(a_channel_may_have_gone),
 		MADE(a_look_is_bounded),

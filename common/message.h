@@ -100,6 +100,11 @@ struct message {
 	struct stream_config stream[STREAMS_MAX];
 };
 
+/* In a child of the supervisor, but a worker: the kernel kills it when the
+ * supervisor dies, which it would not notice while it hangs.  Before the
+ * sandbox, and before message_ready(), which fails if it is too late for
+ * this. */
+void	message_end_with_supervisor(void);
 /* In a child of the supervisor, but a worker: says that it is ready, with the
  * enum sandbox_part that are in force; from then on MESSAGE_FD does not block.
  * Ends the process when there is no supervisor. */

@@ -14,7 +14,6 @@
  * so that a channel with traffic costs its worker no wake-up for each
  * batch, and one without costs nobody anything.
  */
-#include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/resource.h>
 #include <errno.h>
@@ -363,18 +362,6 @@ raise_file_limit(void)
 		log_warn("cannot raise the limit of open files");
 }
 
-/*
- * With the supervisor go the channels: the next one gives them to others.  We
- * would notice, but not while we hang, and two would write to one page.  Before
- * we say that we are ready, which fails if it is too late for this.
- */
-static void
-end_with_supervisor(void)
-{
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
-		fatal("cannot be killed with the supervisor");
-}
-
 static void
 start(struct decimator *d)
 {
@@ -411,7 +398,9 @@ decimator_run(void)
 	signal(SIGPIPE, SIG_IGN);
 	raise_file_limit();
 	start(&d);
-	end_with_supervisor();
+	/* With it go the channels: the next one gives them to others, and two
+	 * would write to one page. */
+	message_end_with_supervisor();
 	/* Where the log goes it hears only with its first channel. */
 	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_DECIMATOR, -1,
 	    true}));

@@ -5,6 +5,8 @@
 #ifndef MCRELAY_METRICS_PRIV_H
 #define MCRELAY_METRICS_PRIV_H
 
+#include <stdio.h>
+
 #include "metrics/exposition.h"
 #include "metrics/metrics.h"
 
@@ -39,6 +41,22 @@ static inline const char *
 text_member(const json_t *object, const char *name)
 {
 	return json_string_value(json_object_get(object, name));
+}
+
+#define LABEL_SIZE	24
+
+/* The number of a decimator of the status, as those that are there are some of
+ * all; a supervisor of an earlier version does not tell it. */
+static inline void
+decimator_label(const json_t *decimators, size_t index,
+    char label[static LABEL_SIZE])
+{
+	const json_t *number = json_object_get(json_array_get(decimators,
+	    index), "number");
+
+	snprintf(label, LABEL_SIZE, "%" JSON_INTEGER_FORMAT,
+	    json_is_integer(number) ? json_integer_value(number) :
+	    (json_int_t)index);
 }
 
 /* A sample of a number or a truth of the status; none if it is not there. */

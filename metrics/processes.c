@@ -12,7 +12,7 @@
 struct seen {
 	const char		*kind;
 	const char		*channel;	/* a worker's */
-	char			 decimator[24];	/* "": it is none */
+	char			 decimator[LABEL_SIZE];	/* "": it is none */
 	struct process_use	 use;
 };
 
@@ -64,8 +64,7 @@ look_at_all(struct walk *walk, struct seen_list *list)
 		seen = look(list, "decimator", json_array_get(decimators, i),
 		    parent);
 		if (seen != NULL)
-			snprintf(seen->decimator, sizeof(seen->decimator),
-			    "%zu", i);
+			decimator_label(decimators, i, seen->decimator);
 	}
 	if (walk->all)
 		(void)look(list, "web", json_object_get(walk->status, "web"),

@@ -119,17 +119,17 @@ print_decimators(struct walk *walk)
 	static const struct metric deaths = {"decimator_", "deaths",
 	    METRIC_COUNTER, NULL, "decimators that ended and should not have"};
 	const json_t *all = json_object_get(walk->status, "decimators");
-	char number[24];
+	char number[LABEL_SIZE];
 	size_t i;
 
 	for (i = 0; i < json_array_size(all); i++) {
-		snprintf(number, sizeof(number), "%zu", i);
+		decimator_label(all, i, number);
 		metrics_sample(walk, &restarts, (struct label[]){
 		    {"decimator", number}, {NULL, NULL}}, json_object_get(
 		    json_array_get(all, i), "restarts"), 1);
 	}
 	for (i = 0; i < json_array_size(all); i++) {
-		snprintf(number, sizeof(number), "%zu", i);
+		decimator_label(all, i, number);
 		print_deaths(walk, &deaths, "decimator", number,
 		    json_array_get(all, i));
 	}

@@ -85,6 +85,8 @@ channels_free_leaving(struct supervisor *supervisor)
 		TAILQ_REMOVE(&supervisor->leaving, channel, link);
 		if (supervisor->phase != PHASE_STOPPING)
 			tell_removed(channel);
+		else
+			tell_end(channel);
 		channel_free(channel);
 		freed = true;
 	}

@@ -154,6 +154,14 @@ events_welcome(struct channel *channel, enum event_kind kind)
 	    EVENT_BURST;
 }
 
+bool
+events_all_welcome(const struct supervisor *supervisor)
+{
+	const struct events *events = supervisor->events;
+
+	return events != NULL && events->budget.spent < EVENT_BURST;
+}
+
 static json_t *
 make_event(const struct events *events, const char *channel,
     enum event_kind kind, const char *text)
@@ -218,15 +226,28 @@ static void
 refill(struct supervisor *supervisor, struct channel *channel,
     struct event_budget *budget)
 {
-	uint64_t suppressed = budget->suppressed;
+	bool files = channel != NULL && budget == &channel->told.files;
+	uint64_t suppressed = MIN_OF(budget->suppressed, (uint64_t)INT64_MAX);
 
 	budget->spent -= MIN_OF(budget->spent, EVENT_RATE);
 	if (suppressed == 0 || budget->spent >= EVENT_BURST)
 		return;
 	budget->suppressed = 0;
 	events_add(supervisor, channel, EVENT_SUPPRESSED,
-	    json_pack("{s:I}", "count", (json_int_t)suppressed),
-	    "%" PRIu64 " events were too many to be told", suppressed);
+	    json_pack("{s:I, s:s*}", "count", (json_int_t)suppressed,
+	    "of", files ? "file" : NULL),
+	    "%" PRIu64 " %s were too many to be told", suppressed,
+	    files ? "files" : "events");
+}
+
+void
+events_end(struct channel *channel)
+{
+	if (channel->supervisor->events == NULL)
+		return;
+	channel->told.budget.spent = channel->told.files.spent = 0;
+	refill(channel->supervisor, channel, &channel->told.budget);
+	refill(channel->supervisor, channel, &channel->told.files);
 }
 
 void

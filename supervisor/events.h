@@ -104,8 +104,13 @@ void	events_add(struct supervisor *supervisor, struct channel *channel,
  * for its turn asks before. */
 bool	events_welcome(struct channel *channel, enum event_kind kind)
 	    ATTR_NONNULL;
+/* The same of an event of no channel. */
+bool	events_all_welcome(const struct supervisor *supervisor) ATTR_NONNULL;
 /* Once a second: channels may tell more. */
 void	events_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* The channel's last ones: how many it has not told, whatever it may tell, and
+ * a few more. */
+void	events_end(struct channel *channel) ATTR_NONNULL;
 
 /* Text that may hold any bytes. */
 json_t	*events_text(const char *text) ATTR_NONNULL;

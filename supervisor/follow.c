@@ -17,6 +17,8 @@
 
 /* Of lines at once, and what one more line may add. */
 #define BATCH_BYTES	(32U << 10)
+/* Events that are looked at, at once, by one who does not want them all. */
+#define BATCH_EVENTS	256U
 /* Room for a line that says what was missed. */
 #define MISSED_SIZE	256U
 
@@ -41,6 +43,16 @@ read_number(const char *text, uint64_t *number)
 	return digits > 0 && digits < 20 && text[digits] == '\0';
 }
 
+/* Whether it is the id of one of our events. */
+static bool
+is_ours(const struct events *events, const char *since)
+{
+	size_t length = strlen(events->instance);
+
+	return strncmp(since, events->instance, length) == 0 &&
+	    since[length] == ':';
+}
+
 /* NULL: it is understood. */
 static json_t *
 read_since(const struct events *events, const char *since,
@@ -56,8 +68,7 @@ read_since(const struct events *events, const char *since,
 	follower->next = number + 1;
 	if (colon == NULL)
 		follower->next = events->oldest;
-	else if ((size_t)(colon - since) != strlen(events->instance) ||
-	    strncmp(since, events->instance, (size_t)(colon - since)) != 0) {
+	else if (!is_ours(events, since)) {
 		follower->stranger = true;
 		follower->next = events->oldest;
 	} else if (follower->next > events->next)
@@ -65,9 +76,32 @@ read_since(const struct events *events, const char *since,
 	return NULL;
 }
 
+/* That a channel can have had, or the archive of one's stream. */
+static bool
+is_name(const char *name)
+{
+	size_t length = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789"
+	    "_-.");
+
+	return length > 0 && length <= CHANNEL_NAME_MAX &&
+	    name[length] == '\0';
+}
+
+static bool
+has_channel(const struct follower *follower, const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < follower->channels; i++)
+		if (strcmp(follower->channel[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* `gone': one that is no more may be followed as well. */
 static json_t *
 read_channels(const struct supervisor *supervisor, const json_t *channels,
-    struct follower *follower)
+    bool gone, struct follower *follower)
 {
 	const char *name;
 	size_t i;
@@ -79,8 +113,11 @@ read_channels(const struct supervisor *supervisor, const json_t *channels,
 		if (name == NULL)
 			return command_error("channels has to be an array of "
 			    "names");
-		if (channels_find(supervisor, name) == NULL)
+		if (channels_find(supervisor, name) == NULL &&
+		    !(gone && is_name(name)))
 			return command_error("there is no channel %s", name);
+		if (has_channel(follower, name))
+			continue;
 		snprintf(follower->channel[follower->channels++],
 		    sizeof(*follower->channel), "%s", name);
 	}
@@ -102,7 +139,8 @@ follow_request(const struct supervisor *supervisor, const json_t *request,
 		error = read_since(events, since, made);
 	if (error == NULL)
 		error = read_channels(supervisor, json_object_get(request,
-		    "channels"), made);
+		    "channels"), since != NULL && is_ours(events, since),
+		    made);
 	if (error != NULL) {
 		follow_free(made);
 		return error;
@@ -117,12 +155,8 @@ follow_request(const struct supervisor *supervisor, const json_t *request,
 static bool
 concerns(const struct follower *follower, const struct event *event)
 {
-	size_t i;
-
-	for (i = 0; i < follower->channels; i++)
-		if (strcmp(follower->channel[i], event->channel) == 0)
-			return true;
-	return follower->channels == 0;
+	return follower->channels == 0 || has_channel(follower,
+	    event->channel);
 }
 
 /* How many there were before the oldest that is left, of all channels. */
@@ -152,6 +186,9 @@ follow_take(const struct events *events, struct follower *follower,
 	const struct event *event;
 	char *text;
 
+	uint64_t end = MIN_OF(events->next, MAX_OF(follower->next,
+	    events->oldest) + BATCH_EVENTS);
+
 	*size = 0;
 	if (follower->next == events->next && !follower->stranger)
 		return NULL;
@@ -160,14 +197,14 @@ follow_take(const struct events *events, struct follower *follower,
 		fatalx("out of memory");
 	if (follower->next < events->oldest || follower->stranger)
 		*size = put_missed(events, follower, text);
-	while (follower->next < events->next && *size < BATCH_BYTES) {
+	while (follower->next < end && *size < BATCH_BYTES) {
 		event = events_get(events, follower->next++);
 		if (!concerns(follower, event))
 			continue;
 		memcpy(text + *size, event->line, event->size);
 		*size += event->size;
 	}
-	if (*size > 0)
+	if (*size > 0 || follower->next < events->next)
 		return text;
 	free(text);
 	return NULL;

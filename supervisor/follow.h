@@ -27,8 +27,9 @@ struct follower {
 /*
  * What the request asks to follow: "channels", an array of names, and "since",
  * the id of the last event that it has ("INSTANCE:NUMBER"), or "0" for all that
- * are there; without it those to come.  Returns the answer, which is the
- * caller's; if it is yes, *follower is as well.
+ * are there; without it those to come.  With the id of one of ours a channel
+ * may have gone since.  Returns the answer, which is the caller's; if it is
+ * yes, *follower is as well.
  */
 json_t	*follow_request(const struct supervisor *supervisor,
 	    const json_t *request, struct follower **follower) ATTR_NONNULL;
@@ -36,8 +37,9 @@ json_t	*follow_request(const struct supervisor *supervisor,
 void	 follow_free(struct follower *follower);
 
 /*
- * The next lines for it, malloc()ed, of *size bytes; NULL: there are none now.
- * The first says how many it has missed, if any.
+ * The next lines for it, malloc()ed, of *size bytes; 0 when none has been found
+ * so far.  NULL: there are none now.  The first says how many it has missed, if
+ * any.
  */
 char	*follow_take(const struct events *events, struct follower *follower,
 	    size_t *size) ATTR_NONNULL;

@@ -15,6 +15,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
+#include "supervisor/events.h"
 #include "supervisor/levels.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -322,6 +323,8 @@ decimator_json(const struct decimator *decimator)
 		if (channel->decimator == decimator)
 			json_array_append_new(channels,
 			    json_string(channel->name));
+	json_object_set_new(object, "number",
+	    json_integer(decimator_number(decimator)));
 	json_object_set_new(object, "state",
 	    json_string(status_child_state(&decimator->child)));
 	add_process(object, &decimator->child);
@@ -334,10 +337,14 @@ decimator_json(const struct decimator *decimator)
 static json_t *
 web_json(const struct web *web)
 {
+	bool lacks = web->child.pid == 0 && web->lack[0] != '\0';
 	json_t *object = json_object();
 
-	json_object_set_new(object, "state",
-	    json_string(status_child_state(&web->child)));
+	json_object_set_new(object, "state", json_string(lacks ? "waiting" :
+	    status_child_state(&web->child)));
+	if (lacks)
+		json_object_set_new(object, "detail",
+		    events_text(web->lack));
 	add_process(object, &web->child);
 	json_object_set_new(object, "user",
 	    user_json(&web->supervisor->conf->web_user));

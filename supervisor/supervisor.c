@@ -116,13 +116,17 @@ say_status(const struct supervisor *supervisor)
 }
 
 /* One after the other, as the datums go: the decimators send what the workers
- * have left, and what they have sent is archived. */
+ * have left, and what they have sent is archived.  Nobody waits for the web but
+ * we, at last. */
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	if (!web_stop(supervisor) || !channels_stop(supervisor, false) ||
+	bool web_gone = web_stop(supervisor);
+
+	if (!channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
-	    !decimators_stop(supervisor) || !channels_stop(supervisor, true))
+	    !decimators_stop(supervisor) ||
+	    !channels_stop(supervisor, true) || !web_gone)
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
@@ -180,8 +184,10 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 		tell_files(channel);
 	}
 	events_second(supervisor);
-	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
 		watch_check_decimator(&supervisor->decimator[i]);
+		tell_decimator(&supervisor->decimator[i]);
+	}
 	heal_second(&supervisor->heal);
 	web_second(supervisor);
 	/* It may wait for an archive to move again. */
@@ -309,6 +315,7 @@ close_all(struct supervisor *supervisor)
 
 	while ((channel = TAILQ_FIRST(&supervisor->channels)) != NULL) {
 		TAILQ_REMOVE(&supervisor->channels, channel, link);
+		tell_end(channel);
 		channel_free(channel);
 	}
 	decimators_done(supervisor);

@@ -150,10 +150,18 @@ tell_state(struct channel *channel)
 }
 
 void
+tell_end(struct channel *channel)
+{
+	tell_files_end(channel);
+	events_end(channel);
+}
+
+void
 tell_removed(struct channel *channel)
 {
 	const char *before = channel->told.state;
 
+	tell_end(channel);
 	if (before == NULL)
 		return;
 	events_add(channel->supervisor, channel, EVENT_STATE,
@@ -170,7 +178,8 @@ tell_decimator(struct decimator *decimator)
 	int number = decimator_number(decimator);
 	json_t *members;
 
-	if (before != NULL && strcmp(state, before) == 0)
+	if ((before == NULL ? decimator->child.state == CHILD_STOPPED :
+	    strcmp(state, before) == 0) || !events_all_welcome(supervisor))
 		return;
 	decimator->told_state = state;
 	members = state_members(state, before, &decimator->child);

@@ -41,15 +41,19 @@ void	tell_death(void *owner, const struct child_obituary *obituary)
 	    ATTR_NONNULL;
 /* Looks for finished files that its worker has told of. */
 void	tell_files(struct channel *channel) ATTR_NONNULL;
+/* Its segment goes: what has not been told is counted as suppressed. */
+void	tell_files_end(struct channel *channel) ATTR_NONNULL;
 /* What it was told may have been lost with its supervisor: tells it again. */
 void	tell_files_again(struct channel *channel) ATTR_NONNULL;
-/* The same of a struct decimator. */
+/* Compares a struct decimator's state with what was told. */
 void	tell_decimator(struct decimator *decimator) ATTR_NONNULL;
 void	tell_decimator_death(void *owner,
 	    const struct child_obituary *obituary) ATTR_NONNULL;
 void	tell_reload(struct supervisor *supervisor, bool done,
 	    const struct conf_problems *problems,
 	    const struct reload_summary *summary) ATTR_NONNULL;
+/* The channel goes: what it has not told. */
+void	tell_end(struct channel *channel) ATTR_NONNULL;
 /* It is not in the configuration any more, and has ended. */
 void	tell_removed(struct channel *channel) ATTR_NONNULL;
 

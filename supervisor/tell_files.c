@@ -65,6 +65,38 @@ read_line(const struct channel *channel, const char *line)
 	return NULL;
 }
 
+/* A file that never was, but for its losses: mcrelay-worker(8). */
+static bool
+is_loss(const json_t *file)
+{
+	const json_t *bytes = json_object_get(file, "bytes");
+
+	return json_is_integer(bytes) && json_integer_value(bytes) == 0;
+}
+
+static void
+tell_loss(struct channel *channel, json_t *file)
+{
+	events_add(channel->supervisor, channel, EVENT_FILE,
+	    json_pack("{s:O, s:b}", "file", file, "lost", 1),
+	    "datagrams %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+	    " could not be stored when it ended",
+	    json_integer_value(json_object_get(file, "first_sequence")),
+	    json_integer_value(json_object_get(file, "last_sequence")));
+}
+
+static void
+tell_finished(struct channel *channel, json_t *file)
+{
+	events_add(channel->supervisor, channel, EVENT_FILE,
+	    json_pack("{s:O}", "file", file),
+	    "%s is finished: %" JSON_INTEGER_FORMAT " records, %"
+	    JSON_INTEGER_FORMAT " bytes",
+	    json_string_value(json_object_get(file, "name")),
+	    json_integer_value(json_object_get(file, "records")),
+	    json_integer_value(json_object_get(file, "bytes")));
+}
+
 static void
 tell_file(struct channel *channel, const char *line)
 {
@@ -77,13 +109,10 @@ tell_file(struct channel *channel, const char *line)
 		    channel->name);
 		return;
 	}
-	events_add(channel->supervisor, channel, EVENT_FILE,
-	    json_pack("{s:O}", "file", file),
-	    "%s is finished: %" JSON_INTEGER_FORMAT " records, %"
-	    JSON_INTEGER_FORMAT " bytes",
-	    json_string_value(json_object_get(file, "name")),
-	    json_integer_value(json_object_get(file, "records")),
-	    json_integer_value(json_object_get(file, "bytes")));
+	if (is_loss(file))
+		tell_loss(channel, file);
+	else
+		tell_finished(channel, file);
 	json_decref(file);
 }
 
@@ -113,6 +142,24 @@ tell_files_again(struct channel *channel)
 
 	atomic_store_explicit(&finished->read, count - MIN_OF(count,
 	    (uint64_t)FINISHED_LINES - 1), memory_order_relaxed);
+}
+
+void
+tell_files_end(struct channel *channel)
+{
+	struct event_budget *budget = &channel->told.files;
+	struct finished *finished;
+	uint64_t at, count, lost;
+
+	if (channel->segment.base == NULL)
+		return;
+	tell_files(channel);
+	finished = &channel->segment.state->finished;
+	at = first_untold(finished, &lost);
+	count = MAX_OF(finished_count(finished), at);
+	budget->suppressed += MIN_OF(lost, UINT64_MAX / 4) +
+	    MIN_OF(count - at, (uint64_t)FINISHED_LINES);
+	atomic_store_explicit(&finished->read, count, memory_order_relaxed);
 }
 
 void

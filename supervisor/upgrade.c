@@ -322,6 +322,8 @@ exchange(struct upgrade *upgrade)
 	flush_voices(supervisor);
 	log_info("upgrade: executing %s", supervisor->program);
 	notify_reloading();
+	/* It is not handed over, and whatever it does, its socket is free. */
+	child_signal(&supervisor->web.child, SIGKILL);
 	execute(upgrade, "--handoff", &handoff);
 	fail(upgrade, "cannot execute %s: %s", supervisor->program,
 	    strerror(errno));

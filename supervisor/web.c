@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <errno.h>
+#include <libgen.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
+#include "supervisor/dirs.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/web.h"
@@ -40,43 +43,88 @@ path_of(const struct web_conf *conf)
 	return conf->address.ss_family == AF_UNIX ? un->sun_path : NULL;
 }
 
-/* What a predecessor has left; no file of anybody's. */
-static void
-remove_socket(const char *path)
+/* False: to look there may take for ever. */
+static bool
+is_near(const char *path)
+{
+	char directory[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+
+	snprintf(directory, sizeof(directory), "%s", path);
+	return dirs_is_near(dirname(directory));
+}
+
+/* Whether it is a socket at which nobody listens any more. */
+static bool
+is_leftover(const struct web_conf *conf)
 {
 	struct stat st;
+	bool refused;
+	int fd;
 
-	if (path != NULL && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
-		(void)unlink(path);
+	if (lstat(path_of(conf), &st) == -1 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	refused = fd != -1 && connect(fd, (const void *)&conf->address,
+	    sizeof(struct sockaddr_un)) == -1 && errno == ECONNREFUSED;
+	if (fd != -1)
+		close(fd);
+	return refused;
 }
 
 /* Whoever reaches the path may connect: its directory says who. */
 static int
-bind_to(int fd, const struct web_conf *conf)
+bind_path(int fd, struct web *web)
 {
-	const struct sockaddr *sa = (const void *)&conf->address;
-	socklen_t size = path_of(conf) != NULL ? sizeof(struct sockaddr_un) :
-	    sockaddr_size(sa);
+	const char *path = path_of(&web->conf);
 	mode_t mask;
-	int one = 1, result;
+	int result;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	remove_socket(path_of(conf));
+	if (!is_near(path)) {
+		errno = EREMOTE;
+		return -1;
+	}
+	if (is_leftover(&web->conf))
+		(void)unlink(path);
 	mask = umask(0111);
-	result = bind(fd, sa, size);
+	result = bind(fd, (const void *)&web->conf.address,
+	    sizeof(struct sockaddr_un));
 	umask(mask);
-	return result;
+	return result == -1 ? -1 : lstat(path, &web->made);
+}
+
+/* What we made; no socket of anybody's who has come since. */
+static void
+remove_socket(const struct web *web)
+{
+	const char *path = path_of(&web->conf);
+	struct stat st;
+
+	if (path != NULL && is_near(path) && lstat(path, &st) == 0 &&
+	    st.st_dev == web->made.st_dev && st.st_ino == web->made.st_ino)
+		(void)unlink(path);
 }
 
 static int
-open_socket(const struct web_conf *conf)
+bind_address(int fd, const struct web_conf *conf)
 {
+	const struct sockaddr *sa = (const void *)&conf->address;
+	int one = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	return bind(fd, sa, sockaddr_size(sa));
+}
+
+static int
+open_socket(struct web *web)
+{
+	const struct web_conf *conf = &web->conf;
 	int fd = socket(conf->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0), saved;
 
 	if (fd == -1)
 		return -1;
-	if (bind_to(fd, conf) == 0 && listen(fd, BACKLOG) == 0)
+	if ((path_of(conf) != NULL ? bind_path(fd, web) :
+	    bind_address(fd, conf)) == 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -90,28 +138,29 @@ close_socket(struct web *web)
 	if (web->listening == -1)
 		return;
 	close(web->listening);
-	remove_socket(path_of(&web->conf));
+	remove_socket(web);
 	web->listening = -1;
 }
 
 static void
 listen_as_configured(struct web *web)
 {
-	char text[ADDRESS_TEXT_SIZE];
+	char text[ADDRESS_TEXT_SIZE], lack[sizeof(web->lack)] = "";
+	const char *path;
 
 	web->conf = web->supervisor->conf->web;
-	web->listening = open_socket(&web->conf);
-	if (web->listening != -1) {
-		web->said = false;
-		return;
+	web->listening = open_socket(web);
+	path = path_of(&web->conf);
+	if (web->listening == -1) {
+		if (path == NULL)
+			format_address((const void *)&web->conf.address, text);
+		snprintf(lack, sizeof(lack), "cannot listen at %s: %s",
+		    path != NULL ? path : text, errno == EREMOTE ?
+		    "its directory is of a server" : strerror(errno));
+		if (strcmp(lack, web->lack) != 0)
+			log_warnx("web: %s, tried again each second", lack);
 	}
-	if (web->said)
-		return;
-	web->said = true;
-	if (path_of(&web->conf) == NULL)
-		format_address((const void *)&web->conf.address, text);
-	log_warn("web: cannot listen at %s, tried again each second",
-	    path_of(&web->conf) != NULL ? path_of(&web->conf) : text);
+	memcpy(web->lack, lack, sizeof(lack));
 }
 
 /*** Its process. ***/
@@ -173,15 +222,16 @@ web_message(void *owner, const struct message *message)
 {
 	static const struct message answer = {.type = MESSAGE_STATUS};
 	struct web *web = owner;
-	int fd;
+	int fd, socket = web->child.messages;
 
 	if (message->type != MESSAGE_STATUS)
 		return CHILD_SAID_NONSENSE;
 	fd = status_file(web->supervisor);
 	if (fd == -1)
 		log_warn("web: cannot tell it the status");
-	else if (fd_send(web->child.messages, &answer, sizeof(answer), &fd, 1)
-	    == -1)
+	/* An answer is due in any case: it waits for that one. */
+	if ((fd == -1 || fd_send(socket, &answer, sizeof(answer), &fd, 1) ==
+	    -1) && fd_send(socket, &answer, sizeof(answer), NULL, 0) == -1)
 		log_debug("web: it does not take the status");
 	if (fd != -1)
 		close(fd);
@@ -223,9 +273,14 @@ web_second(struct supervisor *supervisor)
 	bool same = memcmp(&web->conf, &supervisor->conf->web,
 	    sizeof(web->conf)) == 0;
 
-	if (web->listening != -1 && (!is_wanted(supervisor) || !same)) {
+	if (!is_wanted(supervisor) || !same) {
 		close_socket(web);
 		child_stop(&web->child);
+	}
+	/* Nobody would answer: clients are refused. */
+	if (web->child.state == CHILD_FAILED) {
+		close_socket(web);
+		return;
 	}
 	if (web->child.pid != 0 || !is_wanted(supervisor))
 		return;
@@ -243,5 +298,7 @@ web_stop(struct supervisor *supervisor)
 	close_socket(web);
 	if (web->child.wanted)
 		child_stop(&web->child);
+	if (web->child.stuck)
+		child_abandon(&web->child);
 	return web->child.pid == 0;
 }

@@ -10,6 +10,7 @@
 #ifndef MCRELAY_WEB_PROCESS_H
 #define MCRELAY_WEB_PROCESS_H
 
+#include <sys/stat.h>
 #include <stdbool.h>
 
 #include "common/compiler.h"
@@ -23,7 +24,8 @@ struct web {
 	struct child		 child;
 	struct web_conf		 conf;		/* what it serves by */
 	int			 listening;	/* -1: none */
-	bool			 said;		/* that it cannot be had */
+	struct stat		 made;		/* the socket at its path */
+	char			 lack[256];	/* why it is missing, or "" */
 };
 
 void	web_init(struct supervisor *supervisor) ATTR_NONNULL;

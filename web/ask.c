@@ -15,10 +15,12 @@
 
 /* More than the status of a thousand channels. */
 #define STATUS_MAX	(32 * 1024 * 1024)
+/* An answer that has not come by then may never. */
+#define OVERDUE_NS	(2 * NS_PER_S)
 
 static ev_io		 messages;
 static ask_answered	*on_answer;
-static bool		 asked;
+static uint64_t		 asked_ns;	/* 0: no answer is to come */
 
 /* All of a file as JSON, or NULL. */
 static json_t *
@@ -62,7 +64,7 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 		return;
 	}
 	if (got == (ssize_t)sizeof(message) && message.type == MESSAGE_STATUS) {
-		asked = false;
+		asked_ns = 0;
 		on_answer(count == 1 ? read_status(fds[0]) : NULL);
 	}
 	for (i = 0; i < count; i++)
@@ -82,11 +84,13 @@ ask_status(void)
 {
 	static const struct message message = {.type = MESSAGE_STATUS};
 
-	if (asked)
+	uint64_t now = clock_monotonic_ns();
+
+	if (asked_ns != 0 && now - asked_ns < OVERDUE_NS)
 		return;
 	/* A supervisor that does not read has not read the one before. */
 	if (fd_send(MESSAGE_FD, &message, sizeof(message), NULL, 0) == -1)
 		log_debug("the supervisor cannot be asked");
 	else
-		asked = true;
+		asked_ns = now;
 }

@@ -356,6 +356,8 @@ web_run(void)
 	start();
 	/* It would read /dev/urandom later. */
 	json_object_seed(0);
+	/* Another cannot listen while we do. */
+	message_end_with_supervisor();
 	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB,
 	    process_root(), true}));
 	ev_run(web.loop, 0);

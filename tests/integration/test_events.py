@@ -27,6 +27,8 @@ from waiting import wait_for
 
 # supervisor/control_follow.c
 FOLLOWERS = 16
+# supervisor/follow.c
+LOOKED_AT = 256
 # common/finished.h
 LINES, LINE_SIZE, HEAD_SIZE = 16, 2048, 24
 
@@ -440,6 +442,14 @@ def test_hostile_worker(daemon: Daemon, follow: Follow) -> None:
         follower.wait("file", count=5)
         assert all(e["channel"] == "one" for e in follower.of("file")[2:])
         assert follower.events[-1]["id"] != "none:0"
+        # No file, but what was lost.
+        one.tell(line_of("one", 11, records=0, bytes=0, first_sequence=3,
+                         last_sequence=5))
+        follower.wait("file", count=6)
+        assert ["lost" in e for e in follower.of("file")] == \
+            [False] * 5 + [True]
+        assert follower.of("file")[-1]["lost"] is True
+        assert "3 to 5 could not be stored" in follower.events[-1]["text"]
         # More than there is room for, and numbers out of their minds.
         for count in (one.told + 1000, 2**63, 2**64 - 1, 0):
             one.set_word(0, count)
@@ -527,6 +537,26 @@ def test_stopped_readers(daemon: Daemon, follow: Follow) -> None:
                 else:
                     number += 1
                     assert event["number"] == number
+    daemon.stop(checks=False)
+
+
+def test_one_of_many(daemon: Daemon, follow: Follow) -> None:
+    """Who follows one channel finds what is of it behind all that is not."""
+    names = [f"c{i:02}" for i in range(15)]
+    daemon.start(
+        *[channel(name, free_port(), ring_size="1MiB",
+                  listen_receive_buffer="256KiB",
+                  archive=daemon.archive_conf()) for name in names],
+        channel("last", free_port()))
+    with liars(daemon, *names) as made:
+        flood(made, names, 6)
+        before = last_id(daemon)
+        assert before > 4 * LOOKED_AT
+        daemon.ctl("restart", "last")
+        follower = follow("--since", "0", "last")
+        wait_for(lambda: follower.events and
+                 follower.events[-1]["number"] > before, "the restart")
+        assert {e["channel"] for e in follower.events} == {"last"}
     daemon.stop(checks=False)
 
 

@@ -21,6 +21,7 @@ from typing import Any, Iterator
 
 import pytest
 
+import fuse
 from daemon import Daemon, channel, output
 from exposition import Metrics, promtool
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -215,6 +216,20 @@ def test_no_answer(web: Web) -> None:
     assert web.pid() == pid
 
 
+def test_no_status(web: Web) -> None:
+    """The supervisor has no descriptor for it: says so at once, and has the
+    status again when it can."""
+    assert web.daemon.process is not None
+    supervisor, limit = web.daemon.process.pid, resource.RLIMIT_NOFILE
+    before = resource.prlimit(supervisor, limit)
+    resource.prlimit(supervisor, limit, (3, before[1]))
+    try:
+        assert web.get().status == 503
+    finally:
+        resource.prlimit(supervisor, limit, before)
+    wait_for(lambda: web.get().status == 200, "metrics again")
+
+
 def test_killed(web: Web) -> None:
     pid = web.pid()
     os.kill(pid, signal.SIGKILL)
@@ -357,6 +372,51 @@ def test_unix(have_web: None, daemon: Daemon) -> None:
     assert not path.exists()
 
 
+def wait_lack(daemon: Daemon, why: str) -> None:
+    def there() -> bool:
+        web = json.loads(daemon.ctl("status", "-j").stdout)["web"]
+        return web["state"] == "waiting" and why in web["detail"]
+    wait_for(there, why, 10, daemon.log)
+
+
+def test_unix_taken(have_web: None, daemon: Daemon) -> None:
+    """Who listens there keeps it; what nobody listens at goes; at the end only
+    what is its own."""
+    path = daemon.directory / "web.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen(1)
+        daemon.start(channel("one", free_port()), web={"unix": str(path)})
+        wait_lack(daemon, f"{path}: Address already in use")
+        other.setblocking(False)
+        try:
+            while True:     # It looks whether anybody is there.
+                other.accept()[0].close()
+        except BlockingIOError:
+            pass
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    Web(daemon, 0).wait()
+    path.unlink()
+    path.touch()
+    daemon.stop()
+    assert path.exists()
+
+
+def test_unix_remote(have_web: None, daemon: Daemon) -> None:
+    """Where no server answers nobody looks."""
+    server = fuse.build(daemon.directory)
+    there = fuse.Fuse(server, daemon.directory / "there")
+    try:
+        there.hang()
+        daemon.start(channel("one", free_port()),
+                     web={"unix": str(there.at / "web.sock")})
+        wait_lack(daemon, "of a server")
+    finally:
+        there.close()
+    daemon.stop()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_nobody(have_web: None, daemon: Daemon) -> None:
     """As another user in its sandbox it sees what it needs."""
@@ -409,12 +469,44 @@ def test_reload(have_web: None, daemon: Daemon) -> None:
         web.connect()
 
 
-def test_upgrade(web: Web) -> None:
-    """The new image has another, and the old one has ended."""
+@pytest.mark.parametrize("stopped", (False, True))
+def test_upgrade(web: Web, stopped: bool) -> None:
+    """The new image has another, and the old one has ended, though it were
+    stopped."""
     pid = web.pid()
     web.rolled = True
+    if stopped:
+        os.kill(pid, signal.SIGSTOP)
     web.daemon.ctl("upgrade")
     assert web.wait(pid) != pid
     wait_for(lambda: list(web.daemon.processes().values()).count(
         "mcrelay-web") == 1, "one mcrelay-web")
     assert web.get().status == 200
+
+
+def test_supervisor_killed(have_web: None, daemon: Daemon) -> None:
+    """It goes as well, though it were stopped: the next one can listen."""
+    view = free_port()
+    daemon.start(channel("one", free_port()), web={"port": view})
+    pid = Web(daemon, view).wait()
+    os.kill(pid, signal.SIGSTOP)
+    assert daemon.process is not None
+    daemon.process.kill()
+    daemon.process.wait(10)
+    daemon.process = None
+    wait_for(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+
+
+def test_stop(have_web: None, daemon: Daemon) -> None:
+    """One that does not end holds up nobody."""
+    view = free_port()
+    daemon.start(channel("one", free_port(), decimate=[
+        {"name": "s", "method": "pick", "every": 1} |
+        output("127.0.0.1", free_port())]), web={"port": view})
+    pid = Web(daemon, view).wait()
+    os.kill(pid, signal.SIGSTOP)
+    daemon.signal(signal.SIGTERM)
+    wait_for(lambda: sorted(daemon.processes().values()) ==
+             ["mcrelay-web", "mcrelayd"], "the others' end")
+    os.kill(pid, signal.SIGCONT)
+    daemon.wait_exit()

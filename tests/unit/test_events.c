@@ -16,6 +16,7 @@
 #include "supervisor/events.h"
 #include "supervisor/follow.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define CHANNELS	100U
 
@@ -217,6 +218,54 @@ one_that_talks_drives_out_nobody(void **state ATTR_UNUSED)
 	follow_free(follower);
 }
 
+/* Though it may not tell any more. */
+static void
+who_goes_says_what_is_missing(void **state ATTR_UNUSED)
+{
+	struct channel *channel = &channels[0];
+	const struct events *events = supervisor.events;
+	static struct worker_state worker;
+	unsigned i;
+
+	for (i = 0; i < EVENT_BURST + 7; i++)
+		events_add(&supervisor, channel, EVENT_STATE, NULL, "again");
+	channel->told.files.spent = EVENT_BURST;
+	worker.finished.published = 20;
+	channel->segment.base = (void *)&worker;
+	channel->segment.state = &worker;
+	channel->told.state = "running";
+	tell_removed(channel);
+	assert_int_equal(worker.finished.read, 20);
+	assert_int_equal(events->next - 1, EVENT_BURST + 3);
+	assert_non_null(strstr(events_get(events, EVENT_BURST + 1)->line,
+	    "\"count\":7}"));
+	assert_non_null(strstr(events_get(events, EVENT_BURST + 2)->line,
+	    "\"count\":20,\"of\":\"file\"}"));
+	assert_non_null(strstr(events_get(events, EVENT_BURST + 3)->line,
+	    "\"state\":\"removed\""));
+}
+
+/* Told when it may be. */
+static void
+a_decimator_is_told_later(void **state ATTR_UNUSED)
+{
+	struct decimator decimator = {.supervisor = &supervisor};
+	struct events *events = supervisor.events;
+
+	tell_decimator(&decimator);
+	assert_int_equal(events->next, 1);
+	decimator.child.state = CHILD_RUNNING;
+	events->budget.spent = EVENT_BURST;
+	tell_decimator(&decimator);
+	assert_int_equal(events->next, 1);
+	events_second(&supervisor);
+	tell_decimator(&decimator);
+	tell_decimator(&decimator);
+	assert_int_equal(events->next, 2);
+	assert_non_null(strstr(events_get(events, 1)->line,
+	    "\"state\":\"running\",\"before\":null"));
+}
+
 static void
 since_is_understood(void **state ATTR_UNUSED)
 {
@@ -246,6 +295,54 @@ since_is_understood(void **state ATTR_UNUSED)
 	assert_refused(":", "has to be the id");
 	assert_refused("x:18446744073709551615", "has to be the id");
 	assert_refused("-1", "has to be the id");
+}
+
+static void
+a_channel_may_have_gone(void **state ATTR_UNUSED)
+{
+	json_t *request = json_pack("{s:s, s:[s]}", "command", "events",
+	    "channels", "gone");
+	struct follower *follower = NULL;
+	char id[64];
+
+	json_decref(follow_request(&supervisor, request, &follower));
+	assert_null(follower);
+	json_object_set_new(request, "since", json_string("0"));
+	json_decref(follow_request(&supervisor, request, &follower));
+	assert_null(follower);
+	json_decref(request);
+	flood(1);
+	snprintf(id, sizeof(id), "%s:7", supervisor.events->instance);
+	follow_free(follow(id, "gone"));
+	follow_free(follow(id, "gone.stream"));
+}
+
+static void
+a_look_is_bounded(void **state ATTR_UNUSED)
+{
+	json_t *request = json_pack("{s:s, s:s, s:[s, s, s]}", "command",
+	    "events", "since", "0", "channels", "c7", "c8", "c7");
+	struct follower *follower = NULL;
+	uint64_t before, found = 0;
+	size_t size;
+	char *text;
+
+	json_decref(follow_request(&supervisor, request, &follower));
+	json_decref(request);
+	assert_non_null(follower);
+	assert_int_equal(follower->channels, 2);
+	flood(3);
+	events_add(&supervisor, &channels[8], EVENT_STOP, NULL, "last");
+	for (before = 1; (text = follow_take(supervisor.events, follower,
+	    &size)) != NULL; before = follower->next) {
+		assert_in_range(follower->next - before, 1, 256);
+		while (size-- > 0)
+			found += text[size] == '\n';
+		free(text);
+	}
+	assert_int_equal(follower->next, supervisor.events->next);
+	assert_int_equal(found, 3 * 2 * EVENT_RATE + 1);
+	follow_free(follower);
 }
 
 static void
@@ -285,7 +382,11 @@ main(void)
 		MADE(who_reads_misses_nothing),
 		MADE(who_does_not_is_told),
 		MADE(one_that_talks_drives_out_nobody),
+		MADE(who_goes_says_what_is_missing),
+		MADE(a_decimator_is_told_later),
 		MADE(since_is_understood),
+		MADE(a_channel_may_have_gone),
+		MADE(a_look_is_bounded),
 		MADE(any_bytes_become_a_line),
 	};
 

@@ -185,11 +185,27 @@ test_groups(void **state ATTR_UNUSED)
 	assert_int_equal(metrics_group("other"), 0);
 }
 
+/* Those that are there are some of all. */
+static void
+test_decimators(void **state ATTR_UNUSED)
+{
+	char *text = text_of("{\"decimators\": [{\"number\": 1, "
+	    "\"restarts\": 5}, {\"number\": 3, \"restarts\": 6, "
+	    "\"deaths\": {\"hung\": 7}}]}", false, METRICS_STATE);
+
+	has(text, "mcrelay_decimator_restarts_total{decimator=\"1\"} 5\n");
+	has(text, "mcrelay_decimator_restarts_total{decimator=\"3\"} 6\n");
+	has(text, "mcrelay_decimator_deaths_total{decimator=\"3\","
+	    "how=\"hung\"} 7\n");
+	free(text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_decimators),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_missing),
 		cmocka_unit_test(test_later),

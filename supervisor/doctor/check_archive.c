@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,11 +72,14 @@ static void
 look_at_mount(struct doctor *doctor, const struct archive_view *view)
 {
 	const char *mount = view->channel->require_mount;
+	char *seen;
 	bool is;
 
 	if (mount == NULL)
 		return;
-	is = directory_is_mount_point(mount);
+	seen = xasprintf("%s%s", view->prefix, mount);
+	is = directory_is_mount_point(seen);
+	free(seen);
 	doctor_mend(doctor, "mount %s", mount);
 	doctor_say(doctor, is ? DOCTOR_OK : DOCTOR_FAIL, view->channel->name,
 	    "%s is %smounted", mount, is ? "" : "not ");

@@ -1087,7 +1087,7 @@ def test_archive_inodes(doctor: Doctor, small: Any) -> None:
 
 
 def test_archive_fills(doctor: Doctor, small: Any) -> None:
-    """At the rate that the daemon has seen."""
+    """At the rate that its files have grown."""
     conf = archive(doctor)
     small("size=128m")
     doctor.daemon.start(conf)
@@ -1097,6 +1097,16 @@ def test_archive_fills(doctor: Doctor, small: Any) -> None:
     wait_for(lambda: doctor.ask_status()["uptime_s"] > 0, "a second", 5)
     doctor.bad("archive_space", "one", "warn", "full in 0 days",
                "min_free", asked=True)
+
+
+def test_archive_fills_after_a_take_over(doctor: Doctor, small: Any) -> None:
+    """Counters that are older than the daemon say nothing of it."""
+    doctor.daemon.write(archive(doctor))
+    (small("size=128m") / "one").mkdir()
+    found = with_facts(doctor, "archive_space", {"status": {
+        "uptime_s": 1, "channels": [
+            {"name": "one", "ledger": {"archived_bytes": 1 << 40}}]}})["one"]
+    assert found["result"] == "ok", found
 
 
 @pytest.mark.parametrize("error", (1, 22, 95))

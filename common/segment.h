@@ -222,7 +222,8 @@ struct room {
  * (worker/archive/quarantine.h).
  */
 struct quarantine {
-	uint64_t	position;	/* committed by then */
+	uint64_t	position;	/* of the record, or of the first of
+					 * several: as in struct ring_view */
 	uint64_t	until;		/* end of what was in hand */
 	/* In the record at `position'; RING_DATAGRAMS_MAX: not known. */
 	uint32_t	datagram;

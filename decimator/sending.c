@@ -49,6 +49,17 @@ latest_counts(const struct decimator_page *page, uint32_t slot, uint64_t id,
 	return true;
 }
 
+static void
+set_counts(struct sent_state *state, uint64_t of,
+    const struct stream_counts *counts)
+{
+	state->of = of;
+	state->batch++;
+	state->out = counts->out;
+	state->errors = counts->errors;
+	state->unarchived = counts->unarchived;
+}
+
 void
 sending_settle(struct sending *sending, uint32_t slot,
     const struct sent_plan *plan, const struct stream_counts *counts)
@@ -56,15 +67,28 @@ sending_settle(struct sending *sending, uint32_t slot,
 	struct decimator_page *page = sending->page;
 	struct sent_state *state = sent_begin(&page->sent[slot]);
 
+	set_counts(state, generation(page), counts);
 	state->id = plan->id;
-	state->of = generation(page);
-	state->batch++;
 	state->mark = plan->mark;
 	state->due = plan->due;
 	state->halfway = plan->to == SENT_TO_ARCHIVE;
-	state->out = counts->out;
-	state->errors = counts->errors;
-	state->unarchived = counts->unarchived;
+	sent_commit(&page->sent[slot]);
+}
+
+void
+sending_count(struct sending *sending, uint32_t slot, uint64_t id,
+    const struct stream_counts *counts)
+{
+	struct decimator_page *page = sending->page;
+	struct sent_state *state = sent_begin(&page->sent[slot]);
+
+	/* What an earlier share left open is counted in that. */
+	if (state->id != id || state->of != generation(page))
+		state->due = state->halfway = 0;
+	if (state->id != id)
+		state->mark = (struct sent_mark){0, 0};
+	state->id = id;
+	set_counts(state, generation(page), counts);
 	sent_commit(&page->sent[slot]);
 }
 

@@ -49,6 +49,11 @@ void	sending_settle(struct sending *sending, uint32_t slot,
 	    const struct sent_plan *plan, const struct stream_counts *counts)
 	    ATTR_NONNULL;
 
+/* The same of what the stream `id' has counted alone: it has sent nothing, and
+ * nothing is in flight any more. */
+void	sending_count(struct sending *sending, uint32_t slot, uint64_t id,
+	    const struct stream_counts *counts) ATTR_NONNULL;
+
 /*
  * What the stream `id' in `slot' has counted, and how far it has sent, in
  * *mark (else it stays as it is): from a predecessor's page.  False: nothing

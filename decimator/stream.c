@@ -40,6 +40,9 @@ too_large(struct stream *stream)
 	stream->counts.errors++;
 	if (stream->config.archived)
 		stream->counts.unarchived++;
+	/* What waits to be sent must not count it once more. */
+	if (stream->packed_size > 0 && stream->packed_due > 0)
+		stream->packed_due--;
 	log_limited(&stream->size_limit, "%s/%s: a datum does not "
 	    "fit in a datagram of %u bytes and is left out",
 	    stream->channel, stream->config.name, OUTPUT_MAX);
@@ -211,6 +214,16 @@ was_sent(const struct stream *stream)
 	    (at->sequence < resume->sequence || at->datum < resume->datum);
 }
 
+/* It is, and so is what was missed before it: in that, or in windows that
+ * are gone. */
+static void
+pass_over(struct stream *stream)
+{
+	stream->window.missed = 0;
+	if (stream->reducer != NULL)
+		reducer_reset(stream->reducer);
+}
+
 /* As by enter_window(); the datum has been looked at then, in either case. */
 static bool
 enter_by_time(struct stream *stream, uint64_t time_ns)
@@ -275,7 +288,9 @@ stream_push(struct stream *stream, const uint8_t *data, size_t size,
 	size_t used;
 
 	if (stream->reducer == NULL) {
-		if (!was_sent(stream))
+		if (was_sent(stream))
+			pass_over(stream);
+		else
 			push_raw(stream, data, size, received_ns);
 		return;
 	}
@@ -283,9 +298,10 @@ stream_push(struct stream *stream, const uint8_t *data, size_t size,
 	for (; size > 0; data += used, size -= used) {
 		if (!reducer_look(stream->reducer, data, size, &used))
 			return;
-		if (was_sent(stream))
+		if (was_sent(stream)) {
+			pass_over(stream);
 			stream->at.datum++;
-		else
+		} else
 			push_datum(stream, data, received_ns);
 	}
 }

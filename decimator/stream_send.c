@@ -74,7 +74,11 @@ send_to_archive(struct stream *stream, const struct sent_plan *plan,
 	sent = sending_try(stream->sending, slot, plan, stream->feed, data,
 	    size);
 	if (!sent && errno == ECONNREFUSED) {
+		/* Settled by itself: should this process end at the next try,
+		 * the kernel has no error any more that told of it. */
 		stream->counts.unarchived++;
+		sending_count(stream->sending, slot, plan->id,
+		    &stream->counts);
 		sent = sending_try(stream->sending, slot, plan, stream->feed,
 		    data, size);
 	}

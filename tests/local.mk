@@ -25,7 +25,8 @@ UNIT_TESTS += tests/unit/test_reduce tests/unit/test_reduce_datum \
 	tests/unit/test_sampler
 UNIT_TESTS += tests/unit/test_fir tests/unit/test_window tests/unit/test_gather
 UNIT_TESTS += tests/unit/test_decimator tests/unit/test_ring_reader \
-	tests/unit/test_reader_changes tests/unit/test_reader_kill
+	tests/unit/test_reader_changes tests/unit/test_reader_kill \
+	tests/unit/test_reader_killer
 UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_defaults \
 	tests/unit/test_conf_compare tests/unit/test_conf_payload \
@@ -262,8 +263,10 @@ tests_unit_test_reader_changes_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_reader_kill_SOURCES = tests/unit/test_reader_kill.c $(SINGLE_STEP) \
 	$(READER_SUPPORT)
 tests_unit_test_reader_kill_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_reader_killer_SOURCES = tests/unit/test_reader_killer.c $(READER_SUPPORT)
+tests_unit_test_reader_killer_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 # A datagram that a process ends at.
-tests_unit_test_reader_kill_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=stream_push
+tests_unit_test_reader_killer_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=stream_push
 
 tests_unit_test_gen_CPPFLAGS = $(libgen_a_CPPFLAGS)
 tests_unit_test_gen_SOURCES = tests/unit/test_gen.c

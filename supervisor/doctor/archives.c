@@ -51,6 +51,7 @@ view_fill(struct archive_view *view, const struct channel_conf *channel,
     const char *root)
 {
 	view->channel = channel;
+	view->prefix = root;
 	view->path = xasprintf("%s/%s", channel->archive.directory,
 	    channel->name);
 	view->seen = xasprintf("%s%s", root, view->path);

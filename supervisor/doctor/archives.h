@@ -13,6 +13,7 @@
 
 struct archive_view {
 	const struct channel_conf *channel;
+	const char *prefix;	/* of paths, by way of the daemon's root */
 	char	*path;		/* the channel's own, for people */
 	char	*seen;		/* the same, by way of the daemon's root */
 	char	*there;		/* so much of `seen' that exists */

@@ -2,11 +2,14 @@
 /*
  * The doctor's checks of archives that look only.
  */
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/vfs.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -71,11 +74,14 @@ static void
 look_at_mount(struct doctor *doctor, const struct archive_view *view)
 {
 	const char *mount = view->channel->require_mount;
+	char *seen;
 	bool is;
 
 	if (mount == NULL)
 		return;
-	is = directory_is_mount_point(mount);
+	seen = xasprintf("%s%s", view->prefix, mount);
+	is = directory_is_mount_point(seen);
+	free(seen);
 	doctor_mend(doctor, "mount %s", mount);
 	doctor_say(doctor, is ? DOCTOR_OK : DOCTOR_FAIL, view->channel->name,
 	    "%s is %smounted", mount, is ? "" : "not ");
@@ -177,15 +183,42 @@ kept_beside(const struct doctor *doctor, const struct archive_config *archive)
 	return sum;
 }
 
-/* Bytes a second, over the daemon's life; 0: not known. */
 static uint64_t
-archive_rate(const struct doctor *doctor, const char *channel)
+ns_of(const struct statx_timestamp *time)
 {
-	uint64_t up_s = facts_count(json_object_get(doctor->facts, "status"),
-	    "uptime_s");
+	return time->tv_sec < 0 ? 0 :
+	    (uint64_t)time->tv_sec * NS_PER_S + time->tv_nsec;
+}
 
-	return up_s == 0 ? 0 : facts_ledger(doctor, channel,
-	    "archived_bytes") / up_s;
+/*
+ * Bytes a second by which it has grown in the last day, 0: not known.  As the
+ * files say, for counters may be older than the daemon that tells them, and
+ * speak of what is not packed yet.
+ */
+static uint64_t
+archive_rate(const struct archive_view *view)
+{
+	uint64_t now_ns = clock_realtime_ns(), first_ns = now_ns, sum = 0;
+	DIR *directory = view->exists ? opendir(view->there) : NULL;
+	const struct dirent *entry;
+	struct statx file;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL) {
+		if (statx(dirfd(directory), entry->d_name,
+		    AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, STATX_TYPE |
+		    STATX_SIZE | STATX_MTIME | STATX_BTIME, &file) == -1 ||
+		    !S_ISREG(file.stx_mode) || (file.stx_mask &
+		    STATX_BTIME) == 0 || ns_of(&file.stx_mtime) + DAY_S *
+		    NS_PER_S < now_ns)
+			continue;
+		sum += file.stx_size;
+		first_ns = MIN_OF(first_ns, ns_of(&file.stx_btime));
+	}
+	if (directory != NULL)
+		closedir(directory);
+	if (now_ns - first_ns < NS_PER_S)
+		return 0;
+	return sum / ((now_ns - first_ns) / NS_PER_S);
 }
 
 /* Whether nothing is removed before the disk is full, in so many days. */
@@ -213,7 +246,7 @@ judge_space(struct doctor *doctor, const struct archive_view *view,
 	uint64_t free_bytes = says->f_bavail * says->f_frsize, days;
 	uint64_t all = says->f_blocks * says->f_frsize;
 	uint64_t kept = kept_beside(doctor, archive);
-	uint64_t rate = archive_rate(doctor, name);
+	uint64_t rate = archive_rate(view);
 	char free_text[LOOK_SIZE_TEXT], other[LOOK_SIZE_TEXT];
 
 	look_size(free_bytes, free_text);

@@ -64,9 +64,11 @@ open_directory(struct doctor *doctor, const struct archive_view *view)
 	return fd;
 }
 
+/* What has the name is left by one who was killed. */
 static int
 make_file(int directory)
 {
+	(void)unlinkat(directory, own_name, 0);
 	return openat(directory, own_name, O_WRONLY | O_CREAT | O_EXCL |
 	    O_CLOEXEC, 0600);
 }
@@ -133,19 +135,57 @@ wanted_rate(const struct doctor *doctor, const char *channel)
 	    count);
 }
 
+/* Into a file that nothing is left of, whenever this ends.  Bytes a second; 0
+ * with errno. */
+static uint64_t
+write_there(int directory)
+{
+	int fd = make_file(directory), saved;
+	uint64_t rate;
+
+	if (fd == -1)
+		return 0;
+	(void)unlinkat(directory, own_name, 0);
+	rate = write_all(fd, amount(directory));
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return rate;
+}
+
+/* As much as the same disk took when it was asked first: many archives on it
+ * would wear it for minutes. */
+static uint64_t
+rate_of(int directory)
+{
+	static struct disk {
+		dev_t		 device;
+		uint64_t	 rate;
+	}	*disks;
+	static size_t count;
+	struct stat of;
+	size_t i;
+
+	if (fstat(directory, &of) == -1)
+		return 0;
+	for (i = 0; i < count; i++)
+		if (disks[i].device == of.st_dev)
+			return disks[i].rate;
+	disks = xgrow(disks, count, sizeof(*disks));
+	disks[count].device = of.st_dev;
+	disks[count].rate = write_there(directory);
+	/* What failed may have been the directory. */
+	return disks[count].rate == 0 ? 0 : disks[count++].rate;
+}
+
 static void
 measure(struct doctor *doctor, const struct archive_view *view, int directory)
 {
-	uint64_t wanted = wanted_rate(doctor, view->channel->name), rate;
+	uint64_t wanted = wanted_rate(doctor, view->channel->name);
+	uint64_t rate = rate_of(directory);
 	char rate_text[LOOK_SIZE_TEXT], wanted_text[LOOK_SIZE_TEXT];
-	int fd = make_file(directory), error;
+	int error = errno;
 
-	rate = fd == -1 ? 0 : write_all(fd, amount(directory));
-	error = errno;
-	if (fd != -1) {
-		close(fd);
-		(void)unlinkat(directory, own_name, 0);
-	}
 	doctor_mend(doctor, "iostat -x 1 (what else writes there), a faster "
 	    "disk, or archive: {codec: ...} for less to write");
 	if (rate == 0)

@@ -83,7 +83,7 @@ add(struct memberships *all, const char *device)
 }
 
 /* A line for each interface, and behind it one for each group there, as a
- * number of the host. */
+ * number of the host.  Only a short name has a blank before its colon. */
 static void
 read_v4(struct memberships *all)
 {
@@ -97,7 +97,7 @@ read_v4(struct memberships *all)
 			if (sscanf(line, "\t\t\t\t%8s", hex) == 1)
 				memcpy(add(all, device)->hex, hex,
 				    sizeof(hex));
-		} else if (sscanf(line, "%*d %15s : %*d V%d", device,
+		} else if (sscanf(line, "%*d %15[^: ] : %*d V%d", device,
 		    &version) == 2)
 			add(all, device)->version = version;
 	free(text);

@@ -87,19 +87,79 @@ count_in(const struct sockets *sockets, const struct sockaddr_storage *address)
 	return count;
 }
 
+/* How many of IPv6 are bound to an IPv4 address, and would get what comes to
+ * the channel, which is of IPv4. */
+static unsigned
+count_mapped(const struct sockets *v6, const struct sockaddr_storage *address)
+{
+	struct sockaddr_in6 prefix = {.sin6_family = AF_INET6};
+	bool any = address_is_any(address);
+	char own[HEX_SIZE], mapped[HEX_SIZE];
+	const struct bound *each;
+	unsigned count = 0;
+
+	prefix.sin6_addr.s6_addr[10] = prefix.sin6_addr.s6_addr[11] = 0xff;
+	hex_of((const void *)&prefix, mapped);
+	hex_of(address, own);
+	for (each = v6->bound; each < v6->bound + v6->count; each++)
+		if (each->port == address_port(address) &&
+		    strncmp(each->hex, mapped, 24) == 0)
+			count += any || strcmp(each->hex + 24, own) == 0 ||
+			    strcmp(each->hex + 24, "00000000") == 0;
+	return count;
+}
+
+/* Whether the socket is the daemon's own. */
+static bool
+has_socket(const struct doctor *doctor, const struct channel_conf *channel)
+{
+	return facts_of(doctor, channel->name, "socket", "buffer_bytes") != 0;
+}
+
+/* How many of any IPv6 address may get IPv4's as well; /proc does not say
+ * which do.  The daemon's do not. */
+static unsigned
+count_both(const struct doctor *doctor, const struct sockets *v6,
+    unsigned port)
+{
+	const struct channel_conf *channel;
+	const struct bound *each;
+	unsigned count = 0, own = 0;
+	size_t i;
+
+	for (each = v6->bound; each < v6->bound + v6->count; each++)
+		count += each->port == port &&
+		    strspn(each->hex, "0") == strlen(each->hex);
+	for (i = 0; i < doctor->conf->channels; i++) {
+		channel = &doctor->conf->channel[i];
+		own += channel->listen.address.ss_family == AF_INET6 &&
+		    address_port(&channel->listen.address) == port &&
+		    address_is_any(&channel->listen.address) &&
+		    has_socket(doctor, channel);
+	}
+	return count - MIN_OF(count, own);
+}
+
 static void
 look_at_port(struct doctor *doctor, const struct channel_conf *channel,
-    const struct sockets *sockets)
+    const struct sockets *v4, const struct sockets *v6)
 {
 	const struct sockaddr_storage *address = &channel->listen.address;
-	bool group = udp_is_group(address);
-	unsigned own = facts_of(doctor, channel->name, "socket",
-	    "buffer_bytes") != 0, found = count_in(sockets, address);
+	bool group = udp_is_group(address), is_v6 = address->ss_family ==
+	    AF_INET6;
+	unsigned own = has_socket(doctor, channel), both = is_v6 ? 0 :
+	    count_both(doctor, v6, address_port(address));
+	unsigned found = is_v6 ? count_in(v6, address) :
+	    count_in(v4, address) + count_mapped(v6, address);
 
 	found -= MIN_OF(found, own);
 	doctor_mend(doctor, "ss -ulpn 'sport = :%u' (who), and end one of "
 	    "them, or another listen.port", address_port(address));
-	if (found == 0)
+	if (found == 0 && both > 0 && !group)
+		doctor_say(doctor, DOCTOR_WARN, channel->name, "%u sockets of "
+		    "any IPv6 address have port %u, and may take what comes "
+		    "by IPv4", both, address_port(address));
+	else if (found == 0)
 		doctor_say(doctor, DOCTOR_OK, channel->name, "nobody else has "
 		    "port %u", address_port(address));
 	else if (group)
@@ -123,9 +183,7 @@ doctor_check_port(struct doctor *doctor)
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
 		if (!channel->archives_stream)
-			look_at_port(doctor, channel,
-			    channel->listen.address.ss_family == AF_INET6 ?
-			    &v6 : &v4);
+			look_at_port(doctor, channel, &v4, &v6);
 	}
 	free(v4.bound);
 	free(v6.bound);

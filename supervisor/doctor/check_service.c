@@ -3,6 +3,7 @@
  * The doctor's checks of what mcrelayd itself needs: its user, its
  * directory, its log, its unit.
  */
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -11,6 +12,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <paths.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -179,6 +181,25 @@ unit_of(pid_t pid)
 	return unit;
 }
 
+/* One that hangs ends with the check, and keeps nothing of the caller's
+ * open. */
+static _Noreturn void
+be_systemctl(const char *unit, int out, pid_t parent)
+{
+	int nothing = open(_PATH_DEVNULL, O_RDWR | O_CLOEXEC);
+
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent || nothing == -1 ||
+	    dup2(nothing, STDIN_FILENO) == -1 ||
+	    dup2(nothing, STDERR_FILENO) == -1 ||
+	    dup2(out, STDOUT_FILENO) == -1)
+		_exit(127);
+	execlp("systemctl", "systemctl", "show", "-p", "FileDescriptor"
+	    "StoreMax,LimitNOFILE,OOMPolicy,KillMode,Restart,Type", "--",
+	    unit, (char *)NULL);
+	_exit(127);
+}
+
 /* What systemctl prints, NAME=VALUE lines, to be freed; NULL: nothing. */
 static char *
 properties_of(const char *unit)
@@ -186,21 +207,15 @@ properties_of(const char *unit)
 	char *text = xcalloc(1, 8192);
 	size_t size = 0;
 	int ends[2];
-	pid_t child;
+	pid_t child, parent = getpid();
 	ssize_t got;
 
-	if (pipe(ends) == -1 || (child = fork()) == -1) {
+	if (pipe2(ends, O_CLOEXEC) == -1 || (child = fork()) == -1) {
 		free(text);
 		return NULL;
 	}
-	if (child == 0) {
-		dup2(ends[1], STDOUT_FILENO);
-		close(ends[0]);
-		execlp("systemctl", "systemctl", "show", "-p", "FileDescriptor"
-		    "StoreMax,LimitNOFILE,OOMPolicy,KillMode,Restart,Type",
-		    "--", unit, (char *)NULL);
-		_exit(127);
-	}
+	if (child == 0)
+		be_systemctl(unit, ends[1], parent);
 	close(ends[1]);
 	while (size < 8191 && (got = read(ends[0], text + size,
 	    8191 - size)) > 0)

@@ -7,11 +7,13 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import avro_files
 from net import Namespace
@@ -410,3 +412,17 @@ class Daemon:
             return pids if len(pids) == count else None
         return wait_for(there, f"{count} processes {name}", START_S,
                         self.processes)
+
+
+def answers_s(daemon: Daemon, count: int) -> Iterator[float]:
+    """How long so many answers take one by one, with no program's start in
+    it."""
+    for _ in range(count):
+        began = time.monotonic()
+        with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(60)
+            s.connect(str(daemon.run_dir / "mcrelayd.sock"))
+            s.sendall(b'{"command":"status"}\n')
+            with s.makefile() as file:
+                assert json.loads(file.readline())["status"]
+        yield time.monotonic() - began

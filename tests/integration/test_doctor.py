@@ -69,10 +69,11 @@ class Doctor:
             env=self.environment, text=True, capture_output=True,
             timeout=60, stdin=subprocess.DEVNULL)
 
-    def ask(self, *options: str) -> subprocess.CompletedProcess[str]:
+    def ask(self, *options: str, through: tuple[str, ...] = (),
+            ) -> subprocess.CompletedProcess[str]:
         """The daemon that runs."""
         return subprocess.run(
-            [*self.prefix, str(self.daemon.programs.mcrelayctl), "-s",
+            [*self.prefix, *through, str(self.daemon.programs.mcrelayctl), "-s",
              str(self.daemon.run_dir / "mcrelayd.sock"), "doctor",
              *options], env=self.environment, text=True,
             capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
@@ -96,7 +97,7 @@ class Doctor:
                  through: tuple[str, ...] = (), asked: bool = False
                  ) -> dict[str, dict[str, Any]]:
         """Of one check, by subject."""
-        done = self.ask("-j", *options) if asked else \
+        done = self.ask("-j", *options, through=through) if asked else \
             self.run(f"--doctor={check}", "-j", *options, through=through)
         return {f["subject"]: f for f in self.report(done)["findings"]
                 if f["check"] == check}
@@ -625,6 +626,31 @@ def test_group(inside: Doctor) -> None:
     inside.daemon.stop()
 
 
+def test_group_long_names(inside: Doctor) -> None:
+    """Of any length that an interface's name may have."""
+    namespace = inside.daemon.namespace
+    assert namespace
+    names = ["bond0.1234", "enp175s0f0n", "enp175s0f0np", "enp175s0f0np0",
+             "enp175s0f0np0v", "enp175s0f0np0v1"]
+    assert [len(name) for name in names] == list(range(10, 16))
+    conf = []
+    for number, name in enumerate(names):
+        namespace.run("ip", "link", "add", name, "type", "veth", "peer",
+                      "name", f"peer{number}")
+        namespace.run("ip", "link", "set", name, "up")
+        conf.append(channel(f"four{number}", free_port(), group_v4(),
+                            listen_interface=name))
+        conf.append(channel(f"six{number}", free_port(), group_v6(),
+                            listen_interface=name))
+    inside.daemon.start(*conf)
+    found = inside.findings("group", asked=True)
+    for number, name in enumerate(names):
+        for family in ("four", "six"):
+            assert found[f"{family}{number}"]["measured"] == \
+                f"joined on {name}"
+    inside.daemon.stop()
+
+
 def test_group_without_route(inside: Doctor) -> None:
     inside.daemon.write(channel("one", free_port(), group_v4()))
     inside.bad("group", "one", "fail", "no route leads to it")
@@ -766,6 +792,37 @@ def test_port(inside: Doctor, address: str, others: tuple[str, ...]) -> None:
         with receiving_socket(other, port, namespace=inside.daemon.namespace):
             inside.bad("port", "one", "warn", "^1 other sockets have port",
                        f"ss -ulpn 'sport = :{port}'")
+
+
+@pytest.mark.parametrize("other, measured", (
+    ("::", "^1 sockets of any IPv6 address .* may take"),
+    ("::ffff:127.0.0.1", "^1 other sockets have port"),
+    ("::ffff:0.0.0.0", "^1 other sockets have port"),
+    ("::1", "^nobody")))
+def test_port_dual_stack(inside: Doctor, other: str, measured: str) -> None:
+    """One of IPv6 may take what comes by IPv4."""
+    port = free_port()
+    inside.daemon.write(channel("one", port, "127.0.0.1"))
+
+    def both() -> socket.socket:
+        s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        s.bind((other, port))
+        return s
+    namespace = inside.daemon.namespace
+    assert namespace
+    with namespace.enter(both):
+        inside.bad("port", "one", "ok" if other == "::1" else "warn",
+                   measured)
+
+
+def test_port_of_both_families(inside: Doctor) -> None:
+    """A channel of IPv6 takes nothing of one of IPv4."""
+    port = free_port()
+    inside.daemon.start(channel("four", port, "0.0.0.0"),
+                        channel("six", port, "::"))
+    inside.well("port", asked=True)
+    inside.daemon.stop()
 
 
 def test_port_of_the_daemon(inside: Doctor) -> None:
@@ -975,6 +1032,17 @@ def test_archive_mount(doctor: Doctor, small: Any) -> None:
     assert doctor.findings("archive_mount")[""]["result"] == "skip"
 
 
+def test_archive_mount_of_the_daemon(doctor: Doctor, small: Any) -> None:
+    """It may see other mounts than who asks."""
+    small("size=64m")
+    doctor.daemon.start(archive(
+        doctor, require_mount=str(doctor.daemon.archive)))
+    doctor.well("archive_mount", asked=True, through=(
+        "unshare", "-m", "sh", "-c",
+        f'umount -l "{doctor.daemon.archive}" && exec "$@"', "sh"))
+    doctor.daemon.stop()
+
+
 @pytest.mark.parametrize("kind, result, measured", (
     ("6969", "warn", "NFS: .* cannot be locked"), ("4d44", "fail", "FAT"),
     ("fe534d42", "warn", "SMB"), ("794c7630", "warn", "overlayfs"),
@@ -1019,7 +1087,7 @@ def test_archive_inodes(doctor: Doctor, small: Any) -> None:
 
 
 def test_archive_fills(doctor: Doctor, small: Any) -> None:
-    """At the rate that the daemon has seen."""
+    """At the rate that its files have grown."""
     conf = archive(doctor)
     small("size=128m")
     doctor.daemon.start(conf)
@@ -1029,6 +1097,16 @@ def test_archive_fills(doctor: Doctor, small: Any) -> None:
     wait_for(lambda: doctor.ask_status()["uptime_s"] > 0, "a second", 5)
     doctor.bad("archive_space", "one", "warn", "full in 0 days",
                "min_free", asked=True)
+
+
+def test_archive_fills_after_a_take_over(doctor: Doctor, small: Any) -> None:
+    """Counters that are older than the daemon say nothing of it."""
+    doctor.daemon.write(archive(doctor))
+    (small("size=128m") / "one").mkdir()
+    found = with_facts(doctor, "archive_space", {"status": {
+        "uptime_s": 1, "channels": [
+            {"name": "one", "ledger": {"archived_bytes": 1 << 40}}]}})["one"]
+    assert found["result"] == "ok", found
 
 
 @pytest.mark.parametrize("error", (1, 22, 95))
@@ -1062,6 +1140,49 @@ def test_archive_speed(doctor: Doctor, small: Any) -> None:
         os.posix_fallocate(other.fileno(), 0, 16 << 20)
     found = doctor.findings("archive_speed", "--disk")["one"]
     assert found["result"] == "fail", found
+
+
+def test_archive_speed_once(doctor: Doctor) -> None:
+    """A disk with many archives is written to once; each is told."""
+    conf = [archive(doctor) | {"name": f"c{i}", "listen": {
+        "address": "127.0.0.1", "port": free_port()}} for i in range(25)]
+    doctor.daemon.write(*conf)
+    for each in conf:
+        (doctor.daemon.archive / each["name"]).mkdir(parents=True)
+    doctor.says(slow="3")
+    found = doctor.findings("archive_speed", "--disk")
+    assert set(found) == {each["name"] for each in conf}, found
+    assert len({f["measured"] for f in found.values()}) == 1, found
+
+
+def test_archive_speed_killed(doctor: Doctor, small: Any) -> None:
+    """What is written has no name any more that could stay."""
+    doctor.daemon.write(archive(doctor))
+    place = small("size=16m") / "one"
+    place.mkdir()
+    doctor.says(slow="3")
+
+    def written() -> list[str]:
+        paths = []
+        for fd in Path("/proc").glob("[0-9]*/fd/*"):
+            try:
+                paths.append(os.readlink(fd))
+            except OSError:
+                pass
+        return [path for path in paths if path.startswith(f"{place}/.doctor")]
+    with subprocess.Popen(
+            [str(doctor.daemon.programs.mcrelayd), "-n",
+             "--doctor=archive_speed", "--disk",
+             str(doctor.daemon.config_file)], env=doctor.environment,
+            stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL) as process:
+        wait_for(lambda: bool(written()) or process.poll() is not None,
+                 "it to write", 20)
+        wait_for(lambda: process.poll() is not None or
+                 all(path.endswith(" (deleted)") for path in written()),
+                 "it to have no name", 20)
+        assert process.poll() is None
+        assert not list(place.iterdir())
+        process.kill()
 
 
 # What mcrelayd itself needs.
@@ -1215,4 +1336,10 @@ def test_systemd(doctor: Doctor, tmp_path: Path) -> None:
         unit(**{name: value})
         doctor.bad("systemd", name, "warn", f"^{value}", name + mend,
                    asked=True)
+    # One that hangs is not left behind, and keeps nothing open.
+    number = tmp_path / "number"
+    systemctl.write_text(f"#!/bin/sh\necho $$ >{number}\nexec sleep 1000\n")
+    doctor.bad("systemd", "", "fail", "no answer within 10 s", asked=True)
+    wait_for(lambda: not Path(f"/proc/{number.read_text().strip()}").exists(),
+             "systemctl to end", 10)
     doctor.daemon.stop()

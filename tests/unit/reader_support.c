@@ -320,3 +320,22 @@ assert_numbers(struct sink *sink, int64_t first, int64_t step, unsigned count)
 		assert_int_equal(sink_number(sink), first + step * i);
 	assert_int_equal(sink_number(sink), -1);
 }
+
+uint64_t
+check_page(const struct reader_fixture *f, unsigned streams)
+{
+	struct decimated_state state = {0};
+	unsigned i;
+
+	assert_true(decimated_read(&f->w.segment.page->progress, &state));
+	for (i = 0; i < streams; i++)
+		if (state.stream[i].counts.in +
+		    state.stream[i].counts.missed +
+		    state.stream[i].counts.skipped !=
+		    state.sequence)
+			fail_msg("stream %u: %llu in and %llu missed at %llu",
+			    i, (unsigned long long)state.stream[i].counts.in,
+			    (unsigned long long)state.stream[i].counts.missed,
+			    (unsigned long long)state.sequence);
+	return state.sequence;
+}

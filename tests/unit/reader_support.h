@@ -99,6 +99,10 @@ int	fixture_teardown(void **state) ATTR_NONNULL;
 /* Nothing is unaccounted for, once the reader has caught up. */
 void	assert_accounted(const struct fake_worker *w, unsigned slot)
 	    ATTR_NONNULL;
+/* What each stream has counted is what lies before the place that the page
+ * stands at, which is returned. */
+uint64_t	check_page(const struct reader_fixture *f, unsigned streams)
+		    ATTR_NONNULL;
 /* The next `count' datagrams have these numbers, and there are no more. */
 void	assert_numbers(struct sink *sink, int64_t first, int64_t step,
 	    unsigned count) ATTR_NONNULL;

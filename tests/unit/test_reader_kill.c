@@ -9,6 +9,7 @@
  */
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -38,26 +39,6 @@ take_a_share(struct reader_fixture *f)
 {
 	single_step_here();
 	_exit(reader_step(f->reader) == READER_BROKEN);
-}
-
-/* What it has counted is what lies before the place that it stands at. */
-static uint64_t
-check_page(const struct reader_fixture *f, unsigned streams)
-{
-	struct decimated_state state;
-	unsigned i;
-
-	assert_true(decimated_read(&f->w.segment.page->progress, &state));
-	for (i = 0; i < streams; i++)
-		if (state.stream[i].counts.in +
-		    state.stream[i].counts.missed +
-		    state.stream[i].counts.skipped !=
-		    state.sequence)
-			fail_msg("stream %u: %llu in and %llu missed at %llu",
-			    i, (unsigned long long)state.stream[i].counts.in,
-			    (unsigned long long)state.stream[i].counts.missed,
-			    (unsigned long long)state.sequence);
-	return state.sequence;
 }
 
 static void
@@ -290,132 +271,54 @@ sent_once(void **state)
 	assert_int_equal(counts.unarchived, 0);
 }
 
-/*** By what they read. ***/
-
-void	__real_stream_push(struct stream *stream, const uint8_t *data,
-	    size_t size, uint64_t received_ns);
-void	__wrap_stream_push(struct stream *stream, const uint8_t *data,
-	    size_t size, uint64_t received_ns);
-
-/* Numbers of datagrams that no process survives but this one. */
-#define KILLERS	4U
-static uint64_t	killer[KILLERS];
-static unsigned	killers;
-
-void
-__wrap_stream_push(struct stream *stream, const uint8_t *data, size_t size,
-    uint64_t received_ns)
-{
-	uint64_t number;
-	unsigned i;
-
-	memcpy(&number, data, sizeof(number));
-	for (i = 0; i < killers; i++)
-		if (number == killer[i])
-			kill(getpid(), SIGKILL);
-	__real_stream_push(stream, data, size, received_ns);
-}
-
-static _Noreturn void
-serve_all(const struct reader_fixture *f)
-{
-	struct reader *reader;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	reader = open_reader(&f->message, &f->w, f->sink, NULL);
-	while (reader_step(reader) != READER_IDLE)
-		continue;
-	_exit(0);
-}
-
-/* Until one gets through; how many did not. */
-static unsigned
-count_deaths(const struct reader_fixture *f)
-{
-	unsigned deaths = 0;
-	int status;
-	pid_t pid;
-
-	do {
-		pid = fork();
-		assert_true(pid != -1);
-		if (pid == 0)
-			serve_all(f);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-			return deaths;
-		assert_true(WIFSIGNALED(status));
-	} while (++deaths < 100);
-	fail_msg("a decimator ends again and again");
-	return deaths;
-}
-
-/* All others are taken, once; what it counts is what is left out. */
+/* An archive that was stopped: each refusal speaks of the one before, and is
+ * counted whatever becomes of the one in hand. */
 static void
-check_killers(struct reader_fixture *f, const uint64_t *numbers,
-    unsigned count, unsigned most)
+check_refused(const struct reader_fixture *f, int copy)
 {
-	uint64_t before = check_page(f, 1);
-	struct stream_counts counts = fake_counts(&f->w, 0), after;
+	uint8_t *page = (uint8_t *)f->w.segment.page;
+	const struct segment segment = {.base = page,
+	    .page = f->w.segment.page};
+	struct sent_mark mark = {0, 0};
+	struct stream_counts counts;
+	struct sending sending;
+	uint64_t passed;
 
-	reader_close(f->reader);
-	f->reader = NULL;
-	fake_put_numbers(&f->w, 0, 200);
-	memcpy(killer, numbers, count * sizeof(*numbers));
-	killers = count;
-	assert_in_range(count_deaths(f), 2, most);
-	killers = 0;
-	after = fake_counts(&f->w, 0);
-	assert_int_equal(after.skipped - counts.skipped, count);
-	assert_int_equal(after.in - counts.in, 200 - count);
-	assert_int_equal(after.missed, counts.missed);
-	assert_int_equal(check_page(f, 1), before + 200);
+	assert_int_equal(pwrite(copy, page, DECIMATOR_AREA, 0),
+	    DECIMATOR_AREA);
+	assert_true(sending_open(&sending, &segment, copy));
+	assert_true(sending_recall(&sending, 1, f->message.stream[1].id, true,
+	    &counts, &mark));
+	passed = mark.sequence + mark.datum;
+	if (counts.unarchived + 1 != passed && counts.unarchived != passed)
+		fail_msg("%llu passed, %llu of them refused",
+		    (unsigned long long)passed,
+		    (unsigned long long)counts.unarchived);
+	sending_close(&sending);
 }
 
 static void
-killer_is_skipped(void **state)
-{
-	static const uint64_t first[] = {0}, middle[] = {100},
-	    last[] = {199}, several[] = {0, 1, 77, 199};
-
-	check_killers(*state, first, 1, 2);
-	check_killers(*state, middle, 1, 3);
-	check_killers(*state, last, 1, 3);
-	check_killers(*state, several, KILLERS, 3 * KILLERS);
-}
-
-/* Whoever was killed for another reason, at different places, or twice with
- * something done in between, costs nothing. */
-static void
-kill_alone_skips_nothing(void **state)
+refused_is_known_at_each_instruction(void **state)
 {
 	struct reader_fixture *f = *state;
-	static const uint64_t places[] = {100, 100, 150, 150, 180};
-	uint64_t before = check_page(f, 1);
-	unsigned i;
-	int status;
+	int copy = memfd_create("copy", MFD_CLOEXEC);
+	unsigned steps = 0;
 	pid_t pid;
 
-	reader_close(f->reader);
-	f->reader = NULL;
-	fake_put_numbers(&f->w, 0, 200);
-	for (i = 0; i < NITEMS(places); i++) {
-		killer[0] = places[i];
-		killers = 1;
-		pid = fork();
-		assert_true(pid != -1);
-		if (pid == 0)
-			serve_all(f);
-		assert_int_equal(waitpid(pid, &status, 0), pid);
-		assert_true(WIFSIGNALED(status));
-		if (i == 1)
-			/* It has come up to there. */
-			assert_int_equal(check_page(f, 1), before + 100);
-	}
-	killers = 0;
-	assert_int_equal(count_deaths(f), 0);
-	assert_int_equal(fake_counts(&f->w, 0).skipped, 0);
-	assert_int_equal(check_page(f, 1), before + 200);
+	add_archived(f);
+	close(f->sink[2].receiver);
+	f->sink[2].receiver = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	fake_put_numbers(&f->w, 0, 5);
+	pid = fork();
+	assert_true(pid != -1);
+	if (pid == 0)
+		take_a_share(f);
+	single_step_begin(pid);
+	for (; single_step(pid); steps++)
+		check_refused(f, copy);
+	assert_int_equal(fake_counts(&f->w, 1).unarchived, 4);
+	assert_in_range(steps, 1000, 10000000);
+	close(copy);
 }
 
 int
@@ -428,8 +331,7 @@ main(void)
 		READER_TEST(killed_often),
 		READER_TEST(sent_is_known_at_each_instruction),
 		READER_TEST(sent_once),
-		READER_TEST(killer_is_skipped),
-		READER_TEST(kill_alone_skips_nothing),
+		READER_TEST(refused_is_known_at_each_instruction),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,9 @@ struct archive {
 	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
 	/* Of the record in hand; RING_DATAGRAMS_MAX: none. */
 	_Atomic uint32_t		 in_hand;
+	/* Where that record begins, or the first of several; there may be a
+	 * pad between what is committed and it. */
+	_Atomic uint64_t		 in_hand_at;
 	/* Up to here a worker had it in hand that has ended at it. */
 	uint64_t			 alone_until;
 	uint64_t			 told_of;	/* its number, plus 1 */

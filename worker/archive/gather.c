@@ -83,6 +83,10 @@ gather_record(struct archive *archive, const struct ring_view *view)
 	uint32_t i, offset = 0, left = view->record.length;
 	uint32_t datagrams = view->datagrams;
 
+	/* Partner: note_fault(). */
+	atomic_store_explicit(&archive->in_hand_at, view->position,
+	    memory_order_relaxed);
+	atomic_signal_fence(memory_order_seq_cst);
 	if (t->archived + t->rejected == 0)
 		t->first_position = view->position;
 	if (!t->loose)
@@ -100,6 +104,8 @@ gather_record(struct archive *archive, const struct ring_view *view)
 		left -= size;
 	}
 	atomic_store_explicit(&archive->in_hand, RING_DATAGRAMS_MAX,
+	    memory_order_relaxed);
+	atomic_store_explicit(&archive->in_hand_at, t->first_position,
 	    memory_order_relaxed);
 	t->position = archive->reader.position;
 	t->sequence = archive->reader.sequence;

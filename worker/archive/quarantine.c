@@ -44,11 +44,13 @@ note_fault(void)
 	if (watched == NULL || !works_on_it)
 		return;
 	q = &watched->segment->state->quarantine;
-	position = archive_current(&watched->segment->state->archive)->position;
+	if (watched->reader.position ==
+	    archive_current(&watched->segment->state->archive)->position)
+		return;
+	position = atomic_load_explicit(&watched->in_hand_at,
+	    memory_order_relaxed);
 	datagram = atomic_load_explicit(&watched->in_hand,
 	    memory_order_relaxed);
-	if (watched->reader.position == position)
-		return;
 	if (q->position != position || q->datagram != datagram)
 		q->deaths = 0;
 	if (q->position != position)
@@ -70,6 +72,9 @@ quarantine_open(struct archive *archive)
 
 	archive->alone_until = q->until;
 	atomic_store_explicit(&archive->in_hand, RING_DATAGRAMS_MAX,
+	    memory_order_relaxed);
+	atomic_store_explicit(&archive->in_hand_at,
+	    archive_current(&archive->segment->state->archive)->position,
 	    memory_order_relaxed);
 	watched = archive;
 	last_words_note(note_fault);

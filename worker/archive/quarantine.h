@@ -5,9 +5,14 @@
  *
  * The handler of a fault (last_words.h) notes in the segment what the archive
  * had in hand (struct quarantine of common/segment.h).  A successor takes that
- * record by record, and commits after each; the datagram that two have ended at
- * goes to the .rejected archive without being looked at, or, if that has ended
- * two more, is shed with its record.
+ * record by record, and commits after each.
+ *
+ * Each step takes two who ended with the same in hand.  The datagram that they
+ * ended at goes to the .rejected archive without being looked at.  When a
+ * record has ended them as it was written, nobody knows which of its datagrams
+ * it was: all go there, whether or not one has gone before.  If it ends two
+ * more even so, the record is shed.  So one that begins with the first step
+ * ends six, which loses less than to shed with it what came in the same record.
  *
  * Only faults of the process itself count.  Whoever is killed from outside had
  * something in hand, too, often the same as the one before, as a commit comes

@@ -7,7 +7,9 @@
 #define MCRELAY_DECIMATOR_PAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "common/channel_config.h"
 #include "common/domain.h"
@@ -70,6 +72,42 @@ struct sent_state {
 };
 
 SEGMENT_DOMAIN(sent);
+
+/*
+ * What the stream `id' has counted, by whoever counted last: `progress' is of
+ * that generation, `stream' and `sent' are what its slot has.  False: nothing
+ * is known of it.
+ */
+static inline bool
+sent_latest_counts(const struct page_stream *stream, uint64_t generation,
+    const struct sent_state *sent, uint64_t id, struct stream_counts *counts)
+{
+	bool known = stream->id == id;
+
+	if (known)
+		*counts = stream->counts;
+	if (sent->id != id || sent->of != generation)
+		return known;
+	if (!known)
+		memset(counts, 0, sizeof(*counts));
+	counts->out = sent->out;
+	counts->errors = sent->errors;
+	counts->unarchived = sent->unarchived;
+	return true;
+}
+
+/* When nobody goes on with what has been sent of a window, which is gone: what
+ * has yet to be is counted. */
+static inline void
+sent_count_due(uint64_t generation, const struct sent_state *sent, uint64_t id,
+    bool archived, struct stream_counts *counts)
+{
+	if (sent->id != id || sent->of != generation)
+		return;
+	counts->errors += (uint64_t)sent->due + (sent->halfway != 0);
+	if (archived)
+		counts->unarchived += sent->due;
+}
 
 /*
  * A datagram that ends its decimator would end all that follow.  So a successor

@@ -27,26 +27,13 @@ generation(const struct decimator_page *page)
 	    memory_order_relaxed);
 }
 
-/* Of the stream, by whoever counted last. */
 static bool
 latest_counts(const struct decimator_page *page, uint32_t slot, uint64_t id,
     struct stream_counts *counts)
 {
-	const struct sent_state *sent = sent_current(&page->sent[slot]);
-	const struct page_stream *stream =
-	    &decimated_current(&page->progress)->stream[slot];
-	bool known = stream->id == id;
-
-	if (known)
-		*counts = stream->counts;
-	if (sent->id != id || sent->of != generation(page))
-		return known;
-	if (!known)
-		memset(counts, 0, sizeof(*counts));
-	counts->out = sent->out;
-	counts->errors = sent->errors;
-	counts->unarchived = sent->unarchived;
-	return true;
+	return sent_latest_counts(
+	    &decimated_current(&page->progress)->stream[slot],
+	    generation(page), sent_current(&page->sent[slot]), id, counts);
 }
 
 static void
@@ -179,11 +166,6 @@ sending_recall(const struct sending *sending, uint32_t slot, uint64_t id,
 	if (sent->id != id)
 		return true;
 	*mark = sent->mark;
-	if (sent->of != generation(page))
-		return true;
-	/* Nobody can make these again: the window is gone. */
-	counts->errors += (uint64_t)sent->due + (sent->halfway != 0);
-	if (archived)
-		counts->unarchived += sent->due;
+	sent_count_due(generation(page), sent, id, archived, counts);
 	return true;
 }

@@ -33,31 +33,6 @@
 
 /*** The segment. ***/
 
-/* The decimator's page goes on where it was, or begins anew with the other
- * counters.  Who has the channel may write to the old one still. */
-static void
-inherit_decimator(const struct channel *channel, const struct segment *fresh)
-{
-	const struct segment *before = &channel->segment;
-	struct decimated_state *to = decimated_begin(&fresh->page->progress);
-	uint64_t from_sequence = fresh->config->counted_from;
-	struct decimated_state from;
-
-	if (!decimated_read(&before->page->progress, &from)) {
-		log_warnx("channel %s: its decimator's page changes too fast "
-		    "to be read: a decimator that has yet to start begins "
-		    "anew", channel->name);
-		return;
-	}
-	if (from_sequence == before->config->counted_from)
-		memcpy(to->stream, from.stream, sizeof(to->stream));
-	if (from.position != 0) {
-		to->sequence = MAX_OF(from.sequence, from_sequence);
-		to->position = ring_start(fresh->ring.size);
-	}
-	decimated_commit(&fresh->page->progress);
-}
-
 void
 channel_warn_unlocked(struct channel *channel)
 {
@@ -87,7 +62,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		channel_warn_unlocked(channel);
 	segment_withhold(&fresh);
 	if (old->base != NULL) {
-		inherit_decimator(channel, &fresh);
+		channel_inherit_decimator(channel, &fresh);
 		segment_close(old);
 	}
 	*old = fresh;

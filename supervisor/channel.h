@@ -136,6 +136,10 @@ bool	channel_make_segment(struct channel *channel,
 void	channel_assign_slots(struct channel *channel) ATTR_NONNULL;
 /* Notes the slots in its segment, for a supervisor that takes it over. */
 void	channel_note_slots(struct channel *channel) ATTR_NONNULL;
+/* Has `fresh', which is to be the channel's segment, go on with what the
+ * decimator had counted in the one that it has (inherit_page.c). */
+void	channel_inherit_decimator(const struct channel *channel,
+	    const struct segment *fresh) ATTR_NONNULL;
 /* The slot of a stream there. */
 uint32_t	channel_slot(const struct channel *channel,
 		    const char *stream) ATTR_NONNULL;

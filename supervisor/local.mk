@@ -60,6 +60,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/schema_files.c supervisor/schema_files.h \
 	supervisor/segment_spec.c supervisor/segment_spec.h \
 	supervisor/silence.c supervisor/silence.h \
+	supervisor/inherit_page.c \
 	supervisor/slots.c \
 	supervisor/sockets.c supervisor/sockets.h \
 	supervisor/sockets_heal.c supervisor/sockets_heal.h \

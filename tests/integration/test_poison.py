@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,40 @@ def test_decimator(daemon: Daemon, poison: None) -> None:
             daemon.wait_received("one", 20)
         daemon.stop()
         assert daemon.payloads("one") == to_one.sent
+
+
+def test_counts_of_another_segment(daemon: Daemon, poison: None) -> None:
+    """What a decimator had sent when it was killed is counted, though a
+    reload replaces the segment before another one comes."""
+    with Receiver() as view:
+        port = free_port()
+        conf = channel("one", port, decimate=[
+            {"name": "s", "method": "pick", "every": 1,
+             "address": "127.0.0.1", "port": view.port}])
+        daemon.start(conf)
+        pid = json.loads(daemon.ctl("status", "-j").stdout)[
+            "decimators"][0]["pid"]
+        with Sender("127.0.0.1", port) as sender:
+            # All of it is one share.
+            os.kill(pid, signal.SIGSTOP)
+            sender.send([b"fine %d" % i for i in range(20)] + [b"POISON"])
+            wait_for(lambda: daemon.ledger("one")["received"] == 21,
+                     "all in the ring")
+            os.kill(pid, signal.SIGCONT)
+            assert view.wait(20) == sender.sent[:20]
+            wait_for(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+        daemon.write(conf | {"ring_size": "1MiB"})
+        daemon.ctl("reload")
+        wait_for(lambda: daemon.status("one")["ring"]["size_bytes"] == 1 << 20,
+                 "another segment", detail=daemon.log)
+        wait_for(lambda: daemon.status("one")["state"] == "running",
+                 "it runs")
+        assert daemon.status("one")["decimate"]["s"]["out"] == 20
+        with Sender("127.0.0.1", port) as sender:
+            sender.send([b"last"])
+            assert view.wait(21)[20:] == sender.sent
+        daemon.wait_received("one", 22)
+        assert daemon.status("one")["decimate"]["s"]["out"] == 21
 
 
 def avro_string(text: bytes) -> bytes:

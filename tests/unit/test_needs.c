@@ -20,7 +20,8 @@ static const struct needs_limits no_limits = {UINT64_MAX, UINT64_MAX,
 static struct channel_conf
 channel_of(uint64_t ring_size)
 {
-	struct channel_conf channel = {.name = "c", .ring_size = ring_size};
+	struct channel_conf channel = {.name = "c", .ring_size = ring_size,
+	    .archive.directory = "/nowhere"};
 
 	return channel;
 }

@@ -36,6 +36,7 @@ class Flow:
         self.receiver = Receiver()
         self.view = Receiver()
         self.viewed: list[bytes] = []
+        self.view_ledger: dict[str, int] = {}
         self.seen: set[tuple[int, int]] = set()
         port = free_port()
         daemon.start(channel(
@@ -51,10 +52,10 @@ class Flow:
         self.thread = SenderThread(self.sender, self.sent, RATE)
         self.stored: list[bytes] = []
 
-    def wait_files(self, directory: Path) -> float:
+    def wait_files(self, directory: Path, name: str = "one") -> float:
         """Until something is written there; seconds."""
         start = time.monotonic()
-        wait_for(lambda: list(directory.glob("one_*")), f"files in "
+        wait_for(lambda: list(directory.glob(f"{name}_*")), f"files in "
                  f"{directory}", 10.0, self.daemon.log)
         return time.monotonic() - start
 
@@ -89,6 +90,7 @@ class Flow:
         if self.has_view:
             self.view.wait(COUNT // 2)
             wait_archived(self.daemon)
+            self.view_ledger = self.daemon.ledger("one.view")
         self.view.__exit__(None, None, None)
         self.daemon.stop()
         return ledger
@@ -165,18 +167,20 @@ def test_mount_is_waited_for(daemon: Daemon, mounts: Mounts) -> None:
     """The relay runs meanwhile; not a byte goes to the file system below, and
     the archive is taken up by itself, again and again."""
     daemon.archive.mkdir()
-    flow = Flow(daemon, ring_size="256KiB",
+    flow = Flow(daemon, ring_size="256KiB", view=True,
                 require_mount=str(daemon.archive))
-    assert flow.reasons()[0] == "archive_away"
-    assert daemon.status("one")["state"] == "degraded"
-    wait_for(lambda: daemon.ledger("one")["archive_shed"] > 0, "shedding",
-             10.0, daemon.log)
+    for name in ("one", "one.view"):
+        assert daemon.status(name)["reasons"][0]["what"] == "archive_away"
+        assert daemon.status(name)["state"] == "degraded"
+        wait_for(lambda: daemon.ledger(name)["archive_shed"] > 0, "shedding",
+                 10.0, daemon.log)
     assert not list(daemon.archive.iterdir())
     mounts.add(daemon.archive)
     seconds = flow.wait_files(daemon.archive / "one")
     print(f"mounted: files after {seconds:.3f} s")
     wait_for(lambda: "archive_away" not in flow.reasons(), "no complaint")
-    old = os.open(daemon.archive / "one", os.O_RDONLY)
+    flow.wait_files(daemon.archive / "one.view", "one.view")
+    old = os.open(daemon.archive, os.O_RDONLY)
     mounts.remove(daemon.archive)
     wait_for(lambda: "archive_away" in flow.reasons(), "the disk missed", 10.0,
              daemon.log)
@@ -184,19 +188,26 @@ def test_mount_is_waited_for(daemon: Daemon, mounts: Mounts) -> None:
     mounts.add(daemon.archive)
     flow.wait_files(daemon.archive / "one")
     ledger = flow.finish()
-    flow.collect(Path(f"/proc/self/fd/{old}"))
+    view = flow.view_ledger
+    flow.collect(Path(f"/proc/self/fd/{old}/one"))
     os.close(old)
     flow.collect(daemon.archive / "one")
+    assert len(flow.viewed) == view["archived"] > 0
+    assert view["archived"] + view["archive_shed"] == COUNT // 2
+    assert sorted(set(flow.viewed)) == sorted(flow.viewed)
+    assert set(flow.viewed) <= set(flow.view.datagrams)
     assert len(flow.stored) == ledger["archived"] > 0
     assert ledger["archived"] + ledger["archive_shed"] == COUNT
     assert sorted(set(flow.stored)) == sorted(flow.stored)
     assert set(flow.stored) <= set(flow.sent)
     mounts.remove(daemon.archive)
     assert not list(daemon.archive.iterdir())
-    log = daemon.log()
-    assert log.count(f"{daemon.archive} is not mounted: until it is") == 1
-    assert log.count(f"{daemon.archive} is not mounted: until that") == 1
-    assert log.count("its archive directory is there again") == 2
+    for name in ("one", "one.view"):
+        said = f"channel {name}: {daemon.archive} is not mounted: until"
+        assert daemon.log().count(f"{said} it is") == 1
+        assert daemon.log().count(f"{said} that") == 1
+        assert daemon.log().count(f"channel {name}: its archive directory is "
+                                  "there again") == 2
 
 
 def test_in_the_way(daemon: Daemon) -> None:
@@ -224,14 +235,18 @@ def test_in_the_way(daemon: Daemon) -> None:
 
 def test_stopped_without_disk(daemon: Daemon) -> None:
     daemon.archive.mkdir()
-    flow = Flow(daemon, require_mount=str(daemon.archive))
+    flow = Flow(daemon, view=True, require_mount=str(daemon.archive))
     flow.thread.join()
     flow.sender.socket.close()
-    wait_for(lambda: daemon.ledger("one")["received"] == COUNT, "all")
+    for name, count in (("one", COUNT), ("one.view", COUNT // 2)):
+        wait_for(lambda: daemon.ledger(name)["received"] == count, "all")
+    pending = {n: daemon.ledger(n)["pending"] for n in ("one", "one.view")}
+    assert pending["one"] == COUNT
     daemon.stop(checks=False, status=1)
-    said = re.search(r"could not store (\d+) datagrams before its end",
-                     daemon.log())
-    assert said and int(said[1]) == COUNT
+    for name in ("one", "one.view"):
+        said = re.search(rf"\[{name}\]: the archive could not store (\d+) "
+                         "datagrams before its end", daemon.log())
+        assert said and int(said[1]) == pending[name]
     assert not list(daemon.archive.iterdir())
 
 

@@ -80,12 +80,13 @@ struct listen_config {
 	char		interface[IF_NAMESIZE];	/* "": any */
 	struct source_prefix source[SOURCES_MAX];
 	uint32_t	sources;		/* 0: everybody may send */
-	uint32_t	reserved;		/* 0 */
+	uint16_t	share;			/* others may have it open */
+	uint16_t	one_by_one;		/* nothing is coalesced */
 };
 _Static_assert(offsetof(struct listen_config, source) ==
     sizeof(struct sockaddr_storage) + IF_NAMESIZE &&
     sizeof(struct listen_config) ==
-    offsetof(struct listen_config, reserved) + sizeof(uint32_t),
+    offsetof(struct listen_config, one_by_one) + sizeof(uint16_t),
     "no padding");
 
 /* How the relay thread runs; filled and compared likewise. */
@@ -138,7 +139,8 @@ struct channel_config {
 	uint32_t	outputs;
 	struct run_config run;
 	struct {
-		char	text[72];	/* address:port, for messages */
+		char	text[68];	/* address:port, for messages */
+		uint32_t one_by_one;	/* no runs in one message */
 	} output[OUTPUTS_MAX];
 	/* The datagram's number at which the counters began: where they go on
 	 * after a change of the configuration, that of the segment before. */

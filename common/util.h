@@ -19,7 +19,7 @@
 #define NS_PER_US	UINT64_C(1000)
 
 /* "[v6 address%interface]:65535" and its NUL. */
-#define ADDRESS_TEXT_SIZE	72
+#define ADDRESS_TEXT_SIZE	68
 /* "20261120T213000.123456Z" and its NUL. */
 #define UTC_TEXT_SIZE		24
 

@@ -21,11 +21,15 @@
 static void
 purpose(const struct destination_conf *to, char text[INHERITED_PURPOSE_SIZE])
 {
-	char address[ADDRESS_TEXT_SIZE];
+	char address[ADDRESS_TEXT_SIZE], source[ADDRESS_TEXT_SIZE] = "";
 
 	format_address((const void *)&to->address, address);
-	snprintf(text, INHERITED_PURPOSE_SIZE, "%s %s ttl %d loop %d", address,
-	    to->interface, (int)to->ttl, (int)to->loop);
+	if (to->source.ss_family != AF_UNSPEC)
+		format_address((const void *)&to->source, source);
+	snprintf(text, INHERITED_PURPOSE_SIZE,
+	    "%s %s ttl %d loop %d from %s dscp %d broadcast %d", address,
+	    to->interface, (int)to->ttl, (int)to->loop, source,
+	    (int)to->dscp, (int)to->broadcast);
 }
 
 /*** Writing. ***/

@@ -28,7 +28,7 @@
 struct events;
 
 /* What a socket was opened for, as text. */
-#define INHERITED_PURPOSE_SIZE	(ADDRESS_TEXT_SIZE + IF_NAMESIZE + 40)
+#define INHERITED_PURPOSE_SIZE	(2 * ADDRESS_TEXT_SIZE + IF_NAMESIZE + 80)
 
 /* One that is sent to. */
 struct inherited_socket {

@@ -27,9 +27,12 @@ fill_outputs(struct channel_config *config, const struct channel_conf *channel)
 
 	assert(channel->relays <= OUTPUTS_MAX);
 	config->outputs = (uint32_t)channel->relays;
-	for (i = 0; i < channel->relays; i++)
+	for (i = 0; i < channel->relays; i++) {
 		format_address((const void *)&channel->relay[i].address,
 		    config->output[i].text);
+		config->output[i].one_by_one =
+		    (uint32_t)channel->relay[i].one_by_one;
+	}
 }
 
 void

@@ -131,12 +131,13 @@ input_options(int fd, const struct listen_config *listen, const char **what)
 	*what = "set the input's options";
 	if (only_own_groups(fd, family) == -1)
 		return -1;
-	if (group && sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+	if ((group || listen->share) &&
+	    sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
 		return -1;
 	if (sockets_set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == -1)
 		return -1;
 	/* Coalescing is a matter of speed only. */
-	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, 1);
+	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, !listen->one_by_one);
 	*what = "receive on the interface";
 	if (sockets_input_bound(listen))
 		return sockets_bind_device(fd, listen->interface);

@@ -74,6 +74,19 @@ unicast_output(int fd, const struct destination_conf *to)
 	return sockets_set_int(fd, IPPROTO_IP, IP_TTL, to->ttl);
 }
 
+/* The two bits below are the kernel's, for congestion. */
+static int
+mark(int fd, const struct destination_conf *to)
+{
+	int field = to->dscp << 2;
+
+	if (to->dscp == 0)
+		return 0;
+	return to->address.ss_family == AF_INET6 ?
+	    sockets_set_int(fd, IPPROTO_IPV6, IPV6_TCLASS, field) :
+	    sockets_set_int(fd, IPPROTO_IP, IP_TOS, field);
+}
+
 static int
 output_options(int fd, const struct destination_conf *to, int index)
 {
@@ -81,6 +94,11 @@ output_options(int fd, const struct destination_conf *to, int index)
 	    SOCKETS_SEND_BUFFER) == -1)
 		(void)sockets_set_int(fd, SOL_SOCKET, SO_SNDBUF,
 		    SOCKETS_SEND_BUFFER);
+	if (to->broadcast &&
+	    sockets_set_int(fd, SOL_SOCKET, SO_BROADCAST, 1) == -1)
+		return -1;
+	if (mark(fd, to) == -1)
+		return -1;
 	if (udp_is_group(&to->address))
 		return group_output(fd, to, index);
 	return unicast_output(fd, to);
@@ -100,6 +118,22 @@ sockets_connect(int fd, const struct destination_conf *to, int index,
 	    sockaddr_size(sockets_generic(&address)));
 }
 
+/* Once: a socket keeps it when it is connected anew.  Several outputs may have
+ * one port, and one that is opened to compare with the first. */
+static int
+bind_source(int fd, const struct destination_conf *to, int index)
+{
+	struct sockaddr_storage source;
+
+	if (to->source.ss_family == AF_UNSPEC)
+		return 0;
+	source = sockets_scoped(&to->source, index);
+	if (sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+		return -1;
+	return bind(fd, sockets_generic(&source),
+	    sockaddr_size(sockets_generic(&source)));
+}
+
 int
 sockets_output(const struct destination_conf *to, const char **what)
 {
@@ -114,6 +148,9 @@ sockets_output(const struct destination_conf *to, const char **what)
 	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd == -1)
 		return -1;
+	*what = "send from the source address and port";
+	if (bind_source(fd, to, index) == -1)
+		return sockets_fail(fd);
 	if (sockets_connect(fd, to, index, what) == -1)
 		return sockets_fail(fd);
 	return fd;

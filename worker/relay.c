@@ -429,6 +429,10 @@ relay_init(struct relay *relay, const struct segment *segment,
 		output->index = i;
 		output->socket = sockets[i];
 		output->gso_limit = GSO_LIMIT_MAX;
+		if (segment->config->output[i].one_by_one != 0) {
+			output->gso_limit = 0;
+			output->gso_retry_ns = UINT64_MAX;
+		}
 	}
 	i = TX_BATCH_OUTPUT(word);
 	if (i < relay->outputs && word == TX_BATCH(i, output_current(

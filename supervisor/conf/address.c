@@ -115,14 +115,15 @@ address_is_ssm(const struct sockaddr_storage *address)
 }
 
 static const char *
-refuse_v4(uint32_t value)
+refuse_v4(uint32_t value, bool broadcast)
 {
 	if (value >> 24 == 0)
 		return "0.0.0.0/8 is not a destination";
 	if (value >> 8 == 0xe00000)
 		return "224.0.0.0/24 is reserved for routing protocols";
 	if (value == INADDR_BROADCAST)
-		return "datagrams are not sent to broadcast addresses";
+		return broadcast ? NULL :
+		    "this is broadcast, and needs `broadcast: true'";
 	if (value >> 28 == 15)
 		return "240.0.0.0/4 is reserved";
 	return NULL;
@@ -164,10 +165,10 @@ refuse_v6(const struct in6_addr *address)
 }
 
 const char *
-address_refuse_output(const struct sockaddr_storage *address)
+address_refuse_output(const struct sockaddr_storage *address, bool broadcast)
 {
 	if (is_v4(address))
-		return refuse_v4(v4_value(address));
+		return refuse_v4(v4_value(address), broadcast);
 	return refuse_v6(v6_value(address));
 }
 

@@ -31,9 +31,9 @@ bool	address_is_link_local(const struct sockaddr_storage *address)
 	    ATTR_NONNULL;
 /* A group that exists for source-specific joins only. */
 bool	address_is_ssm(const struct sockaddr_storage *address) ATTR_NONNULL;
-/* NULL, or why nothing must be sent there. */
-const char	*address_refuse_output(const struct sockaddr_storage *address)
-		    ATTR_NONNULL;
+/* NULL, or why nothing must be sent there; `broadcast': to all hosts may. */
+const char	*address_refuse_output(const struct sockaddr_storage *address,
+		    bool broadcast) ATTR_NONNULL;
 /* Orders by family, port, address: 0 when all are equal. */
 int	address_compare(const struct sockaddr_storage *one,
 	    const struct sockaddr_storage *other) ATTR_NONNULL;

@@ -115,6 +115,7 @@ read_relay(struct section *channel, struct channel_conf *to,
 		n = to->relays++;
 		conf_read_destination(&section, &to->relay[n],
 		    &places->relay[n]);
+		to->relay[n].one_by_one = conf_read_segmentation(&section);
 		section_close(&section);
 	}
 }

@@ -16,6 +16,8 @@
 #include <sys/types.h>
 #include <errno.h>
 #include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -212,6 +214,53 @@ check_loop(const struct check *check, const struct destination_conf *to,
 		    input->line);
 }
 
+/* Which interface's broadcast address it is, of those there are now. */
+static const char *
+broadcast_of(const struct check *check, const struct sockaddr_storage *address)
+{
+	const struct sockaddr_in *in = (const void *)address, *own, *mask;
+	const struct ifaddrs *i;
+	in_addr_t hosts;
+
+	if (address->ss_family != AF_INET)
+		return NULL;
+	for (i = check->local; i != NULL; i = i->ifa_next) {
+		own = (const void *)i->ifa_addr;
+		mask = (const void *)i->ifa_netmask;
+		if ((i->ifa_flags & IFF_BROADCAST) == 0 || own == NULL ||
+		    own->sin_family != AF_INET || mask == NULL)
+			continue;
+		hosts = ~mask->sin_addr.s_addr;
+		/* With one or two addresses a network has none. */
+		if (ntohl(hosts) > 1 && in->sin_addr.s_addr ==
+		    (own->sin_addr.s_addr | hosts))
+			return i->ifa_name;
+	}
+	return NULL;
+}
+
+/* Addresses may come and go: what is not so now may be later. */
+static void
+check_addresses(const struct check *check, const struct destination_conf *to,
+    const struct output_places *places)
+{
+	const char *interface = broadcast_of(check, &to->address);
+	char text[ADDRESS_TEXT_SIZE];
+	struct sockaddr_storage source = to->source;
+
+	if (interface != NULL && !to->broadcast)
+		problem_error(check->problems, places->item,
+		    "%s is the broadcast address of %s, and needs "
+		    "`broadcast: true'", text_of(&to->address, text),
+		    interface);
+	if (source.ss_family != AF_UNSPEC)
+		address_set_port(&source, 0);
+	if (places->source.line != 0 && check->local != NULL &&
+	    source.ss_family != AF_UNSPEC && !is_local(check, &source))
+		problem_warning(check->problems, places->source,
+		    "no interface has this source address at present");
+}
+
 static bool
 same_destination(const struct destination_conf *a,
     const struct destination_conf *b)
@@ -272,6 +321,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 		check_interface(check, to->interface, places->interface);
 		if (!usable(&to->address))
 			continue;
+		check_addresses(check, to, places);
 		check_loop(check, to, places->item);
 		check_twin(check, channel, i);
 	}

@@ -29,9 +29,15 @@
 /* Where datagrams go: a relay output or a decimated stream. */
 struct destination_conf {
 	struct sockaddr_storage	 address;	/* with the port */
+	struct sockaddr_storage	 source;	/* likewise; AF_UNSPEC: the
+						 * kernel's choice */
 	char			 interface[IF_NAMESIZE]; /* "": routing's */
 	int32_t			 ttl;		/* preset: group 1, else 64 */
 	int32_t			 loop;		/* local listeners hear it */
+	int32_t			 dscp;		/* 0 to 63 */
+	int32_t			 broadcast;	/* may be one */
+	int32_t			 one_by_one;	/* no runs in one message */
+	int32_t			 reserved;	/* 0 */
 };
 
 /* Compared byte by byte up to `plan': without padding, zero what is unused. */
@@ -51,8 +57,8 @@ struct stream_conf {
 	char			*schema_text;
 };
 _Static_assert(offsetof(struct stream_conf, range) ==
-    CHANNEL_NAME_MAX + 1 + sizeof(struct sockaddr_storage) + IF_NAMESIZE +
-    2 * sizeof(int32_t) && offsetof(struct stream_conf, plan) ==
+    CHANNEL_NAME_MAX + 1 + 2 * sizeof(struct sockaddr_storage) + IF_NAMESIZE +
+    6 * sizeof(int32_t) && offsetof(struct stream_conf, plan) ==
     offsetof(struct stream_conf, range) + 3 * sizeof(uint64_t) +
     4 * sizeof(uint32_t), "no padding");
 

@@ -20,6 +20,7 @@
 struct output_places {
 	struct place	item;
 	struct place	interface;
+	struct place	source;
 };
 
 struct channel_places {
@@ -62,6 +63,8 @@ void	conf_read_listen(struct section *channel, struct channel_conf *conf,
 	    struct channel_places *places);
 void	conf_read_destination(struct section *section,
 	    struct destination_conf *to, struct output_places *places);
+/* Whether runs of datagrams are to be left alone. */
+bool	conf_read_segmentation(struct section *section);
 void	conf_read_payload(const struct conf_reader *reader,
 	    struct section *section, struct channel_conf *channel);
 /* The key `cpu', -1 when it is not there. */

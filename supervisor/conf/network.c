@@ -15,8 +15,31 @@
 #define TTL_GROUP	1
 #define TTL_UNICAST	64
 
+#define DSCP_MAX	63
+
+/* Of RFC 2474, 2597, 3246, 5865 and 8622, as tc(8) and iptables(8) have
+ * them. */
+static const struct {
+	const char	*name;
+	int32_t		 value;
+} dscp_names[] = {
+	{"cs0", 0}, {"le", 1}, {"cs1", 8}, {"af11", 10}, {"af12", 12},
+	{"af13", 14}, {"cs2", 16}, {"af21", 18}, {"af22", 20}, {"af23", 22},
+	{"cs3", 24}, {"af31", 26}, {"af32", 28}, {"af33", 30}, {"cs4", 32},
+	{"af41", 34}, {"af42", 36}, {"af43", 38}, {"cs5", 40}, {"va", 44},
+	{"ef", 46}, {"cs6", 48}, {"cs7", 56},
+};
+
 static const struct number_key port_key = {
 	.name = "port", .min = 1, .max = 65535, .required = true,
+};
+
+static const struct number_key source_port_key = {
+	.name = "source_port", .min = 1, .max = 65535,
+};
+
+static const struct number_key dscp_key = {
+	.name = "dscp", .max = DSCP_MAX,
 };
 
 static const struct number_key ttl_key = {
@@ -41,20 +64,20 @@ static const struct number_key busy_poll_key = {
 
 /* AF_UNSPEC when absent or wrong. */
 static const struct node *
-read_address(struct section *section, bool required,
+read_address(struct section *section, const char *key, bool required,
     struct sockaddr_storage *address)
 {
 	const struct node *node;
 	const char *why;
 
 	*address = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
-	node = section_scalar(section, "address", required);
+	node = section_scalar(section, key, required);
 	if (node == NULL)
 		return NULL;
 	if ((why = address_parse(node->text, address)) == NULL)
 		return node;
 	problem_error(section->problems, node->place,
-	    "`address: %s': %s", node->text, why);
+	    "`%s: %s': %s", key, node->text, why);
 	*address = (struct sockaddr_storage){ .ss_family = AF_UNSPEC };
 	return node;
 }
@@ -179,6 +202,14 @@ read_coalesce(struct section *section)
 	return section_number(section, &coalesce_key, NULL);
 }
 
+bool
+conf_read_segmentation(struct section *section)
+{
+	static const char *const words[] = {"auto", "off", NULL};
+
+	return section_word(section, "segmentation", words, 0, NULL) == 1;
+}
+
 void
 conf_read_listen(struct section *channel, struct channel_conf *conf,
     struct channel_places *places)
@@ -193,7 +224,7 @@ conf_read_listen(struct section *channel, struct channel_conf *conf,
 		section_missing(channel, "listen");
 		return;
 	}
-	address = read_address(&section, false, &listen->address);
+	address = read_address(&section, "address", false, &listen->address);
 	if (address == NULL)
 		listen->address.ss_family = AF_INET;
 	number = section_number(&section, &port_key, &port);
@@ -208,6 +239,8 @@ conf_read_listen(struct section *channel, struct channel_conf *conf,
 	conf->run.coalesce_ns = read_coalesce(&section);
 	conf->run.busy_poll_ns = section_number(&section, &busy_poll_key,
 	    NULL);
+	listen->share = section_bool(&section, "share", false);
+	listen->one_by_one = conf_read_segmentation(&section);
 	check_link_local(&section, address, &listen->address,
 	    listen->interface);
 	section_close(&section);
@@ -228,6 +261,56 @@ check_ttl(struct section *section, const struct node *ttl,
 		    "`ttl: 0' is for multicast groups only");
 }
 
+static int32_t
+read_dscp(struct section *section)
+{
+	const struct node *node = section_get(section, "dscp");
+	size_t i;
+
+	for (i = 0; node != NULL && node->kind == NODE_SCALAR &&
+	    i < NITEMS(dscp_names); i++)
+		if (strcmp(node->text, dscp_names[i].name) == 0)
+			return dscp_names[i].value;
+	return (int32_t)section_number(section, &dscp_key, NULL);
+}
+
+/* From where it is sent.  `to->address' may be of no family. */
+static void
+read_source_of(struct section *section, struct destination_conf *to,
+    struct output_places *places)
+{
+	sa_family_t family = to->address.ss_family;
+	const struct node *address, *port;
+	uint64_t number;
+
+	address = read_address(section, "source_address", false, &to->source);
+	number = section_number(section, &source_port_key, &port);
+	if (address != NULL)
+		places->source = address->place;
+	if (address != NULL && to->source.ss_family != AF_UNSPEC &&
+	    (address_is_any(&to->source) || udp_is_group(&to->source) ||
+	    (family != AF_UNSPEC && to->source.ss_family != family))) {
+		problem_error(section->problems, address->place,
+		    "`source_address: %s' has to be an address of this host, "
+		    "of the family of the `address' sent to", address->text);
+		to->source = (struct sockaddr_storage){0};
+	}
+	if (port != NULL && to->source.ss_family == AF_UNSPEC)
+		to->source.ss_family = family;
+	if (to->source.ss_family != AF_UNSPEC)
+		address_set_port(&to->source, (uint16_t)number);
+}
+
+static const char *
+refuse_output(const struct destination_conf *to)
+{
+	if (to->broadcast && (to->address.ss_family != AF_INET ||
+	    udp_is_group(&to->address)))
+		return "`broadcast: true' is for IPv4 addresses other than "
+		    "groups";
+	return address_refuse_output(&to->address, to->broadcast);
+}
+
 void
 conf_read_destination(struct section *section, struct destination_conf *to,
     struct output_places *places)
@@ -236,16 +319,19 @@ conf_read_destination(struct section *section, struct destination_conf *to,
 	const char *why;
 	uint64_t number;
 
-	address = read_address(section, true, &to->address);
+	address = read_address(section, "address", true, &to->address);
 	number = section_number(section, &port_key, NULL);
 	places->item = section_place(section);
 	read_interface(section, to->interface, &places->interface);
 	to->ttl = (int32_t)section_number(section, &ttl_key, &ttl);
 	to->loop = section_bool(section, "loop", true);
+	to->dscp = read_dscp(section);
+	to->broadcast = section_bool(section, "broadcast", false);
+	read_source_of(section, to, places);
 	if (to->address.ss_family == AF_UNSPEC)
 		return;
 	address_set_port(&to->address, (uint16_t)number);
-	if ((why = address_refuse_output(&to->address)) != NULL)
+	if ((why = refuse_output(to)) != NULL)
 		problem_error(section->problems, address->place,
 		    "`address: %s': %s", address->text, why);
 	else

@@ -16,7 +16,7 @@
 
 #include "supervisor/conf/node.h"
 
-#define SECTION_KEYS_MAX	20
+#define SECTION_KEYS_MAX	24
 
 struct section {
 	struct problem_list	*problems;

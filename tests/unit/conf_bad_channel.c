@@ -338,8 +338,34 @@ const struct bad_case bad_channel_cases[] = {
 	    "4:21: `address: 0.0.0.0': 0.0.0.0/8 is not a destination\n" },
 	{ "relay to 255.255.255.255",
 	    CHANNEL "  relay: [{address: 255.255.255.255, port: 6000}]\n",
-	    "4:21: `address: 255.255.255.255': datagrams are not sent to "
-	    "broadcast addresses\n" },
+	    "4:21: `address: 255.255.255.255': this is broadcast, and needs "
+	    "`broadcast: true'\n" },
+	{ "broadcast to a group",
+	    CHANNEL "  relay: [{address: 239.1.1.1, port: 6000, "
+	    "broadcast: true}]\n",
+	    "4:21: `address: 239.1.1.1': `broadcast: true' is for IPv4 "
+	    "addresses other than groups\n" },
+	{ "relay from a group",
+	    CHANNEL "  relay: [{address: 10.0.0.1, port: 6000, "
+	    "source_address: 239.1.1.1}]\n",
+	    "4:59: `source_address: 239.1.1.1' has to be an address of this "
+	    "host, of the family of the `address' sent to\n" },
+	{ "relay from the other family",
+	    CHANNEL "  relay: [{address: 10.0.0.1, port: 6000, "
+	    "source_address: \"fd00::1\", source_port: 0}]\n",
+	    "4:59: `source_address: fd00::1' has to be an address of this "
+	    "host, of the family of the `address' sent to\n"
+	    "4:83: `source_port' has to be from 1 to 65535, not 0\n" },
+	{ "dscp",
+	    CHANNEL "  relay:\n"
+	    "  - {address: 10.0.0.1, port: 6000, dscp: 64}\n"
+	    "  - {address: 10.0.0.1, port: 6001, dscp: EF}\n",
+	    "5:43: `dscp' has to be from 0 to 63, not 64\n"
+	    "6:43: `dscp' has to be a whole number, not `EF'\n" },
+	{ "segmentation",
+	    CHANNEL "  relay: [{address: 10.0.0.1, port: 6000, "
+	    "segmentation: on}]\n",
+	    "4:57: `segmentation' has to be auto or off, not `on'\n" },
 	{ "relay to 241.0.0.1",
 	    CHANNEL "  relay: [{address: 241.0.0.1, port: 6000}]\n",
 	    "4:21: `address: 241.0.0.1': 240.0.0.0/4 is reserved\n" },

@@ -49,13 +49,19 @@ static const char full[] =
     "      receive_buffer: 64MiB\n"
     "      coalesce: auto\n"
     "      busy_poll: 50us\n"
+    "      share: true\n"
+    "      segmentation: off\n"
     "    payload: {format: avro, schema: accel.avsc, time_field: time,\n"
     "              framing: none}\n"
     "    relay:\n"
     "      - {address: 239.192.0.1, port: 26001, interface: lo, ttl: 8,\n"
     "         loop: false}\n"
-    "      - {address: \"ff15::1\", port: 26002, ttl: 0, loop: true}\n"
-    "      - {address: 10.99.0.1, port: 26003, ttl: 3}\n"
+    "      - {address: \"ff15::1\", port: 26002, ttl: 0, loop: true,\n"
+    "         source_port: 26009, segmentation: auto}\n"
+    "      - {address: 10.99.0.1, port: 26003, ttl: 3, dscp: af41,\n"
+    "         source_address: 127.0.0.1, segmentation: off}\n"
+    "      - {address: 255.255.255.255, port: 26004, broadcast: true,\n"
+    "         dscp: 63}\n"
     "    archive:\n"
     "      directory: data\n"
     "      codec: \"null\"\n"
@@ -105,12 +111,14 @@ check_full_listen(const struct channel_conf *c)
 	assert_int_equal(c->receive_buffer, MIB(64));
 	assert_int_equal(c->run.coalesce_ns, COALESCE_AUTO);
 	assert_int_equal(c->run.busy_poll_ns, 50000);
+	assert_true(listen->share);
+	assert_true(listen->one_by_one);
 }
 
 static void
 check_full_outputs(const struct channel_conf *c)
 {
-	assert_int_equal(c->relays, 3);
+	assert_int_equal(c->relays, 4);
 	support_assert_address(&c->relay[0].address, "239.192.0.1:26001");
 	assert_string_equal(c->relay[0].interface, "lo");
 	assert_int_equal(c->relay[0].ttl, 8);
@@ -121,6 +129,15 @@ check_full_outputs(const struct channel_conf *c)
 	assert_true(c->relay[1].loop);
 	support_assert_address(&c->relay[2].address, "10.99.0.1:26003");
 	assert_int_equal(c->relay[2].ttl, 3);
+	assert_int_equal(c->relay[0].source.ss_family, AF_UNSPEC);
+	assert_int_equal(c->relay[0].dscp, 0);
+	support_assert_address(&c->relay[1].source, "[::]:26009");
+	assert_false(c->relay[1].one_by_one);
+	support_assert_address(&c->relay[2].source, "127.0.0.1:0");
+	assert_int_equal(c->relay[2].dscp, 34);
+	assert_true(c->relay[2].one_by_one);
+	assert_true(c->relay[3].broadcast);
+	assert_int_equal(c->relay[3].dscp, 63);
 }
 
 static void
@@ -234,7 +251,7 @@ test_full_second(void **state ATTR_UNUSED)
 
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 49);
+	assert_int_equal(c->line, 55);
 	support_assert_address(&c->listen.address, "127.0.0.1:1");
 	assert_int_equal(c->listen.sources, 3);
 	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);

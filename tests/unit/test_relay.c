@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An output whose socket is connected anew while it sends.
+ * Outputs: one whose socket is connected anew while it sends, and one that
+ * takes no runs.
  */
 #include <sys/socket.h>
 #include <netinet/in.h>
@@ -81,11 +82,44 @@ test_reconnected(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
+static unsigned
+messages_of_four(uint32_t one_by_one)
+{
+	static const uint32_t sizes[] = { 100 };
+	struct segment_spec spec = {.ring_size = 1 << 20};
+	struct expected expected = {sizes, 1, 0};
+	struct ingest ingest;
+	struct relay relay;
+	struct rig rig;
+	unsigned i, messages;
+
+	spec.config.output[0].one_by_one = one_by_one;
+	rig_open(&rig, &spec);
+	relay_init(&relay, &rig.segment, &rig.output);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	for (i = 0; i < 4; i++)
+		expected_send(&rig, &expected, i);
+	ingest_batch(&ingest);
+	relay_run(&relay);
+	messages = rig.segment.tx->offered;
+	expected_receive(&rig, &expected, 4);
+	rig_close(&rig);
+	return messages;
+}
+
+static void
+test_one_by_one(void **state ATTR_UNUSED)
+{
+	assert_int_equal(messages_of_four(0), 1);
+	assert_int_equal(messages_of_four(1), 4);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reconnected),
+		cmocka_unit_test(test_one_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,7 @@ UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment \
 UNIT_TESTS += tests/unit/test_avro_walk tests/unit/test_archive_names
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
-	tests/unit/test_sender_sequence \
+	tests/unit/test_sender_sequence tests/unit/test_quarantine \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_writer \
 	tests/unit/test_finished
@@ -125,6 +125,11 @@ tests_unit_test_worker_SOURCES = tests/unit/test_worker.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_worker_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 
+tests_unit_test_quarantine_SOURCES = tests/unit/test_quarantine.c $(RIG)
+tests_unit_test_quarantine_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
+# What a worker ends at.
+tests_unit_test_quarantine_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=quarantine_has -Wl,--wrap=codec_compress
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
 	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG)
 tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

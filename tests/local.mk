@@ -37,6 +37,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
+	tests/unit/test_sandbox_threads \
 	tests/unit/test_sandbox_libc
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_errand tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
@@ -87,6 +88,8 @@ tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
 tests_unit_test_sandbox_LDADD = libsupervisor.a $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_threads_SOURCES = tests/unit/test_sandbox_threads.c
+tests_unit_test_sandbox_threads_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_libc_SOURCES = tests/unit/test_sandbox_libc.c
 tests_unit_test_sandbox_libc_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/libc_calls

@@ -352,6 +352,7 @@ EXTRA_DIST += \
 	tests/integration/read_avro.js \
 	tests/integration/prometheus.py \
 	tests/integration/readers.py \
+	tests/integration/slow_names.c \
 	tests/integration/test_alerts.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
@@ -379,6 +380,7 @@ EXTRA_DIST += \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
 	tests/integration/test_metrics.py \
+	tests/integration/test_names.py \
 	tests/integration/test_path.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \

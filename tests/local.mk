@@ -337,6 +337,7 @@ EXTRA_DIST += \
 	tests/integration/fuse.py \
 	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
+	tests/integration/hoarder.c \
 	tests/integration/host.c \
 	tests/integration/lanes.py \
 	tests/integration/manager.py \
@@ -401,6 +402,7 @@ EXTRA_DIST += \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_web.py \
+	tests/integration/test_web_hostile.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \

@@ -70,4 +70,19 @@ uint32_t	sandbox_enter_parts(const struct sandbox *sandbox,
  * `none' for whoever looks into a process or traces it, `kill' for tests. */
 uint32_t	sandbox_enter(const struct sandbox *sandbox) ATTR_NONNULL;
 
+/* What kind of a thread of a worker the caller is. */
+enum sandbox_thread {
+	SANDBOX_WITH_NETWORK,
+	SANDBOX_WITH_FILES,
+	SANDBOX_WITH_NEITHER,
+};
+
+/*
+ * For good, in the calling thread: no system call of those that only the other
+ * kinds make, nor any that begins a thread.  Only where a worker's system calls
+ * are restricted at all.  This holds up who has one thread in hand; its memory
+ * is that of all.
+ */
+void		sandbox_thread(enum sandbox_thread thread);
+
 #endif /* MCRELAY_SANDBOX_H */

@@ -68,6 +68,22 @@ static const char *const calls_of_workers[] = {
 	"sync_file_range2",
 };
 
+/* Of all these, what only the relay thread of a worker makes... */
+static const char *const calls_of_relay[] = {
+	"recvmmsg", "recvmmsg_time64", "sendmmsg", "recvmsg", "sendmsg",
+	"recvfrom",
+};
+
+/* ...and what, beside the list above, only threads with files make. */
+static const char *const calls_with_files[] = {
+	"lseek", "_llseek", "pread64", "preadv", "pwrite64", "pwritev",
+};
+
+/* What begins threads, and gives each its place. */
+static const char *const calls_to_begin[] = {
+	"clone", "sched_setaffinity", "seccomp", "setpriority",
+};
+
 static const char *const calls_of_web[] = {
 	"accept4", "getdents64", "getpeername", "getsockname", "setsockopt",
 	"shutdown",
@@ -104,6 +120,14 @@ static const int	prctl_options[] = {
 	{.arg = (index), .op = SCMP_CMP_MASKED_EQ,			\
 	    .datum_a = (scmp_datum_t)(mask),				\
 	    .datum_b = (scmp_datum_t)(value)}
+
+/* What the worker's list is that is in force, for what its threads give up. */
+static struct {
+	bool	in_force;
+	bool	kill;
+	bool	syslog;
+	int	directory;
+} worker;
 
 /* A filter in the making, and whether all has gone well so far. */
 struct filter {
@@ -181,6 +205,11 @@ allow_worker(struct filter *filter)
 	const struct scmp_arg_cmp first[] = {EQUALS(0, PRIO_PROCESS),
 	    EQUALS(1, gettid())};
 
+	/* For sandbox_thread(), which refuses it then. */
+	const struct scmp_arg_cmp less[] = {EQUALS(0, SECCOMP_SET_MODE_FILTER),
+	    MASKED(1, ~SECCOMP_FILTER_FLAG_LOG, 0)};
+
+	allow_if(filter, "seccomp", NITEMS(less), less);
 	allow_if(filter, "ioctl", 1, &interface_name);
 	allow_if(filter, "clone", 1, &thread);
 	/* See refuse_clone3(). */
@@ -321,7 +350,81 @@ sandbox_seccomp(const struct sandbox *sandbox, bool kill)
 	seccomp_release(context);
 	if (!good)
 		log_warnx("cannot give up system calls");
+	worker.in_force = good && sandbox->program == SANDBOX_WORKER;
+	worker.kill = kill;
+	worker.syslog = sandbox->syslog;
+	worker.directory = sandbox->directory;
 	return good;
+}
+
+/*** Threads of a worker. ***/
+
+static void
+refuse(struct filter *filter, const char *const *names, size_t count,
+    const struct scmp_arg_cmp *condition)
+{
+	uint32_t action = worker.kill ? SCMP_ACT_KILL_PROCESS :
+	    SCMP_ACT_ERRNO(EPERM);
+	int number;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		number = seccomp_syscall_resolve_name(names[i]);
+		if (number >= 0 && seccomp_rule_add_array(filter->context,
+		    action, number, condition != NULL, condition) != 0)
+			filter->good = false;
+	}
+}
+
+static void
+refuse_files(struct filter *filter)
+{
+	/* All others are refused anyway. */
+	const struct scmp_arg_cmp archive = EQUALS(0, worker.directory);
+
+	refuse(filter, calls_of_workers, NITEMS(calls_of_workers), NULL);
+	refuse(filter, calls_with_files, NITEMS(calls_with_files), NULL);
+	if (worker.directory == -1)
+		return;
+	refuse(filter, calls_in_directory, NITEMS(calls_in_directory),
+	    &archive);
+	refuse(filter, calls_between_directories,
+	    NITEMS(calls_between_directories), &archive);
+}
+
+static void
+refuse_network(struct filter *filter)
+{
+	static const char *const sending[] = {"sendto"};
+
+	refuse(filter, calls_of_relay, NITEMS(calls_of_relay), NULL);
+	if (!worker.syslog)
+		refuse(filter, sending, NITEMS(sending), NULL);
+}
+
+void
+sandbox_thread(enum sandbox_thread thread)
+{
+	struct filter filter = {.good = true};
+
+	if (!worker.in_force)
+		return;
+	filter.context = seccomp_init(SCMP_ACT_ALLOW);
+	if (filter.context == NULL ||
+	    seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_NNP, 0) != 0)
+		filter.good = false;
+	else {
+		(void)seccomp_attr_set(filter.context, SCMP_FLTATR_CTL_LOG,
+		    1);
+		if (thread != SANDBOX_WITH_FILES)
+			refuse_files(&filter);
+		if (thread != SANDBOX_WITH_NETWORK)
+			refuse_network(&filter);
+		refuse(&filter, calls_to_begin, NITEMS(calls_to_begin), NULL);
+	}
+	if (!filter.good || seccomp_load(filter.context) != 0)
+		log_warnx("a thread cannot give up system calls");
+	seccomp_release(filter.context);
 }
 
 bool
@@ -335,6 +438,11 @@ sandbox_seccomp_write(const struct sandbox *sandbox, bool kill, int fd)
 }
 
 #else
+
+void
+sandbox_thread(enum sandbox_thread thread ATTR_UNUSED)
+{
+}
 
 bool
 sandbox_seccomp(const struct sandbox *sandbox ATTR_UNUSED,

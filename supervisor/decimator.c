@@ -6,7 +6,6 @@
  * whether its decimator has heard of its present state, and what it has not
  * heard is sent as its socket has room.  A new process is told it all again.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +17,7 @@
 #include "common/message.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
+#include "supervisor/memory_file.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
 
@@ -72,21 +72,6 @@ fill_stream(struct stream_config *config, const struct channel *channel,
 	config->archived = conf->archive;
 }
 
-/* A plan as a file for the decimator, or -1. */
-static int
-plan_file(const struct stream_conf *conf)
-{
-	int fd = memfd_create("mcrelay-plan", MFD_CLOEXEC);
-
-	if (fd == -1)
-		return -1;
-	if (write(fd, conf->plan, conf->plan_size) ==
-	    (ssize_t)conf->plan_size)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 /* Appends the files of those streams that have a plan; false: no memory. */
 static bool
 add_plans(const struct channel_conf *conf, size_t streams, int *fds,
@@ -97,7 +82,8 @@ add_plans(const struct channel_conf *conf, size_t streams, int *fds,
 	for (i = 0; i < streams; i++) {
 		if (conf->decimate[i].plan == NULL)
 			continue;
-		fds[*count] = plan_file(&conf->decimate[i]);
+		fds[*count] = memory_file("mcrelay-plan",
+		    conf->decimate[i].plan, conf->decimate[i].plan_size);
 		if (fds[*count] == -1)
 			return false;
 		(*count)++;

@@ -45,6 +45,8 @@ libsupervisor_a_SOURCES = \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/memberships.c supervisor/memberships.h \
 	supervisor/mounts.c supervisor/mounts.h \
+	supervisor/memory_file.c supervisor/memory_file.h \
+	supervisor/names.c supervisor/names.h \
 	supervisor/needs.c supervisor/needs.h \
 	supervisor/netwatch.c supervisor/netwatch.h \
 	supervisor/notify.c supervisor/notify.h \

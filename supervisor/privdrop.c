@@ -7,33 +7,10 @@
 #include <errno.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <pwd.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "supervisor/privdrop.h"
-
-int
-privdrop_lookup(struct privdrop *drop, const char *user)
-{
-	struct passwd *pw;
-	int groups = PRIVDROP_GROUPS_MAX;
-
-	errno = 0;
-	if ((pw = getpwnam(user)) == NULL) {
-		if (errno == 0 || errno == ESRCH)
-			errno = ENOENT;
-		return -1;
-	}
-	drop->uid = pw->pw_uid;
-	drop->gid = pw->pw_gid;
-	if (getgrouplist(user, pw->pw_gid, drop->group, &groups) == -1) {
-		errno = E2BIG;
-		return -1;
-	}
-	drop->groups = (size_t)groups;
-	return 0;
-}
 
 static int
 verify(const struct privdrop *drop)

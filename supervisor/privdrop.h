@@ -2,7 +2,7 @@
 /*
  * Giving up root, in one fixed order: supplementary groups, group, user,
  * capabilities, each checked, then verified.  The supervisor looks the users
- * up; each child drops between fork and exec.
+ * up (names.h); each child drops between fork and exec.
  */
 #ifndef MCRELAY_PRIVDROP_H
 #define MCRELAY_PRIVDROP_H
@@ -20,10 +20,6 @@ struct privdrop {
 	gid_t	group[PRIVDROP_GROUPS_MAX];
 	size_t	groups;
 };
-
-/* Looks `user' up.  0, or -1 with errno (ENOENT: no such user). */
-int	privdrop_lookup(struct privdrop *drop, const char *user)
-	    ATTR_NONNULL ATTR_UNUSED_RESULT;
 
 /*
  * Becomes that user for good.  0, or -1 with errno: the caller must not go

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +33,10 @@
 #define FDS_MAX		(OUTPUTS_MAX + 6)
 
 #define EXIT_CANNOT_EXEC	127
+
+/* A launcher that does not answer in so long (it was stopped, say) never
+ * does. */
+#define ANSWER_MS		3000
 
 /* What the launcher is asked for; it answers with a pid, or -errno. */
 struct request {
@@ -235,7 +240,32 @@ start_launcher(struct spawn_settings *settings)
 	if (pid == -1)
 		return -1;
 	settings->launcher = end;
+	/* Nobody has reaped it yet: its number is its own still. */
+	settings->process = (int)syscall(SYS_pidfd_open, pid, 0);
 	return 0;
+}
+
+/* False, with errno: it does not answer.  It is killed then, and a program that
+ * it has just forked ends without having begun. */
+static bool
+await_answer(const struct spawn_settings *settings)
+{
+	struct pollfd poller = {.fd = settings->launcher, .events = POLLIN};
+	uint64_t end_ns = clock_monotonic_ns() + ANSWER_MS * NS_PER_MS, now_ns;
+	int ready = 0;
+
+	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
+		ready = poll(&poller, 1,
+		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
+		if (ready == -1 && errno == EINTR)
+			ready = 0;
+	}
+	if (ready == 1)
+		return true;
+	(void)syscall(SYS_pidfd_send_signal, settings->process, SIGKILL, NULL,
+	    0);
+	errno = ETIMEDOUT;
+	return false;
 }
 
 /* -1 with errno. */
@@ -250,6 +280,8 @@ ask_launcher(struct spawn_settings *settings, const struct request *request,
 		return -1;
 	if (fd_send(settings->launcher, request, sizeof(*request), fds,
 	    fd_count) == -1)
+		return -1;
+	if (!await_answer(settings))
 		return -1;
 	do
 		got = recv(settings->launcher, &pid, sizeof(pid), 0);
@@ -267,9 +299,12 @@ ask_launcher(struct spawn_settings *settings, const struct request *request,
 void
 spawn_end(struct spawn_settings *settings)
 {
-	if (settings->launcher != -1)
-		close(settings->launcher);
+	if (settings->launcher == -1)
+		return;
+	close(settings->launcher);
 	settings->launcher = -1;
+	if (settings->process != -1)
+		close(settings->process);
 }
 
 pid_t

@@ -16,6 +16,7 @@
 struct spawn_settings {
 	const char		*directory;	/* of the programs */
 	int			 launcher;	/* -1: none */
+	int			 process;	/* of it, as a descriptor */
 };
 
 /*
@@ -28,7 +29,8 @@ struct spawn_settings {
  *
  * The first call starts a launcher, a process that knows settings, log and
  * environment as they are then; spawn_end() lets it end.  Nobody has to wait
- * for it, but somebody has to reap it.
+ * for it, but somebody has to reap it.  One that does not answer for some
+ * seconds is killed, and the start has failed.
  */
 pid_t	spawn_program(struct spawn_settings *settings, const char *program,
 	    const char *argument, const struct privdrop *user, int stderr_fd,

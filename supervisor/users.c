@@ -7,8 +7,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +15,7 @@
 #include "supervisor/channels.h"
 #include "supervisor/dirs.h"
 #include "supervisor/errand.h"
+#include "supervisor/names.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
@@ -39,14 +38,8 @@ is_in(const struct range *range, uid_t uid)
 	return uid > range->base && uid - range->base <= range->count;
 }
 
-/* Whoever has a name may log in, or is of another service. */
-static bool
-has_name(uid_t uid)
-{
-	return getpwuid(uid) != NULL || getgrgid((gid_t)uid) != NULL;
-}
-
-/* False: it is not to be had.  `has_it': nobody has to be asked whose it is,
+/* Whoever has a name may log in, or is of another service.
+ * False: it is not to be had.  `has_it': nobody has to be asked whose it is,
  * which may take its time. */
 static bool
 take(struct range *range, struct channel_conf *channel, uid_t uid,
@@ -54,7 +47,7 @@ take(struct range *range, struct channel_conf *channel, uid_t uid,
 {
 	if (!is_in(range, uid) ||
 	    range->state[uid - range->base] == ID_TAKEN ||
-	    (!has_it && has_name(uid)))
+	    (!has_it && names_has(uid)))
 		return false;
 	range->state[uid - range->base] = ID_TAKEN;
 	channel->user = (struct privdrop){.uid = uid, .gid = (gid_t)uid};
@@ -280,13 +273,13 @@ assign_range(const struct supervisor *supervisor, struct conf *conf,
 	range.state = xcalloc(range.count + 1, 1);
 	conf->decimator_user = (struct privdrop){.uid = range.base,
 	    .gid = (gid_t)range.base};
-	if (has_name(range.base))
+	if (names_has(range.base))
 		report_error(problems, "user id %u, for the decimators, is "
 		    "that of a user or group with a name: choose another "
 		    "`base'", range.base);
 	conf->web_user.uid = range.base + range.count + 1;
 	conf->web_user.gid = (gid_t)conf->web_user.uid;
-	if (conf_has_web(conf) && has_name(conf->web_user.uid))
+	if (conf_has_web(conf) && names_has(conf->web_user.uid))
 		report_error(problems, "user id %u, for mcrelay-web, is that "
 		    "of a user or group with a name: choose another `count'",
 		    (unsigned)conf->web_user.uid);
@@ -300,6 +293,11 @@ assign_range(const struct supervisor *supervisor, struct conf *conf,
 			    "the archives: raise `count'",
 			    conf->channel[i].name, range.base + 1,
 			    range.base + range.count);
+	if (!names_end())
+		report_warning(problems, "the name service does not answer: "
+		    "whether the user ids from %u to %u are those of users or "
+		    "groups with names is not known", range.base,
+		    (unsigned)conf->web_user.uid);
 	free(range.state);
 }
 

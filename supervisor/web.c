@@ -2,7 +2,6 @@
 /*
  * mcrelay-web: its socket, its process, what it is told.  Supervisor only.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +16,7 @@
 #include "common/message.h"
 #include "common/util.h"
 #include "supervisor/dirs.h"
+#include "supervisor/memory_file.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/web.h"
@@ -176,8 +176,12 @@ web_spawn(void *owner, int messages, int stderr_fd)
 }
 
 static void
-web_ended(void *owner ATTR_UNUSED)
+web_ended(void *owner)
 {
+	struct web *web = owner;
+
+	memory_file_take_back(web->told);
+	web->told = -1;
 }
 
 static void
@@ -200,17 +204,12 @@ status_file(const struct supervisor *supervisor)
 {
 	json_t *status = status_json(supervisor, NULL);
 	char *text = json_dumps(status, JSON_COMPACT);
-	int fd = memfd_create("mcrelay-status", MFD_CLOEXEC);
-	size_t size;
+	int fd;
 
 	json_decref(status);
 	if (text == NULL)
 		fatalx("out of memory");
-	size = strlen(text);
-	if (fd != -1 && write(fd, text, size) != (ssize_t)size) {
-		close(fd);
-		fd = -1;
-	}
+	fd = memory_file("mcrelay-status", text, strlen(text));
 	free(text);
 	return fd;
 }
@@ -233,8 +232,9 @@ web_message(void *owner, const struct message *message)
 	if ((fd == -1 || fd_send(socket, &answer, sizeof(answer), &fd, 1) ==
 	    -1) && fd_send(socket, &answer, sizeof(answer), NULL, 0) == -1)
 		log_debug("web: it does not take the status");
-	if (fd != -1)
-		close(fd);
+	/* It has read the one before, or has no more use for it. */
+	memory_file_take_back(web->told);
+	web->told = fd;
 	return CHILD_SAID_NEWS;
 }
 
@@ -254,7 +254,7 @@ web_init(struct supervisor *supervisor)
 	struct web *web = &supervisor->web;
 
 	web->supervisor = supervisor;
-	web->listening = -1;
+	web->listening = web->told = -1;
 	child_init(&web->child, supervisor->loop, &web_ops, web, "web",
 	    WEB_PROGRAM);
 }
@@ -263,6 +263,7 @@ void
 web_done(struct supervisor *supervisor)
 {
 	close_socket(&supervisor->web);
+	memory_file_take_back(supervisor->web.told);
 	child_done(&supervisor->web.child);
 }
 

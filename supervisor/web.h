@@ -24,6 +24,7 @@ struct web {
 	struct child		 child;
 	struct web_conf		 conf;		/* what it serves by */
 	int			 listening;	/* -1: none */
+	int			 told;		/* the last status; -1: none */
 	struct stat		 made;		/* the socket at its path */
 	char			 lack[256];	/* why it is missing, or "" */
 };

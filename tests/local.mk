@@ -10,7 +10,7 @@ UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment \
 UNIT_TESTS += tests/unit/test_avro_walk tests/unit/test_archive_names
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
-	tests/unit/test_sender_sequence \
+	tests/unit/test_sender_sequence tests/unit/test_quarantine \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_writer \
 	tests/unit/test_finished
@@ -37,6 +37,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_sandbox \
+	tests/unit/test_sandbox_threads \
 	tests/unit/test_sandbox_libc
 UNIT_TESTS += tests/unit/test_dirs tests/unit/test_errand tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
@@ -87,6 +88,8 @@ tests_unit_test_sandbox_SOURCES = tests/unit/test_sandbox.c \
 	tests/unit/hostile.c tests/unit/hostile.h \
 	tests/unit/hostile_files.c tests/unit/hostile_priv.h
 tests_unit_test_sandbox_LDADD = libsupervisor.a $(TEST_LIBS) -lutil
+tests_unit_test_sandbox_threads_SOURCES = tests/unit/test_sandbox_threads.c
+tests_unit_test_sandbox_threads_LDADD = $(TEST_LIBS)
 tests_unit_test_sandbox_libc_SOURCES = tests/unit/test_sandbox_libc.c
 tests_unit_test_sandbox_libc_LDADD = $(TEST_LIBS)
 check_PROGRAMS += tests/unit/libc_calls
@@ -125,6 +128,11 @@ tests_unit_test_worker_SOURCES = tests/unit/test_worker.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_worker_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 
+tests_unit_test_quarantine_SOURCES = tests/unit/test_quarantine.c $(RIG)
+tests_unit_test_quarantine_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
+# What a worker ends at.
+tests_unit_test_quarantine_LDFLAGS = $(AM_LDFLAGS) \
+	-Wl,--wrap=quarantine_has -Wl,--wrap=codec_compress
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
 	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG)
 tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
@@ -329,6 +337,7 @@ EXTRA_DIST += \
 	tests/integration/fuse.py \
 	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
+	tests/integration/hoarder.c \
 	tests/integration/host.c \
 	tests/integration/lanes.py \
 	tests/integration/manager.py \
@@ -344,6 +353,7 @@ EXTRA_DIST += \
 	tests/integration/read_avro.js \
 	tests/integration/prometheus.py \
 	tests/integration/readers.py \
+	tests/integration/slow_names.c \
 	tests/integration/test_alerts.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
@@ -372,6 +382,7 @@ EXTRA_DIST += \
 	tests/integration/test_manager.py \
 	tests/integration/test_metrics.py \
 	tests/integration/test_outputs.py \
+	tests/integration/test_names.py \
 	tests/integration/test_path.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \
@@ -392,6 +403,7 @@ EXTRA_DIST += \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \
 	tests/integration/test_web.py \
+	tests/integration/test_web_hostile.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \

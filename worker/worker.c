@@ -478,6 +478,7 @@ worker_main(int argc, char **argv)
 	if (worker.directory != -1)
 		start_archive(&worker);
 	worker_schedule(worker.segment.config);
+	sandbox_thread(SANDBOX_WITH_NETWORK);
 	run_outputs(&worker);
 	wake_readers(&worker);
 	if (tell_supervisor(MESSAGE_READY, worker.sandbox) == -1)

@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "supervisor/conf/node.h"
 #include "supervisor/conf/conf_priv.h"
+#include "supervisor/names.h"
 
 static const char *const target_words[] = {
 	[LOG_TARGET_STDERR] = "stderr",
@@ -171,6 +172,7 @@ conf_load(const char *file, struct conf_problems *problems)
 	else if ((root = node_load(file, &list)) != NULL) {
 		read_top(&reader, root, conf);
 		node_free(root);
+		(void)names_end();
 	}
 	free(reader.directory);
 	problem_publish(&list, file, problems);

@@ -9,6 +9,7 @@
 
 #include "common/util.h"
 #include "supervisor/conf/conf_priv.h"
+#include "supervisor/names.h"
 
 /* What comes before are the system's own users. */
 #define BASE_MIN	1000U
@@ -67,7 +68,7 @@ static bool
 look_up(const char *name, const char *whom, struct place place,
     struct problem_list *problems, struct privdrop *user)
 {
-	if (privdrop_lookup(user, name) == 0)
+	if (names_user(name, user) == 0)
 		return true;
 	if (errno == ENOENT && whom != NULL)
 		problem_error(problems, place, "there is no user `%s' for %s: "
@@ -77,7 +78,8 @@ look_up(const char *name, const char *whom, struct place place,
 		problem_error(problems, place, "there is no user `%s'", name);
 	else
 		problem_error(problems, place, "user `%s' cannot be looked "
-		    "up: %s", name, strerror(errno));
+		    "up: %s", name, errno == ETIMEDOUT ?
+		    "the name service does not answer" : strerror(errno));
 	return false;
 }
 

@@ -144,6 +144,24 @@ def test_status(daemon: Daemon) -> None:
         check()
 
 
+def test_threads(daemon: Daemon) -> None:
+    """Of a worker, each has given up what others of it do."""
+    start_one(daemon, archive=daemon.archive_conf(codec="deflate"))
+    pid = daemon.worker_pid("one")
+    if facts(pid)["Seccomp"] != "2":
+        pytest.skip("no filter of system calls")
+    if "Seccomp_filters" not in facts(pid):
+        pytest.skip("this kernel does not count filters (Linux 5.10)")
+
+    def filters() -> list[str]:
+        return [facts(int(task))["Seccomp_filters"]
+                for task in os.listdir(f"/proc/{pid}/task")]
+
+    # Relay, archive, packer, closer, keeper; one is for clone3().
+    wait_for(lambda: filters() == ["3"] * 5, "all in force",
+             detail=lambda: str(filters()))
+
+
 def test_none_on_demand(daemon: Daemon) -> None:
     """For debuggers; and so that the tests above can fail."""
     daemon.environment["MCRELAY_SANDBOX"] = "none"

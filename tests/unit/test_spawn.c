@@ -198,6 +198,32 @@ launcher_is_killed(void **state ATTR_UNUSED)
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
 }
 
+/* The same of one that is stopped, which is not waited for for ever. */
+static void
+launcher_is_stopped(void **state ATTR_UNUSED)
+{
+	struct spawn_settings settings = {.directory = "/nonexistent",
+	    .launcher = -1};
+	siginfo_t info;
+	pid_t pid;
+
+	pid = spawn_program(&settings, "nothing", NULL,
+	    &ours, STDERR_FILENO, NULL, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(kill(child_of_ours(), SIGSTOP), 0);
+	alarm(60);
+	assert_int_equal(spawn_program(&settings, "nothing", NULL,
+	    &ours, STDERR_FILENO, NULL, 0), -1);
+	alarm(0);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
+	assert_int_equal(info.si_code, CLD_KILLED);
+	pid = spawn_program(&settings, "nothing", NULL,
+	    &ours, STDERR_FILENO, NULL, 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	spawn_end(&settings);
+	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -206,6 +232,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(program_is_missing),
 		cmocka_unit_test(launcher_ends_when_let_go),
 		cmocka_unit_test(launcher_is_killed),
+		cmocka_unit_test(launcher_is_stopped),
 	};
 
 	if (argc > 1 && strcmp(argv[1], "program") == 0)

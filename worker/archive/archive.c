@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/archive/archive.h"
@@ -409,6 +410,7 @@ run(void *argument)
 	if (packs(archive))
 		packer_start(&archive->packer, config->archive.codec,
 		    archive->wake);
+	sandbox_thread(SANDBOX_WITH_FILES);
 	restart_transaction(archive);
 	while (!finished(archive))
 		turn(archive);

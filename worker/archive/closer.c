@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "common/wake.h"
 #include "worker/archive/closer.h"
 #include "worker/archive/file.h"
@@ -102,6 +103,7 @@ run(void *argument)
 	struct closer_job *job;
 	enum closer_task task;
 
+	sandbox_thread(SANDBOX_WITH_FILES);
 	pthread_mutex_lock(&closer->mutex);
 	for (;;) {
 		job = next_job(closer, &task);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/archive/keeper.h"
@@ -239,6 +240,7 @@ run(void *argument)
 {
 	struct keeper *keeper = argument;
 
+	sandbox_thread(SANDBOX_WITH_FILES);
 	catalog_settle(keeper->catalog);
 	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,

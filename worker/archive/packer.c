@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "common/wake.h"
 #include "worker/archive/packer.h"
 #include "worker/archive/quarantine.h"
@@ -30,6 +31,7 @@ run(void *argument)
 
 	last_words_thread();
 	quarantine_thread();
+	sandbox_thread(SANDBOX_WITH_NEITHER);
 	pthread_mutex_lock(&packer->mutex);
 	while (packer->busy || !packer->stop) {
 		if (!packer->busy) {

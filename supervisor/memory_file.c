@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Files in memory.  See memory_file.h.  Supervisor only.
+ */
+#include <sys/mman.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "supervisor/memory_file.h"
+
+/* Not F_SEAL_SHRINK: that is how it is taken back. */
+#define SEALS	(F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SEAL)
+
+int
+memory_file(const char *name, const void *data, size_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
+
+	if (fd == -1)
+		return -1;
+	errno = ENOSPC;
+	if (write(fd, data, size) == (ssize_t)size &&
+	    fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+		return fd;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+void
+memory_file_take_back(int fd)
+{
+	if (fd == -1)
+		return;
+	if (ftruncate(fd, 0) == -1)
+		log_debug("a file in memory stays as it is");
+	close(fd);
+}

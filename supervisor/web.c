@@ -198,20 +198,16 @@ web_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
 static int
 status_file(const struct supervisor *supervisor)
 {
-	json_t *status = status_json(supervisor, NULL);
-	char *text = json_dumps(status, JSON_COMPACT);
 	int fd = memfd_create("mcrelay-status", MFD_CLOEXEC);
-	size_t size;
+	struct growing text = {NULL};
 
-	json_decref(status);
-	if (text == NULL)
-		fatalx("out of memory");
-	size = strlen(text);
-	if (fd != -1 && write(fd, text, size) != (ssize_t)size) {
+	status_print(&text, NULL, supervisor, NULL);
+	if (fd != -1 && write(fd, text.text, text.size) !=
+	    (ssize_t)text.size) {
 		close(fd);
 		fd = -1;
 	}
-	free(text);
+	free(text.text);
 	return fd;
 }
 

@@ -63,5 +63,6 @@ udp_read_memory(int fd, struct udp_memory *memory)
 		return false;
 	memory->drops = meminfo[SK_MEMINFO_DROPS];
 	memory->queued_bytes = meminfo[SK_MEMINFO_RMEM_ALLOC];
+	memory->buffer_bytes = meminfo[SK_MEMINFO_RCVBUF];
 	return true;
 }

@@ -33,6 +33,7 @@ void	udp_read_arrival(struct msghdr *header, struct udp_arrival *arrival)
 struct udp_memory {
 	uint32_t	drops;		/* datagrams, modulo 2^32 */
 	uint32_t	queued_bytes;	/* with the kernel's overhead */
+	uint32_t	buffer_bytes;	/* as many may be queued */
 };
 
 /* False: the kernel does not say. */

@@ -15,6 +15,7 @@
 #include "supervisor/commands.h"
 #include "supervisor/facts.h"
 #include "supervisor/follow.h"
+#include "supervisor/json_text.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -88,11 +89,17 @@ wait_for(const struct call *call, bool up, unsigned spawns)
 	return command_check(call->supervisor, wait);
 }
 
+/* Of a thousand channels that is a lot: without a tree of it. */
 static json_t *
 run_status(const struct call *call)
 {
-	return json_pack("{s:b, s:o}", "ok", 1, "status",
-	    status_json(call->supervisor, call->channel));
+	struct growing *text = &call->wait->text;
+
+	json_text_open(text, NULL, '{');
+	json_text_truth(text, "ok", true);
+	status_print(text, "status", call->supervisor, call->channel);
+	json_text_close(text, '}');
+	return NULL;
 }
 
 static json_t *

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "common/compiler.h"
+#include "common/growing.h"
 #include "common/segment.h"
 
 struct follower;
@@ -28,9 +29,12 @@ struct command_wait {
 	/* Not NULL: the answer is yes, and is followed by events.  The
 	 * client's. */
 	struct follower	*follower;
+	/* Not empty: the answer, where there is no other; the caller's. */
+	struct growing	 text;
 };
 
-/* The answer, which is the caller's; NULL: not yet, `wait' is filled. */
+/* The answer, which is the caller's; NULL: not yet, or as text; `wait' is
+ * filled. */
 json_t	*command_run(struct supervisor *supervisor, const json_t *request,
 	    struct command_wait *wait) ATTR_NONNULL;
 /* The answer to one that waits, or NULL. */

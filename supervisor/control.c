@@ -94,6 +94,18 @@ set_answer(struct client *client, json_t *answer)
 	client->answer[client->answer_size++] = '\n';
 }
 
+/* The answer that the command has written itself. */
+static void
+reply_text(struct client *client)
+{
+	struct growing *text = &client->wait.text;
+
+	growing_put(text, "\n", 1);
+	client->answer = text->text;
+	client->answer_size = text->size;
+	set_phase(client, CLIENT_READS, EV_WRITE, CLIENT_S);
+}
+
 /* The same. */
 static void
 reply(struct client *client, json_t *answer)
@@ -138,6 +150,8 @@ run_request(struct client *client, size_t length)
 		begin_following(client, answer);
 	else if (answer != NULL)
 		reply(client, answer);
+	else if (client->wait.text.size > 0)
+		reply_text(client);
 }
 
 static void

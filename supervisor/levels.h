@@ -6,15 +6,14 @@
 #ifndef MCRELAY_LEVELS_H
 #define MCRELAY_LEVELS_H
 
-#include <jansson.h>
-
 #include "common/compiler.h"
+#include "common/growing.h"
 
 struct channel;
 
-/* Adds last_datagram_ns, away_ms, ring, socket and storage to `object', as
- * far as they are known.  channel->counts must have been read. */
-void	levels_add(json_t *object, const struct channel *channel)
+/* The members last_datagram_ns, away_ms, ring, socket and storage, as far as
+ * they are known.  channel->counts must have been read. */
+void	levels_print(struct growing *out, const struct channel *channel)
 	    ATTR_NONNULL;
 
 #endif /* MCRELAY_LEVELS_H */

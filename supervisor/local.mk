@@ -42,6 +42,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/handoff_priv.h \
 	supervisor/heal.c supervisor/heal.h \
 	supervisor/inheritance.c supervisor/inheritance.h \
+	supervisor/json_text.c supervisor/json_text.h \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/memberships.c supervisor/memberships.h \
 	supervisor/mounts.c supervisor/mounts.h \

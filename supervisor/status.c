@@ -5,7 +5,10 @@
  */
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <assert.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,15 +19,18 @@
 #include "common/util.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/events.h"
+#include "supervisor/json_text.h"
 #include "supervisor/levels.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
-static json_t *
-counter(uint64_t value)
-{
-	return json_integer((json_int_t)MIN_OF(value, (uint64_t)INT64_MAX));
-}
+/* A document on its way; what takes a system call is asked for once. */
+struct print {
+	struct growing	*out;
+	uid_t		 self;			/* who we are */
+	int		 index;			/* of `interface' */
+	char		 interface[IF_NAMESIZE];
+};
 
 const char *
 status_child_state(const struct child *child)
@@ -65,8 +71,8 @@ status_state(struct channel *channel)
 }
 
 /* What is in force, as the process has said. */
-static json_t *
-sandbox_json(uint32_t parts)
+static void
+print_sandbox(struct growing *out, uint32_t parts)
 {
 	static const struct {
 		uint32_t	 part;
@@ -76,46 +82,44 @@ sandbox_json(uint32_t parts)
 		SANDBOX_PARTS(SANDBOX_ROW)
 #undef SANDBOX_ROW
 	};
-	json_t *missing = json_array();
-	const char *state = "partial";
-	size_t i;
+	size_t i, missing = 0;
 
 	for (i = 0; i < NITEMS(all); i++)
+		missing += (parts & all[i].part) == 0;
+	json_text_open(out, "sandbox", '{');
+	json_text_string(out, "state", missing == 0 ? "full" :
+	    missing == NITEMS(all) ? "none" : "partial");
+	json_text_open(out, "missing", '[');
+	for (i = 0; i < NITEMS(all); i++)
 		if ((parts & all[i].part) == 0)
-			json_array_append_new(missing,
-			    json_string(all[i].word));
-	if (json_array_size(missing) == 0)
-		state = "full";
-	else if (json_array_size(missing) == NITEMS(all))
-		state = "none";
-	return json_pack("{s:s, s:o}", "state", state, "missing", missing);
+			json_text_string(out, NULL, all[i].word);
+	json_text_close(out, ']');
+	json_text_close(out, '}');
 }
 
 static void
-add_process(json_t *object, const struct child *child)
+print_process(struct growing *out, const struct child *child)
 {
 	uint64_t up_ns = child->pid == 0 ? 0 :
 	    clock_monotonic_ns() - child->spawned_ns;
 
-	json_object_set_new(object, "pid", json_integer(child->pid));
-	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
+	json_text_number(out, "pid", (uint64_t)child->pid);
+	json_text_number(out, "uptime_s", up_ns / NS_PER_S);
 	if (child->ready_ns != 0)
-		json_object_set_new(object, "sandbox",
-		    sandbox_json(child->sandbox));
-	json_object_set_new(object, "restarts",
-	    json_integer(child_restarts(child)));
+		print_sandbox(out, child->sandbox);
+	json_text_number(out, "restarts", child_restarts(child));
 	if (child->last_exit[0] != '\0')
-		json_object_set_new(object, "last_exit",
-		    json_string(child->last_exit));
-	json_object_set_new(object, "deaths", json_pack("{s:I, s:I, s:I}",
-	    "exited", (json_int_t)child->deaths.exited,
-	    "signalled", (json_int_t)child->deaths.signalled,
-	    "hung", (json_int_t)child->deaths.hung));
+		json_text_string(out, "last_exit", child->last_exit);
+	json_text_open(out, "deaths", '{');
+	json_text_number(out, "exited", child->deaths.exited);
+	json_text_number(out, "signalled", child->deaths.signalled);
+	json_text_number(out, "hung", child->deaths.hung);
+	json_text_close(out, '}');
 }
 
-/* {"address": ..., "port": ...} */
-static json_t *
-end_json(const struct sockaddr_storage *address)
+/* The members "address" and "port". */
+static void
+print_end(struct growing *out, const struct sockaddr_storage *address)
 {
 	const struct sockaddr_in6 *in6 = (const void *)address;
 	const struct sockaddr_in *in = (const void *)address;
@@ -129,88 +133,101 @@ end_json(const struct sockaddr_storage *address)
 		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
 		port = in->sin_port;
 	}
-	return json_pack("{s:s, s:i}", "address", text, "port", ntohs(port));
+	json_text_string(out, "address", text);
+	json_text_number(out, "port", ntohs(port));
 }
 
 static void
-add_counts(json_t *object, const struct ledger_entry *entry,
+print_counts(struct growing *out, const struct ledger_entry *entry,
     const void *counts)
 {
 	for (; entry->name != NULL; entry++)
-		json_object_set_new(object, entry->name,
-		    counter(ledger_value(counts, entry)));
+		json_text_number(out, entry->name,
+		    ledger_value(counts, entry));
 }
 
 /*
  * The outputs of the configuration in force.  Until the worker of a change
  * has come, the counters are those of the outputs before.
  */
-static json_t *
-outputs_json(const struct channel_conf *conf,
+static void
+print_outputs(struct growing *out, const struct channel_conf *conf,
     const struct output_counts *counts)
 {
-	json_t *array = json_array(), *object;
 	size_t i;
 
+	json_text_open(out, "outputs", '[');
 	for (i = 0; i < conf->relays; i++) {
-		object = end_json(&conf->relay[i].address);
+		json_text_open(out, NULL, '{');
+		print_end(out, &conf->relay[i].address);
 		if (conf->relay[i].interface[0] != '\0')
-			json_object_set_new(object, "interface",
-			    json_string(conf->relay[i].interface));
-		add_counts(object, output_table, &counts[i]);
-		json_array_append_new(array, object);
+			json_text_string(out, "interface",
+			    conf->relay[i].interface);
+		print_counts(out, output_table, &counts[i]);
+		json_text_close(out, '}');
 	}
-	return array;
+	json_text_close(out, ']');
 }
 
-static json_t *
-stream_json(const struct channel *channel, const struct stream_conf *conf)
+static void
+print_stream_counts(struct growing *out, const struct stream_counts *counts,
+    bool archived)
+{
+	const struct ledger_entry *entry;
+
+	for (entry = stream_table; entry->name != NULL; entry++)
+		if (archived || entry->offset !=
+		    offsetof(struct stream_counts, unarchived))
+			json_text_number(out, entry->name,
+			    ledger_value(counts, entry));
+}
+
+static void
+print_stream(struct growing *out, const struct channel *channel,
+    const struct stream_conf *conf)
 {
 	uint32_t slot = channel_slot(channel, conf->name);
-	json_t *object = end_json(&conf->to.address);
-	struct stream_counts counts = {0};
+	static const struct stream_counts none;
 
-	if (slot >= STREAMS_MAX)
-		return object;
+	json_text_open(out, conf->name, '{');
+	print_end(out, &conf->to.address);
 	/* The numbers may still be those of the stream before. */
-	if (channel->streams.stream[slot].id == channel->slot_id[slot])
-		counts = channel->streams.stream[slot].counts;
-	add_counts(object, stream_table, &counts);
-	if (!conf->archive)
-		json_object_del(object, "unarchived");
-	return object;
+	if (slot < STREAMS_MAX)
+		print_stream_counts(out, channel->streams.stream[slot].id ==
+		    channel->slot_id[slot] ?
+		    &channel->streams.stream[slot].counts : &none,
+		    conf->archive);
+	json_text_close(out, '}');
 }
 
-static json_t *
-decimate_json(const struct channel *channel)
+static void
+print_decimate(struct growing *out, const struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
-	json_t *object = json_object();
 	size_t i;
 
+	json_text_open(out, "decimate", '{');
 	for (i = 0; i < conf->decimates; i++)
-		json_object_set_new(object, conf->decimate[i].name,
-		    stream_json(channel, &conf->decimate[i]));
-	return object;
+		print_stream(out, channel, &conf->decimate[i]);
+	json_text_close(out, '}');
 }
 
 /* The causes whose count is not 0. */
-static json_t *
-rejected_json(const struct channel *channel)
+static void
+print_rejected(struct growing *out, const struct channel *channel)
 {
 	const uint64_t *by = channel->counts.rejected_by;
-	json_t *object = json_object();
 	unsigned i;
 
+	json_text_open(out, "rejected_by", '{');
 	for (i = 0; i < DATUM_ERRORS; i++)
 		if (by[i] != 0)
-			json_object_set_new(object, datum_error_name(i),
-			    counter(by[i]));
-	return object;
+			json_text_number(out, datum_error_name(i), by[i]);
+	json_text_close(out, '}');
 }
 
-static json_t *
-time_json(uint64_t ns)
+static void
+print_time(struct growing *out, const char *name, uint64_t ns)
 {
 	time_t seconds = (time_t)(ns / NS_PER_S);
 	char text[32] = "";
@@ -218,28 +235,30 @@ time_json(uint64_t ns)
 
 	if (gmtime_r(&seconds, &tm) != NULL)
 		(void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	return json_string(text);
+	json_text_string(out, name, text);
 }
 
 /* A detail names paths, which may be no UTF-8. */
-static json_t *
-reasons_json(const struct channel *channel)
+static void
+print_reasons(struct growing *out, const struct channel *channel)
 {
-	json_t *array = json_array(), *detail;
+	const char *detail;
 	unsigned i;
 
+	json_text_open(out, "reasons", '[');
 	for (i = 0; i < REASONS; i++) {
 		if (!channel->reasons.of[i].holds)
 			continue;
-		detail = json_string(reasons_detail(channel, i));
-		if (detail == NULL)
-			detail = json_string(reason_table[i].meaning);
-		json_array_append_new(array, json_pack("{s:s, s:o, s:o}",
-		    "what", reason_table[i].name,
-		    "since", time_json(channel->reasons.of[i].since_ns),
-		    "detail", detail));
+		detail = reasons_detail(channel, i);
+		if (!json_text_takes(detail))
+			detail = reason_table[i].meaning;
+		json_text_open(out, NULL, '{');
+		json_text_string(out, "what", reason_table[i].name);
+		print_time(out, "since", channel->reasons.of[i].since_ns);
+		json_text_string(out, "detail", detail);
+		json_text_close(out, '}');
 	}
-	return array;
+	json_text_close(out, ']');
 }
 
 /* What cannot be read is shown as it was. */
@@ -257,137 +276,164 @@ refresh(struct channel *channel)
 }
 
 /* By number: looking up a name may take its time. */
-static json_t *
-user_json(const struct privdrop *user)
+static void
+print_user(struct print *print, const struct privdrop *user)
 {
-	return json_integer(user->uid != 0 ? user->uid : geteuid());
+	json_text_number(print->out, "user",
+	    user->uid != 0 ? user->uid : print->self);
+}
+
+/* NULL: there is none of this index. */
+static const char *
+interface_name(struct print *print, int index)
+{
+	if (index != print->index) {
+		print->index = index;
+		if (if_indextoname((unsigned)index, print->interface) == NULL)
+			print->interface[0] = '\0';
+	}
+	return print->interface[0] != '\0' ? print->interface : NULL;
 }
 
 /* With the interface where its group is joined, which routing may have
  * chosen. */
-static json_t *
-listen_json(const struct channel *channel)
+static void
+print_listen(struct print *print, const struct channel *channel)
 {
-	json_t *object = end_json(&channel->conf->listen.address);
+	const struct sockaddr_storage *address =
+	    &channel->conf->listen.address;
 	int index = channel->parts.input_at.index;
-	char name[IF_NAMESIZE];
+	const char *name = NULL;
 
-	if (channel->parts.input != -1 && index != 0 &&
-	    udp_is_group(&channel->conf->listen.address) &&
-	    if_indextoname((unsigned)index, name) != NULL)
-		json_object_set_new(object, "joined", json_string(name));
-	return object;
+	json_text_open(print->out, "listen", '{');
+	print_end(print->out, address);
+	if (channel->parts.input != -1 && index != 0 && udp_is_group(address))
+		name = interface_name(print, index);
+	if (name != NULL)
+		json_text_string(print->out, "joined", name);
+	json_text_close(print->out, '}');
 }
 
-static json_t *
-channel_json(struct channel *channel)
+static void
+print_ledger(struct growing *out, const struct channel *channel)
 {
-	json_t *object = json_object(), *ledger = json_object();
+	json_text_open(out, "ledger", '{');
+	print_counts(out, ledger_table, &channel->counts.ledger);
+	json_text_close(out, '}');
+}
+
+static void
+print_channel(struct print *print, struct channel *channel)
+{
+	struct growing *out = print->out;
 
 	refresh(channel);
-	add_counts(ledger, ledger_table, &channel->counts.ledger);
-	json_object_set_new(object, "name", json_string(channel->name));
-	json_object_set_new(object, "state",
-	    json_string(status_state(channel)));
-	json_object_set_new(object, "reasons", reasons_json(channel));
-	add_process(object, &channel->child);
-	json_object_set_new(object, "user", user_json(&channel->user));
+	json_text_open(out, NULL, '{');
+	json_text_string(out, "name", channel->name);
+	json_text_string(out, "state", status_state(channel));
+	print_reasons(out, channel);
+	print_process(out, &channel->child);
+	print_user(print, &channel->user);
 	if (!channel->conf->archives_stream)
-		json_object_set_new(object, "listen", listen_json(channel));
-	json_object_set_new(object, "outage_budget_ms",
-	    counter(budget_ms(channel)));
-	json_object_set_new(object, "peak_rate",
-	    counter(channel->budget.peak_rate));
-	json_object_set_new(object, "archive",
-	    json_boolean(channel->conf->archive.enabled));
-	json_object_set_new(object, "archive_stuck",
-	    json_boolean(channel->watch.archive_stuck));
-	json_object_set_new(object, "counters_current",
-	    json_boolean(channel->counts_current));
-	levels_add(object, channel);
-	json_object_set_new(object, "ledger", ledger);
-	json_object_set_new(object, "rejected_by", rejected_json(channel));
-	json_object_set_new(object, "outputs",
-	    outputs_json(channel->conf, channel->counts.output));
-	json_object_set_new(object, "decimate", decimate_json(channel));
-	return object;
+		print_listen(print, channel);
+	json_text_number(out, "outage_budget_ms", budget_ms(channel));
+	json_text_number(out, "peak_rate", channel->budget.peak_rate);
+	json_text_truth(out, "archive", channel->conf->archive.enabled);
+	json_text_truth(out, "archive_stuck", channel->watch.archive_stuck);
+	json_text_truth(out, "counters_current", channel->counts_current);
+	levels_print(out, channel);
+	print_ledger(out, channel);
+	print_rejected(out, channel);
+	print_outputs(out, channel->conf, channel->counts.output);
+	print_decimate(out, channel);
+	json_text_close(out, '}');
 }
 
-static json_t *
-decimator_json(const struct decimator *decimator)
+static void
+print_decimator(struct print *print, const struct decimator *decimator)
 {
-	json_t *object = json_object(), *channels = json_array();
 	const struct channel *channel;
+	struct growing *out = print->out;
 
+	json_text_open(out, NULL, '{');
+	json_text_number(out, "number",
+	    (uint64_t)decimator_number(decimator));
+	json_text_string(out, "state", status_child_state(&decimator->child));
+	print_process(out, &decimator->child);
+	print_user(print, &decimator->supervisor->conf->decimator_user);
+	json_text_open(out, "channels", '[');
 	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
 		if (channel->decimator == decimator)
-			json_array_append_new(channels,
-			    json_string(channel->name));
-	json_object_set_new(object, "number",
-	    json_integer(decimator_number(decimator)));
-	json_object_set_new(object, "state",
-	    json_string(status_child_state(&decimator->child)));
-	add_process(object, &decimator->child);
-	json_object_set_new(object, "user",
-	    user_json(&decimator->supervisor->conf->decimator_user));
-	json_object_set_new(object, "channels", channels);
-	return object;
+			json_text_string(out, NULL, channel->name);
+	json_text_close(out, ']');
+	json_text_close(out, '}');
 }
 
-static json_t *
-web_json(const struct web *web)
+static void
+print_web(struct print *print, const struct web *web)
 {
 	bool lacks = web->child.pid == 0 && web->lack[0] != '\0';
-	json_t *object = json_object();
+	struct growing *out = print->out;
 
-	json_object_set_new(object, "state", json_string(lacks ? "waiting" :
-	    status_child_state(&web->child)));
+	json_text_open(out, "web", '{');
+	json_text_string(out, "state", lacks ? "waiting" :
+	    status_child_state(&web->child));
 	if (lacks)
-		json_object_set_new(object, "detail",
-		    events_text(web->lack));
-	add_process(object, &web->child);
-	json_object_set_new(object, "user",
-	    user_json(&web->supervisor->conf->web_user));
-	return object;
+		json_text_value(out, "detail", events_text(web->lack));
+	print_process(out, &web->child);
+	print_user(print, &web->supervisor->conf->web_user);
+	json_text_close(out, '}');
 }
 
 /* The decimators in use, and those that have yet to end. */
-static json_t *
-decimators_json(const struct supervisor *supervisor)
+static void
+print_decimators(struct print *print, const struct supervisor *supervisor)
 {
-	json_t *array = json_array();
 	unsigned i;
 
+	json_text_open(print->out, "decimators", '[');
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		if (i < supervisor->decimators ||
 		    supervisor->decimator[i].child.pid != 0)
-			json_array_append_new(array,
-			    decimator_json(&supervisor->decimator[i]));
-	return array;
+			print_decimator(print, &supervisor->decimator[i]);
+	json_text_close(print->out, ']');
+}
+
+void
+status_print(struct growing *out, const char *name,
+    const struct supervisor *supervisor, const struct channel *only)
+{
+	uint64_t up_ns = clock_monotonic_ns() - supervisor->started_ns;
+	struct print print = {.out = out, .self = geteuid()};
+	struct channel *channel;
+
+	json_text_open(out, name, '{');
+	json_text_string(out, "version", PACKAGE_VERSION);
+	json_text_number(out, "pid", (uint64_t)getpid());
+	json_text_number(out, "uptime_s", up_ns / NS_PER_S);
+	json_text_number(out, "user", print.self);
+	json_text_value(out, "capabilities", capabilities_json());
+	print_decimators(&print, supervisor);
+	if (supervisor->conf != NULL &&
+	    supervisor->conf->web.address.ss_family != AF_UNSPEC)
+		print_web(&print, &supervisor->web);
+	json_text_open(out, "channels", '[');
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (only == NULL || channel == only)
+			print_channel(&print, channel);
+	json_text_close(out, ']');
+	json_text_close(out, '}');
 }
 
 json_t *
 status_json(const struct supervisor *supervisor, const struct channel *only)
 {
-	uint64_t up_ns = clock_monotonic_ns() - supervisor->started_ns;
-	json_t *object = json_object(), *channels = json_array();
-	struct channel *channel;
+	struct growing out = {NULL};
+	json_t *status;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (only == NULL || channel == only)
-			json_array_append_new(channels,
-			    channel_json(channel));
-	json_object_set_new(object, "version", json_string(PACKAGE_VERSION));
-	json_object_set_new(object, "pid", json_integer(getpid()));
-	json_object_set_new(object, "uptime_s", counter(up_ns / NS_PER_S));
-	json_object_set_new(object, "user", json_integer(geteuid()));
-	json_object_set_new(object, "capabilities", capabilities_json());
-	json_object_set_new(object, "decimators",
-	    decimators_json(supervisor));
-	if (supervisor->conf != NULL &&
-	    supervisor->conf->web.address.ss_family != AF_UNSPEC)
-		json_object_set_new(object, "web",
-		    web_json(&supervisor->web));
-	json_object_set_new(object, "channels", channels);
-	return object;
+	status_print(&out, NULL, supervisor, only);
+	status = json_loadb(out.text, out.size, 0, NULL);
+	assert(status != NULL);
+	free(out.text);
+	return status;
 }

@@ -8,12 +8,16 @@
 #include <jansson.h>
 
 #include "common/compiler.h"
+#include "common/growing.h"
 
 struct channel;
 struct child;
 struct supervisor;
 
-/* The status of all channels, or of one.  The caller's. */
+/* The status of all channels, or of one (json_text.h). */
+void	status_print(struct growing *out, const char *name,
+	    const struct supervisor *supervisor, const struct channel *only);
+/* The same to look into.  The caller's. */
 json_t	*status_json(const struct supervisor *supervisor,
 	    const struct channel *only);
 

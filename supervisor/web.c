@@ -202,15 +202,12 @@ web_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
 static int
 status_file(const struct supervisor *supervisor)
 {
-	json_t *status = status_json(supervisor, NULL);
-	char *text = json_dumps(status, JSON_COMPACT);
+	struct growing text = {NULL};
 	int fd;
 
-	json_decref(status);
-	if (text == NULL)
-		fatalx("out of memory");
-	fd = memory_file("mcrelay-status", text, strlen(text));
-	free(text);
+	status_print(&text, NULL, supervisor, NULL);
+	fd = memory_file("mcrelay-status", text.text, text.size);
+	free(text.text);
 	return fd;
 }
 

@@ -381,8 +381,8 @@ EXTRA_DIST += \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
 	tests/integration/test_metrics.py \
-	tests/integration/test_outputs.py \
 	tests/integration/test_names.py \
+	tests/integration/test_outputs.py \
 	tests/integration/test_path.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \

@@ -1,18 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The status of a channel whose counters cannot be read: those that were read
- * before, and that they are old.
+ * How the status is written down; that of a channel whose counters cannot be
+ * read: those that were read before, and that they are old.
  */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "common/sandbox.h"
 #include "common/util.h"
+#include "supervisor/json_text.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
@@ -163,10 +165,46 @@ test_sandbox(void **state ATTR_UNUSED)
 	channel.child.ready_ns = 0;
 }
 
+/* What is written is what a reader of JSON reads. */
+static void
+test_text(void **state ATTR_UNUSED)
+{
+	static const char all[] = "\001\b\t\n\f\r\037 \"\\/\177"
+	    "Gr\xc3\xb6\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80";
+	struct growing out = {NULL};
+	json_t *expected, *read;
+
+	json_text_open(&out, NULL, '{');
+	json_text_string(&out, all, all);
+	json_text_string(&out, "gone", "\xff");
+	json_text_open(&out, "empty", '{');
+	json_text_close(&out, '}');
+	json_text_open(&out, "list", '[');
+	json_text_string(&out, NULL, "\xc0\x80");
+	json_text_string(&out, NULL, "");
+	json_text_truth(&out, NULL, true);
+	json_text_number(&out, NULL, 0);
+	json_text_number(&out, NULL, UINT64_MAX);
+	json_text_value(&out, NULL, json_pack("[f]", 0.5));
+	json_text_close(&out, ']');
+	json_text_truth(&out, "last", false);
+	json_text_close(&out, '}');
+	read = json_loadb(out.text, out.size, 0, NULL);
+	expected = json_pack("{s:s, s:{}, s:[s, b, i, I, [f]], s:b}", all,
+	    all, "empty", "list", "", 1, 0, (json_int_t)INT64_MAX, 0.5,
+	    "last", 0);
+	assert_non_null(read);
+	assert_true(json_equal(read, expected));
+	json_decref(read);
+	json_decref(expected);
+	free(out.text);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_text),
 		cmocka_unit_test_setup_teardown(test_unreadable, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_garbage, setup, teardown),

@@ -176,8 +176,12 @@ web_spawn(void *owner, int messages, int stderr_fd)
 }
 
 static void
-web_ended(void *owner ATTR_UNUSED)
+web_ended(void *owner)
 {
+	struct web *web = owner;
+
+	/* Its successor was asked nothing. */
+	web->look = false;
 }
 
 static void
@@ -224,6 +228,10 @@ web_message(void *owner, const struct message *message)
 	struct web *web = owner;
 	int fd, socket = web->child.messages;
 
+	if (message->type == MESSAGE_LOOKED && web->look) {
+		web->look = false;
+		return CHILD_SAID_ANSWER;
+	}
 	if (message->type != MESSAGE_STATUS)
 		return CHILD_SAID_NONSENSE;
 	fd = status_file(web->supervisor);
@@ -282,6 +290,7 @@ web_second(struct supervisor *supervisor)
 		close_socket(web);
 		return;
 	}
+	watch_check_web(web);
 	if (web->child.pid != 0 || !is_wanted(supervisor))
 		return;
 	if (web->listening == -1)

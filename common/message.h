@@ -42,9 +42,10 @@ enum message_type {
 	/* decimator -> supervisor: it has forgotten the channel, and touches
 	 * neither its ring nor its page any more */
 	MESSAGE_FORGOTTEN = 8,
-	/* supervisor -> decimator: look at all rings, and say so; no body */
+	/* supervisor -> decimator: look at all rings, and say so; to web: say
+	 * so; no body */
 	MESSAGE_LOOK = 9,
-	/* decimator -> supervisor: it does */
+	/* decimator, web -> supervisor: it does */
 	MESSAGE_LOOKED = 10,
 	/* worker -> supervisor: look at `room' in the segment; no body */
 	MESSAGE_ROOM_WANTED = 11,

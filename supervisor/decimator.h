@@ -34,7 +34,7 @@ struct decimator {
 	size_t			 answers;	/* that it owes */
 	bool			 look;		/* has yet to be asked that */
 	bool			 log_told;
-	struct decimator_watch	 watch;
+	struct child_watch	 watch;
 	pid_t			 old_process;	/* of an older image; 0 */
 	const char		*told_state;	/* as an event; NULL: none */
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Do a channel's worker and its decimator get anywhere?  Supervisor only.
+ * Do workers, decimators and mcrelay-web get anywhere?  Supervisor only.
  * Reads what a worker writes: a hostile one can only have itself killed or
  * spared, and its decimator asked whether it is well.
  */
@@ -14,6 +14,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/watch.h"
+#include "supervisor/web.h"
 
 /* The positions that only the relay thread moves; false: they are
  * changing too fast to be read. */
@@ -193,27 +194,50 @@ check_streams(struct channel *channel)
 		decimator_look(channel->decimator_holder);
 }
 
+/* It has left a question unanswered for one more check. */
+static void
+count_unanswered(struct child_watch *watch, struct child *child)
+{
+	if (++watch->unanswered < WATCH_CHECKS)
+		return;
+	log_warnx("%s: process %d hangs: it has not answered for %u s: it is "
+	    "aborted and replaced", child->label, (int)child->pid,
+	    WATCH_CHECKS);
+	watch->unanswered = 0;
+	child_abort(child);
+}
+
 void
 watch_check_decimator(struct decimator *decimator)
 {
-	struct decimator_watch *watch = &decimator->watch;
-
 	/* One of another version may not know what it is asked. */
 	if (decimator->child.state != CHILD_RUNNING ||
 	    decimator->old_process == decimator->child.pid ||
 	    (decimator->answers == 0 && decimator->forgets == 0 &&
-	    !decimator->look)) {
-		watch->unanswered = 0;
-		return;
+	    !decimator->look))
+		decimator->watch.unanswered = 0;
+	else
+		count_unanswered(&decimator->watch, &decimator->child);
+}
+
+/*** mcrelay-web. ***/
+
+void
+watch_check_web(struct web *web)
+{
+	static const struct message look = {.type = MESSAGE_LOOK};
+	struct pollfd waiting = {.fd = web->listening, .events = POLLIN};
+
+	if (web->child.state != CHILD_RUNNING) {
+		web->look = false;
+		web->watch.unanswered = 0;
+	} else if (web->look)
+		count_unanswered(&web->watch, &web->child);
+	else if (web->listening != -1 && poll(&waiting, 1, 0) > 0) {
+		web->look = true;
+		web->watch.unanswered = 0;
+		child_send(&web->child, &look);
 	}
-	if (++watch->unanswered < WATCH_CHECKS)
-		return;
-	log_warnx("%s: process %d hangs: it has not answered for %u s: it is "
-	    "aborted and replaced", decimator->child.label,
-	    (int)decimator->child.pid,
-	    WATCH_CHECKS);
-	watch->unanswered = 0;
-	child_abort(&decimator->child);
 }
 
 /*** What others call. ***/

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Do a channel's worker and its decimator get anywhere?  Supervisor only.
+ * Do workers, decimators and mcrelay-web get anywhere?  Supervisor only.
  *
  * The heartbeat is progress, not a timer, which would tick in a process that
  * hangs as well: how far the worker's cursors are, as they lie in the segment.
@@ -22,6 +22,9 @@
  *    seconds is ended and replaced.  One that has nothing to do is never
  *    asked, and so never woken.
  *
+ *  - mcrelay-web: somebody waits to be accepted.  It is asked as a decimator
+ *    is, for it accepts nobody while all its places are taken.
+ *
  * Counted are checks, not time: what stops the supervisor as well, such as a
  * suspended machine, is no reason to kill anybody.
  */
@@ -39,6 +42,7 @@
 
 struct channel;
 struct decimator;
+struct web;
 
 struct watch {
 	uint64_t	relay_mark;	/* of the last check */
@@ -54,8 +58,8 @@ struct stream_watch {
 	unsigned	checks;
 };
 
-/* Of a decimator. */
-struct decimator_watch {
+/* Of a decimator, and of mcrelay-web. */
+struct child_watch {
 	unsigned	unanswered;	/* checks, in a row */
 };
 
@@ -63,6 +67,8 @@ struct decimator_watch {
 void	watch_check(struct channel *channel) ATTR_NONNULL;
 /* Once a second, after the channels. */
 void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
+/* Once a second. */
+void	watch_check_web(struct web *web) ATTR_NONNULL;
 /* For longer than that the decimator has not taken what there is, although it
  * may answer: it has given the channel up. */
 bool	watch_streams_idle(const struct channel *channel) ATTR_NONNULL;

@@ -182,6 +182,8 @@ web_ended(void *owner)
 
 	memory_file_take_back(web->told);
 	web->told = -1;
+	/* Its successor was asked nothing. */
+	web->look = false;
 }
 
 static void
@@ -220,6 +222,10 @@ web_message(void *owner, const struct message *message)
 	struct web *web = owner;
 	int fd, socket = web->child.messages;
 
+	if (message->type == MESSAGE_LOOKED && web->look) {
+		web->look = false;
+		return CHILD_SAID_ANSWER;
+	}
 	if (message->type != MESSAGE_STATUS)
 		return CHILD_SAID_NONSENSE;
 	fd = status_file(web->supervisor);
@@ -280,6 +286,7 @@ web_second(struct supervisor *supervisor)
 		close_socket(web);
 		return;
 	}
+	watch_check_web(web);
 	if (web->child.pid != 0 || !is_wanted(supervisor))
 		return;
 	if (web->listening == -1)

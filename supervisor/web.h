@@ -16,6 +16,7 @@
 #include "common/compiler.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/watch.h"
 
 struct supervisor;
 
@@ -27,6 +28,8 @@ struct web {
 	int			 told;		/* the last status; -1: none */
 	struct stat		 made;		/* the socket at its path */
 	char			 lack[256];	/* why it is missing, or "" */
+	bool			 look;		/* was asked to, and answers */
+	struct child_watch	 watch;
 };
 
 void	web_init(struct supervisor *supervisor) ATTR_NONNULL;

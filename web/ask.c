@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Asking the supervisor for the status, which is all that it answers.
- * mcrelay-web only.
+ * Asking the supervisor for the status, which is all that it answers; and being
+ * asked by it whether we get anywhere.  mcrelay-web only.
  */
 #include <sys/stat.h>
 #include <errno.h>
@@ -47,6 +47,16 @@ read_status(int fd)
 	return status;
 }
 
+/* It is asked when somebody waits for us. */
+static void
+say_looked(void)
+{
+	static const struct message looked = {.type = MESSAGE_LOOKED};
+
+	if (fd_send(MESSAGE_FD, &looked, sizeof(looked), NULL, 0) == -1)
+		log_debug("the supervisor cannot be answered");
+}
+
 static void
 on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 {
@@ -66,7 +76,9 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	if (got == (ssize_t)sizeof(message) && message.type == MESSAGE_STATUS) {
 		asked_ns = 0;
 		on_answer(count == 1 ? read_status(fds[0]) : NULL);
-	}
+	} else if (got == (ssize_t)sizeof(message) &&
+	    message.type == MESSAGE_LOOK)
+		say_looked();
 	for (i = 0; i < count; i++)
 		close(fds[i]);
 }

@@ -29,6 +29,8 @@ from waiting import wait_for
 
 # web/web.c
 CONNECTIONS, CONNECTION_S, MEMORY = 64, 10, 64 << 20
+# Until a process that hangs has been replaced (supervisor/watch.h).
+HANG_S = 40
 OPEN = "application/openmetrics-text;version=1.0.0"
 PROMETHEUS = (f"{OPEN},application/openmetrics-text;version=0.0.1;q=0.75,"
               "text/plain;version=0.0.4;q=0.5,*/*;q=0.1")
@@ -495,6 +497,21 @@ def test_supervisor_killed(have_web: None, daemon: Daemon) -> None:
     daemon.process.wait(10)
     daemon.process = None
     wait_for(lambda: not Path(f"/proc/{pid}").exists(), "its end")
+
+
+def test_hangs(web: Web) -> None:
+    """One that does nothing is left alone until somebody wants to connect;
+    who waits then is served by the next one."""
+    pid = web.pid()
+    os.kill(pid, signal.SIGSTOP)
+    with web.connect() as client:
+        client.settimeout(HANG_S)
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 200"
+    assert web.wait(pid) != pid
+    status = json.loads(web.daemon.ctl("status", "-j").stdout)["web"]
+    assert status["deaths"] == {"exited": 0, "signalled": 0, "hung": 1}
+    assert f"web: process {pid} hangs" in web.daemon.log()
 
 
 def test_stop(have_web: None, daemon: Daemon) -> None:

@@ -345,6 +345,7 @@ EXTRA_DIST += \
 	tests/integration/prometheus.py \
 	tests/integration/readers.py \
 	tests/integration/test_alerts.py \
+	tests/integration/test_board.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \

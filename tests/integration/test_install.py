@@ -33,6 +33,8 @@ def test_files(prefix: Path) -> None:
     for name in ("systemd/system/mcrelayd.service", "sysusers.d/mcrelay.conf",
                  "tmpfiles.d/mcrelay.conf"):
         assert (prefix / "lib" / name).exists(), name
+    for name in ("prometheus/mcrelay.rules.yml", "grafana/mcrelay.json"):
+        assert (prefix / "share/mcrelay" / name).exists(), name
 
 
 def test_runs(prefix: Path, tmp_path: Path) -> None:

@@ -364,6 +364,7 @@ EXTRA_DIST += \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_fuse.py \
+	tests/integration/test_help.py \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \

@@ -36,7 +36,8 @@ for file in $(find ./* -path './build*' -prune -o -name '*.[ch]' -print |
     sed 's|^\./||' | sort); do
 	lint "style $file" sh qa/style.sh "$file"
 done
-for file in tests/integration/*.py qa/*.py bench/run bench/*.py; do
+for file in tests/integration/*.py qa/*.py bench/run bench/*.py \
+    etc/grafana/make-board etc/grafana/tables.py; do
 	lint "python $file" /usr/bin/python3 -c \
 	    'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"
 done

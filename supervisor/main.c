@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/daemon.h"
@@ -55,11 +56,24 @@ static const struct option long_options[] = {
 	{NULL, 0, NULL, 0},
 };
 
+static const struct help_line help_lines[] = {
+	{"-d", "", "stay in the foreground, log to standard error"},
+	{"-f", "file", "the configuration; else " DEFAULT_FILE},
+	{"-n", "", "check the configuration, say what it needs, and exit"},
+	{"--doctor[=check]", "", "look for what can go wrong here, and exit"},
+	{"-j", "", "with --doctor: as JSON"},
+	{"--disk", "", "with --doctor: also measure disks, by writing"},
+	{"-v", "", "log everything, debug messages too"},
+	{NULL, NULL, NULL},
+};
+static const struct help help = {"mcrelayd", "8",
+    "mcrelayd [-dhnVv] [-f file]\n"
+    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n", help_lines};
+
 static _Noreturn void
 usage(void)
 {
-	fprintf(stderr, "usage: mcrelayd [-dnVv] [-f file]\n"
-	    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n");
+	help_usage(&help);
 	exit(EXIT_USAGE);
 }
 
@@ -106,7 +120,8 @@ parse_options(struct options *options, int argc, char **argv)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "df:jnVv", long_options,
+	help_answer(&help, argc, argv);
+	while ((option = getopt_long(argc, argv, "df:jnv", long_options,
 	    NULL)) != -1)
 		switch (option) {
 		case OPTION_CHECK_HANDOFF:
@@ -124,9 +139,6 @@ parse_options(struct options *options, int argc, char **argv)
 		case 'n':
 			options->check = true;
 			break;
-		case 'V':
-			printf("mcrelayd %s\n", PACKAGE_VERSION);
-			exit(0);
 		case 'v':
 			options->verbose = true;
 			break;

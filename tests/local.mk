@@ -355,6 +355,7 @@ EXTRA_DIST += \
 	tests/integration/readers.py \
 	tests/integration/slow_names.c \
 	tests/integration/test_alerts.py \
+	tests/integration/test_board.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
@@ -373,6 +374,7 @@ EXTRA_DIST += \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_fuse.py \
+	tests/integration/test_help.py \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \

@@ -22,6 +22,12 @@ from net import free_port
 from waiting import wait_for
 
 
+def has_web(daemon: Daemon) -> bool:
+    """Else mcrelayctl stands in for it."""
+    libexec = daemon.programs.libexec
+    return libexec is not None and (libexec / "mcrelay-web").exists()
+
+
 class Page:
     """http://127.0.0.1:port/metrics is what mcrelayctl prints just then."""
 
@@ -96,6 +102,13 @@ class Prometheus:
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         return list(self._get("query", query=expression)["result"])
+
+    def query_range(self, expression: str, start: float, end: float
+                    ) -> list[dict[str, Any]]:
+        """A value each second."""
+        return list(self._get("query_range", query=expression,
+                              start=str(start), end=str(end),
+                              step="1")["result"])
 
     def firing(self) -> list[dict[str, Any]]:
         return [a for a in self._get("alerts")["alerts"]

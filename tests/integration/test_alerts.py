@@ -16,7 +16,7 @@ import pytest
 from daemon import Daemon, channel, output
 from exposition import promtool
 from net import Receiver, Sender, free_port, numbered
-from prometheus import Page, Prometheus
+from prometheus import Page, Prometheus, has_web
 from waiting import wait_for
 
 RULES = "etc/prometheus/mcrelay.rules.yml"
@@ -200,12 +200,6 @@ def test_runbooks(source: Path) -> None:
             assert heading in content, (page, heading)
         for name in re.findall(r"`(mcrelay_\w+)`", content):
             assert name in manual, (page, name)
-
-
-def has_web(daemon: Daemon) -> bool:
-    """Else mcrelayctl stands in for it."""
-    libexec = daemon.programs.libexec
-    return libexec is not None and (libexec / "mcrelay-web").exists()
 
 
 def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:

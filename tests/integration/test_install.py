@@ -5,10 +5,13 @@ without root and without anything from the build directory."""
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from conftest import find_build
 from daemon import Daemon, Programs, channel, output
 from net import Receiver, Sender, free_port, numbered
 
@@ -33,6 +36,39 @@ def test_files(prefix: Path) -> None:
     for name in ("systemd/system/mcrelayd.service", "sysusers.d/mcrelay.conf",
                  "tmpfiles.d/mcrelay.conf"):
         assert (prefix / "lib" / name).exists(), name
+    for name in ("prometheus/mcrelay.rules.yml", "grafana/mcrelay.json"):
+        assert (prefix / "share/mcrelay" / name).exists(), name
+
+
+def test_says_what_to_copy(tmp_path: Path) -> None:
+    """The first example, whole; and nothing where a package is made."""
+    root = tmp_path / "root"
+    doc = root / "share/doc/mcrelay"
+
+    def install(*more: str) -> str:
+        return subprocess.run(
+            ["make", "-s", "-C", str(find_build()), "install-dist_docDATA",
+             "install-data-hook", f"docdir={doc}", f"sysconfdir={root}/etc",
+             *more], check=True, capture_output=True, text=True,
+            timeout=120).stdout
+    said = install()
+    for name in ("mcrelay.yaml.example", "accel.avsc", "mcrelay.yaml",
+                 "gyro.avsc"):
+        assert (doc / name).exists(), name
+        assert f"{doc}/{name}" in said
+    assert f"{root}/etc" in said
+    made = tmp_path / "made"
+    assert "mcrelayd -n" in said
+    assert "mcrelayd -n" not in install(f"DESTDIR={made}")
+    assert (made / f".{doc}/mcrelay.yaml.example").exists()
+    for name, copy in (("mcrelay.yaml.example", "mcrelay.yaml"),
+                       ("accel.avsc", "accel.avsc")):
+        shutil.copy(doc / name, tmp_path / copy)
+    done = Programs.built(find_build())
+    subprocess.run(
+        [str(done.mcrelayd), "-n", "-f", str(tmp_path / "mcrelay.yaml")],
+        env=done.environment(), check=True, timeout=30,
+        stdout=subprocess.DEVNULL)
 
 
 def test_runs(prefix: Path, tmp_path: Path) -> None:

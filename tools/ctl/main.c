@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/help.h"
 #include "common/log.h"
 #include "common/printable.h"
 #include "tools/ctl/check.h"
@@ -45,7 +46,7 @@ struct call {
 };
 
 struct verb {
-	const char	*name;
+	struct help_line help;
 	int		 arguments_min;
 	int		 arguments_max;
 	const char	*options;	/* for getopt() */
@@ -54,30 +55,7 @@ struct verb {
 	const char	*request;	/* the daemon's name for it */
 };
 
-static _Noreturn void
-usage(void)
-{
-	fprintf(stderr,
-	    "usage: mcrelayctl [-V] [-s socket] command ...\n"
-	    "       status [-j] [channel]\n"
-	    "       check [-t seconds] [channel]\n"
-	    "       ledger [-j] [channel]\n"
-	    "       metrics [-o] [channel ...]\n"
-	    "       doctor [-j] [--disk]\n"
-	    "       top [-n count] [channel]\n"
-	    "       events [-j] [-n count] [--since id] [channel ...]\n"
-	    "       restart channel\n"
-	    "       stop channel\n"
-	    "       start channel\n"
-	    "       rotate [channel]\n"
-	    "       reload\n"
-	    "       schema channel [stream]\n"
-	    "       upgrade\n"
-	    "       files [-j] channel [start [end]]\n"
-	    "       hold channel start end name\n"
-	    "       release channel name\n");
-	exit(EXIT_USAGE);
-}
+static _Noreturn void	usage(void);
 
 static void
 print_json(const json_t *value)
@@ -241,23 +219,68 @@ doctor(const struct call *call, json_t *answer)
 }
 
 static const struct verb verbs[] = {
-	{"status",	0, 1, "j",	status,		"status"},
-	{"check",	0, 1, "t:",	nothing,	"status"},
-	{"ledger",	0, 1, "j",	ledger,		"status"},
-	{"top",		0, 1, "n:",	NULL,		"status"},
-	{"events",	0, INT_MAX, "jn:S", nothing,	"events"},
-	{"restart",	1, 1, "",	nothing,	"restart"},
-	{"stop",	1, 1, "",	nothing,	"stop"},
-	{"start",	1, 1, "",	nothing,	"start"},
-	{"rotate",	0, 1, "",	nothing,	"rotate"},
-	{"reload",	0, 0, "",	reloaded,	"reload"},
-	{"schema",	1, 2, "",	schema,		"schema"},
-	{"upgrade",	0, 0, "",	upgraded,	"upgrade"},
-	{"files",	1, 3, "j",	files,		"archive"},
-	{"hold",	4, 4, "",	hold,		"archive"},
-	{"release",	2, 2, "",	release,	"archive"},
-	{"doctor",	0, 0, "jD",	doctor,		"doctor"},
+	{{"status", "[-j] [channel]", "the state of all channels, or of one"},
+	    0, 1, "j", status, "status"},
+	{{"check", "[-t seconds] [channel]",
+	    "one line and an exit status, for a monitor"},
+	    0, 1, "t:", nothing, "status"},
+	{{"ledger", "[-j] [channel]", "all counters, and what they count"},
+	    0, 1, "j", ledger, "status"},
+	{{"top", "[-n count] [channel]", "what goes on, once a second"},
+	    0, 1, "n:", NULL, "status"},
+	{{"events", "[-j] [-n count] [--since id] [channel ...]",
+	    "a line for each thing that happens"},
+	    0, INT_MAX, "jn:S", nothing, "events"},
+	{{"restart", "channel", "end its worker; wait for the next one"},
+	    1, 1, "", nothing, "restart"},
+	{{"stop", "channel", "end its worker, close its input"},
+	    1, 1, "", nothing, "stop"},
+	{{"start", "channel", "start a stopped channel"},
+	    1, 1, "", nothing, "start"},
+	{{"rotate", "[channel]", "begin new archive files"},
+	    0, 1, "", nothing, "rotate"},
+	{{"reload", "", "read the configuration again"},
+	    0, 0, "", reloaded, "reload"},
+	{{"schema", "channel [stream]", "print its Avro schema"},
+	    1, 2, "", schema, "schema"},
+	{{"upgrade", "", "have mcrelayd executed anew, where it is installed"},
+	    0, 0, "", upgraded, "upgrade"},
+	{{"files", "[-j] channel [start [end]]",
+	    "its finished files, and what was lost in each"},
+	    1, 3, "j", files, "archive"},
+	{{"hold", "channel start end name",
+	    "keep files of that time from retention"},
+	    4, 4, "", hold, "archive"},
+	{{"release", "channel name", "let retention have them again"},
+	    2, 2, "", release, "archive"},
+	{{"doctor", "[-j] [--disk]", "what can go wrong on this host"},
+	    0, 0, "jD", doctor, "doctor"},
 };
+
+/* The table of commands, with what is not in it. */
+static const struct help *
+whole_help(void)
+{
+	static struct help_line lines[NITEMS(verbs) + 3];
+	static const struct help help = {"mcrelayctl", "8",
+	    "mcrelayctl [-hV] [-s socket] command ...\n", lines};
+	size_t i;
+
+	for (i = 0; i < NITEMS(verbs); i++)
+		lines[i] = verbs[i].help;
+	lines[i++] = (struct help_line){"metrics", "[-o] [channel ...]",
+	    "state and counters for Prometheus"};
+	lines[i] = (struct help_line){"-s", "socket",
+	    "of the daemon; else " DEFAULT_SOCKET};
+	return &help;
+}
+
+static void
+usage(void)
+{
+	help_usage(whole_help());
+	exit(EXIT_USAGE);
+}
 
 static const struct verb *
 find_verb(const char *name)
@@ -265,7 +288,7 @@ find_verb(const char *name)
 	size_t i;
 
 	for (i = 0; i < NITEMS(verbs); i++)
-		if (strcmp(verbs[i].name, name) == 0)
+		if (strcmp(verbs[i].help.name, name) == 0)
 			return &verbs[i];
 	log_warnx("there is no command %s", name);
 	usage();
@@ -330,15 +353,13 @@ parse_options(struct call *call, int argc, char **argv)
 {
 	int option;
 
+	help_answer(whole_help(), argc, argv);
 	/* The command's own options are not ours. */
-	while ((option = getopt(argc, argv, "+s:V")) != -1)
+	while ((option = getopt(argc, argv, "+s:")) != -1)
 		switch (option) {
 		case 's':
 			call->socket = optarg;
 			break;
-		case 'V':
-			printf("mcrelayctl %s\n", PACKAGE_VERSION);
-			exit(0);
 		default:
 			usage();
 		}
@@ -437,9 +458,9 @@ main(int argc, char **argv)
 		return print_metrics(&call, argc - first, argv + first);
 	verb = find_verb(call.name);
 	parse_arguments(&call, verb, argc - first, argv + first);
-	if (strcmp(verb->name, "check") == 0)
+	if (strcmp(verb->help.name, "check") == 0)
 		return run_check(verb, &call);
-	if (strcmp(verb->name, "events") == 0)
+	if (strcmp(verb->help.name, "events") == 0)
 		return run_events(&call);
 	return run(verb, &call);
 }

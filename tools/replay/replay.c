@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "tools/common/batch.h"
@@ -24,9 +25,22 @@
 #include "tools/common/stop.h"
 #include "tools/replay/replay.h"
 
-static const char usage[] =
-    "usage: mcrelay-replay [-jlq] [-e end] [-i interface] [-r rate]\n"
-    "           [-s start] [-T ttl] [-x speed] file ... address:port\n";
+static const struct help_line help_lines[] = {
+	{"-e", "end", "end before the first record of this time, or later"},
+	{"-i", "interface", "send by this interface"},
+	{"-j", "", "report as one JSON object on one line"},
+	{"-l", "", "begin again after the last file"},
+	{"-q", "", "do not report, unless -j asks for it"},
+	{"-r", "rate", "so many records a second, whatever their times"},
+	{"-s", "start", "leave out records of before this time"},
+	{"-T", "ttl", "the time to live, or hop limit"},
+	{"-x", "speed", "2: twice as fast as it was; 0: as fast as possible"},
+	{NULL, NULL, NULL},
+};
+static const struct help help = {"mcrelay-replay", "1",
+    "mcrelay-replay [-hjlqV] [-e end] [-i interface] [-r rate]\n"
+    "           [-s start] [-T ttl] [-x speed] file ... address:port\n",
+    help_lines};
 
 struct replay {
 	const struct replay_options *options;
@@ -322,9 +336,10 @@ replay_main(int argc, char **argv)
 	char error[OPTIONS_ERROR_SIZE];
 
 	log_init("mcrelay-replay", NULL, LOG_TARGET_STDERR, LOG_INFO);
+	help_answer(&help, argc, argv);
 	if (!replay_parse(argc, argv, &options, error)) {
 		log_warnx("%s", error);
-		fputs(usage, stderr);
+		help_usage(&help);
 		return REPLAY_FAILED;
 	}
 	stop_catch_signals();

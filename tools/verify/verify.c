@@ -10,13 +10,23 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "tools/verify/verify.h"
 
-static const char usage[] =
-    "usage: mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n"
-    "       mcrelay-verify --catalog directory\n";
+static const struct help_line help_lines[] = {
+	{"--catalog", "directory", "make the catalogue of a channel anew"},
+	{"-o", "all", "recover every record that can be read (with -r)"},
+	{"-o", "prior", "recover the records before the first damage"},
+	{"-o", "after", "recover the records after the first damage"},
+	{"-o", "report", "print a line for each block"},
+	{"-r", "out", "write what is recovered to this file, which is new"},
+	{NULL, NULL, NULL},
+};
+static const struct help help = {"mcrelay-verify", "1",
+    "mcrelay-verify [-hV] [-o all|prior|after|report] [-r out] file ...\n"
+    "       mcrelay-verify --catalog directory\n", help_lines};
 
 /* Of --catalog, beyond the letters. */
 #define OPTION_CATALOG	256
@@ -256,9 +266,10 @@ verify_main(int argc, char **argv)
 	log_init("mcrelay-verify", NULL, LOG_TARGET_STDERR, LOG_INFO);
 	/* A limit is an error like a full disk. */
 	signal(SIGXFSZ, SIG_IGN);
+	help_answer(&help, argc, argv);
 	if (!verify_parse(argc, argv, &options, error)) {
 		log_warnx("%s", error);
-		fputs(usage, stderr);
+		help_usage(&help);
 		return VERIFY_UNUSABLE;
 	}
 	if (options.catalog != NULL)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: ISC
+# Included by the Makefile.am of the top directory.
+
+# Alerts, a page for each, and a board.
+prometheusdir = $(pkgdatadir)/prometheus
+dist_prometheus_DATA = etc/prometheus/mcrelay.rules.yml
+grafanadir = $(pkgdatadir)/grafana
+dist_grafana_DATA = etc/grafana/mcrelay.json
+EXTRA_DIST += etc/grafana/make-board etc/grafana/tables.py
+runbookdir = $(docdir)/runbook
+dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/degraded.md \
+	doc/runbook/disk-full.md doc/runbook/down.md \
+	doc/runbook/flapping.md doc/runbook/loss.md \
+	doc/runbook/not-serving.md doc/runbook/outage-budget.md \
+	doc/runbook/stale.md
+dist_doc_DATA = etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
+	etc/example/accel.avsc
+
+# What ./quickstart runs, by another name: mcrelay.yaml is the one for a service.
+install-data-hook:
+	@$(MKDIR_P) "$(DESTDIR)$(docdir)"
+	$(INSTALL_DATA) "$(srcdir)/etc/example/mcrelay.yaml" \
+	    "$(DESTDIR)$(docdir)/mcrelay.yaml.example"
+	@test -n "$(DESTDIR)" || printf '%s\n' \
+	    "To try it, as any user, in a directory of your own:" \
+	    "    cp $(docdir)/accel.avsc ." \
+	    "    cp $(docdir)/mcrelay.yaml.example mcrelay.yaml" \
+	    "    mcrelayd -d -f mcrelay.yaml" \
+	    "For a service, copy an example to where mcrelayd looks, and change it:" \
+	    "    cp $(docdir)/mcrelay.yaml $(docdir)/gyro.avsc $(sysconfdir)" \
+	    "    mcrelayd -n"
+uninstall-hook:
+	rm -f "$(DESTDIR)$(docdir)/mcrelay.yaml.example"

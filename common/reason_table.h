@@ -22,6 +22,8 @@
 	    "another process writes to the archive directory")		\
 	X(MEMORY_MISSING, memory_missing, WAITING,			\
 	    "there is no memory for its ring")				\
+	X(PROGRAM_CLOSED, program_closed, WAITING,			\
+	    "its user cannot execute mcrelay-worker")			\
 	X(NOT_PERMITTED, not_permitted, WAITING,			\
 	    "mcrelayd may not open it")					\
 	X(CANNOT_OPEN, cannot_open, WAITING,				\

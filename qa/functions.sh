@@ -3,6 +3,13 @@
 # What quickstart, check and the scripts in qa/ have in common.  Sourced; the
 # caller sets $top, the source tree.
 
+# Where builds go: beside the sources, if these can be written to.
+if [ -w "$top" ]; then
+	beside=$top
+else
+	beside=${TMPDIR:-/tmp}/mcrelay-$(id -u)
+fi
+
 heading() {
 	printf '\n== %s\n' "$*"
 }
@@ -64,16 +71,41 @@ need_packages() {
 	    --no-install-recommends install $missing >/dev/null </dev/null
 }
 
+# Nobody else's, where everybody may make one of that name.
+make_beside() {
+	[ "$beside" != "$top" ] || return 0
+	mkdir -p -m 700 "$beside"
+	[ -O "$beside" ] || die "$beside belongs to somebody else."
+}
+
+# Sets $source to sources with a configure: a copy, if it cannot be made there.
+find_source() {
+	source=$top
+	[ ! -x "$source/configure" ] || return 0
+	if [ "$beside" != "$top" ]; then
+		make_beside
+		source=$beside/source
+		rm -rf "$source"
+		cp -R "$top" "$source"
+		chmod -R u+w "$source"
+	fi
+	(cd "$source" && ./autogen.sh) >/dev/null 2>&1 ||
+	    die "autogen.sh failed: run it to see why."
+}
+
 # configure_in DIRECTORY OPTION...
 configure_in() {
 	directory=$1
 	shift
-	if [ ! -x "$top/configure" ]; then
-		(cd "$top" && ./autogen.sh) >/dev/null 2>&1 ||
-		    die "autogen.sh failed: run it to see why."
-	fi
+	find_source
 	mkdir -p "$directory"
-	(cd "$directory" && "$top/configure" --silent "$@")
+	case $source in
+	*[!A-Za-z0-9/._+@:,-]*)
+		# A configure does not take such a path; by another it does.
+		ln -sfn "$source" "$directory/source"
+		source=./source
+	esac
+	(cd "$directory" && "$source/configure" --silent "$@")
 }
 
 cores() {

@@ -8,7 +8,7 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
 
-build=${1:-$top/build-sanitizers}
+build=${1:-$beside/build-sanitizers}
 
 configure_in "$build" --enable-developer --enable-sanitizers \
     CFLAGS='-O1 -g'

@@ -12,7 +12,7 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
 
-build=${1:-$top/build-tsan}
+build=${1:-$beside/build-tsan}
 tests='tests/unit/test_ring tests/unit/test_segment'
 
 configure_in "$build" --enable-sanitizers=thread CFLAGS='-O1 -g -Wno-tsan'

@@ -7,7 +7,7 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
 
-build=${1:-$top/build-valgrind}
+build=${1:-$beside/build-valgrind}
 # These trace or kill processes at a certain instruction, system call or
 # moment, which under valgrind would be one of valgrind's.
 without='kill|step|trace'

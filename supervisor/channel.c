@@ -22,6 +22,7 @@
 #include "supervisor/fdstore.h"
 #include "supervisor/report.h"
 #include "supervisor/room.h"
+#include "supervisor/runnable.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
@@ -139,6 +140,10 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 	size_t count;
 	pid_t pid;
 
+	if (!channel->child.drain_only && !runnable_worker(channel)) {
+		channel->child.held = true;
+		return -1;
+	}
 	if (channel->renew && !channel->child.drain_only) {
 		if (make_segment(channel, supervisor->conf) == -1) {
 			leave_segment(channel);

@@ -65,6 +65,7 @@ struct channel {
 	ino_t			 stored_feed;
 	ino_t			 stored_segment;
 
+	struct lack		 program;	/* of its worker (runnable.h) */
 	char			 lacked[256];	/* told; "": nothing */
 	unsigned		 room_asked_s;	/* in vain; see room.c */
 	uint64_t		 room_oldest_ns; /* when it was asked */

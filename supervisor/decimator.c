@@ -18,6 +18,7 @@
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/memory_file.h"
+#include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
 
@@ -283,10 +284,14 @@ static pid_t
 decimator_spawn(void *owner, int messages, int stderr_fd)
 {
 	struct decimator *decimator = owner;
+	struct supervisor *supervisor = decimator->supervisor;
+	const struct privdrop *user = &supervisor->conf->decimator_user;
 
-	return spawn_program(&decimator->supervisor->spawn, DECIMATOR_PROGRAM,
-	    NULL, &decimator->supervisor->conf->decimator_user, stderr_fd,
-	    &messages, 1);
+	if (!runnable_child(supervisor, &decimator->child, DECIMATOR_PROGRAM,
+	    user))
+		return -1;
+	return spawn_program(&supervisor->spawn, DECIMATOR_PROGRAM, NULL, user,
+	    stderr_fd, &messages, 1);
 }
 
 /* The holder has let go: whoever is to have it may be told. */

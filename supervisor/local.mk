@@ -60,6 +60,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/report.c supervisor/report.h \
 	supervisor/room.c supervisor/room.h \
 	supervisor/rundir.c supervisor/rundir.h \
+	supervisor/runnable.c supervisor/runnable.h \
 	supervisor/schema_files.c supervisor/schema_files.h \
 	supervisor/segment_spec.c supervisor/segment_spec.h \
 	supervisor/silence.c supervisor/silence.h \

@@ -29,6 +29,7 @@ struct lack {
 	int		error;		/* errno; 0: nothing */
 	bool		archive;	/* its directory */
 	bool		memory;		/* its segment */
+	bool		program;	/* its user cannot execute it */
 	char		detail[256];	/* for people */
 };
 

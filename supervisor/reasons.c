@@ -83,6 +83,8 @@ lacking(const struct lack *lack)
 		    REASON_ARCHIVE_DIRECTORY;
 	if (lack->memory)
 		return REASON_MEMORY_MISSING;
+	if (lack->program)
+		return REASON_PROGRAM_CLOSED;
 	switch (lack->error) {
 	case EADDRINUSE:
 		return REASON_ADDRESS_IN_USE;

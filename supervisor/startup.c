@@ -17,6 +17,7 @@
 #include "supervisor/needs.h"
 #include "supervisor/orphans.h"
 #include "supervisor/report.h"
+#include "supervisor/runnable.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
@@ -192,6 +193,7 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 	set_spawning(supervisor, problems);
 	if (problems->errors > 0)
 		return -1;
+	runnable_check(supervisor, problems, false);
 	/* A second instance would only find all addresses in use. */
 	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
 	    inherited_lock(supervisor), problems) == -1)
@@ -212,6 +214,7 @@ startup_check_handoff(struct supervisor *supervisor, struct conf *conf)
 	supervisor->conf = conf;
 	set_users(supervisor, &problems);
 	set_spawning(supervisor, &problems);
+	runnable_check(supervisor, &problems, true);
 	supervisor->given_up = supervisor->inheritance->given_up;
 	capabilities_check(supervisor, conf, &problems);
 	handoff_check(supervisor, conf, &problems);

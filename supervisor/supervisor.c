@@ -24,6 +24,7 @@
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
 #include "supervisor/room.h"
+#include "supervisor/runnable.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
@@ -178,6 +179,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	}
 	room_check(supervisor, true);
 	channels_retry(supervisor);
+	runnable_second(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		reasons_tick(channel);
 		tell_state(channel);

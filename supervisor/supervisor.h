@@ -61,6 +61,8 @@ struct supervisor {
 	uint32_t		 next_number;
 	unsigned		 seconds;	/* that it runs; wraps */
 	bool			 locking_warned;
+	/* Told of programs that a user cannot execute; "": nothing. */
+	char			 not_runnable[256];
 	uint64_t		 given_up;	/* capabilities, by bit */
 	bool			 taken_over;	/* from an older image */
 	bool			 ended;

@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "supervisor/directory.h"
+#include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/waiting.h"
 
@@ -22,8 +23,8 @@ waiting_hold(struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
 
-	channel->child.held = channel->segment.base == NULL ||
-	    channel->parts.lack.memory ||
+	channel->child.held = !runnable_worker(channel) ||
+	    channel->segment.base == NULL || channel->parts.lack.memory ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
 	    !parts_complete(next_parts(channel, PART_WORKER), conf,
@@ -38,6 +39,10 @@ waiting_say(struct channel *channel)
 	if (lack == NULL || strcmp(lack->detail, channel->lacked) == 0)
 		return;
 	memcpy(channel->lacked, lack->detail, sizeof(channel->lacked));
+	/* Of all channels the same, and said at the start. */
+	if (lack->program && strcmp(lack->detail,
+	    channel->supervisor->not_runnable) == 0)
+		return;
 	log_warnx("channel %s waits: %s", channel->name, lack->detail);
 }
 
@@ -68,6 +73,8 @@ channel_lack(const struct channel *channel)
 {
 	if (channel->child.state != CHILD_WAITING)
 		return NULL;
+	if (channel->program.error != 0)
+		return &channel->program;
 	if (channel->next.lack.error != 0)
 		return &channel->next.lack;
 	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;

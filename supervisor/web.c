@@ -18,6 +18,7 @@
 #include "supervisor/dirs.h"
 #include "supervisor/memory_file.h"
 #include "supervisor/status.h"
+#include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/web.h"
 
@@ -169,10 +170,14 @@ static pid_t
 web_spawn(void *owner, int messages, int stderr_fd)
 {
 	struct web *web = owner;
+	struct supervisor *supervisor = web->supervisor;
+	const struct privdrop *user = &supervisor->conf->web_user;
 	const int fds[] = {messages, web->listening};
 
-	return spawn_program(&web->supervisor->spawn, WEB_PROGRAM, NULL,
-	    &web->supervisor->conf->web_user, stderr_fd, fds, NITEMS(fds));
+	if (!runnable_child(supervisor, &web->child, WEB_PROGRAM, user))
+		return -1;
+	return spawn_program(&supervisor->spawn, WEB_PROGRAM, NULL, user,
+	    stderr_fd, fds, NITEMS(fds));
 }
 
 static void

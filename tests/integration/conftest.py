@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -74,9 +75,36 @@ def find_build() -> Path:
         "no built mcrelayd found: build first, or set MCRELAY_BUILDDIR")
 
 
+def closed_to_others(build: Path) -> bool:
+    """Whether other users cannot execute what was built there."""
+    files = [p for p in build.glob("mcrelay*") if p.is_file()]
+    return any(p.stat().st_mode & 0o1 == 0
+               for p in (*files, build, *build.parents))
+
+
 @pytest.fixture(scope="session")
-def programs() -> Programs:
-    return Programs.built(find_build())
+def programs() -> Iterator[Programs]:
+    """Where they were built; but below root's home, for example, those that
+    workers are to run as could not reach them."""
+    build = find_build()
+    if os.geteuid() != 0 or not closed_to_others(build):
+        yield Programs.built(build)
+        return
+    with tempfile.TemporaryDirectory(prefix="mcrelay-programs-") as place:
+        copy = Path(place)
+        copy.chmod(0o755)
+        for path in sorted(build.glob("mcrelay*")):
+            if path.is_file() and os.access(path, os.X_OK):
+                shutil.copy(path, copy)
+                (copy / path.name).chmod(0o755)
+        helpers = copy / "tests/integration"
+        helpers.mkdir(parents=True)
+        for path in build.glob("tests/integration/*"):
+            if path.is_file():
+                shutil.copy(path, helpers)
+        for path in (copy / "tests", helpers, *helpers.iterdir()):
+            path.chmod(0o755)
+        yield Programs.built(copy)
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,11 @@ import json
 import os
 import pwd
 import re
+import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import termios
 from pathlib import Path
 
@@ -163,6 +165,55 @@ def test_user(daemon: Daemon) -> None:
         assert daemon.payloads("one") == sender.sent
     assert {p.stat().st_uid for p in (daemon.archive / "one").iterdir()} \
         == {nobody}
+
+
+def test_closed_programs(daemon: Daemon) -> None:
+    """Programs that the workers' user cannot reach, as below root's home: said
+    once, waited for, and healed, also when it happens later."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root to become another user")
+    assert daemon.programs.libexec is not None
+    port, view = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as place, \
+            Sender("127.0.0.1", port) as sender:
+        closed = Path(place)
+        for name in ("mcrelay-worker", "mcrelay-decimator"):
+            shutil.copy(daemon.programs.libexec / name, closed)
+            (closed / name).chmod(0o755)
+        closed.chmod(0o700)
+        daemon.environment["MCRELAY_LIBEXECDIR"] = place
+        daemon.write(*(channel(
+            name, where, archive=daemon.archive_conf(), decimate=[
+                {"name": "s", "method": "pick", "every": 1,
+                 "address": "127.0.0.1", "port": view}])
+            for name, where in (("one", port), ("two", free_port()))),
+            user="nobody")
+        daemon.launch()
+        wait_for(daemon.try_status, "an answer")
+
+        def waits() -> None:
+            status = daemon.wait_state("one", "waiting")
+            assert [r["what"] for r in status["reasons"]] == \
+                ["program_closed"]
+            assert f"{place}: Permission denied" in \
+                status["reasons"][0]["detail"]
+        waits()
+        assert daemon.log().count("cannot execute") == 1, daemon.log()
+        closed.chmod(0o755)
+        daemon.wait_running()
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        assert daemon.status("one")["restarts"] == 0
+        closed.chmod(0o700)
+        os.kill(daemon.worker_pid("one"), signal.SIGKILL)
+        waits()
+        sender.send(numbered(100, first=100))
+        closed.chmod(0o755)
+        daemon.wait_running()
+        daemon.wait_received("one", 200)
+        assert daemon.log().count("cannot execute") == 2, daemon.log()
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
 
 
 def test_root_must_say_so(daemon: Daemon) -> None:

@@ -354,6 +354,7 @@ EXTRA_DIST += \
 	tests/integration/test_campaign.py \
 	tests/integration/test_capabilities.py \
 	tests/integration/test_cat.py \
+	tests/integration/test_cat_packets.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_clock.py \

@@ -75,6 +75,7 @@ libcat_a_SOURCES = \
 	tools/cat/cat.c tools/cat/cat.h \
 	tools/cat/channels.c \
 	tools/cat/columns.c tools/cat/columns.h \
+	tools/cat/container.c \
 	tools/cat/csv.c \
 	tools/cat/decimal.c tools/cat/decimal.h \
 	tools/cat/files.c \
@@ -82,6 +83,8 @@ libcat_a_SOURCES = \
 	tools/cat/moment.c tools/cat/moment.h \
 	tools/cat/options.c \
 	tools/cat/out.c tools/cat/out.h \
+	tools/cat/packet.c tools/cat/packet.h \
+	tools/cat/pcapng.c \
 	tools/cat/value.c tools/cat/value.h
 mcrelay_cat_SOURCES = tools/cat/main.c
 CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS)

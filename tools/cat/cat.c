@@ -16,7 +16,7 @@
 
 static const char usage[] =
     "usage: mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [-n count]\n"
-    "           [-o json|csv|hex|raw] [-s start]\n"
+    "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
     "           file|directory|channel ...\n"
     "\n"
     "Shows archives as lines of JSON, or in another form; see "

@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "tools/cat/cat.h"
+#include "tools/cat/packet.h"
 #include "tools/common/lines.h"
 
 /* What it takes to sort files. */
@@ -30,22 +31,12 @@ static void
 read_listen(const struct avro_walk *walk, struct sockaddr_storage *to)
 {
 	const uint8_t *value;
-	char text[ADDRESS_TEXT_SIZE], *scope;
 	size_t size;
 
 	memset(to, 0, sizeof(*to));
 	value = avro_walk_meta(walk, "mcrelay.listen", &size);
-	if (value == NULL || size >= sizeof(text))
-		return;
-	memcpy(text, value, size);
-	text[size] = '\0';
-	/* An interface of another host means nothing here. */
-	scope = strchr(text, '%');
-	if (scope != NULL && strchr(scope, ']') != NULL)
-		memmove(scope, strchr(scope, ']'),
-		    strlen(strchr(scope, ']')) + 1);
-	if (!endpoint_parse(text, to))
-		memset(to, 0, sizeof(*to));
+	if (value != NULL)
+		packet_address((const char *)value, size, to);
 }
 
 bool

@@ -15,7 +15,7 @@ const struct form *
 form_find(const char *name)
 {
 	static const struct form *const forms[] = { &form_json, &form_csv,
-	    &form_hex, &form_raw };
+	    &form_hex, &form_raw, &form_pcapng, &form_avro };
 
 	for (size_t i = 0; i < NITEMS(forms); i++)
 		if (strcmp(forms[i]->name, name) == 0)

@@ -57,7 +57,7 @@ parse_option(struct cat_options *options, char *error, int option)
 	case 'o':
 		options->form = form_find(optarg);
 		return options->form != NULL || options_fail(error,
-		    "-o %s: not json, csv, hex or raw", optarg);
+		    "-o %s: not json, csv, pcapng, hex, raw or avro", optarg);
 	case 's':
 		return parse_time(error, option, optarg, &options->start_ns);
 	case 't':

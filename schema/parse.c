@@ -53,6 +53,7 @@ full_name(const char *name, const char *space)
 	return xasprintf("%s.%s", space, name);
 }
 
+/* In the order of enum schema_logical. */
 static const struct {
 	const char		*name;
 	enum schema_type	 base[2];
@@ -112,6 +113,7 @@ parse_logical(struct schema_context *c, json_t *json, struct schema_node *node)
 		    "it (fastavro), refuse the file (DuckDB) or fail at "
 		    "values beyond 2^53 (avsc); -micros is understood by all",
 		    name);
+	node->logical = (enum schema_logical)(LOGICAL_NONE + 1 + i);
 	node->instant = logical_types[i].instant;
 	node->timestamp = logical_types[i].timestamp;
 	node->unit_ns = logical_types[i].unit_ns;

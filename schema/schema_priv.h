@@ -15,28 +15,7 @@
 
 #include "common/compiler.h"
 #include "schema/schema.h"
-
-enum schema_type {
-	/* Primitive, in the order of schema_type_names. */
-	SCHEMA_NULL,
-	SCHEMA_BOOLEAN,
-	SCHEMA_INT,
-	SCHEMA_LONG,
-	SCHEMA_FLOAT,
-	SCHEMA_DOUBLE,
-	SCHEMA_BYTES,
-	SCHEMA_STRING,
-	SCHEMA_PRIMITIVES,
-	/* Named. */
-	SCHEMA_RECORD = SCHEMA_PRIMITIVES,
-	SCHEMA_ENUM,
-	SCHEMA_FIXED,
-	/* Others. */
-	SCHEMA_ARRAY,
-	SCHEMA_MAP,
-	SCHEMA_UNION,
-	SCHEMA_TYPES
-};
+#include "schema/tree.h"
 
 extern const char *const schema_type_names[SCHEMA_TYPES];
 
@@ -53,6 +32,7 @@ struct schema_child {
 
 struct schema_node {
 	enum schema_type	 type;
+	enum schema_logical	 logical;
 	bool			 instant;	/* logical type of a time */
 	bool			 timestamp;	/* one that has a date, too */
 	uint32_t		 unit_ns;	/* of an instant since 1970 */
@@ -71,6 +51,7 @@ struct schema_node {
 	size_t			 children;
 	uint32_t		 entry;		/* its code, when called */
 	bool			 queued;	/* for code that is called */
+	size_t			 number;	/* in a tree */
 	bool			 written;	/* to the canonical form */
 	struct schema_node	*next;		/* in the order of the text */
 	struct schema_node	*previous;

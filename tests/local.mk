@@ -47,6 +47,7 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable \
+	tests/unit/test_decimal \
 	tests/unit/test_metrics \
 	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
@@ -306,6 +307,8 @@ tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
 tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
+tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c
+tests_unit_test_decimal_LDADD = libcat.a $(TEST_LIBS)
 tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
 tests_unit_test_printable_LDADD = $(TEST_LIBS)
 tests_unit_test_rename_SOURCES = tests/unit/test_rename.c
@@ -330,6 +333,7 @@ tests_integration_vandal_LDADD = libcommon.a
 EXTRA_DIST += \
 	tests/integration/accel.py \
 	tests/integration/avro_files.py \
+	tests/integration/cat.py \
 	tests/integration/conftest.py \
 	tests/integration/daemon.py \
 	tests/integration/exposition.py \
@@ -360,6 +364,8 @@ EXTRA_DIST += \
 	tests/integration/test_bench.py \
 	tests/integration/test_campaign.py \
 	tests/integration/test_capabilities.py \
+	tests/integration/test_cat.py \
+	tests/integration/test_cat_packets.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_clock.py \

@@ -2,7 +2,7 @@
 # Included by the Makefile.am of the top directory.
 
 #
-# tools: mcrelayctl, mcrelay-gen, mcrelay-verify, mcrelay-replay.
+# tools: mcrelayctl, mcrelay-gen, mcrelay-verify, mcrelay-replay, mcrelay-cat.
 #
 sbin_PROGRAMS += mcrelayctl
 mcrelayctl_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
@@ -67,6 +67,29 @@ libreplay_a_SOURCES = \
 mcrelay_replay_SOURCES = tools/replay/main.c
 mcrelay_replay_LDADD = libreplay.a $(READER_LIBS)
 dist_man_MANS += man/mcrelay-replay.1
+
+noinst_LIBRARIES += libcat.a
+bin_PROGRAMS += mcrelay-cat
+libcat_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS)
+libcat_a_SOURCES = \
+	tools/cat/cat.c tools/cat/cat.h \
+	tools/cat/channels.c \
+	tools/cat/columns.c tools/cat/columns.h \
+	tools/cat/container.c \
+	tools/cat/csv.c \
+	tools/cat/decimal.c tools/cat/decimal.h \
+	tools/cat/files.c \
+	tools/cat/forms.c \
+	tools/cat/moment.c tools/cat/moment.h \
+	tools/cat/options.c \
+	tools/cat/out.c tools/cat/out.h \
+	tools/cat/packet.c tools/cat/packet.h \
+	tools/cat/pcapng.c \
+	tools/cat/value.c tools/cat/value.h
+mcrelay_cat_SOURCES = tools/cat/main.c
+CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS)
+mcrelay_cat_LDADD = $(CAT_LIBS)
+dist_man_MANS += man/mcrelay-cat.1
 
 noinst_LIBRARIES += libgen.a
 bin_PROGRAMS += mcrelay-gen

@@ -62,6 +62,10 @@ class Programs:
     def replay(self) -> Path:
         return self.gen.with_name("mcrelay-replay")
 
+    @property
+    def cat(self) -> Path:
+        return self.gen.with_name("mcrelay-cat")
+
     def environment(self) -> dict[str, str]:
         env = {k: v for k, v in os.environ.items()
                if not k.startswith("MCRELAY_")}

@@ -148,6 +148,7 @@ def test_file_header(daemon: Daemon, source: Path) -> None:
     meta = {key: value.decode() for key, value in container.meta.items()
             if key.startswith("mcrelay.")}
     assert meta.pop("mcrelay.version")
+    assert meta.pop("mcrelay.listen").startswith("127.0.0.1:")
     assert meta == {
         "mcrelay.channel": "one", "mcrelay.host": socket.gethostname(),
         "mcrelay.first_sequence": "0",

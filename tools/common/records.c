@@ -12,13 +12,19 @@
 #include "tools/common/records.h"
 
 /* The fields that make a record a Datagram; others may follow. */
-static const char datagram_fields[] =
-    "[{\"name\":\"received\",\"type\":{\"type\":\"long\","
-    "\"logicalType\":\"timestamp-micros\"}},"
-    "{\"name\":\"received_ns\",\"type\":\"int\"},"
-    "{\"name\":\"sequence\",\"type\":\"long\"},"
-    "{\"name\":\"source\",\"type\":\"string\"},"
-    "{\"name\":\"payload\",\"type\":\"bytes\"}]";
+#define DATAGRAM_FIELDS							\
+	"[{\"name\":\"received\",\"type\":{\"type\":\"long\","		\
+	"\"logicalType\":\"timestamp-micros\"}},"			\
+	"{\"name\":\"received_ns\",\"type\":\"int\"},"			\
+	"{\"name\":\"sequence\",\"type\":\"long\"},"			\
+	"{\"name\":\"source\",\"type\":\"string\"},"			\
+	"{\"name\":\"payload\",\"type\":\"bytes\"}]"
+
+static const char datagram_fields[] = DATAGRAM_FIELDS;
+
+const char records_datagram_schema[] =
+    "{\"type\":\"record\",\"name\":\"Datagram\",\"namespace\":\"mcrelay\","
+    "\"fields\":" DATAGRAM_FIELDS "}";
 
 static bool
 text_is(json_t *object, const char *key, const char *text)
@@ -197,15 +203,15 @@ get_datagram(struct record *record)
 	const uint8_t *at = record->data, *end = record->data + record->size;
 	const int64_t micros = get_long(&at, end);
 	const int64_t rest = get_long(&at, end);
-	int64_t source_size;
 
 	if (__builtin_mul_overflow(micros, (int64_t)NS_PER_US,
 	    &record->time_ns) || __builtin_add_overflow(record->time_ns, rest,
 	    &record->time_ns))
 		record->time_ns = RECORDS_NO_TIME;
 	record->sequence = get_long(&at, end);
-	source_size = get_long(&at, end);
-	at += source_size;
+	record->source_size = (size_t)get_long(&at, end);
+	record->source = (const char *)at;
+	at += record->source_size;
 	record->payload_size = (size_t)get_long(&at, end);
 	record->payload = at;
 }

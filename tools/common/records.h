@@ -18,6 +18,9 @@ struct datum_program;
 /* No time is known.  Times are nanoseconds since 1970. */
 #define RECORDS_NO_TIME	INT64_MIN
 
+/* Of Datagram records as mcrelay-worker writes them. */
+extern const char records_datagram_schema[];
+
 struct records {
 	struct datum_program	*program;	/* NULL: see error */
 	uint32_t		*offset;	/* for datum_split() */
@@ -26,13 +29,15 @@ struct records {
 	int64_t			 time_unit_ns;	/* 0: no time field */
 };
 
-/* One record.  `data' and `payload' point into the block. */
+/* One record.  What it points to is in the block. */
 struct record {
 	const uint8_t	*data;
 	size_t		 size;
 	int64_t		 time_ns;	/* received, or the time field */
 	/* of Datagram records only */
 	int64_t		 sequence;
+	const char	*source;	/* address:port, no NUL */
+	size_t		 source_size;
 	const uint8_t	*payload;
 	size_t		 payload_size;
 };

@@ -80,6 +80,21 @@ store_works(struct store *store)
 	    store_state(store)->counts.archive_shed, store->shed_before)));
 }
 
+/* The address and port that datagrams are sent to; false: there is none. */
+static bool
+listen_text(const struct channel_config *config,
+    char text[static ADDRESS_TEXT_SIZE])
+{
+	const struct sockaddr *address = (const void *)&config->listen.address;
+	const char *colon;
+
+	if (address->sa_family == AF_UNSPEC)
+		return false;
+	format_address(address, text);
+	colon = strrchr(text, ':');
+	return colon != NULL && strcmp(colon, ":0") != 0;
+}
+
 static uint8_t *
 make_header(const struct store *store, enum archive_kind kind,
     const struct archive_file *file, size_t *size)
@@ -88,6 +103,7 @@ make_header(const struct store *store, enum archive_kind kind,
 	bool verbatim = kind == ARCHIVE_MAIN && segment->schema != NULL &&
 	    !segment->config->archive.envelope;
 	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
+	char listen[ADDRESS_TEXT_SIZE];
 	const struct container_meta meta[] = {
 		{ "mcrelay.channel", segment->config->name },
 		{ "mcrelay.host", host },
@@ -95,6 +111,9 @@ make_header(const struct store *store, enum archive_kind kind,
 		{ "mcrelay.version", PACKAGE_VERSION },
 		{ "mcrelay.first_sequence", first },
 		{ "mcrelay.started", started },
+		/* Of a decimated stream nothing was listened to. */
+		{ listen_text(segment->config, listen) ? "mcrelay.listen" :
+		    NULL, listen },
 		{ NULL, NULL },
 	};
 

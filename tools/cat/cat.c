@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From where records come to where they go.  mcrelay-cat.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "tools/cat/cat.h"
+#include "tools/cat/decimal.h"
+#include "tools/common/stop.h"
+
+static const char usage[] =
+    "usage: mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [-n count]\n"
+    "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
+    "           file|directory|channel ...\n"
+    "\n"
+    "Shows archives as lines of JSON, or in another form; see "
+    "mcrelay-cat(1).\n";
+
+bool
+cat_done(const struct cat *cat)
+{
+	return cat->done || cat->failed || cat->out.ended ||
+	    stop_requested();
+}
+
+void
+cat_partly(struct cat *cat, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	log_warnx("%s", text);
+	cat->partly++;
+}
+
+/* Whether the form can show such records; a log line if not. */
+static bool
+can_show(const struct cat *cat, const struct shape *shape)
+{
+	const struct cat_options *options = cat->options;
+	const struct records *records = shape->records;
+
+	if (records->program == NULL)
+		log_warnx("%s: schema: %s", shape->path, records->error);
+	else if (options->form->datagrams && !records->datagrams)
+		log_warnx("%s: -o %s is for datagrams, and these are datums "
+		    "of a schema", shape->path, options->form->name);
+	else if (!records->datagrams && records->time_unit_ns == 0 &&
+	    (options->start_ns != INT64_MIN || options->end_ns != INT64_MAX))
+		log_warnx("%s: its records have no time for -s and -e",
+		    shape->path);
+	else
+		return true;
+	return false;
+}
+
+bool
+cat_begin(struct cat *cat, const struct shape *shape)
+{
+	const struct form *form = cat->options->form;
+
+	columns_free(&cat->columns);
+	schema_tree_free(cat->shape.tree);
+	cat->shape = *shape;
+	cat->shape.tree = NULL;
+	if (can_show(cat, shape)) {
+		cat->shape.tree = schema_tree_new(shape->schema,
+		    shape->schema_size);
+		if (cat->shape.tree != NULL &&
+		    (form->begin == NULL || form->begin(cat)))
+			return true;
+	}
+	cat->failed = true;
+	return false;
+}
+
+/* Whether the record is within start and end. */
+static bool
+chosen(struct cat *cat, const struct record *record)
+{
+	const struct cat_options *options = cat->options;
+
+	if (record->time_ns == RECORDS_NO_TIME)
+		return options->start_ns == INT64_MIN;
+	if (record->time_ns >= options->end_ns)
+		cat->done = true;
+	return record->time_ns >= options->start_ns && !cat->done;
+}
+
+const uint8_t *
+cat_show(struct cat *cat, const uint8_t *at, const uint8_t *end)
+{
+	const struct cat_options *options = cat->options;
+	struct record record = { .data = at };
+
+	if (options->form->reads || options->start_ns != INT64_MIN ||
+	    options->end_ns != INT64_MAX) {
+		/* It has been read before, and was good. */
+		if (records_read(cat->shape.records, at, (size_t)(end - at),
+		    &record) != NULL)
+			return end;
+		if (!chosen(cat, &record))
+			return at + record.size;
+		end = at + record.size;
+	}
+	at = options->form->put(cat, at, end, &record);
+	if (++cat->shown == options->count)
+		cat->done = true;
+	return at;
+}
+
+void
+cat_settle(struct cat *cat)
+{
+	if (cat->options->form->rest != NULL)
+		cat->options->form->rest(cat);
+	out_flush(&cat->out);
+}
+
+static enum cat_status
+cat_run(const struct cat_options *options)
+{
+	struct cat cat = {
+		.options = options,
+		.done = options->count == 0,
+	};
+	enum cat_status status = CAT_GOOD;
+
+	out_begin(&cat.out, STDOUT_FILENO);
+	for (size_t i = 0; i < options->operands && !cat_done(&cat); i++)
+		cat_operand(&cat, options->operand[i]);
+	cat_settle(&cat);
+	if (cat.partly != 0)
+		status = CAT_PARTLY;
+	if (cat.failed || cat.out.failed)
+		status = CAT_FAILED;
+	out_end(&cat.out);
+	columns_free(&cat.columns);
+	schema_tree_free(cat.shape.tree);
+	free(cat.header);
+	free(cat.block.data);
+	return status;
+}
+
+int
+cat_main(int argc, char **argv)
+{
+	struct cat_options options;
+	char error[OPTIONS_ERROR_SIZE];
+	enum cat_status status;
+
+	log_init("mcrelay-cat", NULL, LOG_TARGET_STDERR, LOG_INFO);
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return CAT_GOOD;
+	}
+	if (!cat_parse(argc, argv, &options, error)) {
+		log_warnx("%s", error);
+		fputs(usage, stderr);
+		free(options.field);
+		return CAT_FAILED;
+	}
+	stop_catch_signals();
+	signal(SIGPIPE, SIG_IGN);
+	/* A limit is an error like a full disk. */
+	signal(SIGXFSZ, SIG_IGN);
+	decimal_init();
+	status = cat_run(&options);
+	free(options.field);
+	return (int)status;
+}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Files, and directories of them.  mcrelay-cat.  Follows no link in a
+ * directory, which is a worker's.
+ */
+#include <sys/stat.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/archive_names.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "tools/cat/cat.h"
+#include "tools/cat/packet.h"
+#include "tools/common/lines.h"
+
+/* What it takes to sort files. */
+struct entry {
+	struct listed		 listed;
+	struct archive_name	 name;
+	uint64_t		 line;	/* of the catalogue; UINT64_MAX */
+};
+
+/* Where the datagrams went, as far as the file says. */
+static void
+read_listen(const struct avro_walk *walk, struct sockaddr_storage *to)
+{
+	const uint8_t *value;
+	size_t size;
+
+	memset(to, 0, sizeof(*to));
+	value = avro_walk_meta(walk, "mcrelay.listen", &size);
+	if (value != NULL)
+		packet_address((const char *)value, size, to);
+}
+
+bool
+files_begin(struct cat *cat, const struct reader *reader, const char *path)
+{
+	struct shape shape = { .path = path, .records = &reader->records };
+
+	if (!reader->codec_known) {
+		log_warnx("%s: codec %s is not supported by this program",
+		    path, reader->codec_name);
+		cat->failed = true;
+		return false;
+	}
+	shape.schema = (const char *)avro_walk_meta(&reader->walk,
+	    "avro.schema", &shape.schema_size);
+	read_listen(&reader->walk, &shape.to);
+	return cat_begin(cat, &shape);
+}
+
+void
+files_block(struct cat *cat, const struct reader_block *block, uint64_t skip)
+{
+	const uint8_t *at = block->data, *end = at + block->good_size;
+
+	for (uint64_t i = 0; i < block->good && !cat_done(cat); i++) {
+		if (i < skip)
+			at = value_skip(cat->shape.tree->type, at, end);
+		else
+			at = cat_show(cat, at, end);
+	}
+}
+
+void
+files_damage(struct cat *cat, const char *path,
+    const struct reader_block *block)
+{
+	if (block->damage != NULL)
+		cat_partly(cat, "%s: damaged at offset %" PRIu64 ": %s; going "
+		    "on behind it", path, block->offset, block->damage);
+}
+
+/* The file is not one, or cannot be read any more. */
+static void
+unusable(struct cat *cat, const char *path, const char *why)
+{
+	log_warnx("%s: %s", path, why);
+	cat->failed = true;
+}
+
+static void
+show_blocks(struct cat *cat, struct reader *reader, const char *path)
+{
+	struct reader_block block;
+	enum reader_status status;
+	const char *why;
+
+	while (!cat_done(cat)) {
+		status = reader_next(reader, &block, &why);
+		if (status == READER_UNUSABLE)
+			unusable(cat, path, why);
+		if (status != READER_OK)
+			return;
+		files_damage(cat, path, &block);
+		files_block(cat, &block, 0);
+	}
+}
+
+static void
+show_open(struct cat *cat, struct reader *reader, const char *path)
+{
+	if (files_begin(cat, reader, path))
+		show_blocks(cat, reader, path);
+	reader_close(reader);
+}
+
+static void
+show_file(struct cat *cat, const char *path)
+{
+	struct reader reader;
+	const char *why;
+
+	if (reader_open(&reader, path, &why) == READER_OK)
+		show_open(cat, &reader, path);
+	else
+		unusable(cat, path, why);
+}
+
+/* One that was being written may have been finished since. */
+static void
+show_listed(struct cat *cat, const char *directory,
+    const struct listed *listed)
+{
+	char *path = xasprintf("%s/%s%s", directory, listed->stem,
+	    listed->finished ? "" : ARCHIVE_PART);
+	struct reader reader;
+	const char *why;
+	enum reader_status status = reader_open_at(&reader, AT_FDCWD, path,
+	    O_NOFOLLOW, &why);
+
+	if (status != READER_OK && !listed->finished && errno == ENOENT) {
+		free(path);
+		path = xasprintf("%s/%s", directory, listed->stem);
+		status = reader_open_at(&reader, AT_FDCWD, path, O_NOFOLLOW,
+		    &why);
+	}
+	if (status == READER_OK)
+		show_open(cat, &reader, path);
+	else
+		/* One that is not readable says nothing about the others. */
+		cat_partly(cat, "%s: %s", path, why);
+	free(path);
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->line != y->line)
+		return x->line < y->line ? -1 : 1;
+	if (x->name.started_ns != y->name.started_ns)
+		return x->name.started_ns < y->name.started_ns ? -1 : 1;
+	if (x->name.first_sequence != y->name.first_sequence)
+		return x->name.first_sequence < y->name.first_sequence ? -1 :
+		    1;
+	return strcmp(x->listed.stem, y->listed.stem);
+}
+
+/* Adds the file, if it is one of an archive's datagrams or datums. */
+static void
+add_entry(struct entry **entry, size_t *entries, const char *text)
+{
+	struct entry new = { .line = UINT64_MAX };
+	char *stem = xstrdup(text);
+	const size_t size = strlen(text), part = strlen(ARCHIVE_PART);
+
+	new.listed.finished = true;
+	if (size > part && strcmp(text + size - part, ARCHIVE_PART) == 0) {
+		stem[size - part] = '\0';
+		new.listed.finished = false;
+	}
+	if (!archive_name_parse(stem, NULL, &new.name) ||
+	    new.name.kind != ARCHIVE_MAIN ||
+	    strcmp(new.name.ending, ARCHIVE_AVRO) != 0) {
+		free(stem);
+		return;
+	}
+	new.listed.stem = stem;
+	*entry = xgrow(*entry, *entries, sizeof(**entry));
+	(*entry)[(*entries)++] = new;
+}
+
+static int
+by_stem(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->listed.stem,
+	    ((const struct entry *)b)->listed.stem);
+}
+
+/* The order in which they were finished is the catalogue's: a clock that was
+ * set gives names that say otherwise. */
+static void
+ask_catalogue(struct entry *entry, size_t entries, const char *directory)
+{
+	const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct archive_name name;
+	struct lines lines;
+	struct entry key, *found;
+	json_t *line;
+
+	if (fd == -1 || entries == 0) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	qsort(entry, entries, sizeof(*entry), by_stem);
+	lines_open(&lines, fd, directory);
+	while ((line = lines_next(&lines, &name)) != NULL) {
+		key.listed.stem = (char *)(uintptr_t)json_string_value(
+		    json_object_get(line, "name"));
+		found = bsearch(&key, entry, entries, sizeof(*entry),
+		    by_stem);
+		if (found != NULL)
+			found->line = lines.number;
+		json_decref(line);
+	}
+	lines_close(&lines);
+	close(fd);
+}
+
+bool
+files_list(struct listing *listing, const char *directory)
+{
+	DIR *dir = opendir(directory);
+	struct entry *entry = NULL;
+	size_t entries = 0;
+	struct dirent *found;
+
+	*listing = (struct listing){0};
+	if (dir == NULL)
+		return false;
+	while ((found = readdir(dir)) != NULL)
+		add_entry(&entry, &entries, found->d_name);
+	closedir(dir);
+	ask_catalogue(entry, entries, directory);
+	if (entries > 0)
+		qsort(entry, entries, sizeof(*entry), compare);
+	listing->file = xcalloc(entries + 1, sizeof(*listing->file));
+	for (; listing->files < entries; listing->files++)
+		listing->file[listing->files] = entry[listing->files].listed;
+	free(entry);
+	return true;
+}
+
+void
+files_free(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->files; i++)
+		free(listing->file[i].stem);
+	free(listing->file);
+	*listing = (struct listing){0};
+}
+
+static void
+show_directory(struct cat *cat, const char *directory)
+{
+	struct listing listing;
+
+	if (!files_list(&listing, directory)) {
+		unusable(cat, directory, strerror(errno));
+		return;
+	}
+	if (listing.files == 0)
+		unusable(cat, directory, "no file of an archive in it");
+	for (size_t i = 0; i < listing.files && !cat_done(cat); i++)
+		show_listed(cat, directory, &listing.file[i]);
+	files_free(&listing);
+}
+
+/* The name of a channel is no path. */
+static void
+show_channel(struct cat *cat, const char *channel)
+{
+	char *why, *directory;
+
+	directory = channel_directory(cat->options->conf, channel, &why);
+	if (directory != NULL)
+		show_directory(cat, directory);
+	else
+		unusable(cat, channel, why);
+	free(directory);
+	free(why);
+}
+
+void
+cat_operand(struct cat *cat, const char *operand)
+{
+	struct stat st;
+
+	if (stat(operand, &st) == 0)
+		S_ISDIR(st.st_mode) ? show_directory(cat, operand) :
+		    show_file(cat, operand);
+	else if (errno == ENOENT && strchr(operand, '/') == NULL)
+		show_channel(cat, operand);
+	else
+		unusable(cat, operand, strerror(errno));
+}

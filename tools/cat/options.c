@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The command line.  mcrelay-cat.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "common/when.h"
+#include "tools/cat/cat.h"
+
+#define DEFAULT_CONF	SYSCONFDIR "/mcrelay.yaml"
+
+static bool
+parse_time(char *error, int option, const char *text, int64_t *ns)
+{
+	if (when_parse(text, ns))
+		return true;
+	return options_fail(error, "-%c %s: not a time such as "
+	    "2026-11-20T21:30:00Z or 20261120T213000.123456Z", option, text);
+}
+
+/* The text is cut up. */
+static bool
+parse_fields(struct cat_options *options, char *error, char *text)
+{
+	char *field;
+
+	while ((field = strsep(&text, ",")) != NULL) {
+		if (field[0] == '\0')
+			return options_fail(error, "-F: a field without a "
+			    "name");
+		options->field = xgrow(options->field, options->fields,
+		    sizeof(*options->field));
+		options->field[options->fields++] = field;
+	}
+	return true;
+}
+
+static bool
+parse_option(struct cat_options *options, char *error, int option)
+{
+	switch (option) {
+	case 'c':
+		options->conf = optarg;
+		return true;
+	case 'e':
+		return parse_time(error, option, optarg, &options->end_ns);
+	case 'F':
+		return parse_fields(options, error, optarg);
+	case 'f':
+		options->follow = true;
+		return true;
+	case 'n':
+		return options_number(error, option, optarg, 0, INT64_MAX,
+		    &options->count);
+	case 'o':
+		options->form = form_find(optarg);
+		return options->form != NULL || options_fail(error,
+		    "-o %s: not json, csv, pcapng, hex, raw or avro", optarg);
+	case 's':
+		return parse_time(error, option, optarg, &options->start_ns);
+	case 't':
+		options->style.iso = true;
+		return true;
+	case 'x':
+		options->style.hex = true;
+		return true;
+	default:
+		return options_unknown(error, option);
+	}
+}
+
+/* What does not go together. */
+static bool
+check(const struct cat_options *options, char *error)
+{
+	if (options->operands == 0)
+		return options_fail(error, "which file, directory or "
+		    "channel?");
+	if (options->start_ns >= options->end_ns)
+		return options_fail(error, "the end is not after the start");
+	if (options->fields != 0 && !options->form->fields)
+		return options_fail(error, "-F is for json and csv");
+	if (options->follow && options->operands != 1)
+		return options_fail(error, "-f follows one file, directory or "
+		    "channel");
+	return true;
+}
+
+bool
+cat_parse(int argc, char **argv, struct cat_options *options,
+    char error[static OPTIONS_ERROR_SIZE])
+{
+	int option;
+
+	*options = (struct cat_options){
+		.form = &form_json,
+		.start_ns = INT64_MIN,
+		.end_ns = INT64_MAX,
+		.count = UINT64_MAX,
+		.conf = DEFAULT_CONF,
+	};
+	optind = 0;	/* glibc: start anew */
+	opterr = 0;
+	while ((option = getopt(argc, argv, ":c:e:F:fn:o:s:tx")) != -1)
+		if (!parse_option(options, error, option))
+			return false;
+	options->operand = argv + optind;
+	options->operands = (size_t)(argc - optind);
+	return check(options, error);
+}

@@ -49,6 +49,20 @@ def test_reload_by_name(daemon: Daemon, silence: Path) -> None:
     daemon.stop()
 
 
+def test_upgrade(daemon: Daemon, silence: Path) -> None:
+    """It is not tried."""
+    daemon.start(channel("one", free_port()), user="nobody")
+    pid = daemon.worker_pid("one")
+    silence.touch()
+    done = daemon.ctl("upgrade", check=False)
+    assert done.returncode != 0
+    assert SILENT in done.stdout + done.stderr
+    assert daemon.worker_pid("one") == pid
+    silence.unlink()
+    daemon.ctl("upgrade")
+    daemon.stop()
+
+
 def test_reload_by_number(daemon: Daemon, silence: Path) -> None:
     """Only a precaution is left out."""
     if os.geteuid() != 0:

@@ -428,7 +428,7 @@ status_print(struct growing *out, const char *name,
 json_t *
 status_json(const struct supervisor *supervisor, const struct channel *only)
 {
-	struct growing out = {NULL};
+	struct growing out = {.text = NULL};
 	json_t *status;
 
 	status_print(&out, NULL, supervisor, only);

@@ -209,7 +209,7 @@ web_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
 static int
 status_file(const struct supervisor *supervisor)
 {
-	struct growing text = {NULL};
+	struct growing text = {.text = NULL};
 	int fd;
 
 	status_print(&text, NULL, supervisor, NULL);

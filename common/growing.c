@@ -10,8 +10,11 @@
 void
 growing_reserve(struct growing *growing, size_t more)
 {
-	while (growing->room - growing->size < more)
+	if (growing->room - growing->size >= more)
+		return;
+	do
 		growing->room = MAX_OF(growing->room * 2, ROOM_MIN);
+	while (growing->room - growing->size < more);
 	growing->text = xrealloc(growing->text, growing->room);
 }
 

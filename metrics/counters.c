@@ -25,7 +25,7 @@ metrics_ledger(struct walk *walk)
 	    METRIC_GAUGE, NULL, "rejected, by cause"};
 	const struct ledger_entry *entry;
 	struct metric metric;
-	const json_t *by;
+	const struct node *by;
 	unsigned cause;
 	size_t i;
 
@@ -35,28 +35,28 @@ metrics_ledger(struct walk *walk)
 		for (i = 0; i < walk->channels; i++)
 			metrics_sample(walk, &metric, (struct label[]){
 			    {"channel", walk->channel[i].name}, {NULL, NULL}},
-			    json_object_get(walk->channel[i].ledger,
+			    chosen_member(&walk->channel[i], "ledger",
 			    entry->name), 1);
 	}
 	/* The status has those alone that are not 0. */
 	for (i = 0; i < walk->channels; i++) {
-		by = json_object_get(walk->channel[i].json, "rejected_by");
+		by = node_get(walk->channel[i].node, "rejected_by");
 		for (cause = 0; cause < DATUM_ERRORS; cause++)
 			exposition_sample(&walk->out, &rejected,
 			    (struct label[]){
 			    {"channel", walk->channel[i].name},
 			    {"cause", datum_error_name(cause)}, {NULL, NULL}},
-			    (uint64_t)json_integer_value(json_object_get(by,
+			    (uint64_t)node_number(node_get(by,
 			    datum_error_name(cause))), 1);
 	}
 }
 
 /* "address:port", IPv6 in brackets; the caller's. */
 static char *
-end_text(const json_t *output)
+end_text(const struct node *output)
 {
 	const char *address = text_member(output, "address");
-	long long port = json_integer_value(json_object_get(output, "port"));
+	long long port = node_number(node_get(output, "port"));
 
 	if (address == NULL)
 		address = "";
@@ -69,18 +69,16 @@ static void
 print_outputs(struct walk *walk, const struct metric *metric,
     const struct chosen *channel)
 {
-	const json_t *outputs = json_object_get(channel->json, "outputs");
-	const json_t *output;
+	const struct node *outputs = node_get(channel->node, "outputs");
+	const struct node *output;
 	char *end;
-	size_t i;
 
-	for (i = 0; i < json_array_size(outputs); i++) {
-		output = json_array_get(outputs, i);
+	NODE_FOREACH(output, outputs) {
 		end = end_text(output);
 		metrics_sample(walk, metric, (struct label[]){
 		    {"channel", channel->name}, {"output", end},
 		    {"interface", text_member(output, "interface")},
-		    {NULL, NULL}}, json_object_get(output, metric->name), 1);
+		    {NULL, NULL}}, node_get(output, metric->name), 1);
 		free(end);
 	}
 }
@@ -104,15 +102,13 @@ static void
 print_streams(struct walk *walk, const struct metric *metric,
     const struct chosen *channel)
 {
-	json_t *streams = json_object_get(channel->json, "decimate");
-	json_t *stream;
-	const char *name;
+	const struct node *streams = node_get(channel->node, "decimate");
+	const struct node *stream;
 
-	json_object_foreach(streams, name, stream)
+	NODE_FOREACH(stream, streams)
 		metrics_sample(walk, metric, (struct label[]){
-		    {"channel", channel->name}, {"stream", name},
-		    {NULL, NULL}},
-		    json_object_get(stream, metric->name), 1);
+		    {"channel", channel->name}, {"stream", stream->name},
+		    {NULL, NULL}}, node_get(stream, metric->name), 1);
 }
 
 void

@@ -5,7 +5,6 @@
  */
 #include <string.h>
 
-#include "common/util.h"
 #include "metrics/exposition.h"
 
 static const char *const type_names[] = {
@@ -20,74 +19,43 @@ static const char *const suffixes[] = {
 	[METRIC_INFO] = "_info",
 };
 
-static void
-put(struct exposition *exposition, const char *text, size_t size)
-{
-	while (exposition->size + size > exposition->room) {
-		exposition->room = MAX_OF(exposition->room * 2, (size_t)65536);
-		exposition->text = xrealloc(exposition->text,
-		    exposition->room);
-	}
-	memcpy(exposition->text + exposition->size, text, size);
-	exposition->size += size;
-}
-
-static void
-put_text(struct exposition *exposition, const char *text)
-{
-	put(exposition, text, strlen(text));
-}
-
 /* What would end the text or the line; a quote is harmful in labels, and in
  * all texts of OpenMetrics. */
 static void
 put_escaped(struct exposition *exposition, const char *text, bool quotes)
 {
-	size_t plain;
+	const char *plain = text;
 
 	for (; *text != '\0'; text++) {
-		plain = strcspn(text, quotes ? "\\\n\"" : "\\\n");
-		put(exposition, text, plain);
-		text += plain;
-		if (*text == '\0')
-			break;
-		put_text(exposition, *text == '\n' ? "\\n" :
+		if (*text != '\\' && *text != '\n' && (!quotes || *text != '"'))
+			continue;
+		growing_put(&exposition->out, plain, (size_t)(text - plain));
+		growing_text(&exposition->out, *text == '\n' ? "\\n" :
 		    *text == '"' ? "\\\"" : "\\\\");
+		plain = text + 1;
 	}
-}
-
-/* At least so many digits. */
-static void
-put_number(struct exposition *exposition, uint64_t value, size_t digits)
-{
-	char text[24], *first = text + sizeof(text);
-
-	do {
-		*--first = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0 || (size_t)(text + sizeof(text) - first) < digits);
-	put(exposition, first, (size_t)(text + sizeof(text) - first));
+	growing_put(&exposition->out, plain, (size_t)(text - plain));
 }
 
 static void
 put_name(struct exposition *exposition, const struct metric *metric,
     bool suffix)
 {
-	put_text(exposition, METRICS_PREFIX);
-	put_text(exposition, metric->scope);
-	put_text(exposition, metric->name);
+	growing_text(&exposition->out, METRICS_PREFIX);
+	growing_text(&exposition->out, metric->scope);
+	growing_text(&exposition->out, metric->name);
 	if (suffix)
-		put_text(exposition, suffixes[metric->type]);
+		growing_text(&exposition->out, suffixes[metric->type]);
 }
 
 static void
 begin_line(struct exposition *exposition, const char *what,
     const struct metric *metric)
 {
-	put_text(exposition, what);
+	growing_text(&exposition->out, what);
 	/* OpenMetrics names the family, the other one its samples. */
 	put_name(exposition, metric, !exposition->openmetrics);
-	put_text(exposition, " ");
+	growing_text(&exposition->out, " ");
 }
 
 static void
@@ -95,16 +63,16 @@ put_head(struct exposition *exposition, const struct metric *metric)
 {
 	begin_line(exposition, "# HELP ", metric);
 	put_escaped(exposition, metric->help, exposition->openmetrics);
-	put_text(exposition, "\n");
+	growing_text(&exposition->out, "\n");
 	begin_line(exposition, "# TYPE ", metric);
-	put_text(exposition, metric->type == METRIC_INFO &&
+	growing_text(&exposition->out, metric->type == METRIC_INFO &&
 	    !exposition->openmetrics ? "gauge" : type_names[metric->type]);
-	put_text(exposition, "\n");
+	growing_text(&exposition->out, "\n");
 	if (metric->unit == NULL || !exposition->openmetrics)
 		return;
 	begin_line(exposition, "# UNIT ", metric);
-	put_text(exposition, metric->unit);
-	put_text(exposition, "\n");
+	growing_text(&exposition->out, metric->unit);
+	growing_text(&exposition->out, "\n");
 }
 
 static void
@@ -115,15 +83,35 @@ put_labels(struct exposition *exposition, const struct label *label)
 	for (; label->name != NULL; label++) {
 		if (label->value == NULL)
 			continue;
-		put_text(exposition, first ? "{" : ",");
-		put_text(exposition, label->name);
-		put_text(exposition, "=\"");
+		growing_text(&exposition->out, first ? "{" : ",");
+		growing_text(&exposition->out, label->name);
+		growing_text(&exposition->out, "=\"");
 		put_escaped(exposition, label->value, true);
-		put_text(exposition, "\"");
+		growing_text(&exposition->out, "\"");
 		first = false;
 	}
 	if (!first)
-		put_text(exposition, "}");
+		growing_text(&exposition->out, "}");
+}
+
+/* Of the family's next sample, which is that of the first one. */
+static void
+repeat_name(struct exposition *exposition)
+{
+	/* It may move, and the name with it. */
+	growing_reserve(&exposition->out, exposition->name_size);
+	growing_put(&exposition->out, exposition->out.text +
+	    exposition->name_at, exposition->name_size);
+}
+
+static void
+begin_family(struct exposition *exposition, const struct metric *metric)
+{
+	put_head(exposition, metric);
+	exposition->metric = metric;
+	exposition->name_at = exposition->out.size;
+	put_name(exposition, metric, true);
+	exposition->name_size = exposition->out.size - exposition->name_at;
 }
 
 static size_t
@@ -154,22 +142,23 @@ exposition_sample(struct exposition *exposition, const struct metric *metric,
     const struct label *labels, uint64_t value, uint64_t divisor)
 {
 	if (exposition->metric != metric)
-		put_head(exposition, metric);
-	exposition->metric = metric;
-	put_name(exposition, metric, true);
+		begin_family(exposition, metric);
+	else
+		repeat_name(exposition);
 	put_labels(exposition, labels);
-	put_text(exposition, " ");
-	put_number(exposition, value / divisor, 1);
+	growing_text(&exposition->out, " ");
+	growing_number(&exposition->out, value / divisor, 1);
 	if (divisor > 1) {
-		put_text(exposition, ".");
-		put_number(exposition, value % divisor, digits_of(divisor));
+		growing_text(&exposition->out, ".");
+		growing_number(&exposition->out, value % divisor,
+		    digits_of(divisor));
 	}
-	put_text(exposition, "\n");
+	growing_text(&exposition->out, "\n");
 }
 
 void
 exposition_end(struct exposition *exposition)
 {
 	if (exposition->openmetrics)
-		put_text(exposition, "# EOF\n");
+		growing_text(&exposition->out, "# EOF\n");
 }

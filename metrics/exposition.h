@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/growing.h"
 
 #define METRICS_PREFIX	"mcrelay_"
 
@@ -39,10 +40,10 @@ struct label {
 
 struct exposition {
 	bool			 openmetrics;
-	char			*text;		/* the caller's at the end */
-	size_t			 size;
-	size_t			 room;
+	struct growing		 out;	/* its text the caller's at the end */
 	const struct metric	*metric;	/* whose head is printed */
+	size_t			 name_at;	/* ...and name, at its sample */
+	size_t			 name_size;
 };
 
 void	exposition_begin(struct exposition *exposition, bool openmetrics)

@@ -70,20 +70,17 @@ static void
 print(struct walk *walk, const struct level *level, size_t count)
 {
 	const struct level *end = level + count;
-	const json_t *object;
+	struct chosen *channel;
 	size_t i;
 
 	for (; level < end; level++)
 		for (i = 0; i < walk->channels; i++) {
-			object = walk->channel[i].json;
-			if (level->section != NULL)
-				object = json_object_get(object,
-				    level->section);
+			channel = &walk->channel[i];
 			metrics_sample(walk, &level->metric,
 			    (struct label[]){
-			    {"channel", walk->channel[i].name}, {NULL, NULL}},
-			    json_object_get(object, level->member),
-			    level->divisor);
+			    {"channel", channel->name}, {NULL, NULL}},
+			    chosen_member(channel, level->section,
+			    level->member), level->divisor);
 		}
 }
 

@@ -38,18 +38,32 @@ metrics_group(const char *name)
 
 void
 metrics_sample(struct walk *walk, const struct metric *metric,
-    const struct label *labels, const json_t *value, uint64_t divisor)
+    const struct label *labels, const struct node *value, uint64_t divisor)
 {
-	if (json_is_boolean(value))
+	if (value == NULL || node_number(value) < 0)
+		return;
+	if (value->type == NODE_TRUTH || value->type == NODE_NUMBER)
 		exposition_sample(&walk->out, metric, labels,
-		    json_is_true(value), 1);
-	else if (json_is_integer(value) && json_integer_value(value) >= 0)
-		exposition_sample(&walk->out, metric, labels,
-		    (uint64_t)json_integer_value(value), divisor);
+		    (uint64_t)value->number,
+		    value->type == NODE_TRUTH ? 1 : divisor);
+}
+
+bool
+metrics_has_channel(const struct node *status, const char *name)
+{
+	const struct node *all = node_get(status, "channels"), *channel;
+	const char *found;
+
+	NODE_FOREACH(channel, all) {
+		found = text_member(channel, "name");
+		if (found != NULL && strcmp(found, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static bool
-is_chosen(const json_t *channel, const struct metrics_choice *choice)
+is_chosen(const struct node *channel, const struct metrics_choice *choice)
 {
 	const char *name = text_member(channel, "name");
 	size_t i;
@@ -65,19 +79,15 @@ is_chosen(const json_t *channel, const struct metrics_choice *choice)
 static void
 choose(struct walk *walk, const struct metrics_choice *choice)
 {
-	const json_t *all = json_object_get(walk->status, "channels"), *channel;
-	size_t i;
+	const struct node *all = node_get(walk->status, "channels"), *channel;
 
 	walk->all = choice->channel_count == 0;
-	walk->channel = xcalloc(json_array_size(all) + 1,
-	    sizeof(*walk->channel));
-	for (i = 0; i < json_array_size(all); i++) {
-		channel = json_array_get(all, i);
+	walk->channel = xcalloc(node_count(all) + 1, sizeof(*walk->channel));
+	NODE_FOREACH(channel, all)
 		if (is_chosen(channel, choice))
 			walk->channel[walk->channels++] = (struct chosen){
-			    channel, text_member(channel, "name"),
-			    json_object_get(channel, "ledger")};
-	}
+			    .node = channel,
+			    .name = text_member(channel, "name")};
 }
 
 static void
@@ -96,7 +106,7 @@ print_up(struct walk *walk)
 }
 
 char *
-metrics_text(const json_t *status, const struct metrics_choice *choice,
+metrics_text(const struct node *status, const struct metrics_choice *choice,
     size_t *size)
 {
 	struct walk walk = {.status = status};
@@ -110,6 +120,6 @@ metrics_text(const json_t *status, const struct metrics_choice *choice,
 			groups[i].print(&walk);
 	exposition_end(&walk.out);
 	free(walk.channel);
-	*size = walk.out.size;
-	return walk.out.text;
+	*size = walk.out.out.size;
+	return walk.out.out.text;
 }

@@ -11,11 +11,11 @@
 #ifndef MCRELAY_METRICS_H
 #define MCRELAY_METRICS_H
 
-#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "common/compiler.h"
+#include "metrics/document.h"
 
 /* What can be had without the rest; mcrelay_up and mcrelay_build_info are
  * always there. */
@@ -45,6 +45,8 @@ enum metrics_group {
 /* 0: there is no group of this name. */
 unsigned	metrics_group(const char *name) ATTR_NONNULL;
 
+bool	metrics_has_channel(const struct node *status, const char *name);
+
 struct metrics_choice {
 	bool			 openmetrics;	/* else Prometheus's 0.0.4 */
 	unsigned		 groups;	/* enum metrics_group */
@@ -57,7 +59,7 @@ struct metrics_choice {
  * `status' is what the daemon says, NULL: it does not answer.  Reads /proc
  * for METRICS_PROCESS.
  */
-char	*metrics_text(const json_t *status,
+char	*metrics_text(const struct node *status,
 	    const struct metrics_choice *choice, size_t *size);
 
 #endif /* MCRELAY_METRICS_H */

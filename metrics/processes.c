@@ -32,11 +32,10 @@ static const struct metric descriptors = {"process_", "open_fds",
     METRIC_GAUGE, NULL, "open file descriptors"};
 
 static struct seen *
-look(struct seen_list *list, const char *kind, const json_t *process,
+look(struct seen_list *list, const char *kind, const struct node *process,
     pid_t parent)
 {
-	pid_t pid = (pid_t)json_integer_value(json_object_get(process,
-	    "pid"));
+	pid_t pid = (pid_t)node_number(node_get(process, "pid"));
 	struct seen *seen = &list->seen[list->count];
 
 	if (!process_use(pid, parent, &seen->use))
@@ -50,27 +49,27 @@ look(struct seen_list *list, const char *kind, const json_t *process,
 static void
 look_at_all(struct walk *walk, struct seen_list *list)
 {
-	const json_t *decimators = json_object_get(walk->status, "decimators");
-	pid_t parent = (pid_t)json_integer_value(json_object_get(
-	    walk->status, "pid"));
+	const struct node *all = node_get(walk->status, "decimators"), *one;
+	pid_t parent = (pid_t)node_number(node_get(walk->status, "pid"));
+	int64_t place = 0;
 	struct seen *seen;
 	size_t i;
 
-	list->seen = xcalloc(2 + json_array_size(decimators) + walk->channels,
+	list->seen = xcalloc(2 + node_count(all) + walk->channels,
 	    sizeof(*list->seen));
 	if (walk->all)
 		(void)look(list, "supervisor", walk->status, 0);
-	for (i = 0; walk->all && i < json_array_size(decimators); i++) {
-		seen = look(list, "decimator", json_array_get(decimators, i),
-		    parent);
+	NODE_FOREACH(one, walk->all ? all : NULL) {
+		seen = look(list, "decimator", one, parent);
 		if (seen != NULL)
-			decimator_label(decimators, i, seen->decimator);
+			decimator_label(one, place, seen->decimator);
+		place++;
 	}
 	if (walk->all)
-		(void)look(list, "web", json_object_get(walk->status, "web"),
+		(void)look(list, "web", node_get(walk->status, "web"),
 		    parent);
 	for (i = 0; i < walk->channels; i++) {
-		seen = look(list, "worker", walk->channel[i].json,
+		seen = look(list, "worker", walk->channel[i].node,
 		    parent);
 		if (seen != NULL)
 			seen->channel = walk->channel[i].name;

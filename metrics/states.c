@@ -29,7 +29,7 @@ static void
 print_state(struct walk *walk, const struct chosen *channel)
 {
 	const char *name = channel->name;
-	const char *state = text_member(channel->json, "state");
+	const char *state = text_member(channel->node, "state");
 	bool known = state == NULL, is;
 	size_t i;
 
@@ -58,13 +58,13 @@ is_listed(const char *what)
 }
 
 static bool
-has_reason(const json_t *all, const char *what)
+has_reason(const struct node *all, const char *what)
 {
+	const struct node *reason;
 	const char *found;
-	size_t i;
 
-	for (i = 0; i < json_array_size(all); i++) {
-		found = text_member(json_array_get(all, i), "what");
+	NODE_FOREACH(reason, all) {
+		found = text_member(reason, "what");
 		if (found != NULL && strcmp(found, what) == 0)
 			return true;
 	}
@@ -82,15 +82,15 @@ print_reason(struct walk *walk, const char *channel, const char *what,
 static void
 print_reasons(struct walk *walk, const struct chosen *channel)
 {
-	const json_t *all = json_object_get(channel->json, "reasons");
+	const struct node *all = node_get(channel->node, "reasons"), *reason;
 	const char *what;
 	size_t i;
 
 	for (i = 0; i < NITEMS(reasons); i++)
 		print_reason(walk, channel->name, reasons[i],
 		    has_reason(all, reasons[i]));
-	for (i = 0; i < json_array_size(all); i++) {
-		what = text_member(json_array_get(all, i), "what");
+	NODE_FOREACH(reason, all) {
+		what = text_member(reason, "what");
 		if (what != NULL && !is_listed(what))
 			print_reason(walk, channel->name, what, true);
 	}
@@ -99,16 +99,16 @@ print_reasons(struct walk *walk, const struct chosen *channel)
 /* Processes of one kind: how often they were replaced, and why. */
 static void
 print_deaths(struct walk *walk, const struct metric *metric,
-    const char *label, const char *name, const json_t *process)
+    const char *label, const char *name, const struct node *process)
 {
 	static const char *const ways[] = {"exited", "signalled", "hung"};
-	const json_t *deaths = json_object_get(process, "deaths");
+	const struct node *deaths = node_get(process, "deaths");
 	size_t i;
 
 	for (i = 0; i < NITEMS(ways); i++)
 		metrics_sample(walk, metric, (struct label[]){{label, name},
 		    {"how", ways[i]}, {NULL, NULL}},
-		    json_object_get(deaths, ways[i]), 1);
+		    node_get(deaths, ways[i]), 1);
 }
 
 static void
@@ -118,20 +118,20 @@ print_decimators(struct walk *walk)
 	    METRIC_COUNTER, NULL, "decimators that have followed another"};
 	static const struct metric deaths = {"decimator_", "deaths",
 	    METRIC_COUNTER, NULL, "decimators that ended and should not have"};
-	const json_t *all = json_object_get(walk->status, "decimators");
+	const struct node *all = node_get(walk->status, "decimators"), *one;
 	char number[LABEL_SIZE];
-	size_t i;
+	int64_t place = 0;
 
-	for (i = 0; i < json_array_size(all); i++) {
-		decimator_label(all, i, number);
+	NODE_FOREACH(one, all) {
+		decimator_label(one, place++, number);
 		metrics_sample(walk, &restarts, (struct label[]){
-		    {"decimator", number}, {NULL, NULL}}, json_object_get(
-		    json_array_get(all, i), "restarts"), 1);
+		    {"decimator", number}, {NULL, NULL}},
+		    node_get(one, "restarts"), 1);
 	}
-	for (i = 0; i < json_array_size(all); i++) {
-		decimator_label(all, i, number);
-		print_deaths(walk, &deaths, "decimator", number,
-		    json_array_get(all, i));
+	place = 0;
+	NODE_FOREACH(one, all) {
+		decimator_label(one, place++, number);
+		print_deaths(walk, &deaths, "decimator", number, one);
 	}
 }
 
@@ -148,7 +148,7 @@ metrics_states(struct walk *walk)
 		print_reasons(walk, &walk->channel[i]);
 	for (i = 0; i < walk->channels; i++)
 		print_deaths(walk, &deaths, "channel", walk->channel[i].name,
-		    walk->channel[i].json);
+		    walk->channel[i].node);
 	if (walk->all)
 		print_decimators(walk);
 }

@@ -6,10 +6,13 @@
  */
 #include <sys/socket.h>
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "supervisor/control_priv.h"
+#include "supervisor/events.h"
 #include "supervisor/follow.h"
 #include "supervisor/supervisor.h"
 
@@ -127,18 +130,37 @@ followers_wake(struct control *control)
 			watch(client, EV_READ | EV_WRITE);
 }
 
+/*
+ * To one that has all there is.  Before an upgrade: where it is, as what it
+ * has been sent last may have happened long ago, when it does not follow all
+ * channels, and the next image has only the newest events.
+ */
+static void
+say_last(const struct client *client, bool ending)
+{
+	const struct events *events = client->control->supervisor->events;
+	char line[128];
+	int size;
+
+	if (ending)
+		size = snprintf(line, sizeof(line), "{\"kind\":\"end\","
+		    "\"text\":\"mcrelayd ends\"}\n");
+	else
+		size = snprintf(line, sizeof(line), "{\"kind\":\"pause\","
+		    "\"id\":\"%s:%" PRIu64 "\",\"text\":\"mcrelayd is "
+		    "upgraded\"}\n", events->instance, events->next - 1);
+	(void)send(client->fd, line, (size_t)size,
+	    MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void
 send_rest(struct client *client, bool ending)
 {
-	static const char end[] = "{\"kind\":\"end\",\"text\":\"mcrelayd "
-	    "ends\"}\n";
 	int batches = 0;
 
 	while (send_batch(client) == 1 && batches++ < LAST_BATCHES)
 		if (!next_batch(client)) {
-			if (ending)
-				(void)send(client->fd, end, sizeof(end) - 1,
-				    MSG_NOSIGNAL | MSG_DONTWAIT);
+			say_last(client, ending);
 			break;
 		}
 }

@@ -69,8 +69,8 @@ json_t	*follower_refusal(const struct control *control,
 void	follower_turn(struct client *client, int events) ATTR_NONNULL;
 /* There may be something for them. */
 void	followers_wake(struct control *control) ATTR_NONNULL;
-/* Sends what they take at once, and hangs up; `ending': mcrelayd ends, as they
- * are told. */
+/* Sends what they take at once, and hangs up; who has all is told what for:
+ * `ending', mcrelayd ends, or an upgrade. */
 void	followers_end(struct control *control, bool ending) ATTR_NONNULL;
 
 #endif /* MCRELAY_CONTROL_PRIV_H */

@@ -47,7 +47,7 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable \
-	tests/unit/test_decimal \
+	tests/unit/test_decimal tests/unit/test_document \
 	tests/unit/test_metrics \
 	tests/unit/test_rename
 check_PROGRAMS += $(UNIT_TESTS)
@@ -320,6 +320,8 @@ tests_unit_test_utf8_SOURCES = tests/unit/test_utf8.c
 tests_unit_test_utf8_LDADD = libcommon.a $(TEST_LIBS)
 tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c
 tests_unit_test_metrics_LDADD = libmetrics.a $(TEST_LIBS) $(JANSSON_LIBS)
+tests_unit_test_document_SOURCES = tests/unit/test_document.c
+tests_unit_test_document_LDADD = libmetrics.a $(TEST_LIBS) $(JANSSON_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c
 tests_unit_test_when_LDADD = $(TEST_LIBS)
 

@@ -147,7 +147,7 @@ compressed(const char *text ATTR_UNUSED, size_t size ATTR_UNUSED)
 #endif
 
 static struct MHD_Response *
-make(const struct request *request, const json_t *status)
+make(const struct request *request, const struct node *status)
 {
 	struct MHD_Response *response;
 	struct body *body = NULL;
@@ -172,35 +172,19 @@ make(const struct request *request, const json_t *status)
 }
 
 static bool
-has_channel(const json_t *status, const char *name)
-{
-	const json_t *all = json_object_get(status, "channels");
-	const char *found;
-	size_t i;
-
-	for (i = 0; i < json_array_size(all); i++) {
-		found = json_string_value(json_object_get(json_array_get(all,
-		    i), "name"));
-		if (found != NULL && strcmp(found, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool
-has_all(const json_t *status, const struct request *request)
+has_all(const struct node *status, const struct request *request)
 {
 	size_t i;
 
 	for (i = 0; i < request->choice.channel_count; i++)
-		if (!has_channel(status, request->channels[i]))
+		if (!metrics_has_channel(status, request->channels[i]))
 			return false;
 	return true;
 }
 
 struct answer *
 answer_metrics(struct answers *answers, const struct request *request,
-    const json_t *status)
+    const struct node *status)
 {
 	bool shared = request->choice.channel_count == 0 &&
 	    request->choice.groups == METRICS_ALL;

@@ -22,11 +22,10 @@ static ev_io		 messages;
 static ask_answered	*on_answer;
 static uint64_t		 asked_ns;	/* 0: no answer is to come */
 
-/* All of a file as JSON, or NULL. */
-static json_t *
-read_status(int fd)
+/* All of a file, or NULL. */
+static char *
+read_status(int fd, size_t *size)
 {
-	json_t *status = NULL;
 	ssize_t got = 0;
 	off_t done = 0;
 	struct stat st;
@@ -41,10 +40,21 @@ read_status(int fd)
 		if (got <= 0)
 			break;
 	}
+	*size = (size_t)done;
 	if (done == st.st_size)
-		status = json_loadb(text, (size_t)done, 0, NULL);
+		return text;
 	free(text);
-	return status;
+	return NULL;
+}
+
+static void
+take_status(int fd)
+{
+	size_t size = 0;
+	char *text = fd == -1 ? NULL : read_status(fd, &size);
+
+	on_answer(text, size);
+	free(text);
 }
 
 /* It is asked when somebody waits for us. */
@@ -75,7 +85,7 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	}
 	if (got == (ssize_t)sizeof(message) && message.type == MESSAGE_STATUS) {
 		asked_ns = 0;
-		on_answer(count == 1 ? read_status(fds[0]) : NULL);
+		take_status(count == 1 ? fds[0] : -1);
 	} else if (got == (ssize_t)sizeof(message) &&
 	    message.type == MESSAGE_LOOK)
 		say_looked();

@@ -96,15 +96,18 @@ give(struct request *request, struct answer *answer)
 }
 
 static void
-on_status(json_t *status)
+on_status(const char *text, size_t size)
 {
+	struct document *status = text == NULL ? NULL : document_read(text,
+	    size);
 	struct answers answers = {{{NULL}}};
 	struct request *request;
 
 	while ((request = LIST_FIRST(&web.waiting)) != NULL)
-		give(request, answer_metrics(&answers, request, status));
+		give(request, answer_metrics(&answers, request,
+		    status == NULL ? NULL : status->node));
 	answers_done(&answers);
-	json_decref(status);
+	document_free(status);
 	run();
 }
 
@@ -354,8 +357,6 @@ web_run(void)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	start();
-	/* It would read /dev/urandom later. */
-	json_object_seed(0);
 	/* Another cannot listen while we do. */
 	message_end_with_supervisor();
 	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB,

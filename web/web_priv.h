@@ -7,7 +7,6 @@
 
 #include <sys/queue.h>
 #include <ev.h>
-#include <jansson.h>
 #include <microhttpd.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -57,15 +56,15 @@ struct answers {
 
 /* `status' NULL: the supervisor does not answer.  All are the caller's. */
 struct answer	*answer_metrics(struct answers *answers,
-		    const struct request *request, const json_t *status);
+		    const struct request *request, const struct node *status);
 struct answer	*answer_text(unsigned code, const char *text) ATTR_NONNULL;
 void	answer_release(struct answer *answer);
 void	answers_done(struct answers *answers) ATTR_NONNULL;
 
 /*** ask.c: the supervisor. ***/
 
-/* A status, or NULL when what came was none; it is the caller's. */
-typedef void	ask_answered(json_t *status);
+/* A status as text, or NULL when there is none; it stays where it came from. */
+typedef void	ask_answered(const char *text, size_t size);
 
 void	ask_start(struct ev_loop *loop, ask_answered *answered) ATTR_NONNULL;
 /* Unless an answer is awaited already. */

@@ -30,6 +30,8 @@ from waiting import wait_for
 FOLLOWERS = 16
 # supervisor/follow.c
 LOOKED_AT = 256
+# tools/ctl/events.c
+VAIN = 5
 # common/finished.h
 LINES, LINE_SIZE, HEAD_SIZE = 16, 2048, 24
 
@@ -564,6 +566,34 @@ def test_one_of_many(daemon: Daemon, follow: Follow) -> None:
         wait_for(lambda: follower.events and
                  follower.events[-1]["number"] > before, "the restart")
         assert {e["channel"] for e in follower.events} == {"last"}
+    daemon.stop(checks=False)
+
+
+def test_quiet_upgrades(daemon: Daemon, follow: Follow) -> None:
+    """Who follows a channel that has nothing to tell has missed nothing, though
+    an upgrade keeps only the newest of what others have told; and follows on,
+    however many there are."""
+    names = [f"c{i:02}" for i in range(15)]
+    daemon.start(
+        *[channel(name, free_port(), ring_size="1MiB",
+                  listen_receive_buffer="256KiB",
+                  archive=daemon.archive_conf()) for name in names],
+        channel("quiet", free_port()))
+    daemon.ctl("stop", "quiet")
+    with liars(daemon, *names) as made:
+        follower = follow("--since", "0", "quiet")
+        follower.wait("state", state="stopped")
+        assert flood(made, names, 3) > 1 << 20
+        before = list(follower.events)
+        daemon.ctl("upgrade")
+    first = json.loads(daemon.ctl("events", "-j", "--since", "0", "-n",
+                                  "1").stdout)
+    assert first["number"] > before[-1]["number"] + 1
+    for _ in range(VAIN + 1):
+        daemon.ctl("upgrade")
+    daemon.ctl("start", "quiet")
+    follower.wait("state", state="running", count=2)
+    assert {e["kind"] for e in follower.events[len(before):]} == {"state"}
     daemon.stop(checks=False)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import gzip
 import http.client
@@ -15,7 +16,7 @@ import socket
 import subprocess
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -84,8 +85,8 @@ def have_web(programs: Any) -> None:
         pytest.skip("built without libmicrohttpd")
 
 
-@pytest.fixture
-def web(have_web: None, daemon: Daemon) -> Iterator[Web]:
+@contextmanager
+def serve(daemon: Daemon, *more: dict[str, Any]) -> Iterator[Web]:
     """Beside two channels, one of which gets 1000 datagrams a second; none of
     them may be lost, whatever a test does."""
     port, view = free_port(), free_port()
@@ -93,7 +94,7 @@ def web(have_web: None, daemon: Daemon) -> Iterator[Web]:
         daemon.start(
             channel("busy", port, archive=daemon.archive_conf(),
                     relay=[output("127.0.0.1", receiver.port)]),
-            channel("quiet", free_port()),
+            channel("quiet", free_port()), *more,
             web={"address": "127.0.0.1", "port": view})
         here = Web(daemon, view)
         here.wait()
@@ -116,6 +117,12 @@ def web(have_web: None, daemon: Daemon) -> Iterator[Web]:
             ledger["relayed"] == sent[0]
         for name, pid in pids.items():
             assert here.rolled or daemon.worker_pid(name) == pid
+
+
+@pytest.fixture
+def web(have_web: None, daemon: Daemon) -> Iterator[Web]:
+    with serve(daemon) as here:
+        yield here
 
 
 def test_same(web: Web) -> None:
@@ -198,6 +205,128 @@ def test_garbage(web: Web) -> None:
                 assert error.errno in (errno.ECONNRESET, errno.EPIPE,
                                        errno.ENOTCONN)
         assert web.get().status == 200
+
+
+def answer_to(web: Web, text: bytes) -> bytes:
+    """What comes until it hangs up, which is not at once only while it waits
+    for more of the request."""
+    came = b""
+    with web.connect() as client:
+        try:
+            client.sendall(text)
+            client.shutdown(socket.SHUT_WR)
+            while more := client.recv(65536):
+                came += more
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        except OSError as error:
+            assert error.errno == errno.ENOTCONN
+    return came
+
+
+def get(url: bytes, *headers: bytes, method: bytes = b"GET",
+        version: bytes = b"HTTP/1.1", host: bytes = b"Host: x") -> bytes:
+    return b"\r\n".join((b"%b %b %b" % (method, url, version), host, *headers,
+                         b"", b""))
+
+
+METRICS = b"/metrics?collect[]=state"
+MALFORMED = [
+    # The first line.
+    b"GET\r\n\r\n", b"GET /metrics\r\n\r\n", b" /metrics HTTP/1.1\r\n\r\n",
+    b"GET  HTTP/1.1\r\n\r\n", get(METRICS, version=b"HTTP/2.0"),
+    get(METRICS, version=b"HTTP/1.x"), get(METRICS, version=b"http/1.1"),
+    get(METRICS, version=b"ICY"), get(METRICS, method=b"get"),
+    get(METRICS, method=b"G" * 9000), get(METRICS, method=b"\xff\x00"),
+    # Not for a server of this kind.
+    b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", get(b"*", method=b"OPTIONS"),
+    get(b"example.org:443", method=b"CONNECT"), get(METRICS, method=b"TRACE"),
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)) * 2,
+    b"SSH-2.0-OpenSSH_9.2\r\n", b"EHLO example.org\r\n", b"\0" * 20000,
+    # Headers.
+    get(METRICS, host=b"X: y"), get(METRICS, b"nothing"),
+    get(METRICS, b": x"), get(METRICS, b" folded"), get(METRICS, b"A: \0"),
+    get(METRICS, b"A: " + b"x" * 100000),
+    get(METRICS, *(b"A%d: x" % i for i in range(10000))),
+    get(METRICS, b"A" * 20000 + b": x"),
+    # A body, which nobody wants.
+    get(METRICS, b"Content-Length: -1"), get(METRICS, b"Content-Length: x"),
+    get(METRICS, b"Content-Length: 18446744073709551616"),
+    get(METRICS, b"Content-Length: 5", b"Content-Length: 6") + b"12345",
+    get(METRICS, b"Transfer-Encoding: chunked") + b"-1\r\n",
+    get(METRICS, b"Transfer-Encoding: chunked") + b"f" * 17 + b"\r\n",
+    get(METRICS, b"Transfer-Encoding: chunked", b"Content-Length: 3") +
+    b"0\r\n\r\n", get(METRICS, b"Expect: 100-continue", method=b"POST"),
+    # Queries.
+    *(get(b"/metrics?" + query) for query in (
+        b"=", b"channel=%zz", b"channel=%00", b"channel=a%", b"channel=\xff",
+        b"collect[]=", b"channel=" + b"x" * 10000, b"&&&=&&", b"?",
+        b"&".join([b"channel=none"] * 1000), b"channel=%22%0a%7d")),
+    # Other files.
+    *(get(path) for path in (
+        b"/../../../../etc/passwd", b"/..%2f..%2f..%2fetc%2fpasswd",
+        b"/%2e%2e/%2e%2e/etc/passwd", b"/..%c0%af..%c0%afetc/passwd",
+        b"/....//....//etc/passwd", b"//etc/passwd", b"/metrics/../etc/passwd",
+        b"/etc/passwd%00/metrics", b"\\..\\..\\etc\\passwd",
+        b"file:///etc/passwd", b"http://x/../etc/passwd", b"/proc/self/environ",
+        b"/metrics\0", b"etc/passwd", b"/" + b"../" * 3000, b"/\r\n/metrics")),
+]
+
+
+def test_malformed(web: Web) -> None:
+    """Each is refused, or hung up on, or means what is served: nothing of a
+    file, nothing that was sent; the next one is served."""
+    pid = web.pid()
+    for text in MALFORMED:
+        came = answer_to(web, text)
+        assert b"root:" not in came, text
+        # Of a 400 libmicrohttpd may send the head twice.
+        assert came.count(b"HTTP/1.1 200 ") <= 1, text
+        if came.startswith(b"HTTP/1.") and b" 200 " in came[:20]:
+            assert b"\nmcrelay_up 1\n" in came, text
+            assert text.startswith(b"GET /metrics"), text
+        else:
+            status = re.match(rb"HTTP/1\.[01] (4\d\d|50[15])|$", came)
+            assert status, (text, came)
+    assert web.get().status == 200
+    assert web.pid() == pid
+    assert resident_peak(pid) < MEMORY
+
+
+def test_pipelined(web: Web) -> None:
+    """It answers the first, and says that it was the last one."""
+    for more in (1, 100):
+        came = answer_to(web, get(METRICS) + get(METRICS) * more)
+        assert came.startswith(b"HTTP/1.1 200 ")
+        assert came.count(b"HTTP/1.1 200 ") == 1
+        assert b"\r\nConnection: close\r\n" in came
+        assert web.get().status == 200
+
+
+def test_half_closed(web: Web) -> None:
+    """Who has asked and will say no more is answered; who has not is not
+    waited for."""
+    assert b"\nmcrelay_up 1\n" in answer_to(web, get(METRICS))
+    begun = time.monotonic()
+    for part in (b"", b"G", get(METRICS)[:-2], b"POST / HTTP/1.1\r\nHost: x\r\n"
+                 b"Content-Length: 9\r\n\r\n12"):
+        assert b"mcrelay_up" not in answer_to(web, part)
+    assert time.monotonic() - begun < CONNECTION_S
+    assert web.get().status == 200
+
+
+def test_endless_header(web: Web) -> None:
+    """It is not kept."""
+    pid, sent = web.pid(), 0
+    with web.connect() as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n")
+        with pytest.raises(OSError):
+            while sent < 100 << 20:
+                sent += client.send(b"A: " + b"x" * 997)
+    assert sent < MEMORY
+    assert web.get().status == 200
+    assert web.pid() == pid
+    assert resident_peak(pid) < MEMORY
 
 
 def test_no_answer(web: Web) -> None:
@@ -300,6 +429,77 @@ def test_unread_answers(web: Web) -> None:
         assert web.get().status == 200
     assert web.pid() == pid
     assert resident_peak(pid) < MEMORY
+
+
+def small_buffers(web: Web) -> None:
+    """Of what it sends the kernel takes little, as it would of an answer of
+    many megabytes: set at the socket that listens, by a copy of it."""
+    assert web.daemon.process is not None
+    pid = web.daemon.process.pid
+    address = f"0100007F:{web.port:04X} 00000000:0000 0A"
+    line = next(line for line in Path("/proc/net/tcp").read_text().splitlines()
+                if address in line)
+    inode = f"socket:[{line.split()[9]}]"
+    there = next(int(fd.name) for fd in Path(f"/proc/{pid}/fd").iterdir()
+                 if os.readlink(fd) == inode)
+    process = os.pidfd_open(pid)
+    here = ctypes.CDLL(None, use_errno=True).syscall(438, process, there, 0)
+    os.close(process)
+    assert here != -1, os.strerror(ctypes.get_errno())  # pidfd_getfd
+    with socket.socket(fileno=here) as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not root")
+def test_slow_readers(have_web: None, daemon: Daemon) -> None:
+    """They read a byte a second of a long answer, twice as many as there are
+    places: each is dropped in its time, and the next one is served."""
+    more = [channel(f"c{i:02}", free_port(), ring_size="1MiB",
+                    listen_receive_buffer="256KiB") for i in range(60)]
+    with serve(daemon, *more) as web, ExitStack() as stack:
+        pid = web.pid()
+        whole = len(web.get().text)
+        small_buffers(web)
+        slow = []
+        for _ in range(2 * CONNECTIONS):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.settimeout(20)
+            client.connect(("127.0.0.1", web.port))
+            client.sendall(get(b"/metrics"))
+            client.setblocking(False)
+            slow.append(client)
+        begun, came = time.monotonic(), dict.fromkeys(slow, 0)
+
+        def read() -> bool:
+            """A byte of each, a second later than the one before."""
+            if time.monotonic() < begun + max(came.values()):
+                return False
+            for client in list(came):
+                try:
+                    byte = client.recv(1)
+                except BlockingIOError:
+                    continue
+                except ConnectionError:
+                    byte = b""
+                came[client] += len(byte)
+                if byte == b"":
+                    del came[client]
+            return time.monotonic() - begun > 2.5 * CONNECTION_S
+        wait_for(read, "their time", CONNECTION_S * 4)
+        # Who is slow has what was on its way, and no more.
+        for client in slow:
+            client.settimeout(20)
+            rest = 0
+            try:
+                while part := client.recv(65536):
+                    rest += len(part)
+            except ConnectionError:
+                pass
+            assert rest < whole
+        assert web.get().status == 200
+        assert web.pid() == pid
+        assert resident_peak(pid) < MEMORY
 
 
 def test_flood(web: Web) -> None:

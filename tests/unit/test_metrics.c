@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "common/ledger.h"
 #include "common/util.h"
@@ -22,16 +23,18 @@ text_of(const char *json, bool openmetrics, unsigned groups)
 {
 	struct metrics_choice choice = {.openmetrics = openmetrics,
 	    .groups = groups};
-	json_t *status = json == NULL ? NULL : json_loads(json, 0, NULL);
+	struct document *status = json == NULL ? NULL : document_read(json,
+	    strlen(json));
 	char *text, *whole;
 	size_t size;
 
 	assert_true(json == NULL || status != NULL);
-	text = metrics_text(status, &choice, &size);
+	text = metrics_text(status == NULL ? NULL : status->node, &choice,
+	    &size);
 	assert_null(memchr(text, '\0', size));
 	whole = xasprintf("%.*s", (int)size, text);
 	free(text);
-	json_decref(status);
+	document_free(status);
 	return whole;
 }
 

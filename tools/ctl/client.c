@@ -161,8 +161,8 @@ receive_all(int fd, size_t *size, uint64_t deadline_ns)
 	return text;
 }
 
-static json_t *
-parse(const char *text, size_t size)
+json_t *
+client_parse(const char *text, size_t size)
 {
 	json_error_t error;
 	json_t *answer = json_loadb(text, size, 0, &error);
@@ -173,19 +173,26 @@ parse(const char *text, size_t size)
 	return answer;
 }
 
-json_t *
-client_ask(const char *path, const json_t *request)
+char *
+client_ask_text(const char *path, const json_t *request, size_t *size)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + patience_s * NS_PER_S;
 	int fd = connect_to(path, deadline_ns);
-	json_t *answer;
-	size_t size;
 	char *text;
 
 	send_line(fd, request, deadline_ns);
-	text = receive_all(fd, &size, deadline_ns);
+	text = receive_all(fd, size, deadline_ns);
 	close(fd);
-	answer = parse(text, size);
+	return text;
+}
+
+json_t *
+client_ask(const char *path, const json_t *request)
+{
+	size_t size;
+	char *text = client_ask_text(path, request, &size);
+	json_t *answer = client_parse(text, size);
+
 	free(text);
 	return answer;
 }
@@ -228,7 +235,7 @@ client_follow(const char *path, const json_t *request, int *fd, char *rest,
 	end = receive_line(*fd, rest, size, room, deadline_ns);
 	if (end == rest)
 		fail(true, "mcrelayd hung up without an answer");
-	answer = parse(rest, (size_t)(end - rest));
+	answer = client_parse(rest, (size_t)(end - rest));
 	*size -= (size_t)(end - rest);
 	memmove(rest, end, *size);
 	(void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &no_end,

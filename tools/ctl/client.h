@@ -15,6 +15,11 @@
  * is the caller's.  Ends the program with a message when there is none.
  */
 json_t	*client_ask(const char *path, const json_t *request) ATTR_NONNULL;
+/* The same as text, of *size bytes, whatever that is; the caller's. */
+char	*client_ask_text(const char *path, const json_t *request, size_t *size)
+	    ATTR_NONNULL;
+/* That as JSON; ends the program with a message when it is none. */
+json_t	*client_parse(const char *text, size_t size) ATTR_NONNULL;
 /*
  * The same for a request whose answer is a line that others follow: the
  * connection stays, in *fd.  What has come behind the answer is in `rest',

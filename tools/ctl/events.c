@@ -16,7 +16,8 @@
 /* More than a line ever has. */
 #define LINES_SIZE	65536
 #define ID_SIZE		64
-/* Connections in a row that end without a line: an upgrade ends one. */
+/* Connections in a row that end without a line: an upgrade ends one, of an
+ * earlier mcrelayd without telling that. */
 #define VAIN_MAX	5
 
 struct following {
@@ -25,6 +26,7 @@ struct following {
 	unsigned	 left;			/* events; 0: no end */
 	char		 instance[ID_SIZE];
 	char		 last[ID_SIZE];		/* the id to go on after */
+	bool		 heard;			/* a line, on this one */
 	char		 buffer[LINES_SIZE];
 	size_t		 filled;
 };
@@ -58,27 +60,35 @@ print_event(const struct following *following, const json_t *event)
 	putchar('\n');
 }
 
+/* What is an event, but for the connection. */
+static enum outcome
+tell(struct following *following, const json_t *event)
+{
+	print_event(following, event);
+	if (fflush(stdout) != 0)
+		fatal("standard output");
+	if (following->left > 0 && --following->left == 0)
+		return OUTCOME_ENOUGH;
+	return OUTCOME_GO_ON;
+}
+
 static enum outcome
 take_line(struct following *following, const char *line, size_t size)
 {
 	json_t *event = json_loadb(line, size, 0, NULL);
-	const char *id = text_of(event, "id", "");
+	const char *id = text_of(event, "id", ""), *kind;
 	enum outcome outcome = OUTCOME_GO_ON;
 
 	if (event == NULL)
 		fatalx("mcrelayd sent what is no event");
-	if (strcmp(text_of(event, "kind", ""), "end") == 0)
+	following->heard = true;
+	kind = text_of(event, "kind", "");
+	if (strcmp(kind, "end") == 0)
 		outcome = OUTCOME_ENDED;
-	else {
-		print_event(following, event);
-		if (fflush(stdout) != 0)
-			fatal("standard output");
-		if (id[0] != '\0')
-			snprintf(following->last, sizeof(following->last),
-			    "%s", id);
-		if (following->left > 0 && --following->left == 0)
-			outcome = OUTCOME_ENOUGH;
-	}
+	else if (strcmp(kind, "pause") != 0)
+		outcome = tell(following, event);
+	if (id[0] != '\0')
+		snprintf(following->last, sizeof(following->last), "%s", id);
 	json_decref(event);
 	return outcome;
 }
@@ -186,7 +196,6 @@ events_run(const char *path, json_t *request, bool json, unsigned count)
 {
 	static struct following following;
 	enum outcome outcome = OUTCOME_HUNG_UP;
-	char before[ID_SIZE];
 	int vain = 0;
 
 	following.json = json;
@@ -194,10 +203,10 @@ events_run(const char *path, json_t *request, bool json, unsigned count)
 	while (outcome == OUTCOME_HUNG_UP && vain < VAIN_MAX) {
 		if (begin(&following, path, request) != 0)
 			return 1;
-		memcpy(before, following.last, sizeof(before));
+		following.heard = false;
 		outcome = follow(&following);
 		close(following.fd);
-		vain = strcmp(before, following.last) == 0 ? vain + 1 : 0;
+		vain = following.heard ? 0 : vain + 1;
 	}
 	if (outcome == OUTCOME_ENOUGH)
 		return 0;

@@ -15,7 +15,7 @@ from net import free_port
 
 # Program, section of its page, arguments that are wrong.
 ALL = [("mcrelayd", 8, ["-Q"]), ("mcrelayctl", 8, []),
-       ("mcrelay-gen", 1, []), ("mcrelay-replay", 1, []),
+       ("mcrelay-cat", 1, []), ("mcrelay-gen", 1, []), ("mcrelay-replay", 1, []),
        ("mcrelay-verify", 1, [])]
 each = pytest.mark.parametrize("name, section, wrong", ALL,
                                ids=[name for name, _, _ in ALL])

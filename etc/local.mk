@@ -16,6 +16,11 @@ dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/degraded.md \
 dist_doc_DATA = etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
 	etc/example/accel.avsc
 
+# One file, by the name of each program.
+completionsdir = $(datadir)/bash-completion/completions
+dist_completions_DATA = etc/bash-completion/mcrelayctl
+COMPLETED = mcrelayd mcrelay-cat mcrelay-gen mcrelay-replay mcrelay-verify
+
 # Manual pages, rules and board have the paths of a package; installed they have
 # those of this build.
 PATHS_IN = $(dist_man_MANS) $(man_MANS) $(dist_prometheus_DATA) \
@@ -40,6 +45,11 @@ install-data-hook:
 		test ! -f "$$to" || { $(TO_PATHS) "$(srcdir)/$$file" >"$$to.new" \
 		    && cat "$$to.new" >"$$to" && rm "$$to.new"; } || exit 1; \
 	done
+	@$(MKDIR_P) "$(DESTDIR)$(completionsdir)"
+	@for name in $(COMPLETED); do \
+		ln -sf mcrelayctl "$(DESTDIR)$(completionsdir)/$$name" || \
+		    exit 1; \
+	done
 	@$(MKDIR_P) "$(DESTDIR)$(docdir)"
 	$(INSTALL_DATA) "$(srcdir)/etc/example/mcrelay.yaml" \
 	    "$(DESTDIR)$(docdir)/mcrelay.yaml.example"
@@ -53,3 +63,6 @@ install-data-hook:
 	    "    mcrelayd -n"
 uninstall-hook:
 	rm -f "$(DESTDIR)$(docdir)/mcrelay.yaml.example"
+	@for name in $(COMPLETED); do \
+		rm -f "$(DESTDIR)$(completionsdir)/$$name"; \
+	done

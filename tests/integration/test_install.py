@@ -40,6 +40,9 @@ def test_files(prefix: Path) -> None:
         assert (prefix / "lib" / name).exists(), name
     for name in ("prometheus/mcrelay.rules.yml", "grafana/mcrelay.json"):
         assert (prefix / "share/mcrelay" / name).exists(), name
+    for name in ("mcrelayd", "mcrelayctl", "mcrelay-gen"):
+        assert (prefix / "share/bash-completion/completions" / name
+                ).exists(), name
 
 
 def test_paths(source: Path, tmp_path: Path) -> None:

@@ -16,8 +16,40 @@ dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/degraded.md \
 dist_doc_DATA = etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
 	etc/example/accel.avsc
 
-# What ./quickstart runs, by another name: mcrelay.yaml is the one for a service.
+# One file, by the name of each program.
+completionsdir = $(datadir)/bash-completion/completions
+dist_completions_DATA = etc/bash-completion/mcrelayctl
+COMPLETED = mcrelayd mcrelay-cat mcrelay-gen mcrelay-replay mcrelay-verify
+
+# Manual pages, rules and board have the paths of a package; installed they have
+# those of this build.
+PATHS_IN = $(dist_man_MANS) $(man_MANS) $(dist_prometheus_DATA) \
+	$(dist_grafana_DATA)
+TO_PATHS = $(SED) -e 's|/etc/mcrelay\.yaml|$(sysconfdir)/mcrelay.yaml|g' \
+	-e 's|/run/mcrelay|$(runstatedir)/mcrelay|g' \
+	-e 's|/usr/sbin/mcrelay|$(sbindir)/mcrelay|g' \
+	-e 's|/usr/libexec/mcrelay|$(pkglibexecdir)|g' \
+	-e 's|/usr/share/doc/mcrelay|$(docdir)|g' \
+	-e 's|/usr/share/mcrelay|$(pkgdatadir)|g'
+
+# mcrelay.yaml.example is what ./quickstart runs, mcrelay.yaml for a service.
 install-data-hook:
+	@for file in $(PATHS_IN); do \
+		name=$${file##*/}; \
+		case $$file in \
+		man/*) to=$(mandir)/man$${file##*.};; \
+		etc/prometheus/*) to=$(prometheusdir);; \
+		*) to=$(grafanadir);; \
+		esac; \
+		to="$(DESTDIR)$$to/$$name"; \
+		test ! -f "$$to" || { $(TO_PATHS) "$(srcdir)/$$file" >"$$to.new" \
+		    && cat "$$to.new" >"$$to" && rm "$$to.new"; } || exit 1; \
+	done
+	@$(MKDIR_P) "$(DESTDIR)$(completionsdir)"
+	@for name in $(COMPLETED); do \
+		ln -sf mcrelayctl "$(DESTDIR)$(completionsdir)/$$name" || \
+		    exit 1; \
+	done
 	@$(MKDIR_P) "$(DESTDIR)$(docdir)"
 	$(INSTALL_DATA) "$(srcdir)/etc/example/mcrelay.yaml" \
 	    "$(DESTDIR)$(docdir)/mcrelay.yaml.example"
@@ -31,3 +63,6 @@ install-data-hook:
 	    "    mcrelayd -n"
 uninstall-hook:
 	rm -f "$(DESTDIR)$(docdir)/mcrelay.yaml.example"
+	@for name in $(COMPLETED); do \
+		rm -f "$(DESTDIR)$(completionsdir)/$$name"; \
+	done

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/nearest.h"
 #include "schema/schema_priv.h"
 #include "common/util.h"
 
@@ -351,7 +352,10 @@ static bool
 choose_time(struct encoder *k)
 {
 	struct leaf *leaf = k->leaf, *end = k->leaf + k->leaves;
+	char hint[NEAREST_HINT_SIZE];
+	struct nearest nearest;
 
+	nearest_begin(&nearest, k->time_field);
 	for (; leaf < end; leaf++) {
 		if (leaf->type == DATUM_OTHER ||
 		    (leaf->flags & DATUM_ARRAY) != 0)
@@ -359,6 +363,7 @@ choose_time(struct encoder *k)
 		if (k->time_field == NULL ? leaf->timestamp :
 		    strcmp(k->names + leaf->name, k->time_field) == 0)
 			break;
+		nearest_try(&nearest, k->names + leaf->name);
 	}
 	if (leaf < end) {
 		leaf->flags |= DATUM_TIME | DATUM_INSTANT;
@@ -366,10 +371,11 @@ choose_time(struct encoder *k)
 	}
 	if (k->time_field == NULL)
 		return true;
-	k->c->result->error = xasprintf("time field \"%s\": %s",
+	k->c->result->error = xasprintf("time field \"%s\": %s%s",
 	    k->time_field, k->time_seen ?
 	    "not an int, long, float or double that occurs once in every "
-	    "datum" : "the schema has no such field");
+	    "datum" : "the schema has no such field",
+	    k->time_seen ? "" : nearest_hint(&nearest, hint));
 	return false;
 }
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/nearest.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/commands.h"
@@ -69,6 +70,20 @@ command_error(const char *fmt, ...)
 	/* Not UTF-8: the client knows what it sent. */
 	return answer != NULL ? answer : json_pack("{s:b, s:s}", "ok", 0,
 	    "error", "the request is not UTF-8");
+}
+
+json_t *
+command_no_channel(const struct supervisor *supervisor, const char *name)
+{
+	const struct channel *channel;
+	char hint[NEAREST_HINT_SIZE];
+	struct nearest nearest;
+
+	nearest_begin(&nearest, name);
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		nearest_try(&nearest, channel->name);
+	return command_error("there is no channel %s%s", name,
+	    nearest_hint(&nearest, hint));
 }
 
 static json_t *
@@ -360,8 +375,7 @@ command_run(struct supervisor *supervisor, const json_t *request,
 	if (channel != NULL) {
 		call.channel = channels_find(supervisor, channel);
 		if (call.channel == NULL)
-			return command_error("there is no channel %s",
-			    channel);
+			return command_no_channel(supervisor, channel);
 	} else if (command->channel_needed)
 		return command_error("%s needs a channel", name);
 	if (supervisor->phase == PHASE_STOPPING && command->run != run_status)

@@ -43,5 +43,7 @@ json_t	*command_check(struct supervisor *supervisor,
 
 /* { "ok": false, "error": ... } */
 json_t	*command_error(const char *fmt, ...) ATTR_PRINTF(1, 2);
+json_t	*command_no_channel(const struct supervisor *supervisor,
+	    const char *name) ATTR_NONNULL;
 
 #endif /* MCRELAY_COMMANDS_H */

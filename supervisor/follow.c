@@ -115,7 +115,7 @@ read_channels(const struct supervisor *supervisor, const json_t *channels,
 			    "names");
 		if (channels_find(supervisor, name) == NULL &&
 		    !(gone && is_name(name)))
-			return command_error("there is no channel %s", name);
+			return command_no_channel(supervisor, name);
 		if (has_channel(follower, name))
 			continue;
 		snprintf(follower->channel[follower->channels++],

@@ -371,6 +371,7 @@ EXTRA_DIST += \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \
 	tests/integration/test_clock.py \
+	tests/integration/test_completion.py \
 	tests/integration/test_config.py \
 	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/nearest.h"
 #include "schema/schema.h"
 #include "common/util.h"
 #include "supervisor/conf/conf_priv.h"
@@ -77,19 +78,25 @@ refuse_own(const struct section *section, const char *key, const char *needs)
 		    "`%s' needs `%s'", key, needs);
 }
 
-/* An int or long of the datum program by its name; DATUM_NONE: none. */
+/* An int or long of the datum program by its name; DATUM_NONE: none, but
+ * perhaps one that is near. */
 static uint32_t
-find_counter(const struct datum_program *program, const char *name)
+find_counter(const struct datum_program *program, const char *name,
+    struct nearest *nearest)
 {
 	const struct datum_field *field = datum_fields(program);
 	uint32_t i;
 
-	for (i = 0; i < program->fields; i++)
-		if (strcmp(datum_field_name(program, i), name) == 0 &&
-		    (field[i].type == DATUM_INT ||
-		    field[i].type == DATUM_LONG) &&
-		    (field[i].flags & DATUM_NULLABLE) == 0)
+	nearest_begin(nearest, name);
+	for (i = 0; i < program->fields; i++) {
+		if ((field[i].type != DATUM_INT &&
+		    field[i].type != DATUM_LONG) ||
+		    (field[i].flags & DATUM_NULLABLE) != 0)
+			continue;
+		if (strcmp(datum_field_name(program, i), name) == 0)
 			return i;
+		nearest_try(nearest, datum_field_name(program, i));
+	}
 	return DATUM_NONE;
 }
 
@@ -97,6 +104,8 @@ static void
 read_counter_field(struct section *section, struct channel_conf *channel)
 {
 	const struct node *node = section_scalar(section, "field", true);
+	char hint[NEAREST_HINT_SIZE];
+	struct nearest nearest;
 
 	(void)section_number(section, &offset_key, NULL);
 	(void)section_word(section, "type", counter_words, 0, NULL);
@@ -106,11 +115,12 @@ read_counter_field(struct section *section, struct channel_conf *channel)
 		return;
 	channel->sender_sequence.type = SENDER_SEQUENCE_FIELD;
 	channel->sender_sequence.at = find_counter(channel->program,
-	    node->text);
+	    node->text, &nearest);
 	if (channel->sender_sequence.at == DATUM_NONE)
 		problem_error(section->problems, node->place,
 		    "the schema has no `%s' that is an int or a long, never "
-		    "null, once in every datum", node->text);
+		    "null, once in every datum%s", node->text,
+		    nearest_hint(&nearest, hint));
 }
 
 static void

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "common/datum.h"
+#include "common/nearest.h"
 #include "schema/schema.h"
 #include "common/util.h"
 #include "supervisor/conf/conf_priv.h"
-#include "supervisor/conf/text.h"
 
 /* Names of fields in `only'. */
 #define ONLY_MAX	1000U
@@ -139,7 +139,7 @@ static void
 check_name(struct section *section, const struct schema_plan *plan,
     const struct schema_name *name, struct place place)
 {
-	const char *meant;
+	char hint[NEAREST_HINT_SIZE];
 
 	if (name->known && (name->number || name->method == 0 ||
 	    decimate_yields((enum decimate_method)(name->method - 1),
@@ -151,12 +151,10 @@ check_name(struct section *section, const struct schema_plan *plan,
 		    name->path);
 		return;
 	}
-	meant = text_nearest(name->path, (const char *const *)plan->path,
-	    plan->paths);
 	problem_error(section->problems, place,
-	    "the schema has no field `%s'%s%s%s", name->path,
-	    meant != NULL ? ": did you mean `" : "",
-	    meant != NULL ? meant : "", meant != NULL ? "'?" : "");
+	    "the schema has no field `%s'%s", name->path,
+	    nearest_hint_of(name->path, (const char *const *)plan->path,
+	    plan->paths, hint));
 }
 
 /* How arrays of numbers are reduced. */

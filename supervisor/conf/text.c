@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Reading files with bounds, checking that they are text, and guessing what
- * a mistyped word was to be.  Supervisor only.  Must not block on a FIFO or a
- * device that somebody named as a file.
+ * Reading files with bounds, and checking that they are text.  Supervisor
+ * only.  Must not block on a FIFO or a device that somebody named as a file.
  */
 #include <sys/stat.h>
 #include <errno.h>
@@ -13,9 +12,6 @@
 
 #include "common/util.h"
 #include "supervisor/conf/text.h"
-
-/* Longer words are not compared; no key is near that. */
-#define WORD_MAX	32
 
 static char *
 read_all(int fd, size_t limit, size_t *size, char why[static TEXT_WHY_SIZE])
@@ -129,55 +125,4 @@ text_check(const char *text, size_t size, struct place *place)
 			place->column++;
 	}
 	return NULL;
-}
-
-/*
- * How many letters have to be put in, left out, replaced or swapped with
- * their neighbour to make one word of the other.
- */
-static unsigned
-distance(const char *a, size_t m, const char *b, size_t n)
-{
-	unsigned d[WORD_MAX + 1][WORD_MAX + 1], best;
-	size_t i, j;
-
-	for (i = 0; i <= m; i++)
-		d[i][0] = (unsigned)i;
-	for (j = 0; j <= n; j++)
-		d[0][j] = (unsigned)j;
-	for (i = 1; i <= m; i++)
-		for (j = 1; j <= n; j++) {
-			best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-			best = MIN_OF(best, d[i - 1][j] + 1);
-			best = MIN_OF(best, d[i][j - 1] + 1);
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-			    a[i - 2] == b[j - 1])
-				best = MIN_OF(best, d[i - 2][j - 2] + 1);
-			d[i][j] = best;
-		}
-	return d[m][n];
-}
-
-const char *
-text_nearest(const char *text, const char *const *words, size_t count)
-{
-	size_t length = strlen(text), other, i;
-	unsigned best = 3, far;
-	const char *nearest = NULL;
-
-	if (length > WORD_MAX)
-		return NULL;
-	for (i = 0; i < count; i++) {
-		other = strlen(words[i]);
-		if (other > WORD_MAX || other > length + best ||
-		    length > other + best)
-			continue;
-		far = distance(text, length, words[i], other);
-		/* With more than half of it wrong, it is another word. */
-		if (far < best && far * 2 <= MAX_OF(length, other)) {
-			best = far;
-			nearest = words[i];
-		}
-	}
-	return nearest;
 }

@@ -25,10 +25,4 @@ char		*text_read(const char *file, size_t limit, size_t *size,
 const char	*text_check(const char *text, size_t size,
 		    struct place *place) ATTR_NONNULL;
 
-/*
- * The word among `count' that was perhaps meant by `text', or NULL.
- */
-const char	*text_nearest(const char *text, const char *const *words,
-		    size_t count) ATTR_NONNULL;
-
 #endif /* MCRELAY_CONF_TEXT_H */

@@ -8,8 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/nearest.h"
 #include "common/util.h"
-#include "supervisor/conf/text.h"
 #include "supervisor/conf/value.h"
 
 struct unit {
@@ -186,18 +186,14 @@ unknown_key(const struct section *section, const struct node *node)
 	const char *in = section->name != NULL ? " in `" : "";
 	const char *name = section->name != NULL ? section->name : "";
 	const char *end = section->name != NULL ? "'" : "";
-	const char *meant;
+	char hint[NEAREST_HINT_SIZE];
 
 	if (problem_enough(section->problems))
 		return;
-	meant = text_nearest(node->key, section->asked, section->asked_count);
-	if (meant != NULL)
-		problem_error(section->problems, node->key_place,
-		    "unknown key `%s'%s%s%s: did you mean `%s'?", node->key,
-		    in, name, end, meant);
-	else
-		problem_error(section->problems, node->key_place,
-		    "unknown key `%s'%s%s%s", node->key, in, name, end);
+	problem_error(section->problems, node->key_place,
+	    "unknown key `%s'%s%s%s%s", node->key, in, name, end,
+	    nearest_hint_of(node->key, section->asked, section->asked_count,
+	    hint));
 }
 
 void

@@ -231,6 +231,7 @@ def test_live(daemon: Daemon, board: Json, source: Path, tmp_path: Path
             **({"web": web} if has_web(daemon) else {}))
         sender.send(numbered(100))
         daemon.wait_received(NAME, 100)
+        prometheus.wait_scrapes(1)
         prometheus.wait_firing("McrelayStale", channel="quiet")
         for panel, target in questions(board):
             check(prometheus, panel, target)

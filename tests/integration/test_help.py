@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from daemon import Programs
+from daemon import Daemon, Programs, channel
+from net import free_port
 
 # Program, section of its page, arguments that are wrong.
 ALL = [("mcrelayd", 8, ["-Q"]), ("mcrelayctl", 8, []),
-       ("mcrelay-gen", 1, []), ("mcrelay-replay", 1, []),
+       ("mcrelay-cat", 1, []), ("mcrelay-gen", 1, []), ("mcrelay-replay", 1, []),
        ("mcrelay-verify", 1, [])]
 each = pytest.mark.parametrize("name, section, wrong", ALL,
                                ids=[name for name, _, _ in ALL])
@@ -76,6 +77,24 @@ def test_not_asked(programs: Programs) -> None:
     """What follows -- is no option."""
     done = run(programs, "mcrelay-verify", "--", "--help")
     assert done.returncode == 2 and "No such file" in done.stdout
+
+
+def test_mistyped(programs: Programs) -> None:
+    for wrong, meant in (("statsu", "status"), ("metrisc", "metrics")):
+        assert f"there is no command {wrong}: did you mean `{meant}'?" in \
+            run(programs, "mcrelayctl", wrong).stderr
+    assert "did you mean" not in run(programs, "mcrelayctl", "x").stderr
+
+
+def test_mistyped_channel(daemon: Daemon) -> None:
+    daemon.start(channel("radar", free_port()), channel("x", free_port()))
+    for words in (["status", "rader"], ["events", "-n", "1", "rader"]):
+        done = daemon.ctl(*words, check=False)
+        assert done.returncode == 1
+        assert "there is no channel rader: did you mean `radar'?" in \
+            done.stderr
+    assert "did you mean" not in daemon.ctl("stop", "gyro",
+                                            check=False).stderr
 
 
 def test_commands(programs: Programs, source: Path) -> None:

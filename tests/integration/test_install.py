@@ -4,7 +4,9 @@ without root and without anything from the build directory."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -38,6 +40,41 @@ def test_files(prefix: Path) -> None:
         assert (prefix / "lib" / name).exists(), name
     for name in ("prometheus/mcrelay.rules.yml", "grafana/mcrelay.json"):
         assert (prefix / "share/mcrelay" / name).exists(), name
+    for name in ("mcrelayd", "mcrelayctl", "mcrelay-gen"):
+        assert (prefix / "share/bash-completion/completions" / name
+                ).exists(), name
+
+
+def test_paths(source: Path, tmp_path: Path) -> None:
+    """What is installed names the places of this build, not those of
+    another."""
+    where = {name: f"{tmp_path}/{name}" for name in (
+        "prefix", "sysconfdir", "runstatedir", "sbindir", "docdir",
+        "pkgdatadir", "pkglibexecdir", "mandir")}
+    subprocess.run(
+        ["make", "-s", "-C", str(find_build()), "install-man",
+         "install-dist_prometheusDATA", "install-dist_grafanaDATA",
+         "install-data-hook", *(f"{k}={v}" for k, v in where.items())],
+        check=True, capture_output=True, timeout=120)
+    installed = [p for p in tmp_path.rglob("*") if p.is_file() and
+                 re.search(r"\.[158]$|grafana|prometheus", str(p))]
+    assert len(installed) >= 11
+    texts = {p.name: p.read_text() for p in installed}
+    for name, text in texts.items():
+        assert not re.search(
+            r"(?<![\w/])(/etc/mcrelay|/run/|/usr/sbin|/usr/share|"
+            r"/usr/libexec)", text), name
+    assert f".Pa {where['sysconfdir']}/mcrelay.yaml" in texts["mcrelayd.8"]
+    assert f".Pa {where['runstatedir']}/mcrelay" in texts["mcrelayctl.8"]
+    assert f"{where['sbindir']}/mcrelayctl" in texts["mcrelayctl.8"]
+    assert f"file://{where['docdir']}/runbook/loss.md" in \
+        texts["mcrelay.rules.yml"]
+    assert json.loads(texts["mcrelay.json"])["templating"]["list"][-1][
+        "query"] == f"file://{where['docdir']}/runbook"
+    if "mcrelay-web.8" in texts:
+        assert f"{where['pkgdatadir']}/grafana" in texts["mcrelay-web.8"]
+        assert f"{where['pkglibexecdir']}/mcrelay-web" in \
+            texts["mcrelay-web.8"]
 
 
 def test_says_what_to_copy(tmp_path: Path) -> None:

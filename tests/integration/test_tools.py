@@ -6,10 +6,12 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +82,30 @@ def test_replay_datums(daemon: Daemon, source: Path) -> None:
         assert receiver.wait(200) == \
             [s.encode() for s in accel.samples(200)]
     assert report["elapsed_s"] >= 0.199
+
+
+def test_replay_pause(daemon: Daemon, source: Path) -> None:
+    """From 1970 to today: it says what it waits for, or does not wait."""
+    datums = [replace(accel.sample(n), time=time_us).encode()
+              for n, time_us in enumerate((0, 1000, accel.START_US))]
+    paths = record(daemon, datums, payload={
+        "format": "avro", "schema": str(source / "etc/example/accel.avsc")})
+    with Receiver() as receiver:
+        words = [str(daemon.programs.replay), *map(str, paths),
+                 f"127.0.0.1:{receiver.port}"]
+        with subprocess.Popen(words, stderr=subprocess.PIPE, text=True,
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.DEVNULL) as process:
+            assert process.stderr is not None
+            try:
+                said = process.stderr.readline()
+            finally:
+                process.terminate()
+        assert "the next record (20261118T" in said, said
+        assert re.search(r"due in 179\d{7} s; -m bounds pauses", said), said
+        assert receiver.wait(2) == datums[:2]
+        run(daemon.programs.replay, "-m", "200ms", *paths, words[-1])
+        assert receiver.wait(5)[2:] == datums
 
 
 def test_replay_group(daemon: Daemon) -> None:

@@ -278,6 +278,11 @@ const struct bad_case bad_channel_cases[] = {
 	    "    sequence: {field: counter}}\n",
 	    "5:23: the schema has no `counter' that is an int or a long, "
 	    "never null, once in every datum\n" },
+	{ "sequence field mistyped",
+	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
+	    "    sequence: {field: tmie}}\n",
+	    "5:23: the schema has no `tmie' that is an int or a long, "
+	    "never null, once in every datum: did you mean `time'?\n" },
 	{ "sequence field no integer",
 	    CHANNEL "  payload: {format: avro, schema: accel.avsc,\n"
 	    "    sequence: {field: x}}\n",

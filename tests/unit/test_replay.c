@@ -27,7 +27,7 @@ test_pace_original(void **state ATTR_UNUSED)
 {
 	struct pace pace;
 
-	pace_begin(&pace, 1, 0);
+	pace_begin(&pace, 1, 0, UINT64_MAX);
 	assert_true(pace_next(&pace, 5000) == 0);
 	assert_true(pace_next(&pace, 5000) == 0);
 	assert_true(pace_next(&pace, 7500) == 2500);
@@ -46,10 +46,10 @@ test_pace_extremes(void **state ATTR_UNUSED)
 {
 	struct pace pace;
 
-	pace_begin(&pace, 1, 0);
+	pace_begin(&pace, 1, 0, UINT64_MAX);
 	assert_true(pace_next(&pace, INT64_MIN + 1) == 0);
 	assert_true(pace_next(&pace, INT64_MAX) == UINT64_MAX - 1);
-	pace_begin(&pace, 0, 0);
+	pace_begin(&pace, 0, 0, UINT64_MAX);
 	assert_true(pace_next(&pace, 0) == 0);
 	assert_true(pace_next(&pace, INT64_MAX) == 0);
 }
@@ -61,16 +61,38 @@ test_pace_exact(void **state ATTR_UNUSED)
 	const uint64_t day = 86400 * NS_PER_S;
 	struct pace pace;
 
-	pace_begin(&pace, 2, 0);
+	pace_begin(&pace, 2, 0, UINT64_MAX);
 	pace_next(&pace, 0);
 	for (int64_t i = 1; i <= 1000; i++)
 		assert_true(pace_next(&pace, 3 * i) == (uint64_t)(3 * i) / 2);
 	assert_true(pace_next(&pace, (int64_t)day) == day / 2);
-	pace_begin(&pace, 1, 3);
+	pace_begin(&pace, 1, 3, UINT64_MAX);
 	for (uint64_t i = 0; i < 1000; i++)
 		assert_true(pace_next(&pace, NONE) == i * NS_PER_S / 3);
 	pace.count = UINT64_C(3) << 40;
 	assert_true(pace_next(&pace, NONE) == (UINT64_C(1) << 40) * NS_PER_S);
+}
+
+/* The year 2026 after 1970, as a device without a clock has it. */
+static void
+test_pace_bounded(void **state ATTR_UNUSED)
+{
+	const int64_t second = (int64_t)NS_PER_S;
+	struct pace pace;
+
+	pace_begin(&pace, 1, 0, 2 * NS_PER_S);
+	assert_true(pace_next(&pace, 0) == 0);
+	assert_true(pace_next(&pace, 1 * second) == NS_PER_S);
+	assert_true(pace_next(&pace, 1767225600 * second) == 3 * NS_PER_S);
+	assert_true(pace_next(&pace, 1767225602 * second) == 5 * NS_PER_S);
+	/* It is a time that passes here, not there. */
+	pace_begin(&pace, 4, 0, 2 * NS_PER_S);
+	assert_true(pace_next(&pace, 0) == 0);
+	assert_true(pace_next(&pace, 4 * second) == NS_PER_S);
+	assert_true(pace_next(&pace, 100 * second) == 3 * NS_PER_S);
+	pace_begin(&pace, 0, 0, NS_PER_S);
+	assert_true(pace_next(&pace, 5 * second) == 0);
+	assert_true(pace_next(&pace, 9 * second) == 0);
 }
 
 static bool
@@ -101,6 +123,8 @@ test_options(void **state ATTR_UNUSED)
 		"-s 2026-11-20 -e 2026-11-20 a.avro 127.0.0.1:5000",
 		"-i nonexistent0 a.avro 127.0.0.1:5000",
 		"-T 256 a.avro 127.0.0.1:5000", "a.avro 127.0.0.1:5000 -x",
+		"-m 0 a.avro 127.0.0.1:5000", "-m 5x a.avro 127.0.0.1:5000",
+		"-m 1s -r 5 a.avro 127.0.0.1:5000",
 	};
 	struct replay_options options;
 
@@ -115,7 +139,9 @@ test_options(void **state ATTR_UNUSED)
 	assert_int_equal(options.to.ttl, 3);
 	assert_int_equal(options.files, 2);
 	assert_true(options.end_ns - options.start_ns == 1000);
-	assert_true(parse("-x 0 a.avro [::1]:5000", &options));
+	assert_true(options.pause_ns == UINT64_MAX);
+	assert_true(parse("-m 500ms -x 0 a.avro [::1]:5000", &options));
+	assert_true(options.pause_ns == 500 * NS_PER_MS);
 }
 
 /*** Whole runs. ***/
@@ -324,6 +350,7 @@ main(void)
 		cmocka_unit_test(test_pace_original),
 		cmocka_unit_test(test_pace_extremes),
 		cmocka_unit_test(test_pace_exact),
+		cmocka_unit_test(test_pace_bounded),
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_fast),
 		cmocka_unit_test(test_timed),

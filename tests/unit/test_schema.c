@@ -330,7 +330,8 @@ test_time_field(void **state ATTR_UNUSED)
 	    FIELD("h", INNER("H", FIELD("t", "[\"null\"," TIME "]")))), NULL),
 	    1);
 	refused_time("pos.z",
-	    "time field \"pos.z\": the schema has no such field");
+	    "time field \"pos.z\": the schema has no such field: did you mean "
+	    "`pos.x'?");
 	refused_time("pos", "time field \"pos\": not an int, long, float or "
 	    "double that occurs once in every datum");
 	refused_time("s", "time field \"s\": not an int, long, float or double "

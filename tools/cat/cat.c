@@ -8,19 +8,33 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "tools/cat/cat.h"
 #include "tools/cat/decimal.h"
 #include "tools/common/stop.h"
 
-static const char usage[] =
-    "usage: mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [-n count]\n"
+static const struct help_line help_lines[] = {
+	{"-c", "conf", "the configuration that knows the channels"},
+	{"-e", "end", "end before the first record of this time, or later"},
+	{"-F", "field,...", "only these fields, in this order"},
+	{"-n", "count", "end after so many records"},
+	{"-o", "json", "a line of JSON for each record; this is the default"},
+	{"-o", "csv", "the names of the columns, then a line for each record"},
+	{"-o", "pcapng", "datagrams as packets for Wireshark"},
+	{"-o", "hex", "bytes as hexdump -C shows them"},
+	{"-o", "raw", "bytes, and nothing else"},
+	{"-o", "avro", "these records as an archive"},
+	{"-s", "start", "leave out records of before this time"},
+	{"-t", "", "times as ISO 8601 text, not as numbers"},
+	{"-x", "", "bytes in hexadecimal, not in base64"},
+	{NULL, NULL, NULL},
+};
+static const struct help help = {"mcrelay-cat", "1",
+    "mcrelay-cat [-htVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
     "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
-    "           file|directory|channel ...\n"
-    "\n"
-    "Shows archives as lines of JSON, or in another form; see "
-    "mcrelay-cat(1).\n";
+    "           file|directory|channel ...\n", help_lines};
 
 bool
 cat_done(const struct cat *cat)
@@ -159,13 +173,10 @@ cat_main(int argc, char **argv)
 	enum cat_status status;
 
 	log_init("mcrelay-cat", NULL, LOG_TARGET_STDERR, LOG_INFO);
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		fputs(usage, stdout);
-		return CAT_GOOD;
-	}
+	help_answer(&help, argc, argv);
 	if (!cat_parse(argc, argv, &options, error)) {
 		log_warnx("%s", error);
-		fputs(usage, stderr);
+		help_usage(&help);
 		free(options.field);
 		return CAT_FAILED;
 	}

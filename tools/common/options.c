@@ -5,9 +5,15 @@
 #include <bsd/stdlib.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/util.h"
 #include "tools/common/options.h"
+
+/* Beyond this a time in nanoseconds and ten times its number overflow. */
+#define TIME_MAX_S	(100LL * 366 * 86400)
 
 bool
 options_fail(char error[static OPTIONS_ERROR_SIZE], const char *fmt, ...)
@@ -31,6 +37,34 @@ options_number(char error[static OPTIONS_ERROR_SIZE], int option,
 		return true;
 	return options_fail(error, "-%c %s: %s (%lld to %lld)", option, text,
 	    why, min, max);
+}
+
+bool
+options_time(char error[static OPTIONS_ERROR_SIZE], int option,
+    const char *text, uint64_t *ns)
+{
+	static const struct {
+		const char	*name;
+		double		 seconds;
+	} units[] = {
+		{ "", 1 }, { "ms", 1e-3 }, { "s", 1 }, { "m", 60 },
+		{ "h", 3600 },
+	};
+	char *end;
+	double value = strtod(text, &end);
+
+	for (size_t i = 0; end != text && i < NITEMS(units); i++) {
+		if (strcmp(end, units[i].name) != 0)
+			continue;
+		value *= units[i].seconds;
+		if (!(value >= 1e-3 && value <= (double)TIME_MAX_S))
+			return options_fail(error, "-%c %s: out of "
+			    "range", option, text);
+		*ns = (uint64_t)(value * 1e9);
+		return true;
+	}
+	return options_fail(error, "-%c %s: not a time (such as 10s or "
+	    "500ms)", option, text);
 }
 
 bool

@@ -23,6 +23,10 @@ bool	options_number(char error[static OPTIONS_ERROR_SIZE], int option,
 	    const char *text, long long min, long long max, uint64_t *number)
 	    ATTR_NONNULL;
 
+/* A number with ms, s, m or h; without a unit, seconds.  At least 1 ms. */
+bool	options_time(char error[static OPTIONS_ERROR_SIZE], int option,
+	    const char *text, uint64_t *ns) ATTR_NONNULL;
+
 /*
  * What those that send or receive datagrams have in common: -i interface, -j,
  * -q, -T ttl, as far as getopt() was told of them.  For any other option that

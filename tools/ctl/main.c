@@ -14,6 +14,7 @@
 
 #include "common/help.h"
 #include "common/log.h"
+#include "common/nearest.h"
 #include "common/printable.h"
 #include "tools/ctl/check.h"
 #include "tools/ctl/client.h"
@@ -285,12 +286,19 @@ usage(void)
 static const struct verb *
 find_verb(const char *name)
 {
+	char hint[NEAREST_HINT_SIZE];
+	struct nearest nearest;
 	size_t i;
 
-	for (i = 0; i < NITEMS(verbs); i++)
+	nearest_begin(&nearest, name);
+	nearest_try(&nearest, "metrics");
+	for (i = 0; i < NITEMS(verbs); i++) {
 		if (strcmp(verbs[i].help.name, name) == 0)
 			return &verbs[i];
-	log_warnx("there is no command %s", name);
+		nearest_try(&nearest, verbs[i].help.name);
+	}
+	log_warnx("there is no command %s%s", name,
+	    nearest_hint(&nearest, hint));
 	usage();
 }
 

@@ -16,43 +16,12 @@
 #define BYTES_DEFAULT	1000
 #define RATE_DEFAULT	1000
 
-/* Beyond this a time in nanoseconds and ten times its number overflow. */
-#define TIME_MAX_S	(100LL * 366 * 86400)
-
 struct parser {
 	struct gen_options	*options;
 	char			*error;		/* OPTIONS_ERROR_SIZE */
 	bool			 bytes_given;
 	bool			 datums_given;
 };
-
-/* A number with ms, s, m or h; without a unit, seconds. */
-static bool
-parse_time(struct parser *parser, int option, const char *text, uint64_t *ns)
-{
-	static const struct {
-		const char	*name;
-		double		 seconds;
-	} units[] = {
-		{ "", 1 }, { "ms", 1e-3 }, { "s", 1 }, { "m", 60 },
-		{ "h", 3600 },
-	};
-	char *end;
-	double value = strtod(text, &end);
-
-	for (size_t i = 0; end != text && i < NITEMS(units); i++) {
-		if (strcmp(end, units[i].name) != 0)
-			continue;
-		value *= units[i].seconds;
-		if (!(value >= 1e-3 && value <= (double)TIME_MAX_S))
-			return options_fail(parser->error, "-%c %s: out of "
-			    "range", option, text);
-		*ns = (uint64_t)(value * 1e9);
-		return true;
-	}
-	return options_fail(parser->error, "-%c %s: not a time (such as 10s or "
-	    "500ms)", option, text);
-}
 
 static bool
 parse_common(struct parser *parser, int option, const char *argument)
@@ -69,7 +38,7 @@ parse_common(struct parser *parser, int option, const char *argument)
 		return options_number(parser->error, option, argument, 1,
 		    INT64_MAX, &options->count);
 	case 't':
-		return parse_time(parser, option, argument,
+		return options_time(parser->error, option, argument,
 		    &options->time_ns);
 	default:
 		return options_shared(parser->error, option, argument,
@@ -137,7 +106,7 @@ parse_sink(struct parser *parser, int option, const char *argument)
 		options->anything = true;
 		return true;
 	case 'I':
-		return parse_time(parser, option, argument,
+		return options_time(parser->error, option, argument,
 		    &options->idle_ns);
 	case 's':
 		if (endpoint_parse_host(argument, &options->endpoint.from))

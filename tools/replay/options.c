@@ -62,6 +62,9 @@ parse_option(struct parser *parser, int option, const char *argument)
 	case 'l':
 		options->loop = true;
 		return true;
+	case 'm':
+		return options_time(parser->error, option, argument,
+		    &options->pause_ns);
 	case 'r':
 		return options_number(parser->error, option, argument, 1,
 		    OPTIONS_RATE_MAX, &options->rate);
@@ -96,6 +99,9 @@ parse_rest(struct parser *parser, int argc, char **argv)
 	if (options->rate != 0 && parser->speed_given)
 		return options_fail(parser->error, "-r and -x: one of them "
 		    "sets the pace");
+	if (options->rate != 0 && options->pause_ns != UINT64_MAX)
+		return options_fail(parser->error, "-r and -m: at a rate there "
+		    "are no pauses");
 	if (options->start_ns >= options->end_ns)
 		return options_fail(parser->error, "the end is not after the "
 		    "start");
@@ -112,12 +118,13 @@ replay_parse(int argc, char **argv, struct replay_options *options,
 	*options = (struct replay_options){
 		.to.ttl = -1,
 		.speed = 1,
+		.pause_ns = UINT64_MAX,
 		.start_ns = INT64_MIN,
 		.end_ns = INT64_MAX,
 	};
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
-	while ((option = getopt(argc, argv, "+:e:i:jlqr:s:T:x:")) != -1)
+	while ((option = getopt(argc, argv, "+:e:i:jlm:qr:s:T:x:")) != -1)
 		if (!parse_option(&parser, option, optarg))
 			return false;
 	return parse_rest(&parser, argc - optind, argv + optind);

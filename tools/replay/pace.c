@@ -7,11 +7,15 @@
 #include "tools/replay/replay.h"
 
 void
-pace_begin(struct pace *pace, double speed, uint64_t rate)
+pace_begin(struct pace *pace, double speed, uint64_t rate, uint64_t pause_ns)
 {
+	const double recorded = (double)pause_ns * speed;
+
 	*pace = (struct pace){
 		.speed = speed,
 		.rate = rate,
+		.pause_ns = recorded < (double)UINT64_MAX ?
+		    (uint64_t)recorded : UINT64_MAX,
 		.last_ns = RECORDS_NO_TIME,
 	};
 }
@@ -23,8 +27,8 @@ advance(struct pace *pace, int64_t time_ns)
 		return;
 	/* Both within 63 bits: the distance fits 64. */
 	if (pace->last_ns != RECORDS_NO_TIME && time_ns > pace->last_ns)
-		pace->elapsed_ns += (uint64_t)time_ns -
-		    (uint64_t)pace->last_ns;
+		pace->elapsed_ns += MIN_OF((uint64_t)time_ns -
+		    (uint64_t)pace->last_ns, pace->pause_ns);
 	pace->last_ns = time_ns;
 }
 

@@ -30,6 +30,7 @@ static const struct help_line help_lines[] = {
 	{"-i", "interface", "send by this interface"},
 	{"-j", "", "report as one JSON object on one line"},
 	{"-l", "", "begin again after the last file"},
+	{"-m", "time", "no pause longer than this, such as 10s or 500ms"},
 	{"-q", "", "do not report, unless -j asks for it"},
 	{"-r", "rate", "so many records a second, whatever their times"},
 	{"-s", "start", "leave out records of before this time"},
@@ -38,9 +39,13 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-replay", "1",
-    "mcrelay-replay [-hjlqV] [-e end] [-i interface] [-r rate]\n"
-    "           [-s start] [-T ttl] [-x speed] file ... address:port\n",
+    "mcrelay-replay [-hjlqV] [-e end] [-i interface] [-m time]\n"
+    "           [-r rate] [-s start] [-T ttl] [-x speed] file ...\n"
+    "           address:port\n",
     help_lines};
+
+/* A pause as long as this is told of. */
+#define ANNOUNCED_NS	(5 * NS_PER_S)
 
 struct replay {
 	const struct replay_options *options;
@@ -88,15 +93,31 @@ flush(struct replay *replay)
 	replay->failed = !batch_send(replay->batch, 0, &replay->counts);
 }
 
+/* Nobody has to guess why nothing is sent. */
+static void
+announce(struct replay *replay, uint64_t pause_ns, int64_t time_ns)
+{
+	char when[UTC_TEXT_SIZE] = "without a time";
+
+	if (replay->options->quiet || pause_ns < ANNOUNCED_NS)
+		return;
+	if (time_ns >= 0)
+		format_utc((uint64_t)time_ns, when);
+	progress_clear(&replay->progress);
+	log_info("%s: the next record (%s) is due in %.0f s; -m bounds pauses",
+	    replay->path, when, (double)pause_ns / (double)NS_PER_S);
+}
+
 /* Waits until then; what is due already goes first. */
 static void
-wait_until(struct replay *replay, uint64_t due_ns)
+wait_until(struct replay *replay, uint64_t due_ns, int64_t time_ns)
 {
 	uint64_t now = clock_monotonic_ns();
 
 	if (now >= due_ns)
 		return;
 	flush(replay);
+	announce(replay, due_ns - now, time_ns);
 	progress_show(&replay->progress, replay->position, replay->path);
 	while (!stop_requested() && !replay->failed && now < due_ns)
 		now = stop_sleep_until(due_ns);
@@ -116,7 +137,7 @@ send_record(struct replay *replay, const struct record *record,
 		replay->start_ns = clock_monotonic_ns();
 	due = replay->start_ns + pace_next(&replay->pace, record->time_ns);
 	if (is_timed(replay))
-		wait_until(replay, due);
+		wait_until(replay, due, record->time_ns);
 	if (!batch_has_room(replay->batch))
 		flush(replay);
 	if (finished(replay))
@@ -308,7 +329,8 @@ replay_run(const struct replay_options *options)
 	replay->fd = endpoint_open_source(&options->to);
 	if (replay->fd != -1) {
 		replay->batch = batch_new(replay->fd, BATCH_MAY_COALESCE);
-		pace_begin(&replay->pace, options->speed, options->rate);
+		pace_begin(&replay->pace, options->speed, options->rate,
+	    options->pause_ns);
 		progress_begin(&replay->progress, options->file,
 		    options->files);
 		stop_sleep_exactly();

@@ -25,6 +25,7 @@ struct replay_options {
 	struct endpoint	 to;
 	double		 speed;		/* 1: as it was; 0: no waiting */
 	uint64_t	 rate;		/* records/s; 0: by their times */
+	uint64_t	 pause_ns;	/* the longest; UINT64_MAX: any */
 	int64_t		 start_ns;	/* since 1970; INT64_MIN: the first */
 	int64_t		 end_ns;	/* the first not to be sent */
 	bool		 loop;
@@ -45,18 +46,20 @@ int	replay_main(int argc, char **argv);
  * When records are due, in nanoseconds since the first one.  Every moment is
  * reckoned from the first, so that nothing adds up.  A record that is older
  * than the one before (a clock was set) is due together with it, and what
- * follows keeps its distance from that one.  So is one without a time.
+ * follows keeps its distance from that one.  So is one without a time.  A pause
+ * is bounded, as it is played, by `pause_ns'; UINT64_MAX: it is not.
  */
 struct pace {
 	double		 speed;
 	uint64_t	 rate;
+	uint64_t	 pause_ns;	/* as recorded */
 	uint64_t	 count;		/* records so far */
 	uint64_t	 elapsed_ns;	/* from first to last, as recorded */
 	int64_t		 last_ns;	/* RECORDS_NO_TIME: no last one */
 };
 
-void		pace_begin(struct pace *pace, double speed, uint64_t rate)
-		    ATTR_NONNULL;
+void		pace_begin(struct pace *pace, double speed, uint64_t rate,
+		    uint64_t pause_ns) ATTR_NONNULL;
 /* The next record is due; always 0 with speed 0. */
 uint64_t	pace_next(struct pace *pace, int64_t time_ns) ATTR_NONNULL;
 /* What comes next does not follow in time, but goes on at once. */

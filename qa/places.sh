@@ -7,7 +7,7 @@
 #
 #	closed		below a directory of mode 0700, blanks in the path,
 #			umask 077, no HOME
-#	readonly	a checkout that is mounted read-only
+#	mounted		a checkout that is mounted read-only
 #	noipv6		a network namespace without IPv6
 #	dist		make dist makes the same bytes there (qa/dist.sh)
 #
@@ -73,15 +73,15 @@ closed() {
 	quickstart_in "$tree" && unit && integration $user
 }
 
-readonly_inside() {
+mounted_inside() {
 	mount --bind -o ro "$root/ro" "$root/ro" &&
 	    ! touch "$root/ro/file" 2>/dev/null && quickstart_in "$root/ro"
 }
 
-readonly() {
+mounted() {
 	copy_tree "$root/ro"
 	rm -rf "$root/ro/configure"
-	unshare -m "$0" inside readonly_inside "$root"
+	unshare -m "$0" inside mounted_inside "$root"
 }
 
 noipv6_inside() {
@@ -122,7 +122,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "Not root: no place but the first."
 	set -- closed
 elif [ $# -eq 0 ]; then
-	set -- closed noipv6 readonly dist
+	set -- closed noipv6 mounted dist
 fi
 for name in "$@"; do
 	place "$name"

@@ -74,7 +74,7 @@ need_packages() {
 # Nobody else's, where everybody may make one of that name.
 make_beside() {
 	[ "$beside" != "$top" ] || return 0
-	mkdir -p -m 700 "$beside"
+	(umask 077 && mkdir -p "$beside")
 	[ -O "$beside" ] || die "$beside belongs to somebody else."
 }
 

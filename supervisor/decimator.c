@@ -287,11 +287,9 @@ decimator_spawn(void *owner, int messages, int stderr_fd)
 	struct supervisor *supervisor = decimator->supervisor;
 	const struct privdrop *user = &supervisor->conf->decimator_user;
 
-	if (!runnable_child(supervisor, &decimator->child, DECIMATOR_PROGRAM,
-	    user))
-		return -1;
-	return spawn_program(&supervisor->spawn, DECIMATOR_PROGRAM, NULL, user,
-	    stderr_fd, &messages, 1);
+	return runnable_child(supervisor, &decimator->child, DECIMATOR_PROGRAM,
+	    user) ? spawn_program(&supervisor->spawn, DECIMATOR_PROGRAM, NULL,
+	    user, stderr_fd, &messages, 1) : -1;
 }
 
 /* The holder has let go: whoever is to have it may be told. */

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import functools
 import os
 import random
@@ -13,6 +14,8 @@ import subprocess
 import threading
 import time
 from typing import Callable, Iterable, Iterator, Sequence
+
+import pytest
 
 from waiting import wait_for
 
@@ -67,8 +70,10 @@ def free_port() -> int:
                         s.setsockopt(socket.IPPROTO_IPV6,
                                      socket.IPV6_V6ONLY, 1)
                     s.bind((any_address, port))
-        except OSError:
-            continue
+        except OSError as e:
+            # Where there is no IPv6 nobody has the port there.
+            if e.errno != errno.EAFNOSUPPORT:
+                continue
         return port
     raise AssertionError("unreachable")
 
@@ -200,9 +205,20 @@ def _join(s: socket.socket, address: str, interface: str) -> None:
                                  bytes(4), _index(interface)))
 
 
+def need_v6() -> None:
+    """Skips the test where IPv6 is off."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as s:
+            s.bind(("::1", 0))
+    except OSError as e:
+        pytest.skip(f"needs IPv6, at least ::1: {e.strerror}")
+
+
 def receiving_socket(address: str, port: int = 0, interface: str = "lo",
                      namespace: Namespace | None = None) -> socket.socket:
     def make() -> socket.socket:
+        if is_v6(address):
+            need_v6()
         family = socket.AF_INET6 if is_v6(address) else socket.AF_INET
         s = socket.socket(family, socket.SOCK_DGRAM)
         grow_receive_buffer(s)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from daemon import Daemon, channel, output
-from net import free_port
+from net import free_port, need_v6
 
 GOOD = """\
 run_dir: run
@@ -50,6 +50,7 @@ def needs(daemon: Daemon, *prefix: str) -> tuple[int, int, str]:
 def test_needs(daemon: Daemon) -> None:
     """What all channels together ask for, beside the limits; a daemon that
     runs has no more than that."""
+    need_v6()
     daemon.write(*(channel(f"c{i}", free_port(), ring_size="4MiB",
                            relay=[output("127.0.0.1", 9), output("::1", 9)],
                            archive=daemon.archive_conf(),

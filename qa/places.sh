@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Before a release: ./quickstart and the tests that may care in the places where
+# somebody will run them.  Each ends with a line `ok PLACE' or `not ok PLACE';
+# exit status 1 when one was not ok.  Takes some minutes; ./check does not run
+# it.  As root, without which there is only the first.
+#
+#	closed		below a directory of mode 0700, blanks in the path,
+#			umask 077, no HOME
+#	mounted		a checkout that is mounted read-only
+#	noipv6		a network namespace without IPv6
+#	dist		make dist makes the same bytes there (qa/dist.sh)
+#
+#	qa/places.sh [PLACE...]
+#
+# Functions are called by their names as arguments:
+# shellcheck disable=SC2317
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/qa/functions.sh"
+
+bad=0
+# We call ourselves, in a namespace: inside FUNCTION DIRECTORY.
+if [ "${1:-}" = inside ]; then
+	root=$3
+else
+	root=$(mktemp -d "${TMPDIR:-/tmp}/mcrelay-places.XXXXXX")
+	trap 'rm -rf "$root"' EXIT
+fi
+tree="$root/a closed place/the tree"
+build=$tree/build-quickstart
+user="test_daemon.py test_users.py test_sandbox.py test_isolation.py"
+v6="test_config.py test_main_job.py test_path.py test_waiting.py"
+
+# What git has, or, in an unpacked release, what is there.
+copy_tree() {
+	mkdir -p "$1"
+	if [ -e "$top/.git" ]; then
+		(cd "$top" && git ls-files -z) | (cd "$top" &&
+		    xargs -0 cp -p --parents -t "$1")
+	else
+		(cd "$top" && tar -cf - --exclude='./build*' .) |
+		    (cd "$1" && tar -xf -)
+	fi
+}
+
+# integration FILE...: some of the files, with what was built in the tree.
+integration() {
+	for file in "$@"; do
+		shift
+		set -- "$@" "$tree/tests/integration/$file"
+	done
+	MCRELAY_BUILDDIR=$build /usr/bin/python3 -B -m pytest -q \
+	    -p no:cacheprovider "$@"
+}
+
+unit() {
+	make -C "$build" -s -k -j"$(cores)" check PYTHON=
+}
+
+quickstart_in() {
+	mkdir -p "$root/tmp"
+	TMPDIR=$root/tmp "$1/quickstart"
+}
+
+closed() {
+	umask 077
+	unset HOME
+	copy_tree "$tree"
+	chmod 700 "$root/a closed place"
+	# shellcheck disable=SC2086
+	quickstart_in "$tree" && unit && integration $user
+}
+
+mounted_inside() {
+	mount --bind -o ro "$root/ro" "$root/ro" &&
+	    ! touch "$root/ro/file" 2>/dev/null && quickstart_in "$root/ro"
+}
+
+mounted() {
+	copy_tree "$root/ro"
+	rm -rf "$root/ro/configure"
+	unshare -m "$0" inside mounted_inside "$root"
+}
+
+noipv6_inside() {
+	ip link set lo up
+	for which in all default lo; do
+		sysctl -qw "net.ipv6.conf.$which.disable_ipv6=1"
+	done
+	# shellcheck disable=SC2086
+	quickstart_in "$tree" && unit && integration $v6
+}
+
+noipv6() {
+	[ -e "$build/mcrelayd" ] || closed
+	unshare -n "$0" inside noipv6_inside "$root"
+}
+
+dist() {
+	"$top/qa/dist.sh" "$root/dist"
+}
+
+# place NAME: in a shell of its own, which a fault ends.
+place() {
+	heading "$1"
+	if ("$1") >"$root/$1.out" 2>&1 </dev/null; then
+		echo "ok $1"
+	else
+		tail -n 60 "$root/$1.out"
+		echo "not ok $1"
+		bad=1
+	fi
+}
+
+if [ "${1:-}" = inside ]; then
+	"$2"
+	exit
+fi
+if [ "$(id -u)" -ne 0 ]; then
+	echo "Not root: no place but the first."
+	set -- closed
+elif [ $# -eq 0 ]; then
+	set -- closed noipv6 mounted dist
+fi
+for name in "$@"; do
+	place "$name"
+done
+exit "$bad"

@@ -125,6 +125,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/check_paths.c \
 	supervisor/doctor/check_ports.c \
 	supervisor/doctor/check_service.c \
+	supervisor/doctor/check_web.c \
 	supervisor/doctor/checks.h \
 	supervisor/doctor/doctor.c supervisor/doctor/doctor.h \
 	supervisor/doctor/doctor_priv.h \

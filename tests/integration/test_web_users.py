@@ -533,6 +533,43 @@ def test_missing_at_start(have_web: None, daemon: Daemon) -> None:
     daemon.stop()
 
 
+# The doctor.
+
+def test_doctor(have_web: None, daemon: Daemon) -> None:
+    web = encrypted(daemon)
+
+    def found() -> dict[str, tuple[str, str, str]]:
+        done = subprocess.run(
+            [str(daemon.programs.mcrelayctl), "-s",
+             str(daemon.run_dir / "mcrelayd.sock"), "doctor", "-j"],
+            env=daemon.environment, text=True, capture_output=True,
+            timeout=60)
+        return {f["subject"]: (f["result"], f["measured"], f["mend"])
+                for f in json.loads(done.stdout)["findings"]
+                if f["check"] == "web"}
+    before = found()
+    assert {result for result, _, _ in before.values()} == {"ok"}
+    assert re.search(r"expires in (89|90) days", before["certificate"][1])
+    expiry = web.status()["certificate_expires"]
+    assert f"mcrelay_web_certificate_expiry_timestamp_seconds {expiry}\n" in \
+        daemon.ctl("metrics").stdout
+    certify(daemon, days=80)
+    result, measured, mend = found()["certificate"]
+    assert result == "warn" and "has another one" in measured
+    assert mend == "mcrelayctl reload"
+    daemon.ctl("reload")
+    web.wait(0)
+    wait_for(lambda: found()["certificate"][0] == "ok", "the other one", 10)
+    certify(daemon, days=3)
+    assert found()["files"][0] == "warn"
+    assert "expires at" in found()["files"][1]
+    (daemon.directory / "users").unlink()
+    certify(daemon)
+    assert found()["files"][0] == "fail"
+    assert "cannot be read" in found()["files"][1]
+    daemon.stop()
+
+
 # Networks.
 
 def connect(namespace: Namespace, to: str, port: int) -> bytes:

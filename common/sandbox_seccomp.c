@@ -195,12 +195,23 @@ allow_itself(struct filter *filter)
 }
 
 static void
+allow_threads(struct filter *filter)
+{
+	const struct scmp_arg_cmp thread = MASKED(0, CLONE_THREAD | CLONE_VM,
+	    CLONE_THREAD | CLONE_VM);
+
+	allow_if(filter, "clone", 1, &thread);
+	/* See refuse_clone3(). */
+	allow_if(filter, "clone3", 0, NULL);
+	allow_values(filter, "prctl", 0, prctl_options,
+	    NITEMS(prctl_options));
+}
+
+static void
 allow_worker(struct filter *filter)
 {
 	/* For the address of a datagram's source. */
 	const struct scmp_arg_cmp interface_name = EQUALS(1, SIOCGIFNAME);
-	const struct scmp_arg_cmp thread = MASKED(0, CLONE_THREAD | CLONE_VM,
-	    CLONE_THREAD | CLONE_VM);
 	const struct scmp_arg_cmp own = EQUALS(0, 0);
 	const struct scmp_arg_cmp first[] = {EQUALS(0, PRIO_PROCESS),
 	    EQUALS(1, gettid())};
@@ -210,14 +221,10 @@ allow_worker(struct filter *filter)
 	    MASKED(1, ~SECCOMP_FILTER_FLAG_LOG, 0)};
 
 	allow_if(filter, "seccomp", NITEMS(less), less);
+	allow_threads(filter);
 	allow_if(filter, "ioctl", 1, &interface_name);
-	allow_if(filter, "clone", 1, &thread);
-	/* See refuse_clone3(). */
-	allow_if(filter, "clone3", 0, NULL);
 	allow_if(filter, "sched_setaffinity", 1, &own);
 	allow_if(filter, "setpriority", NITEMS(first), first);
-	allow_values(filter, "prctl", 0, prctl_options,
-	    NITEMS(prctl_options));
 }
 
 /* Of its directory, /proc, it reads files; Landlock knows no others. */
@@ -227,7 +234,13 @@ allow_web(struct filter *filter, int directory)
 	const struct scmp_arg_cmp reading[] = {EQUALS(0, directory),
 	    MASKED(2, O_ACCMODE, O_RDONLY)};
 
+	/* A thread makes itself less urgent. */
+	const struct scmp_arg_cmp own[] = {EQUALS(0, PRIO_PROCESS),
+	    EQUALS(1, 0)};
+
 	allow(filter, calls_of_web, NITEMS(calls_of_web));
+	allow_threads(filter);
+	allow_if(filter, "setpriority", NITEMS(own), own);
 	if (directory != -1)
 		allow_if(filter, "openat", NITEMS(reading), reading);
 }

@@ -135,6 +135,18 @@ print_decimators(struct walk *walk)
 	}
 }
 
+static void
+print_web(struct walk *walk)
+{
+	static const struct metric expiry = {"web_",
+	    "certificate_expiry_timestamp_seconds", METRIC_GAUGE, "seconds",
+	    "when mcrelay-web's certificate expires, since 1970"};
+
+	metrics_sample(walk, &expiry, (struct label[]){{NULL, NULL}},
+	    node_get(node_get(walk->status, "web"),
+	    "certificate_expires"), 1);
+}
+
 void
 metrics_states(struct walk *walk)
 {
@@ -149,6 +161,8 @@ metrics_states(struct walk *walk)
 	for (i = 0; i < walk->channels; i++)
 		print_deaths(walk, &deaths, "channel", walk->channel[i].name,
 		    walk->channel[i].node);
-	if (walk->all)
+	if (walk->all) {
 		print_decimators(walk);
+		print_web(walk);
+	}
 }

@@ -199,6 +199,10 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 	    !may_execute(programs, "mcrelay-decimator") ||
 	    (conf_has_web(conf) && !may_execute(programs, "mcrelay-web")))
 		return false;
+	for (i = 0; i < WEB_TEXTS; i++)
+		if (conf->web.file[i][0] != '\0' &&
+		    !may(conf->web.file[i], R_OK))
+			return false;
 	for (i = 0; i < conf->channels; i++) {
 		channel = &conf->channel[i];
 		if ((channel->schema_file != NULL &&

@@ -6,8 +6,10 @@
 #
 noinst_LIBRARIES += libsupervisor.a
 sbin_PROGRAMS += mcrelayd
+# What it checks of mcrelay-web's files.
+WEB_CHECK_LIBS = $(GNUTLS_LIBS) $(CRYPT_LIBS)
 libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS) $(AVRO_CFLAGS) \
-	$(JANSSON_CFLAGS) $(LIBBSD_CFLAGS)
+	$(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(GNUTLS_CFLAGS)
 libsupervisor_a_SOURCES = \
 	supervisor/adopt.c supervisor/adopt.h \
 	supervisor/backoff.c supervisor/backoff.h \
@@ -84,6 +86,12 @@ libsupervisor_a_SOURCES = \
 	supervisor/waiting.c supervisor/waiting.h \
 	supervisor/watch.c supervisor/watch.h \
 	supervisor/web.c supervisor/web.h \
+	supervisor/web_check.c \
+	supervisor/web_files.c supervisor/web_files.h \
+	supervisor/web_priv.h \
+	supervisor/web_stage.c \
+	supervisor/web_tls.c \
+	supervisor/web_users.c \
 	supervisor/conf/address.c supervisor/conf/address.h \
 	supervisor/conf/archive.c \
 	supervisor/conf/channel.c \
@@ -117,6 +125,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/check_paths.c \
 	supervisor/doctor/check_ports.c \
 	supervisor/doctor/check_service.c \
+	supervisor/doctor/check_web.c \
 	supervisor/doctor/checks.h \
 	supervisor/doctor/doctor.c supervisor/doctor/doctor.h \
 	supervisor/doctor/doctor_priv.h \
@@ -128,5 +137,5 @@ libsupervisor_a_SOURCES = \
 mcrelayd_SOURCES = supervisor/main.c
 mcrelayd_LDADD = libsupervisor.a libschema.a libcommon.a \
 	$(EV_LIBS) $(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) \
-	$(CODEC_LIBS) -lm
+	$(WEB_CHECK_LIBS) $(CODEC_LIBS) -lm
 dist_man_MANS += man/mcrelayd.8 man/mcrelay.yaml.5

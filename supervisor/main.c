@@ -22,6 +22,7 @@
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
+#include "supervisor/web_files.h"
 
 #define DEFAULT_FILE	SYSCONFDIR "/mcrelay.yaml"
 
@@ -312,10 +313,27 @@ print_users(const struct conf *conf)
 		    (unsigned)conf->channel[i].user.uid);
 }
 
+/* The files that say who may read metrics. */
+static bool
+check_web(const struct conf *conf)
+{
+	struct conf_problems problems = {NULL, 0, 0};
+	struct web_files files;
+	bool good = true;
+
+	if (conf_has_web(conf)) {
+		good = web_files_open(&files, &conf->web, &problems);
+		web_files_close(&files);
+		print_problems(&problems);
+		conf_problems_free(&problems);
+	}
+	return good;
+}
+
 static int
 check(const struct supervisor *supervisor, struct conf *conf)
 {
-	bool good = find_users(supervisor, conf);
+	bool good = check_web(conf) && find_users(supervisor, conf);
 
 	if (good) {
 		print_needs(conf);

@@ -28,6 +28,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
 #include "supervisor/users.h"
+#include "supervisor/web.h"
 
 /* What is to become of one channel of the new configuration. */
 struct step {
@@ -207,6 +208,7 @@ roll_back(struct plan *plan)
 {
 	size_t i;
 
+	web_unstage(plan->supervisor);
 	for (i = 0; i < plan->steps; i++) {
 		parts_close(&plan->step[i].parts, PART_ALL);
 		if (plan->step[i].added)
@@ -350,6 +352,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 		check_fixed(&plan);
 		set_users(&plan);
 		needs_report(plan.conf, supervisor->conf, problems);
+		web_stage(supervisor, plan.conf, problems);
 		stage(&plan);
 	}
 	logged = problems->count;

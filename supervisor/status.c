@@ -380,6 +380,9 @@ print_web(struct print *print, const struct web *web)
 	    status_child_state(&web->child));
 	if (lacks)
 		json_text_value(out, "detail", events_text(web->lack));
+	if (web->files.expires_s != 0)
+		json_text_number(out, "certificate_expires",
+		    (uint64_t)web->files.expires_s);
 	print_process(out, &web->child);
 	print_user(print, &web->supervisor->conf->web_user);
 	json_text_close(out, '}');

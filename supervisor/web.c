@@ -7,6 +7,8 @@
 #include <sys/un.h>
 #include <errno.h>
 #include <libgen.h>
+#include <netinet/in.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/web.h"
+#include "supervisor/web_priv.h"
 
 #define WEB_PROGRAM	"mcrelay-web"
 
@@ -44,11 +47,10 @@ path_of(const struct web_conf *conf)
 	return conf->address.ss_family == AF_UNIX ? un->sun_path : NULL;
 }
 
-/* False: to look there may take for ever. */
-static bool
-is_near(const char *path)
+bool
+web_is_near(const char *path)
 {
-	char directory[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	char directory[WEB_PATH_SIZE];
 
 	snprintf(directory, sizeof(directory), "%s", path);
 	return dirs_is_near(dirname(directory));
@@ -80,7 +82,7 @@ bind_path(int fd, struct web *web)
 	mode_t mask;
 	int result;
 
-	if (!is_near(path)) {
+	if (!web_is_near(path)) {
 		errno = EREMOTE;
 		return -1;
 	}
@@ -100,7 +102,7 @@ remove_socket(const struct web *web)
 	const char *path = path_of(&web->conf);
 	struct stat st;
 
-	if (path != NULL && is_near(path) && lstat(path, &st) == 0 &&
+	if (path != NULL && web_is_near(path) && lstat(path, &st) == 0 &&
 	    st.st_dev == web->made.st_dev && st.st_ino == web->made.st_ino)
 		(void)unlink(path);
 }
@@ -109,9 +111,13 @@ static int
 bind_address(int fd, const struct web_conf *conf)
 {
 	const struct sockaddr *sa = (const void *)&conf->address;
-	int one = 1;
+	int one = 1, none = 0;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* :: is everybody, whatever the host's preset is. */
+	if (sa->sa_family == AF_INET6)
+		(void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &none,
+		    sizeof(none));
 	return bind(fd, sa, sockaddr_size(sa));
 }
 
@@ -143,25 +149,37 @@ close_socket(struct web *web)
 	web->listening = -1;
 }
 
+void
+web_lack(struct web *web, const char *fmt, ...)
+{
+	char lack[sizeof(web->lack)];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(lack, sizeof(lack), fmt, ap);
+	va_end(ap);
+	if (strcmp(lack, web->lack) != 0)
+		log_warnx("web: %s, tried again each second", lack);
+	memcpy(web->lack, lack, sizeof(lack));
+}
+
 static void
 listen_as_configured(struct web *web)
 {
-	char text[ADDRESS_TEXT_SIZE], lack[sizeof(web->lack)] = "";
+	char text[ADDRESS_TEXT_SIZE];
 	const char *path;
 
-	web->conf = web->supervisor->conf->web;
 	web->listening = open_socket(web);
 	path = path_of(&web->conf);
-	if (web->listening == -1) {
-		if (path == NULL)
-			format_address((const void *)&web->conf.address, text);
-		snprintf(lack, sizeof(lack), "cannot listen at %s: %s",
-		    path != NULL ? path : text, errno == EREMOTE ?
-		    "its directory is of a server" : strerror(errno));
-		if (strcmp(lack, web->lack) != 0)
-			log_warnx("web: %s, tried again each second", lack);
+	if (web->listening != -1) {
+		web->lack[0] = '\0';
+		return;
 	}
-	memcpy(web->lack, lack, sizeof(lack));
+	if (path == NULL)
+		format_address((const void *)&web->conf.address, text);
+	web_lack(web, "cannot listen at %s: %s", path != NULL ? path : text,
+	    errno == EREMOTE ? "its directory is of a server" :
+	    strerror(errno));
 }
 
 /*** Its process. ***/
@@ -172,7 +190,7 @@ web_spawn(void *owner, int messages, int stderr_fd)
 	struct web *web = owner;
 	struct supervisor *supervisor = web->supervisor;
 	const struct privdrop *user = &supervisor->conf->web_user;
-	const int fds[] = {messages, web->listening};
+	const int fds[] = {messages, web->listening, web->files.fd};
 
 	if (!runnable_child(supervisor, &web->child, WEB_PROGRAM, user))
 		return -1;
@@ -263,6 +281,7 @@ web_init(struct supervisor *supervisor)
 
 	web->supervisor = supervisor;
 	web->listening = web->told = -1;
+	web->files.fd = web->staged.fd = -1;
 	child_init(&web->child, supervisor->loop, &web_ops, web, "web",
 	    WEB_PROGRAM);
 }
@@ -270,29 +289,39 @@ web_init(struct supervisor *supervisor)
 void
 web_done(struct supervisor *supervisor)
 {
-	close_socket(&supervisor->web);
-	memory_file_take_back(supervisor->web.told);
-	child_done(&supervisor->web.child);
+	struct web *web = &supervisor->web;
+
+	close_socket(web);
+	web_files_close(&web->files);
+	web_files_close(&web->staged);
+	memory_file_take_back(web->told);
+	child_done(&web->child);
 }
 
 void
 web_second(struct supervisor *supervisor)
 {
 	struct web *web = &supervisor->web;
-	bool same = memcmp(&web->conf, &supervisor->conf->web,
-	    sizeof(web->conf)) == 0;
+	bool same = memcmp(&web->conf.address, &supervisor->conf->web.address,
+	    sizeof(web->conf.address)) == 0;
 
 	if (!is_wanted(supervisor) || !same) {
 		close_socket(web);
 		child_stop(&web->child);
 	}
+	web->conf = supervisor->conf->web;
+	if (!is_wanted(supervisor)) {
+		web_files_close(&web->files);
+		return;
+	}
+	web_take_staged(web);
 	/* Nobody would answer: clients are refused. */
 	if (web->child.state == CHILD_FAILED) {
 		close_socket(web);
 		return;
 	}
 	watch_check_web(web);
-	if (web->child.pid != 0 || !is_wanted(supervisor))
+	if (web->child.pid != 0 || !web_have_files(web))
 		return;
 	if (web->listening == -1)
 		listen_as_configured(web);

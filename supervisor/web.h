@@ -6,6 +6,11 @@
  * It has a socket to accept connections of and one to us; it can ask for the
  * status, twice a second, and for nothing else.  Whatever becomes of it, no
  * channel notices.  At an upgrade it ends, and the new image starts another.
+ *
+ * Who may read it learns from files that we have read (supervisor/web_files.h).
+ * When a reload finds others in them, it is replaced; its socket stays, and
+ * whoever connects meanwhile waits there.  While they cannot be used at the
+ * start it is missing: no channel waits for that.
  */
 #ifndef MCRELAY_WEB_PROCESS_H
 #define MCRELAY_WEB_PROCESS_H
@@ -17,6 +22,7 @@
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/watch.h"
+#include "supervisor/web_files.h"
 
 struct supervisor;
 
@@ -26,6 +32,9 @@ struct web {
 	struct web_conf		 conf;		/* what it serves by */
 	int			 listening;	/* -1: none */
 	int			 told;		/* the last status; -1: none */
+	struct web_files	 files;		/* what it is told */
+	struct web_files	 staged;	/* by a reload; else none */
+	bool			 tried;		/* to read them */
 	struct stat		 made;		/* the socket at its path */
 	char			 lack[256];	/* why it is missing, or "" */
 	bool			 look;		/* was asked to, and answers */
@@ -34,6 +43,11 @@ struct web {
 
 void	web_init(struct supervisor *supervisor) ATTR_NONNULL;
 void	web_done(struct supervisor *supervisor) ATTR_NONNULL;
+/* At a reload: reads what the new configuration names; what is wrong is
+ * reported, and what is in force stays.  web_second() takes it. */
+void	web_stage(struct supervisor *supervisor, const struct conf *conf,
+	    struct conf_problems *problems) ATTR_NONNULL;
+void	web_unstage(struct supervisor *supervisor) ATTR_NONNULL;
 /* Once a second, and at the start: does what the configuration in force asks
  * for, as far as it can be done now. */
 void	web_second(struct supervisor *supervisor) ATTR_NONNULL;

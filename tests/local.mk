@@ -23,6 +23,7 @@ UNIT_TESTS += tests/unit/test_reduce tests/unit/test_reduce_datum \
 	tests/unit/test_reduce_random tests/unit/test_reduce_loops \
 	tests/unit/test_reduce_own tests/unit/test_reduce_cost \
 	tests/unit/test_sampler
+UNIT_TESTS += tests/unit/test_web
 UNIT_TESTS += tests/unit/test_fir tests/unit/test_window tests/unit/test_gather
 UNIT_TESTS += tests/unit/test_decimator tests/unit/test_ring_reader \
 	tests/unit/test_reader_changes tests/unit/test_reader_kill \
@@ -59,7 +60,7 @@ TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) \
 	$(SECCOMP_LIBS) -lm
 SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
 CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
-	$(AVRO_LIBS) $(JANSSON_LIBS)
+	$(AVRO_LIBS) $(JANSSON_LIBS) $(WEB_CHECK_LIBS)
 RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/load.c tests/unit/load.h
 SINGLE_STEP = tests/unit/single_step.c tests/unit/single_step.h
 AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
@@ -178,7 +179,8 @@ tests_unit_test_budget_SOURCES = tests/unit/test_budget.c
 tests_unit_test_budget_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_child_SOURCES = tests/unit/test_child.c \
 	tests/unit/child_rig.c tests/unit/child_rig.h
-tests_unit_test_child_LDADD = libsupervisor.a $(TEST_LIBS) $(LIBBSD_LIBS)
+tests_unit_test_child_LDADD = libsupervisor.a $(TEST_LIBS) $(LIBBSD_LIBS) \
+	$(WEB_CHECK_LIBS)
 tests_unit_test_spawn_SOURCES = tests/unit/test_spawn.c
 tests_unit_test_spawn_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_watch_SOURCES = tests/unit/test_watch.c
@@ -199,6 +201,10 @@ tests_unit_test_events_SOURCES = tests/unit/test_events.c
 tests_unit_test_events_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_sockets_SOURCES = tests/unit/test_sockets.c
 tests_unit_test_sockets_LDADD = libsupervisor.a $(TEST_LIBS)
+
+tests_unit_test_web_SOURCES = tests/unit/test_web.c \
+	web/basic.c web/guesses.c web/keyed.c
+tests_unit_test_web_LDADD = $(TEST_LIBS)
 
 tests_unit_test_datum_numbers_SOURCES = tests/unit/test_datum_numbers.c
 tests_unit_test_datum_numbers_LDADD = $(SCHEMA_TEST_LIBS)
@@ -415,6 +421,7 @@ EXTRA_DIST += \
 	tests/integration/test_watch.py \
 	tests/integration/test_web.py \
 	tests/integration/test_web_hostile.py \
+	tests/integration/test_web_users.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
 	tests/integration/test_tools.py \

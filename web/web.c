@@ -22,6 +22,9 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "metrics/process.h"
+#include "web/auth.h"
+#include "web/config.h"
+#include "web/tls.h"
 #include "web/web.h"
 #include "web/web_priv.h"
 
@@ -42,6 +45,7 @@ struct connection {
 	int			 fd;
 	bool			 asked;		/* its headers are complete */
 	uint64_t		 deadline_ns;	/* 0: it was ended */
+	struct auth		*auth;		/* NULL: it does not wait */
 };
 
 static struct {
@@ -118,15 +122,11 @@ queue(struct MHD_Connection *connection, struct answer *answer)
 	    MHD_queue_response(connection, answer->code, answer->response);
 }
 
-static void
-note_asked(struct MHD_Connection *connection)
+static struct connection *
+connection_of(struct MHD_Connection *connection)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
-	    connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-	struct connection *mine = info->socket_context;
-
-	if (mine != NULL)
-		mine->asked = true;
+	return MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
 /* At once, whatever else the client may want to send. */
@@ -158,16 +158,35 @@ begin_metrics(struct MHD_Connection *connection, void **context)
 }
 
 static enum MHD_Result
+refuse(struct MHD_Connection *connection, enum auth_verdict verdict)
+{
+	struct answer *answer;
+	enum MHD_Result result = MHD_YES;
+
+	if (verdict != AUTH_WAIT) {
+		answer = auth_refusal(verdict);
+		result = queue(connection, answer);
+		answer_release(answer);
+	}
+	return result;
+}
+
+static enum MHD_Result
 on_request(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
     const char *url, const char *method, const char *version ATTR_UNUSED,
     const char *data ATTR_UNUSED, size_t *size ATTR_UNUSED, void **context)
 {
+	struct connection *mine = connection_of(connection);
 	struct request *request = *context;
+	enum auth_verdict verdict;
 
-	note_asked(connection);
+	mine->asked = true;
 	if (request != NULL)
 		return request->answer == NULL ? MHD_NO :
 		    queue(connection, request->answer);
+	verdict = auth_check(connection, &mine->auth);
+	if (verdict != AUTH_GOOD)
+		return refuse(connection, verdict);
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
 	    strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return queue_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
@@ -192,6 +211,20 @@ on_completed(void *argument ATTR_UNUSED,
 
 /*** Connections. ***/
 
+static enum MHD_Result
+on_accept(void *argument ATTR_UNUSED, const struct sockaddr *sa,
+    socklen_t size ATTR_UNUSED)
+{
+	static struct log_limit limit;
+	char text[CONFIG_FROM_SIZE];
+
+	if (config_allows(sa))
+		return MHD_YES;
+	config_from(sa, text);
+	log_limited(&limit, "%s is not in `allow': refused", text);
+	return MHD_NO;
+}
+
 static void
 on_connection(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
     void **context, enum MHD_ConnectionNotificationCode code)
@@ -200,8 +233,10 @@ on_connection(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
 	struct connection *mine = *context;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (mine != NULL)
+		if (mine != NULL) {
+			auth_forget(&mine->auth);
 			LIST_REMOVE(mine, link);
+		}
 		free(mine);
 		*context = NULL;
 		return;
@@ -266,6 +301,7 @@ on_tick(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 	uint64_t now = clock_monotonic_ns();
 	bool idle = LIST_EMPTY(&web.connections);
 
+	auth_overdue(now);
 	answer_overdue(now);
 	end_overdue(now);
 	run();
@@ -297,10 +333,11 @@ on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
 static void
 start_daemon(void)
 {
+	struct MHD_OptionItem tls[TLS_OPTIONS];
 	const union MHD_DaemonInfo *info;
 
-	web.daemon = MHD_start_daemon(MHD_USE_EPOLL |
-	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+	web.daemon = MHD_start_daemon(tls_options(tls) | MHD_USE_EPOLL |
+	    MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, on_accept, NULL,
 	    on_request, NULL,
 	    MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 	    MHD_OPTION_LISTEN_SOCKET, (MHD_socket)LISTENING_FD,
@@ -310,6 +347,7 @@ start_daemon(void)
 	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, MEMORY_MAX,
 	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, NULL,
 	    MHD_OPTION_NOTIFY_COMPLETED, on_completed, NULL,
+	    MHD_OPTION_ARRAY, tls,
 	    MHD_OPTION_END);
 	if (web.daemon == NULL)
 		fatalx("libmicrohttpd cannot start");
@@ -330,16 +368,20 @@ start(void)
 	ev_signal_init(&web.term, on_term, SIGTERM);
 	ev_signal_start(web.loop, &web.term);
 	log_loop_start(web.loop);
+	config_load();
+	auth_init(web.loop, run);
 	fd_set_nonblock(LISTENING_FD);
 	fd_set_cloexec(LISTENING_FD, 1);
 	start_daemon();
 	ask_start(web.loop, on_status);
+	config_forget();
 }
 
 /* No request may hold up the end: what waits is given what there is. */
 static void
 end(void)
 {
+	auth_overdue(UINT64_MAX);
 	answer_overdue(UINT64_MAX);
 	MHD_stop_daemon(web.daemon);
 	ev_loop_destroy(web.loop);
@@ -361,6 +403,7 @@ web_run(void)
 	message_end_with_supervisor();
 	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB,
 	    process_root(), true}));
+	auth_start();
 	ev_run(web.loop, 0);
 	end();
 	return 0;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/prefix.h"
 #include "common/util.h"
 #include "worker/ingest.h"
 #include "worker/ingest_ops.h"
@@ -38,18 +39,6 @@ static unsigned
 min_unsigned(unsigned a, unsigned b)
 {
 	return a < b ? a : b;
-}
-
-static bool
-prefix_matches(const struct source_prefix *prefix, const uint8_t *address)
-{
-	uint32_t bits = MIN_OF(prefix->bits, 128U);
-	uint32_t bytes = bits / 8, rest = bits % 8;
-
-	if (memcmp(prefix->address, address, bytes) != 0)
-		return false;
-	return rest == 0 || ((prefix->address[bytes] ^ address[bytes]) >>
-	    (8 - rest)) == 0;
 }
 
 static bool

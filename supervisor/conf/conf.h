@@ -21,10 +21,14 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/segment.h"
+#include "common/web_config.h"
 #include "supervisor/privdrop.h"
 
 /* More processes than that have no processors to run on. */
 #define DECIMATORS_MAX	64U
+
+/* Of a file for mcrelay-web, with its NUL. */
+#define WEB_PATH_SIZE	1024
 
 /* Where datagrams go: a relay output or a decimated stream. */
 struct destination_conf {
@@ -92,11 +96,21 @@ struct channel_conf {
 	uint64_t		 stale_after_ns;	/* 0: never */
 };
 
-/* mcrelay-web; all zero: none. */
+/* mcrelay-web; all zero: none.  Compared byte by byte: without padding, zero
+ * what is unused. */
 struct web_conf {
 	struct sockaddr_storage	 address;	/* with the port; AF_UNIX: a
 						 * socket's path */
+	char			 file[WEB_TEXTS][WEB_PATH_SIZE]; /* absolute;
+						 * "": none */
+	struct source_prefix	 allow[WEB_ALLOW_MAX];
+	uint32_t		 allows;	/* 0: everybody */
+	uint32_t		 reserved;	/* 0 */
 };
+_Static_assert(offsetof(struct web_conf, allow) ==
+    sizeof(struct sockaddr_storage) + (size_t)WEB_TEXTS * WEB_PATH_SIZE &&
+    sizeof(struct web_conf) ==
+    offsetof(struct web_conf, reserved) + sizeof(uint32_t), "no padding");
 
 struct conf {
 	char			*file;		/* as given */

@@ -98,6 +98,8 @@ ROW(log, 10,								\
 ROW(systemd, 10,							\
     "sockets and rings outlive a mcrelayd that dies only in the "	\
     "manager's store")							\
+ROW(web, 10,								\
+    "who reads metrics has to reach it, and to trust its certificate")	\
 ROW(archive_directory, 5,						\
     "nothing is archived where the worker may not write")		\
 ROW(archive_mount, 5,							\

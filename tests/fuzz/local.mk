@@ -8,7 +8,7 @@
 FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 FUZZ_SCRATCH = tests/fuzz/scratch.c tests/fuzz/scratch.h
 FUZZ_SUPERVISOR_LIBS = libsupervisor.a libschema.a libcommon.a $(EV_LIBS) \
-	$(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) \
+	$(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) $(WEB_CHECK_LIBS) \
 	$(CODEC_LIBS) $(SECCOMP_LIBS) -lm
 
 tests_fuzz_fuzz_datum_SOURCES = tests/fuzz/fuzz_datum.c

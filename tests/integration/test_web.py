@@ -547,9 +547,8 @@ def refusal(daemon: Daemon, **web: Any) -> str:
 
 def test_refused(have_web: None, daemon: Daemon) -> None:
     for address in ("0.0.0.0", "::", "192.0.2.1", "239.1.2.3"):
-        assert "only 127.0.0.1" in refusal(daemon, address=address)
+        assert "`address: " in refusal(daemon, address=address)
     assert "either `unix' or" in refusal(daemon, unix="x", port=1)
-    assert "unknown key `tls'" in refusal(daemon, tls={})
     assert "port" in refusal(daemon, port=0)
     daemon.write(channel("one", free_port()), web={})
     assert daemon.check().returncode == 0

@@ -228,9 +228,52 @@ const struct bad_case bad_file_cases[] = {
 #ifdef HAVE_MICROHTTPD
 	{ "web for everybody",
 	    CHANNEL "web: {address: 0.0.0.0}\n",
-	    "4:16: `address: 0.0.0.0': everybody there could read it, and "
-	    "nobody is asked who they are: only 127.0.0.1, ::1 and the like; "
-	    "others come by way of a proxy\n" },
+	    "4:16: `address: 0.0.0.0': everybody who gets there could read "
+	    "all: say who may, by `users: FILE' or `allow: [NETWORKS]', or "
+	    "leave it at 127.0.0.1 with a proxy in front\n" },
+	{ "web for everybody, but secretly",
+	    CHANNEL "web: {address: \"::\", allow: []}\n",
+	    "4:29: `allow' is empty: nobody could connect\n" },
+	{ "web at a group",
+	    CHANNEL "web: {address: 239.1.2.3, allow: [10.0.0.0/8]}\n",
+	    "4:16: `address: 239.1.2.3': nobody can connect to a multicast "
+	    "group\n" },
+	{ "web link-local",
+	    CHANNEL "web: {address: \"fe80::1\", allow: [\"fe80::/10\"]}\n",
+	    "4:16: `address: fe80::1': a link-local address is none without "
+	    "its interface: another one of the host, or :: with `allow: "
+	    "[fe80::/10]'\n" },
+	{ "web for bad networks",
+	    CHANNEL "web: {allow: [10.0.0.1/8, x, 1.2.3.4/33, {}, 10.0.0.1]}\n",
+	    "4:15: `allow: [10.0.0.1/8]': the address has bits beyond the "
+	    "length of the network\n"
+	    "4:27: `allow: [x]': not an IPv4 or IPv6 address (names are not "
+	    "looked up)\n"
+	    "4:30: `allow: [1.2.3.4/33]': the length of the network is "
+	    "wrong\n"
+	    "4:42: each item of `allow' has to be an address or a network, "
+	    "not a mapping\n" },
+	{ "web at a path for networks",
+	    CHANNEL "web: {unix: web.sock, allow: [10.0.0.0/8]}\n",
+	    "4:30: `allow' is for addresses: who may connect to a `unix' "
+	    "socket its directory says\n" },
+#ifdef HAVE_WEB_TLS
+	{ "web with half of TLS",
+	    CHANNEL "web: {tls: {certificate: cert.pem}}\n",
+	    "4:12: `tls' has no `key'\n" },
+#else
+	{ "web without GnuTLS",
+	    CHANNEL "web: {tls: {certificate: cert.pem, key: key.pem}}\n",
+	    "4:12: `tls' needs GnuTLS and a libmicrohttpd with it, which this "
+	    "mcrelay was built without: put a proxy that speaks TLS in "
+	    "front\n" },
+#endif
+#ifndef HAVE_CRYPT
+	{ "web without libcrypt",
+	    CHANNEL "web: {users: users}\n",
+	    "4:14: `users' needs libcrypt, which this mcrelay was built "
+	    "without\n" },
+#endif
 	{ "web at a name",
 	    CHANNEL "web: {address: localhost}\n",
 	    "4:16: `address: localhost': not an IPv4 or IPv6 address "
@@ -242,8 +285,8 @@ const struct bad_case bad_file_cases[] = {
 	    CHANNEL "web: {port: 1, unix: web.sock}\n",
 	    "4:22: either `unix' or `address' and `port'\n" },
 	{ "web unknown",
-	    CHANNEL "web: {users: file}\n",
-	    "4:7: unknown key `users' in `web'\n" },
+	    CHANNEL "web: {user: file}\n",
+	    "4:7: unknown key `user' in `web': did you mean `users'?\n" },
 #else
 	{ "web without libmicrohttpd",
 	    CHANNEL "web: {port: 1}\n",

@@ -188,6 +188,21 @@ test_groups(void **state ATTR_UNUSED)
 	assert_int_equal(metrics_group("other"), 0);
 }
 
+/* With TLS only. */
+static void
+test_certificate(void **state ATTR_UNUSED)
+{
+	char *text = text_of("{\"web\": {\"certificate_expires\": 1800000000}}",
+	    false, METRICS_STATE);
+
+	has(text, "mcrelay_web_certificate_expiry_timestamp_seconds "
+	    "1800000000\n");
+	free(text);
+	text = text_of("{\"web\": {}}", false, METRICS_STATE);
+	assert_null(strstr(text, "certificate"));
+	free(text);
+}
+
 /* Those that are there are some of all. */
 static void
 test_decimators(void **state ATTR_UNUSED)
@@ -208,6 +223,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_certificate),
 		cmocka_unit_test(test_decimators),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_missing),

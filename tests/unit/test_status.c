@@ -171,7 +171,7 @@ test_text(void **state ATTR_UNUSED)
 {
 	static const char all[] = "\001\b\t\n\f\r\037 \"\\/\177"
 	    "Gr\xc3\xb6\xc3\x9f""e \xe2\x82\xac \xf0\x9f\x98\x80";
-	struct growing out = {NULL};
+	struct growing out = {.text = NULL};
 	json_t *expected, *read;
 
 	json_text_open(&out, NULL, '{');

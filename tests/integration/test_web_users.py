@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import ctypes
+import errno
 import http.client
 import json
 import os
@@ -388,8 +389,10 @@ def test_tls_garbage(have_web: None, daemon: Daemon) -> None:
                 client.shutdown(socket.SHUT_WR)
                 while client.recv(65536):
                     pass
-            except ConnectionError:
-                pass
+            except OSError as error:
+                # It has hung up.
+                assert error.errno in (errno.ECONNRESET, errno.EPIPE,
+                                       errno.ENOTCONN)
         assert web.get() == 401
     assert web.pid() == pid
     daemon.stop()

@@ -79,6 +79,7 @@ libcat_a_SOURCES = \
 	tools/cat/csv.c \
 	tools/cat/decimal.c tools/cat/decimal.h \
 	tools/cat/files.c \
+	tools/cat/follow.c \
 	tools/cat/forms.c \
 	tools/cat/moment.c tools/cat/moment.h \
 	tools/cat/options.c \

@@ -19,6 +19,7 @@ static const struct help_line help_lines[] = {
 	{"-c", "conf", "the configuration that knows the channels"},
 	{"-e", "end", "end before the first record of this time, or later"},
 	{"-F", "field,...", "only these fields, in this order"},
+	{"-f", "", "go on with what is written from now on"},
 	{"-n", "count", "end after so many records"},
 	{"-o", "json", "a line of JSON for each record; this is the default"},
 	{"-o", "csv", "the names of the columns, then a line for each record"},
@@ -32,7 +33,7 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-cat", "1",
-    "mcrelay-cat [-htVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
+    "mcrelay-cat [-fhtVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
     "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
     "           file|directory|channel ...\n", help_lines};
 

@@ -265,6 +265,10 @@ show_directory(struct cat *cat, const char *directory)
 {
 	struct listing listing;
 
+	if (cat->options->follow) {
+		follow_directory(cat, directory, NULL);
+		return;
+	}
 	if (!files_list(&listing, directory)) {
 		unusable(cat, directory, strerror(errno));
 		return;
@@ -274,6 +278,23 @@ show_directory(struct cat *cat, const char *directory)
 	for (size_t i = 0; i < listing.files && !cat_done(cat); i++)
 		show_listed(cat, directory, &listing.file[i]);
 	files_free(&listing);
+}
+
+/* From this file on. */
+static void
+follow_file(struct cat *cat, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash == NULL ? xstrdup(".") :
+	    xasprintf("%.*s", (int)MAX_OF(slash - path, 1), path);
+	char *stem = xstrdup(slash == NULL ? path : slash + 1);
+	const size_t size = strlen(stem), part = strlen(ARCHIVE_PART);
+
+	if (size > part && strcmp(stem + size - part, ARCHIVE_PART) == 0)
+		stem[size - part] = '\0';
+	follow_directory(cat, directory, stem);
+	free(directory);
+	free(stem);
 }
 
 /* The name of a channel is no path. */
@@ -298,6 +319,7 @@ cat_operand(struct cat *cat, const char *operand)
 
 	if (stat(operand, &st) == 0)
 		S_ISDIR(st.st_mode) ? show_directory(cat, operand) :
+		    cat->options->follow ? follow_file(cat, operand) :
 		    show_file(cat, operand);
 	else if (errno == ENOENT && strchr(operand, '/') == NULL)
 		show_channel(cat, operand);

@@ -81,6 +81,7 @@ libcat_a_SOURCES = \
 	tools/cat/files.c \
 	tools/cat/follow.c \
 	tools/cat/forms.c \
+	tools/cat/live.c \
 	tools/cat/moment.c tools/cat/moment.h \
 	tools/cat/options.c \
 	tools/cat/out.c tools/cat/out.h \

@@ -20,6 +20,8 @@ static const struct help_line help_lines[] = {
 	{"-e", "end", "end before the first record of this time, or later"},
 	{"-F", "field,...", "only these fields, in this order"},
 	{"-f", "", "go on with what is written from now on"},
+	{"-i", "interface", "with -l: join the group on this interface"},
+	{"-l", "address:port", "show what comes live"},
 	{"-n", "count", "end after so many records"},
 	{"-o", "json", "a line of JSON for each record; this is the default"},
 	{"-o", "csv", "the names of the columns, then a line for each record"},
@@ -27,6 +29,7 @@ static const struct help_line help_lines[] = {
 	{"-o", "hex", "bytes as hexdump -C shows them"},
 	{"-o", "raw", "bytes, and nothing else"},
 	{"-o", "avro", "these records as an archive"},
+	{"-S", "schema", "with -l: datums of this schema, a file"},
 	{"-s", "start", "leave out records of before this time"},
 	{"-t", "", "times as ISO 8601 text, not as numbers"},
 	{"-x", "", "bytes in hexadecimal, not in base64"},
@@ -35,7 +38,10 @@ static const struct help_line help_lines[] = {
 static const struct help help = {"mcrelay-cat", "1",
     "mcrelay-cat [-fhtVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
     "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
-    "           file|directory|channel ...\n", help_lines};
+    "           file|directory|channel ...\n"
+    "       mcrelay-cat -l address:port [-tx] [-e end] [-F field,...]\n"
+    "           [-i interface] [-n count] [-o form] [-S schema] [-s start]\n",
+    help_lines};
 
 bool
 cat_done(const struct cat *cat)
@@ -151,6 +157,8 @@ cat_run(const struct cat_options *options)
 	enum cat_status status = CAT_GOOD;
 
 	out_begin(&cat.out, STDOUT_FILENO);
+	if (options->live)
+		live_run(&cat);
 	for (size_t i = 0; i < options->operands && !cat_done(&cat); i++)
 		cat_operand(&cat, options->operand[i]);
 	cat_settle(&cat);

@@ -29,6 +29,15 @@ def wait_bound(port: int) -> None:
     wait_for(bound, f"a socket with port {port}")
 
 
+def wait_members(group: str, count: int) -> None:
+    """So many sockets have joined it."""
+    def joined() -> bool:
+        name = socket.inet_aton(group)[::-1].hex().upper()
+        return any(line.split()[:2] == [name, str(count)] for line in
+                   Path("/proc/net/igmp").read_text().splitlines())
+    wait_for(joined, f"{count} members of {group}")
+
+
 def test_schema(programs: Programs, source: Path) -> None:
     """Several datums in a datagram; others are left out and counted."""
     port = free_port()
@@ -78,13 +87,7 @@ def test_group_of_a_relay(daemon: Daemon) -> None:
     with Follower(daemon.programs, *live) as first, \
             Follower(daemon.programs, *live, "-o", "raw", "-n", "3") as \
             second, Sender("127.0.0.1", port) as sender:
-        def both() -> bool:
-            members = [line.split()[1] for line in
-                       Path("/proc/net/igmp").read_text().splitlines()
-                       if line.split()[0] ==
-                       socket.inet_aton(group)[::-1].hex().upper()]
-            return "2" in members
-        wait_for(both, "two members")
+        wait_members(group, 2)
         sender.send([b"one\n", b"two\n", b"three\n"])
         assert [base64.b64decode(v["payload"])
                 for v in first.wait(3)] == sender.sent
@@ -92,6 +95,41 @@ def test_group_of_a_relay(daemon: Daemon) -> None:
         second.thread.join(20)
         assert second.lines == sender.sent
         assert first.end() == ""
+
+
+def test_subscriber_of_the_readme(daemon: Daemon, source: Path,
+                                  tmp_path: Path) -> None:
+    """It prints what mcrelay-cat shows, of a decimated stream."""
+    readme = (source / "README.md").read_text()
+    code, = [part for part in readme.split("```")
+             if part.startswith("python") and "IP_ADD_MEMBERSHIP" in part]
+    program = tmp_path / "subscriber.py"
+    program.write_text(code.removeprefix("python\n"))
+    assert len(code.splitlines()) < 18
+    schema = source / "etc/example/accel.avsc"
+    port, group, to = free_port(), group_v4(), free_port()
+    daemon.start(channel("one", port, payload={
+        "format": "avro", "schema": str(schema)}, decimate=[
+            {"name": "view", "method": "pick", "every": 10,
+             "address": group, "port": to, "interface": "lo", "ttl": 0}]))
+    process = subprocess.Popen(
+        ["/usr/bin/python3", str(program), group, str(to), "127.0.0.1",
+         str(schema)], stdout=subprocess.PIPE, text=True)
+    try:
+        with Follower(daemon.programs, "-l", f"{group}:{to}", "-i", "lo",
+                      "-n", "5", "-S", schema) as follower, \
+                Sender("127.0.0.1", port) as sender:
+            wait_members(group, 2)
+            sender.send(accel.datagrams(50, 1))
+            shown = [v["counter"] for v in follower.wait(5)]
+            assert process.stdout
+            printed = [process.stdout.readline() for _ in shown]
+            assert shown == [9, 19, 29, 39, 49]
+            for number, line in zip(shown, printed):
+                assert f"'counter': {number}," in line
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_into_an_archive(programs: Programs, tmp_path: Path) -> None:

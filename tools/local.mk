@@ -88,8 +88,12 @@ libcat_a_SOURCES = \
 	tools/cat/packet.c tools/cat/packet.h \
 	tools/cat/pcapng.c \
 	tools/cat/value.c tools/cat/value.h
+if PCAP
+libcat_a_CPPFLAGS += $(PCAP_CFLAGS)
+libcat_a_SOURCES += tools/cat/capture.c
+endif
 mcrelay_cat_SOURCES = tools/cat/main.c
-CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS)
+CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS) $(PCAP_LIBS)
 mcrelay_cat_LDADD = $(CAT_LIBS)
 dist_man_MANS += man/mcrelay-cat.1
 

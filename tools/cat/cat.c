@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/datum.h"
 #include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
@@ -137,6 +139,29 @@ cat_show(struct cat *cat, const uint8_t *at, const uint8_t *end)
 	if (++cat->shown == options->count)
 		cat->done = true;
 	return at;
+}
+
+void
+cat_record(struct buffer *record, uint64_t received_ns, uint64_t sequence,
+    const struct sockaddr_storage *from, const uint8_t *payload, size_t size)
+{
+	char source[ADDRESS_TEXT_SIZE];
+	const size_t length = format_address((const struct sockaddr *)from,
+	    source);
+	uint8_t *out;
+
+	buffer_reserve(record, size + sizeof(source) +
+	    5 * DATUM_LONG_SIZE_MAX);
+	out = record->data;
+	out += datum_put_long(out, (int64_t)(received_ns / NS_PER_US));
+	out += datum_put_long(out, (int64_t)(received_ns % NS_PER_US));
+	out += datum_put_long(out, (int64_t)sequence);
+	out += datum_put_long(out, (int64_t)length);
+	out = mempcpy(out, source, length);
+	out += datum_put_long(out, (int64_t)size);
+	if (size > 0)
+		out = mempcpy(out, payload, size);
+	record->size = (size_t)(out - record->data);
 }
 
 void

@@ -38,29 +38,6 @@ struct live {
 };
 
 static void
-make_record(struct buffer *record, uint64_t received_ns, uint64_t sequence,
-    const struct sockaddr_storage *from, const uint8_t *payload, size_t size)
-{
-	char source[ADDRESS_TEXT_SIZE];
-	const size_t length = format_address((const struct sockaddr *)from,
-	    source);
-	uint8_t *out;
-
-	buffer_reserve(record, size + sizeof(source) +
-	    5 * DATUM_LONG_SIZE_MAX);
-	out = record->data;
-	out += datum_put_long(out, (int64_t)(received_ns / NS_PER_US));
-	out += datum_put_long(out, (int64_t)(received_ns % NS_PER_US));
-	out += datum_put_long(out, (int64_t)sequence);
-	out += datum_put_long(out, (int64_t)length);
-	out = mempcpy(out, source, length);
-	out += datum_put_long(out, (int64_t)size);
-	if (size > 0)
-		out = mempcpy(out, payload, size);
-	record->size = (size_t)(out - record->data);
-}
-
-static void
 show_datums(struct live *live, const uint8_t *data, size_t size)
 {
 	static struct log_limit limit;
@@ -86,7 +63,7 @@ show_datagram(struct live *live, const uint8_t *data, size_t size)
 		show_datums(live, data, size);
 		return;
 	}
-	make_record(&live->record, live->arrival.received_ns,
+	cat_record(&live->record, live->arrival.received_ns,
 	    live->sequence++, &live->source, data, size);
 	cat_show(live->cat, live->record.data,
 	    live->record.data + live->record.size);

@@ -7,14 +7,26 @@
 #ifndef MCRELAY_HASH_H
 #define MCRELAY_HASH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
 
+#define HASH_BEGIN64	UINT64_C(0xcbf29ce484222325)
+
+/* Goes on from `hash'. */
+static inline uint64_t
+hash_bytes64(uint64_t hash, const uint8_t *data, size_t size)
+{
+	for (; size > 0; size--, data++)
+		hash = (hash ^ *data) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 static inline uint64_t
 hash_text64(const char *text)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_BEGIN64;
 
 	for (; *text != '\0'; text++)
 		hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);

@@ -373,6 +373,8 @@ EXTRA_DIST += \
 	tests/integration/test_campaign.py \
 	tests/integration/test_capabilities.py \
 	tests/integration/test_cat.py \
+	tests/integration/test_cat_follow.py \
+	tests/integration/test_cat_live.py \
 	tests/integration/test_cat_packets.py \
 	tests/integration/test_catalog.py \
 	tests/integration/test_claim.py \

@@ -79,15 +79,21 @@ libcat_a_SOURCES = \
 	tools/cat/csv.c \
 	tools/cat/decimal.c tools/cat/decimal.h \
 	tools/cat/files.c \
+	tools/cat/follow.c \
 	tools/cat/forms.c \
+	tools/cat/live.c \
 	tools/cat/moment.c tools/cat/moment.h \
 	tools/cat/options.c \
 	tools/cat/out.c tools/cat/out.h \
 	tools/cat/packet.c tools/cat/packet.h \
 	tools/cat/pcapng.c \
 	tools/cat/value.c tools/cat/value.h
+if PCAP
+libcat_a_CPPFLAGS += $(PCAP_CFLAGS)
+libcat_a_SOURCES += tools/cat/capture.c
+endif
 mcrelay_cat_SOURCES = tools/cat/main.c
-CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS)
+CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS) $(PCAP_LIBS)
 mcrelay_cat_LDADD = $(CAT_LIBS)
 dist_man_MANS += man/mcrelay-cat.1
 

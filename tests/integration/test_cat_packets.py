@@ -4,7 +4,9 @@ archives."""
 
 from __future__ import annotations
 
+import random
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
@@ -176,3 +178,103 @@ def test_part_of_an_archive(programs: Programs, tmp_path: Path) -> None:
     path.write_bytes(container("long", [(3, long(1) + long(2) + long(-3))]))
     made.write_bytes(cat(programs, "-o", "avro", path, path))
     assert lines(programs, made) == [1, 2, -3] * 2
+
+
+def captures_read(programs: Programs) -> None:
+    """Only if it was built so."""
+    config = programs.cat.parent / "config.status"
+    if config.exists() and "HAVE_PCAP" not in config.read_text():
+        pytest.skip("needs libpcap: install the Debian package libpcap-dev")
+
+
+@pytest.mark.parametrize("listen", ["239.1.2.3:5", "[::1]:5"])
+def test_there_and_back(programs: Programs, tmp_path: Path, listen: str
+                        ) -> None:
+    """An archive, its capture, and the archive that is made of that."""
+    captures_read(programs)
+    source = "[2001:db8::1]:9" if "[" in listen else "10.0.0.1:9"
+    path = archive(tmp_path / "a.avro", [
+        datagram(10**18 + 7 * n, n, source, b"%d" % n * (n % 100))
+        for n in range(500)], mcrelay_listen=listen)
+    capture = tmp_path / "a.pcapng"
+    capture.write_bytes(cat(programs, "-o", "pcapng", path))
+    assert lines(programs, capture) == lines(programs, path)
+    made = tmp_path / "b.avro"
+    made.write_bytes(cat(programs, "-o", "avro", capture))
+    assert lines(programs, made) == lines(programs, path)
+    assert avro_files.read_container(made).meta["mcrelay.listen"].decode() \
+        == listen
+    capture.write_bytes(capture.read_bytes()[:-10])
+    assert lines(programs, capture, status=1, errors=[]) == \
+        lines(programs, path)[:-1]
+
+
+def pcap(path: Path, link: int, frames: list[bytes]) -> Path:
+    """Microseconds, big-endian: what others write."""
+    path.write_bytes(struct.pack(">IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535,
+                                 link) + b"".join(
+        struct.pack(">IIII", 1000 + n, 999999, len(f), len(f)) + f
+        for n, f in enumerate(frames)))
+    return path
+
+
+def packet(payload: bytes, fragment: int = 0, protocol: int = 17,
+           to: int = 5) -> bytes:
+    return struct.pack(">BBHHHBBH4s4s", 0x45, 0, 28 + len(payload), 1,
+                       fragment, 9, protocol, 0, bytes([10, 0, 0, 1]),
+                       bytes([10, 0, 0, 2])) + struct.pack(
+        ">HHHH", 7, to, 8 + len(payload), 0) + payload
+
+
+def test_frames_of_others(programs: Programs, tmp_path: Path) -> None:
+    captures_read(programs)
+    ethernet = bytes(12)
+    frames = [
+        ethernet + b"\x08\0" + packet(b"one") + bytes(15),     # padded
+        ethernet + b"\x81\0\0\x05\x08\0" + packet(b"two"),
+        ethernet + b"\x08\x06" + bytes(28),                    # ARP
+        ethernet + b"\x08\0" + packet(b"tcp", protocol=6),
+        ethernet + b"\x08\0" + packet(b""),
+    ]
+    path = pcap(tmp_path / "a.pcap", 1, frames)
+    found = lines(programs, path)
+    assert [v["payload"] for v in found] == ["b25l", "dHdv", ""]
+    assert [v["received"] for v in found] == [
+        1000999999, 1001999999, 1004999999]
+    assert {v["source"] for v in found} == {"10.0.0.1:7"}
+    assert [v["sequence"] for v in found] == [0, 1, 2]
+    # Linux "any" and raw IP.
+    pcap(path, 113, [bytes(14) + b"\x08\0" + packet(b"one")])
+    assert lines(programs, path)[0]["payload"] == "b25l"
+    pcap(path, 101, [packet(b"one"), packet(b"two", to=6)])
+    assert len(lines(programs, path)) == 2
+    made = tmp_path / "a.avro"
+    made.write_bytes(cat(programs, "-o", "avro", path))
+    assert "mcrelay.listen" not in avro_files.read_container(made).meta
+    # What is not whole is said.
+    errors: list[str] = []
+    pcap(path, 101, [packet(b"one", 0x2000), packet(b"two")[:-1],
+                     packet(b"three"), b"\x60" + bytes(50), b"", b"\x45"])
+    assert len(lines(programs, path, status=1, errors=errors)) == 1
+    assert "1 fragments" in errors[0] and "1 datagrams" in errors[1]
+    pcap(path, 105, [b"radio"])
+    cat(programs, path, status=2, errors=[])
+
+
+def test_damaged_captures(programs: Programs, tmp_path: Path) -> None:
+    """Whatever is in it: an end, and no more records than it had."""
+    captures_read(programs)
+    r = random.Random(17)
+    whole = pcap(tmp_path / "a.pcap", 1, [
+        bytes(12) + b"\x08\0" + packet(r.randbytes(n)) for n in range(40)
+    ]).read_bytes()
+    for _ in range(60):
+        data = bytearray(whole)
+        for _ in range(r.randrange(1, 9)):
+            data[r.randrange(24, len(data))] = r.randrange(256)
+        path = tmp_path / "b.pcap"
+        path.write_bytes(data[:r.randrange(24, len(data))])
+        done = subprocess.run([programs.cat, path], timeout=30,
+                              capture_output=True)
+        assert done.returncode in (0, 1)
+        assert done.stdout.count(b"\n") <= 40

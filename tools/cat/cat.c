@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/datum.h"
 #include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
@@ -19,6 +21,9 @@ static const struct help_line help_lines[] = {
 	{"-c", "conf", "the configuration that knows the channels"},
 	{"-e", "end", "end before the first record of this time, or later"},
 	{"-F", "field,...", "only these fields, in this order"},
+	{"-f", "", "go on with what is written from now on"},
+	{"-i", "interface", "with -l: join the group on this interface"},
+	{"-l", "address:port", "show what comes live"},
 	{"-n", "count", "end after so many records"},
 	{"-o", "json", "a line of JSON for each record; this is the default"},
 	{"-o", "csv", "the names of the columns, then a line for each record"},
@@ -26,15 +31,19 @@ static const struct help_line help_lines[] = {
 	{"-o", "hex", "bytes as hexdump -C shows them"},
 	{"-o", "raw", "bytes, and nothing else"},
 	{"-o", "avro", "these records as an archive"},
+	{"-S", "schema", "with -l: datums of this schema, a file"},
 	{"-s", "start", "leave out records of before this time"},
 	{"-t", "", "times as ISO 8601 text, not as numbers"},
 	{"-x", "", "bytes in hexadecimal, not in base64"},
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-cat", "1",
-    "mcrelay-cat [-htVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
+    "mcrelay-cat [-fhtVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
     "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
-    "           file|directory|channel ...\n", help_lines};
+    "           file|directory|channel ...\n"
+    "       mcrelay-cat -l address:port [-tx] [-e end] [-F field,...]\n"
+    "           [-i interface] [-n count] [-o form] [-S schema] [-s start]\n",
+    help_lines};
 
 bool
 cat_done(const struct cat *cat)
@@ -133,6 +142,29 @@ cat_show(struct cat *cat, const uint8_t *at, const uint8_t *end)
 }
 
 void
+cat_record(struct buffer *record, uint64_t received_ns, uint64_t sequence,
+    const struct sockaddr_storage *from, const uint8_t *payload, size_t size)
+{
+	char source[ADDRESS_TEXT_SIZE];
+	const size_t length = format_address((const struct sockaddr *)from,
+	    source);
+	uint8_t *out;
+
+	buffer_reserve(record, size + sizeof(source) +
+	    5 * DATUM_LONG_SIZE_MAX);
+	out = record->data;
+	out += datum_put_long(out, (int64_t)(received_ns / NS_PER_US));
+	out += datum_put_long(out, (int64_t)(received_ns % NS_PER_US));
+	out += datum_put_long(out, (int64_t)sequence);
+	out += datum_put_long(out, (int64_t)length);
+	out = mempcpy(out, source, length);
+	out += datum_put_long(out, (int64_t)size);
+	if (size > 0)
+		out = mempcpy(out, payload, size);
+	record->size = (size_t)(out - record->data);
+}
+
+void
 cat_settle(struct cat *cat)
 {
 	if (cat->options->form->rest != NULL)
@@ -150,6 +182,8 @@ cat_run(const struct cat_options *options)
 	enum cat_status status = CAT_GOOD;
 
 	out_begin(&cat.out, STDOUT_FILENO);
+	if (options->live)
+		live_run(&cat);
 	for (size_t i = 0; i < options->operands && !cat_done(&cat); i++)
 		cat_operand(&cat, options->operand[i]);
 	cat_settle(&cat);

@@ -122,6 +122,11 @@ bool	cat_begin(struct cat *cat, const struct shape *shape) ATTR_NONNULL;
  * returns what is behind it. */
 const uint8_t	*cat_show(struct cat *cat, const uint8_t *at,
 		    const uint8_t *end) ATTR_NONNULL;
+/* A Datagram record in Avro's encoding, in place of what is in the buffer. */
+void	cat_record(struct buffer *record, uint64_t received_ns,
+	    uint64_t sequence, const struct sockaddr_storage *from,
+	    const uint8_t *payload, size_t size)
+	    __attribute__((__nonnull__(1, 4)));
 /* Nothing may stay behind in a buffer: there will be a wait. */
 void	cat_settle(struct cat *cat) ATTR_NONNULL;
 
@@ -162,6 +167,9 @@ void	follow_directory(struct cat *cat, const char *directory,
  * malloc'ed; NULL: there is none, and *why, malloc'ed, says why. */
 char	*channel_directory(const char *conf, const char *channel, char **why)
 	    ATTR_NONNULL;
+
+/* capture.c: the datagrams of a capture; only with libpcap. */
+void	capture_run(struct cat *cat, const char *path) ATTR_NONNULL;
 
 /* live.c: what comes by a socket. */
 void	live_run(struct cat *cat) ATTR_NONNULL;

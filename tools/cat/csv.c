@@ -135,10 +135,11 @@ csv_put(struct cat *cat, const uint8_t *at, const uint8_t *end,
     const struct record *record ATTR_UNUSED)
 {
 	const struct column *column = cat->columns.column;
+	const struct column *last = column + cat->columns.count;
 
 	at = columns_locate(&cat->columns, at, end);
-	for (size_t i = 0; i < cat->columns.count; i++, column++) {
-		if (i > 0)
+	for (; column < last; column++) {
+		if (column > cat->columns.column)
 			out_byte(&cat->out, ',');
 		if (column->at != NULL)
 			csv_cell(cat, column->type, column->at, end);

@@ -16,7 +16,7 @@
 
 #define DECIMAL_INTEGER_SIZE	20
 /* What is used of it is at most 24. */
-#define DECIMAL_DOUBLE_SIZE	40
+#define DECIMAL_DOUBLE_SIZE	64
 
 /* Before decimal_double(): makes its table of powers. */
 void	decimal_init(void);

@@ -18,6 +18,7 @@
 #include "tools/cat/cat.h"
 #include "tools/cat/packet.h"
 #include "tools/common/lines.h"
+#include "tools/common/regular.h"
 
 /* What it takes to sort files. */
 struct entry {
@@ -112,12 +113,49 @@ show_open(struct cat *cat, struct reader *reader, const char *path)
 	reader_close(reader);
 }
 
+/* By its first bytes. */
+static bool
+is_capture(const char *path)
+{
+	/* pcap with micro- and nanoseconds, pcapng; in either order. */
+	static const uint32_t magics[] = { 0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d,
+	    0x4d3cb2a1, 0x0a0d0d0a };
+	uint32_t magic = 0;
+	const char *why;
+	const int fd = regular_open(AT_FDCWD, path, 0, &why);
+	ssize_t got;
+
+	if (fd == -1)
+		return false;
+	got = read(fd, &magic, sizeof(magic));
+	close(fd);
+	for (size_t i = 0; i < NITEMS(magics); i++)
+		if (got == sizeof(magic) && magic == magics[i])
+			return true;
+	return false;
+}
+
+static void
+show_capture(struct cat *cat, const char *path)
+{
+#ifdef HAVE_PCAP
+	capture_run(cat, path);
+#else
+	unusable(cat, path, "a capture, and this program was built without "
+	    "libpcap");
+#endif
+}
+
 static void
 show_file(struct cat *cat, const char *path)
 {
 	struct reader reader;
 	const char *why;
 
+	if (is_capture(path)) {
+		show_capture(cat, path);
+		return;
+	}
 	if (reader_open(&reader, path, &why) == READER_OK)
 		show_open(cat, &reader, path);
 	else
@@ -265,6 +303,10 @@ show_directory(struct cat *cat, const char *directory)
 {
 	struct listing listing;
 
+	if (cat->options->follow) {
+		follow_directory(cat, directory, NULL);
+		return;
+	}
 	if (!files_list(&listing, directory)) {
 		unusable(cat, directory, strerror(errno));
 		return;
@@ -274,6 +316,23 @@ show_directory(struct cat *cat, const char *directory)
 	for (size_t i = 0; i < listing.files && !cat_done(cat); i++)
 		show_listed(cat, directory, &listing.file[i]);
 	files_free(&listing);
+}
+
+/* From this file on. */
+static void
+follow_file(struct cat *cat, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *directory = slash == NULL ? xstrdup(".") :
+	    xasprintf("%.*s", (int)MAX_OF(slash - path, 1), path);
+	char *stem = xstrdup(slash == NULL ? path : slash + 1);
+	const size_t size = strlen(stem), part = strlen(ARCHIVE_PART);
+
+	if (size > part && strcmp(stem + size - part, ARCHIVE_PART) == 0)
+		stem[size - part] = '\0';
+	follow_directory(cat, directory, stem);
+	free(directory);
+	free(stem);
 }
 
 /* The name of a channel is no path. */
@@ -298,6 +357,7 @@ cat_operand(struct cat *cat, const char *operand)
 
 	if (stat(operand, &st) == 0)
 		S_ISDIR(st.st_mode) ? show_directory(cat, operand) :
+		    cat->options->follow ? follow_file(cat, operand) :
 		    show_file(cat, operand);
 	else if (errno == ENOENT && strchr(operand, '/') == NULL)
 		show_channel(cat, operand);

@@ -51,6 +51,13 @@ parse_option(struct cat_options *options, char *error, int option)
 	case 'f':
 		options->follow = true;
 		return true;
+	case 'i':
+		return endpoint_set_interface(&options->from, optarg) ||
+		    options_fail(error, "-i %s: no such interface", optarg);
+	case 'l':
+		options->live = true;
+		return options_address(error, optarg,
+		    &options->from.address);
 	case 'n':
 		return options_number(error, option, optarg, 0, INT64_MAX,
 		    &options->count);
@@ -58,6 +65,9 @@ parse_option(struct cat_options *options, char *error, int option)
 		options->form = form_find(optarg);
 		return options->form != NULL || options_fail(error,
 		    "-o %s: not json, csv, pcapng, hex, raw or avro", optarg);
+	case 'S':
+		options->schema = optarg;
+		return true;
 	case 's':
 		return parse_time(error, option, optarg, &options->start_ns);
 	case 't':
@@ -75,7 +85,13 @@ parse_option(struct cat_options *options, char *error, int option)
 static bool
 check(const struct cat_options *options, char *error)
 {
-	if (options->operands == 0)
+	if (options->live && (options->operands != 0 || options->follow))
+		return options_fail(error, "-l shows what comes, and no "
+		    "file");
+	if (!options->live && (options->schema != NULL ||
+	    options->from.interface != 0))
+		return options_fail(error, "-i and -S go with -l");
+	if (options->operands == 0 && !options->live)
 		return options_fail(error, "which file, directory or "
 		    "channel?");
 	if (options->start_ns >= options->end_ns)
@@ -100,10 +116,11 @@ cat_parse(int argc, char **argv, struct cat_options *options,
 		.end_ns = INT64_MAX,
 		.count = UINT64_MAX,
 		.conf = DEFAULT_CONF,
+		.from.ttl = -1,
 	};
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
-	while ((option = getopt(argc, argv, ":c:e:F:fn:o:s:tx")) != -1)
+	while ((option = getopt(argc, argv, ":c:e:F:fi:l:n:o:S:s:tx")) != -1)
 		if (!parse_option(options, error, option))
 			return false;
 	options->operand = argv + optind;

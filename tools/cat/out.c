@@ -3,6 +3,7 @@
  * The output of mcrelay-cat.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,16 @@ out_flush(struct out *out)
 		}
 	}
 	out->size = 0;
+	return !out->ended;
+}
+
+bool
+out_watched(struct out *out)
+{
+	struct pollfd fd = { .fd = out->fd };
+
+	if (poll(&fd, 1, 0) == 1 && (fd.revents & POLLERR) != 0)
+		out->ended = true;
 	return !out->ended;
 }
 

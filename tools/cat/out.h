@@ -31,6 +31,8 @@ void	out_begin(struct out *out, int fd) ATTR_NONNULL;
 void	out_collect(struct out *out) ATTR_NONNULL;
 /* Writes what there is; false when that was the last that can be. */
 bool	out_flush(struct out *out) ATTR_NONNULL;
+/* Whether somebody still reads, as far as can be known without writing. */
+bool	out_watched(struct out *out) ATTR_NONNULL;
 void	out_end(struct out *out) ATTR_NONNULL;
 
 /* Makes room for OUT_ROOM_MAX bytes. */

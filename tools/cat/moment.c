@@ -69,11 +69,13 @@ put_instant(uint8_t *to, int64_t value, int64_t unit, unsigned digits,
 {
 	const int64_t second = floor_divide(value, unit);
 	const int64_t day = floor_divide(second, DAY_S);
+	/* Not by a product, which the least number would overflow. */
+	const int64_t part = value % unit + (value % unit < 0 ? unit : 0);
 	uint8_t *at = put_date(to, day);
 
 	*at++ = 'T';
 	at = put_clock(at, (uint64_t)(second - day * DAY_S),
-	    (uint64_t)(value - second * unit), digits);
+	    (uint64_t)part, digits);
 	if (utc)
 		*at++ = 'Z';
 	return (size_t)(at - to);

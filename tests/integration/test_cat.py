@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import math
+import os
 import random
 import struct
 import subprocess
@@ -235,6 +236,24 @@ def test_csv(programs: Programs, tmp_path: Path) -> None:
                 assert row[name] == str(value).lower()
             else:
                 assert same(json.loads(row[name]), value), name
+
+
+def test_csv_on_a_terminal(programs: Programs, tmp_path: Path) -> None:
+    """Text from outside commands no terminal; in a file it is as it was."""
+    hostile = "a\x1b]0;title\x07\u202e"
+    path = write(tmp_path / "a.avro", {
+        "type": "record", "name": "T",
+        "fields": [{"name": "t", "type": "string"}]}, [{"t": hostile}])
+    assert hostile in cat(programs, "-o", "csv", path).decode()
+    ours, theirs = os.openpty()
+    try:
+        subprocess.run([str(programs.cat), "-o", "csv", path],
+                       stdout=theirs, check=True, timeout=20)
+        assert os.read(ours, 4096).split() == [
+            b"t", b"a\\u001b]0;title\\u0007\\u202e"]
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_csv_tells_null_from_empty(programs: Programs, tmp_path: Path

@@ -7,8 +7,21 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/printable.h"
 #include "common/util.h"
 #include "tools/cat/cat.h"
+
+/* For somebody who looks, not for a program. */
+static void
+csv_printable(struct out *out, const uint8_t *text, size_t size)
+{
+	size_t room = PRINTABLE_GROWTH * size + 1;
+	char *copy = xmalloc(room);
+
+	size = printable(copy, room, (const char *)text, size);
+	out_bytes(out, copy, size);
+	free(copy);
+}
 
 /* A cell's text between quotes, where it needs them.  An empty text has
  * them, too: a cell without is null. */
@@ -18,6 +31,10 @@ csv_text(struct out *out, const uint8_t *text, size_t size)
 	const uint8_t *quote;
 	size_t i;
 
+	if (out->terminal) {
+		csv_printable(out, text, size);
+		return;
+	}
 	for (i = 0; i < size; i++)
 		if (text[i] == '"' || text[i] == ',' || text[i] == '\n' ||
 		    text[i] == '\r')

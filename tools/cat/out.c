@@ -28,6 +28,7 @@ out_begin(struct out *out, int fd)
 		.fd = fd,
 		.buffer = xmalloc(OUT_SIZE),
 		.room = OUT_SIZE,
+		.terminal = isatty(fd) == 1,
 	};
 	for (unsigned i = 0; i < NITEMS(pairs); i++) {
 		pairs[i][0] = base64_digits[i >> 6];

@@ -22,6 +22,7 @@ struct out {
 	uint8_t		*buffer;
 	size_t		 size;		/* bytes in it */
 	size_t		 room;
+	bool		 terminal;	/* what is a command to it is shown */
 	bool		 ended;		/* nobody reads, or after an error */
 	bool		 failed;	/* after a log line */
 };

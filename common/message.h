@@ -54,6 +54,11 @@ enum message_type {
 	/* web -> supervisor: how is everything? and the answer, with a file of
 	 * the status document */
 	MESSAGE_STATUS = 13,
+	/* supervisor -> decimator: show your streams to mcrelay-web by the
+	 * socket that comes with it, or, without one, not any more */
+	MESSAGE_LIVE = 14,
+	/* supervisor -> web: these are the streams, with a file of them */
+	MESSAGE_STREAMS = 15,
 };
 
 /* By which clock a window is told from the next. */

@@ -29,6 +29,7 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "decimator/decimator.h"
+#include "decimator/live.h"
 #include "decimator/reader.h"
 
 #define PROGRAM		"mcrelay-decimator"
@@ -186,6 +187,7 @@ on_turn(struct ev_loop *loop, ev_idle *watcher, int events ATTR_UNUSED)
 		next = channel == last ? NULL : TAILQ_NEXT(channel, entry);
 		serve(d, channel);
 	}
+	live_flush();
 	if (TAILQ_EMPTY(ready))
 		ev_idle_stop(loop, watcher);
 }
@@ -280,6 +282,15 @@ on_look(struct decimator *d)
 	answer(MESSAGE_LOOKED, 0);
 }
 
+/* Somebody looks at the streams, or nobody any more. */
+static void
+on_live(const int *fds, size_t fd_count)
+{
+	live_socket(fd_count > 0 ? fds[0] : -1);
+	if (fd_count > 1)
+		reader_close_fds(fds + 1, fd_count - 1);
+}
+
 static void
 on_message(struct decimator *d, const struct message *message,
     const int *fds, size_t fd_count)
@@ -287,6 +298,9 @@ on_message(struct decimator *d, const struct message *message,
 	switch (message->type) {
 	case MESSAGE_SERVE:
 		on_serve(d, message, fds, fd_count);
+		return;
+	case MESSAGE_LIVE:
+		on_live(fds, fd_count);
 		return;
 	case MESSAGE_FORGET:
 		on_forget(d, message);

@@ -7,6 +7,7 @@
 #include "common/datum.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "decimator/live.h"
 #include "decimator/reduce.h"
 #include "decimator/sampler.h"
 #include "decimator/stream.h"
@@ -61,6 +62,7 @@ emit(struct stream *stream)
 		size = reducer_emit(stream->reducer, i, output + header,
 		    sizeof(output) - header);
 		if (size > 0) {
+			live_datum(stream, output + header, size);
 			stream_pack(stream, output, header + size);
 			continue;
 		}
@@ -276,6 +278,7 @@ push_datum(struct stream *stream, const uint8_t *data, uint64_t received_ns)
 		    config->interval_ns / 2;
 	} else
 		stream->at.datum++;
+	stream->received_ns = received_ns;
 	if (reducer_take(stream->reducer, data, received_ns, early) ==
 	    REDUCER_FULL)
 		emit(stream);
@@ -316,6 +319,7 @@ stream_settle(struct stream *stream)
 void
 stream_lost(struct stream *stream, uint64_t lost)
 {
+	stream->live_missed += lost;
 	if (!is_summary(stream))
 		return;
 	if (stream->config.every == 0)
@@ -328,6 +332,7 @@ void
 stream_gap(struct stream *stream, uint64_t missed)
 {
 	stream->counts.missed += missed;
+	stream->live_missed += missed;
 	if (stream->config.every == 0) {
 		stream->window.missed += missed;
 		return;

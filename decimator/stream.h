@@ -68,6 +68,12 @@ struct stream {
 	int			 socket;
 	int			 feed;		/* its archive's; -1: none */
 	struct stream_counts	 counts;
+	/* For mcrelay-web: live.h.  The window's last datum was received
+	 * then; since its last record so much was missed, and lost there. */
+	uint64_t		 live_key;
+	uint64_t		 received_ns;
+	uint64_t		 live_missed;
+	uint64_t		 live_lost;
 	struct log_limit	 send_limit;
 	struct log_limit	 feed_limit;
 	struct log_limit	 size_limit;

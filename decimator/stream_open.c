@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "common/datum.h"
+#include "common/live.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "decimator/live.h"
 #include "decimator/reduce.h"
 #include "decimator/sampler.h"
 #include "decimator/stream.h"
@@ -113,6 +115,9 @@ stream_new(const char *channel, const struct stream_config *config,
 	if (program != NULL) {
 		if (!config->derived)
 			stream->framing = program->framing;
+		stream->live_key = live_key(config->id, decimate_yields(
+		    (enum decimate_method)config->method, YIELD_SUMMARY),
+		    program, plan);
 		stream->reducer = reducer_new(plan != NULL ? plan : program,
 		    (enum decimate_method)config->method, config->every);
 	} else if (samples->channels > 0)
@@ -129,6 +134,7 @@ stream_free(struct stream *stream)
 {
 	if (stream == NULL)
 		return;
+	live_flush();
 	if (stream->reducer != NULL)
 		reducer_free(stream->reducer);
 	sampler_free(stream->sampler);
@@ -180,11 +186,14 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 {
 	struct stream fresh = *stream;
 
+	live_flush();
 	stream_flush(old);
 	settle_feed(old);
 	stream->counts = old->counts;
 	stream->at = old->at;
 	stream->resume = old->resume;
+	stream->live_missed = old->live_missed;
+	stream->live_lost = old->live_lost;
 	stream->send_limit = old->send_limit;
 	stream->feed_limit = old->feed_limit;
 	stream->size_limit = old->size_limit;
@@ -192,6 +201,7 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 		return;
 	stream->in_window = old->in_window;
 	stream->window = old->window;
+	stream->received_ns = old->received_ns;
 	stream->last_size = old->last_size;
 	stream->last = old->last;
 	old->last = fresh.last;

@@ -11,23 +11,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
-#include "supervisor/memory_file.h"
+#include "supervisor/decimator_priv.h"
 #include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
 
 #define DECIMATOR_PROGRAM	"mcrelay-decimator"
-
-/* The segment and the eventfd come before the streams' sockets, plans and
- * feeds. */
-#define SERVE_FDS		(2 + 3 * STREAMS_MAX)
-_Static_assert(SERVE_FDS <= FD_PASS_MAX, "fit in one message");
 
 /* A full socket or too many descriptors under way: both pass soon. */
 #define RETRY_S		0.01
@@ -38,8 +32,8 @@ has_streams(const struct channel *channel)
 	return channel->parts.streams > 0;
 }
 
-static bool
-send_message(struct decimator *decimator, const struct message *message,
+bool
+decimator_send(struct decimator *decimator, const struct message *message,
     const int *fds, size_t fd_count)
 {
 	static struct log_limit limit;
@@ -54,113 +48,6 @@ send_message(struct decimator *decimator, const struct message *message,
 	return false;
 }
 
-static void
-fill_stream(struct stream_config *config, const struct channel *channel,
-    const struct stream_conf *conf)
-{
-	memcpy(config->name, conf->name, sizeof(config->name));
-	format_address((const void *)&conf->to.address, config->destination);
-	config->method = conf->method;
-	config->range = conf->range;
-	config->slot = channel_slot(channel, conf->name);
-	config->id = channel->slot_id[config->slot];
-	config->every = conf->every;
-	config->interval_ns = conf->interval_ns;
-	config->clock = conf->clock;
-	config->planned = conf->plan != NULL;
-	config->pack = conf->pack;
-	config->derived = conf->schema_text != NULL;
-	config->archived = conf->archive;
-}
-
-/* Appends the files of those streams that have a plan; false: no memory. */
-static bool
-add_plans(const struct channel_conf *conf, size_t streams, int *fds,
-    size_t *count)
-{
-	size_t i;
-
-	for (i = 0; i < streams; i++) {
-		if (conf->decimate[i].plan == NULL)
-			continue;
-		fds[*count] = memory_file("mcrelay-plan",
-		    conf->decimate[i].plan, conf->decimate[i].plan_size);
-		if (fds[*count] == -1)
-			return false;
-		(*count)++;
-	}
-	return true;
-}
-
-/* The socket that feeds the stream's archive, or -1. */
-static int
-feed_of(const struct channel *channel, const struct stream_conf *conf)
-{
-	char name[CHANNEL_NAME_MAX + 1];
-	const struct channel *archiver;
-
-	if (!conf->archive || !conf_stream_archive_name(name, channel->name,
-	    conf->name))
-		return -1;
-	archiver = channels_find(channel->supervisor, name);
-	if (archiver == NULL || (!archiver->child.wanted && !archiver->fresh))
-		return -1;
-	/* A socket for another schema waits for the end of the worker. */
-	return (archiver->next.have & PART_INPUT) != 0 ? archiver->next.feed :
-	    archiver->parts.feed;
-}
-
-/* Appends the sockets of those streams that have an archive. */
-static void
-add_feeds(const struct channel *channel, struct message *message,
-    int *fds, size_t *count)
-{
-	size_t i;
-	int feed;
-
-	for (i = 0; i < message->streams; i++) {
-		feed = feed_of(channel, &channel->conf->decimate[i]);
-		message->stream[i].feeds = feed != -1;
-		if (feed != -1)
-			fds[(*count)++] = feed;
-	}
-}
-
-static bool
-tell_channel(struct decimator *decimator, const struct channel *channel)
-{
-	const struct channel_conf *conf = channel->conf;
-	const struct parts *parts = &channel->parts;
-	struct message message;
-	int fds[SERVE_FDS];
-	size_t i, n = 0, plans, end;
-	bool sent = false;
-
-	memset(&message, 0, sizeof(message));
-	message.type = MESSAGE_SERVE;
-	message.channel = channel->number;
-	memcpy(message.name, channel->name, sizeof(message.name));
-	message.log_level = decimator->supervisor->conf->log_level;
-	message.streams = (uint32_t)parts->streams;
-	message.samples = conf->samples;
-	fds[n++] = channel->segment.fd;
-	fds[n++] = channel->decimator_event;
-	for (i = 0; i < parts->streams; i++) {
-		fill_stream(&message.stream[i], channel, &conf->decimate[i]);
-		fds[n++] = parts->stream[i];
-	}
-	plans = n;
-	if (add_plans(conf, parts->streams, fds, &n)) {
-		end = n;
-		add_feeds(channel, &message, fds, &n);
-		sent = send_message(decimator, &message, fds, n);
-		n = end;
-	}
-	while (n > plans)
-		close(fds[--n]);
-	return sent;
-}
-
 static bool
 tell_forgotten(struct decimator *decimator)
 {
@@ -170,7 +57,7 @@ tell_forgotten(struct decimator *decimator)
 	message.type = MESSAGE_FORGET;
 	while (decimator->forgets > 0) {
 		message.channel = decimator->forget[decimator->forgets - 1];
-		if (!send_message(decimator, &message, NULL, 0))
+		if (!decimator_send(decimator, &message, NULL, 0))
 			return false;
 		decimator->forgets--;
 		decimator->answers++;
@@ -185,7 +72,7 @@ tell_look(struct decimator *decimator)
 
 	if (!decimator->look)
 		return true;
-	if (!send_message(decimator, &message, NULL, 0))
+	if (!decimator_send(decimator, &message, NULL, 0))
 		return false;
 	decimator->look = false;
 	decimator->answers++;
@@ -202,8 +89,25 @@ tell_log_level(struct decimator *decimator)
 	memset(&message, 0, sizeof(message));
 	message.type = MESSAGE_LOG_LEVEL;
 	message.log_level = decimator->supervisor->conf->log_level;
-	decimator->log_told = send_message(decimator, &message, NULL, 0);
+	decimator->log_told = decimator_send(decimator, &message, NULL, 0);
 	return decimator->log_told;
+}
+
+/* By which socket it shows its streams to mcrelay-web; a new process shows them
+ * to nobody. */
+static bool
+tell_live(struct decimator *decimator)
+{
+	static const struct message message = {.type = MESSAGE_LIVE};
+	int socket = decimator->supervisor->web.live_out;
+
+	if (decimator->live_told || (socket == -1 && !decimator->live))
+		return true;
+	if (!decimator_send(decimator, &message, &socket, socket != -1))
+		return false;
+	decimator->live = socket != -1;
+	decimator->live_told = true;
+	return true;
 }
 
 /* Nobody else has it, nor is it on its way back to us. */
@@ -250,7 +154,7 @@ tell_channels(struct decimator *decimator)
 		if (!may_be_told(channel, decimator))
 			continue;
 		begin_anew(channel);
-		if (!tell_channel(decimator, channel))
+		if (!decimator_serve(decimator, channel))
 			return false;
 		channel->decimator_holder = decimator;
 		channel->decimator_told = true;
@@ -266,8 +170,9 @@ decimator_update(struct decimator *decimator)
 	if (decimator->child.state != CHILD_RUNNING || decimator->child.pid ==
 	    0)
 		return;
-	if (!tell_log_level(decimator) || !tell_forgotten(decimator) ||
-	    !tell_channels(decimator) || !tell_look(decimator))
+	if (!tell_log_level(decimator) || !tell_live(decimator) ||
+	    !tell_forgotten(decimator) || !tell_channels(decimator) ||
+	    !tell_look(decimator))
 		ev_timer_again(loop, &decimator->retry);
 }
 
@@ -311,6 +216,7 @@ decimator_ended(void *owner)
 
 	decimator->forgets = decimator->answers = 0;
 	decimator->look = decimator->log_told = false;
+	decimator->live = decimator->live_told = false;
 	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
 		if (channel->decimator_holder == decimator)
 			let_go(channel);

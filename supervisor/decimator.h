@@ -34,6 +34,9 @@ struct decimator {
 	size_t			 answers;	/* that it owes */
 	bool			 look;		/* has yet to be asked that */
 	bool			 log_told;
+	bool			 live;		/* has a socket to show streams
+						 * by, */
+	bool			 live_told;	/* the one there is, or none */
 	struct child_watch	 watch;
 	pid_t			 old_process;	/* of an older image; 0 */
 	const char		*told_state;	/* as an event; NULL: none */
@@ -51,6 +54,9 @@ bool	decimators_stop(struct supervisor *supervisor) ATTR_NONNULL
 	    ATTR_UNUSED_RESULT;
 /* The log level is another one. */
 void	decimators_log_level(struct supervisor *supervisor) ATTR_NONNULL;
+
+/* The socket to show streams by is another one. */
+void	decimators_live(struct supervisor *supervisor) ATTR_NONNULL;
 
 /*** One process. ***/
 

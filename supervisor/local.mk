@@ -29,6 +29,8 @@ libsupervisor_a_SOURCES = \
 	supervisor/control_priv.h \
 	supervisor/daemon.c supervisor/daemon.h \
 	supervisor/decimator.c supervisor/decimator.h \
+	supervisor/decimator_priv.h \
+	supervisor/decimator_serve.c \
 	supervisor/directory.c supervisor/directory.h \
 	supervisor/dirs.c supervisor/dirs.h \
 	supervisor/errand.c supervisor/errand.h \
@@ -90,6 +92,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/web_files.c supervisor/web_files.h \
 	supervisor/web_priv.h \
 	supervisor/web_stage.c \
+	supervisor/web_streams.c \
 	supervisor/web_tls.c \
 	supervisor/web_users.c \
 	supervisor/conf/address.c supervisor/conf/address.h \

@@ -27,6 +27,10 @@
 /* Of a worker with an archive, beside its own (worker/archive/). */
 #define ARCHIVE_THREADS		4U
 
+/* Of mcrelay-web: its socket, those that streams are shown by, messages, what
+ * it is heard by, and two files on their way to it. */
+#define WEB_DESCRIPTORS		7U
+
 /*** Needs. ***/
 
 static uint64_t
@@ -120,7 +124,7 @@ needs_of(struct needs *needs, const struct conf *conf)
 	size_t i;
 
 	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
-	    2 * conf->decimators};
+	    2 * conf->decimators + (conf_has_web(conf) ? WEB_DESCRIPTORS : 0)};
 	for (i = 0; i < conf->channels; i++) {
 		segment_spec_fill(&spec, conf, &conf->channel[i]);
 		needs->memory += segment_size(&spec);

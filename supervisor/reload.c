@@ -331,6 +331,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	commit_steps(plan, summary, true);
 	commit_steps(plan, summary, false);
 	conf_free(old);
+	web_reloaded(supervisor);
 	decimators_update(supervisor);
 	channels_start_new(supervisor);
 	channels_retry(supervisor);

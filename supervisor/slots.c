@@ -82,4 +82,6 @@ channel_assign_slots(struct channel *channel)
 		channel->slot_id[slot] = new_id();
 	}
 	channel_note_slots(channel);
+	/* It is told within a second: there may be a thousand channels. */
+	channel->supervisor->web.streams_told = false;
 }

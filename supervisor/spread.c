@@ -179,6 +179,17 @@ decimators_log_level(struct supervisor *supervisor)
 }
 
 void
+decimators_live(struct supervisor *supervisor)
+{
+	unsigned i;
+
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
+		supervisor->decimator[i].live_told = false;
+		decimator_update(&supervisor->decimator[i]);
+	}
+}
+
+void
 decimators_init(struct supervisor *supervisor)
 {
 	unsigned i;

@@ -182,6 +182,85 @@ listen_as_configured(struct web *web)
 	    strerror(errno));
 }
 
+/*** What it sees the streams by. ***/
+
+/* So much may wait to be seen, if the kernel lets us.  There is one pair as
+ * long as one is wanted, whatever becomes of its process. */
+#define LIVE_BUFFER	(1024 * 1024)
+
+static bool
+open_live(struct web *web)
+{
+	int pair[2], size = LIVE_BUFFER;
+
+	if (web->live_out != -1)
+		return true;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    0, pair) == -1) {
+		web_lack(web, "no sockets to see the streams by: %s",
+		    strerror(errno));
+		return false;
+	}
+	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size,
+	    sizeof(size)) == -1)
+		(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size,
+		    sizeof(size));
+	web->live_out = pair[0];
+	web->live_in = pair[1];
+	decimators_live(web->supervisor);
+	return true;
+}
+
+static void
+close_live(struct web *web)
+{
+	if (web->live_out == -1)
+		return;
+	close(web->live_out);
+	close(web->live_in);
+	web->live_out = web->live_in = -1;
+	decimators_live(web->supervisor);
+}
+
+/*** What it is told. ***/
+
+/* With a file, which is in *told from then on; the one before has been read,
+ * or is of no more use.  False, and there is none: it cannot be told. */
+static bool
+tell(struct web *web, enum message_type type, int fd, int *told)
+{
+	const struct message message = {.type = type};
+
+	memory_file_take_back(*told);
+	*told = fd;
+	if (fd == -1)
+		log_warn("web: cannot tell it anything");
+	return fd != -1 && fd_send(web->child.messages, &message,
+	    sizeof(message), &fd, 1) != -1;
+}
+
+/* To send it all would take a reader: it is a file. */
+static bool
+tell_status(struct web *web)
+{
+	struct growing text = {.text = NULL};
+	int fd;
+
+	status_print(&text, NULL, web->supervisor, NULL);
+	fd = memory_file("mcrelay-status", text.text, text.size);
+	free(text.text);
+	return tell(web, MESSAGE_STATUS, fd, &web->told);
+}
+
+/* If it does not read it is told later. */
+static void
+tell_streams(struct web *web)
+{
+	if (!web->streams_told && web->child.state == CHILD_RUNNING)
+		web->streams_told = tell(web, MESSAGE_STREAMS,
+		    web_streams_file(web->supervisor), &web->told_streams);
+}
+
 /*** Its process. ***/
 
 static pid_t
@@ -190,7 +269,8 @@ web_spawn(void *owner, int messages, int stderr_fd)
 	struct web *web = owner;
 	struct supervisor *supervisor = web->supervisor;
 	const struct privdrop *user = &supervisor->conf->web_user;
-	const int fds[] = {messages, web->listening, web->files.fd};
+	const int fds[] = {messages, web->listening, web->files.fd,
+	    web->live_in};
 
 	if (!runnable_child(supervisor, &web->child, WEB_PROGRAM, user))
 		return -1;
@@ -198,22 +278,24 @@ web_spawn(void *owner, int messages, int stderr_fd)
 	    stderr_fd, fds, NITEMS(fds));
 }
 
+/* Its successor knows of nothing. */
 static void
 web_ended(void *owner)
 {
 	struct web *web = owner;
 
 	memory_file_take_back(web->told);
-	web->told = -1;
-	/* Its successor was asked nothing. */
-	web->look = false;
+	memory_file_take_back(web->told_streams);
+	web->told = web->told_streams = -1;
+	web->look = web->streams_told = false;
 }
 
 static void
 web_changed(void *owner)
 {
-	const struct web *web = owner;
+	struct web *web = owner;
 
+	tell_streams(web);
 	supervisor_notice(web->supervisor);
 }
 
@@ -223,19 +305,6 @@ web_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
 	text[0] = '\0';
 }
 
-/* The status as a file, or -1: to send it all would take a reader. */
-static int
-status_file(const struct supervisor *supervisor)
-{
-	struct growing text = {.text = NULL};
-	int fd;
-
-	status_print(&text, NULL, supervisor, NULL);
-	fd = memory_file("mcrelay-status", text.text, text.size);
-	free(text.text);
-	return fd;
-}
-
 /* Deaf for a while after it: a process that is taken over cannot have us do
  * nothing else. */
 static enum child_said
@@ -243,7 +312,6 @@ web_message(void *owner, const struct message *message)
 {
 	static const struct message answer = {.type = MESSAGE_STATUS};
 	struct web *web = owner;
-	int fd, socket = web->child.messages;
 
 	if (message->type == MESSAGE_LOOKED && web->look) {
 		web->look = false;
@@ -251,16 +319,10 @@ web_message(void *owner, const struct message *message)
 	}
 	if (message->type != MESSAGE_STATUS)
 		return CHILD_SAID_NONSENSE;
-	fd = status_file(web->supervisor);
-	if (fd == -1)
-		log_warn("web: cannot tell it the status");
 	/* An answer is due in any case: it waits for that one. */
-	if ((fd == -1 || fd_send(socket, &answer, sizeof(answer), &fd, 1) ==
-	    -1) && fd_send(socket, &answer, sizeof(answer), NULL, 0) == -1)
+	if (!tell_status(web) && fd_send(web->child.messages, &answer,
+	    sizeof(answer), NULL, 0) == -1)
 		log_debug("web: it does not take the status");
-	/* It has read the one before, or has no more use for it. */
-	memory_file_take_back(web->told);
-	web->told = fd;
 	return CHILD_SAID_NEWS;
 }
 
@@ -280,7 +342,8 @@ web_init(struct supervisor *supervisor)
 	struct web *web = &supervisor->web;
 
 	web->supervisor = supervisor;
-	web->listening = web->told = -1;
+	web->listening = web->told = web->told_streams = -1;
+	web->live_out = web->live_in = -1;
 	web->files.fd = web->staged.fd = -1;
 	child_init(&web->child, supervisor->loop, &web_ops, web, "web",
 	    WEB_PROGRAM);
@@ -295,6 +358,8 @@ web_done(struct supervisor *supervisor)
 	web_files_close(&web->files);
 	web_files_close(&web->staged);
 	memory_file_take_back(web->told);
+	memory_file_take_back(web->told_streams);
+	close_live(web);
 	child_done(&web->child);
 }
 
@@ -307,6 +372,7 @@ web_second(struct supervisor *supervisor)
 
 	if (!is_wanted(supervisor) || !same) {
 		close_socket(web);
+		close_live(web);
 		child_stop(&web->child);
 	}
 	web->conf = supervisor->conf->web;
@@ -321,12 +387,21 @@ web_second(struct supervisor *supervisor)
 		return;
 	}
 	watch_check_web(web);
+	tell_streams(web);
 	if (web->child.pid != 0 || !web_have_files(web))
 		return;
 	if (web->listening == -1)
 		listen_as_configured(web);
-	if (web->listening != -1 && web->child.state == CHILD_STOPPED)
+	if (web->listening != -1 && open_live(web) &&
+	    web->child.state == CHILD_STOPPED)
 		child_start(&web->child);
+}
+
+void
+web_reloaded(struct supervisor *supervisor)
+{
+	supervisor->web.streams_told = false;
+	tell_streams(&supervisor->web);
 }
 
 bool
@@ -335,6 +410,7 @@ web_stop(struct supervisor *supervisor)
 	struct web *web = &supervisor->web;
 
 	close_socket(web);
+	close_live(web);
 	if (web->child.wanted)
 		child_stop(&web->child);
 	if (web->child.stuck)

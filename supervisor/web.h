@@ -3,8 +3,9 @@
  * mcrelay-web, which serves metrics: its socket, its process, what it is told.
  * Supervisor only.
  *
- * It has a socket to accept connections of and one to us; it can ask for the
- * status, twice a second, and for nothing else.  Whatever becomes of it, no
+ * It has a socket to accept connections of, one to us and one that decimators
+ * show their streams by; it can ask for the status, twice a second, and for
+ * nothing else.  Whatever becomes of it, no
  * channel notices.  At an upgrade it ends, and the new image starts another.
  *
  * Who may read it learns from files that we have read (supervisor/web_files.h).
@@ -31,7 +32,9 @@ struct web {
 	struct child		 child;
 	struct web_conf		 conf;		/* what it serves by */
 	int			 listening;	/* -1: none */
-	int			 told;		/* the last status; -1: none */
+	/* The last status and the last streams as files; -1: none. */
+	int			 told;
+	int			 told_streams;
 	struct web_files	 files;		/* what it is told */
 	struct web_files	 staged;	/* by a reload; else none */
 	bool			 tried;		/* to read them */
@@ -39,6 +42,11 @@ struct web {
 	char			 lack[256];	/* why it is missing, or "" */
 	bool			 look;		/* was asked to, and answers */
 	struct child_watch	 watch;
+	/* Decimators show their streams by the one, it looks at the other;
+	 * -1: none. */
+	int			 live_out;
+	int			 live_in;
+	bool			 streams_told;	/* it knows which there are */
 };
 
 void	web_init(struct supervisor *supervisor) ATTR_NONNULL;
@@ -51,6 +59,8 @@ void	web_unstage(struct supervisor *supervisor) ATTR_NONNULL;
 /* Once a second, and at the start: does what the configuration in force asks
  * for, as far as it can be done now. */
 void	web_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* The streams are other ones. */
+void	web_reloaded(struct supervisor *supervisor) ATTR_NONNULL;
 /* Asks it to end; true when it has. */
 bool	web_stop(struct supervisor *supervisor) ATTR_NONNULL
 	    ATTR_UNUSED_RESULT;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What web.c and web_stage.c share.
+ * What the files of mcrelay-web's process share.  Supervisor, for web*.c.
  */
 #ifndef MCRELAY_WEB_PROCESS_PRIV_H
 #define MCRELAY_WEB_PROCESS_PRIV_H
@@ -9,6 +9,7 @@
 
 #include "common/compiler.h"
 
+struct supervisor;
 struct web;
 
 /* False: to look there may take for ever. */
@@ -19,5 +20,8 @@ void	web_lack(struct web *web, const char *fmt, ...) ATTR_PRINTF(2, 3);
 bool	web_have_files(struct web *web) ATTR_NONNULL;
 /* What a reload has read comes into force. */
 void	web_take_staged(struct web *web) ATTR_NONNULL;
+/* All streams whose datums have a schema, for streams.c of mcrelay-web; -1
+ * with errno. */
+int	web_streams_file(const struct supervisor *supervisor) ATTR_NONNULL;
 
 #endif /* MCRELAY_WEB_PROCESS_PRIV_H */

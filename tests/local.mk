@@ -49,8 +49,11 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable \
 	tests/unit/test_decimal tests/unit/test_document \
-	tests/unit/test_metrics \
+	tests/unit/test_metrics tests/unit/test_show \
 	tests/unit/test_rename
+if WEB
+UNIT_TESTS += tests/unit/test_history tests/unit/test_live
+endif
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -328,6 +331,13 @@ tests_unit_test_metrics_SOURCES = tests/unit/test_metrics.c
 tests_unit_test_metrics_LDADD = libmetrics.a $(TEST_LIBS) $(JANSSON_LIBS)
 tests_unit_test_document_SOURCES = tests/unit/test_document.c
 tests_unit_test_document_LDADD = libmetrics.a $(TEST_LIBS) $(JANSSON_LIBS)
+tests_unit_test_show_SOURCES = tests/unit/test_show.c
+tests_unit_test_show_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
+tests_unit_test_history_SOURCES = tests/unit/test_history.c
+tests_unit_test_history_LDADD = $(mcrelay_web_LDADD) $(CMOCKA_LIBS)
+tests_unit_test_live_CPPFLAGS = $(libweb_a_CPPFLAGS)
+tests_unit_test_live_SOURCES = tests/unit/test_live.c
+tests_unit_test_live_LDADD = $(mcrelay_web_LDADD) $(CMOCKA_LIBS)
 tests_unit_test_when_SOURCES = tests/unit/test_when.c
 tests_unit_test_when_LDADD = $(TEST_LIBS)
 
@@ -395,6 +405,7 @@ EXTRA_DIST += \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
+	tests/integration/test_live.py \
 	tests/integration/test_load.py \
 	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \

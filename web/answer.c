@@ -12,7 +12,11 @@
 #include <zlib.h>
 #endif
 
+#include "common/log.h"
 #include "common/util.h"
+#include "web/live.h"
+#include "web/pages.h"
+#include "web/streams.h"
 #include "web/web_priv.h"
 
 #define UNDER_WAY_MAX	(24U * 1024 * 1024)
@@ -44,6 +48,16 @@ set_header(struct MHD_Response *response, const char *name, const char *value)
 	(void)MHD_add_response_header(response, name, value);
 }
 
+static void
+add_headers(struct MHD_Response *response)
+{
+	/* What nobody keeps open needs no looking after. */
+	set_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
+	set_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	set_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+	pages_protect(response);
+}
+
 static struct MHD_Response *
 response_of(struct body *body)
 {
@@ -56,11 +70,7 @@ response_of(struct body *body)
 		free_body(body->text);
 		return NULL;
 	}
-	/* What nobody keeps open needs no looking after. */
-	set_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-	set_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	set_header(response, "X-Content-Type-Options", "nosniff");
-	set_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding");
+	add_headers(response);
 	return response;
 }
 
@@ -95,6 +105,21 @@ answer_text(unsigned code, const char *text)
 		set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
 		    "text/plain; charset=utf-8");
 	return new_answer(code, response);
+}
+
+struct answer *
+answer_live(struct live *live)
+{
+	struct MHD_Response *response = live_response(live);
+
+	if (response != NULL) {
+		add_headers(response);
+		set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+		    "text/event-stream");
+		/* For proxies. */
+		set_header(response, "X-Accel-Buffering", "no");
+	}
+	return new_answer(MHD_HTTP_OK, response);
 }
 
 void
@@ -146,29 +171,103 @@ compressed(const char *text ATTR_UNUSED, size_t size ATTR_UNUSED)
 }
 #endif
 
+char *
+answer_packed(const char *text, size_t size, size_t *packed_size)
+{
+	struct body *body = compressed(text, size);
+	char *packed;
+
+	if (body == NULL)
+		return NULL;
+	*packed_size = body->size;
+	packed = xmalloc(body->size);
+	memcpy(packed, body->text, body->size);
+	free(body);
+	return packed;
+}
+
 static struct MHD_Response *
-make(const struct request *request, const struct node *status)
+make_of(const char *text, size_t size, const char *type, bool gzip)
 {
 	struct MHD_Response *response;
-	struct body *body = NULL;
-	size_t size;
-	char *text = metrics_text(status, &request->choice, &size);
-	bool gzip;
+	struct body *body = gzip ? compressed(text, size) : NULL;
 
-	if (request->gzip)
-		body = compressed(text, size);
 	gzip = body != NULL;
 	if (!gzip)
 		body = body_of(text, size);
-	free(text);
 	response = response_of(body);
 	if (response == NULL)
 		return NULL;
-	set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-	    request->choice.openmetrics ? TYPE_OPEN : TYPE_TEXT);
+	set_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	if (gzip)
 		set_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip");
 	return response;
+}
+
+static struct MHD_Response *
+make(const struct request *request, const struct node *status)
+{
+	size_t size;
+	char *text = metrics_text(status, &request->choice, &size);
+	struct MHD_Response *response;
+
+	response = make_of(text, size, request->choice.openmetrics ?
+	    TYPE_OPEN : TYPE_TEXT, request->gzip);
+	free(text);
+	return response;
+}
+
+static struct answer *
+too_many(void)
+{
+	return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
+	    "too many are reading\n");
+}
+
+/* One for all who ask for it. */
+static struct answer *
+shared_json(struct answer **made, const char *text, size_t size, bool gzip)
+{
+	if (made[gzip] == NULL) {
+		if (under_way > UNDER_WAY_MAX)
+			return too_many();
+		made[gzip] = new_answer(MHD_HTTP_OK, make_of(text, size,
+		    "application/json", gzip));
+	}
+	made[gzip]->users++;
+	return made[gzip];
+}
+
+static struct answer	*streams[2];	/* gzip */
+
+struct answer *
+answer_streams(bool gzip)
+{
+	json_t *document;
+	struct answer *answer;
+	char *text;
+
+	if (!streams_known())
+		return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
+		    "mcrelayd has not told yet which there are\n");
+	if (streams[gzip] != NULL)
+		return shared_json(streams, "", 0, gzip);
+	document = streams_json();
+	text = json_dumps(document, JSON_COMPACT);
+	json_decref(document);
+	if (text == NULL)
+		fatalx("out of memory");
+	answer = shared_json(streams, text, strlen(text), gzip);
+	free(text);
+	return answer;
+}
+
+void
+answer_forget_streams(void)
+{
+	answer_release(streams[0]);
+	answer_release(streams[1]);
+	streams[0] = streams[1] = NULL;
 }
 
 static bool
@@ -182,8 +281,8 @@ has_all(const struct node *status, const struct request *request)
 	return true;
 }
 
-struct answer *
-answer_metrics(struct answers *answers, const struct request *request,
+static struct answer *
+metrics(struct answers *answers, const struct request *request,
     const struct node *status)
 {
 	bool shared = request->choice.channel_count == 0 &&
@@ -192,9 +291,6 @@ answer_metrics(struct answers *answers, const struct request *request,
 	    &answers->made[request->choice.openmetrics][request->gzip];
 	struct answer *answer;
 
-	if (status == NULL)
-		return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "mcrelayd does not answer\n");
 	if (!has_all(status, request))
 		return answer_text(MHD_HTTP_NOT_FOUND,
 		    "there is no such channel\n");
@@ -203,14 +299,25 @@ answer_metrics(struct answers *answers, const struct request *request,
 		return *made;
 	}
 	if (under_way > UNDER_WAY_MAX)
-		return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "too many are reading\n");
+		return too_many();
 	answer = new_answer(MHD_HTTP_OK, make(request, status));
 	if (shared) {
 		answer->users++;
 		*made = answer;
 	}
 	return answer;
+}
+
+struct answer *
+answer_request(struct answers *answers, const struct request *request,
+    const struct web_status *status)
+{
+	if (status == NULL)
+		return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
+		    "mcrelayd does not answer\n");
+	return request->kind == REQUEST_STATUS ?
+	    shared_json(answers->status, status->text, status->size,
+	    request->gzip) : metrics(answers, request, status->node);
 }
 
 void
@@ -221,4 +328,6 @@ answers_done(struct answers *answers)
 	for (i = 0; i < 2; i++)
 		for (j = 0; j < 2; j++)
 			answer_release(answers->made[i][j]);
+	answer_release(answers->status[0]);
+	answer_release(answers->status[1]);
 }

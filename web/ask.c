@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Asking the supervisor for the status, which is all that it answers; and being
- * asked by it whether we get anywhere.  mcrelay-web only.
+ * told by it which streams there are, and asked whether we get anywhere.
+ * mcrelay-web only.
  */
 #include <sys/stat.h>
 #include <errno.h>
@@ -19,12 +20,13 @@
 #define OVERDUE_NS	(2 * NS_PER_S)
 
 static ev_io		 messages;
-static ask_answered	*on_answer;
+static ask_told		*on_answer;
+static ask_told		*on_streams;
 static uint64_t		 asked_ns;	/* 0: no answer is to come */
 
 /* All of a file, or NULL. */
 static char *
-read_status(int fd, size_t *size)
+read_file(int fd, size_t *size)
 {
 	ssize_t got = 0;
 	off_t done = 0;
@@ -48,12 +50,12 @@ read_status(int fd, size_t *size)
 }
 
 static void
-take_status(int fd)
+take(int fd, ask_told *told)
 {
 	size_t size = 0;
-	char *text = fd == -1 ? NULL : read_status(fd, &size);
+	char *text = fd == -1 ? NULL : read_file(fd, &size);
 
-	on_answer(text, size);
+	told(text, size);
 	free(text);
 }
 
@@ -85,8 +87,11 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	}
 	if (got == (ssize_t)sizeof(message) && message.type == MESSAGE_STATUS) {
 		asked_ns = 0;
-		take_status(count == 1 ? fds[0] : -1);
+		take(count == 1 ? fds[0] : -1, on_answer);
 	} else if (got == (ssize_t)sizeof(message) &&
+	    message.type == MESSAGE_STREAMS)
+		take(count == 1 ? fds[0] : -1, on_streams);
+	else if (got == (ssize_t)sizeof(message) &&
 	    message.type == MESSAGE_LOOK)
 		say_looked();
 	for (i = 0; i < count; i++)
@@ -94,9 +99,10 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 }
 
 void
-ask_start(struct ev_loop *loop, ask_answered *answered)
+ask_start(struct ev_loop *loop, ask_told *answered, ask_told *streams)
 {
 	on_answer = answered;
+	on_streams = streams;
 	ev_io_init(&messages, on_messages, MESSAGE_FD, EV_READ);
 	ev_io_start(loop, &messages);
 }

@@ -8,6 +8,7 @@
 
 #include "common/util.h"
 #include "web/accept.h"
+#include "web/live.h"
 #include "web/web_priv.h"
 
 static void
@@ -41,6 +42,8 @@ on_argument(void *argument, enum MHD_ValueKind kind ATTR_UNUSED,
 
 	if (value == NULL)
 		request->wrong = "a parameter without a value\n";
+	else if (request->kind != REQUEST_METRICS)
+		request->wrong = "there are no parameters\n";
 	else if (strcmp(name, "channel") == 0)
 		add_channel(request, value);
 	else if (strcmp(name, "collect[]") == 0)
@@ -51,10 +54,11 @@ on_argument(void *argument, enum MHD_ValueKind kind ATTR_UNUSED,
 }
 
 struct request *
-request_new(struct MHD_Connection *connection)
+request_new(struct MHD_Connection *connection, enum request_kind kind)
 {
 	struct request *request = xcalloc(1, sizeof(*request));
 
+	request->kind = kind;
 	request->connection = connection;
 	request->choice.openmetrics = accept_openmetrics(
 	    MHD_lookup_connection_value(connection, MHD_HEADER_KIND,
@@ -62,8 +66,9 @@ request_new(struct MHD_Connection *connection)
 	request->gzip = accept_gzip(MHD_lookup_connection_value(connection,
 	    MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING));
 	request->choice.channels = (const char *const *)request->channels;
-	(void)MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND,
-	    on_argument, request);
+	if (kind != REQUEST_LIVE)
+		(void)MHD_get_connection_values(connection,
+		    MHD_GET_ARGUMENT_KIND, on_argument, request);
 	if (request->choice.groups == 0)
 		request->choice.groups = METRICS_ALL;
 	return request;
@@ -79,5 +84,6 @@ request_free(struct request *request)
 	for (i = 0; i < request->choice.channel_count; i++)
 		free(request->channels[i]);
 	answer_release(request->answer);
+	live_free(request->live);
 	free(request);
 }

@@ -22,14 +22,19 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "metrics/process.h"
+#include "web/accept.h"
 #include "web/auth.h"
 #include "web/config.h"
+#include "web/live.h"
+#include "web/pages.h"
 #include "web/tls.h"
 #include "web/web.h"
 #include "web/web_priv.h"
 
 #define PROGRAM		"mcrelay-web"
 #define LISTENING_FD	(MESSAGE_FD + 1)
+/* Behind web_config.h's. */
+#define STREAMS_FD	(MESSAGE_FD + 3)
 
 #define CONNECTIONS_MAX	64U
 #define MEMORY_MAX	((size_t)16 * 1024)
@@ -37,6 +42,7 @@
 /* How often it is looked who is overdue, while anybody is there. */
 #define TICK_S		0.1
 
+/* Where the page is not installed. */
 #define INDEX_PAGE	"mcrelay: metrics for Prometheus are at /metrics\n"
 
 /* A connection, however far its request is. */
@@ -102,17 +108,30 @@ give(struct request *request, struct answer *answer)
 static void
 on_status(const char *text, size_t size)
 {
-	struct document *status = text == NULL ? NULL : document_read(text,
+	struct document *document = text == NULL ? NULL : document_read(text,
 	    size);
-	struct answers answers = {{{NULL}}};
+	const struct web_status whole = {text, size, document == NULL ? NULL :
+	    document->node}, *status = document == NULL ? NULL : &whole;
+	struct answers answers = {.made = {{NULL}}};
 	struct request *request;
 
 	while ((request = LIST_FIRST(&web.waiting)) != NULL)
-		give(request, answer_metrics(&answers, request,
-		    status == NULL ? NULL : status->node));
+		give(request, answer_request(&answers, request, status));
 	answers_done(&answers);
-	document_free(status);
+	live_status(whole.node);
+	document_free(document);
 	run();
+}
+
+static void
+on_streams(const char *text, size_t size)
+{
+	json_t *document = text == NULL ? NULL : json_loadb(text, size, 0,
+	    NULL);
+
+	answer_forget_streams();
+	live_streams(document, STREAMS_FD);
+	json_decref(document);
 }
 
 static enum MHD_Result
@@ -140,10 +159,12 @@ queue_text(struct MHD_Connection *connection, unsigned code, const char *text)
 	return result;
 }
 
+/* One for which the supervisor is asked. */
 static enum MHD_Result
-begin_metrics(struct MHD_Connection *connection, void **context)
+begin_request(struct MHD_Connection *connection, enum request_kind kind,
+    void **context)
 {
-	struct request *request = request_new(connection);
+	struct request *request = request_new(connection, kind);
 
 	*context = request;
 	if (request->wrong != NULL)
@@ -155,6 +176,51 @@ begin_metrics(struct MHD_Connection *connection, void **context)
 	MHD_suspend_connection(connection);
 	ask_status();
 	return MHD_YES;
+}
+
+/* As long as the client likes. */
+static enum MHD_Result
+begin_live(struct MHD_Connection *connection, void **context)
+{
+	struct connection *mine = connection_of(connection);
+	struct request *request = request_new(connection, REQUEST_LIVE);
+	struct answer *answer;
+	enum MHD_Result result;
+	unsigned code;
+
+	*context = request;
+	request->live = live_new(connection, &request->wrong, &code);
+	if (request->live == NULL)
+		return queue_text(connection, code, request->wrong);
+	mine->deadline_ns = UINT64_MAX;
+	answer = answer_live(request->live);
+	result = queue(connection, answer);
+	answer_release(answer);
+	return result;
+}
+
+static enum MHD_Result
+answer_other(struct MHD_Connection *connection, const char *url)
+{
+	bool gzip = accept_gzip(MHD_lookup_connection_value(connection,
+	    MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT_ENCODING));
+	struct MHD_Response *page;
+	struct answer *answer;
+	enum MHD_Result result;
+	unsigned code;
+
+	if (strcmp(url, "/streams") == 0) {
+		answer = answer_streams(gzip);
+		result = queue(connection, answer);
+		answer_release(answer);
+		return result;
+	}
+	if (pages_find(connection, url, gzip, &page, &code))
+		return MHD_queue_response(connection, code, page);
+	if (strcmp(url, "/") == 0)
+		return queue_text(connection, MHD_HTTP_OK, INDEX_PAGE);
+	return queue_text(connection, MHD_HTTP_NOT_FOUND,
+	    "there is no such page\n");
 }
 
 static enum MHD_Result
@@ -192,11 +258,12 @@ on_request(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
 		return queue_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
 		    "only GET and HEAD\n");
 	if (strcmp(url, "/metrics") == 0)
-		return begin_metrics(connection, context);
-	if (strcmp(url, "/") == 0)
-		return queue_text(connection, MHD_HTTP_OK, INDEX_PAGE);
-	return queue_text(connection, MHD_HTTP_NOT_FOUND,
-	    "there is only /metrics\n");
+		return begin_request(connection, REQUEST_METRICS, context);
+	if (strcmp(url, "/status") == 0)
+		return begin_request(connection, REQUEST_STATUS, context);
+	if (strcmp(url, "/live") == 0)
+		return begin_live(connection, context);
+	return answer_other(connection, url);
 }
 
 static void
@@ -283,14 +350,14 @@ end_overdue(uint64_t now)
 static void
 answer_overdue(uint64_t now)
 {
-	struct answers answers = {{{NULL}}};
+	struct answers answers = {.made = {{NULL}}};
 	struct request *request, *next;
 
 	for (request = LIST_FIRST(&web.waiting); request != NULL;
 	    request = next) {
 		next = LIST_NEXT(request, link);
 		if (now >= request->deadline_ns)
-			give(request, answer_metrics(&answers, request, NULL));
+			give(request, answer_request(&answers, request, NULL));
 	}
 	answers_done(&answers);
 }
@@ -373,7 +440,10 @@ start(void)
 	fd_set_nonblock(LISTENING_FD);
 	fd_set_cloexec(LISTENING_FD, 1);
 	start_daemon();
-	ask_start(web.loop, on_status);
+	fd_set_nonblock(STREAMS_FD);
+	fd_set_cloexec(STREAMS_FD, 1);
+	live_start(web.loop, run, ask_status);
+	ask_start(web.loop, on_status, on_streams);
 	config_forget();
 }
 
@@ -383,7 +453,10 @@ end(void)
 {
 	auth_overdue(UINT64_MAX);
 	answer_overdue(UINT64_MAX);
+	live_end();
 	MHD_stop_daemon(web.daemon);
+	answer_forget_streams();
+	pages_free();
 	ev_loop_destroy(web.loop);
 }
 
@@ -399,6 +472,9 @@ web_run(void)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	start();
+	pages_load();
+	/* It would read /dev/urandom later. */
+	json_object_seed(0);
 	/* Another cannot listen while we do. */
 	message_end_with_supervisor();
 	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB,

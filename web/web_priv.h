@@ -21,8 +21,17 @@
 /* More channels by name than that are too many for a request. */
 #define WEB_CHANNELS_MAX	64U
 
+struct live;
+
+enum request_kind {
+	REQUEST_METRICS,
+	REQUEST_STATUS,
+	REQUEST_LIVE,
+};
+
 /* A request, from its headers to its end. */
 struct request {
+	enum request_kind	 kind;
 	LIST_ENTRY(request)	 link;		/* while it waits */
 	bool			 waits;
 	struct MHD_Connection	*connection;
@@ -32,13 +41,22 @@ struct request {
 	char			*channels[WEB_CHANNELS_MAX];
 	const char		*wrong;		/* with the query; NULL */
 	struct answer		*answer;	/* NULL: not known yet */
+	struct live		*live;		/* REQUEST_LIVE, or NULL */
 };
 
 LIST_HEAD(request_list, request);
 
 /* What its URL and headers ask for. */
-struct request	*request_new(struct MHD_Connection *connection);
+struct request	*request_new(struct MHD_Connection *connection,
+		    enum request_kind kind);
 void	request_free(struct request *request) ATTR_NONNULL;
+
+/* What the supervisor says of everything. */
+struct web_status {
+	const char		*text;
+	size_t			 size;
+	const struct node	*node;		/* the same, read */
+};
 
 /*** answer.c: texts for requests. ***/
 
@@ -52,21 +70,32 @@ struct answer {
 /* What was made for others with the same status; begins with zeros. */
 struct answers {
 	struct answer	*made[2][2];	/* OpenMetrics, gzip */
+	struct answer	*status[2];	/* gzip */
 };
 
 /* `status' NULL: the supervisor does not answer.  All are the caller's. */
-struct answer	*answer_metrics(struct answers *answers,
-		    const struct request *request, const struct node *status);
+struct answer	*answer_request(struct answers *answers,
+		    const struct request *request,
+		    const struct web_status *status);
+struct answer	*answer_live(struct live *live) ATTR_NONNULL;
 struct answer	*answer_text(unsigned code, const char *text) ATTR_NONNULL;
+/* The streams as they are known; forgets what was made of them. */
+struct answer	*answer_streams(bool gzip);
+void	answer_forget_streams(void);
 void	answer_release(struct answer *answer);
+/* The text with gzip, to be freed; NULL: it cannot be done. */
+char	*answer_packed(const char *text, size_t size, size_t *packed_size)
+	    ATTR_NONNULL;
 void	answers_done(struct answers *answers) ATTR_NONNULL;
 
 /*** ask.c: the supervisor. ***/
 
-/* A status as text, or NULL when there is none; it stays where it came from. */
-typedef void	ask_answered(const char *text, size_t size);
+/* What it says as text, or NULL when it says none; it stays where it came
+ * from. */
+typedef void	ask_told(const char *text, size_t size);
 
-void	ask_start(struct ev_loop *loop, ask_answered *answered) ATTR_NONNULL;
+void	ask_start(struct ev_loop *loop, ask_told *answered,
+	    ask_told *streams) ATTR_NONNULL;
 /* Unless an answer is awaited already. */
 void	ask_status(void);
 

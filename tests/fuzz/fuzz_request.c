@@ -115,13 +115,15 @@ check_text(const struct request *request, const struct node *status)
 }
 
 static void
-check_answers(const struct request *request, const struct node *status)
+check_answers(const struct request *request, const struct node *node)
 {
-	struct answers answers = {{{NULL}}};
+	const struct web_status whole = {.text = "{}", .size = 2,
+	    .node = node}, *status = node == NULL ? NULL : &whole;
+	struct answers answers = {.made = {{NULL}}};
 	struct answer *one, *two;
 
-	one = answer_metrics(&answers, request, status);
-	two = answer_metrics(&answers, request, status);
+	one = answer_request(&answers, request, status);
+	two = answer_request(&answers, request, status);
 	assert(one->code == two->code && one->response != NULL &&
 	    two->response != NULL);
 	assert(one->code == (status == NULL ? MHD_HTTP_SERVICE_UNAVAILABLE :
@@ -158,7 +160,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	document = rest == NULL ? NULL : document_read(rest,
 	    (size_t)(copy + size - rest));
 	status = document == NULL ? NULL : document->node;
-	request = request_new(NULL);
+	request = request_new(NULL, REQUEST_METRICS);
 	check_request(request);
 	if (request->wrong == NULL) {
 		check_text(request, status);

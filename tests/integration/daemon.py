@@ -74,6 +74,7 @@ class Programs:
         env["MCRELAY_SANDBOX"] = "kill" if os.geteuid() == 0 else "none"
         if self.libexec is not None:
             env["MCRELAY_LIBEXECDIR"] = str(self.libexec)
+            env["MCRELAY_WEBDIR"] = str(self.libexec / "web-page")
         return env
 
 

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Showing streams to mcrelay-web, by the supervisor's socket.  Decimator.
+ *
+ * Never waits: what does not fit is counted, and told with the stream's next
+ * datum that does.  The datums of a turn of the loop go together, so that a
+ * fast stream costs no system call for each.
+ */
+#ifndef MCRELAY_DECIMATOR_LIVE_H
+#define MCRELAY_DECIMATOR_LIVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+struct stream;
+
+/* Takes over `socket', in place of the one before; -1: nobody looks. */
+void	live_socket(int socket);
+/* A datum that the stream gives, without a header. */
+void	live_datum(struct stream *stream, const uint8_t *data, size_t size)
+	    ATTR_NONNULL;
+/* Sends what waits for others.  Before a stream goes that may be among it, and
+ * at the end of each turn. */
+void	live_flush(void);
+
+#endif /* MCRELAY_DECIMATOR_LIVE_H */

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: ISC
+// The page: which view the address names, what the daemon is asked for, and
+// what everybody should see at once when something does not come.
+
+import {ChannelView} from "./channel.js";
+import {Charts} from "./charts.js";
+import {Link} from "./link.js";
+import {Channels, Overview} from "./overview.js";
+import {KEEP_S} from "./series.js";
+import {duration, el, list, put, settings, time, zone}
+    from "./text.js";
+
+const main = document.getElementById("main");
+const banners = document.getElementById("banners");
+const channels = new Channels();
+const page = {series: new Map(), changed, link: null};
+
+let view = null;		// Overview, ChannelView or ChartsView
+let charts = null;		// the view's, or null
+let channel = null;		// the view's name, or null
+let streams = null;		// the answer of /streams
+let asking = false;		// for that
+let hello = null;
+let down = null;		// since when the supervisor does not answer
+let dropped = 0;
+let written = null;		// the address as we wrote it
+
+class ChartsView {
+	constructor(charts) {
+		this.element = el("article", {"aria-labelledby": "title"},
+		    el("h1", {id: "title", class: "hidden"}, "Charts"),
+		    charts.element);
+		this.charts = charts;
+	}
+
+	update() {}
+
+	end() {
+		this.charts.end();
+	}
+}
+
+// The address behind #: a path, and a choice: c=FIELD (each), w=SECONDS, utc=1.
+function address() {
+	const [path, query] = location.hash.slice(1).split("?", 2);
+	const choice = new URLSearchParams(query ?? "");
+	const words = path.split("/").slice(1);
+	let name = null;
+
+	try {
+		name = words[0] === "channel" && words[1] ?
+		    decodeURIComponent(words[1]) : null;
+	} catch {
+		// A broken address is that of the overview.
+	}
+	return {channel: name, charts: words[0] === "charts" || name !== null,
+	    keys: choice.has("c") ? choice.getAll("c").filter(key => key) : null,
+	    span: Number(choice.get("w")), utc: choice.get("utc") === "1"};
+}
+
+function route() {
+	const to = address();
+
+	if (location.hash === written)
+		return;
+	written = location.hash;
+	if (location.hash.includes("?"))
+		setZone(to.utc);
+	view?.end();
+	channel = to.channel;
+	charts = to.charts ? new Charts(page, channel, to) : null;
+	view = channel !== null ? new ChannelView(channel, charts) :
+	    charts !== null ? new ChartsView(charts) : new Overview(channels);
+	main.replaceChildren(view.element);
+	const title = channel ?? (charts === null ? "channels" : "charts");
+	document.title = `${title} \u2013 mcrelay` + (hello?.host ?
+	    ` on ${hello.host}` : "");
+	for (const [id, is] of [["nav-overview", charts === null],
+	    ["nav-charts", charts !== null && channel === null]])
+		document.getElementById(id).toggleAttribute("aria-current", is);
+	if (charts !== null) {
+		charts.tellDropped(dropped);
+		if (streams !== null)
+			charts.setStreams(streams);
+	}
+	if (streams !== null)
+		ask();
+}
+
+// Who has another choice, or another window, finds it in the address.
+function changed() {
+	const choice = new URLSearchParams();
+
+	if (charts === null)
+		return;
+	for (const key of charts.keys?.length === 0 ? [""] : charts.keys ?? [])
+		choice.append("c", key);
+	choice.append("w", charts.span);
+	if (settings.utc)
+		choice.append("utc", "1");
+	written = "#" + (channel === null ? "/charts" :
+	    `/channel/${encodeURIComponent(channel)}`) + `?${choice}`;
+	history.replaceState(null, "", written);
+	ask();
+}
+
+function ask() {
+	const wanted = charts?.wanted ?? [];
+
+	for (const name of page.series.keys())
+		if (!wanted.includes(name))
+			page.series.delete(name);
+	page.link.want({channel, streams: wanted,
+	    since: Math.min(charts?.since ?? 60, KEEP_S)});
+}
+
+async function askStreams() {
+	if (asking)
+		return;
+	asking = true;
+	try {
+		const answer = await fetch("streams");
+		streams = answer.ok ? await answer.json() : null;
+	} catch {
+		// It is tried again with what the daemon sends next.
+		streams = null;
+	}
+	asking = false;
+	if (streams !== null)
+		charts?.setStreams(streams);
+	ask();
+}
+
+function seriesOf(id) {
+	const stream = streams?.find(each => each.id === id);
+
+	return stream === undefined ? undefined :
+	    page.series.get(`${stream.channel}/${stream.stream}`);
+}
+
+const handlers = {
+	hello(data) {
+		const other = hello !== null && hello.epoch !== data.epoch;
+
+		hello = data;
+		put(document.getElementById("host"), data.host ?? "");
+		for (const series of page.series.values())
+			series.resume();
+		// Another process may have another configuration.
+		if (other)
+			askStreams();
+	},
+	overview(data) {
+		down = data.down ? data : null;
+		if (streams === null)
+			askStreams();
+		if (!data.down) {
+			channels.take(data);
+			view.update(channels.get(channel), data.now);
+		}
+		look();
+	},
+	channel(data) {
+		view.take?.(data, page.link.now);
+	},
+	datums({s, d}) {
+		const series = seriesOf(s);
+
+		if (series === undefined)
+			return;
+		for (const datum of d)
+			series.add(datum);
+		charts?.came();
+	},
+	gap({s, t, missed}) {
+		seriesOf(s)?.lost(t, missed);
+		charts?.came();
+	},
+	dropped({events}) {
+		dropped += events;
+		charts?.tellDropped(dropped);
+	},
+	async streams() {
+		page.series.clear();
+		await askStreams();
+		page.link.reopen();
+	},
+	link: look,
+};
+
+// What is wrong with what is shown, for everybody to see.
+function trouble() {
+	const {link} = page;
+	const as = channels.now === null ? "" : "  What is shown is as of " +
+	    `${time(channels.now, link.now)}.`;
+	const found = [];
+
+	if (!link.live && link.age > 1.5)
+		found.push({key: "link", text: "No connection to mcrelay-web for " +
+		    `${duration(Math.floor(link.age))}; trying again.${as}`});
+	if (down !== null)
+		found.push({key: "down", text: "mcrelayd does not answer" +
+		    (down.since ? ` since ${time(down.since, link.now)}` : "") +
+		    `.${as}`});
+	return found;
+}
+
+function look() {
+	const {link} = page;
+	const found = trouble();
+
+	list(banners, found, banner => banner.key, () => {
+		const banner = el("p");
+		banner.update = ({key, text}) => {
+			banner.dataset.kind = key;
+			put(banner, text);
+		};
+		return banner;
+	});
+	const state = document.getElementById("link");
+	const words = link.live ? "live" : hello === null ? "connecting" :
+	    "reconnecting";
+	put(state, words);
+	state.dataset.state = words;
+	document.body.classList.toggle("old", found.length > 0);
+	put(document.getElementById("age"), channels.now === null ? "" :
+	    `data ${duration(link.now - channels.now)} old`);
+	put(document.getElementById("clock"),
+	    `${time(link.now, link.now)} ${zone()}`);
+}
+
+function setZone(utc) {
+	settings.utc = utc;
+	document.getElementById("utc").checked = utc;
+}
+
+document.getElementById("utc").addEventListener("change", event => {
+	setZone(event.target.checked);
+	charts?.layout();
+	view?.update(channels.get(channel), channels.now);
+	changed();
+	look();
+});
+document.querySelector(".skip").addEventListener("click", event => {
+	event.preventDefault();
+	main.focus();
+});
+page.link = new Link(handlers);
+addEventListener("hashchange", route);
+setInterval(look, 500);
+route();
+askStreams();
+// For bench/page and the tests.
+globalThis.mcrelay = {charts: () => charts, series: page.series};

@@ -126,6 +126,19 @@ logged() {
 	return 1
 }
 
+# npm_ci DIRECTORY: what its lock file says, and nothing of that is executed.
+npm_ci() {
+	(cd "$1" && npm ci --ignore-scripts --no-audit --no-fund \
+	    --loglevel=error </dev/null)
+}
+
+# uPlot, which draws the page's charts, unless it is there: a release has it.
+fetch_uplot() {
+	[ ! -d "$top/web/uplot" ] || return 0
+	[ ! -d "$top/web/node_modules/uplot/dist" ] || return 0
+	need_packages nodejs:node npm:npm && npm_ci "$top/web"
+}
+
 BUILD_PACKAGES='autoconf automake gcc libc6-dev make pkg-config:pkg-config
     libev-dev libyaml-dev libavro-dev libbsd-dev libjansson-dev
     libliquid-dev zlib1g-dev libsnappy-dev libzstd-dev

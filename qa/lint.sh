@@ -41,4 +41,18 @@ for file in tests/integration/*.py qa/*.py bench/run bench/*.py \
 	lint "python $file" /usr/bin/python3 -c \
 	    'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$file"
 done
+# Called by lint.
+# shellcheck disable=SC2317
+narrow() {
+	expand -t 8 "$1" | awk -v file="$1" '
+		length > 80 { print file ":" NR ": longer than 80 columns"
+		    bad = 1 }
+		END { exit bad }'
+}
+
+for file in web/page/*.js tests/page/*.mjs bench/*.mjs; do
+	lint "javascript $file" node --check "$file"
+	lint "width $file" narrow "$file"
+done
+lint "width web/page/page.css" narrow web/page/page.css
 exit "$bad"

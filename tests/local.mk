@@ -352,6 +352,7 @@ EXTRA_DIST += \
 	tests/integration/accel.py \
 	tests/integration/avro_files.py \
 	tests/integration/cat.py \
+	tests/integration/browser.py \
 	tests/integration/conftest.py \
 	tests/integration/daemon.py \
 	tests/integration/exposition.py \
@@ -413,6 +414,7 @@ EXTRA_DIST += \
 	tests/integration/test_metrics.py \
 	tests/integration/test_names.py \
 	tests/integration/test_outputs.py \
+	tests/integration/test_page.py \
 	tests/integration/test_path.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \
@@ -447,6 +449,9 @@ EXTRA_DIST += \
 	tests/integration/test_world_storm.py \
 	tests/integration/test_world_upgrade.py \
 	tests/integration/waiting.py
+
+EXTRA_DIST += tests/page/driver.mjs tests/page/package.json \
+	tests/page/package-lock.json
 
 # Without PYTHON (`make check PYTHON=') only the unit tests run.
 check-local: all

@@ -31,15 +31,16 @@ function retention(storage) {
 // [title, text] of what there is to say.
 function facts(channel, now) {
 	const {ring, socket, storage, ledger, deaths} = channel;
+	const bad = deaths.exited + deaths.signalled + deaths.hung;
 	const rows = [
-		["Worker", channel.pid === 0 ? "none" : `process ${channel.pid}, ` +
+		["Worker", channel.pid === 0 ? "none" :
+		    `process ${channel.pid}, ` +
 		    `up ${duration(channel.uptime_s)}`],
 		["Restarts", count(channel.restarts) + (channel.away_ms > 0 ?
 		    `, the last took ${count(channel.away_ms)} ms` : "")],
 		["Last end", channel.last_exit ?? ""],
-		["Ended badly", deaths.exited + deaths.signalled + deaths.hung ===
-		    0 ? "" : `${deaths.exited} exited, ${deaths.signalled} by a ` +
-		    `signal, ${deaths.hung} hung`],
+		["Ended badly", bad === 0 ? "" : `${deaths.exited} exited, ` +
+		    `${deaths.signalled} by a signal, ${deaths.hung} hung`],
 		["Last datagram", channel.last_datagram_ns === 0 ? "never" :
 		    time(channel.last_datagram_ns / 1e9, now)],
 		["Highest rate", channel.peak_rate > 0 ?
@@ -58,7 +59,8 @@ function facts(channel, now) {
 
 	if (channel.archive)
 		rows.push(["Archived", bytes(ledger.archived_bytes) +
-		    (ledger.archive_errors > 0 ? `, ${count(ledger.archive_errors)}` +
+		    (ledger.archive_errors > 0 ?
+		    `, ${count(ledger.archive_errors)}` +
 		    " failed operations" : "")]);
 	if (storage)
 		rows.push(["Files are kept", retention(storage)],
@@ -80,7 +82,8 @@ class Table {
 		    el("h2", {id}, title), el("div", {class: "scroll"},
 		    el("table", {"aria-labelledby": id}, el("thead", {},
 		    el("tr", {}, ...columns.map(([name, type]) =>
-		    el("th", {scope: "col", class: type}, name)))), this.body)));
+		    el("th", {scope: "col", class: type}, name)))),
+		    this.body)));
 	}
 
 	update(items, key) {
@@ -93,7 +96,8 @@ class Table {
 		    el("th", {scope: "row"}) : el("td", {class: type}));
 		const row = el("tr", {}, ...cells);
 
-		row.update = item => this.columns.forEach(([, type, text], i) => {
+		row.update = item => this.columns.forEach((column, i) => {
+			const [, type, text] = column;
 			const is = text(item);
 			put(cells[i], typeof is === "number" ? count(is) : is);
 			mark(cells[i], "bad", type.includes("loss") && is > 0);
@@ -134,7 +138,6 @@ export class ChannelView {
 		this.name = name;
 		this.charts = charts;
 		this.state = stateMark();
-		this.since = el("span", {class: "since"});
 		this.reasons = el("ul", {class: "reasons"});
 		this.ledger = new Ledger();
 		this.outputs = new Table("Outputs", "outputs", OUTPUT_COLUMNS);
@@ -150,10 +153,11 @@ export class ChannelView {
 		    el("section", {"aria-labelledby": "facts", class: "whole"},
 		    el("h2", {id: "facts"}, "Process, memory, disk"),
 		    this.facts)));
-		this.missing = el("p", {class: "note"}, "Waiting for news of it.");
+		this.missing = el("p", {class: "note"},
+		    "Waiting for news of it.");
 		this.element = el("article", {"aria-labelledby": "title"},
 		    el("div", {class: "bar"},
-		    el("h1", {id: "title"}, name), this.state, this.since),
+		    el("h1", {id: "title"}, name), this.state),
 		    this.missing, this.body);
 	}
 
@@ -165,11 +169,7 @@ export class ChannelView {
 		return meter.rate;
 	}
 
-	// Of the overview: since when it is in that state.
-	update(row, now) {
-		put(this.since, row === undefined || row.since === null ? "" :
-		    `since ${time(row.since, now)}`);
-	}
+	update() {}
 
 	take(channel, now) {
 		if (channel.name !== this.name)
@@ -182,7 +182,7 @@ export class ChannelView {
 			return;
 		}
 		this.state.update(channel.state);
-		list(this.reasons, channel.reasons, reason => reason.what, () => {
+		list(this.reasons, channel.reasons, ({what}) => what, () => {
 			const since = el("time");
 			const what = el("code");
 			const detail = el("span");
@@ -190,8 +190,8 @@ export class ChannelView {
 			row.update = reason => {
 				put(what, reason.what);
 				put(detail, reason.detail);
-				put(since, "since " + time(Date.parse(reason.since) /
-				    1000, now));
+				put(since, "since " +
+				    time(Date.parse(reason.since) / 1000, now));
 				since.dateTime = reason.since;
 			};
 			return row;
@@ -208,7 +208,8 @@ export class ChannelView {
 		this.streams.update(Object.entries(channel.decimate).map(
 		    ([name, stream]) => ({
 			...stream, name, place: endOf(stream),
-			rate: this.#rate(`stream ${name}`, stream.out ?? 0, now),
+			rate: this.#rate(`stream ${name}`, stream.out ?? 0,
+			    now),
 		})), stream => stream.name);
 		this.files.update(channel.files ?? [], file => file.name);
 		list(this.facts, facts(channel, now), ([title]) => title,

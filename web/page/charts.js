@@ -10,9 +10,22 @@ import {count, duration, el, fineTime, put, zone} from "./text.js";
 const WINDOWS = [10, 30, 60, 300, 900, 3600];
 const HEIGHT_MIN = 84, HEIGHT_MAX = 220, HEIGHT_ALL = 640;
 const ZOOM_MIN_S = 0.01;
+const HELP = [
+	"Drag over a stretch to zoom in; a double click, or Back, leads " +
+	    "back. The address has the choice of fields, and can be shared.",
+	"With the keyboard: Tab to a strip; \u2190 and \u2192 move the " +
+	    "cursor, with Shift further; + and \u2212 zoom, Space pauses, " +
+	    "Escape leads back.",
+	"A summary is a band from its minimum to its maximum with the mean " +
+	    "in it, drawn at the end of its window; at the cursor, the " +
+	    "extremes have their own times, which small triangles mark.",
+	"A red stretch: datums are missing, and counted. An empty one: none " +
+	    "came.",
+];
 
 function button(text, onclick, name = text) {
-	return el("button", {type: "button", onclick, "aria-label": name}, text);
+	return el("button", {type: "button", onclick, "aria-label": name},
+	    text);
 }
 
 export class Charts {
@@ -27,7 +40,7 @@ export class Charts {
 	#edge = null;
 	#told = 0;		// when the values were written last
 	#frame = 0;
-	frames = 0;		// how often it was drawn; bench/page looks at it
+	frames = 0;		// how often it was drawn: for bench/page
 
 	// page: {link, series, changed()}; channel: only its streams, or null.
 	constructor(page, channel, {keys, span}) {
@@ -42,8 +55,8 @@ export class Charts {
 		this.resizer = new ResizeObserver(() => this.#resize());
 		this.resizer.observe(this.strips);
 		this.seen = new IntersectionObserver(entries => {
-			for (const entry of entries)
-				entry.target.strip.visible = entry.isIntersecting;
+			for (const {target, isIntersecting} of entries)
+				target.strip.visible = isIntersecting;
 			this.#dirty = true;
 		}, {rootMargin: "100px"});
 		this.scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -62,7 +75,7 @@ export class Charts {
 		this.window = el("select", {id: "window", onchange: () =>
 		    this.setSpan(Number(this.window.value))},
 		    ...WINDOWS.map(s => el("option", {value: s,
-		    selected: s === this.span}, duration(s).replace(/ 0.*$/, ""))));
+		    selected: s === this.span}, duration(s))));
 		this.pause = button("Pause", () => this.togglePause());
 		this.pause.id = "pause";
 		this.out = button("Back", () => this.back());
@@ -71,28 +84,22 @@ export class Charts {
 		this.dropped = el("span", {class: "bad", id: "dropped"});
 		this.strips = el("div", {class: "strips"});
 		this.note = el("p", {class: "note"});
-		const help = el("details", {class: "help"}, el("summary", {},
-		    "Help"), el("p", {}, "Drag over a stretch to zoom in; double " +
-		    "click, or Back, leads back. With the keyboard: Tab to a " +
-		    "strip, \u2190 and \u2192 move the cursor (with Shift " +
-		    "further), + and \u2212 zoom, Space pauses, Escape leads " +
-		    "back. A summary is a band from its minimum to its maximum " +
-		    "with the mean in it, drawn at the end of its window; the " +
-		    "values at the cursor have the extremes with their own " +
-		    "times, which small triangles mark. A red stretch: datums " +
-		    "are missing, as the count says; an empty one: none came. " +
-		    "The address has the choice, to be shared."));
+		const help = el("details", {class: "help"},
+		    el("summary", {}, "Help"),
+		    ...HELP.map(text => el("p", {}, text)));
 		const tools = el("div", {class: "bar tools"},
 		    el("h2", {id: "charts"}, "Charts"),
-		    el("label", {for: "window"}, "Window"), this.window, this.pause,
+		    el("label", {for: "window"}, "Window"), this.window,
+		    this.pause,
 		    button("+", () => this.#scale(0.5), "Zoom in"),
-		    button("\u2212", () => this.#scale(2), "Zoom out"), this.out,
-		    this.when, this.dropped);
+		    button("\u2212", () => this.#scale(2), "Zoom out"),
+		    this.out, this.when, this.dropped);
 		this.element = el("section", {class: "charts",
 		    "aria-labelledby": "charts"}, tools, this.picker.element,
 		    this.note, this.strips, help);
 		if (!this.able) {
-			put(this.note, "No charts: this mcrelay was installed " +
+			put(this.note,
+			    "No charts: this mcrelay was installed " +
 			    "without uPlot, which draws them.");
 			this.element.classList.add("none");
 		}
@@ -149,7 +156,8 @@ export class Charts {
 		for (const strip of had.values())
 			this.#drop(strip);
 		this.picker.choose(keys);
-		this.element.classList.toggle("none", this.#streams.length === 0);
+		this.element.classList.toggle("none",
+		    this.#streams.length === 0);
 		put(this.note, this.#streams.length === 0 ? "There is no " +
 		    "decimated stream that has numbers." : keys.length === 0 ?
 		    "No field is chosen." : "");
@@ -163,9 +171,10 @@ export class Charts {
 
 		if (!this.#series.get(name)?.isOf(stream))
 			this.#series.set(name, new Series(stream));
-		const strip = new Strip(stream, field, this.#series.get(name), this,
-		    () => this.choose([...this.#strips.keys()]
-		    .filter(each => each !== key)));
+		const remove = () => this.choose([...this.#strips.keys()]
+		    .filter(each => each !== key));
+		const strip = new Strip(stream, field, this.#series.get(name),
+		    this, remove);
 		strip.element.strip = strip;
 		this.seen.observe(strip.element);
 		return strip;
@@ -265,8 +274,10 @@ export class Charts {
 	#look() {
 		const paused = !this.#live;
 
-		this.pause.setAttribute("aria-label", paused ? "Resume" : "Pause");
-		put(this.pause, paused ? "Resume" : "Pause");
+		const word = paused ? "Resume" : "Pause";
+
+		this.pause.setAttribute("aria-label", word);
+		put(this.pause, word);
 		this.out.disabled = this.#zooms.length === 0;
 		this.element.classList.toggle("paused", paused);
 		this.#dirty = true;
@@ -340,7 +351,8 @@ export class Charts {
 		    from + (to - from) * this.#cursor;
 
 		this.#told = performance.now();
-		put(this.when, `${fineTime(time ?? to, to - from > 100 ? 1 : 3)} ` +
+		put(this.when,
+		    `${fineTime(time ?? to, to - from > 100 ? 1 : 3)} ` +
 		    `${zone()}${time === null ? "" : ", cursor"}` +
 		    (this.#live ? "" : `, ${duration(to - from)} shown`));
 		for (const strip of this.#strips.values())
@@ -349,7 +361,8 @@ export class Charts {
 	}
 
 	tellDropped(events) {
-		put(this.dropped, events === 0 ? "" : `${count(events)} events ` +
+		put(this.dropped, events === 0 ? "" :
+		    `${count(events)} events ` +
 		    "left out: this browser was too slow");
 	}
 

@@ -80,9 +80,10 @@ class Station {
 		this.sum = el("td", {class: "number"});
 		this.sumWords = el("th", {scope: "row"});
 		this.verdict = el("td", {class: "verdict", colspan: 2});
-		this.foot = el("tfoot", {}, el("tr", {}, this.sumWords, this.sum,
-		    this.verdict));
-		this.table = el("table", {"aria-labelledby": id}, el("thead", {},
+		this.foot = el("tfoot", {}, el("tr", {}, this.sumWords,
+		    this.sum, this.verdict));
+		this.table = el("table", {"aria-labelledby": id},
+		    el("thead", {},
 		    el("tr", {}, el("th", {scope: "col"}, "Datagrams"),
 		    el("th", {scope: "col", class: "number"}, "In all"),
 		    el("th", {scope: "col", class: "number rate"}, "/s"),
@@ -142,8 +143,10 @@ export class Ledger {
 
 	// Only lines that always stand there, or have something to say.
 	#lines(counts, names, now, {always = [], more = {}} = {}) {
-		return names.filter(name => counts[name] !== undefined &&
-		    (counts[name] !== 0 || always.includes(name))).map(name => ({
+		const shown = names.filter(name => counts[name] !== undefined &&
+		    (counts[name] !== 0 || always.includes(name)));
+
+		return shown.map(name => ({
 			name, n: counts[name], ...more[name],
 			rate: this.#rate(`${more.prefix ?? ""}${name}`,
 			    counts[name], now),
@@ -185,9 +188,9 @@ export class Ledger {
 			    null);
 			return;
 		}
-		const lines = this.#lines(ledger, ["archived", "rejected",
-		    "archive_shed", "pending"], now,
-		    {always: ["archived", "rejected", "archive_shed", "pending"]});
+		const names = ["archived", "rejected", "archive_shed",
+		    "pending"];
+		const lines = this.#lines(ledger, names, now, {always: names});
 		lines.splice(2, 0, ...this.#sub(channel.rejected_by,
 		    Object.keys(channel.rejected_by), now, "by "));
 		this.archive.update(`of ${count(ledger.received)} received`,
@@ -202,13 +205,15 @@ export class Ledger {
 		    ledger.relay_errors};
 
 		if (n === 0) {
-			this.relay.update("no outputs in the configuration", [], "",
-			    null);
+			this.relay.update("no outputs in the configuration", [],
+			    "", null);
 			return;
 		}
 		const lines = this.#lines(counts, ["relayed", "relay_errors",
-		    "under_way"], now, {always: ["relayed", "relay_errors"],
-		    more: {under_way: {own: true, loss: counts.under_way < 0}}});
+		    "under_way"], now, {always: ["relayed", "relay_errors",
+		    "under_way"],
+		    more: {under_way: {own: true,
+		    loss: counts.under_way < 0}}});
 		lines.splice(2, 0, ...this.#sub(ledger, CAUSES, now, ""));
 		this.relay.update(`of ${count(ledger.received)} received, to ` +
 		    `each of ${n} output${n === 1 ? "" : "s"}`, lines, "in all",
@@ -220,8 +225,9 @@ export class Ledger {
 		const taken = stream.in + stream.missed + stream.skipped;
 		const counts = {...stream, not_taken: received - taken};
 		const lines = this.#lines(counts, ["in", "missed", "skipped",
-		    "not_taken"], now, {always: ["in", "missed"],
-		    more: {prefix: `${name} `, not_taken: {own: true, loss: false}}});
+		    "not_taken"], now, {always: ["in", "missed", "not_taken"],
+		    more: {prefix: `${name} `,
+		    not_taken: {own: true, loss: false}}});
 
 		return {name, lines, received, settled: received === taken};
 	}

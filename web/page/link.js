@@ -91,7 +91,8 @@ export class Link {
 	#tick(now) {
 		const offset = now - seconds();
 
-		if (this.#offset === null || Math.abs(offset - this.#offset) > 1)
+		if (this.#offset === null ||
+		    Math.abs(offset - this.#offset) > 1)
 			this.#offset = offset;
 		else
 			this.#offset = Math.max(offset, this.#offset);

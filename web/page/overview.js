@@ -57,10 +57,6 @@ export class Channels {
 		});
 		this.#byName = byName;
 	}
-
-	get(name) {
-		return this.#byName.get(name);
-	}
 }
 
 export function stateMark() {
@@ -114,9 +110,11 @@ const COLUMNS = [
 	["", "Lost", "in all", "number lost wide"],
 	["restarts", "Restarts", "", "number restarts"],
 	["datagram", "Last datagram", "ago", "number datagram wide"],
-	["", "In this state", "since", "number since wide"],
+	["", "Trouble", "since", "number since wide"],
 ];
 
+// The others are sorted downwards.
+const UP = new Set(["name", "datagram"]);
 const EXPLAIN = {
 	trouble: "Trouble first: failed, backoff, waiting, degraded, stale, " +
 	    "starting, stopped, running with losses in the last minute, " +
@@ -151,19 +149,21 @@ export class Overview {
 		    {class: "channels", "aria-describedby": "order"},
 		    el("thead", {}, this.#head()), this.body)),
 		    el("p", {class: "note"}, this.explained, " ", this.back),
-		    el("p", {class: "note"}, "All numbers count datagrams; rates " +
-		    "are means over 5 s.  Lost: dropped by the kernel, " +
-		    "rejected, shed, too large, or not relayed; the channel's " +
-		    "own page tells where."));
+		    el("p", {class: "note"}, "All numbers count datagrams; " +
+		    "rates are means over 5 s. Lost: dropped by the kernel, " +
+		    "refused, too large, rejected, shed, or not relayed; the " +
+		    "channel's own page tells where."));
 		this.sort("trouble");
 	}
 
 	#head() {
-		return el("tr", {}, ...COLUMNS.map(([key, title, unit, name]) => {
+		return el("tr", {}, ...COLUMNS.map(column => {
+			const [key, title, unit, name] = column;
 			const words = [title, ...unit === "" ? [] :
 			    [" ", el("small", {}, unit)]];
 			if (key === "")
-				return el("th", {scope: "col", class: name}, ...words);
+				return el("th", {scope: "col", class: name},
+				    ...words);
 			this.heads[key] = el("th", {scope: "col", class: name},
 			    el("button", {type: "button",
 			    onclick: () => this.sort(key)}, ...words));
@@ -175,8 +175,8 @@ export class Overview {
 		this.#sort = key;
 		for (const [name, head] of Object.entries(this.heads)) {
 			if (name === key)
-				head.setAttribute("aria-sort", name === "name" ||
-				    name === "datagram" ? "ascending" : "descending");
+				head.setAttribute("aria-sort", UP.has(name) ?
+				    "ascending" : "descending");
 			else
 				head.removeAttribute("aria-sort");
 		}

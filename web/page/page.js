@@ -54,7 +54,8 @@ function address() {
 		// A broken address is that of the overview.
 	}
 	return {channel: name, charts: words[0] === "charts" || name !== null,
-	    keys: choice.has("c") ? choice.getAll("c").filter(key => key) : null,
+	    keys: choice.has("c") ? choice.getAll("c").filter(key => key) :
+	    null,
 	    span: Number(choice.get("w")), utc: choice.get("utc") === "1"};
 }
 
@@ -156,7 +157,7 @@ const handlers = {
 			askStreams();
 		if (!data.down) {
 			channels.take(data);
-			view.update(channels.get(channel), data.now);
+			view.update();
 		}
 		look();
 	},
@@ -196,7 +197,8 @@ function trouble() {
 	const found = [];
 
 	if (!link.live && link.age > 1.5)
-		found.push({key: "link", text: "No connection to mcrelay-web for " +
+		found.push({key: "link", text:
+		    "No connection to mcrelay-web for " +
 		    `${duration(Math.floor(link.age))}; trying again.${as}`});
 	if (down !== null)
 		found.push({key: "down", text: "mcrelayd does not answer" +
@@ -237,7 +239,7 @@ function setZone(utc) {
 document.getElementById("utc").addEventListener("change", event => {
 	setZone(event.target.checked);
 	charts?.layout();
-	view?.update(channels.get(channel), channels.now);
+	view?.update();
 	changed();
 	look();
 });

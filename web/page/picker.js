@@ -11,7 +11,8 @@ export const keyOf = (stream, field) =>
     `${stream.channel}/${stream.stream}/${field.name}`;
 
 function about(stream) {
-	const pace = stream.interval_s !== null ? `each ${stream.interval_s} s` :
+	const pace = stream.interval_s !== null ?
+	    `each ${stream.interval_s} s` :
 	    stream.every !== null ? `1 of ${stream.every}` : "";
 
 	return [stream.shape === "summary" ? "summary" : "", pace]
@@ -57,8 +58,8 @@ export class Picker {
 			    [...this.chosen, key] :
 			    this.chosen.filter(each => each !== key))});
 			const label = el("label", {}, box, " ", field.name,
-			    el("small", {}, [field.unit, field.doc]
-			    .filter(text => text).map(text => ` ${text}`).join(",")));
+			    el("small", {}, ` ${[field.unit, field.doc]
+			    .filter(text => text).join(", ")}`));
 			this.boxes.set(key, {box, label, stream});
 			return label;
 		});
@@ -69,11 +70,14 @@ export class Picker {
 
 	choose(keys) {
 		this.chosen = keys;
-		const streams = new Set(keys.map(key => this.boxes.get(key)?.stream));
+		const streams = new Set(keys.map(key =>
+		    this.boxes.get(key)?.stream));
 		for (const [key, {box, stream}] of this.boxes) {
 			box.checked = keys.includes(key);
-			box.disabled = !box.checked && (keys.length >= FIELDS_MAX ||
-			    streams.size >= STREAMS_MAX && !streams.has(stream));
+			box.disabled = !box.checked &&
+			    (keys.length >= FIELDS_MAX ||
+			    streams.size >= STREAMS_MAX &&
+			    !streams.has(stream));
 		}
 		put(this.number, `(${keys.length})`);
 	}
@@ -84,7 +88,8 @@ export class Picker {
 		for (const [key, {label}] of this.boxes)
 			label.hidden = !key.toLowerCase().includes(part);
 		for (const group of this.groups.querySelectorAll("fieldset"))
-			group.hidden = !group.querySelector("label:not([hidden])");
+			group.hidden =
+			    !group.querySelector("label:not([hidden])");
 	}
 }
 
@@ -96,7 +101,8 @@ export function defaults(streams, most = 4) {
 
 	if (first === undefined)
 		return [];
-	const fields = first.fields.filter(field => field.unit);
-	return (fields.length > 0 ? fields : first.fields).slice(0, most)
+	const fields = first.fields.filter(field => !field.instant);
+	const measured = fields.filter(field => field.unit);
+	return (measured.length > 0 ? measured : fields).slice(0, most)
 	    .map(field => keyOf(first, field));
 }

@@ -87,8 +87,7 @@ export class Series {
 			this.gaps = this.gaps.filter(gap => gap.to < time);
 		this.#again = false;
 		if (missed > 0)
-			this.#gap(this.end > this.begin ? this.last : time, time,
-			    missed);
+			this.lost(time, missed);
 		this.#room(time);
 		this.time[this.end] = time;
 		for (let i = 0; i < this.fields; i++)
@@ -136,7 +135,8 @@ export class Series {
 
 	// Some were lost on the way here.
 	lost(time, missed) {
-		this.#gap(this.end > this.begin ? this.last : time, time, missed);
+		this.#gap(this.end > this.begin ? this.last : time, time,
+		    missed);
 	}
 
 	// What is missing between two times: how many gaps, how many datums.
@@ -177,7 +177,8 @@ export class Series {
 		const begin = search(this.time, from, this.begin, this.end);
 		const end = search(this.time, to, begin, this.end);
 		const low = this.part(field, MIN), high = this.part(field, MAX);
-		const mean = this.part(field, MEAN), rms = this.part(field, RMS);
+		const mean = this.part(field, MEAN),
+		    rms = this.part(field, RMS);
 		let min = Infinity, max = -Infinity, minAt = 0, maxAt = 0;
 		let total = 0, squares = 0, n = 0;
 
@@ -197,9 +198,8 @@ export class Series {
 		const times = this.summary ? [this.part(field, MIN_TIME)[minAt],
 		    this.part(field, MAX_TIME)[maxAt]] :
 		    [this.time[minAt], this.time[maxAt]];
-		return {from: this.time[begin], to: this.time[end - 1], n, min, max,
-		    minTime: times[0], maxTime: times[1], mean: total / n,
-		    rms: Math.sqrt(squares / n)};
+		return {n, min, max, minTime: times[0], maxTime: times[1],
+		    mean: total / n, rms: Math.sqrt(squares / n)};
 	}
 }
 
@@ -211,7 +211,8 @@ export function trace(series, field, from, to, width) {
 	// One more on either side, for the lines that lead out.
 	const begin = Math.max(search(time, from, series.begin, series.end) - 1,
 	    series.begin);
-	const end = Math.min(search(time, to, begin, series.end) + 1, series.end);
+	const end = Math.min(search(time, to, begin, series.end) + 1,
+	    series.end);
 	const out = series.summary ? [[], [], [], []] : [[], []];
 	const put = end - begin > 2 * width ? putBins : putAll;
 	const breaks = breaksOf(series, begin, end);
@@ -280,7 +281,8 @@ function putBins(series, field, begin, end, step, out) {
 		let next = i + 1;
 		while (next < end && time[next] < after)
 			next++;
-		(series.summary ? putBin : putPair)(series, field, i, next, out);
+		(series.summary ? putBin : putPair)(series, field, i, next,
+		    out);
 		i = next;
 	}
 }
@@ -291,7 +293,8 @@ function extremes(low, high, begin, end) {
 	for (let i = begin; i < end; i++) {
 		if (low[i] === low[i] && (least === -1 || low[i] < low[least]))
 			least = i;
-		if (high[i] === high[i] && (most === -1 || high[i] > high[most]))
+		if (high[i] === high[i] &&
+		    (most === -1 || high[i] > high[most]))
 			most = i;
 	}
 	return [least, most];

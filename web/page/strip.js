@@ -22,8 +22,9 @@ function ticks(u, splits, axis, space, step) {
 	const most = Math.max(...splits.map(Math.abs));
 
 	if (most >= 1e7 || most < 1e-4 && most > 0)
-		return splits.map(v => v.toExponential(Math.min(Math.max(Math.ceil(
-		    Math.log10(most / step)), 0), 6)).replace("-", "\u2212"));
+		return splits.map(v => v.toExponential(Math.min(Math.max(
+		    Math.ceil(Math.log10(most / step)), 0), 6))
+		    .replace("-", "\u2212"));
 	const digits = Math.min(Math.max(-Math.floor(Math.log10(step) + 1e-9),
 	    0), 9);
 	return splits.map(v => v.toFixed(digits).replace("-", "\u2212"));
@@ -33,7 +34,12 @@ function timeTicks(u, splits, axis, space, step) {
 	const digits = step >= 1 ? 0 : step >= 0.1 ? 1 : step >= 0.01 ? 2 : 3;
 
 	return splits.map(s => digits > 0 ? fineTime(s + 1e-6, digits) :
-	    step >= 60 ? fineTime(s, 0).slice(0, 5) : fineTime(s, 0).slice(0, 8));
+	    step >= 60 ? fineTime(s, 0).slice(0, 5) :
+	    fineTime(s, 0).slice(0, 8));
+}
+
+function noTicks(u, splits) {
+	return splits.map(() => "");
 }
 
 // Wide enough for all that is shown, and calm: it only gets narrower when
@@ -86,7 +92,7 @@ export class Strip {
 		    "\u00d7")), this.canvas);
 	}
 
-	// Anew: its place, its size, the colours, or the time zone have changed.
+	// Its place, its size, the colours or the time zone have changed.
 	layout(width, height, last) {
 		this.#u?.destroy();
 		this.#last = last;
@@ -107,7 +113,8 @@ export class Strip {
 		const is = colours();
 		const line = (stroke, wide) => ({stroke, width: wide,
 		    points: {show: false}});
-		const axis = {stroke: is.text, font: "11px system-ui, sans-serif",
+		const axis = {stroke: is.text,
+		    font: "11px system-ui, sans-serif",
 		    grid: {stroke: is.grid, width: 1}, ticks: {show: false}};
 
 		return {
@@ -119,22 +126,23 @@ export class Strip {
 			scales: {x: {auto: false}, y: {range: (u, low, high) =>
 			    this.#range = widen(this.#range, low, high)}},
 			axes: [
-				{...axis, size: this.#last ? TIME_AXIS_PX : 0, gap: 4,
-				    space: 70, values: this.#last ? timeTicks :
-				    (u, splits) => splits.map(() => "")},
+				{...axis, size: this.#last ? TIME_AXIS_PX : 0,
+				    gap: 4, space: 70,
+				    values: this.#last ? timeTicks : noTicks},
 				{...axis, size: AXIS_PX, gap: 4, space: 24,
 				    values: ticks},
 			],
 			series: this.series.summary ? [{}, line(is.edge, 1),
-			    line(is.edge, 1), line(is.line, 1.25)] :
-			    [{}, {...line(is.line, 1.25), points: {}}],
+			    line(is.edge, 1), line(is.line, 1)] :
+			    [{}, {...line(is.line, 1), points: {}}],
 			bands: this.series.summary ?
 			    [{series: [2, 1], fill: is.band}] : [],
 			cursor: this.#cursor(),
 			hooks: {
 				drawClear: [u => this.#drawGaps(u, is)],
-				setCursor: [u => this.charts.point(u.cursor.left,
-				    u.over.clientWidth)],
+				setCursor: [u =>
+				    this.charts.point(u.cursor.left,
+				    u.bbox.width / devicePixelRatio)],
 				setSelect: [u => this.#select(u)],
 			},
 		};
@@ -144,7 +152,8 @@ export class Strip {
 		return {
 			y: false, points: {show: false},
 			drag: {x: true, y: false, setScale: false},
-			sync: {key: "mcrelay", setSeries: false, scales: ["x", null]},
+			sync: {key: "mcrelay", setSeries: false,
+			    scales: ["x", null]},
 			bind: {dblclick: () => () => this.charts.back()},
 		};
 	}
@@ -167,12 +176,15 @@ export class Strip {
 		if (this.#shown === null)
 			return;
 		for (const gap of this.series.gaps) {
-			if (gap.to < this.#shown.from || gap.from > this.#shown.to)
+			if (gap.to < this.#shown.from ||
+			    gap.from > this.#shown.to)
 				continue;
-			const begin = Math.max(u.valToPos(gap.from, "x", true), left);
+			const begin = Math.max(u.valToPos(gap.from, "x", true),
+			    left);
 			const end = Math.min(u.valToPos(gap.to, "x", true),
 			    left + width);
-			const wide = Math.max(end - begin, 2 * devicePixelRatio);
+			const wide = Math.max(end - begin,
+			    2 * devicePixelRatio);
 			ctx.fillStyle = is.gap;
 			ctx.fillRect(begin, top, wide, height);
 			ctx.fillStyle = is.gapEdge;
@@ -180,9 +192,9 @@ export class Strip {
 		}
 	}
 
-	// The width that is drawn on, in pixels.
+	// What is drawn on, in pixels.
 	get width() {
-		return this.#u.over.clientWidth;
+		return this.#u.bbox.width / devicePixelRatio;
 	}
 
 	draw(from, to) {
@@ -223,58 +235,72 @@ export class Strip {
 
 	// The values at the cursor; from, to: what is shown.
 	tell(time, from, to) {
+		if (this.#u === null)
+			return;
 		const step = (to - from) / this.width / 2;
 		const is = this.#at(time, step);
 		const {gaps, datums} = this.series.missing(from, to);
 
-		put(this.missing, gaps === 0 ? "" : `${count(datums)} missing in ` +
+		put(this.missing, gaps === 0 ? "" :
+		    `${count(datums)} missing in ` +
 		    `${count(gaps)} gap${gaps === 1 ? "" : "s"}`);
-		this.#say(is === null ? time === null ? "nothing yet" :
-		    "nothing here" : this.#words(is));
+		this.#say(is !== null ? this.#words(is) : [["", time === null ?
+		    "nothing yet" : "nothing here"]]);
 		this.#place(time === null ? null : is);
 		this.canvas.setAttribute("aria-valuenow", time === null ? 100 :
 		    Math.round((time - from) / (to - from) * 100));
 		this.canvas.setAttribute("aria-valuetext", (time === null ?
-		    "newest" : fineTime(time)) + ": " + this.readout.textContent);
+		    "newest" : fineTime(time)) + ": " +
+		    this.readout.textContent);
 	}
 
+	// Numbers are put into what is there: they change all the time.
 	#say(words) {
-		if (typeof words === "string")
-			words = [["", words]];
-		const text = words.flat().join(" ");
-		if (this.readout.dataset.text === text)
-			return;
-		this.readout.dataset.text = text;
-		this.readout.replaceChildren(...words.map(([name, number, at]) =>
-		    el("span", {class: "item"}, name && el("small", {}, name), " ",
-		    el("b", {}, number), at ? el("small", {class: "at"},
-		    ` at ${at}`) : "")));
+		const form = words.map(([name, , at]) =>
+		    name + (at ? " at" : "")).join();
+
+		if (this.readout.dataset.form !== form) {
+			this.readout.dataset.form = form;
+			this.items = words.map(([name, , at]) => ({
+				number: el("b"), at: el("small", {class: "at"}),
+				name, has: Boolean(at),
+			}));
+			this.readout.replaceChildren(...this.items.map(item =>
+			    el("span", {class: "item"}, item.name &&
+			    el("small", {}, item.name), " ", item.number,
+			    item.has ? el("small", {}, " at ") : "", item.at)));
+		}
+		words.forEach(([, number, at], i) => {
+			put(this.items[i].number, number);
+			put(this.items[i].at, at ?? "");
+		});
 	}
 
 	#words(is) {
 		if (!this.series.summary && is.n === 1)
 			return [["", value(is.mean) + this.unit]];
-		if (!this.series.summary)
-			return [["min", value(is.min), fineTime(is.minTime)],
-			    ["max", value(is.max) + this.unit, fineTime(is.maxTime)]];
-		return [["min", value(is.min), fineTime(is.minTime)],
-		    ["mean", value(is.mean)], ["rms", value(is.rms)],
-		    ["max", value(is.max) + this.unit, fineTime(is.maxTime)]];
+		// A channel whose time has no known unit does not tell when.
+		const at = time => Number.isFinite(time) ? fineTime(time) : "";
+		const min = ["min", value(is.min), at(is.minTime)];
+		const max = ["max", value(is.max) + this.unit, at(is.maxTime)];
+		return this.series.summary ? [min, ["mean", value(is.mean)],
+		    ["rms", value(is.rms)], max] : [min, max];
 	}
 
 	// Marks where the extremes at the cursor are, at their true times.
 	#place(is) {
-		const u = this.#u;
+		const {scales: {x}} = this.#u;
 		const at = is === null || !this.series.summary ? [] :
 		    [[is.maxTime, is.max], [is.minTime, is.min]];
 
 		this.peaks.forEach((peak, i) => {
 			const [time, number] = at[i] ?? [];
-			const inside = time >= u.scales.x.min && time <= u.scales.x.max;
-			peak.hidden = !inside;
-			if (inside)
-				peak.style.transform = `translate(${u.valToPos(time,
-				    "x")}px, ${u.valToPos(number, "y")}px)`;
+			peak.hidden = !(time >= x.min && time <= x.max);
+			if (peak.hidden)
+				return;
+			const left = this.#u.valToPos(time, "x");
+			const top = this.#u.valToPos(number, "y");
+			peak.style.transform = `translate(${left}px, ${top}px)`;
 		});
 	}
 

@@ -106,11 +106,10 @@ export function duration(s) {
 		return s.toFixed(1) + THIN + "s";
 	if (s < 60)
 		return part(s, "s");
-	if (s < 3600)
-		return part(s / 60, "min") + " " + part(s % 60, "s");
-	if (s < 86400)
-		return part(s / 3600, "h") + " " + part(s % 3600 / 60, "min");
-	return part(s / 86400, "d") + " " + part(s % 86400 / 3600, "h");
+	const [size, unit, less] = s < 3600 ? [60, "min", "s"] :
+	    s < 86400 ? [3600, "h", "min"] : [86400, "d", "h"];
+	const rest = s % size / (size === 86400 ? 3600 : size / 60);
+	return part(s / size, unit) + (rest < 1 ? "" : " " + part(rest, less));
 }
 
 // The parts of a time, in seconds since 1970, as the reader wants them.

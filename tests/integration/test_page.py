@@ -147,10 +147,11 @@ def visit(browser: Browser, site: Site) -> Iterator[Any]:
         opened.append(browser.open(site.url + path, **options))
         return opened[-1]
     yield open_page
-    troubles = [page.troubles() for page in opened]
+    troubles = [trouble for page in opened for trouble in page.troubles()
+                if not ("net::ERR" in trouble and "/live?" in trouble)]
     for page in opened:
         page.close()
-    assert not any(troubles), troubles
+    assert troubles == []
 
 
 def choice(*fields: str, stream: str = "fast/peaks", window: int = 10,
@@ -242,11 +243,11 @@ def test_charts(charts: None, visit: Any, site: Site) -> None:
         "min 2.5000"), "the level")
     assert "mV" in page.texts(".readout")[0]
     site.feed.peak.append(7.75)
-    page.wait_js("(s => Math.max(...s.part(1, 1).subarray(s.begin, s.end)))"
+    page.wait_js("(s => Math.max(...s.part(0, 1).subarray(s.begin, s.end)))"
                  "(mcrelay.series.get('fast/peaks')) === 7.75 || undefined")
     at = page.js(
-        "(s => { const i = s.part(1, 1).lastIndexOf(7.75);"
-        "return s.part(1, 5)[i]; })(mcrelay.series.get('fast/peaks'))")
+        "(s => { const i = s.part(0, 1).lastIndexOf(7.75);"
+        "return s.part(0, 5)[i]; })(mcrelay.series.get('fast/peaks'))")
     assert abs(at - site.feed.peaked[-1]) < 2e-6
     # The lines are there: pixels that are neither background nor grid.
     assert page.js(
@@ -264,9 +265,11 @@ def test_gaps(charts: None, visit: Any, site: Site) -> None:
     os.kill(web, signal.SIGSTOP)
     try:
         # More than fits between decimator and web.
-        for _ in range(100):
-            site.feed.sender.send([site.feed.datum() for _ in range(50)])
-            time.sleep(0.002)
+        received = site.daemon.ledger("fast")["received"]
+        site.feed.sender.send([b"".join(site.feed.datum() for _ in range(30))
+                               for _ in range(1000)], 10000)
+        wait_for(lambda: site.daemon.status("fast")["decimate"]["all"]["in"]
+                 > received + 1000, "the decimator")
     finally:
         os.kill(web, signal.SIGCONT)
     page.wait(lambda: "missing in" in (page.text(".missing") or ""),

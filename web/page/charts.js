@@ -245,7 +245,11 @@ export class Charts {
 	}
 
 	zoom(from, to) {
-		if (to - from < ZOOM_MIN_S)
+		const [was, end] = this.shown;
+
+		// All strips say so of a stretch that is marked in one.
+		if (to - from < ZOOM_MIN_S || Math.abs(from - was) +
+		    Math.abs(to - end) < ZOOM_MIN_S / 10)
 			return;
 		this.#zooms.push([from, to]);
 		this.#look();

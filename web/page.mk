@@ -9,7 +9,7 @@ PAGE = web/page/channel.js web/page/charts.js web/page/icon.svg \
 	web/page/overview.js web/page/page.css web/page/page.js \
 	web/page/picker.js web/page/series.js web/page/strip.js \
 	web/page/text.js
-EXTRA_DIST += web/package.json web/package-lock.json $(PAGE)
+EXTRA_DIST += web/package.json web/package-lock.json $(PAGE) doc/page.png
 
 # What draws the charts, wherever configure has found it.
 if UPLOT

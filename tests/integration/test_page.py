@@ -7,9 +7,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import threading
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any, Iterator
 from urllib.parse import quote
@@ -280,8 +283,10 @@ def test_gaps(charts: None, visit: Any, site: Site) -> None:
               ".filter(v => v === null).length)")
     broken = page.wait_js(breaks)
     missing = page.text(".missing")
+    # Far more than the patience with a stream of that rate.
     site.feed.run.clear()
-    time.sleep(1)
+    last = page.js("mcrelay.series.get('fast/all').last")
+    page.wait_js(f"mcrelay.page.link.now > {last} + 1.5")
     site.feed.run.set()
     page.wait_js(f"{breaks}.then(n => n > {broken})")
     assert page.text(".missing") == missing
@@ -439,3 +444,32 @@ def test_without_uplot(browser: Browser, site: Site) -> None:
     assert page.texts(".strip") == []
     assert [t for t in page.troubles() if "uPlot" not in t] == []
     page.close()
+
+
+def test_quickstart(programs: Programs, source: Path, tmp_path: Path) -> None:
+    """It prints an address, where the page is until Ctrl-C is pressed, and
+    leaves nothing behind."""
+    if not (programs.libexec / "mcrelay-web").exists():
+        pytest.skip("built without libmicrohttpd")
+    if not shutil.which("avrocat"):
+        pytest.skip("needs avrocat: install the Debian package avro-bin")
+    process = subprocess.Popen(
+        [str(source / "quickstart"), "--web"], text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        start_new_session=True, env=os.environ | {
+            "MCRELAY_BUILDDIR": str(programs.libexec),
+            "TMPDIR": str(tmp_path)})
+    assert process.stdout
+    try:
+        url = next(found[0] for line in process.stdout
+                   if (found := re.search(r"http://\S+", line)))
+        with urllib.request.urlopen(url) as answer:
+            assert b'src="page.js"' in answer.read()
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(30) == 0, rest
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

@@ -102,6 +102,8 @@ function changed() {
 	written = "#" + (channel === null ? "/charts" :
 	    `/channel/${encodeURIComponent(channel)}`) + `?${choice}`;
 	history.replaceState(null, "", written);
+	// What is chosen here, and of other channels, can be seen together.
+	document.getElementById("nav-charts").href = `#/charts?${choice}`;
 	ask();
 }
 
@@ -253,4 +255,4 @@ setInterval(look, 500);
 route();
 askStreams();
 // For bench/page and the tests.
-globalThis.mcrelay = {charts: () => charts, series: page.series};
+globalThis.mcrelay = {page, charts: () => charts, series: page.series};

@@ -230,7 +230,7 @@ export class Strip {
 			i--;
 		return Math.abs(series.time[i] - time) >
 		    Math.max(Math.min(series.patience, 5), step) ? null :
-		    series.sum(field, series.time[i], series.time[i] + 1e-7);
+		    series.sum(field, series.time[i], series.time[i] + 1e-6);
 	}
 
 	// The values at the cursor; from, to: what is shown.

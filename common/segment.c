@@ -291,6 +291,7 @@ segment_counts(const struct segment *segment, struct channel_counts *counts)
 	if (segment->config->archive.enabled) {
 		now.ledger.pending = ingest.sequence - archive.sequence;
 		now.ring_used = ingest.head - archive.position;
+		memcpy(now.file, archive.file, sizeof(now.file));
 	}
 	*counts = now;
 	return true;

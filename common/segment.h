@@ -417,6 +417,7 @@ struct channel_counts {
 	uint64_t		last_received_ns; /* CLOCK_REALTIME; 0 never */
 	/* Bytes of the ring that the archive has yet to store; bound it. */
 	uint64_t		ring_used;
+	struct archive_file	file[ARCHIVE_KINDS];	/* being written */
 };
 
 /* False: the worker changes them too fast for this reader (domain.h), and

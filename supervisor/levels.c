@@ -4,7 +4,9 @@
  * which may keep one waiting: the worker's keeper thread has asked it.
  */
 #include <stdint.h>
+#include <stdio.h>
 
+#include "common/archive_names.h"
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
@@ -69,6 +71,39 @@ print_storage(struct growing *out, const struct channel *channel)
 	json_text_close(out, '}');
 }
 
+static void
+print_file(struct growing *out, const char *name,
+    const struct archive_file *file)
+{
+	json_text_open(out, NULL, '{');
+	json_text_string(out, "name", name);
+	json_text_number(out, "records", file->records);
+	json_text_number(out, "bytes", file->size);
+	json_text_close(out, '}');
+}
+
+/* Those that are being written: what of them is committed. */
+static void
+print_files(struct growing *out, const struct channel *channel)
+{
+	char name[ARCHIVE_NAME_SIZE], part[ARCHIVE_NAME_SIZE +
+	    sizeof(ARCHIVE_PART)];
+	const struct archive_file *file;
+	unsigned kind;
+
+	json_text_open(out, "files", '[');
+	for (kind = 0; kind < ARCHIVE_KINDS; kind++) {
+		file = &channel->counts.file[kind];
+		if (file->phase != FILE_OPEN)
+			continue;
+		archive_name_write(name, channel->name, kind,
+		    file->started_ns, file->first_sequence);
+		(void)snprintf(part, sizeof(part), "%s" ARCHIVE_PART, name);
+		print_file(out, part, file);
+	}
+	json_text_close(out, ']');
+}
+
 void
 levels_print(struct growing *out, const struct channel *channel)
 {
@@ -78,6 +113,8 @@ levels_print(struct growing *out, const struct channel *channel)
 	if (channel->segment.base != NULL)
 		print_ring(out, channel);
 	print_socket(out, channel->parts.input);
-	if (channel->segment.base != NULL && channel->conf->archive.enabled)
+	if (channel->segment.base != NULL && channel->conf->archive.enabled) {
 		print_storage(out, channel);
+		print_files(out, channel);
+	}
 }

@@ -228,6 +228,12 @@ def test_ledger(visit: Any, site: Site) -> None:
         assert numbers("relayed") == [received]
         assert numbers("in") == [received, received]
         assert page.texts(".verdict") == ["", *["adds up"] * 4]
+        # The file that is being written, and all that is in it.
+        page.wait(lambda: [re.sub(r"\D", "", text) for text in page.texts(
+            "[aria-labelledby=files] tbody td:nth-child(2)")] == [received],
+            "the file")
+        (name,) = page.texts("[aria-labelledby=files] tbody th")
+        assert (site.daemon.archive / "fast" / name).exists()
     finally:
         site.feed.run.set()
     page.js("location.hash = '#/channel/absent'")

@@ -10,6 +10,11 @@ import {count, duration, el, fineTime, put, zone} from "./text.js";
 const WINDOWS = [10, 30, 60, 300, 900, 3600];
 const HEIGHT_MIN = 84, HEIGHT_MAX = 220, HEIGHT_ALL = 640;
 const ZOOM_MIN_S = 0.01;
+// What moves along is drawn no more often than this: nobody sees more, and
+// painting is what costs.
+const DRAW_MS = 30;
+// Numbers that change faster cannot be read.
+const TELL_MS = 250;
 const HELP = [
 	"Drag over a stretch to zoom in; a double click, or Back, leads " +
 	    "back. The address has the choice of fields, and can be shared.",
@@ -38,6 +43,7 @@ export class Charts {
 	#cursor = null;		// a part of the width
 	#dirty = true;
 	#edge = null;
+	#drawn = 0;		// when it was drawn last
 	#told = 0;		// when the values were written last
 	#frame = 0;
 	frames = 0;		// how often it was drawn: for bench/page
@@ -333,10 +339,10 @@ export class Charts {
 			this.#edge = edge;
 			this.#dirty = true;
 		}
-		if (this.#dirty)
+		if (this.#dirty && (!this.#live ||
+		    performance.now() - this.#drawn >= DRAW_MS))
 			this.#draw();
-		// Numbers that change faster cannot be read.
-		if (performance.now() - this.#told > 200)
+		if (performance.now() - this.#told > TELL_MS)
 			this.#tell();
 	}
 
@@ -344,6 +350,7 @@ export class Charts {
 		const [from, to] = this.shown;
 
 		this.#dirty = false;
+		this.#drawn = performance.now();
 		this.frames++;
 		for (const strip of this.#strips.values())
 			strip.draw(from, to);

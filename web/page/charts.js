@@ -227,7 +227,9 @@ export class Charts {
 	}
 
 	came() {
-		this.#dirty = true;
+		// Who looks at what was, sees nothing of it.
+		if (this.#live || this.page.link.now < this.shown[1] + 1)
+			this.#dirty = true;
 	}
 
 	setSpan(span) {

@@ -104,8 +104,9 @@ def test_late_across_files(daemon: Daemon) -> None:
 def test_repair(daemon: Daemon) -> None:
     """A torn last line, a line that is missing, a file left over."""
     port = free_port()
+    # A file ends with the block that fills it.
     daemon.start(channel("one", port, archive=daemon.archive_conf(
-        rotate={"size": "64KiB"})))
+        rotate={"size": "64KiB"}, block_size="16KiB")))
     with Sender("127.0.0.1", port) as sender:
         sender.send(numbered(4000, size=100))
         daemon.wait_received("one", 4000)

@@ -54,8 +54,10 @@ live_next(struct live_packet *packet, struct live_record *record,
 		return false;
 	if (packet->left >= sizeof(*record)) {
 		memcpy(record, packet->at, sizeof(*record));
-		size = LIVE_PADDED(record->size);
-		if (size <= packet->left - sizeof(*record)) {
+		size = packet->left - sizeof(*record);
+		if (record->size <= size &&
+		    LIVE_PADDED(record->size) <= size) {
+			size = LIVE_PADDED(record->size);
 			*data = packet->at + sizeof(*record);
 			packet->at += sizeof(*record) + size;
 			packet->left -= sizeof(*record) + size;

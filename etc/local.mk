@@ -26,6 +26,7 @@ COMPLETED = mcrelayd mcrelay-cat mcrelay-gen mcrelay-replay mcrelay-verify
 PATHS_IN = $(dist_man_MANS) $(man_MANS) $(dist_prometheus_DATA) \
 	$(dist_grafana_DATA)
 TO_PATHS = $(SED) -e 's|/etc/mcrelay\.yaml|$(sysconfdir)/mcrelay.yaml|g' \
+	-e 's|/etc/mcrelay/|$(sysconfdir)/mcrelay/|g' \
 	-e 's|/run/mcrelay|$(runstatedir)/mcrelay|g' \
 	-e 's|/usr/sbin/mcrelay|$(sbindir)/mcrelay|g' \
 	-e 's|/usr/libexec/mcrelay|$(pkglibexecdir)|g' \

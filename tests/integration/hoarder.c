@@ -18,7 +18,8 @@
 
 #define KEPT_MAX	1000
 
-/* -1: nothing came. */
+/* -1: what came was no answer.  (The list of streams, which comes unasked, is
+ * one of its own.) */
 static int
 receive_file(void)
 {
@@ -33,6 +34,8 @@ receive_file(void)
 	if (recvmsg(MESSAGE_FD, &msg, 0) <= 0)
 		_exit(0);
 	cmsg = CMSG_FIRSTHDR(&msg);
+	if (message.type != MESSAGE_STATUS)
+		return -1;
 	if (cmsg != NULL && cmsg->cmsg_type == SCM_RIGHTS)
 		memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
 	return fd;

@@ -43,9 +43,11 @@ look(void)
 		    MSG_DONTWAIT | MSG_TRUNC);
 		if (size == -1)
 			break;
-		/* One that is too large is none, nor is one of nothing. */
-		streams_packet(packet, (size_t)size > sizeof(packet) ? 0 :
-		    (size_t)size);
+		/* One that is too large is none.  One of nothing is the end:
+		 * they have all gone, and we are about to. */
+		if (size > 0)
+			streams_packet(packet, (size_t)size > sizeof(packet) ?
+			    0 : (size_t)size);
 		total += (size_t)size + PACKET_COST;
 	}
 	if (total == 0)

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -206,6 +207,22 @@ fd_set_cloexec(int fd, int on)
 {
 	if (fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0) == -1)
 		fatal("descriptor %d", fd);
+}
+
+bool
+fd_wait_readable(int fd, unsigned ms)
+{
+	struct pollfd poller = {.fd = fd, .events = POLLIN};
+	uint64_t end_ns = clock_monotonic_ns() + ms * NS_PER_MS, now_ns;
+	int ready = 0;
+
+	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
+		ready = poll(&poller, 1,
+		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
+		if (ready == -1 && errno == EINTR)
+			ready = 0;
+	}
+	return ready == 1;
 }
 
 ssize_t

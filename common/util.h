@@ -55,6 +55,9 @@ int	thread_pin(int cpu);
 /* Sets O_NONBLOCK / FD_CLOEXEC; fatal when the descriptor is not open. */
 void	fd_set_nonblock(int fd);
 void	fd_set_cloexec(int fd, int on);
+/* Whether there is something to read, or an end, within this time, whatever
+ * signals come meanwhile. */
+bool	fd_wait_readable(int fd, unsigned ms);
 
 /*
  * Send or receive one message with descriptors (SCM_RIGHTS) over a

@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <errno.h>
 #include <grp.h>
-#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -97,22 +96,6 @@ end(bool answered)
 	errand_forget(&errand);
 }
 
-static bool
-await(void)
-{
-	struct pollfd poller = {.fd = errand.answer, .events = POLLIN};
-	uint64_t end_ns = clock_monotonic_ns() + ANSWER_MS * NS_PER_MS, now_ns;
-	int ready = 0;
-
-	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
-		ready = poll(&poller, 1,
-		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
-		if (ready == -1 && errno == EINTR)
-			ready = 0;
-	}
-	return ready == 1;
-}
-
 /* False: no answer. */
 static bool
 ask(const struct question *question, struct answer *answer)
@@ -122,7 +105,8 @@ ask(const struct question *question, struct answer *answer)
 	if ((errand.answer != 0 || errand_start(&errand, errand_kind("names"),
 	    answer_all, -1, NULL) == 0) &&
 	    send(errand.answer, question, sizeof(*question), MSG_NOSIGNAL) !=
-	    -1 && await() && recv(errand.answer, answer, sizeof(*answer), 0) ==
+	    -1 && fd_wait_readable(errand.answer, ANSWER_MS) &&
+	    recv(errand.answer, answer, sizeof(*answer), 0) ==
 	    (ssize_t)sizeof(*answer))
 		return true;
 	end(false);

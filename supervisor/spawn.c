@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -250,17 +249,7 @@ start_launcher(struct spawn_settings *settings)
 static bool
 await_answer(const struct spawn_settings *settings)
 {
-	struct pollfd poller = {.fd = settings->launcher, .events = POLLIN};
-	uint64_t end_ns = clock_monotonic_ns() + ANSWER_MS * NS_PER_MS, now_ns;
-	int ready = 0;
-
-	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
-		ready = poll(&poller, 1,
-		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
-		if (ready == -1 && errno == EINTR)
-			ready = 0;
-	}
-	if (ready == 1)
+	if (fd_wait_readable(settings->launcher, ANSWER_MS))
 		return true;
 	(void)syscall(SYS_pidfd_send_signal, settings->process, SIGKILL, NULL,
 	    0);

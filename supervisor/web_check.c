@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,9 +73,7 @@ run(int end, const struct web_conf *conf, const struct web_config *config,
 static bool
 hear(int end, struct finding *finding)
 {
-	struct pollfd fd = {.fd = end, .events = POLLIN};
-
-	return poll(&fd, 1, PATIENCE_MS) == 1 && recv(end, finding,
+	return fd_wait_readable(end, PATIENCE_MS) && recv(end, finding,
 	    sizeof(*finding), MSG_DONTWAIT) == (ssize_t)sizeof(*finding);
 }
 

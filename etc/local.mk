@@ -8,8 +8,8 @@ grafanadir = $(pkgdatadir)/grafana
 dist_grafana_DATA = etc/grafana/mcrelay.json
 EXTRA_DIST += etc/grafana/make-board etc/grafana/tables.py
 runbookdir = $(docdir)/runbook
-dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/degraded.md \
-	doc/runbook/disk-full.md doc/runbook/down.md \
+dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/certificate.md \
+	doc/runbook/degraded.md doc/runbook/disk-full.md doc/runbook/down.md \
 	doc/runbook/flapping.md doc/runbook/loss.md \
 	doc/runbook/not-serving.md doc/runbook/outage-budget.md \
 	doc/runbook/stale.md

@@ -135,6 +135,13 @@ def cases() -> list[Case]:
         case("McrelayArchiveStuck", 4, False, {name: "0x9"})
     case("McrelayArchiveStuck", 4, False, {
         of_channel("channel_reason", reason="no_querier"): "1x9"})
+    # promtool begins at 1970.
+    expiry = "mcrelay_web_certificate_expiry_timestamp_seconds"
+    case("McrelayCertificate", 20, True, {expiry: f"{14 * 86400}x30"})
+    case("McrelayCertificate", 20, False, {expiry: f"{15 * 86400}x30"})
+    # Renewed in time.
+    case("McrelayCertificate", 20, False, {
+        expiry: f"{14 * 86400}x5 {90 * 86400}x30"})
     return made
 
 
@@ -228,6 +235,8 @@ def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
             assert prometheus.query(name) or name in (
                 # Not of a stream without an archive.
                 "mcrelay_stream_unarchived_total",
+                # Here is no TLS.
+                "mcrelay_web_certificate_expiry_timestamp_seconds",
                 # Known after a while.
                 "mcrelay_archive_free_bytes",
                 "mcrelay_archive_oldest_timestamp_seconds"), name

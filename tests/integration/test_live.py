@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
 import re
 import signal
 import socket
+import ssl
 import threading
 import time
 from contextlib import ExitStack
@@ -22,6 +24,7 @@ import probe
 from daemon import Daemon, channel, output
 from net import Receiver, Sender, free_port
 from test_web import MEMORY, Web, have_web, resident_peak
+from test_web_users import Guarded, built_with, certify, files
 from waiting import wait_for
 
 __all__ = ["have_web"]
@@ -41,14 +44,20 @@ class Events:
     """A client of /live, which reads when it is asked to."""
 
     def __init__(self, web: Web, query: str = "", last: str = "",
-                 buffer: int = 0) -> None:
+                 buffer: int = 0, known: bool = True) -> None:
         self.socket = socket.socket()
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF,
                                    buffer)
         self.socket.connect(("127.0.0.1", web.port))
         self.socket.settimeout(20)
-        header = f"Last-Event-ID: {last}\r\n" if last else ""
+        if web.context:
+            self.socket = web.context.wrap_socket(
+                self.socket, server_hostname="127.0.0.1")
+        header = "".join(
+            f"{name}: {value}\r\n" for name, value in (
+                (web.known if known else {}) |
+                ({"Last-Event-ID": last} if last else {})).items())
         self.socket.sendall(
             f"GET /live?{query} HTTP/1.1\r\nHost: x\r\n{header}\r\n"
             .encode())
@@ -128,7 +137,7 @@ class Live(Web):
     """The daemon's, with a channel of probe datums and streams of it."""
 
     def __init__(self, daemon: Daemon, stack: ExitStack,
-                 **more: Any) -> None:
+                 guarded: dict[str, Any] | None = None) -> None:
         super().__init__(daemon, free_port())
         self.at = free_port()
         self.views = {name: stack.enter_context(Receiver())
@@ -140,7 +149,8 @@ class Live(Web):
             decimate=[self.stream("all", method="pick", every=1),
                       self.stream("summary", shape="summary", every=10)])
         self.settings: dict[str, Any] = {
-            "web": {"address": "127.0.0.1", "port": self.port}} | more
+            "web": {"address": "127.0.0.1", "port": self.port} |
+            (guarded or {})}
         daemon.start(self.channel, **self.settings)
         self.sender = stack.enter_context(Sender("127.0.0.1", self.at))
         self.datums = probe.datums(4000)
@@ -455,6 +465,78 @@ def test_many_clients(loaded: Live) -> None:
             client.wait_rows(number, 100)
     assert loaded.pid() == pid
     assert resident_peak(pid) < MEMORY
+
+
+class Behind(Live):
+    """Seen by who has a password, through TLS."""
+
+    def __init__(self, daemon: Daemon, stack: ExitStack) -> None:
+        guard = Guarded(daemon, 0, {"anna": "secret"})
+        certify(daemon)
+        web = {"users": guard.write_users(), "tls": files(daemon)}
+        built_with(daemon, port=free_port(), **web)
+        super().__init__(daemon, stack, guarded=web)
+        guard.trust()
+        self.context = guard.context
+        self.know("secret")
+
+    def know(self, password: str) -> None:
+        said = base64.b64encode(f"anna:{password}".encode()).decode()
+        self.known = {"Authorization": f"Basic {said}"}
+
+
+@pytest.fixture
+def behind(have_web: None, daemon: Daemon) -> Iterator[Behind]:
+    with ExitStack() as stack:
+        yield Behind(daemon, stack)
+
+
+def test_guarded(behind: Behind) -> None:
+    """All datums in order, for those who may; and who reads slowly is told of
+    each that he does not get, through TLS as well."""
+    with behind.events("stream=one/all", known=False) as nobody:
+        assert nobody.status == 401
+    ids = {name: stream["id"] for name, stream in behind.streams().items()}
+    with behind.events("stream=one/all&stream=one/summary") as events:
+        assert events.status == 200
+        behind.send(2000, 4000)
+        rows = events.wait_rows(ids["one/all"], 2000)
+        assert len(rows) == 2000
+        for row, datum in zip(rows, behind.datums):
+            assert same(row[2:], values(datum))
+        events.wait_rows(ids["one/summary"], 200)
+    with behind.events("stream=one/all", buffer=4096) as slow, \
+            behind.events("stream=one/all") as fast:
+        behind.send(2000, 4000)
+        fast.wait_rows(ids["one/all"], 2000)
+        assert not [e for e in fast.seen if e.name in ("dropped", "gap")]
+        missed = 0
+        while len(slow.rows(ids["one/all"])) + missed < 2000:
+            event = slow.next()
+            if event.name == "dropped":
+                missed += event.data["events"]
+
+
+def test_reload_guarded(behind: Behind) -> None:
+    """Another password: who knew the old one is out, also where he was
+    already looking."""
+    pid = behind.pid()
+    with behind.events("stream=one/all") as events:
+        behind.send(10)
+        events.wait("datums")
+        Guarded(behind.daemon, 0, {"anna": "changed"}).write_users()
+        behind.daemon.signal(signal.SIGHUP)
+        behind.wait(pid)
+        with pytest.raises((EOFError, ConnectionError, ssl.SSLError)):
+            while True:
+                events.next()
+    with behind.events("stream=one/all") as events:
+        assert events.status == 401
+    behind.know("changed")
+    with behind.events("stream=one/all&since=0") as events:
+        assert events.status == 200
+        behind.send(10)
+        events.wait("datums")
 
 
 def test_reload(live: Live) -> None:

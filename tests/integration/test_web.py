@@ -13,6 +13,7 @@ import re
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -43,6 +44,8 @@ class Web:
     def __init__(self, daemon: Daemon, port: int) -> None:
         self.daemon, self.port = daemon, port
         self.rolled = False     # the workers were to be replaced
+        self.context: ssl.SSLContext | None = None
+        self.known: dict[str, str] = {}     # headers by which one is known
 
     def pid(self) -> int:
         """0 while there is none that is ready."""
@@ -58,10 +61,12 @@ class Web:
     def get(self, url: str = "/metrics", method: str = "GET",
             **headers: str) -> http.client.HTTPResponse:
         """The answer, with its text in `text'."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port,
-                                                timeout=20)
+        connection = http.client.HTTPConnection(
+            "127.0.0.1", self.port, timeout=20) if self.context is None \
+            else http.client.HTTPSConnection(
+                "127.0.0.1", self.port, timeout=20, context=self.context)
         try:
-            connection.request(method, url, headers={
+            connection.request(method, url, headers=self.known | {
                 name.replace("_", "-"): value
                 for name, value in headers.items()})
             answer = connection.getresponse()

@@ -20,9 +20,16 @@ import pytest
 
 from daemon import Daemon, Programs
 from mounts import Mounts
-from net import Namespace
+from net import Namespace, back_outside, leave_network
 
 SOURCE = Path(__file__).resolve().parents[2]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Several at once (-n, of pytest-xdist) would share ports, groups and
+    counters, unless each has a network of its own."""
+    if hasattr(config, "workerinput") and os.geteuid() == 0:
+        leave_network()
 
 
 def pytest_report_header() -> str:
@@ -195,7 +202,7 @@ def avsc(programs: Programs, tmp_path_factory: pytest.TempPathFactory
              "--no-fund", "--ignore-scripts", "--loglevel=error",
              "avsc@5.7.7", "snappyjs@0.7.0", "fzstd@0.1.1"],
             timeout=90, text=True, capture_output=True,
-            stdin=subprocess.DEVNULL, cwd=place)
+            stdin=subprocess.DEVNULL, cwd=place, preexec_fn=back_outside)
     except subprocess.TimeoutExpired:
         pytest.skip("npm did not fetch avsc within 90 s (no network?)")
     if done.returncode != 0:

@@ -108,7 +108,7 @@ open_next_input(struct channel *channel, struct conf_problems *problems)
 		if (!parts_bind(next, conf, problems))
 			parts_leave_input(next, conf);
 		if (next->input != -1)
-			sockets_share(next->input, false);
+			sockets_share(next->input, conf->listen.share);
 	}
 	sockets_share(channel->parts.input, false);
 }
@@ -135,7 +135,7 @@ compare(struct channel *channel, const struct conf *conf,
 		return;
 	segment_spec_listen(&channel->segment, &listen);
 	if (sockets_same_input(&listen, &channel->conf->listen))
-		parts_resize(&channel->parts, channel->conf, problems);
+		parts_adapt(&channel->parts, channel->conf, problems);
 	else
 		open_next_input(channel, problems);
 }

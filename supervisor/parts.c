@@ -79,13 +79,14 @@ leave_socket(struct parts *parts, const struct channel_conf *conf,
 
 /* The configuration check has warned everybody but root. */
 void
-parts_resize(const struct parts *parts, const struct channel_conf *conf,
+parts_adapt(const struct parts *parts, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
 	uint64_t wanted = conf->receive_buffer;
 	uint64_t got = sockets_receive_buffer(parts->input, wanted);
 
 	sockets_busy_poll(parts->input, conf->run.busy_poll_ns);
+	(void)sockets_adapt(parts->input, &conf->listen);
 	if (got >= wanted || geteuid() != 0)
 		return;
 	report_warning(problems, "channel %s: the receive buffer is %" PRIu64
@@ -160,7 +161,7 @@ open_input(struct parts *parts, const struct channel_conf *conf,
 		    conf->listen.interface, what, problems);
 		return;
 	}
-	parts_resize(parts, conf, problems);
+	parts_adapt(parts, conf, problems);
 	(void)parts_bind(parts, conf, problems);
 }
 
@@ -369,6 +370,7 @@ parts_move(struct parts *to, struct parts *from)
 		to->archive_path = from->archive_path;
 		to->errand = from->errand;
 		to->schemas = from->schemas;
+		to->schemas_due = from->schemas_due;
 	}
 	if ((have & PART_STREAMS) != 0) {
 		memcpy(to->stream, from->stream, sizeof(to->stream));

@@ -48,6 +48,7 @@ struct parts {
 	uint64_t	archive_path;
 	struct errand	errand;		/* looks for the directory */
 	struct errand	schemas;	/* writes into it */
+	bool		schemas_due;	/* it has not got there yet */
 	int		stream[STREAMS_MAX];
 	size_t		streams;
 	/* What the sockets hold on to. */
@@ -81,8 +82,9 @@ bool	parts_complete(const struct parts *parts,
  * whatever else fails leaves it out. */
 bool	parts_bind(struct parts *parts, const struct channel_conf *conf,
 	    struct conf_problems *problems) ATTR_NONNULL;
-/* Gives an input that stays the buffer that is configured now. */
-void	parts_resize(const struct parts *parts,
+/* Gives an input that stays all that is configured now and takes no other
+ * socket: its buffer, whether it is shared, whether it coalesces. */
+void	parts_adapt(const struct parts *parts,
 	    const struct channel_conf *conf, struct conf_problems *problems)
 	    ATTR_NONNULL;
 /* Leaves an input out whose address is in use. */

@@ -142,23 +142,28 @@ input_parts(struct step *step)
 	return step->added ? &step->channel->parts : &step->parts;
 }
 
+/* For the moment, or as it is configured; one that leaves has no
+ * configuration any more. */
 static void
-share_channel(struct channel *channel, bool on)
+share_channel(struct channel *channel, bool now)
 {
+	bool on = now || (channel->conf != NULL &&
+	    channel->conf->listen.share);
+
 	sockets_share(channel->parts.input, on);
 	sockets_share(channel->next.input, on);
 }
 
 static void
-share_all(struct plan *plan, bool on)
+share_all(struct plan *plan, bool now)
 {
 	struct supervisor *supervisor = plan->supervisor;
 	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		share_channel(channel, on);
+		share_channel(channel, now);
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
-		share_channel(channel, on);
+		share_channel(channel, now);
 }
 
 /*
@@ -183,7 +188,8 @@ bind_rest(struct plan *plan)
 		if (!parts_bind(parts, step->conf, plan->problems))
 			parts_leave_input(parts, step->conf);
 		if (parts->input != -1)
-			sockets_share(parts->input, false);
+			sockets_share(parts->input,
+			    step->conf->listen.share);
 	}
 	share_all(plan, false);
 }
@@ -231,16 +237,16 @@ remove_channel(struct supervisor *supervisor, struct channel *channel)
 	channel_stop(channel);
 }
 
-/* The socket stays, but its buffer may be another one now. */
+/* The socket stays, with what is configured of it now. */
 static void
-resize_input(struct plan *plan, const struct step *step)
+adapt_input(struct plan *plan, const struct step *step)
 {
 	const struct channel *channel = step->channel;
 	const struct parts *parts = (channel->next.have & PART_INPUT) != 0 ?
 	    &channel->next : &channel->parts;
 
 	if (parts->input != -1)
-		parts_resize(parts, step->conf, plan->problems);
+		parts_adapt(parts, step->conf, plan->problems);
 }
 
 static void
@@ -260,7 +266,7 @@ commit_step(struct plan *plan, struct step *step,
 		summary->changed++;
 	if (step->change == CHANGE_SOCKET &&
 	    (step->parts.have & PART_INPUT) == 0)
-		resize_input(plan, step);
+		adapt_input(plan, step);
 	channel_change(channel, step->conf, step->change, &step->parts);
 	/* A reload gives everybody another chance. */
 	if (channel->child.state == CHILD_FAILED)

@@ -122,22 +122,27 @@ sockets_input_bound(const struct listen_config *listen)
 	    listen->address.ss_family == AF_INET6);
 }
 
+int
+sockets_adapt(int fd, const struct listen_config *listen)
+{
+	/* Coalescing is a matter of speed only. */
+	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, !listen->one_by_one);
+	return sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR,
+	    listen->share || udp_is_group(&listen->address));
+}
+
 static int
 input_options(int fd, const struct listen_config *listen, const char **what)
 {
 	int family = listen->address.ss_family;
-	bool group = udp_is_group(&listen->address);
 
 	*what = "set the input's options";
 	if (only_own_groups(fd, family) == -1)
 		return -1;
-	if ((group || listen->share) &&
-	    sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1)
+	if (sockets_adapt(fd, listen) == -1)
 		return -1;
 	if (sockets_set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == -1)
 		return -1;
-	/* Coalescing is a matter of speed only. */
-	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, !listen->one_by_one);
 	*what = "receive on the interface";
 	if (sockets_input_bound(listen))
 		return sockets_bind_device(fd, listen->interface);

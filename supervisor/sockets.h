@@ -36,10 +36,13 @@ uint64_t	sockets_receive_buffer(int fd, uint64_t wanted);
 /* Lets receive calls poll the interface; what the kernel does not grant is
  * left out. */
 void	sockets_busy_poll(int fd, uint64_t ns);
+/* Gives an input those options that may change while it is open.  0, or -1
+ * with errno. */
+int	sockets_adapt(int fd, const struct listen_config *listen) ATTR_NONNULL;
 /*
- * Lets another of our sockets bind to the same unicast address while both
- * have this set.  For the moment of a reload only: while it is set, any
- * process could do the same.  Leaves group sockets, and -1, alone.
+ * Lets another socket bind to the same unicast address while both have this
+ * set: one of ours, for the moment of a reload, or, as `listen.share' is
+ * configured, anybody's.  Leaves group sockets, and -1, alone.
  */
 void	sockets_share(int fd, bool on);
 

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import signal
+import socket
 from typing import Any
 
 import pytest
@@ -418,3 +421,65 @@ def test_killed_while_leaving(three: Three) -> None:
                  "its successor gone")
     daemon.stop()
     assert daemon.payloads("ch1") == sender.sent
+
+
+def can_share(port: int) -> bool:
+    """Another program, which shares what it has."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as viewer:
+        viewer.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            viewer.bind(("0.0.0.0", port))
+        except OSError as error:
+            assert error.errno == errno.EADDRINUSE
+            return False
+        return True
+
+
+def coalesces(daemon: Daemon, port: int) -> bool:
+    """Whether the input does, of which mcrelayd has a copy."""
+    assert daemon.process is not None
+    libc = ctypes.CDLL(None, use_errno=True)
+    process = os.pidfd_open(daemon.process.pid)
+    try:
+        for name in os.listdir(f"/proc/{daemon.process.pid}/fd"):
+            fd = libc.syscall(438, process, int(name), 0)   # pidfd_getfd
+            if fd == -1:
+                continue
+            try:
+                with socket.socket(fileno=fd) as found:
+                    if found.type == socket.SOCK_DGRAM and found.family == \
+                            socket.AF_INET and \
+                            found.getsockname()[1] == port:
+                        return found.getsockopt(
+                            socket.IPPROTO_UDP, 104) != 0   # UDP_GRO
+            except OSError:
+                os.close(fd)
+    finally:
+        os.close(process)
+    raise AssertionError(f"no socket at {port}")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for pidfd_getfd")
+def test_options_of_the_input(daemon: Daemon) -> None:
+    """What may change of a socket that stays, does; and what is not changed
+    is as before."""
+    port = free_port()
+    shared = channel("one", port, "0.0.0.0", listen_share=True,
+                     listen_segmentation="off")
+    alone = channel("one", port, "0.0.0.0")
+    other = channel("two", free_port())
+    daemon.start(shared)
+    with Sender("127.0.0.1", port) as sender:
+        for channels, share, coalesce in (
+                ((shared,), True, False), ((shared, other), True, False),
+                ((alone,), False, True), ((alone, other), False, True),
+                ((shared,), True, False)):
+            if len(sender.sent) > 0:
+                daemon.write(*channels)
+                daemon.ctl("reload")
+                daemon.wait_running()
+            assert can_share(port) == share, channels
+            assert coalesces(daemon, port) == coalesce, channels
+            sender.send(numbered(100))
+            daemon.wait_received("one", len(sender.sent))
+    daemon.stop()

@@ -214,14 +214,15 @@ fd_wait_readable(int fd, unsigned ms)
 {
 	struct pollfd poller = {.fd = fd, .events = POLLIN};
 	uint64_t end_ns = clock_monotonic_ns() + ms * NS_PER_MS, now_ns;
-	int ready = 0;
+	int ready;
 
-	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
-		ready = poll(&poller, 1,
+	do {
+		now_ns = clock_monotonic_ns();
+		ready = poll(&poller, 1, now_ns >= end_ns ? 0 :
 		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
 		if (ready == -1 && errno == EINTR)
 			ready = 0;
-	}
+	} while (ready == 0 && now_ns < end_ns);
 	return ready == 1;
 }
 

@@ -294,6 +294,7 @@ directory_close(struct parts *parts)
 	parts->archive_away[0] = '\0';
 	errand_forget(&parts->errand);
 	errand_forget(&parts->schemas);
+	parts->schemas_due = false;
 }
 
 bool
@@ -474,11 +475,14 @@ directory_second(struct supervisor *supervisor)
 	struct channel *channel;
 	unsigned remote = 0;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		schema_files_go_on(&channel->parts, channel->conf);
+		schema_files_go_on(&channel->next, channel->conf);
 		if (is_remote(channel))
 			remote++;
 		else
 			look(channel);
+	}
 	supervisor->seconds++;
 	look_at_remote(supervisor, remote);
 }

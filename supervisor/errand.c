@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -27,8 +26,8 @@
 #define ERRAND_S	10U
 
 /* How long the loop may stand still for answers, all together, in so long. */
-#define PATIENCE_MS	100
-#define PATIENCE_NS	(10 * NS_PER_S)
+#define PATIENCE_MS	100U
+#define PATIENCE_IN_NS	(10 * NS_PER_S)
 
 enum {
 	FD_ANSWER = STDERR_FILENO + 1,
@@ -37,7 +36,7 @@ enum {
 };
 
 static uint64_t	patience_since_ns;
-static int	patience_spent_ms;
+static uint64_t	patience_spent_ns;
 
 /* Everything else would stay open, and bound, for as long as it takes. */
 static int
@@ -124,31 +123,32 @@ errand_start(struct errand *errand, uint64_t kind,
 	return 0;
 }
 
-/* As poll(), with what patience is left. */
-static int
-await(struct pollfd *poller)
+/* As fd_wait_readable(), with what patience is left. */
+static bool
+await(int fd)
 {
 	uint64_t begin_ns = clock_monotonic_ns();
-	int result;
+	unsigned spent_ms;
+	bool ready;
 
-	if (begin_ns - patience_since_ns > PATIENCE_NS) {
+	if (begin_ns - patience_since_ns > PATIENCE_IN_NS) {
 		patience_since_ns = begin_ns;
-		patience_spent_ms = 0;
+		patience_spent_ns = 0;
 	}
-	result = poll(poller, 1, MAX_OF(PATIENCE_MS - patience_spent_ms, 0));
-	patience_spent_ms += (int)((clock_monotonic_ns() - begin_ns) /
-	    NS_PER_MS);
-	return result;
+	spent_ms = (unsigned)(patience_spent_ns / NS_PER_MS);
+	ready = fd_wait_readable(fd, PATIENCE_MS - MIN_OF(spent_ms,
+	    PATIENCE_MS));
+	patience_spent_ns += clock_monotonic_ns() - begin_ns;
+	return ready;
 }
 
 bool
 errand_done(struct errand *errand, void *answer, size_t size, int *fd,
     bool *answered)
 {
-	struct pollfd poller = {.fd = errand->answer, .events = POLLIN};
 	size_t count = 1;
 
-	if (await(&poller) != 1)
+	if (!await(errand->answer))
 		return false;
 	*answered = fd_receive(errand->answer, answer, size, fd, &count) ==
 	    (ssize_t)size;
@@ -156,6 +156,25 @@ errand_done(struct errand *errand, void *answer, size_t size, int *fd,
 		*fd = -1;
 	errand_forget(errand);
 	return true;
+}
+
+bool
+errand_ended(struct errand *errand, bool *said)
+{
+	char text;
+
+	if (!fd_wait_readable(errand->answer, 0))
+		return false;
+	*said = recv(errand->answer, &text, sizeof(text), MSG_DONTWAIT) ==
+	    sizeof(text);
+	errand_forget(errand);
+	return true;
+}
+
+void
+errand_say(int answer)
+{
+	(void)send(answer, "", 1, MSG_NOSIGNAL);
 }
 
 void

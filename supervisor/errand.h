@@ -41,6 +41,10 @@ int	errand_start(struct errand *errand, uint64_t kind,
  */
 bool	errand_done(struct errand *errand, void *answer, size_t size, int *fd,
 	    bool *answered);
+/* For one that answers by errand_say() at its end: true when it is over, with
+ * whether it got there in `*said'.  Never waits. */
+bool	errand_ended(struct errand *errand, bool *said) ATTR_NONNULL;
+void	errand_say(int answer);
 /* Nobody waits for it any more; it ends, if that is possible at all. */
 void	errand_forget(struct errand *errand) ATTR_NONNULL;
 /* Does it at once, if it is answered (whole) in the time that errand_done()

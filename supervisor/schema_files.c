@@ -99,9 +99,10 @@ schema_files_write(int directory, const struct channel_conf *channel)
 }
 
 static void
-run_errand(int answer ATTR_UNUSED, int directory, const void *channel)
+run_errand(int answer, int directory, const void *channel)
 {
 	schema_files_write(directory, channel);
+	errand_say(answer);
 }
 
 static bool
@@ -127,9 +128,27 @@ schema_files_have_written(struct parts *parts,
 	}
 	/* One that hangs ends with the descriptors that it writes to. */
 	errand_forget(&parts->schemas);
-	if (any(channel) && errand_start(&parts->schemas,
-	    errand_kind(channel->archive.directory), run_errand,
-	    parts->archive, channel) == -1)
-		log_warn("channel %s: cannot write schemas beside the archive",
-		    channel->name);
+	parts->schemas_due = any(channel);
+	schema_files_go_on(parts, channel);
+}
+
+void
+schema_files_go_on(struct parts *parts, const struct channel_conf *channel)
+{
+	bool written;
+
+	if (parts->schemas.answer != 0 &&
+	    errand_ended(&parts->schemas, &written))
+		parts->schemas_due = !written;
+	if (!parts->schemas_due || parts->schemas.answer != 0 ||
+	    parts->archive_away[0] != '\0')
+		return;
+	/* Of a kind of their own: they keep nobody from looking. */
+	if (errand_start(&parts->schemas,
+	    ~errand_kind(channel->archive.directory), run_errand,
+	    parts->archive, channel) == 0 || errno == EAGAIN)
+		return;
+	parts->schemas_due = false;
+	log_warn("channel %s: cannot write schemas beside the archive",
+	    channel->name);
 }

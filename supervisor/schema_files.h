@@ -24,5 +24,8 @@ void	schema_files_write(int directory, const struct channel_conf *channel)
  * `stuck'. */
 void	schema_files_have_written(struct parts *parts,
 	    const struct channel_conf *channel, bool stuck) ATTR_NONNULL;
+/* Once a second: until they are written, if that takes a server. */
+void	schema_files_go_on(struct parts *parts,
+	    const struct channel_conf *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_SCHEMA_FILES_H */

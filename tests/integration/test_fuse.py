@@ -19,6 +19,7 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import avro_files
+import probe
 from daemon import Daemon, channel, output
 from fuse import LACKS, Fuse, build
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -316,3 +317,41 @@ def test_stop_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
     assert not list(daemon.run_dir.iterdir())
     assert avro_files.archived_payloads(pair.places["near"], "near") == \
         pair.senders["near"].sent
+
+
+@whole
+def test_schemas_of_many(daemon: Daemon, fuse: Fuse) -> None:
+    """More channels than are asked about at once: all have their schemas, also
+    those that began while the server was away, and all archive."""
+    def summarized(name: str) -> dict[str, Any]:
+        return channel(name, free_port(), ring_size="256KiB",
+                       payload={"format": "avro", "schema": "probe.avsc"},
+                       archive=daemon.archive_conf(),
+                       decimate=[{"name": "view", "shape": "summary",
+                                  "interval": "100ms"} |
+                                 output("127.0.0.1", free_port())])
+
+    def written() -> set[str]:
+        return {path.name.split(".")[0] for path in
+                fuse.below.glob("*/*.view.avsc")}
+
+    (daemon.directory / "probe.avsc").write_text(probe.SCHEMA)
+    channels = [summarized(f"c{n}") for n in range(20)]
+    names = {str(each["name"]) for each in channels}
+    daemon.start(*channels)
+    wait_for(lambda: written() == names, "the schemas", 20, written)
+    # So there is room to follow a directory, and for another channel.
+    (fuse.below / "c0").rename(fuse.below / "moved")
+    wait_for(lambda: (fuse.below / "c0").exists(), "c0 to be followed", 20,
+             daemon.log)
+    fuse.hang()
+    try:
+        channels.append(summarized("late"))
+        daemon.write(*channels)
+        daemon.ctl("reload")
+    finally:
+        fuse.go_on()
+    daemon.wait_running()
+    wait_for(lambda: written() == names | {"late"}, "the late schema", 30,
+             written)
+    daemon.stop()

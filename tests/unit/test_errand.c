@@ -119,6 +119,68 @@ test_no_answer(void **state)
 }
 
 static void
+answer_shortly(int answer, int kept, const void *argument)
+{
+	(void)kept, (void)argument;
+	errand_say(answer);
+}
+
+/* At most, of all patience. */
+static uint64_t	spent_ns;
+
+static void
+on_child(int signal_number ATTR_UNUSED)
+{
+}
+
+/* The end of those before is no answer of this one. */
+static void
+test_signals(void **state)
+{
+	const struct sigaction action = {.sa_handler = on_child,
+	    .sa_flags = SA_RESTART}, none = {.sa_handler = SIG_DFL};
+	unsigned answered = 0, i;
+	char byte;
+
+	(void)state;
+	spent_ns = clock_monotonic_ns();
+	assert_int_equal(sigaction(SIGCHLD, &action, NULL), 0);
+	/* So few that there is patience for all. */
+	for (i = 0; i < 10; i++) {
+		answered += errand_ask("/", answer_shortly, "", &byte, 1);
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			continue;
+	}
+	while (wait(NULL) > 0)
+		continue;
+	assert_int_equal(sigaction(SIGCHLD, &none, NULL), 0);
+	assert_int_equal(answered, 10);
+	spent_ns = clock_monotonic_ns() - spent_ns;
+}
+
+/* Whether it got to its end is known without waiting. */
+static void
+test_ended(void **state)
+{
+	struct errand errand = {.process = -1};
+	bool said = false;
+
+	(void)state;
+	assert_int_equal(errand_start(&errand, 1, answer_shortly, -1, NULL),
+	    0);
+	while (!errand_ended(&errand, &said))
+		usleep(1000);
+	assert_true(said);
+	assert_int_equal(errand.answer, 0);
+	assert_true(wait(NULL) > 0);
+	assert_int_equal(errand_start(&errand, 1, end_early, -1, NULL), 0);
+	while (!errand_ended(&errand, &said))
+		usleep(1000);
+	assert_false(said);
+	assert_true(wait(NULL) > 0);
+}
+
+static void
 never_end(int answer, int kept, const void *argument)
 {
 	(void)answer, (void)kept, (void)argument;
@@ -152,7 +214,7 @@ test_for_ever(void **state)
 		assert_false(errand_done(&errands[i], &byte, 1, &fd,
 		    &answered));
 	all = clock_monotonic_ns() - start;
-	assert_true(first >= 90 * NS_PER_MS);
+	assert_true(first + spent_ns >= 90 * NS_PER_MS);
 	assert_true(all < 10 * first);
 	for (i = 0; i < NITEMS(errands); i++) {
 		errand_forget(&errands[i]);
@@ -182,10 +244,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		/* While all patience is there. */
+		/* While patience is there. */
+		cmocka_unit_test_setup(test_signals, limit),
 		cmocka_unit_test_setup(test_for_ever, limit),
 		cmocka_unit_test_setup(test_answer, limit),
 		cmocka_unit_test_setup(test_no_answer, limit),
+		cmocka_unit_test_setup(test_ended, limit),
 		cmocka_unit_test_setup(test_near, limit),
 	};
 

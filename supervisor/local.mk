@@ -56,6 +56,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/netwatch.c supervisor/netwatch.h \
 	supervisor/notify.c supervisor/notify.h \
 	supervisor/orphans.c supervisor/orphans.h \
+	supervisor/owners.c supervisor/owners.h \
 	supervisor/parts.c supervisor/parts.h \
 	supervisor/privdrop.c supervisor/privdrop.h \
 	supervisor/querier.c supervisor/querier.h \

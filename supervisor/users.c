@@ -16,6 +16,7 @@
 #include "supervisor/dirs.h"
 #include "supervisor/errand.h"
 #include "supervisor/names.h"
+#include "supervisor/owners.h"
 #include "supervisor/report.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
@@ -104,59 +105,6 @@ note_leaving(struct range *range, const struct supervisor *supervisor)
 			    ID_TAKEN;
 }
 
-/* What a file system that may never answer is asked by an errand. */
-struct owned {
-	bool	there;		/* a directory */
-	uid_t	uid;
-	mode_t	mode;
-};
-
-static struct owned
-look_at(const char *path)
-{
-	struct owned owned = {.there = false};
-	struct stat st;
-
-	if (lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		owned = (struct owned){true, st.st_uid, st.st_mode};
-	return owned;
-}
-
-static void
-run_look(int answer, int kept ATTR_UNUSED, const void *path)
-{
-	struct owned owned = look_at(path);
-
-	(void)send(answer, &owned, sizeof(owned), MSG_NOSIGNAL);
-}
-
-/* False: it does not answer. */
-static bool
-see(const char *base, const char *path, struct owned *owned)
-{
-	if (!dirs_is_near(path))
-		return errand_ask(base, run_look, path, owned, sizeof(*owned));
-	*owned = look_at(path);
-	return true;
-}
-
-/* Root's when there is none. */
-static uid_t
-owner_of_directory(const struct channel_conf *channel)
-{
-	const char *base = channel->archive.directory;
-	char *path = xasprintf("%s/%s", base, channel->name);
-	struct owned owned = {.there = false};
-
-	/* Its user may have mounted something there: what that says of itself
-	 * is not worth a question. */
-	if (channel->archive.enabled &&
-	    (dirs_is_near(path) || !dirs_is_near(base)))
-		(void)see(base, path, &owned);
-	free(path);
-	return owned.there ? owned.uid : 0;
-}
-
 static void
 scan(struct range *range, const char *directory)
 {
@@ -204,22 +152,6 @@ note_owners(struct range *range, const char *directory)
 		    range->count + 1);
 }
 
-/* Whether the channel's archives lie where those of no other before it do. */
-static bool
-is_first_in_directory(const struct conf *conf, size_t channel)
-{
-	const char *directory = conf->channel[channel].archive.directory;
-	size_t i;
-
-	if (!conf->channel[channel].archive.enabled)
-		return false;
-	for (i = 0; i < channel; i++)
-		if (conf->channel[i].archive.enabled &&
-		    strcmp(conf->channel[i].archive.directory, directory) == 0)
-			return false;
-	return true;
-}
-
 /*** The choice. ***/
 
 static bool
@@ -239,8 +171,9 @@ choose(struct range *range, struct channel_conf *channel)
 
 static void
 claim(struct range *range, const struct supervisor *supervisor,
-    struct conf *conf)
+    struct conf *conf, struct conf_problems *problems)
 {
+	uid_t *owner = owners_find(conf, problems);
 	const struct privdrop *user;
 	struct channel_conf *channel;
 	size_t i;
@@ -255,10 +188,10 @@ claim(struct range *range, const struct supervisor *supervisor,
 	note_leaving(range, supervisor);
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == 0)
-			(void)take(range, &conf->channel[i],
-			    owner_of_directory(&conf->channel[i]), false);
+			(void)take(range, &conf->channel[i], owner[i], false);
+	free(owner);
 	for (i = 0; i < conf->channels; i++)
-		if (is_first_in_directory(conf, i))
+		if (owners_first_in_directory(conf, i))
 			note_owners(range,
 			    conf->channel[i].archive.directory);
 }
@@ -283,7 +216,7 @@ assign_range(const struct supervisor *supervisor, struct conf *conf,
 		report_error(problems, "user id %u, for mcrelay-web, is that "
 		    "of a user or group with a name: choose another `count'",
 		    (unsigned)conf->web_user.uid);
-	claim(&range, supervisor, conf);
+	claim(&range, supervisor, conf, problems);
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].user.uid == 0 &&
 		    !choose(&range, &conf->channel[i]))
@@ -356,7 +289,7 @@ check_directory(const struct conf *conf, const char *directory,
 {
 	char *itself = xasprintf("%s/.", directory);	/* no link to it */
 	struct owned owned;
-	bool seen = see(directory, itself, &owned);
+	bool seen = owners_see(directory, itself, &owned);
 
 	free(itself);
 	if (!seen) {
@@ -392,7 +325,7 @@ users_assign(const struct supervisor *supervisor, struct conf *conf,
 			check_distinct(supervisor, conf, problems);
 	}
 	for (i = 0; conf_own_users(conf) && i < conf->channels; i++)
-		if (is_first_in_directory(conf, i))
+		if (owners_first_in_directory(conf, i))
 			check_directory(conf,
 			    conf->channel[i].archive.directory, problems);
 }
@@ -401,24 +334,24 @@ void
 users_check_directories(const struct conf *conf,
     struct conf_problems *problems)
 {
+	uid_t *owner = owners_find(conf, problems);
 	const struct channel_conf *channel;
 	unsigned uid, gid;
-	uid_t owner;
 	size_t i;
 
 	for (i = 0; i < conf->channels; i++) {
 		channel = &conf->channel[i];
-		owner = owner_of_directory(channel);
-		if (!channel->own_user || owner == 0 ||
-		    owner == channel->user.uid)
+		if (!channel->own_user || owner[i] == 0 ||
+		    owner[i] == channel->user.uid)
 			continue;
 		uid = (unsigned)channel->user.uid;
 		gid = (unsigned)channel->user.gid;
 		report_warning(problems, "channel %s will wait: its archive "
 		    "directory belongs to user id %u: chown -hR %u:%u %s/%s",
-		    channel->name, (unsigned)owner, uid, gid,
+		    channel->name, (unsigned)owner[i], uid, gid,
 		    channel->archive.directory, channel->name);
 	}
+	free(owner);
 }
 
 void

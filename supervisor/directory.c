@@ -28,31 +28,6 @@
 /* Read by everybody, like a log. */
 #define ARCHIVE_MODE	0755
 
-bool
-directory_is_mount_point(const char *path)
-{
-	struct statx at, above;
-	char *parent;
-	bool is;
-
-	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
-	    STATX_INO, &at) == -1)
-		return false;
-#ifdef STATX_ATTR_MOUNT_ROOT
-	if ((at.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
-		return (at.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-#endif
-	/* Before Linux 5.8: one that is bound from the same file system is
-	 * not seen. */
-	parent = xasprintf("%s/..", path);
-	is = statx(AT_FDCWD, parent, AT_NO_AUTOMOUNT, STATX_INO, &above) ==
-	    0 && (at.stx_dev_major != above.stx_dev_major ||
-	    at.stx_dev_minor != above.stx_dev_minor ||
-	    at.stx_ino == above.stx_ino);
-	free(parent);
-	return is;
-}
-
 uint64_t
 directory_path_hash(const struct channel_conf *conf)
 {
@@ -163,7 +138,7 @@ find(const struct channel_conf *conf, int open, enum dirs_reach reach,
 	/* An errand has not got the list of mounts, and may ask. */
 	if (mount != NULL && (reach == DIRS_ANY ||
 	    (mounts_at(mount) == MOUNT_NONE && dirs_is_near(mount))) &&
-	    !directory_is_mount_point(mount))
+	    !mounts_is_point(mount))
 		found->status = DIRECTORY_UNMOUNTED;
 	else if ((fd = dirs_open(path, ARCHIVE_MODE, &conf->user,
 	    !conf->own_user, reach)) == -1) {
@@ -285,6 +260,21 @@ directory_share(struct parts *parts, int archive, uint64_t by_path,
 	free(path);
 }
 
+/* Where it is away, it is away for the next worker, too, which goes on as this
+ * one does. */
+void
+directory_keep(struct parts *parts, const struct parts *from,
+    const struct channel_conf *conf)
+{
+	if (from->archive_away[0] == '\0')
+		directory_share(parts, from->archive, from->archive_path,
+		    conf);
+	else if (conf->archive.enabled && parts->archive == -1 &&
+	    from->archive_path == directory_path_hash(conf) &&
+	    directory_lose(parts, from->archive_away))
+		parts->archive_path = from->archive_path;
+}
+
 void
 directory_close(struct parts *parts)
 {
@@ -393,8 +383,8 @@ follow(struct channel *channel, bool from_afar)
 		/* What we lack says nothing of the directory. */
 		if (parts_exhausted(errno))
 			break;
-		lose(channel, "cannot make or open the archive directory "
-		    "%s/%s: %s", conf->archive.directory, conf->name,
+		lose(channel, "cannot make or open the archive directory %s/"
+		    "%s: %s", conf->archive.directory, conf->name,
 		    strerror(errno));
 		break;
 	}

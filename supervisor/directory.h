@@ -27,9 +27,6 @@ enum directory_status {
 	DIRECTORY_FAILED,	/* errno */
 };
 
-/* Whether something is mounted just there.  May hang. */
-bool	directory_is_mount_point(const char *path) ATTR_NONNULL;
-
 /* Its path; to be freed. */
 char	*directory_path(const struct channel_conf *conf) ATTR_NONNULL;
 uint64_t directory_path_hash(const struct channel_conf *conf) ATTR_NONNULL;
@@ -55,6 +52,9 @@ enum directory_status	directory_open(struct parts *parts,
  */
 void	directory_share(struct parts *parts, int archive,
 	    uint64_t by_path, const struct channel_conf *conf) ATTR_NONNULL;
+/* The same with what these parts of ours have, also if it is away. */
+void	directory_keep(struct parts *parts, const struct parts *from,
+	    const struct channel_conf *conf) ATTR_NONNULL;
 /* Lets go of it: others may write there. */
 void	directory_close(struct parts *parts) ATTR_NONNULL;
 /* There is none, for this reason.  False: nothing has changed, for want of

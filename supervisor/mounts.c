@@ -2,9 +2,10 @@
 /*
  * The list of mounts, read again when it has changed.  Supervisor only.
  */
+#include <sys/stat.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -90,4 +91,29 @@ mounts_at(const char *path)
 		if (strcmp(entries[i].path, path) == 0)
 			return entries[i].mount;
 	return MOUNT_NONE;
+}
+
+bool
+mounts_is_point(const char *path)
+{
+	struct statx at, above;
+	char *parent;
+	bool is;
+
+	if (statx(AT_FDCWD, path, AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+	    STATX_INO, &at) == -1)
+		return false;
+#ifdef STATX_ATTR_MOUNT_ROOT
+	if ((at.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+		return (at.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+#endif
+	/* Before Linux 5.8: one that is bound from the same file system is
+	 * not seen. */
+	parent = xasprintf("%s/..", path);
+	is = statx(AT_FDCWD, parent, AT_NO_AUTOMOUNT, STATX_INO, &above) ==
+	    0 && (at.stx_dev_major != above.stx_dev_major ||
+	    at.stx_dev_minor != above.stx_dev_minor ||
+	    at.stx_ino == above.stx_ino);
+	free(parent);
+	return is;
 }

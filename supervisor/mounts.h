@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is mounted where, as the kernel lists it: no file system is asked.
- * Supervisor only.
+ * What is mounted where, as the kernel lists it.  Supervisor only.
  */
 #ifndef MCRELAY_MOUNTS_H
 #define MCRELAY_MOUNTS_H
+
+#include <stdbool.h>
 
 #include "common/compiler.h"
 
@@ -16,7 +17,11 @@ enum mount {
 			 * it is asked for (autofs) */
 };
 
-/* What lies uppermost at `path', which has no links in it. */
+/* What lies uppermost at `path', which has no links in it.  No file system is
+ * asked. */
 enum mount	mounts_at(const char *path) ATTR_NONNULL;
+/* Whether something is mounted just there, as its file system says.  May
+ * hang. */
+bool	mounts_is_point(const char *path) ATTR_NONNULL;
 
 #endif /* MCRELAY_MOUNTS_H */

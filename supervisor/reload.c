@@ -127,10 +127,10 @@ prepare(struct plan *plan, struct step *step)
 	    plan->conf, step->conf);
 	needed = parts_needed(step);
 	if ((needed & PART_WORKER) != 0) {
-		directory_share(&step->parts, step->channel->next.archive,
-		    step->channel->next.archive_path, step->conf);
-		directory_share(&step->parts, step->channel->parts.archive,
-		    step->channel->parts.archive_path, step->conf);
+		directory_keep(&step->parts, &step->channel->next,
+		    step->conf);
+		directory_keep(&step->parts, &step->channel->parts,
+		    step->conf);
 	}
 	parts_open(&step->parts, step->conf, needed, plan->problems);
 }

@@ -63,8 +63,8 @@ fill(struct channel *channel, unsigned which, struct conf_problems *problems)
 
 	fill_parts(channel, &channel->parts, which & ~next, problems);
 	if ((next & PART_WORKER) != 0)
-		directory_share(&channel->next, channel->parts.archive,
-		    channel->parts.archive_path, channel->conf);
+		directory_keep(&channel->next, &channel->parts,
+		    channel->conf);
 	fill_parts(channel, &channel->next, next, problems);
 }
 

@@ -15,7 +15,7 @@
 
 #include "common/util.h"
 #include "supervisor/doctor/archives.h"
-#include "supervisor/directory.h"
+#include "supervisor/mounts.h"
 
 /* Less than that is nothing. */
 #define FREE_MIN	(UINT64_C(64) << 20)
@@ -80,7 +80,7 @@ look_at_mount(struct doctor *doctor, const struct archive_view *view)
 	if (mount == NULL)
 		return;
 	seen = xasprintf("%s%s", view->prefix, mount);
-	is = directory_is_mount_point(seen);
+	is = mounts_is_point(seen);
 	free(seen);
 	doctor_mend(doctor, "mount %s", mount);
 	doctor_say(doctor, is ? DOCTOR_OK : DOCTOR_FAIL, view->channel->name,

@@ -294,6 +294,45 @@ def test_stale(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
 
 
 @whole
+def test_reload_while_away(pair: Pair, daemon: Daemon, fuse: Fuse) -> None:
+    """What is not there is not there for the next worker either, until it
+    comes back; all is relayed, and each that is not archived is counted."""
+    def away() -> bool:
+        return "archive_away" in {reason["what"] for reason in
+                                  daemon.status("far")["reasons"]}
+
+    daemon.start(*pair.confs())
+    pair.send(0.2)
+    fuse.fail(errno.ENOTCONN)
+    wait_for(away, "archive_away", 20, daemon.log)
+    changed = pair.confs()
+    for each in changed:
+        each["listen"]["coalesce"] = "1ms"
+    daemon.write(*changed)
+    old = daemon.worker_pid("far")
+    daemon.ctl("reload")
+    daemon.wait_new_worker("far", old)
+    wait_for(away, "archive_away", 20, lambda: daemon.status("far"))
+    pair.send(1)
+    assert away(), daemon.status("far")
+    fuse.fail(0)
+    wait_for(lambda: not away(), "the archive", 20, daemon.log)
+    daemon.wait_running()
+    pair.send(0.2)
+    ledger = daemon.wait_settled("far")
+    assert ledger["relayed"] == ledger["received"] == 1400
+    # What the worker before could not take with it to another input.
+    assert 0 < ledger["archive_shed"] <= 200
+    assert ledger["archived"] + ledger["archive_shed"] == 1400
+    sent = pair.senders["far"].sent
+    assert pair.receivers["far"].wait(1400) == sent
+    daemon.stop()
+    archived = avro_files.archived_payloads(pair.places["far"], "far")
+    assert len(archived) == ledger["archived"]
+    assert archived == [one for one in sent if one in set(archived)]
+
+
+@whole
 @pytest.mark.parametrize("hang", ["stopped", "deaf"] if LONG else ["deaf"])
 def test_stop_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,
                              hang: str) -> None:

@@ -214,6 +214,35 @@ check_loop(const struct check *check, const struct destination_conf *to,
 		    input->line);
 }
 
+/* A socket that sends from where an input listens keeps it from being opened,
+ * or, shared, takes what its receiver sends there. */
+static void
+check_source_port(const struct check *check, const struct destination_conf *to,
+    struct place place)
+{
+	struct sockaddr_storage source = to->source, address;
+	char text[ADDRESS_TEXT_SIZE];
+	size_t i;
+
+	if (!usable(&source))
+		return;
+	for (i = 0; i < check->inputs; i++) {
+		address = check->input[i]->listen.address;
+		if (address.ss_family != source.ss_family ||
+		    address_port(&address) != address_port(&source) ||
+		    udp_is_group(&address) || (!address_is_any(&address) &&
+		    !address_is_any(&source) &&
+		    address_compare(&address, &source) != 0))
+			continue;
+		problem_error(check->problems, place,
+		    "`source_port: %u': channel `%s' (line %u) listens on %s: "
+		    "what is sent to it would not all be received",
+		    address_port(&source), check->input[i]->name,
+		    check->input[i]->line, text_of(&address, text));
+		return;
+	}
+}
+
 /* Which interface's broadcast address it is, of those there are now. */
 static const char *
 broadcast_of(const struct check *check, const struct sockaddr_storage *address)
@@ -323,6 +352,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 			continue;
 		check_addresses(check, to, places);
 		check_loop(check, to, places->item);
+		check_source_port(check, to, places->item);
 		check_twin(check, channel, i);
 	}
 }

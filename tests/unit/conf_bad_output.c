@@ -333,6 +333,19 @@ const struct bad_case bad_output_cases[] = {
 	    CHANNEL "  relay: [{address: 127.9.9.9, port: 5000}]\n",
 	    "4:11: a loop: what goes to 127.9.9.9:5000 is received by "
 	    "channel `a' (line 2)\n" },
+	{ "output from an input's port",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 10.99.0.1, port: 5000}\n"
+	    "  relay: [{address: 10.0.0.1, port: 5001, source_port: 5000},\n"
+	    "    {address: 10.0.0.1, port: 5002, source_port: 5003},\n"
+	    "    {address: \"fd00::1\", port: 5002, source_port: 5000},\n"
+	    "    {address: 10.0.0.1, port: 5003, source_port: 5004}]\n"
+	    "- name: b\n"
+	    "  listen: {address: 239.1.1.1, port: 5004}\n",
+	    "4:11: `source_port: 5000': channel `a' (line 2) listens on "
+	    "10.99.0.1:5000: what is sent to it would not all be received\n"
+	    },
 	{ "loop over v6 loopback",
 	    "channels:\n"
 	    "- name: a\n"

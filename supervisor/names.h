@@ -16,6 +16,9 @@
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
 
+/* From now on others are held up: all answers until names_end() together may
+ * take as long as one might before. */
+void	names_hurry(void);
 /* 0, or -1 with errno (ENOENT: no such user; ETIMEDOUT: no answer). */
 int	names_user(const char *name, struct privdrop *user)
 	    ATTR_NONNULL ATTR_UNUSED_RESULT;

@@ -20,6 +20,7 @@
 #include "supervisor/events.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff_events.h"
+#include "supervisor/names.h"
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
@@ -382,6 +383,7 @@ supervisor_run(struct supervisor *supervisor, struct conf *conf)
 		supervisor_give_up();
 	if (status == 0) {
 		start(supervisor);
+		names_hurry();
 		do {
 			ev_run(supervisor->loop, 0);
 			if (supervisor->upgrade.step == UPGRADE_DUE)

@@ -49,6 +49,25 @@ def test_reload_by_name(daemon: Daemon, silence: Path) -> None:
     daemon.stop()
 
 
+def test_slow_reload(daemon: Daemon, silence: Path) -> None:
+    """Answers that each are soon enough hold it up for as long as one that is
+    not; a start takes the time."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can give channels users of their own")
+    silence.write_text("100")
+    many = [channel(f"c{n}", free_port(), ring_size="256KiB")
+            for n in range(60)]
+    daemon.start(*many[:6], user={"base": 64000})
+    assert SILENT not in daemon.log()
+    daemon.write(*many, user={"base": 64000})
+    daemon.ctl("reload")
+    daemon.wait_log(SILENT)
+    assert daemon.status("c0")["state"] == "running"
+    silence.unlink()
+    daemon.wait_running()
+    daemon.stop()
+
+
 def test_upgrade(daemon: Daemon, silence: Path) -> None:
     """It is not tried."""
     daemon.start(channel("one", free_port()), user="nobody")

@@ -8,12 +8,15 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 import accel
 import avro_files
@@ -162,6 +165,25 @@ def test_verify_archive(daemon: Daemon) -> None:
     gap = avro_files.first_sequence(paths[1])
     end = avro_files.first_sequence(paths[2]) - 1
     assert f"{paths[2]}: sequence {gap} to {end} is neither" in out
+
+
+def test_verify_is_linear(daemon: Daemon, tmp_path: Path) -> None:
+    """What looks like a block again and again costs what is read of it: no
+    more than a few times the file."""
+    if shutil.which("strace") is None:
+        pytest.skip("needs strace")
+    [path] = record(daemon, varied(10))
+    content = path.read_bytes()
+    marker = content[-16:]
+    size = 2 << 20
+    hostile = tmp_path / "markers.avro"
+    hostile.write_bytes(content + size // 16 * marker)
+    trace = tmp_path / "strace"
+    run("strace", "-qq", "-e", "trace=read,pread64", "-o", trace,
+        daemon.programs.verify, hostile, status=1)
+    taken = sum(int(n) for n in re.findall(r" = (\d+)$", trace.read_text(),
+                                           re.MULTILINE))
+    assert size <= taken < 8 * size
 
 
 def test_verify_and_repair(daemon: Daemon, tmp_path: Path) -> None:

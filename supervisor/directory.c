@@ -394,6 +394,8 @@ follow(struct channel *channel, bool from_afar)
 
 /* How many errands begin in a second. */
 #define LOOKS_MAX	16U
+/* Of how many paths nearby we look where they lead, in a second. */
+#define LOOKS_NEAR_MAX	128U
 
 /* Others open it when they start, or with the next configuration. */
 static bool
@@ -440,6 +442,23 @@ directory_missed(struct channel *channel)
 		look_from_afar(channel);
 }
 
+/* Each in its turn, but all that may have changed with a mount, and that are
+ * waited for. */
+static void
+look_nearby(struct supervisor *supervisor, unsigned near)
+{
+	unsigned reading = mounts_reading(), number = 0, turns =
+	    reading != supervisor->mounts ? 1 : 1 + near / LOOKS_NEAR_MAX;
+	struct channel *channel;
+
+	supervisor->mounts = reading;
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (!is_remote(channel) &&
+		    ((supervisor->seconds + number++) % turns == 0 ||
+		    channel->parts.archive_away[0] != '\0'))
+			look(channel);
+}
+
 /* Each in its turn. */
 static void
 look_at_remote(struct supervisor *supervisor, unsigned remote)
@@ -462,8 +481,8 @@ look_at_remote(struct supervisor *supervisor, unsigned remote)
 void
 directory_second(struct supervisor *supervisor)
 {
+	unsigned remote = 0, near = 0;
 	struct channel *channel;
-	unsigned remote = 0;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		schema_files_go_on(&channel->parts, channel->conf);
@@ -471,8 +490,9 @@ directory_second(struct supervisor *supervisor)
 		if (is_remote(channel))
 			remote++;
 		else
-			look(channel);
+			near++;
 	}
+	look_nearby(supervisor, near);
 	supervisor->seconds++;
 	look_at_remote(supervisor, remote);
 }

@@ -21,6 +21,7 @@ struct entry {
 static FILE		*list;
 static struct entry	*entries;
 static size_t		 count;
+static unsigned		 readings;
 
 /* A type with a dot is a FUSE file system's own name for itself. */
 static enum mount
@@ -55,6 +56,7 @@ read_list(void)
 	char line[8192];
 
 	forget();
+	readings++;
 	rewind(list);
 	while ((entry = getmntent_r(list, &buffer, line, sizeof(line))) !=
 	    NULL) {
@@ -74,18 +76,31 @@ has_changed(void)
 	    (fd.revents & (POLLPRI | POLLERR)) != 0;
 }
 
+/* Reads the list if it is not what is known. */
+static void
+keep_up(void)
+{
+	bool known = list != NULL && !has_changed();
+
+	if (list == NULL)
+		list = setmntent("/proc/self/mounts", "re");
+	if (list != NULL && !known)
+		read_list();
+}
+
+unsigned
+mounts_reading(void)
+{
+	keep_up();
+	return readings;
+}
+
 enum mount
 mounts_at(const char *path)
 {
 	size_t i;
 
-	if (list == NULL) {
-		list = setmntent("/proc/self/mounts", "re");
-		if (list == NULL)
-			return MOUNT_NONE;
-		read_list();
-	} else if (has_changed())
-		read_list();
+	keep_up();
 	/* Later ones lie over earlier ones. */
 	for (i = count; i-- > 0;)
 		if (strcmp(entries[i].path, path) == 0)

@@ -20,6 +20,8 @@ enum mount {
 /* What lies uppermost at `path', which has no links in it.  No file system is
  * asked. */
 enum mount	mounts_at(const char *path) ATTR_NONNULL;
+/* Another number after each change. */
+unsigned	mounts_reading(void);
 /* Whether something is mounted just there, as its file system says.  May
  * hang. */
 bool	mounts_is_point(const char *path) ATTR_NONNULL;

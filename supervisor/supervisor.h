@@ -60,6 +60,7 @@ struct supervisor {
 	struct inheritance	*inheritance;
 	uint32_t		 next_number;
 	unsigned		 seconds;	/* that it runs; wraps */
+	unsigned		 mounts;	/* mounts_reading() */
 	bool			 locking_warned;
 	/* Told of programs that a user cannot execute; "": nothing. */
 	char			 not_runnable[256];

@@ -26,6 +26,7 @@ libtools_a_SOURCES = \
 	tools/common/endpoint.c tools/common/endpoint.h \
 	tools/common/histogram.c tools/common/histogram.h \
 	tools/common/lines.c tools/common/lines.h \
+	tools/common/listing.c tools/common/listing.h \
 	tools/common/options.c tools/common/options.h \
 	tools/common/output.c tools/common/output.h \
 	tools/common/progress.c tools/common/progress.h \
@@ -37,6 +38,7 @@ noinst_LIBRARIES += libreader.a
 libreader_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS) \
 	$(SNAPPY_CFLAGS) $(ZSTD_CFLAGS)
 libreader_a_SOURCES = \
+	tools/common/followed.c tools/common/followed.h \
 	tools/common/reader.c tools/common/reader.h \
 	tools/common/records.c tools/common/records.h \
 	tools/common/uncompress.c tools/common/uncompress.h

@@ -135,19 +135,6 @@ void	cat_partly(struct cat *cat, const char *fmt, ...) ATTR_PRINTF(2, 3);
 
 /* files.c: an operand. */
 void	cat_operand(struct cat *cat, const char *operand) ATTR_NONNULL;
-/* The files of directories, in order. */
-struct listed {
-	char		*stem;		/* the name as a finished file */
-	bool		 finished;	/* when it was listed */
-};
-struct listing {
-	struct listed	*file;
-	size_t		 files;
-};
-/* False with errno. */
-bool	files_list(struct listing *listing, const char *directory)
-	    ATTR_NONNULL;
-void	files_free(struct listing *listing) ATTR_NONNULL;
 /* Prepares the records of an open file; false after a log line. */
 bool	files_begin(struct cat *cat, const struct reader *reader,
 	    const char *path) ATTR_NONNULL;

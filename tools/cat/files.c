@@ -4,7 +4,6 @@
  * directory, which is a worker's.
  */
 #include <sys/stat.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -17,15 +16,8 @@
 #include "common/util.h"
 #include "tools/cat/cat.h"
 #include "tools/cat/packet.h"
-#include "tools/common/lines.h"
+#include "tools/common/listing.h"
 #include "tools/common/regular.h"
-
-/* What it takes to sort files. */
-struct entry {
-	struct listed		 listed;
-	struct archive_name	 name;
-	uint64_t		 line;	/* of the catalogue; UINT64_MAX */
-};
 
 /* Where the datagrams went, as far as the file says. */
 static void
@@ -188,116 +180,6 @@ show_listed(struct cat *cat, const char *directory,
 	free(path);
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	const struct entry *x = a, *y = b;
-
-	if (x->line != y->line)
-		return x->line < y->line ? -1 : 1;
-	if (x->name.started_ns != y->name.started_ns)
-		return x->name.started_ns < y->name.started_ns ? -1 : 1;
-	if (x->name.first_sequence != y->name.first_sequence)
-		return x->name.first_sequence < y->name.first_sequence ? -1 :
-		    1;
-	return strcmp(x->listed.stem, y->listed.stem);
-}
-
-/* Adds the file, if it is one of an archive's datagrams or datums. */
-static void
-add_entry(struct entry **entry, size_t *entries, const char *text)
-{
-	struct entry new = { .line = UINT64_MAX };
-	char *stem = xstrdup(text);
-	const size_t size = strlen(text), part = strlen(ARCHIVE_PART);
-
-	new.listed.finished = true;
-	if (size > part && strcmp(text + size - part, ARCHIVE_PART) == 0) {
-		stem[size - part] = '\0';
-		new.listed.finished = false;
-	}
-	if (!archive_name_parse(stem, NULL, &new.name) ||
-	    new.name.kind != ARCHIVE_MAIN ||
-	    strcmp(new.name.ending, ARCHIVE_AVRO) != 0) {
-		free(stem);
-		return;
-	}
-	new.listed.stem = stem;
-	*entry = xgrow(*entry, *entries, sizeof(**entry));
-	(*entry)[(*entries)++] = new;
-}
-
-static int
-by_stem(const void *a, const void *b)
-{
-	return strcmp(((const struct entry *)a)->listed.stem,
-	    ((const struct entry *)b)->listed.stem);
-}
-
-/* The order in which they were finished is the catalogue's: a clock that was
- * set gives names that say otherwise. */
-static void
-ask_catalogue(struct entry *entry, size_t entries, const char *directory)
-{
-	const int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct archive_name name;
-	struct lines lines;
-	struct entry key, *found;
-	json_t *line;
-
-	if (fd == -1 || entries == 0) {
-		if (fd != -1)
-			close(fd);
-		return;
-	}
-	qsort(entry, entries, sizeof(*entry), by_stem);
-	lines_open(&lines, fd, directory);
-	while ((line = lines_next(&lines, &name)) != NULL) {
-		key.listed.stem = (char *)(uintptr_t)json_string_value(
-		    json_object_get(line, "name"));
-		found = bsearch(&key, entry, entries, sizeof(*entry),
-		    by_stem);
-		if (found != NULL)
-			found->line = lines.number;
-		json_decref(line);
-	}
-	lines_close(&lines);
-	close(fd);
-}
-
-bool
-files_list(struct listing *listing, const char *directory)
-{
-	DIR *dir = opendir(directory);
-	struct entry *entry = NULL;
-	size_t entries = 0;
-	struct dirent *found;
-
-	*listing = (struct listing){0};
-	if (dir == NULL)
-		return false;
-	while ((found = readdir(dir)) != NULL)
-		add_entry(&entry, &entries, found->d_name);
-	closedir(dir);
-	ask_catalogue(entry, entries, directory);
-	if (entries > 0)
-		qsort(entry, entries, sizeof(*entry), compare);
-	listing->file = xcalloc(entries + 1, sizeof(*listing->file));
-	for (; listing->files < entries; listing->files++)
-		listing->file[listing->files] = entry[listing->files].listed;
-	free(entry);
-	return true;
-}
-
-void
-files_free(struct listing *listing)
-{
-	for (size_t i = 0; i < listing->files; i++)
-		free(listing->file[i].stem);
-	free(listing->file);
-	*listing = (struct listing){0};
-}
-
 static void
 show_directory(struct cat *cat, const char *directory)
 {
@@ -307,7 +189,7 @@ show_directory(struct cat *cat, const char *directory)
 		follow_directory(cat, directory, NULL);
 		return;
 	}
-	if (!files_list(&listing, directory)) {
+	if (!listing_read_path(&listing, directory)) {
 		unusable(cat, directory, strerror(errno));
 		return;
 	}
@@ -315,7 +197,7 @@ show_directory(struct cat *cat, const char *directory)
 		unusable(cat, directory, "no file of an archive in it");
 	for (size_t i = 0; i < listing.files && !cat_done(cat); i++)
 		show_listed(cat, directory, &listing.file[i]);
-	files_free(&listing);
+	listing_free(&listing);
 }
 
 /* From this file on. */

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The files of an archive, in their order.  Tools, and mcrelay-forwarder.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/archive_names.h"
+#include "common/util.h"
+#include "tools/common/lines.h"
+#include "tools/common/listing.h"
+
+/* What it takes to sort files. */
+struct entry {
+	struct listed		 listed;
+	struct archive_name	 name;
+};
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct entry *x = a, *y = b;
+
+	if (x->listed.line != y->listed.line)
+		return x->listed.line < y->listed.line ? -1 : 1;
+	if (x->name.started_ns != y->name.started_ns)
+		return x->name.started_ns < y->name.started_ns ? -1 : 1;
+	if (x->name.first_sequence != y->name.first_sequence)
+		return x->name.first_sequence < y->name.first_sequence ? -1 :
+		    1;
+	return strcmp(x->listed.stem, y->listed.stem);
+}
+
+/* Adds the file, if it is one of an archive's datagrams or datums. */
+static void
+add_entry(struct entry **entry, size_t *entries, const char *text)
+{
+	struct entry new = { .listed.line = LISTING_NO_LINE };
+	char *stem = xstrdup(text);
+	const size_t size = strlen(text), part = strlen(ARCHIVE_PART);
+
+	new.listed.finished = true;
+	if (size > part && strcmp(text + size - part, ARCHIVE_PART) == 0) {
+		stem[size - part] = '\0';
+		new.listed.finished = false;
+	}
+	if (!archive_name_parse(stem, NULL, &new.name) ||
+	    new.name.kind != ARCHIVE_MAIN ||
+	    strcmp(new.name.ending, ARCHIVE_AVRO) != 0) {
+		free(stem);
+		return;
+	}
+	new.listed.stem = stem;
+	*entry = xgrow(*entry, *entries, sizeof(**entry));
+	(*entry)[(*entries)++] = new;
+}
+
+static int
+by_stem(const void *a, const void *b)
+{
+	return strcmp(((const struct entry *)a)->listed.stem,
+	    ((const struct entry *)b)->listed.stem);
+}
+
+/* The order in which they were finished is the catalogue's: a clock that was
+ * set gives names that say otherwise. */
+static void
+ask_catalogue(struct entry *entry, size_t entries, int directory,
+    const char *path)
+{
+	struct archive_name name;
+	struct lines lines;
+	struct entry key, *found;
+	json_t *line;
+
+	if (entries == 0)
+		return;
+	qsort(entry, entries, sizeof(*entry), by_stem);
+	lines_open(&lines, directory, path);
+	while ((line = lines_next(&lines, &name)) != NULL) {
+		key.listed.stem = (char *)(uintptr_t)json_string_value(
+		    json_object_get(line, "name"));
+		found = bsearch(&key, entry, entries, sizeof(*entry),
+		    by_stem);
+		if (found != NULL)
+			found->listed.line = lines.number;
+		json_decref(line);
+	}
+	lines_close(&lines);
+}
+
+bool
+listing_read(struct listing *listing, int directory, const char *path)
+{
+	/* With a position of its own. */
+	const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY |
+	    O_CLOEXEC);
+	DIR *dir = fd == -1 ? NULL : fdopendir(fd);
+	struct entry *entry = NULL;
+	size_t entries = 0;
+	struct dirent *found;
+
+	*listing = (struct listing){0};
+	if (dir == NULL) {
+		if (fd != -1)
+			close(fd);
+		return false;
+	}
+	while ((found = readdir(dir)) != NULL)
+		add_entry(&entry, &entries, found->d_name);
+	closedir(dir);
+	ask_catalogue(entry, entries, directory, path);
+	if (entries > 0)
+		qsort(entry, entries, sizeof(*entry), compare);
+	listing->file = xcalloc(entries + 1, sizeof(*listing->file));
+	for (; listing->files < entries; listing->files++)
+		listing->file[listing->files] = entry[listing->files].listed;
+	free(entry);
+	return true;
+}
+
+void
+listing_free(struct listing *listing)
+{
+	for (size_t i = 0; i < listing->files; i++)
+		free(listing->file[i].stem);
+	free(listing->file);
+	*listing = (struct listing){0};
+}
+
+bool
+listing_read_path(struct listing *listing, const char *path)
+{
+	const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good;
+
+	*listing = (struct listing){0};
+	if (fd == -1)
+		return false;
+	good = listing_read(listing, fd, path);
+	close(fd);
+	return good;
+}

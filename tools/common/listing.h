@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The files of an archive, in their order: as the catalogue has them, in which
+ * they were finished; then those that it does not have yet, by their names.
+ * Tools, and mcrelay-forwarder.
+ */
+#ifndef MCRELAY_TOOLS_LISTING_H
+#define MCRELAY_TOOLS_LISTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+#define LISTING_NO_LINE	UINT64_MAX
+
+struct listed {
+	char		*stem;		/* the name as a finished file */
+	bool		 finished;	/* when it was listed */
+	uint64_t	 line;		/* of the catalogue */
+};
+
+struct listing {
+	struct listed	*file;
+	size_t		 files;
+};
+
+/* Of datagrams or datums, not of rejected ones.  `path' is for messages.
+ * False with errno, and there is nothing to free. */
+bool	listing_read(struct listing *listing, int directory, const char *path)
+	    ATTR_NONNULL;
+bool	listing_read_path(struct listing *listing, const char *path)
+	    ATTR_NONNULL;
+void	listing_free(struct listing *listing) ATTR_NONNULL;
+
+#endif /* MCRELAY_TOOLS_LISTING_H */

@@ -50,6 +50,10 @@
 	    "datagrams were not archived")				\
 	X(ARCHIVE_STUCK, archive_stuck, DEGRADED,			\
 	    "the archive's disk does not answer")			\
+	X(FORWARD_REFUSED, forward_refused, DEGRADED,			\
+	    "a NATS stream takes nothing: a limit, or it is not ours")	\
+	X(FORWARD_BEHIND, forward_behind, DEGRADED,			\
+	    "the archive has not been forwarded for a minute")		\
 	X(SOCKET_DROPPING, socket_dropping, DEGRADED,			\
 	    "the receive buffer was full")				\
 	X(NO_DATAGRAMS, no_datagrams, STALE,				\

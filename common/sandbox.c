@@ -22,8 +22,7 @@ sandbox_enter_parts(const struct sandbox *sandbox, uint32_t parts, bool kill)
 	if ((parts & SANDBOX_MEMORY) != 0 && sandbox_memory())
 		entered |= SANDBOX_MEMORY;
 	if ((parts & SANDBOX_FILES) != 0 &&
-	    sandbox_landlock(sandbox->directory,
-	    sandbox->program == SANDBOX_WORKER))
+	    sandbox_landlock(sandbox))
 		entered |= SANDBOX_FILES;
 	/* Last: it has no calls for the others. */
 	if ((parts & SANDBOX_CALLS) != 0 && sandbox_seccomp(sandbox, kill))

@@ -14,6 +14,7 @@
 #define MCRELAY_SANDBOX_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
@@ -48,6 +49,7 @@ enum sandbox_program {
 	SANDBOX_WORKER,
 	SANDBOX_DECIMATOR,
 	SANDBOX_WEB,
+	SANDBOX_FORWARDER,
 };
 
 /* What a program still needs. */
@@ -56,6 +58,9 @@ struct sandbox {
 	int			directory;	/* its files; -1: none.  Who
 						 * is no worker only reads. */
 	bool			syslog;		/* it may log there */
+	/* A forwarder's: directories and files to be read by any path. */
+	const int		*readable;
+	size_t			readables;
 };
 
 /*

@@ -15,6 +15,7 @@
 
 #include "common/compiler.h"
 #include "common/log.h"
+#include "common/sandbox.h"
 #include "common/sandbox_priv.h"
 
 #ifdef HAVE_LINUX_LANDLOCK_H
@@ -81,7 +82,7 @@ static const struct {
 
 /* A descriptor, or -1 with errno. */
 static int
-make_ruleset(struct ruleset *ruleset)
+make_ruleset(struct ruleset *ruleset, bool connects)
 {
 	long abi = syscall(SYS_landlock_create_ruleset, NULL, 0,
 	    LANDLOCK_CREATE_RULESET_VERSION);
@@ -96,43 +97,57 @@ make_ruleset(struct ruleset *ruleset)
 	}
 	if (abi < 1)
 		return -1;
+	if (connects)
+		ruleset->net &= ~LANDLOCK_ACCESS_NET_CONNECT_TCP;
 	return (int)syscall(SYS_landlock_create_ruleset, ruleset, size, 0);
 }
 
-/* Something else may stand in its place, while there is none. */
+/* Allows `access' beneath what is open there; of a file, what files have.  In
+ * the place of a directory something else may stand, while there is none. */
 static bool
-is_directory(int fd)
+allow_beneath(int ruleset_fd, uint64_t access, int fd, bool files)
 {
+	struct landlock_path_beneath_attr beneath = {
+	    .allowed_access = access, .parent_fd = fd};
 	struct stat st;
 
-	return fd != -1 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+	if (fd == -1 || fstat(fd, &st) == -1 ||
+	    !(S_ISDIR(st.st_mode) || (files && S_ISREG(st.st_mode))))
+		return true;
+	if (!S_ISDIR(st.st_mode))
+		beneath.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE;
+	return syscall(SYS_landlock_add_rule, ruleset_fd,
+	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0;
 }
 
 static bool
-restrict_files(int ruleset_fd, const struct ruleset *ruleset, int directory,
-    bool writes)
+restrict_files(int ruleset_fd, const struct ruleset *ruleset,
+    const struct sandbox *sandbox)
 {
-	struct landlock_path_beneath_attr beneath = {
-	    .allowed_access = (writes ? ARCHIVING : READING) & ruleset->files,
-	    .parent_fd = directory};
+	const uint64_t own = (sandbox->program == SANDBOX_WORKER ? ARCHIVING :
+	    READING) & ruleset->files;
+	bool good = allow_beneath(ruleset_fd, own, sandbox->directory, false);
+	size_t i;
 
-	return (!is_directory(directory) ||
-	    syscall(SYS_landlock_add_rule, ruleset_fd,
-	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0) &&
-	    syscall(SYS_landlock_restrict_self, ruleset_fd, 0) == 0;
+	for (i = 0; i < sandbox->readables; i++)
+		good = good && allow_beneath(ruleset_fd,
+		    READING & ruleset->files, sandbox->readable[i], true);
+	return good && syscall(SYS_landlock_restrict_self, ruleset_fd,
+	    0) == 0;
 }
 
 bool
-sandbox_landlock(int directory, bool writes)
+sandbox_landlock(const struct sandbox *sandbox)
 {
 	struct ruleset ruleset;
-	int fd = make_ruleset(&ruleset);
+	int fd = make_ruleset(&ruleset,
+	    sandbox->program == SANDBOX_FORWARDER);
 	bool done;
 
 	/* No such call, or not switched on: nothing is wrong. */
 	if (fd == -1)
 		return false;
-	done = restrict_files(fd, &ruleset, directory, writes);
+	done = restrict_files(fd, &ruleset, sandbox);
 	if (!done)
 		log_warn("cannot give up access to files");
 	close(fd);
@@ -142,7 +157,7 @@ sandbox_landlock(int directory, bool writes)
 #else
 
 bool
-sandbox_landlock(int directory ATTR_UNUSED, bool writes ATTR_UNUSED)
+sandbox_landlock(const struct sandbox *sandbox ATTR_UNUSED)
 {
 	return false;
 }

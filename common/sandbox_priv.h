@@ -15,10 +15,11 @@ struct sandbox;
 bool	sandbox_privileges(void);
 bool	sandbox_memory(void);
 
-/* Only what is beneath `directory' can be opened from now on, and without
- * `writes' only to be read; -1: nothing.  Needs no_new_privs.  False: the
- * kernel has not got it, or refuses. */
-bool	sandbox_landlock(int directory, bool writes);
+/* Only what is beneath its directory can be opened from now on, and, but by a
+ * worker, only to be read; of a forwarder, what is readable, and it may connect
+ * by TCP.  Needs no_new_privs.  False: the kernel has not got it, or
+ * refuses. */
+bool	sandbox_landlock(const struct sandbox *sandbox) ATTR_NONNULL;
 
 /* Only the calls of sandbox->program from now on; any other fails with EPERM
  * and is logged by the kernel, or with `kill' ends the process by SIGSYS.

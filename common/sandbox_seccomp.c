@@ -89,6 +89,12 @@ static const char *const calls_of_web[] = {
 	"shutdown",
 };
 
+/* libnats, and the C library when it looks up a host. */
+static const char *const calls_of_forwarders[] = {
+	"bind", "connect", "fstatfs", "fstatfs64", "getdents64",
+	"getpeername", "getsockname", "setsockopt", "shutdown",
+};
+
 /* Calls with a directory in their first argument: with the archive's only. */
 static const char *const calls_in_directory[] = {
 	"openat", "unlinkat", "faccessat", "faccessat2",
@@ -245,6 +251,22 @@ allow_web(struct filter *filter, int directory)
 		allow_if(filter, "openat", NITEMS(reading), reading);
 }
 
+/* What it reads Landlock says, where the kernel has it. */
+static void
+allow_forwarder(struct filter *filter)
+{
+	const struct scmp_arg_cmp reading = MASKED(2, O_ACCMODE | O_CREAT |
+	    O_TRUNC, O_RDONLY);
+	static const int families[] = {AF_INET, AF_INET6, AF_UNIX,
+	    AF_NETLINK}, requests[] = {FIONREAD, FIONBIO};
+
+	allow(filter, calls_of_forwarders, NITEMS(calls_of_forwarders));
+	allow_threads(filter);
+	allow_values(filter, "socket", 0, families, NITEMS(families));
+	allow_values(filter, "ioctl", 1, requests, NITEMS(requests));
+	allow_if(filter, "openat", 1, &reading);
+}
+
 static void
 allow_directory(struct filter *filter, int directory)
 {
@@ -301,11 +323,14 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 	allow_values(filter, "fcntl64", 1, fcntl_commands,
 	    NITEMS(fcntl_commands));
 	allow_itself(filter);
-	find_nothing(filter);
+	if (sandbox->program != SANDBOX_FORWARDER)
+		find_nothing(filter);
 	if (sandbox->syslog)
 		allow_syslog(filter);
 	if (sandbox->program == SANDBOX_WEB)
 		allow_web(filter, sandbox->directory);
+	if (sandbox->program == SANDBOX_FORWARDER)
+		allow_forwarder(filter);
 	if (sandbox->program != SANDBOX_WORKER)
 		return;
 	allow(filter, calls_of_workers, NITEMS(calls_of_workers));

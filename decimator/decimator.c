@@ -416,8 +416,8 @@ decimator_run(void)
 	 * would write to one page. */
 	message_end_with_supervisor();
 	/* Where the log goes it hears only with its first channel. */
-	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_DECIMATOR, -1,
-	    true}));
+	message_ready(sandbox_enter(&(struct sandbox){
+	    .program = SANDBOX_DECIMATOR, .directory = -1, .syslog = true}));
 	ev_run(d.loop, 0);
 	for (i = 0; i < CHANNEL_STATES; i++)
 		while ((channel = TAILQ_FIRST(&d.list[i])) != NULL)

@@ -66,6 +66,28 @@ static const struct level levels[] = {
 	    "storage", "min_free_bytes", 1},
 };
 
+static const struct level forwarding[] = {
+	{{"forward_", "messages", METRIC_COUNTER, NULL,
+	    "messages that the servers have stored"},
+	    "forward", "messages", 1},
+	{{"forward_", "records", METRIC_COUNTER, NULL, "records in these"},
+	    "forward", "records", 1},
+	{{"forward_", "bytes", METRIC_COUNTER, "bytes",
+	    "bytes in these, without headers"}, "forward", "bytes", 1},
+	{{"forward_", "refused", METRIC_COUNTER, NULL,
+	    "messages that the servers refused for a limit"},
+	    "forward", "refused", 1},
+	{{"forward_", "resyncs", METRIC_COUNTER, NULL,
+	    "times that the end of the stream was read anew"},
+	    "forward", "resyncs", 1},
+	{LEVEL("forward_behind_bytes", "bytes",
+	    "of the archive, what the servers have yet to store"),
+	    "forward", "behind_bytes", 1},
+	{LEVEL("forward_behind_seconds", "seconds",
+	    "since when the oldest of that has been there; 0: there is none"),
+	    "forward", "behind_ms", 1000},
+};
+
 static void
 print(struct walk *walk, const struct level *level, size_t count)
 {
@@ -94,4 +116,5 @@ void
 metrics_levels(struct walk *walk)
 {
 	print(walk, levels, NITEMS(levels));
+	print(walk, forwarding, NITEMS(forwarding));
 }

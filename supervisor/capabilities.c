@@ -197,7 +197,9 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 	    !may(supervisor->program, X_OK) ||
 	    !may_execute(programs, "mcrelay-worker") ||
 	    !may_execute(programs, "mcrelay-decimator") ||
-	    (conf_has_web(conf) && !may_execute(programs, "mcrelay-web")))
+	    (conf_has_web(conf) && !may_execute(programs, "mcrelay-web")) ||
+	    (conf_forwarders(conf) > 0 &&
+	    !may_execute(programs, "mcrelay-forwarder")))
 		return false;
 	for (i = 0; i < WEB_TEXTS; i++)
 		if (conf->web.file[i][0] != '\0' &&

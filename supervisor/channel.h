@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/forward.h"
 #include "common/segment.h"
 #include "supervisor/budget.h"
 #include "supervisor/child.h"
@@ -24,6 +25,7 @@
 struct inherited;
 struct supervisor;
 struct decimator;
+struct forwarder;
 
 struct channel {
 	TAILQ_ENTRY(channel)	 link;
@@ -76,6 +78,12 @@ struct channel {
 	struct budget		 budget;
 	struct reasons		 reasons;
 	struct told		 told;
+	/* Who forwards it, NULL: nobody, and its place in that one's page;
+	 * what those have forwarded that have ended. */
+	struct forwarder	*forwarder;
+	unsigned		 forward_slot;
+	struct forward_counts	 forwarded;
+	uint64_t		 forwarder_ns;	/* had one then; 0: never */
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */

@@ -38,6 +38,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/facts.c supervisor/facts.h \
 	supervisor/fdstore.c supervisor/fdstore.h \
 	supervisor/follow.c supervisor/follow.h \
+	supervisor/forwarder.c supervisor/forwarder.h \
 	supervisor/handoff.c supervisor/handoff.h \
 	supervisor/handoff_check.c \
 	supervisor/handoff_events.c supervisor/handoff_events.h \
@@ -104,6 +105,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/conf.c supervisor/conf/conf.h \
 	supervisor/conf/conf_priv.h \
 	supervisor/conf/decimate.c \
+	supervisor/conf/forward.c \
 	supervisor/conf/network.c \
 	supervisor/conf/node.c supervisor/conf/node.h \
 	supervisor/conf/payload.c \

@@ -31,6 +31,9 @@
  * it is heard by, and two files on their way to it. */
 #define WEB_DESCRIPTORS		7U
 
+/* Of a forwarder: messages, what it is heard by, what it is told, its page. */
+#define FORWARDER_DESCRIPTORS	4U
+
 /*** Needs. ***/
 
 static uint64_t
@@ -124,7 +127,8 @@ needs_of(struct needs *needs, const struct conf *conf)
 	size_t i;
 
 	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
-	    2 * conf->decimators + (conf_has_web(conf) ? WEB_DESCRIPTORS : 0)};
+	    2 * conf->decimators + (conf_has_web(conf) ? WEB_DESCRIPTORS : 0) +
+	    conf_forwarders(conf) * FORWARDER_DESCRIPTORS};
 	for (i = 0; i < conf->channels; i++) {
 		segment_spec_fill(&spec, conf, &conf->channel[i]);
 		needs->memory += segment_size(&spec);

@@ -156,6 +156,10 @@ holds(const struct channel *channel, enum reason reason)
 		return parts->archive_away[0] != '\0';
 	case REASON_ARCHIVE_STUCK:
 		return channel->watch.archive_stuck;
+	case REASON_FORWARD_REFUSED:
+		return forwarder_refused(channel);
+	case REASON_FORWARD_BEHIND:
+		return forwarder_behind(channel);
 	case REASON_NO_DATAGRAMS:
 		return channel->silence.stale;
 	case REASON_MEMORY_UNLOCKED:

@@ -162,4 +162,7 @@ runnable_second(struct supervisor *supervisor)
 		    "mcrelay-decimator", &conf->decimator_user);
 	retry(supervisor, &supervisor->web.child, "mcrelay-web",
 	    &conf->web_user);
+	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
+		retry(supervisor, &supervisor->forwarder[i].child,
+		    "mcrelay-forwarder", &conf->decimator_user);
 }

@@ -346,6 +346,7 @@ print_channel(struct print *print, struct channel *channel)
 	print_rejected(out, channel);
 	print_outputs(out, channel->conf, channel->counts.output);
 	print_decimate(out, channel);
+	forwarder_print(out, channel);
 	json_text_close(out, '}');
 }
 
@@ -388,6 +389,42 @@ print_web(struct print *print, const struct web *web)
 	json_text_close(out, '}');
 }
 
+static void
+print_forwarder(struct print *print, const struct forwarder *forwarder)
+{
+	const struct channel *channel;
+	struct growing *out = print->out;
+
+	json_text_open(out, NULL, '{');
+	json_text_string(out, "state", status_child_state(&forwarder->child));
+	print_process(out, &forwarder->child);
+	print_user(print, &forwarder->supervisor->conf->decimator_user);
+	json_text_open(out, "channels", '[');
+	TAILQ_FOREACH(channel, &forwarder->supervisor->channels, link)
+		if (channel->forwarder == forwarder)
+			json_text_string(out, NULL, channel->name);
+	json_text_close(out, ']');
+	if (forwarder->page != NULL)
+		json_text_number(out, "connects", atomic_load_explicit(
+		    &forwarder->page->connects, memory_order_relaxed));
+	json_text_close(out, '}');
+}
+
+static void
+print_forwarders(struct print *print, const struct supervisor *supervisor)
+{
+	const unsigned wanted = conf_forwarders(supervisor->conf);
+	unsigned i;
+
+	if (wanted == 0)
+		return;
+	json_text_open(print->out, "forwarders", '[');
+	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
+		if (i < wanted || supervisor->forwarder[i].child.pid != 0)
+			print_forwarder(print, &supervisor->forwarder[i]);
+	json_text_close(print->out, ']');
+}
+
 /* The decimators in use, and those that have yet to end. */
 static void
 print_decimators(struct print *print, const struct supervisor *supervisor)
@@ -420,6 +457,8 @@ status_print(struct growing *out, const char *name,
 	if (supervisor->conf != NULL &&
 	    supervisor->conf->web.address.ss_family != AF_UNSPEC)
 		print_web(&print, &supervisor->web);
+	if (supervisor->conf != NULL)
+		print_forwarders(&print, supervisor);
 	json_text_open(out, "channels", '[');
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (only == NULL || channel == only)

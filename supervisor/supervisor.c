@@ -118,17 +118,18 @@ say_status(const struct supervisor *supervisor)
 }
 
 /* One after the other, as the datums go: the decimators send what the workers
- * have left, and what they have sent is archived.  Nobody waits for the web but
- * we, at last. */
+ * have left, and what they have sent is archived.  Nobody waits for the web and
+ * the forwarders but we, at last. */
 static void
 finish_stop(struct supervisor *supervisor)
 {
-	bool web_gone = web_stop(supervisor);
+	bool others_gone = web_stop(supervisor);
 
+	others_gone = forwarders_stop(supervisor) && others_gone;
 	if (!channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
 	    !decimators_stop(supervisor) ||
-	    !channels_stop(supervisor, true) || !web_gone)
+	    !channels_stop(supervisor, true) || !others_gone)
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
@@ -193,6 +194,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	}
 	heal_second(&supervisor->heal);
 	web_second(supervisor);
+	forwarders_second(supervisor);
 	/* It may wait for an archive to move again. */
 	if (supervisor->upgrade.rolling)
 		supervisor_notice(supervisor);
@@ -304,6 +306,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	supervisor->events = handoff_events_take(supervisor->inheritance);
 	decimators_init(supervisor);
 	web_init(supervisor);
+	forwarders_init(supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
@@ -323,6 +326,7 @@ close_all(struct supervisor *supervisor)
 	}
 	decimators_done(supervisor);
 	web_done(supervisor);
+	forwarders_done(supervisor);
 	heal_stop(&supervisor->heal);
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
@@ -352,6 +356,7 @@ start(struct supervisor *supervisor)
 	channels_start_new(supervisor);
 	decimators_update(supervisor);
 	web_second(supervisor);
+	forwarders_second(supervisor);
 	heal_start(&supervisor->heal, supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)

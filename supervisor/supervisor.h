@@ -18,6 +18,7 @@
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
+#include "supervisor/forwarder.h"
 #include "supervisor/upgrade.h"
 #include "supervisor/web.h"
 
@@ -51,6 +52,7 @@ struct supervisor {
 	unsigned		 decimators;
 	struct control		*control;
 	struct web		 web;
+	struct forwarder	 forwarder[FORWARDERS_MAX];
 	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;

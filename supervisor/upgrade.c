@@ -297,6 +297,8 @@ flush_voices(struct supervisor *supervisor)
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		voice_flush(&supervisor->decimator[i].child.voice);
 	voice_flush(&supervisor->web.child.voice);
+	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
+		voice_flush(&supervisor->forwarder[i].child.voice);
 }
 
 /* All signals are blocked; until the execve everything can be undone. */
@@ -306,6 +308,7 @@ exchange(struct upgrade *upgrade)
 	struct supervisor *supervisor = upgrade->supervisor;
 	struct handoff handoff;
 	struct stat now;
+	unsigned i;
 
 	if (stat(supervisor->absolute_file, &now) == -1 ||
 	    !same_file(&now, &upgrade->conf)) {
@@ -322,8 +325,11 @@ exchange(struct upgrade *upgrade)
 	flush_voices(supervisor);
 	log_info("upgrade: executing %s", supervisor->program);
 	notify_reloading();
-	/* It is not handed over, and whatever it does, its socket is free. */
+	/* They are not handed over, and whatever the web does, its socket is
+	 * free. */
 	child_signal(&supervisor->web.child, SIGKILL);
+	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
+		child_signal(&supervisor->forwarder[i].child, SIGKILL);
 	execute(upgrade, "--handoff", &handoff);
 	fail(upgrade, "cannot execute %s: %s", supervisor->program,
 	    strerror(errno));

@@ -240,6 +240,25 @@ watch_check_web(struct web *web)
 	}
 }
 
+/*** Forwarders. ***/
+
+void
+watch_check_forwarder(struct forwarder *forwarder)
+{
+	static const struct message look = {.type = MESSAGE_LOOK};
+
+	if (forwarder->child.state != CHILD_RUNNING) {
+		forwarder->look = false;
+		forwarder->watch.unanswered = 0;
+	} else if (forwarder->look)
+		count_unanswered(&forwarder->watch, &forwarder->child);
+	else {
+		forwarder->look = true;
+		forwarder->watch.unanswered = 0;
+		child_send(&forwarder->child, &look);
+	}
+}
+
 /*** What others call. ***/
 
 bool

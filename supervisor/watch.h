@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Do workers, decimators and mcrelay-web get anywhere?  Supervisor only.
+ * Do workers, decimators, mcrelay-web and forwarders get anywhere?
+ * Supervisor only.
  *
  * The heartbeat is progress, not a timer, which would tick in a process that
  * hangs as well: how far the worker's cursors are, as they lie in the segment.
@@ -25,6 +26,10 @@
  *  - mcrelay-web: somebody waits to be accepted.  It is asked as a decimator
  *    is, for it accepts nobody while all its places are taken.
  *
+ *  - mcrelay-forwarder: asked whenever it has answered, since how far it is
+ *    depends on servers and disks.  It answers as long as each of its threads
+ *    comes back from what it asks of a server.
+ *
  * Counted are checks, not time: what stops the supervisor as well, such as a
  * suspended machine, is no reason to kill anybody.
  */
@@ -42,6 +47,7 @@
 
 struct channel;
 struct decimator;
+struct forwarder;
 struct web;
 
 struct watch {
@@ -58,7 +64,7 @@ struct stream_watch {
 	unsigned	checks;
 };
 
-/* Of a decimator, and of mcrelay-web. */
+/* Of a decimator, of mcrelay-web and of a forwarder. */
 struct child_watch {
 	unsigned	unanswered;	/* checks, in a row */
 };
@@ -69,6 +75,8 @@ void	watch_check(struct channel *channel) ATTR_NONNULL;
 void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
 /* Once a second. */
 void	watch_check_web(struct web *web) ATTR_NONNULL;
+/* Once a second. */
+void	watch_check_forwarder(struct forwarder *forwarder) ATTR_NONNULL;
 /* For longer than that the decimator has not taken what there is, although it
  * may answer: it has given the channel up. */
 bool	watch_streams_idle(const struct channel *channel) ATTR_NONNULL;

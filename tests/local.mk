@@ -167,7 +167,8 @@ tests_unit_test_conf_stream_archive_SOURCES = tests/unit/test_conf_stream_archiv
 tests_unit_test_conf_stream_archive_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
 	tests/unit/conf_bad.h tests/unit/conf_bad_channel.c \
-	tests/unit/conf_bad_file.c tests/unit/conf_bad_output.c $(CONF_SUPPORT)
+	tests/unit/conf_bad_file.c tests/unit/conf_bad_forward.c \
+	tests/unit/conf_bad_output.c $(CONF_SUPPORT)
 tests_unit_test_conf_bad_LDADD = $(CONF_TEST_LIBS)
 
 tests_unit_test_log_SOURCES = tests/unit/test_log.c
@@ -367,6 +368,7 @@ EXTRA_DIST += \
 	tests/integration/mischief.py \
 	tests/integration/mounts.py \
 	tests/integration/native.py \
+	tests/integration/nats.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/passthrough.c \
@@ -399,6 +401,7 @@ EXTRA_DIST += \
 	tests/integration/test_directories.py \
 	tests/integration/test_doctor.py \
 	tests/integration/test_events.py \
+	tests/integration/test_forward.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_fuse.py \

@@ -36,5 +36,5 @@ mcrelay_web_SOURCES = web/main.c
 mcrelay_web_LDADD = libweb.a libmetrics.a libschema.a libcommon.a \
 	$(AVRO_LIBS) $(MICROHTTPD_LIBS) $(CRYPT_LIBS) $(EV_LIBS) \
 	$(JANSSON_LIBS) $(CODEC_LIBS) $(SECCOMP_LIBS) -lm
-man_MANS = man/mcrelay-web.8
+man_MANS += man/mcrelay-web.8
 endif

@@ -477,8 +477,9 @@ web_run(void)
 	json_object_seed(0);
 	/* Another cannot listen while we do. */
 	message_end_with_supervisor();
-	message_ready(sandbox_enter(&(struct sandbox){SANDBOX_WEB,
-	    process_root(), true}));
+	message_ready(sandbox_enter(&(struct sandbox){
+	    .program = SANDBOX_WEB, .directory = process_root(),
+	    .syslog = true}));
 	auth_start();
 	ev_run(web.loop, 0);
 	end();

@@ -470,8 +470,9 @@ worker_main(int argc, char **argv)
 	if (status != 0)
 		return status;
 	format_address_ask(WORKER_FD_INPUT);
-	worker.sandbox = sandbox_enter(&(struct sandbox){SANDBOX_WORKER,
-	    worker.directory, worker.segment.config->log_target ==
+	worker.sandbox = sandbox_enter(&(struct sandbox){
+	    .program = SANDBOX_WORKER, .directory = worker.directory,
+	    .syslog = worker.segment.config->log_target ==
 	    LOG_TARGET_SYSLOG});
 	worker_recover(&worker);
 	start_watchers(&worker);

@@ -177,6 +177,7 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	conf_read_decimate(section, channel, places);
 	channel->stale_after_ns = section_number(section, &stale_after_key,
 	    NULL);
+	channel->forward = section_bool(section, "forward", false);
 	channel->run.cpu = conf_read_cpu(section);
 	channel->run.priority = (uint32_t)section_number(section,
 	    &priority_key, NULL);

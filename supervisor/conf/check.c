@@ -478,6 +478,7 @@ conf_check(const struct conf *conf, const struct channel_places *places,
 	}
 	check_receive_buffers(&check);
 	check_decimators(&check);
+	conf_check_forward(conf, places, problems);
 	free(check.input);
 	if (check.local != NULL)
 		freeifaddrs(check.local);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "supervisor/conf/conf.h"
+#include "supervisor/conf/conf_priv.h"
 
 void
 conf_clear_channel(struct channel_conf *channel)
@@ -37,6 +37,7 @@ conf_free(struct conf *conf)
 	for (i = 0; i < conf->channels; i++)
 		conf_clear_channel(&conf->channel[i]);
 	free(conf->channel);
+	conf_clear_forward(&conf->forward);
 	free(conf->run_dir);
 	free(conf->user);
 	free(conf->file);
@@ -58,6 +59,17 @@ bool
 conf_has_web(const struct conf *conf)
 {
 	return conf->web.address.ss_family != AF_UNSPEC;
+}
+
+unsigned
+conf_forwarders(const struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++)
+		if (conf->channel[i].forward)
+			return conf->forward.processes;
+	return 0;
 }
 
 bool

@@ -94,6 +94,7 @@ struct channel_conf {
 	size_t			 decimates;
 	uint64_t		 ring_size;	/* a power of two */
 	uint64_t		 stale_after_ns;	/* 0: never */
+	bool			 forward;	/* its archive */
 };
 
 /* mcrelay-web; all zero: none.  Compared byte by byte: without padding, zero
@@ -112,6 +113,31 @@ _Static_assert(offsetof(struct web_conf, allow) ==
     sizeof(struct web_conf) ==
     offsetof(struct web_conf, reserved) + sizeof(uint32_t), "no padding");
 
+#define FORWARDERS_MAX		16U
+#define FORWARD_SERVERS_MAX	16U
+/* Of a file for mcrelay-forwarder. */
+#define FORWARD_PATH_MAX	1023U
+
+/* Where archives are forwarded to.  All texts are malloc'ed; NULL: none. */
+struct forward_conf {
+	bool			 wanted;
+	unsigned		 processes;
+	char			*host;		/* our name there */
+	unsigned		 servers;
+	char			*server[FORWARD_SERVERS_MAX];
+	char			*credentials;	/* files, absolute */
+	bool			 tls;
+	char			*ca;
+	char			*certificate;
+	char			*key;
+	char			*stream;	/* with {host}, {channel} */
+	char			*subject;
+	unsigned		 replicas;
+	uint64_t		 age_ns;	/* limits; 0: none */
+	uint64_t		 size;
+	uint64_t		 messages;
+};
+
 struct conf {
 	char			*file;		/* as given */
 	/* A name; with %c in it each channel has a user of its own.  NULL: a
@@ -128,6 +154,7 @@ struct conf {
 	int			 log_level;	/* syslog priority */
 	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
 	struct web_conf		 web;
+	struct forward_conf	 forward;
 	/* As in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;
@@ -179,6 +206,11 @@ bool	conf_same_payload(const struct channel_conf *a,
 
 /* Whether mcrelay-web is to run. */
 bool	conf_has_web(const struct conf *conf) ATTR_NONNULL;
+/* How many forwarders are to run. */
+unsigned	conf_forwarders(const struct conf *conf) ATTR_NONNULL;
+/* The pattern's name for a channel; to be freed. */
+char	*conf_forward_name(const char *pattern, const char *host,
+	    const char *channel) ATTR_NONNULL;
 /* Whether each channel has a user of its own. */
 bool	conf_own_users(const struct conf *conf) ATTR_NONNULL;
 /* All that is said of users, to be compared; to be freed. */

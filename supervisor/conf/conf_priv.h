@@ -99,6 +99,13 @@ double	conf_read_range(struct section *section, enum decimate_method method,
 /* `web' of the top level. */
 void	conf_read_web(const struct conf_reader *reader, struct section *top,
 	    struct web_conf *web) ATTR_NONNULL;
+/* `forward', `forwarders' and `host' of the top level. */
+void	conf_read_forward(const struct conf_reader *reader,
+	    struct section *top, struct forward_conf *forward) ATTR_NONNULL;
+void	conf_clear_forward(struct forward_conf *forward) ATTR_NONNULL;
+void	conf_check_forward(const struct conf *conf,
+	    const struct channel_places *places,
+	    struct problem_list *problems) ATTR_NONNULL;
 /* Reads `user', and returns where it stands. */
 struct place	conf_read_user(struct section *top, struct conf *conf)
 		    ATTR_NONNULL;

@@ -131,6 +131,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	conf->decimators = (unsigned)section_number(&top, &decimators_key,
 	    NULL);
 	conf_read_web(reader, &top, &conf->web);
+	conf_read_forward(reader, &top, &conf->forward);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);

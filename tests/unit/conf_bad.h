@@ -22,5 +22,6 @@ struct bad_case {
 extern const struct bad_case	bad_file_cases[];
 extern const struct bad_case	bad_channel_cases[];
 extern const struct bad_case	bad_output_cases[];
+extern const struct bad_case	bad_forward_cases[];
 
 #endif /* MCRELAY_CONF_BAD_H */

@@ -67,6 +67,12 @@ test_output(void **state ATTR_UNUSED)
 }
 
 static void
+test_forward(void **state ATTR_UNUSED)
+{
+	run_table(bad_forward_cases);
+}
+
+static void
 expect(const char *name, const char *expected)
 {
 	char *problems = support_problems(name);
@@ -313,6 +319,7 @@ main(void)
 		cmocka_unit_test(test_file),
 		cmocka_unit_test(test_channel),
 		cmocka_unit_test(test_output),
+		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_schema),
 		cmocka_unit_test(test_not_a_file),
 		cmocka_unit_test(test_nul),

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/util.h"
@@ -34,6 +35,10 @@ test_presets(void **state ATTR_UNUSED)
 	assert_int_equal(conf->log_level, LOG_INFO);
 	assert_int_equal(conf->decimators, 1);
 	assert_int_equal(conf->web.address.ss_family, AF_UNSPEC);
+	assert_false(conf->forward.wanted);
+	assert_int_equal(conf->forward.processes, 1);
+	assert_int_equal(conf_forwarders(conf), 0);
+	assert_false(c->forward);
 	assert_int_equal(conf->channels, 1);
 	assert_string_equal(c->name, "a");
 	assert_int_equal(c->line, 1);
@@ -52,6 +57,37 @@ test_presets(void **state ATTR_UNUSED)
 	assert_int_equal(c->stale_after_ns, 10 * NS_PER_S);
 	conf_free(conf);
 }
+
+#ifdef HAVE_NATS
+static void
+test_forward(void **state ATTR_UNUSED)
+{
+	struct conf *conf = support_good("host: h\n"
+	    "forward: {servers: [\"nats://s:4222\"]}\n"
+	    "defaults: {forward: true, archive: {directory: /a}}\n"
+	    "channels: [{name: a, listen: {port: 5000}}]\n");
+	const struct forward_conf *forward = &conf->forward;
+	char *stream = conf_forward_name(forward->stream, forward->host, "a");
+	char *subject = conf_forward_name(forward->subject, forward->host,
+	    "a");
+
+	assert_true(conf->channel[0].forward);
+	assert_int_equal(conf_forwarders(conf), 1);
+	assert_int_equal(forward->servers, 1);
+	assert_string_equal(forward->server[0], "nats://s:4222");
+	assert_string_equal(stream, "mcrelay-a");
+	assert_string_equal(subject, "mcrelay.h.a");
+	assert_int_equal(forward->replicas, 1);
+	assert_int_equal(forward->age_ns, 0);
+	assert_int_equal(forward->size, 0);
+	assert_int_equal(forward->messages, 0);
+	assert_false(forward->tls);
+	assert_null(forward->credentials);
+	free(stream);
+	free(subject);
+	conf_free(conf);
+}
+#endif
 
 static void
 test_nested_presets(void **state ATTR_UNUSED)
@@ -169,6 +205,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_presets),
+#ifdef HAVE_NATS
+		cmocka_unit_test(test_forward),
+#endif
 		cmocka_unit_test(test_nested_presets),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_defaults_merge),

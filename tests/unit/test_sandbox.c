@@ -184,7 +184,8 @@ become(uid_t user)
 static pid_t
 start_sibling(const struct stage *stage)
 {
-	const struct sandbox sandbox = {SANDBOX_WORKER, -1, false};
+	const struct sandbox sandbox = {.program = SANDBOX_WORKER,
+	    .directory = -1};
 	const uint32_t parts = stage->parts & (SANDBOX_PRIVILEGES |
 	    SANDBOX_MEMORY | SANDBOX_FILES);
 	pid_t pid = fork();
@@ -233,9 +234,10 @@ run_attempt(const struct attempt *attempt, const struct stage *stage,
     int report)
 {
 	/* As the two programs do. */
-	const struct sandbox sandbox = {stage->program,
-	    stage->program == SANDBOX_WORKER ? prey.directory : -1,
-	    stage->program == SANDBOX_DECIMATOR};
+	const struct sandbox sandbox = {
+	    .program = stage->program, .directory = stage->program ==
+	    SANDBOX_WORKER ? prey.directory : -1,
+	    .syslog = stage->program == SANDBOX_DECIMATOR};
 	struct result result;
 
 	alarm(20);
@@ -352,8 +354,8 @@ nothing_is_to_be_had(void **state ATTR_UNUSED)
 static void
 archive_works(void **state ATTR_UNUSED)
 {
-	const struct sandbox sandbox = {SANDBOX_WORKER, prey.directory,
-	    false};
+	const struct sandbox sandbox = {.program = SANDBOX_WORKER,
+	    .directory = prey.directory};
 	int status, fd;
 	pid_t pid;
 

@@ -24,7 +24,8 @@
 static void
 become(const char *program, int directory)
 {
-	const struct sandbox sandbox = {SANDBOX_WORKER, directory, false};
+	const struct sandbox sandbox = {.program = SANDBOX_WORKER,
+	    .directory = directory};
 	int filter = memfd_create("filter", 0);
 	char filter_text[16], directory_text[16];
 

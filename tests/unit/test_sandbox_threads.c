@@ -130,8 +130,8 @@ static const struct {
 static int
 try_in_thread(int (*try)(void), int kind)
 {
-	const struct sandbox sandbox = {SANDBOX_WORKER, directory,
-	    false};
+	const struct sandbox sandbox = {.program = SANDBOX_WORKER,
+	    .directory = directory};
 	int status, fd;
 	pid_t pid;
 

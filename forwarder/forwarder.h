@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-forwarder, whose parts are:
+ *
+ *	forwarder.c	the first thread: the supervisor's messages, the end
+ *	spec.c		what it was told
+ *	link.c		the one connection, which libnats keeps up
+ *	lane.c		a thread for each channel
+ *	stream.c	a channel's stream: its end, sending, answers
+ *	source.c	a channel's archive, from any record on
+ *	pack.c		blocks of it as messages
+ *	behind.c	how far a lane is behind
+ *
+ * libnats has threads of its own and calls that wait, so nothing that uses it
+ * runs on the event loop: a lane waits, for some seconds at the most, and
+ * another one's stream or disk does not hold it up.
+ *
+ * Exactly once, without a state of its own: a lane reads the last message of
+ * its stream and goes on behind it, and each message says which sequence must
+ * be the stream's last for it to be stored.  So one that was lost leaves no
+ * gap, since none is stored behind it; one that arrives late, from this lane or
+ * from the process before, is stored where it belongs or not at all.  After an
+ * error, or when no answer comes, the end is read anew.
+ */
+#ifndef MCRELAY_FORWARDER_H
+#define MCRELAY_FORWARDER_H
+
+#include <nats/nats.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "common/compiler.h"
+#include "common/forward.h"
+
+#define FORWARDER_PROGRAM	"mcrelay-forwarder"
+
+/* The longest that anything waits for a server. */
+#define ANSWER_MS		5000
+
+struct lane_spec {
+	char	*name;
+	char	*stream;
+	char	*subject;
+};
+
+/* Texts are malloc'ed, and stay. */
+struct spec {
+	const char	*server[64];
+	int		 servers;
+	char		*credentials;	/* NULL: none */
+	bool		 tls;
+	char		*ca;
+	char		*certificate;
+	char		*key;
+	char		*host;
+	int64_t		 replicas;
+	int64_t		 age_ns;	/* 0: no limit */
+	int64_t		 size;
+	int64_t		 messages;
+	struct lane_spec lane[FORWARD_CHANNELS_MAX];
+	unsigned	 lanes;
+};
+
+extern struct spec		 spec;
+extern struct forward_page	*page;
+
+/* The whole program. */
+int	forwarder_run(void);
+
+/* Reads `spec' from its descriptor; ends the process when it cannot be. */
+void	spec_load(void);
+
+/* Begins to connect, for as long as the process lives. */
+void	link_start(void);
+natsConnection	*link_get(void);
+bool	link_is_up(void);
+
+/* `directory' is the lane's. */
+void	lane_start(unsigned number, int directory);
+/* Whether none hangs: each has been seen not long ago, but for those that
+ * read a file, whose disk may be slow. */
+bool	lanes_get_anywhere(void);
+
+#endif /* MCRELAY_FORWARDER_H */

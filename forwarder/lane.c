@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A thread for each channel: from its archive to its stream.
+ * mcrelay-forwarder.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "forwarder/behind.h"
+#include "forwarder/forwarder.h"
+#include "forwarder/stream.h"
+
+/* How often the archive is looked at when there was nothing. */
+#define LOOK_MS		50
+/* How often it is said how far behind we are. */
+#define SAY_NS		NS_PER_S
+/* After an error, doubled with each one that follows. */
+#define PAUSE_MS	100U
+#define PAUSE_MAX_MS	5000U
+/* Of a call that waits ANSWER_MS there are a few in a row. */
+#define HANGS_NS	(60 * NS_PER_S)
+
+struct lane {
+	const struct lane_spec	*spec;
+	struct forward_slot	*slot;
+	struct stream		 stream;
+	struct packer		 packer;
+	struct behind		 behind;
+	uint64_t		 stored;	/* bytes of files */
+	uint64_t		 said_ns;
+	bool			 idle;		/* all is stored */
+	struct stream_end	 end;		/* as far as we know */
+	unsigned		 pause_ms;
+	/* For lanes_get_anywhere(): when it began what it does, 0: to read. */
+	_Atomic uint64_t	 turn_ns;
+};
+
+static struct lane	*lanes[FORWARD_CHANNELS_MAX];
+
+static void
+say(_Atomic uint64_t *where, uint64_t value)
+{
+	atomic_store_explicit(where, value, memory_order_relaxed);
+}
+
+static void
+add(_Atomic uint64_t *where, uint64_t value)
+{
+	atomic_fetch_add_explicit(where, value, memory_order_relaxed);
+}
+
+static void
+say_state(struct lane *lane, enum forward_state state)
+{
+	say(&lane->slot->state, state);
+}
+
+static enum forward_state
+state_of(const struct lane *lane)
+{
+	return (enum forward_state)atomic_load_explicit(&lane->slot->state,
+	    memory_order_relaxed);
+}
+
+/* Not for us to mend: tried again at some distance. */
+static bool
+is_sorry(const struct lane *lane)
+{
+	const enum forward_state state = state_of(lane);
+
+	return state == FORWARD_REFUSED || state == FORWARD_FOREIGN ||
+	    state == FORWARD_OVERSIZED;
+}
+
+static void
+turn(struct lane *lane, bool reads)
+{
+	say(&lane->turn_ns, reads ? 0 : clock_monotonic_ns());
+}
+
+static void
+sleep_ms(unsigned ms)
+{
+	const struct timespec time = {.tv_sec = ms / 1000,
+	    .tv_nsec = (long)(ms % 1000) * (long)NS_PER_MS};
+
+	(void)nanosleep(&time, NULL);
+}
+
+/*** How far it is. ***/
+
+struct ages {
+	struct lane	*lane;
+	uint64_t	 now_ns;
+};
+
+static void
+note_age(void *argument, uint64_t left, uint64_t age_ns)
+{
+	struct ages *ages = argument;
+	struct lane *lane = ages->lane;
+
+	behind_note(&lane->behind, lane->packer.given + left, ages->now_ns -
+	    MIN_OF(age_ns, ages->now_ns - 1));
+}
+
+static void
+say_behind(struct lane *lane)
+{
+	struct ages ages = {lane, clock_monotonic_ns()};
+	uint64_t written;
+
+	if (ages.now_ns - lane->said_ns < SAY_NS)
+		return;
+	turn(lane, true);
+	/* At first, the age of what has been waiting is that of its files. */
+	written = lane->packer.given + source_left(&lane->packer.source,
+	    lane->said_ns == 0 ? note_age : NULL, &ages);
+	turn(lane, false);
+	lane->said_ns = ages.now_ns;
+	/* What is there beyond is no whole block. */
+	if (lane->idle)
+		written = lane->stored;
+	else
+		behind_note(&lane->behind, written, ages.now_ns);
+	say(&lane->slot->behind_since_ns, behind_since(&lane->behind,
+	    lane->idle ? UINT64_MAX : lane->stored));
+	say(&lane->slot->behind_bytes, written - MIN_OF(lane->stored,
+	    written));
+}
+
+/*** From the end of the stream on. ***/
+
+static bool
+begin(struct lane *lane)
+{
+	struct stream_end end;
+	bool known;
+
+	if (!is_sorry(lane))
+		say_state(lane, FORWARD_ASKING);
+	switch (stream_ask(&lane->stream, &end)) {
+	case STREAM_GOOD:
+		/* A limit may still be reached: that is seen when it is not. */
+		if (state_of(lane) == FORWARD_FOREIGN)
+			say_state(lane, FORWARD_ASKING);
+		break;
+	case STREAM_FOREIGN:
+		say_state(lane, FORWARD_FOREIGN);
+		return false;
+	default:
+		return false;
+	}
+	/* Emptied, by its limit of age or by hand: it was there before. */
+	if (end.stem[0] == '\0' && lane->stream.last > 0)
+		end = lane->end;
+	lane->end = end;
+	turn(lane, true);
+	known = packer_seek(&lane->packer, end.stem, end.records);
+	turn(lane, false);
+	if (!known)
+		return false;
+	say(&lane->slot->sequence, lane->stream.last);
+	memset(&lane->behind, 0, sizeof(lane->behind));
+	lane->stored = 0;
+	lane->said_ns = 0;
+	log_debug("channel %s: stream %s ends with its message %llu",
+	    lane->spec->name, lane->spec->stream,
+	    (unsigned long long)lane->stream.last);
+	return true;
+}
+
+/* Sends one, if there is one; false: the end has to be read anew. */
+static bool
+send_next(struct lane *lane, bool *sent)
+{
+	struct piece piece;
+	enum pack_status status;
+
+	*sent = false;
+	turn(lane, true);
+	status = packer_next(&lane->packer, stream_max(&lane->stream),
+	    &piece);
+	turn(lane, false);
+	if (status == PACK_OVERSIZED && lane->stream.sent ==
+	    lane->stream.stored) {
+		say_state(lane, FORWARD_OVERSIZED);
+		return false;
+	}
+	lane->idle = status == PACK_NOTHING &&
+	    lane->stream.sent == lane->stream.stored;
+	if (lane->idle)
+		lane->stored = lane->packer.given;
+	if (status != PACK_MESSAGE)
+		return true;
+	*sent = stream_send(&lane->stream, &piece) == STREAM_GOOD;
+	return *sent;
+}
+
+static bool
+take_answer(struct lane *lane, int64_t ms)
+{
+	struct sent done;
+	uint64_t messages;
+
+	switch (stream_answer(&lane->stream, ms, &done, &messages)) {
+	case STREAM_GOOD:
+		break;
+	case STREAM_NOTHING:
+		return true;
+	case STREAM_FULL:
+		add(&lane->slot->refused, 1);
+		say_state(lane, FORWARD_REFUSED);
+		return false;
+	default:
+		return false;
+	}
+	if (messages == 0)
+		return true;
+	lane->stored = done.given;
+	lane->end = done.end;
+	lane->pause_ms = PAUSE_MS;
+	add(&lane->slot->messages, messages);
+	add(&lane->slot->records, done.records);
+	add(&lane->slot->bytes, done.bytes);
+	say(&lane->slot->sequence, lane->stream.last + lane->stream.stored);
+	say_state(lane, FORWARD_FORWARDING);
+	return true;
+}
+
+/* Until something goes wrong. */
+static void
+forward(struct lane *lane)
+{
+	bool sent, good = true;
+
+	lane->idle = false;
+	if (!is_sorry(lane))
+		say_state(lane, FORWARD_FORWARDING);
+	while (good && link_is_up()) {
+		turn(lane, false);
+		say_behind(lane);
+		sent = false;
+		if (stream_has_room(&lane->stream))
+			good = send_next(lane, &sent);
+		if (good)
+			good = take_answer(lane, sent ? 0 : LOOK_MS);
+	}
+}
+
+static void *
+run(void *argument)
+{
+	struct lane *lane = argument;
+	bool first = true;
+
+	for (;;) {
+		turn(lane, false);
+		say_behind(lane);
+		if (!link_is_up()) {
+			say_state(lane, FORWARD_CONNECTING);
+			sleep_ms(LOOK_MS);
+			continue;
+		}
+		if (!first)
+			add(&lane->slot->resyncs, 1);
+		first = false;
+		if (begin(lane))
+			forward(lane);
+		if (is_sorry(lane))
+			lane->pause_ms = PAUSE_MAX_MS;
+		sleep_ms(lane->pause_ms);
+		lane->pause_ms = MIN_OF(2 * lane->pause_ms, PAUSE_MAX_MS);
+	}
+	return NULL;
+}
+
+void
+lane_start(unsigned number, int directory)
+{
+	struct lane *lane = xcalloc(1, sizeof(*lane));
+	pthread_t thread;
+	int error;
+
+	lane->spec = &spec.lane[number];
+	lane->slot = &page->slot[number];
+	lane->pause_ms = PAUSE_MS;
+	stream_init(&lane->stream, lane->spec);
+	packer_init(&lane->packer, directory, lane->spec->name);
+	turn(lane, false);
+	lanes[number] = lane;
+	error = pthread_create(&thread, NULL, run, lane);
+	if (error != 0) {
+		errno = error;
+		fatal("no thread for channel %s", lane->spec->name);
+	}
+	(void)pthread_detach(thread);
+}
+
+bool
+lanes_get_anywhere(void)
+{
+	const uint64_t now = clock_monotonic_ns();
+	uint64_t turn_ns;
+	unsigned i;
+
+	for (i = 0; i < spec.lanes; i++) {
+		turn_ns = atomic_load_explicit(&lanes[i]->turn_ns,
+		    memory_order_relaxed);
+		if (turn_ns != 0 && now > turn_ns && now - turn_ns > HANGS_NS)
+			return false;
+	}
+	return true;
+}

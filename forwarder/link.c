@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The connection to one of the servers.  libnats keeps it up: it tries them one
+ * after the other, for ever.
+ */
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "forwarder/forwarder.h"
+
+/* Between two attempts, for each server. */
+#define RETRY_MS	500
+/* Until a server that does not answer is given up. */
+#define PING_MS		2000
+
+static natsConnection	*connection;
+
+natsConnection *
+link_get(void)
+{
+	return connection;
+}
+
+bool
+link_is_up(void)
+{
+	return natsConnection_Status(connection) == NATS_CONN_STATUS_CONNECTED;
+}
+
+/* Who it is, without a password that its address may have. */
+static const char *
+server_name(natsConnection *nc, char *text, size_t size)
+{
+	const char *at;
+
+	if (natsConnection_GetConnectedUrl(nc, text, size) != NATS_OK)
+		return "a server";
+	at = strrchr(text, '@');
+	return at != NULL ? at + 1 : text;
+}
+
+static void
+on_connected(natsConnection *nc, void *closure ATTR_UNUSED)
+{
+	char text[256];
+
+	atomic_fetch_add_explicit(&page->connects, 1, memory_order_relaxed);
+	log_info("connected to %s", server_name(nc, text, sizeof(text)));
+}
+
+static void
+on_disconnected(natsConnection *nc, void *closure ATTR_UNUSED)
+{
+	const char *why = NULL;
+
+	(void)natsConnection_GetLastError(nc, &why);
+	log_warnx("the connection is lost%s%s: tried again; what comes "
+	    "meanwhile waits in the archives", why != NULL && *why != '\0' ?
+	    ": " : "", why != NULL ? why : "");
+}
+
+/* After it was refused by a server twice: mcrelayd starts another, at growing
+ * distance. */
+static void
+on_closed(natsConnection *nc, void *closure ATTR_UNUSED)
+{
+	const char *why = NULL;
+
+	(void)natsConnection_GetLastError(nc, &why);
+	log_warnx("the servers refuse us%s%s: check `credentials' and `tls'",
+	    why != NULL && *why != '\0' ? ": " : "", why != NULL ? why : "");
+	_exit(1);
+}
+
+static void
+on_error(natsConnection *nc ATTR_UNUSED,
+    natsSubscription *subscription ATTR_UNUSED, natsStatus error,
+    void *closure ATTR_UNUSED)
+{
+	static struct log_limit limit;
+
+	log_limited(&limit, "a server says: %s", natsStatus_GetText(error));
+}
+
+static natsStatus
+set_identity(natsOptions *options)
+{
+	natsStatus status = NATS_OK;
+
+	if (spec.credentials != NULL)
+		status = natsOptions_SetUserCredentialsFromFiles(options,
+		    spec.credentials, NULL);
+	if (status == NATS_OK && spec.tls)
+		status = natsOptions_SetSecure(options, true);
+	if (status == NATS_OK && spec.ca != NULL)
+		status = natsOptions_LoadCATrustedCertificates(options,
+		    spec.ca);
+	if (status == NATS_OK && spec.certificate != NULL)
+		status = natsOptions_LoadCertificatesChain(options,
+		    spec.certificate, spec.key);
+	return status;
+}
+
+static natsStatus
+set_manners(natsOptions *options)
+{
+	const natsStatus status[] = {
+		natsOptions_SetServers(options, spec.server, spec.servers),
+		natsOptions_SetName(options, FORWARDER_PROGRAM),
+		natsOptions_SetTimeout(options, ANSWER_MS),
+		natsOptions_SetMaxReconnect(options, INT_MAX),
+		natsOptions_SetReconnectWait(options, RETRY_MS),
+		natsOptions_SetPingInterval(options, PING_MS),
+		natsOptions_SetMaxPingsOut(options, 2),
+		natsOptions_SetWriteDeadline(options, ANSWER_MS),
+		natsOptions_SetRetryOnFailedConnect(options, true,
+		    on_connected, NULL),
+		natsOptions_SetReconnectedCB(options, on_connected, NULL),
+		natsOptions_SetDisconnectedCB(options, on_disconnected, NULL),
+		natsOptions_SetClosedCB(options, on_closed, NULL),
+		natsOptions_SetErrorHandler(options, on_error, NULL),
+	};
+	size_t i;
+
+	for (i = 0; i < NITEMS(status); i++)
+		if (status[i] != NATS_OK)
+			return status[i];
+	return NATS_OK;
+}
+
+void
+link_start(void)
+{
+	natsOptions *options = NULL;
+	natsStatus status = natsOptions_Create(&options);
+
+	if (status == NATS_OK)
+		status = set_manners(options);
+	if (status == NATS_OK)
+		status = set_identity(options);
+	if (status != NATS_OK)
+		fatalx("libnats: %s%s", natsStatus_GetText(status),
+		    spec.tls || spec.credentials != NULL ?
+		    ": can this process read the files of `tls' and "
+		    "`credentials'?" : "");
+	status = natsConnection_Connect(&connection, options);
+	natsOptions_Destroy(options);
+	if (status == NATS_OK)
+		on_connected(connection, NULL);
+	else if (status == NATS_NOT_YET_CONNECTED)
+		log_warnx("no server answers yet: tried again");
+	else
+		fatalx("libnats: %s", natsStatus_GetText(status));
+}

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: ISC
+# Included by the Makefile.am of the top directory.
+
+#
+# forwarder: mcrelay-forwarder.
+#
+EXTRA_DIST += man/mcrelay-forwarder.8
+if NATS
+noinst_LIBRARIES += libforwarder.a
+pkglibexec_PROGRAMS += mcrelay-forwarder
+libforwarder_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NATS_CFLAGS)
+libforwarder_a_SOURCES = \
+	forwarder/behind.c forwarder/behind.h \
+	forwarder/forwarder.c forwarder/forwarder.h \
+	forwarder/lane.c \
+	forwarder/link.c \
+	forwarder/pack.c forwarder/pack.h \
+	forwarder/source.c forwarder/source.h \
+	forwarder/spec.c \
+	forwarder/stream.c forwarder/stream.h
+mcrelay_forwarder_SOURCES = forwarder/main.c
+mcrelay_forwarder_LDADD = libforwarder.a $(READER_LIBS) $(NATS_LIBS) \
+	$(EV_LIBS) $(SECCOMP_LIBS)
+man_MANS += man/mcrelay-forwarder.8
+endif

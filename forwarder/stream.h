@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A channel's stream on the servers.  mcrelay-forwarder, a lane.  Each call
+ * waits ANSWER_MS at the most.
+ */
+#ifndef MCRELAY_FORWARDER_STREAM_H
+#define MCRELAY_FORWARDER_STREAM_H
+
+#include "forwarder/forwarder.h"
+#include "forwarder/pack.h"
+
+/* Messages, and bytes, that no server has confirmed yet. */
+#define STREAM_MESSAGES	64U
+#define STREAM_BYTES	((uint64_t)8 << 20)
+
+/* Where its last message ends. */
+struct stream_end {
+	char		stem[ARCHIVE_NAME_SIZE];	/* "": it is empty */
+	uint64_t	records;
+};
+
+struct sent {
+	struct stream_end end;		/* of the stream, when it is stored */
+	uint64_t	records;
+	uint64_t	bytes;
+	uint64_t	given;		/* of files, with this message */
+	bool		stored;
+};
+
+struct stream {
+	const struct lane_spec	*lane;
+	jsCtx			*js;
+	natsSubscription	*answers;
+	char			 inbox[64];	/* where these are sent */
+	uint64_t		 last;	/* of the stream, when it was asked */
+	/* Messages since then: sent, and of these stored in a row. */
+	uint64_t		 sent;
+	uint64_t		 stored;
+	uint64_t		 bytes;	/* on their way */
+	uint64_t		 answered_ns;	/* or begun to wait */
+	struct sent		 way[STREAM_MESSAGES];
+};
+
+enum stream_status {
+	STREAM_GOOD,
+	STREAM_NOTHING,		/* no answer yet */
+	STREAM_AGAIN,		/* read the end anew */
+	STREAM_FULL,		/* a limit refuses it */
+	STREAM_FOREIGN,		/* not written by us */
+};
+
+void	stream_init(struct stream *stream, const struct lane_spec *lane)
+	    ATTR_NONNULL;
+/* Makes it if there is none, and finds its end; nothing is on its way then. */
+enum stream_status	stream_ask(struct stream *stream,
+			    struct stream_end *end) ATTR_NONNULL;
+/* Whether another one may be sent. */
+bool			stream_has_room(const struct stream *stream)
+			    ATTR_NONNULL;
+enum stream_status	stream_send(struct stream *stream,
+			    const struct piece *piece) ATTR_NONNULL;
+/*
+ * Takes an answer, if one comes within so many ms.  GOOD: *done says what has
+ * been stored, in all, of what was sent since (records may be 0).
+ */
+enum stream_status	stream_answer(struct stream *stream, int64_t ms,
+			    struct sent *done, uint64_t *messages)
+			    ATTR_NONNULL;
+/* How large a message's payload may be. */
+size_t			stream_max(const struct stream *stream) ATTR_NONNULL;
+
+#endif /* MCRELAY_FORWARDER_STREAM_H */

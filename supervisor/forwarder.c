@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * mcrelay-forwarder: its processes, what they are told, what they say.
+ * Supervisor only.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/growing.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/channel.h"
+#include "supervisor/forwarder.h"
+#include "supervisor/json_text.h"
+#include "supervisor/memory_file.h"
+#include "supervisor/runnable.h"
+#include "supervisor/supervisor.h"
+
+#define FORWARDER_PROGRAM	"mcrelay-forwarder"
+
+/*** What it is told. ***/
+
+static unsigned
+number_of(const struct forwarder *forwarder)
+{
+	return (unsigned)(forwarder - forwarder->supervisor->forwarder);
+}
+
+/* Whether there is an archive to be read. */
+static bool
+has_directory(const struct channel *channel)
+{
+	return channel->parts.archive != -1 &&
+	    channel->parts.archive_away[0] == '\0';
+}
+
+/* Every so many'th of those that are forwarded is its. */
+static struct channel *
+next_channel(const struct forwarder *forwarder, struct channel *after,
+    unsigned *count)
+{
+	const struct supervisor *supervisor = forwarder->supervisor;
+	const unsigned processes = conf_forwarders(supervisor->conf);
+	struct channel *channel = after == NULL ?
+	    TAILQ_FIRST(&supervisor->channels) : TAILQ_NEXT(after, link);
+
+	for (; channel != NULL; channel = TAILQ_NEXT(channel, link))
+		if (channel->conf->forward &&
+		    (*count)++ % processes == number_of(forwarder) &&
+		    has_directory(channel))
+			return channel;
+	return NULL;
+}
+
+static void
+put_text(struct growing *out, const char *name, const char *text)
+{
+	if (text != NULL)
+		json_text_string(out, name, text);
+}
+
+static void
+put_server(struct growing *out, const struct forward_conf *conf)
+{
+	unsigned i;
+
+	json_text_open(out, "servers", '[');
+	for (i = 0; i < conf->servers; i++)
+		json_text_string(out, NULL, conf->server[i]);
+	json_text_close(out, ']');
+	put_text(out, "credentials", conf->credentials);
+	if (conf->tls) {
+		json_text_open(out, "tls", '{');
+		put_text(out, "ca", conf->ca);
+		put_text(out, "certificate", conf->certificate);
+		put_text(out, "key", conf->key);
+		json_text_close(out, '}');
+	}
+	json_text_string(out, "host", conf->host);
+	json_text_number(out, "replicas", conf->replicas);
+	json_text_open(out, "limits", '{');
+	json_text_number(out, "age_ns", conf->age_ns);
+	json_text_number(out, "size", conf->size);
+	json_text_number(out, "messages", conf->messages);
+	json_text_close(out, '}');
+}
+
+/* With which directory it is, so that another one is a change. */
+static void
+put_channel(struct growing *out, const struct forward_conf *conf,
+    const struct channel *channel)
+{
+	char *stream = conf_forward_name(conf->stream, conf->host,
+	    channel->name);
+	char *subject = conf_forward_name(conf->subject, conf->host,
+	    channel->name);
+	struct stat st = {0};
+
+	(void)fstat(channel->parts.archive, &st);
+	json_text_open(out, NULL, '{');
+	json_text_string(out, "name", channel->name);
+	json_text_string(out, "stream", stream);
+	json_text_string(out, "subject", subject);
+	json_text_number(out, "number", channel->number);
+	json_text_number(out, "device", st.st_dev);
+	json_text_number(out, "inode", st.st_ino);
+	json_text_close(out, '}');
+	free(stream);
+	free(subject);
+}
+
+/* To be freed; "": it has nothing to do. */
+static char *
+compose(const struct forwarder *forwarder)
+{
+	const struct supervisor *supervisor = forwarder->supervisor;
+	const struct privdrop *user = &supervisor->conf->decimator_user;
+	struct growing out = {.text = NULL};
+	struct channel *channel = NULL;
+	unsigned count = 0, mine = 0;
+
+	if (number_of(forwarder) >= conf_forwarders(supervisor->conf) ||
+	    supervisor->phase == PHASE_STOPPING)
+		return xstrdup("");
+	json_text_open(&out, NULL, '{');
+	put_server(&out, &supervisor->conf->forward);
+	json_text_number(&out, "user", user->uid);
+	json_text_open(&out, "channels", '[');
+	while (mine < FORWARD_CHANNELS_MAX && (channel =
+	    next_channel(forwarder, channel, &count)) != NULL) {
+		put_channel(&out, &supervisor->conf->forward, channel);
+		mine++;
+	}
+	json_text_close(&out, ']');
+	json_text_close(&out, '}');
+	growing_put(&out, "", 1);
+	if (mine == 0)
+		out.text[0] = '\0';
+	return out.text;
+}
+
+/*** Its page. ***/
+
+/* What has been forwarded of a channel, and how far that is. */
+struct forwarded {
+	struct forward_counts	counts;
+	bool			current;	/* the rest is */
+	enum forward_state	state;
+	uint64_t		behind_bytes;
+	uint64_t		behind_ns;
+	uint64_t		sequence;
+};
+
+static bool
+have_page(struct forwarder *forwarder)
+{
+	if (forwarder->page != NULL)
+		return true;
+	forwarder->page_fd = memfd_create("mcrelay-forward", MFD_CLOEXEC |
+	    MFD_ALLOW_SEALING);
+	if (forwarder->page_fd == -1)
+		return false;
+	if (ftruncate(forwarder->page_fd, sizeof(*forwarder->page)) == 0 &&
+	    fcntl(forwarder->page_fd, F_ADD_SEALS, F_SEAL_SHRINK |
+	    F_SEAL_GROW) == 0) {
+		forwarder->page = mmap(NULL, sizeof(*forwarder->page),
+		    PROT_READ | PROT_WRITE, MAP_SHARED, forwarder->page_fd, 0);
+		if (forwarder->page != MAP_FAILED)
+			return true;
+	}
+	forwarder->page = NULL;
+	close(forwarder->page_fd);
+	forwarder->page_fd = -1;
+	return false;
+}
+
+static uint64_t
+load(const _Atomic uint64_t *value)
+{
+	return atomic_load_explicit(value, memory_order_relaxed);
+}
+
+static void
+add_counts(struct forward_counts *counts, const struct forward_slot *slot)
+{
+#define ADD_COUNT(name, meaning)	counts->name += load(&slot->name);
+	FORWARD_COUNTERS(ADD_COUNT)
+#undef ADD_COUNT
+}
+
+/* The page is the next one's: what it says is kept with the channels. */
+static void
+take_counts(struct forwarder *forwarder)
+{
+	struct channel *channel;
+
+	if (forwarder->page == NULL)
+		return;
+	TAILQ_FOREACH(channel, &forwarder->supervisor->channels, link)
+		if (channel->forwarder == forwarder) {
+			add_counts(&channel->forwarded,
+			    &forwarder->page->slot[channel->forward_slot]);
+			channel->forwarder = NULL;
+		}
+	memset(forwarder->page, 0, sizeof(*forwarder->page));
+}
+
+/* False: there is nothing to be said of it. */
+static bool
+look_up(const struct channel *channel, struct forwarded *forwarded)
+{
+	const struct forwarder *forwarder = channel->forwarder;
+	const uint64_t now = clock_monotonic_ns();
+	const struct forward_slot *slot;
+	uint64_t since;
+
+	memset(forwarded, 0, sizeof(*forwarded));
+	forwarded->counts = channel->forwarded;
+	if (forwarder == NULL)
+		return channel->conf->forward;
+	slot = &forwarder->page->slot[channel->forward_slot];
+	since = load(&slot->behind_since_ns);
+	add_counts(&forwarded->counts, slot);
+	forwarded->current = forwarder->child.state == CHILD_RUNNING;
+	forwarded->state = (enum forward_state)MIN_OF(load(&slot->state),
+	    (uint64_t)FORWARD_STATES_COUNT - 1);
+	forwarded->behind_bytes = load(&slot->behind_bytes);
+	forwarded->behind_ns = since != 0 && since < now ? now - since : 0;
+	forwarded->sequence = load(&slot->sequence);
+	return channel->conf->forward;
+}
+
+bool
+forwarder_refused(const struct channel *channel)
+{
+	struct forwarded forwarded;
+
+	return look_up(channel, &forwarded) && forwarded.current &&
+	    (forwarded.state == FORWARD_REFUSED ||
+	    forwarded.state == FORWARD_FOREIGN ||
+	    forwarded.state == FORWARD_OVERSIZED);
+}
+
+bool
+forwarder_behind(const struct channel *channel)
+{
+	struct forwarded forwarded;
+
+	return look_up(channel, &forwarded) &&
+	    (forwarded.behind_ns > FORWARDER_BEHIND_NS ||
+	    clock_monotonic_ns() - channel->forwarder_ns >
+	    FORWARDER_BEHIND_NS);
+}
+
+/*** Said of a channel. ***/
+
+void
+forwarder_print(struct growing *out, const struct channel *channel)
+{
+	static const char *const words[] = {
+#define STATE_WORD(name, word)	[FORWARD_##name] = word,
+		FORWARD_STATES(STATE_WORD)
+#undef STATE_WORD
+	};
+	struct forwarded forwarded;
+
+	if (!look_up(channel, &forwarded))
+		return;
+	json_text_open(out, "forward", '{');
+	json_text_string(out, "state", forwarded.current ?
+	    words[forwarded.state] : "waiting");
+#define PRINT_COUNT(name, meaning)					\
+	json_text_number(out, #name, forwarded.counts.name);
+	FORWARD_COUNTERS(PRINT_COUNT)
+#undef PRINT_COUNT
+	if (forwarded.current) {
+		json_text_number(out, "behind_bytes", forwarded.behind_bytes);
+		json_text_number(out, "behind_ms", forwarded.behind_ns /
+		    NS_PER_MS);
+		json_text_number(out, "sequence", forwarded.sequence);
+	}
+	json_text_close(out, '}');
+}
+
+/*** Its process. ***/
+
+/* It knows what there is now. */
+static unsigned
+tell(struct forwarder *forwarder, int *fds)
+{
+	struct channel *channel = NULL;
+	unsigned count = 0, mine = 0;
+	size_t size = strlen(forwarder->wanted);
+
+	memory_file_take_back(forwarder->spec);
+	forwarder->spec = memory_file("mcrelay-forward", forwarder->wanted,
+	    size);
+	free(forwarder->told);
+	forwarder->told = xstrdup(forwarder->wanted);
+	while (mine < FORWARD_CHANNELS_MAX && (channel =
+	    next_channel(forwarder, channel, &count)) != NULL) {
+		channel->forwarder = forwarder;
+		channel->forward_slot = mine;
+		fds[mine++] = channel->parts.archive;
+	}
+	return mine;
+}
+
+static pid_t
+forwarder_spawn(void *owner, int messages, int stderr_fd)
+{
+	struct forwarder *forwarder = owner;
+	struct supervisor *supervisor = forwarder->supervisor;
+	const struct privdrop *user = &supervisor->conf->decimator_user;
+	int fds[FORWARD_DIRECTORY_FD - MESSAGE_FD + FORWARD_CHANNELS_MAX];
+	unsigned count;
+
+	if (!runnable_child(supervisor, &forwarder->child, FORWARDER_PROGRAM,
+	    user))
+		return -1;
+	if (!have_page(forwarder)) {
+		log_warn("%s: no memory to be shared",
+		    forwarder->child.label);
+		return -1;
+	}
+	take_counts(forwarder);
+	free(forwarder->wanted);
+	forwarder->wanted = compose(forwarder);
+	count = tell(forwarder, fds + FORWARD_DIRECTORY_FD - MESSAGE_FD);
+	if (forwarder->spec == -1) {
+		log_warn("%s: cannot tell it anything",
+		    forwarder->child.label);
+		return -1;
+	}
+	fds[0] = messages;
+	fds[FORWARD_SPEC_FD - MESSAGE_FD] = forwarder->spec;
+	fds[FORWARD_PAGE_FD - MESSAGE_FD] = forwarder->page_fd;
+	return spawn_program(&supervisor->spawn, FORWARDER_PROGRAM, NULL,
+	    user, stderr_fd, fds, FORWARD_DIRECTORY_FD - MESSAGE_FD + count);
+}
+
+static void
+forwarder_ended(void *owner)
+{
+	struct forwarder *forwarder = owner;
+
+	take_counts(forwarder);
+	memory_file_take_back(forwarder->spec);
+	forwarder->spec = -1;
+	forwarder->look = false;
+}
+
+static void
+forwarder_changed(void *owner)
+{
+	struct forwarder *forwarder = owner;
+
+	supervisor_notice(forwarder->supervisor);
+}
+
+static void
+forwarder_last_words(void *owner ATTR_UNUSED, char *text,
+    size_t size ATTR_UNUSED)
+{
+	text[0] = '\0';
+}
+
+static enum child_said
+forwarder_message(void *owner, const struct message *message)
+{
+	struct forwarder *forwarder = owner;
+
+	if (message->type != MESSAGE_LOOKED || !forwarder->look)
+		return CHILD_SAID_NONSENSE;
+	forwarder->look = false;
+	return CHILD_SAID_ANSWER;
+}
+
+static const struct child_ops forwarder_ops = {
+	.spawn		= forwarder_spawn,
+	.ended		= forwarder_ended,
+	.changed	= forwarder_changed,
+	.last_words	= forwarder_last_words,
+	.message	= forwarder_message,
+};
+
+/*** What others call. ***/
+
+void
+forwarders_init(struct supervisor *supervisor)
+{
+	struct forwarder *forwarder;
+	char label[32];
+	unsigned i;
+
+	for (i = 0; i < FORWARDERS_MAX; i++) {
+		forwarder = &supervisor->forwarder[i];
+		forwarder->supervisor = supervisor;
+		forwarder->spec = forwarder->page_fd = -1;
+		forwarder->told = xstrdup("");
+		forwarder->wanted = xstrdup("");
+		snprintf(label, sizeof(label), i == 0 ? "forwarder" :
+		    "forwarder %u", i);
+		child_init(&forwarder->child, supervisor->loop,
+		    &forwarder_ops, forwarder, label, FORWARDER_PROGRAM);
+	}
+}
+
+void
+forwarders_done(struct supervisor *supervisor)
+{
+	struct forwarder *forwarder;
+	unsigned i;
+
+	for (i = 0; i < FORWARDERS_MAX; i++) {
+		forwarder = &supervisor->forwarder[i];
+		memory_file_take_back(forwarder->spec);
+		if (forwarder->page != NULL) {
+			(void)munmap(forwarder->page,
+			    sizeof(*forwarder->page));
+			close(forwarder->page_fd);
+		}
+		free(forwarder->told);
+		free(forwarder->wanted);
+		child_done(&forwarder->child);
+	}
+}
+
+static void
+check(struct forwarder *forwarder)
+{
+	struct child *child = &forwarder->child;
+
+	free(forwarder->wanted);
+	forwarder->wanted = compose(forwarder);
+	if (*forwarder->wanted == '\0') {
+		child_stop(child);
+		return;
+	}
+	watch_check_forwarder(forwarder);
+	if (child->state == CHILD_STOPPED || child->state == CHILD_FAILED)
+		child_start(child);
+	else if (child->pid != 0 && child->state != CHILD_STOPPING &&
+	    strcmp(forwarder->wanted, forwarder->told) != 0)
+		child_restart(child, false);
+}
+
+/* One that is new, or forwarded just now, has had one. */
+static void
+note_served(struct channel *channel)
+{
+	const struct forwarder *forwarder = channel->forwarder;
+
+	if (!channel->conf->forward)
+		channel->forwarder_ns = 0;
+	else if (channel->forwarder_ns == 0 || (forwarder != NULL &&
+	    forwarder->child.state == CHILD_RUNNING))
+		channel->forwarder_ns = clock_monotonic_ns();
+}
+
+void
+forwarders_second(struct supervisor *supervisor)
+{
+	struct channel *channel;
+	unsigned i;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		note_served(channel);
+
+	for (i = 0; i < FORWARDERS_MAX; i++)
+		check(&supervisor->forwarder[i]);
+}
+
+bool
+forwarders_stop(struct supervisor *supervisor)
+{
+	bool gone = true;
+	struct child *child;
+	unsigned i;
+
+	for (i = 0; i < FORWARDERS_MAX; i++) {
+		child = &supervisor->forwarder[i].child;
+		if (child->wanted)
+			child_stop(child);
+		if (child->stuck)
+			child_abandon(child);
+		gone = gone && child->pid == 0;
+	}
+	return gone;
+}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: ISC
+"""NATS servers of a test's own, on loopback, and a client of their streams."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import signal
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from waiting import wait_for
+
+PROGRAM = shutil.which("nats-server") or (
+    "/usr/sbin/nats-server" if Path("/usr/sbin/nats-server").exists()
+    else None)
+NO_SERVER = "no nats-server: install the Debian package of that name"
+START_S = 30.0
+
+
+def free_tcp_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return int(s.getsockname()[1])
+
+
+class Server:
+    """One; `routes' are the cluster ports of all, its own among them."""
+
+    def __init__(self, directory: Path, name: str = "one",
+                 routes: tuple[int, ...] = (), route: int = 0,
+                 more: str = "") -> None:
+        self.name, self.directory = name, directory / f"nats-{name}"
+        self.port, self.route = free_tcp_port(), route
+        self.routes, self.more = routes, more
+        self.process: subprocess.Popen[bytes] | None = None
+        self.directory.mkdir()
+        self.log_file = self.directory / "log"
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def conf(self) -> str:
+        text = (f"server_name: {self.name}\nlisten: 127.0.0.1:{self.port}\n"
+                f'jetstream {{ store_dir: "{self.directory}/js" }}\n'
+                f"{self.more}\n")
+        if self.routes:
+            routes = ", ".join(
+                f"nats://127.0.0.1:{r}" for r in self.routes)
+            text += (f"cluster {{ name: test, "
+                     f"listen: 127.0.0.1:{self.route}, "
+                     f"routes: [{routes}] }}\n")
+        return text
+
+    def launch(self) -> None:
+        assert PROGRAM is not None and self.process is None
+        file = self.directory / "conf"
+        file.write_text(self.conf())
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(
+                [PROGRAM, "-c", str(file)], stdout=log, stderr=log,
+                stdin=subprocess.DEVNULL, start_new_session=True)
+
+    def start(self) -> Server:
+        self.launch()
+        wait_for(self.answers, f"nats-server {self.name}", START_S, self.log)
+        return self
+
+    def answers(self) -> bool:
+        try:
+            with Client(self.port) as client:
+                return "error" not in client.api("INFO")
+        except (OSError, ValueError):
+            return False
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(number)
+            self.process.wait(30)
+            self.process = None
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")[-5000:]
+
+
+@dataclass
+class Message:
+    sequence: int
+    subject: str
+    headers: dict[str, str]
+    data: bytes
+
+
+class Client:
+    """As much of the protocol as it takes to ask."""
+
+    def __init__(self, port: int, timeout_s: float = 5.0) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", port),
+                                               timeout=timeout_s)
+        self.file = self.socket.makefile("rb")
+        self.info = json.loads(self.line().partition(b" ")[2])
+        self.asked = 0
+        self.send(b'CONNECT {"verbose":false,"headers":true,'
+                  b'"no_responders":true}\r\nSUB _INBOX.test.* 1\r\n')
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def line(self) -> bytes:
+        line = self.file.readline()
+        if not line:
+            raise OSError("the server has hung up")
+        return line.rstrip(b"\r\n")
+
+    def request(self, subject: str, body: bytes = b"") -> bytes:
+        self.asked += 1
+        inbox = f"_INBOX.test.{self.asked}"
+        self.send(f"PUB {subject} {inbox} {len(body)}\r\n".encode() + body +
+                  b"\r\n")
+        while True:
+            words = self.line().split()
+            if words[0] == b"PING":
+                self.send(b"PONG\r\n")
+            elif words[0] in (b"MSG", b"HMSG"):
+                data = self.file.read(int(words[-1]) + 2)[:-2]
+                if words[1].decode() != inbox:
+                    continue
+                if words[0] == b"HMSG":
+                    raise OSError("nobody answers")
+                return data
+            elif words[0] == b"-ERR":
+                raise OSError(b" ".join(words).decode())
+
+    def api(self, what: str, **body: Any) -> dict[str, Any]:
+        answer = self.request(f"$JS.API.{what}",
+                              json.dumps(body).encode() if body else b"")
+        return dict(json.loads(answer))
+
+    # Streams.
+
+    def stream(self, name: str) -> dict[str, Any]:
+        """Its state and configuration; {}: there is none."""
+        info = self.api(f"STREAM.INFO.{name}")
+        return {} if "error" in info else info
+
+    def last(self, name: str) -> int:
+        info = self.stream(name)
+        return int(info["state"]["last_seq"]) if info else 0
+
+    def message(self, stream: str, sequence: int) -> Message:
+        got = self.api(f"STREAM.MSG.GET.{stream}", seq=sequence)
+        assert "message" in got, got
+        got = got["message"]
+        lines = base64.b64decode(got.get("hdrs", "")).decode().split("\r\n")
+        return Message(got["seq"], got["subject"], dict(
+            line.split(": ", 1) for line in lines[1:] if line),
+            base64.b64decode(got.get("data", "")))
+
+    def messages(self, stream: str) -> list[Message]:
+        info = self.stream(stream)
+        if not info or info["state"]["messages"] == 0:
+            return []
+        return [self.message(stream, s) for s in range(
+            info["state"]["first_seq"], info["state"]["last_seq"] + 1)]
+
+
+class Cluster:
+    """Of three."""
+
+    def __init__(self, directory: Path, more: str = "") -> None:
+        routes = tuple(free_tcp_port() for _ in range(3))
+        self.servers = [Server(directory, name, routes, route, more)
+                        for name, route in zip("abc", routes)]
+
+    @property
+    def urls(self) -> list[str]:
+        return [server.url for server in self.servers]
+
+    def start(self) -> Cluster:
+        for server in self.servers:
+            server.launch()
+        for server in self.servers:
+            wait_for(server.answers, f"nats-server {server.name}", START_S,
+                     server.log)
+        return self
+
+    def end(self) -> None:
+        for server in self.servers:
+            server.end()
+
+    def client(self, deadline_s: float = 30.0) -> Client:
+        """Of whichever answers."""
+        def there() -> Client | None:
+            for server in self.servers:
+                if server.process is not None and server.answers():
+                    return Client(server.port)
+            return None
+        return wait_for(there, "a NATS server", deadline_s)
+
+    def info(self, stream: str) -> dict[str, Any]:
+        try:
+            with self.client() as client:
+                return client.stream(stream)
+        except OSError:
+            return {}
+
+    def leader(self, stream: str) -> Server | None:
+        name = self.info(stream).get("cluster", {}).get("leader")
+        return next((s for s in self.servers if s.name == name), None)
+
+    def wait_current(self, stream: str, deadline_s: float = 60.0) -> None:
+        """All three have it all."""
+        def there() -> bool:
+            cluster = self.info(stream).get("cluster", {})
+            replicas = cluster.get("replicas", [])
+            return "leader" in cluster and len(replicas) == 2 and \
+                all(r["current"] and not r.get("offline")
+                    for r in replicas)
+        wait_for(there, f"all replicas of {stream}", deadline_s,
+                 lambda: self.info(stream))

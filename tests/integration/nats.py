@@ -9,9 +9,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from waiting import wait_for
 
@@ -177,6 +178,101 @@ class Client:
             return []
         return [self.message(stream, s) for s in range(
             info["state"]["first_seq"], info["state"]["last_seq"] + 1)]
+
+
+class Proxy:
+    """Before a server: what clients have sent can be held up, as a network
+    does, also when they have gone since."""
+
+    def __init__(self, port: int) -> None:
+        self.to = port
+        self.listening = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self.listening.getsockname()[1])
+        self.held: dict[socket.socket, bytearray] = {}
+        self.open: dict[socket.socket, socket.socket] = {}
+        self.gone: set[socket.socket] = set()
+        self.arrived = 0        # all that those have sent
+        self.lock = threading.Condition()
+        self.thread(self.accept)
+
+    @staticmethod
+    def thread(target: Callable[..., None], *args: Any) -> None:
+        threading.Thread(target=target, args=args, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        return f"nats://127.0.0.1:{self.port}"
+
+    def accept(self) -> None:
+        while True:
+            try:
+                client, _ = self.listening.accept()
+            except OSError:
+                return
+            server = socket.create_connection(("127.0.0.1", self.to))
+            with self.lock:
+                self.open[client] = server
+            self.thread(self.from_client, client, server)
+            self.thread(self.from_server, client, server)
+
+    def from_client(self, client: socket.socket, server: socket.socket
+                    ) -> None:
+        while True:
+            try:
+                data = client.recv(65536)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            with self.lock:
+                if client in self.held:
+                    self.held[client] += data
+                    continue
+            server.sendall(data)
+        with self.lock:
+            while client in self.held:
+                self.lock.wait()
+            self.gone.add(client)
+        # Of who is gone the server has all when it answers this.
+        server.sendall(b"PING\r\n")
+
+    def from_server(self, client: socket.socket, server: socket.socket
+                    ) -> None:
+        while True:
+            try:
+                data = server.recv(65536)
+            except OSError:
+                return
+            if not data:
+                return
+            with self.lock:
+                self.arrived += client in self.gone and b"PONG" in data
+            try:
+                client.sendall(data)
+            except OSError:
+                pass
+
+    def hold(self) -> None:
+        """What those send that are connected now."""
+        with self.lock:
+            self.held = {client: bytearray() for client in self.open
+                         if client not in self.gone}
+
+    def holds(self) -> int:
+        return sum(map(len, self.held.values()))
+
+    def release(self) -> None:
+        with self.lock:
+            for client, data in self.held.items():
+                self.open[client].sendall(data)
+            self.held = {}
+            self.lock.notify_all()
+
+    def end(self) -> None:
+        self.listening.close()
+        for pair in self.open.items():
+            for each in pair:
+                each.close()
 
 
 class Cluster:

@@ -17,9 +17,9 @@ import pytest
 
 import avro_files
 import nats
-from daemon import Daemon, channel
-from nats import Client, Cluster, Message, Server
-from net import Sender, SenderThread, free_port, numbered
+from daemon import Daemon, channel, output
+from nats import Client, Cluster, Message, Proxy, Server
+from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
 LONG_COUNT = 240000 if "MCRELAY_TEST_LONG" in os.environ else 30000
@@ -55,17 +55,25 @@ def state(daemon: Daemon, name: str) -> dict[str, Any]:
     return dict(daemon.status(name)["forward"])
 
 
-def wait_forwarded(daemon: Daemon, name: str, deadline_s: float = 30.0
-                   ) -> dict[str, Any]:
-    """All that is archived."""
+def wait_forwarded(daemon: Daemon, client: Client, name: str, count: int,
+                   deadline_s: float = 60.0) -> dict[str, Any]:
+    """So many records are in the stream, and the forwarder knows that these
+    are all."""
+    found: list[int] = []
+
     def there() -> dict[str, Any] | None:
-        status = daemon.status(name)
-        now = status["forward"]
+        stream = f"mcrelay-{name}"
+        for sequence in range(len(found) + 1, client.last(stream) + 1):
+            found.append(int(client.message(stream, sequence).headers[
+                "Mcrelay-Records"]))
+        if sum(found) < count:
+            return None
+        now = state(daemon, name)
         return now if now["state"] == "forwarding" and \
-            now.get("behind_bytes") == 0 and \
-            status["ledger"]["pending"] == 0 else None
-    return wait_for(there, f"{name} to be forwarded", deadline_s,
-                    lambda: (daemon.status(name), daemon.log()[-3000:]))
+            now.get("behind_bytes") == 0 else None
+    return wait_for(there, f"{count} of {name} to be forwarded", deadline_s,
+                    lambda: (sum(found), daemon.status(name),
+                             daemon.log()[-3000:]))
 
 
 def forwarder_pid(daemon: Daemon, old: int = 0) -> int:
@@ -112,7 +120,7 @@ def test_forwards(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         daemon.start(archived(daemon, "one", port), **forward(server.url))
         sender.send(numbered(2000))
         daemon.wait_received("one", 2000)
-        now = wait_forwarded(daemon, "one")
+        now = wait_forwarded(daemon, client, "one", 2000)
         messages = check(daemon, client, "one", sender.sent, tmp_path)
         assert now["records"] == 2000
         assert now["messages"] == now["sequence"] == len(messages)
@@ -165,37 +173,246 @@ def test_kills(daemon: Daemon, server: Server, tmp_path: Path) -> None:
                 server.start()
         thread.join()
         daemon.wait_received("one", len(datagrams))
-        now = wait_forwarded(daemon, "one", 60)
-        print(dict(kills), now)
         with Client(server.port) as client:
+            print(dict(kills), wait_forwarded(daemon, client, "one",
+                                              len(datagrams)))
             check(daemon, client, "one", datagrams, tmp_path)
         daemon.stop()
 
 
 def test_late(daemon: Daemon, server: Server, tmp_path: Path) -> None:
     """What a forwarder had sent before it was killed arrives when the next one
-    has asked, or never: a server that is stopped has it in its buffers."""
-    port, rng = free_port(), random.Random(7)
-    datagrams = numbered(20000, 400)
-    with Sender("127.0.0.1", port) as sender:
+    has long gone on, with the server's memory of identities gone."""
+    port, proxy = free_port(), Proxy(server.port)
+    late = 0
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        made = client.api(
+            "STREAM.CREATE.mcrelay-one", name="mcrelay-one",
+            subjects=["mcrelay.rig.one"], duplicate_window=100_000_000)
+        assert "error" not in made, made
         daemon.start(archived(daemon, "one", port, block_size="8KiB",
                               flush_interval="10ms"),
-                     **forward(server.url))
-        forwarder_pid(daemon)
-        thread = SenderThread(sender, datagrams, 2000)
-        assert server.process is not None
-        while thread.busy():
-            time.sleep(rng.uniform(0.05, 0.3))
-            server.process.send_signal(signal.SIGSTOP)
-            time.sleep(rng.uniform(0.01, 0.3))
+                     **forward(proxy.url))
+        for turn in range(4):
+            old = forwarder_pid(daemon)
+            wait_forwarded(daemon, client, "one", 500 * turn)
+            proxy.hold()
+            before = client.last("mcrelay-one")
+            sender.send(numbered(500, 400, 500 * turn))
+            daemon.wait_received("one", 500 * (turn + 1))
+            wait_for(lambda: proxy.holds() > 500 * 400,
+                     "all of it on its way", 10, proxy.holds)
+            assert client.last("mcrelay-one") == before
             kill_forwarder(daemon)
-            time.sleep(rng.uniform(0.01, 0.3))
-            server.process.send_signal(signal.SIGCONT)
+            forwarder_pid(daemon, old)
+            wait_forwarded(daemon, client, "one", 500 * (turn + 1))
+            after = client.last("mcrelay-one")
+            assert after > before
+            late += after - before
+            proxy.release()
+            wait_for(lambda: proxy.arrived > turn, "what was held", 20)
+        sender.send(numbered(500, 400, 2000))
+        daemon.wait_received("one", 2500)
+        wait_forwarded(daemon, client, "one", 2500)
+        check(daemon, client, "one", sender.sent, tmp_path)
+        assert late > 4
+        daemon.stop()
+    proxy.end()
+
+
+def wait_state(daemon: Daemon, name: str, wanted: str) -> dict[str, Any]:
+    def there() -> dict[str, Any] | None:
+        now = state(daemon, name)
+        return now if now["state"] == wanted else None
+    return wait_for(there, f"{name} {wanted}", 30,
+                    lambda: (state(daemon, name), daemon.log()[-3000:]))
+
+
+def reasons(daemon: Daemon, name: str) -> set[str]:
+    return {r["what"] for r in daemon.status(name)["reasons"]}
+
+
+def test_away(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """Relay and archive do not notice it; all is sent later."""
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        server.end()
+        daemon.start(archived(daemon, "one", port, block_size="16KiB",
+                              rotate={"size": "256KiB"}) | {
+                         "relay": [output("127.0.0.1", receiver.port)]},
+                     **forward(server.url))
+        sender.send(numbered(8000, 200))
+        daemon.wait_received("one", 8000)
+        assert receiver.wait(8000) == sender.sent
+        assert wait_state(daemon, "one", "connecting")["messages"] == 0
+        wait_for(lambda: state(daemon, "one")["behind_bytes"] > 1600000,
+                 "bytes behind", 10, lambda: state(daemon, "one"))
+        assert state(daemon, "one")["behind_ms"] > 0
+        server.start()
+        with Client(server.port) as client:
+            wait_forwarded(daemon, client, "one", 8000)
+            messages = check(daemon, client, "one", sender.sent, tmp_path)
+        assert len({m.headers["Mcrelay-File"] for m in messages}) > 4
+        daemon.stop()
+
+
+def test_full(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """No message is dropped for another, and nothing is left out when there is
+    room again."""
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        daemon.start(archived(daemon, "one", port, block_size="16KiB"),
+                     **forward(server.url, limits={"messages": 20}))
+        sender.send(numbered(4000, 200))
+        daemon.wait_received("one", 4000)
+        assert wait_state(daemon, "one", "refused")["refused"] > 0
+        wait_for(lambda: "forward_refused" in reasons(daemon, "one"),
+                 "the reason", 10, lambda: daemon.status("one"))
+        info = client.stream("mcrelay-one")
+        assert info["state"]["messages"] == 20
+        assert info["state"]["first_seq"] == 1
+        changed = client.api("STREAM.UPDATE.mcrelay-one",
+                             **info["config"] | {"max_msgs": -1})
+        assert "error" not in changed, changed
+        wait_forwarded(daemon, client, "one", 4000)
+        check(daemon, client, "one", sender.sent, tmp_path)
+        wait_for(lambda: "forward_refused" not in reasons(daemon, "one"),
+                 "no reason", 10)
+        daemon.stop()
+
+
+def test_foreign(daemon: Daemon, server: Server) -> None:
+    """A stream that others write to is left alone."""
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        made = client.api("STREAM.CREATE.mcrelay-one", name="mcrelay-one",
+                          subjects=["mcrelay.*.one"])
+        assert "error" not in made, made
+        daemon.start(archived(daemon, "one", port), **forward(server.url))
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        wait_state(daemon, "one", "foreign")
+        daemon.wait_log("is not for the subject mcrelay.rig.one alone")
+        assert client.last("mcrelay-one") == 0
+        daemon.stop()
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate"])
+def test_split(daemon: Daemon, tmp_path: Path, codec: str) -> None:
+    """Blocks larger than a message are several."""
+    port, server = free_port(), Server(tmp_path, more="max_payload: 16384")
+    try:
+        server.start()
+        with Sender("127.0.0.1", port) as sender, \
+                Client(server.port) as client:
+            daemon.start(archived(daemon, "one", port, codec=codec),
+                         **forward(server.url))
+            sender.send([d[:8] + os.urandom(792)
+                         for d in numbered(2000, 8)])
+            daemon.wait_received("one", 2000)
+            wait_forwarded(daemon, client, "one", 2000)
+            messages = check(daemon, client, "one", sender.sent, tmp_path)
+            assert len(messages) > 100
+            assert all(len(m.data) < 16384 for m in messages)
+            daemon.stop()
+    finally:
+        server.end()
+
+
+def test_oversized(daemon: Daemon, tmp_path: Path) -> None:
+    """Not skipped: what follows would be in the stream before it."""
+    port, server = free_port(), Server(tmp_path, more="max_payload: 8192")
+    try:
+        server.start()
+        with Sender("127.0.0.1", port) as sender, \
+                Client(server.port) as client:
+            daemon.start(archived(daemon, "one", port),
+                         **forward(server.url))
+            sender.send(numbered(100) + numbered(1, 20000, 100) +
+                        numbered(100, 100, 101))
+            daemon.wait_received("one", 201)
+            wait_state(daemon, "one", "oversized")
+            wait_for(lambda: "forward_refused" in reasons(daemon, "one"),
+                     "the reason", 10)
+            got = records(tmp_path, client.messages("mcrelay-one"))
+            assert got == sender.sent[:100]
+            daemon.stop()
+    finally:
+        server.end()
+
+
+def test_datums(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """A stream of datums is one of datums."""
+    port = free_port()
+    (tmp_path / "n.avsc").write_text(json.dumps({
+        "type": "record", "name": "N",
+        "fields": [{"name": "n", "type": "long"}]}))
+    datums = [avro_files.long(n) for n in range(5000)]
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        daemon.start(archived(daemon, "one", port) | {
+            "payload": {"format": "avro", "schema": str(tmp_path / "n.avsc")}
+        }, **forward(server.url))
+        sender.send(datums)
+        daemon.wait_received("one", len(datums))
+        wait_forwarded(daemon, client, "one", len(datums))
+        got = b""
+        for message in client.messages("mcrelay-one"):
+            assert "Mcrelay-First-Sequence" not in message.headers
+            file = tmp_path / "message.avro"
+            file.write_bytes(message.data)
+            got += avro_files.read_container(file).data
+        assert got == b"".join(datums)
+        daemon.stop()
+
+
+def test_changes(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """Reloads, an upgrade, and the whole daemon anew, under traffic."""
+    ports = [free_port(), free_port()]
+    datagrams = numbered(12000, 200)
+    conf = [archived(daemon, name, port, block_size="16KiB",
+                     flush_interval="20ms")
+            for name, port in zip(("one", "two"), ports)]
+    with Sender("127.0.0.1", ports[0]) as sender, \
+            Client(server.port) as client:
+        daemon.start(conf[0], conf[1] | {"forward": False},
+                     **forward(server.url))
+        first = forwarder_pid(daemon)
+        thread = SenderThread(sender, datagrams, 2000)
+        daemon.write(*conf, **forward(server.url))
+        daemon.ctl("reload")
+        second = forwarder_pid(daemon, first)
+        wait_for(lambda: state(daemon, "two")["state"] == "forwarding",
+                 "the other channel", 10)
+        daemon.ctl("upgrade")
+        third = forwarder_pid(daemon, second)
+        assert third not in (first, second)
         thread.join()
         daemon.wait_received("one", len(datagrams))
-        wait_forwarded(daemon, "one", 60)
-        with Client(server.port) as client:
-            check(daemon, client, "one", datagrams, tmp_path)
+        daemon.stop()
+        daemon.start(*conf, **forward(server.url))
+        sender.send(numbered(1000, 200, len(datagrams)))
+        daemon.wait_received("one", 1000)
+        wait_forwarded(daemon, client, "one", len(datagrams) + 1000)
+        check(daemon, client, "one", sender.sent, tmp_path)
+        daemon.stop()
+
+
+def test_unprivileged(daemon: Daemon, server: Server, tmp_path: Path
+                      ) -> None:
+    """As another user, to a server by its name."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    port = free_port()
+    daemon.directory.chmod(0o755)
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        daemon.start(archived(daemon, "one", port), **forward(
+            f"nats://localhost:{server.port}"), user="nobody")
+        one = json.loads(daemon.ctl("status", "-j").stdout)["forwarders"][0]
+        assert one["user"] != 0
+        sender.send(numbered(1000))
+        daemon.wait_received("one", 1000)
+        wait_forwarded(daemon, client, "one", 1000)
+        check(daemon, client, "one", sender.sent, tmp_path)
         daemon.stop()
 
 
@@ -244,8 +461,9 @@ def test_cluster(daemon: Daemon, cluster: Cluster, tmp_path: Path) -> None:
             thread.join()
         for name in names:
             daemon.wait_received(name, len(datagrams))
-            print(name, dict(kills), wait_forwarded(daemon, name, 60))
         with cluster.client() as client:
             for name in names:
+                print(name, dict(kills), wait_forwarded(
+                    daemon, client, name, len(datagrams)))
                 check(daemon, client, name, datagrams, tmp_path)
         daemon.stop()

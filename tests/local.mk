@@ -54,6 +54,9 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 if WEB
 UNIT_TESTS += tests/unit/test_history tests/unit/test_live
 endif
+if NATS
+UNIT_TESTS += tests/unit/test_forward_source
+endif
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -85,6 +88,9 @@ nightly: tests/unit/test_datum
 	MCRELAY_TEST_SEED=$$seed MCRELAY_TEST_ROUNDS=$(NIGHTLY_ROUNDS) \
 	    tests/unit/test_datum
 
+tests_unit_test_forward_source_SOURCES = tests/unit/test_forward_source.c
+tests_unit_test_forward_source_LDADD = libforwarder.a $(READER_LIBS) \
+	$(CMOCKA_LIBS)
 tests_unit_test_ring_SOURCES = tests/unit/test_ring.c
 tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c

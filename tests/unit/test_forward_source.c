@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Where a forwarder goes on in an archive, whatever has become of the files;
+ * and how far behind it is.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/util.h"
+#include "forwarder/behind.h"
+#include "forwarder/source.h"
+
+/* By when they were begun. */
+#define EARLY	"c_19700101T000000.000000Z_9.avro"
+#define FIRST	"c_20260101T000000.000000Z_0.avro"
+#define SECOND	"c_20260102T000000.000000Z_3.avro"
+#define THIRD	"c_20260103T000000.000000Z_6.avro"
+
+static char	directory[64];
+static int	fd;
+
+static int
+setup(void **state ATTR_UNUSED)
+{
+	snprintf(directory, sizeof(directory), "/tmp/mcrelay-unit-XXXXXX");
+	assert_non_null(mkdtemp(directory));
+	fd = open(directory, O_RDONLY | O_DIRECTORY);
+	return fd == -1;
+}
+
+static int
+teardown(void **state ATTR_UNUSED)
+{
+	static const char *const names[] = {EARLY, FIRST, SECOND, THIRD,
+	    EARLY ARCHIVE_PART, FIRST ARCHIVE_PART, SECOND ARCHIVE_PART,
+	    THIRD ARCHIVE_PART, ARCHIVE_CATALOG};
+	size_t i;
+
+	for (i = 0; i < NITEMS(names); i++)
+		(void)unlinkat(fd, names[i], 0);
+	close(fd);
+	return rmdir(directory);
+}
+
+static void
+append(const char *name, const void *data, size_t size)
+{
+	int file = openat(fd, name, O_WRONLY | O_CREAT | O_APPEND, 0600);
+
+	assert_int_not_equal(file, -1);
+	assert_int_equal(write(file, data, size), size);
+	close(file);
+}
+
+/* A file of longs, each in a block of its own. */
+static void
+make(const char *name, unsigned records)
+{
+	static const char header[] = "Obj\001\002\026avro.schema\014\"long\""
+	    "\000" "0123456789abcdef";
+	static const char block[] = "\002\002\052" "0123456789abcdef";
+	unsigned i;
+
+	append(name, header, sizeof(header) - 1);
+	for (i = 0; i < records; i++)
+		append(name, block, sizeof(block) - 1);
+}
+
+static void
+line(const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "{\"name\":\"%s\"}\n", name);
+	append(ARCHIVE_CATALOG, text, strlen(text));
+}
+
+/* What comes after so many records of a file: names and numbers. */
+static void
+expect(const char *stem, uint64_t records, const char *expected)
+{
+	struct reader_block block;
+	struct source source;
+	char found[512] = "";
+	uint64_t skip;
+
+	source_init(&source, fd, "c");
+	assert_true(source_seek(&source, stem, records));
+	while (source_next(&source, &block, &skip) == SOURCE_BLOCK)
+		if (skip < block.good)
+			snprintf(found + strlen(found), sizeof(found) -
+			    strlen(found), "%.4s:%d ", source.stem + 2,
+			    (int)source.file.passed);
+	assert_string_equal(found, expected);
+	assert_true(source_seek(&source, "", 0));
+	tdestroy(source.seen, free);
+}
+
+static void
+from_the_beginning(void **state ATTR_UNUSED)
+{
+	make(FIRST, 2);
+	line(FIRST);
+	make(EARLY, 1);
+	line(EARLY);
+	make(THIRD ARCHIVE_PART, 1);
+	expect("", 0, "2026:1 2026:2 1970:1 2026:1 ");
+}
+
+static void
+in_the_middle(void **state ATTR_UNUSED)
+{
+	make(FIRST, 3);
+	line(FIRST);
+	make(SECOND, 2);
+	line(SECOND);
+	expect(FIRST, 2, "2026:3 2026:1 2026:2 ");
+	expect(FIRST, 3, "2026:1 2026:2 ");
+	/* A power cut has taken the rest. */
+	expect(FIRST, 9, "2026:1 2026:2 ");
+	expect(SECOND, 2, "");
+}
+
+/* The catalogue knows what was before it, by whatever clock. */
+static void
+behind_a_removed_one(void **state ATTR_UNUSED)
+{
+	make(FIRST, 1);
+	line(FIRST);
+	line(SECOND);
+	make(EARLY, 1);
+	line(EARLY);
+	expect(SECOND, 5, "1970:1 ");
+}
+
+/* Of one of which nothing is left, only the name says when it was. */
+static void
+behind_an_unknown_one(void **state ATTR_UNUSED)
+{
+	make(FIRST, 1);
+	line(FIRST);
+	make(THIRD, 1);
+	line(THIRD);
+	expect(SECOND, 5, "2026:1 ");
+}
+
+static void
+the_clock_was_set_back(void **state ATTR_UNUSED)
+{
+	make(FIRST, 1);
+	line(FIRST);
+	make(SECOND ARCHIVE_PART, 2);
+	make(EARLY ARCHIVE_PART, 1);
+	expect(SECOND, 1, "2026:2 ");
+	/* It is being written: the next comes when it is finished. */
+	assert_int_equal(renameat(fd, SECOND ARCHIVE_PART, fd, SECOND), 0);
+	expect(SECOND, 1, "2026:2 1970:1 ");
+}
+
+static void
+waits_for_the_catalogue(void **state ATTR_UNUSED)
+{
+	struct source source;
+
+	make(FIRST, 1);
+	make(SECOND ARCHIVE_PART, 1);
+	source_init(&source, fd, "c");
+	assert_false(source_seek(&source, SECOND, 1));
+	line(FIRST);
+	assert_true(source_seek(&source, SECOND, 1));
+	assert_true(source_seek(&source, "", 0));
+	expect(SECOND, 1, "");
+	expect(FIRST, 1, "2026:1 ");
+}
+
+static void
+what_is_left(void **state ATTR_UNUSED)
+{
+	struct reader_block block;
+	struct source source;
+	uint64_t skip, all;
+
+	make(FIRST, 2);
+	line(FIRST);
+	make(SECOND ARCHIVE_PART, 1);
+	source_init(&source, fd, "c");
+	assert_true(source_seek(&source, "", 0));
+	all = source_left(&source, NULL, NULL);
+	assert_int_equal(source_next(&source, &block, &skip), SOURCE_BLOCK);
+	assert_int_equal(source_left(&source, NULL, NULL), all -
+	    block.offset - block.size);
+	while (source_next(&source, &block, &skip) == SOURCE_BLOCK)
+		;
+	assert_int_equal(source_left(&source, NULL, NULL), 0);
+	assert_true(source_seek(&source, "", 0));
+}
+
+/*** Behind. ***/
+
+static void
+age(void **state ATTR_UNUSED)
+{
+	struct behind behind = {.marks = 0};
+	uint64_t i, since;
+
+	assert_int_equal(behind_since(&behind, 0), 0);
+	behind_note(&behind, 100, 10);
+	behind_note(&behind, 100, 20);
+	behind_note(&behind, 200, 30);
+	assert_int_equal(behind_since(&behind, 0), 10);
+	assert_int_equal(behind_since(&behind, 99), 10);
+	assert_int_equal(behind_since(&behind, 100), 30);
+	assert_int_equal(behind_since(&behind, 200), 0);
+	/* However long it lasts, it is about right. */
+	for (i = 1; i <= 100000; i++)
+		behind_note(&behind, 200 + i, i);
+	since = behind_since(&behind, 200 + 50000);
+	assert_in_range(since, 50000, 100000);
+	assert_int_equal(behind_since(&behind, 200 + 100000), 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(from_the_beginning, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(in_the_middle, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(behind_a_removed_one, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(behind_an_unknown_one, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(the_clock_was_set_back, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(waits_for_the_catalogue,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(what_is_left, setup,
+		    teardown),
+		cmocka_unit_test(age),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -122,6 +122,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/check_buffers.c \
 	supervisor/doctor/check_cgroup.c \
 	supervisor/doctor/check_disk.c \
+	supervisor/doctor/check_forward.c \
 	supervisor/doctor/check_groups.c \
 	supervisor/doctor/check_host.c \
 	supervisor/doctor/check_limits.c \

@@ -100,6 +100,9 @@ ROW(systemd, 10,							\
     "manager's store")							\
 ROW(web, 10,								\
     "who reads metrics has to reach it, and to trust its certificate")	\
+ROW(forward, 90,							\
+    "what no server stores waits in the archive, for as long as that "	\
+    "keeps it")								\
 ROW(archive_directory, 5,						\
     "nothing is archived where the worker may not write")		\
 ROW(archive_mount, 5,							\

@@ -79,6 +79,10 @@ class Server:
         except (OSError, ValueError):
             return False
 
+    def version(self) -> str:
+        with Client(self.port) as client:
+            return str(client.info["version"])
+
     def end(self, number: int = signal.SIGKILL) -> None:
         if self.process is not None:
             self.process.send_signal(number)

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import struct
 import time
 from collections import Counter
@@ -413,6 +414,32 @@ def test_unprivileged(daemon: Daemon, server: Server, tmp_path: Path
         daemon.wait_received("one", 1000)
         wait_forwarded(daemon, client, "one", 1000)
         check(daemon, client, "one", sender.sent, tmp_path)
+        daemon.stop()
+
+
+def test_doctor(daemon: Daemon, server: Server) -> None:
+    """What it says of a server, of one that is not there, and of none."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        away = f"127.0.0.1:{nats.free_tcp_port()}"
+        mute = f"127.0.0.1:{silent.getsockname()[1]}"
+        daemon.start(archived(daemon, "one", free_port()), **forward(
+            server.url, f"nats://me:secret@{away}", f"nats://{mute}"))
+        wait_state(daemon, "one", "forwarding")
+        done = daemon.ctl("doctor", "-j", check=False, timeout_s=120)
+        found = {f["subject"]: f for f in json.loads(done.stdout)["findings"]
+                 if f["check"] == "forward"}
+        assert "secret" not in done.stdout
+        one = found[server.url.removeprefix("nats://")]
+        version = tuple(map(int, server.version().split(".")))
+        assert one["result"] == ("ok" if version >= (2, 10, 23) else "warn")
+        assert server.version() in one["measured"]
+        assert found[away]["result"] == "warn"
+        assert found[mute]["measured"] == "is no NATS server"
+        assert found["one"]["result"] == "ok"
+        daemon.write(archived(daemon, "one", free_port()),
+                     **forward(server.url, replicas=3))
+        done = daemon.run("--doctor", "-j", timeout_s=120)
+        assert "of no cluster" in done.stdout
         daemon.stop()
 
 

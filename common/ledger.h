@@ -8,9 +8,9 @@
  * Where they live and how they survive a killed worker: segment.h.
  *
  * Identities that hold in every snapshot of a channel with an archive
- *	received = archived + rejected + archive_shed + pending
+ *	received = archived + rejected + archive_shed + archive_paused + pending
  * and, once the outputs have caught up,
- *	received * outputs = relayed + relay_errors
+ *	received * outputs = relayed + relay_errors + relay_paused
  * and, where the sender's count is known,
  *	sent = received + kernel_dropped + truncated + refused_source
  * relay_errors is the sum of RELAY_ERROR_COUNTERS.
@@ -83,7 +83,10 @@ enum ledger_unit {
 	X(relayed, COUNTER, DATAGRAMS, false,				\
 	    "datagrams the kernel accepted, counted for each output")	\
 	X(relay_errors, COUNTER, DATAGRAMS, false,			\
-	    "datagrams that could not be sent, counted for each output")
+	    "datagrams that could not be sent, counted for each output") \
+	X(relay_paused, COUNTER, DATAGRAMS, false,			\
+	    "datagrams that came while the relay was paused, counted for " \
+	    "each output")
 
 /* The causes of relay_errors. */
 #define RELAY_ERROR_COUNTERS(X)						\
@@ -116,7 +119,9 @@ enum ledger_unit {
 	    "datagrams the archive gave up because it could not keep up "\
 	    "or could not write")					\
 	X(archive_errors, COUNTER, OPERATIONS, true,			\
-	    "failed file operations of the archive")
+	    "failed file operations of the archive")			\
+	X(archive_paused, CORRECTED, DATAGRAMS, true,			\
+	    "datagrams that came while the archive was paused")
 
 /* Between ingest and the archive, counted by neither. */
 #define RING_GAUGES(X)							\

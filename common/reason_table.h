@@ -58,6 +58,10 @@
 	    "the receive buffer was full")				\
 	X(NO_DATAGRAMS, no_datagrams, STALE,				\
 	    "no datagram came for the time stale_after")		\
+	X(ARCHIVE_PAUSED, archive_paused, PAUSED,			\
+	    "archiving is paused, until mcrelayctl resume")		\
+	X(RELAY_PAUSED, relay_paused, PAUSED,				\
+	    "relaying is paused, until mcrelayctl resume")		\
 	X(MEMORY_UNLOCKED, memory_unlocked, NOTE,			\
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK")	\
 	X(NO_QUERIER, no_querier, NOTE,					\

@@ -70,7 +70,7 @@ struct ring_record {
 	uint16_t	datagram_size;	/* 0: one datagram; else that of
 					 * each datagram but the last */
 	uint8_t		family;		/* of the source: 4, 6, or 0 unknown */
-	uint8_t		flags;		/* RING_PAD or 0 */
+	uint8_t		flags;		/* RING_PAD, or of the others */
 	uint64_t	sequence;	/* number of the first datagram */
 	uint64_t	received_ns;	/* CLOCK_REALTIME, by the kernel */
 	uint8_t		address[16];	/* of the source, network order */
@@ -84,6 +84,9 @@ _Static_assert(sizeof(struct ring_record) == 48, "shared layout");
 /* Not a datagram: fills a place that was kept for one.  Readers of
  * ring_next() do not see it. */
 #define RING_PAD	1
+/* It came while these were paused, and is not for them. */
+#define RING_NO_ARCHIVE	2
+#define RING_NO_RELAY	4
 
 /* A process's view of a ring. */
 struct ring {

@@ -248,6 +248,9 @@ struct worker_state {
 	/* Not 0: the archive's directory is gone, as MESSAGE_DIRECTORY_GONE
 	 * tells the supervisor, who clears it and looks for it. */
 	_Atomic uint32_t	directory_gone;
+	/* RING_NO_ARCHIVE, RING_NO_RELAY: what each record gets that is
+	 * committed.  Written by the supervisor. */
+	_Atomic uint32_t	paused;
 	struct room		room;
 	struct quarantine	quarantine;
 	/* Files that were finished lately, for the supervisor's events. */

@@ -12,7 +12,7 @@
 
 /* Those of supervisor/status.c. */
 static const char *const states[] = {"starting", "running", "waiting",
-    "degraded", "stale", "backoff", "stopped", "failed"};
+    "degraded", "stale", "paused", "backoff", "stopped", "failed"};
 
 static const char *const reasons[] = {
 #define REASON_NAME(constant, name, ...)	#name,

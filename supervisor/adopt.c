@@ -14,6 +14,7 @@
 #include "supervisor/conf/address.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff_parts.h"
+#include "supervisor/pause.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -39,6 +40,7 @@ take_segment(struct channel *channel, struct inherited *from)
 	if (!segment_lock(segment))
 		channel_warn_unlocked(channel);
 	segment_withhold(segment);
+	pause_adopt(channel);
 	memcpy(channel->slot, segment->config->slot, sizeof(channel->slot));
 	memcpy(channel->slot_id, segment->config->slot_id,
 	    sizeof(channel->slot_id));
@@ -205,8 +207,11 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 	if (take_segment(channel, from)) {
 		take_input(channel, from);
 		compare(channel, conf, problems);
-	} else
+	} else {
 		keep_input(channel, from);
+		/* Bounded by what there is when its segment is made. */
+		channel->paused |= from->paused;
+	}
 	handoff_take_parts(&channel->parts, channel->conf, from);
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);

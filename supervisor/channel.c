@@ -20,6 +20,7 @@
 #include "supervisor/channel_priv.h"
 #include "supervisor/directory.h"
 #include "supervisor/fdstore.h"
+#include "supervisor/pause.h"
 #include "supervisor/report.h"
 #include "supervisor/room.h"
 #include "supervisor/runnable.h"
@@ -67,6 +68,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 		segment_close(old);
 	}
 	*old = fresh;
+	pause_apply(channel);
 	channel->renew = false;
 	channel_note_slots(channel);
 	return 0;
@@ -314,6 +316,7 @@ channel_new(struct supervisor *supervisor, const struct conf *conf,
 	if (rundir_name_taken(channel->name))
 		report_error(problems, "channel %s: its pid file would be "
 		    "the daemon's: choose another name", channel->name);
+	pause_load(channel);
 	if (supervisor->inheritance != NULL)
 		from = inheritance_find(supervisor->inheritance,
 		    channel->name);

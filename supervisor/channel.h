@@ -43,6 +43,8 @@ struct channel {
 	struct parts		 next;
 	bool			 renew;
 	bool			 drain;		/* before anything else */
+	uint32_t		 paused;	/* what (pause.h) */
+	uint32_t		 paused_lasting; /* of it, in run_dir */
 
 	/* base NULL: there was no memory for one, and no worker. */
 	struct segment		 segment;

@@ -17,6 +17,7 @@
 #include "supervisor/facts.h"
 #include "supervisor/follow.h"
 #include "supervisor/json_text.h"
+#include "supervisor/pause.h"
 #include "supervisor/reload.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
@@ -36,6 +37,8 @@ enum member {
 	MEMBER_STREAM	= 4,
 	MEMBER_SINCE	= 8,
 	MEMBER_CHANNELS	= 16,	/* an array */
+	MEMBER_PART	= 32,
+	MEMBER_LASTING	= 64,	/* true or false */
 };
 
 static const struct {
@@ -47,6 +50,8 @@ static const struct {
 	{"stream",	MEMBER_STREAM},
 	{"since",	MEMBER_SINCE},
 	{"channels",	MEMBER_CHANNELS},
+	{"part",	MEMBER_PART},
+	{"lasting",	MEMBER_LASTING},
 };
 
 struct command {
@@ -163,6 +168,31 @@ run_rotate(const struct call *call)
 {
 	channels_rotate(call->supervisor, call->channel);
 	return done();
+}
+
+static json_t *
+pause_or_resume(const struct call *call, bool on)
+{
+	char error[PAUSE_ERROR_SIZE];
+	const char *part = json_string_value(json_object_get(call->request,
+	    "part"));
+
+	if (pause_set(call->channel, part, on, json_is_true(json_object_get(
+	    call->request, "lasting")), error) == -1)
+		return command_error("%s", error);
+	return done();
+}
+
+static json_t *
+run_pause(const struct call *call)
+{
+	return pause_or_resume(call, true);
+}
+
+static json_t *
+run_resume(const struct call *call)
+{
+	return pause_or_resume(call, false);
 }
 
 static json_t *
@@ -297,6 +327,9 @@ static const struct command commands[] = {
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
 	{"start",	true,	MEMBER_CHANNEL, run_start},
 	{"stop",	true,	MEMBER_CHANNEL, run_stop},
+	{"pause",	true,	MEMBER_CHANNEL | MEMBER_PART | MEMBER_LASTING,
+	    run_pause},
+	{"resume",	true,	MEMBER_CHANNEL | MEMBER_PART, run_resume},
 	{"rotate",	false,	MEMBER_CHANNEL, run_rotate},
 	{"reload",	false,	0, run_reload},
 	{"schema",	true,	MEMBER_CHANNEL | MEMBER_STREAM, run_schema},
@@ -344,6 +377,10 @@ check_members(const struct command *command, const json_t *request)
 			if (!json_is_array(value))
 				return command_error("%s has to be an array",
 				    name);
+		} else if (find_member(name) == MEMBER_LASTING) {
+			if (!json_is_boolean(value))
+				return command_error("%s has to be true or "
+				    "false", name);
 		} else if (!json_is_string(value))
 			return command_error("%s has to be a string", name);
 	}

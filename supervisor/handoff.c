@@ -81,7 +81,7 @@ static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:i, s:i, s:b, s:b, s:o, s:o, s:o}",
+	    "s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}",
 	    "name", channel->name,
 	    "user", user_json(&channel->user),
 	    "input", handoff_put_fd(handoff, channel->parts.input),
@@ -98,6 +98,7 @@ channel_json(struct handoff *handoff, const struct channel *channel)
 	    "holder", decimator_number(channel->decimator_holder),
 	    "leaving", channel->decimator_leaving,
 	    "told", channel->decimator_told,
+	    "paused", (int)channel->paused,
 	    "reasons", health_reasons(channel),
 	    "silence", health_silence(channel),
 	    "worker", child_json(handoff, &channel->child));
@@ -343,6 +344,7 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	each->holder = get_number(object, "holder");
 	each->leaving = get_flag(object, "leaving");
 	each->told = get_flag(object, "told");
+	each->paused = (uint32_t)get_count(object, "paused");
 	get_user(json_object_get(object, "user"), &each->user);
 	get_child(json_object_get(object, "worker"), &each->worker);
 	health_get(each, json_object_get(object, "reasons"),

@@ -60,8 +60,8 @@ handoff_events_write(const struct supervisor *supervisor)
 static const char *
 state_word(const json_t *value)
 {
-	static const char *const words[] = {"starting", "running", "stale",
-	    "degraded", "waiting", "backoff", "failed", "stopped"};
+	static const char *const words[] = {"starting", "running", "paused",
+	    "stale", "degraded", "waiting", "backoff", "failed", "stopped"};
 	const char *text = json_string_value(value);
 	size_t i;
 

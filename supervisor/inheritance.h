@@ -58,6 +58,7 @@ struct inherited {
 	bool			 leaving;
 	bool			 told;		/* the holder knows it */
 	struct privdrop		 user;		/* uid 0: ours, or not said */
+	uint32_t		 paused;	/* as in struct channel */
 	struct child_image	 worker;
 	struct reasons		 reasons;
 	struct silence		 silence;

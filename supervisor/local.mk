@@ -63,6 +63,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/querier.c supervisor/querier.h \
 	supervisor/reasons.c supervisor/reasons.h \
 	supervisor/reload.c supervisor/reload.h \
+	supervisor/pause.c supervisor/pause.h \
 	supervisor/report.c supervisor/report.h \
 	supervisor/room.c supervisor/room.h \
 	supervisor/rundir.c supervisor/rundir.h \

@@ -162,6 +162,10 @@ holds(const struct channel *channel, enum reason reason)
 		return forwarder_behind(channel);
 	case REASON_NO_DATAGRAMS:
 		return channel->silence.stale;
+	case REASON_ARCHIVE_PAUSED:
+		return (channel->paused & RING_NO_ARCHIVE) != 0;
+	case REASON_RELAY_PAUSED:
+		return (channel->paused & RING_NO_RELAY) != 0;
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
 	case REASON_NO_QUERIER:

@@ -31,6 +31,7 @@ enum reason {
 /* The worst one makes the state of a channel whose worker runs. */
 enum severity {
 	SEVERITY_NOTE,		/* it does its job */
+	SEVERITY_PAUSED,	/* as somebody wants */
 	SEVERITY_STALE,
 	SEVERITY_DEGRADED,
 	SEVERITY_WAITING,	/* there is no worker */

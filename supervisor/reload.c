@@ -22,6 +22,7 @@
 #include "supervisor/fdstore.h"
 #include "supervisor/needs.h"
 #include "supervisor/notify.h"
+#include "supervisor/pause.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
@@ -229,6 +230,7 @@ static void
 remove_channel(struct supervisor *supervisor, struct channel *channel)
 {
 	log_info("channel %s: removed", channel->name);
+	pause_forget(channel);
 	TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
 	/* The configuration that the channel points to is about to be freed. */
 	channel->conf = NULL;

@@ -21,7 +21,7 @@
 #define OWN_NAME	"mcrelayd"
 #define OWN_FILE	OWN_NAME ".pid"
 
-/* A channel's name and ".pid", or that with ".new" behind. */
+/* A channel's name and ".pid" or ".paused", or that with ".new" behind. */
 #define FILE_NAME_SIZE	(CHANNEL_NAME_MAX + 16)
 
 /*** mcrelayd.pid: locked for as long as we run. ***/
@@ -192,35 +192,51 @@ rundir_name_taken(const char *channel)
 }
 
 static int
-write_new(const struct rundir *rundir, const char *name, pid_t pid)
+write_new(const struct rundir *rundir, const char *name, const char *text)
 {
-	char text[32];
-	int fd, length;
+	size_t length = strlen(text);
 	ssize_t written;
+	int fd, error;
 
 	fd = openat(rundir->fd, name, O_WRONLY | O_CREAT | O_TRUNC |
 	    O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd == -1)
 		return -1;
-	length = snprintf(text, sizeof(text), "%d\n", (int)pid);
-	written = write(fd, text, (size_t)length);
+	written = write(fd, text, length);
+	error = written == -1 ? errno : ENOSPC;
 	close(fd);
-	return written == length ? 0 : -1;
+	errno = error;
+	return written == (ssize_t)length ? 0 : -1;
+}
+
+/* As a whole. */
+static int
+replace(const struct rundir *rundir, const char *name, const char *text)
+{
+	char fresh[FILE_NAME_SIZE];
+	int error;
+
+	snprintf(fresh, sizeof(fresh), "%s.new", name);
+	if (write_new(rundir, fresh, text) == 0 &&
+	    renameat(rundir->fd, fresh, rundir->fd, name) == 0)
+		return 0;
+	error = errno;
+	rundir_remove(rundir, fresh);
+	errno = error;
+	return -1;
 }
 
 void
 rundir_write_pid(const struct rundir *rundir, const char *channel, pid_t pid)
 {
-	char name[FILE_NAME_SIZE], fresh[FILE_NAME_SIZE];
+	char name[FILE_NAME_SIZE - sizeof(".new")], text[32];
 
 	snprintf(name, sizeof(name), "%s.pid", channel);
-	snprintf(fresh, sizeof(fresh), "%s.pid.new", channel);
-	if (write_new(rundir, fresh, pid) == 0 &&
-	    renameat(rundir->fd, fresh, rundir->fd, name) == 0)
+	snprintf(text, sizeof(text), "%d\n", (int)pid);
+	if (replace(rundir, name, text) == 0)
 		return;
 	log_warn("cannot write %s/%s", rundir->path, name);
 	/* Better none than one that names a process of before. */
-	rundir_remove(rundir, fresh);
 	rundir_remove(rundir, name);
 }
 
@@ -231,4 +247,38 @@ rundir_remove_pid(const struct rundir *rundir, const char *channel)
 
 	snprintf(name, sizeof(name), "%s.pid", channel);
 	rundir_remove(rundir, name);
+}
+
+int
+rundir_write_pause(const struct rundir *rundir, const char *channel,
+    const char *text)
+{
+	char name[FILE_NAME_SIZE - sizeof(".new")];
+
+	snprintf(name, sizeof(name), "%s.paused", channel);
+	if (text[0] != '\0')
+		return replace(rundir, name, text);
+	return unlinkat(rundir->fd, name, 0) == -1 && errno != ENOENT ? -1 : 0;
+}
+
+void
+rundir_read_pause(const struct rundir *rundir, const char *channel,
+    char *text, size_t size)
+{
+	char name[FILE_NAME_SIZE];
+	ssize_t got;
+	int fd;
+
+	snprintf(name, sizeof(name), "%s.paused", channel);
+	text[0] = '\0';
+	fd = openat(rundir->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC);
+	if (fd == -1) {
+		if (errno != ENOENT)
+			log_warn("cannot read %s/%s", rundir->path, name);
+		return;
+	}
+	got = read(fd, text, size - 1);
+	text[got > 0 ? got : 0] = '\0';
+	close(fd);
 }

@@ -50,4 +50,12 @@ void	rundir_write_pid(const struct rundir *rundir, const char *channel,
 void	rundir_remove_pid(const struct rundir *rundir, const char *channel)
 	    ATTR_NONNULL;
 
+/* CHANNEL.paused, replaced as a whole, or removed when it is to be "".  -1
+ * with errno: it is what it was. */
+int	rundir_write_pause(const struct rundir *rundir, const char *channel,
+	    const char *text) ATTR_NONNULL ATTR_UNUSED_RESULT;
+/* "" when there is none; cut off when it is longer. */
+void	rundir_read_pause(const struct rundir *rundir, const char *channel,
+	    char *text, size_t size) ATTR_NONNULL;
+
 #endif /* MCRELAY_RUNDIR_H */

@@ -64,6 +64,8 @@ status_state(struct channel *channel)
 			return "degraded";
 		if (reasons_worst(channel) == SEVERITY_STALE)
 			return "stale";
+		if (reasons_worst(channel) == SEVERITY_PAUSED)
+			return "paused";
 	}
 	if (channel->fresh)
 		return "starting";

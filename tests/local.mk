@@ -425,6 +425,7 @@ EXTRA_DIST += \
 	tests/integration/test_outputs.py \
 	tests/integration/test_page.py \
 	tests/integration/test_path.py \
+	tests/integration/test_pause.py \
 	tests/integration/test_poison.py \
 	tests/integration/test_power_cut.py \
 	tests/integration/test_radar.py \

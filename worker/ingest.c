@@ -132,6 +132,7 @@ commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
 
 	if (!is_kept(ingest, state, &ingest->arrival[i]))
 		return;
+	record.flags |= ingest->paused;
 	record.sequence = state->sequence;
 	if (record.received_ns == 0)
 		record.received_ns = now;
@@ -208,6 +209,9 @@ commit_batch(struct ingest *ingest, unsigned n)
 	unsigned i;
 
 	make_room(ingest, ingest->base + batch_size(ingest, n));
+	/* What comes after a command was answered is received after that. */
+	ingest->paused = (uint8_t)(atomic_load_explicit(&segment->state->paused,
+	    memory_order_relaxed) & (RING_NO_ARCHIVE | RING_NO_RELAY));
 	ingest->batch_bytes = 0;
 	ingest->batch_largest = 0;
 	ingest->batch_datagrams = 0;

@@ -41,6 +41,7 @@ struct ingest {
 	uint64_t		 base;	/* ring position of what lands */
 	uint32_t		 stride; /* rx_area.stride, next */
 	unsigned		 dirty;	/* messages the kernel wrote to */
+	uint8_t			 paused; /* flags of the batch's records */
 	struct arrival		 arrival[RX_SLOTS_MAX];	/* of this batch */
 	uint64_t		 batch_bytes;	/* of the last batch */
 	uint32_t		 batch_largest;	/* message in it */

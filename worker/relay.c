@@ -145,6 +145,8 @@ plan_batch(struct send_batch *batch)
 			batch->at.position += ring_record_span(record);
 			continue;
 		}
+		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0))
+			break;
 		if (!add_record_part(batch, record,
 		    (const uint8_t *)(record + 1)))
 			break;
@@ -310,6 +312,44 @@ raise_gso_limit(struct output *output)
 	output->gso_limit = GSO_LIMIT_MAX;
 }
 
+/* Moves past a record that is not sent. */
+static void
+let_go(struct output_state *state, const struct ring_record *record)
+{
+	uint32_t datagrams = (record->flags & RING_PAD) != 0 ? 0 :
+	    ring_record_datagrams(record) - state->skip;
+
+	state->sequence += datagrams;
+	if ((record->flags & RING_NO_RELAY) != 0)
+		state->counts.relay_paused += datagrams;
+	else {
+		state->counts.relay_errors += datagrams;
+		state->counts.relay_overrun += datagrams;
+	}
+	state->skip = 0;
+	state->position += ring_record_span(record);
+}
+
+/* The next record came while the relay was paused: past it, and all like it. */
+static void
+pass_paused(struct output *output, uint64_t head)
+{
+	const struct segment *segment = output->relay->segment;
+	struct output_domain *domain = &segment->state->output[output->index];
+	struct output_state *state = output_begin(domain);
+	const struct ring_record *record;
+
+	while (state->position != head) {
+		record = (const void *)ring_at(&segment->ring,
+		    state->position);
+		if ((record->flags & (RING_PAD | RING_NO_RELAY)) == 0)
+			break;
+		let_go(state, record);
+	}
+	state->batch++;
+	output_commit(domain);
+}
+
 static void
 run_output(struct output *output)
 {
@@ -331,6 +371,10 @@ run_output(struct output *output)
 		    .head = head, .at = {.position = state->position,
 		    .sequence = state->sequence, .skip = state->skip}};
 		plan_batch(&batch);
+		if (UNLIKELY(batch.messages == 0)) {
+			pass_paused(output, head);
+			continue;
+		}
 		announce_batch(output, &batch);
 		n = sendmmsg(output->socket, batch.tx->msg, batch.messages,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -361,25 +405,17 @@ give_up(struct output *output, uint64_t limit)
 	const struct segment *segment = output->relay->segment;
 	struct output_domain *domain = &segment->state->output[output->index];
 	struct output_state *state = output_begin(domain);
-	const struct ring_record *record;
-	uint64_t sequence = state->sequence;
-	uint32_t datagrams;
+	uint64_t before = state->counts.relay_overrun;
 
 	while (state->position < limit &&
-	    state->position != ring_head(&segment->ring)) {
-		record = (const void *)ring_at(&segment->ring,
-		    state->position);
-		datagrams = (record->flags & RING_PAD) != 0 ? 0 :
-		    ring_record_datagrams(record) - state->skip;
-		state->sequence += datagrams;
-		state->counts.relay_errors += datagrams;
-		state->counts.relay_overrun += datagrams;
-		state->skip = 0;
-		state->position += ring_record_span(record);
-	}
-	log_limited(&output->limit_overrun, "output %s is a whole ring "
-	    "behind: %" PRIu64 " datagrams counted in relay_errors",
-	    output_text(output), state->sequence - sequence);
+	    state->position != ring_head(&segment->ring))
+		let_go(state, (const void *)ring_at(&segment->ring,
+		    state->position));
+	if (state->counts.relay_overrun != before)
+		log_limited(&output->limit_overrun, "output %s is a whole "
+		    "ring behind: %" PRIu64 " datagrams counted in "
+		    "relay_errors", output_text(output),
+		    state->counts.relay_overrun - before);
 	/* The plan in the tx area is void now. */
 	state->batch++;
 	output_commit(domain);

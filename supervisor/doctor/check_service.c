@@ -36,6 +36,45 @@ missing(const struct doctor *doctor)
 	return count;
 }
 
+static bool
+has_reason(const json_t *channel, const char *what)
+{
+	const json_t *reasons = json_object_get(channel, "reasons"), *reason;
+	const char *has;
+	size_t i;
+
+	json_array_foreach(reasons, i, reason) {
+		has = json_string_value(json_object_get(reason, "what"));
+		if (has != NULL && strcmp(has, what) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Somebody has asked for it, and may have forgotten. */
+static void
+say_paused(struct doctor *doctor)
+{
+	const char *name;
+	bool archive, relay;
+	size_t i;
+
+	for (i = 0; i < doctor->conf->channels; i++) {
+		name = doctor->conf->channel[i].name;
+		archive = has_reason(facts_status(doctor, name),
+		    "archive_paused");
+		relay = has_reason(facts_status(doctor, name),
+		    "relay_paused");
+		if (!archive && !relay)
+			continue;
+		doctor_mend(doctor, "mcrelayctl resume %s", name);
+		doctor_say(doctor, DOCTOR_WARN, name, "%s%s%s paused",
+		    archive ? "its archive" : "its relay",
+		    archive && relay ? " and its relay" : "",
+		    archive && relay ? " are" : " is");
+	}
+}
+
 void
 doctor_check_daemon(struct doctor *doctor)
 {
@@ -61,6 +100,7 @@ doctor_check_daemon(struct doctor *doctor)
 	doctor_say(doctor, count > 0 ? DOCTOR_WARN : DOCTOR_OK,
 	    "configuration", count > 0 ? "%zu channels of the file are not in "
 	    "force" : "all channels of the file are in force", count);
+	say_paused(doctor);
 }
 
 /*** Whose are the workers? ***/

@@ -14,7 +14,8 @@
 
 #define DOCTOR_CHECKS(ROW)						\
 ROW(daemon, 10,								\
-    "what was installed or configured since is not in force")		\
+    "what was installed or configured since is not in force, and what is " \
+    "paused is neither archived nor relayed")		\
 ROW(receive_buffer, 10,							\
     "what comes while a worker is busy or replaced waits there, and "	\
     "is lost when it is full")						\

@@ -23,7 +23,7 @@ START_S = 15.0
 STOP_S = 20.0
 
 # The states of a channel whose worker runs.
-SERVING = ("running", "stale", "degraded")
+SERVING = ("running", "stale", "degraded", "paused")
 
 COUNTERS = {
     "received", "received_bytes", "kernel_dropped", "truncated",
@@ -32,7 +32,7 @@ COUNTERS = {
     "archived_bytes", "rejected", "archive_shed", "archive_errors",
     "pending", "relay_overrun", "relay_no_buffers", "relay_unreachable",
     "relay_too_large", "relay_other", "socket_high_water_bytes",
-    "ring_high_water_bytes"}
+    "ring_high_water_bytes", "archive_paused", "relay_paused"}
 
 
 @dataclass(frozen=True)
@@ -249,7 +249,9 @@ class Daemon:
             assert trouble not in self.log(), self.log()
         wait_for(lambda: not self.processes(), "no process left", 5.0,
                  self.processes)
-        left = sorted(p.name for p in self.run_dir.glob("*"))
+        # What is paused for longer is there to stay.
+        left = sorted(p.name for p in self.run_dir.glob("*")
+                      if p.suffix != ".paused")
         assert not left, f"left in run_dir: {left}"
         parts = [str(p) for p in self.archive.glob("*/*.part")]
         assert not parts, f"unfinished files: {parts}"
@@ -373,23 +375,27 @@ class Daemon:
             return broken
         if name in self.archived:
             stored = sum(ledger[key] for key in (
-                "archived", "rejected", "archive_shed", "pending"))
+                "archived", "rejected", "archive_shed", "archive_paused",
+                "pending"))
             if ledger["received"] != stored:
                 broken.append("received != archived + rejected + "
-                              "archive_shed + pending")
+                              "archive_shed + archive_paused + pending")
             if ledger["pending"] != 0:
                 broken.append("pending")
         if sum(status["rejected_by"].values()) != ledger["rejected"]:
             broken.append("rejected is not the sum of rejected_by")
         outputs = status["outputs"]
         if ledger["received"] * len(outputs) != \
-                ledger["relayed"] + ledger["relay_errors"]:
-            broken.append("received * outputs != relayed + relay_errors")
-        for counter in ("relayed", "relay_errors"):
+                ledger["relayed"] + ledger["relay_errors"] + \
+                ledger["relay_paused"]:
+            broken.append("received * outputs != relayed + relay_errors + "
+                          "relay_paused")
+        for counter in ("relayed", "relay_errors", "relay_paused"):
             if sum(o[counter] for o in outputs) != ledger[counter]:
                 broken.append(f"{counter} is not the sum over outputs")
         for out in outputs:
-            if out["relayed"] + out["relay_errors"] != ledger["received"]:
+            if out["relayed"] + out["relay_errors"] + \
+                    out["relay_paused"] != ledger["received"]:
                 broken.append(f"output {out} does not add up")
         for stream, counts in status.get("decimate", {}).items():
             if (name, stream) in self.streams and \

@@ -16,7 +16,7 @@ from waiting import wait_for
 
 LOSSES = {"kernel_dropped", "truncated", "refused_source", "sequence_gaps",
           "sequence_repeats", "sequence_reordered", "rejected",
-          "archive_shed", "archive_errors"}
+          "archive_shed", "archive_errors", "archive_paused"}
 
 
 def catalog(daemon: Daemon) -> Path:

@@ -21,7 +21,7 @@ from waiting import wait_for
 
 SENT = 500
 STATES = {"starting", "running", "waiting", "degraded", "stale", "backoff",
-          "stopped", "failed"}
+          "paused", "stopped", "failed"}
 
 
 def metrics(daemon: Daemon, *words: str) -> Metrics:

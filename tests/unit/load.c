@@ -57,7 +57,29 @@ under_way(struct load *load)
 
 	assert_true(segment_ledger(&load->rig->segment, &ledger));
 	return MAX_OF(ledger.pending, atomic_load(&load->sent) -
-	    atomic_load(&load->relayed));
+	    atomic_load(&load->relayed) - ledger.relay_paused);
+}
+
+/* Whether each that was sent has come, or came while that was paused. */
+static bool
+all_relayed(struct load *load)
+{
+	struct ledger ledger;
+
+	assert_true(segment_ledger(&load->rig->segment, &ledger));
+	return atomic_load(&load->relayed) + ledger.relay_paused ==
+	    atomic_load(&load->sent);
+}
+
+/* The next one that has come; those before it that have not. */
+static void
+take(struct load *load, struct load_flow *flow, uint64_t number)
+{
+	if (load->pauses ? number < flow->next : number != flow->next)
+		flow->faults++;
+	else
+		flow->missing += number - flow->next;
+	flow->next = number + 1;
 }
 
 /*
@@ -111,20 +133,16 @@ run_receiver(void *argument)
 
 	for (;;) {
 		if (poll(&pollfd, 1, 100) == 0) {
-			if (atomic_load(&load->stop) &&
-			    atomic_load(&load->relayed) ==
-			    atomic_load(&load->sent))
+			if (atomic_load(&load->stop) && all_relayed(load))
 				return NULL;
-			if (atomic_load(&load->stop) && load->relay_faults > 0)
+			if (atomic_load(&load->stop) && load->relay.faults > 0)
 				return NULL;
 			continue;
 		}
 		size = recv(load->rig->sink, payload, sizeof(payload), 0);
 		if (size == -1)
 			return NULL;
-		if (number_of(payload, (size_t)size) != load->next_relayed)
-			load->relay_faults++;
-		load->next_relayed = number_of(payload, (size_t)size) + 1;
+		take(load, &load->relay, number_of(payload, (size_t)size));
 		atomic_fetch_add(&load->relayed, 1);
 	}
 }
@@ -136,10 +154,9 @@ visit(void *argument, uint64_t sequence, const char *source,
 	struct load *load = argument;
 
 	assert_memory_equal(source, "127.0.0.1:", 10);
-	if (number_of(payload, size) != load->next_archived ||
-	    sequence != load->next_archived)
-		load->archive_faults++;
-	load->next_archived = number_of(payload, size) + 1;
+	if (number_of(payload, size) != sequence)
+		load->archive.faults++;
+	take(load, &load->archive, sequence);
 }
 
 void
@@ -166,6 +183,8 @@ void
 load_finish(struct load *load)
 {
 	struct rig *rig = load->rig;
+	uint64_t sent;
+	struct ledger ledger;
 
 	atomic_store(&load->stop, true);
 	pthread_join(load->sender, NULL);
@@ -173,13 +192,20 @@ load_finish(struct load *load)
 	rig_wait_settled(rig);
 	assert_int_equal(rig_stop(rig, 0), 0);
 	pthread_join(load->receiver, NULL);
-	rig_check_ledger(rig, atomic_load(&load->sent));
-	assert_int_equal(load->relay_faults, 0);
-	assert_int_equal(atomic_load(&load->relayed),
-	    atomic_load(&load->sent));
+	sent = atomic_load(&load->sent);
+	rig_check_ledger(rig, sent);
+	assert_true(segment_ledger(&rig->segment, &ledger));
+	assert_int_equal(load->relay.faults, 0);
+	assert_int_equal(atomic_load(&load->relayed), ledger.relayed);
+	assert_int_equal(load->relay.missing + sent - load->relay.next,
+	    ledger.relay_paused);
 	rig_read_archive(rig, "", visit, load);
-	assert_int_equal(load->archive_faults, 0);
-	assert_int_equal(load->next_archived, atomic_load(&load->sent));
+	assert_int_equal(load->archive.faults, 0);
+	assert_int_equal(load->archive.missing + sent - load->archive.next,
+	    ledger.archive_paused);
+	assert_int_equal(ledger.relay_errors + ledger.archive_shed, 0);
+	assert_true(load->pauses ||
+	    ledger.relay_paused + ledger.archive_paused == 0);
 	assert_int_equal(rig_count_files(rig, ".part"), 0);
 }
 

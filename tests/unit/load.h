@@ -13,6 +13,13 @@
 
 #include "tests/unit/rig.h"
 
+/* What has come of the numbers. */
+struct load_flow {
+	uint64_t		 next;
+	uint64_t		 missing;	/* before it */
+	uint64_t		 faults;
+};
+
 struct load {
 	struct rig		*rig;
 	pthread_t		 sender;
@@ -20,10 +27,10 @@ struct load {
 	_Atomic bool		 stop;
 	_Atomic uint64_t	 sent;
 	_Atomic uint64_t	 relayed;
-	uint64_t		 next_relayed;
-	uint64_t		 relay_faults;
-	uint64_t		 next_archived;
-	uint64_t		 archive_faults;
+	/* Some come while relay or archive are paused: set by the test. */
+	bool			 pauses;
+	struct load_flow	 relay;
+	struct load_flow	 archive;
 };
 
 /* Starts to send to the rig, whose worker may come and go. */

@@ -262,7 +262,8 @@ rig_wait_settled(struct rig *rig)
 			    (unsigned long long)ledger.received);
 		sched_yield();
 	} while (ledger.pending > 0 ||
-	    ledger.relayed + ledger.relay_errors != ledger.received);
+	    ledger.relayed + ledger.relay_errors + ledger.relay_paused !=
+	    ledger.received);
 }
 
 void
@@ -274,9 +275,10 @@ rig_check_ledger(struct rig *rig, uint64_t sent)
 	assert_int_equal(ledger.received + ledger.kernel_dropped +
 	    ledger.truncated + ledger.refused_source, sent);
 	assert_int_equal(ledger.archived + ledger.rejected +
-	    ledger.archive_shed + ledger.pending, ledger.received);
-	assert_int_equal(ledger.relayed + ledger.relay_errors,
+	    ledger.archive_shed + ledger.archive_paused + ledger.pending,
 	    ledger.received);
+	assert_int_equal(ledger.relayed + ledger.relay_errors +
+	    ledger.relay_paused, ledger.received);
 }
 
 static bool

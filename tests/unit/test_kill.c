@@ -151,6 +151,44 @@ test_roll(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
+/*
+ * Archive and relay are paused and resumed meanwhile, by themselves and
+ * together: each datagram is there once, or counted as one that came then.
+ */
+static void
+test_kill_while_pausing(void **state ATTR_UNUSED)
+{
+	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
+	    .on_overrun = OVERRUN_BLOCK, .block_size = 4096,
+	    .rotate_size = 200000, .flush_interval_ns = NS_PER_MS}};
+	uint64_t random = 11;
+	struct load load;
+	struct rig rig;
+	unsigned i;
+
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	load_start(&load, &rig);
+	load.pauses = true;
+	for (i = 0; i < 400; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		load_pause((random >> 33) % (3 * NS_PER_MS));
+		atomic_store(&rig.segment.state->paused,
+		    (uint32_t)(random >> 24) &
+		    (RING_NO_ARCHIVE | RING_NO_RELAY));
+		if (i % 2 == 0)
+			continue;
+		rig_kill(&rig);
+		rig_start(&rig);
+	}
+	atomic_store(&rig.segment.state->paused, 0);
+	load_finish(&load);
+	assert_true(load.relay.missing > 0);
+	assert_true(load.archive.missing > 0);
+	rig_check_catalog(&rig);
+	rig_close(&rig);
+}
+
 int
 main(void)
 {
@@ -160,6 +198,7 @@ main(void)
 		cmocka_unit_test(test_kill_while_writing_directly),
 		cmocka_unit_test(test_kill_while_packing),
 		cmocka_unit_test(test_roll),
+		cmocka_unit_test(test_kill_while_pausing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -69,6 +69,8 @@ struct successor {
 };
 
 static struct rig	rig;
+/* What the supervisor pauses at the very instant of the kill. */
+static uint32_t		paused_then;
 
 /* Datagrams carry their index in every byte but that of their number. */
 static void
@@ -214,12 +216,14 @@ check_successor(struct successor *successor, const struct segment *left,
 {
 	struct segment *segment = &successor->segment;
 	struct receiver *after = &successor->receiver;
-	unsigned i, pending = 0, count;
+	unsigned i, pending = 0, count, relayed;
 	struct ledger ledger;
 	struct ingest ingest;
 	struct relay relay;
 
 	copy_segment(segment, left);
+	if (paused_then != 0)
+		atomic_fetch_xor(&segment->state->paused, paused_then);
 	receiver_clear(after);
 	relay_init(&relay, segment, &after->sender);
 	ingest_init(&ingest, segment, NULL, &relay, rig.input);
@@ -229,14 +233,17 @@ check_successor(struct successor *successor, const struct segment *left,
 	assert_int_equal(ioctl(rig.input, FIONREAD, &pending), 0);
 	count = pending > 0 ? 0 : DATAGRAMS;
 	check_ring(segment, count);
+	assert_true(segment_ledger(segment, &ledger));
+	/* They are committed together. */
+	relayed = paused_then == 0 || ledger.relay_paused == 0 ? count : 0;
 	for (i = 0; i < count; i++)
-		if (before->seen[i] + after->seen[i] != 1)
+		if (before->seen[i] + after->seen[i] != (relayed > 0))
 			fail_msg("datagram %u was sent %d times before and %d "
 			    "times after", i, before->seen[i], after->seen[i]);
-	assert_int_equal(before->count + after->count, count);
-	assert_true(segment_ledger(segment, &ledger));
+	assert_int_equal(before->count + after->count, relayed);
 	assert_int_equal(ledger.received, count);
-	assert_int_equal(ledger.relayed, count);
+	assert_int_equal(ledger.relayed, relayed);
+	assert_int_equal(ledger.relay_paused, count - relayed);
 	assert_int_equal(ledger.relay_errors, 0);
 	assert_int_equal(ledger.sequence_gaps, count > 0 ? GAPS : 0);
 	assert_int_equal(ledger.sequence_repeats, count > 0 ? REPEATS : 0);
@@ -304,7 +311,7 @@ close_successor(struct successor *successor)
 }
 
 static void
-run_batch(uint32_t stride)
+run_batch(uint32_t stride, uint32_t paused)
 {
 	struct successor successor;
 	struct receiver direct;
@@ -312,6 +319,7 @@ run_batch(uint32_t stride)
 	pid_t pid;
 
 	open_rig();
+	atomic_store(&rig.segment.state->paused, paused);
 	open_successor(&successor);
 	receiver_open(&direct);
 	send_all();
@@ -326,7 +334,7 @@ run_batch(uint32_t stride)
 		assert_true(steps < STEPS_MAX);
 	}
 	receiver_drain(&direct);
-	assert_int_equal(direct.count, DATAGRAMS);
+	assert_int_equal(direct.count, paused == 0 ? DATAGRAMS : 0);
 	check_successor(&successor, &rig.segment, &direct);
 	print_message("killed after %u instructions\n", steps / EACH);
 	assert_true(steps > 500);
@@ -402,7 +410,21 @@ test_batch(void **state ATTR_UNUSED)
 	unsigned i;
 
 	for (i = 0; i < NITEMS(strides); i++)
-		run_batch(strides[i]);
+		run_batch(strides[i], 0);
+}
+
+/* A pause that begins, or ends, at the instant of the kill. */
+static void
+test_pause(void **state ATTR_UNUSED)
+{
+	unsigned i;
+
+	paused_then = RING_NO_ARCHIVE | RING_NO_RELAY;
+	for (i = 0; i < NITEMS(strides); i++) {
+		run_batch(strides[i], 0);
+		run_batch(strides[i], paused_then);
+	}
+	paused_then = 0;
 }
 
 static void
@@ -419,6 +441,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_recovery),
 	};
 

@@ -21,6 +21,7 @@ static const struct {
 } states[] = {
 	{"running",	CHECK_OK},
 	{"starting",	CHECK_WARNING},
+	{"paused",	CHECK_WARNING},
 	{"stale",	CHECK_WARNING},
 	{"degraded",	CHECK_WARNING},
 	{"stopped",	CHECK_WARNING},

@@ -37,6 +37,7 @@ struct call {
 	const char	*socket;
 	bool		 json;		/* -j */
 	bool		 disk;		/* --disk, of doctor */
+	bool		 lasting;	/* -p, of pause */
 	unsigned	 count;		/* -n; 0: no end */
 	const char	*since;		/* --since; NULL: from now on */
 	unsigned	 patience_s;	/* -t, of check */
@@ -238,6 +239,11 @@ static const struct verb verbs[] = {
 	    1, 1, "", nothing, "stop"},
 	{{"start", "channel", "start a stopped channel"},
 	    1, 1, "", nothing, "start"},
+	{{"pause", "[-p] channel [archive|relay]",
+	    "receive, but do not archive or relay"},
+	    1, 2, "p", nothing, "pause"},
+	{{"resume", "channel [archive|relay]", "end a pause"},
+	    1, 2, "", nothing, "resume"},
 	{{"rotate", "[channel]", "begin new archive files"},
 	    0, 1, "", nothing, "rotate"},
 	{{"reload", "", "read the configuration again"},
@@ -305,18 +311,19 @@ find_verb(const char *name)
 static json_t *
 make_request(const struct verb *verb, const struct call *call)
 {
+	const char *more = strcmp(verb->help.name, "schema") == 0 ? "stream" :
+	    strcmp(verb->help.name, "pause") == 0 ||
+	    strcmp(verb->help.name, "resume") == 0 ? "part" : NULL;
 	json_t *request;
 
 	request = json_pack("{s:s, s:s*}", "command", verb->request,
 	    "channel", call->channel);
-	if (request != NULL && verb->show == schema && call->more[0] != NULL &&
-	    json_object_set_new(request, "stream",
-	    json_string(call->more[0])) == -1) {
-		json_decref(request);
-		request = NULL;
-	}
-	if (request == NULL)
+	if (request == NULL || (more != NULL && call->more[0] != NULL &&
+	    json_object_set_new(request, more,
+	    json_string(call->more[0])) == -1))
 		fatalx("the arguments are not UTF-8");
+	if (call->lasting)
+		json_object_set_new(request, "lasting", json_true());
 	return request;
 }
 
@@ -416,6 +423,9 @@ parse_arguments(struct call *call, const struct verb *verb, int argc,
 			break;
 		case 'n':
 			call->count = parse_count(optarg);
+			break;
+		case 'p':
+			call->lasting = true;
 			break;
 		case 't':
 			call->patience_s = parse_count(optarg);

@@ -253,7 +253,7 @@ rank_of(const json_t *channel)
 {
 	static const char *const states[RANKS][2] = {
 		[1] = {"stopped", "starting"}, [2] = {"degraded"},
-		[3] = {"stale"}, [4] = {"running"},
+		[3] = {"stale", "paused"}, [4] = {"running"},
 	};
 	const char *state = member_text(channel, "state");
 	unsigned i, j;

@@ -15,9 +15,11 @@ const WORDS = {
 	archived: "archived",
 	rejected: "rejected, kept apart",
 	archive_shed: "shed",
+	archive_paused: "came while it was paused",
 	pending: "in the ring still",
 	relayed: "relayed",
 	relay_errors: "not sent",
+	relay_paused: "came while it was paused",
 	relay_overrun: "a whole ring behind",
 	relay_no_buffers: "the interface's queue full",
 	relay_unreachable: "no way there",
@@ -190,7 +192,8 @@ export class Ledger {
 		}
 		const names = ["archived", "rejected", "archive_shed",
 		    "pending"];
-		const lines = this.#lines(ledger, names, now, {always: names});
+		const lines = this.#lines(ledger, [...names.slice(0, 3),
+		    "archive_paused", "pending"], now, {always: names});
 		lines.splice(2, 0, ...this.#sub(channel.rejected_by,
 		    Object.keys(channel.rejected_by), now, "by "));
 		this.archive.update(`of ${count(ledger.received)} received`,
@@ -202,7 +205,7 @@ export class Ledger {
 		const n = channel.outputs.length;
 		const due = ledger.received * n;
 		const counts = {...ledger, under_way: due - ledger.relayed -
-		    ledger.relay_errors};
+		    ledger.relay_errors - (ledger.relay_paused ?? 0)};
 
 		if (n === 0) {
 			this.relay.update("no outputs in the configuration", [],
@@ -210,8 +213,8 @@ export class Ledger {
 			return;
 		}
 		const lines = this.#lines(counts, ["relayed", "relay_errors",
-		    "under_way"], now, {always: ["relayed", "relay_errors",
-		    "under_way"],
+		    "relay_paused", "under_way"], now, {
+		    always: ["relayed", "relay_errors", "under_way"],
 		    more: {under_way: {own: true,
 		    loss: counts.under_way < 0}}});
 		lines.splice(2, 0, ...this.#sub(ledger, CAUSES, now, ""));

@@ -6,7 +6,7 @@ import {Meter, change, count, duration, el, list, mark, put, rate, time}
 
 // The worse first; of states that are not known here, nothing is known.
 const WORST = ["failed", "backoff", "waiting", "degraded", "stale",
-    "starting", "stopped", "running"];
+    "starting", "stopped", "paused", "running"];
 const LOSS_S = 60;
 const WELL = new Set(["running"]);
 

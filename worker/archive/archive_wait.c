@@ -17,7 +17,7 @@ has_work(const struct archive *archive)
 {
 	const struct transaction *t = &archive->gathering->transaction;
 
-	return t->archived + t->rejected + t->shed > 0;
+	return t->archived + t->rejected + t->shed + t->paused > 0;
 }
 
 /* Nanoseconds until something is due; UINT64_MAX: nothing ever. */

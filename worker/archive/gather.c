@@ -87,7 +87,7 @@ gather_record(struct archive *archive, const struct ring_view *view)
 	atomic_store_explicit(&archive->in_hand_at, view->position,
 	    memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);
-	if (t->archived + t->rejected == 0)
+	if (t->archived + t->rejected + t->paused == 0)
 		t->first_position = view->position;
 	if (!t->loose)
 		t->loose_position = view->position;
@@ -95,6 +95,9 @@ gather_record(struct archive *archive, const struct ring_view *view)
 	t->shed += view->missed;
 	if (UNLIKELY(quarantine_sheds(archive, view))) {
 		t->shed += datagrams;
+		datagrams = 0;
+	} else if (UNLIKELY((view->record.flags & RING_NO_ARCHIVE) != 0)) {
+		t->paused += datagrams;
 		datagrams = 0;
 	}
 	for (i = 0; i < datagrams; i++) {
@@ -115,8 +118,13 @@ bool
 gather_full(const struct archive *archive)
 {
 	uint64_t limit = archive->segment->config->archive.block_size;
+	const struct transaction *t = &archive->gathering->transaction;
 	unsigned i;
 
+	/* What adds nothing must not fill the ring. */
+	if (UNLIKELY(t->paused > 0 &&
+	    archive->reader.position - t->first_position >= limit))
+		return true;
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (archive->gathering->block[i]->bytes >= limit ||
 		    !block_has_room(archive->gathering->block[i],

@@ -182,6 +182,7 @@ commit(struct store *store)
 	for (i = 0; i < DATUM_ERRORS; i++)
 		state->counts.rejected_by[i] += t->rejected_by[i];
 	state->counts.archive_shed += t->shed;
+	state->counts.archive_paused += t->paused;
 	store_commit_state(store);
 }
 
@@ -196,7 +197,6 @@ enum store_result
 store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
     struct transaction *t)
 {
-	uint64_t first = store_state(store)->sequence + t->shed;
 	struct addition then[ARCHIVE_KINDS];
 	unsigned i;
 
@@ -204,7 +204,7 @@ store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
 		store_look(store);
 	memcpy(then, store->added, sizeof(then));
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (add_block(store, i, block[i], first) == -1) {
+		if (add_block(store, i, block[i], t->span[i].begins) == -1) {
 			write_failed(store);
 			return STORE_FAILED;
 		}

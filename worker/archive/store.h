@@ -67,6 +67,7 @@ struct transaction {
 	uint64_t	rejected;
 	uint64_t	rejected_by[DATUM_ERRORS];
 	uint64_t	shed;
+	uint64_t	paused;
 	struct span	span[ARCHIVE_KINDS];
 	bool		loose;		/* there are such, in the ring */
 };

@@ -108,3 +108,14 @@ utf8_valid(const uint8_t *p, size_t size, size_t room)
 	}
 	return characters_valid(p, size);
 }
+
+void
+utf8_drop_mark(char *text, size_t *size)
+{
+	static const char mark[3] = {'\xef', '\xbb', '\xbf'};
+
+	if (*size < sizeof(mark) || memcmp(text, mark, sizeof(mark)) != 0)
+		return;
+	*size -= sizeof(mark);
+	memmove(text, text + sizeof(mark), *size);
+}

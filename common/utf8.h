@@ -23,4 +23,7 @@ bool	utf8_valid(const uint8_t *text, size_t size, size_t room);
  * or 0 when it is none or not well formed. */
 size_t	utf8_character(const uint8_t *text, size_t size);
 
+/* Takes the byte order mark from a file's text, if it begins with one. */
+void	utf8_drop_mark(char *text, size_t *size);
+
 #endif /* MCRELAY_UTF8_H */

@@ -14,6 +14,9 @@
 /* Sizes beyond this do not matter any more. */
 #define SIZE_CAP	(UINT64_C(1) << 32)
 
+/* The largest of which a double holds each below. */
+#define DOUBLE_INTEGER_MAX	(INT64_C(1) << 53)
+
 /* Defaults nested deeper than this are not looked at. */
 #define DEFAULT_DEPTH	64
 
@@ -243,6 +246,17 @@ default_matches_all(const struct schema_node *node, json_t *value,
 	return true;
 }
 
+/* Whether numbers of JavaScript cannot hold it. */
+static bool
+default_far(const struct schema_node *node, const json_t *value)
+{
+	if (node->type == SCHEMA_UNION)
+		node = node->child[0].node;
+	return node->type == SCHEMA_LONG &&
+	    (json_integer_value(value) > DOUBLE_INTEGER_MAX ||
+	    json_integer_value(value) < -DOUBLE_INTEGER_MAX);
+}
+
 static void
 check_defaults(struct schema_context *c)
 {
@@ -255,8 +269,14 @@ check_defaults(struct schema_context *c)
 			continue;
 		for (i = 0; i < node->children; i++) {
 			child = &node->child[i];
-			if (child->fallback != NULL &&
-			    !default_matches(child->node, child->fallback, 0))
+			if (child->fallback == NULL)
+				continue;
+			if (default_far(child->node, child->fallback))
+				schema_warning(c, "the default of field %s of "
+				    "record %s is beyond 2^53: some readers "
+				    "(avsc) refuse such a schema",
+				    child->name, node->name);
+			if (!default_matches(child->node, child->fallback, 0))
 				schema_warning(c, "the default of field %s of "
 				    "record %s is not of its type: some "
 				    "readers (Java) refuse such a schema",

@@ -133,6 +133,24 @@ parse_logical_misplaced(struct schema_context *c, json_t *field)
 		    "\"logicalType\": \"%s\"}", type, name);
 }
 
+/* Only readers that compare datums would need it. */
+static void
+check_order(struct schema_context *c, json_t *field)
+{
+	static const char *const orders[] = {"ascending", "descending",
+	    "ignore"};
+	json_t *order = json_object_get(field, "order");
+	size_t i;
+
+	for (i = 0; order != NULL && i < NITEMS(orders); i++)
+		if (json_is_string(order) &&
+		    strcmp(json_string_value(order), orders[i]) == 0)
+			return;
+	if (order != NULL)
+		schema_warning(c, "\"order\" is not ascending, descending or "
+		    "ignore: some readers (Python) refuse such a schema");
+}
+
 static bool
 check_aliases(struct schema_context *c, json_t *json)
 {
@@ -166,7 +184,8 @@ parse_name(struct schema_context *c, json_t *json, const char *space,
 		return schema_error(c, "%s without a \"name\"", type);
 	if (!name_valid(name, true))
 		return schema_error(c, "\"%s\" is not a valid name", name);
-	if ((j = json_object_get(json, "namespace")) != NULL) {
+	j = json_object_get(json, "namespace");
+	if (j != NULL && !json_is_null(j)) {
 		if ((space = json_string_value(j)) == NULL ||
 		    (space[0] != '\0' && !name_valid(space, true)))
 			return schema_error(c,
@@ -214,6 +233,7 @@ parse_field(struct schema_context *c, json_t *json, const char *space,
 	else if (check_aliases(c, json) &&
 	    (node = parse_type(c, type, space, depth + 1)) != NULL) {
 		parse_logical_misplaced(c, json);
+		check_order(c, json);
 		schema_node_add(record, name, node);
 		record->child[record->children - 1].json = json;
 		record->child[record->children - 1].fallback =
@@ -409,6 +429,10 @@ parse_object(struct schema_context *c, json_t *json, const char *space,
 	if ((type = find_type(name)) < SCHEMA_PRIMITIVES) {
 		node = parse_reference(c, name, space);
 		good = node != NULL;
+		if (good && type < 0)
+			schema_warning(c, "{\"type\": \"%s\"}: some readers "
+			    "(Python) refuse a name in an object: write "
+			    "\"%s\"", name, name);
 	} else {
 		node = schema_node_new(c, (enum schema_type)type);
 		/* Its own fields may name it. */

@@ -355,25 +355,22 @@ build_tree(const char *text, size_t size, struct problem_list *problems)
 struct node *
 node_load(const char *file, struct problem_list *problems)
 {
-	static const char bom[] = "\xef\xbb\xbf";
 	struct node *root = NULL;
 	struct place place = { 0, 0 };
 	const char *fault;
 	char *text, why[TEXT_WHY_SIZE];
-	size_t size, skip;
+	size_t size;
 
 	text = text_read(file, NODE_FILE_MAX, &size, why);
 	if (text == NULL) {
 		problem_error(problems, place, "%s", why);
 		return NULL;
 	}
-	/* libyaml would count an explicit mark as a column. */
-	skip = size >= 3 && memcmp(text, bom, 3) == 0 ? 3 : 0;
-	fault = text_check(text + skip, size - skip, &place);
+	fault = text_check(text, size, &place);
 	if (fault != NULL)
 		problem_error(problems, place, "%s", fault);
 	else
-		root = build_tree(text + skip, size - skip, problems);
+		root = build_tree(text, size, problems);
 	free(text);
 	if (root == NULL && problems->errors == 0)
 		problem_error(problems, (struct place){ 1, 1 },

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/utf8.h"
 #include "common/util.h"
 #include "supervisor/conf/text.h"
 
@@ -58,6 +59,10 @@ text_read(const char *file, size_t limit, size_t *size,
 		(void)snprintf(why, TEXT_WHY_SIZE, "not a regular file");
 	else
 		text = read_all(fd, limit, size, why);
+	if (text != NULL) {
+		utf8_drop_mark(text, size);
+		text[*size] = '\0';
+	}
 	if (fd != -1)
 		(void)close(fd);
 	return text;

@@ -12,8 +12,8 @@
 
 /*
  * Reads a file whole: a regular one of at most `limit' bytes.  Returns its
- * content with a NUL after it, to be freed, or NULL with a reason.  Never
- * waits for what is not a file.
+ * content without byte order mark, with a NUL after it, to be freed, or NULL
+ * with a reason.  Never waits for what is not a file.
  */
 char		*text_read(const char *file, size_t limit, size_t *size,
 		    char why[static TEXT_WHY_SIZE]) ATTR_NONNULL;

@@ -9,6 +9,7 @@ import json
 from contextlib import ExitStack
 from typing import Any
 
+import avro.errors
 import avro.io
 import avro.schema
 import pytest
@@ -176,3 +177,21 @@ def test_check(daemon: Daemon, kind: str, schema: Any, message: str) -> None:
     assert message in done.stderr
     assert done.returncode == (1 if kind == "error" else 0)
     assert ("configuration OK" in done.stdout) == (kind == "warning")
+
+
+@pytest.mark.parametrize("field", [
+    {"name": "x", "type": "int", "order": "up"},
+    {"name": "x", "type": "int", "order": 7},
+    {"name": "x", "type": ["null", {"type": "R"}]},
+])
+def test_what_python_refuses(daemon: Daemon, field: dict[str, Any]) -> None:
+    """A warning that names it is true."""
+    text = json.dumps({"type": "record", "name": "R", "fields": [field]})
+    with pytest.raises(avro.errors.AvroException):
+        avro.schema.parse(text)
+    (daemon.directory / "r.avsc").write_text(text)
+    daemon.write(channel("one", free_port(), payload={
+        "format": "avro", "schema": str(daemon.directory / "r.avsc")}))
+    checked = daemon.check()
+    assert checked.returncode == 0
+    assert "some readers (Python) refuse" in checked.stdout + checked.stderr

@@ -68,11 +68,28 @@ test_payloads(void **state ATTR_UNUSED)
 	conf_free(conf);
 }
 
+/* It is nothing of the schema that files get. */
+static void
+test_byte_order_mark(void **state ATTR_UNUSED)
+{
+	char text[sizeof(accel) + 3] = "\xef\xbb\xbf";
+	struct conf *conf;
+
+	memcpy(text + 3, accel, sizeof(accel));
+	support_write("marked.avsc", text, strlen(text));
+	conf = support_good("channels: [{name: one, listen: {address: "
+	    "127.0.0.1, port: 1}, payload: {format: avro, schema: "
+	    "marked.avsc}}]\n");
+	assert_string_equal(conf_channel(conf, "one")->schema_text, accel);
+	conf_free(conf);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_payloads),
+		cmocka_unit_test(test_byte_order_mark),
 	};
 
 	return cmocka_run_group_tests(tests, setup, support_teardown);

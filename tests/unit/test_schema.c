@@ -179,9 +179,27 @@ static const struct {
 	{ "\"long\"", ",\"logicalType\":\"timestamp-micros\"", "field x: "
 	    "\"logicalType\" beside \"type\" has no effect: write \"type\": "
 	    "{\"type\": \"long\", \"logicalType\": \"timestamp-micros\"}" },
+#define ORDER_WARNING	"field x: \"order\" is not ascending, descending or " \
+			"ignore: some readers (Python) refuse such a schema"
+#define FAR_WARNING	"top level: the default of field x of record R is " \
+			"beyond 2^53: some readers (avsc) refuse such a schema"
 #define DEFAULT_WARNING	"top level: the default of field x of record R is " \
 			"not of its type: some readers (Java) refuse such a " \
 			"schema"
+	/* Of what readers refuse. */
+	{ "\"int\"", ",\"order\":\"descending\"", NULL },
+	{ "\"int\"", ",\"order\":\"up\"", ORDER_WARNING },
+	{ "\"int\"", ",\"order\":7", ORDER_WARNING },
+	{ "[\"null\",{\"type\":\"R\"}]", "", "field x: {\"type\": "
+	    "\"R\"}: some readers (Python) refuse a name in an object: "
+	    "write \"R\"" },
+	{ "{\"type\":\"int\"}", "", NULL },
+	{ "\"long\"", ",\"default\":9007199254740992", NULL },
+	{ "\"long\"", ",\"default\":9007199254740993", FAR_WARNING },
+	{ "\"long\"", ",\"default\":-9007199254740993", FAR_WARNING },
+	{ "[\"long\",\"null\"]", ",\"default\":9007199254740993",
+	    FAR_WARNING },
+	{ "\"double\"", ",\"default\":9007199254740993", NULL },
 	{ "\"int\"", ",\"default\":1", NULL },
 	{ "\"int\"", ",\"default\":2147483648", DEFAULT_WARNING },
 	{ "\"int\"", ",\"default\":\"1\"", DEFAULT_WARNING },
@@ -397,12 +415,29 @@ test_garbage(void **state ATTR_UNUSED)
 	}
 }
 
+/* As everybody reads it: one that is not there. */
+static void
+test_null_namespace(void **state ATTR_UNUSED)
+{
+	static const char text[] = "{\"type\":\"record\",\"name\":\"R\","
+	    "\"namespace\":\"a.b\",\"fields\":["
+	    FIELD("x", "{\"type\":\"fixed\",\"name\":\"F\","
+	    "\"namespace\":null,\"size\":2}") ","
+	    FIELD("y", "\"a.b.F\"") "]}";
+	struct schema_result result;
+
+	assert_true(schema_compile(text, strlen(text), NULL, &result));
+	assert_non_null(strstr(result.canonical, "\"a.b.F\""));
+	schema_result_free(&result);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_errors),
 		cmocka_unit_test(test_warnings),
+		cmocka_unit_test(test_null_namespace),
 		cmocka_unit_test(test_fields),
 		cmocka_unit_test(test_time_field),
 		cmocka_unit_test(test_merging),

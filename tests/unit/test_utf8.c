@@ -64,12 +64,39 @@ test_characters(void **state ATTR_UNUSED)
 			}
 }
 
+static void
+test_byte_order_mark(void **state ATTR_UNUSED)
+{
+	static const struct {
+		const char	*text;
+		const char	*without;
+	} cases[] = {
+		{ "\xef\xbb\xbf\"int\"", "\"int\"" },
+		{ "\xef\xbb\xbf", "" },
+		{ "\xef\xbb", "\xef\xbb" },
+		{ "\"int\"", "\"int\"" },
+		{ "", "" },
+	};
+	char text[16];
+	size_t size;
+	unsigned i;
+
+	for (i = 0; i < NITEMS(cases); i++) {
+		size = strlen(cases[i].text);
+		memcpy(text, cases[i].text, size + 1);
+		utf8_drop_mark(text, &size);
+		assert_int_equal(size, strlen(cases[i].without));
+		assert_memory_equal(text, cases[i].without, size);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_characters),
+		cmocka_unit_test(test_byte_order_mark),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

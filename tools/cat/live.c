@@ -15,6 +15,7 @@
 #include "common/datum.h"
 #include "common/log.h"
 #include "common/udp.h"
+#include "common/utf8.h"
 #include "common/util.h"
 #include "schema/schema.h"
 #include "tools/cat/cat.h"
@@ -153,6 +154,7 @@ read_schema(const char *path, size_t *size)
 	text = xmalloc(SCHEMA_SIZE_MAX + 1);
 	*size = fread(text, 1, SCHEMA_SIZE_MAX + 1, file);
 	fclose(file);
+	utf8_drop_mark(text, size);
 	return text;
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/utf8.h"
 #include "common/util.h"
 #include "tools/gen/node.h"
 #include "tools/gen/synth.h"
@@ -275,6 +276,7 @@ read_file(const char *name, size_t *size)
 	text = xmalloc(SCHEMA_SIZE_MAX);
 	*size = fread(text, 1, SCHEMA_SIZE_MAX, file);
 	if (!ferror(file) && *size < SCHEMA_SIZE_MAX) {
+		utf8_drop_mark(text, size);
 		fclose(file);
 		return text;
 	}

@@ -216,3 +216,16 @@ def test_million(recorder: Recorder, reader: readers.Reader) -> None:
     got = pick("numbers", reader(path))
     assert len(got) == MILLION
     assert got == expected
+
+
+def test_table(source: Path) -> None:
+    """The README says of each reader what is tried here."""
+    rows = re.findall(r"^\| (.+) \| (yes|no) \| (yes|no) \| (yes|no) \| "
+                      r"(yes|no) \|$", (source / "README.md").read_text(),
+                      re.MULTILINE)
+    said = {row[0].lower(): [codec for codec, word in zip(
+        ("null", "deflate", "snappy", "zstandard"), row[1:])
+        if word == "yes"] for row in rows}
+    for reader, codecs in readers.CODECS.items():
+        assert [have for words, have in said.items()
+                if re.search(rf"\b{reader}\b", words)] == [codecs]

@@ -31,9 +31,17 @@ enum archive_sync {
 	SYNC_BLOCK,
 };
 
+/* X(constant, name): the ways to write an archive's files.  Configuration,
+ * status and worker/archive/write_NAME.c go by it; users rely on the names. */
+#define ARCHIVE_WRITE_TABLE(X)						\
+	X(WRITE_BUFFERED, buffered)					\
+	X(WRITE_DIRECT, direct)
+
 enum archive_write {
-	WRITE_BUFFERED,
-	WRITE_DIRECT,
+#define ARCHIVE_WRITE_CONSTANT(constant, name)	constant,
+	ARCHIVE_WRITE_TABLE(ARCHIVE_WRITE_CONSTANT)
+#undef ARCHIVE_WRITE_CONSTANT
+	ARCHIVE_WRITES
 };
 
 enum archive_overrun {

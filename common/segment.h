@@ -153,7 +153,7 @@ enum file_phase {
 
 struct archive_file {
 	uint32_t	phase;		/* enum file_phase */
-	uint32_t	reserved;
+	uint32_t	write;		/* enum archive_write, in use */
 	uint64_t	started_ns;	/* CLOCK_REALTIME, part of the name */
 	uint64_t	first_sequence;	/* part of the name */
 	uint64_t	size;		/* committed bytes */

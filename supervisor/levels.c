@@ -104,9 +104,30 @@ print_files(struct growing *out, const struct channel *channel)
 	json_text_close(out, ']');
 }
 
+/* How it is done: what the file being written says, which may be less than what
+ * is wanted. */
+static void
+print_io(struct growing *out, const struct channel *channel)
+{
+	static const char *const names[] = {
+#define WRITE_NAME(constant, name)	[constant] = #name,
+		ARCHIVE_WRITE_TABLE(WRITE_NAME)
+#undef WRITE_NAME
+	};
+	const struct archive_file *file = &channel->counts.file[ARCHIVE_MAIN];
+	uint32_t write = file->phase == FILE_OPEN ? file->write :
+	    channel->conf->archive.write;
+
+	json_text_open(out, "io", '{');
+	if (channel->conf->archive.enabled && write < NITEMS(names))
+		json_text_string(out, "write", names[write]);
+	json_text_close(out, '}');
+}
+
 void
 levels_print(struct growing *out, const struct channel *channel)
 {
+	print_io(out, channel);
 	json_text_number(out, "last_datagram_ns",
 	    channel->counts.last_received_ns);
 	json_text_number(out, "away_ms", channel->child.away_ns / NS_PER_MS);

@@ -58,8 +58,9 @@ static const char *const sync_words[] = {
 };
 
 static const char *const write_words[] = {
-	[WRITE_BUFFERED] = "buffered",
-	[WRITE_DIRECT] = "direct",
+#define WRITE_WORD(constant, name)	[constant] = #name,
+	ARCHIVE_WRITE_TABLE(WRITE_WORD)
+#undef WRITE_WORD
 	NULL,
 };
 

@@ -138,6 +138,14 @@ class Traffic:
         return ledger
 
 
+def in_use(daemon: Daemon, write: str) -> str:
+    """How files are written there, when that is asked for."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(daemon.archive)],
+                          check=True, capture_output=True, text=True).stdout
+    return write if write != "direct" or kind.startswith(("ext", "xfs")) \
+        else "buffered"
+
+
 def episodes(daemon: Daemon) -> tuple[int, int]:
     """How often the log says that it begins, and that it ends."""
     log = daemon.log()
@@ -146,6 +154,10 @@ def episodes(daemon: Daemon) -> tuple[int, int]:
             log.count("a successor goes on there"))
 
 
+WAYS = ["buffered", "direct"]
+
+
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("call,error", [
     ("pwritev", errno.ENOSPC), ("pwritev", errno.EDQUOT),
     ("pwritev", errno.EIO), ("pwritev", errno.EROFS),
@@ -154,10 +166,11 @@ def episodes(daemon: Daemon) -> tuple[int, int]:
     ("openat", errno.ENOENT), ("fdatasync", errno.EIO),
     ("fdatasync", errno.ENOSPC)],
     ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
-def test_writing(daemon: Daemon, faults: Faults, call: str, error: int
-                 ) -> None:
+def test_writing(daemon: Daemon, faults: Faults, call: str, error: int,
+                 write: str) -> None:
     """What the ring can hold meanwhile is not lost."""
-    traffic = Traffic(daemon, 4000)
+    traffic = Traffic(daemon, 4000, write=write, rotate={"size": "64KiB"})
+    assert daemon.status("one")["io"] == {"write": in_use(daemon, write)}
     faults.set(call, error)
     if call == "openat":
         daemon.ctl("rotate", "one")
@@ -174,10 +187,12 @@ def test_writing(daemon: Daemon, faults: Faults, call: str, error: int
         assert begins == 1
 
 
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("call", ["close", "renameat2", "ftruncate"])
-def test_finishing(daemon: Daemon, faults: Faults, call: str) -> None:
+def test_finishing(daemon: Daemon, faults: Faults, call: str, write: str
+                   ) -> None:
     """A file that cannot be finished is, later; others go on."""
-    traffic = Traffic(daemon, 4000)
+    traffic = Traffic(daemon, 4000, write=write)
     faults.set(call, errno.EIO)
     daemon.ctl("rotate", "one")
     traffic.wait_failing()
@@ -190,11 +205,13 @@ def test_finishing(daemon: Daemon, faults: Faults, call: str) -> None:
     assert len(lines) == len(avro_files.files(daemon.archive, "one"))
 
 
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("sync", ["block", "interval"])
-def test_never_synced(daemon: Daemon, faults: Faults, sync: str) -> None:
+def test_never_synced(daemon: Daemon, faults: Faults, sync: str, write: str
+                      ) -> None:
     """A disk that takes everything and keeps nothing: few tries, few files,
     nothing lost when it is over."""
-    traffic = Traffic(daemon, 8000, sync=sync, block_size="4KiB")
+    traffic = Traffic(daemon, 8000, sync=sync, block_size="4KiB", write=write)
     faults.set("fdatasync", errno.EIO)
     traffic.wait_failing()
     before = daemon.ledger("one")["archive_errors"]
@@ -226,7 +243,7 @@ LACKING["all"] = {call: error for lack in LACKING.values()
                   for call, error in lack.items()}
 
 
-@pytest.mark.parametrize("write", ["buffered", "direct"])
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("lack", LACKING)
 def test_poor_file_system(daemon: Daemon, faults: Faults, lack: str,
                           write: str) -> None:
@@ -258,14 +275,15 @@ def test_finishing_nameless(daemon: Daemon, faults: Faults) -> None:
     assert not list(daemon.archive.glob("one/*.part"))
 
 
+@pytest.mark.parametrize("write", WAYS)
 @pytest.mark.parametrize("sync,lose", [("none", 1), ("interval", 1),
                                        ("interval", 2)])
-def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int
-                         ) -> None:
+def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int,
+                         write: str) -> None:
     """The last sync of a file fails, or one before it (2), and half of the
     file is not on the disk: the rest is whole, what is missing is counted, as
     far as it could not be written again."""
-    traffic = Traffic(daemon, 6000, size=500, sync=sync)
+    traffic = Traffic(daemon, 6000, size=500, sync=sync, write=write)
     wait_for(lambda: traffic.archived() > 1000, "some to lose")
     faults.set("lose", lose)
     faults.set("fdatasync", errno.EIO)
@@ -366,10 +384,15 @@ def test_block(daemon: Daemon, faults: Faults) -> None:
     assert ledger["archive_shed"] == 0 and ledger["archived"] == 4000
 
 
-def test_full(daemon: Daemon, mounts: Mounts) -> None:
-    """A file system that is full, and then is not."""
+@pytest.mark.parametrize("write", WAYS)
+def test_full(daemon: Daemon, mounts: Mounts, write: str) -> None:
+    """A file system that is full, and then is not.  It is one that knows no
+    direct I/O, as is said once."""
     ballast = mounts.add(daemon.archive, "size=4m") / "ballast"
-    traffic = Traffic(daemon, 6000, size=500)
+    traffic = Traffic(daemon, 6000, size=500, write=write)
+    assert daemon.status("one")["io"] == {"write": "buffered"}
+    assert daemon.log().count("cannot be written by `write: direct' here") \
+        == (write == "direct")
     fill(ballast)
     traffic.wait_failing()
     ballast.unlink()
@@ -447,6 +470,26 @@ def test_full_disk(daemon: Daemon, ext4: Path, write: str, size: int) -> None:
     assert episodes(daemon) == (1, 1)
 
 
+@pytest.mark.parametrize("write", WAYS)
+@pytest.mark.parametrize("keeps", [0, 100000])
+def test_cut(daemon: Daemon, write: str, keeps: int) -> None:
+    """Somebody else makes the open file shorter: no worker ends, what is gone
+    is counted, what is left is kept."""
+    traffic = Traffic(daemon, 6000, size=500, write=write)
+    wait_for(lambda: traffic.archived() > 1000, "some to lose")
+    pid = daemon.worker_pid("one")
+    (part,) = daemon.archive.glob("one/*.part")
+    os.truncate(part, keeps)
+    wait_for(lambda: "datagrams that were archived" in daemon.log(),
+             "a loss counted", 15.0, daemon.log)
+    assert "somebody else has changed it" in daemon.log()
+    assert daemon.worker_pid("one") == pid
+    ledger = traffic.finish()
+    assert 0 < ledger["archive_shed"] < 6000
+    assert ledger["archived"] + ledger["archive_shed"] == 6000
+    assert len(list(daemon.archive.glob("one/*.bad"))) == (keeps == 0)
+
+
 def test_read_only(daemon: Daemon, ext4: Path) -> None:
     """A directory that not even root may write to, so that no file is open;
     then a disk that is read-only, then neither."""
@@ -504,9 +547,10 @@ def test_directory_removed(daemon: Daemon) -> None:
     assert daemon.payloads("one") == traffic.sent[ledger["archive_shed"]:]
 
 
-def test_file_size_limit(daemon: Daemon) -> None:
+@pytest.mark.parametrize("write", WAYS)
+def test_file_size_limit(daemon: Daemon, write: str) -> None:
     """RLIMIT_FSIZE: shorter files, nothing lost."""
-    traffic = Traffic(daemon, 4000, size=200)
+    traffic = Traffic(daemon, 4000, size=200, write=write)
     resource.prlimit(daemon.worker_pid("one"), resource.RLIMIT_FSIZE,
                      (300000, 300000))
     assert traffic.finish()["archive_shed"] == 0

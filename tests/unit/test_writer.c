@@ -19,6 +19,8 @@
 
 #define FILE_MAX	((size_t)24 << 20)
 #define SECTOR		4096U
+/* Several windows in a file, and no power of two. */
+#define LIMIT		UINT64_C(3000000)
 
 static char		 path[] = "/tmp/mcrelay-writer.XXXXXX";
 static int		 fd, reading;
@@ -117,19 +119,20 @@ take_some_back(struct writer *writer)
 }
 
 static void
-check_way(enum archive_write how)
+check_way(void **state)
 {
-	struct writer writer = {.fd = -1};
+	enum archive_write how = *(const enum archive_write *)*state;
+	struct writer writer = {0};
 	unsigned i;
 
-	writer_open(&writer, how, fd, 0);
+	writer_open(&writer, how, fd, 0, LIMIT);
 	for (i = 0; i < 400; i++) {
 		if (length + ((size_t)7 << 20) > FILE_MAX) {
 			/* The next file, with the same writer. */
 			writer_close(&writer);
 			assert_int_equal(ftruncate(fd, 0), 0);
 			length = flushed = 0;
-			writer_open(&writer, how, fd, 0);
+			writer_open(&writer, how, fd, 0, LIMIT);
 		}
 		switch (below(8)) {
 		case 0:
@@ -143,7 +146,7 @@ check_way(enum archive_write how)
 			assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
 			length = flushed;
 			assert_int_equal(ftruncate(fd, (off_t)length), 0);
-			writer_open(&writer, how, fd, length);
+			writer_open(&writer, how, fd, length, LIMIT);
 			break;
 		case 3:
 		case 4:
@@ -159,44 +162,34 @@ check_way(enum archive_write how)
 }
 
 static void
-test_buffered(void **state ATTR_UNUSED)
-{
-	check_way(WRITE_BUFFERED);
-}
-
-static void
 test_direct(void **state ATTR_UNUSED)
 {
-	struct writer writer = {.fd = -1};
+	struct writer writer = {0};
 
-	writer_open(&writer, WRITE_DIRECT, fd, 0);
-	if (writer.ops->worth == 0) {
+	writer_open(&writer, WRITE_DIRECT, fd, 0, 0);
+	if (writer.way != WRITE_DIRECT) {
 		print_message("%s: no direct I/O here\n", path);
 		skip();
 	}
 	append(&writer, 200000);
 	flush(&writer);
-	assert_true(writer.unbuffered);
 	assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, O_DIRECT);
 	/* Small ones go the other way. */
 	append(&writer, 100);
 	flush(&writer);
-	assert_false(writer.unbuffered);
+	assert_int_equal(fcntl(fd, F_GETFL) & O_DIRECT, 0);
 	writer_close(&writer);
 	writer_free(&writer);
-	assert_int_equal(ftruncate(fd, 0), 0);
-	length = flushed = 0;
-	check_way(WRITE_DIRECT);
 }
 
 /* Exactly what the buffer holds, so that nothing is left to be flushed. */
 static void
 test_full_buffer(void **state ATTR_UNUSED)
 {
-	struct writer writer = {.fd = -1};
+	struct writer writer = {0};
 	unsigned i;
 
-	writer_open(&writer, WRITE_DIRECT, fd, 0);
+	writer_open(&writer, WRITE_DIRECT, fd, 0, 0);
 	for (i = 0; i < 4; i++)
 		append(&writer, (size_t)1 << 20);
 	flush(&writer);
@@ -207,15 +200,72 @@ test_full_buffer(void **state ATTR_UNUSED)
 	writer_free(&writer);
 }
 
-/* A file system that does not say that it can. */
+/* Whoever makes the file shorter meanwhile ends nobody: what cannot be written
+ * is an error, what was there before is not touched, and the file can be
+ * written again. */
 static void
-test_not_possible(void **state ATTR_UNUSED)
+test_cut(void **state)
 {
-	struct writer writer = {.fd = -1};
+	enum archive_write how = *(const enum archive_write *)*state;
+	static uint8_t data[1 << 20] = {1};
+	struct iovec iov = {data, sizeof(data)};
+	struct writer writer = {0};
+	unsigned i;
+
+	writer_open(&writer, how, fd, 0, 0);
+	append(&writer, 100000);
+	flush(&writer);
+	assert_int_equal(ftruncate(fd, 70000), 0);
+	/* What has room already: it may be told, or not. */
+	iov.iov_len = 20000;
+	(void)writer_append(&writer, &iov, 1, 20000);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(ftruncate(fd, 70000), 0);
+		assert_int_equal(writer_back(&writer, 70000), 0);
+		length = flushed = 70000;
+		iov = (struct iovec){data, sizeof(data)};
+		assert_int_equal(writer_append(&writer, &iov, 1,
+		    sizeof(data)), 0);
+		assert_int_equal(writer_back(&writer, 70000), 0);
+		append(&writer, 300000);
+		flush(&writer);
+	}
+	writer_close(&writer);
+	writer_free(&writer);
+}
+
+/* While it is open, it is hardly longer than what is in it; so much readers
+ * understand. */
+static void
+test_length(void **state)
+{
+	enum archive_write how = *(const enum archive_write *)*state;
+	struct writer writer = {0};
+	unsigned i;
+	off_t size;
+
+	writer_open(&writer, how, fd, 0, 0);
+	for (i = 0; i < 50; i++) {
+		append(&writer, some_size() % 400000 + 1);
+		flush(&writer);
+		size = lseek(reading, 0, SEEK_END);
+		assert_in_range(size, length, length + 65535);
+	}
+	writer_close(&writer);
+	writer_free(&writer);
+}
+
+/* A file system that cannot: written all the same, which is said once. */
+static void
+test_not_possible(void **state)
+{
+	enum archive_write how = *(const enum archive_write *)*state;
+	struct writer writer = {0};
 	int proc = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
 
 	assert_int_not_equal(proc, -1);
-	writer_open(&writer, WRITE_DIRECT, proc, 0);
+	writer_open(&writer, how, proc, 0, 0);
+	assert_int_equal(writer.way, WRITE_BUFFERED);
 	assert_int_equal(writer.ops->worth, 0);
 	assert_int_equal(writer.end, 0);
 	writer_close(&writer);
@@ -223,17 +273,24 @@ test_not_possible(void **state ATTR_UNUSED)
 	close(proc);
 }
 
+#define EACH_WAY(test)							\
+	WAY(test, WRITE_BUFFERED), WAY(test, WRITE_DIRECT)
+#define WAY(test, how)							\
+	{#test ", " #how, test, open_file, close_file,			\
+	    &(enum archive_write){how}}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_buffered, open_file,
-		    close_file),
+		EACH_WAY(check_way),
+		EACH_WAY(test_cut),
+		EACH_WAY(test_length),
+		EACH_WAY(test_not_possible),
 		cmocka_unit_test_setup_teardown(test_direct, open_file,
 		    close_file),
 		cmocka_unit_test_setup_teardown(test_full_buffer, open_file,
 		    close_file),
-		cmocka_unit_test(test_not_possible),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,11 +49,13 @@ catalogue(const struct closer *closer, const struct closer_job *job)
 static int
 finish(const struct closer *closer, const struct closer_job *job)
 {
-	if (closer->doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
+	bool doubtful = closer->doubtful || job->doubted;
+
+	if (doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
 	    file_sync(job->fd) == -1))
 		return file_close(job->fd, -1);
-	if (closer->doubtful && !recover_whole(job->fd, job->size)) {
-		errno = EIO;
+	if (doubtful && !recover_whole(job->fd, job->size)) {
+		errno = job->doubted ? ENODATA : EIO;
 		return file_close(job->fd, -1);
 	}
 	return file_finish(closer->directory, job->name, job->fd, job->size);
@@ -184,12 +186,13 @@ closer_sync(struct closer *closer, enum archive_kind kind, int fd,
 
 void
 closer_finish(struct closer *closer, enum archive_kind kind, int fd,
-    const char *name, uint64_t size, const char *line)
+    const char *name, uint64_t size, const char *line, bool doubted)
 {
 	struct closer_job *job = &closer->job[kind][CLOSER_FINISH];
 
 	pthread_mutex_lock(&closer->mutex);
 	assert(!busy(job) && !job->done);
+	job->doubted = doubted;
 	submit(closer, job, fd, name, size, line);
 	pthread_mutex_unlock(&closer->mutex);
 }

@@ -31,6 +31,7 @@ struct closer_job {
 	int	error;		/* of a done job: errno, 0 when it worked */
 	int	fd;
 	bool	fresh;
+	bool	doubted;
 	uint64_t size;
 	char	name[FILE_NAME_SIZE];
 	char	line[CATALOG_LINE_SIZE];
@@ -61,9 +62,10 @@ bool	closer_sync(struct closer *closer, enum archive_kind kind, int fd,
 	    bool fresh);
 /* A sync of the same kind that is waiting comes first.  The last finish
  * must have been collected.  `fd' -1: the file has its final name, perhaps
- * its line, too. */
+ * its line, too.  With `doubted' it is read back first. */
 void	closer_finish(struct closer *closer, enum archive_kind kind,
-	    int fd, const char *name, uint64_t size, const char *line);
+	    int fd, const char *name, uint64_t size, const char *line,
+	    bool doubted);
 /* Whether a job ended since the last call; *error is its outcome. */
 bool	closer_collect(struct closer *closer, enum archive_kind kind,
 	    enum closer_task task, int *error);

@@ -87,11 +87,11 @@ file_reopen(int directory, const char *name, uint64_t size)
 
 	if (fd == -1)
 		return -1;
-	if (ftruncate(fd, (off_t)size) == -1) {
-		file_close(fd, -1);
-		return -1;
-	}
-	return fd;
+	if (file_size(fd) < (off_t)size)
+		errno = ENODATA;
+	else if (ftruncate(fd, (off_t)size) == 0)
+		return fd;
+	return file_close(fd, -1);
 }
 
 /* Drops the first `size' bytes of the iovecs. */

@@ -45,7 +45,8 @@ off_t	file_size(int fd);
  * which is milliseconds, for no faster write. */
 bool	file_in_memory(int fd);
 
-/* Opens the .part file of a predecessor and cuts it to `size'. */
+/* Opens the .part file of a predecessor and cuts it to `size'; ENODATA when it
+ * is shorter. */
 int	file_reopen(int directory, const char *name, uint64_t size);
 
 /* Writes all of the iovecs at `offset'; changes them. */

@@ -79,7 +79,6 @@ add_block(struct store *store, enum archive_kind kind,
 		return -1;
 	file = &store_state(store)->file[kind];
 	count = block_finish(block, file->sync, &iov, &size);
-	store_reserve(store, kind, file->size + added->size + size);
 	if (writer_append(&store->writer[kind], iov, count, size) == 0) {
 		added->size += size;
 		added->records += block->records;
@@ -96,6 +95,8 @@ write_failed(struct store *store)
 {
 	unsigned i;
 
+	/* Before sizes are set. */
+	store_look(store);
 	store_roll_back(store);
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->fd[i] != -1 &&
@@ -169,6 +170,7 @@ commit(struct store *store)
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		state->file[i].size += store->added[i].size;
 		state->file[i].records += store->added[i].records;
+		state->file[i].write = store->writer[i].way;
 		extend(&state->file[i], &t->span[i]);
 		store->dirty[i] |= store->added[i].size > 0;
 	}
@@ -279,23 +281,27 @@ store_collect(struct store *store)
 static void
 resume_file(struct store *store, enum archive_kind kind)
 {
-	const struct archive_file *file = &store_state(store)->file[kind];
+	const struct archive_file file = store_state(store)->file[kind];
 	char name[FILE_NAME_SIZE];
+	bool cut;
 
 	/* FILE_CREATING is resumed when there is something to write. */
-	if (file->phase != FILE_OPEN)
+	if (file.phase != FILE_OPEN)
 		return;
-	store_name(store, kind, file, name);
-	store->fd[kind] = file_reopen(store->directory, name, file->size);
+	store_name(store, kind, &file, name);
+	store->fd[kind] = file_reopen(store->directory, name, file.size);
 	if (store->fd[kind] != -1) {
 		store_begin_writing(store, kind);
 		store->dirty[kind] = store->fresh[kind] = true;
 		return;
 	}
-	if (file->records > 0) {
+	cut = errno == ENODATA;
+	if (file.records > 0) {
 		store_count_error(store);
 		log_warn("%s.part, left open by my predecessor: going on in a "
 		    "new file", name);
+		if (cut)
+			keeper_leave(&store->keeper, name, kind, &file);
 	}
 	archive_begin(store->domain)->file[kind].phase = FILE_NONE;
 	archive_commit(store->domain);

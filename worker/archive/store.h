@@ -97,7 +97,7 @@ struct store {
 	struct addition		 added[ARCHIVE_KINDS];
 	bool			 dirty[ARCHIVE_KINDS]; /* since the sync */
 	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
-	uint64_t		 reserved[ARCHIVE_KINDS]; /* on the disk */
+	bool			 doubted[ARCHIVE_KINDS]; /* cut by others */
 	uint64_t		 rotate_offset_ns;
 	/* CLOCK_REALTIME, from which the next rotation by interval is counted:
 	 * when the file was begun, or when the clock had been set back. */

@@ -28,7 +28,9 @@ submit_finish(struct store *store, enum archive_kind kind, int fd)
 	store_name(store, kind, file, name);
 	catalog_line(line, name, kind, store->segment->config->archive.codec,
 	    file, state->lost_known[kind] ? &state->lost[kind] : NULL);
-	closer_finish(&store->closer, kind, fd, name, file->size, line);
+	closer_finish(&store->closer, kind, fd, name, file->size, line,
+	    store->doubted[kind]);
+	store->doubted[kind] = false;
 }
 
 void

@@ -16,9 +16,6 @@
 #include "common/util.h"
 #include "worker/archive/store_priv.h"
 
-/* On the disk ahead of what is written. */
-#define RESERVE_STEP		(UINT64_C(16) << 20)
-
 static const char *
 channel(const struct store *store)
 {
@@ -221,7 +218,6 @@ store_open_file(struct store *store, enum archive_kind kind,
 	archive_commit(store->domain);
 	store->fd[kind] = fd;
 	store_begin_writing(store, kind);
-	store->reserved[kind] = 0;
 	store->fresh[kind] = true;
 	log_debug("archiving to %s.part", name);
 	return 0;
@@ -230,29 +226,15 @@ store_open_file(struct store *store, enum archive_kind kind,
 void
 store_begin_writing(struct store *store, enum archive_kind kind)
 {
+	const struct archive_config *config = &store->segment->config->archive;
+	struct writer *writer = &store->writer[kind];
+
 	store->rotate_from_ns[kind] =
 	    store_state(store)->file[kind].started_ns;
-	writer_open(&store->writer[kind],
-	    store->segment->config->archive.write, store->fd[kind],
-	    store_state(store)->file[kind].size);
-}
-
-/* Where it is not possible, or nothing is left, the write itself will tell. */
-void
-store_reserve(struct store *store, enum archive_kind kind, uint64_t end)
-{
-	uint64_t limit = store->segment->config->archive.rotate_size;
-	uint64_t step = limit == 0 ? RESERVE_STEP :
-	    MIN_OF(limit, RESERVE_STEP);
-
-	if (end <= store->reserved[kind])
-		return;
-	if (!file_in_memory(store->fd[kind]) &&
-	    fallocate(store->fd[kind], FALLOC_FL_KEEP_SIZE,
-	    (off_t)(end - end % step), (off_t)step) == 0)
-		store->reserved[kind] = end - end % step + step;
-	else
-		store->reserved[kind] = UINT64_MAX;
+	writer_open(writer, config->write, store->fd[kind],
+	    store_state(store)->file[kind].size, config->rotate_size);
+	archive_begin(store->domain)->file[kind].write = writer->way;
+	archive_commit(store->domain);
 }
 
 /* Which of the rejected datagrams a disk has lost it does not say: those of
@@ -314,21 +296,42 @@ vanish(struct store *store, enum archive_kind kind)
 	store_forget(store, kind);
 }
 
+/* Somebody has cut the file.  When it is read back, what is not there any more
+ * is shed after all; recording goes on in a new file. */
+static void
+cut_short(struct store *store, enum archive_kind kind)
+{
+	char name[FILE_NAME_SIZE];
+
+	store_name(store, kind, &store_state(store)->file[kind], name);
+	store_count_error(store);
+	log_warnx("%s.part is shorter than what was written to it: somebody "
+	    "else has changed it; going on in a new file", name);
+	store->doubted[kind] = true;
+	store_rotate(store);
+}
+
 void
 store_look(struct store *store)
 {
 	struct stat st;
 	unsigned i;
 
-	for (i = 0; i < ARCHIVE_KINDS; i++)
-		if (store->fd[i] != -1 && fstat(store->fd[i], &st) == 0 &&
-		    st.st_nlink == 0)
+	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		if (store->fd[i] == -1 || fstat(store->fd[i], &st) == -1)
+			continue;
+		if (st.st_nlink == 0)
 			vanish(store, i);
+		else if ((uint64_t)st.st_size <
+		    store_state(store)->file[i].size)
+			cut_short(store, i);
+	}
 }
 
 void
 store_forget(struct store *store, enum archive_kind kind)
 {
+	writer_close(&store->writer[kind]);
 	close(store->fd[kind]);
 	store->fd[kind] = -1;
 	store->added[kind] = (struct addition){0, 0};

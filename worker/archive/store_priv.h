@@ -30,10 +30,6 @@ int	store_open_file(struct store *store, enum archive_kind kind,
 /* Once the kind has a descriptor. */
 void	store_begin_writing(struct store *store, enum archive_kind kind)
 	    ATTR_NONNULL;
-/* Keeps room on the disk for what comes next, and the file in one piece.  The
- * size stays: nobody sees zeros. */
-void	store_reserve(struct store *store, enum archive_kind kind,
-	    uint64_t end) ATTR_NONNULL;
 /* A file that was announced, and perhaps made, but not opened: as if it never
  * had been. */
 void	store_forget_created(struct store *store, enum archive_kind kind)
@@ -42,8 +38,8 @@ void	store_forget_created(struct store *store, enum archive_kind kind)
  * counts them as shed. */
 void	store_count_loss(struct store *store, enum archive_kind kind,
 	    uint64_t datagrams, uint64_t payload) ATTR_NONNULL;
-/* An open file that has been removed takes writes all the same: finds that
- * out. */
+/* An open file that has been removed, or cut, takes writes all the same: finds
+ * that out. */
 void	store_look(struct store *store) ATTR_NONNULL;
 /* Closes an open file and takes it out of the state, whatever is in it. */
 void	store_forget(struct store *store, enum archive_kind kind)

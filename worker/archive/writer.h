@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Appends to an open file of an archive, in one of several ways: a table of
- * operations each, chosen when the file is opened (archive.write).  Worker,
- * archive thread.  Files are created, synced and finished through file.h.
+ * Appends to an open file of an archive, in one of several ways (archive.write,
+ * ARCHIVE_WRITE_TABLE of common/channel_config.h), chosen when the file is
+ * opened.  Worker, archive thread.  Files are created, synced and finished
+ * through file.h.
  *
  * buffered: through the page cache, from where the data lies.
  *
  * direct: gathered in an aligned buffer, from there to the disk past the page
  * cache (O_DIRECT): a copy to memory that is there already instead of one to
  * pages that have to be found, filled, kept and written later by somebody
- * else.  What is less than DIRECT_MIN when it has to be written, as of a slow
+ * else.  What is less than 64 KiB when it has to be written, as of a slow
  * kind, goes through the page cache.  The last sector is filled up with
  * zeros, so while it is open the file can be longer than what is in it.
  *
@@ -26,25 +27,30 @@
 #include "common/compiler.h"
 #include "common/segment.h"
 
+/* So much of the disk is reserved ahead of what is written, or the size at
+ * which files are rotated, if that is less. */
+#define WRITER_RESERVE		(UINT64_C(16) << 20)
+
 struct writer_ops;
 
+/* All zero: has not been opened yet. */
 struct writer {
 	const struct writer_ops	*ops;
-	int		 fd;		/* not owned; -1: closed */
-	uint64_t	 end;		/* of the file with what was appended */
-	/* Of direct: */
-	bool		 unbuffered;	/* what the descriptor is set to */
-	bool		 refused;	/* by the file system, for good */
-	uint32_t	 align;		/* bytes, for memory, size and offset */
-	uint8_t		*buffer;	/* owned; stays from file to file */
-	size_t		 used;		/* bytes in it, the last ones the
-					 * file's end... */
-	size_t		 written;	/* ...of which the file has these */
+	enum archive_write	 way;	/* in use */
+	int			 fd;	/* not owned; -1: closed */
+	uint64_t		 end;	/* of the file with what was appended */
+	uint64_t		 step;	/* to reserve */
+	uint64_t		 reserved; /* on the disk, up to here */
+	/* Of the way that was asked for, which alone knows what it is: stays
+	 * from file to file. */
+	const struct writer_ops	*wanted;
+	void			*state;
+	bool			 told;	/* that it was not possible */
 };
 
-/* A way to write.  Another one is another table in writer.c. */
+/* A way to write: worker/archive/write_NAME.c. */
 struct writer_ops {
-	/* False: this file cannot be written so. */
+	/* False, with errno: this file cannot be written so. */
 	bool	(*open)(struct writer *writer);
 	int	(*append)(struct writer *writer, struct iovec *iov,
 		    unsigned count, size_t size);
@@ -52,13 +58,21 @@ struct writer_ops {
 	int	(*back)(struct writer *writer, uint64_t end);
 	/* Leaves the descriptor as it was. */
 	void	(*close)(struct writer *writer);
+	/* Frees the state; NULL: there is none. */
+	void	(*free)(void *state);
 	/* How much may be appended before it is worth a flush. */
 	size_t	worth;
 };
 
-/* Begins to write to `fd' at `end'; buffered, where `how' is not possible. */
+#define WRITER_WAY(constant, word)					\
+	extern const struct writer_ops writer_##word;
+ARCHIVE_WRITE_TABLE(WRITER_WAY)
+#undef WRITER_WAY
+
+/* Begins to write to `fd' at `end'; buffered, where `how' is not possible, as
+ * the log says once.  The file is rotated at about `limit' bytes; 0: never. */
 void	writer_open(struct writer *writer, enum archive_write how, int fd,
-	    uint64_t end) ATTR_NONNULL;
+	    uint64_t end, uint64_t limit) ATTR_NONNULL;
 
 /* All of the iovecs, which it may change, `size' bytes together. */
 static inline int
@@ -87,5 +101,14 @@ writer_back(struct writer *writer, uint64_t end)
 void	writer_close(struct writer *writer) ATTR_NONNULL;
 /* Frees what stays from file to file. */
 void	writer_free(struct writer *writer) ATTR_NONNULL;
+
+/*** For the ways. ***/
+
+/* Keeps room on the disk for what comes next, and the file in one piece.  The
+ * size stays: nobody sees zeros.  Where it is not possible, or nothing is
+ * left, the write itself will tell. */
+void	writer_reserve(struct writer *writer, uint64_t end) ATTR_NONNULL;
+/* From now on it is written buffered. */
+void	writer_fall_back(struct writer *writer) ATTR_NONNULL;
 
 #endif /* MCRELAY_WRITER_H */

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Writing past the page cache (O_DIRECT), from a buffer.  Worker, archive
+ * thread.  Must not change what lies before the file's end.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "worker/archive/file.h"
+#include "worker/archive/writer.h"
+
+/* Less than this is not worth a write that waits for the disk. */
+#define DIRECT_MIN	((size_t)64 << 10)
+/* The more in one write, the less often is the disk idle between two. */
+#define DIRECT_BUFFER	((size_t)4 << 20)
+/* What file systems allocate; to write less of it costs them a read. */
+#define DIRECT_ALIGN	4096U
+
+struct direct {
+	bool		 unbuffered;	/* what the descriptor is set to */
+	bool		 refused;	/* by the file system, for good */
+	uint32_t	 align;		/* bytes, for memory, size and offset */
+	uint8_t		*buffer;	/* owned; stays from file to file */
+	size_t		 used;		/* bytes in it, the last ones the
+					 * file's end... */
+	size_t		 written;	/* ...of which the file has these */
+};
+
+/* Asks the file system: some take the flag and copy all the same. */
+static uint32_t
+direct_alignment(int fd)
+{
+#ifdef STATX_DIOALIGN
+	struct statx st;
+	uint32_t align;
+
+	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == -1 ||
+	    (st.stx_mask & STATX_DIOALIGN) == 0 ||
+	    st.stx_dio_offset_align == 0)
+		return 0;
+	align = MAX_OF(st.stx_dio_offset_align, st.stx_dio_mem_align);
+	align = MAX_OF(align, DIRECT_ALIGN);
+	return align <= DIRECT_MIN && (align & (align - 1)) == 0 ? align : 0;
+#else
+	(void)fd;
+	return 0;
+#endif
+}
+
+static int
+set_unbuffered(struct writer *writer, bool unbuffered)
+{
+	struct direct *direct = writer->state;
+	int flags;
+
+	if (direct->unbuffered == unbuffered)
+		return 0;
+	flags = fcntl(writer->fd, F_GETFL);
+	if (flags == -1 || fcntl(writer->fd, F_SETFL, unbuffered ?
+	    flags | O_DIRECT : flags & ~O_DIRECT) == -1)
+		return -1;
+	direct->unbuffered = unbuffered;
+	return 0;
+}
+
+/* Fetches what the file has of its last sector. */
+static int
+direct_back(struct writer *writer, uint64_t end)
+{
+	struct direct *direct = writer->state;
+	uint64_t begin = writer->end - direct->used;
+	size_t tail = end & (direct->align - 1);
+	ssize_t got;
+
+	writer->end = end;
+	if (end >= begin && end - begin <= direct->used) {
+		direct->used = end - begin;
+		direct->written = MIN_OF(direct->written, direct->used);
+		return 0;
+	}
+	direct->used = direct->written = tail;
+	if (tail == 0)
+		return 0;
+	if (set_unbuffered(writer, false) == -1)
+		return -1;
+	got = pread(writer->fd, direct->buffer, tail, (off_t)(end - tail));
+	if (got != -1 && got != (ssize_t)tail)
+		errno = EIO;
+	return got == (ssize_t)tail ? 0 : -1;
+}
+
+static bool
+direct_open(struct writer *writer)
+{
+	struct direct *direct = writer->state;
+	uint64_t end = writer->end;
+
+	if (direct == NULL)
+		writer->state = direct = xcalloc(1, sizeof(*direct));
+	direct->unbuffered = false;
+	direct->align = direct_alignment(writer->fd);
+	if (direct->align == 0 || direct->refused) {
+		errno = EINVAL;
+		return false;
+	}
+	if (direct->buffer == NULL) {
+		/* Pages that are never written to do not exist. */
+		direct->buffer = mmap(NULL, DIRECT_BUFFER,
+		    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		    0);
+		if (direct->buffer == MAP_FAILED)
+			direct->buffer = NULL;
+	}
+	/* As if it were empty, and nothing at hand. */
+	writer->end = direct->used = direct->written = 0;
+	return direct->buffer != NULL && direct_back(writer, end) == 0;
+}
+
+/* Writes the first `size' bytes of the buffer. */
+static int
+put_sectors(struct writer *writer, size_t size)
+{
+	struct direct *direct = writer->state;
+	struct iovec iov = {direct->buffer, size};
+	uint64_t at = writer->end - direct->used;
+
+	if (!direct->refused) {
+		if (set_unbuffered(writer, true) == 0 &&
+		    file_write(writer->fd, &iov, 1, at) == 0)
+			return 0;
+		if (errno != EINVAL)
+			return -1;
+		log_warnx("the file system refuses direct I/O after all: "
+		    "archiving through the page cache");
+		direct->refused = true;
+		writer_fall_back(writer);
+		iov = (struct iovec){direct->buffer, size};
+	}
+	if (set_unbuffered(writer, false) == -1)
+		return -1;
+	return file_write(writer->fd, &iov, 1, at);
+}
+
+/* What is written is needed no more, but for the last sector. */
+static void
+drop_sectors(struct writer *writer)
+{
+	struct direct *direct = writer->state;
+	size_t tail = direct->used & (direct->align - 1);
+
+	if (direct->used != tail)
+		memmove(direct->buffer, direct->buffer + direct->used - tail,
+		    tail);
+	direct->used = direct->written = tail;
+}
+
+static int
+direct_append(struct writer *writer, struct iovec *iov, unsigned count,
+    size_t size)
+{
+	struct direct *direct = writer->state;
+	size_t done, n;
+	unsigned i;
+
+	writer_reserve(writer, writer->end + size);
+	for (i = 0; i < count; i++) {
+		for (done = 0; done < iov[i].iov_len; done += n) {
+			n = MIN_OF(iov[i].iov_len - done,
+			    DIRECT_BUFFER - direct->used);
+			memcpy(direct->buffer + direct->used,
+			    (const uint8_t *)iov[i].iov_base + done, n);
+			direct->used += n;
+			writer->end += n;
+			if (direct->used < DIRECT_BUFFER)
+				continue;
+			if (put_sectors(writer, direct->used) == -1)
+				return -1;
+			drop_sectors(writer);
+		}
+	}
+	return 0;
+}
+
+static int
+direct_flush(struct writer *writer)
+{
+	struct direct *direct = writer->state;
+	size_t left = direct->used - direct->written;
+	size_t size = (direct->used + direct->align - 1) &
+	    ~(size_t)(direct->align - 1);
+	struct iovec iov = {direct->buffer + direct->written, left};
+	int result;
+
+	if (left == 0)
+		return 0;
+	if (left >= DIRECT_MIN) {
+		memset(direct->buffer + direct->used, 0,
+		    size - direct->used);
+		result = put_sectors(writer, size);
+	} else {
+		result = set_unbuffered(writer, false);
+		if (result == 0)
+			result = file_write(writer->fd, &iov, 1,
+			    writer->end - left);
+	}
+	if (result == 0)
+		drop_sectors(writer);
+	return result;
+}
+
+static void
+direct_close(struct writer *writer)
+{
+	if (set_unbuffered(writer, false) == -1)
+		log_warn("fcntl");
+}
+
+static void
+direct_free(void *state)
+{
+	struct direct *direct = state;
+
+	if (direct->buffer != NULL)
+		munmap(direct->buffer, DIRECT_BUFFER);
+	free(direct);
+}
+
+const struct writer_ops writer_direct = {
+	.open = direct_open,
+	.append = direct_append,
+	.flush = direct_flush,
+	.back = direct_back,
+	.close = direct_close,
+	.free = direct_free,
+	.worth = DIRECT_BUFFER - DIRECT_MIN,
+};

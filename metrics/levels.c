@@ -64,7 +64,14 @@ static const struct level levels[] = {
 	{LEVEL("archive_min_free_bytes", "bytes",
 	    "the limit `min_free'; 0: none"),
 	    "storage", "min_free_bytes", 1},
+	{LEVEL("archive_write_fallback", NULL,
+	    "whether the open file is not written as `write' says, because "
+	    "its file system cannot"), "io", "write_fallback", 1},
 };
+
+/* The name in the status is a label. */
+static const struct metric archive_write = {"", "archive_write", METRIC_INFO,
+    NULL, "how the archive is written"};
 
 static const struct level forwarding[] = {
 	{{"forward_", "messages", METRIC_COUNTER, NULL,
@@ -112,9 +119,27 @@ metrics_times(struct walk *walk)
 	print(walk, times, NITEMS(times));
 }
 
+static void
+print_write(struct walk *walk)
+{
+	const char *write;
+	size_t i;
+
+	for (i = 0; i < walk->channels; i++) {
+		write = text_member(node_get(walk->channel[i].node, "io"),
+		    "write");
+		if (write != NULL)
+			exposition_sample(&walk->out, &archive_write,
+			    (struct label[]){
+			    {"channel", walk->channel[i].name},
+			    {"write", write}, {NULL, NULL}}, 1, 1);
+	}
+}
+
 void
 metrics_levels(struct walk *walk)
 {
 	print(walk, levels, NITEMS(levels));
+	print_write(walk);
 	print(walk, forwarding, NITEMS(forwarding));
 }

@@ -115,12 +115,14 @@ print_io(struct growing *out, const struct channel *channel)
 #undef WRITE_NAME
 	};
 	const struct archive_file *file = &channel->counts.file[ARCHIVE_MAIN];
-	uint32_t write = file->phase == FILE_OPEN ? file->write :
-	    channel->conf->archive.write;
+	uint32_t wanted = channel->conf->archive.write;
+	uint32_t write = file->phase == FILE_OPEN ? file->write : wanted;
 
 	json_text_open(out, "io", '{');
-	if (channel->conf->archive.enabled && write < NITEMS(names))
+	if (channel->conf->archive.enabled && write < NITEMS(names)) {
 		json_text_string(out, "write", names[write]);
+		json_text_truth(out, "write_fallback", write != wanted);
+	}
 	json_text_close(out, '}');
 }
 

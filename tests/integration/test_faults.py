@@ -170,7 +170,7 @@ def test_writing(daemon: Daemon, faults: Faults, call: str, error: int,
                  write: str) -> None:
     """What the ring can hold meanwhile is not lost."""
     traffic = Traffic(daemon, 4000, write=write, rotate={"size": "64KiB"})
-    assert daemon.status("one")["io"] == {"write": in_use(daemon, write)}
+    assert daemon.status("one")["io"]["write"] == in_use(daemon, write)
     faults.set(call, error)
     if call == "openat":
         daemon.ctl("rotate", "one")
@@ -390,7 +390,8 @@ def test_full(daemon: Daemon, mounts: Mounts, write: str) -> None:
     direct I/O, as is said once."""
     ballast = mounts.add(daemon.archive, "size=4m") / "ballast"
     traffic = Traffic(daemon, 6000, size=500, write=write)
-    assert daemon.status("one")["io"] == {"write": "buffered"}
+    assert daemon.status("one")["io"] == {
+        "write": "buffered", "write_fallback": write != "buffered"}
     assert daemon.log().count("cannot be written by `write: direct' here") \
         == (write == "direct")
     fill(ballast)

@@ -46,6 +46,7 @@ struct plan {
 	struct step		*step;
 	size_t			 steps;
 	struct conf_problems	*problems;
+	struct web_files	 web;	/* for mcrelay-web */
 };
 
 static void
@@ -215,7 +216,7 @@ roll_back(struct plan *plan)
 {
 	size_t i;
 
-	web_unstage(plan->supervisor);
+	web_files_close(&plan->web);
 	for (i = 0; i < plan->steps; i++) {
 		parts_close(&plan->step[i].parts, PART_ALL);
 		if (plan->step[i].added)
@@ -328,6 +329,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	struct conf *old = supervisor->conf;
 
 	supervisor->conf = plan->conf;
+	web_stage(supervisor, &plan->web);
 	if (old->log_target != plan->conf->log_target ||
 	    old->log_level != plan->conf->log_level) {
 		supervisor_apply_log(supervisor);
@@ -362,7 +364,7 @@ reload(struct supervisor *supervisor, struct conf_problems *problems,
 		check_fixed(&plan);
 		set_users(&plan);
 		needs_report(plan.conf, supervisor->conf, problems);
-		web_stage(supervisor, plan.conf, problems);
+		web_read(plan.conf, &plan.web, problems);
 		stage(&plan);
 	}
 	logged = problems->count;

@@ -378,6 +378,7 @@ web_second(struct supervisor *supervisor)
 	web->conf = supervisor->conf->web;
 	if (!is_wanted(supervisor)) {
 		web_files_close(&web->files);
+		web_files_close(&web->staged);
 		return;
 	}
 	web_take_staged(web);

@@ -51,11 +51,14 @@ struct web {
 
 void	web_init(struct supervisor *supervisor) ATTR_NONNULL;
 void	web_done(struct supervisor *supervisor) ATTR_NONNULL;
-/* At a reload: reads what the new configuration names; what is wrong is
- * reported, and what is in force stays.  web_second() takes it. */
-void	web_stage(struct supervisor *supervisor, const struct conf *conf,
+/* At a reload: reads what the new configuration names, into `files', which are
+ * the caller's; what is wrong is reported. */
+void	web_read(const struct conf *conf, struct web_files *files,
 	    struct conf_problems *problems) ATTR_NONNULL;
-void	web_unstage(struct supervisor *supervisor) ATTR_NONNULL;
+/* The reload is in force: takes them over, and what came of an earlier one and
+ * is not in force yet never will be.  web_second() puts them into force. */
+void	web_stage(struct supervisor *supervisor, const struct web_files *files)
+	    ATTR_NONNULL;
 /* Once a second, and at the start: does what the configuration in force asks
  * for, as far as it can be done now. */
 void	web_second(struct supervisor *supervisor) ATTR_NONNULL;

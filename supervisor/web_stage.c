@@ -72,16 +72,17 @@ web_take_staged(struct web *web)
 }
 
 void
-web_stage(struct supervisor *supervisor, const struct conf *conf,
+web_read(const struct conf *conf, struct web_files *files,
     struct conf_problems *problems)
 {
+	files->fd = -1;
 	if (conf_has_web(conf))
-		(void)web_files_open(&supervisor->web.staged, &conf->web,
-		    problems);
+		(void)web_files_open(files, &conf->web, problems);
 }
 
 void
-web_unstage(struct supervisor *supervisor)
+web_stage(struct supervisor *supervisor, const struct web_files *files)
 {
 	web_files_close(&supervisor->web.staged);
+	supervisor->web.staged = *files;
 }

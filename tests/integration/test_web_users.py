@@ -517,6 +517,43 @@ def test_reload_bad(have_web: None, daemon: Daemon) -> None:
     daemon.stop()
 
 
+def secrets(daemon: Daemon) -> int:
+    """How many copies of the files there are in mcrelayd."""
+    assert daemon.process is not None
+    return sum("memfd:mcrelay-web" in os.readlink(fd) for fd in Path(
+        f"/proc/{daemon.process.pid}/fd").iterdir())
+
+
+def test_reloads_in_a_row(have_web: None, daemon: Daemon) -> None:
+    """The last good one counts, whatever comes right behind it, and no copy
+    of what it replaced stays."""
+    web = encrypted(daemon)
+    pid, copies = web.pid(), secrets(daemon)
+    assert copies == 1
+    for number in range(6):
+        web.passwords["prometheus"] = f"changed{number}"
+        web.write_users()
+        daemon.ctl("reload")
+    del web.passwords["prometheus"]
+    users = web.write_users()
+    daemon.ctl("reload")
+    good = Path(users).read_text()
+    Path(users).write_text("nonsense\n")
+    assert daemon.ctl("reload", check=False).returncode != 0
+    web.wait(pid)
+    wait_for(lambda: web.get("prometheus", "changed5") == 401,
+             "that prometheus is out", 10)
+    assert web.get_as("anna") == 200
+    assert secrets(daemon) == copies
+    # And none of one that goes at once.
+    Path(users).write_text(good + "\n")
+    daemon.ctl("reload")
+    daemon.write(channel("one", free_port()))
+    daemon.ctl("reload")
+    wait_for(lambda: secrets(daemon) == 0, "no copies", 10)
+    daemon.stop()
+
+
 def test_missing_at_start(have_web: None, daemon: Daemon) -> None:
     """No channel waits for a list of users."""
     view = free_port()

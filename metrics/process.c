@@ -46,26 +46,14 @@ read_text(const char *path, char *text, size_t room)
 	return true;
 }
 
-/* When the machine was started, in seconds since 1970; 0: not known. */
+/* When the machine was started, in seconds since 1970, by the clock of now: as
+ * btime in proc_stat(5). */
 static uint64_t
 boot_time(void)
 {
-	static uint64_t seconds;
-	char line[256];
-	FILE *file;
-	int fd;
+	uint64_t now_ns = clock_realtime_ns() + NS_PER_S / 2;
 
-	if (seconds != 0 || (fd = open_in("stat", 0)) == -1)
-		return seconds;
-	if ((file = fdopen(fd, "r")) == NULL) {
-		close(fd);
-		return seconds;
-	}
-	while (fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "btime %" SCNu64, &seconds) == 1)
-			break;
-	fclose(file);
-	return seconds;
+	return (now_ns - MIN_OF(clock_boottime_ns(), now_ns)) / NS_PER_S;
 }
 
 /* Counts them.  False: that is not allowed. */

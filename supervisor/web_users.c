@@ -205,10 +205,12 @@ web_users_check(const char *path, const char *text,
 	const char **names = xcalloc(WEB_USERS_MAX, sizeof(*names));
 	size_t count = 0;
 
-	while ((each = strsep(&rest, "\n")) != NULL && count < WEB_USERS_MAX) {
+	while ((each = strsep(&rest, "\n")) != NULL) {
 		line.number++;
 		if (each[0] == '\0' || each[0] == '#')
 			continue;
+		if (count == WEB_USERS_MAX)
+			break;
 		names[count] = check_line(&line, each);
 		if (names[count] != NULL)
 			check_twice(&line, names, ++count);

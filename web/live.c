@@ -24,7 +24,8 @@ static struct {
 	ev_timer		 second;
 	LIST_HEAD(, live)	 clients;
 	size_t			 count;
-	uint64_t		 answered_ns;	/* CLOCK_MONOTONIC */
+	/* Since when there is no answer, CLOCK_MONOTONIC; 0: nobody asks. */
+	uint64_t		 asked_ns;
 	uint64_t		 answered_at_ns; /* CLOCK_REALTIME */
 } all;
 
@@ -348,7 +349,7 @@ void
 live_status(const struct node *status)
 {
 	if (status != NULL) {
-		all.answered_ns = clock_monotonic_ns();
+		all.asked_ns = 0;
 		all.answered_at_ns = clock_realtime_ns();
 		tell_channels(status);
 	}
@@ -403,7 +404,11 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
 		    has_left(live))
 			end(live);
 	}
-	if (wanted && now_ns - all.answered_ns >= DOWN_NS)
+	if (!wanted)
+		all.asked_ns = 0;
+	else if (all.asked_ns == 0)
+		all.asked_ns = now_ns;
+	else if (now_ns - all.asked_ns >= DOWN_NS)
 		tell_overview(NULL);
 	if (wanted)
 		all.ask();

@@ -711,6 +711,8 @@ def test_users_checked(have_web: None, daemon: Daemon) -> None:
              "more users than 1000"), ("a:\0", "is no text")):
         path.write_text(text)
         assert why in said(daemon, users=str(path)), text[:80]
+    path.write_text("".join(f"u{n}:{good}\n" for n in range(1000)))
+    said(daemon, status=0, users=str(path))
     path.unlink()
     path.mkdir()
     assert "is no file" in said(daemon, users=str(path))

@@ -28,7 +28,8 @@ for page in man/*.[1-8]; do
 	lint "mandoc $page" mandoc -Tlint -W warning "$page"
 done
 for script in quickstart check autogen.sh .ci/run qa/*.sh \
-    etc/example/mcrelay-hook etc/bash-completion/mcrelayctl; do
+    etc/example/mcrelay-hook etc/bash-completion/mcrelayctl \
+    debian/make-changelog debian/mcrelay.post* debian/tests/main-job; do
 	lint "shellcheck $script" shellcheck -x "$script"
 done
 # However deep: a room that is made later is checked as well.

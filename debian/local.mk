@@ -5,7 +5,8 @@
 # debian: the packages.  A release has debian/changelog, too, made from NEWS.
 #
 EXTRA_DIST += debian/control debian/copyright debian/make-changelog \
-	debian/mcrelay-tools.install debian/mcrelay-web.install \
+	debian/mcrelay-forwarder.install debian/mcrelay-tools.install \
+	debian/mcrelay-web.install \
 	debian/mcrelay.docs debian/mcrelay.install debian/mcrelay.postinst \
 	debian/mcrelay.postrm debian/mcrelay.triggers debian/mcrelay.yaml \
 	debian/mcrelayd.service.d/unedited.conf debian/rules \

@@ -143,4 +143,4 @@ BUILD_PACKAGES='autoconf automake gcc libc6-dev make pkg-config:pkg-config
     libev-dev libyaml-dev libavro-dev libbsd-dev libjansson-dev
     libliquid-dev zlib1g-dev libsnappy-dev libzstd-dev
     libseccomp-dev libmicrohttpd-dev
-    libgnutls28-dev libcrypt-dev libpcap-dev'
+    libgnutls28-dev libcrypt-dev libpcap-dev libnats-dev'

@@ -28,6 +28,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 def pytest_configure(config: pytest.Config) -> None:
     """Several at once (-n, of pytest-xdist) would share ports, groups and
     counters, unless each has a network of its own."""
+    config.addinivalue_line(
+        "markers", "alone: is about rates, and wants no other test beside it")
     if hasattr(config, "workerinput") and os.geteuid() == 0:
         leave_network()
 

@@ -14,6 +14,8 @@ import pytest
 from conftest import namespaces_possible
 from daemon import Programs
 
+pytestmark = pytest.mark.alone
+
 CONTENDERS = {"classic", "batch", "floor", "mcrelay", "mcrelay+dec"}
 
 

@@ -17,6 +17,8 @@ from daemon import Daemon, channel, output
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
 
+pytestmark = pytest.mark.alone
+
 CHANNELS = 9
 
 

@@ -15,6 +15,8 @@ from daemon import Daemon, Programs, channel, output
 from net import free_port, group_v4, receive_budget
 from waiting import wait_for
 
+pytestmark = pytest.mark.alone
+
 SMALL_BUFFER = 3000     # datagrams; less is not a machine set up for this
 
 

@@ -410,6 +410,7 @@ def last_words(daemon: Daemon) -> tuple[int, dict[str, Any]]:
     return sum(map(int, said)), json.loads(lines[-1])
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("on_overrun", ["shed", "block"])
 @pytest.mark.parametrize("disk", ["tmpfs", "ext4"])
 def test_full_at_the_end(daemon: Daemon, request: pytest.FixtureRequest,

@@ -4,12 +4,15 @@ and its files."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -25,6 +28,15 @@ from test_cat import SYNC, container
 from waiting import wait_for
 
 NAME = "one_20261120T21%02d00.000000Z_%d.avro"
+
+
+@contextlib.contextmanager
+def frozen(pid: int) -> Iterator[None]:
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
 
 
 class Follower:
@@ -167,6 +179,63 @@ def test_count_ends_it(programs: Programs, tmp_path: Path) -> None:
             container("long", []) + block([3, 4]))
         assert follower.process.wait(20) == 0
         assert follower.wait(3) == [1, 2, 3]
+
+
+def fill(directory: Path, count: int) -> None:
+    """Finished files of three records each, and their catalogue."""
+    with (directory / "catalog.jsonl").open("w") as catalog:
+        for i in range(count):
+            name = f"one_20261120T21{i // 60:02}{i % 60:02}.000000Z_{i}.avro"
+            (directory / name).write_bytes(
+                container("long", []) + block([3 * i, 3 * i + 1, 3 * i + 2]))
+            catalog.write(json.dumps({"name": name, "more": "x" * 200}) + "\n")
+
+
+@pytest.mark.parametrize("changed_s", [0, 10**9])
+def test_quiet_directory(programs: Programs, tmp_path: Path, changed_s: int
+                         ) -> None:
+    """Nothing has happened to it for long: all is shown that is there."""
+    fill(tmp_path, 3)
+    os.utime(tmp_path, (changed_s, changed_s))
+    with Follower(programs, "-f", tmp_path) as follower:
+        assert follower.wait(9) == list(range(9))
+        assert follower.end() == ""
+
+
+def test_file_of_the_same_moment(programs: Programs, tmp_path: Path) -> None:
+    """One that comes after the directory was listed, by a clock that has not
+    moved since the change before: seen when the one followed is finished,
+    however late that is."""
+    part = tmp_path / (NAME % (1, 0) + ".part")
+    part.write_bytes(container("long", []) + block([1]))
+    with Follower(programs, "-f", tmp_path) as follower:
+        follower.wait(1)
+        changed_ns = tmp_path.stat().st_mtime_ns
+        (tmp_path / (NAME % (2, 1))).write_bytes(
+            container("long", []) + block([3]))
+        wait_for(lambda: time.time_ns() > changed_ns + 21 * 10**8,
+                 "the change is old")
+        with part.open("ab") as file:
+            file.write(block([2]))
+        follower.wait(2)
+        # Not seen by this descriptor before the time is that of before.
+        with frozen(follower.process.pid):
+            part.rename(tmp_path / (NAME % (1, 0)))
+            os.utime(tmp_path, ns=(changed_ns, changed_ns))
+        assert follower.wait(3) == [1, 2, 3]
+        assert follower.end() == ""
+
+
+def test_catches_up_in_one_go(programs: Programs, tmp_path: Path) -> None:
+    """Many files: their catalogue is not read anew for each."""
+    fill(tmp_path, 300)
+    os.utime(tmp_path, (10**9, 10**9))
+    with Follower(programs, "-f", tmp_path) as follower:
+        assert follower.wait(900) == list(range(900))
+        counts = Path(f"/proc/{follower.process.pid}/io").read_text()
+        assert follower.end() == ""
+    read = int(re.findall(r"rchar: (\d+)", counts)[0])
+    assert read < 10 * sum(p.stat().st_size for p in tmp_path.iterdir())
 
 
 def test_reader_goes(programs: Programs, tmp_path: Path) -> None:

@@ -20,15 +20,17 @@
 
 /* How often is looked for more. */
 #define LOOK_NS		(50 * NS_PER_MS)
-/* Two changes may have the same time: look again until it is so old. */
+/* Two changes may have the same time, unless one is so old at the other. */
 #define TIME_STEP_NS	(2 * NS_PER_S)
+#define NEVER_NS	UINT64_MAX
 
 struct follow {
 	struct cat	*cat;
 	const char	*directory;
 	int		 fd;		/* of it */
 	void		*seen;		/* tsearch(): stems */
-	uint64_t	 changed_ns;	/* when the directory was, last */
+	uint64_t	 changed_ns;	/* when the directory was, before all
+					 * its files were listed */
 };
 
 static void
@@ -119,9 +121,9 @@ note_seen(struct follow *follow, const char *stem)
 	return true;
 }
 
-/* Shows the first file that was not shown yet; false: there is none. */
+/* Shows the files that were not shown yet; false: there are none. */
 static bool
-next_file(struct follow *follow)
+show_new(struct follow *follow)
 {
 	struct listing listing;
 	bool found = false;
@@ -131,12 +133,11 @@ next_file(struct follow *follow)
 		follow->cat->failed = true;
 		return false;
 	}
-	for (size_t i = 0; i < listing.files && !found &&
-	    !cat_done(follow->cat); i++) {
-		found = note_seen(follow, listing.file[i].stem);
-		if (found)
+	for (size_t i = 0; i < listing.files && !cat_done(follow->cat); i++)
+		if (note_seen(follow, listing.file[i].stem)) {
+			found = true;
 			follow_file(follow, listing.file[i].stem);
-	}
+		}
 	listing_free(&listing);
 	return found;
 }
@@ -159,7 +160,8 @@ leave_out(struct follow *follow, const char *first)
 	return found;
 }
 
-/* Whether there may be a file that was not seen the last time. */
+/* Whether there may be a file that was not listed the last time; it will be
+ * listed now. */
 static bool
 directory_changed(struct follow *follow)
 {
@@ -170,10 +172,10 @@ directory_changed(struct follow *follow)
 		return true;
 	changed_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_S +
 	    (uint64_t)st.st_mtim.tv_nsec;
-	if (changed_ns == follow->changed_ns &&
-	    changed_ns + TIME_STEP_NS < clock_realtime_ns())
+	if (changed_ns == follow->changed_ns)
 		return false;
-	follow->changed_ns = changed_ns;
+	follow->changed_ns = changed_ns + TIME_STEP_NS < clock_realtime_ns() ?
+	    changed_ns : NEVER_NS;
 	return true;
 }
 
@@ -184,6 +186,7 @@ follow_directory(struct cat *cat, const char *directory, const char *first)
 		.cat = cat,
 		.directory = directory,
 		.fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+		.changed_ns = NEVER_NS,
 	};
 
 	if (follow.fd == -1) {
@@ -197,7 +200,7 @@ follow_directory(struct cat *cat, const char *directory, const char *first)
 		cat->failed = true;
 	}
 	while (!cat_done(cat))
-		if (!directory_changed(&follow) || !next_file(&follow))
+		if (!directory_changed(&follow) || !show_new(&follow))
 			wait_a_while(cat);
 	tdestroy(follow.seen, free);
 	close(follow.fd);

@@ -360,6 +360,37 @@ def test_damaged(programs: Programs, tmp_path: Path) -> None:
             assert [json.loads(x) for x in found] == expected[:len(found)]
 
 
+def test_being_written(programs: Programs, tmp_path: Path) -> None:
+    """Direct I/O leaves whole sectors of a block that is not committed: that
+    is where the file ends, wherever it is cut, and damage before it is told."""
+    name = "one_20261120T210000.000000Z_0.avro"
+    part = tmp_path / (name + ".part")
+    data = b"".join(map(avro_files.string, ("some", "records", "of a block")))
+    header, first, whole = (len(container("string", [(3, data)] * n))
+                            for n in range(3))
+    file = container("string", [(3, data)] * 2)
+    for size in range(first, whole):
+        part.write_bytes(file[:size])
+        assert len(lines(programs, tmp_path)) == 3, size
+    part.write_bytes(file + bytes(4096))
+    assert len(lines(programs, tmp_path)) == 6
+    # There is nothing in it yet.
+    part.write_bytes(b"")
+    assert lines(programs, tmp_path) == []
+    # Damage is what lies before a whole block.
+    part.write_bytes(file[:header] + b"\xff" + file[header + 1:])
+    errors: list[str] = []
+    assert len(lines(programs, tmp_path, status=1, errors=errors)) == 3
+    assert f"damaged at offset {header}:" in errors[0]
+    part.write_bytes(b"\xff" + file[1:])
+    cat(programs, tmp_path, status=1, errors=errors)
+    assert f"{part}: not an Avro file's header" in errors[1]
+    # Nothing is to come.
+    part.unlink()
+    (tmp_path / name).write_bytes(file[:-1])
+    assert len(lines(programs, tmp_path, status=1, errors=errors)) == 6
+
+
 def test_no_file(programs: Programs, tmp_path: Path) -> None:
     (tmp_path / "empty.avro").write_bytes(b"")
     (tmp_path / "text.avro").write_bytes(b"no Avro file")

@@ -79,6 +79,7 @@ unusable(struct cat *cat, const char *path, const char *why)
 	cat->failed = true;
 }
 
+/* Up to the last whole block. */
 static void
 show_blocks(struct cat *cat, struct reader *reader, const char *path)
 {
@@ -90,7 +91,7 @@ show_blocks(struct cat *cat, struct reader *reader, const char *path)
 		status = reader_next(reader, &block, &why);
 		if (status == READER_UNUSABLE)
 			unusable(cat, path, why);
-		if (status != READER_OK)
+		if (status != READER_OK || block.open_end)
 			return;
 		files_damage(cat, path, &block);
 		files_block(cat, &block, 0);
@@ -162,10 +163,11 @@ show_listed(struct cat *cat, const char *directory,
 	char *path = xasprintf("%s/%s%s", directory, listed->stem,
 	    listed->finished ? "" : ARCHIVE_PART);
 	struct reader reader;
+	enum reader_status status;
 	const char *why;
-	enum reader_status status = reader_open_at(&reader, AT_FDCWD, path,
-	    O_NOFOLLOW, &why);
 
+	errno = 0;
+	status = reader_open_at(&reader, AT_FDCWD, path, O_NOFOLLOW, &why);
 	if (status != READER_OK && !listed->finished && errno == ENOENT) {
 		free(path);
 		path = xasprintf("%s/%s", directory, listed->stem);
@@ -174,7 +176,7 @@ show_listed(struct cat *cat, const char *directory,
 	}
 	if (status == READER_OK)
 		show_open(cat, &reader, path);
-	else
+	else if (status != READER_END)
 		/* One that is not readable says nothing about the others. */
 		cat_partly(cat, "%s: %s", path, why);
 	free(path);

@@ -100,7 +100,8 @@ reader_open_at(struct reader *reader, int directory, const char *path,
 	else if (status != AVRO_WALK_OK)
 		*why = reader->walk.why;
 	reader_close(reader);
-	return READER_UNUSABLE;
+	return status == AVRO_WALK_DAMAGED && reader->unfinished &&
+	    reader->walk.size == 0 ? READER_END : READER_UNUSABLE;
 }
 
 void
@@ -254,6 +255,7 @@ skip_damage(struct reader *reader, struct reader_block *block,
 	if (whole)
 		walk->offset = MIN_OF(walk->size, start + found->size);
 	block->size = walk->offset - start;
+	block->open_end = reader->unfinished && walk->offset >= walk->size;
 	return true;
 }
 

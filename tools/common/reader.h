@@ -39,6 +39,8 @@ struct reader_block {
 					 * codec */
 	size_t		 good_size;	/* bytes of the good records */
 	const char	*damage;	/* NULL: a whole block */
+	bool		 open_end;	/* damage up to the end of a file that
+					 * is being written: may be to come */
 	/* of the good records, where known */
 	bool		 sequence_known;
 	int64_t		 first_sequence;
@@ -50,7 +52,8 @@ struct reader_block {
 struct reader {
 	int		 fd;
 	struct avro_walk walk;
-	bool		 unfinished;	/* by its name: can end in zeros */
+	bool		 unfinished;	/* by its name: can end in zeros, or
+					 * within a block */
 	char		*codec_name;	/* malloc'ed */
 	bool		 codec_known;
 	enum archive_codec codec;
@@ -67,7 +70,7 @@ enum reader_status {
 
 /*
  * Opens the file and reads its header.  Otherwise *why says why not, and
- * there is nothing to close.
+ * there is nothing to close.  END: empty, and being written.
  */
 enum reader_status	reader_open(struct reader *reader, const char *path,
 			    const char **why) ATTR_NONNULL;

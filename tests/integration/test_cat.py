@@ -471,6 +471,28 @@ def test_archive(daemon: Daemon, codec: str) -> None:
     assert cat(daemon.programs, "-o", "raw", directory) == b"".join(sent)
 
 
+def test_archive_none(programs: Programs, tmp_path: Path) -> None:
+    """A channel's own word is before the defaults: no old files are shown as
+    what it archives."""
+    conf = tmp_path / "mcrelay.yaml"
+    for name in ("one", "two", "one.view"):
+        (tmp_path / "archive" / name).mkdir(parents=True)
+        write(tmp_path / "archive" / name /
+              f"{name}_20261120T210000.000000Z_0.avro", "string", [name])
+    conf.write_text("""
+defaults: {archive: {directory: archive}}
+channels:
+- {name: one, archive: none}
+- {name: two, archive: {codec: deflate}}
+""")
+    assert lines(programs, "-c", conf, "two") == ["two"]
+    for name in ("one", "one.view"):
+        errors: list[str] = []
+        cat(programs, "-c", conf, name, status=2, errors=errors)
+        assert errors == [f"mcrelay-cat: {name}: this channel of {conf} has "
+                          "no archive"]
+
+
 def test_archive_of_datums(daemon: Daemon, source: Path) -> None:
     port = free_port()
     datagrams = accel.datagrams(50, 4)

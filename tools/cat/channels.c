@@ -63,6 +63,21 @@ find_channel(yaml_document_t *document, const yaml_node_t *root,
 	return NULL;
 }
 
+/* A channel's own `archive: none' overrides the defaults. */
+static const char *
+archive_directory(yaml_document_t *document, const yaml_node_t *root,
+    const yaml_node_t *channel)
+{
+	const yaml_node_t *archive = member(document, channel, "archive");
+	const char *directory = scalar(member(document, archive,
+	    "directory"));
+
+	if (directory != NULL || scalar(archive) != NULL)
+		return directory;
+	return scalar(member(document, member(document, member(document,
+	    root, "defaults"), "archive"), "directory"));
+}
+
 static char *
 find_directory(yaml_document_t *document, const char *conf,
     const char *channel, char **why)
@@ -75,12 +90,7 @@ find_directory(yaml_document_t *document, const char *conf,
 		*why = xasprintf("no such file, and no channel in %s", conf);
 		return NULL;
 	}
-	directory = scalar(member(document, member(document, node, "archive"),
-	    "directory"));
-	if (directory == NULL)
-		directory = scalar(member(document, member(document,
-		    member(document, root, "defaults"), "archive"),
-		    "directory"));
+	directory = archive_directory(document, root, node);
 	if (directory == NULL) {
 		*why = xasprintf("this channel of %s has no archive", conf);
 		return NULL;

@@ -16,10 +16,12 @@
 
 /* Goes on from `hash'. */
 static inline uint64_t
-hash_bytes64(uint64_t hash, const uint8_t *data, size_t size)
+hash_bytes64(uint64_t hash, const void *data, size_t size)
 {
-	for (; size > 0; size--, data++)
-		hash = (hash ^ *data) * UINT64_C(0x100000001b3);
+	const uint8_t *byte = data;
+
+	for (; size > 0; size--, byte++)
+		hash = (hash ^ *byte) * UINT64_C(0x100000001b3);
 	return hash;
 }
 

@@ -5,29 +5,19 @@
  */
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/live.h"
-
-/* FNV-1a. */
-static uint64_t
-add(uint64_t hash, const void *data, size_t size)
-{
-	const uint8_t *byte = data;
-
-	while (size-- > 0)
-		hash = (hash ^ *byte++) * UINT64_C(0x100000001b3);
-	return hash;
-}
 
 uint64_t
 live_key(uint64_t id, bool summary, const struct datum_program *program,
     const struct datum_program *plan)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = HASH_BEGIN64;
 
-	hash = add(hash, &id, sizeof(id));
-	hash = add(hash, &summary, sizeof(summary));
-	hash = add(hash, program, program->size);
-	return plan == NULL ? hash : add(hash, plan, plan->size);
+	hash = hash_bytes64(hash, &id, sizeof(id));
+	hash = hash_bytes64(hash, &summary, sizeof(summary));
+	hash = hash_bytes64(hash, program, program->size);
+	return plan == NULL ? hash : hash_bytes64(hash, plan, plan->size);
 }
 
 bool

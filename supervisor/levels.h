@@ -11,8 +11,8 @@
 
 struct channel;
 
-/* The members last_datagram_ns, away_ms, ring, socket and storage, as far as
- * they are known.  channel->counts must have been read. */
+/* The members io, last_datagram_ns, away_ms, ring, socket, storage and files,
+ * as far as they are known.  channel->counts must have been read. */
 void	levels_print(struct growing *out, const struct channel *channel)
 	    ATTR_NONNULL;
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "web/pages.h"
@@ -112,16 +113,12 @@ read_file(int directory, const char *name, size_t *size)
 	return text;
 }
 
-/* FNV-1a: it only has to be another one for another file. */
+/* It only has to be another one for another file. */
 static void
 set_tag(struct page *page, const char *text, size_t size)
 {
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-	snprintf(page->tag, sizeof(page->tag), "\"%016" PRIx64 "\"", hash);
+	snprintf(page->tag, sizeof(page->tag), "\"%016" PRIx64 "\"",
+	    hash_bytes64(HASH_BEGIN64, text, size));
 }
 
 static void

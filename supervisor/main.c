@@ -68,8 +68,9 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelayd", "8",
-    "mcrelayd [-dhnVv] [-f file]\n"
-    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n", help_lines};
+    "mcrelayd [-dnv] [-f file]\n"
+    "       mcrelayd -n --doctor[=check] [-j] [--disk] [file]\n"
+    "       mcrelayd -h | -V\n", help_lines};
 
 static _Noreturn void
 usage(void)

@@ -55,6 +55,19 @@ def test_help(programs: Programs, source: Path, name: str, section: int,
 
 
 @each
+def test_forms(programs: Programs, source: Path, name: str, section: int,
+               wrong: list[str]) -> None:
+    """They go with no other option, and the synopses say so."""
+    usage = run(programs, name, "--help").stdout.split("\n  -")[0]
+    assert f"{name} -h | -V\n" in usage
+    assert not re.search(r"\[-\w*[hV]", usage)
+    page = (source / f"man/{name}.{section}").read_text()
+    synopsis = page.split(".Sh SYNOPSIS")[1].split(".Sh ")[0]
+    assert synopsis.endswith(".Nm\n.Fl h | V\n")
+    assert not re.search(r"Op Fl \w*[hV]", synopsis)
+
+
+@each
 def test_version(programs: Programs, name: str, section: int,
                  wrong: list[str]) -> None:
     for word in ("-V", "--version"):

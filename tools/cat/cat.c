@@ -38,11 +38,12 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-cat", "1",
-    "mcrelay-cat [-fhtVx] [-c conf] [-e end] [-F field,...] [-n count]\n"
+    "mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [-n count]\n"
     "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
     "           file|directory|channel ...\n"
     "       mcrelay-cat -l address:port [-tx] [-e end] [-F field,...]\n"
-    "           [-i interface] [-n count] [-o form] [-S schema] [-s start]\n",
+    "           [-i interface] [-n count] [-o form] [-S schema] [-s start]\n"
+    "       mcrelay-cat -h | -V\n",
     help_lines};
 
 bool

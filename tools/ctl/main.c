@@ -270,7 +270,8 @@ whole_help(void)
 {
 	static struct help_line lines[NITEMS(verbs) + 3];
 	static const struct help help = {"mcrelayctl", "8",
-	    "mcrelayctl [-hV] [-s socket] command ...\n", lines};
+	    "mcrelayctl [-s socket] command ...\n"
+	    "       mcrelayctl -h | -V\n", lines};
 	size_t i;
 
 	for (i = 0; i < NITEMS(verbs); i++)

@@ -39,9 +39,10 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-replay", "1",
-    "mcrelay-replay [-hjlqV] [-e end] [-i interface] [-m time]\n"
+    "mcrelay-replay [-jlq] [-e end] [-i interface] [-m time]\n"
     "           [-r rate] [-s start] [-T ttl] [-x speed] file ...\n"
-    "           address:port\n",
+    "           address:port\n"
+    "       mcrelay-replay -h | -V\n",
     help_lines};
 
 /* A pause as long as this is told of. */

@@ -25,8 +25,9 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-verify", "1",
-    "mcrelay-verify [-hV] [-o all|prior|after|report] [-r out] file ...\n"
-    "       mcrelay-verify --catalog directory\n", help_lines};
+    "mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n"
+    "       mcrelay-verify --catalog directory\n"
+    "       mcrelay-verify -h | -V\n", help_lines};
 
 /* Of --catalog, beyond the letters. */
 #define OPTION_CATALOG	256

@@ -477,7 +477,8 @@ def test_full_disk(daemon: Daemon, ext4: Path, write: str, size: int) -> None:
 def test_cut(daemon: Daemon, write: str, keeps: int) -> None:
     """Somebody else makes the open file shorter: no worker ends, what is gone
     is counted, what is left is kept."""
-    traffic = Traffic(daemon, 6000, size=500, write=write)
+    traffic = Traffic(daemon, 6000, size=500, block_size="4KiB",
+                      write=write)
     wait_for(lambda: traffic.archived() > 1000, "some to lose")
     pid = daemon.worker_pid("one")
     (part,) = daemon.archive.glob("one/*.part")

@@ -464,7 +464,10 @@ def test_quickstart(programs: Programs, source: Path, tmp_path: Path) -> None:
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         start_new_session=True, env=os.environ | {
             "MCRELAY_BUILDDIR": str(programs.libexec),
-            "TMPDIR": str(tmp_path)})
+            "TMPDIR": str(tmp_path)},
+        # A shell cannot trap what is ignored when it starts, as it is in what
+        # another shell runs in the background.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     assert process.stdout
     try:
         url = next(found[0] for line in process.stdout

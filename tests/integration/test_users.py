@@ -87,6 +87,9 @@ def test_each_its_own(daemon: Daemon) -> None:
         daemon.wait_received("one", 100)
         daemon.wait_received("one.view", 100)
         daemon.ctl("rotate")
+        for name in ("one", "one.view"):
+            wait_for(lambda name=name: list(daemon.archive.glob(
+                f"{name}/*.avro")), "a finished file")
         for name in ("one", "two", "one.view"):
             place = daemon.archive / name
             assert {(path.stat().st_uid, path.stat().st_gid)

@@ -17,6 +17,7 @@
 #define MCRELAY_FORWARD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/message.h"
@@ -45,7 +46,8 @@
 	X(FORWARDING, "forwarding")					\
 	X(REFUSED, "refused")		/* a limit of the stream */	\
 	X(FOREIGN, "foreign")		/* the stream is not ours */	\
-	X(OVERSIZED, "oversized")	/* a record larger than a message */
+	X(OVERSIZED, "oversized")	/* a record larger than a message */ \
+	X(UNREADABLE, "unreadable")	/* the archive, by this user */
 
 enum forward_state {
 #define FORWARD_STATE(name, word)	FORWARD_##name,
@@ -53,6 +55,14 @@ enum forward_state {
 #undef FORWARD_STATE
 	FORWARD_STATES_COUNT
 };
+
+/* Not for the forwarder to mend: it tries again at some distance. */
+static inline bool
+forward_is_refused(enum forward_state state)
+{
+	return state == FORWARD_REFUSED || state == FORWARD_FOREIGN ||
+	    state == FORWARD_OVERSIZED || state == FORWARD_UNREADABLE;
+}
 
 struct forward_counts {
 #define FORWARD_COUNT(name, meaning)	uint64_t name;

@@ -51,7 +51,8 @@
 	X(ARCHIVE_STUCK, archive_stuck, DEGRADED,			\
 	    "the archive's disk does not answer")			\
 	X(FORWARD_REFUSED, forward_refused, DEGRADED,			\
-	    "a NATS stream takes nothing: a limit, or it is not ours")	\
+	    "nothing is forwarded: a limit, a stream that is not "	\
+	    "ours, or an archive that cannot be read")			\
 	X(FORWARD_BEHIND, forward_behind, DEGRADED,			\
 	    "the archive has not been forwarded for a minute")		\
 	X(SOCKET_DROPPING, socket_dropping, DEGRADED,			\

@@ -6,6 +6,7 @@
  */
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -109,12 +110,15 @@ allow_beneath(int ruleset_fd, uint64_t access, int fd, bool files)
 {
 	struct landlock_path_beneath_attr beneath = {
 	    .allowed_access = access, .parent_fd = fd};
-	struct stat st;
+	struct statx st;
 
-	if (fd == -1 || fstat(fd, &st) == -1 ||
-	    !(S_ISDIR(st.st_mode) || (files && S_ISREG(st.st_mode))))
+	/* As the kernel knows it: a server, which may not answer, is not
+	 * asked. */
+	if (fd == -1 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC,
+	    STATX_TYPE, &st) == -1 || !(S_ISDIR(st.stx_mode) ||
+	    (files && S_ISREG(st.stx_mode))))
 		return true;
-	if (!S_ISDIR(st.st_mode))
+	if (!S_ISDIR(st.stx_mode))
 		beneath.allowed_access &= LANDLOCK_ACCESS_FS_READ_FILE;
 	return syscall(SYS_landlock_add_rule, ruleset_fd,
 	    LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) == 0;

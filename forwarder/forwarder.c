@@ -70,20 +70,6 @@ map_page(void)
 	close(FORWARD_PAGE_FD);
 }
 
-/* Without the lock that the supervisor's has: that must not outlive it. */
-static int
-open_directory(unsigned number)
-{
-	const int given = FORWARD_DIRECTORY_FD + (int)number;
-	const int fd = openat(given, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd == -1)
-		fatal("channel %s: user id %u cannot read its archive",
-		    spec.lane[number].name, (unsigned)geteuid());
-	close(given);
-	return fd;
-}
-
 /* What libnats opens by a path, now and whenever it connects; and what names
  * of servers are looked up by. */
 static size_t
@@ -134,7 +120,7 @@ load_resolver(void)
 }
 
 static uint32_t
-enter_sandbox(const int *directory)
+enter_sandbox(void)
 {
 	struct sandbox sandbox = {.program = SANDBOX_FORWARDER,
 	    .directory = -1, .syslog = true};
@@ -144,7 +130,7 @@ enter_sandbox(const int *directory)
 
 	own = open_readable(readable);
 	for (i = 0; i < spec.lanes; i++)
-		readable[own + i] = directory[i];
+		readable[own + i] = FORWARD_DIRECTORY_FD + (int)i;
 	sandbox.readable = readable;
 	sandbox.readables = own + spec.lanes;
 	parts = sandbox_enter(&sandbox);
@@ -157,7 +143,6 @@ int
 forwarder_run(void)
 {
 	struct ev_loop *loop = EV_DEFAULT;
-	int directory[FORWARD_CHANNELS_MAX];
 	uint32_t sandbox;
 	unsigned i;
 
@@ -171,20 +156,18 @@ forwarder_run(void)
 	message_end_with_supervisor();
 	spec_load();
 	map_page();
-	for (i = 0; i < spec.lanes; i++)
-		directory[i] = open_directory(i);
 	load_resolver();
 	ev_signal_init(&term, on_term, SIGTERM);
 	ev_signal_start(loop, &term);
 	ev_io_init(&messages, on_messages, MESSAGE_FD, EV_READ);
 	ev_io_start(loop, &messages);
 	log_loop_start(loop);
-	sandbox = enter_sandbox(directory);
+	sandbox = enter_sandbox();
 	message_ready(sandbox);
 	/* With threads from here on. */
 	link_start();
 	for (i = 0; i < spec.lanes; i++)
-		lane_start(i, directory[i]);
+		lane_start(i, FORWARD_DIRECTORY_FD + (int)i);
 	ev_run(loop, 0);
 	/* Not by exit(), which would take from the threads what they use. */
 	_exit(0);

@@ -4,10 +4,12 @@
  * mcrelay-forwarder.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "common/util.h"
@@ -17,8 +19,10 @@
 
 /* How often the archive is looked at when there was nothing. */
 #define LOOK_MS		50
-/* How often it is said how far behind we are. */
+/* How often it is said how far behind we are, if finding out is not more than
+ * this part of the time: an archive may have any number of files. */
 #define SAY_NS		NS_PER_S
+#define SAY_PART	20U
 /* After an error, doubled with each one that follows. */
 #define PAUSE_MS	100U
 #define PAUSE_MAX_MS	5000U
@@ -28,11 +32,13 @@
 struct lane {
 	const struct lane_spec	*spec;
 	struct forward_slot	*slot;
+	int			 given;		/* its directory */
 	struct stream		 stream;
 	struct packer		 packer;
 	struct behind		 behind;
 	uint64_t		 stored;	/* bytes of files */
 	uint64_t		 said_ns;
+	uint64_t		 say_took_ns;
 	bool			 idle;		/* all is stored */
 	struct stream_end	 end;		/* as far as we know */
 	unsigned		 pause_ms;
@@ -65,16 +71,6 @@ state_of(const struct lane *lane)
 {
 	return (enum forward_state)atomic_load_explicit(&lane->slot->state,
 	    memory_order_relaxed);
-}
-
-/* Not for us to mend: tried again at some distance. */
-static bool
-is_sorry(const struct lane *lane)
-{
-	const enum forward_state state = state_of(lane);
-
-	return state == FORWARD_REFUSED || state == FORWARD_FOREIGN ||
-	    state == FORWARD_OVERSIZED;
 }
 
 static void
@@ -115,19 +111,23 @@ say_behind(struct lane *lane)
 	struct ages ages = {lane, clock_monotonic_ns()};
 	uint64_t written;
 
-	if (ages.now_ns - lane->said_ns < SAY_NS)
+	if (ages.now_ns - lane->said_ns < MAX_OF(SAY_NS,
+	    SAY_PART * lane->say_took_ns))
 		return;
-	turn(lane, true);
-	/* At first, the age of what has been waiting is that of its files. */
-	written = lane->packer.given + source_left(&lane->packer.source,
-	    lane->said_ns == 0 ? note_age : NULL, &ages);
-	turn(lane, false);
-	lane->said_ns = ages.now_ns;
 	/* What is there beyond is no whole block. */
 	if (lane->idle)
 		written = lane->stored;
-	else
+	else {
+		turn(lane, true);
+		/* At first, the age of what waits is that of its files. */
+		written = lane->packer.given + source_left(
+		    &lane->packer.source, lane->said_ns == 0 ? note_age :
+		    NULL, &ages);
+		turn(lane, false);
+		lane->say_took_ns = clock_monotonic_ns() - ages.now_ns;
 		behind_note(&lane->behind, written, ages.now_ns);
+	}
+	lane->said_ns = ages.now_ns;
 	say(&lane->slot->behind_since_ns, behind_since(&lane->behind,
 	    lane->idle ? UINT64_MAX : lane->stored));
 	say(&lane->slot->behind_bytes, written - MIN_OF(lane->stored,
@@ -142,7 +142,7 @@ begin(struct lane *lane)
 	struct stream_end end;
 	bool known;
 
-	if (!is_sorry(lane))
+	if (!forward_is_refused(state_of(lane)))
 		say_state(lane, FORWARD_ASKING);
 	switch (stream_ask(&lane->stream, &end)) {
 	case STREAM_GOOD:
@@ -240,7 +240,7 @@ forward(struct lane *lane)
 	bool sent, good = true;
 
 	lane->idle = false;
-	if (!is_sorry(lane))
+	if (!forward_is_refused(state_of(lane)))
 		say_state(lane, FORWARD_FORWARDING);
 	while (good && link_is_up()) {
 		turn(lane, false);
@@ -253,12 +253,44 @@ forward(struct lane *lane)
 	}
 }
 
+/*
+ * Until it can be opened: without the lock that the supervisor's has, which
+ * must not outlive it for long.  A server that does not answer, or a directory
+ * that is closed to us, keeps no other lane.
+ */
+static void
+open_directory(struct lane *lane)
+{
+	bool told = false;
+	int fd;
+
+	for (;;) {
+		turn(lane, true);
+		fd = openat(lane->given, ".", O_RDONLY | O_DIRECTORY |
+		    O_CLOEXEC);
+		turn(lane, false);
+		if (fd != -1)
+			break;
+		if (!told)
+			log_warn("channel %s: user id %u cannot read its "
+			    "archive: nothing of it is forwarded",
+			    lane->spec->name, (unsigned)geteuid());
+		told = true;
+		say_state(lane, FORWARD_UNREADABLE);
+		sleep_ms(PAUSE_MAX_MS);
+	}
+	close(lane->given);
+	say_state(lane, FORWARD_CONNECTING);
+	packer_init(&lane->packer, fd, lane->spec->name);
+}
+
 static void *
 run(void *argument)
 {
 	struct lane *lane = argument;
 	bool first = true;
 
+	open_directory(lane);
 	for (;;) {
 		turn(lane, false);
 		say_behind(lane);
@@ -272,7 +304,7 @@ run(void *argument)
 		first = false;
 		if (begin(lane))
 			forward(lane);
-		if (is_sorry(lane))
+		if (forward_is_refused(state_of(lane)))
 			lane->pause_ms = PAUSE_MAX_MS;
 		sleep_ms(lane->pause_ms);
 		lane->pause_ms = MIN_OF(2 * lane->pause_ms, PAUSE_MAX_MS);
@@ -281,7 +313,7 @@ run(void *argument)
 }
 
 void
-lane_start(unsigned number, int directory)
+lane_start(unsigned number, int given)
 {
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	pthread_t thread;
@@ -291,7 +323,7 @@ lane_start(unsigned number, int directory)
 	lane->slot = &page->slot[number];
 	lane->pause_ms = PAUSE_MS;
 	stream_init(&lane->stream, lane->spec);
-	packer_init(&lane->packer, directory, lane->spec->name);
+	lane->given = given;
 	turn(lane, false);
 	lanes[number] = lane;
 	error = pthread_create(&thread, NULL, run, lane);

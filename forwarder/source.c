@@ -13,8 +13,6 @@
 #include "forwarder/source.h"
 #include "tools/common/lines.h"
 
-/* Two changes may have the same time: look again until it is so old. */
-#define TIME_STEP_NS	(2 * NS_PER_S)
 /* A file that was finished has its line in the catalogue long before. */
 #define RESOLVE_NS	(10 * NS_PER_S)
 
@@ -102,12 +100,20 @@ order_of(const struct listed *file, const char *stem, uint64_t line)
 }
 
 static void
+drop_listing(struct source *source)
+{
+	listing_free(&source->listing);
+	source->at = 0;
+}
+
+static void
 forget(struct source *source)
 {
 	if (source->open)
 		followed_close(&source->file);
 	source->open = false;
-	source->changed_ns = 0;
+	source->changed_ns = LISTING_NEVER;
+	drop_listing(source);
 	tdestroy(source->seen, free);
 	source->seen = NULL;
 }
@@ -160,6 +166,7 @@ void
 source_init(struct source *source, int directory, const char *path)
 {
 	memset(source, 0, sizeof(*source));
+	source->changed_ns = LISTING_NEVER;
 	source->directory = directory;
 	source->path = path;
 }
@@ -210,43 +217,50 @@ source_seek(struct source *source, const char *stem, uint64_t records)
 
 /*** Going on. ***/
 
-/* Whether there may be a file that was not seen the last time. */
-static bool
-directory_changed(struct source *source)
+/*
+ * The next file of the listing that was not seen yet; NULL: it has to be made
+ * anew.  What the catalogue has stays in its place; the rest is only known for
+ * now.
+ */
+static const char *
+next_listed(struct source *source, bool fresh)
 {
-	uint64_t changed_ns;
-	struct stat st;
+	const struct listed *file;
 
-	if (fstat(source->directory, &st) == -1)
-		return true;
-	changed_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_S +
-	    (uint64_t)st.st_mtim.tv_nsec;
-	if (changed_ns == source->changed_ns &&
-	    changed_ns + TIME_STEP_NS < clock_realtime_ns())
-		return false;
-	source->changed_ns = changed_ns;
-	return true;
+	for (; source->at < source->listing.files; source->at++) {
+		file = &source->listing.file[source->at];
+		if (!was_seen(source, file->stem))
+			return fresh || file->line != LISTING_NO_LINE ?
+			    file->stem : NULL;
+	}
+	return NULL;
 }
 
 /* Opens the first file that was not seen yet. */
 static bool
 open_next(struct source *source)
 {
-	struct listing listing;
-	bool waits = false;
-	size_t i;
+	const char *stem = next_listed(source, false);
+	bool fresh = stem == NULL;
 
-	if (!directory_changed(source) ||
-	    !listing_read(&listing, source->directory, source->path))
-		return false;
-	for (i = 0; i < listing.files && !source->open && !waits; i++)
-		if (!was_seen(source, listing.file[i].stem))
-			waits = !open_file(source, listing.file[i].stem) &&
-			    !was_seen(source, listing.file[i].stem);
-	/* It has no header yet, which is no change of the directory. */
-	if (waits)
-		source->changed_ns = 0;
-	listing_free(&listing);
+	if (fresh) {
+		drop_listing(source);
+		if (!listing_is_due(source->directory,
+		    &source->changed_ns) || !listing_read(
+		    &source->listing, source->directory, source->path))
+			return false;
+		stem = next_listed(source, true);
+	}
+	while (stem != NULL && !open_file(source, stem)) {
+		/* It has no header yet, which is no change of the
+		 * directory. */
+		if (!was_seen(source, stem)) {
+			source->changed_ns = LISTING_NEVER;
+			drop_listing(source);
+			return false;
+		}
+		stem = next_listed(source, fresh);
+	}
 	return source->open;
 }
 
@@ -272,7 +286,7 @@ source_next(struct source *source, struct reader_block *block, uint64_t *skip)
 		}
 		followed_close(&source->file);
 		source->open = false;
-		source->changed_ns = 0;
+		source->changed_ns = LISTING_NEVER;
 	}
 }
 
@@ -292,7 +306,7 @@ source_left(struct source *source, source_each *each, void *argument)
 	char part[ARCHIVE_NAME_SIZE + sizeof(ARCHIVE_PART)];
 	struct listing listing;
 	uint64_t left = 0;
-	struct stat st;
+	struct stat st = {0};
 	size_t i;
 
 	if (source->open && fstat(source->file.reader.fd, &st) == 0 &&

@@ -101,16 +101,19 @@ put_channel(struct growing *out, const struct forward_conf *conf,
 	    channel->name);
 	char *subject = conf_forward_name(conf->subject, conf->host,
 	    channel->name);
-	struct stat st = {0};
+	struct statx st = {0};
 
-	(void)fstat(channel->parts.archive, &st);
+	/* As the kernel knows it: a server is not asked. */
+	(void)statx(channel->parts.archive, "", AT_EMPTY_PATH |
+	    AT_STATX_DONT_SYNC, STATX_INO, &st);
 	json_text_open(out, NULL, '{');
 	json_text_string(out, "name", channel->name);
 	json_text_string(out, "stream", stream);
 	json_text_string(out, "subject", subject);
 	json_text_number(out, "number", channel->number);
-	json_text_number(out, "device", st.st_dev);
-	json_text_number(out, "inode", st.st_ino);
+	json_text_number(out, "major", st.stx_dev_major);
+	json_text_number(out, "minor", st.stx_dev_minor);
+	json_text_number(out, "inode", st.stx_ino);
 	json_text_close(out, '}');
 	free(stream);
 	free(subject);
@@ -243,9 +246,7 @@ forwarder_refused(const struct channel *channel)
 	struct forwarded forwarded;
 
 	return look_up(channel, &forwarded) && forwarded.current &&
-	    (forwarded.state == FORWARD_REFUSED ||
-	    forwarded.state == FORWARD_FOREIGN ||
-	    forwarded.state == FORWARD_OVERSIZED);
+	    forward_is_refused(forwarded.state);
 }
 
 bool
@@ -255,8 +256,8 @@ forwarder_behind(const struct channel *channel)
 
 	return look_up(channel, &forwarded) &&
 	    (forwarded.behind_ns > FORWARDER_BEHIND_NS ||
-	    clock_monotonic_ns() - channel->forwarder_ns >
-	    FORWARDER_BEHIND_NS);
+	    (channel->forwarder_ns != 0 && clock_monotonic_ns() -
+	    channel->forwarder_ns > FORWARDER_BEHIND_NS));
 }
 
 /*** Said of a channel. ***/

@@ -19,6 +19,7 @@ import pytest
 import avro_files
 import nats
 from daemon import Daemon, channel, output
+from fuse import Fuse, build
 from nats import Client, Cluster, Message, Proxy, Server
 from net import Receiver, Sender, SenderThread, free_port, numbered
 from waiting import wait_for
@@ -415,6 +416,71 @@ def test_unprivileged(daemon: Daemon, server: Server, tmp_path: Path
         wait_forwarded(daemon, client, "one", 1000)
         check(daemon, client, "one", sender.sent, tmp_path)
         daemon.stop()
+
+
+def test_unreadable(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """An archive that is closed to the forwarder keeps no other from being
+    forwarded, and is looked at again."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    ports = free_port(), free_port()
+    daemon.directory.chmod(0o755)
+    shut = daemon.archive / "shut"
+    shut.mkdir(parents=True, mode=0o700)
+    top = forward(server.url) | {"user": {"base": 64000}}
+    with Sender("127.0.0.1", ports[0]) as one, \
+            Sender("127.0.0.1", ports[1]) as other, \
+            Client(server.port) as client:
+        daemon.start(archived(daemon, "open", ports[0]),
+                     archived(daemon, "shut", ports[1]), **top)
+        for sender in (one, other):
+            sender.send(numbered(1000))
+        wait_state(daemon, "shut", "unreadable")
+        wait_forwarded(daemon, client, "open", 1000)
+        assert "forward_refused" in reasons(daemon, "shut")
+        assert reasons(daemon, "open") == set()
+        shut.chmod(0o755)
+        wait_forwarded(daemon, client, "shut", 1000)
+        assert reasons(daemon, "shut") == set()
+        check(daemon, client, "open", one.sent, tmp_path)
+        check(daemon, client, "shut", other.sent, tmp_path)
+        daemon.stop()
+
+
+def test_hangs(daemon: Daemon, server: Server, tmp_path: Path,
+               tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A file system that does not answer holds up its own channel only, also
+    of a forwarder that begins meanwhile."""
+    served = Fuse(build(tmp_path_factory.mktemp("fuse")), tmp_path / "far")
+    ports = free_port(), free_port()
+    try:
+        with Sender("127.0.0.1", ports[0]) as near, \
+                Sender("127.0.0.1", ports[1]) as far, \
+                Client(server.port) as client:
+            daemon.start(
+                archived(daemon, "near", ports[0]),
+                archived(daemon, "far", ports[1], directory=str(served.at)),
+                **forward(server.url))
+            for sender in (near, far):
+                sender.send(numbered(500))
+            wait_forwarded(daemon, client, "near", 500)
+            wait_forwarded(daemon, client, "far", 500)
+            served.hang()
+            old = forwarder_pid(daemon)
+            kill_forwarder(daemon)
+            forwarder_pid(daemon, old)
+            for sender in (near, far):
+                sender.send(numbered(500, first=500))
+            wait_forwarded(daemon, client, "near", 1000)
+            assert daemon.status("near")["state"] == "running"
+            served.go_on()
+            wait_forwarded(daemon, client, "far", 1000)
+            check(daemon, client, "near", near.sent, tmp_path)
+            check(daemon, client, "far", far.sent, tmp_path)
+            daemon.stop()
+    finally:
+        daemon.kill()
+        served.close()
 
 
 def test_doctor(daemon: Daemon, server: Server) -> None:

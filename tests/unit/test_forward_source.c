@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,9 @@
 #define FIRST	"c_20260101T000000.000000Z_0.avro"
 #define SECOND	"c_20260102T000000.000000Z_3.avro"
 #define THIRD	"c_20260103T000000.000000Z_6.avro"
+
+#define MANY		300U
+#define MANY_NAMES	"c_20260101T01%02u%02u.000000Z_%u.avro"
 
 static char	directory[64];
 static int	fd;
@@ -205,6 +209,50 @@ what_is_left(void **state ATTR_UNUSED)
 	assert_true(source_seek(&source, "", 0));
 }
 
+/* What this process has read. */
+static uint64_t
+bytes_read(void)
+{
+	FILE *file = fopen("/proc/self/io", "re");
+	uint64_t bytes = 0;
+
+	assert_non_null(file);
+	assert_int_equal(fscanf(file, "rchar: %" SCNu64, &bytes), 1);
+	fclose(file);
+	return bytes;
+}
+
+/* The catalogue is not read anew for each file of many. */
+static void
+catches_up_in_one_go(void **state ATTR_UNUSED)
+{
+	struct reader_block block;
+	struct source source;
+	uint64_t skip, before, blocks = 0;
+	char name[64];
+	unsigned i;
+
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), MANY_NAMES, i / 60, i % 60, i);
+		make(name, 1);
+		line(name);
+	}
+	source_init(&source, fd, "c");
+	assert_true(source_seek(&source, "", 0));
+	before = bytes_read();
+	while (source_next(&source, &block, &skip) == SOURCE_BLOCK)
+		blocks++;
+	assert_int_equal(blocks, MANY);
+	/* Files and lines are of less than 100 bytes each; with the catalogue
+	 * for each file it would be 300 times that. */
+	assert_true(bytes_read() - before < UINT64_C(20) * MANY * 100);
+	assert_true(source_seek(&source, "", 0));
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), MANY_NAMES, i / 60, i % 60, i);
+		assert_int_equal(unlinkat(fd, name, 0), 0);
+	}
+}
+
 /*** Behind. ***/
 
 static void
@@ -246,6 +294,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(waits_for_the_catalogue,
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(what_is_left, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(catches_up_in_one_go, setup,
 		    teardown),
 		cmocka_unit_test(age),
 	};

@@ -3,7 +3,6 @@
  * A directory in which mcrelay-worker writes: each record once, in order,
  * whatever becomes of the worker (tools/common/followed.h).  mcrelay-cat.
  */
-#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <search.h>
@@ -20,17 +19,13 @@
 
 /* How often is looked for more. */
 #define LOOK_NS		(50 * NS_PER_MS)
-/* Two changes may have the same time, unless one is so old at the other. */
-#define TIME_STEP_NS	(2 * NS_PER_S)
-#define NEVER_NS	UINT64_MAX
 
 struct follow {
 	struct cat	*cat;
 	const char	*directory;
 	int		 fd;		/* of it */
 	void		*seen;		/* tsearch(): stems */
-	uint64_t	 changed_ns;	/* when the directory was, before all
-					 * its files were listed */
+	uint64_t	 changed_ns;	/* of listing_is_due() */
 };
 
 static void
@@ -160,25 +155,6 @@ leave_out(struct follow *follow, const char *first)
 	return found;
 }
 
-/* Whether there may be a file that was not listed the last time; it will be
- * listed now. */
-static bool
-directory_changed(struct follow *follow)
-{
-	struct stat st;
-	uint64_t changed_ns;
-
-	if (fstat(follow->fd, &st) == -1)
-		return true;
-	changed_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_S +
-	    (uint64_t)st.st_mtim.tv_nsec;
-	if (changed_ns == follow->changed_ns)
-		return false;
-	follow->changed_ns = changed_ns + TIME_STEP_NS < clock_realtime_ns() ?
-	    changed_ns : NEVER_NS;
-	return true;
-}
-
 void
 follow_directory(struct cat *cat, const char *directory, const char *first)
 {
@@ -186,7 +162,7 @@ follow_directory(struct cat *cat, const char *directory, const char *first)
 		.cat = cat,
 		.directory = directory,
 		.fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
-		.changed_ns = NEVER_NS,
+		.changed_ns = LISTING_NEVER,
 	};
 
 	if (follow.fd == -1) {
@@ -200,7 +176,8 @@ follow_directory(struct cat *cat, const char *directory, const char *first)
 		cat->failed = true;
 	}
 	while (!cat_done(cat))
-		if (!directory_changed(&follow) || !show_new(&follow))
+		if (!listing_is_due(follow.fd, &follow.changed_ns) ||
+		    !show_new(&follow))
 			wait_a_while(cat);
 	tdestroy(follow.seen, free);
 	close(follow.fd);

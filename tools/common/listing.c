@@ -2,6 +2,7 @@
 /*
  * The files of an archive, in their order.  Tools, and mcrelay-forwarder.
  */
+#include <sys/stat.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -144,4 +145,24 @@ listing_read_path(struct listing *listing, const char *path)
 	good = listing_read(listing, fd, path);
 	close(fd);
 	return good;
+}
+
+/* Two changes may have the same time, unless one is so old at the other. */
+#define TIME_STEP_NS	(2 * NS_PER_S)
+
+bool
+listing_is_due(int directory, uint64_t *changed_ns)
+{
+	uint64_t now_ns;
+	struct stat st;
+
+	if (fstat(directory, &st) == -1)
+		return true;
+	now_ns = (uint64_t)st.st_mtim.tv_sec * NS_PER_S +
+	    (uint64_t)st.st_mtim.tv_nsec;
+	if (now_ns == *changed_ns)
+		return false;
+	*changed_ns = now_ns + TIME_STEP_NS < clock_realtime_ns() ? now_ns :
+	    LISTING_NEVER;
+	return true;
 }

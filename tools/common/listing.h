@@ -14,6 +14,7 @@
 #include "common/compiler.h"
 
 #define LISTING_NO_LINE	UINT64_MAX
+#define LISTING_NEVER	UINT64_MAX
 
 struct listed {
 	char		*stem;		/* the name as a finished file */
@@ -33,5 +34,9 @@ bool	listing_read(struct listing *listing, int directory, const char *path)
 bool	listing_read_path(struct listing *listing, const char *path)
 	    ATTR_NONNULL;
 void	listing_free(struct listing *listing) ATTR_NONNULL;
+
+/* Whether the directory may have files that were not listed after this was true
+ * the last time; *changed_ns is its memory, LISTING_NEVER at first. */
+bool	listing_is_due(int directory, uint64_t *changed_ns) ATTR_NONNULL;
 
 #endif /* MCRELAY_TOOLS_LISTING_H */

@@ -85,7 +85,12 @@ export function serve({directories, streams, rate, history}) {
 		if (path === "/streams") {
 			response.writeHead(200, {"Content-Type":
 			    "application/json"});
-			response.end(JSON.stringify(streams));
+			response.end(JSON.stringify({
+				layouts: streams.map(({doc, fields}) =>
+				    ({doc, fields})),
+				streams: streams.map((stream, layout) =>
+				    ({...stream, layout})),
+			}));
 			return;
 		}
 		const name = path === "/" ? "index.html" : path.slice(1);

@@ -3,8 +3,10 @@
  * Texts for requests.  mcrelay-web only.
  *
  * The text of a thousand channels is some megabytes, and a client may take
- * long to read it: those who ask at the same time share one, and while too
- * much is under way nobody gets another.
+ * long to read it: those who ask the same at the same time share one, and while
+ * too much is under way nobody gets another.  Those who choose parts must not
+ * take the place of those who read all: they have half of it, and of the time
+ * that one status may take.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,9 @@
 #include "web/web_priv.h"
 
 #define UNDER_WAY_MAX	(24U * 1024 * 1024)
+#define CHOSEN_MAX	(UNDER_WAY_MAX / 2)
+/* Made of one status for those who choose, more or less. */
+#define ROUND_MAX	(2U * 1024 * 1024)
 
 #define TYPE_TEXT	"text/plain; version=0.0.4; charset=utf-8"
 #define TYPE_OPEN	"application/openmetrics-text; version=1.0.0; "	\
@@ -27,6 +32,7 @@
 
 struct body {
 	size_t	size;
+	bool	kept;		/* by us, for whoever asks: not under way */
 	char	text[];
 };
 
@@ -38,7 +44,8 @@ free_body(void *text)
 	struct body *body = (struct body *)(void *)((char *)text -
 	    offsetof(struct body, text));
 
-	under_way -= body->size;
+	if (!body->kept)
+		under_way -= body->size;
 	free(body);
 }
 
@@ -63,7 +70,8 @@ response_of(struct body *body)
 {
 	struct MHD_Response *response;
 
-	under_way += body->size;
+	if (!body->kept)
+		under_way += body->size;
 	response = MHD_create_response_from_buffer_with_free_callback(
 	    body->size, body->text, free_body);
 	if (response == NULL) {
@@ -81,6 +89,7 @@ body_of(const char *text, size_t size)
 
 	memcpy(body->text, text, size);
 	body->size = size;
+	body->kept = false;
 	return body;
 }
 
@@ -161,6 +170,7 @@ compressed(const char *text, size_t size)
 	}
 	body = xrealloc(body, sizeof(*body) + room);
 	body->size = room;
+	body->kept = false;
 	return body;
 }
 #else
@@ -187,7 +197,7 @@ answer_packed(const char *text, size_t size, size_t *packed_size)
 }
 
 static struct MHD_Response *
-make_of(const char *text, size_t size, const char *type, bool gzip)
+make_of(const char *text, size_t size, const char *type, bool gzip, bool kept)
 {
 	struct MHD_Response *response;
 	struct body *body = gzip ? compressed(text, size) : NULL;
@@ -195,6 +205,7 @@ make_of(const char *text, size_t size, const char *type, bool gzip)
 	gzip = body != NULL;
 	if (!gzip)
 		body = body_of(text, size);
+	body->kept = kept;
 	response = response_of(body);
 	if (response == NULL)
 		return NULL;
@@ -205,14 +216,13 @@ make_of(const char *text, size_t size, const char *type, bool gzip)
 }
 
 static struct MHD_Response *
-make(const struct request *request, const struct node *status)
+make(const struct request *request, const struct node *status, size_t *size)
 {
-	size_t size;
-	char *text = metrics_text(status, &request->choice, &size);
+	char *text = metrics_text(status, &request->choice, size);
 	struct MHD_Response *response;
 
-	response = make_of(text, size, request->choice.openmetrics ?
-	    TYPE_OPEN : TYPE_TEXT, request->gzip);
+	response = make_of(text, *size, request->choice.openmetrics ?
+	    TYPE_OPEN : TYPE_TEXT, request->gzip, false);
 	free(text);
 	return response;
 }
@@ -226,13 +236,14 @@ too_many(void)
 
 /* One for all who ask for it. */
 static struct answer *
-shared_json(struct answer **made, const char *text, size_t size, bool gzip)
+shared_json(struct answer **made, const char *text, size_t size, bool gzip,
+    bool kept)
 {
 	if (made[gzip] == NULL) {
 		if (under_way > UNDER_WAY_MAX)
 			return too_many();
 		made[gzip] = new_answer(MHD_HTTP_OK, make_of(text, size,
-		    "application/json", gzip));
+		    "application/json", gzip, kept));
 	}
 	made[gzip]->users++;
 	return made[gzip];
@@ -251,13 +262,13 @@ answer_streams(bool gzip)
 		return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
 		    "mcrelayd has not told yet which there are\n");
 	if (streams[gzip] != NULL)
-		return shared_json(streams, "", 0, gzip);
+		return shared_json(streams, "", 0, gzip, true);
 	document = streams_json();
 	text = json_dumps(document, JSON_COMPACT);
 	json_decref(document);
 	if (text == NULL)
 		fatalx("out of memory");
-	answer = shared_json(streams, text, strlen(text), gzip);
+	answer = shared_json(streams, text, strlen(text), gzip, true);
 	free(text);
 	return answer;
 }
@@ -281,30 +292,67 @@ has_all(const struct node *status, const struct request *request)
 	return true;
 }
 
+static bool
+same_choice(const struct request *a, const struct request *b)
+{
+	size_t i;
+
+	if (a->gzip != b->gzip ||
+	    a->choice.openmetrics != b->choice.openmetrics ||
+	    a->choice.groups != b->choice.groups ||
+	    a->choice.channel_count != b->choice.channel_count)
+		return false;
+	for (i = 0; i < a->choice.channel_count; i++)
+		if (strcmp(a->channels[i], b->channels[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool
+is_whole(const struct request *request)
+{
+	return request->choice.channel_count == 0 &&
+	    request->choice.groups == METRICS_ALL;
+}
+
+/* What another one has got who asks the same; NULL: nobody has. */
+static struct answer *
+find_made(const struct answers *answers, const struct request *request)
+{
+	size_t i;
+
+	for (i = 0; i < answers->count; i++)
+		if (same_choice(answers->made[i].request, request))
+			return answers->made[i].answer;
+	return NULL;
+}
+
 static struct answer *
 metrics(struct answers *answers, const struct request *request,
     const struct node *status)
 {
-	bool shared = request->choice.channel_count == 0 &&
-	    request->choice.groups == METRICS_ALL;
-	struct answer **made =
-	    &answers->made[request->choice.openmetrics][request->gzip];
-	struct answer *answer;
+	struct answer *answer = find_made(answers, request);
+	size_t size;
 
-	if (!has_all(status, request))
-		return answer_text(MHD_HTTP_NOT_FOUND,
-		    "there is no such channel\n");
-	if (shared && *made != NULL) {
-		(*made)->users++;
-		return *made;
+	if (answer == NULL) {
+		if (!has_all(status, request))
+			return answer_text(MHD_HTTP_NOT_FOUND,
+			    "there is no such channel\n");
+		if (under_way > (is_whole(request) ? UNDER_WAY_MAX :
+		    CHOSEN_MAX))
+			return too_many();
+		if (!is_whole(request) && answers->size > ROUND_MAX)
+			return NULL;
+		answer = new_answer(MHD_HTTP_OK, make(request, status,
+		    &size));
+		if (!is_whole(request))
+			answers->size += size;
+		answers->made = xgrow(answers->made, answers->count,
+		    sizeof(*answers->made));
+		answers->made[answers->count++] =
+		    (struct made){request, answer};
 	}
-	if (under_way > UNDER_WAY_MAX)
-		return too_many();
-	answer = new_answer(MHD_HTTP_OK, make(request, status));
-	if (shared) {
-		answer->users++;
-		*made = answer;
-	}
+	answer->users++;
 	return answer;
 }
 
@@ -314,20 +362,20 @@ answer_request(struct answers *answers, const struct request *request,
 {
 	if (status == NULL)
 		return answer_text(MHD_HTTP_SERVICE_UNAVAILABLE,
-		    "mcrelayd does not answer\n");
+		    "no answer in time\n");
 	return request->kind == REQUEST_STATUS ?
 	    shared_json(answers->status, status->text, status->size,
-	    request->gzip) : metrics(answers, request, status->node);
+	    request->gzip, false) : metrics(answers, request, status->node);
 }
 
 void
 answers_done(struct answers *answers)
 {
-	size_t i, j;
+	size_t i;
 
-	for (i = 0; i < 2; i++)
-		for (j = 0; j < 2; j++)
-			answer_release(answers->made[i][j]);
+	for (i = 0; i < answers->count; i++)
+		answer_release(answers->made[i].answer);
+	free(answers->made);
 	answer_release(answers->status[0]);
 	answer_release(answers->status[1]);
 }

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 #include <crypt.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -18,20 +19,19 @@
 /* As low as it gets: workers go first. */
 #define NICE	19
 
+/* One side at a time has all of it: the loop's until `given' is posted, the
+ * thread's until `async' is sent.  There is no lock that a thread which seldom
+ * runs could keep the loop from. */
 static struct {
 	struct ev_loop	*loop;
 	hasher_done	*done;
 	ev_async	 async;		/* the thread is done */
-	pthread_mutex_t	 mutex;
-	pthread_cond_t	 given;
-	const char	*hash;		/* NULL: nothing to do */
+	sem_t		 given;
+	const char	*hash;
 	char		 password[BASIC_PASSWORD_SIZE];
 	bool		 same;
 	uint64_t	 took_ns;
-} hasher = {
-	.mutex = PTHREAD_MUTEX_INITIALIZER,
-	.given = PTHREAD_COND_INITIALIZER,
-};
+} hasher;
 
 /* However many bytes are the same, that takes as long. */
 static bool
@@ -67,7 +67,6 @@ compare(struct crypt_data *data)
 	explicit_bzero(hasher.password, sizeof(hasher.password));
 	explicit_bzero(data, sizeof(*data));
 	hasher.took_ns = processor_ns() - began;
-	hasher.hash = NULL;
 	ev_async_send(hasher.loop, &hasher.async);
 }
 
@@ -77,13 +76,9 @@ run(void *argument ATTR_UNUSED)
 	static struct crypt_data data;
 
 	(void)setpriority(PRIO_PROCESS, 0, NICE);
-	(void)pthread_mutex_lock(&hasher.mutex);
-	for (;;) {
-		while (hasher.hash == NULL)
-			(void)pthread_cond_wait(&hasher.given, &hasher.mutex);
-		/* Nobody else touches it until it is done. */
-		compare(&data);
-	}
+	for (;;)
+		if (sem_wait(&hasher.given) == 0)
+			compare(&data);
 	return NULL;
 }
 
@@ -91,12 +86,7 @@ static void
 on_async(struct ev_loop *loop ATTR_UNUSED, ev_async *watcher ATTR_UNUSED,
     int events ATTR_UNUSED)
 {
-	bool same;
-
-	(void)pthread_mutex_lock(&hasher.mutex);
-	same = hasher.same;
-	(void)pthread_mutex_unlock(&hasher.mutex);
-	hasher.done(same, hasher.took_ns);
+	hasher.done(hasher.same, hasher.took_ns);
 }
 
 void
@@ -104,6 +94,7 @@ hasher_init(struct ev_loop *loop, hasher_done *done)
 {
 	hasher.loop = loop;
 	hasher.done = done;
+	(void)sem_init(&hasher.given, 0, 0);
 	ev_async_init(&hasher.async, on_async);
 	ev_async_start(loop, &hasher.async);
 }
@@ -128,11 +119,9 @@ hasher_start(void)
 void
 hasher_compare(const char *hash, const char *password)
 {
-	(void)pthread_mutex_lock(&hasher.mutex);
 	hasher.hash = hash;
 	memcpy(hasher.password, password, strlen(password) + 1);
-	(void)pthread_cond_signal(&hasher.given);
-	(void)pthread_mutex_unlock(&hasher.mutex);
+	(void)sem_post(&hasher.given);
 }
 #else
 #include "web/hasher.h"

@@ -154,7 +154,6 @@ earliest(struct live *live, struct history_entry *entry, uint64_t *next)
 {
 	struct live_stream *found = NULL, *each;
 	struct history_entry other;
-	uint64_t passed;
 	size_t i;
 
 	*next = UINT64_MAX;
@@ -162,10 +161,8 @@ earliest(struct live *live, struct history_entry *entry, uint64_t *next)
 		each = &live->stream[i];
 		if (each->stream == NULL)
 			continue;
-		passed = history_catch_up(&each->stream->history,
+		live->dropped += history_catch_up(&each->stream->history,
 		    &each->place);
-		if (live->number >= live->live_from)
-			live->dropped += passed;
 		if (!history_look(&each->stream->history, &each->place,
 		    &other))
 			continue;

@@ -79,8 +79,6 @@ request_free(struct request *request)
 {
 	size_t i;
 
-	if (request->waits)
-		LIST_REMOVE(request, link);
 	for (i = 0; i < request->choice.channel_count; i++)
 		free(request->channels[i]);
 	answer_release(request->answer);

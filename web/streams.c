@@ -78,27 +78,30 @@ free_stream(struct stream *stream)
 /*** What the supervisor says. ***/
 
 /* Layouts of a document in the making: of each schema those that differ in what
- * its fields are called by.  Mostly one. */
+ * its fields are called by, or in their shape.  Mostly one or two. */
 struct layouts {
 	struct layout	**all;
+	size_t		 *next;		/* of the same schema, 1 + place in
+					 * `all'; 0: no more */
 	size_t		  count;
-	size_t		 *last;		/* of each schema, 1 + place in
-					 * `all'; 0: none yet */
+	size_t		 *first;	/* of each schema, likewise */
 };
 
 static struct layout *
 layout_of(struct layouts *layouts, size_t place, json_t *schema,
     json_t *names, bool summary)
 {
-	size_t *last = &layouts->last[place];
+	size_t *first = &layouts->first[place], i;
 
-	if (*last > 0 && layout_is(layouts->all[*last - 1], schema, names,
-	    summary))
-		return layouts->all[*last - 1];
+	for (i = *first; i > 0; i = layouts->next[i - 1])
+		if (layout_is(layouts->all[i - 1], schema, names, summary))
+			return layouts->all[i - 1];
 	layouts->all = xgrow(layouts->all, layouts->count,
 	    sizeof(struct layout *));
-	layouts->all[layouts->count++] = layout_new(schema, names, summary);
-	*last = layouts->count;
+	layouts->next = xgrow(layouts->next, layouts->count, sizeof(size_t));
+	layouts->all[layouts->count] = layout_new(schema, names, summary);
+	layouts->next[layouts->count++] = *first;
+	*first = layouts->count;
 	return layouts->all[layouts->count - 1];
 }
 
@@ -189,21 +192,22 @@ streams_load(const json_t *document)
 {
 	const json_t *all = json_object_get(document, "streams");
 	const json_t *schemas = json_object_get(document, "schemas");
-	struct layouts layouts = {NULL, 0, NULL};
+	struct layouts layouts = {NULL, NULL, 0, NULL};
 	struct stream **list, *stream;
 	size_t count = 0, i;
 
 	if (document == NULL || json_equal(document, streams.document))
 		return false;
 	list = xcalloc(json_array_size(all) + 1, sizeof(struct stream *));
-	layouts.last = xcalloc(json_array_size(schemas) + 1, sizeof(size_t));
+	layouts.first = xcalloc(json_array_size(schemas) + 1, sizeof(size_t));
 	for (i = 0; i < json_array_size(all); i++) {
 		stream = read_stream(json_array_get(all, i), schemas,
 		    &layouts);
 		if (stream != NULL)
 			list[count++] = stream;
 	}
-	free(layouts.last);
+	free(layouts.first);
+	free(layouts.next);
 	replace(list, sort(list, count), &layouts);
 	json_decref(streams.document);
 	streams.document = json_incref((json_t *)(uintptr_t)document);
@@ -214,12 +218,16 @@ static json_t *
 stream_json(const struct stream *stream)
 {
 	const char *slash = strchr(stream->name, '/');
-	json_t *object = json_pack("{s:I, s:s%, s:s, s:s, s:o, s:o}",
+	json_t *object;
+	size_t layout = 0;
+
+	while (streams.layout[layout] != stream->layout)
+		layout++;
+	object = json_pack("{s:I, s:s%, s:s, s:s, s:I}",
 	    "id", (json_int_t)stream->id, "channel", stream->name,
 	    (size_t)(slash - stream->name), "stream", slash + 1,
 	    "shape", stream->summary ? "summary" : "same",
-	    "doc", layout_doc(stream->layout),
-	    "fields", layout_fields(stream->layout));
+	    "layout", (json_int_t)layout);
 
 	json_object_set_new(object, "interval_s", stream->interval_ns == 0 ?
 	    json_null() : json_real((double)stream->interval_ns /
@@ -229,7 +237,21 @@ stream_json(const struct stream *stream)
 	return object;
 }
 
-/* In the order of the configuration. */
+static json_t *
+layouts_json(void)
+{
+	json_t *list = json_array();
+	size_t i;
+
+	for (i = 0; i < streams.layouts; i++)
+		json_array_append_new(list, json_pack("{s:o, s:o}",
+		    "doc", layout_doc(streams.layout[i]),
+		    "fields", layout_fields(streams.layout[i])));
+	return list;
+}
+
+/* In the order of the configuration.  Many may have one schema, which is said
+ * once. */
 json_t *
 streams_json(void)
 {
@@ -244,7 +266,8 @@ streams_json(void)
 		if (stream != NULL)
 			json_array_append_new(list, stream_json(stream));
 	}
-	return list;
+	return json_pack("{s:o, s:o}", "layouts", layouts_json(),
+	    "streams", list);
 }
 
 /*** What decimators show. ***/
@@ -330,7 +353,7 @@ streams_count(void)
 void
 streams_end(void)
 {
-	const struct layouts none = {NULL, 0, NULL};
+	const struct layouts none = {.count = 0};
 
 	replace(NULL, 0, &none);
 	json_decref(streams.document);

@@ -99,7 +99,7 @@ on_due(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
 static void
 give(struct request *request, struct answer *answer)
 {
-	LIST_REMOVE(request, link);
+	TAILQ_REMOVE(&web.waiting, request, link);
 	request->waits = false;
 	request->answer = answer;
 	MHD_resume_connection(request->connection);
@@ -112,14 +112,22 @@ on_status(const char *text, size_t size)
 	    size);
 	const struct web_status whole = {text, size, document == NULL ? NULL :
 	    document->node}, *status = document == NULL ? NULL : &whole;
-	struct answers answers = {.made = {{NULL}}};
-	struct request *request;
+	struct answers answers = {.made = NULL};
+	struct request *request, *next;
+	struct answer *answer;
 
-	while ((request = LIST_FIRST(&web.waiting)) != NULL)
-		give(request, answer_request(&answers, request, status));
+	for (request = TAILQ_FIRST(&web.waiting); request != NULL;
+	    request = next) {
+		next = TAILQ_NEXT(request, link);
+		answer = answer_request(&answers, request, status);
+		if (answer != NULL)
+			give(request, answer);
+	}
 	answers_done(&answers);
 	live_status(whole.node);
 	document_free(document);
+	if (!TAILQ_EMPTY(&web.waiting))
+		ask_status();
 	run();
 }
 
@@ -172,7 +180,7 @@ begin_request(struct MHD_Connection *connection, enum request_kind kind,
 		    request->wrong);
 	request->deadline_ns = clock_monotonic_ns() + WEB_ANSWER_NS;
 	request->waits = true;
-	LIST_INSERT_HEAD(&web.waiting, request, link);
+	TAILQ_INSERT_TAIL(&web.waiting, request, link);
 	MHD_suspend_connection(connection);
 	ask_status();
 	return MHD_YES;
@@ -271,9 +279,14 @@ on_completed(void *argument ATTR_UNUSED,
     struct MHD_Connection *connection ATTR_UNUSED, void **context,
     enum MHD_RequestTerminationCode code ATTR_UNUSED)
 {
-	if (*context != NULL)
-		request_free(*context);
+	struct request *request = *context;
+
 	*context = NULL;
+	if (request == NULL)
+		return;
+	if (request->waits)
+		TAILQ_REMOVE(&web.waiting, request, link);
+	request_free(request);
 }
 
 /*** Connections. ***/
@@ -350,12 +363,12 @@ end_overdue(uint64_t now)
 static void
 answer_overdue(uint64_t now)
 {
-	struct answers answers = {.made = {{NULL}}};
+	struct answers answers = {.made = NULL};
 	struct request *request, *next;
 
-	for (request = LIST_FIRST(&web.waiting); request != NULL;
+	for (request = TAILQ_FIRST(&web.waiting); request != NULL;
 	    request = next) {
-		next = LIST_NEXT(request, link);
+		next = TAILQ_NEXT(request, link);
 		if (now >= request->deadline_ns)
 			give(request, answer_request(&answers, request, NULL));
 	}
@@ -429,7 +442,7 @@ static void
 start(void)
 {
 	LIST_INIT(&web.connections);
-	LIST_INIT(&web.waiting);
+	TAILQ_INIT(&web.waiting);
 	ev_init(&web.due, on_due);
 	ev_init(&web.tick, on_tick);
 	ev_signal_init(&web.term, on_term, SIGTERM);

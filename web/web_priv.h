@@ -32,7 +32,7 @@ enum request_kind {
 /* A request, from its headers to its end. */
 struct request {
 	enum request_kind	 kind;
-	LIST_ENTRY(request)	 link;		/* while it waits */
+	TAILQ_ENTRY(request)	 link;		/* while it waits */
 	bool			 waits;
 	struct MHD_Connection	*connection;
 	uint64_t		 deadline_ns;	/* CLOCK_MONOTONIC */
@@ -44,11 +44,12 @@ struct request {
 	struct live		*live;		/* REQUEST_LIVE, or NULL */
 };
 
-LIST_HEAD(request_list, request);
+TAILQ_HEAD(request_list, request);
 
 /* What its URL and headers ask for. */
 struct request	*request_new(struct MHD_Connection *connection,
 		    enum request_kind kind);
+/* It does not wait, or not any more. */
 void	request_free(struct request *request) ATTR_NONNULL;
 
 /* What the supervisor says of everything. */
@@ -67,13 +68,22 @@ struct answer {
 	struct MHD_Response	*response;	/* NULL: no memory */
 };
 
-/* What was made for others with the same status; begins with zeros. */
+struct made {
+	const struct request	*request;
+	struct answer		*answer;
+};
+
+/* What was made for others with the same status, whose requests must stay;
+ * begins with zeros. */
 struct answers {
-	struct answer	*made[2][2];	/* OpenMetrics, gzip */
+	struct made	*made;		/* metrics */
+	size_t		 count;
+	size_t		 size;		/* bytes, for those who choose */
 	struct answer	*status[2];	/* gzip */
 };
 
-/* `status' NULL: the supervisor does not answer.  All are the caller's. */
+/* `status' NULL: the supervisor does not answer.  All are the caller's.  NULL:
+ * it has to wait for another status. */
 struct answer	*answer_request(struct answers *answers,
 		    const struct request *request,
 		    const struct web_status *status);

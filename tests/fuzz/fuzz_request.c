@@ -119,7 +119,7 @@ check_answers(const struct request *request, const struct node *node)
 {
 	const struct web_status whole = {.text = "{}", .size = 2,
 	    .node = node}, *status = node == NULL ? NULL : &whole;
-	struct answers answers = {.made = {{NULL}}};
+	struct answers answers = {.made = NULL};
 	struct answer *one, *two;
 
 	one = answer_request(&answers, request, status);

@@ -133,6 +133,13 @@ class Events:
         return self.rows(stream)
 
 
+def streams_of(text: bytes) -> list[dict[str, Any]]:
+    """Of the answer of /streams, each with its layout."""
+    found = json.loads(text)
+    return [stream | found["layouts"][stream["layout"]]
+            for stream in found["streams"]]
+
+
 class Live(Web):
     """The daemon's, with a channel of probe datums and streams of it."""
 
@@ -169,7 +176,7 @@ class Live(Web):
     def streams(self) -> dict[str, dict[str, Any]]:
         def known() -> Any:
             answer = self.get("/streams")
-            return json.loads(answer.text) if answer.status == 200 else None
+            return streams_of(answer.text) if answer.status == 200 else None
         return {f"{s['channel']}/{s['stream']}": s
                 for s in wait_for(known, "the streams", 10)}
 
@@ -717,7 +724,7 @@ def test_hostile_names(have_web: None, daemon: Daemon) -> None:
         web.wait()
         answer = wait_for(lambda: (a := web.get("/streams")).status == 200
                           and a, "the streams")
-        (stream,) = json.loads(answer.text)
+        (stream,) = streams_of(answer.text)
         assert stream["doc"] == doc
         x, y, z = stream["fields"]
         assert x["doc"] == x["unit"] == doc

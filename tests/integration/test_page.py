@@ -374,8 +374,8 @@ def test_hostile_names(charts: None, visit: Any, site: Site) -> None:
     streams = page.browser.order(
         "return await (await fetch(args.url + 'streams')).json()",
         url=site.url)
-    for stream in streams:
-        for field in stream["fields"]:
+    for layout in streams["layouts"]:
+        for field in layout["fields"]:
             field["name"] = HOSTILE + field["name"]
     forged = visit(choice(HOSTILE + "level"), answers={"**/streams": {
         "json": streams}})

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import gzip
 import http.client
+import itertools
 import json
 import os
 import re
@@ -343,7 +344,7 @@ def test_no_answer(web: Web) -> None:
         for _ in range(2):
             begun = time.monotonic()
             answer = web.get()
-            assert answer.status == 503 and b"does not answer" in answer.text
+            assert answer.status == 503 and b"no answer in time" in answer.text
             assert time.monotonic() - begun < 5
         assert web.get("/").status == 200
     finally:
@@ -412,6 +413,35 @@ def test_slow_clients(web: Web) -> None:
     assert web.get().status == 200
     assert web.pid() == pid
     assert resident_peak(pid) < MEMORY
+
+
+def test_choosers(have_web: None, daemon: Daemon) -> None:
+    """Who chooses parts, each others, and reads nothing, takes nothing from
+    those who read all."""
+    channels = [channel(f"c{n}", free_port(), ring_size="256KiB",
+                        listen_receive_buffer="256KiB") for n in range(150)]
+    view = free_port()
+    daemon.start(*channels, web={"address": "127.0.0.1", "port": view})
+    web = Web(daemon, view)
+    pid = web.wait()
+    groups = ("ledger", "level", "state", "process", "output")
+    choices = [subset for size in (3, 4) for subset in
+               itertools.permutations(groups, size)]
+    with ExitStack() as stack:
+        for choice, number in zip(choices, range(CONNECTIONS - 4)):
+            client = stack.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", view))
+            # With another name of a channel, so that each is another.
+            query = "&".join(["collect[]=" + group for group in choice]
+                             + [f"channel=c{(number + n) % 150}"
+                                for n in range(60)])
+            client.sendall(f"GET /metrics?{query} HTTP/1.0\r\n\r\n".encode())
+        for _ in range(5):
+            assert web.get().status == 200
+    assert web.pid() == pid
+    assert resident_peak(pid) < MEMORY
+    daemon.stop()
 
 
 def test_all_leave(web: Web) -> None:

@@ -244,7 +244,7 @@ documents_may_lack_anything(void **state ATTR_UNUSED)
 		assert_true(streams_load(json));
 		json_decref(json);
 		list = streams_json();
-		assert_true(json_is_array(list));
+		assert_true(json_is_array(json_object_get(list, "streams")));
 		json_decref(list);
 	}
 	assert_false(streams_load(NULL));
@@ -255,7 +255,7 @@ documents_may_lack_anything(void **state ATTR_UNUSED)
 static void
 streams_stay(void **state ATTR_UNUSED)
 {
-	json_t *json = json_loads(document, 0, NULL), *list;
+	json_t *json = json_loads(document, 0, NULL), *all, *list;
 	struct packet packet = begin();
 	uint32_t id = streams_find("one/s")->id;
 	char *text;
@@ -269,15 +269,39 @@ streams_stay(void **state ATTR_UNUSED)
 	text = shown();
 	assert_non_null(strstr(text, ",21,1.5;"));
 	free(text);
-	list = streams_json();
-	json = json_array_get(list, 0);
+	all = streams_json();
+	list = json_object_get(all, "streams");
+	json = json_array_get(json_object_get(all, "layouts"), (size_t)
+	    json_integer_value(json_object_get(json_array_get(list, 0),
+	    "layout")));
 	assert_string_equal(json_string_value(json_object_get(json, "doc")),
 	    "what");
 	json = json_array_get(json_object_get(json, "fields"), 0);
 	assert_string_equal(json_string_value(json_object_get(json, "unit")),
 	    "V");
-	json_decref(list);
+	json_decref(all);
 	assert_null(streams_find("one/t"));
+	(void)load(NULL);
+}
+
+/* Streams of one schema share a layout, however they take turns. */
+static void
+layouts_are_shared(void **state ATTR_UNUSED)
+{
+	static const char turns[] = "{\"streams\": ["
+	    "{\"key\": 1, \"schema\": 0, \"names\": 0},"
+	    "{\"key\": 2, \"schema\": 0, \"names\": 0, \"summary\": true},"
+	    "{\"key\": 3, \"schema\": 0, \"names\": 0},"
+	    "{\"key\": 4, \"schema\": 0, \"names\": 0, \"summary\": true}],"
+	    " \"schemas\": [\"no schema\"]}";
+	json_t *json = json_loads(turns, 0, NULL);
+
+	assert_true(streams_load(json));
+	json_decref(json);
+	json = streams_json();
+	assert_int_equal(json_array_size(json_object_get(json, "streams")), 4);
+	assert_int_equal(json_array_size(json_object_get(json, "layouts")), 2);
+	json_decref(json);
 	(void)load(NULL);
 }
 
@@ -292,6 +316,7 @@ main(void)
 		cmocka_unit_test(anything_may_come),
 		cmocka_unit_test(documents_may_lack_anything),
 		cmocka_unit_test(streams_stay),
+		cmocka_unit_test(layouts_are_shared),
 	};
 
 	return cmocka_run_group_tests(tests, load, end);

@@ -19,7 +19,8 @@ let view = null;		// Overview, ChannelView or ChartsView
 let charts = null;		// the view's, or null
 let channel = null;		// the view's name, or null
 let streams = null;		// the answer of /streams
-let asking = false;		// for that
+let asking = null;		// for that: a promise
+let again = false;		// and once more
 let hello = null;
 let down = null;		// since when the supervisor does not answer
 let dropped = 0;
@@ -59,6 +60,13 @@ function address() {
 	    span: Number(choice.get("w")), utc: choice.get("utc") === "1"};
 }
 
+function setTitle() {
+	const title = channel ?? (charts === null ? "channels" : "charts");
+
+	document.title = `${title} \u2013 mcrelay` + (hello?.host ?
+	    ` on ${hello.host}` : "");
+}
+
 function route() {
 	const to = address();
 
@@ -73,9 +81,7 @@ function route() {
 	view = channel !== null ? new ChannelView(channel, charts) :
 	    charts !== null ? new ChartsView(charts) : new Overview(channels);
 	main.replaceChildren(view.element);
-	const title = channel ?? (charts === null ? "channels" : "charts");
-	document.title = `${title} \u2013 mcrelay` + (hello?.host ?
-	    ` on ${hello.host}` : "");
+	setTitle();
 	for (const [id, is] of [["nav-overview", charts === null],
 	    ["nav-charts", charts !== null && channel === null]])
 		document.getElementById(id).toggleAttribute("aria-current", is);
@@ -117,21 +123,46 @@ function ask() {
 	    since: Math.min(charts?.since ?? 60, KEEP_S)});
 }
 
-async function askStreams() {
-	if (asking)
-		return;
-	asking = true;
-	try {
-		const answer = await fetch("streams");
-		streams = answer.ok ? await answer.json() : null;
-	} catch {
-		// It is tried again with what the daemon sends next.
-		streams = null;
-	}
-	asking = false;
+// Streams of one schema have one layout.
+async function fetchStreams() {
+	const answer = await fetch("streams");
+
+	if (!answer.ok)
+		return null;
+	const all = await answer.json();
+	return all.streams.map(stream =>
+	    ({...stream, ...all.layouts[stream.layout]}));
+}
+
+async function readStreams() {
+	do {
+		again = false;
+		try {
+			streams = await fetchStreams();
+		} catch {
+			// It is tried again with what the daemon sends next.
+			streams = null;
+		}
+	} while (again);
 	if (streams !== null)
 		charts?.setStreams(streams);
 	ask();
+}
+
+function askStreams() {
+	// What is under way may be older than what makes us ask.
+	again = asking !== null;
+	asking ??= readStreams().finally(() => {
+		asking = null;
+	});
+	return asking;
+}
+
+// They have other numbers, or are others.
+async function streamsAnew() {
+	streams = null;
+	await askStreams();
+	page.link.reopen();
 }
 
 function seriesOf(id) {
@@ -147,11 +178,12 @@ const handlers = {
 
 		hello = data;
 		put(document.getElementById("host"), data.host ?? "");
+		setTitle();
 		for (const series of page.series.values())
 			series.resume();
-		// Another process may have another configuration.
+		// Another process has other numbers for its streams.
 		if (other)
-			askStreams();
+			streamsAnew();
 	},
 	overview(data) {
 		down = data.down ? data : null;
@@ -183,10 +215,9 @@ const handlers = {
 		dropped += events;
 		charts?.tellDropped(dropped);
 	},
-	async streams() {
+	streams() {
 		page.series.clear();
-		await askStreams();
-		page.link.reopen();
+		streamsAnew();
 	},
 	link: look,
 };

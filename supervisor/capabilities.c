@@ -19,6 +19,7 @@
 #include "supervisor/capabilities.h"
 #include "supervisor/conf/address.h"
 #include "supervisor/dirs.h"
+#include "supervisor/far_file.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
@@ -135,6 +136,13 @@ may(const char *path, int mode)
 	    0 || (errno != EACCES && errno != ENOSYS);
 }
 
+/* What is not looked at is read soon, which tells. */
+static bool
+may_read(const char *file)
+{
+	return !far_file_may_look(file) || may(file, R_OK);
+}
+
 static bool
 may_enter(const char *directory, int mode)
 {
@@ -193,7 +201,7 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 	const struct channel_conf *channel;
 	size_t i;
 
-	if (!may(supervisor->file, R_OK) ||
+	if (!may_read(supervisor->file) ||
 	    !may(supervisor->program, X_OK) ||
 	    !may_execute(programs, "mcrelay-worker") ||
 	    !may_execute(programs, "mcrelay-decimator") ||
@@ -203,12 +211,12 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 		return false;
 	for (i = 0; i < WEB_TEXTS; i++)
 		if (conf->web.file[i][0] != '\0' &&
-		    !may(conf->web.file[i], R_OK))
+		    !may_read(conf->web.file[i]))
 			return false;
 	for (i = 0; i < conf->channels; i++) {
 		channel = &conf->channel[i];
 		if ((channel->schema_file != NULL &&
-		    !may(channel->schema_file, R_OK)) ||
+		    !may_read(channel->schema_file)) ||
 		    (channel->archive.enabled && !may_archive(channel)))
 			return false;
 	}

@@ -36,6 +36,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/errand.c supervisor/errand.h \
 	supervisor/events.c supervisor/events.h \
 	supervisor/facts.c supervisor/facts.h \
+	supervisor/far_file.c supervisor/far_file.h \
 	supervisor/fdstore.c supervisor/fdstore.h \
 	supervisor/follow.c supervisor/follow.h \
 	supervisor/forwarder.c supervisor/forwarder.h \

@@ -18,6 +18,7 @@
 #include "supervisor/daemon.h"
 #include "supervisor/directory.h"
 #include "supervisor/events.h"
+#include "supervisor/far_file.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff_events.h"
 #include "supervisor/names.h"
@@ -389,6 +390,7 @@ supervisor_run(struct supervisor *supervisor, struct conf *conf)
 	if (status == 0) {
 		start(supervisor);
 		names_hurry();
+		far_file_hurry();
 		do {
 			ev_run(supervisor->loop, 0);
 			if (supervisor->upgrade.step == UPGRADE_DUE)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/far_file.h"
 #include "supervisor/report.h"
 #include "supervisor/web_files.h"
 
@@ -41,13 +42,12 @@ static int
 open_file(const char *path, enum web_text which,
     struct conf_problems *problems)
 {
-	/* Something else may wait for whoever opens the other end. */
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
+	int fd = far_file_open(path, &st);
 
-	if (fd == -1 || fstat(fd, &st) == -1)
+	if (fd == -1)
 		report_error(problems, "%s: cannot be read: %s", path,
-		    strerror(errno));
+		    far_file_error(errno));
 	else if (!S_ISREG(st.st_mode))
 		report_error(problems, "%s: is no file", path);
 	else {

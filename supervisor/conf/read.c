@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "supervisor/conf/node.h"
 #include "supervisor/conf/conf_priv.h"
+#include "supervisor/far_file.h"
 #include "supervisor/names.h"
 
 static const char *const target_words[] = {
@@ -166,6 +167,7 @@ conf_load(const char *file, struct conf_problems *problems)
 	struct conf *conf = xcalloc(1, sizeof(*conf));
 	struct node *root;
 
+	far_file_begin();
 	conf->file = xstrdup(file);
 	if ((reader.directory = directory_of(file)) == NULL)
 		problem_error(&list, (struct place){ 0, 0 },

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Reading files with bounds, and checking that they are text.  Supervisor
- * only.  Must not block on a FIFO or a device that somebody named as a file.
+ * only.
  */
 #include <sys/stat.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +12,7 @@
 #include "common/utf8.h"
 #include "common/util.h"
 #include "supervisor/conf/text.h"
+#include "supervisor/far_file.h"
 
 static char *
 read_all(int fd, size_t limit, size_t *size, char why[static TEXT_WHY_SIZE])
@@ -52,9 +52,10 @@ text_read(const char *file, size_t limit, size_t *size,
 	char *text = NULL;
 	int fd;
 
-	fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd == -1 || fstat(fd, &st) == -1)
-		(void)snprintf(why, TEXT_WHY_SIZE, "%s", strerror(errno));
+	fd = far_file_open(file, &st);
+	if (fd == -1)
+		(void)snprintf(why, TEXT_WHY_SIZE, "%s",
+		    far_file_error(errno));
 	else if (!S_ISREG(st.st_mode))
 		(void)snprintf(why, TEXT_WHY_SIZE, "not a regular file");
 	else

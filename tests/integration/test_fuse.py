@@ -26,6 +26,7 @@ from net import Receiver, Sender, SenderThread, free_port, numbered
 from test_archive import (test_left_over, test_rejected_kept_aside,     # noqa: F401,E501
                           test_rotation_by_size)
 from test_campaign import ask
+from test_web_users import BCRYPT, crypt
 from waiting import wait_for
 
 LONG = "MCRELAY_TEST_LONG" in os.environ
@@ -393,4 +394,45 @@ def test_schemas_of_many(daemon: Daemon, fuse: Fuse) -> None:
     daemon.wait_running()
     wait_for(lambda: written() == names | {"late"}, "the late schema", 30,
              written)
+    daemon.stop()
+
+
+@whole
+@pytest.mark.parametrize("hang", ["stopped", "deaf"])
+@pytest.mark.parametrize("what", ["schema", "users", "configuration"])
+def test_reload_of_files_there(daemon: Daemon, fuse: Fuse, what: str,
+                               hang: str) -> None:
+    """A reload whose files are there fails, says which does not come, and
+    changes nothing; when they come it is as any other."""
+    far = fuse.at / "file"
+    (daemon.directory / "probe.avsc").write_text(probe.SCHEMA)
+    port = free_port()
+    conf = channel("one", port, payload={
+        "format": "avro", "schema": str(daemon.directory / "probe.avsc")})
+    more: dict[str, Any] = {}
+    if what == "schema":
+        (fuse.below / "file").write_text(probe.SCHEMA)
+        conf["payload"]["schema"] = str(far)
+    elif what == "users":
+        if not (daemon.programs.libexec / "mcrelay-web").exists():
+            pytest.skip("built without libmicrohttpd")
+        (fuse.below / "file").write_text(f"me:{crypt('me', BCRYPT)}\n")
+        (fuse.below / "file").chmod(0o600)
+        more["web"] = {"port": free_port(), "users": str(far)}
+    daemon.start(conf, **more)
+    if what == "configuration":
+        daemon.config_file.rename(fuse.below / "file")
+        daemon.config_file.symlink_to(far)
+    fuse.hang(hang)
+    try:
+        failed = daemon.ctl("reload", check=False)
+        assert failed.returncode == 1
+        assert "its server does not answer" in failed.stderr
+        assert ("mcrelay.yaml" if what == "configuration" else str(far)) in \
+            failed.stderr
+        assert daemon.status("one")["state"] == "running"
+    finally:
+        fuse.go_on()
+    daemon.ctl("reload")
+    daemon.wait_running()
     daemon.stop()

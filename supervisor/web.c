@@ -229,12 +229,14 @@ close_live(struct web *web)
 static bool
 tell(struct web *web, enum message_type type, int fd, int *told)
 {
+	static struct log_limit limit;
 	const struct message message = {.type = type};
 
 	memory_file_take_back(*told);
 	*told = fd;
 	if (fd == -1)
-		log_warn("web: cannot tell it anything");
+		log_limited(&limit, "web: cannot tell it anything: %s",
+		    strerror(errno));
 	return fd != -1 && fd_send(web->child.messages, &message,
 	    sizeof(message), &fd, 1) != -1;
 }

@@ -52,7 +52,8 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_metrics tests/unit/test_show \
 	tests/unit/test_rename
 if WEB
-UNIT_TESTS += tests/unit/test_history tests/unit/test_live
+UNIT_TESTS += tests/unit/test_history tests/unit/test_live \
+	tests/unit/test_connections
 endif
 if NATS
 UNIT_TESTS += tests/unit/test_forward_source
@@ -342,6 +343,8 @@ tests_unit_test_show_SOURCES = tests/unit/test_show.c
 tests_unit_test_show_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_history_SOURCES = tests/unit/test_history.c
 tests_unit_test_history_LDADD = $(mcrelay_web_LDADD) $(CMOCKA_LIBS)
+tests_unit_test_connections_SOURCES = tests/unit/test_connections.c
+tests_unit_test_connections_LDADD = $(mcrelay_web_LDADD) $(CMOCKA_LIBS)
 tests_unit_test_live_CPPFLAGS = $(libweb_a_CPPFLAGS)
 tests_unit_test_live_SOURCES = tests/unit/test_live.c
 tests_unit_test_live_LDADD = $(mcrelay_web_LDADD) $(CMOCKA_LIBS)

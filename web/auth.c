@@ -82,7 +82,6 @@ remember(const uint8_t who[static KEYED_SIZE])
 	memcpy(auth.known[auth.knowns++ % KNOWN_MAX], who, KEYED_SIZE);
 }
 
-/* Of an IPv6 address the network, within which addresses are free. */
 static void
 set_hashes(struct auth *mine, const struct sockaddr *sa,
     const struct credentials *credentials)
@@ -92,10 +91,7 @@ set_hashes(struct auth *mine, const struct sockaddr *sa,
 		struct credentials	credentials;
 	} all = {.credentials = *credentials};
 
-	config_address(sa, all.address);
-	if (sa->sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(
-	    (const struct in6_addr *)(const void *)all.address))
-		memset(all.address + 8, 0, 8);
+	config_client(sa, all.address);
 	keyed_hash(auth.key, all.address, sizeof(all.address), mine->address);
 	keyed_hash(auth.key, &all, offsetof(struct credentials, password) +
 	    sizeof(all.address), mine->user);

@@ -148,6 +148,16 @@ config_address(const struct sockaddr *sa,
 }
 
 void
+config_client(const struct sockaddr *sa,
+    uint8_t client[static CONFIG_ADDRESS_SIZE])
+{
+	config_address(sa, client);
+	if (sa->sa_family == AF_INET6 && !IN6_IS_ADDR_V4MAPPED(
+	    (const struct in6_addr *)(const void *)client))
+		memset(client + 8, 0, 8);
+}
+
+void
 config_from(const struct sockaddr *sa, char text[static CONFIG_FROM_SIZE])
 {
 	uint8_t address[CONFIG_ADDRESS_SIZE];

@@ -35,7 +35,11 @@ const struct web_user	*config_find_user(const char *name) ATTR_NONNULL;
 #define CONFIG_ADDRESS_SIZE	16
 void	config_address(const struct sockaddr *sa,
 	    uint8_t address[static CONFIG_ADDRESS_SIZE]) ATTR_NONNULL;
-/* The same for people, without the port. */
+/* Who that is: of IPv6 the network of 64 bits, within which addresses are
+ * free. */
+void	config_client(const struct sockaddr *sa,
+	    uint8_t client[static CONFIG_ADDRESS_SIZE]) ATTR_NONNULL;
+/* An address for people, without the port. */
 #define CONFIG_FROM_SIZE	48
 void	config_from(const struct sockaddr *sa,
 	    char text[static CONFIG_FROM_SIZE]) ATTR_NONNULL;

@@ -17,6 +17,7 @@ libweb_a_SOURCES = \
 	web/auth.c web/auth.h \
 	web/basic.c web/basic.h \
 	web/config.c web/config.h \
+	web/connections.c web/connections.h \
 	web/docs.c web/docs.h \
 	web/guesses.c web/guesses.h \
 	web/hasher.c web/hasher.h \

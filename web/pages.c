@@ -113,11 +113,12 @@ read_file(int directory, const char *name, size_t *size)
 	return text;
 }
 
-/* It only has to be another one for another file. */
+/* It only has to be another one for another file; a weak one, as it is the same
+ * however the file is packed. */
 static void
 set_tag(struct page *page, const char *text, size_t size)
 {
-	snprintf(page->tag, sizeof(page->tag), "\"%016" PRIx64 "\"",
+	snprintf(page->tag, sizeof(page->tag), "W/\"%016" PRIx64 "\"",
 	    hash_bytes64(HASH_BEGIN64, text, size));
 }
 

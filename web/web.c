@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The event loop of mcrelay-web, and libmicrohttpd on it.
- *
- * Everybody may connect who reaches the socket, and do so slowly, or ten
- * thousand times.  So there are never more than CONNECTIONS_MAX, each with
- * MEMORY_MAX for its request, for CONNECTION_NS in all, whatever it does; the
- * others wait in the kernel, which refuses those for which it has no place.
- * Nothing of that reaches anybody but this process.
+ * The event loop of mcrelay-web, and libmicrohttpd on it.  Whatever clients do
+ * (connections.h), nothing of that reaches anybody but this process.
  */
 #include <sys/socket.h>
 #include <errno.h>
@@ -25,6 +20,7 @@
 #include "web/accept.h"
 #include "web/auth.h"
 #include "web/config.h"
+#include "web/connections.h"
 #include "web/live.h"
 #include "web/pages.h"
 #include "web/tls.h"
@@ -36,23 +32,13 @@
 /* Behind web_config.h's. */
 #define STREAMS_FD	(MESSAGE_FD + 3)
 
-#define CONNECTIONS_MAX	64U
+/* Of one connection, for its request. */
 #define MEMORY_MAX	((size_t)16 * 1024)
-#define CONNECTION_NS	(10 * NS_PER_S)
 /* How often it is looked who is overdue, while anybody is there. */
 #define TICK_S		0.1
 
 /* Where the page is not installed. */
 #define INDEX_PAGE	"mcrelay: metrics for Prometheus are at /metrics\n"
-
-/* A connection, however far its request is. */
-struct connection {
-	LIST_ENTRY(connection)	 link;
-	int			 fd;
-	bool			 asked;		/* its headers are complete */
-	uint64_t		 deadline_ns;	/* 0: it was ended */
-	struct auth		*auth;		/* NULL: it does not wait */
-};
 
 static struct {
 	struct ev_loop		*loop;
@@ -61,7 +47,6 @@ static struct {
 	ev_timer		 due;		/* it wants to run then */
 	ev_timer		 tick;
 	ev_signal		 term;
-	LIST_HEAD(, connection)	 connections;
 	struct request_list	 waiting;	/* for the supervisor */
 } web;
 
@@ -298,10 +283,11 @@ on_accept(void *argument ATTR_UNUSED, const struct sockaddr *sa,
 	static struct log_limit limit;
 	char text[CONFIG_FROM_SIZE];
 
-	if (config_allows(sa))
+	if (config_allows(sa) && connections_allow(sa))
 		return MHD_YES;
 	config_from(sa, text);
-	log_limited(&limit, "%s is not in `allow': refused", text);
+	log_limited(&limit, config_allows(sa) ? "%s has too many connections: "
+	    "refused" : "%s is not in `allow': refused", text);
 	return MHD_NO;
 }
 
@@ -309,55 +295,24 @@ static void
 on_connection(void *argument ATTR_UNUSED, struct MHD_Connection *connection,
     void **context, enum MHD_ConnectionNotificationCode code)
 {
-	const union MHD_ConnectionInfo *info;
 	struct connection *mine = *context;
+	int fd;
 
 	if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
-		if (mine != NULL) {
+		if (mine != NULL)
 			auth_forget(&mine->auth);
-			LIST_REMOVE(mine, link);
-		}
-		free(mine);
+		connection_free(mine);
 		*context = NULL;
 		return;
 	}
-	info = MHD_get_connection_info(connection,
-	    MHD_CONNECTION_INFO_CONNECTION_FD);
-	mine = xcalloc(1, sizeof(*mine));
-	mine->fd = info->connect_fd;
-	mine->deadline_ns = clock_monotonic_ns() + CONNECTION_NS;
-	LIST_INSERT_HEAD(&web.connections, mine, link);
-	*context = mine;
+	fd = MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	*context = connection_new(fd, MHD_get_connection_info(connection,
+	    MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr);
 	if (!ev_is_active(&web.tick)) {
 		ev_timer_set(&web.tick, TICK_S, TICK_S);
 		ev_timer_start(web.loop, &web.tick);
 	}
-}
-
-/* Half a request, and no more to come: libmicrohttpd, which waits for what is
- * new, does not see an end that came together with it. */
-static bool
-has_left(const struct connection *connection)
-{
-	char byte;
-
-	return !connection->asked && recv(connection->fd, &byte, 1,
-	    MSG_PEEK | MSG_DONTWAIT) == 0;
-}
-
-/* It finds that they can neither be read nor written. */
-static void
-end_overdue(uint64_t now)
-{
-	struct connection *connection;
-
-	LIST_FOREACH(connection, &web.connections, link)
-		if (connection->deadline_ns != 0 &&
-		    (now >= connection->deadline_ns ||
-		    has_left(connection))) {
-			connection->deadline_ns = 0;
-			(void)shutdown(connection->fd, SHUT_RDWR);
-		}
 }
 
 static void
@@ -379,15 +334,15 @@ static void
 on_tick(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 {
 	uint64_t now = clock_monotonic_ns();
-	bool idle = LIST_EMPTY(&web.connections);
+	bool idle = connections_none();
 
 	auth_overdue(now);
 	answer_overdue(now);
-	end_overdue(now);
+	connections_end_overdue(now);
 	run();
 	/* Not after the run in which the last ones went: only in the next one
 	 * does libmicrohttpd listen again, if all places were taken. */
-	if (idle && LIST_EMPTY(&web.connections))
+	if (idle && connections_none())
 		ev_timer_stop(loop, watcher);
 }
 
@@ -441,7 +396,6 @@ start_daemon(void)
 static void
 start(void)
 {
-	LIST_INIT(&web.connections);
 	TAILQ_INIT(&web.waiting);
 	ev_init(&web.due, on_due);
 	ev_init(&web.tick, on_tick);

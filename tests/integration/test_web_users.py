@@ -544,7 +544,7 @@ def test_reloads_in_a_row(have_web: None, daemon: Daemon) -> None:
     wait_for(lambda: web.get("prometheus", "changed5") == 401,
              "that prometheus is out", 10)
     assert web.get_as("anna") == 200
-    assert secrets(daemon) == copies
+    wait_for(lambda: secrets(daemon) == copies, "no more copies", 10)
     # And none of one that goes at once.
     Path(users).write_text(good + "\n")
     daemon.ctl("reload")

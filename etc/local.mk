@@ -16,9 +16,14 @@ dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/certificate.md \
 dist_doc_DATA = etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
 	etc/example/accel.avsc
 
-# One file, by the name of each program.
+# For each shell one file, which bash and fish look for by the name of each
+# program, and zsh by its first line.
 completionsdir = $(datadir)/bash-completion/completions
 dist_completions_DATA = etc/bash-completion/mcrelayctl
+fishdir = $(datadir)/fish/vendor_completions.d
+dist_fish_DATA = etc/fish-completion/mcrelayctl.fish
+zshdir = $(datadir)/zsh/site-functions
+dist_zsh_DATA = etc/zsh-completion/_mcrelayctl
 COMPLETED = mcrelayd mcrelay-cat mcrelay-gen mcrelay-replay mcrelay-verify
 
 # Manual pages, rules and board have the paths of a package; installed they have
@@ -46,10 +51,11 @@ install-data-hook:
 		test ! -f "$$to" || { $(TO_PATHS) "$(srcdir)/$$file" >"$$to.new" \
 		    && cat "$$to.new" >"$$to" && rm "$$to.new"; } || exit 1; \
 	done
-	@$(MKDIR_P) "$(DESTDIR)$(completionsdir)"
+	@$(MKDIR_P) "$(DESTDIR)$(completionsdir)" "$(DESTDIR)$(fishdir)"
 	@for name in $(COMPLETED); do \
-		ln -sf mcrelayctl "$(DESTDIR)$(completionsdir)/$$name" || \
-		    exit 1; \
+		ln -sf mcrelayctl "$(DESTDIR)$(completionsdir)/$$name" && \
+		    ln -sf mcrelayctl.fish \
+		    "$(DESTDIR)$(fishdir)/$$name.fish" || exit 1; \
 	done
 	@$(MKDIR_P) "$(DESTDIR)$(docdir)"
 	$(INSTALL_DATA) "$(srcdir)/etc/example/mcrelay.yaml" \
@@ -65,5 +71,6 @@ install-data-hook:
 uninstall-hook:
 	rm -f "$(DESTDIR)$(docdir)/mcrelay.yaml.example"
 	@for name in $(COMPLETED); do \
-		rm -f "$(DESTDIR)$(completionsdir)/$$name"; \
+		rm -f "$(DESTDIR)$(completionsdir)/$$name" \
+		    "$(DESTDIR)$(fishdir)/$$name.fish"; \
 	done

@@ -32,6 +32,12 @@ for script in quickstart check autogen.sh .ci/run qa/*.sh \
     debian/make-changelog debian/mcrelay.post* debian/tests/main-job; do
 	lint "shellcheck $script" shellcheck -x "$script"
 done
+for shell in zsh fish; do
+	command -v "$shell" >/dev/null || continue
+	for script in "etc/$shell-completion/"*; do
+		lint "$shell -n $script" "$shell" -n "$script"
+	done
+done
 # However deep: a room that is made later is checked as well.
 for file in $(find ./* -path './build*' -prune -o -name '*.[ch]' -print |
     sed 's|^\./||' | sort); do

@@ -43,6 +43,9 @@ def test_files(prefix: Path) -> None:
     for name in ("mcrelayd", "mcrelayctl", "mcrelay-gen"):
         assert (prefix / "share/bash-completion/completions" / name
                 ).exists(), name
+        assert (prefix / "share/fish/vendor_completions.d" / f"{name}.fish"
+                ).exists(), name
+    assert (prefix / "share/zsh/site-functions/_mcrelayctl").exists()
 
 
 def test_paths(source: Path, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/reload.c supervisor/reload.h \
 	supervisor/pause.c supervisor/pause.h \
 	supervisor/report.c supervisor/report.h \
+	supervisor/rings.c supervisor/rings.h \
 	supervisor/room.c supervisor/room.h \
 	supervisor/rundir.c supervisor/rundir.h \
 	supervisor/runnable.c supervisor/runnable.h \

@@ -132,6 +132,9 @@ needs_of(struct needs *needs, const struct conf *conf)
 	for (i = 0; i < conf->channels; i++) {
 		segment_spec_fill(&spec, conf, &conf->channel[i]);
 		needs->memory += segment_size(&spec);
+		if (conf->channel[i].ring_auto)
+			needs->ring = MAX_OF(needs->ring,
+			    conf->channel[i].ring_size);
 		needs->descriptors += descriptors_of(&conf->channel[i]);
 		add_threads(needs, &conf->channel[i]);
 	}
@@ -203,15 +206,18 @@ void
 needs_text(const struct needs *needs, const struct needs_limits *limits,
     char text[NEEDS_TEXT_SIZE])
 {
-	char locked[48], descriptors[48];
+	char locked[48], descriptors[48], rings[64] = "";
 
 	limit_text(limits->locked == UINT64_MAX ? UINT64_MAX :
 	    limits->locked >> 20, " MiB", locked, sizeof(locked));
 	limit_text(limits->descriptors, "", descriptors,
 	    sizeof(descriptors));
-	snprintf(text, NEEDS_TEXT_SIZE, "needs %" PRIu64 " MiB of memory, "
+	if (needs->ring > 0)
+		snprintf(rings, sizeof(rings), " with rings of %" PRIu64
+		    " KiB", needs->ring >> 10);
+	snprintf(text, NEEDS_TEXT_SIZE, "needs %" PRIu64 " MiB of memory%s, "
 	    "which is locked (%s), and %" PRIu64 " descriptors (%s)",
-	    mebibytes(needs->memory), locked, needs->descriptors,
+	    mebibytes(needs->memory), rings, locked, needs->descriptors,
 	    descriptors);
 }
 

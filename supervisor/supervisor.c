@@ -25,6 +25,7 @@
 #include "supervisor/notify.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/rings.h"
 #include "supervisor/room.h"
 #include "supervisor/runnable.h"
 #include "supervisor/startup.h"
@@ -41,6 +42,11 @@ supervisor_load(const struct supervisor *supervisor,
 
 	if (conf == NULL)
 		return NULL;
+	rings_fit(conf, supervisor->conf, problems);
+	if (problems->errors > 0) {
+		conf_free(conf);
+		return NULL;
+	}
 	if (supervisor->foreground)
 		conf->log_target = LOG_TARGET_STDERR;
 	if (supervisor->verbose)

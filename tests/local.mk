@@ -442,6 +442,7 @@ EXTRA_DIST += \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
+	tests/integration/test_small.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_units.py \
 	tests/integration/test_users.py \

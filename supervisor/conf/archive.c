@@ -70,10 +70,6 @@ static const char *const overrun_words[] = {
 	NULL,
 };
 
-/*
- * A block is gathered in the ring: it must be written long before the writer
- * comes round again.
- */
 static void
 read_block_size(struct section *section, struct archive_config *archive,
     uint64_t ring_size)
@@ -82,14 +78,14 @@ read_block_size(struct section *section, struct archive_config *archive,
 	char size[NUMBER_TEXT_SIZE], most[NUMBER_TEXT_SIZE];
 
 	archive->block_size = section_number(section, &block_size_key, &node);
-	if (archive->block_size <= ring_size / 4 || section->partial)
+	if (archive->block_size <= ring_size / RING_BLOCKS || section->partial)
 		return;
 	if (node == NULL) {
-		archive->block_size = ring_size / 4;
+		archive->block_size = ring_size / RING_BLOCKS;
 		return;
 	}
 	number_text(ring_size, UNIT_BYTES, size);
-	number_text(ring_size / 4, UNIT_BYTES, most);
+	number_text(ring_size / RING_BLOCKS, UNIT_BYTES, most);
 	problem_error(section->problems, node->place,
 	    "`block_size: %s' is more than a quarter of the ring: at most %s "
 	    "with a `ring_size' of %s", node->text, most, size);

@@ -12,7 +12,7 @@
 
 static const struct number_key ring_size_key = {
 	.name = "ring_size", .unit = UNIT_BYTES, .min = RING_SIZE_MIN,
-	.max = RING_SIZE_MAX, .preset = 8 << 20,
+	.max = RING_SIZE_MAX, .preset = RING_SIZE_PRESET,
 };
 
 static const struct number_key stale_after_key = {
@@ -125,10 +125,16 @@ read_relay(struct section *channel, struct channel_conf *to,
 static void
 read_ring_size(struct section *channel, struct channel_conf *to)
 {
-	const struct node *node;
+	const struct node *node = section_get(channel, "ring_size");
 	char next[NUMBER_TEXT_SIZE];
 	uint64_t size;
 
+	to->ring_auto = node != NULL && node->kind == NODE_SCALAR &&
+	    strcmp(node->text, "auto") == 0;
+	if (to->ring_auto) {
+		to->ring_size = RING_SIZE_PRESET;
+		return;
+	}
 	to->ring_size = section_number(channel, &ring_size_key, &node);
 	for (size = RING_SIZE_MIN; size < to->ring_size; size *= 2)
 		;

@@ -93,6 +93,7 @@ struct channel_conf {
 	struct stream_conf	*decimate;
 	size_t			 decimates;
 	uint64_t		 ring_size;	/* a power of two */
+	bool			 ring_auto;	/* rings.h chooses it */
 	uint64_t		 stale_after_ns;	/* 0: never */
 	bool			 forward;	/* its archive */
 };
@@ -112,6 +113,13 @@ _Static_assert(offsetof(struct web_conf, allow) ==
     sizeof(struct sockaddr_storage) + (size_t)WEB_TEXTS * WEB_PATH_SIZE &&
     sizeof(struct web_conf) ==
     offsetof(struct web_conf, reserved) + sizeof(uint32_t), "no padding");
+
+/* Of a channel that says nothing, and of one that archives a stream. */
+#define RING_SIZE_PRESET	(UINT64_C(8) << 20)
+#define STREAM_ARCHIVE_RING_SIZE	(UINT64_C(1) << 20)
+/* A block is gathered in the ring, and must be written long before the writer
+ * comes round again: so many go into one. */
+#define RING_BLOCKS		4U
 
 #define FORWARDERS_MAX		16U
 #define FORWARD_SERVERS_MAX	16U
@@ -153,6 +161,7 @@ struct conf {
 	enum log_target		 log_target;
 	int			 log_level;	/* syslog priority */
 	unsigned		 decimators;	/* 0 to DECIMATORS_MAX */
+	uint64_t		 memory;	/* bytes; 0: no bound */
 	struct web_conf		 web;
 	struct forward_conf	 forward;
 	/* As in the file, then those that archive streams. */

@@ -33,6 +33,11 @@ static const struct number_key decimators_key = {
 	.name = "decimators", .max = DECIMATORS_MAX, .preset = 1,
 };
 
+static const struct number_key memory_key = {
+	.name = "memory", .unit = UNIT_BYTES, .min = 1 << 20,
+	.max = UINT64_C(1) << 50, .zero = true,
+};
+
 /*** The top level. ***/
 
 static void
@@ -131,6 +136,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	read_log(&top, conf);
 	conf->decimators = (unsigned)section_number(&top, &decimators_key,
 	    NULL);
+	conf->memory = section_number(&top, &memory_key, NULL);
 	conf_read_web(reader, &top, &conf->web);
 	conf_read_forward(reader, &top, &conf->forward);
 	defaults = read_defaults(reader, &top);

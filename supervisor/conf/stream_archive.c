@@ -13,7 +13,6 @@
 #include "supervisor/conf/conf_priv.h"
 
 /* A stream is slow, or there is no point in it. */
-#define STREAM_ARCHIVE_RING_SIZE	(UINT64_C(1) << 20)
 
 bool
 conf_stream_archive_name(char name[static CHANNEL_NAME_MAX + 1],
@@ -99,8 +98,9 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 		archiver->require_mount = xstrdup(parent->require_mount);
 	archiver->ring_size = MIN_OF(parent->ring_size,
 	    STREAM_ARCHIVE_RING_SIZE);
+	archiver->ring_auto = parent->ring_auto;
 	archiver->archive.block_size = MIN_OF(parent->archive.block_size,
-	    archiver->ring_size / 4);
+	    archiver->ring_size / RING_BLOCKS);
 	archiver->receive_buffer = parent->receive_buffer;
 	archiver->run.coalesce_ns = COALESCE_AUTO;
 	archiver->run.cpu = -1;

@@ -42,6 +42,7 @@ static const char full[] =
     "run_dir: run\n"
     "log: {to: stderr, level: debug}\n"
     "decimators: 0\n"
+    "memory: 1GiB\n"
     "channels:\n"
     "  - name: accel-1_x\n"
     "    listen:\n"
@@ -99,6 +100,7 @@ static const char full[] =
     "    relay: []\n"
     "    archive: {directory: /srv/a, codec: null, sync: none,\n"
     "      rotate: {size: 0, interval: 0}}\n"
+    "    ring_size: auto\n"
     "    stale_after: 0\n";
 
 static void
@@ -226,9 +228,10 @@ test_full(void **state ATTR_UNUSED)
 	assert_int_equal(conf->log_target, LOG_TARGET_STDERR);
 	assert_int_equal(conf->log_level, LOG_DEBUG);
 	assert_int_equal(conf->decimators, 0);
+	assert_int_equal(conf->memory, GIB(1));
 	assert_int_equal(conf->channels, 2);
 	assert_string_equal(c->name, "accel-1_x");
-	assert_int_equal(c->line, 6);
+	assert_int_equal(c->line, 7);
 	check_full_listen(c);
 	assert_int_equal(c->payload, PAYLOAD_AVRO);
 	assert_string_equal(c->schema_file, support_path("accel.avsc"));
@@ -239,6 +242,8 @@ test_full(void **state ATTR_UNUSED)
 	check_full_archive(&c->archive);
 	check_full_streams(c);
 	assert_int_equal(c->ring_size, KIB(256));
+	assert_false(c->ring_auto);
+	assert_true(conf->channel[1].ring_auto);
 	assert_int_equal(c->stale_after_ns, 120 * NS_PER_S);
 	assert_int_equal(c->run.cpu, 0);
 	assert_int_equal(c->run.priority, 20);
@@ -254,7 +259,7 @@ test_full_second(void **state ATTR_UNUSED)
 
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 55);
+	assert_int_equal(c->line, 56);
 	support_assert_address(&c->listen.address, "127.0.0.1:1");
 	assert_int_equal(c->listen.sources, 3);
 	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);

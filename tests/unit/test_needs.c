@@ -139,7 +139,8 @@ warning(const struct needs *needs, const struct needs_limits *limits,
 static void
 each_limit_has_its_warning(void **state ATTR_UNUSED)
 {
-	const struct needs needs = {750 * MIB - 1, 333, 20};
+	const struct needs needs = {.memory = 750 * MIB - 1,
+	    .descriptors = 333, .threads = 20};
 	struct needs_limits limits = no_limits;
 	struct conf_problems problems;
 
@@ -176,7 +177,8 @@ each_limit_has_its_warning(void **state ATTR_UNUSED)
 static void
 the_text_names_limits(void **state ATTR_UNUSED)
 {
-	const struct needs needs = {750 * MIB, 333, 20};
+	struct needs needs = {.memory = 750 * MIB, .descriptors = 333,
+	    .threads = 20};
 	struct needs_limits limits = {0, 8 * MIB, 1024, 0};
 	char text[NEEDS_TEXT_SIZE];
 
@@ -186,6 +188,10 @@ the_text_names_limits(void **state ATTR_UNUSED)
 	needs_text(&needs, &no_limits, text);
 	assert_string_equal(text, "needs 750 MiB of memory, which is locked "
 	    "(limit: none), and 333 descriptors (limit: none)");
+	needs.ring = 512 << 10;
+	needs_text(&needs, &no_limits, text);
+	assert_non_null(strstr(text, "750 MiB of memory with rings of 512 KiB, "
+	    "which"));
 }
 
 /* Both are something that the kernel says. */

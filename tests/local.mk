@@ -405,6 +405,7 @@ EXTRA_DIST += \
 	tests/integration/test_clock.py \
 	tests/integration/test_completion.py \
 	tests/integration/test_config.py \
+	tests/integration/test_containers.py \
 	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \

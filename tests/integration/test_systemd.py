@@ -90,7 +90,7 @@ def late_interface(container: Container, programs: Programs) -> None:
 def under_load(container: Container, programs: Programs) -> int:
     """Whatever is done, no datagram is lost and none doubled.  How many
     there were."""
-    with gen.sink(programs, "127.0.0.1", "-I", "5s", port=SINK,
+    with gen.sink(programs, "127.0.0.1", "-I", "10s", port=SINK,
                   namespace=container) as sink, \
             gen.source(programs, "127.0.0.1", PORT, "-r", str(RATE), "-b",
                        "200", namespace=container) as source:

@@ -6,14 +6,15 @@ prometheusdir = $(pkgdatadir)/prometheus
 dist_prometheus_DATA = etc/prometheus/mcrelay.rules.yml
 grafanadir = $(pkgdatadir)/grafana
 dist_grafana_DATA = etc/grafana/mcrelay.json
-EXTRA_DIST += etc/grafana/make-board etc/grafana/tables.py
+EXTRA_DIST += etc/Containerfile etc/grafana/make-board etc/grafana/tables.py
 runbookdir = $(docdir)/runbook
 dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/certificate.md \
 	doc/runbook/degraded.md doc/runbook/disk-full.md doc/runbook/down.md \
 	doc/runbook/flapping.md doc/runbook/loss.md \
 	doc/runbook/not-serving.md doc/runbook/outage-budget.md \
 	doc/runbook/stale.md
-dist_doc_DATA = etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
+dist_doc_DATA = doc/containers.md \
+	etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
 	etc/example/accel.avsc
 
 # For each shell one file, which bash and fish look for by the name of each

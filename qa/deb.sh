@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
-# Before a release: the Debian packages, made from what `make dist' makes, and
-# lintian's judgement of them, whose warnings are errors.  Prints their sizes.
-# ./check does not run it.  With nocheck in DEB_BUILD_OPTIONS the unit tests are
-# left out.
+# The Debian packages, made from what `make dist' makes, and lintian's judgement
+# of them, whose warnings are errors.  Prints their sizes.  With nocheck in
+# DEB_BUILD_OPTIONS the unit tests are left out.
 #
 #	qa/deb.sh [DIR]		the packages are in DIR/deb
 set -eu
@@ -13,10 +12,9 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 make_beside
 build=${1:-$beside/build-deb}
-# BUILD_PACKAGES is a list of words.
+# Lists of words.
 # shellcheck disable=SC2086
-need_packages $BUILD_PACKAGES debhelper dpkg-dev fakeroot lintian \
-    libcmocka-dev xz-utils || exit 1
+need_packages $BUILD_PACKAGES $DEB_PACKAGES libcmocka-dev || exit 1
 fetch_uplot || echo "No uPlot: the page will have no charts."
 
 rm -rf "$build"

@@ -29,7 +29,8 @@ for page in man/*.[1-8]; do
 done
 for script in quickstart check autogen.sh .ci/run qa/*.sh \
     etc/example/mcrelay-hook etc/bash-completion/mcrelayctl \
-    debian/make-changelog debian/mcrelay.post* debian/tests/main-job; do
+    debian/make-changelog debian/mcrelay.post* debian/tests/main-job \
+    tests/integration/container.sh; do
 	lint "shellcheck $script" shellcheck -x "$script"
 done
 for shell in zsh fish; do

@@ -364,6 +364,8 @@ EXTRA_DIST += \
 	tests/integration/cat.py \
 	tests/integration/browser.py \
 	tests/integration/conftest.py \
+	tests/integration/container.py \
+	tests/integration/container.sh \
 	tests/integration/daemon.py \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
@@ -403,6 +405,7 @@ EXTRA_DIST += \
 	tests/integration/test_clock.py \
 	tests/integration/test_completion.py \
 	tests/integration/test_config.py \
+	tests/integration/test_containers.py \
 	tests/integration/test_control.py \
 	tests/integration/test_daemon.py \
 	tests/integration/test_decimate.py \
@@ -453,6 +456,7 @@ EXTRA_DIST += \
 	tests/integration/test_web_users.py \
 	tests/integration/test_samples.py \
 	tests/integration/test_sandbox.py \
+	tests/integration/test_systemd.py \
 	tests/integration/test_tools.py \
 	tests/integration/test_top.py \
 	tests/integration/test_window.py \

@@ -322,7 +322,7 @@ tests_unit_test_verify_catalog_LDADD = libverify.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
-tests_unit_test_replay_LDADD = libreplay.a $(READER_LIBS) \
+tests_unit_test_replay_LDADD = libreplay.a $(REMOTE_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c
 tests_unit_test_decimal_LDADD = libcat.a $(TEST_LIBS)
@@ -369,6 +369,7 @@ EXTRA_DIST += \
 	tests/integration/daemon.py \
 	tests/integration/exposition.py \
 	tests/integration/faults.c \
+	tests/integration/forwarding.py \
 	tests/integration/fuse.py \
 	tests/integration/fuse_server.py \
 	tests/integration/gen.py \
@@ -447,6 +448,7 @@ EXTRA_DIST += \
 	tests/integration/test_sequence.py \
 	tests/integration/test_small.py \
 	tests/integration/test_stream_archive.py \
+	tests/integration/test_stream_read.py \
 	tests/integration/test_units.py \
 	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \

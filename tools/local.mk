@@ -41,9 +41,22 @@ libreader_a_SOURCES = \
 	tools/common/followed.c tools/common/followed.h \
 	tools/common/reader.c tools/common/reader.h \
 	tools/common/records.c tools/common/records.h \
+	tools/common/span.c tools/common/span.h \
 	tools/common/uncompress.c tools/common/uncompress.h
 READER_LIBS = libreader.a libtools.a libschema.a libcommon.a $(AVRO_LIBS) \
 	$(JANSSON_LIBS) $(LIBBSD_LIBS) $(CODEC_LIBS) -lm
+
+# Reading streams of NATS JetStream.
+noinst_LIBRARIES += libremote.a
+libremote_a_CPPFLAGS = $(libreader_a_CPPFLAGS) $(NATS_CFLAGS)
+libremote_a_SOURCES = tools/common/remote.h tools/common/remote_address.c
+if NATS
+libremote_a_SOURCES += tools/common/remote.c \
+	tools/common/fetch.c tools/common/fetch.h
+else
+libremote_a_SOURCES += tools/common/remote_none.c
+endif
+REMOTE_LIBS = libremote.a $(READER_LIBS) $(NATS_LIBS)
 
 noinst_LIBRARIES += libverify.a
 bin_PROGRAMS += mcrelay-verify
@@ -67,7 +80,7 @@ libreplay_a_SOURCES = \
 	tools/replay/pace.c \
 	tools/replay/replay.c tools/replay/replay.h
 mcrelay_replay_SOURCES = tools/replay/main.c
-mcrelay_replay_LDADD = libreplay.a $(READER_LIBS)
+mcrelay_replay_LDADD = libreplay.a $(REMOTE_LIBS)
 dist_man_MANS += man/mcrelay-replay.1
 
 noinst_LIBRARIES += libcat.a
@@ -89,13 +102,14 @@ libcat_a_SOURCES = \
 	tools/cat/out.c tools/cat/out.h \
 	tools/cat/packet.c tools/cat/packet.h \
 	tools/cat/pcapng.c \
+	tools/cat/stream.c \
 	tools/cat/value.c tools/cat/value.h
 if PCAP
 libcat_a_CPPFLAGS += $(PCAP_CFLAGS)
 libcat_a_SOURCES += tools/cat/capture.c
 endif
 mcrelay_cat_SOURCES = tools/cat/main.c
-CAT_LIBS = libcat.a $(READER_LIBS) $(YAML_LIBS) $(PCAP_LIBS)
+CAT_LIBS = libcat.a $(REMOTE_LIBS) $(YAML_LIBS) $(PCAP_LIBS)
 mcrelay_cat_LDADD = $(CAT_LIBS)
 dist_man_MANS += man/mcrelay-cat.1
 

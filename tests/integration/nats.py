@@ -34,10 +34,11 @@ class Server:
 
     def __init__(self, directory: Path, name: str = "one",
                  routes: tuple[int, ...] = (), route: int = 0,
-                 more: str = "") -> None:
+                 more: str = "", jetstream: bool = True) -> None:
         self.name, self.directory = name, directory / f"nats-{name}"
         self.port, self.route = free_tcp_port(), route
         self.routes, self.more = routes, more
+        self.jetstream = jetstream
         self.process: subprocess.Popen[bytes] | None = None
         self.directory.mkdir()
         self.log_file = self.directory / "log"
@@ -48,8 +49,9 @@ class Server:
 
     def conf(self) -> str:
         text = (f"server_name: {self.name}\nlisten: 127.0.0.1:{self.port}\n"
-                f'jetstream {{ store_dir: "{self.directory}/js" }}\n'
                 f"{self.more}\n")
+        if self.jetstream:
+            text += f'jetstream {{ store_dir: "{self.directory}/js" }}\n'
         if self.routes:
             routes = ", ".join(
                 f"nats://127.0.0.1:{r}" for r in self.routes)
@@ -78,6 +80,14 @@ class Server:
                 return "error" not in client.api("INFO")
         except (OSError, ValueError):
             return False
+
+    def listens(self) -> bool:
+        """It may not let us in."""
+        try:
+            socket.create_connection(("127.0.0.1", self.port)).close()
+        except OSError:
+            return False
+        return True
 
     def version(self) -> str:
         with Client(self.port) as client:

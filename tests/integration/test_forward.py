@@ -19,6 +19,7 @@ import pytest
 import avro_files
 import nats
 from daemon import Daemon, channel, output
+from forwarding import archived, forward, state, wait_forwarded
 from fuse import Fuse, build
 from nats import Client, Cluster, Message, Proxy, Server
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -41,41 +42,6 @@ def server(tmp_path: Path) -> Iterator[Server]:
     one.start()
     yield one
     one.end()
-
-
-def forward(*servers: str, **more: Any) -> dict[str, Any]:
-    return {"host": "rig", "forward": {"servers": list(servers)} | more}
-
-
-def archived(daemon: Daemon, name: str, port: int, **more: Any
-             ) -> dict[str, Any]:
-    return channel(name, port, forward=True,
-                   archive=daemon.archive_conf(**more))
-
-
-def state(daemon: Daemon, name: str) -> dict[str, Any]:
-    return dict(daemon.status(name)["forward"])
-
-
-def wait_forwarded(daemon: Daemon, client: Client, name: str, count: int,
-                   deadline_s: float = 60.0) -> dict[str, Any]:
-    """So many records are in the stream, and the forwarder knows that these
-    are all."""
-    found: list[int] = []
-
-    def there() -> dict[str, Any] | None:
-        stream = f"mcrelay-{name}"
-        for sequence in range(len(found) + 1, client.last(stream) + 1):
-            found.append(int(client.message(stream, sequence).headers[
-                "Mcrelay-Records"]))
-        if sum(found) < count:
-            return None
-        now = state(daemon, name)
-        return now if now["state"] == "forwarding" and \
-            now.get("behind_bytes") == 0 else None
-    return wait_for(there, f"{count} of {name} to be forwarded", deadline_s,
-                    lambda: (sum(found), daemon.status(name),
-                             daemon.log()[-3000:]))
 
 
 def forwarder_pid(daemon: Daemon, old: int = 0) -> int:

@@ -120,6 +120,10 @@ test_options(void **state ATTR_UNUSED)
 		"-x nan a.avro 127.0.0.1:5000", "-r 0 a.avro 127.0.0.1:5000",
 		"-r 5 -x 1 a.avro 127.0.0.1:5000", "-z a.avro 127.0.0.1:5000",
 		"-s yesterday a.avro 127.0.0.1:5000",
+		"-s seq: a.avro 127.0.0.1:5000",
+		"-s seq:-1 a.avro 127.0.0.1:5000",
+		"-e seq:99999999999999999999 a.avro 127.0.0.1:5000",
+		"-s seq:5 -e seq:5 a.avro 127.0.0.1:5000",
 		"-s 2026-11-20 -e 2026-11-20 a.avro 127.0.0.1:5000",
 		"-i nonexistent0 a.avro 127.0.0.1:5000",
 		"-T 256 a.avro 127.0.0.1:5000", "a.avro 127.0.0.1:5000 -x",
@@ -138,8 +142,13 @@ test_options(void **state ATTR_UNUSED)
 	assert_true(options.speed > 2.4 && options.speed < 2.6);
 	assert_int_equal(options.to.ttl, 3);
 	assert_int_equal(options.files, 2);
-	assert_true(options.end_ns - options.start_ns == 1000);
+	assert_true(options.span.end_ns - options.span.start_ns == 1000);
 	assert_true(options.pause_ns == UINT64_MAX);
+	assert_true(parse("-s 2026-11-20 -s seq:3 -e seq:5 a.avro [::1]:5000",
+	    &options));
+	assert_true(options.span.start_sequence == 3);
+	assert_true(options.span.end_sequence == 5);
+	assert_true(options.span.start_ns != INT64_MIN);
 	assert_true(parse("-m 500ms -x 0 a.avro [::1]:5000", &options));
 	assert_true(options.pause_ns == 500 * NS_PER_MS);
 }

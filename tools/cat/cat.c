@@ -19,7 +19,7 @@
 
 static const struct help_line help_lines[] = {
 	{"-c", "conf", "the configuration that knows the channels"},
-	{"-e", "end", "end before the first record of this time, or later"},
+	{"-e", "end", "end before the first record of this time or sequence"},
 	{"-F", "field,...", "only these fields, in this order"},
 	{"-f", "", "go on with what is written from now on"},
 	{"-i", "interface", "with -l: join the group on this interface"},
@@ -32,7 +32,7 @@ static const struct help_line help_lines[] = {
 	{"-o", "raw", "bytes, and nothing else"},
 	{"-o", "avro", "these records as an archive"},
 	{"-S", "schema", "with -l: datums of this schema, a file"},
-	{"-s", "start", "leave out records of before this time"},
+	{"-s", "start", "leave out records of before this time or sequence"},
 	{"-t", "", "times as ISO 8601 text, not as numbers"},
 	{"-x", "", "bytes in hexadecimal, not in base64"},
 	{NULL, NULL, NULL},
@@ -40,7 +40,7 @@ static const struct help_line help_lines[] = {
 static const struct help help = {"mcrelay-cat", "1",
     "mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [-n count]\n"
     "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
-    "           file|directory|channel ...\n"
+    "           file|directory|channel|nats://server/stream ...\n"
     "       mcrelay-cat -l address:port [-tx] [-e end] [-F field,...]\n"
     "           [-i interface] [-n count] [-o form] [-S schema] [-s start]\n"
     "       mcrelay-cat -h | -V\n",
@@ -78,10 +78,9 @@ can_show(const struct cat *cat, const struct shape *shape)
 	else if (options->form->datagrams && !records->datagrams)
 		log_warnx("%s: -o %s is for datagrams, and these are datums "
 		    "of a schema", shape->path, options->form->name);
-	else if (!records->datagrams && records->time_unit_ns == 0 &&
-	    (options->start_ns != INT64_MIN || options->end_ns != INT64_MAX))
-		log_warnx("%s: its records have no time for -s and -e",
-		    shape->path);
+	else if (span_refuses(&options->span, records) != NULL)
+		log_warnx("%s: %s", shape->path,
+		    span_refuses(&options->span, records));
 	else
 		return true;
 	return false;
@@ -107,32 +106,21 @@ cat_begin(struct cat *cat, const struct shape *shape)
 	return false;
 }
 
-/* Whether the record is within start and end. */
-static bool
-chosen(struct cat *cat, const struct record *record)
-{
-	const struct cat_options *options = cat->options;
-
-	if (record->time_ns == RECORDS_NO_TIME)
-		return options->start_ns == INT64_MIN;
-	if (record->time_ns >= options->end_ns)
-		cat->done = true;
-	return record->time_ns >= options->start_ns && !cat->done;
-}
-
 const uint8_t *
 cat_show(struct cat *cat, const uint8_t *at, const uint8_t *end)
 {
 	const struct cat_options *options = cat->options;
 	struct record record = { .data = at };
+	enum span_place place;
 
-	if (options->form->reads || options->start_ns != INT64_MIN ||
-	    options->end_ns != INT64_MAX) {
+	if (options->form->reads || !span_is_all(&options->span)) {
 		/* It has been read before, and was good. */
 		if (records_read(cat->shape.records, at, (size_t)(end - at),
 		    &record) != NULL)
 			return end;
-		if (!chosen(cat, &record))
+		place = span_place(&options->span, &record);
+		cat->done = place == SPAN_BEHIND;
+		if (place != SPAN_WITHIN)
 			return at + record.size;
 		end = at + record.size;
 	}

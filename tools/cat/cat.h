@@ -2,9 +2,9 @@
 /*
  * mcrelay-cat: what its parts share.
  *
- * Records come from files (files.c, follow.c), from a socket (live.c) or from
- * captures (capture.c), and go one by one through cat_show() to the form that
- * was asked for (struct form).
+ * Records come from files (files.c, follow.c), from a stream on a server
+ * (stream.c), from a socket (live.c) or from captures (capture.c), and go one
+ * by one through cat_show() to the form that was asked for (struct form).
  */
 #ifndef MCRELAY_CAT_CAT_H
 #define MCRELAY_CAT_CAT_H
@@ -21,6 +21,7 @@
 #include "tools/common/endpoint.h"
 #include "tools/common/options.h"
 #include "tools/common/reader.h"
+#include "tools/common/span.h"
 
 /* Exit status. */
 enum cat_status {
@@ -34,8 +35,7 @@ struct form;
 /* The command line, checked.  Texts point into argv. */
 struct cat_options {
 	const struct form	*form;
-	int64_t			 start_ns;	/* INT64_MIN: the first */
-	int64_t			 end_ns;	/* the first not shown */
+	struct span		 span;
 	uint64_t		 count;		/* UINT64_MAX: all */
 	char			**field;	/* free() the array alone */
 	size_t			 fields;
@@ -149,6 +149,9 @@ void	files_damage(struct cat *cat, const char *path,
  * NULL: all). */
 void	follow_directory(struct cat *cat, const char *directory,
 	    const char *first) __attribute__((__nonnull__(1, 2)));
+
+/* stream.c: what mcrelay-forwarder has sent to a server. */
+void	stream_run(struct cat *cat, const char *address) ATTR_NONNULL;
 
 /* channels.c: the archive directory of a channel of a configuration file,
  * malloc'ed; NULL: there is none, and *why, malloc'ed, says why. */

@@ -18,6 +18,7 @@
 #include "tools/cat/packet.h"
 #include "tools/common/listing.h"
 #include "tools/common/regular.h"
+#include "tools/common/remote.h"
 
 /* Where the datagrams went, as far as the file says. */
 static void
@@ -239,7 +240,9 @@ cat_operand(struct cat *cat, const char *operand)
 {
 	struct stat st;
 
-	if (stat(operand, &st) == 0)
+	if (remote_is(operand))
+		stream_run(cat, operand);
+	else if (stat(operand, &st) == 0)
 		S_ISDIR(st.st_mode) ? show_directory(cat, operand) :
 		    cat->options->follow ? follow_file(cat, operand) :
 		    show_file(cat, operand);

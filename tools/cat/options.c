@@ -6,19 +6,9 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "common/when.h"
 #include "tools/cat/cat.h"
 
 #define DEFAULT_CONF	SYSCONFDIR "/mcrelay.yaml"
-
-static bool
-parse_time(char *error, int option, const char *text, int64_t *ns)
-{
-	if (when_parse(text, ns))
-		return true;
-	return options_fail(error, "-%c %s: not a time such as "
-	    "2026-11-20T21:30:00Z or 20261120T213000.123456Z", option, text);
-}
 
 /* The text is cut up. */
 static bool
@@ -45,7 +35,8 @@ parse_option(struct cat_options *options, char *error, int option)
 		options->conf = optarg;
 		return true;
 	case 'e':
-		return parse_time(error, option, optarg, &options->end_ns);
+	case 's':
+		return span_option(&options->span, error, option, optarg);
 	case 'F':
 		return parse_fields(options, error, optarg);
 	case 'f':
@@ -68,8 +59,6 @@ parse_option(struct cat_options *options, char *error, int option)
 	case 'S':
 		options->schema = optarg;
 		return true;
-	case 's':
-		return parse_time(error, option, optarg, &options->start_ns);
 	case 't':
 		options->style.iso = true;
 		return true;
@@ -92,16 +81,14 @@ check(const struct cat_options *options, char *error)
 	    options->from.interface != 0))
 		return options_fail(error, "-i and -S go with -l");
 	if (options->operands == 0 && !options->live)
-		return options_fail(error, "which file, directory or "
-		    "channel?");
-	if (options->start_ns >= options->end_ns)
-		return options_fail(error, "the end is not after the start");
+		return options_fail(error, "which file, directory, channel or "
+		    "stream?");
 	if (options->fields != 0 && !options->form->fields)
 		return options_fail(error, "-F is for json and csv");
 	if (options->follow && options->operands != 1)
-		return options_fail(error, "-f follows one file, directory or "
-		    "channel");
-	return true;
+		return options_fail(error, "-f follows one file, directory, "
+		    "channel or stream");
+	return span_check(&options->span, error);
 }
 
 bool
@@ -112,8 +99,7 @@ cat_parse(int argc, char **argv, struct cat_options *options,
 
 	*options = (struct cat_options){
 		.form = &form_json,
-		.start_ns = INT64_MIN,
-		.end_ns = INT64_MAX,
+		.span = SPAN_ALL,
 		.count = UINT64_MAX,
 		.conf = DEFAULT_CONF,
 		.from.ttl = -1,

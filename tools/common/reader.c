@@ -75,23 +75,13 @@ filled_up(struct reader *reader)
 	return true;
 }
 
-enum reader_status
-reader_open(struct reader *reader, const char *path, const char **why)
-{
-	return reader_open_at(reader, AT_FDCWD, path, 0, why);
-}
-
-enum reader_status
-reader_open_at(struct reader *reader, int directory, const char *path,
-    int flags, const char **why)
+/* Reads the header. */
+static enum reader_status
+begin(struct reader *reader, int fd, const char **why)
 {
 	enum avro_walk_status status;
 
-	memset(reader, 0, sizeof(*reader));
-	reader->unfinished = ends_in(path, ARCHIVE_PART);
-	reader->fd = regular_open(directory, path, flags, why);
-	if (reader->fd == -1)
-		return READER_UNUSABLE;
+	reader->fd = fd;
 	status = avro_walk_open(&reader->walk, reader->fd);
 	if (status == AVRO_WALK_OK && understand_header(reader, why))
 		return READER_OK;
@@ -102,6 +92,38 @@ reader_open_at(struct reader *reader, int directory, const char *path,
 	reader_close(reader);
 	return status == AVRO_WALK_DAMAGED && reader->unfinished &&
 	    reader->walk.size == 0 ? READER_END : READER_UNUSABLE;
+}
+
+enum reader_status
+reader_open(struct reader *reader, const char *path, const char **why)
+{
+	return reader_open_at(reader, AT_FDCWD, path, 0, why);
+}
+
+enum reader_status
+reader_open_at(struct reader *reader, int directory, const char *path,
+    int flags, const char **why)
+{
+	const int fd = regular_open(directory, path, flags, why);
+
+	memset(reader, 0, sizeof(*reader));
+	reader->unfinished = ends_in(path, ARCHIVE_PART);
+	return fd == -1 ? READER_UNUSABLE : begin(reader, fd, why);
+}
+
+enum reader_status
+reader_open_fd(struct reader *reader, int fd, const char **why)
+{
+	memset(reader, 0, sizeof(*reader));
+	return begin(reader, fd, why);
+}
+
+void
+reader_again(struct reader *reader, uint64_t size)
+{
+	reader->walk.size = size;
+	reader->walk.offset = reader->walk.header_size;
+	reader->walk.window_size = 0;
 }
 
 void

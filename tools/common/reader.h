@@ -78,7 +78,12 @@ enum reader_status	reader_open(struct reader *reader, const char *path,
 enum reader_status	reader_open_at(struct reader *reader, int directory,
 			    const char *path, int flags, const char **why)
 			    ATTR_NONNULL;
+/* The same of an open one, which is then the reader's, or closed. */
+enum reader_status	reader_open_fd(struct reader *reader, int fd,
+			    const char **why) ATTR_NONNULL;
 void	reader_close(struct reader *reader) ATTR_NONNULL;
+/* The file has got other blocks behind the same header, and this size. */
+void	reader_again(struct reader *reader, uint64_t size) ATTR_NONNULL;
 
 /* The next block; what it points to is good until the next call.  *why is
  * set with READER_UNUSABLE only: an error of the system. */

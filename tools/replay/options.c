@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "common/util.h"
-#include "common/when.h"
 #include "tools/replay/replay.h"
 
 #define SPEED_MIN	1e-3
@@ -37,15 +36,6 @@ parse_speed(struct parser *parser, const char *text)
 }
 
 static bool
-parse_time(struct parser *parser, int option, const char *text, int64_t *ns)
-{
-	if (when_parse(text, ns))
-		return true;
-	return options_fail(parser->error, "-%c %s: not a time such as "
-	    "2026-11-20T21:30:00Z or 20261120T213000.123456Z", option, text);
-}
-
-static bool
 parse_option(struct parser *parser, int option, const char *argument)
 {
 	struct replay_options *options = parser->options;
@@ -57,8 +47,9 @@ parse_option(struct parser *parser, int option, const char *argument)
 
 	switch (option) {
 	case 'e':
-		return parse_time(parser, option, argument,
-		    &options->end_ns);
+	case 's':
+		return span_option(&options->span, parser->error, option,
+		    argument);
 	case 'l':
 		options->loop = true;
 		return true;
@@ -68,9 +59,6 @@ parse_option(struct parser *parser, int option, const char *argument)
 	case 'r':
 		return options_number(parser->error, option, argument, 1,
 		    OPTIONS_RATE_MAX, &options->rate);
-	case 's':
-		return parse_time(parser, option, argument,
-		    &options->start_ns);
 	case 'x':
 		return parse_speed(parser, argument);
 	default:
@@ -102,10 +90,7 @@ parse_rest(struct parser *parser, int argc, char **argv)
 	if (options->rate != 0 && options->pause_ns != UINT64_MAX)
 		return options_fail(parser->error, "-r and -m: at a rate there "
 		    "are no pauses");
-	if (options->start_ns >= options->end_ns)
-		return options_fail(parser->error, "the end is not after the "
-		    "start");
-	return true;
+	return span_check(&options->span, parser->error);
 }
 
 bool
@@ -119,8 +104,7 @@ replay_parse(int argc, char **argv, struct replay_options *options,
 		.to.ttl = -1,
 		.speed = 1,
 		.pause_ns = UINT64_MAX,
-		.start_ns = INT64_MIN,
-		.end_ns = INT64_MAX,
+		.span = SPAN_ALL,
 	};
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;

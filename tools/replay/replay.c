@@ -22,26 +22,27 @@
 #include "tools/common/output.h"
 #include "tools/common/progress.h"
 #include "tools/common/reader.h"
+#include "tools/common/remote.h"
 #include "tools/common/stop.h"
 #include "tools/replay/replay.h"
 
 static const struct help_line help_lines[] = {
-	{"-e", "end", "end before the first record of this time, or later"},
+	{"-e", "end", "end before the first record of this time or sequence"},
 	{"-i", "interface", "send by this interface"},
 	{"-j", "", "report as one JSON object on one line"},
 	{"-l", "", "begin again after the last file"},
 	{"-m", "time", "no pause longer than this, such as 10s or 500ms"},
 	{"-q", "", "do not report, unless -j asks for it"},
 	{"-r", "rate", "so many records a second, whatever their times"},
-	{"-s", "start", "leave out records of before this time"},
+	{"-s", "start", "leave out records of before this time or sequence"},
 	{"-T", "ttl", "the time to live, or hop limit"},
 	{"-x", "speed", "2: twice as fast as it was; 0: as fast as possible"},
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-replay", "1",
     "mcrelay-replay [-jlq] [-e end] [-i interface] [-m time]\n"
-    "           [-r rate] [-s start] [-T ttl] [-x speed] file ...\n"
-    "           address:port\n"
+    "           [-r rate] [-s start] [-T ttl] [-x speed]\n"
+    "           file|nats://server/stream ... address:port\n"
     "       mcrelay-replay -h | -V\n",
     help_lines};
 
@@ -148,19 +149,6 @@ send_record(struct replay *replay, const struct record *record,
 	batch_add(replay->batch, size);
 }
 
-/* Whether the record is within start and end. */
-static bool
-chosen(struct replay *replay, const struct record *record)
-{
-	const struct replay_options *options = replay->options;
-
-	if (record->time_ns == RECORDS_NO_TIME)
-		return options->start_ns == INT64_MIN;
-	if (record->time_ns >= options->end_ns)
-		replay->past_end = true;
-	return record->time_ns >= options->start_ns && !replay->past_end;
-}
-
 /* How far in the file the records of a block up to `size' bytes reach. */
 static uint64_t
 position_in(const struct reader_block *block, size_t size)
@@ -175,6 +163,7 @@ send_block(struct replay *replay, const struct reader *reader,
 {
 	const uint8_t *at = block->data;
 	size_t left = block->good_size;
+	enum span_place place;
 	struct record record;
 
 	for (uint64_t i = 0; i < block->good && !finished(replay); i++) {
@@ -185,7 +174,9 @@ send_block(struct replay *replay, const struct reader *reader,
 		left -= record.size;
 		replay->position = replay->done + block->offset +
 		    position_in(block, (size_t)(at - block->data));
-		if (!chosen(replay, &record))
+		place = span_place(&replay->options->span, &record);
+		replay->past_end = place == SPAN_BEHIND;
+		if (place != SPAN_WITHIN)
 			continue;
 		if (reader->records.datagrams)
 			send_record(replay, &record, record.payload,
@@ -209,11 +200,11 @@ can_replay(const struct replay *replay, const struct reader *reader,
 		    path, reader->codec_name);
 	else if (records->program == NULL)
 		log_warnx("%s: schema: %s", path, records->error);
+	else if (span_refuses(&options->span, records) != NULL)
+		log_warnx("%s: %s", path, span_refuses(&options->span,
+		    records));
 	else if (records->datagrams || records->time_unit_ns != 0)
 		return true;
-	else if (options->start_ns != INT64_MIN ||
-	    options->end_ns != INT64_MAX)
-		log_warnx("%s: its records have no time for -s and -e", path);
 	else if (options->rate == 0 && options->speed > 0)
 		log_warnx("%s: its records have no time: give a rate (-r), "
 		    "or -x 0 for as fast as possible", path);
@@ -230,6 +221,14 @@ damage(struct replay *replay, const char *path, uint64_t offset,
 	log_warnx("%s: damaged at offset %" PRIu64 ": %s; going on behind it",
 	    path, offset, why);
 	replay->damaged++;
+}
+
+static void
+unusable(struct replay *replay, const char *path, const char *why)
+{
+	progress_clear(&replay->progress);
+	log_warnx("%s: %s", path, why);
+	replay->failed = true;
 }
 
 static void
@@ -252,11 +251,8 @@ send_blocks(struct replay *replay, struct reader *reader, const char *path)
 		replay->position = replay->done + reader->walk.offset;
 		progress_show(&replay->progress, replay->position, path);
 	}
-	if (status == READER_UNUSABLE) {
-		progress_clear(&replay->progress);
-		log_warnx("%s: %s", path, why);
-		replay->failed = true;
-	}
+	if (status == READER_UNUSABLE)
+		unusable(replay, path, why);
 	replay->done += reader->walk.size;
 }
 
@@ -267,9 +263,7 @@ send_file(struct replay *replay, const char *path)
 	const char *why;
 
 	if (reader_open(&reader, path, &why) != READER_OK) {
-		progress_clear(&replay->progress);
-		log_warnx("%s: %s", path, why);
-		replay->failed = true;
+		unusable(replay, path, why);
 		return;
 	}
 	replay->path = path;
@@ -278,6 +272,68 @@ send_file(struct replay *replay, const char *path)
 	else
 		replay->failed = true;
 	reader_close(&reader);
+}
+
+/* As many messages as there were when it began. */
+static void
+send_messages(struct replay *replay, struct remote *remote)
+{
+	const char *name = remote_name(remote), *why;
+	struct reader *reader;
+
+	while (!finished(replay))
+		switch (remote_next(remote, false, &reader, &why)) {
+		case REMOTE_FILE:
+			replay->failed = !can_replay(replay, reader, name);
+			if (!replay->failed)
+				send_blocks(replay, reader, name);
+			break;
+		case REMOTE_MORE:
+			send_blocks(replay, reader, name);
+			break;
+		case REMOTE_DAMAGED:
+			progress_clear(&replay->progress);
+			log_warnx("%s: %s; left out", name, why);
+			replay->damaged++;
+			break;
+		case REMOTE_FAILED:
+			unusable(replay, name, why);
+			return;
+		case REMOTE_END:
+			return;
+		case REMOTE_NOTHING:
+			break;
+		}
+}
+
+static void
+send_stream(struct replay *replay, const char *address)
+{
+	const int64_t start_ns = replay->options->span.start_ns;
+	struct remote *remote;
+	char *why;
+
+	remote = remote_open(address, &why);
+	if (remote == NULL) {
+		log_warnx("%s", why);
+		free(why);
+		replay->failed = true;
+		return;
+	}
+	if (start_ns != INT64_MIN)
+		remote_seek(remote, start_ns);
+	replay->path = remote_name(remote);
+	send_messages(replay, remote);
+	remote_close(remote);
+}
+
+static void
+send_operand(struct replay *replay, const char *operand)
+{
+	if (remote_is(operand))
+		send_stream(replay, operand);
+	else
+		send_file(replay, operand);
 }
 
 static void
@@ -292,7 +348,7 @@ send_files(struct replay *replay)
 		replay->past_end = false;
 		for (size_t i = 0; i < options->files && !finished(replay);
 		    i++)
-			send_file(replay, options->file[i]);
+			send_operand(replay, options->file[i]);
 		pace_cut(&replay->pace);
 		replay->rounds++;
 		/* Nothing in them to send would be a loop without end. */

@@ -12,6 +12,7 @@
 #include "common/compiler.h"
 #include "tools/common/endpoint.h"
 #include "tools/common/options.h"
+#include "tools/common/span.h"
 
 /* Exit status. */
 enum replay_status {
@@ -26,12 +27,11 @@ struct replay_options {
 	double		 speed;		/* 1: as it was; 0: no waiting */
 	uint64_t	 rate;		/* records/s; 0: by their times */
 	uint64_t	 pause_ns;	/* the longest; UINT64_MAX: any */
-	int64_t		 start_ns;	/* since 1970; INT64_MIN: the first */
-	int64_t		 end_ns;	/* the first not to be sent */
+	struct span	 span;
 	bool		 loop;
 	bool		 json;
 	bool		 quiet;
-	char		**file;
+	char		**file;		/* or addresses of streams */
 	size_t		 files;
 };
 

@@ -119,7 +119,7 @@ struct archive_config {
 	uint32_t	on_overrun;		/* enum archive_overrun */
 	uint32_t	write;			/* enum archive_write */
 	int32_t		cpu;			/* of its thread; -1: any */
-	uint32_t	reserved;		/* 0 */
+	uint32_t	keep_unforwarded;	/* retain spares these */
 	uint64_t	block_size;		/* bytes */
 	uint64_t	flush_interval_ns;
 	uint64_t	rotate_size;		/* bytes; 0 never */
@@ -135,7 +135,7 @@ _Static_assert(sizeof(struct archive_config) ==
     offsetof(struct archive_config, directory) + ARCHIVE_DIRECTORY_SIZE &&
     offsetof(struct archive_config, block_size) % sizeof(uint64_t) == 0 &&
     offsetof(struct archive_config, block_size) ==
-    offsetof(struct archive_config, reserved) + sizeof(uint32_t),
+    offsetof(struct archive_config, keep_unforwarded) + sizeof(uint32_t),
     "no padding");
 
 struct channel_config {

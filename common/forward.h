@@ -81,7 +81,13 @@ struct forward_slot {
 	 * there are none. */
 	_Atomic uint64_t behind_since_ns;
 	_Atomic uint64_t sequence;	/* the stream's last; 0: none */
+	/* The file in which that ends, as its name has it: what was finished
+	 * before is forwarded.  0: not known; 1: none is. */
+	_Atomic uint64_t file_started_ns;
+	_Atomic uint64_t file_sequence;
 };
+
+#define FORWARD_NO_FILE	1U
 
 struct forward_page {
 	_Atomic uint64_t	connects;	/* to a server */

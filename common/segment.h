@@ -215,6 +215,14 @@ struct room {
 	/* Written by the supervisor before MESSAGE_MAKE_ROOM, cleared by the
 	 * keeper: files that were finished by then may go. */
 	_Atomic uint64_t	until_ns;
+	/*
+	 * With keep_unforwarded, of the file up to which all is forwarded, the
+	 * two numbers in its name; 0: not known yet.  Written by the supervisor
+	 * as mcrelay-forwarder says it, one after the other: two that do not
+	 * belong together are no file's.
+	 */
+	_Atomic uint64_t	forwarded_started_ns;
+	_Atomic uint64_t	forwarded_sequence;
 };
 
 /*

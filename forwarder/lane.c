@@ -134,6 +134,19 @@ say_behind(struct lane *lane)
 	    written));
 }
 
+/* Up to which file all has been stored. */
+static void
+say_file(struct lane *lane)
+{
+	struct archive_name name = {.started_ns = FORWARD_NO_FILE};
+
+	if (lane->end.stem[0] != '\0' && !archive_name_parse(lane->end.stem,
+	    lane->spec->name, &name))
+		return;
+	say(&lane->slot->file_sequence, name.first_sequence);
+	say(&lane->slot->file_started_ns, name.started_ns);
+}
+
 /*** From the end of the stream on. ***/
 
 static bool
@@ -166,6 +179,7 @@ begin(struct lane *lane)
 	if (!known)
 		return false;
 	say(&lane->slot->sequence, lane->stream.last);
+	say_file(lane);
 	memset(&lane->behind, 0, sizeof(lane->behind));
 	lane->stored = 0;
 	lane->said_ns = 0;
@@ -224,6 +238,7 @@ take_answer(struct lane *lane, int64_t ms)
 		return true;
 	lane->stored = done.given;
 	lane->end = done.end;
+	say_file(lane);
 	lane->pause_ms = PAUSE_MS;
 	add(&lane->slot->messages, messages);
 	add(&lane->slot->records, done.records);

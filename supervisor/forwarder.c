@@ -17,7 +17,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
-#include "supervisor/forwarder.h"
+#include "supervisor/forwarder_priv.h"
 #include "supervisor/json_text.h"
 #include "supervisor/memory_file.h"
 #include "supervisor/runnable.h"
@@ -149,147 +149,6 @@ compose(const struct forwarder *forwarder)
 	return out.text;
 }
 
-/*** Its page. ***/
-
-/* What has been forwarded of a channel, and how far that is. */
-struct forwarded {
-	struct forward_counts	counts;
-	bool			current;	/* the rest is */
-	enum forward_state	state;
-	uint64_t		behind_bytes;
-	uint64_t		behind_ns;
-	uint64_t		sequence;
-};
-
-static bool
-have_page(struct forwarder *forwarder)
-{
-	if (forwarder->page != NULL)
-		return true;
-	forwarder->page_fd = memfd_create("mcrelay-forward", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
-	if (forwarder->page_fd == -1)
-		return false;
-	if (ftruncate(forwarder->page_fd, sizeof(*forwarder->page)) == 0 &&
-	    fcntl(forwarder->page_fd, F_ADD_SEALS, F_SEAL_SHRINK |
-	    F_SEAL_GROW) == 0) {
-		forwarder->page = mmap(NULL, sizeof(*forwarder->page),
-		    PROT_READ | PROT_WRITE, MAP_SHARED, forwarder->page_fd, 0);
-		if (forwarder->page != MAP_FAILED)
-			return true;
-	}
-	forwarder->page = NULL;
-	close(forwarder->page_fd);
-	forwarder->page_fd = -1;
-	return false;
-}
-
-static uint64_t
-load(const _Atomic uint64_t *value)
-{
-	return atomic_load_explicit(value, memory_order_relaxed);
-}
-
-static void
-add_counts(struct forward_counts *counts, const struct forward_slot *slot)
-{
-#define ADD_COUNT(name, meaning)	counts->name += load(&slot->name);
-	FORWARD_COUNTERS(ADD_COUNT)
-#undef ADD_COUNT
-}
-
-/* The page is the next one's: what it says is kept with the channels. */
-static void
-take_counts(struct forwarder *forwarder)
-{
-	struct channel *channel;
-
-	if (forwarder->page == NULL)
-		return;
-	TAILQ_FOREACH(channel, &forwarder->supervisor->channels, link)
-		if (channel->forwarder == forwarder) {
-			add_counts(&channel->forwarded,
-			    &forwarder->page->slot[channel->forward_slot]);
-			channel->forwarder = NULL;
-		}
-	memset(forwarder->page, 0, sizeof(*forwarder->page));
-}
-
-/* False: there is nothing to be said of it. */
-static bool
-look_up(const struct channel *channel, struct forwarded *forwarded)
-{
-	const struct forwarder *forwarder = channel->forwarder;
-	const uint64_t now = clock_monotonic_ns();
-	const struct forward_slot *slot;
-	uint64_t since;
-
-	memset(forwarded, 0, sizeof(*forwarded));
-	forwarded->counts = channel->forwarded;
-	if (forwarder == NULL)
-		return channel->conf->forward;
-	slot = &forwarder->page->slot[channel->forward_slot];
-	since = load(&slot->behind_since_ns);
-	add_counts(&forwarded->counts, slot);
-	forwarded->current = forwarder->child.state == CHILD_RUNNING;
-	forwarded->state = (enum forward_state)MIN_OF(load(&slot->state),
-	    (uint64_t)FORWARD_STATES_COUNT - 1);
-	forwarded->behind_bytes = load(&slot->behind_bytes);
-	forwarded->behind_ns = since != 0 && since < now ? now - since : 0;
-	forwarded->sequence = load(&slot->sequence);
-	return channel->conf->forward;
-}
-
-bool
-forwarder_refused(const struct channel *channel)
-{
-	struct forwarded forwarded;
-
-	return look_up(channel, &forwarded) && forwarded.current &&
-	    forward_is_refused(forwarded.state);
-}
-
-bool
-forwarder_behind(const struct channel *channel)
-{
-	struct forwarded forwarded;
-
-	return look_up(channel, &forwarded) &&
-	    (forwarded.behind_ns > FORWARDER_BEHIND_NS ||
-	    (channel->forwarder_ns != 0 && clock_monotonic_ns() -
-	    channel->forwarder_ns > FORWARDER_BEHIND_NS));
-}
-
-/*** Said of a channel. ***/
-
-void
-forwarder_print(struct growing *out, const struct channel *channel)
-{
-	static const char *const words[] = {
-#define STATE_WORD(name, word)	[FORWARD_##name] = word,
-		FORWARD_STATES(STATE_WORD)
-#undef STATE_WORD
-	};
-	struct forwarded forwarded;
-
-	if (!look_up(channel, &forwarded))
-		return;
-	json_text_open(out, "forward", '{');
-	json_text_string(out, "state", forwarded.current ?
-	    words[forwarded.state] : "waiting");
-#define PRINT_COUNT(name, meaning)					\
-	json_text_number(out, #name, forwarded.counts.name);
-	FORWARD_COUNTERS(PRINT_COUNT)
-#undef PRINT_COUNT
-	if (forwarded.current) {
-		json_text_number(out, "behind_bytes", forwarded.behind_bytes);
-		json_text_number(out, "behind_ms", forwarded.behind_ns /
-		    NS_PER_MS);
-		json_text_number(out, "sequence", forwarded.sequence);
-	}
-	json_text_close(out, '}');
-}
-
 /*** Its process. ***/
 
 /* It knows what there is now. */
@@ -326,12 +185,12 @@ forwarder_spawn(void *owner, int messages, int stderr_fd)
 	if (!runnable_child(supervisor, &forwarder->child, FORWARDER_PROGRAM,
 	    user))
 		return -1;
-	if (!have_page(forwarder)) {
+	if (!forwarder_page_have(forwarder)) {
 		log_warn("%s: no memory to be shared",
 		    forwarder->child.label);
 		return -1;
 	}
-	take_counts(forwarder);
+	forwarder_page_take(forwarder);
 	free(forwarder->wanted);
 	forwarder->wanted = compose(forwarder);
 	count = tell(forwarder, fds + FORWARD_DIRECTORY_FD - MESSAGE_FD);
@@ -352,7 +211,7 @@ forwarder_ended(void *owner)
 {
 	struct forwarder *forwarder = owner;
 
-	take_counts(forwarder);
+	forwarder_page_take(forwarder);
 	memory_file_take_back(forwarder->spec);
 	forwarder->spec = -1;
 	forwarder->look = false;
@@ -472,8 +331,10 @@ forwarders_second(struct supervisor *supervisor)
 	struct channel *channel;
 	unsigned i;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		note_served(channel);
+		forwarder_tell_worker(channel);
+	}
 
 	for (i = 0; i < FORWARDERS_MAX; i++)
 		check(&supervisor->forwarder[i]);

@@ -40,6 +40,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/fdstore.c supervisor/fdstore.h \
 	supervisor/follow.c supervisor/follow.h \
 	supervisor/forwarder.c supervisor/forwarder.h \
+	supervisor/forwarder_page.c supervisor/forwarder_priv.h \
 	supervisor/handoff.c supervisor/handoff.h \
 	supervisor/handoff_check.c \
 	supervisor/handoff_events.c supervisor/handoff_events.h \

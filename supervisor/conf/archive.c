@@ -199,6 +199,8 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	read_rotate(&section, archive);
 	read_retain(&section, archive);
 	archive->min_free = section_number(&section, &min_free_key, NULL);
+	archive->keep_unforwarded = section_bool(&section,
+	    "keep_unforwarded", false);
 	archive->on_overrun = (uint32_t)section_word(&section,
 	    "on_overrun", overrun_words, OVERRUN_SHED, NULL);
 	archive->envelope = section_bool(&section, "envelope", false);

@@ -248,6 +248,24 @@ conf_clear_forward(struct forward_conf *forward)
 
 /*** With the channels. ***/
 
+/* What is kept for a stream has to be on its way there, and must not fill the
+ * disk when it gets nowhere. */
+static void
+check_keep(const struct channel_conf *channel, struct place place,
+    struct problem_list *problems)
+{
+	if (!channel->archive.keep_unforwarded)
+		return;
+	if (!channel->forward)
+		problem_error(problems, place, "channel %s has "
+		    "`keep_unforwarded: true' and is not forwarded: it needs "
+		    "`forward: true', too", channel->name);
+	if (channel->archive.min_free == 0)
+		problem_error(problems, place, "channel %s has "
+		    "`keep_unforwarded: true' and no `min_free', which bounds "
+		    "what is kept when nobody takes it", channel->name);
+}
+
 void
 conf_check_forward(const struct conf *conf,
     const struct channel_places *places, struct problem_list *problems)
@@ -258,6 +276,7 @@ conf_check_forward(const struct conf *conf,
 
 	for (i = 0; i < conf->channels && !problem_enough(problems); i++) {
 		channel = &conf->channel[i];
+		check_keep(channel, places[i].name, problems);
 		if (!channel->forward)
 			continue;
 		count++;

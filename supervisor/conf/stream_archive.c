@@ -94,6 +94,7 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	else if (parent->program != NULL)
 		copy_payload(archiver, parent);
 	archiver->archive = parent->archive;
+	archiver->archive.keep_unforwarded = 0;
 	if (parent->require_mount != NULL)
 		archiver->require_mount = xstrdup(parent->require_mount);
 	archiver->ring_size = MIN_OF(parent->ring_size,

@@ -526,3 +526,64 @@ def test_cluster(daemon: Daemon, cluster: Cluster, tmp_path: Path) -> None:
                     daemon, client, name, len(datagrams)))
                 check(daemon, client, name, datagrams, tmp_path)
         daemon.stop()
+
+
+def files(daemon: Daemon, name: str = "one") -> list[str]:
+    """Finished ones."""
+    return sorted(p.name for p in (daemon.archive / name).glob("*.avro"))
+
+
+def test_kept(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """What is not forwarded is beyond the limits until it is, whoever is
+    killed meanwhile; and goes for `min_free' all the same."""
+    port = free_port()
+    conf = archived(
+        daemon, "one", port, rotate={"size": "64KiB"}, block_size="8KiB",
+        flush_interval="10ms", retain={"files": 2}, min_free="1MiB",
+        keep_unforwarded=True)
+    datagrams = numbered(4000, 200)
+    with Sender("127.0.0.1", port) as sender:
+        daemon.start(conf, **forward(server.url))
+        sender.send(datagrams[:1000], 5000)
+        daemon.wait_received("one", 1000)
+        with Client(server.port) as client:
+            wait_forwarded(daemon, client, "one", 1000)
+        wait_for(lambda: len(files(daemon)) <= 2, "retention", 30,
+                 lambda: files(daemon))
+        server.end()
+        sender.send(datagrams[1000:3000], 5000)
+        daemon.wait_received("one", 3000)
+        kill_forwarder(daemon)
+        forwarder_pid(daemon)
+        os.kill(daemon.worker_pid("one"), signal.SIGKILL)
+        daemon.wait_running()
+        daemon.ctl("upgrade")
+        forwarder_pid(daemon)
+        wait_for(lambda: "it is not forwarded yet" in daemon.log(),
+                 "the limits to be looked at", 30, daemon.log)
+        assert len(files(daemon)) >= 6
+        # All of it anew: nobody has said what is forwarded.
+        daemon.stop()
+        daemon.start(conf, **forward(server.url))
+        sender.send(datagrams[3000:], 5000)
+        daemon.wait_received("one", 1000)
+        many = len(files(daemon))
+        assert many >= 8
+        server.start()
+        with Client(server.port) as client:
+            wait_forwarded(daemon, client, "one", len(datagrams))
+            check(daemon, client, "one", datagrams, tmp_path)
+        wait_for(lambda: len(files(daemon)) <= 2, "retention", 30,
+                 lambda: files(daemon))
+        # The disk is full, so to say.
+        server.end()
+        sender.send(numbered(2000, 200, 4000), 5000)
+        daemon.wait_received("one", 3000)
+        assert len(files(daemon)) > 4
+        conf["archive"]["min_free"] = "1024TiB"
+        daemon.write(conf, **forward(server.url))
+        daemon.ctl("reload")
+        wait_for(lambda: len(files(daemon)) <= 1, "room", 30,
+                 lambda: files(daemon))
+        assert "min_free', though it is not forwarded" in daemon.log()
+        daemon.stop()

@@ -58,6 +58,12 @@ const struct bad_case bad_forward_cases[] = {
 	    CHANNEL ARCHIVE WHERE ", replicas: 6, limits: {size: 1}}\n",
 	    "6:44: `replicas' has to be from 1 to 5, not 6\n"
 	    "6:62: `size' has to be from 1MiB to 1048576TiB, not 1\n" },
+	{ "keep what is not forwarded",
+	    CHANNEL "  archive: {directory: /a, keep_unforwarded: true}\n",
+	    "2:9: channel a has `keep_unforwarded: true' and is not forwarded: "
+	    "it needs `forward: true', too\n"
+	    "2:9: channel a has `keep_unforwarded: true' and no `min_free', "
+	    "which bounds what is kept when nobody takes it\n" },
 #else
 	{ "forward without libnats",
 	    CHANNEL ARCHIVE WHERE "}\n",

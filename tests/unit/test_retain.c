@@ -15,6 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "common/archive_names.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "worker/archive/catalog.h"
@@ -257,6 +258,65 @@ finish_in_order(const unsigned *order, size_t count)
 	close(file);
 }
 
+/* All is forwarded up to this one, or as far as the room says. */
+static void
+forwarded_up_to(struct room *to, unsigned i)
+{
+	struct archive_name name;
+	char text[128];
+
+	name_of(text, "", i);
+	assert_true(archive_name_parse(text, "test", &name));
+	*to = (struct room){.until_ns = 0};
+	to->forwarded_started_ns = name.started_ns;
+	to->forwarded_sequence = name.first_sequence;
+}
+
+/* Limits spare what is not forwarded, and nothing else; min_free spares
+ * nothing. */
+static void
+test_unforwarded(void **state ATTR_UNUSED)
+{
+	static const unsigned order[FILES] = {0, 1, 2, 3, 4, 5};
+	struct channel_config c = config();
+	struct room room = {.until_ns = 0};
+	char name[128];
+
+	log_set_level(LOG_CRIT);
+	finish_in_order(order, FILES);
+	c.archive.retain_files = 1;
+	c.archive.keep_unforwarded = 1;
+	/* Not known: rejected ones are not forwarded, and go. */
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), FILES - 1);
+	expect(0, FILES - 1);
+	forwarded_up_to(&room, 2);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 2);
+	expect(2, FILES - 1);
+	/* Two numbers that do not belong together. */
+	forwarded_up_to(&room, 4);
+	room.forwarded_sequence++;
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 0);
+	/* Of one that is gone the line is known. */
+	forwarded_up_to(&room, 3);
+	name_of(name, "", 3);
+	assert_int_equal(unlinkat(fd, name, 0), 0);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 1);
+	assert_true(there("", 4) && there("", 5) && !there("", 2));
+	/* The one that is being written has none, nor has one just finished. */
+	finish_in_order(order, 5);
+	forwarded_up_to(&room, 9);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 0);
+	put("test_20261120T090000.000000Z_991.avro.part", 1, FIRST_S);
+	put("test_20261120T080000.000000Z_992.avro", 1, FIRST_S);
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 1);
+	assert_true(there("", 5) && there("", 8) && !there("", 4));
+	c.archive.min_free = UINT64_MAX / 2;
+	room = (struct room){.until_ns = UINT64_MAX};
+	assert_int_equal(retain_run(&c, fd, NOW_NS, &room), 1);
+	assert_true(there("", 8) && !there("", 5));
+	log_set_level(LOG_WARNING);
+}
+
 /* The last by its name is from when the clock was ahead: it was finished
  * first, and those that came after it are not older than it. */
 static void
@@ -379,6 +439,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_min_free, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(test_room, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(test_unforwarded, set_up,
 		    tear_down),
 	};
 	int result;

@@ -40,6 +40,10 @@ struct inventory {
 	size_t		 count;
 	uint64_t	 size[ARCHIVE_KINDS];
 	uint64_t	 files[ARCHIVE_KINDS];
+	/* With keep_unforwarded: up to which file all is forwarded, and its
+	 * line, before which the others are; 0: not known. */
+	char		 forwarded[FILE_NAME_SIZE];
+	uint64_t	 forwarded_number;
 };
 
 bool
@@ -103,6 +107,8 @@ number_file(void *argument, const char *name, uint64_t number)
 	struct inventory *inventory = argument;
 	struct kept key, *file;
 
+	if (strcmp(name, inventory->forwarded) == 0)
+		inventory->forwarded_number = number;
 	snprintf(key.name, sizeof(key.name), "%s", name);
 	file = bsearch(&key, inventory->file, inventory->count, sizeof(key),
 	    by_name);
@@ -158,9 +164,26 @@ is_newest(const struct inventory *inventory, const struct kept *file)
 	return true;
 }
 
+/* Before sort(), which finds its line. */
+static void
+note_forwarded(struct inventory *inventory, const char *channel,
+    int directory, const struct room *room)
+{
+	char part[FILE_NAME_SIZE + sizeof(ARCHIVE_PART)];
+
+	archive_name_write(inventory->forwarded, channel, ARCHIVE_MAIN,
+	    atomic_load_explicit(&room->forwarded_started_ns,
+	    memory_order_relaxed), atomic_load_explicit(
+	    &room->forwarded_sequence, memory_order_relaxed));
+	snprintf(part, sizeof(part), "%s" ARCHIVE_PART, inventory->forwarded);
+	/* It is being written: all that have a line were finished before. */
+	if (faccessat(directory, part, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		inventory->forwarded_number = UINT64_MAX;
+}
+
 static int
 take_inventory(struct inventory *inventory, const char *channel,
-    int directory)
+    int directory, const struct room *room)
 {
 	enum archive_kind kind;
 	struct dirent *entry;
@@ -177,8 +200,16 @@ take_inventory(struct inventory *inventory, const char *channel,
 		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 			add_file(inventory, entry->d_name, kind, &st);
 	closedir(dir);
+	note_forwarded(inventory, channel, directory, room);
 	sort(inventory, directory);
 	return 0;
+}
+
+/* One without a line may be behind it. */
+static bool
+is_forwarded(const struct inventory *inventory, const struct kept *file)
+{
+	return file->number < inventory->forwarded_number;
 }
 
 static uint64_t
@@ -192,16 +223,13 @@ free_bytes(int directory)
 	return (uint64_t)st.f_bavail * st.f_frsize;
 }
 
-/* Why the file has to go; NULL: it stays. */
+/* Which limit of `retain' it is beyond; NULL: none. */
 static const char *
-reason(const struct channel_config *config, const struct inventory *inventory,
-    const struct kept *file, uint64_t free, uint64_t now_ns,
-    uint64_t room_until_ns)
+beyond(const struct channel_config *config, const struct inventory *inventory,
+    const struct kept *file, uint64_t now_ns)
 {
 	uint64_t age = config->archive.retain_age_ns;
 
-	if (is_newest(inventory, file))
-		return NULL;
 	if (age != 0 && now_ns > age && file->ended_ns < now_ns - age)
 		return "it is older than `retain: age'";
 	if (config->archive.retain_files != 0 &&
@@ -210,9 +238,32 @@ reason(const struct channel_config *config, const struct inventory *inventory,
 	if (config->archive.retain_size != 0 &&
 	    inventory->size[file->kind] > config->archive.retain_size)
 		return "together they are larger than `retain: size'";
+	return NULL;
+}
+
+/* Why the file has to go; NULL: it stays. */
+static const char *
+reason(const struct channel_config *config, const struct inventory *inventory,
+    const struct kept *file, uint64_t free, uint64_t now_ns,
+    uint64_t room_until_ns)
+{
+	static struct log_limit limit;
+	const bool spared = config->archive.keep_unforwarded &&
+	    file->kind == ARCHIVE_MAIN && !is_forwarded(inventory, file);
+	const char *why;
+
+	if (is_newest(inventory, file))
+		return NULL;
+	why = beyond(config, inventory, file, now_ns);
+	if (why != NULL && !spared)
+		return why;
+	if (why != NULL)
+		log_limited(&limit, "%s stays though %s: it is not forwarded "
+		    "yet", file->name, why);
 	if (free < config->archive.min_free && !file->held &&
 	    file->ended_ns <= room_until_ns)
-		return "less is free than `min_free'";
+		return spared ? "less is free than `min_free', though it is "
+		    "not forwarded" : "less is free than `min_free'";
 	return NULL;
 }
 
@@ -251,7 +302,7 @@ retain_run(const struct channel_config *config, int directory,
 	const char *why;
 	size_t i;
 
-	if (take_inventory(&inventory, config->name, directory) == -1)
+	if (take_inventory(&inventory, config->name, directory, room) == -1)
 		return 0;
 	bound_ends(&inventory, now_ns);
 	for (i = 0; i < inventory.count; i++) {

@@ -11,6 +11,10 @@
  * for both together; it spares the newest file, and files that are held,
  * since removing those would free nothing.  Which channel's files go for it
  * the supervisor says (struct room).
+ *
+ * With `keep_unforwarded' the limits spare files that are not forwarded yet, as
+ * far as is known; `min_free' does not: nobody who lies about it, and no server
+ * that is away, fills the disk.
  */
 #ifndef MCRELAY_RETAIN_H
 #define MCRELAY_RETAIN_H

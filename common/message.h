@@ -52,7 +52,7 @@ enum message_type {
 	/* supervisor -> worker: the same; no body */
 	MESSAGE_MAKE_ROOM = 12,
 	/* web -> supervisor: how is everything? and the answer, with a file of
-	 * the status document */
+	 * the status document; to a forwarder unasked */
 	MESSAGE_STATUS = 13,
 	/* supervisor -> decimator: show your streams to mcrelay-web by the
 	 * socket that comes with it, or, without one, not any more */

@@ -20,6 +20,7 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "forwarder/forwarder.h"
+#include "forwarder/journal.h"
 
 struct forward_page	*page;
 
@@ -47,6 +48,9 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	    message.type == MESSAGE_LOOK && lanes_get_anywhere() &&
 	    fd_send(MESSAGE_FD, &looked, sizeof(looked), NULL, 0) == -1)
 		log_debug("the supervisor cannot be answered");
+	if (got == (ssize_t)sizeof(message) &&
+	    message.type == MESSAGE_STATUS && count == 1)
+		journal_status(fds[0]);
 	for (i = 0; i < count; i++)
 		close(fds[i]);
 }

@@ -10,6 +10,8 @@
  *	source.c	a channel's archive, from any record on
  *	pack.c		blocks of it as messages
  *	behind.c	how far a lane is behind
+ *	journal.c	a lane's catalogue and ledger, for streams of all hosts
+ *	tail.c		a subject of these: its end, sending
  *
  * libnats has threads of its own and calls that wait, so nothing that uses it
  * runs on the event loop: a lane waits, for some seconds at the most, and

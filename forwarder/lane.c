@@ -15,6 +15,7 @@
 #include "common/util.h"
 #include "forwarder/behind.h"
 #include "forwarder/forwarder.h"
+#include "forwarder/journal.h"
 #include "forwarder/stream.h"
 
 /* How often the archive is looked at when there was nothing. */
@@ -36,6 +37,7 @@ struct lane {
 	struct stream		 stream;
 	struct packer		 packer;
 	struct behind		 behind;
+	struct journal		 journal;
 	uint64_t		 stored;	/* bytes of files */
 	uint64_t		 said_ns;
 	uint64_t		 say_took_ns;
@@ -255,11 +257,13 @@ forward(struct lane *lane)
 	bool sent, good = true;
 
 	lane->idle = false;
+	journal_forget(&lane->journal);
 	if (!forward_is_refused(state_of(lane)))
 		say_state(lane, FORWARD_FORWARDING);
 	while (good && link_is_up()) {
 		turn(lane, false);
 		say_behind(lane);
+		journal_turn(&lane->journal);
 		sent = false;
 		if (stream_has_room(&lane->stream))
 			good = send_next(lane, &sent);
@@ -297,6 +301,7 @@ open_directory(struct lane *lane)
 	close(lane->given);
 	say_state(lane, FORWARD_CONNECTING);
 	packer_init(&lane->packer, fd, lane->spec->name);
+	journal_init(&lane->journal, lane->spec->name, fd);
 }
 
 static void *

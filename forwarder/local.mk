@@ -12,12 +12,14 @@ libforwarder_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NATS_CFLAGS)
 libforwarder_a_SOURCES = \
 	forwarder/behind.c forwarder/behind.h \
 	forwarder/forwarder.c forwarder/forwarder.h \
+	forwarder/journal.c forwarder/journal.h \
 	forwarder/lane.c \
 	forwarder/link.c \
 	forwarder/pack.c forwarder/pack.h \
 	forwarder/source.c forwarder/source.h \
 	forwarder/spec.c \
-	forwarder/stream.c forwarder/stream.h
+	forwarder/stream.c forwarder/stream.h \
+	forwarder/tail.c forwarder/tail.h
 mcrelay_forwarder_SOURCES = forwarder/main.c
 mcrelay_forwarder_LDADD = libforwarder.a $(READER_LIBS) $(NATS_LIBS) \
 	$(EV_LIBS) $(SECCOMP_LIBS)

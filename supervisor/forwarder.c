@@ -21,9 +21,12 @@
 #include "supervisor/json_text.h"
 #include "supervisor/memory_file.h"
 #include "supervisor/runnable.h"
+#include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
 #define FORWARDER_PROGRAM	"mcrelay-forwarder"
+/* How often it is told how everything is. */
+#define FORWARDER_STATUS_S	5U
 
 /*** What it is told. ***/
 
@@ -264,6 +267,7 @@ forwarders_init(struct supervisor *supervisor)
 		forwarder = &supervisor->forwarder[i];
 		forwarder->supervisor = supervisor;
 		forwarder->spec = forwarder->page_fd = -1;
+		forwarder->status = -1;
 		forwarder->told = xstrdup("");
 		forwarder->wanted = xstrdup("");
 		snprintf(label, sizeof(label), i == 0 ? "forwarder" :
@@ -282,6 +286,7 @@ forwarders_done(struct supervisor *supervisor)
 	for (i = 0; i < FORWARDERS_MAX; i++) {
 		forwarder = &supervisor->forwarder[i];
 		memory_file_take_back(forwarder->spec);
+		memory_file_take_back(forwarder->status);
 		if (forwarder->page != NULL) {
 			(void)munmap(forwarder->page,
 			    sizeof(*forwarder->page));
@@ -291,6 +296,29 @@ forwarders_done(struct supervisor *supervisor)
 		free(forwarder->wanted);
 		child_done(&forwarder->child);
 	}
+}
+
+/* For the ledgers of its channels. */
+static void
+tell_status(struct forwarder *forwarder)
+{
+	static const struct message message = {.type = MESSAGE_STATUS};
+	struct growing text = {.text = NULL};
+
+	if (forwarder->child.state != CHILD_RUNNING ||
+	    ++forwarder->status_s < FORWARDER_STATUS_S)
+		return;
+	forwarder->status_s = 0;
+	status_print(&text, NULL, forwarder->supervisor, NULL);
+	memory_file_take_back(forwarder->status);
+	forwarder->status = memory_file("mcrelay-status", text.text,
+	    text.size);
+	free(text.text);
+	/* If it does not read, the next one will do. */
+	if (forwarder->status != -1 && fd_send(forwarder->child.messages,
+	    &message, sizeof(message), &forwarder->status, 1) == -1)
+		log_debug("%s: it does not take the status",
+		    forwarder->child.label);
 }
 
 static void
@@ -305,6 +333,7 @@ check(struct forwarder *forwarder)
 		return;
 	}
 	watch_check_forwarder(forwarder);
+	tell_status(forwarder);
 	if (child->state == CHILD_STOPPED || child->state == CHILD_FAILED)
 		child_start(child);
 	else if (child->pid != 0 && child->state != CHILD_STOPPING &&

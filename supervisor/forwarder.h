@@ -34,6 +34,8 @@ struct forwarder {
 	char			*told;
 	char			*wanted;
 	int			 spec;		/* a file of it; -1: none */
+	int			 status;	/* told last; -1: none */
+	unsigned		 status_s;	/* since then */
 	int			 page_fd;	/* -1: none */
 	struct forward_page	*page;		/* NULL: none */
 };

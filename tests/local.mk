@@ -422,6 +422,7 @@ EXTRA_DIST += \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
+	tests/integration/test_journal.py \
 	tests/integration/test_live.py \
 	tests/integration/test_load.py \
 	tests/integration/test_log.py \

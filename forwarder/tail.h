@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One subject of a stream that other hosts write to, too, with a subject of
+ * their own each.  mcrelay-forwarder, a lane.  Each call waits ANSWER_MS at the
+ * most.
+ *
+ * As in stream.h nothing is there twice: a message says which one must be the
+ * last of its subject.
+ */
+#ifndef MCRELAY_FORWARDER_TAIL_H
+#define MCRELAY_FORWARDER_TAIL_H
+
+#include "forwarder/forwarder.h"
+
+struct tail {
+	const char	*stream;
+	const char	*all;		/* its subjects: what it is made for */
+	int64_t		 most;		/* of a subject, then the oldest goes;
+					 * 0: nothing goes */
+	char		*subject;
+	jsCtx		*js;
+	bool		 known;
+	uint64_t	 last;		/* of the subject; 0: none */
+};
+
+/* The subject is `all' with host and channel in it. */
+void	tail_init(struct tail *tail, const char *stream, const char *all,
+	    int64_t most, const char *channel) ATTR_NONNULL;
+/* Finds the end, and makes the stream if there is none; *data, malloc'ed, is
+ * the last message's, NULL: there is none.  False after a log line. */
+bool	tail_ask(struct tail *tail, char **data) ATTR_NONNULL;
+/* Behind it.  False after a log line: then the end is to be asked anew. */
+bool	tail_put(struct tail *tail, const char *data, size_t size)
+	    ATTR_NONNULL;
+
+#endif /* MCRELAY_FORWARDER_TAIL_H */

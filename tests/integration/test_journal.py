@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: ISC
+"""What mcrelay-forwarder tells beside archives: catalogues and ledgers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+import nats
+from daemon import Daemon
+from forwarding import archived, forward, wait_forwarded
+from nats import Client, Server
+from net import Sender, free_port, numbered
+from waiting import wait_for
+
+pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
+
+
+@pytest.fixture(autouse=True)
+def have_forwarder(programs: Any) -> None:
+    if not (programs.libexec / "mcrelay-forwarder").exists():
+        pytest.skip("built without libnats")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    one = Server(tmp_path)
+    one.start()
+    yield one
+    one.end()
+
+
+def told(client: Client, what: str, channel: str) -> list[Any]:
+    return [json.loads(m.data) for m in client.messages(f"mcrelay_{what}")
+            if m.subject == f"mcrelay.{what}.rig.{channel}"]
+
+
+def catalog(daemon: Daemon, channel: str) -> list[Any]:
+    file = daemon.archive / channel / "catalog.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def wait_catalog(daemon: Daemon, client: Client, channel: str, least: int
+                 ) -> None:
+    """All of it, in order, and nothing else."""
+    def there() -> bool:
+        lines = catalog(daemon, channel)
+        return len(lines) >= least and told(client, "catalog", channel) == \
+            lines
+    wait_for(there, f"the catalogue of {channel}", 60,
+             lambda: (told(client, "catalog", channel), daemon.log()[-2000:]))
+
+
+def test_told(daemon: Daemon, server: Server) -> None:
+    """Of two channels, each line once while everything is killed; the ledger
+    as it is in the end."""
+    ports = free_port(), free_port()
+    with Sender("127.0.0.1", ports[0]) as one, \
+            Sender("127.0.0.1", ports[1]) as two, \
+            Client(server.port) as client:
+        daemon.start(*(archived(daemon, name, port, block_size="8KiB",
+                                rotate={"size": "64KiB"},
+                                flush_interval="10ms")
+                       for name, port in zip(("one", "two"), ports)),
+                     **forward(server.url))
+        for turn in range(4):
+            one.send(numbered(1000, 200, 1000 * turn), 5000)
+            two.send(numbered(500, 200, 500 * turn), 5000)
+            daemon.wait_received("one", 1000 * (turn + 1))
+            wait_forwarded(daemon, client, "one", 1000 * (turn + 1))
+            if turn == 1:
+                for pid, command in daemon.processes().items():
+                    if command == "mcrelay-forwarder"[:15]:
+                        os.kill(pid, signal.SIGKILL)
+            elif turn == 2:
+                wait_catalog(daemon, client, "one", 6)
+                client.close()
+                server.end()
+                server.start()
+                client = Client(server.port)
+        wait_catalog(daemon, client, "one", 10)
+        wait_catalog(daemon, client, "two", 5)
+        daemon.wait_received("two", 2000)
+
+        def last() -> bool:
+            ledgers = told(client, "ledger", "one")
+            return bool(ledgers) and ledgers[-1]["ledger"][
+                "received"] == 4000
+        wait_for(last, "the ledger", 60,
+                 lambda: told(client, "ledger", "one"))
+        ledgers = told(client, "ledger", "one")
+        assert all(x["host"] == "rig" and x["channel"] == "one"
+                   for x in ledgers)
+        counts = [x["ledger"]["received"] for x in ledgers]
+        times = [x["time_ms"] for x in ledgers]
+        assert counts == sorted(counts) and times == sorted(times)
+        assert set(ledgers[-1]["ledger"]) == set(
+            daemon.status("one")["ledger"])
+        daemon.stop()
+        client.close()
+
+
+def test_refused(daemon: Daemon, server: Server, tmp_path: Path) -> None:
+    """Where nobody takes it, archives are forwarded all the same."""
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        # The subjects are another stream's.
+        assert "error" not in client.api(
+            "STREAM.CREATE.mine", name="mine",
+            subjects=["mcrelay.catalog.>", "mcrelay.ledger.>"])
+        daemon.start(archived(daemon, "one", port), **forward(server.url))
+        wait_for(lambda: "stream mcrelay_catalog" in daemon.log(),
+                 "a log line", 30, daemon.log)
+        sender.send(numbered(1000))
+        daemon.wait_received("one", 1000)
+        wait_forwarded(daemon, client, "one", 1000)
+        assert client.last("mine") == 0
+        daemon.stop()

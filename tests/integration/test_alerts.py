@@ -135,6 +135,11 @@ def cases() -> list[Case]:
         case("McrelayArchiveStuck", 4, False, {name: "0x9"})
     case("McrelayArchiveStuck", 4, False, {
         of_channel("channel_reason", reason="no_querier"): "1x9"})
+    for reason in ("refused", "behind"):
+        name = of_channel("channel_reason", reason=f"forward_{reason}")
+        case("McrelayNotForwarded", 7, True, {name: "0 1x9"}, reason)
+        case("McrelayNotForwarded", 7, False, {name: "0 0 0 1 1 1 0 0"},
+             reason)
     # promtool begins at 1970.
     expiry = "mcrelay_web_certificate_expiry_timestamp_seconds"
     case("McrelayCertificate", 20, True, {expiry: f"{14 * 86400}x30"})

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: ISC
+"""The example of a fleet, as its script starts and stops it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import nats
+from cat import cat
+from daemon import Programs
+from net import Sender, free_port, numbered
+from waiting import wait_for
+
+pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
+
+
+def free_ports() -> int:
+    """The first of six that nobody listens at."""
+    def there() -> int:
+        first = nats.free_tcp_port()
+        try:
+            for port in range(first, first + 6):
+                nats.socket.create_server(("127.0.0.1", port)).close()
+        except (OSError, OverflowError):
+            return 0
+        return first
+    return wait_for(there, "ports")
+
+
+def ours(place: Path) -> list[str]:
+    """Processes that it has started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = entry.read_bytes().replace(b"\0", b" ").decode()
+        except OSError:
+            continue
+        if f"{place}/" in command:
+            found.append(command)
+    return found
+
+
+def test_fleet(programs: Programs, source: Path, tmp_path: Path) -> None:
+    if not (programs.libexec / "mcrelay-forwarder").exists():
+        pytest.skip("built without libnats")
+    place, port, udp = tmp_path / "fleet", free_ports(), free_port()
+    environment = os.environ | {
+        "FLEET_PORT": str(port), "FLEET_UDP": str(udp),
+        "MCRELAY_BUILDDIR": str(programs.mcrelayd.parent)}
+
+    def fleet(word: str, status: int = 0) -> str:
+        done = subprocess.run(
+            [source / "etc/example/fleet/fleet", word, place], text=True,
+            capture_output=True, timeout=100, env=environment,
+            stdin=subprocess.DEVNULL)
+        assert done.returncode == status, done
+        return done.stdout + done.stderr
+    assert "no directory" in fleet("stop", 1)
+    try:
+        assert "It runs." in fleet("start")
+        assert "is not empty" in fleet("start", 1)
+        assert fleet("status").count(" runs, process") == 5
+        datagrams = numbered(2000)
+        with Sender("127.0.0.1", udp) as sender:
+            sender.send(datagrams[:1000], 5000)
+            os.kill(int((place / "node2.pid").read_text()), signal.SIGKILL)
+            sender.send(datagrams[1000:], 5000)
+
+        def there() -> bool:
+            # What a server says that has just lost its leader.
+            done = subprocess.run(
+                [programs.cat, "-o", "raw",
+                 f"nats://127.0.0.1:{port}/mcrelay-rig1-accel"],
+                capture_output=True, timeout=60)
+            return done.stdout == b"".join(datagrams)
+        wait_for(there, "all of it", 60, lambda: fleet("status"))
+        assert cat(programs, f"nats://127.0.0.1:{port}/mcrelay-rig2-accel"
+                   ) == b""
+        assert "node2 does not run" in fleet("status")
+    finally:
+        fleet("stop")
+    assert ours(place) == []
+    assert "rig1 does not run" in fleet("status")
+
+
+def test_text(source: Path) -> None:
+    """It is a script that every shell runs, as README says."""
+    script = source / "etc/example/fleet/fleet"
+    if shutil.which("shellcheck") is not None:
+        subprocess.run(["shellcheck", script], check=True)
+    assert "etc/example/fleet/fleet start" in (
+        source / "README.md").read_text()

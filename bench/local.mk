@@ -15,11 +15,17 @@ bench_decimate_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS) $(JANSSON_CFLAGS)
 bench_decimate_SOURCES = bench/decimate.c bench/decimate.h bench/rings.c
 bench_decimate_LDADD = $(DECIMATOR_LIBS) libschema.a libcommon.a \
 	$(AVRO_LIBS) $(JANSSON_LIBS) -lm
+if NATS
+noinst_PROGRAMS += bench/publish
+bench_publish_CPPFLAGS = $(AM_CPPFLAGS) $(NATS_CFLAGS)
+bench_publish_SOURCES = bench/publish.c
+bench_publish_LDADD = $(NATS_LIBS)
+endif
 EXTRA_DIST += doc/decimation.svg doc/draw-decimation
 EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
 EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/contenders.py \
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py \
-	bench/cat.py bench/page.mjs bench/page_server.mjs bench/scrape.py
+	bench/cat.py bench/forward.py bench/page.mjs bench/page_server.mjs bench/scrape.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
 .PHONY: picture

@@ -144,7 +144,9 @@ decimators_update(struct supervisor *supervisor)
 		decimator = &supervisor->decimator[i];
 		if (!needed(decimator))
 			child_stop(&decimator->child);
-		else if (!decimator->child.wanted)
+		/* Or the image before us had it wait for its next start. */
+		else if (!decimator->child.wanted ||
+		    decimator->child.state == CHILD_STOPPED)
 			child_start(&decimator->child);
 		decimator_update(decimator);
 	}

@@ -476,3 +476,24 @@ def test_no_leaks(daemon: Daemon) -> None:
         wait_for(lambda: len(list(fds.iterdir())) <= counts[0],
                  "no more descriptors", 5.0,
                  lambda: [os.readlink(p) for p in fds.iterdir()])
+
+
+def test_decimator_that_waits(daemon: Daemon) -> None:
+    """For its next start, when the image is replaced."""
+    own_binary(daemon)
+    with Receiver() as relayed, Receiver(group_v4()) as view:
+        start(daemon, relayed, view)
+        old: list[int] = []
+        for _ in range(4):
+            new = wait_for(lambda: [
+                pid for pid in daemon.wait_processes("mcrelay-decimator", 1)
+                if pid not in old], "a decimator", 10.0, daemon.log)
+            old += new
+            os.kill(new[0], signal.SIGKILL)
+        wait_for(lambda: re.search("decimator: next start in [4-9].. ms",
+                                   daemon.log()), "a long pause", 10.0,
+                 daemon.log)
+        daemon.ctl("upgrade")
+        daemon.wait_log("all processes are of version")
+        daemon.wait_processes("mcrelay-decimator", 1)
+        daemon.stop()

@@ -93,6 +93,9 @@ struct stream_config {
 
 struct message {
 	uint32_t	type;		/* enum message_type */
+#if SEGMENT_LAYOUT_SALT
+	uint32_t	salt;
+#endif
 	union {
 		uint32_t	channel;	/* a number the supervisor
 						 * chose */

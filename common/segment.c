@@ -28,19 +28,37 @@ segment_layout_sizes(uint32_t sizes[static 6])
 	sizes[5] = sizeof(struct ring_record);
 }
 
+static uint64_t
+layout_number(uint64_t magic, const uint32_t sizes[static 6])
+{
+	char text[16 + 6 * 8 + 1];
+	int length;
+
+	length = snprintf(text, sizeof(text), "%016" PRIx64, magic);
+	for (size_t i = 0; i < 6; i++)
+		length += snprintf(text + length,
+		    sizeof(text) - (size_t)length, "%08" PRIx32, sizes[i]);
+	return hash_text64(text);
+}
+
 uint64_t
 segment_layout(void)
 {
 	uint32_t sizes[6];
-	char text[16 + NITEMS(sizes) * 8 + 1];
-	int length;
 
 	segment_layout_sizes(sizes);
-	length = snprintf(text, sizeof(text), "%016" PRIx64, SEGMENT_MAGIC);
-	for (size_t i = 0; i < NITEMS(sizes); i++)
-		length += snprintf(text + length,
-		    sizeof(text) - (size_t)length, "%08" PRIx32, sizes[i]);
-	return hash_text64(text);
+	return layout_number(SEGMENT_MAGIC, sizes);
+}
+
+uint64_t
+segment_layout_of(int fd)
+{
+	struct segment_header header;
+
+	if (pread(fd, &header, sizeof(header), 0) != sizeof(header))
+		return 0;
+	return layout_number(atomic_load_explicit(&header.magic,
+	    memory_order_relaxed), header.layout);
 }
 
 static bool

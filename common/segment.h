@@ -76,8 +76,14 @@
 #include "common/ledger.h"
 #include "common/ring.h"
 
+/* A test builds a version with another layout. */
+#ifndef SEGMENT_LAYOUT_SALT
+#define SEGMENT_LAYOUT_SALT	0
+#endif
+
 /* "MCRELAY4", first byte first in memory.  The digit is the layout version. */
-#define SEGMENT_MAGIC		UINT64_C(0x3459414c4552434d)
+#define SEGMENT_MAGIC		(UINT64_C(0x3459414c4552434d) +		\
+	((uint64_t)SEGMENT_LAYOUT_SALT << 56))
 
 #define SLOT_SIZE		65536U
 #define RX_SLOTS_MAX		64
@@ -241,6 +247,9 @@ struct quarantine {
 };
 
 struct worker_state {
+#if SEGMENT_LAYOUT_SALT
+	uint64_t	salt[SEGMENT_LAYOUT_SALT * 8];
+#endif
 	struct ring_shared	ring;
 	struct ingest_domain	ingest;
 	/* Part of the ingest domain, which says which copy is in force. */
@@ -332,6 +341,8 @@ enum segment_area {
 	AREAS,
 };
 
+/* Magic, size and layout stay what and where they are: by these a program knows
+ * segments of another layout. */
 struct segment_header {
 	_Atomic uint64_t	magic;		/* stored last, release */
 	uint64_t		size;		/* of the whole object */
@@ -384,6 +395,9 @@ struct segment_spec {
 	const struct segment	*predecessor;
 	/* Its input socket is another one: count its drops from zero. */
 	bool			 new_socket;
+	/* It is not used yet: takes memory as it is touched, and is not
+	 * locked, which segment_lock() makes up for. */
+	bool			 later;
 };
 
 /*
@@ -399,6 +413,8 @@ uint64_t	segment_size(const struct segment_spec *spec) ATTR_NONNULL;
 /* A number for the layout of this program's segments: programs with the same
  * one can use each other's. */
 uint64_t	segment_layout(void);
+/* That of the segment behind `fd', whatever layout it has; 0: it is none. */
+uint64_t	segment_layout_of(int fd);
 
 /*
  * Maps the segment behind `fd' (which stays the caller's), checking every
@@ -435,6 +451,10 @@ struct channel_counts {
  * *counts is what it was. */
 bool	segment_counts(const struct segment *segment,
 	    struct channel_counts *counts) ATTR_NONNULL ATTR_UNUSED_RESULT;
+/* Messages that the kernel had handed over, and that nobody committed after the
+ * batch `committed': a worker died at it, and no other came. */
+uint64_t	segment_abandoned(const struct segment *segment,
+		    uint64_t committed) ATTR_NONNULL;
 /* The same of the ledger alone. */
 bool	segment_ledger(const struct segment *segment, struct ledger *ledger)
 	    ATTR_NONNULL ATTR_UNUSED_RESULT;

@@ -58,18 +58,14 @@ segment_size(const struct segment_spec *spec)
 	return layout.size;
 }
 
-/*
- * Messages that the kernel had handed over, and that nobody committed: a
- * worker died at it, and no other came.
- */
-static uint64_t
-abandoned(const struct segment *old, const struct ingest_state *ingest)
+uint64_t
+segment_abandoned(const struct segment *old, uint64_t committed)
 {
 	const struct rx_area *rx = old->rx;
 	uint32_t n = 0, offered = MIN_OF(rx->offered, old->rx_slots);
 
 	if (atomic_load_explicit(&rx->batch, memory_order_acquire) !=
-	    ingest->batch + 1)
+	    committed + 1)
 		return 0;
 	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
 		n++;
@@ -122,7 +118,7 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	state->finished = old->state->finished;
 	if (spec->new_socket)
 		before.drops_seen = 0;
-	before.counts.kernel_dropped += abandoned(old, &before);
+	before.counts.kernel_dropped += segment_abandoned(old, before.batch);
 	state->archive.copy[0].sequence = before.sequence;
 	for (i = 0; i < config->outputs; i++)
 		state->output[i].copy[0].sequence = before.sequence;
@@ -222,6 +218,14 @@ want_huge_pages(const struct segment *segment)
 		    MADV_HUGEPAGE);
 }
 
+static bool
+lock(const struct segment *segment)
+{
+	(void)madvise(segment->base, segment->mapped - segment->ring.size,
+	    MADV_POPULATE_WRITE);
+	return segment_lock(segment);
+}
+
 int
 segment_create(struct segment *segment, const struct segment_spec *spec,
     bool *locked)
@@ -244,8 +248,7 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 	}
 	segment_set_pointers(segment, &layout);
 	want_huge_pages(segment);
-	(void)madvise(segment->base, layout.size, MADV_POPULATE_WRITE);
-	*locked = segment_lock(segment);
+	*locked = spec->later || lock(segment);
 	lock_error = errno;
 	memcpy((void *)(uintptr_t)segment->config, &spec->config,
 	    sizeof(spec->config));

@@ -108,6 +108,13 @@ configure_in() {
 	(cd "$directory" && "$source/configure" --silent "$@")
 }
 
+# build_layout DIRECTORY: the daemon's programs, as a version whose segments have
+# another layout.
+build_layout() {
+	configure_in "$1" CPPFLAGS="${CPPFLAGS:-} -DSEGMENT_LAYOUT_SALT=1"
+	make -C "$1" -s -j"$(cores)" mcrelayd mcrelay-worker mcrelay-decimator
+}
+
 cores() {
 	getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1
 }

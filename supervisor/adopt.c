@@ -168,6 +168,7 @@ take_worker(struct channel *channel, struct inherited *from)
 	}
 	channel->reasons = from->reasons;
 	tell_adopt(channel, from->told_state);
+	child->mute = channel->foreign.mute;
 	child_adopt(child, &from->worker);
 	/* An older image does not say. */
 	if (from->silence.seen_at_ns != 0)
@@ -181,19 +182,21 @@ take_worker(struct channel *channel, struct inherited *from)
 		child_restart(child, true);
 }
 
-/* The segment is lost, the socket need not be: what it was bound to is
- * enough to know it by. */
+/* The segment is lost, or of another layout; the socket need not be: what it
+ * was bound to is enough to know it by. */
 static void
 keep_input(struct channel *channel, struct inherited *from)
 {
 	if (from->input == -1)
 		return;
-	if (channel->conf->archives_stream ||
+	if (channel->conf->archives_stream ?
+	    !sockets_are_pair(from->input, from->feed) :
 	    !sockets_bound_to(from->input, &channel->conf->listen)) {
 		close(inheritance_take(&from->input));
 		return;
 	}
 	channel->parts.input = inheritance_take(&from->input);
+	channel->parts.feed = inheritance_take(&from->feed);
 	channel->parts.bound = true;
 	channel->parts.have |= PART_INPUT;
 }
@@ -204,7 +207,11 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 {
 	from->taken = true;
 	fdstore_inherited(channel, from);
-	if (take_segment(channel, from)) {
+	if (foreign_take(channel, conf, from)) {
+		keep_input(channel, from);
+		if (channel->parts.input == -1)
+			foreign_forget_drops(channel);
+	} else if (take_segment(channel, from)) {
 		take_input(channel, from);
 		compare(channel, conf, problems);
 	} else {
@@ -227,7 +234,8 @@ adopt_leaving(struct channel *channel, struct inherited *from)
 {
 	from->taken = true;
 	fdstore_inherited(channel, from);
-	if (take_segment(channel, from))
+	if (!foreign_take_leaving(channel, from) &&
+	    take_segment(channel, from))
 		take_input(channel, from);
 	take_worker(channel, from);
 }

@@ -3,7 +3,6 @@
  * A channel and its worker.  Supervisor only.  Touches the segment's state
  * only while no worker is alive; never touches a datagram.
  */
-#include <bsd/stdlib.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -57,6 +56,8 @@ make_segment(struct channel *channel, const struct conf *conf)
 	segment_spec_fill(&spec, conf, channel->conf);
 	if (old->base != NULL)
 		spec.predecessor = old;
+	/* Twice the memory is not needed: the old one has what it needs. */
+	spec.later = channel->foreign.worker;
 	if (segment_create(&fresh, &spec, &locked) == -1)
 		return -1;	/* there is the old one, or none */
 	channel->unlocked = false;
@@ -107,13 +108,14 @@ channel_make_segment(struct channel *channel, const struct conf *conf)
 /*** The worker. ***/
 
 static size_t
-list_descriptors(const struct channel *channel, int messages, int *fds)
+list_descriptors(const struct channel *channel, int messages, int segment,
+    int *fds)
 {
 	const struct parts *parts = &channel->parts;
 	size_t i, n = 0;
 
 	fds[n++] = messages;
-	fds[n++] = channel->segment.fd;
+	fds[n++] = segment;
 	fds[n++] = parts->input;
 	for (i = 0; i < parts->outputs; i++)
 		fds[n++] = parts->output[i];
@@ -134,36 +136,63 @@ prepare_state(struct channel *channel)
 }
 
 static pid_t
-worker_spawn(void *owner, int messages, int stderr_fd)
+spawn_worker(struct channel *channel, int image, int segment, int messages,
+    int stderr_fd)
 {
-	struct channel *channel = owner;
 	struct supervisor *supervisor = channel->supervisor;
 	int fds[OUTPUTS_MAX + 5];
 	size_t count;
 	pid_t pid;
 
-	if (!channel->child.drain_only && !runnable_worker(channel)) {
-		channel->child.held = true;
-		return -1;
-	}
-	if (channel->renew && !channel->child.drain_only) {
-		if (make_segment(channel, supervisor->conf) == -1) {
-			leave_segment(channel);
-			channel->child.held = true;
-			return -1;
-		}
-		decimator_tell(channel);
-		budget_tell(channel);
-	}
-	prepare_state(channel);
 	/* Before the worker uses it: a next supervisor must find it. */
 	fdstore_channel(channel);
-	count = list_descriptors(channel, messages, fds);
-	pid = spawn_program(&supervisor->spawn, WORKER_PROGRAM, channel->name,
-	    &channel->user, stderr_fd, fds, count);
+	count = list_descriptors(channel, messages, segment, fds);
+	pid = spawn_image(&supervisor->spawn, image, WORKER_PROGRAM,
+	    channel->name, &channel->user, stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
+}
+
+/* One that is to be replaced is first.  False: the channel waits. */
+static bool
+has_segment(struct channel *channel)
+{
+	if (!channel->renew)
+		return true;
+	if (make_segment(channel, channel->supervisor->conf) == -1) {
+		leave_segment(channel);
+		return false;
+	}
+	decimator_tell(channel);
+	budget_tell(channel);
+	return true;
+}
+
+static pid_t
+worker_spawn(void *owner, int messages, int stderr_fd)
+{
+	struct channel *channel = owner;
+	int image = foreign_worker(channel);
+
+	channel->child.mute = channel->foreign.mute;
+	/* One of another version stores what is left of that. */
+	if (channel->foreign.worker && image != -1) {
+		channel->child.drain_only = true;
+		return spawn_worker(channel, image, channel->foreign.segment,
+		    messages, stderr_fd);
+	}
+	if (channel->foreign.worker)
+		foreign_give_up(channel);
+	if (!channel->child.drain_only && (!runnable_worker(channel) ||
+	    !has_segment(channel))) {
+		channel->child.held = true;
+		return -1;
+	}
+	prepare_state(channel);
+	image = images_current(channel->supervisor, IMAGE_WORKER);
+	return spawn_worker(channel, image, channel->segment.fd, messages,
+	    stderr_fd);
 }
 
 /* Of a channel that is stopped others may use it. */
@@ -181,6 +210,9 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	/* Nothing here is to change before the old segment is empty. */
+	if (channel->foreign.worker && !foreign_worker_ended(channel))
+		return;
 	tell_files(channel);
 	/* One more worker stores what the old segment has. */
 	if (channel->child.drain_only)
@@ -213,7 +245,7 @@ worker_last_words(void *owner, char *text, size_t size)
 	struct channel *channel = owner;
 	size_t length = MIN_OF(size, (size_t)LAST_WORDS_SIZE) - 1;
 
-	if (channel->segment.base == NULL)
+	if (channel->segment.base == NULL || channel->foreign.worker)
 		return;
 	memcpy(text, channel->segment.state->last_words, length);
 	text[length] = '\0';
@@ -224,6 +256,8 @@ worker_drained(void *owner)
 {
 	struct channel *channel = owner;
 
+	if (channel->foreign.worker)
+		return foreign_drained(channel);
 	/* Nothing is to be had of a segment that was lost. */
 	if (channel->segment.base == NULL)
 		return true;
@@ -276,6 +310,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
 	channel->segment.fd = -1;
+	channel->foreign.segment = -1;
 	channel->decimator_event = -1;
 	return channel;
 }
@@ -342,6 +377,7 @@ void
 channel_free(struct channel *channel)
 {
 	child_done(&channel->child);
+	foreign_drop(channel);
 	fdstore_remove(channel);
 	parts_close(&channel->parts, PART_ALL);
 	parts_close(&channel->next, PART_ALL);

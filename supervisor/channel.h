@@ -16,6 +16,7 @@
 #include "supervisor/budget.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/foreign.h"
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
@@ -70,6 +71,7 @@ struct channel {
 	ino_t			 stored_segment;
 
 	struct lack		 program;	/* of its worker (runnable.h) */
+	struct foreign		 foreign;
 	char			 lacked[256];	/* told; "": nothing */
 	unsigned		 room_asked_s;	/* in vain; see room.c */
 	uint64_t		 room_oldest_ns; /* when it was asked */

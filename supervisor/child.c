@@ -371,6 +371,8 @@ send_stop(struct child *child)
 {
 	struct message message;
 
+	if (child->mute)
+		return shutdown(child->messages, SHUT_WR) == 0;
 	memset(&message, 0, sizeof(message));
 	message.type = MESSAGE_STOP;
 	return child->ops->drained != NULL && send(child->messages, &message,

@@ -143,6 +143,9 @@ struct child {
 	enum child_state	 state;
 	bool			 wanted;
 	bool			 held;	/* the owner's: start none */
+	/* The owner's: of a version with other messages, of which it knows
+	 * only their end. */
+	bool			 mute;
 	bool			 draining;	/* was sent MESSAGE_STOP */
 	bool			 drain_only;	/* only to store the rest */
 	unsigned		 drains;	/* in a row that failed */

@@ -134,12 +134,15 @@ begin_anew(struct channel *channel)
 }
 
 /* New streams are for the datums of the segment that comes with them, which
- * may be of another schema: what is left in the old one is for the old ones. */
+ * may be of another schema: what is left in the old one is for the old ones.
+ * Where a segment begins that follows one of another layout is not known before
+ * the worker of that one has ended. */
 static bool
 may_be_told(const struct channel *channel, const struct decimator *decimator)
 {
 	return channel->decimator == decimator && !channel->decimator_told &&
 	    !channel->renew && channel->segment.base != NULL &&
+	    !channel->foreign.worker &&
 	    has_streams(channel) &&
 	    parts_complete(&channel->parts, channel->conf, PART_STREAMS) &&
 	    is_free_for(channel, decimator);
@@ -167,8 +170,8 @@ decimator_update(struct decimator *decimator)
 {
 	struct ev_loop *loop = decimator->supervisor->loop;
 
-	if (decimator->child.state != CHILD_RUNNING || decimator->child.pid ==
-	    0)
+	if (decimator->child.state != CHILD_RUNNING ||
+	    decimator->foreign != 0 || decimator->child.pid == 0)
 		return;
 	if (!tell_log_level(decimator) || !tell_live(decimator) ||
 	    !tell_forgotten(decimator) || !tell_channels(decimator) ||
@@ -192,9 +195,11 @@ decimator_spawn(void *owner, int messages, int stderr_fd)
 	struct supervisor *supervisor = decimator->supervisor;
 	const struct privdrop *user = &supervisor->conf->decimator_user;
 
+	int image = images_current(supervisor, IMAGE_DECIMATOR);
+
 	return runnable_child(supervisor, &decimator->child, DECIMATOR_PROGRAM,
-	    user) ? spawn_program(&supervisor->spawn, DECIMATOR_PROGRAM, NULL,
-	    user, stderr_fd, &messages, 1) : -1;
+	    user) ? spawn_image(&supervisor->spawn, image, DECIMATOR_PROGRAM,
+	    NULL, user, stderr_fd, &messages, 1) : -1;
 }
 
 /* The holder has let go: whoever is to have it may be told. */
@@ -217,6 +222,7 @@ decimator_ended(void *owner)
 	decimator->forgets = decimator->answers = 0;
 	decimator->look = decimator->log_told = false;
 	decimator->live = decimator->live_told = false;
+	foreign_decimator_ended(decimator);
 	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
 		if (channel->decimator_holder == decimator)
 			let_go(channel);
@@ -255,8 +261,7 @@ decimator_changed(void *owner)
 	if (decimator->child.state == CHILD_RUNNING) {
 		/* A message is large, and there may be a thousand. */
 		(void)setsockopt(decimator->child.messages, SOL_SOCKET,
-		    SO_SNDBUF,
-		    &size, sizeof(size));
+		    SO_SNDBUF, &size, sizeof(size));
 		decimator_update(decimator);
 	}
 	tell_decimator(decimator);

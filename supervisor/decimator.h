@@ -32,6 +32,7 @@ struct decimator {
 	uint32_t		*forget;	/* channels to be taken back */
 	size_t			 forgets;
 	size_t			 answers;	/* that it owes */
+	uint64_t		 foreign; /* layout that it can read; 0: ours */
 	bool			 look;		/* has yet to be asked that */
 	bool			 log_told;
 	bool			 live;		/* has a socket to show streams

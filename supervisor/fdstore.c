@@ -4,6 +4,7 @@
  */
 #include <sys/stat.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,11 @@
 #define INPUT		"in."
 #define FEED		"feed."
 #define SEGMENT		"seg."
+/* Of images; their layout follows. */
+static const char	*const image_name[] = {
+	[IMAGE_DAEMON]	= "program.",
+	[IMAGE_WORKER]	= "worker.",
+};
 /* A prefix and a channel's name. */
 #define NAME_SIZE	(CHANNEL_NAME_MAX + 8)
 
@@ -29,12 +35,38 @@ static bool	unsettled;
 
 /*** What comes back. ***/
 
+/* False: that is none of its names. */
+static bool
+receive_image(struct images *images, const char *name, int fd)
+{
+	struct image *image;
+	size_t i, length;
+
+	for (i = 0; i < NITEMS(image_name); i++) {
+		length = strlen(image_name[i]);
+		if (strncmp(name, image_name[i], length) != 0)
+			continue;
+		image = images_add(images, strtoull(name + length, NULL, 16));
+		if (image == NULL)
+			close(fd);
+		else {
+			if (image->fd[i] != -1)
+				close(image->fd[i]);
+			image->fd[i] = fd;
+		}
+		return true;
+	}
+	return false;
+}
+
 static void
 receive_one(struct inheritance *inheritance, const char *name, int fd)
 {
 	struct inherited *each;
 	int *place;
 
+	if (receive_image(&inheritance->images, name, fd))
+		return;
 	if (strncmp(name, INPUT, strlen(INPUT)) == 0) {
 		each = inheritance_add(inheritance, name + strlen(INPUT));
 		place = &each->input;
@@ -137,8 +169,43 @@ fdstore_channel(struct channel *channel)
 		unsettled = true;
 	keep(FEED, channel->name, channel->parts.feed,
 	    &channel->stored_feed);
-	keep(SEGMENT, channel->name, channel->segment.base != NULL ?
-	    channel->segment.fd : -1, &channel->stored_segment);
+	keep(SEGMENT, channel->name, foreign_or_own(channel),
+	    &channel->stored_segment);
+}
+
+static void
+image_text(const struct image *image, size_t i, char text[static NAME_SIZE])
+{
+	snprintf(text, NAME_SIZE, "%s%016" PRIx64, image_name[i],
+	    image->layout);
+}
+
+void
+fdstore_image(const struct image *image)
+{
+	char text[NAME_SIZE];
+	size_t i;
+
+	if (!notify_active())
+		return;
+	fdstore_remove_image(image);
+	for (i = 0; i < NITEMS(image_name); i++) {
+		image_text(image, i, text);
+		if (image->fd[i] != -1)
+			(void)notify_store(text, image->fd[i]);
+	}
+}
+
+void
+fdstore_remove_image(const struct image *image)
+{
+	char text[NAME_SIZE];
+	size_t i;
+
+	for (i = 0; i < NITEMS(image_name) && notify_active(); i++) {
+		image_text(image, i, text);
+		(void)notify_remove(text);
+	}
 }
 
 void

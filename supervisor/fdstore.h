@@ -4,7 +4,8 @@
  * outlive a supervisor that is killed.  Supervisor only.
  *
  * A channel's input is stored as "in.NAME", what feeds it, if anything does,
- * as "feed.NAME", its segment as "seg.NAME".
+ * as "feed.NAME", its segment as "seg.NAME".  The programs that can use
+ * segments of a layout are "program.LAYOUT" and "worker.LAYOUT".
  */
 #ifndef MCRELAY_FDSTORE_H
 #define MCRELAY_FDSTORE_H
@@ -13,6 +14,7 @@
 #include "supervisor/inheritance.h"
 
 struct channel;
+struct image;
 struct supervisor;
 
 /*
@@ -31,6 +33,9 @@ void	fdstore_inherited(struct channel *channel,
 	    const struct inherited *from) ATTR_NONNULL;
 /* The channel goes. */
 void	fdstore_remove(struct channel *channel) ATTR_NONNULL;
+/* Has it keep these programs, in the place of others of that layout. */
+void	fdstore_image(const struct image *image) ATTR_NONNULL;
+void	fdstore_remove_image(const struct image *image) ATTR_NONNULL;
 /* What was handed back and nobody has use for. */
 void	fdstore_remove_unused(const struct inheritance *inheritance)
 	    ATTR_NONNULL;

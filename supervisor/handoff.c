@@ -86,8 +86,7 @@ channel_json(struct handoff *handoff, const struct channel *channel)
 	    "user", user_json(&channel->user),
 	    "input", handoff_put_fd(handoff, channel->parts.input),
 	    "feed", handoff_put_fd(handoff, channel->parts.feed),
-	    "segment", handoff_put_fd(handoff, channel->segment.base != NULL ?
-	    channel->segment.fd : -1),
+	    "segment", handoff_put_fd(handoff, foreign_or_own(channel)),
 	    "archive", handoff_put_fd(handoff, channel->parts.archive),
 	    "directory", handoff_directory(channel),
 	    "sockets", handoff_sockets(handoff, channel),
@@ -104,6 +103,42 @@ channel_json(struct handoff *handoff, const struct channel *channel)
 	    "worker", child_json(handoff, &channel->child));
 }
 
+/* Of segments: 64 bits, more than a JSON integer holds. */
+static void
+layout_text(uint64_t layout, char text[static LAYOUT_TEXT_SIZE])
+{
+	snprintf(text, LAYOUT_TEXT_SIZE, "%016" PRIx64, layout);
+}
+
+static json_t *
+layout_json(uint64_t layout)
+{
+	char text[LAYOUT_TEXT_SIZE];
+
+	layout_text(layout, text);
+	return json_string(text);
+}
+
+static json_t *
+images_json(struct handoff *handoff, const struct images *images)
+{
+	const struct image *each;
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < IMAGES_MAX; i++) {
+		each = &images->image[i];
+		if (each->layout != 0)
+			json_array_append_new(array, json_pack("{s:o, s:o, "
+			    "s:o}", "layout", layout_json(each->layout),
+			    "daemon", handoff_put_fd(handoff,
+			    each->fd[IMAGE_DAEMON]),
+			    "worker", handoff_put_fd(handoff,
+			    each->fd[IMAGE_WORKER])));
+	}
+	return array;
+}
+
 /* All that have ever been started. */
 static json_t *
 decimators_json(struct handoff *handoff, const struct supervisor *supervisor)
@@ -118,16 +153,12 @@ decimators_json(struct handoff *handoff, const struct supervisor *supervisor)
 		object = child_json(handoff, &supervisor->decimator[i].child);
 		json_object_set_new(object, "answers",
 		    count(supervisor->decimator[i].answers));
+		json_object_set_new(object, "layout", layout_json(
+		    supervisor->decimator[i].foreign != 0 ?
+		    supervisor->decimator[i].foreign : segment_layout()));
 		json_array_append_new(array, object);
 	}
 	return array;
-}
-
-/* Of our segments: 64 bits, more than a JSON integer holds. */
-static void
-layout_text(char text[static LAYOUT_TEXT_SIZE])
-{
-	snprintf(text, LAYOUT_TEXT_SIZE, "%016" PRIx64, segment_layout());
 }
 
 static json_t *
@@ -136,18 +167,17 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 {
 	json_t *object, *channels = json_array();
 	const struct channel *channel;
-	char layout[LAYOUT_TEXT_SIZE];
 	char *users = conf_users_text(supervisor->conf);
 
-	layout_text(layout);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		json_array_append_new(channels, channel_json(handoff,
 		    channel));
-	object = json_pack("{s:i, s:s, s:s, s:s, s:i, s:i, s:o, s:o, s:o, s:o, "
-	    "s:o, s:o, s:o}",
+	object = json_pack("{s:i, s:s, s:o, s:o, s:s, s:i, s:i, s:o, s:o, s:o, "
+	    "s:o, s:o, s:o, s:o}",
 	    "handoff", HANDOFF_VERSION,
 	    "version", PACKAGE_VERSION,
-	    "layout", layout,
+	    "layout", layout_json(segment_layout()),
+	    "images", images_json(handoff, &supervisor->images),
 	    "run_dir", supervisor->rundir.path,
 	    "log_target", (int)supervisor->conf->log_target,
 	    "log_level", supervisor->conf->log_level,
@@ -351,20 +381,53 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 	    json_object_get(object, "silence"));
 }
 
+/* 0: not said. */
+static uint64_t
+get_layout(const json_t *object)
+{
+	return strtoull(get_text(object, "layout"), NULL, 16);
+}
+
+static void
+get_images(struct images *images, const json_t *array)
+{
+	const json_t *each;
+	struct image *image;
+	uint64_t layout;
+	size_t i;
+
+	for (i = 0; i < json_array_size(array); i++) {
+		each = json_array_get(array, i);
+		layout = get_layout(each);
+		if (layout == 0 || images_find(images, layout) != NULL ||
+		    (image = images_add(images, layout)) == NULL)
+			continue;
+		image->fd[IMAGE_DAEMON] = handoff_get_fd(each, "daemon");
+		image->fd[IMAGE_WORKER] = handoff_get_fd(each, "worker");
+	}
+}
+
+static void
+get_decimator(struct inheritance *inheritance, size_t i, const json_t *object,
+    uint64_t layout)
+{
+	uint64_t own = get_layout(object);
+
+	get_child(object, &inheritance->decimator[i]);
+	inheritance->answers[i] = get_count(object, "answers");
+	/* An older image does not say, and has one for all. */
+	inheritance->decimator_layout[i] = own != 0 ? own : layout;
+}
+
 static struct inheritance *
 get_state(const json_t *object)
 {
 	const json_t *channels = json_object_get(object, "channels");
 	const json_t *decimators = json_object_get(object, "decimator");
 	struct inheritance *inheritance = inheritance_new();
-	char layout[LAYOUT_TEXT_SIZE];
 	size_t i;
 
-	layout_text(layout);
 	inheritance->upgrade = true;
-	/* An older image does not say; what it has may be of any layout. */
-	inheritance->same_layout = strcmp(get_text(object, "layout"),
-	    layout) == 0;
 	inheritance->version = xstrdup(get_text(object, "version"));
 	inheritance->run_dir = xstrdup(get_text(object, "run_dir"));
 	/* An older image does not say. */
@@ -372,6 +435,8 @@ get_state(const json_t *object)
 		inheritance->user = xstrdup(get_text(object, "user"));
 	inheritance->log_target = (int)get_count(object, "log_target");
 	inheritance->log_level = (int)get_count(object, "log_level");
+	inheritance->layout = get_layout(object);
+	get_images(&inheritance->images, json_object_get(object, "images"));
 	inheritance->lock = handoff_get_fd(object, "lock");
 	inheritance->control = handoff_get_fd(object, "control");
 	inheritance->client = handoff_get_fd(object, "client");
@@ -381,12 +446,9 @@ get_state(const json_t *object)
 	inheritance->given_up = get_count(object, "given_up");
 	inheritance->decimators = (unsigned)get_count(object, "decimators");
 	for (i = 0; i < MIN_OF(json_array_size(decimators),
-	    NITEMS(inheritance->decimator)); i++) {
-		get_child(json_array_get(decimators, i),
-		    &inheritance->decimator[i]);
-		inheritance->answers[i] = get_count(json_array_get(decimators,
-		    i), "answers");
-	}
+	    NITEMS(inheritance->decimator)); i++)
+		get_decimator(inheritance, i, json_array_get(decimators, i),
+		    get_layout(object));
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
 	health_get_queriers(inheritance, json_object_get(object, "queriers"));

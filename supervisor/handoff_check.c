@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/wake.h"
+#include "supervisor/account.h"
 #include "supervisor/handoff.h"
 #include "supervisor/handoff_parts.h"
 #include "supervisor/report.h"
@@ -29,26 +30,61 @@ report_lost(const struct inherited *each, const char *why, bool damaged,
 		    "memory cannot be taken over: %s", each->name, why);
 }
 
+/* Of another layout: its own program says what it has counted. */
+static bool
+has_account(struct image *image, const struct inherited *each,
+    const char **why, bool *damaged)
+{
+	enum account_answer answer;
+	json_t *account;
+
+	/* There may be a thousand. */
+	if (image->answers)
+		return true;
+	answer = account_ask(image->fd[IMAGE_DAEMON], &each->user,
+	    each->segment, &account);
+	json_decref(account);
+	*why = account_answer_text(answer);
+	*damaged = answer == ACCOUNT_DAMAGED;
+	image->answers = answer == ACCOUNT_GIVEN;
+	return image->answers;
+}
+
+/* Whether its segment can be gone on with; else *why, and whether that is for
+ * what is in there. */
+static bool
+is_usable(struct inheritance *inheritance, const struct inherited *each,
+    const char **why, bool *damaged)
+{
+	struct images *images = &inheritance->images;
+	struct image *image;
+	struct segment segment;
+	uint64_t layout;
+
+	/* It has a layout that we can do with, or had. */
+	*damaged = inheritance->layout == segment_layout() ||
+	    images_find(images, inheritance->layout) != NULL;
+	*why = "it was not handed over";
+	if (each->segment == -1)
+		return false;
+	layout = segment_layout_of(each->segment);
+	image = layout == segment_layout() ? NULL :
+	    images_find(images, layout);
+	if (image != NULL)
+		return has_account(image, each, why, damaged);
+	if (segment_attach(&segment, each->segment, SEGMENT_DECIMATOR, why) ==
+	    -1)
+		return false;
+	segment_close(&segment);
+	return true;
+}
+
 static void
-check_channel(const struct inheritance *inheritance,
-    struct inherited *each, const struct channel_conf *conf,
+check_parts(struct inherited *each, const struct channel_conf *conf,
     struct conf_problems *problems)
 {
-	struct segment segment;
 	struct parts parts;
-	const char *why;
 
-	if (each->segment == -1 ||
-	    segment_attach(&segment, each->segment, SEGMENT_DECIMATOR, &why) ==
-	    -1) {
-		if (each->segment == -1)
-			why = "it was not handed over";
-		report_lost(each, why, inheritance->same_layout, problems);
-		return;
-	}
-	segment_close(&segment);
-	if (conf == NULL)
-		return;
 	/* What cannot be opened now is waited for; but that there are enough
 	 * descriptors for it must be known before. */
 	parts_init(&parts);
@@ -58,6 +94,19 @@ check_channel(const struct inheritance *inheritance,
 		parts.archive = wake_open();
 	parts_open(&parts, conf, PART_WORKER | PART_STREAMS, problems);
 	parts_close(&parts, PART_ALL);
+}
+
+static void
+check_channel(struct inheritance *inheritance, struct inherited *each,
+    const struct channel_conf *conf, struct conf_problems *problems)
+{
+	const char *why;
+	bool damaged;
+
+	if (!is_usable(inheritance, each, &why, &damaged))
+		report_lost(each, why, damaged, problems);
+	else if (conf != NULL)
+		check_parts(each, conf, problems);
 }
 
 static void
@@ -76,7 +125,7 @@ void
 handoff_check(struct supervisor *supervisor, const struct conf *conf,
     struct conf_problems *problems)
 {
-	const struct inheritance *inheritance = supervisor->inheritance;
+	struct inheritance *inheritance = supervisor->inheritance;
 	struct inherited *each;
 	size_t i;
 

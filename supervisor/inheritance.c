@@ -17,6 +17,7 @@ inheritance_new(void)
 	struct inheritance *inheritance = xcalloc(1, sizeof(*inheritance));
 	size_t i;
 
+	images_init(&inheritance->images);
 	inheritance->lock = inheritance->control = inheritance->client = -1;
 	for (i = 0; i < NITEMS(inheritance->decimator); i++)
 		inheritance->decimator[i].messages =
@@ -67,6 +68,7 @@ inheritance_free(struct inheritance *inheritance)
 	for (i = 0; i < inheritance->channels; i++)
 		inheritance_drop(&inheritance->channel[i]);
 	events_free(inheritance->events);
+	images_done(&inheritance->images);
 	drop(&inheritance->lock);
 	drop(&inheritance->control);
 	drop(&inheritance->client);

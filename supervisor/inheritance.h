@@ -21,6 +21,7 @@
 #include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/images.h"
 #include "supervisor/querier.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
@@ -68,19 +69,19 @@ struct inherited {
 struct inheritance {
 	struct inherited	*channel;
 	size_t			 channels;
+	struct images		 images;	/* of its version, and older */
 	/* By an upgrade; everything below is unset without it. */
 	bool			 upgrade;
 	char			*version;	/* the old image's */
 	char			*run_dir;
 	char			*user;		/* NULL: not said */
-	/* Its segments have the layout of ours: one that cannot be used has
-	 * been damaged. */
-	bool			 same_layout;
 	int			 lock;		/* of mcrelayd.pid */
 	int			 control;	/* the listening socket */
 	int			 client;	/* who asked; -1: nobody */
 	int			 log_target;	/* enum log_target */
 	int			 log_level;
+	uint64_t		 layout;	/* of its segments; 0: not
+						 * said, or it was none */
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
 	uint64_t		 given_up;	/* capabilities, by bit */
@@ -88,6 +89,8 @@ struct inheritance {
 	size_t			 queriers;
 	unsigned		 decimators;	/* in use */
 	struct child_image	 decimator[DECIMATORS_MAX];
+	/* Of the segments that it can read; as in struct image. */
+	uint64_t		 decimator_layout[DECIMATORS_MAX];
 	size_t			 answers[DECIMATORS_MAX]; /* decimator.h */
 	const char		*told_state[DECIMATORS_MAX];
 	struct events		*events;	/* NULL: none, or taken */

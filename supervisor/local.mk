@@ -11,6 +11,9 @@ WEB_CHECK_LIBS = $(GNUTLS_LIBS) $(CRYPT_LIBS)
 libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS) $(AVRO_CFLAGS) \
 	$(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(GNUTLS_CFLAGS)
 libsupervisor_a_SOURCES = \
+	supervisor/account.c supervisor/account.h \
+	supervisor/account_ask.c \
+	supervisor/account_read.c \
 	supervisor/adopt.c supervisor/adopt.h \
 	supervisor/backoff.c supervisor/backoff.h \
 	supervisor/budget.c supervisor/budget.h \
@@ -39,6 +42,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/far_file.c supervisor/far_file.h \
 	supervisor/fdstore.c supervisor/fdstore.h \
 	supervisor/follow.c supervisor/follow.h \
+	supervisor/foreign.c supervisor/foreign.h \
 	supervisor/forwarder.c supervisor/forwarder.h \
 	supervisor/forwarder_page.c supervisor/forwarder_priv.h \
 	supervisor/handoff.c supervisor/handoff.h \
@@ -48,6 +52,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/handoff_parts.c supervisor/handoff_parts.h \
 	supervisor/handoff_priv.h \
 	supervisor/heal.c supervisor/heal.h \
+	supervisor/images.c supervisor/images.h \
 	supervisor/inheritance.c supervisor/inheritance.h \
 	supervisor/json_text.c supervisor/json_text.h \
 	supervisor/levels.c supervisor/levels.h \
@@ -145,8 +150,8 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/look.c \
 	supervisor/doctor/print.c supervisor/doctor/print.h \
 	supervisor/doctor/table.c
-mcrelayd_SOURCES = supervisor/main.c
+mcrelayd_SOURCES = supervisor/main.c supervisor/account_print.c
 mcrelayd_LDADD = libsupervisor.a libschema.a libcommon.a \
 	$(EV_LIBS) $(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) \
-	$(WEB_CHECK_LIBS) $(CODEC_LIBS) -lm
+	$(WEB_CHECK_LIBS) $(CODEC_LIBS) $(SECCOMP_LIBS) -lm
 dist_man_MANS += man/mcrelayd.8 man/mcrelay.yaml.5

@@ -13,6 +13,7 @@
 #include "common/help.h"
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/account.h"
 #include "supervisor/daemon.h"
 #include "supervisor/doctor/doctor.h"
 #include "supervisor/fdstore.h"
@@ -40,7 +41,8 @@ struct options {
 };
 
 enum {
-	OPTION_CHECK_HANDOFF = 256,
+	OPTION_ACCOUNT = 256,
+	OPTION_CHECK_HANDOFF,
 	OPTION_DISK,
 	OPTION_DOCTOR,
 	OPTION_FACTS,
@@ -49,6 +51,7 @@ enum {
 
 /* Those that want an argument are for an upgrade, and for mcrelayctl. */
 static const struct option long_options[] = {
+	{"account", no_argument, NULL, OPTION_ACCOUNT},
 	{"check-handoff", required_argument, NULL, OPTION_CHECK_HANDOFF},
 	{"disk", no_argument, NULL, OPTION_DISK},
 	{"doctor", optional_argument, NULL, OPTION_DOCTOR},
@@ -126,6 +129,8 @@ parse_options(struct options *options, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "df:jnv", long_options,
 	    NULL)) != -1)
 		switch (option) {
+		case OPTION_ACCOUNT:
+			exit(account_print());
 		case OPTION_CHECK_HANDOFF:
 			options->check_handoff = true;
 			/* FALLTHROUGH */
@@ -394,6 +399,7 @@ main(int argc, char **argv)
 	supervisor.file = options.file;
 	program = own_path(argv[0]);
 	supervisor.program = program;
+	images_init(&supervisor.images);
 	supervisor.inheritance = receive(&options);
 	status = act(&options, &supervisor);
 	inheritance_free(supervisor.inheritance);

@@ -205,7 +205,7 @@ check_stale(struct channel *channel, uint64_t now_ns)
 	struct ingest_state state;
 	bool stale;
 
-	if (channel->child.state != CHILD_RUNNING ||
+	if (channel->child.state != CHILD_RUNNING || channel->foreign.worker ||
 	    !ingest_read(&channel->segment.state->ingest, &state))
 		return;
 	silent_ns = now_ns > silence->seen_at_ns ?

@@ -28,8 +28,9 @@
 #include "common/util.h"
 #include "supervisor/spawn.h"
 
-/* Control, segment, input, outputs, archive, eventfd; standard error. */
-#define FDS_MAX		(OUTPUTS_MAX + 6)
+/* Control, segment, input, outputs, archive, eventfd; the image; standard
+ * error. */
+#define FDS_MAX		(OUTPUTS_MAX + 7)
 
 #define EXIT_CANNOT_EXEC	127
 
@@ -41,6 +42,7 @@
 struct request {
 	char		program[32];
 	char		argument[CHANNEL_NAME_MAX + 1];	/* "": none */
+	bool		image;		/* the last descriptor but one is it */
 	struct privdrop	user;
 };
 
@@ -90,14 +92,32 @@ spawn_reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* Descriptors are in their places: the image's behind all that the program is
+ * to have. */
+static void
+execute(const struct spawn_settings *settings, struct request *request,
+    size_t fd_count)
+{
+	int image = MESSAGE_FD + (int)fd_count - 1;
+	char path[PATH_MAX];
+	char *argv[] = {request->program,
+	    request->argument[0] != '\0' ? request->argument : NULL, NULL};
+
+	snprintf(path, sizeof(path), "%s/%s", settings->directory,
+	    request->program);
+	if (!request->image)
+		execv(path, argv);
+	else if (fcntl(image, F_SETFD, FD_CLOEXEC) == 0)
+		fexecve(image, argv, environ);
+	log_warn("cannot execute %s%s", path, request->image ?
+	    " as it was" : "");
+}
+
 static _Noreturn void
 run_child(const struct spawn_settings *settings, struct request *request,
     const int *fds, size_t fd_count)
 {
 	const char *program = request->program;
-	char path[PATH_MAX];
-	char *argv[] = {request->program,
-	    request->argument[0] != '\0' ? request->argument : NULL, NULL};
 
 	spawn_reset_signals();
 	/* The last one; before anything can go wrong that is to be said. */
@@ -109,17 +129,14 @@ run_child(const struct spawn_settings *settings, struct request *request,
 	 * what the shell executes; nor are its keys for the child. */
 	if (setsid() == -1)
 		log_warn("%s: no session of its own", program);
-	snprintf(path, sizeof(path), "%s/%s", settings->directory, program);
 	/* While we have the right to: its user has not. */
 	sandbox_bound();
 	if (place_descriptors(fds, fd_count) == -1)
 		log_warn("%s: cannot arrange its descriptors", program);
 	else if (request->user.uid != 0 && privdrop_now(&request->user) == -1)
 		log_warn("%s: cannot become its user", program);
-	else {
-		execv(path, argv);
-		log_warn("cannot execute %s", path);
-	}
+	else
+		execute(settings, request, fd_count);
 	_exit(EXIT_CANNOT_EXEC);
 }
 
@@ -297,7 +314,7 @@ spawn_end(struct spawn_settings *settings)
 }
 
 pid_t
-spawn_program(struct spawn_settings *settings, const char *program,
+spawn_image(struct spawn_settings *settings, int image, const char *program,
     const char *argument, const struct privdrop *user, int stderr_fd,
     const int *fds, size_t fd_count)
 {
@@ -306,9 +323,11 @@ spawn_program(struct spawn_settings *settings, const char *program,
 	pid_t pid;
 	size_t i;
 
-	assert(fd_count < FDS_MAX);
+	assert(fd_count + 1 < FDS_MAX);
 	for (i = 0; i < fd_count; i++)
 		all[i] = fds[i];
+	if (image != -1)
+		all[fd_count++] = image;
 	all[fd_count] = stderr_fd;
 	assert(strlen(program) < sizeof(request.program));
 	memset(&request, 0, sizeof(request));
@@ -316,12 +335,22 @@ spawn_program(struct spawn_settings *settings, const char *program,
 	snprintf(request.argument, sizeof(request.argument), "%s",
 	    argument != NULL ? argument : "");
 	request.user = *user;
+	request.image = image != -1;
 	pid = ask_launcher(settings, &request, all, fd_count + 1);
 	if (pid == -1) {
 		log_warn("cannot start %s", program);
 		spawn_end(settings);
 	}
 	return pid;
+}
+
+pid_t
+spawn_program(struct spawn_settings *settings, const char *program,
+    const char *argument, const struct privdrop *user, int stderr_fd,
+    const int *fds, size_t fd_count)
+{
+	return spawn_image(settings, -1, program, argument, user, stderr_fd,
+	    fds, fd_count);
 }
 
 int

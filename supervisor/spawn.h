@@ -35,6 +35,12 @@ struct spawn_settings {
 pid_t	spawn_program(struct spawn_settings *settings, const char *program,
 	    const char *argument, const struct privdrop *user, int stderr_fd,
 	    const int *fds, size_t fd_count);
+/* The same, of the program behind the descriptor `image', whose name is
+ * `program'; -1: spawn_program(). */
+pid_t	spawn_image(struct spawn_settings *settings, int image,
+	    const char *program, const char *argument,
+	    const struct privdrop *user, int stderr_fd, const int *fds,
+	    size_t fd_count);
 void	spawn_end(struct spawn_settings *settings) ATTR_NONNULL;
 
 /*

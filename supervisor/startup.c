@@ -13,6 +13,7 @@
 
 #include "supervisor/capabilities.h"
 #include "supervisor/control.h"
+#include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
 #include "supervisor/needs.h"
 #include "supervisor/orphans.h"
@@ -145,10 +146,16 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 		channel = channel_new_leaving(supervisor, each);
 		TAILQ_INSERT_TAIL(&supervisor->leaving, channel, link);
 	}
-	for (i = 0; i < NITEMS(supervisor->decimator); i++)
+	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
+		/* It could not read what we tell it of. */
+		if (inheritance->decimator[i].pid != 0 &&
+		    inheritance->decimator_layout[i] != segment_layout())
+			supervisor->decimator[i].foreign =
+			    inheritance->decimator_layout[i];
 		decimator_adopt(&supervisor->decimator[i],
 		    &inheritance->decimator[i],
 		    inheritance->answers[i], inheritance->told_state[i]);
+	}
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
 	supervisor->given_up = inheritance->given_up;
@@ -178,6 +185,7 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 	}
 	if (supervisor->inheritance != NULL)
 		open_rest(supervisor, supervisor->inheritance);
+	foreign_settle(supervisor);
 }
 
 static int
@@ -196,6 +204,11 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 	if (problems->errors > 0)
 		return -1;
 	runnable_check(supervisor, problems, false);
+	images_open(&supervisor->images, supervisor->spawn.directory);
+	fdstore_image(&supervisor->images.image[0]);
+	if (supervisor->inheritance != NULL)
+		images_take(&supervisor->images,
+		    &supervisor->inheritance->images);
 	/* A second instance would only find all addresses in use. */
 	if (rundir_open(&supervisor->rundir, supervisor->conf->run_dir,
 	    inherited_lock(supervisor), problems) == -1)

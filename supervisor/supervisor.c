@@ -339,6 +339,8 @@ close_all(struct supervisor *supervisor)
 	control_close(supervisor->control);
 	events_free(supervisor->events);
 	rundir_close(&supervisor->rundir);
+	fdstore_remove_image(&supervisor->images.image[0]);
+	images_done(&supervisor->images);
 	conf_free(supervisor->conf);
 	notify_done(supervisor->loop);
 	ev_loop_destroy(supervisor->loop);

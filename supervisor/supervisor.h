@@ -13,6 +13,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/heal.h"
+#include "supervisor/images.h"
 #include "supervisor/inheritance.h"
 #include "supervisor/querier.h"
 #include "supervisor/rundir.h"
@@ -60,6 +61,7 @@ struct supervisor {
 	/* What there is to be taken over, while we start; else NULL.  What
 	 * is left of it when we could not start is the caller's. */
 	struct inheritance	*inheritance;
+	struct images		 images;
 	uint32_t		 next_number;
 	unsigned		 seconds;	/* that it runs; wraps */
 	unsigned		 mounts;	/* mounts_reading() */

@@ -41,6 +41,9 @@ void	tell_death(void *owner, const struct child_obituary *obituary)
 	    ATTR_NONNULL;
 /* Looks for finished files that its worker has told of. */
 void	tell_files(struct channel *channel) ATTR_NONNULL;
+/* The same of the lines of an account (account.h). */
+void	tell_files_of(struct channel *channel, const json_t *lines)
+	    ATTR_NONNULL;
 /* Its segment goes: what has not been told is counted as suppressed. */
 void	tell_files_end(struct channel *channel) ATTR_NONNULL;
 /* What it was told may have been lost with its supervisor: tells it again. */

@@ -163,6 +163,24 @@ tell_files_end(struct channel *channel)
 }
 
 void
+tell_files_of(struct channel *channel, const json_t *lines)
+{
+	const char *line;
+	size_t i;
+
+	for (i = 0; i < MIN_OF(json_array_size(lines), (size_t)FINISHED_LINES);
+	    i++) {
+		line = json_string_value(json_array_get(lines, i));
+		if (line == NULL || strlen(line) >= FINISHED_LINE_SIZE)
+			continue;
+		if (events_welcome(channel, EVENT_FILE))
+			tell_file(channel, line);
+		else
+			channel->told.files.suppressed++;
+	}
+}
+
+void
 tell_files(struct channel *channel)
 {
 	char line[FINISHED_LINE_SIZE];

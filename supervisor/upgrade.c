@@ -363,7 +363,7 @@ upgrade_execute(struct upgrade *upgrade)
 /* Whether `child' is still to be replaced, or its successor to come up.
  * `*old' is the process to replace, 0 when that is done. */
 static bool
-roll(struct upgrade *upgrade, struct child *child, pid_t *old)
+roll(struct upgrade *upgrade, struct child *child, pid_t *old, bool drain)
 {
 	if (*old == 0)
 		return false;
@@ -379,7 +379,7 @@ roll(struct upgrade *upgrade, struct child *child, pid_t *old)
 		return true;
 	}
 	if (child->pid == *old && child->state == CHILD_RUNNING) {
-		child_restart(child, false);
+		child_restart(child, drain);
 		return true;
 	}
 	if (child->wanted && child->state != CHILD_RUNNING &&
@@ -403,11 +403,12 @@ roll_on(struct upgrade *upgrade)
 		    channel->child.state == CHILD_RUNNING &&
 		    channel->child.pid == channel->old_worker)
 			all = false;
-		else if (roll(upgrade, &channel->child, &channel->old_worker))
+		else if (roll(upgrade, &channel->child, &channel->old_worker,
+		    channel->foreign.worker))
 			return;
 	for (i = 0; i < NITEMS(supervisor->decimator); i++)
 		if (roll(upgrade, &supervisor->decimator[i].child,
-		    &supervisor->decimator[i].old_process))
+		    &supervisor->decimator[i].old_process, false))
 			return;
 	if (!all)
 		return;

@@ -272,8 +272,9 @@ watch_check(struct channel *channel)
 {
 	if (channel->segment.base == NULL)
 		return;
-	check_streams(channel);
-	if (channel->child.state != CHILD_RUNNING) {
+	if (!channel->foreign.page)
+		check_streams(channel);
+	if (channel->child.state != CHILD_RUNNING || channel->foreign.worker) {
 		memset(&channel->watch, 0, sizeof(channel->watch));
 		return;
 	}

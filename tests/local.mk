@@ -32,6 +32,7 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_defaults \
 	tests/unit/test_conf_compare tests/unit/test_conf_payload \
 	tests/unit/test_conf_stream_archive
+UNIT_TESTS += tests/unit/test_account
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
@@ -194,6 +195,11 @@ tests_unit_test_child_LDADD = libsupervisor.a $(TEST_LIBS) $(LIBBSD_LIBS) \
 	$(WEB_CHECK_LIBS)
 tests_unit_test_spawn_SOURCES = tests/unit/test_spawn.c
 tests_unit_test_spawn_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_account_SOURCES = tests/unit/test_account.c
+tests_unit_test_account_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
+	-DACCOUNT_FIXTURE='"$(abs_top_srcdir)/tests/unit/account-0.1.0.json"'
+tests_unit_test_account_LDADD = libsupervisor.a $(TEST_LIBS) $(JANSSON_LIBS)
+EXTRA_DIST += tests/unit/account-0.1.0.json
 tests_unit_test_watch_SOURCES = tests/unit/test_watch.c
 tests_unit_test_watch_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
 tests_unit_test_status_SOURCES = tests/unit/test_status.c
@@ -424,6 +430,7 @@ EXTRA_DIST += \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
 	tests/integration/test_journal.py \
+	tests/integration/test_layout.py \
 	tests/integration/test_live.py \
 	tests/integration/test_load.py \
 	tests/integration/test_log.py \

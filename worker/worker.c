@@ -338,7 +338,7 @@ on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
-		log_info("the supervisor is gone: finishing");
+		log_info("the supervisor is gone, or another one: finishing");
 		ev_io_stop(loop, io);
 		worker->orphaned = true;
 		end(worker, WORKER_STOPPING);

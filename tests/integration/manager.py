@@ -101,7 +101,14 @@ class Manager:
         self.store.append((name, fd))
 
     def names(self) -> list[str]:
-        return sorted(name for name, _ in self.store)
+        """But for the programs."""
+        return sorted(name for name, _ in self.store
+                      if not name.startswith(("program.", "worker.")))
+
+    def layouts(self) -> list[str]:
+        """Of the programs."""
+        return sorted(name.partition(".")[2] for name, _ in self.store
+                      if name.startswith("program."))
 
     def wait_names(self, *names: str) -> None:
         wait_for(lambda: self.names() == sorted(names),
@@ -159,6 +166,10 @@ class Manager:
             # One that had ended already goes with the daemon.
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        # Nothing is started before all of a unit are gone.
+        if all_processes:
+            wait_for(lambda: not daemon.processes(), "no process", 10.0,
+                     daemon.processes)
 
     def close(self) -> None:
         self._closing = True

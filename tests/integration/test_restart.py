@@ -139,21 +139,24 @@ def test_unknown_channel(daemon: Daemon) -> None:
 
 
 def libexec(daemon: Daemon) -> Path:
-    """A directory of links to the programs, so that a test can change what
-    is started."""
+    """A directory of scripts that execute the programs, so that a test can
+    change what is started."""
     place = daemon.directory / "libexec"
     place.mkdir()
-    assert daemon.programs.libexec is not None
     for name in ("mcrelay-worker", "mcrelay-decimator"):
-        (place / name).symlink_to(daemon.programs.libexec / name)
+        (place / name).touch(0o755)
+        real(daemon, place / name)
     daemon.environment["MCRELAY_LIBEXECDIR"] = str(place)
     return place
 
 
 def script(path: Path, text: str) -> None:
-    path.unlink()
+    """The same file: another one in its place would be another version's."""
     path.write_text("#!/bin/sh\n" + text)
-    path.chmod(0o755)
+
+
+def real(daemon: Daemon, path: Path) -> None:
+    script(path, f'exec "{daemon.programs.libexec}/{path.name}" "$@"\n')
 
 
 def test_backoff(daemon: Daemon) -> None:
@@ -175,10 +178,7 @@ def test_backoff(daemon: Daemon) -> None:
             other_sender.send(numbered(50))
             daemon.wait_received("other", 50)
             assert daemon.worker_pid("other") == other
-            (programs / "mcrelay-worker").unlink()
-            assert daemon.programs.libexec is not None
-            (programs / "mcrelay-worker").symlink_to(
-                daemon.programs.libexec / "mcrelay-worker")
+            real(daemon, programs / "mcrelay-worker")
             daemon.wait_state("one", "running", 40.0)
             daemon.wait_received("one", 50)
         daemon.stop()
@@ -194,10 +194,7 @@ def test_failed(daemon: Daemon) -> None:
                f"echo x >>{daemon.directory}/attempts\nexit 78\n")
         os.kill(daemon.worker_pid("one"), signal.SIGKILL)
         daemon.wait_state("one", "failed")
-        (programs / "mcrelay-worker").unlink()
-        assert daemon.programs.libexec is not None
-        (programs / "mcrelay-worker").symlink_to(
-            daemon.programs.libexec / "mcrelay-worker")
+        real(daemon, programs / "mcrelay-worker")
         attempts = (daemon.directory / "attempts").read_text()
         assert attempts == "x\n"
         daemon.ctl("reload")

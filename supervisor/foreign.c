@@ -88,11 +88,13 @@ is_foreign(struct channel *channel, const struct inherited *from)
 
 	foreign->layout = from->segment == -1 ? 0 :
 	    segment_layout_of(from->segment);
+	if (foreign->layout == 0 || foreign->layout == segment_layout())
+		return false;
 	/* Who was killed does not say; it is as the configuration says. */
 	foreign->user = channel->supervisor->inheritance->upgrade ?
 	    from->user : channel->user;
-	return foreign->layout != 0 && foreign->layout != segment_layout() &&
-	    images_find(&channel->supervisor->images, foreign->layout) != NULL;
+	return images_find(&channel->supervisor->images, foreign->layout) !=
+	    NULL;
 }
 
 /* Unless nobody uses it any more. */

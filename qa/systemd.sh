@@ -45,7 +45,8 @@ find_nspawn() {
 }
 
 [ "$(id -u)" -eq 0 ] || cannot "needs root"
-for program in apt-get dpkg-deb ip nsenter unshare /lib/systemd/systemd; do
+for program in apt-get dpkg-deb ip nsenter setpriv unshare \
+    /lib/systemd/systemd; do
 	command -v "$program" >/dev/null || cannot "there is no $program"
 done
 [ -L /bin ] || cannot "/bin is not in /usr"

@@ -59,11 +59,12 @@ class Container:
         conf.write_text(json.dumps(configuration, indent=2) + "\n")
         self._groups = own_groups()
         # All that is started ends with the first of the process namespace,
-        # which ends with unshare.
+        # which ends with unshare, which ends with us, however we do.
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                ["unshare", "--mount", "--propagation", "private", "--pid",
-                 "--mount-proc", "--fork", "--kill-child",
+                ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount",
+                 "--propagation", "private", "--pid", "--mount-proc",
+                 "--fork", "--kill-child",
                  "sh", str(HERE / "container.sh"), str(root), str(packages),
                  str(nspawn), str(conf), *map(str, self._groups)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,

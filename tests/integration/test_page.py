@@ -394,6 +394,7 @@ def test_reconnect(charts: None, visit: Any, site: Site) -> None:
     """Whatever does not answer, everybody sees it, and it goes on after."""
     page = visit(choice("level"))
     wait_points(page, 10)
+    page.wait_js("document.getElementById('age').textContent !== ''")
     old = site.web_pid()
     os.kill(old, signal.SIGKILL)
     page.wait_js("document.querySelector('[data-kind=link]') !== null")

@@ -163,6 +163,9 @@ class Model:
         if not link.works or link.address:
             return False
         self.world.address(link.net, number)
+        # With the last address the kernel has forgotten all of IPv4, also what
+        # was permanent.
+        self._neighbours(link.net)
         link.address = number
         return True
 

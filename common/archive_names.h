@@ -7,6 +7,7 @@
  *	the same and .part	being written
  *	the same and .torn	what was behind the last whole block of one
  *	the same and .bad	one in which nothing could be found
+ *	<channel>.spare-<n>	what was one, and will be another: no file
  *	catalog.jsonl		a line for each finished file
  *	hold			directory of files that retention must not free
  *
@@ -30,6 +31,14 @@
 #define ARCHIVE_BAD		".bad"
 #define ARCHIVE_CATALOG		"catalog.jsonl"
 #define ARCHIVE_HOLD		"hold"
+
+/* What a file begins with, up to ARCHIVE_SECTOR and zeros, that has room for
+ * what is to come and no header yet. */
+#define ARCHIVE_SPARE_MARK	"mcrelay: no archive, but room for one\n"
+#define ARCHIVE_SECTOR		512
+/* In the header of a file that had such a beginning: old data may lie behind
+ * its last block, as long as it is being written. */
+#define ARCHIVE_SYNCED_KEY	"mcrelay.synced"
 
 /* Room for a finished file's name, with some to spare. */
 #define ARCHIVE_NAME_SIZE	(CHANNEL_NAME_MAX + 73)

@@ -16,6 +16,7 @@
 #define STREAMS_MAX		32
 #define SOURCES_MAX		32
 #define ARCHIVE_DIRECTORY_SIZE	1024
+#define RECYCLE_FILES_MAX	64
 
 /* Wait for a batch to form when that saves work; see worker/ingest.h. */
 #define COALESCE_AUTO		UINT64_MAX
@@ -128,6 +129,7 @@ struct archive_config {
 	uint64_t	retain_size;		/* bytes; 0: no limit */
 	uint64_t	retain_files;		/* 0: no limit */
 	uint64_t	min_free;		/* bytes; 0: no limit */
+	uint64_t	recycle;		/* spare files; 0: none */
 	/* Absolute.  As configured; in a segment the channel's own in it. */
 	char		directory[ARCHIVE_DIRECTORY_SIZE];
 };

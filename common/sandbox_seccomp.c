@@ -107,7 +107,7 @@ static const char *const calls_between_directories[] = {
 
 static const int	fcntl_commands[] = {
 	F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC,
-	F_GET_SEALS, F_OFD_SETLK, F_OFD_GETLK,
+	F_GET_SEALS, F_OFD_SETLK, F_OFD_GETLK, F_SETLEASE, F_SETSIG,
 };
 
 #ifndef PR_SET_VMA

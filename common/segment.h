@@ -82,7 +82,7 @@
 #endif
 
 /* "MCRELAY4", first byte first in memory.  The digit is the layout version. */
-#define SEGMENT_MAGIC		(UINT64_C(0x3459414c4552434d) +		\
+#define SEGMENT_MAGIC		(UINT64_C(0x3559414c4552434d) +		\
 	((uint64_t)SEGMENT_LAYOUT_SALT << 56))
 
 #define SLOT_SIZE		65536U

@@ -12,7 +12,7 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
 	tests/unit/test_sender_sequence tests/unit/test_quarantine \
 	tests/unit/test_crash tests/unit/test_recover \
-	tests/unit/test_retain tests/unit/test_writer \
+	tests/unit/test_retain tests/unit/test_recycle tests/unit/test_writer \
 	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
@@ -147,6 +147,7 @@ tests_unit_test_quarantine_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
 tests_unit_test_quarantine_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=quarantine_has -Wl,--wrap=codec_compress
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
+	tests/unit/crash_disk.c tests/unit/crash_disk.h \
 	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG)
 tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
@@ -155,6 +156,8 @@ tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_finished_SOURCES = tests/unit/test_finished.c
 tests_unit_test_finished_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_recycle_SOURCES = tests/unit/test_recycle.c
+tests_unit_test_recycle_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_retain_SOURCES = tests/unit/test_retain.c
 tests_unit_test_retain_LDADD = libworker.a $(TEST_LIBS)
 

@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
+#include "worker/archive/synced.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
@@ -43,6 +44,7 @@ worker_attach(struct worker *worker)
 		    "%s", codec_name(config->archive.codec));
 		return WORKER_EXIT_CONFIG;
 	}
+	synced_learn_boot();
 	next = WORKER_FD_OUTPUT + (int)config->outputs;
 	worker->directory = config->archive.enabled ? next++ : -1;
 	worker->decimator_wake = next;

@@ -45,6 +45,11 @@ static const struct number_key retain_files_key = {
 	.name = "files", .min = 1, .max = 1000000000,
 };
 
+static const struct number_key recycle_files_key = {
+	.name = "recycle_files", .min = 1, .max = RECYCLE_FILES_MAX,
+	.preset = 2,
+};
+
 static const struct number_key min_free_key = {
 	.name = "min_free", .unit = UNIT_BYTES, .min = 1 << 20,
 	.max = UINT64_C(1) << 60,
@@ -118,6 +123,30 @@ read_retain(struct section *parent, struct archive_config *archive)
 	archive->retain_files = section_number(&section, &retain_files_key,
 	    NULL);
 	section_close(&section);
+}
+
+/* How many spare files are kept ready. */
+static void
+read_recycle(struct section *section, struct archive_config *archive)
+{
+	bool recycle = section_bool(section, "recycle", false);
+	const struct node *node = section_get(section, "recycle");
+	uint64_t files = section_number(section, &recycle_files_key, NULL);
+
+	if (!recycle)
+		return;
+	archive->recycle = files;
+	if (section->partial)
+		return;
+	if (archive->retain_age_ns == 0 && archive->retain_size == 0 &&
+	    archive->retain_files == 0 && archive->min_free == 0)
+		problem_error(section->problems, node->place, "`recycle' needs "
+		    "`retain' or `min_free': without them no file is ever "
+		    "done with");
+	if (archive->sync == SYNC_NONE)
+		problem_error(section->problems, node->place, "`recycle' needs "
+		    "`sync: interval' or `block': what was never synced could "
+		    "not be told from old data after a power cut");
 }
 
 static void
@@ -199,6 +228,7 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	read_rotate(&section, archive);
 	read_retain(&section, archive);
 	archive->min_free = section_number(&section, &min_free_key, NULL);
+	read_recycle(&section, archive);
 	archive->keep_unforwarded = section_bool(&section,
 	    "keep_unforwarded", false);
 	archive->on_overrun = (uint32_t)section_word(&section,

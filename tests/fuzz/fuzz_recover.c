@@ -71,7 +71,7 @@ recover(const uint8_t *data, size_t size)
 	enum recovery what;
 
 	scratch_put(NAME FILE_PART, data, size);
-	what = recover_file(scratch(), NAME, &recovered);
+	what = recover_file(scratch(), NAME, true, &recovered);
 	assert(faccessat(scratch(), NAME FILE_PART, F_OK, 0) == -1);
 	if (what == RECOVERY_FINISHED)
 		check_finished(data, size, &recovered);

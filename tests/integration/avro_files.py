@@ -122,8 +122,9 @@ def unpack(codec: str, data: bytes) -> bytes:
     return zstandard.ZstdDecompressor().decompress(data)
 
 
-def read_container(path: Path) -> Container:
-    """The whole file, or an assertion that says what is wrong with it."""
+def read_container(path: Path, part: bool = False) -> Container:
+    """The whole file, or an assertion that says what is wrong with it; of one
+    that is being written, up to its last block."""
     c = Cursor(path.read_bytes())
     assert c.take(4) == b"Obj\x01", f"{path}: magic"
     meta: dict[str, bytes] = {}
@@ -138,10 +139,16 @@ def read_container(path: Path) -> Container:
     codec = meta.get("avro.codec", b"null").decode()
     blocks = []
     while not c.end():
-        count = c.long()
-        assert count > 0, f"{path}: a block with {count} records"
-        blocks.append((count, unpack(codec, c.bytes())))
-        assert c.take(16) == sync, f"{path}: sync marker"
+        try:
+            count = c.long()
+            assert count > 0, f"{path}: a block with {count} records"
+            data = c.bytes()
+            assert c.take(16) == sync, f"{path}: sync marker"
+        except AssertionError:
+            if part:
+                break
+            raise
+        blocks.append((count, unpack(codec, data)))
     return Container(json.loads(meta["avro.schema"]),
                      codec, blocks, sync, meta)
 
@@ -154,9 +161,9 @@ class Datagram:
     payload: bytes
 
 
-def read_datagrams(path: Path) -> list[Datagram]:
+def read_datagrams(path: Path, part: bool = False) -> list[Datagram]:
     """A raw channel's file (or a file of rejected datagrams)."""
-    container = read_container(path)
+    container = read_container(path, part)
     assert container.schema == DATAGRAM_SCHEMA, f"{path}: schema"
     c = Cursor(container.data)
     result = []

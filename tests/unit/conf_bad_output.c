@@ -68,6 +68,15 @@ const struct bad_case bad_output_cases[] = {
 	    CHANNEL "  archive: {directory: /a, min_free: 10%}\n",
 	    "4:38: `min_free' has to be a size (a whole number, or one "
 	    "with KiB, MiB, GiB or TiB), not `10%'\n" },
+	{ "recycle_files range",
+	    CHANNEL "  archive: {directory: /a, recycle_files: 65}\n",
+	    "4:43: `recycle_files' has to be from 1 to 64, not 65\n" },
+	{ "recycle without retention",
+	    CHANNEL "  archive: {directory: /a, recycle: true, sync: none}\n",
+	    "4:37: `recycle' needs `retain' or `min_free': without them no "
+	    "file is ever done with\n"
+	    "4:37: `recycle' needs `sync: interval' or `block': what was never "
+	    "synced could not be told from old data after a power cut\n" },
 	{ "on_overrun",
 	    CHANNEL "  archive: {directory: /a, on_overrun: drop}\n",
 	    "4:40: `on_overrun' has to be shed or block, not `drop'\n" },

@@ -77,6 +77,8 @@ static const char full[] =
     "      rotate: {size: 2TiB, interval: 1d}\n"
     "      retain: {age: 7d, size: 100GiB, files: 1000}\n"
     "      min_free: 1GiB\n"
+    "      recycle: true\n"
+    "      recycle_files: 3\n"
     "      on_overrun: block\n"
     "      envelope: true\n"
     "    decimate:\n"
@@ -166,6 +168,7 @@ check_full_archive(const struct archive_config *archive)
 	assert_int_equal(archive->retain_size, GIB(100));
 	assert_int_equal(archive->retain_files, 1000);
 	assert_int_equal(archive->min_free, GIB(1));
+	assert_int_equal(archive->recycle, 3);
 	assert_int_equal(archive->on_overrun, OVERRUN_BLOCK);
 	assert_true(archive->envelope);
 }
@@ -259,7 +262,7 @@ test_full_second(void **state ATTR_UNUSED)
 
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 56);
+	assert_int_equal(c->line, 58);
 	support_assert_address(&c->listen.address, "127.0.0.1:1");
 	assert_int_equal(c->listen.sources, 3);
 	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);

@@ -121,6 +121,7 @@ test_nested_presets(void **state ATTR_UNUSED)
 	assert_int_equal(c->archive.retain_size, 0);
 	assert_int_equal(c->archive.retain_files, 0);
 	assert_int_equal(c->archive.min_free, 0);
+	assert_int_equal(c->archive.recycle, 0);
 	assert_int_equal(c->archive.on_overrun, OVERRUN_SHED);
 	assert_false(c->archive.envelope);
 	assert_int_equal(c->decimate[0].to.ttl, 1);

@@ -5,10 +5,12 @@
  * recovered.
  *
  * What a disk may do: of a file's calls since its last sync, pages may have
- * been written or not, each by itself; names change in the order of the calls
+ * been written or not, each by itself: then they are as they were at the last
+ * sync, or holes.  Names change in the order of the calls
  * and are sure to be there after a sync of the directory.  Recovery must end
  * with whole files that hold what was written, all of what was synced, and a
- * catalogue that has each of them once.
+ * catalogue that has each of them once.  Of a recycled file that is promised
+ * which it says itself is synced.
  *
  * MCRELAY_TEST_LONG=1: 58 random choices of pages at each point, not 6.
  * MCRELAY_CRASH_OUT=DIR: the distinct files that were recovered are kept
@@ -31,14 +33,12 @@
 #include "common/avro_walk.h"
 #include "common/log.h"
 #include "common/util.h"
-#include "tests/unit/crash_log.h"
+#include "tests/unit/crash_disk.h"
 #include "tests/unit/load.h"
 #include "worker/archive/catalog.h"
 #include "worker/archive/recover.h"
+#include "worker/archive/synced.h"
 
-#define PAGE		4096U
-#define FILE_MAX	(256U * 1024)
-#define FILES_MAX	64U
 /* Of a header, without a block behind it. */
 #define HEADER_MAX	1024U
 #define DATAGRAMS	2000U
@@ -49,23 +49,11 @@ enum choice {
 	CHOICE_RANDOM,	/* from here on */
 };
 
-/* One file as it may be on the disk, and what it must hold. */
-struct image {
-	uint64_t	inode;
-	char		name[CRASH_NAME];	/* "": none */
-	uint8_t		data[FILE_MAX];		/* written */
-	uint64_t	size;
-	uint64_t	synced;
-	bool		there[FILE_MAX / PAGE];	/* page is on the disk */
-};
-
-static struct image	images[FILES_MAX];
-static unsigned		image_count;
 static uint64_t		seed = 1;
 static char		directory[] = "/dev/shm/mcrelay-crash.XXXXXX";
 static int		directory_fd;
 static struct {
-	unsigned	states, recovered, torn, bad, removed;
+	unsigned	states, recovered, torn, bad, removed, spares;
 } tally;
 
 static uint32_t
@@ -75,112 +63,31 @@ any(uint32_t below)
 	return (uint32_t)(seed >> 33) % below;
 }
 
-static struct image *
-image_of(uint64_t inode)
+/* The digits in a recycled file's header, which are written over; NULL. */
+static uint8_t *
+synced_digits(uint8_t *data)
 {
-	unsigned i;
+	uint8_t *entry = memmem(data, ARCHIVE_SECTOR, ARCHIVE_SYNCED_KEY,
+	    sizeof(ARCHIVE_SYNCED_KEY) - 1);
 
-	for (i = 0; i < image_count; i++)
-		if (images[i].inode == inode)
-			return &images[i];
-	return NULL;
+	return entry == NULL ? NULL : entry + sizeof(ARCHIVE_SYNCED_KEY);
 }
 
-static struct image *
-image_named(const char *name)
+/* How much of the file must be there after a power cut. */
+static uint64_t
+promised(struct image *image)
 {
-	unsigned i;
+	const uint8_t *at = synced_digits(image->data);
+	char digits[21];
 
-	for (i = 0; i < image_count; i++)
-		if (strcmp(images[i].name, name) == 0)
-			return &images[i];
-	return NULL;
-}
-
-static void
-apply_name(const struct crash_entry *e)
-{
-	struct image *image;
-
-	if (e->call == CRASH_CREATE) {
-		assert_true(image_count < FILES_MAX);
-		image = &images[image_count++];
-		memset(image, 0, sizeof(*image));
-		image->inode = e->inode;
-		snprintf(image->name, CRASH_NAME, "%s", e->name);
-		return;
-	}
-	image = image_named(e->name);
-	if (image == NULL)
-		return;
-	snprintf(image->name, CRASH_NAME, "%s", e->call == CRASH_RENAME ?
-	    e->other_name : "");
-	if (e->call == CRASH_UNLINK)
-		image->inode = 0;
-}
-
-/* As it is in memory, but for a name that did not reach the disk. */
-static void
-apply(const struct crash_entry *e, bool name_lost)
-{
-	struct image *image = image_of(e->inode);
-
-	switch (e->call) {
-	case CRASH_CREATE:
-	case CRASH_RENAME:
-	case CRASH_UNLINK:
-		if (!name_lost)
-			apply_name(e);
-		break;
-	case CRASH_WRITE:
-		if (image == NULL)
-			break;
-		assert_true(e->offset + e->size <= FILE_MAX);
-		memcpy(image->data + e->offset, crash_log->data + e->data,
-		    e->size);
-		image->size = MAX_OF(image->size, e->offset + e->size);
-		break;
-	case CRASH_TRUNCATE:
-		if (image != NULL && e->offset < image->size) {
-			image->size = e->offset;
-			image->synced = MIN_OF(image->synced, e->offset);
-		}
-		break;
-	case CRASH_SYNC:
-		if (image != NULL)
-			image->synced = image->size;
-		break;
-	case CRASH_SYNC_DIRECTORY:
-		break;
-	}
-}
-
-/* The calls before `end'; names as they were before `names'. */
-static void
-replay(unsigned end, unsigned names)
-{
-	unsigned i;
-
-	image_count = 0;
-	for (i = 0; i < end; i++)
-		apply(&crash_log->entry[i], i >= names);
-}
-
-/* The last call before `end' that makes the names before it sure. */
-static unsigned
-sure_names(unsigned end)
-{
-	while (end > 0 && crash_log->entry[end - 1].call !=
-	    CRASH_SYNC_DIRECTORY)
-		end--;
-	return end;
-}
-
-static bool
-changes_name(enum crash_call call)
-{
-	return call == CRASH_CREATE || call == CRASH_RENAME ||
-	    call == CRASH_UNLINK;
+	if (strncmp((const char *)image->data, ARCHIVE_SPARE_MARK,
+	    ARCHIVE_SECTOR) == 0)
+		return 0;
+	if (at == NULL || image->finished)
+		return image->synced;
+	snprintf(digits, sizeof(digits), "%s", (const char *)image->disk +
+	    (at - image->data));
+	return strtoull(digits, NULL, 10);
 }
 
 /* Which pages of the file are on the disk, and how long it is there. */
@@ -195,12 +102,12 @@ choose(struct image *image, enum choice choice)
 		size = image->synced + any((uint32_t)(size - image->synced) +
 		    1);
 	for (page = 0; page * PAGE < size; page++)
-		image->there[page] = choice < CHOICE_RANDOM ||
-		    (page + 1) * PAGE <= image->synced || any(4) != 0;
+		image->there[page] = choice < CHOICE_RANDOM ?
+		    choice == CHOICE_ALL : any(4) != 0;
 	return size;
 }
 
-/* A page that holds synced bytes is there; others are holes. */
+/* A page that is not there is as at the last sync, or a hole. */
 static void
 put_file(struct image *image, enum choice choice)
 {
@@ -212,10 +119,11 @@ put_file(struct image *image, enum choice choice)
 	for (page = 0; page * PAGE < size; page++) {
 		from = page * PAGE;
 		length = MIN_OF((uint64_t)PAGE, size - from);
-		if (!image->there[page] && from >= image->synced)
+		if (!image->there[page] && from >= image->disk_size)
 			continue;
-		assert_int_equal(pwrite(fd, image->data + from, length,
-		    (off_t)from), length);
+		assert_int_equal(pwrite(fd, (image->there[page] ?
+		    image->data : image->disk) + from, length, (off_t)from),
+		    length);
 	}
 	close(fd);
 }
@@ -247,16 +155,21 @@ check_file(const char *name)
 	enum avro_walk_status status;
 	struct avro_walk walk;
 	struct image *image;
+	uint8_t *digits;
 	ssize_t size;
 	char part[CRASH_NAME + 8];
 
 	snprintf(part, sizeof(part), "%.*s.part", CRASH_NAME - 1, name);
-	image = image_named(name);
+	image = crash_file(name);
 	if (image == NULL)
-		image = image_named(part);
+		image = crash_file(part);
 	assert_non_null(image);
 	size = pread(fd, found, sizeof(found), 0);
 	assert_true(size > 0 && (uint64_t)size <= image->size);
+	digits = synced_digits(found);
+	if (digits != NULL)
+		memcpy(digits, image->data + (digits - found),
+		    sizeof(SYNCED_NOTHING) - 1);
 	assert_memory_equal(found, image->data, (size_t)size);
 	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
 	while ((status = avro_walk_next(&walk, &block)) == AVRO_WALK_OK)
@@ -265,13 +178,13 @@ check_file(const char *name)
 	avro_walk_close(&walk);
 	keep(name, found, (size_t)size);
 	/* Nothing that was synced is missing. */
-	assert_true((uint64_t)size >= image->synced);
+	assert_true((uint64_t)size >= promised(image));
 	close(fd);
 }
 
 /* A file with synced blocks is there, under its final name. */
 static void
-check_there(const struct image *image)
+check_there(struct image *image)
 {
 	char name[CRASH_NAME];
 	enum archive_kind stream;
@@ -281,7 +194,7 @@ check_there(const struct image *image)
 		name[strlen(name) - strlen(".part")] = '\0';
 	else if (!file_is(name, "test", ".avro", &stream))
 		return;
-	if (image->synced > HEADER_MAX)
+	if (promised(image) > HEADER_MAX)
 		assert_int_equal(faccessat(directory_fd, name, F_OK, 0), 0);
 }
 
@@ -291,24 +204,25 @@ never(void *argument ATTR_UNUSED, const char *name ATTR_UNUSED)
 	return false;
 }
 
-/* Each name once, every line whole. */
+/* The name once, every line whole. */
 static void
-check_catalog(unsigned files)
+check_catalog(const char *name)
 {
-	char path[256], line[4096];
+	char path[256], line[4096], quoted[CRASH_NAME + 8];
 	unsigned count = 0;
 	FILE *file;
 
+	snprintf(quoted, sizeof(quoted), "\"%s\"", name);
 	snprintf(path, sizeof(path), "%s/" CATALOG_NAME, directory);
 	file = fopen(path, "r");
 	while (file != NULL && fgets(line, sizeof(line), file) != NULL) {
 		assert_int_equal(line[0], '{');
 		assert_string_equal(line + strlen(line) - 2, "}\n");
-		count++;
+		count += strstr(line, quoted) != NULL;
 	}
 	if (file != NULL)
 		fclose(file);
-	assert_int_equal(count, files);
+	assert_int_equal(count, 1);
 }
 
 static void
@@ -323,7 +237,7 @@ recover_all(void)
 	assert_int_equal(leftovers_list(&leftovers, directory_fd, "test",
 	    &none), 0);
 	for (i = 0; i < leftovers.count; i++) {
-		switch (recover_file(directory_fd, leftovers.name[i],
+		switch (recover_file(directory_fd, leftovers.name[i], true,
 		    &recovered)) {
 		case RECOVERY_FINISHED:
 			tally.recovered++;
@@ -351,24 +265,23 @@ check_state(enum choice choice)
 {
 	enum archive_kind stream;
 	struct dirent *entry;
-	unsigned files = 0, i;
+	unsigned i;
 	DIR *dir;
 
-	for (i = 0; i < image_count; i++)
-		if (images[i].name[0] != '\0')
-			put_file(&images[i], choice);
+	for (i = 0; i < crash_files; i++)
+		if (crash_image[i].name[0] != '\0')
+			put_file(&crash_image[i], choice);
 	recover_all();
-	for (i = 0; i < image_count; i++)
-		check_there(&images[i]);
+	for (i = 0; i < crash_files; i++)
+		check_there(&crash_image[i]);
 	dir = file_list(directory_fd);
 	while ((entry = readdir(dir)) != NULL) {
 		assert_null(strstr(entry->d_name, ".part"));
 		if (!file_is(entry->d_name, "test", ".avro", &stream))
 			continue;
 		check_file(entry->d_name);
-		files++;
+		check_catalog(entry->d_name);
 	}
-	check_catalog(files);
 	rewinddir(dir);
 	while ((entry = readdir(dir)) != NULL)
 		unlinkat(directory_fd, entry->d_name, 0);
@@ -382,23 +295,24 @@ check_point(unsigned end, unsigned choices)
 {
 	unsigned names, choice;
 
-	for (names = sure_names(end); names <= end; names++) {
+	for (names = crash_sure_names(end); names <= end; names++) {
 		if (names < end &&
-		    !changes_name(crash_log->entry[names].call))
+		    !crash_changes_name(crash_log->entry[names].call))
 			continue;
 		for (choice = 0; choice < choices; choice++) {
-			replay(end, names);
+			crash_replay(end, names);
 			check_state(choice);
 		}
 	}
 }
 
 static void
-record(void)
+record(uint64_t recycle)
 {
 	struct segment_spec spec = {.config.archive = {.block_size = 4096,
 	    .rotate_size = 70000, .flush_interval_ns = 5 * NS_PER_MS,
-	    .sync = SYNC_INTERVAL}};
+	    .sync = SYNC_INTERVAL, .recycle = recycle,
+	    .retain_files = recycle}};
 	uint8_t payload[700];
 	struct rig rig;
 	unsigned i;
@@ -418,24 +332,46 @@ record(void)
 	rig_close(&rig);
 }
 
+/* After a power cut the kernel is another one. */
 static void
-test_power_cuts(void **state ATTR_UNUSED)
+cut_power(uint64_t recycle)
 {
 	unsigned end, choices = getenv("MCRELAY_TEST_LONG") != NULL ? 60 : 8;
 
-	crash_log_open();
-	record();
+	memset(&tally, 0, sizeof(tally));
+	crash_log->count = 0;
+	crash_log->used = 0;
+	record(recycle);
+	snprintf(directory, sizeof(directory), "/dev/shm/mcrelay-crash.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	directory_fd = open(directory, O_DIRECTORY);
-	for (end = 0; end <= crash_log->count; end++)
+	for (end = 0; end <= crash_log->count; end++) {
 		check_point(end, choices);
+		tally.spares += end < crash_log->count &&
+		    crash_log->entry[end].call == CRASH_RENAME &&
+		    strstr(crash_log->entry[end].name, ".spare-") != NULL;
+	}
 	print_message("%u calls, %u states of the disk: %u files recovered, "
-	    "%u of them torn; %u without a block set aside, %u empty removed\n",
+	    "%u of them torn; %u without a block set aside, %u empty removed; "
+	    "%u files recycled\n",
 	    crash_log->count, tally.states, tally.recovered, tally.torn,
-	    tally.bad, tally.removed);
+	    tally.bad, tally.removed, tally.spares);
 	assert_true(tally.recovered > 500 && tally.torn > 200);
 	close(directory_fd);
 	rmdir(directory);
+}
+
+static void
+test_power_cuts(void **state ATTR_UNUSED)
+{
+	cut_power(0);
+}
+
+static void
+test_recycled(void **state ATTR_UNUSED)
+{
+	cut_power(2);
+	assert_true(tally.spares > 3);
 }
 
 int
@@ -443,8 +379,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_power_cuts),
+		cmocka_unit_test(test_recycled),
 	};
 
 	log_set_level(LOG_ERR);
+	crash_log_open();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

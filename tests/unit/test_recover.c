@@ -139,7 +139,7 @@ test_cut_at_every_byte(void **state ATTR_UNUSED)
 
 	for (cut = 0; cut <= image_size; cut++) {
 		put_file(".part", image, cut);
-		result = recover_file(directory_fd, NAME, &recovered);
+		result = recover_file(directory_fd, NAME, true, &recovered);
 		assert_int_equal(take_file(".part", NULL), -1);
 		blocks = blocks_within(cut);
 		if (blocks > 0) {
@@ -171,8 +171,8 @@ with_tail(unsigned blocks, const void *tail, size_t size, bool kept)
 	memcpy(data, image, end);
 	memcpy(data + end, tail, size);
 	put_file(".part", data, end + size);
-	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
-	    RECOVERY_FINISHED);
+	assert_int_equal(recover_file(directory_fd, NAME, true,
+	    &recovered), RECOVERY_FINISHED);
 	assert_int_equal(recovered.blocks, blocks);
 	assert_int_equal(recovered.torn, size);
 	assert_int_equal(take_file("", image), end);
@@ -222,8 +222,8 @@ test_hole(void **state ATTR_UNUSED)
 	    4096) == -1)
 		skip();
 	close(fd);
-	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
-	    RECOVERY_FINISHED);
+	assert_int_equal(recover_file(directory_fd, NAME, true,
+	    &recovered), RECOVERY_FINISHED);
 	assert_int_equal(recovered.blocks, BLOCKS);
 	assert_int_equal(recovered.torn, size);
 	assert_int_equal(take_file("", image), image_size);
@@ -238,8 +238,8 @@ expect_bad(const void *data, size_t size)
 	struct recovered recovered;
 
 	put_file(".part", data, size);
-	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
-	    RECOVERY_BAD);
+	assert_int_equal(recover_file(directory_fd, NAME, true,
+	    &recovered), RECOVERY_BAD);
 	assert_int_equal(take_file(".bad", data), size);
 }
 
@@ -260,12 +260,12 @@ test_no_files(void **state ATTR_UNUSED)
 	expect_bad("O", 1);
 	path_of(path, ".part");
 	assert_int_equal(mkfifo(path, 0600), 0);
-	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
-	    RECOVERY_FAILED);
+	assert_int_equal(recover_file(directory_fd, NAME, true,
+	    &recovered), RECOVERY_FAILED);
 	unlink(path);
 	assert_int_equal(symlink("/etc/passwd", path), 0);
-	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
-	    RECOVERY_FAILED);
+	assert_int_equal(recover_file(directory_fd, NAME, true,
+	    &recovered), RECOVERY_FAILED);
 	unlink(path);
 }
 
@@ -277,8 +277,8 @@ test_clash(void **state ATTR_UNUSED)
 
 	put_file("", "mine", 4);
 	put_file(".part", image, image_size);
-	assert_int_equal(recover_file(directory_fd, NAME, &recovered),
-	    RECOVERY_BAD);
+	assert_int_equal(recover_file(directory_fd, NAME, true,
+	    &recovered), RECOVERY_BAD);
 	assert_int_equal(take_file("", "mine"), 4);
 	assert_int_equal(take_file(".bad", image), image_size);
 }

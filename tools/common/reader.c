@@ -75,11 +75,34 @@ filled_up(struct reader *reader)
 	return true;
 }
 
+/* A recycled file ends at its last block while it is being written: what
+ * follows was another's. */
+static bool
+is_recycled(const struct reader *reader)
+{
+	size_t size;
+
+	return reader->unfinished && avro_walk_meta(&reader->walk,
+	    ARCHIVE_SYNCED_KEY, &size) != NULL;
+}
+
+/* One that has no header yet. */
+static bool
+is_spare(const struct reader *reader)
+{
+	char found[sizeof(ARCHIVE_SPARE_MARK) - 1];
+
+	return reader->unfinished && avro_walk_read(&reader->walk, found,
+	    sizeof(found), 0) && memcmp(found, ARCHIVE_SPARE_MARK,
+	    sizeof(found)) == 0;
+}
+
 /* Reads the header. */
 static enum reader_status
 begin(struct reader *reader, int fd, const char **why)
 {
 	enum avro_walk_status status;
+	bool empty;
 
 	reader->fd = fd;
 	status = avro_walk_open(&reader->walk, reader->fd);
@@ -89,9 +112,11 @@ begin(struct reader *reader, int fd, const char **why)
 		*why = strerror(errno);
 	else if (status != AVRO_WALK_OK)
 		*why = reader->walk.why;
+	empty = reader->unfinished && (reader->walk.size == 0 ||
+	    is_spare(reader));
 	reader_close(reader);
-	return status == AVRO_WALK_DAMAGED && reader->unfinished &&
-	    reader->walk.size == 0 ? READER_END : READER_UNUSABLE;
+	return status == AVRO_WALK_DAMAGED && empty ? READER_END :
+	    READER_UNUSABLE;
 }
 
 enum reader_status
@@ -313,7 +338,7 @@ reader_next(struct reader *reader, struct reader_block *block,
 		good = check_block(reader, block, &found);
 		break;
 	case AVRO_WALK_DAMAGED:
-		if (filled_up(reader))
+		if (is_recycled(reader) || filled_up(reader))
 			return READER_END;
 		good = skip_damage(reader, block, &found);
 		break;

@@ -15,6 +15,7 @@
 #include "worker/archive/closer.h"
 #include "worker/archive/file.h"
 #include "worker/archive/recover.h"
+#include "worker/archive/synced.h"
 
 /* Syncs before finishes: a finish closes the descriptor. */
 static struct closer_job *
@@ -46,18 +47,38 @@ catalogue(const struct closer *closer, const struct closer_job *job)
 		    "of the channel does, without the losses", job->name);
 }
 
+/* A recycled file says so as soon as it is. */
+static int
+note_synced(const struct closer *closer, const struct closer_job *job)
+{
+	return job->synced_place == 0 ? 0 : synced_note(closer->directory,
+	    job->name, job->synced_place, job->size);
+}
+
+static int
+sync_file(const struct closer *closer, const struct closer_job *job)
+{
+	if ((job->fresh && fsync(closer->directory) == -1) ||
+	    file_sync(job->fd) == -1)
+		return -1;
+	return note_synced(closer, job);
+}
+
 static int
 finish(const struct closer *closer, const struct closer_job *job)
 {
 	bool doubtful = closer->doubtful || job->doubted;
 
-	if (doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
+	if ((doubtful || job->synced_place != 0) &&
+	    (ftruncate(job->fd, (off_t)job->size) == -1 ||
 	    file_sync(job->fd) == -1))
 		return file_close(job->fd, -1);
 	if (doubtful && !recover_whole(job->fd, job->size)) {
 		errno = job->doubted ? ENODATA : EIO;
 		return file_close(job->fd, -1);
 	}
+	if (note_synced(closer, job) == -1)
+		return file_close(job->fd, -1);
 	return file_finish(closer->directory, job->name, job->fd, job->size);
 }
 
@@ -69,8 +90,7 @@ perform(struct closer *closer, const struct closer_job *job,
 	int error = 0;
 
 	if (task == CLOSER_SYNC)
-		error = (job->fresh && fsync(closer->directory) == -1) ||
-		    file_sync(job->fd) == -1 ? errno : 0;
+		error = sync_file(closer, job) == -1 ? errno : 0;
 	else if (job->fd != -1 && finish(closer, job) == -1)
 		error = errno;
 	else
@@ -156,20 +176,21 @@ busy(const struct closer_job *job)
 }
 
 static void
-submit(struct closer *closer, struct closer_job *job, int fd,
-    const char *name, uint64_t size, const char *line)
+submit(struct closer *closer, struct closer_job *job,
+    const struct closer_file *file, const char *line)
 {
 	job->wanted = true;
-	job->fd = fd;
-	job->size = size;
-	snprintf(job->name, sizeof(job->name), "%s", name);
+	job->fd = file->fd;
+	job->size = file->size;
+	job->synced_place = file->synced_place;
+	snprintf(job->name, sizeof(job->name), "%s", file->name);
 	snprintf(job->line, sizeof(job->line), "%s", line);
 	pthread_cond_broadcast(&closer->changed);
 }
 
 bool
-closer_sync(struct closer *closer, enum archive_kind kind, int fd,
-    bool fresh)
+closer_sync(struct closer *closer, enum archive_kind kind,
+    const struct closer_file *file, bool fresh)
 {
 	struct closer_job *job = &closer->job[kind][CLOSER_SYNC];
 	bool free;
@@ -178,22 +199,22 @@ closer_sync(struct closer *closer, enum archive_kind kind, int fd,
 	free = !busy(job);
 	if (free) {
 		job->fresh = fresh;
-		submit(closer, job, fd, "", 0, "");
+		submit(closer, job, file, "");
 	}
 	pthread_mutex_unlock(&closer->mutex);
 	return free;
 }
 
 void
-closer_finish(struct closer *closer, enum archive_kind kind, int fd,
-    const char *name, uint64_t size, const char *line, bool doubted)
+closer_finish(struct closer *closer, enum archive_kind kind,
+    const struct closer_file *file, const char *line, bool doubted)
 {
 	struct closer_job *job = &closer->job[kind][CLOSER_FINISH];
 
 	pthread_mutex_lock(&closer->mutex);
 	assert(!busy(job) && !job->done);
 	job->doubted = doubted;
-	submit(closer, job, fd, name, size, line);
+	submit(closer, job, file, line);
 	pthread_mutex_unlock(&closer->mutex);
 }
 

@@ -15,7 +15,8 @@
 #include "worker/archive/file.h"
 
 enum closer_task {
-	CLOSER_SYNC,	/* fdatasync; the descriptor is borrowed.  With
+	CLOSER_SYNC,	/* fdatasync, and what it has achieved is noted in a
+			 * recycled file; the descriptor is borrowed.  With
 			 * `fresh' the directory, too: without its name a new
 			 * file is lost, whatever is in it */
 	CLOSER_FINISH,	/* file_finish(), which closes the descriptor; and
@@ -33,6 +34,7 @@ struct closer_job {
 	bool	fresh;
 	bool	doubted;
 	uint64_t size;
+	uint64_t synced_place;	/* synced.h; 0: no recycled file */
 	char	name[FILE_NAME_SIZE];
 	char	line[CATALOG_LINE_SIZE];
 };
@@ -57,15 +59,22 @@ void	closer_start(struct closer *closer, int directory,
 /* Ends the thread after the jobs it has. */
 void	closer_stop(struct closer *closer);
 
+/* What a file is for the closer. */
+struct closer_file {
+	int		 fd;
+	const char	*name;		/* in the end */
+	uint64_t	 size;		/* of what is committed */
+	uint64_t	 synced_place;
+};
+
 /* False, and nothing done, when the kind's last sync is still under way. */
-bool	closer_sync(struct closer *closer, enum archive_kind kind, int fd,
-	    bool fresh);
+bool	closer_sync(struct closer *closer, enum archive_kind kind,
+	    const struct closer_file *file, bool fresh);
 /* A sync of the same kind that is waiting comes first.  The last finish
- * must have been collected.  `fd' -1: the file has its final name, perhaps
+ * must have been collected.  fd -1: the file has its final name, perhaps
  * its line, too.  With `doubted' it is read back first. */
 void	closer_finish(struct closer *closer, enum archive_kind kind,
-	    int fd, const char *name, uint64_t size, const char *line,
-	    bool doubted);
+	    const struct closer_file *file, const char *line, bool doubted);
 /* Whether a job ended since the last call; *error is its outcome. */
 bool	closer_collect(struct closer *closer, enum archive_kind kind,
 	    enum closer_task task, int *error);

@@ -50,14 +50,14 @@ container_header(const char *schema, size_t schema_size, const char *codec,
 	memcpy(out, "Obj\001", 4);
 	out += 4;
 	out += datum_put_long(out, (int64_t)entries);
-	out = put_text(out, "avro.schema");
-	out = put_bytes(out, schema, schema_size);
-	out = put_text(out, "avro.codec");
-	out = put_text(out, codec);
 	for (i = 0; meta[i].key != NULL; i++) {
 		out = put_text(out, meta[i].key);
 		out = put_text(out, meta[i].value);
 	}
+	out = put_text(out, "avro.schema");
+	out = put_bytes(out, schema, schema_size);
+	out = put_text(out, "avro.codec");
+	out = put_text(out, codec);
 	*out++ = 0;	/* the end of the map */
 	memcpy(out, sync, CONTAINER_SYNC_SIZE);
 	out += CONTAINER_SYNC_SIZE;

@@ -34,7 +34,8 @@ struct container_meta {
 };
 
 /*
- * A file header, malloc'ed; its size in *size.  `meta' ends with a NULL key.
+ * A file header, malloc'ed; its size in *size.  `meta' ends with a NULL key,
+ * and comes first, in its order.
  */
 uint8_t	*container_header(const char *schema, size_t schema_size,
 	    const char *codec, const struct container_meta *meta,

@@ -16,6 +16,7 @@
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/archive/keeper.h"
+#include "worker/archive/recycle.h"
 #include "worker/archive/retain.h"
 
 /* How often the limits are looked at without being asked: files grow old,
@@ -65,6 +66,17 @@ find_unfinished(const struct keeper *keeper, const char *name)
 	return NULL;
 }
 
+static bool
+is_unfinished(struct keeper *keeper, const char *name)
+{
+	bool is;
+
+	pthread_mutex_lock(&keeper->mutex);
+	is = find_unfinished(keeper, name) != NULL;
+	pthread_mutex_unlock(&keeper->mutex);
+	return is;
+}
+
 static void
 add_loss(struct keeper_loss *loss, const struct archive_file *file,
     uint64_t records)
@@ -105,7 +117,9 @@ recover(struct keeper *keeper, const char *name)
 	struct recovered recovered;
 	uint64_t records = 0;
 
-	switch (recover_file(keeper->directory, name, &recovered)) {
+	/* What this process could not finish the disk has refused. */
+	switch (recover_file(keeper->directory, name,
+	    !is_unfinished(keeper, name), &recovered)) {
 	case RECOVERY_FINISHED:
 		finished(keeper, name, &recovered);
 		records = recovered.records;
@@ -147,17 +161,6 @@ begun_here(struct keeper *keeper, const char *name)
 		here = strcmp(keeper->begun.name[i], name) == 0;
 	pthread_mutex_unlock(&keeper->mutex);
 	return here;
-}
-
-static bool
-is_unfinished(struct keeper *keeper, const char *name)
-{
-	bool is;
-
-	pthread_mutex_lock(&keeper->mutex);
-	is = find_unfinished(keeper, name) != NULL;
-	pthread_mutex_unlock(&keeper->mutex);
-	return is;
 }
 
 static void
@@ -241,6 +244,8 @@ run(void *argument)
 	struct keeper *keeper = argument;
 
 	sandbox_thread(SANDBOX_WITH_FILES);
+	recycle_bound(keeper->directory, keeper->config->name,
+	    (unsigned)keeper->config->archive.recycle);
 	catalog_settle(keeper->catalog);
 	recover_all(keeper);
 	if (!stopped(keeper) && catalog_complete(keeper->catalog,

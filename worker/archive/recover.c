@@ -16,6 +16,7 @@
 #include "common/rename.h"
 #include "common/util.h"
 #include "worker/archive/recover.h"
+#include "worker/archive/synced.h"
 
 #define COPY_STEP	(64U * 1024)
 
@@ -138,16 +139,22 @@ keep_tail(int directory, const char *name, int fd, uint64_t from,
 }
 
 static int
-count_blocks(struct avro_walk *walk, struct recovered *recovered)
+count_blocks(struct avro_walk *walk, bool memory, struct recovered *recovered)
 {
+	uint64_t trusted = synced_trusted(walk, memory);
 	enum avro_walk_status status;
 	struct avro_walk_block block;
 
+	recovered->size = walk->offset;
 	while ((status = avro_walk_next(walk, &block)) == AVRO_WALK_OK) {
+		if (walk->offset > trusted)
+			continue;
 		recovered->blocks++;
 		recovered->records += block.records;
+		recovered->size = walk->offset;
 	}
-	recovered->size = walk->offset;
+	recovered->reach = synced_place(walk) == 0 ? UINT64_MAX :
+	    walk->offset;
 	return status == AVRO_WALK_ERROR ? -1 : 0;
 }
 
@@ -219,15 +226,26 @@ recover_whole(int fd, uint64_t size)
 	whole = avro_walk_open(&walk, fd) == AVRO_WALK_OK;
 	if (whole) {
 		end_at_hole(&walk);
-		whole = count_blocks(&walk, &recovered) == 0 &&
+		whole = count_blocks(&walk, false, &recovered) == 0 &&
 		    recovered.size == size;
 	}
 	avro_walk_close(&walk);
 	return whole;
 }
 
+/* Whether it is one that has got its name, but nothing else yet. */
+static bool
+is_spare(int fd)
+{
+	char found[sizeof(ARCHIVE_SPARE_MARK) - 1];
+
+	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
+	    memcmp(found, ARCHIVE_SPARE_MARK, sizeof(found)) == 0;
+}
+
 enum recovery
-recover_file(int directory, const char *name, struct recovered *recovered)
+recover_file(int directory, const char *name, bool memory,
+    struct recovered *recovered)
 {
 	int fd = file_open(directory, name, FILE_PART), result = 0;
 	enum avro_walk_status status;
@@ -243,7 +261,8 @@ recover_file(int directory, const char *name, struct recovered *recovered)
 	header = status == AVRO_WALK_OK;
 	if (header) {
 		end_at_hole(&walk);
-		result = count_blocks(&walk, recovered);
+		result = count_blocks(&walk, memory, recovered);
+		size = MIN_OF(size, recovered->reach);
 	}
 	avro_walk_close(&walk);
 	if (status == AVRO_WALK_ERROR || result == -1) {
@@ -252,7 +271,12 @@ recover_file(int directory, const char *name, struct recovered *recovered)
 	}
 	if (recovered->blocks > 0)
 		return finish(directory, name, fd, size, recovered);
-	if (size == 0 || (header && recovered->size == size))
+	if (size == 0 || (header && recovered->size == size) || is_spare(fd))
 		return remove_part(directory, name, fd);
+	if (header && recovered->reach == size &&
+	    ftruncate(fd, (off_t)size) == -1) {
+		file_close(fd, -1);
+		return RECOVERY_FAILED;
+	}
 	return set_aside(directory, name, fd);
 }

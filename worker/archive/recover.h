@@ -8,10 +8,15 @@
  *	with at least one whole block	NAME.avro; what followed the last
  *			whole block is kept as NAME.avro.torn, unless it is
  *			nothing but zeros
- *	empty, or a header and no more	removed
+ *	empty, or a header and no more	removed, as is a spare that has no
+ *			header yet
  *	anything else			NAME.avro.bad, as it is
  * Whole means: its lengths are in bounds, the sync marker follows, and none
- * of its pages is a hole, as a page is that never reached the disk.
+ * of its pages is a hole, as a page is that never reached the disk.  In a
+ * recycled file such a page has old data: there no block is whole that reaches
+ * beyond what the file says is on the disk, unless the kernel is still the one
+ * that it was begun under (synced.h).  What follows its blocks is nobody's, and
+ * goes.
  *
  * All of it can be interrupted at any time and done again.
  */
@@ -56,13 +61,17 @@ struct recovered {
 	uint64_t	blocks;
 	uint64_t	records;
 	uint64_t	torn;		/* bytes cut off */
+	uint64_t	reach;		/* where what is its own ends in a
+					 * recycled file; else UINT64_MAX */
 };
 
 /* Whether all of the first `size' bytes can be read back as whole blocks, from
  * the disk as far as that can be had; the file ends there. */
 bool	recover_whole(int fd, uint64_t size);
 
-enum recovery	recover_file(int directory, const char *name,
+/* With `memory' pages of the file that the kernel has may be believed: no sync
+ * of it has failed. */
+enum recovery	recover_file(int directory, const char *name, bool memory,
 		    struct recovered *recovered) ATTR_NONNULL;
 
 #endif /* MCRELAY_RECOVER_H */

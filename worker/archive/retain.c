@@ -20,6 +20,7 @@
 #include "common/util.h"
 #include "worker/archive/catalog.h"
 #include "worker/archive/file.h"
+#include "worker/archive/recycle.h"
 #include "worker/archive/retain.h"
 
 /* 2020-01-01: a clock that says less has not been set. */
@@ -223,6 +224,17 @@ free_bytes(int directory)
 	return (uint64_t)st.f_bavail * st.f_frsize;
 }
 
+/* With what spares occupy: that is room for what comes next. */
+static uint64_t
+available(const struct channel_config *config, int directory)
+{
+	uint64_t free = free_bytes(directory);
+	uint64_t spare = config->archive.recycle == 0 ? 0 :
+	    recycle_bytes(directory, config->name);
+
+	return free > UINT64_MAX - spare ? UINT64_MAX : free + spare;
+}
+
 /* Which limit of `retain' it is beyond; NULL: none. */
 static const char *
 beyond(const struct channel_config *config, const struct inventory *inventory,
@@ -267,6 +279,18 @@ reason(const struct channel_config *config, const struct inventory *inventory,
 	return NULL;
 }
 
+/* Removes the file, or keeps its room for another. */
+static int
+let_go(const struct channel_config *config, int directory,
+    const struct kept *file, bool *kept)
+{
+	*kept = false;
+	if (file->kind != ARCHIVE_MAIN || file->held)
+		return unlinkat(directory, file->name, 0);
+	return recycle_retire(directory, config->name, file->name,
+	    (unsigned)config->archive.recycle, kept);
+}
+
 /* The device comes last: who reads it finds the rest. */
 static void
 tell_room(struct room *room, int directory, uint64_t min_free,
@@ -295,11 +319,13 @@ retain_run(const struct channel_config *config, int directory,
 {
 	uint64_t until_ns = atomic_exchange_explicit(&room->until_ns, 0,
 	    memory_order_acquire);
-	uint64_t free_now = free_bytes(directory), oldest_ns = UINT64_MAX;
+	uint64_t oldest_ns = UINT64_MAX, free_now = available(config,
+	    directory);
 	struct inventory inventory;
 	unsigned removed = 0;
 	struct kept *file;
 	const char *why;
+	bool kept;
 	size_t i;
 
 	if (take_inventory(&inventory, config->name, directory, room) == -1)
@@ -314,13 +340,13 @@ retain_run(const struct channel_config *config, int directory,
 				oldest_ns = MIN_OF(oldest_ns, file->ended_ns);
 			continue;
 		}
-		if (unlinkat(directory, file->name, 0) == -1) {
+		if (let_go(config, directory, file, &kept) == -1) {
 			log_warn("cannot remove %s/%s",
 			    config->archive.directory, file->name);
 			break;
 		}
-		log_info("removed %s (%" PRIu64 " bytes): %s", file->name,
-		    file->size, why);
+		log_info("removed %s (%" PRIu64 " bytes%s): %s", file->name,
+		    file->size, kept ? ", to be written again" : "", why);
 		removed++;
 		inventory.files[file->kind]--;
 		inventory.size[file->kind] -= file->size;
@@ -329,6 +355,9 @@ retain_run(const struct channel_config *config, int directory,
 			free_now += file->disk;
 	}
 	free(inventory.file);
+	/* Others fill the disk: it is to be had at once, not some time. */
+	if (free_now < config->archive.min_free)
+		recycle_bound(directory, config->name, 0);
 	tell_room(room, directory, config->archive.min_free, free_now,
 	    oldest_ns);
 	return removed;

@@ -12,6 +12,9 @@
  * since removing those would free nothing.  Which channel's files go for it
  * the supervisor says (struct room).
  *
+ * With `recycle' some of them become spares (recycle.h), whose room counts as
+ * free: that of the channel's next files.
+ *
  * With `keep_unforwarded' the limits spare files that are not forwarded yet, as
  * far as is known; `min_free' does not: nobody who lies about it, and no server
  * that is away, fills the disk.

@@ -98,6 +98,11 @@ struct store {
 	bool			 dirty[ARCHIVE_KINDS]; /* since the sync */
 	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
 	bool			 doubted[ARCHIVE_KINDS]; /* cut by others */
+	/* Of an open file that is recycled; synced.h. */
+	uint64_t		 synced_place[ARCHIVE_KINDS];
+	/* The disk has lost data: what it had before is no help to find out
+	 * which. */
+	bool			 recycles_no_more;
 	uint64_t		 rotate_offset_ns;
 	/* CLOCK_REALTIME, from which the next rotation by interval is counted:
 	 * when the file was begun, or when the clock had been set back. */

@@ -13,23 +13,26 @@
 #include "worker/archive/file.h"
 #include "worker/archive/store.h"
 #include "worker/archive/store_priv.h"
+#include "worker/archive/synced.h"
 
 /* The least that is told of. */
 #define STEP_NS		((int64_t)NS_PER_S)
 
 /* Gives the file in `closing' to the closer; `fd' -1: has its name already. */
 static void
-submit_finish(struct store *store, enum archive_kind kind, int fd)
+submit_finish(struct store *store, enum archive_kind kind, int fd,
+    uint64_t synced_place)
 {
 	const struct archive_state *state = store_state(store);
 	const struct archive_file *file = &state->closing[kind];
 	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
+	const struct closer_file end = {fd, name, file->size,
+	    synced_place};
 
 	store_name(store, kind, file, name);
 	catalog_line(line, name, kind, store->segment->config->archive.codec,
 	    file, state->lost_known[kind] ? &state->lost[kind] : NULL);
-	closer_finish(&store->closer, kind, fd, name, file->size, line,
-	    store->doubted[kind]);
+	closer_finish(&store->closer, kind, &end, line, store->doubted[kind]);
 	store->doubted[kind] = false;
 }
 
@@ -50,6 +53,7 @@ store_collect_finish(struct store *store, enum archive_kind kind)
 		keeper_ask(&store->keeper);
 		return;
 	}
+	store->recycles_no_more = true;
 	store_count_error(store);
 	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
 	    "tried again", store->segment->config->archive.directory, name,
@@ -82,7 +86,7 @@ finish(struct store *store, enum archive_kind kind)
 	store->fd[kind] = -1;
 	store->dirty[kind] = false;
 	store->durable_known = store->mark_good = false;
-	submit_finish(store, kind, fd);
+	submit_finish(store, kind, fd, store->synced_place[kind]);
 }
 
 void
@@ -206,7 +210,8 @@ store_resume_closing(struct store *store, enum archive_kind kind)
 	store_name(store, kind, file, name);
 	fd = file_reopen(store->directory, name, file->size);
 	if (fd != -1 || faccessat(store->directory, name, F_OK, 0) == 0) {
-		submit_finish(store, kind, fd);
+		submit_finish(store, kind, fd,
+		    fd == -1 ? 0 : synced_place_of(fd));
 		return;
 	}
 	store_count_error(store);

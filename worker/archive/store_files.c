@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "worker/archive/recycle.h"
 #include "worker/archive/store_priv.h"
+#include "worker/archive/synced.h"
 
 static const char *
 channel(const struct store *store)
@@ -94,7 +96,7 @@ listen_text(const struct channel_config *config,
 
 static uint8_t *
 make_header(const struct store *store, enum archive_kind kind,
-    const struct archive_file *file, size_t *size)
+    const struct archive_file *file, bool recycled, size_t *size)
 {
 	const struct segment *segment = store->segment;
 	bool verbatim = kind == ARCHIVE_MAIN && segment->schema != NULL &&
@@ -102,6 +104,8 @@ make_header(const struct store *store, enum archive_kind kind,
 	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
 	char listen[ADDRESS_TEXT_SIZE];
 	const struct container_meta meta[] = {
+		{ ARCHIVE_SYNCED_KEY, SYNCED_NOTHING },
+		{ SYNCED_BOOT_KEY, synced_boot() },
 		{ "mcrelay.channel", segment->config->name },
 		{ "mcrelay.host", host },
 		{ "mcrelay.clock", "CLOCK_REALTIME, kernel software" },
@@ -120,8 +124,8 @@ make_header(const struct store *store, enum archive_kind kind,
 	return container_header(
 	    verbatim ? segment->schema : container_datagram_schema,
 	    verbatim ? segment->schema_size : strlen(container_datagram_schema),
-	    codec_name(segment->config->archive.codec), meta, file->sync,
-	    size);
+	    codec_name(segment->config->archive.codec),
+	    recycled ? meta : meta + 2, file->sync, size);
 }
 
 /* Names the new file in the segment before it exists in the directory. */
@@ -151,9 +155,24 @@ remove_part(const struct store *store, enum archive_kind kind)
 	file_remove(store->directory, part);
 }
 
+/* -1: there is none. */
+static int
+take_spare(const struct store *store, enum archive_kind kind,
+    const char *name)
+{
+	const struct channel_config *config = store->segment->config;
+
+	if (kind != ARCHIVE_MAIN || store->recycles_no_more)
+		return -1;
+	return recycle_take(store->directory, config->name, name,
+	    (unsigned)config->archive.recycle);
+}
+
+/* Of a descriptor that is new: whether an old file is under it. */
 static int
 create(struct store *store, enum archive_kind kind,
-    uint64_t first_sequence, char name[static FILE_NAME_SIZE])
+    uint64_t first_sequence, char name[static FILE_NAME_SIZE],
+    bool *recycled)
 {
 	const struct archive_file *file = &store_state(store)->file[kind];
 	bool again = file->phase == FILE_CREATING &&
@@ -170,7 +189,10 @@ create(struct store *store, enum archive_kind kind,
 		store_name(store, kind, &store_state(store)->file[kind],
 		    name);
 		keeper_begun(&store->keeper, name);
-		fd = file_create(store->directory, name, again);
+		fd = again ? -1 : take_spare(store, kind, name);
+		*recycled = fd != -1;
+		if (fd == -1)
+			fd = file_create(store->directory, name, again);
 		if (fd != -1 || errno != EEXIST)
 			return fd;
 		/* Somebody else's file: ours begins a microsecond later. */
@@ -180,16 +202,42 @@ create(struct store *store, enum archive_kind kind,
 	}
 }
 
+/*
+ * What a recycled file had behind its header begins with no more than the rest
+ * of a page, which is zeros.  Its first page comes last, in one piece: before
+ * that the file is none, after that its header and its sync marker are whole.
+ */
+static int
+write_header(const struct store *store, enum archive_kind kind, int fd,
+    bool recycled, size_t *size)
+{
+	uint8_t *header = make_header(store, kind,
+	    &store_state(store)->file[kind], recycled, size);
+	size_t whole = recycled ? (*size + WRITER_PAGE - 1) / WRITER_PAGE *
+	    WRITER_PAGE : *size, first = MIN_OF(whole, (size_t)WRITER_PAGE);
+	struct iovec iov;
+	int result;
+
+	header = xrealloc(header, whole);
+	memset(header + *size, 0, whole - *size);
+	iov = (struct iovec){header + first, whole - first};
+	result = file_write(fd, &iov, iov.iov_len > 0, first);
+	iov = (struct iovec){header, first};
+	if (result == 0)
+		result = file_write(fd, &iov, 1, 0);
+	free(header);
+	return result;
+}
+
 int
 store_open_file(struct store *store, enum archive_kind kind,
     uint64_t first_sequence)
 {
 	char name[FILE_NAME_SIZE];
 	struct archive_file *file;
-	struct iovec iov;
-	uint8_t *header;
+	bool recycled;
 	size_t size;
-	int fd, result, error = keeper_behind(&store->keeper);
+	int fd, error = keeper_behind(&store->keeper);
 
 	if (error != 0) {
 		errno = error;
@@ -197,17 +245,12 @@ store_open_file(struct store *store, enum archive_kind kind,
 		    "finished, in", "");
 		return -1;
 	}
-	fd = create(store, kind, first_sequence, name);
+	fd = create(store, kind, first_sequence, name, &recycled);
 	if (fd == -1) {
 		store_failed(store, "create", name);
 		return -1;
 	}
-	header = make_header(store, kind, &store_state(store)->file[kind],
-	    &size);
-	iov = (struct iovec){header, size};
-	result = file_write(fd, &iov, 1, 0);
-	free(header);
-	if (result == -1) {
+	if (write_header(store, kind, fd, recycled, &size) == -1) {
 		store_failed(store, "write", name);
 		close(fd);
 		return -1;
@@ -231,6 +274,8 @@ store_begin_writing(struct store *store, enum archive_kind kind)
 
 	store->rotate_from_ns[kind] =
 	    store_state(store)->file[kind].started_ns;
+	store->synced_place[kind] = synced_place_of(store->fd[kind]);
+	writer->recycled = store->synced_place[kind] != 0;
 	writer_open(writer, config->write, store->fd[kind],
 	    store_state(store)->file[kind].size, config->rotate_size);
 	archive_begin(store->domain)->file[kind].write = writer->way;

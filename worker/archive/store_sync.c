@@ -16,6 +16,7 @@
 void
 store_sync(struct store *store)
 {
+	char name[FILE_NAME_SIZE];
 	unsigned i;
 
 	if (store->syncing != 0)
@@ -23,9 +24,12 @@ store_sync(struct store *store)
 	store->mark = *store_state(store);
 	store->mark_good = true;
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (store->fd[i] == -1 || !store->dirty[i] ||
-		    !closer_sync(&store->closer, i, store->fd[i],
-		    store->fresh[i]))
+		if (store->fd[i] == -1 || !store->dirty[i])
+			continue;
+		store_name(store, i, &store->mark.file[i], name);
+		if (!closer_sync(&store->closer, i, &(struct closer_file){
+		    store->fd[i], name, store->mark.file[i].size,
+		    store->synced_place[i]}, store->fresh[i]))
 			continue;
 		store->dirty[i] = store->fresh[i] = false;
 		store->syncing |= 1U << i;
@@ -88,6 +92,7 @@ store_collect_sync(struct store *store)
 		if (error == 0)
 			continue;
 		good = false;
+		store->recycles_no_more = true;
 		store_name(store, i, &store_state(store)->file[i], name);
 		errno = error;
 		store_failed(store, "sync", name);

@@ -12,11 +12,29 @@ buffered_open(struct writer *writer ATTR_UNUSED)
 	return true;
 }
 
+/*
+ * Of a page of old data that is written to in part the kernel would read the
+ * rest from the disk first: zeros are there at once.  What was appended before
+ * may lie in the page where it begins, never in another.
+ */
+static int
+blot_last_page(const struct writer *writer, size_t size)
+{
+	static const uint8_t zeros[WRITER_PAGE];
+	uint64_t end = writer->end + size, page = end - end % WRITER_PAGE;
+	struct iovec iov = {(void *)(uintptr_t)zeros, sizeof(zeros)};
+
+	return page < writer->end || page == end ? 0 :
+	    file_write(writer->fd, &iov, 1, page);
+}
+
 static int
 buffered_append(struct writer *writer, struct iovec *iov, unsigned count,
     size_t size)
 {
 	writer_reserve(writer, writer->end + size);
+	if (writer->recycled && blot_last_page(writer, size) == -1)
+		return -1;
 	if (file_write(writer->fd, iov, count, writer->end) == -1)
 		return -1;
 	writer->end += size;

@@ -31,6 +31,9 @@
  * which files are rotated, if that is less. */
 #define WRITER_RESERVE		(UINT64_C(16) << 20)
 
+/* At least what the kernel keeps files in. */
+#define WRITER_PAGE		4096U
+
 struct writer_ops;
 
 /* All zero: has not been opened yet. */
@@ -46,6 +49,8 @@ struct writer {
 	const struct writer_ops	*wanted;
 	void			*state;
 	bool			 told;	/* that it was not possible */
+	bool			 recycled; /* old data lie behind the end; set
+					    * before it is opened */
 };
 
 /* A way to write: worker/archive/write_NAME.c. */

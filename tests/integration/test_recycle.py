@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: ISC
+"""Files whose time is over, written again: readers of either never see the
+other's data, and kills lose and double nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import avro_files
+import pytest
+from daemon import Daemon, channel
+from net import Sender, SenderThread, free_port, numbered
+from test_cat_follow import Follower
+from waiting import wait_for
+
+WAYS = ["buffered", "direct"]
+RATE = 4000
+SIZE = 700
+SPARE = b"mcrelay: no archive, but room for one\n"
+
+
+def recycled(daemon: Daemon, write: str = "buffered",
+             **more: Any) -> dict[str, Any]:
+    return daemon.archive_conf(
+        block_size="4KiB", rotate={"size": "256KiB"}, retain={"files": 6},
+        recycle=True, write=write) | more
+
+
+class Collector:
+    """Copies each finished file as soon as it is there."""
+
+    def __init__(self, directory: Path, to: Path) -> None:
+        self.directory, self.to = directory, to
+        self.inodes: list[int] = []
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self) -> None:
+        last = False
+        while not last:
+            last = self.ended.wait(0.01)
+            for path in sorted(self.directory.glob("one_*.avro")):
+                self.copy(path)
+
+    def copy(self, path: Path) -> None:
+        if (self.to / path.name).exists():
+            return
+        try:
+            with path.open("rb") as file:
+                self.inodes.append(os.fstat(file.fileno()).st_ino)
+                data = file.read()
+        except FileNotFoundError:
+            return
+        (self.to / path.name).write_bytes(data)
+
+    def end(self) -> None:
+        self.ended.set()
+        self.thread.join()
+
+
+@pytest.mark.parametrize("write", WAYS)
+def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
+    """Workers killed while old files are written over; every finished file is
+    whole, and together they hold each datagram once."""
+    port = free_port()
+    copies = tmp_path / "copies" / "one"
+    copies.mkdir(parents=True)
+    daemon.start(channel("one", port, archive=recycled(daemon, write),
+                         listen_receive_buffer="64MiB"))
+    collector = Collector(daemon.archive / "one", copies)
+    try:
+        with Sender("127.0.0.1", port) as sender:
+            load = SenderThread(sender, numbered(8 * RATE, SIZE), RATE)
+            while load.busy():
+                time.sleep(1.1)
+                old = daemon.worker_pid("one")
+                os.kill(old, signal.SIGKILL)
+                daemon.wait_new_worker("one", old)
+            load.join()
+            daemon.wait_received("one", len(sender.sent))
+            daemon.stop()
+    finally:
+        collector.end()
+    assert avro_files.archived_payloads(copies.parent, "one") == sender.sent
+    files = len(collector.inodes)
+    again = files - len(set(collector.inodes))
+    assert again > files / 3, (files, again)
+    for path in sorted(copies.iterdir())[::10]:
+        avro_files.by_python(path)
+
+
+@pytest.mark.parametrize("write", WAYS)
+def test_all_killed(daemon: Daemon, write: str) -> None:
+    """What was in the open file is recovered, though nothing says it is on the
+    disk: no power was cut."""
+    port = free_port()
+    conf = recycled(daemon, write, flush_interval="10ms")
+    daemon.start(channel("one", port, archive=conf))
+    directory = daemon.archive / "one"
+    with Sender("127.0.0.1", port) as sender:
+        wait_until_recycled(daemon, sender, directory)
+        (part,) = directory.glob("*.part")
+        for process in daemon.processes():
+            os.kill(process, signal.SIGSTOP)
+        archived = [r.payload for r in avro_files.read_datagrams(part, True)]
+        daemon.kill()
+        (daemon.run_dir / "mcrelayd.pid").unlink(missing_ok=True)
+        daemon.launch()
+        daemon.wait_running()
+        wait_for(lambda: not part.exists(), "the file finished", 10.0,
+                 daemon.log)
+    found = [r.payload for r in avro_files.read_datagrams(
+        part.with_suffix(""))]
+    assert archived and found[:len(archived)] == archived
+    assert found == sender.sent[sender.sent.index(found[0]):][:len(found)]
+    assert not list(directory.glob("*.torn")) + list(directory.glob("*.bad"))
+    daemon.stop(checks=False)
+
+
+def wait_until_recycled(daemon: Daemon, sender: Sender,
+                        directory: Path) -> None:
+    """Sends until the open file has an old one under it."""
+    for _ in range(40):
+        sender.send(numbered(400, SIZE, len(sender.sent)))
+        daemon.wait_received("one", len(sender.sent))
+        for part in directory.glob("one_*.part"):
+            if b"mcrelay.synced" in part.read_bytes()[:512] and \
+                    avro_files.read_datagrams(part, True):
+                return
+    raise AssertionError("no file is written again")
+
+
+def show(daemon: Daemon, path: Path) -> str:
+    done = subprocess.run([daemon.programs.cat, path], text=True,
+                          capture_output=True, check=True)
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_readers(daemon: Daemon, tmp_path: Path) -> None:
+    """One that has an old file open reads it to its end as it was; one that
+    follows sees each datagram once; none is bothered by what lies behind."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=recycled(daemon)))
+    directory = daemon.archive / "one"
+    with Sender("127.0.0.1", port) as sender, \
+            Follower(daemon.programs, "-f", "-F", "sequence",
+                     directory) as follower:
+        sender.send(numbered(400, SIZE))
+        daemon.wait_received("one", 400)
+        wait_for(lambda: avro_files.files(daemon.archive, "one"),
+                 "a finished file")
+        first = avro_files.files(daemon.archive, "one")[0]
+        whole = first.read_bytes()
+        with first.open("rb") as held_open:
+            for _ in range(12):
+                sender.send(numbered(400, SIZE, len(sender.sent)))
+                daemon.wait_received("one", len(sender.sent))
+            wait_for(lambda: not first.exists(), "it is gone")
+            wait_until_recycled(daemon, sender, directory)
+            assert held_open.read() == whole
+        (part,) = directory.glob("*.part")
+        show(daemon, part)
+        # One that is no archive yet: a name, and no header.
+        (tmp_path / part.name).write_bytes(
+            SPARE.ljust(512, b"\0") + part.read_bytes()[512:])
+        assert show(daemon, tmp_path) == ""
+        daemon.stop()
+        shown = follower.wait(len(sender.sent))
+        assert [record["sequence"] for record in shown] == \
+            list(range(len(sender.sent)))
+        assert follower.end() == ""
+
+
+def test_off_again(daemon: Daemon) -> None:
+    """A reload without `recycle' removes what was kept, and loses nothing."""
+    port = free_port()
+    conf = recycled(daemon)
+    daemon.start(channel("one", port, archive=conf))
+    directory = daemon.archive / "one"
+    with Sender("127.0.0.1", port) as sender:
+        wait_until_recycled(daemon, sender, directory)
+        wait_for(lambda: [spare for spare in directory.glob("one.spare-*")
+                          if spare.read_bytes().startswith(SPARE)],
+                 "a spare file")
+        daemon.write(channel("one", port, archive=conf | {"recycle": False}))
+        daemon.ctl("reload")
+        sender.send(numbered(400, SIZE, len(sender.sent)))
+        daemon.wait_received("one", len(sender.sent))
+        wait_for(lambda: not list(directory.glob("one.spare-*")),
+                 "no spare file")
+        daemon.stop()
+    stored = daemon.payloads("one")
+    assert stored == sender.sent[-len(stored):]

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The files of a disk as the calls of a crash_log have made them, up to a power
+ * cut.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "tests/unit/crash_disk.h"
+#include "worker/archive/file.h"
+
+struct image	crash_image[FILES_MAX];
+unsigned	crash_files;
+
+static struct image *
+image_of(uint64_t inode)
+{
+	unsigned i;
+
+	for (i = 0; i < crash_files; i++)
+		if (crash_image[i].inode == inode)
+			return &crash_image[i];
+	return NULL;
+}
+
+struct image *
+crash_file(const char *name)
+{
+	unsigned i;
+
+	for (i = 0; i < crash_files; i++)
+		if (strcmp(crash_image[i].name, name) == 0)
+			return &crash_image[i];
+	return NULL;
+}
+
+static void
+apply_name(const struct crash_entry *e)
+{
+	struct image *image;
+
+	if (e->call == CRASH_CREATE) {
+		assert_true(crash_files < FILES_MAX);
+		image = &crash_image[crash_files++];
+		memset(image, 0, sizeof(*image));
+		image->inode = e->inode;
+		snprintf(image->name, CRASH_NAME, "%s", e->name);
+		return;
+	}
+	image = crash_file(e->name);
+	if (image == NULL)
+		return;
+	snprintf(image->name, CRASH_NAME, "%s", e->call == CRASH_RENAME ?
+	    e->other_name : "");
+	if (e->call == CRASH_UNLINK)
+		image->inode = 0;
+}
+
+/* As it is in memory, but for a name that did not reach the disk. */
+static void
+apply(const struct crash_entry *e, bool name_lost)
+{
+	struct image *image = image_of(e->inode);
+
+	switch (e->call) {
+	case CRASH_CREATE:
+	case CRASH_RENAME:
+	case CRASH_UNLINK:
+		if (!name_lost)
+			apply_name(e);
+		else if (crash_file(e->name) != NULL)
+			crash_file(e->name)->finished =
+			    e->call == CRASH_RENAME &&
+			    strstr(e->name, FILE_PART) != NULL;
+		break;
+	case CRASH_WRITE:
+		if (image == NULL)
+			break;
+		assert_true(e->offset + e->size <= FILE_MAX);
+		memcpy(image->data + e->offset, crash_log->data + e->data,
+		    e->size);
+		image->size = MAX_OF(image->size, e->offset + e->size);
+		break;
+	case CRASH_TRUNCATE:
+		if (image != NULL && e->offset < image->size) {
+			image->size = e->offset;
+			image->synced = MIN_OF(image->synced, e->offset);
+		}
+		break;
+	case CRASH_SYNC:
+		if (image == NULL)
+			break;
+		image->synced = image->disk_size = image->size;
+		memcpy(image->disk, image->data, image->size);
+		break;
+	case CRASH_SYNC_DIRECTORY:
+		break;
+	}
+}
+
+void
+crash_replay(unsigned end, unsigned names)
+{
+	unsigned i;
+
+	crash_files = 0;
+	for (i = 0; i < end; i++)
+		apply(&crash_log->entry[i], i >= names);
+}
+
+unsigned
+crash_sure_names(unsigned end)
+{
+	while (end > 0 && crash_log->entry[end - 1].call !=
+	    CRASH_SYNC_DIRECTORY)
+		end--;
+	return end;
+}
+
+bool
+crash_changes_name(enum crash_call call)
+{
+	return call == CRASH_CREATE || call == CRASH_RENAME ||
+	    call == CRASH_UNLINK;
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The files of a disk as the calls of a crash_log have made them, up to a power
+ * cut.
+ */
+#ifndef MCRELAY_TEST_CRASH_DISK_H
+#define MCRELAY_TEST_CRASH_DISK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "tests/unit/crash_log.h"
+
+#define PAGE		4096U
+#define FILE_MAX	(256U * 1024)
+#define FILES_MAX	64U
+
+/* One file as it may be on the disk, and what it must hold. */
+struct image {
+	uint64_t	inode;
+	char		name[CRASH_NAME];	/* "": none */
+	uint8_t		data[FILE_MAX];		/* written */
+	uint64_t	size;
+	uint8_t		disk[FILE_MAX];		/* at the last sync */
+	uint64_t	disk_size;
+	uint64_t	synced;
+	bool		finished;		/* it is to have its name */
+	bool		there[FILE_MAX / PAGE];	/* page is on the disk */
+};
+
+extern struct image	crash_image[FILES_MAX];
+extern unsigned		crash_files;
+
+/* NULL: none. */
+struct image	*crash_file(const char *name);
+/* The calls before `end'; names as they were before `names'. */
+void	crash_replay(unsigned end, unsigned names);
+/* The last call before `end' that makes the names before it sure. */
+unsigned	crash_sure_names(unsigned end);
+bool	crash_changes_name(enum crash_call call);
+
+#endif /* MCRELAY_TEST_CRASH_DISK_H */

@@ -220,10 +220,13 @@ fdstore_channel(struct channel *channel)
 
 	if (!notify_active())
 		return;
+	/* What it keeps by one name it does not take by another. */
 	for (i = 0; i < INPUTS_MAX; i++)
-		if (i < parts->inputs || channel->stored_input[i] != 0)
-			keep_input(channel, i, i < parts->inputs ?
-			    parts->input[i].fd : -1);
+		if (channel->stored_input[i] != 0 && (i >= parts->inputs ||
+		    channel->stored_input[i] != identity(parts->input[i].fd)))
+			keep_input(channel, i, -1);
+	for (i = 0; i < parts->inputs; i++)
+		keep_input(channel, i, parts->input[i].fd);
 	keep(FEED, channel->name, channel->parts.feed,
 	    &channel->stored_feed);
 	keep(SEGMENT, channel->name, foreign_or_own(channel),

@@ -14,6 +14,7 @@
 #define CHANNEL_NAME_MAX	63
 #define OUTPUTS_MAX		16
 #define STREAMS_MAX		32
+#define INPUTS_MAX		64
 #define SOURCES_MAX		32
 #define ARCHIVE_DIRECTORY_SIZE	1024
 #define RECYCLE_FILES_MAX	64
@@ -82,8 +83,9 @@ struct source_prefix {
 	uint32_t	bits;		/* of 128 */
 };
 
-/* What an input socket is made for.  The supervisor's reader fills it, and two
- * are compared byte by byte: what is not used is zero. */
+/* What an input is made for, and how it is received from.  The supervisor's
+ * reader fills it, and two are compared byte by byte: what is not used is
+ * zero. */
 struct listen_config {
 	struct sockaddr_storage	address;	/* with the port */
 	char		interface[IF_NAMESIZE];	/* "": any */
@@ -91,21 +93,23 @@ struct listen_config {
 	uint32_t	sources;		/* 0: everybody may send */
 	uint16_t	share;			/* others may have it open */
 	uint16_t	one_by_one;		/* nothing is coalesced */
+	uint64_t	receive_buffer;		/* bytes */
+	uint64_t	coalesce_ns;		/* or COALESCE_AUTO */
+	uint64_t	busy_poll_ns;		/* 0: sleep when there is
+						 * nothing */
 };
 _Static_assert(offsetof(struct listen_config, source) ==
     sizeof(struct sockaddr_storage) + IF_NAMESIZE &&
     sizeof(struct listen_config) ==
-    offsetof(struct listen_config, one_by_one) + sizeof(uint16_t),
-    "no padding");
+    offsetof(struct listen_config, one_by_one) + sizeof(uint16_t) +
+    3 * sizeof(uint64_t), "no padding");
 
 /* How the relay thread runs; filled and compared likewise. */
 struct run_config {
-	uint64_t	coalesce_ns;	/* or COALESCE_AUTO */
-	uint64_t	busy_poll_ns;	/* 0: sleep when there is nothing */
 	int32_t		cpu;		/* -1: any */
 	uint32_t	priority;	/* 0 to 20: nice value -priority */
 };
-_Static_assert(sizeof(struct run_config) == 24, "no padding");
+_Static_assert(sizeof(struct run_config) == 8, "no padding");
 
 /*
  * All zero: no archive.  The supervisor's reader fills it, the segment has a
@@ -156,12 +160,9 @@ struct channel_config {
 	 * after a change of the configuration, that of the segment before. */
 	uint64_t	counted_from;
 	struct archive_config archive;
-	/* Who may send; the rest is for a supervisor that takes the segment
-	 * over... */
-	struct listen_config listen;
-	/* ...as is the decimated stream in each slot of the decimator's page,
-	 * "": none.  The one thing here that changes, by the supervisor
-	 * alone. */
+	/* For a supervisor that takes the segment over: the decimated stream
+	 * in each slot of the decimator's page, "": none.  The one thing here
+	 * that changes, by the supervisor alone. */
 	char		slot[STREAMS_MAX][CHANNEL_NAME_MAX + 1];
 	uint64_t	slot_id[STREAMS_MAX];	/* page_stream.id */
 };
@@ -171,7 +172,7 @@ _Static_assert(offsetof(struct channel_config, run) ==
     offsetof(struct channel_config, counted_from) ==
     offsetof(struct channel_config, output) + OUTPUTS_MAX * 72 &&
     offsetof(struct channel_config, slot) ==
-    offsetof(struct channel_config, listen) + sizeof(struct listen_config) &&
+    offsetof(struct channel_config, archive) + sizeof(struct archive_config) &&
     sizeof(struct channel_config) ==
     offsetof(struct channel_config, slot_id) + STREAMS_MAX * sizeof(uint64_t),
     "no padding");

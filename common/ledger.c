@@ -20,6 +20,12 @@ const struct ledger_entry output_table[] = {
 	{ NULL, NULL, 0, 0, false, 0 },
 };
 
+const struct ledger_entry input_table[] = {
+#define INPUT_ENTRY(...)	ENTRY(input_counts, __VA_ARGS__)
+	INPUT_COUNTERS(INPUT_ENTRY)
+	{ NULL, NULL, 0, 0, false, 0 },
+};
+
 const struct ledger_entry stream_table[] = {
 #define STREAM_ENTRY(...)	ENTRY(stream_counts, __VA_ARGS__)
 	STREAM_COUNTERS(STREAM_ENTRY)

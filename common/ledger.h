@@ -78,6 +78,19 @@ enum ledger_unit {
 	INGEST_FLOW_COUNTERS(X)						\
 	INGEST_GAUGES(X)
 
+/* Of these, what each input has counted of its own. */
+#define INPUT_COUNTERS(X)						\
+	X(received, COUNTER, DATAGRAMS, false,				\
+	    "datagrams taken from the input")				\
+	X(received_bytes, COUNTER, BYTES, false,			\
+	    "payload bytes of those datagrams")				\
+	X(kernel_dropped, COUNTER, DATAGRAMS, false,			\
+	    "datagrams the kernel dropped at the input")		\
+	X(truncated, COUNTER, DATAGRAMS, false,				\
+	    "datagrams larger than a landing slot, not kept")		\
+	X(refused_source, COUNTER, DATAGRAMS, false,			\
+	    "datagrams from a source that is not allowed")
+
 /* Counted by each output; the ledger has the sums. */
 #define OUTPUT_FLOW_COUNTERS(X)						\
 	X(relayed, COUNTER, DATAGRAMS, false,				\
@@ -155,6 +168,10 @@ struct ingest_counts {
 	INGEST_COUNTERS(LEDGER_MEMBER)
 };
 
+struct input_counts {
+	INPUT_COUNTERS(LEDGER_MEMBER)
+};
+
 struct output_counts {
 	OUTPUT_COUNTERS(LEDGER_MEMBER)
 };
@@ -202,6 +219,8 @@ extern const struct ledger_entry	ledger_table[];
 /* OUTPUT_FLOW_COUNTERS, of struct output_counts: what is shown of each output;
  * causes are shown summed over them. */
 extern const struct ledger_entry	output_table[];
+/* INPUT_COUNTERS, of struct input_counts. */
+extern const struct ledger_entry	input_table[];
 /* STREAM_COUNTERS, of struct stream_counts. */
 extern const struct ledger_entry	stream_table[];
 

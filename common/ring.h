@@ -69,8 +69,9 @@ struct ring_record {
 	uint32_t	length;		/* payload bytes, <= RING_PAYLOAD_MAX */
 	uint16_t	datagram_size;	/* 0: one datagram; else that of
 					 * each datagram but the last */
-	uint8_t		family;		/* of the source: 4, 6, or 0 unknown */
-	uint8_t		flags;		/* RING_PAD, or of the others */
+	uint8_t		family : 4;	/* of the source: 4, 6, or 0 unknown */
+	uint8_t		flags : 4;	/* RING_PAD, or of the others */
+	uint8_t		input;		/* which of the segment's it came by */
 	uint64_t	sequence;	/* number of the first datagram */
 	uint64_t	received_ns;	/* CLOCK_REALTIME, by the kernel */
 	uint8_t		address[16];	/* of the source, network order */

@@ -97,6 +97,9 @@ segment_set_pointers(struct segment *segment, const struct layout *layout)
 	segment->mapped = layout->size + layout->area_size[AREA_RING];
 	segment->rx_slots = layout->rx_slots;
 	segment->config = (const void *)(base + at[AREA_CONFIG]);
+	segment->input = (const void *)(base + at[AREA_INPUTS]);
+	segment->inputs = (uint32_t)(layout->area_size[AREA_INPUTS] /
+	    sizeof(struct listen_config));
 	segment->schema_size = layout->area_size[AREA_SCHEMA];
 	segment->schema = segment->schema_size > 0 ?
 	    (const char *)base + at[AREA_SCHEMA] : NULL;
@@ -143,6 +146,9 @@ areas_good(const struct layout *layout)
 		    size[i] > layout->size - layout->offset[i])
 			return false;
 	return size[AREA_CONFIG] >= sizeof(struct channel_config) &&
+	    size[AREA_INPUTS] >= sizeof(struct listen_config) &&
+	    size[AREA_INPUTS] <= INPUTS_MAX * sizeof(struct listen_config) &&
+	    size[AREA_INPUTS] % sizeof(struct listen_config) == 0 &&
 	    size[AREA_STATE] >= sizeof(struct worker_state) &&
 	    size[AREA_DECIMATOR] == DECIMATOR_AREA &&
 	    size[AREA_RX] >= sizeof(struct rx_area) &&

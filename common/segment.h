@@ -9,6 +9,8 @@
  *	+--------+
  *	| config | struct channel_config; constant
  *	+--------+
+ *	| inputs | a struct listen_config for each; constant
+ *	+--------+
  *	| schema | the Avro schema's text (avro channels); constant
  *	+--------+
  *	| program| the datum program (avro channels); constant
@@ -40,7 +42,9 @@
  *    RX_SENTINEL and stores rx.batch = ingest.batch + 1.  The kernel stores
  *    msg_len as it hands over each datagram, before it acts on a signal.  A
  *    successor that finds rx.batch == ingest.batch + 1 commits the prefix of
- *    messages whose sentinel is gone.  Commit writes the records beyond the old
+ *    messages whose sentinel is gone, with the input that rx.input names:
+ *    there is one area for all inputs, as one call is in flight at a time.
+ *    Commit writes the records beyond the old
  *    head (readers do not look there), then commits the ingest domain with
  *    the new head and the batch number, then publishes the head.
  *  - output: the same with sendmmsg: tx.batch names an output and its
@@ -81,7 +85,7 @@
 #define SEGMENT_LAYOUT_SALT	0
 #endif
 
-/* "MCRELAY4", first byte first in memory.  The digit is the layout version. */
+/* "MCRELAY5", first byte first in memory.  The digit is the layout version. */
 #define SEGMENT_MAGIC		(UINT64_C(0x3559414c4552434d) +		\
 	((uint64_t)SEGMENT_LAYOUT_SALT << 56))
 
@@ -104,10 +108,11 @@
 enum worker_fd {
 	WORKER_FD_MESSAGES = 3,	/* SOCK_SEQPACKET pair to the supervisor */
 	WORKER_FD_SEGMENT = 4,
-	WORKER_FD_INPUT = 5,
+	WORKER_FD_INPUT = 5,	/* the first */
 	WORKER_FD_OUTPUT = 6,	/* config.outputs of them, connected, then:
 				 * the archive's directory, when there is an
-				 * archive; then the decimator's eventfd */
+				 * archive; then the decimator's eventfd; then
+				 * the other inputs */
 };
 
 /* The exit status that means: my configuration is unusable, do not retry. */
@@ -121,8 +126,17 @@ struct ingest_state {
 	uint64_t	batch;		/* last recvmmsg batch committed */
 	uint64_t	last_received_ns; /* CLOCK_REALTIME; 0 never */
 	struct ingest_counts counts;
-	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
 	uint32_t	sources_copy;	/* which worker_state.source[] */
+	uint32_t	reserved;
+};
+
+/* Of that, what came by one of the channel's inputs.  One that was removed has
+ * left its numbers in the sums only. */
+struct input_state {
+	struct input_counts counts;
+	uint64_t	last_received_ns;
+	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
+	uint32_t	reserved;
 };
 
 /* What is known of a sender's own numbering (worker/sender_sequence.h). */
@@ -135,7 +149,7 @@ struct sender {
 	uint32_t	scope;
 	uint32_t	counted;	/* numbers of the window since the
 					 * first; 0: none has come */
-	uint32_t	reserved;
+	uint32_t	input;
 	uint64_t	highest;
 	uint64_t	doubt;		/* the number that did not fit */
 	uint64_t	window[SENDER_WINDOW / 64]; /* bit i: highest - i */
@@ -254,6 +268,8 @@ struct worker_state {
 	struct ingest_domain	ingest;
 	/* Part of the ingest domain, which says which copy is in force. */
 	struct sender	source[2][SENDERS_MAX];
+	/* Likewise: copy i goes with copy i of the domain (inputs.h). */
+	struct input_state	input[2][INPUTS_MAX];
 	struct output_domain	output[OUTPUTS_MAX];
 	struct archive_domain	archive;
 	/* What the archive thread waits for (ring_sleep). */
@@ -295,6 +311,7 @@ struct rx_area {
 	_Atomic uint64_t	batch;
 	uint32_t		offered;	/* messages given to recvmmsg */
 	uint32_t		stride;		/* of their landing places */
+	uint32_t		input;		/* which they come by */
 	struct mmsghdr		msg[RX_SLOTS_MAX] ATTR_ALIGNED(CACHE_LINE);
 	struct iovec		iov[RX_SLOTS_MAX][2]; /* ring, then slot */
 	struct sockaddr_in6	name[RX_SLOTS_MAX]; /* fits v4 as well */
@@ -330,6 +347,7 @@ struct tx_area {
 
 enum segment_area {
 	AREA_CONFIG,
+	AREA_INPUTS,
 	AREA_SCHEMA,
 	AREA_PROGRAM,
 	AREA_STATE,
@@ -372,6 +390,8 @@ struct segment {
 	size_t				 mapped;	/* bytes */
 	uint32_t			 rx_slots;
 	const struct channel_config	*config;
+	const struct listen_config	*input;	/* inputs of them */
+	uint32_t			 inputs;	/* 1 to INPUTS_MAX */
 	const char			*schema;	/* NUL terminated */
 	size_t				 schema_size;	/* without the NUL */
 	const void			*program;	/* NULL: raw */
@@ -386,6 +406,8 @@ struct segment {
 
 struct segment_spec {
 	struct channel_config	 config;
+	const struct listen_config *input;
+	uint32_t		 inputs;	/* 0: one, of zeros */
 	const char		*schema;	/* NULL: raw */
 	const void		*program;
 	size_t			 program_size;
@@ -393,8 +415,6 @@ struct segment_spec {
 	/* Counters to go on from (a channel whose configuration changed), or
 	 * NULL.  Its worker must have ended. */
 	const struct segment	*predecessor;
-	/* Its input socket is another one: count its drops from zero. */
-	bool			 new_socket;
 	/* It is not used yet: takes memory as it is touched, and is not
 	 * locked, which segment_lock() makes up for. */
 	bool			 later;

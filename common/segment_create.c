@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/inputs.h"
 #include "common/segment.h"
 #include "common/segment_priv.h"
 
@@ -33,6 +34,8 @@ plan_layout(struct layout *layout, const struct segment_spec *spec)
 
 	layout->rx_slots = slots_for(spec->ring_size);
 	layout->area_size[AREA_CONFIG] = sizeof(struct channel_config);
+	layout->area_size[AREA_INPUTS] = MAX_OF(spec->inputs, 1U) *
+	    sizeof(struct listen_config);
 	layout->area_size[AREA_SCHEMA] = spec->schema != NULL ?
 	    strlen(spec->schema) + 1 : 0;
 	layout->area_size[AREA_PROGRAM] = spec->program_size;
@@ -98,6 +101,33 @@ inherit_output(struct output_state *output, const struct segment *old,
 	output->counts.relay_overrun += lost;
 }
 
+/* An input that stays goes on; `counts' tells whether its counters do. */
+static void
+inherit_inputs(const struct segment *segment, const struct segment *old,
+    uint64_t abandoned, bool counts)
+{
+	const struct input_state *in_force = inputs_of(old,
+	    ingest_current(&old->state->ingest));
+	struct input_state *now = segment->state->input[0];
+	struct input_state before[INPUTS_MAX];
+	int map[INPUTS_MAX];
+	uint32_t i;
+
+	memcpy(before, in_force, old->inputs * sizeof(before[0]));
+	before[MIN_OF(old->rx->input, old->inputs - 1)].counts.
+	    kernel_dropped += abandoned;
+	inputs_match(segment->input, segment->inputs, old->input,
+	    old->inputs, map);
+	for (i = 0; i < segment->inputs; i++) {
+		if (map[i] == -1)
+			continue;
+		if (counts)
+			now[i] = before[map[i]];
+		else
+			now[i].drops_seen = before[map[i]].drops_seen;
+	}
+}
+
 /*
  * What the predecessor left behind counts as lost by the part that had
  * it.  The counters only go on when they still add up, with the same archive
@@ -111,21 +141,20 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	const struct segment *old = spec->predecessor;
 	struct ingest_state *ingest = &state->ingest.copy[0];
 	struct ingest_state before = *ingest_current(&old->state->ingest);
+	uint64_t abandoned = segment_abandoned(old, before.batch);
 	uint64_t head = ingest->head;
 	uint32_t i;
 
 	/* Nobody reads or writes it now. */
 	state->finished = old->state->finished;
-	if (spec->new_socket)
-		before.drops_seen = 0;
-	before.counts.kernel_dropped += segment_abandoned(old, before.batch);
+	before.counts.kernel_dropped += abandoned;
 	state->archive.copy[0].sequence = before.sequence;
 	for (i = 0; i < config->outputs; i++)
 		state->output[i].copy[0].sequence = before.sequence;
 	if (old->config->archive.enabled != config->archive.enabled ||
 	    old->config->outputs != config->outputs) {
 		ingest->sequence = config->counted_from = before.sequence;
-		ingest->drops_seen = before.drops_seen;
+		inherit_inputs(segment, old, abandoned, false);
 		return;
 	}
 	config->counted_from = old->config->counted_from;
@@ -133,6 +162,7 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	ingest->head = head;
 	ingest->batch = 0;
 	ingest->sources_copy = 0;
+	inherit_inputs(segment, old, abandoned, true);
 	if (memcmp(&old->config->sender_sequence, &config->sender_sequence,
 	    sizeof(config->sender_sequence)) == 0)
 		memcpy(state->source[0],
@@ -252,6 +282,9 @@ segment_create(struct segment *segment, const struct segment_spec *spec,
 	lock_error = errno;
 	memcpy((void *)(uintptr_t)segment->config, &spec->config,
 	    sizeof(spec->config));
+	if (spec->input != NULL)
+		memcpy((void *)(uintptr_t)segment->input, spec->input,
+		    spec->inputs * sizeof(*spec->input));
 	if (spec->schema != NULL)
 		memcpy((void *)(uintptr_t)segment->schema, spec->schema,
 		    layout.area_size[AREA_SCHEMA]);

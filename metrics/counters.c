@@ -65,21 +65,42 @@ end_text(const struct node *output)
 	    xasprintf("%s:%lld", address, port);
 }
 
+/* Of a list of inputs or outputs, by the label `what'. */
 static void
-print_outputs(struct walk *walk, const struct metric *metric,
-    const struct chosen *channel)
+print_ends(struct walk *walk, const struct metric *metric,
+    const struct chosen *channel, const struct node *list, const char *what)
 {
-	const struct node *outputs = node_get(channel->node, "outputs");
-	const struct node *output;
+	const struct node *each;
 	char *end;
 
-	NODE_FOREACH(output, outputs) {
-		end = end_text(output);
+	NODE_FOREACH(each, list) {
+		end = end_text(each);
 		metrics_sample(walk, metric, (struct label[]){
-		    {"channel", channel->name}, {"output", end},
-		    {"interface", text_member(output, "interface")},
-		    {NULL, NULL}}, node_get(output, metric->name), 1);
+		    {"channel", channel->name}, {what, end},
+		    {"interface", text_member(each, "interface")},
+		    {NULL, NULL}}, node_get(each, metric->name), 1);
 		free(end);
+	}
+}
+
+/* What the only input has counted is in the ledger. */
+void
+metrics_inputs(struct walk *walk)
+{
+	const struct ledger_entry *entry;
+	const struct node *inputs;
+	struct metric metric;
+	size_t i;
+
+	for (entry = input_table; entry->name != NULL; entry++) {
+		metric = metric_of("input_", entry);
+		exposition_family(&walk->out);
+		for (i = 0; i < walk->channels; i++) {
+			inputs = node_get(walk->channel[i].node, "inputs");
+			if (node_count(inputs) > 1)
+				print_ends(walk, &metric, &walk->channel[i],
+				    inputs, "input");
+		}
 	}
 }
 
@@ -94,7 +115,9 @@ metrics_outputs(struct walk *walk)
 		metric = metric_of("output_", entry);
 		exposition_family(&walk->out);
 		for (i = 0; i < walk->channels; i++)
-			print_outputs(walk, &metric, &walk->channel[i]);
+			print_ends(walk, &metric, &walk->channel[i],
+			    node_get(walk->channel[i].node, "outputs"),
+			    "output");
 	}
 }
 

@@ -19,6 +19,7 @@ static const struct {
 	{"state",	METRICS_STATE,		metrics_states},
 	{"state",	METRICS_STATE,		metrics_times},
 	{"ledger",	METRICS_LEDGER,		metrics_ledger},
+	{"input",	METRICS_INPUT,		metrics_inputs},
 	{"output",	METRICS_OUTPUT,		metrics_outputs},
 	{"stream",	METRICS_STREAM,		metrics_streams},
 	{"level",	METRICS_LEVEL,		metrics_levels},

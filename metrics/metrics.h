@@ -22,6 +22,7 @@
 #define METRICS_GROUPS(X)						\
 	X(STATE, state, "states, reasons, restarts, times")		\
 	X(LEDGER, ledger, "the ledger, and causes of rejection")	\
+	X(INPUT, input, "the counters of each of several inputs")	\
 	X(OUTPUT, output, "the counters of each output")		\
 	X(STREAM, stream, "the counters of each decimated stream")	\
 	X(LEVEL, level, "how full ring, socket and disk are, and limits") \

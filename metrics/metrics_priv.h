@@ -34,6 +34,7 @@ struct walk {
 void	metrics_states(struct walk *walk) ATTR_NONNULL;
 void	metrics_times(struct walk *walk) ATTR_NONNULL;
 void	metrics_ledger(struct walk *walk) ATTR_NONNULL;
+void	metrics_inputs(struct walk *walk) ATTR_NONNULL;
 void	metrics_outputs(struct walk *walk) ATTR_NONNULL;
 void	metrics_streams(struct walk *walk) ATTR_NONNULL;
 void	metrics_levels(struct walk *walk) ATTR_NONNULL;

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "common/inputs.h"
 #include "common/message.h"
 #include "common/util.h"
 #include "supervisor/account.h"
@@ -31,6 +32,28 @@ ingest_json(const struct ingest_counts *counts)
 
 	INGEST_COUNTERS(PUT_COUNTER)
 	return object;
+}
+
+/* In the order of its sockets. */
+static json_t *
+inputs_json(const struct segment *segment, const struct input_state *state)
+{
+	const struct input_counts *counts;
+	char text[INPUT_TEXT_SIZE];
+	json_t *array = json_array(), *object;
+	uint32_t i;
+
+	for (i = 0; i < segment->inputs; i++) {
+		counts = &state[i].counts;
+		object = json_object();
+		INPUT_COUNTERS(PUT_COUNTER)
+		(void)inputs_text(&segment->input[i], text);
+		json_object_set_new(object, "to", json_string(text));
+		put(object, "last_received_ns", state[i].last_received_ns);
+		put(object, "drops_seen", state[i].drops_seen);
+		json_array_append_new(array, object);
+	}
+	return array;
 }
 
 static json_t *
@@ -142,6 +165,7 @@ put_worker(json_t *object, const struct segment *segment)
 	const struct channel_config *config = segment->config;
 	json_t *outputs = json_array();
 	struct ingest_state ingest;
+	struct input_state inputs[INPUTS_MAX];
 	struct output_state output;
 	struct archive_state archive;
 	uint32_t i;
@@ -154,14 +178,16 @@ put_worker(json_t *object, const struct segment *segment)
 			return false;
 		json_array_append_new(outputs, output_json(&output));
 	}
-	if (!ingest_read(&state->ingest, &ingest))
+	if (!ingest_read(&state->ingest, &ingest) ||
+	    !inputs_read(segment, inputs))
 		return false;
 	if (config->archive.enabled)
 		json_object_set_new(object, "archive", archive_json(&archive));
 	json_object_set_new(object, "ingest", ingest_json(&ingest.counts));
 	put(object, "sequence", ingest.sequence);
 	put(object, "last_received_ns", ingest.last_received_ns);
-	put(object, "drops_seen", ingest.drops_seen);
+	put(object, "drops_seen", inputs[0].drops_seen);
+	json_object_set_new(object, "inputs", inputs_json(segment, inputs));
 	put(object, "counted_from", config->counted_from);
 	put(object, "message_size", sizeof(struct message));
 	put(object, "drained", atomic_load_explicit(&state->drained,

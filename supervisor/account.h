@@ -46,10 +46,13 @@ bool	account_makes_sense(const json_t *account) ATTR_NONNULL;
 /*
  * Has `fresh', which no worker has seen yet, go on with the worker's numbers.
  * When these are final, what the old ring held still is counted where it was
- * lost; returns how much of it the archive had yet to store.  May be repeated.
+ * lost; returns how much of it the archive had yet to store.  `was' tells for
+ * each input which of the account's has had its socket, -1: none; NULL: as they
+ * stand there.  May be repeated.
  */
 uint64_t	account_apply(const struct segment *fresh,
-		    const json_t *account, bool final) ATTR_NONNULL;
+		    const json_t *account, const int was[INPUTS_MAX],
+		    bool final) __attribute__((__nonnull__(1, 2)));
 /* The same of the decimator's page, which no decimator has seen. */
 void	account_apply_page(const struct segment *fresh, const json_t *account)
 	    ATTR_NONNULL;
@@ -62,6 +65,7 @@ bool	account_drained(const json_t *account) ATTR_NONNULL;
 bool	account_speaks(const json_t *account);
 /* How many outputs it has, and whether there is an archive. */
 size_t	account_outputs(const json_t *account, bool *archive) ATTR_NONNULL;
+size_t	account_inputs(const json_t *account) ATTR_NONNULL;
 /* As in struct channel. */
 uint32_t	account_paused(const json_t *account) ATTR_NONNULL;
 /* The slots of that page. */

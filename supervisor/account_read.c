@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/inputs.h"
 #include "common/message.h"
 #include "common/util.h"
 #include "supervisor/account.h"
@@ -23,7 +24,7 @@ are_numbers(const json_t *object)
 		return false;
 	json_object_foreach((json_t *)(uintptr_t)object, key, value)
 		if (!json_is_integer(value) && strcmp(key, "rejected_by") !=
-		    0 && strcmp(key, "told") != 0)
+		    0 && strcmp(key, "told") != 0 && strcmp(key, "to") != 0)
 			return false;
 	return true;
 }
@@ -43,9 +44,11 @@ account_makes_sense(const json_t *account)
 	const json_t *outputs = json_object_get(account, "outputs");
 	const json_t *archive = json_object_get(account, "archive");
 	uint64_t sequence = get(account, "sequence");
+	const json_t *inputs = json_object_get(account, "inputs");
 	size_t i;
 
 	if (!json_is_integer(json_object_get(account, "sequence")) ||
+	    json_array_size(inputs) > INPUTS_MAX ||
 	    !are_numbers(json_object_get(account, "ingest")) ||
 	    !json_is_array(outputs) ||
 	    !json_is_array(json_object_get(account, "streams")) ||
@@ -55,6 +58,9 @@ account_makes_sense(const json_t *account)
 		return false;
 	for (i = 0; i < json_array_size(outputs); i++)
 		if (!is_part(json_array_get(outputs, i), sequence))
+			return false;
+	for (i = 0; i < json_array_size(inputs); i++)
+		if (!are_numbers(json_array_get(inputs, i)))
 			return false;
 	return archive == NULL || is_part(archive, sequence);
 }
@@ -74,6 +80,62 @@ static void
 get_ingest(const json_t *object, struct ingest_counts *counts)
 {
 	INGEST_COUNTERS(GET_COUNTER)
+}
+
+static void
+get_input(const json_t *object, struct input_state *state)
+{
+	struct input_counts *counts = &state->counts;
+
+	INPUT_COUNTERS(GET_COUNTER)
+	state->last_received_ns = get(object, "last_received_ns");
+}
+
+/* What the account says of an input of this name; NULL: nothing. */
+static const json_t *
+find_input(const json_t *inputs, const struct listen_config *listen)
+{
+	const char *to;
+	char text[INPUT_TEXT_SIZE];
+	json_t *each;
+	size_t i;
+
+	(void)inputs_text(listen, text);
+	json_array_foreach(inputs, i, each) {
+		to = json_string_value(json_object_get(each, "to"));
+		if (to != NULL && strcmp(to, text) == 0)
+			return each;
+	}
+	return NULL;
+}
+
+/* Of an older version, what its one input has counted is what came at all. */
+static void
+get_inputs(const struct segment *fresh, struct ingest_state *ingest,
+    const json_t *account, const int *was, bool same)
+{
+	const json_t *inputs = json_object_get(account, "inputs"), *each;
+	struct input_state *input = inputs_of(fresh, ingest);
+	uint32_t i;
+	int old;
+
+	for (i = 0; i < fresh->inputs; i++, input++) {
+		memset(input, 0, sizeof(*input));
+		old = was != NULL ? was[i] : (int)i;
+		each = find_input(inputs, &fresh->input[i]);
+		if (inputs == NULL && (old == 0 || fresh->inputs == 1))
+			each = json_object_get(account, "ingest");
+		if (each != NULL && same)
+			get_input(each, input);
+		if (inputs == NULL && old == 0) {
+			input->drops_seen = (uint32_t)get(account,
+			    "drops_seen");
+			input->last_received_ns = get(account,
+			    "last_received_ns");
+		} else if (old >= 0)
+			input->drops_seen = (uint32_t)get(json_array_get(
+			    inputs, (size_t)old), "drops_seen");
+	}
 }
 
 static void
@@ -166,16 +228,17 @@ apply_parts(struct worker_state *state, const struct channel_config *config,
 }
 
 uint64_t
-account_apply(const struct segment *fresh, const json_t *account, bool final)
+account_apply(const struct segment *fresh, const json_t *account,
+    const int was[INPUTS_MAX], bool final)
 {
 	struct channel_config *config = (void *)(uintptr_t)fresh->config;
 	struct worker_state *state = fresh->state;
-	struct ingest_state *ingest = ingest_begin(&state->ingest);
+	struct ingest_state *ingest = inputs_begin(fresh);
 	uint64_t sequence = get(account, "sequence");
 	bool same = same_parts(config, account);
 
 	ingest->sequence = sequence;
-	ingest->drops_seen = (uint32_t)get(account, "drops_seen");
+	get_inputs(fresh, ingest, account, was, same);
 	/* Of a channel that ends: whether all was stored. */
 	atomic_store_explicit(&state->drained,
 	    final ? (uint32_t)get(account, "drained") : 0,
@@ -203,6 +266,14 @@ account_outputs(const json_t *account, bool *archive)
 {
 	*archive = json_object_get(account, "archive") != NULL;
 	return json_array_size(json_object_get(account, "outputs"));
+}
+
+size_t
+account_inputs(const json_t *account)
+{
+	const json_t *inputs = json_object_get(account, "inputs");
+
+	return MAX_OF(json_array_size(inputs), (size_t)1);
 }
 
 bool

@@ -5,9 +5,11 @@
  */
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/inputs.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/adopt.h"
@@ -17,6 +19,7 @@
 #include "supervisor/pause.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
+#include "supervisor/sockets_heal.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
 
@@ -54,65 +57,131 @@ take_segment(struct channel *channel, struct inherited *from)
 
 /* The socket that it was received with is gone, and its count of drops. */
 static void
-forget_drops(struct channel *channel)
+forget_drops(struct channel *channel, size_t i)
 {
-	struct ingest_domain *ingest = &channel->segment.state->ingest;
+	const struct segment *segment = &channel->segment;
+	struct ingest_state *state = inputs_begin(segment);
 
-	ingest_begin(ingest)->drops_seen = 0;
-	ingest_commit(ingest);
+	inputs_of(segment, state)[i].drops_seen = 0;
+	ingest_commit(&segment->state->ingest);
 }
 
-/* One that archives a stream is of no use without what feeds it. */
+/* Is it the socket for this?  Of several that are bound to one group it is the
+ * interface that tells; an interface that is away tells nothing, and then it is
+ * the socket's place.  One that could not be bound has nothing but that. */
 static bool
-is_input(const struct channel *channel, const struct inherited *from)
+fits(const struct inherited_input *input, const struct listen_config *listen,
+    bool placed)
 {
-	struct listen_config listen;
-
-	segment_spec_listen(&channel->segment, &listen);
-	if (!sockets_bound_to(from->input, &listen))
+	if (input->fd == -1)
 		return false;
-	return address_port(&listen.address) != 0 ||
-	    sockets_are_pair(from->input, from->feed);
+	if (input->unbound)
+		return placed;
+	return sockets_bound_to(input->fd, listen) &&
+	    (placed || sockets_on_interface(input->fd, listen));
 }
 
-/* An input is adopted with the segment that says what it was made for. */
-static void
-take_input(struct channel *channel, struct inherited *from)
+/* -1: there is none. */
+static int
+find_input(const struct inherited *from, const struct listen_config *listen,
+    size_t place)
 {
-	if (from->input != -1 && !is_input(channel, from)) {
-		log_warnx("channel %s: its predecessor's socket has another "
-		    "address: not used", channel->name);
-		close(inheritance_take(&from->input));
-	}
-	if (from->input == -1) {
-		if (from->worker.pid == 0)
-			forget_drops(channel);
-		return;
-	}
-	channel->parts.input = inheritance_take(&from->input);
-	channel->parts.feed = inheritance_take(&from->feed);
-	channel->parts.bound = true;
-	channel->parts.have |= PART_INPUT;
+	int i;
+
+	for (i = 0; i < INPUTS_MAX; i++)
+		if (fits(&from->input[i], listen, false))
+			return i;
+	return fits(&from->input[place], listen, true) ? (int)place : -1;
 }
 
-/* An input for another address, beside the inherited one that is to be
+/* Inputs of parts that expect them.  One that archives a stream is of no use
+ * without what feeds it. */
+static void
+take_inputs(struct channel *channel, struct inherited *from)
+{
+	struct parts *parts = &channel->parts;
+	struct input *input;
+	bool pair = parts->inputs == 1 &&
+	    address_port(&parts->input[0].listen.address) == 0;
+	size_t i;
+	int place;
+
+	for (i = 0; i < parts->inputs; i++) {
+		input = &parts->input[i];
+		channel->foreign.was[i] = -1;
+		place = find_input(from, &input->listen, i);
+		if (place == -1 || (pair && !sockets_are_pair(
+		    from->input[place].fd, from->feed)))
+			continue;
+		input->fd = inheritance_take(&from->input[place].fd);
+		input->bound = !from->input[place].unbound;
+		input->at.error = from->input[place].error;
+		channel->foreign.was[i] = place;
+	}
+	if (parts_has_input(parts)) {
+		parts->feed = inheritance_take(&from->feed);
+		parts->have |= PART_INPUT;
+	} else
+		parts_close(parts, PART_INPUT);
+}
+
+/* Inputs are adopted with the segment that says what they were made for. */
+static void
+take_segment_inputs(struct channel *channel, struct inherited *from)
+{
+	const struct segment *segment = &channel->segment;
+	struct listen_config *listen = xcalloc(segment->inputs,
+	    sizeof(*listen));
+	uint32_t i;
+
+	for (i = 0; i < segment->inputs; i++)
+		listen[i] = segment_spec_listen(segment, i);
+	parts_expect_inputs(&channel->parts, listen, segment->inputs);
+	free(listen);
+	take_inputs(channel, from);
+	for (i = 0; i < INPUTS_MAX; i++)
+		if (from->input[i].fd != -1) {
+			log_warnx("channel %s: its predecessor's socket has "
+			    "another address: not used", channel->name);
+			close(inheritance_take(&from->input[i].fd));
+		}
+	for (i = 0; i < segment->inputs && from->worker.pid == 0; i++)
+		if (i >= channel->parts.inputs ||
+		    channel->parts.input[i].fd == -1)
+			forget_drops(channel, i);
+}
+
+/* Inputs for other addresses, beside the inherited ones that are to be
  * emptied first. */
 static void
-open_next_input(struct channel *channel, struct conf_problems *problems)
+open_next_inputs(struct channel *channel, struct conf_problems *problems)
 {
 	const struct channel_conf *conf = channel->conf;
 	struct parts *next = &channel->next;
 
-	sockets_share(channel->parts.input, true);
+	if (conf->inputs > 1 || channel->parts.inputs > 1)
+		parts_keep_inputs(next, conf, &channel->parts);
+	parts_share(&channel->parts, true);
 	parts_open(next, conf, PART_INPUT, problems);
-	if (next->input != -1 && !next->bound) {
-		sockets_share(next->input, true);
+	if (parts_unbound(next)) {
+		parts_share(next, true);
 		if (!parts_bind(next, conf, problems))
-			parts_leave_input(next, conf);
-		if (next->input != -1)
-			sockets_share(next->input, conf->listen.share);
+			parts_leave_inputs(next, conf);
 	}
-	sockets_share(channel->parts.input, false);
+	parts_share(&channel->parts, false);
+	parts_adapt(next, conf, problems);
+}
+
+static bool
+same_inputs(const struct parts *parts, const struct channel_conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < parts->inputs && parts->inputs == conf->inputs; i++)
+		if (!sockets_same_input(&parts->input[i].listen,
+		    &conf->listen[i]))
+			return false;
+	return parts->inputs == conf->inputs;
 }
 
 static void
@@ -121,7 +190,6 @@ compare(struct channel *channel, const struct conf *conf,
 {
 	struct channel_config *config;
 	struct segment_spec spec;
-	struct listen_config listen;
 
 	segment_spec_fill(&spec, conf, channel->conf);
 	if (segment_spec_same(&channel->segment, &spec)) {
@@ -133,13 +201,12 @@ compare(struct channel *channel, const struct conf *conf,
 		/* A worker that was killed has left things to be stored. */
 		channel->drain = segment_spec_drains(&channel->segment, &spec);
 	}
-	if (channel->parts.input == -1)
+	if (!parts_has_input(&channel->parts))
 		return;
-	segment_spec_listen(&channel->segment, &listen);
-	if (sockets_same_input(&listen, &channel->conf->listen))
+	if (same_inputs(&channel->parts, channel->conf))
 		parts_adapt(&channel->parts, channel->conf, problems);
 	else
-		open_next_input(channel, problems);
+		open_next_inputs(channel, problems);
 }
 
 static struct decimator *
@@ -182,23 +249,21 @@ take_worker(struct channel *channel, struct inherited *from)
 		child_restart(child, true);
 }
 
-/* The segment is lost, or of another layout; the socket need not be: what it
- * was bound to is enough to know it by. */
-static void
-keep_input(struct channel *channel, struct inherited *from)
+/* The segment is lost, or of another layout; the sockets need not be: what
+ * they were bound to is enough to know them by. */
+void
+adopt_inputs(struct channel *channel, struct inherited *from)
 {
-	if (from->input == -1)
+	const struct channel_conf *conf = channel->conf;
+	int i;
+
+	if ((channel->parts.have & PART_INPUT) != 0)
 		return;
-	if (channel->conf->archives_stream ?
-	    !sockets_are_pair(from->input, from->feed) :
-	    !sockets_bound_to(from->input, &channel->conf->listen)) {
-		close(inheritance_take(&from->input));
-		return;
-	}
-	channel->parts.input = inheritance_take(&from->input);
-	channel->parts.feed = inheritance_take(&from->feed);
-	channel->parts.bound = true;
-	channel->parts.have |= PART_INPUT;
+	parts_expect_inputs(&channel->parts, conf->listen, conf->inputs);
+	take_inputs(channel, from);
+	for (i = 0; i < INPUTS_MAX; i++)
+		if (from->input[i].fd != -1)
+			close(inheritance_take(&from->input[i].fd));
 }
 
 void
@@ -208,14 +273,13 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 	from->taken = true;
 	fdstore_inherited(channel, from);
 	if (foreign_take(channel, conf, from)) {
-		keep_input(channel, from);
-		if (channel->parts.input == -1)
+		if (!parts_has_input(&channel->parts))
 			foreign_forget_drops(channel);
 	} else if (take_segment(channel, from)) {
-		take_input(channel, from);
+		take_segment_inputs(channel, from);
 		compare(channel, conf, problems);
 	} else {
-		keep_input(channel, from);
+		adopt_inputs(channel, from);
 		/* Bounded by what there is when its segment is made. */
 		channel->paused |= from->paused;
 	}
@@ -236,6 +300,6 @@ adopt_leaving(struct channel *channel, struct inherited *from)
 	fdstore_inherited(channel, from);
 	if (!foreign_take_leaving(channel, from) &&
 	    take_segment(channel, from))
-		take_input(channel, from);
+		take_segment_inputs(channel, from);
 	take_worker(channel, from);
 }

@@ -20,6 +20,11 @@ void	adopt_channel(struct channel *channel, const struct conf *conf,
 	    struct inherited *from, struct conf_problems *problems)
 	    ATTR_NONNULL;
 
+/* Its input sockets alone, known by what they are bound to, unless it has
+ * some. */
+void	adopt_inputs(struct channel *channel, struct inherited *from)
+	    ATTR_NONNULL;
+
 /* The same for a channel that is in the configuration no more, and will
  * only be ended. */
 void	adopt_leaving(struct channel *channel, struct inherited *from)

@@ -43,24 +43,37 @@ arrivals(const struct ingest_state *ingest)
 	    ingest->counts.truncated + ingest->counts.refused_source;
 }
 
-/* How many datagrams of the mean size the buffer holds; of the size assumed at
+/* Bytes of all buffers. */
+static uint64_t
+buffers(const struct parts *parts)
+{
+	socklen_t length;
+	uint64_t sum = 0;
+	int buffer;
+	size_t i;
+
+	for (i = 0; i < parts->inputs; i++) {
+		length = sizeof(buffer);
+		if (getsockopt(parts->input[i].fd, SOL_SOCKET, SO_RCVBUF,
+		    &buffer, &length) == 0)
+			sum += (uint64_t)buffer;
+	}
+	return sum;
+}
+
+/* How many datagrams of the mean size the buffers hold; of the size assumed at
  * the start while there is no mean, or it cannot be read. */
 static uint64_t
 capacity(const struct channel *channel, uint64_t *size)
 {
 	struct ingest_state ingest;
-	int buffer = 0;
-	socklen_t length = sizeof(buffer);
 
 	*size = channel->segment.base == NULL ||
 	    !ingest_read(&channel->segment.state->ingest, &ingest) ||
 	    ingest.counts.received == 0 ? BUDGET_SIZE :
 	    MIN_OF(ingest.counts.received_bytes / ingest.counts.received,
 	    (uint64_t)SLOT_SIZE);
-	if (getsockopt(channel->parts.input, SOL_SOCKET, SO_RCVBUF, &buffer,
-	    &length) == -1)
-		return 0;
-	return (uint64_t)buffer / budget_truesize(*size);
+	return buffers(&channel->parts) / budget_truesize(*size);
 }
 
 static uint64_t
@@ -117,7 +130,8 @@ budget_check(struct channel *channel)
 	uint64_t elapsed_ns, count;
 	struct ingest_state ingest;
 
-	if (channel->parts.input == -1 || channel->segment.base == NULL ||
+	if (!parts_has_input(&channel->parts) ||
+	    channel->segment.base == NULL ||
 	    !ingest_read(&channel->segment.state->ingest, &ingest))
 		return;
 	elapsed_ns = ingest.last_received_ns - budget->from_ns;

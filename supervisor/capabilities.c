@@ -243,19 +243,32 @@ reaches_files(const struct supervisor *supervisor, const struct conf *conf)
 }
 
 static uint64_t
-asked_by_channel(const struct channel_conf *channel, uint64_t rmem_max,
-    uint64_t wmem_max, uint64_t free_port)
+asked_by_input(const struct listen_config *listen, uint64_t rmem_max,
+    uint64_t free_port)
 {
-	unsigned port = address_port(&channel->listen.address);
+	unsigned port = address_port(&listen->address);
 	uint64_t asked = 0;
 
 	if (port != 0 && port < free_port)
 		asked |= BIT(CAP_NET_BIND_SERVICE);
-	if (udp_is_group(&channel->listen.address))
+	if (udp_is_group(&listen->address))
 		asked |= BIT(CAP_NET_RAW);
-	if (channel->receive_buffer > rmem_max ||
-	    channel->run.busy_poll_ns > 0 ||
-	    (channel->relays + channel->decimates > 0 &&
+	if (listen->receive_buffer > rmem_max || listen->busy_poll_ns > 0)
+		asked |= BIT(CAP_NET_ADMIN);
+	return asked;
+}
+
+static uint64_t
+asked_by_channel(const struct channel_conf *channel, uint64_t rmem_max,
+    uint64_t wmem_max, uint64_t free_port)
+{
+	uint64_t asked = 0;
+	size_t i;
+
+	for (i = 0; i < channel->inputs; i++)
+		asked |= asked_by_input(&channel->listen[i], rmem_max,
+		    free_port);
+	if ((channel->relays + channel->decimates > 0 &&
 	    wmem_max < SOCKETS_SEND_BUFFER))
 		asked |= BIT(CAP_NET_ADMIN);
 	return asked;

@@ -107,24 +107,6 @@ channel_make_segment(struct channel *channel, const struct conf *conf)
 
 /*** The worker. ***/
 
-static size_t
-list_descriptors(const struct channel *channel, int messages, int segment,
-    int *fds)
-{
-	const struct parts *parts = &channel->parts;
-	size_t i, n = 0;
-
-	fds[n++] = messages;
-	fds[n++] = segment;
-	fds[n++] = parts->input;
-	for (i = 0; i < parts->outputs; i++)
-		fds[n++] = parts->output[i];
-	if (parts->archive != -1)
-		fds[n++] = parts->archive;
-	fds[n++] = channel->decimator_event;
-	return n;
-}
-
 /* Clears what the last worker left in the segment for the supervisor. */
 static void
 prepare_state(struct channel *channel)
@@ -140,13 +122,13 @@ spawn_worker(struct channel *channel, int image, int segment, int messages,
     int stderr_fd)
 {
 	struct supervisor *supervisor = channel->supervisor;
-	int fds[OUTPUTS_MAX + 5];
+	int fds[CHANNEL_DESCRIPTORS_MAX];
 	size_t count;
 	pid_t pid;
 
 	/* Before the worker uses it: a next supervisor must find it. */
 	fdstore_channel(channel);
-	count = list_descriptors(channel, messages, segment, fds);
+	count = channel_descriptors(channel, messages, segment, fds);
 	pid = spawn_image(&supervisor->spawn, image, WORKER_PROGRAM,
 	    channel->name, &channel->user, stderr_fd, fds, count);
 	if (pid != -1)

@@ -66,7 +66,7 @@ struct channel {
 	/* Of an older image, to be replaced; 0: none. */
 	pid_t			 old_worker;
 	/* What the service manager keeps: inodes, 0 for none. */
-	ino_t			 stored_input;
+	ino_t			 stored_input[INPUTS_MAX];
 	ino_t			 stored_feed;
 	ino_t			 stored_segment;
 

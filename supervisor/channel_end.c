@@ -4,13 +4,34 @@
  * ring: each datagram is counted somewhere.  Supervisor only.
  */
 #include <inttypes.h>
+#include <string.h>
 
+#include "common/inputs.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel_priv.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
+
+/* Which of the segment's inputs it is, -1: none.  The segment may still be that
+ * of an earlier configuration. */
+static int
+number_of(const struct segment *segment, const struct parts *parts,
+    const struct input *input)
+{
+	uint32_t i;
+
+	if (segment->inputs == 1 && parts->inputs == 1)
+		return 0;
+	for (i = 0; i < segment->inputs; i++)
+		if (memcmp(&segment->input[i].address, &input->listen.address,
+		    sizeof(input->listen.address)) == 0 &&
+		    strncmp(segment->input[i].interface,
+		    input->listen.interface, IF_NAMESIZE) == 0)
+			return (int)i;
+	return -1;
+}
 
 /*
  * What the kernel dropped since the worker last looked, and what waits in the
@@ -22,64 +43,116 @@
  * was dropped once.
  */
 static void
-settle_drops(struct channel *channel, int twin)
+settle_drops(struct channel *channel, const struct input *of, int twin)
 {
+	const struct segment *segment = &channel->segment;
+	char text[INPUT_TEXT_SIZE];
 	struct ingest_state *state;
+	struct input_state none = {.drops_seen = 0}, *input = &none;
 	uint64_t waiting;
 	uint32_t drops;
+	int i;
 
-	if (channel->segment.base == NULL || channel->parts.input == -1)
+	if (segment->base == NULL || of->fd == -1)
 		return;
-	drops = sockets_drops(channel->parts.input);
-	waiting = sockets_close_door(channel->parts.input);
+	i = number_of(segment, &channel->parts, of);
+	drops = sockets_drops(of->fd);
+	waiting = sockets_close_door(of->fd);
 	if (twin != -1)
 		waiting = 0;
-	state = ingest_begin(&channel->segment.state->ingest);
-	drops -= state->drops_seen;	/* mod 2^32 */
+	state = inputs_begin(segment);
+	if (i != -1)
+		input = &inputs_of(segment, state)[i];
+	drops -= input->drops_seen;	/* mod 2^32 */
 	state->counts.kernel_dropped += drops + waiting;
-	state->drops_seen = twin == -1 ? 0 :
+	input->counts.kernel_dropped += drops + waiting;
+	input->drops_seen = twin == -1 ? 0 :
 	    MIN_OF(drops, sockets_drops(twin));
-	ingest_commit(&channel->segment.state->ingest);
-	if (waiting > 0)
-		log_info("channel %s: its socket is closed with %" PRIu64
-		    " datagrams in it: counted as kernel_dropped",
-		    channel->name, waiting);
+	ingest_commit(&segment->state->ingest);
+	if (waiting == 0)
+		return;
+	(void)inputs_text(&of->listen, text);
+	log_info("channel %s: its socket for %s is closed with %" PRIu64
+	    " datagrams in it: counted as kernel_dropped", channel->name, text,
+	    waiting);
 }
 
 static void
-close_input(struct channel *channel)
+close_inputs(struct channel *channel)
 {
-	settle_drops(channel, -1);
+	size_t i;
+
+	for (i = 0; i < channel->parts.inputs; i++)
+		settle_drops(channel, &channel->parts.input[i], -1);
 	parts_close(&channel->parts, PART_INPUT);
 	silence_end(&channel->silence);
 	fdstore_channel(channel);
 }
 
-/* The next input takes the place of this one. */
-static void
-replace_input(struct channel *channel, int next)
+/* The one of `next' that hears what the other hears, too; NULL: none. */
+static const struct input *
+twin_of(const struct input *input, const struct parts *next)
 {
-	bool twin = channel->parts.input != -1 &&
-	    sockets_same_group(channel->parts.input, next);
+	const char *on = input->listen.interface, *other_on;
+	const struct input *other;
+	size_t i;
 
-	/* Copies of what the worker, which has ended, has received. */
-	if (twin && channel->segment.base != NULL)
-		(void)sockets_discard(next, ingest_current(
-		    &channel->segment.state->ingest)->last_received_ns);
-	settle_drops(channel, twin ? next : -1);
+	for (i = 0; i < next->inputs && input->fd != -1; i++) {
+		other = &next->input[i];
+		other_on = other->listen.interface;
+		if (other->fd != -1 && sockets_same_group(input->fd,
+		    other->fd) && (on[0] == '\0' || other_on[0] == '\0' ||
+		    strcmp(on, other_on) == 0))
+			return other;
+	}
+	return NULL;
+}
+
+static void
+discard_copies(const struct segment *segment, int number, int twin)
+{
+	const struct ingest_state *state =
+	    ingest_current(&segment->state->ingest);
+
+	if (number != -1)
+		(void)sockets_discard(twin, inputs_of(segment, state)[number].
+		    last_received_ns);
+}
+
+/* The next inputs take the place of these; some are the same. */
+static void
+replace_inputs(struct channel *channel, const struct parts *next)
+{
+	const struct segment *segment = &channel->segment;
+	const struct input *input, *twin;
+	size_t i;
+
+	for (i = 0; i < channel->parts.inputs; i++) {
+		input = &channel->parts.input[i];
+		if (parts_keep(next, input))
+			continue;
+		twin = twin_of(input, next);
+		/* Copies of what the worker, which has ended, has received. */
+		if (twin != NULL && segment->base != NULL)
+			discard_copies(segment, number_of(segment,
+			    &channel->parts, input), twin->fd);
+		settle_drops(channel, input, twin != NULL ? twin->fd : -1);
+	}
 	parts_close(&channel->parts, PART_INPUT);
 	silence_end(&channel->silence);
-	fdstore_channel(channel);
 }
 
 void
 channel_take_next(struct channel *channel)
 {
 	struct parts *next = &channel->next;
+	bool inputs = (next->have & PART_INPUT) != 0;
 
-	if ((next->have & PART_INPUT) != 0)
-		replace_input(channel, next->input);
+	if (inputs)
+		replace_inputs(channel, next);
 	parts_move(&channel->parts, next);
+	if (inputs)
+		fdstore_channel(channel);
 }
 
 uint64_t
@@ -112,5 +185,5 @@ void
 channel_settle(struct channel *channel)
 {
 	settle_archive(channel);
-	close_input(channel);
+	close_inputs(channel);
 }

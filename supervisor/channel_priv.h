@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The end of a channel's worker.  For channel.c only.  Supervisor.
+ * The begin and the end of a channel's worker.  For channel.c only.
+ * Supervisor.
  */
 #ifndef MCRELAY_CHANNEL_PRIV_H
 #define MCRELAY_CHANNEL_PRIV_H
 
 #include "supervisor/channel.h"
 
+/* Descriptors for its worker, as enum worker_fd says; returns how many. */
+#define CHANNEL_DESCRIPTORS_MAX	(OUTPUTS_MAX + INPUTS_MAX + 4)
+size_t	channel_descriptors(const struct channel *channel, int messages,
+	    int segment, int fds[static CHANNEL_DESCRIPTORS_MAX]);
 /* The worker is gone: what waited for that moment comes into force. */
 void	channel_take_next(struct channel *channel) ATTR_NONNULL;
 /* Datagrams that were received and are not stored yet; 0 without archive, or

@@ -2,6 +2,7 @@
 /*
  * The service manager's fd store.  Supervisor only.
  */
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -12,11 +13,12 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "supervisor/conf/address.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/notify.h"
 #include "supervisor/supervisor.h"
 
-#define INPUT		"in."
+#define INPUT		"in"	/* then which, if not the first */
 #define FEED		"feed."
 #define SEGMENT		"seg."
 /* Of images; their layout follows. */
@@ -25,7 +27,8 @@ static const char	*const image_name[] = {
 	[IMAGE_WORKER]	= "worker.",
 };
 /* A prefix and a channel's name. */
-#define NAME_SIZE	(CHANNEL_NAME_MAX + 8)
+#define PREFIX_SIZE	8
+#define NAME_SIZE	(CHANNEL_NAME_MAX + PREFIX_SIZE)
 
 /* SD_LISTEN_FDS_START */
 #define FIRST_FD	3
@@ -59,17 +62,46 @@ receive_image(struct images *images, const char *name, int fd)
 	return false;
 }
 
+/* Which input it is; -1: that is no name of one. */
+static int
+input_number(const char *name)
+{
+	char *end;
+	long number;
+
+	if (strncmp(name, INPUT, strlen(INPUT)) != 0)
+		return -1;
+	name += strlen(INPUT);
+	if (name[0] == '.')
+		return 0;
+	number = name[0] >= '1' && name[0] <= '9' ? strtol(name, &end, 10) : 0;
+	return number > 0 && number < INPUTS_MAX && *end == '.' ? (int)number :
+	    -1;
+}
+
+/* Whether it has a port. */
+static bool
+is_bound(int fd)
+{
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
+	socklen_t size = sizeof(address);
+
+	return getsockname(fd, (void *)&address, &size) == 0 &&
+	    address_port(&address) != 0;
+}
+
 static void
 receive_one(struct inheritance *inheritance, const char *name, int fd)
 {
 	struct inherited *each;
-	int *place;
+	int *place, number;
 
 	if (receive_image(&inheritance->images, name, fd))
 		return;
-	if (strncmp(name, INPUT, strlen(INPUT)) == 0) {
-		each = inheritance_add(inheritance, name + strlen(INPUT));
-		place = &each->input;
+	if ((number = input_number(name)) != -1) {
+		each = inheritance_add(inheritance, strchr(name, '.') + 1);
+		each->input[number].unbound = !is_bound(fd);
+		place = &each->input[number].fd;
 	} else if (strncmp(name, FEED, strlen(FEED)) == 0) {
 		each = inheritance_add(inheritance, name + strlen(FEED));
 		place = &each->feed;
@@ -156,17 +188,45 @@ keep(const char *prefix, const char *name, int fd, ino_t *stored)
 		*stored = now;
 }
 
+/* The first has the name that it has always had. */
+static void
+input_prefix(size_t i, char prefix[static PREFIX_SIZE])
+{
+	if (i == 0)
+		snprintf(prefix, PREFIX_SIZE, "%s.", INPUT);
+	else
+		snprintf(prefix, PREFIX_SIZE, "%s%u.", INPUT,
+		    (unsigned)i % INPUTS_MAX);
+}
+
+/* -1: there is none of this number. */
+static void
+keep_input(struct channel *channel, size_t i, int fd)
+{
+	ino_t before = channel->stored_input[i];
+	char prefix[PREFIX_SIZE];
+
+	input_prefix(i, prefix);
+	keep(prefix, channel->name, fd, &channel->stored_input[i]);
+	if (before != 0 && channel->stored_input[i] != before)
+		unsettled = true;
+}
+
 void
 fdstore_channel(struct channel *channel)
 {
-	ino_t before = channel->stored_input;
+	const struct parts *parts = &channel->parts;
+	size_t i;
 
 	if (!notify_active())
 		return;
-	keep(INPUT, channel->name, channel->parts.input,
-	    &channel->stored_input);
-	if (before != 0 && channel->stored_input != before)
-		unsettled = true;
+	/* What it keeps by one name it does not take by another. */
+	for (i = 0; i < INPUTS_MAX; i++)
+		if (channel->stored_input[i] != 0 && (i >= parts->inputs ||
+		    channel->stored_input[i] != identity(parts->input[i].fd)))
+			keep_input(channel, i, -1);
+	for (i = 0; i < parts->inputs; i++)
+		keep_input(channel, i, parts->input[i].fd);
 	keep(FEED, channel->name, channel->parts.feed,
 	    &channel->stored_feed);
 	keep(SEGMENT, channel->name, foreign_or_own(channel),
@@ -220,9 +280,12 @@ fdstore_update(struct supervisor *supervisor)
 void
 fdstore_inherited(struct channel *channel, const struct inherited *from)
 {
+	size_t i;
+
 	if (!notify_active())
 		return;
-	channel->stored_input = identity(from->input);
+	for (i = 0; i < INPUTS_MAX; i++)
+		channel->stored_input[i] = identity(from->input[i].fd);
 	channel->stored_feed = identity(from->feed);
 	channel->stored_segment = identity(from->segment);
 }
@@ -230,8 +293,11 @@ fdstore_inherited(struct channel *channel, const struct inherited *from)
 void
 fdstore_remove(struct channel *channel)
 {
-	unsettled = unsettled || channel->stored_input != 0;
-	keep(INPUT, channel->name, -1, &channel->stored_input);
+	size_t i;
+
+	for (i = 0; i < INPUTS_MAX; i++)
+		if (channel->stored_input[i] != 0)
+			keep_input(channel, i, -1);
 	keep(FEED, channel->name, -1, &channel->stored_feed);
 	keep(SEGMENT, channel->name, -1, &channel->stored_segment);
 }
@@ -240,7 +306,8 @@ void
 fdstore_remove_unused(const struct inheritance *inheritance)
 {
 	const struct inherited *each;
-	size_t i;
+	char prefix[PREFIX_SIZE];
+	size_t i, j;
 
 	for (i = 0; i < inheritance->channels; i++) {
 		each = &inheritance->channel[i];
@@ -248,7 +315,11 @@ fdstore_remove_unused(const struct inheritance *inheritance)
 			continue;
 		log_info("channel %s: what the service manager has kept of it "
 		    "is not needed any more", each->name);
-		remove_name(INPUT, each->name);
+		for (j = 0; j < INPUTS_MAX; j++)
+			if (j == 0 || each->input[j].fd != -1) {
+				input_prefix(j, prefix);
+				remove_name(prefix, each->name);
+			}
 		if (each->feed != -1)
 			remove_name(FEED, each->name);
 		remove_name(SEGMENT, each->name);

@@ -3,9 +3,10 @@
  * Input sockets and segments in the keeping of the service manager: they
  * outlive a supervisor that is killed.  Supervisor only.
  *
- * A channel's input is stored as "in.NAME", what feeds it, if anything does,
- * as "feed.NAME", its segment as "seg.NAME".  The programs that can use
- * segments of a layout are "program.LAYOUT" and "worker.LAYOUT".
+ * A channel's input is stored as "in.NAME", its second one as "in1.NAME" and
+ * so on, what feeds it, if anything does, as "feed.NAME", its segment as
+ * "seg.NAME".  The programs that can use segments of a layout are
+ * "program.LAYOUT" and "worker.LAYOUT".
  */
 #ifndef MCRELAY_FDSTORE_H
 #define MCRELAY_FDSTORE_H

@@ -8,9 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/inputs.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/account.h"
+#include "supervisor/adopt.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/foreign.h"
 #include "supervisor/supervisor.h"
@@ -117,7 +119,7 @@ make_segment(struct channel *channel, const struct conf *conf,
 	if (!channel_make_segment(channel, conf))
 		return false;
 	(void)account_apply(&channel->segment, account,
-	    !channel->foreign.worker);
+	    channel->foreign.was, !channel->foreign.worker);
 	account_apply_page(&channel->segment, account);
 	decimator_measure(channel);
 	channel->decimator_rate = 0;
@@ -137,7 +139,9 @@ foreign_take(struct channel *channel, const struct conf *conf,
 	if (!is_foreign(channel, from) ||
 	    (account = ask(channel, from->segment)) == NULL)
 		return false;
+	adopt_inputs(channel, from);
 	foreign->outputs = account_outputs(account, &foreign->archive);
+	foreign->inputs = account_inputs(account);
 	/* What one that was stopped has left is given up. */
 	foreign->worker = from->worker.pid != 0 || (account_left(account) &&
 	    (from->worker.wanted || !inheritance->upgrade));
@@ -177,11 +181,43 @@ foreign_or_own(const struct channel *channel)
 void
 foreign_forget_drops(struct channel *channel)
 {
-	struct ingest_domain *ingest = &channel->segment.state->ingest;
+	const struct segment *segment = &channel->segment;
+	struct ingest_state *state = inputs_begin(segment);
+	uint32_t i;
 
 	channel->foreign.new_socket = true;
-	ingest_begin(ingest)->drops_seen = 0;
-	ingest_commit(ingest);
+	for (i = 0; i < segment->inputs; i++)
+		inputs_of(segment, state)[i].drops_seen = 0;
+	ingest_commit(&segment->state->ingest);
+}
+
+size_t
+foreign_list_inputs(const struct channel *channel, int fds[static INPUTS_MAX])
+{
+	const struct foreign *foreign = &channel->foreign;
+	const struct parts *parts = &channel->parts;
+	size_t i;
+
+	for (i = 0; i < foreign->inputs; i++)
+		fds[i] = -1;
+	for (i = 0; i < parts->inputs; i++)
+		if (foreign->was[i] >= 0 &&
+		    (size_t)foreign->was[i] < foreign->inputs)
+			fds[foreign->was[i]] = parts->input[i].fd;
+	return foreign->inputs;
+}
+
+/* Whether all that its worker had are there. */
+static bool
+has_inputs(const struct channel *channel)
+{
+	int fds[INPUTS_MAX];
+	size_t i, count = foreign_list_inputs(channel, fds);
+
+	for (i = 0; i < count; i++)
+		if (fds[i] == -1)
+			return false;
+	return count > 0;
 }
 
 int
@@ -192,7 +228,7 @@ foreign_worker(const struct channel *channel)
 	const struct image *image = images_find(&channel->supervisor->images,
 	    foreign->layout);
 
-	if (image == NULL || foreign->new_socket || parts->input == -1 ||
+	if (image == NULL || foreign->new_socket || !has_inputs(channel) ||
 	    parts->outputs != foreign->outputs ||
 	    (parts->archive != -1) != foreign->archive)
 		return -1;
@@ -228,7 +264,8 @@ begin_anew(struct channel *channel)
 static void
 take_final(struct channel *channel, const json_t *account)
 {
-	uint64_t lost = account_apply(&channel->segment, account, true);
+	uint64_t lost = account_apply(&channel->segment, account,
+	    channel->foreign.was, true);
 
 	if (channel->foreign.new_socket)
 		foreign_forget_drops(channel);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/channel_config.h"
 #include "common/compiler.h"
 #include "supervisor/privdrop.h"
 
@@ -31,6 +32,10 @@ struct foreign {
 	/* What its workers have descriptors of. */
 	bool	archive;
 	size_t	outputs;
+	size_t	inputs;
+	/* Which of its sockets each input of ours has been; 0 of zeros, as
+	 * where there is one. */
+	int	was[INPUTS_MAX];
 	struct privdrop	user;	/* whom they run as */
 };
 
@@ -48,6 +53,10 @@ void	foreign_forget_drops(struct channel *channel) ATTR_NONNULL;
 /* The program for a worker that stores what is left; -1: there cannot be
  * one. */
 int	foreign_worker(const struct channel *channel) ATTR_NONNULL;
+/* Its descriptors of inputs, in its order: the first, and the others; returns
+ * how many. */
+size_t	foreign_list_inputs(const struct channel *channel,
+	    int fds[static INPUTS_MAX]) ATTR_NONNULL;
 /* Whether nothing is left to be stored, or nobody can say so. */
 bool	foreign_drained(struct channel *channel) ATTR_NONNULL;
 /* Its worker has ended.  False: another one is to store what is left.  Else the

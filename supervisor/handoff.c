@@ -81,10 +81,12 @@ static json_t *
 channel_json(struct handoff *handoff, const struct channel *channel)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-	    "s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}",
+	    "s:o, s:i, s:i, s:b, s:b, s:i, s:o, s:o, s:o}",
 	    "name", channel->name,
 	    "user", user_json(&channel->user),
-	    "input", handoff_put_fd(handoff, channel->parts.input),
+	    "input", handoff_put_fd(handoff,
+	    parts_first_input(&channel->parts)),
+	    "inputs", handoff_inputs(handoff, channel),
 	    "feed", handoff_put_fd(handoff, channel->parts.feed),
 	    "segment", handoff_put_fd(handoff, foreign_or_own(channel)),
 	    "archive", handoff_put_fd(handoff, channel->parts.archive),
@@ -362,7 +364,8 @@ get_channel(struct inheritance *inheritance, const json_t *object)
 
 	/* Of two with one name the last is meant. */
 	inheritance_drop(each);
-	each->input = handoff_get_fd(object, "input");
+	each->input[0].fd = handoff_get_fd(object, "input");
+	handoff_get_inputs(each, json_object_get(object, "inputs"));
 	each->feed = handoff_get_fd(object, "feed");
 	each->segment = handoff_get_fd(object, "segment");
 	each->archive = handoff_get_fd(object, "archive");

@@ -51,6 +51,23 @@ add_socket(struct handoff *handoff, json_t *array, int fd,
 }
 
 json_t *
+handoff_inputs(struct handoff *handoff, const struct channel *channel)
+{
+	const struct input *input;
+	json_t *array = json_array();
+	size_t i;
+
+	for (i = 0; i < channel->parts.inputs; i++) {
+		input = &channel->parts.input[i];
+		json_array_append_new(array, json_pack("{s:o, s:b, s:i}",
+		    "fd", handoff_put_fd(handoff, input->fd),
+		    "bound", input->bound,
+		    "error", input->at.error));
+	}
+	return array;
+}
+
+json_t *
 handoff_sockets(struct handoff *handoff, const struct channel *channel)
 {
 	const struct channel_conf *conf = channel->conf;
@@ -100,6 +117,24 @@ static int
 get_int(const json_t *object, const char *name)
 {
 	return (int)json_integer_value(json_object_get(object, name));
+}
+
+void
+handoff_get_inputs(struct inherited *inherited, const json_t *inputs)
+{
+	struct inherited_input *each;
+	const json_t *object;
+	size_t i;
+
+	for (i = 0; i < json_array_size(inputs) && i < INPUTS_MAX; i++) {
+		object = json_array_get(inputs, i);
+		each = &inherited->input[i];
+		if (i > 0)
+			each->fd = handoff_get_fd(object, "fd");
+		each->unbound = !json_is_true(json_object_get(object,
+		    "bound"));
+		each->error = get_int(object, "error");
+	}
 }
 
 void

@@ -15,12 +15,18 @@
 struct channel;
 struct handoff;
 
+/* All that there are of an input's sockets. */
+json_t	*handoff_inputs(struct handoff *handoff,
+	    const struct channel *channel) ATTR_NONNULL;
 /* Of relay and streams. */
 json_t	*handoff_sockets(struct handoff *handoff,
 	    const struct channel *channel) ATTR_NONNULL;
 /* What is known of the archive directory, beside its descriptor. */
 json_t	*handoff_directory(const struct channel *channel) ATTR_NONNULL;
 
+/* NULL, of an older image: it has one. */
+void	handoff_get_inputs(struct inherited *inherited,
+	    const json_t *inputs);
 /* NULL, of an older image: all is opened anew. */
 void	handoff_get_sockets(struct inherited *inherited,
 	    const json_t *sockets);

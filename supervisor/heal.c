@@ -139,12 +139,30 @@ heal_output(struct heal *heal, const struct subject *subject, int fd,
 	at->error = 0;
 }
 
-static void
-heal_input(struct heal *heal, struct channel *channel, struct parts *parts)
+/* One of several may not have been bound until now. */
+static enum healed
+mend_input(struct input *input, const char **what)
 {
-	const struct channel_conf *conf = channel->conf;
-	const struct listen_config *listen = &conf->listen;
-	struct attachment *at = &parts->input_at;
+	enum healed healed;
+
+	if (input->bound)
+		return sockets_heal_input(input->fd, &input->listen,
+		    &input->at, what);
+	if (sockets_bind(input->fd, &input->listen, what) == -1)
+		return HEALED_FAILED;
+	input->bound = true;
+	/* Where it has been joined. */
+	healed = sockets_heal_input(input->fd, &input->listen, &input->at,
+	    what);
+	return healed == HEALED_FAILED ? healed : HEALED_DONE;
+}
+
+static void
+heal_input(struct heal *heal, struct channel *channel, struct input *input,
+    bool several)
+{
+	const struct listen_config *listen = &input->listen;
+	struct attachment *at = &input->at;
 	struct subject subject = {.channel = channel, .stream = "",
 	    .input = true, .address = &listen->address,
 	    .interface = listen->interface};
@@ -153,10 +171,9 @@ heal_input(struct heal *heal, struct channel *channel, struct parts *parts)
 	const char *what = "";
 	enum healed healed;
 
-	/* Those of a pair are on the loopback interface, and stay. */
-	if (parts->input == -1 || !parts->bound || conf->archives_stream)
+	if (input->fd == -1 || (!input->bound && !several))
 		return;
-	healed = sockets_heal_input(parts->input, listen, at, &what);
+	healed = mend_input(input, &what);
 	if (healed == HEALED_FAILED) {
 		say_failed(&subject, at, what);
 		heal->pending = true;
@@ -165,6 +182,19 @@ heal_input(struct heal *heal, struct channel *channel, struct parts *parts)
 	if (healed == HEALED_DONE || at->error != 0 || routed)
 		say_input(&subject, at);
 	at->error = 0;
+}
+
+static void
+heal_inputs(struct heal *heal, struct channel *channel, struct parts *parts)
+{
+	size_t i;
+
+	/* Those of a pair are on the loopback interface, and stay. */
+	if (channel->conf->archives_stream)
+		return;
+	for (i = 0; i < parts->inputs; i++)
+		heal_input(heal, channel, &parts->input[i],
+		    parts->inputs > 1);
 }
 
 static void
@@ -207,7 +237,7 @@ heal_channel(struct heal *heal, struct channel *channel)
 {
 	struct parts *parts = &channel->parts, *next = &channel->next;
 
-	heal_input(heal, channel,
+	heal_inputs(heal, channel,
 	    (next->have & PART_INPUT) != 0 ? next : parts);
 	heal_outputs(heal, channel,
 	    (next->have & PART_WORKER) != 0 ? next : parts);
@@ -221,18 +251,28 @@ heal_channel(struct heal *heal, struct channel *channel)
 #define MISSING_MAX	3U
 
 static bool
-is_missing(const struct memberships *memberships,
-    const struct channel_conf *conf, struct parts *parts)
+is_missing(const struct memberships *memberships, struct input *input)
 {
-	struct attachment *at = &parts->input_at;
+	struct attachment *at = &input->at;
 
-	if (parts->input == -1 || at->index == 0 ||
-	    !udp_is_group(&conf->listen.address) ||
-	    memberships_have(memberships, at->index, &conf->listen.address))
+	if (input->fd == -1 || at->index == 0 ||
+	    !udp_is_group(&input->listen.address) ||
+	    memberships_have(memberships, at->index, &input->listen.address))
 		at->missing = 0;
 	else
 		at->missing++;
 	return at->missing > 0;
+}
+
+static bool
+any_missing_of(const struct memberships *memberships, struct parts *parts)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = 0; i < parts->inputs; i++)
+		any = is_missing(memberships, &parts->input[i]) || any;
+	return any;
 }
 
 static bool
@@ -244,21 +284,25 @@ any_missing(struct supervisor *supervisor)
 
 	memberships_read(&memberships);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		any = is_missing(&memberships, channel->conf,
-		    &channel->parts) || any;
-		any = is_missing(&memberships, channel->conf,
-		    &channel->next) || any;
+		any = any_missing_of(&memberships, &channel->parts) || any;
+		any = any_missing_of(&memberships, &channel->next) || any;
 	}
 	memberships_free(&memberships);
 	return any;
 }
 
 static void
-leave_missing(const struct channel_conf *conf, const struct parts *parts)
+leave_missing(const struct parts *parts)
 {
-	if (parts->input_at.missing >= MISSING_MAX)
-		sockets_leave(parts->input, &conf->listen,
-		    parts->input_at.index);
+	const struct input *input;
+	size_t i;
+
+	for (i = 0; i < parts->inputs; i++) {
+		input = &parts->input[i];
+		if (input->at.missing >= MISSING_MAX)
+			sockets_leave(input->fd, &input->listen,
+			    input->at.index);
+	}
 }
 
 /* An interface that went, and came again under its index, has forgotten what
@@ -274,8 +318,8 @@ leave_forgotten(struct supervisor *supervisor)
 		if (!any_missing(supervisor))
 			return;
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		leave_missing(channel->conf, &channel->parts);
-		leave_missing(channel->conf, &channel->next);
+		leave_missing(&channel->parts);
+		leave_missing(&channel->next);
 	}
 }
 

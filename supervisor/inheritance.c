@@ -46,7 +46,8 @@ inheritance_drop(struct inherited *each)
 {
 	size_t i;
 
-	drop(&each->input);
+	for (i = 0; i < INPUTS_MAX; i++)
+		drop(&each->input[i].fd);
 	drop(&each->feed);
 	drop(&each->segment);
 	drop(&each->archive);
@@ -99,6 +100,7 @@ struct inherited *
 inheritance_add(struct inheritance *inheritance, const char *name)
 {
 	struct inherited *each = inheritance_find(inheritance, name);
+	size_t i;
 
 	if (each != NULL)
 		return each;
@@ -107,7 +109,9 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	each = &inheritance->channel[inheritance->channels++];
 	memset(each, 0, sizeof(*each));
 	snprintf(each->name, sizeof(each->name), "%s", name);
-	each->input = each->feed = -1;
+	for (i = 0; i < INPUTS_MAX; i++)
+		each->input[i].fd = -1;
+	each->feed = -1;
 	each->segment = each->archive = each->decimator_event = -1;
 	each->decimator = each->holder = -1;
 	each->worker.messages = each->worker.voice = -1;

@@ -39,10 +39,17 @@ struct inherited_socket {
 	char		purpose[INHERITED_PURPOSE_SIZE];
 };
 
+/* An input of a channel. */
+struct inherited_input {
+	int		fd;		/* -1: none, or taken */
+	bool		unbound;	/* it is, as far as is known */
+	int		error;		/* as in struct attachment */
+};
+
 struct inherited {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	bool			 taken;		/* a channel has it */
-	int			 input;		/* -1: none */
+	struct inherited_input	 input[INPUTS_MAX];
 	int			 feed;		/* -1: none */
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */

@@ -23,13 +23,24 @@ print_ring(struct growing *out, const struct channel *channel)
 	json_text_close(out, '}');
 }
 
-/* Nothing, if there is no socket. */
+/* Of several sockets the one that is fullest.  Nothing, if there is none. */
 static void
-print_socket(struct growing *out, int fd)
+print_socket(struct growing *out, const struct parts *parts)
 {
-	struct udp_memory memory;
+	struct udp_memory memory = {0}, each;
+	bool any = false;
+	size_t i;
 
-	if (fd == -1 || !udp_read_memory(fd, &memory))
+	for (i = 0; i < parts->inputs; i++) {
+		if (parts->input[i].fd == -1 ||
+		    !udp_read_memory(parts->input[i].fd, &each))
+			continue;
+		if (!any || (uint64_t)each.queued_bytes * memory.buffer_bytes >
+		    (uint64_t)memory.queued_bytes * each.buffer_bytes)
+			memory = each;
+		any = true;
+	}
+	if (!any)
 		return;
 	json_text_open(out, "socket", '{');
 	json_text_number(out, "buffer_bytes", memory.buffer_bytes);
@@ -135,7 +146,7 @@ levels_print(struct growing *out, const struct channel *channel)
 	json_text_number(out, "away_ms", channel->child.away_ns / NS_PER_MS);
 	if (channel->segment.base != NULL)
 		print_ring(out, channel);
-	print_socket(out, channel->parts.input);
+	print_socket(out, &channel->parts);
 	if (channel->segment.base != NULL && channel->conf->archive.enabled) {
 		print_storage(out, channel);
 		print_files(out, channel);

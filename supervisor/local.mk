@@ -19,6 +19,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/budget.c supervisor/budget.h \
 	supervisor/capabilities.c supervisor/capabilities.h \
 	supervisor/channel.c supervisor/channel.h \
+	supervisor/channel_descriptors.c \
 	supervisor/channel_end.c \
 	supervisor/channel_priv.h \
 	supervisor/channels.c supervisor/channels.h \
@@ -66,6 +67,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/orphans.c supervisor/orphans.h \
 	supervisor/owners.c supervisor/owners.h \
 	supervisor/parts.c supervisor/parts.h \
+	supervisor/parts_input.c supervisor/parts_priv.h \
 	supervisor/privdrop.c supervisor/privdrop.h \
 	supervisor/querier.c supervisor/querier.h \
 	supervisor/reasons.c supervisor/reasons.h \
@@ -90,6 +92,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/spread.c \
 	supervisor/startup.c supervisor/startup.h \
 	supervisor/status.c supervisor/status.h \
+	supervisor/status_inputs.c supervisor/status_priv.h \
 	supervisor/supervisor.c supervisor/supervisor.h \
 	supervisor/tell.c supervisor/tell.h \
 	supervisor/tell_files.c \
@@ -109,7 +112,8 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/address.c supervisor/conf/address.h \
 	supervisor/conf/archive.c \
 	supervisor/conf/channel.c \
-	supervisor/conf/check.c \
+	supervisor/conf/check.c supervisor/conf/check_inputs.c \
+	supervisor/conf/check_priv.h \
 	supervisor/conf/compare.c \
 	supervisor/conf/conf.c supervisor/conf/conf.h \
 	supervisor/conf/conf_priv.h \

@@ -40,7 +40,7 @@ static uint64_t
 inputs_of(const struct channel_conf *channel)
 {
 	/* What archives a stream is fed by a socket. */
-	return channel->archives_stream ? 2 : 1;
+	return channel->archives_stream ? 2 : channel->inputs;
 }
 
 static uint64_t

@@ -14,7 +14,7 @@
 
 #include "common/util.h"
 #include "supervisor/directory.h"
-#include "supervisor/parts.h"
+#include "supervisor/parts_priv.h"
 #include "supervisor/report.h"
 #include "supervisor/sockets.h"
 
@@ -22,7 +22,7 @@ void
 parts_init(struct parts *parts)
 {
 	memset(parts, 0, sizeof(*parts));
-	parts->input = parts->feed = parts->archive = -1;
+	parts->feed = parts->archive = -1;
 }
 
 /* This process cannot open it, whatever becomes of the rest of the world. */
@@ -63,8 +63,8 @@ leave_out(struct parts *parts, const struct channel_conf *conf, int error,
 		parts->lack = lack;
 }
 
-static void
-leave_socket(struct parts *parts, const struct channel_conf *conf,
+void
+parts_leave_socket(struct parts *parts, const struct channel_conf *conf,
     const struct sockaddr_storage *address, const char *interface,
     const char *what, struct conf_problems *problems)
 {
@@ -77,94 +77,6 @@ leave_socket(struct parts *parts, const struct channel_conf *conf,
 	    strerror(error));
 }
 
-/* The configuration check has warned everybody but root. */
-void
-parts_adapt(const struct parts *parts, const struct channel_conf *conf,
-    struct conf_problems *problems)
-{
-	uint64_t wanted = conf->receive_buffer;
-	uint64_t got = sockets_receive_buffer(parts->input, wanted);
-
-	sockets_busy_poll(parts->input, conf->run.busy_poll_ns);
-	(void)sockets_adapt(parts->input, &conf->listen);
-	if (got >= wanted || geteuid() != 0)
-		return;
-	report_warning(problems, "channel %s: the receive buffer is %" PRIu64
-	    " bytes instead of %" PRIu64 ": set the sysctl net.core.rmem_max "
-	    "to at least %" PRIu64, conf->name, got, wanted, wanted);
-}
-
-/* It is a part, but not there. */
-static void
-drop_input(struct parts *parts)
-{
-	unsigned have = parts->have;
-
-	parts_close(parts, PART_INPUT);
-	parts->have = have;
-}
-
-bool
-parts_bind(struct parts *parts, const struct channel_conf *conf,
-    struct conf_problems *problems)
-{
-	const char *what;
-
-	if (parts->input == -1 || parts->bound)
-		return true;
-	if (sockets_bind(parts->input, &conf->listen, &what) == 0) {
-		parts->bound = true;
-		return true;
-	}
-	if (errno == EADDRINUSE && strcmp(what, "bind") == 0)
-		return false;
-	leave_socket(parts, conf, &conf->listen.address,
-	    conf->listen.interface, what, problems);
-	drop_input(parts);
-	return true;
-}
-
-void
-parts_leave_input(struct parts *parts, const struct channel_conf *conf)
-{
-	errno = EADDRINUSE;
-	leave_socket(parts, conf, &conf->listen.address,
-	    conf->listen.interface, "bind", NULL);
-	drop_input(parts);
-}
-
-/* An input, and for a channel that archives a stream what feeds it. */
-static void
-open_sockets(struct parts *parts, const struct channel_conf *conf,
-    const char **what)
-{
-	if (!conf->archives_stream)
-		parts->input = sockets_input(&conf->listen, what);
-	else if (sockets_pair(&conf->listen, &parts->input, &parts->feed,
-	    what) == -1)
-		parts->input = parts->feed = -1;
-	else
-		parts->bound = true;
-}
-
-static void
-open_input(struct parts *parts, const struct channel_conf *conf,
-    struct conf_problems *problems)
-{
-	const char *what;
-
-	if (parts->input != -1)
-		return;
-	open_sockets(parts, conf, &what);
-	if (parts->input == -1) {
-		leave_socket(parts, conf, &conf->listen.address,
-		    conf->listen.interface, what, problems);
-		return;
-	}
-	parts_adapt(parts, conf, problems);
-	(void)parts_bind(parts, conf, problems);
-}
-
 static void
 open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
     const struct destination_conf *to, struct conf_problems *problems)
@@ -175,8 +87,8 @@ open_output(struct parts *parts, int *fd, const struct channel_conf *conf,
 		return;
 	*fd = sockets_output(to, &what);
 	if (*fd == -1)
-		leave_socket(parts, conf, &to->address, to->interface, what,
-		    problems);
+		parts_leave_socket(parts, conf, &to->address, to->interface,
+		    what, problems);
 }
 
 static void ATTR_PRINTF(4, 5)
@@ -264,7 +176,7 @@ parts_fill(struct parts *parts, const struct channel_conf *conf,
 
 	memset(&parts->lack, 0, sizeof(parts->lack));
 	if ((which & PART_INPUT) != 0)
-		open_input(parts, conf, problems);
+		parts_open_inputs(parts, conf, problems);
 	if ((which & PART_WORKER) != 0) {
 		for (i = 0; i < parts->outputs; i++)
 			open_output(parts, &parts->output[i], conf,
@@ -304,7 +216,7 @@ bool
 parts_complete(const struct parts *parts, const struct channel_conf *conf,
     unsigned which)
 {
-	if ((which & PART_INPUT) != 0 && parts->input == -1)
+	if ((which & PART_INPUT) != 0 && !parts_inputs_complete(parts))
 		return false;
 	if ((which & PART_WORKER) != 0 &&
 	    (!all_open(parts->output, parts->outputs) ||
@@ -328,12 +240,9 @@ parts_close(struct parts *parts, unsigned which)
 	size_t one = 1;
 
 	if ((which & PART_INPUT) != 0) {
-		close_some(&parts->input, &one);
-		one = 1;
+		parts_close_inputs(parts);
 		close_some(&parts->feed, &one);
-		parts->input = parts->feed = -1;
-		parts->bound = false;
-		memset(&parts->input_at, 0, sizeof(parts->input_at));
+		parts->feed = -1;
 	}
 	if ((which & PART_WORKER) != 0) {
 		close_some(parts->output, &parts->outputs);
@@ -355,9 +264,8 @@ parts_move(struct parts *to, struct parts *from)
 	parts_close(to, have);
 	if ((have & PART_INPUT) != 0) {
 		to->input = from->input;
-		to->bound = from->bound;
+		to->inputs = from->inputs;
 		to->feed = from->feed;
-		to->input_at = from->input_at;
 	}
 	if ((have & PART_WORKER) != 0) {
 		memcpy(to->output, from->output, sizeof(to->output));

@@ -15,6 +15,7 @@
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/errand.h"
+#include "supervisor/silence.h"
 #include "supervisor/sockets_heal.h"
 
 enum part {
@@ -33,10 +34,23 @@ struct lack {
 	char		detail[256];	/* for people */
 };
 
+/*
+ * An input's socket.  Of a channel with several, one that cannot be bound now
+ * is there all the same: its worker has it, and hears when it is bound.
+ */
+struct input {
+	int		fd;		/* -1: none */
+	bool		bound;		/* and joined to its group */
+	bool		in_use;		/* not bound: somebody else is */
+	struct attachment at;
+	struct listen_config listen;	/* what it is made for */
+	struct silence	silence;	/* one of several */
+};
+
 struct parts {
 	unsigned	have;		/* of enum part */
-	int		input;		/* -1: none */
-	bool		bound;		/* input is */
+	struct input	*input;		/* inputs of them, allocated */
+	size_t		inputs;		/* 0: none */
 	int		feed;		/* sends to input; -1: others do */
 	int		output[OUTPUTS_MAX];
 	size_t		outputs;
@@ -52,7 +66,6 @@ struct parts {
 	int		stream[STREAMS_MAX];
 	size_t		streams;
 	/* What the sockets hold on to. */
-	struct attachment input_at;
 	struct attachment output_at[OUTPUTS_MAX];
 	struct attachment stream_at[STREAMS_MAX];
 	struct lack	lack;
@@ -78,17 +91,36 @@ void	parts_fill(struct parts *parts, const struct channel_conf *conf,
 bool	parts_complete(const struct parts *parts,
 	    const struct channel_conf *conf, unsigned which) ATTR_NONNULL;
 
-/* Binds an input that is not bound yet.  False: its address is in use;
+/* Binds inputs that are not bound yet.  False: the address of one is in use;
  * whatever else fails leaves it out. */
 bool	parts_bind(struct parts *parts, const struct channel_conf *conf,
-	    struct conf_problems *problems) ATTR_NONNULL;
-/* Gives an input that stays all that is configured now and takes no other
- * socket: its buffer, whether it is shared, whether it coalesces. */
-void	parts_adapt(const struct parts *parts,
+	    struct conf_problems *problems)
+	    __attribute__((__nonnull__(1, 2)));
+/* Gives inputs that stay all that is configured now and takes no other
+ * socket: their buffers, whether they are shared, whether they coalesce. */
+void	parts_adapt(struct parts *parts,
 	    const struct channel_conf *conf, struct conf_problems *problems)
 	    ATTR_NONNULL;
-/* Leaves an input out whose address is in use. */
-void	parts_leave_input(struct parts *parts, const struct channel_conf *conf)
+/* Leaves inputs out that are not bound, as their addresses are in use. */
+void	parts_leave_inputs(struct parts *parts,
+	    const struct channel_conf *conf) ATTR_NONNULL;
+/* Whether there is the socket of any; of the first. */
+bool	parts_has_input(const struct parts *parts) ATTR_NONNULL;
+int	parts_first_input(const struct parts *parts) ATTR_NONNULL;
+/* Whether one is there and not bound. */
+bool	parts_unbound(const struct parts *parts) ATTR_NONNULL;
+/* For the moment, or as it is configured. */
+void	parts_share(const struct parts *parts, bool now) ATTR_NONNULL;
+/* Makes room for the inputs of `listen', none of which is there yet. */
+void	parts_expect_inputs(struct parts *parts,
+	    const struct listen_config *listen, size_t inputs) ATTR_NONNULL;
+/* Has those inputs of a configuration that are to come use the sockets that
+ * `from' has for the very same: by descriptors of their own. */
+void	parts_keep_inputs(struct parts *parts,
+	    const struct channel_conf *conf, const struct parts *from)
+	    ATTR_NONNULL;
+/* Whether the input has a socket that is one of `parts', too. */
+bool	parts_keep(const struct parts *parts, const struct input *input)
 	    ATTR_NONNULL;
 
 /* Moves what `from' has to `to', in place of what that had. */

@@ -4,7 +4,10 @@
  * writes: a hostile one can only make its own channel look ill or well.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
+#include "common/inputs.h"
 #include "common/ledger.h"
 #include "common/util.h"
 #include "supervisor/reasons.h"
@@ -130,11 +133,39 @@ any_lost(const struct attachment *at, size_t n)
 	return false;
 }
 
+/* The same of the inputs, and *which it is; how many. */
+static size_t
+lost_inputs(const struct parts *parts, const struct input **which)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < parts->inputs; i++)
+		if (parts->input[i].at.error != 0 && count++ == 0)
+			*which = &parts->input[i];
+	return count;
+}
+
+/* Nobody asks for members of one of the groups. */
+static bool
+lacks_querier(const struct channel *channel)
+{
+	const struct parts *parts = &channel->parts;
+	size_t i;
+
+	for (i = 0; i < parts->inputs; i++)
+		if (querier_missing(&channel->supervisor->querier,
+		    parts->input[i].at.index,
+		    &parts->input[i].listen.address))
+			return true;
+	return false;
+}
+
 static bool
 holds(const struct channel *channel, enum reason reason)
 {
 	const struct lack *lack = channel_lack(channel);
 	const struct parts *parts = &channel->parts;
+	const struct input *which;
 
 	if (reason_table[reason].severity == SEVERITY_WAITING)
 		return lack != NULL && lacking(lack) == reason;
@@ -142,7 +173,7 @@ holds(const struct channel *channel, enum reason reason)
 		return false;
 	switch (reason) {
 	case REASON_INPUT_LOST:
-		return any_lost(&parts->input_at, 1);
+		return lost_inputs(parts, &which) > 0;
 	case REASON_OUTPUT_LOST:
 		return any_lost(parts->output_at, parts->outputs);
 	case REASON_STREAM_LOST:
@@ -169,8 +200,7 @@ holds(const struct channel *channel, enum reason reason)
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
 	case REASON_NO_QUERIER:
-		return querier_missing(&channel->supervisor->querier,
-		    parts->input_at.index, &channel->conf->listen.address);
+		return lacks_querier(channel);
 	default:
 		return channel->reasons.of[reason].hold > 0;
 	}
@@ -219,13 +249,35 @@ reasons_update(struct channel *channel)
 	}
 }
 
+/* Which of several inputs, and why. */
+static const char *
+input_detail(const struct channel *channel, char *text, size_t size)
+{
+	const struct input *which = NULL;
+	size_t lost = lost_inputs(&channel->parts, &which);
+	char input[INPUT_TEXT_SIZE], more[48] = "";
+
+	if (lost == 0 || which == NULL || channel->parts.inputs < 2)
+		return reason_table[REASON_INPUT_LOST].meaning;
+	(void)inputs_text(&which->listen, input);
+	if (lost > 1)
+		snprintf(more, sizeof(more), ", and %zu more of %zu inputs",
+		    lost - 1, channel->parts.inputs);
+	snprintf(text, size, "input %s: %s%s", input,
+	    strerror(which->at.error), more);
+	return text;
+}
+
 const char *
 reasons_detail(const struct channel *channel, enum reason reason)
 {
+	static char text[INPUT_TEXT_SIZE + 160];
 	const struct lack *lack = channel_lack(channel);
 
 	if (reason_table[reason].severity == SEVERITY_WAITING && lack != NULL)
 		return lack->detail;
+	if (reason == REASON_INPUT_LOST)
+		return input_detail(channel, text, sizeof(text));
 	if (reason == REASON_STREAM_OUTPUT &&
 	    channel->parts.lack.error != 0)
 		return channel->parts.lack.detail;

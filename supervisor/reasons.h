@@ -64,7 +64,7 @@ struct reasons {
 void	reasons_tick(struct channel *channel) ATTR_NONNULL;
 /* Looks at the facts: channel->reasons holds now. */
 void	reasons_update(struct channel *channel) ATTR_NONNULL;
-/* What there is to say of one that holds. */
+/* What there is to say of one that holds; until the next call. */
 const char	*reasons_detail(const struct channel *channel,
 		    enum reason reason) ATTR_NONNULL;
 /* The worst that holds, at least SEVERITY_NOTE. */

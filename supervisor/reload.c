@@ -84,7 +84,12 @@ set_users(struct plan *plan)
 static bool
 same_input(const struct channel_conf *a, const struct channel_conf *b)
 {
-	return sockets_same_input(&a->listen, &b->listen) &&
+	size_t i;
+
+	for (i = 0; i < a->inputs && a->inputs == b->inputs; i++)
+		if (!sockets_same_input(&a->listen[i], &b->listen[i]))
+			return false;
+	return a->inputs == b->inputs &&
 	    (!a->archives_stream || conf_same_payload(a, b));
 }
 
@@ -103,8 +108,8 @@ parts_needed(const struct step *step)
 		return PART_STREAMS | PART_WORKER;
 	case CHANGE_SOCKET:
 		/* A stopped channel has none: it gets one when it starts. */
-		if (channel->parts.input == -1 || same_input(channel->conf,
-		    step->conf))
+		if (!parts_has_input(&channel->parts) ||
+		    same_input(channel->conf, step->conf))
 			return PART_STREAMS | PART_WORKER;
 		return PART_ALL;
 	}
@@ -134,6 +139,14 @@ prepare(struct plan *plan, struct step *step)
 		directory_keep(&step->parts, &step->channel->parts,
 		    step->conf);
 	}
+	/* What is the same stays on its socket. */
+	if ((needed & PART_INPUT) != 0 && (step->conf->inputs > 1 ||
+	    step->channel->parts.inputs > 1)) {
+		parts_keep_inputs(&step->parts, step->conf,
+		    &step->channel->next);
+		parts_keep_inputs(&step->parts, step->conf,
+		    &step->channel->parts);
+	}
 	parts_open(&step->parts, step->conf, needed, plan->problems);
 }
 
@@ -144,28 +157,20 @@ input_parts(struct step *step)
 	return step->added ? &step->channel->parts : &step->parts;
 }
 
-/* For the moment, or as it is configured; one that leaves has no
- * configuration any more. */
-static void
-share_channel(struct channel *channel, bool now)
-{
-	bool on = now || (channel->conf != NULL &&
-	    channel->conf->listen.share);
-
-	sockets_share(channel->parts.input, on);
-	sockets_share(channel->next.input, on);
-}
-
 static void
 share_all(struct plan *plan, bool now)
 {
 	struct supervisor *supervisor = plan->supervisor;
 	struct channel *channel;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		share_channel(channel, now);
-	TAILQ_FOREACH(channel, &supervisor->leaving, link)
-		share_channel(channel, now);
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		parts_share(&channel->parts, now);
+		parts_share(&channel->next, now);
+	}
+	TAILQ_FOREACH(channel, &supervisor->leaving, link) {
+		parts_share(&channel->parts, now);
+		parts_share(&channel->next, now);
+	}
 }
 
 /*
@@ -184,14 +189,12 @@ bind_rest(struct plan *plan)
 	for (i = 0; i < plan->steps; i++) {
 		step = &plan->step[i];
 		parts = input_parts(step);
-		if (parts->input == -1 || parts->bound)
+		if (!parts_unbound(parts))
 			continue;
-		sockets_share(parts->input, true);
+		parts_share(parts, true);
 		if (!parts_bind(parts, step->conf, plan->problems))
-			parts_leave_input(parts, step->conf);
-		if (parts->input != -1)
-			sockets_share(parts->input,
-			    step->conf->listen.share);
+			parts_leave_inputs(parts, step->conf);
+		parts_share(parts, false);
 	}
 	share_all(plan, false);
 }
@@ -240,16 +243,16 @@ remove_channel(struct supervisor *supervisor, struct channel *channel)
 	channel_stop(channel);
 }
 
-/* The socket stays, with what is configured of it now. */
+/* Sockets that stay, with what is configured of them now. */
 static void
-adapt_input(struct plan *plan, const struct step *step)
+adapt_inputs(struct plan *plan, struct step *step)
 {
-	const struct channel *channel = step->channel;
-	const struct parts *parts = (channel->next.have & PART_INPUT) != 0 ?
+	struct channel *channel = step->channel;
+	struct parts *parts = (step->parts.have & PART_INPUT) != 0 ?
+	    &step->parts : (channel->next.have & PART_INPUT) != 0 ?
 	    &channel->next : &channel->parts;
 
-	if (parts->input != -1)
-		parts_adapt(parts, step->conf, plan->problems);
+	parts_adapt(parts, step->conf, plan->problems);
 }
 
 static void
@@ -267,9 +270,8 @@ commit_step(struct plan *plan, struct step *step,
 		summary->unchanged++;
 	else
 		summary->changed++;
-	if (step->change == CHANGE_SOCKET &&
-	    (step->parts.have & PART_INPUT) == 0)
-		adapt_input(plan, step);
+	if (step->change == CHANGE_SOCKET)
+		adapt_inputs(plan, step);
 	channel_change(channel, step->conf, step->change, &step->parts);
 	/* A reload gives everybody another chance. */
 	if (channel->child.state == CHILD_FAILED)

@@ -45,12 +45,13 @@ segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
 	memcpy(config->name, channel->name, sizeof(config->name));
 	config->payload = channel->payload;
 	config->sender_sequence = channel->sender_sequence;
-	config->listen = channel->listen;
 	config->run = channel->run;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;
 	fill_outputs(config, channel);
 	fill_archive(config, channel);
+	spec->input = channel->listen;
+	spec->inputs = (uint32_t)channel->inputs;
 	spec->schema = channel->schema_text;
 	spec->program = channel->program;
 	spec->program_size = channel->program_size;
@@ -71,7 +72,9 @@ segment_spec_same(const struct segment *segment,
 	ours.counted_from = spec->config.counted_from;
 	if (memcmp(&ours, &spec->config, sizeof(ours)) != 0 ||
 	    segment->ring.size != spec->ring_size ||
-	    segment->program_size != spec->program_size)
+	    segment->program_size != spec->program_size ||
+	    segment->inputs != spec->inputs || memcmp(segment->input,
+	    spec->input, spec->inputs * sizeof(*spec->input)) != 0)
 		return false;
 	if ((schema == NULL) != (spec->schema == NULL) ||
 	    (schema != NULL && strcmp(schema, spec->schema) != 0))
@@ -93,12 +96,12 @@ segment_spec_drains(const struct segment *segment,
 	    sizeof(a->archive.directory)) == 0;
 }
 
-void
-segment_spec_listen(const struct segment *segment, struct listen_config *listen)
+struct listen_config
+segment_spec_listen(const struct segment *segment, uint32_t i)
 {
-	const struct channel_config *config = segment->config;
+	struct listen_config listen = segment->input[i];
 
-	*listen = config->listen;
-	listen->interface[sizeof(listen->interface) - 1] = '\0';
-	listen->sources = MIN_OF(listen->sources, (uint32_t)SOURCES_MAX);
+	listen.interface[sizeof(listen.interface) - 1] = '\0';
+	listen.sources = MIN_OF(listen.sources, (uint32_t)SOURCES_MAX);
+	return listen;
 }

@@ -25,9 +25,9 @@ bool	segment_spec_same(const struct segment *segment,
  * left in `segment'. */
 bool	segment_spec_drains(const struct segment *segment,
 	    const struct segment_spec *spec) ATTR_NONNULL;
-/* What the segment's input socket was made for, as far as
+/* What a socket of the segment's inputs was made for, as far as
  * sockets_same_input() asks. */
-void	segment_spec_listen(const struct segment *segment,
-	    struct listen_config *listen) ATTR_NONNULL;
+struct listen_config	segment_spec_listen(const struct segment *segment,
+			    uint32_t i) ATTR_NONNULL;
 
 #endif /* MCRELAY_SEGMENT_SPEC_H */

@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 
+#include "common/inputs.h"
 #include "common/log.h"
 #include "common/udp.h"
 #include "common/util.h"
@@ -46,22 +47,19 @@ rejoin_due(struct rejoin *rejoin, uint64_t stale_after_ns, bool up,
 
 /* The input is there, is a group's, and where it is joined is known. */
 static bool
-is_joined(const struct channel *channel)
+is_joined(const struct channel *channel, const struct input *input)
 {
-	const struct parts *parts = &channel->parts;
-
-	return parts->input != -1 && parts->bound &&
+	return input->fd != -1 && input->bound &&
 	    (channel->next.have & PART_INPUT) == 0 &&
-	    udp_is_group(&channel->conf->listen.address) &&
-	    parts->input_at.index != 0 && parts->input_at.error == 0;
+	    udp_is_group(&input->listen.address) &&
+	    input->at.index != 0 && input->at.error == 0;
 }
 
 /* Of the interface where it is joined. */
 static int
-interface_flags(const struct channel *channel)
+interface_flags(const struct input *input)
 {
-	return sockets_interface_flags(channel->parts.input,
-	    channel->parts.input_at.index);
+	return sockets_interface_flags(input->fd, input->at.index);
 }
 
 /* With a carrier. */
@@ -71,23 +69,61 @@ is_up(int flags)
 	return (flags & IFF_UP) != 0 && (flags & IFF_RUNNING) != 0;
 }
 
+/* The only input is as silent as its channel. */
+static struct silence *
+silence_of(struct channel *channel, size_t i)
+{
+	return channel->parts.inputs == 1 ? &channel->silence :
+	    &channel->parts.input[i].silence;
+}
+
 /* The same group, on whatever ports, on the same interface. */
 static bool
-joined_alike(const struct channel *a, const struct channel *b)
+joined_alike(const struct input *a, const struct input *b)
 {
-	const struct sockaddr_storage *one = &a->conf->listen.address;
-	const struct sockaddr_storage *two = &b->conf->listen.address;
+	const struct sockaddr_storage *one = &a->listen.address;
+	const struct sockaddr_storage *two = &b->listen.address;
 	const struct sockaddr_in6 *one6 = (const void *)one;
 	const struct sockaddr_in6 *two6 = (const void *)two;
 	const struct sockaddr_in *one4 = (const void *)one;
 	const struct sockaddr_in *two4 = (const void *)two;
 
-	if (a->parts.input_at.index != b->parts.input_at.index ||
-	    one->ss_family != two->ss_family)
+	if (a->at.index != b->at.index || one->ss_family != two->ss_family)
 		return false;
 	if (one->ss_family == AF_INET6)
 		return IN6_ARE_ADDR_EQUAL(&one6->sin6_addr, &two6->sin6_addr);
 	return one4->sin_addr.s_addr == two4->sin_addr.s_addr;
+}
+
+static void
+leave_alike(struct channel *channel, const struct input *due)
+{
+	const struct input *each;
+	size_t i;
+
+	for (i = 0; i < channel->parts.inputs; i++) {
+		each = &channel->parts.input[i];
+		if (silence_of(channel, i)->stale &&
+		    is_joined(channel, each) && joined_alike(each, due))
+			sockets_leave(each->fd, &each->listen, each->at.index);
+	}
+}
+
+static void
+join_alike(struct channel *channel, const struct input *due)
+{
+	const struct input *each;
+	size_t i;
+
+	for (i = 0; i < channel->parts.inputs; i++) {
+		each = &channel->parts.input[i];
+		if (silence_of(channel, i)->stale &&
+		    is_joined(channel, each) && joined_alike(each, due) &&
+		    sockets_join(each->fd, &each->listen, each->at.index) ==
+		    -1)
+			/* It says so, and tries until it succeeds. */
+			channel->supervisor->heal.pending = true;
+	}
 }
 
 /*
@@ -97,50 +133,68 @@ joined_alike(const struct channel *a, const struct channel *b)
  * group on the same interface stays in it; the switch knows it then.
  */
 static void
-join_again(struct supervisor *supervisor, const struct channel *due)
+join_again(struct supervisor *supervisor, const struct input *due)
 {
 	struct channel *each;
 
 	TAILQ_FOREACH(each, &supervisor->channels, link)
-		if (each->silence.stale && is_joined(each) &&
-		    joined_alike(each, due))
-			sockets_leave(each->parts.input, &each->conf->listen,
-			    each->parts.input_at.index);
+		leave_alike(each, due);
 	TAILQ_FOREACH(each, &supervisor->channels, link)
-		if (each->silence.stale && is_joined(each) &&
-		    joined_alike(each, due) &&
-		    sockets_join(each->parts.input, &each->conf->listen,
-		    each->parts.input_at.index) == -1)
-			/* It says so, and tries until it succeeds. */
-			supervisor->heal.pending = true;
+		join_alike(each, due);
+}
+
+static void
+say_joined(struct channel *channel, const struct input *input,
+    const struct silence *silence, uint64_t now_ns)
+{
+	char address[ADDRESS_TEXT_SIZE], interface[IF_NAMESIZE] = "?";
+	double silent_s = seconds(now_ns - silence->seen_at_ns);
+
+	format_address((const void *)&input->listen.address, address);
+	(void)if_indextoname((unsigned)input->at.index, interface);
+	log_info("channel %s: input %s: left and joined again on %s after "
+	    "%.1f s of silence, in case that a switch has forgotten it; "
+	    "next in %.0f s", channel->name, address, interface, silent_s,
+	    seconds(silence->rejoin.next_ns - now_ns));
+	events_add(channel->supervisor, channel, EVENT_REJOIN,
+	    json_pack("{s:s, s:s, s:f}", "group", address, "interface",
+	    interface, "silent_s", silent_s),
+	    "%s left and joined again on %s after %.1f s of silence", address,
+	    interface, silent_s);
 }
 
 static void
 check_membership(struct supervisor *supervisor, struct channel *channel,
+    size_t i, uint64_t now_ns)
+{
+	struct silence *silence = silence_of(channel, i);
+	const struct input *input = &channel->parts.input[i];
+
+	if (!silence->stale || !is_joined(channel, input) ||
+	    !rejoin_due(&silence->rejoin, channel->conf->stale_after_ns,
+	    is_up(interface_flags(input)), now_ns))
+		return;
+	join_again(supervisor, input);
+	say_joined(channel, input, silence, now_ns);
+}
+
+static void
+look_for_querier(struct querier *querier, const struct channel *channel,
     uint64_t now_ns)
 {
-	struct rejoin *rejoin = &channel->silence.rejoin;
-	int index = channel->parts.input_at.index;
-	char address[ADDRESS_TEXT_SIZE], interface[IF_NAMESIZE] = "?";
+	const struct input *input;
+	int flags;
+	size_t i;
 
-	if (!channel->silence.stale || !is_joined(channel) ||
-	    !rejoin_due(rejoin, channel->conf->stale_after_ns,
-	    is_up(interface_flags(channel)), now_ns))
-		return;
-	join_again(supervisor, channel);
-	format_address((const void *)&channel->conf->listen.address, address);
-	(void)if_indextoname((unsigned)index, interface);
-	log_info("channel %s: input %s: left and joined again on %s after "
-	    "%.1f s of silence, in case that a switch has forgotten it; "
-	    "next in %.0f s", channel->name, address, interface,
-	    seconds(now_ns - channel->silence.seen_at_ns),
-	    seconds(rejoin->next_ns - now_ns));
-	events_add(supervisor, channel, EVENT_REJOIN,
-	    json_pack("{s:s, s:s, s:f}", "group", address, "interface",
-	    interface, "silent_s",
-	    seconds(now_ns - channel->silence.seen_at_ns)),
-	    "%s left and joined again on %s after %.1f s of silence", address,
-	    interface, seconds(now_ns - channel->silence.seen_at_ns));
+	for (i = 0; i < channel->parts.inputs; i++) {
+		input = &channel->parts.input[i];
+		if (!is_joined(channel, input))
+			continue;
+		flags = interface_flags(input);
+		if ((flags & IFF_LOOPBACK) == 0)
+			querier_joined(querier, input->at.index,
+			    &input->listen.address, is_up(flags), now_ns);
+	}
 }
 
 /* Who asks for members is heard on all interfaces that have some; there are no
@@ -150,19 +204,10 @@ look_for_queriers(struct supervisor *supervisor, uint64_t now_ns)
 {
 	struct querier *querier = &supervisor->querier;
 	const struct channel *channel;
-	int flags;
 
 	querier_begin(querier);
-	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		if (!is_joined(channel))
-			continue;
-		flags = interface_flags(channel);
-		if ((flags & IFF_LOOPBACK) == 0)
-			querier_joined(querier,
-			    channel->parts.input_at.index,
-			    &channel->conf->listen.address, is_up(flags),
-			    now_ns);
-	}
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		look_for_querier(querier, channel, now_ns);
 	querier_end(querier, now_ns);
 }
 
@@ -197,11 +242,27 @@ say_stale(const struct channel *channel, uint64_t silent_ns)
 	    "the network?", channel->name, seconds(silent_ns));
 }
 
+/* Whether nothing has come for longer than the limit; what came last, came at
+ * `last_ns'. */
+static bool
+is_stale(struct silence *silence, uint64_t last_ns, uint64_t limit_ns,
+    uint64_t now_ns)
+{
+	/* That it changes is the news, not what it says: the wall clock may
+	 * step. */
+	if (last_ns != silence->seen_ns) {
+		silence->seen_ns = last_ns;
+		silence->seen_at_ns = now_ns;
+	}
+	return limit_ns != 0 && now_ns > silence->seen_at_ns &&
+	    now_ns - silence->seen_at_ns > limit_ns;
+}
+
 static void
 check_stale(struct channel *channel, uint64_t now_ns)
 {
 	struct silence *silence = &channel->silence;
-	uint64_t limit_ns = channel->conf->stale_after_ns, silent_ns;
+	uint64_t silent_ns;
 	struct ingest_state state;
 	bool stale;
 
@@ -210,14 +271,8 @@ check_stale(struct channel *channel, uint64_t now_ns)
 		return;
 	silent_ns = now_ns > silence->seen_at_ns ?
 	    now_ns - silence->seen_at_ns : 0;
-	/* That it changes is the news, not what it says: the wall clock may
-	 * step. */
-	if (state.last_received_ns != silence->seen_ns) {
-		silence->seen_ns = state.last_received_ns;
-		silence->seen_at_ns = now_ns;
-	}
-	stale = limit_ns != 0 && now_ns > silence->seen_at_ns &&
-	    now_ns - silence->seen_at_ns > limit_ns;
+	stale = is_stale(silence, state.last_received_ns,
+	    channel->conf->stale_after_ns, now_ns);
 	if (stale && !silence->stale)
 		say_stale(channel, silent_ns);
 	else if (!stale && silence->stale) {
@@ -227,14 +282,45 @@ check_stale(struct channel *channel, uint64_t now_ns)
 	silence->stale = stale;
 }
 
+/* Of several, one may be silent while the channel is not: its group is joined
+ * again, too.  Of what nobody says when it should come, nobody is told. */
+static void
+check_inputs(struct channel *channel, uint64_t now_ns)
+{
+	struct input_state state[INPUTS_MAX];
+	struct silence *silence;
+	size_t i;
+	bool stale;
+
+	if (channel->parts.inputs < 2 || channel->foreign.worker ||
+	    channel->child.state != CHILD_RUNNING ||
+	    channel->parts.inputs != channel->segment.inputs ||
+	    !inputs_read(&channel->segment, state))
+		return;
+	for (i = 0; i < channel->parts.inputs; i++) {
+		silence = &channel->parts.input[i].silence;
+		if (silence->seen_at_ns == 0)
+			silence->seen_at_ns = now_ns;
+		stale = is_stale(silence, state[i].last_received_ns,
+		    channel->conf->stale_after_ns, now_ns);
+		if (!stale && silence->stale)
+			silence_end(silence);
+		silence->stale = stale;
+	}
+}
+
 void
 silence_second(struct supervisor *supervisor, uint64_t now_ns)
 {
 	struct channel *channel;
+	size_t i;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link)
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		check_stale(channel, now_ns);
+		check_inputs(channel, now_ns);
+	}
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		check_membership(supervisor, channel, now_ns);
+		for (i = 0; i < channel->parts.inputs; i++)
+			check_membership(supervisor, channel, i, now_ns);
 	look_for_queriers(supervisor, now_ns);
 }

@@ -141,12 +141,7 @@ input_options(int fd, const struct listen_config *listen, const char **what)
 		return -1;
 	if (sockets_adapt(fd, listen) == -1)
 		return -1;
-	if (sockets_set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1) == -1)
-		return -1;
-	*what = "receive on the interface";
-	if (sockets_input_bound(listen))
-		return sockets_bind_device(fd, listen->interface);
-	return 0;
+	return sockets_set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 }
 
 int
@@ -243,23 +238,60 @@ sockets_leave(int fd, const struct listen_config *listen, int index)
 	    sizeof(request));
 }
 
+/* A second time takes a privilege. */
+static int
+bind_interface(int fd, const struct listen_config *listen, int index)
+{
+	if (!sockets_input_bound(listen) ||
+	    (index > 0 && sockets_bound_index(fd) == index))
+		return 0;
+	return sockets_bind_device(fd, listen->interface);
+}
+
+/* It may have come as far as this before. */
+static bool
+has_port(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t size = sizeof(address);
+
+	memset(&address, 0, sizeof(address));
+	return getsockname(fd, (void *)&address, &size) == 0 &&
+	    ((struct sockaddr_in *)(void *)&address)->sin_port != 0;
+}
+
+/* Of several sources some may have been joined. */
+static int
+leave_part(int fd, const struct listen_config *listen, int index)
+{
+	int saved = errno;
+
+	sockets_leave(fd, listen, index);
+	errno = saved;
+	return -1;
+}
+
 int
 sockets_bind(int fd, const struct listen_config *listen, const char **what)
 {
 	int index = sockets_interface(listen->interface);
 	struct sockaddr_storage address;
 
+	*what = "receive on the interface";
+	if (bind_interface(fd, listen, index) == -1)
+		return -1;
 	*what = "find the interface";
 	if (index == -1)
 		return -1;
 	address = sockets_scoped(&listen->address, index);
 	*what = "bind";
-	if (bind(fd, sockets_generic(&address),
+	if (!has_port(fd) && bind(fd, sockets_generic(&address),
 	    sockaddr_size(sockets_generic(&address))) == -1)
 		return -1;
 	*what = "join the group";
-	if (udp_is_group(&listen->address))
-		return sockets_join(fd, listen, index);
+	if (udp_is_group(&listen->address) &&
+	    sockets_join(fd, listen, index) == -1)
+		return leave_part(fd, listen, index);
 	return 0;
 }
 

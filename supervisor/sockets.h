@@ -21,7 +21,8 @@
 /* An input socket with all its options but the buffer's size, not bound. */
 int	sockets_input(const struct listen_config *listen, const char **what)
 	    ATTR_NONNULL;
-/* Binds it and joins its group, if it has one. */
+/* Binds it, to its interface, too, and joins its group, if it has one.  What
+ * has been done of that before is not done again. */
 int	sockets_bind(int fd, const struct listen_config *listen,
 	    const char **what) ATTR_NONNULL;
 /* Joins the group on the interface; 0: on the one that routing names. */

@@ -35,9 +35,8 @@ sockets_interface_flags(int fd, int index)
 	return request.ifr_flags;
 }
 
-/* The interface that the socket is bound to; 0: none. */
-static int
-bound_index(int fd)
+int
+sockets_bound_index(int fd)
 {
 	int index = 0;
 	socklen_t size = sizeof(index);
@@ -95,7 +94,7 @@ output_index(int fd, const struct destination_conf *to,
 	socklen_t size = sizeof(index);
 
 	if (!udp_is_group(&to->address))
-		return bound_index(fd);
+		return sockets_bound_index(fd);
 	if (to->address.ss_family != AF_INET6)
 		return at->index;
 	(void)getsockopt(fd, IPPROTO_IPV6, IPV6_MULTICAST_IF, &index, &size);
@@ -201,6 +200,19 @@ is_member(int fd, const struct listen_config *listen, int index)
 	    &size) == 0;
 }
 
+bool
+sockets_on_interface(int fd, const struct listen_config *listen)
+{
+	int index = sockets_interface(listen->interface);
+
+	if (listen->interface[0] == '\0')
+		return true;
+	if (index == -1 || (sockets_input_bound(listen) &&
+	    sockets_bound_index(fd) != index))
+		return false;
+	return !udp_is_group(&listen->address) || is_member(fd, listen, index);
+}
+
 /* Where the socket is a member, of the interfaces that exist; `likely' first.
  * 0: nowhere; -1 with errno: it cannot be told. */
 static int
@@ -286,7 +298,7 @@ sockets_heal_input(int fd, const struct listen_config *listen,
 	if (index == -1)
 		return HEALED_FAILED;
 	*what = "receive on the interface";
-	if (sockets_input_bound(listen) && bound_index(fd) != index) {
+	if (sockets_input_bound(listen) && sockets_bound_index(fd) != index) {
 		if (bind_again(fd, listen) == -1)
 			return HEALED_FAILED;
 		healed = HEALED_DONE;

@@ -27,6 +27,11 @@ struct attachment {
 	int	error;		/* errno that was logged last; 0: all well */
 };
 
+/* Whether an input is bound to its interface, and member of its group there;
+ * also when none is named. */
+bool	sockets_on_interface(int fd, const struct listen_config *listen)
+	    ATTR_NONNULL;
+
 enum healed {
 	HEALED_FAILED = -1,	/* errno and *what say why; it is as it was */
 	HEALED_NOTHING,		/* it was as it should be */

@@ -27,6 +27,8 @@ int	sockets_fail(int fd);
 /* The interface's index; 0 for "", -1 with errno when there is none. */
 int	sockets_interface(const char *name) ATTR_NONNULL;
 int	sockets_bind_device(int fd, const char *name) ATTR_NONNULL;
+/* The interface that a socket is bound to; 0: none. */
+int	sockets_bound_index(int fd);
 /* Whether an input is bound to its interface. */
 bool	sockets_input_bound(const struct listen_config *listen) ATTR_NONNULL;
 /* Sets the options of an output, on this interface, and connects it. */

@@ -30,7 +30,7 @@
 
 /* Control, segment, input, outputs, archive, eventfd; the image; standard
  * error. */
-#define FDS_MAX		(OUTPUTS_MAX + 7)
+#define FDS_MAX		(INPUTS_MAX + OUTPUTS_MAX + 6)
 
 #define EXIT_CANNOT_EXEC	127
 

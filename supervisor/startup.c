@@ -180,8 +180,7 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 		channel = channel_new(supervisor, conf, &conf->channel[i],
 		    problems);
 		TAILQ_INSERT_TAIL(&supervisor->channels, channel, link);
-		if (channel->parts.input != -1 && !channel->parts.bound)
-			parts_leave_input(&channel->parts, channel->conf);
+		parts_leave_inputs(&channel->parts, channel->conf);
 	}
 	if (supervisor->inheritance != NULL)
 		open_rest(supervisor, supervisor->inheritance);

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/inputs.h"
 #include "common/ledger.h"
 #include "common/sandbox.h"
 #include "common/udp.h"
@@ -21,16 +22,8 @@
 #include "supervisor/events.h"
 #include "supervisor/json_text.h"
 #include "supervisor/levels.h"
-#include "supervisor/status.h"
+#include "supervisor/status_priv.h"
 #include "supervisor/supervisor.h"
-
-/* A document on its way; what takes a system call is asked for once. */
-struct print {
-	struct growing	*out;
-	uid_t		 self;			/* who we are */
-	int		 index;			/* of `interface' */
-	char		 interface[IF_NAMESIZE];
-};
 
 const char *
 status_child_state(const struct child *child)
@@ -119,35 +112,6 @@ print_process(struct growing *out, const struct child *child)
 	json_text_close(out, '}');
 }
 
-/* The members "address" and "port". */
-static void
-print_end(struct growing *out, const struct sockaddr_storage *address)
-{
-	const struct sockaddr_in6 *in6 = (const void *)address;
-	const struct sockaddr_in *in = (const void *)address;
-	char text[INET6_ADDRSTRLEN];
-	in_port_t port;
-
-	if (address->ss_family == AF_INET6) {
-		inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
-		port = in6->sin6_port;
-	} else {
-		inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
-		port = in->sin_port;
-	}
-	json_text_string(out, "address", text);
-	json_text_number(out, "port", ntohs(port));
-}
-
-static void
-print_counts(struct growing *out, const struct ledger_entry *entry,
-    const void *counts)
-{
-	for (; entry->name != NULL; entry++)
-		json_text_number(out, entry->name,
-		    ledger_value(counts, entry));
-}
-
 /*
  * The outputs of the configuration in force.  Until the worker of a change
  * has come, the counters are those of the outputs before.
@@ -161,11 +125,11 @@ print_outputs(struct growing *out, const struct channel_conf *conf,
 	json_text_open(out, "outputs", '[');
 	for (i = 0; i < conf->relays; i++) {
 		json_text_open(out, NULL, '{');
-		print_end(out, &conf->relay[i].address);
+		status_print_end(out, &conf->relay[i].address);
 		if (conf->relay[i].interface[0] != '\0')
 			json_text_string(out, "interface",
 			    conf->relay[i].interface);
-		print_counts(out, output_table, &counts[i]);
+		status_print_counts(out, output_table, &counts[i]);
 		json_text_close(out, '}');
 	}
 	json_text_close(out, ']');
@@ -192,7 +156,7 @@ print_stream(struct growing *out, const struct channel *channel,
 	static const struct stream_counts none;
 
 	json_text_open(out, conf->name, '{');
-	print_end(out, &conf->to.address);
+	status_print_end(out, &conf->to.address);
 	/* The numbers may still be those of the stream before. */
 	if (slot < STREAMS_MAX)
 		print_stream_counts(out, channel->streams.stream[slot].id ==
@@ -285,42 +249,11 @@ print_user(struct print *print, const struct privdrop *user)
 	    user->uid != 0 ? user->uid : print->self);
 }
 
-/* NULL: there is none of this index. */
-static const char *
-interface_name(struct print *print, int index)
-{
-	if (index != print->index) {
-		print->index = index;
-		if (if_indextoname((unsigned)index, print->interface) == NULL)
-			print->interface[0] = '\0';
-	}
-	return print->interface[0] != '\0' ? print->interface : NULL;
-}
-
-/* With the interface where its group is joined, which routing may have
- * chosen. */
-static void
-print_listen(struct print *print, const struct channel *channel)
-{
-	const struct sockaddr_storage *address =
-	    &channel->conf->listen.address;
-	int index = channel->parts.input_at.index;
-	const char *name = NULL;
-
-	json_text_open(print->out, "listen", '{');
-	print_end(print->out, address);
-	if (channel->parts.input != -1 && index != 0 && udp_is_group(address))
-		name = interface_name(print, index);
-	if (name != NULL)
-		json_text_string(print->out, "joined", name);
-	json_text_close(print->out, '}');
-}
-
 static void
 print_ledger(struct growing *out, const struct channel *channel)
 {
 	json_text_open(out, "ledger", '{');
-	print_counts(out, ledger_table, &channel->counts.ledger);
+	status_print_counts(out, ledger_table, &channel->counts.ledger);
 	json_text_close(out, '}');
 }
 
@@ -336,8 +269,10 @@ print_channel(struct print *print, struct channel *channel)
 	print_reasons(out, channel);
 	print_process(out, &channel->child);
 	print_user(print, &channel->user);
-	if (!channel->conf->archives_stream)
-		print_listen(print, channel);
+	if (!channel->conf->archives_stream) {
+		status_print_listen(print, channel);
+		status_print_inputs(print, channel);
+	}
 	json_text_number(out, "outage_budget_ms", budget_ms(channel));
 	json_text_number(out, "peak_rate", channel->budget.peak_rate);
 	json_text_truth(out, "archive", channel->conf->archive.enabled);

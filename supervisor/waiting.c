@@ -51,8 +51,8 @@ fill_parts(struct channel *channel, struct parts *parts, unsigned which,
     struct conf_problems *problems)
 {
 	parts_fill(parts, channel->conf, which, problems);
-	if ((which & PART_INPUT) != 0 && parts->input != -1 && !parts->bound)
-		parts_leave_input(parts, channel->conf);
+	if ((which & PART_INPUT) != 0)
+		parts_leave_inputs(parts, channel->conf);
 }
 
 /* Those of a change that waits, too. */

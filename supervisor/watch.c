@@ -63,14 +63,14 @@ relay_has_work(const struct channel *channel)
 {
 	const struct segment *segment = &channel->segment;
 	const struct parts *parts = &channel->parts;
-	struct pollfd fds[1 + OUTPUTS_MAX];
+	struct pollfd fds[INPUTS_MAX + OUTPUTS_MAX];
 	uint64_t head = ring_head(&segment->ring);
 	struct output_state output;
 	nfds_t n = 0;
 	size_t i;
 
-	if (!gated(segment, head))
-		fds[n++] = (struct pollfd){.fd = parts->input,
+	for (i = 0; i < parts->inputs && !gated(segment, head); i++)
+		fds[n++] = (struct pollfd){.fd = parts->input[i].fd,
 		    .events = POLLIN};
 	for (i = 0; i < parts->outputs; i++) {
 		if (output_read(&segment->state->output[i], &output) &&

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/inputs.h"
 #include "common/prefix.h"
 #include "common/util.h"
 #include "worker/ingest.h"
@@ -42,22 +43,22 @@ min_unsigned(unsigned a, unsigned b)
 }
 
 static bool
-source_allowed(const struct channel_config *config,
+source_allowed(const struct listen_config *listen,
     const struct ring_record *record)
 {
 	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 	uint8_t address[16];
 	uint32_t i;
 
-	if (LIKELY(config->listen.sources == 0))
+	if (LIKELY(listen->sources == 0))
 		return true;
 	if (record->family == 4) {
 		memcpy(address, mapped, sizeof(mapped));
 		memcpy(address + 12, record->address, 4);
 	} else
 		memcpy(address, record->address, 16);
-	for (i = 0; i < config->listen.sources && i < SOURCES_MAX; i++)
-		if (prefix_matches(&config->listen.source[i], address))
+	for (i = 0; i < listen->sources && i < SOURCES_MAX; i++)
+		if (prefix_matches(&listen->source[i], address))
 			return true;
 	return false;
 }
@@ -75,7 +76,8 @@ is_kept(const struct ingest *ingest, struct ingest_state *state,
 		state->counts.truncated++;
 		return false;
 	}
-	if (UNLIKELY(!source_allowed(ingest->segment->config, record))) {
+	if (UNLIKELY(!source_allowed(
+	    &ingest->segment->input[ingest->input], record))) {
 		state->counts.refused_source += datagrams;
 		return false;
 	}
@@ -132,7 +134,8 @@ commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
 
 	if (!is_kept(ingest, state, &ingest->arrival[i]))
 		return;
-	record.flags |= ingest->paused;
+	record.flags = ingest->paused & (RING_NO_ARCHIVE | RING_NO_RELAY);
+	record.input = (uint8_t)ingest->input;
 	record.sequence = state->sequence;
 	if (record.received_ns == 0)
 		record.received_ns = now;
@@ -194,6 +197,23 @@ make_room(struct ingest *ingest, uint64_t end)
 	    &ring->shared->reserve, memory_order_relaxed)));
 }
 
+/* What the batch has brought, as its input's. */
+static void
+count_input(const struct ingest *ingest, const struct ingest_state *state,
+    const struct ingest_counts *before)
+{
+	struct input_state *input = &inputs_of(ingest->segment, state)
+	    [ingest->input];
+	struct input_counts *counts = &input->counts;
+
+#define ADD_CHANGE(name, ...)						\
+	counts->name += state->counts.name - before->name;
+	INPUT_COUNTERS(ADD_CHANGE)
+#undef ADD_CHANGE
+	if (state->counts.received != before->received)
+		input->last_received_ns = state->last_received_ns;
+}
+
 /*
  * Commits the first `n' messages.  Everything before ingest_commit() has no
  * effect that a successor would not overwrite with the same bytes; everything
@@ -204,8 +224,9 @@ commit_batch(struct ingest *ingest, unsigned n)
 {
 	const struct segment *segment = ingest->segment;
 	struct ingest_domain *domain = &segment->state->ingest;
-	struct ingest_state *state = ingest_begin(domain);
-	uint64_t now = clock_realtime_ns(), truncated = state->counts.truncated;
+	struct ingest_state *state = inputs_begin(segment);
+	const struct ingest_counts before = state->counts;
+	uint64_t now = clock_realtime_ns();
 	unsigned i;
 
 	make_room(ingest, ingest->base + batch_size(ingest, n));
@@ -218,7 +239,8 @@ commit_batch(struct ingest *ingest, unsigned n)
 	sender_sequence_begin(&ingest->sender_sequence, state);
 	for (i = 0; i < n; i++)
 		commit_message(ingest, state, i, n, now);
-	if (UNLIKELY(state->counts.truncated != truncated))
+	count_input(ingest, state, &before);
+	if (UNLIKELY(state->counts.truncated != before.truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");
 	mark_ring(segment, state);
@@ -229,7 +251,8 @@ commit_batch(struct ingest *ingest, unsigned n)
 
 uint64_t
 ingest_init(struct ingest *ingest, const struct segment *segment,
-    const struct datum_program *program, struct relay *relay, int socket)
+    const struct datum_program *program, struct relay *relay,
+    const int *sockets)
 {
 	struct ingest_domain *domain = &segment->state->ingest;
 	uint64_t before = ingest_current(domain)->sequence;
@@ -239,14 +262,14 @@ ingest_init(struct ingest *ingest, const struct segment *segment,
 	ingest->ops = &ingest_socket;
 	ingest->segment = segment;
 	ingest->relay = relay;
-	ingest->socket = socket;
+	for (n = 0; n < segment->inputs; n++)
+		ingest->each[n].socket = sockets[n];
 	ingest->base = ingest_current(domain)->head;
 	sender_sequence_init(&ingest->sender_sequence, segment, program);
 	if (ingest->ops->recover(ingest, &n))
 		commit_batch(ingest, n);
 	else
 		ring_publish(&segment->ring, ingest_current(domain)->head);
-	ingest->stride = 0;
 	ingest->ops->open(ingest);
 	return ingest_current(domain)->sequence - before;
 }
@@ -320,11 +343,14 @@ plan(struct ingest *ingest)
 }
 
 enum ingest_status
-ingest_batch(struct ingest *ingest)
+ingest_batch(struct ingest *ingest, unsigned input)
 {
-	unsigned offered = plan(ingest);
+	unsigned offered;
 	int n;
 
+	ingest->input = input;
+	ingest->stride = ingest->each[input].stride;
+	offered = plan(ingest);
 	if (offered == 0)
 		return INGEST_GATED;
 	ingest->base = ingest_current(&ingest->segment->state->ingest)->head;
@@ -338,16 +364,17 @@ ingest_batch(struct ingest *ingest)
 		return INGEST_DRAINED;
 	}
 	commit_batch(ingest, (unsigned)n);
-	ingest->stride = expect(ingest, (unsigned)n);
+	ingest->unwaited += ingest->batch_datagrams;
+	ingest->each[input].stride = expect(ingest, (unsigned)n);
 	return (unsigned)n == offered ? INGEST_MORE : INGEST_DRAINED;
 }
 
 /* Keeps the mean time between datagrams, over the last ten batches or so. */
 static void
-measure_gap(struct ingest *ingest, uint64_t now_ns)
+measure_gap(struct ingest *ingest, uint64_t now_ns, unsigned datagrams)
 {
-	uint64_t gap = MIN_OF((now_ns - ingest->batch_ns) /
-	    ingest->batch_datagrams, GAP_MAX_NS);
+	uint64_t gap = MIN_OF((now_ns - ingest->batch_ns) / datagrams,
+	    GAP_MAX_NS);
 
 	ingest->batch_ns = now_ns;
 	ingest->gap_ns = (ingest->gap_ns * 7 + gap) / 8;
@@ -356,12 +383,16 @@ measure_gap(struct ingest *ingest, uint64_t now_ns)
 uint64_t
 ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 {
-	uint64_t configured = ingest->segment->config->run.coalesce_ns, wait;
+	const struct segment *segment = ingest->segment;
+	uint64_t configured = segment->input[ingest->input].coalesce_ns, wait;
+	unsigned datagrams = segment->inputs == 1 ? ingest->batch_datagrams :
+	    ingest->unwaited;
 
-	if (configured == 0 || ingest->batch_datagrams == 0)
+	ingest->unwaited = 0;
+	if (configured == 0 || datagrams == 0)
 		return 0;
-	measure_gap(ingest, now_ns);
-	if (ingest->batch_datagrams >= WAIT_DATAGRAMS)
+	measure_gap(ingest, now_ns, datagrams);
+	if (datagrams >= WAIT_DATAGRAMS)
 		return 0;
 	if (configured != COALESCE_AUTO)
 		return configured;
@@ -371,22 +402,40 @@ ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 	return MAX_OF(WAIT_MIN_NS, wait);
 }
 
+/* Whether it differs from what is known. */
+static bool
+look_at_input(const struct ingest *ingest, unsigned input, uint32_t *drops,
+    uint32_t *queued)
+{
+	const struct segment *segment = ingest->segment;
+	const struct ingest_state *state =
+	    ingest_current(&segment->state->ingest);
+
+	return ingest->ops->look(ingest, input, drops, queued) &&
+	    (*drops != inputs_of(segment, state)[input].drops_seen ||
+	    *queued > state->counts.socket_high_water_bytes);
+}
+
 void
 ingest_look(struct ingest *ingest)
 {
-	struct ingest_domain *domain = &ingest->segment->state->ingest;
+	const struct segment *segment = ingest->segment;
 	struct ingest_state *state;
+	struct input_state *each;
 	uint32_t drops, queued;
+	unsigned i;
 
-	if (!ingest->ops->look(ingest, &drops, &queued) ||
-	    (drops == ingest_current(domain)->drops_seen &&
-	    queued <= ingest_current(domain)->counts.socket_high_water_bytes))
-		return;
-	state = ingest_begin(domain);
-	drops -= state->drops_seen;	/* mod 2^32 */
-	state->counts.kernel_dropped += drops;
-	state->drops_seen += drops;
-	state->counts.socket_high_water_bytes = MAX_OF(
-	    state->counts.socket_high_water_bytes, (uint64_t)queued);
-	ingest_commit(domain);
+	for (i = 0; i < segment->inputs; i++) {
+		if (!look_at_input(ingest, i, &drops, &queued))
+			continue;
+		state = inputs_begin(segment);
+		each = &inputs_of(segment, state)[i];
+		drops -= each->drops_seen;	/* mod 2^32 */
+		state->counts.kernel_dropped += drops;
+		each->counts.kernel_dropped += drops;
+		each->drops_seen += drops;
+		state->counts.socket_high_water_bytes = MAX_OF(
+		    state->counts.socket_high_water_bytes, (uint64_t)queued);
+		ingest_commit(&segment->state->ingest);
+	}
 }

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * From the input socket into the ring.  Worker, relay thread only.
+ * From the input sockets into the ring.  Worker, relay thread only.
  *
  * Each batch is one call of a back end (ingest_ops.h), which receives into the
  * ring, beyond its head, then one commit: records, the ingest domain, the head.
  * segment.h says why a kill between any two instructions of it loses nothing.
+ *
+ * A batch comes by one input.  What is expected of the next is kept for each.
  *
  * The batch adapts to what arrives.  Each message has a place in the ring that
  * is as large as the largest of the batch before: messages of one size are
@@ -32,20 +34,28 @@ struct arrival {
 	bool			 truncated;	/* the kernel cut it off */
 };
 
+/* One of the channel's inputs. */
+struct ingest_input {
+	int			 socket;	/* not owned */
+	int			 readable;	/* the one to wait on */
+	uint32_t		 stride;	/* rx_area.stride, next */
+};
+
 struct ingest {
 	const struct ingest_ops	*ops;
 	const struct segment	*segment;
 	struct relay		*relay;	/* asked to make room in the ring */
-	int			 socket;	/* not owned */
-	int			 readable;	/* the one to wait on */
+	struct ingest_input	 each[INPUTS_MAX];
+	unsigned		 input;	/* which the batch comes by */
 	uint64_t		 base;	/* ring position of what lands */
-	uint32_t		 stride; /* rx_area.stride, next */
+	uint32_t		 stride; /* rx_area.stride, of this batch */
 	unsigned		 dirty;	/* messages the kernel wrote to */
 	uint8_t			 paused; /* flags of the batch's records */
 	struct arrival		 arrival[RX_SLOTS_MAX];	/* of this batch */
 	uint64_t		 batch_bytes;	/* of the last batch */
 	uint32_t		 batch_largest;	/* message in it */
 	unsigned		 batch_datagrams;
+	unsigned		 unwaited; /* datagrams since the last wait */
 	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
 	uint64_t		 gap_ns;	/* between datagrams, mean */
 	struct sender_sequence	 sender_sequence;
@@ -55,11 +65,11 @@ struct ingest {
 
 /* Sets up the in-flight area after having committed what a predecessor
  * left there; returns the number of datagrams recovered.  `program' is NULL
- * for raw channels. */
+ * for raw channels; `sockets' has one for each input of the segment. */
 uint64_t	ingest_init(struct ingest *ingest,
 		    const struct segment *segment,
 		    const struct datum_program *program, struct relay *relay,
-		    int socket);
+		    const int *sockets);
 
 enum ingest_status {
 	INGEST_MORE,	/* a full batch: there may be more */
@@ -67,13 +77,15 @@ enum ingest_status {
 	INGEST_GATED,	/* on_overrun: block, and no room in the ring */
 };
 
-/* Receives and commits one batch; never blocks. */
-enum ingest_status	ingest_batch(struct ingest *ingest) ATTR_NONNULL;
+/* Receives and commits one batch of an input; never blocks. */
+enum ingest_status	ingest_batch(struct ingest *ingest, unsigned input)
+			    ATTR_NONNULL;
 
 /*
- * How long to wait before the next ingest_batch(), after one that drained the
+ * How long to wait before the next ingest_batch(), after one that drained its
  * socket, so that more than a datagram or two come with it; 0: not at all.
- * `now_ns' is CLOCK_MONOTONIC.
+ * With several inputs that is asked once for all that were readable.  `now_ns'
+ * is CLOCK_MONOTONIC.
  */
 uint64_t	ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 		    ATTR_NONNULL;
@@ -81,8 +93,8 @@ uint64_t	ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 /* Whether there is room for at least one slot (on_overrun: block). */
 bool	ingest_has_room(const struct ingest *ingest) ATTR_NONNULL;
 
-/* Brings kernel_dropped and the socket's high-water mark up to date from the
- * socket's own counters. */
+/* Brings kernel_dropped and the sockets' high-water mark up to date from the
+ * sockets' own counters. */
 void	ingest_look(struct ingest *ingest) ATTR_NONNULL;
 
 #endif /* MCRELAY_INGEST_H */

@@ -16,30 +16,32 @@
 struct ingest_ops {
 	/*
 	 * Looks for a batch that a predecessor had in flight.  If there is
-	 * one: sets ingest->stride as it was then, fills ingest->arrival with
-	 * the *n messages (0, too) that had come, and returns true.  Must
-	 * change nothing that a successor of ours would have to find.
+	 * one: sets ingest->stride and ingest->input as they were then, fills
+	 * ingest->arrival with the *n messages (0, too) that had come, and
+	 * returns true.  Must change nothing that a successor of ours would
+	 * have to find.
 	 */
 	bool	(*recover)(struct ingest *ingest, unsigned *n);
 
-	/* Sets up, once all that was recovered is committed, and sets
-	 * ingest->readable. */
+	/* Sets up, once all that was recovered is committed, and sets what is
+	 * readable in ingest->each. */
 	void	(*open)(struct ingest *ingest);
 
 	/*
-	 * Announces the batch that follows the last one committed, then
-	 * receives up to `offered' messages, without waiting.  Returns how many
-	 * ingest->arrival has, or -1 with errno.
+	 * Announces the batch that follows the last one committed, and that it
+	 * comes by ingest->input, then receives up to `offered' messages,
+	 * without waiting.  Returns how many ingest->arrival has, or -1 with
+	 * errno.
 	 */
 	int	(*receive)(struct ingest *ingest, unsigned offered);
 
-	/* How much has been dropped before us, ever (mod 2^32), and how many
-	 * bytes wait; false: cannot tell. */
-	bool	(*look)(const struct ingest *ingest, uint32_t *drops,
-		    uint32_t *queued_bytes);
+	/* How much an input has dropped before us, ever (mod 2^32), and how
+	 * many bytes wait; false: cannot tell. */
+	bool	(*look)(const struct ingest *ingest, unsigned input,
+		    uint32_t *drops, uint32_t *queued_bytes);
 };
 
-/* recvmmsg on the socket that the supervisor has opened. */
+/* recvmmsg on the sockets that the supervisor has opened. */
 extern const struct ingest_ops	ingest_socket;
 
 /* Where message `i' of the batch in flight lands: its first bytes... */

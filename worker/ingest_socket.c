@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The back end of ingest that every kernel has: recvmmsg on the input socket.
+ * The back end of ingest that every kernel has: recvmmsg on an input's
+ * socket.
  * Worker, relay thread only.  Must not allocate, lock or ask the clock.
  *
  * Everything that the kernel writes lies in the segment (struct rx_area).
@@ -125,6 +126,7 @@ socket_recover(struct ingest *ingest, unsigned *n)
 		if (rx->msg[*n].msg_len == RX_SENTINEL)
 			break;
 	ingest->stride = announced_stride(rx);
+	ingest->input = MIN_OF(rx->input, ingest->segment->inputs - 1);
 	read_messages(ingest, *n);
 	return true;
 }
@@ -136,11 +138,12 @@ socket_open(struct ingest *ingest)
 
 	for (i = 0; i < ingest->segment->rx_slots; i++)
 		reset_message(ingest->segment->rx, i);
-	ingest->readable = ingest->socket;
+	for (i = 0; i < ingest->segment->inputs; i++)
+		ingest->each[i].readable = ingest->each[i].socket;
 }
 
-/* Where it lands is settled before the batch is announced, so a successor
- * looks for it in the right place. */
+/* Where it lands, and where it comes from, is settled before the batch is
+ * announced, so a successor looks for it in the right place. */
 static int
 socket_receive(struct ingest *ingest, unsigned offered)
 {
@@ -154,12 +157,14 @@ socket_receive(struct ingest *ingest, unsigned offered)
 	set_landings(ingest, offered);
 	rx->stride = ingest->stride;
 	rx->offered = offered;
+	rx->input = ingest->input;
 	/* Partner: the acquire in socket_recover() of a successor.  One that
 	 * sees this batch sees no message of an earlier one. */
 	atomic_store_explicit(&rx->batch,
 	    ingest_current(&ingest->segment->state->ingest)->batch + 1,
 	    memory_order_release);
-	n = recvmmsg(ingest->socket, rx->msg, offered, MSG_DONTWAIT, NULL);
+	n = recvmmsg(ingest->each[ingest->input].socket, rx->msg, offered,
+	    MSG_DONTWAIT, NULL);
 	if (n > 0) {
 		ingest->dirty = (unsigned)n;
 		read_messages(ingest, ingest->dirty);
@@ -168,12 +173,12 @@ socket_receive(struct ingest *ingest, unsigned offered)
 }
 
 static bool
-socket_look(const struct ingest *ingest, uint32_t *drops,
+socket_look(const struct ingest *ingest, unsigned input, uint32_t *drops,
     uint32_t *queued_bytes)
 {
 	struct udp_memory memory;
 
-	if (!udp_read_memory(ingest->socket, &memory))
+	if (!udp_read_memory(ingest->each[input].socket, &memory))
 		return false;
 	*drops = memory.drops;
 	*queued_bytes = memory.queued_bytes;

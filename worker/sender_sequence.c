@@ -168,7 +168,8 @@ static bool
 is_source(const struct sender *s, const struct ring_record *record)
 {
 	return s->used != 0 && s->port == record->port &&
-	    s->family == record->family && s->scope == record->scope &&
+	    s->input == record->input && s->family == record->family &&
+	    s->scope == record->scope &&
 	    memcmp(s->address, record->address, sizeof(s->address)) == 0;
 }
 
@@ -194,6 +195,7 @@ find_source(struct sender_sequence *sequence, const struct ring_record *record)
 	oldest->port = record->port;
 	oldest->family = record->family;
 	oldest->scope = record->scope;
+	oldest->input = record->input;
 	sequence->recent = (unsigned)(oldest - source);
 	return oldest;
 }

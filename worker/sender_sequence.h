@@ -3,9 +3,9 @@
  * The sender's own numbering (payload.sequence): what was lost, sent twice or
  * overtaken before it came to us.  Worker, relay thread only.
  *
- * Each source is counted for itself.  Of a source we know the highest number
- * and which of the SENDER_WINDOW numbers up to it have come.  Numbers wrap:
- * distances are taken modulo the type's range.  A number is
+ * Each source is counted for itself, at each input.  Of a source we know the
+ * highest number and which of the SENDER_WINDOW numbers up to it have come.
+ * Numbers wrap: distances are taken modulo the type's range.  A number is
  *	ahead by k, k <= SENDER_SEQUENCE_LEAP:	k - 1 gaps
  *	in the window, not come yet:	reordered, and one gap less, if it
  *					was counted as one (numbers before a

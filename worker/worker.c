@@ -9,12 +9,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -26,12 +24,6 @@
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
-/*
- * Batches received before the loop looks at signals and other descriptors:
- * 16 batches of 64 datagrams are about a millisecond.
- */
-#define BATCHES_PER_TURN	16
-
 /* Bounds the emptying of a socket that is filled as fast as it is emptied. */
 #define DRAIN_NS	(250 * NS_PER_MS)
 /* The same where the archive has to make room for it. */
@@ -39,15 +31,9 @@
 /* How long a failing archive is tried when nobody comes after it. */
 #define LAST_TRIES_NS	NS_PER_S
 
-/* Turns that the archive is offered while it does not get on. */
-#define SHARES_MAX		8
-
-/* How often the socket's drop counter is read while there is traffic. */
-#define DROPS_INTERVAL_S	1.0
-
 /* Tells the readers of the ring that there is more of it. */
-static void
-wake_readers(struct worker *worker)
+void
+worker_wake_readers(struct worker *worker)
 {
 	uint64_t head = ring_head(&worker->segment.ring);
 
@@ -57,8 +43,8 @@ wake_readers(struct worker *worker)
 		wake_post(worker->decimator_wake);
 }
 
-static void
-run_outputs(struct worker *worker)
+void
+worker_run_outputs(struct worker *worker)
 {
 	unsigned i;
 
@@ -75,119 +61,7 @@ on_output(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 
 	ev_io_stop(loop, io);
 	worker->relay.output[io - worker->output].blocked = false;
-	run_outputs(worker);
-}
-
-/* The archive is a ring behind and must not lose: the socket buffer holds
- * what comes, until on_note(). */
-static void
-close_gate(struct worker *worker)
-{
-	worker->gated = true;
-	ev_io_stop(worker->loop, &worker->input);
-	/* The archive may have moved on after its notification was handled. */
-	ev_async_send(worker->loop, &worker->archive_note);
-}
-
-/* Lets a batch form; signals and other descriptors wait as well, which is
- * why receive() does so only BATCHES_PER_TURN times. */
-static bool
-wait_for_batch(struct worker *worker)
-{
-	uint64_t ns = ingest_wait_ns(&worker->ingest, clock_monotonic_ns());
-	struct timespec ts = {.tv_nsec = (long)ns};
-
-	if (ns == 0)
-		return false;
-	nanosleep(&ts, NULL);
-	return true;
-}
-
-/* Asks again and again for the time of busy_poll, without sleeping. */
-static enum ingest_status
-poll_batch(struct worker *worker)
-{
-	uint64_t until = clock_monotonic_ns() +
-	    worker->segment.config->run.busy_poll_ns;
-	enum ingest_status status;
-
-	do
-		status = ingest_batch(&worker->ingest);
-	while (worker->ingest.batch_datagrams == 0 &&
-	    status == INGEST_DRAINED && clock_monotonic_ns() < until);
-	return status;
-}
-
-/*
- * On a CPU that both threads have to share, the archive's may not get a turn
- * before the ring comes round, which is 3 ms at 20 Gbit/s.  When it is half a
- * ring behind it is offered one; where it has a CPU of its own that is over at
- * once.  What comes meanwhile the socket's buffer holds.  An archive that does
- * not get on, for its disk, say, is not offered more: the relay comes first.
- */
-static void
-share_cpu(struct worker *worker)
-{
-	const struct segment *segment = &worker->segment;
-	uint64_t position = atomic_load_explicit(
-	    &segment->state->archive_position, memory_order_relaxed);
-
-	if (LIKELY(worker->directory == -1 || ring_head(&segment->ring) -
-	    position <= segment->ring.size / 2))
-		return;
-	if (worker->shared_at != position) {
-		worker->shared_at = position;
-		worker->shared = 0;
-	}
-	if (worker->shared++ < SHARES_MAX)
-		sched_yield();
-}
-
-static enum ingest_status
-receive(struct worker *worker)
-{
-	bool busy = worker->segment.config->run.busy_poll_ns != 0;
-	enum ingest_status status = INGEST_MORE;
-	unsigned i;
-
-	for (i = 0; i < BATCHES_PER_TURN && status == INGEST_MORE; i++) {
-		status = busy ? poll_batch(worker) :
-		    ingest_batch(&worker->ingest);
-		run_outputs(worker);
-		wake_readers(worker);
-		share_cpu(worker);
-		if (status != INGEST_DRAINED)
-			continue;
-		if (busy ? worker->ingest.batch_datagrams > 0 :
-		    wait_for_batch(worker))
-			status = INGEST_MORE;
-	}
-	return status;
-}
-
-static void
-on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
-{
-	struct worker *worker = io->data;
-	enum ingest_status status = receive(worker);
-
-	if (status == INGEST_GATED)
-		close_gate(worker);
-	else if (status == INGEST_MORE)
-		ingest_look(&worker->ingest);	/* we are behind: how far? */
-	if (!ev_is_active(&worker->drops))
-		ev_timer_start(loop, &worker->drops);
-}
-
-/* Runs once a second while there is traffic, and once after it. */
-static void
-on_drops(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
-{
-	struct worker *worker = timer->data;
-
-	ingest_look(&worker->ingest);
-	ev_timer_stop(loop, timer);
-	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
+	worker_run_outputs(worker);
 }
 
 /* If not, that is left to a successor: what has come since it was told to
@@ -205,8 +79,8 @@ stored_all(const struct worker *worker)
 static void
 finish(struct worker *worker)
 {
-	ev_io_stop(worker->loop, &worker->input);
-	run_outputs(worker);
+	worker_stop_inputs(worker);
+	worker_run_outputs(worker);
 	ingest_look(&worker->ingest);
 	/* Partner: the acquire in the supervisor's worker_drained(). */
 	if (worker->ending == WORKER_STOPPING && stored_all(worker))
@@ -218,7 +92,7 @@ finish(struct worker *worker)
 }
 
 /*
- * Receives the datagrams that were in the socket when MESSAGE_STOP came; what
+ * Receives the datagrams that were in the sockets when MESSAGE_STOP came; what
  * an archive that must not lose has no room for yet, in on_note().  Then the
  * archive ends.
  */
@@ -229,7 +103,7 @@ drain_input(struct worker *worker)
 	enum ingest_status status;
 
 	do
-		status = receive(worker);
+		status = worker_receive_all(worker);
 	while (status == INGEST_MORE && clock_monotonic_ns() < pause_at);
 	worker->draining = status == INGEST_GATED &&
 	    now < worker->drain_until_ns;
@@ -246,7 +120,7 @@ stop(struct worker *worker)
 {
 	uint64_t now = clock_monotonic_ns();
 
-	ev_io_stop(worker->loop, &worker->input);
+	worker_stop_inputs(worker);
 	worker->drain_until_ns = now + DRAIN_GATED_NS;
 	/* A next supervisor may be given the segment. */
 	if (worker->directory != -1 && !worker->orphaned)
@@ -265,7 +139,7 @@ end(struct worker *worker, enum worker_ending ending)
 	if (ending == WORKER_STOPPING && first)
 		stop(worker);
 	else if (ending == WORKER_STOPPING)
-		ev_io_stop(worker->loop, &worker->input);
+		worker_stop_inputs(worker);
 	else if (worker->directory != -1)
 		archive_stop(&worker->archive);
 	if (worker->directory == -1)
@@ -299,7 +173,8 @@ ask_supervisor(const struct worker *worker)
 
 /* The archive thread has stored a block, has failed, or has ended. */
 static void
-on_note(struct ev_loop *loop, ev_async *async, int events ATTR_UNUSED)
+on_note(struct ev_loop *loop ATTR_UNUSED, ev_async *async,
+    int events ATTR_UNUSED)
 {
 	struct worker *worker = async->data;
 
@@ -315,7 +190,7 @@ on_note(struct ev_loop *loop, ev_async *async, int events ATTR_UNUSED)
 		return;
 	worker->gated = false;
 	if (worker->ending != WORKER_STOPPING)
-		ev_io_start(loop, &worker->input);
+		worker_start_inputs(worker);
 }
 
 /* Called in the archive thread. */
@@ -416,9 +291,8 @@ start_watchers(struct worker *worker)
 	unsigned i;
 
 	log_loop_start(worker->loop);
-	ev_io_init(&worker->input, on_input, worker->ingest.readable, EV_READ);
-	worker->input.data = worker;
-	ev_io_start(worker->loop, &worker->input);
+	worker_init_inputs(worker);
+	worker_start_inputs(worker);
 	ev_io_init(&worker->messages, on_messages, WORKER_FD_MESSAGES, EV_READ);
 	worker->messages.data = worker;
 	ev_io_start(worker->loop, &worker->messages);
@@ -427,8 +301,6 @@ start_watchers(struct worker *worker)
 		    worker->relay.output[i].socket, EV_WRITE);
 		worker->output[i].data = worker;
 	}
-	ev_timer_init(&worker->drops, on_drops, DROPS_INTERVAL_S, 0.);
-	worker->drops.data = worker;
 	start_signal(worker, &worker->term, on_term, SIGTERM);
 	start_signal(worker, &worker->hup, on_hup, SIGHUP);
 	start_signal(worker, &worker->usr1, on_usr1, SIGUSR1);
@@ -480,8 +352,8 @@ worker_main(int argc, char **argv)
 		start_archive(&worker);
 	worker_schedule(worker.segment.config);
 	sandbox_thread(SANDBOX_WITH_NETWORK);
-	run_outputs(&worker);
-	wake_readers(&worker);
+	worker_run_outputs(&worker);
+	worker_wake_readers(&worker);
 	if (tell_supervisor(MESSAGE_READY, worker.sandbox) == -1)
 		log_warn("cannot tell the supervisor that I am ready");
 	ev_run(worker.loop, 0);

@@ -38,7 +38,10 @@ struct worker {
 	struct ingest		 ingest;
 	struct relay		 relay;
 	struct archive		 archive;
-	ev_io			 input;
+	ev_io			 input[INPUTS_MAX];
+	unsigned		 next;	/* to be polled, of several */
+	unsigned		 behind; /* turns that left something */
+	uint64_t		 busy_poll_ns;	/* the longest of all */
 	ev_io			 output[OUTPUTS_MAX];	/* to be writable */
 	ev_io			 messages;
 	ev_timer		 drops;		/* while there is traffic */

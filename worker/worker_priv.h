@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A worker's start.  For worker.c only.  Relay thread.
+ * What the files of the relay thread's loop share: start, inputs.  For these
+ * only.
  */
 #ifndef MCRELAY_WORKER_PRIV_H
 #define MCRELAY_WORKER_PRIV_H
@@ -14,5 +15,16 @@ void	worker_recover(struct worker *worker) ATTR_NONNULL;
 /* On the CPU and with the priority that are configured.  The threads of the
  * archive have been started, and stay where they are. */
 void	worker_schedule(const struct channel_config *config) ATTR_NONNULL;
+
+/* Sends what is in the ring; tells its readers that there is more of it. */
+void	worker_run_outputs(struct worker *worker) ATTR_NONNULL;
+void	worker_wake_readers(struct worker *worker) ATTR_NONNULL;
+
+/* receive.c: the watchers of the inputs, and of their drops. */
+void	worker_init_inputs(struct worker *worker) ATTR_NONNULL;
+void	worker_start_inputs(struct worker *worker) ATTR_NONNULL;
+void	worker_stop_inputs(struct worker *worker) ATTR_NONNULL;
+/* A turn of each input. */
+enum ingest_status	worker_receive_all(struct worker *worker) ATTR_NONNULL;
 
 #endif /* MCRELAY_WORKER_PRIV_H */

@@ -54,16 +54,22 @@ worker_attach(struct worker *worker)
 void
 worker_recover(struct worker *worker)
 {
-	int sockets[OUTPUTS_MAX];
+	const struct segment *segment = &worker->segment;
+	int sockets[OUTPUTS_MAX], inputs[INPUTS_MAX] = {WORKER_FD_INPUT};
 	uint64_t recovered;
 	int i;
 
+	for (i = 1; i < (int)segment->inputs; i++)
+		inputs[i] = worker->decimator_wake + i;
+	for (i = 0; i < (int)segment->inputs; i++)
+		worker->busy_poll_ns = MAX_OF(worker->busy_poll_ns,
+		    segment->input[i].busy_poll_ns);
 	for (i = 0; i < OUTPUTS_MAX; i++)
 		sockets[i] = WORKER_FD_OUTPUT + i;
 	/* Outputs first: ingest may have to move them out of its way. */
-	relay_init(&worker->relay, &worker->segment, sockets);
-	recovered = ingest_init(&worker->ingest, &worker->segment,
-	    worker->program, &worker->relay, WORKER_FD_INPUT);
+	relay_init(&worker->relay, segment, sockets);
+	recovered = ingest_init(&worker->ingest, segment,
+	    worker->program, &worker->relay, inputs);
 	if (recovered > 0)
 		log_info("took over %" PRIu64 " datagrams that my predecessor "
 		    "had in hand", recovered);

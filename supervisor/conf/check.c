@@ -26,101 +26,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/conf/address.h"
-#include "supervisor/conf/conf_priv.h"
-
-#define RMEM_MAX_FILE	"/proc/sys/net/core/rmem_max"
-
-struct check {
-	const struct conf		*conf;
-	const struct channel_places	*places;
-	struct problem_list		*problems;
-	const struct channel_conf	**input;	/* sorted by address */
-	size_t				 inputs;
-	struct ifaddrs			*local;
-};
-
-/* An address that was there and right, with its port. */
-static bool
-usable(const struct sockaddr_storage *address)
-{
-	return address->ss_family != AF_UNSPEC && address_port(address) != 0;
-}
-
-static const char *
-text_of(const struct sockaddr_storage *address,
-    char text[static ADDRESS_TEXT_SIZE])
-{
-	(void)format_address((const struct sockaddr *)address, text);
-	return text;
-}
-
-static const struct channel_places *
-places_of(const struct check *check, const struct channel_conf *channel)
-{
-	return &check->places[channel - check->conf->channel];
-}
-
-/*** Inputs. ***/
-
-static int
-compare_inputs(const void *one, const void *other)
-{
-	const struct channel_conf *a = *(const struct channel_conf *const *)
-	    one, *b = *(const struct channel_conf *const *)other;
-	int order;
-
-	order = address_compare(&a->listen.address, &b->listen.address);
-	return order != 0 ? order : a < b ? -1 : a > b;
-}
-
-static int
-compare_address(const void *key, const void *other)
-{
-	const struct channel_conf *b = *(const struct channel_conf *const *)
-	    other;
-
-	return address_compare(key, &b->listen.address);
-}
-
-/* A channel that listens on exactly this address and port, or NULL. */
-static const struct channel_conf *
-find_input(const struct check *check, const struct sockaddr_storage *address)
-{
-	const struct channel_conf **found;
-
-	if (check->inputs == 0)
-		return NULL;
-	found = bsearch(address, check->input, check->inputs,
-	    sizeof(check->input[0]), compare_address);
-	return found != NULL ? *found : NULL;
-}
-
-/* One that listens on this port on all addresses of this family, or NULL. */
-static const struct channel_conf *
-find_wildcard(const struct check *check,
-    const struct sockaddr_storage *address)
-{
-	struct sockaddr_storage any = { .ss_family = address->ss_family };
-
-	address_set_port(&any, address_port(address));
-	return find_input(check, &any);
-}
-
-static void
-sort_inputs(struct check *check)
-{
-	const struct channel_conf *channel = check->conf->channel;
-	size_t i;
-
-	check->input = xcalloc(check->conf->channels + 1,
-	    sizeof(check->input[0]));
-	for (i = 0; i < check->conf->channels; i++)
-		if (usable(&channel[i].listen.address))
-			check->input[check->inputs++] = &channel[i];
-	if (check->inputs > 0)
-		qsort(check->input, check->inputs, sizeof(check->input[0]),
-		    compare_inputs);
-}
+#include "supervisor/conf/check_priv.h"
 
 /* It may come up later: a check at boot must not fail. */
 static void
@@ -137,39 +43,6 @@ check_interface(const struct check *check, const char *name,
 			return;
 	problem_warning(check->problems, place,
 	    "there is no interface `%s' at present", name);
-}
-
-/* Reported at the one that comes later in the file. */
-static void
-report_shared(const struct check *check, const struct channel_conf *a,
-    const struct channel_conf *b)
-{
-	const struct channel_conf *first = MIN_OF(a, b), *later = MAX_OF(a, b);
-	char one[ADDRESS_TEXT_SIZE], other[ADDRESS_TEXT_SIZE];
-
-	problem_error(check->problems, places_of(check, later)->listen,
-	    "channel `%s' listens on %s, channel `%s' (line %u) on %s: "
-	    "they cannot share an address and port", later->name,
-	    text_of(&later->listen.address, one), first->name, first->line,
-	    text_of(&first->listen.address, other));
-}
-
-static void
-check_inputs(const struct check *check)
-{
-	const struct channel_conf *input, *wildcard;
-	size_t i;
-
-	for (i = 0; i < check->inputs; i++) {
-		input = check->input[i];
-		if (i > 0 && address_compare(&input->listen.address,
-		    &check->input[i - 1]->listen.address) == 0)
-			report_shared(check, check->input[i - 1], input);
-		wildcard = find_wildcard(check, &input->listen.address);
-		if (wildcard != NULL &&
-		    !address_is_any(&input->listen.address))
-			report_shared(check, wildcard, input);
-	}
 }
 
 /*** Outputs. ***/
@@ -199,19 +72,19 @@ static void
 check_loop(const struct check *check, const struct destination_conf *to,
     struct place place)
 {
-	const struct channel_conf *input = find_input(check, &to->address);
+	const struct check_input *input = check_find_input(check, &to->address);
 	char text[ADDRESS_TEXT_SIZE];
 
 	if (input == NULL && !udp_is_group(&to->address)) {
-		input = find_wildcard(check, &to->address);
+		input = check_find_wildcard(check, &to->address);
 		if (input != NULL && !is_local(check, &to->address))
 			input = NULL;
 	}
 	if (input != NULL)
 		problem_error(check->problems, place,
 		    "a loop: what goes to %s is received by channel `%s' "
-		    "(line %u)", text_of(&to->address, text), input->name,
-		    input->line);
+		    "(line %u)", check_text(&to->address, text),
+		    input->channel->name, input->channel->line);
 }
 
 /* A socket that sends from where an input listens keeps it from being opened,
@@ -224,10 +97,10 @@ check_source_port(const struct check *check, const struct destination_conf *to,
 	char text[ADDRESS_TEXT_SIZE];
 	size_t i;
 
-	if (!usable(&source))
+	if (!check_usable(&source))
 		return;
 	for (i = 0; i < check->inputs; i++) {
-		address = check->input[i]->listen.address;
+		address = check->input[i].listen->address;
 		if (address.ss_family != source.ss_family ||
 		    address_port(&address) != address_port(&source) ||
 		    udp_is_group(&address) || (!address_is_any(&address) &&
@@ -237,8 +110,8 @@ check_source_port(const struct check *check, const struct destination_conf *to,
 		problem_error(check->problems, place,
 		    "`source_port: %u': channel `%s' (line %u) listens on %s: "
 		    "what is sent to it would not all be received",
-		    address_port(&source), check->input[i]->name,
-		    check->input[i]->line, text_of(&address, text));
+		    address_port(&source), check->input[i].channel->name,
+		    check->input[i].channel->line, check_text(&address, text));
 		return;
 	}
 }
@@ -280,7 +153,7 @@ check_addresses(const struct check *check, const struct destination_conf *to,
 	if (interface != NULL && !to->broadcast)
 		problem_error(check->problems, places->item,
 		    "%s is the broadcast address of %s, and needs "
-		    "`broadcast: true'", text_of(&to->address, text),
+		    "`broadcast: true'", check_text(&to->address, text),
 		    interface);
 	if (source.ss_family != AF_UNSPEC)
 		address_set_port(&source, 0);
@@ -310,7 +183,7 @@ static const struct output_places *
 output_place(const struct check *check, const struct channel_conf *channel,
     size_t i)
 {
-	const struct channel_places *places = places_of(check, channel);
+	const struct channel_places *places = check_places(check, channel);
 
 	return i < channel->relays ? &places->relay[i] :
 	    &places->stream[i - channel->relays];
@@ -325,13 +198,13 @@ check_twin(const struct check *check, const struct channel_conf *channel,
 	size_t i;
 
 	for (i = 0; i < output; i++) {
-		if (!usable(&output_of(channel, i)->address) ||
+		if (!check_usable(&output_of(channel, i)->address) ||
 		    !same_destination(output_of(channel, i), to))
 			continue;
 		problem_error(check->problems,
 		    output_place(check, channel, output)->item,
 		    "channel `%s' sends to %s already (line %u)",
-		    channel->name, text_of(&to->address, text),
+		    channel->name, check_text(&to->address, text),
 		    output_place(check, channel, i)->item.line);
 		return;
 	}
@@ -348,7 +221,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 		to = output_of(channel, i);
 		places = output_place(check, channel, i);
 		check_interface(check, to->interface, places->interface);
-		if (!usable(&to->address))
+		if (!check_usable(&to->address))
 			continue;
 		check_addresses(check, to, places);
 		check_loop(check, to, places->item);
@@ -368,7 +241,7 @@ check_name(const struct check *check, const struct channel_conf *channel)
 		if (channel->name[0] != '\0' &&
 		    strcmp(c->name, channel->name) == 0) {
 			problem_error(check->problems,
-			    places_of(check, channel)->name,
+			    check_places(check, channel)->name,
 			    "there is a channel `%s' already (line %u)",
 			    channel->name, c->line);
 			return;
@@ -379,7 +252,7 @@ static void
 check_stream_name(const struct check *check,
     const struct channel_conf *channel, size_t stream)
 {
-	const struct channel_places *places = places_of(check, channel);
+	const struct channel_places *places = check_places(check, channel);
 	const char *name = channel->decimate[stream].name;
 	size_t i;
 
@@ -393,46 +266,6 @@ check_stream_name(const struct check *check,
 			    places->stream_name[i].line);
 			return;
 		}
-}
-
-/*** This host. ***/
-
-/* What the kernel grants to everybody; 0: nobody knows. */
-static uint64_t
-rmem_max(void)
-{
-	uint64_t most = 0;
-	FILE *f;
-
-	if ((f = fopen(RMEM_MAX_FILE, "re")) == NULL)
-		return 0;
-	if (fscanf(f, "%" SCNu64, &most) != 1)
-		most = 0;
-	(void)fclose(f);
-	return most;
-}
-
-/* One warning, for the largest: its advice serves them all. */
-static void
-check_receive_buffers(const struct check *check)
-{
-	const struct channel_conf *c, *large = NULL;
-	const struct conf *conf = check->conf;
-	uint64_t most = geteuid() == 0 ? 0 : rmem_max();
-
-	for (c = conf->channel; c < conf->channel + conf->channels; c++)
-		if (large == NULL || c->receive_buffer >
-		    large->receive_buffer)
-			large = c;
-	if (most == 0 || large == NULL ||
-	    large->receive_buffer <= most)
-		return;
-	problem_warning(check->problems,
-	    places_of(check, large)->receive_buffer,
-	    "a `receive_buffer' of %" PRIu64 " bytes is more than the kernel "
-	    "grants (%" PRIu64 "): as root, sysctl -w "
-	    "net.core.rmem_max=%" PRIu64, large->receive_buffer, most,
-	    large->receive_buffer);
 }
 
 static void
@@ -465,12 +298,13 @@ conf_check(const struct conf *conf, const struct channel_places *places,
 		    "this host's addresses are unknown (%s): loops through "
 		    "them are not noticed", strerror(errno));
 	}
-	sort_inputs(&check);
+	check_sort_inputs(&check);
 	check_inputs(&check);
 	for (c = conf->channel; c < conf->channel + conf->channels &&
 	    !problem_enough(problems); c++) {
-		check_interface(&check, c->listen.interface,
-		    check.places[c - conf->channel].interface);
+		for (i = 0; i < c->inputs; i++)
+			check_interface(&check, c->listen[i].interface,
+			    check_places(&check, c)->input[i].interface);
 		check_name(&check, c);
 		check_outputs(&check, c);
 		for (i = 0; i < c->decimates; i++)

@@ -60,8 +60,8 @@ conf_compare(const struct conf *old_conf,
 {
 	const struct channel_conf *a = old_channel, *b = new_channel;
 
-	if (memcmp(&a->listen, &b->listen, sizeof(a->listen)) != 0 ||
-	    a->receive_buffer != b->receive_buffer)
+	if (a->inputs != b->inputs || memcmp(a->listen, b->listen,
+	    a->inputs * sizeof(*a->listen)) != 0)
 		return CHANGE_SOCKET;
 	/* What is on its way must not meet the other schema. */
 	if (a->archives_stream && !conf_same_payload(a, b))

@@ -14,6 +14,7 @@ conf_clear_channel(struct channel_conf *channel)
 {
 	size_t i;
 
+	free(channel->listen);
 	free(channel->schema_file);
 	free(channel->require_mount);
 	free(channel->schema_text);

@@ -76,8 +76,8 @@ struct channel_conf {
 	/* Archives a decimated stream: its input comes from the decimator
 	 * alone, and it has no address that anybody chose. */
 	bool			 archives_stream;
-	struct listen_config	 listen;
-	uint64_t		 receive_buffer;
+	struct listen_config	*listen;	/* inputs of them */
+	size_t			 inputs;	/* at least one */
 	struct run_config	 run;
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */

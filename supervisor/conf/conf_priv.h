@@ -23,11 +23,15 @@ struct output_places {
 	struct place	source;
 };
 
-struct channel_places {
-	struct place		name;
+struct input_places {
 	struct place		listen;
 	struct place		interface;
 	struct place		receive_buffer;
+};
+
+struct channel_places {
+	struct place		name;
+	struct input_places	input[INPUTS_MAX];
 	struct output_places	relay[OUTPUTS_MAX];
 	struct output_places	stream[STREAMS_MAX];
 	struct place		stream_name[STREAMS_MAX];

@@ -210,40 +210,74 @@ conf_read_segmentation(struct section *section)
 	return section_word(section, "segmentation", words, 0, NULL) == 1;
 }
 
+static void
+read_input(struct section *section, struct listen_config *listen,
+    struct input_places *places)
+{
+	const struct node *address, *port, *buffer;
+	uint64_t number;
+
+	address = read_address(section, "address", false, &listen->address);
+	if (address == NULL)
+		listen->address.ss_family = AF_INET;
+	number = section_number(section, &port_key, &port);
+	address_set_port(&listen->address, (uint16_t)number);
+	places->listen = port != NULL ? port->place : section_place(section);
+	read_interface(section, listen->interface, &places->interface);
+	read_sources(section, address, listen);
+	listen->receive_buffer = section_number(section, &receive_buffer_key,
+	    &buffer);
+	places->receive_buffer = buffer != NULL ? buffer->place :
+	    places->listen;
+	listen->coalesce_ns = read_coalesce(section);
+	listen->busy_poll_ns = section_number(section, &busy_poll_key, NULL);
+	listen->share = section_bool(section, "share", false);
+	listen->one_by_one = conf_read_segmentation(section);
+	check_link_local(section, address, &listen->address,
+	    listen->interface);
+	section_close(section);
+}
+
+/* What is no mapping is left out, and reported. */
+static void
+read_inputs(struct section *channel, struct channel_conf *conf,
+    struct channel_places *places)
+{
+	const struct node *list, *item;
+	struct section section;
+	size_t n;
+
+	list = section_list(channel, "listen", INPUTS_MAX);
+	for (item = list != NULL ? list->first : NULL; item != NULL;
+	    item = item->next) {
+		if (!section_item_default(channel, "listen", item, &section))
+			continue;
+		n = conf->inputs++;
+		read_input(&section, &conf->listen[n], &places->input[n]);
+	}
+	if (list != NULL && list->children == 0)
+		problem_error(channel->problems, list->place,
+		    "`listen' is an empty list: a channel has an input");
+}
+
 void
 conf_read_listen(struct section *channel, struct channel_conf *conf,
     struct channel_places *places)
 {
-	struct listen_config *listen = &conf->listen;
-	const struct node *address, *port, *buffer;
+	bool list = !channel->partial && section_is_list(channel, "listen");
 	struct section section;
-	uint64_t number;
 
-	if (!section_enter(channel, "listen", &section) &&
-	    !channel->partial) {
+	conf->listen = xcalloc(list ? INPUTS_MAX : 1, sizeof(*conf->listen));
+	if (list)
+		read_inputs(channel, conf, places);
+	else if (section_enter(channel, "listen", &section) ||
+	    channel->partial)
+		read_input(&section, &conf->listen[conf->inputs++],
+		    &places->input[0]);
+	else
 		section_missing(channel, "listen");
-		return;
-	}
-	address = read_address(&section, "address", false, &listen->address);
-	if (address == NULL)
-		listen->address.ss_family = AF_INET;
-	number = section_number(&section, &port_key, &port);
-	address_set_port(&listen->address, (uint16_t)number);
-	places->listen = port != NULL ? port->place : section_place(&section);
-	read_interface(&section, listen->interface, &places->interface);
-	read_sources(&section, address, listen);
-	conf->receive_buffer = section_number(&section, &receive_buffer_key,
-	    &buffer);
-	places->receive_buffer = buffer != NULL ? buffer->place :
-	    places->listen;
-	conf->run.coalesce_ns = read_coalesce(&section);
-	conf->run.busy_poll_ns = section_number(&section, &busy_poll_key,
-	    NULL);
-	listen->share = section_bool(&section, "share", false);
-	listen->one_by_one = conf_read_segmentation(&section);
-	check_link_local(&section, address, &listen->address,
-	    listen->interface);
-	section_close(&section);
+	/* Who looks at them finds one that is not usable. */
+	conf->inputs = MAX_OF(conf->inputs, (size_t)1);
 }
 
 /*** Outputs. ***/

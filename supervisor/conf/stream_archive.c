@@ -87,7 +87,9 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	    stream->name);
 	archiver->line = parent->line;
 	archiver->archives_stream = true;
-	fill_listen(&archiver->listen);
+	archiver->listen = xcalloc(1, sizeof(*archiver->listen));
+	archiver->inputs = 1;
+	fill_listen(archiver->listen);
 	archiver->payload = parent->payload;
 	if (stream->schema_text != NULL)
 		error = derive_payload(archiver, stream);
@@ -102,8 +104,8 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	archiver->ring_auto = parent->ring_auto;
 	archiver->archive.block_size = MIN_OF(parent->archive.block_size,
 	    archiver->ring_size / RING_BLOCKS);
-	archiver->receive_buffer = parent->receive_buffer;
-	archiver->run.coalesce_ns = COALESCE_AUTO;
+	archiver->listen->receive_buffer = parent->listen->receive_buffer;
+	archiver->listen->coalesce_ns = COALESCE_AUTO;
 	archiver->run.cpu = -1;
 	if (error != NULL)
 		problem_error(problems, place, "the schema of stream `%s' "

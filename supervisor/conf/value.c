@@ -180,6 +180,24 @@ section_item(const struct section *parent, const char *name,
 	return false;
 }
 
+bool
+section_is_list(const struct section *section, const char *key)
+{
+	const struct node *node = find(section, key);
+
+	return node != NULL && node->kind == NODE_LIST;
+}
+
+bool
+section_item_default(const struct section *parent, const char *name,
+    const struct node *item, struct section *child)
+{
+	bool good = section_item(parent, name, item, child);
+
+	child->fallback = fallback_mapping(parent, name);
+	return good;
+}
+
 static void
 unknown_key(const struct section *section, const struct node *node)
 {

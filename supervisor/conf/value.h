@@ -59,6 +59,11 @@ bool	section_enter(struct section *parent, const char *key,
 /* An item of a list; false (and reported) when it is not a mapping. */
 bool	section_item(const struct section *parent, const char *name,
 	    const struct node *item, struct section *child);
+/* The same, where the section may be a list of mappings instead: what an item
+ * does not say is in the mapping of that name in `defaults'. */
+bool	section_is_list(const struct section *section, const char *key);
+bool	section_item_default(const struct section *parent, const char *name,
+	    const struct node *item, struct section *child);
 void	section_close(const struct section *section);
 /* Where to report what is wrong with the section as a whole. */
 struct place	section_place(const struct section *section);

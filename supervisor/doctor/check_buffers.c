@@ -11,27 +11,39 @@
 #include "supervisor/budget.h"
 #include "supervisor/doctor/doctor_priv.h"
 
+/* The largest of its inputs'. */
+static uint64_t
+wanted_buffer(const struct channel_conf *channel)
+{
+	uint64_t wanted = 0;
+	size_t i;
+
+	for (i = 0; i < channel->inputs; i++)
+		wanted = MAX_OF(wanted, channel->listen[i].receive_buffer);
+	return wanted;
+}
 
 void
 doctor_check_receive_buffer(struct doctor *doctor)
 {
 	const struct channel_conf *channel;
 	char had_text[LOOK_SIZE_TEXT], wanted_text[LOOK_SIZE_TEXT];
-	uint64_t had;
+	uint64_t had, wanted;
 	size_t i;
 
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
 		had = facts_buffer(doctor, channel);
 		look_size(had, had_text);
-		look_size(channel->receive_buffer, wanted_text);
-		if (had >= channel->receive_buffer) {
+		wanted = wanted_buffer(channel);
+		look_size(wanted, wanted_text);
+		if (had >= wanted) {
 			doctor_say(doctor, DOCTOR_OK, channel->name, "%s, as "
 			    "wanted", had_text);
 			continue;
 		}
 		doctor_mend(doctor, "sysctl -w net.core.rmem_max=%" PRIu64
-		    " (and into /etc/sysctl.d)", channel->receive_buffer);
+		    " (and into /etc/sysctl.d)", wanted);
 		doctor_say(doctor, DOCTOR_WARN, channel->name, "%s of the %s "
 		    "wanted", had_text, wanted_text);
 	}

@@ -128,13 +128,15 @@ memory_needed(const struct doctor *doctor)
 {
 	struct needs needs;
 	uint64_t sum;
-	size_t i;
+	size_t i, j;
 
 	needs_of(&needs, doctor->conf);
 	sum = needs.memory + PROCESS_BYTES * (doctor->conf->channels +
 	    doctor->conf->decimators + 1);
 	for (i = 0; i < doctor->conf->channels; i++)
-		sum += doctor->conf->channel[i].receive_buffer;
+		for (j = 0; j < doctor->conf->channel[i].inputs; j++)
+			sum += doctor->conf->channel[i].listen[j].
+			    receive_buffer;
 	return sum;
 }
 

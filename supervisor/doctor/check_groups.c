@@ -13,41 +13,45 @@
 #include "supervisor/doctor/doctor_priv.h"
 
 static bool
-is_v6(const struct channel_conf *channel)
+is_v6(const struct listen_config *listen)
 {
-	return channel->listen.address.ss_family == AF_INET6;
+	return listen->address.ss_family == AF_INET6;
 }
 
 /* Whether it joins its group for certain hosts only. */
 static bool
-is_source_specific(const struct channel_conf *channel)
+is_source_specific(const struct listen_config *listen)
 {
 	size_t i;
 
-	for (i = 0; i < channel->listen.sources; i++)
-		if (channel->listen.source[i].bits != 128)
+	for (i = 0; i < listen->sources; i++)
+		if (listen->source[i].bits != 128)
 			return false;
-	return channel->listen.sources > 0;
+	return listen->sources > 0;
 }
 
-/* Calls `look' for each channel that has to join a group, with the interface
+/* Calls `look' for each input that has to join a group, with the interface
  * where, "": not known. */
 static void
 each_group(struct doctor *doctor, void (*look)(struct doctor *doctor,
-    const struct channel_conf *channel, const char *name, void *data),
-    void *data)
+    const char *channel, const struct listen_config *listen,
+    const char *name, void *data), void *data)
 {
 	const struct channel_conf *channel;
+	const struct listen_config *listen;
 	char name[IF_NAMESIZE];
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
-		if (channel->archives_stream ||
-		    !udp_is_group(&channel->listen.address))
-			continue;
-		links_input(&channel->listen, name);
-		look(doctor, channel, name, data);
+		for (j = 0; j < channel->inputs; j++) {
+			listen = &channel->listen[j];
+			if (channel->archives_stream ||
+			    !udp_is_group(&listen->address))
+				continue;
+			links_input(listen, name);
+			look(doctor, channel->name, listen, name, data);
+		}
 	}
 }
 
@@ -139,17 +143,15 @@ has(const struct memberships *all, const char *device, const char *hex)
 }
 
 static bool
-is_joined(struct memberships *all, const struct channel_conf *channel,
+is_joined(struct memberships *all, const struct listen_config *listen,
     const char *device)
 {
-	const struct sockaddr_in6 *in6 = (const void *)
-	    &channel->listen.address;
-	const struct sockaddr_in *in = (const void *)
-	    &channel->listen.address;
+	const struct sockaddr_in6 *in6 = (const void *)&listen->address;
+	const struct sockaddr_in *in = (const void *)&listen->address;
 	char hex[HEX_SIZE];
 	size_t i;
 
-	if (is_v6(channel))
+	if (is_v6(listen))
 		for (i = 0; i < sizeof(in6->sin6_addr); i++)
 			snprintf(hex + 2 * i, 3, "%02x",
 			    in6->sin6_addr.s6_addr[i]);
@@ -190,29 +192,29 @@ should_be_member(const struct doctor *doctor, const char *channel)
 }
 
 static void
-look_at_group(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name, void *data)
+look_at_group(struct doctor *doctor, const char *channel,
+    const struct listen_config *listen, const char *name, void *data)
 {
-	bool chosen = channel->listen.interface[0] != '\0';
+	bool chosen = listen->interface[0] != '\0';
 
 	doctor_mend(doctor, "listen: {interface: NAME} in the channel");
 	if (name[0] == '\0')
-		doctor_say(doctor, DOCTOR_FAIL, channel->name, "no route "
+		doctor_say(doctor, DOCTOR_FAIL, channel, "no route "
 		    "leads to it, and no interface is named");
-	else if (should_be_member(doctor, channel->name) &&
-	    !is_joined(data, channel, name)) {
+	else if (should_be_member(doctor, channel) &&
+	    !is_joined(data, listen, name)) {
 		doctor_mend(doctor, "mcrelayctl restart %s; ip maddr show dev "
-		    "%s", channel->name, name);
-		doctor_say(doctor, DOCTOR_FAIL, channel->name, "is not joined "
+		    "%s", channel, name);
+		doctor_say(doctor, DOCTOR_FAIL, channel, "is not joined "
 		    "on %s", name);
 	} else if (!chosen && candidates() > 1 && facts_ledger(doctor,
-	    channel->name, "received") == 0)
-		doctor_say(doctor, DOCTOR_WARN, channel->name, "no interface "
+	    channel, "received") == 0)
+		doctor_say(doctor, DOCTOR_WARN, channel, "no interface "
 		    "is named, and of %u the routes choose %s", candidates(),
 		    name);
 	else
-		doctor_say(doctor, DOCTOR_OK, channel->name, "%s on %s",
-		    should_be_member(doctor, channel->name) ? "joined" :
+		doctor_say(doctor, DOCTOR_OK, channel, "%s on %s",
+		    should_be_member(doctor, channel) ? "joined" :
 		    "to be joined", name);
 }
 
@@ -229,33 +231,34 @@ doctor_check_group(struct doctor *doctor)
 /*** Limits. ***/
 
 static void
-look_at_limits(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name ATTR_UNUSED, void *data ATTR_UNUSED)
+look_at_limits(struct doctor *doctor, const char *channel,
+    const struct listen_config *listen, const char *name ATTR_UNUSED,
+    void *data ATTR_UNUSED)
 {
-	const char *key = is_v6(channel) ? "net/ipv6/mld_max_msf" :
+	const char *key = is_v6(listen) ? "net/ipv6/mld_max_msf" :
 	    "net/ipv4/igmp_max_msf";
 	int64_t groups = -1, sources = -1;
-	size_t needed = is_source_specific(channel) ?
-	    channel->listen.sources : 0;
+	size_t needed = is_source_specific(listen) ?
+	    listen->sources : 0;
 
-	/* Each channel joins one group, with a socket of its own. */
-	if (!is_v6(channel))
+	/* Each input joins one group, with a socket of its own. */
+	if (!is_v6(listen))
 		(void)look_number(&groups,
 		    "/proc/sys/net/ipv4/igmp_max_memberships");
 	(void)look_number(&sources, "/proc/sys/%s", key);
 	if (groups == 0) {
 		doctor_mend(doctor, "sysctl -w "
 		    "net.ipv4.igmp_max_memberships=20");
-		doctor_say(doctor, DOCTOR_FAIL, channel->name,
+		doctor_say(doctor, DOCTOR_FAIL, channel,
 		    "igmp_max_memberships is 0: no group can be joined");
 	} else if (sources >= 0 && (uint64_t)sources < needed) {
-		doctor_mend(doctor, "sysctl -w %s=%zu", is_v6(channel) ?
+		doctor_mend(doctor, "sysctl -w %s=%zu", is_v6(listen) ?
 		    "net.ipv6.mld_max_msf" : "net.ipv4.igmp_max_msf", needed);
-		doctor_say(doctor, DOCTOR_FAIL, channel->name, "it has %zu "
+		doctor_say(doctor, DOCTOR_FAIL, channel, "it has %zu "
 		    "sources, and %s allows %" PRId64, needed, strrchr(key,
 		    '/') + 1, sources);
 	} else
-		doctor_say(doctor, DOCTOR_OK, channel->name, "%zu sources, %"
+		doctor_say(doctor, DOCTOR_OK, channel, "%zu sources, %"
 		    PRId64 " are allowed", needed, sources);
 }
 
@@ -296,10 +299,10 @@ spoken(const struct memberships *all, const char *device)
 }
 
 static void
-look_at_version(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name, void *data)
+look_at_version(struct doctor *doctor, const char *channel,
+    const struct listen_config *listen, const char *name, void *data)
 {
-	bool v6 = is_v6(channel), specific = is_source_specific(channel);
+	bool v6 = is_v6(listen), specific = is_source_specific(listen);
 	const char *protocol = v6 ? "MLD" : "IGMP";
 	int64_t wanted = forced(v6, name), newest = v6 ? 2 : 3;
 	int version = v6 ? 2 : spoken(data, name);
@@ -309,18 +312,18 @@ look_at_version(struct doctor *doctor, const struct channel_conf *channel,
 		    "all)", v6 ? "ipv6" : "ipv4", name, v6 ?
 		    "force_mld_version" : "force_igmp_version");
 		doctor_say(doctor, specific ? DOCTOR_FAIL : DOCTOR_WARN,
-		    channel->name, "%s: %s version %" PRId64 " is forced%s",
+		    channel, "%s: %s version %" PRId64 " is forced%s",
 		    name, protocol, wanted, specific ? ", which knows no "
 		    "sources" : "");
 	} else if (version < newest) {
 		doctor_mend(doctor, "set the querier of that network to "
 		    "IGMPv3");
 		doctor_say(doctor, specific ? DOCTOR_FAIL : DOCTOR_OK,
-		    channel->name, "%s: a querier speaks IGMP version %d%s",
+		    channel, "%s: a querier speaks IGMP version %d%s",
 		    name, version, specific ? ", which knows no sources" :
 		    "");
 	} else
-		doctor_say(doctor, DOCTOR_OK, channel->name, "%s: %s version "
+		doctor_say(doctor, DOCTOR_OK, channel, "%s: %s version "
 		    "%" PRId64, name, protocol, newest);
 }
 

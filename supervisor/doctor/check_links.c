@@ -40,15 +40,16 @@ look_at_interface(struct doctor *doctor, const struct link_use *use)
 
 /* An input that no interface is known for. */
 static void
-look_at_homeless(struct doctor *doctor, const struct channel_conf *channel)
+look_at_homeless(struct doctor *doctor, const struct channel_conf *channel,
+    const struct listen_config *listen)
 {
 	char name[IF_NAMESIZE], address[ADDRESS_TEXT_SIZE];
 
-	links_input(&channel->listen, name);
-	if (name[0] != '\0' || address_is_any(&channel->listen.address))
+	links_input(listen, name);
+	if (name[0] != '\0' || address_is_any(&listen->address))
 		return;
-	format_address((const void *)&channel->listen.address, address);
-	if (udp_is_group(&channel->listen.address)) {
+	format_address((const void *)&listen->address, address);
+	if (udp_is_group(&listen->address)) {
 		doctor_mend(doctor, "listen: {interface: NAME}");
 		doctor_say(doctor, DOCTOR_FAIL, channel->name, "no route "
 		    "leads to %s, which says where to join it", address);
@@ -63,14 +64,19 @@ void
 doctor_check_interface(struct doctor *doctor)
 {
 	struct link_use *use;
-	size_t count = links_used(doctor->conf, &use), i;
+	const struct channel_conf *channel;
+	size_t count = links_used(doctor->conf, &use), i, j;
 
 	for (i = 0; i < count; i++)
 		look_at_interface(doctor, &use[i]);
 	free(use);
-	for (i = 0; i < doctor->conf->channels; i++)
-		if (!doctor->conf->channel[i].archives_stream)
-			look_at_homeless(doctor, &doctor->conf->channel[i]);
+	for (i = 0; i < doctor->conf->channels; i++) {
+		channel = &doctor->conf->channel[i];
+		for (j = 0; j < channel->inputs; j++)
+			if (!channel->archives_stream)
+				look_at_homeless(doctor, channel,
+				    &channel->listen[j]);
+	}
 	if (count == 0)
 		doctor_say(doctor, DOCTOR_WARN, "", "no interface that the "
 		    "configuration uses is up");

@@ -28,12 +28,17 @@ static unsigned
 input_mtu(const struct channel_conf *channel)
 {
 	char name[IF_NAMESIZE];
+	unsigned largest = 0;
+	size_t i;
 	int flags;
 
-	links_input(&channel->listen, name);
-	flags = name[0] == '\0' ? -1 : links_flags(name);
-	return flags == -1 || (flags & IFF_LOOPBACK) != 0 ? 0 :
-	    links_mtu(name);
+	for (i = 0; i < channel->inputs; i++) {
+		links_input(&channel->listen[i], name);
+		flags = name[0] == '\0' ? -1 : links_flags(name);
+		if (flags != -1 && (flags & IFF_LOOPBACK) == 0)
+			largest = MAX_OF(largest, links_mtu(name));
+	}
+	return largest;
 }
 
 static void

@@ -51,7 +51,7 @@ way_back(const struct source_prefix *source, struct sockaddr_storage *host)
 
 /* Of a strict interface: which of the senders it drops; "": none. */
 static void
-find_dropped(const struct channel_conf *channel, const char *name,
+find_dropped(const struct listen_config *listen, const char *name,
     char text[static ADDRESS_TEXT_SIZE])
 {
 	struct sockaddr_storage address;
@@ -60,8 +60,8 @@ find_dropped(const struct channel_conf *channel, const char *name,
 	size_t i;
 
 	text[0] = '\0';
-	for (i = 0; i < channel->listen.sources; i++) {
-		back = way_back(&channel->listen.source[i], &address);
+	for (i = 0; i < listen->sources; i++) {
+		back = way_back(&listen->source[i], &address);
 		if (back == -1 || (unsigned)back == index)
 			continue;
 		format_address((const void *)&address, text);
@@ -82,7 +82,7 @@ mend_filter(struct doctor *doctor, const char *name)
 
 static void
 look_at_filter(struct doctor *doctor, const struct channel_conf *channel,
-    const char *name)
+    const struct listen_config *listen, const char *name)
 {
 	int64_t filter = filter_of(name);
 	char sender[ADDRESS_TEXT_SIZE];
@@ -98,7 +98,7 @@ look_at_filter(struct doctor *doctor, const struct channel_conf *channel,
 		return;
 	}
 	mend_filter(doctor, name);
-	find_dropped(channel, name, sender);
+	find_dropped(listen, name, sender);
 	if (sender[0] != '\0')
 		doctor_say(doctor, DOCTOR_FAIL, channel->name, "%s: strict "
 		    "(1), and the way back to the sender %s is another", name,
@@ -106,10 +106,10 @@ look_at_filter(struct doctor *doctor, const struct channel_conf *channel,
 	else if ((links_flags(name) & IFF_LOOPBACK) != 0)
 		doctor_say(doctor, DOCTOR_OK, channel->name, "%s: strict (1), "
 		    "which does no harm there", name);
-	else if (channel->listen.sources > 0 ||
+	else if (listen->sources > 0 ||
 	    facts_ledger(doctor, channel->name, "received") > 0)
 		doctor_say(doctor, DOCTOR_OK, channel->name, "%s: strict (1), "
-		    "but %s", name, channel->listen.sources > 0 ?
+		    "but %s", name, listen->sources > 0 ?
 		    "the way back to its sources is the same" :
 		    "datagrams come in");
 	else
@@ -119,23 +119,26 @@ look_at_filter(struct doctor *doctor, const struct channel_conf *channel,
 
 /* Each interface by which it may hear. */
 static void
-look_at_filters(struct doctor *doctor, const struct channel_conf *channel)
+look_at_filters(struct doctor *doctor, const struct channel_conf *channel,
+    const struct listen_config *listen)
 {
 	char name[IF_NAMESIZE];
 	struct link_use *use;
-	struct conf only = {.channel = (void *)(uintptr_t)channel,
-	    .channels = 1};
+	struct channel_conf alone = *channel;
+	struct conf only = {.channel = &alone, .channels = 1};
 	size_t count, i;
 
-	links_input(&channel->listen, name);
+	alone.listen = (void *)(uintptr_t)listen;
+	alone.inputs = 1;
+	links_input(listen, name);
 	if (name[0] != '\0') {
-		look_at_filter(doctor, channel, name);
+		look_at_filter(doctor, channel, listen, name);
 		return;
 	}
 	count = links_used(&only, &use);
 	for (i = 0; i < count; i++)
 		if (use[i].input)
-			look_at_filter(doctor, channel, use[i].name);
+			look_at_filter(doctor, channel, listen, use[i].name);
 	free(use);
 }
 
@@ -143,12 +146,14 @@ void
 doctor_check_rp_filter(struct doctor *doctor)
 {
 	const struct channel_conf *channel;
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
-		if (channel->listen.address.ss_family == AF_INET &&
-		    !channel->archives_stream)
-			look_at_filters(doctor, channel);
+		for (j = 0; j < channel->inputs; j++)
+			if (channel->listen[j].address.ss_family == AF_INET &&
+			    !channel->archives_stream)
+				look_at_filters(doctor, channel,
+				    &channel->listen[j]);
 	}
 }

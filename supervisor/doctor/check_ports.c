@@ -116,6 +116,28 @@ has_socket(const struct doctor *doctor, const struct channel_conf *channel)
 	return facts_of(doctor, channel->name, "socket", "buffer_bytes") != 0;
 }
 
+static bool
+is_any_v6(const struct sockaddr_storage *address, unsigned port)
+{
+	return address->ss_family == AF_INET6 &&
+	    address_port(address) == port && address_is_any(address);
+}
+
+/* How many of the channel's inputs have the same address, each of them by an
+ * interface of its own. */
+static unsigned
+count_own(const struct channel_conf *channel,
+    const struct sockaddr_storage *address)
+{
+	unsigned count = 0;
+	size_t i;
+
+	for (i = 0; i < channel->inputs; i++)
+		count += address_compare(&channel->listen[i].address,
+		    address) == 0;
+	return count;
+}
+
 /* How many of any IPv6 address may get IPv4's as well; /proc does not say
  * which do.  The daemon's do not. */
 static unsigned
@@ -125,29 +147,29 @@ count_both(const struct doctor *doctor, const struct sockets *v6,
 	const struct channel_conf *channel;
 	const struct bound *each;
 	unsigned count = 0, own = 0;
-	size_t i;
+	size_t i, j;
 
 	for (each = v6->bound; each < v6->bound + v6->count; each++)
 		count += each->port == port &&
 		    strspn(each->hex, "0") == strlen(each->hex);
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
-		own += channel->listen.address.ss_family == AF_INET6 &&
-		    address_port(&channel->listen.address) == port &&
-		    address_is_any(&channel->listen.address) &&
-		    has_socket(doctor, channel);
+		for (j = 0; j < channel->inputs; j++)
+			own += is_any_v6(&channel->listen[j].address, port) &&
+			    has_socket(doctor, channel);
 	}
 	return count - MIN_OF(count, own);
 }
 
 static void
 look_at_port(struct doctor *doctor, const struct channel_conf *channel,
-    const struct sockets *v4, const struct sockets *v6)
+    const struct sockaddr_storage *address, const struct sockets *v4,
+    const struct sockets *v6)
 {
-	const struct sockaddr_storage *address = &channel->listen.address;
 	bool group = udp_is_group(address), is_v6 = address->ss_family ==
 	    AF_INET6;
-	unsigned own = has_socket(doctor, channel), both = is_v6 ? 0 :
+	unsigned own = has_socket(doctor, channel) ?
+	    count_own(channel, address) : 0, both = is_v6 ? 0 :
 	    count_both(doctor, v6, address_port(address));
 	unsigned found = is_v6 ? count_in(v6, address) :
 	    count_in(v4, address) + count_mapped(v6, address);
@@ -178,12 +200,14 @@ doctor_check_port(struct doctor *doctor)
 {
 	struct sockets v4 = read_sockets(false), v6 = read_sockets(true);
 	const struct channel_conf *channel;
-	size_t i;
+	size_t i, j;
 
 	for (i = 0; i < doctor->conf->channels; i++) {
 		channel = &doctor->conf->channel[i];
-		if (!channel->archives_stream)
-			look_at_port(doctor, channel, &v4, &v6);
+		for (j = 0; j < channel->inputs; j++)
+			if (!channel->archives_stream)
+				look_at_port(doctor, channel,
+				    &channel->listen[j].address, &v4, &v6);
 	}
 	free(v4.bound);
 	free(v6.bound);

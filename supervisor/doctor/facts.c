@@ -70,16 +70,20 @@ facts_buffer(const struct doctor *doctor, const struct channel_conf *channel)
 	uint64_t had = facts_of(doctor, channel->name, "socket",
 	    "buffer_bytes");
 	const char *what;
+	uint64_t wanted = 0;
+	size_t i;
 	int fd;
 
 	/* Half of it is for the kernel's overhead. */
 	if (had != 0)
 		return had / 2;
 	fd = sockets_input(&(struct listen_config){.address =
-	    channel->listen.address}, &what);
+	    channel->listen[0].address}, &what);
 	if (fd == -1)
 		return 0;
-	had = sockets_receive_buffer(fd, channel->receive_buffer);
+	for (i = 0; i < channel->inputs; i++)
+		wanted = MAX_OF(wanted, channel->listen[i].receive_buffer);
+	had = sockets_receive_buffer(fd, wanted);
 	close(fd);
 	return had;
 }

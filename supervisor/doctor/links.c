@@ -283,8 +283,9 @@ links_used(const struct conf *conf, struct link_use **links)
 
 	for (i = 0; i < conf->channels; i++) {
 		channel = &conf->channel[i];
-		if (!channel->archives_stream)
-			add_input(&uses, &channel->listen, &any);
+		for (j = 0; j < channel->inputs; j++)
+			if (!channel->archives_stream)
+				add_input(&uses, &channel->listen[j], &any);
 		for (j = 0; j < channel->relays; j++)
 			add_output(&uses, &channel->relay[j]);
 		for (j = 0; j < channel->decimates; j++)

@@ -2,7 +2,7 @@
 /*
  * Fuzzing what the supervisor hears of its children: messages of a worker and
  * of a decimator, with what they mean a worker's memory to say, and lines on a
- * standard error.  The input is a list of such events, see struct input.
+ * standard error.  The input is a list of such events, see struct event_input.
  *
  * A child is listened to until it says what it should not have said, and never
  * again; an answer that nobody asked for is such.  A channel's holder is one of
@@ -40,7 +40,7 @@ enum input_kind {
 	EVENTS,
 };
 
-struct input {
+struct event_input {
 	uint8_t		 kind;		/* modulo EVENTS */
 	uint8_t		 size;		/* of the data that follow */
 };
@@ -119,7 +119,9 @@ add_channel(int messages, int voice)
 	memset(&from, 0, sizeof(from));
 	assert(segment_create(&segment, &spec, &locked) == 0);
 	memcpy(from.name, conf.name, sizeof(from.name));
-	from.input = from.feed = from.archive = -1;
+	for (size_t i = 0; i < INPUTS_MAX; i++)
+		from.input[i].fd = -1;
+	from.feed = from.archive = -1;
 	from.decimator_event = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	from.number = 7;
 	from.decimator = -1;
@@ -206,7 +208,7 @@ struct ends {
 };
 
 static void
-happen(const struct input *event, const uint8_t *data,
+happen(const struct event_input *event, const uint8_t *data,
     struct channel *channel, const struct ends *ends)
 {
 	struct worker_state *state = channel->segment.state;
@@ -258,7 +260,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct channel *channel;
 	int worker[2], other[2], voice[2];
 	struct ends ends;
-	struct input event;
+	struct event_input event;
 
 	if (supervisor.loop == NULL)
 		begin();

@@ -50,7 +50,8 @@ check_channel(struct inheritance *inheritance, struct inherited *each)
 	/* One that is too long is cut off, and may be there twice. */
 	assert(strlen(each->name) == CHANNEL_NAME_MAX ||
 	    inheritance_find(inheritance, each->name) == each);
-	check_fd(each->input);
+	for (size_t i = 0; i < INPUTS_MAX; i++)
+		check_fd(each->input[i].fd);
 	check_fd(each->feed);
 	check_fd(each->segment);
 	check_fd(each->archive);

@@ -49,6 +49,10 @@ def string(value: str) -> bytes:
     data = value.encode()
     return long(len(data)) + data
 
+DESTINATION_SCHEMA = DATAGRAM_SCHEMA | {"fields": DATAGRAM_SCHEMA["fields"] + [
+    {"name": "destination", "type": "string"}]}
+
+
 
 class Cursor:
     """Decodes from a byte string; runs off its end with an error."""
@@ -159,19 +163,22 @@ class Datagram:
     sequence: int
     source: str
     payload: bytes
+    destination: str | None = None      # of a channel with several inputs
 
 
 def read_datagrams(path: Path, part: bool = False) -> list[Datagram]:
     """A raw channel's file (or a file of rejected datagrams)."""
     container = read_container(path, part)
-    assert container.schema == DATAGRAM_SCHEMA, f"{path}: schema"
+    several = container.schema == DESTINATION_SCHEMA
+    assert several or container.schema == DATAGRAM_SCHEMA, f"{path}: schema"
     c = Cursor(container.data)
     result = []
     while not c.end():
         micros, rest = c.long(), c.long()
         assert 0 <= rest < 1000, f"{path}: received_ns"
         result.append(Datagram(micros * 1000 + rest, c.long(),
-                               c.bytes().decode(), c.bytes()))
+                               c.bytes().decode(), c.bytes(),
+                               c.bytes().decode() if several else None))
     assert len(result) == container.records, f"{path}: record count"
     return result
 

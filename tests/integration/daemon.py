@@ -384,6 +384,12 @@ class Daemon:
                 broken.append("pending")
         if sum(status["rejected_by"].values()) != ledger["rejected"]:
             broken.append("rejected is not the sum of rejected_by")
+        # One that was removed has left its numbers in the ledger only.
+        for counter in ("received", "received_bytes", "kernel_dropped",
+                        "truncated", "refused_source"):
+            if sum(i[counter] for i in status.get("inputs", ())) > \
+                    ledger[counter]:
+                broken.append(f"{counter} is less than the sum over inputs")
         outputs = status["outputs"]
         if ledger["received"] * len(outputs) != \
                 ledger["relayed"] + ledger["relay_errors"] + \

@@ -169,6 +169,38 @@ def test_envelope(daemon: Daemon, source: Path) -> None:
     assert daemon.payloads("one") == sent
 
 
+@pytest.mark.parametrize("envelope", [False, True])
+def test_several_inputs(daemon: Daemon, source: Path, envelope: bool) -> None:
+    """Records in envelopes, and those of rejected datagrams, say by which
+    input each came; the datums of an avro channel are as they are."""
+    ports = [free_port(), free_port()]
+    sent = accel.datagrams(100, 2)
+    daemon.start(channel("one", 1, payload=accel_conf(source),
+                         archive=daemon.archive_conf(envelope=envelope))
+                 | {"listen": [{"address": "127.0.0.1", "port": port}
+                               for port in ports]})
+    with Sender("127.0.0.1", ports[0]) as first, \
+            Sender("127.0.0.1", ports[1]) as second:
+        first.send(sent[:50] + [b"bad"])
+        daemon.wait_received("one", 51)
+        second.send([b"worse"] + sent[50:])
+        assert daemon.wait_received("one", 102)["rejected"] == 2
+    daemon.stop()
+    ends = [f"127.0.0.1:{port}" for port in ports]
+    rejected = [d for path in avro_files.files(daemon.archive, "one", True)
+                for d in avro_files.read_datagrams(path)]
+    assert [(d.payload, d.destination) for d in rejected] == \
+        [(b"bad", ends[0]), (b"worse", ends[1])]
+    if not envelope:
+        assert avro_files.archived_datums(daemon.archive, "one") == \
+            b"".join(sent)
+        return
+    stored = [d for path in avro_files.files(daemon.archive, "one")
+              for d in avro_files.read_datagrams(path)]
+    assert [(d.payload, d.destination) for d in stored] == [
+        (payload, ends[i >= 50]) for i, payload in enumerate(sent)]
+
+
 def test_rejected_kept_aside(daemon: Daemon, source: Path) -> None:
     """Half of the traffic is bad: relayed, counted, kept, not mixed in."""
     port = free_port()

@@ -16,7 +16,7 @@ import avro_files
 from avro_files import long, string
 from cat import cat, lines
 from daemon import Daemon, Programs, channel
-from net import Sender, free_port, varied
+from net import Receiver, Sender, free_port, varied
 from test_cat import DATAGRAM, container
 
 FIELDS = ["frame.time_epoch", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
@@ -278,3 +278,56 @@ def test_damaged_captures(programs: Programs, tmp_path: Path) -> None:
                               capture_output=True)
         assert done.returncode in (0, 1)
         assert done.stdout.count(b"\n") <= 40
+
+
+def test_several_inputs(daemon: Daemon, tmp_path: Path) -> None:
+    """Each packet goes to the input that its datagram came by; what else
+    there is reads such records, too."""
+    ports = [free_port(), free_port()]
+    daemon.start(channel("one", 1, archive=daemon.archive_conf())
+                 | {"listen": [
+                     {"address": "127.0.0.1", "port": ports[0]},
+                     {"address": "::1", "port": ports[1],
+                      "interface": "lo"}]})
+    ends = [f"127.0.0.1:{ports[0]}", f"[::1]:{ports[1]}%lo"]
+    sent = varied(100, 9000)
+    with Sender("127.0.0.1", ports[0]) as v4, Sender("::1", ports[1]) as v6:
+        for i, payload in enumerate(sent):
+            (v4, v6)[i % 3 == 0].send([payload])
+            daemon.wait_received("one", i + 1)
+    daemon.stop()
+    path, = avro_files.files(daemon.archive, "one")
+    assert "mcrelay.listen" not in avro_files.read_container(path).meta
+    recorded = avro_files.read_datagrams(path)
+    assert [r.payload for r in recorded] == sent
+    assert [r.destination for r in recorded] == [
+        ends[i % 3 == 0] for i in range(100)]
+    assert [r["destination"] for r in avro_files.by_python(path)] == [
+        r.destination for r in recorded]
+    assert [r["destination"] for r in lines(daemon.programs, path)] == [
+        r.destination for r in recorded]
+    head = cat(daemon.programs, "-o", "hex", path).decode().splitlines()[0]
+    assert f'"{ends[1]}"' in head
+    part = tmp_path / "part.avro"
+    part.write_bytes(cat(daemon.programs, "-o", "avro", "-n", "10", path))
+    assert [r.destination for r in avro_files.read_datagrams(part)] == [
+        r.destination for r in recorded[:10]]
+    done = subprocess.run([str(daemon.programs.verify), str(path)],
+                          timeout=60, text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with Receiver() as sink:
+        subprocess.run([str(daemon.programs.replay), "-q", "-r", "1000",
+                        str(path), f"127.0.0.1:{sink.port}"], timeout=60,
+                       check=True, stdin=subprocess.DEVNULL)
+        assert sink.wait(100) == sent
+    made = tmp_path / "a.pcapng"
+    made.write_bytes(cat(daemon.programs, "-o", "pcapng", path))
+    for packet, record in zip(tshark(made), recorded, strict=True):
+        assert record.destination is not None
+        v6_packet = record.destination == ends[1]
+        assert packet[1 + 2 * v6_packet:3 + 2 * v6_packet] == \
+            ["::1" if v6_packet else "127.0.0.1"] * 2
+        assert packet[6] == str(ports[v6_packet])
+        assert packet[8] == GOOD
+        assert bytes.fromhex(packet[9]) == record.payload

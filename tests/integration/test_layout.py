@@ -19,9 +19,11 @@ from typing import Iterator
 
 import pytest
 
+import avro_files
 from daemon import Daemon, channel, output
 from manager import Manager
-from net import Receiver, Sender, free_port, group_v4, numbered, safe_rate
+from net import (Receiver, Sender, SenderThread, free_port, group_v4,
+                 numbered, safe_rate)
 from waiting import wait_for
 
 PROGRAMS = ("mcrelayd", "mcrelay-worker", "mcrelay-decimator")
@@ -173,6 +175,56 @@ def test_there_and_back(daemon: Daemon, versions: Versions) -> None:
             stream = daemon.status("one")["decimate"]["view"]
             assert stream["missed"] == 0, stream
         load.stop()
+    assert "is lost" not in daemon.log(), daemon.log()
+
+
+def test_several_inputs(daemon: Daemon, versions: Versions) -> None:
+    """Each input goes on with its socket and its numbers, also where the
+    configuration that the other version reads has them in another order, and
+    where a worker is killed just before."""
+    rate = safe_rate(OUTAGE_S, 1000)
+    listen = [{"address": "127.0.0.1", "port": free_port(),
+               "receive_buffer": "16MiB"} for _ in range(3)]
+    orders = [listen, listen[1:] + listen[:1], listen[::-1]]
+
+    def conf(order: list[dict[str, object]]) -> dict[str, object]:
+        return channel("one", 1, archive=daemon.archive_conf(),
+                       relay=[output("127.0.0.1", sink.port)]
+                       ) | {"listen": order}
+
+    def received() -> dict[int, tuple[int, int]]:
+        return {i["port"]: (i["received"], i["kernel_dropped"])
+                for i in daemon.status("one")["inputs"]}
+    with Receiver() as sink, contextlib.ExitStack() as stack:
+        daemon.start(conf(orders[0]))
+        senders = [stack.enter_context(Sender("127.0.0.1", each["port"]))
+                   for each in listen]
+        for times, order in enumerate(orders[1:], 1):
+            threads = [SenderThread(sender, numbered(
+                rate * 4, 100 + i, len(sender.sent)), rate)
+                for i, sender in enumerate(senders)]
+            daemon.write(conf(order))
+            os.kill(daemon.worker_pid("one"), signal.SIGKILL)
+            versions.upgrade()
+            wait_done(daemon, times)
+            for thread in threads:
+                thread.join()
+            daemon.wait_received("one", 3 * rate * 4 * times)
+            assert received() == {
+                each["port"]: (len(sender.sent), 0)
+                for each, sender in zip(listen, senders)}
+        sink.wait(sum(len(sender.sent) for sender in senders))
+        daemon.stop()
+        found: dict[str, list[bytes]] = {}
+        for path in avro_files.files(daemon.archive, "one"):
+            for datagram in avro_files.read_datagrams(path):
+                assert datagram.destination is not None
+                found.setdefault(datagram.destination, []).append(
+                    datagram.payload)
+        assert found == {f"127.0.0.1:{each['port']}": sender.sent
+                         for each, sender in zip(listen, senders)}
+        assert sorted(sink.datagrams) == sorted(
+            sum((sender.sent for sender in senders), []))
     assert "is lost" not in daemon.log(), daemon.log()
 
 

@@ -247,6 +247,28 @@ def test_twin_outputs(daemon: Daemon) -> None:
         "mcrelay_output_relayed_total")] == ["lo", None]
 
 
+def test_inputs(daemon: Daemon) -> None:
+    """Of a channel with several: each; of one with one the ledger says it."""
+    ports = [free_port(), free_port()]
+    daemon.start(channel("one", free_port()),
+                 channel("two", 1) | {"listen": [
+                     {"port": ports[0], "interface": "lo"},
+                     {"address": "127.0.0.1", "port": ports[1]}]})
+    with Sender("127.0.0.1", ports[1]) as sender:
+        sender.send(numbered(10))
+        daemon.wait_received("two", 10)
+    seen = metrics(daemon)
+    assert [(x["channel"], x["input"], x.get("interface")) for x in
+            seen.labels("mcrelay_input_received_total")] == [
+        ("two", f"0.0.0.0:{ports[0]}", "lo"),
+        ("two", f"127.0.0.1:{ports[1]}", None)]
+    assert seen.value("mcrelay_input_received_total", channel="two",
+                      input=f"127.0.0.1:{ports[1]}") == 10
+    assert seen.value("mcrelay_input_received_bytes_total", channel="two",
+                      input=f"127.0.0.1:{ports[1]}") == 1000
+    daemon.stop()
+
+
 def test_promtool(settled: Daemon) -> None:
     text = settled.ctl("metrics").stdout
     assert promtool("check", "metrics", stdin=text).strip() == ""

@@ -104,11 +104,67 @@ const struct bad_case bad_channel_cases[] = {
 	    "channels:\n"
 	    "- name: a\n",
 	    "2:3: an item of `channels' has no `listen'\n" },
-	{ "listen a list",
+	{ "listen a word",
 	    "channels:\n"
 	    "- name: a\n"
-	    "  listen: [5000]\n",
-	    "3:11: `listen' has to be a mapping, not a list\n" },
+	    "  listen: 5000\n",
+	    "3:11: `listen' has to be a mapping, not a value\n" },
+	{ "listen a list of words",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: [5000, {port: 5000}]\n",
+	    "3:12: each item of `listen' has to be a mapping, not a value\n" },
+	{ "listen an empty list",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: []\n",
+	    "3:11: `listen' is an empty list: a channel has an input\n" },
+	{ "an input of several",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen:\n"
+	    "  - {port: 1}\n"
+	    "  - {prot: 2}\n"
+	    "  - {port: 3, sources: [fd00::1]}\n",
+	    "5:5: an item of `listen' has no `port'\n"
+	    "5:6: unknown key `prot' in `listen': did you mean `port'?\n"
+	    "6:25: source `fd00::1': not of the family of the `address' "
+	    "listened on\n" },
+	{ "inputs that share a port",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen:\n"
+	    "  - {address: 239.1.1.1, port: 1, interface: lo}\n"
+	    "  - {address: 239.1.1.1, port: 1}\n",
+	    "5:32: channel `a' listens on 239.1.1.1:1 and (line 4) on "
+	    "239.1.1.1:1: two inputs cannot share an address and port, unless "
+	    "each has an `interface' of its own\n" },
+	{ "inputs of which one hears all",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen:\n"
+	    "  - {port: 1, interface: lo}\n"
+	    "  - {port: 1, interface: lo}\n",
+	    "5:12: channel `a' listens on 0.0.0.0:1 and (line 4) on "
+	    "0.0.0.0:1: two inputs cannot share an address and port, unless "
+	    "each has an `interface' of its own\n" },
+	{ "inputs of two channels",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: [{port: 1}, {port: 2}]\n"
+	    "- name: b\n"
+	    "  listen: [{port: 3}, {address: 127.0.0.1, port: 2}]\n"
+	    "  relay: [{address: 127.0.0.1, port: 1}]\n",
+	    "5:50: channel `b' listens on 127.0.0.1:2, channel `a' (line 2) "
+	    "on 0.0.0.0:2: they cannot share an address and port\n"
+	    "6:11: a loop: what goes to 127.0.0.1:1 is received by channel "
+	    "`a' (line 2)\n" },
+	{ "inputs by default",
+	    "defaults: {listen: [{port: 1}]}\n"
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 2}\n",
+	    "1:20: `listen' has to be a mapping, not a list\n" },
 	{ "no port",
 	    "channels:\n"
 	    "- name: a\n"

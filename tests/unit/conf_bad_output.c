@@ -475,7 +475,7 @@ const struct bad_case bad_output_cases[] = {
 	    "(line 11) on 239.1.1.1:2: they cannot share an address and "
 	    "port\n"
 	    "17:5: a loop: what goes to 239.1.1.1:2 is received by channel "
-	    "`two' (line 14)\n"
+	    "`two' (line 11)\n"
 	    "17:23: `method: rms' needs `format: avro' or `samples': a raw "
 	    "payload has only `pick'\n"
 	    "17:35: `every' has to be a whole number, not `x'\n"

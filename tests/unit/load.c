@@ -38,7 +38,11 @@ send_batch(struct load *load, struct timespec *deadline)
 		number = atomic_load(&load->sent);
 		memset(payload, (int)(number & 0xff), sizeof(payload));
 		memcpy(payload, &number, sizeof(number));
-		rig_send(load->rig, payload, payload_size(number));
+		if (number % load->inputs == 0)
+			rig_send(load->rig, payload, payload_size(number));
+		else
+			rig_send_second(load->rig, payload,
+			    payload_size(number));
 		atomic_store(&load->sent, number + 1);
 	}
 	deadline->tv_nsec += BATCH_NS;
@@ -73,13 +77,15 @@ all_relayed(struct load *load)
 
 /* The next one that has come; those before it that have not. */
 static void
-take(struct load *load, struct load_flow *flow, uint64_t number)
+take(struct load *load, struct load_flow *flows, uint64_t number)
 {
+	struct load_flow *flow = &flows[number % load->inputs];
+
 	if (load->pauses ? number < flow->next : number != flow->next)
 		flow->faults++;
 	else
 		flow->missing += number - flow->next;
-	flow->next = number + 1;
+	flow->next = number + load->inputs;
 }
 
 /*
@@ -135,14 +141,15 @@ run_receiver(void *argument)
 		if (poll(&pollfd, 1, 100) == 0) {
 			if (atomic_load(&load->stop) && all_relayed(load))
 				return NULL;
-			if (atomic_load(&load->stop) && load->relay.faults > 0)
+			if (atomic_load(&load->stop) && load->relay[0].faults +
+			    load->relay[1].faults > 0)
 				return NULL;
 			continue;
 		}
 		size = recv(load->rig->sink, payload, sizeof(payload), 0);
 		if (size == -1)
 			return NULL;
-		take(load, &load->relay, number_of(payload, (size_t)size));
+		take(load, load->relay, number_of(payload, (size_t)size));
 		atomic_fetch_add(&load->relayed, 1);
 	}
 }
@@ -152,11 +159,18 @@ visit(void *argument, uint64_t sequence, const char *source,
     const uint8_t *payload, size_t size)
 {
 	struct load *load = argument;
+	uint64_t number = number_of(payload, size);
+	char text[INPUT_TEXT_SIZE] = "";
 
 	assert_memory_equal(source, "127.0.0.1:", 10);
-	if (number_of(payload, size) != sequence)
-		load->archive.faults++;
-	take(load, &load->archive, sequence);
+	if (load->inputs > 1)
+		(void)inputs_text(&load->rig->listen[number % 2], text);
+	assert_string_equal(rig_destination, text);
+	if (sequence < load->sequence ||
+	    (load->inputs == 1 && number != sequence))
+		load->archive[0].faults++;
+	load->sequence = sequence + 1;
+	take(load, load->archive, number);
 }
 
 void
@@ -164,6 +178,8 @@ load_start(struct load *load, struct rig *rig)
 {
 	memset(load, 0, sizeof(*load));
 	load->rig = rig;
+	load->inputs = rig->segment.inputs;
+	load->relay[1].next = load->archive[1].next = 1;
 	assert_int_equal(pthread_create(&load->receiver, NULL, run_receiver,
 	    load), 0);
 	assert_int_equal(pthread_create(&load->sender, NULL, run_sender,
@@ -177,6 +193,29 @@ load_pause(uint64_t ns)
 	    .tv_nsec = (long)(ns % NS_PER_S)};
 
 	nanosleep(&ts, NULL);
+}
+
+/* Each input has its own, whoever was killed. */
+static void
+check_inputs(struct load *load, uint64_t sent)
+{
+	struct input_state state[INPUTS_MAX];
+	unsigned i;
+
+	assert_true(inputs_read(&load->rig->segment, state));
+	for (i = 0; i < load->inputs; i++) {
+		assert_int_equal(load->relay[i].faults, 0);
+		assert_int_equal(load->archive[i].faults, 0);
+		assert_int_equal(state[i].counts.received +
+		    state[i].counts.kernel_dropped,
+		    (sent + load->inputs - 1 - i) / load->inputs);
+		if (load->inputs == 1)
+			continue;
+		assert_int_equal(load->relay[i].missing +
+		    load->archive[i].missing, 0);
+		assert_true(load->relay[i].next >= sent);
+		assert_true(load->archive[i].next >= sent);
+	}
 }
 
 void
@@ -195,14 +234,16 @@ load_finish(struct load *load)
 	sent = atomic_load(&load->sent);
 	rig_check_ledger(rig, sent);
 	assert_true(segment_ledger(&rig->segment, &ledger));
-	assert_int_equal(load->relay.faults, 0);
+	assert_int_equal(load->relay[0].faults + load->relay[1].faults, 0);
 	assert_int_equal(atomic_load(&load->relayed), ledger.relayed);
-	assert_int_equal(load->relay.missing + sent - load->relay.next,
-	    ledger.relay_paused);
 	rig_read_archive(rig, "", visit, load);
-	assert_int_equal(load->archive.faults, 0);
-	assert_int_equal(load->archive.missing + sent - load->archive.next,
-	    ledger.archive_paused);
+	check_inputs(load, sent);
+	if (load->inputs == 1) {
+		assert_int_equal(load->relay[0].missing + sent -
+		    load->relay[0].next, ledger.relay_paused);
+		assert_int_equal(load->archive[0].missing + sent -
+		    load->archive[0].next, ledger.archive_paused);
+	}
 	assert_int_equal(ledger.relay_errors + ledger.archive_shed, 0);
 	assert_true(load->pauses ||
 	    ledger.relay_paused + ledger.archive_paused == 0);

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Numbered datagrams through a rig's worker, and the proof that each of them
- * came out of the relay once and lies in the archive once, in order.
+ * came out of the relay once and lies in the archive once, in order.  Where the
+ * rig has two inputs even numbers go to the first, odd ones to the second, and
+ * the order is that of each.
  */
 #ifndef MCRELAY_TEST_LOAD_H
 #define MCRELAY_TEST_LOAD_H
@@ -29,8 +31,10 @@ struct load {
 	_Atomic uint64_t	 relayed;
 	/* Some come while relay or archive are paused: set by the test. */
 	bool			 pauses;
-	struct load_flow	 relay;
-	struct load_flow	 archive;
+	unsigned		 inputs;
+	uint64_t		 sequence;	/* the archive's next */
+	struct load_flow	 relay[2];	/* by input */
+	struct load_flow	 archive[2];
 };
 
 /* Starts to send to the rig, whose worker may come and go. */

@@ -33,6 +33,8 @@
 #define WAIT_NS		(30 * NS_PER_S)
 #define BUFFER		(8 << 20)
 
+char	rig_destination[INPUT_TEXT_SIZE];
+
 static int
 make_socket(struct sockaddr_in *address)
 {
@@ -59,12 +61,38 @@ make_sender(const struct sockaddr_in *to)
 	return fd;
 }
 
+static int
+make_input(struct sockaddr_in *address)
+{
+	int fd = make_socket(address), on = 1;
+
+	setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
+	fd_set_nonblock(fd);
+	return fd;
+}
+
+static void
+open_second(struct rig *rig, struct segment_spec *spec)
+{
+	rig->second = make_input(&rig->second_address);
+	rig->second_source = make_sender(&rig->second_address);
+	memcpy(&rig->listen[0].address, &rig->input_address,
+	    sizeof(rig->input_address));
+	memcpy(&rig->listen[1].address, &rig->second_address,
+	    sizeof(rig->second_address));
+	snprintf(rig->listen[1].interface, sizeof(rig->listen[1].interface),
+	    "lo");
+	rig->listen[0].coalesce_ns = rig->listen[1].coalesce_ns =
+	    COALESCE_AUTO;
+	spec->input = rig->listen;
+}
+
 void
 rig_open(struct rig *rig, struct segment_spec *spec)
 {
 	struct channel_config *config = &spec->config;
 	struct sockaddr_in sink_address;
-	int on = 1;
 	bool locked;
 
 	memset(rig, 0, sizeof(*rig));
@@ -73,10 +101,10 @@ rig_open(struct rig *rig, struct segment_spec *spec)
 	    "/tmp/mcrelay-rig.XXXXXX");
 	assert_non_null(mkdtemp(rig->directory));
 	rig->directory_fd = open(rig->directory, O_DIRECTORY | O_CLOEXEC);
-	rig->input = make_socket(&rig->input_address);
-	setsockopt(rig->input, SOL_UDP, UDP_GRO, &on, sizeof(on));
-	setsockopt(rig->input, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
-	fd_set_nonblock(rig->input);
+	rig->input = make_input(&rig->input_address);
+	rig->second = rig->second_source = -1;
+	if (spec->inputs == 2)
+		open_second(rig, spec);
 	rig->sink = make_socket(&sink_address);
 	rig->output = make_sender(&sink_address);
 	rig->source = make_sender(&rig->input_address);
@@ -121,6 +149,10 @@ rig_close(struct rig *rig)
 	close(rig->output);
 	close(rig->sink);
 	close(rig->source);
+	if (rig->second != -1) {
+		close(rig->second);
+		close(rig->second_source);
+	}
 	close(rig->directory_fd);
 	close(rig->decimator_wake);
 	segment_close(&rig->segment);
@@ -132,20 +164,21 @@ static void
 run_worker(const struct rig *rig, int control)
 {
 	const int from[] = { control, rig->segment.fd, rig->input,
-	    rig->output, rig->directory_fd, rig->decimator_wake };
+	    rig->output, rig->directory_fd, rig->decimator_wake,
+	    rig->second };
 	char *argv[] = { (char *)(uintptr_t)"mcrelay-worker",
 	    (char *)(uintptr_t)"test", NULL };
+	unsigned i, count = NITEMS(from) - (rig->second == -1 ? 1 : 0);
 	int high[NITEMS(from)];
-	unsigned i;
 
 	/* A system call that its sandbox does not have ends it. */
 	setenv("MCRELAY_SANDBOX", "kill", 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (i = 0; i < NITEMS(from); i++)
+	for (i = 0; i < count; i++)
 		high[i] = fcntl(from[i], F_DUPFD, 100);
-	for (i = 0; i < NITEMS(from); i++)
+	for (i = 0; i < count; i++)
 		dup2(high[i], MESSAGE_FD + (int)i);
-	close_range(MESSAGE_FD + NITEMS(from), ~0U, 0);
+	close_range(MESSAGE_FD + count, ~0U, 0);
 	_exit(worker_main(2, argv));
 }
 
@@ -229,6 +262,12 @@ void
 rig_send(struct rig *rig, const void *data, size_t size)
 {
 	assert_int_equal(send(rig->source, data, size, 0), size);
+}
+
+void
+rig_send_second(struct rig *rig, const void *data, size_t size)
+{
+	assert_int_equal(send(rig->second_source, data, size, 0), size);
 }
 
 void
@@ -377,7 +416,7 @@ read_value(avro_value_t *value, void (*visit)(void *, uint64_t, const char *,
 {
 	size_t payload_size = 0, source_size = 0;
 	const void *payload = NULL;
-	const char *source = NULL;
+	const char *source = NULL, *destination = NULL;
 	avro_value_t field;
 	int64_t sequence = 0;
 
@@ -387,6 +426,12 @@ read_value(avro_value_t *value, void (*visit)(void *, uint64_t, const char *,
 	avro_value_get_string(&field, &source, &source_size);
 	avro_value_get_by_name(value, "payload", &field, NULL);
 	avro_value_get_bytes(&field, &payload, &payload_size);
+	rig_destination[0] = '\0';
+	if (avro_value_get_by_name(value, "destination", &field, NULL) == 0) {
+		avro_value_get_string(&field, &destination, &source_size);
+		snprintf(rig_destination, sizeof(rig_destination), "%s",
+		    destination);
+	}
 	visit(argument, (uint64_t)sequence, source, payload, payload_size);
 }
 

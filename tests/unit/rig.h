@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/inputs.h"
 #include "common/segment.h"
 
 struct rig {
@@ -22,13 +23,18 @@ struct rig {
 	int			output;		/* connected to sink */
 	int			sink;		/* what the relay sends */
 	int			source;		/* connected to input */
+	/* Of a spec with two inputs, the second one; else -1. */
+	int			second;
+	struct sockaddr_in	second_address;
+	int			second_source;
+	struct listen_config	listen[2];	/* then, as in the segment */
 	int			directory_fd;
 	int			decimator_wake;
 	int			control;	/* our end; -1: no worker */
 	pid_t			pid;
 };
 
-/* `spec' may preset config and ring_size; the rest is filled in. */
+/* `spec' may preset config, ring_size and inputs; the rest is filled in. */
 void	rig_open(struct rig *rig, struct segment_spec *spec);
 /* Kills a worker that is left, removes the directory. */
 void	rig_close(struct rig *rig);
@@ -47,6 +53,8 @@ void	rig_forget(struct rig *rig);
 int	rig_stop(struct rig *rig, int signal_number);
 
 void	rig_send(struct rig *rig, const void *data, size_t size);
+/* The same to the second input. */
+void	rig_send_second(struct rig *rig, const void *data, size_t size);
 /* Waits (bounded) until the worker has received so many datagrams. */
 void	rig_wait_received(struct rig *rig, uint64_t count);
 /* Waits (bounded) until nothing is pending and all is relayed. */
@@ -60,6 +68,8 @@ unsigned	rig_read_archive(struct rig *rig, const char *stream,
 		    void (*visit)(void *argument, uint64_t sequence,
 		    const char *source, const uint8_t *payload, size_t size),
 		    void *argument);
+/* Of the record that is visited; "": it has none. */
+extern char	rig_destination[INPUT_TEXT_SIZE];
 /* Waits until so many finished files are there. */
 void	rig_wait_files(struct rig *rig, unsigned count);
 /* Files in the directory whose names end in `suffix'. */

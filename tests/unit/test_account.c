@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "common/inputs.h"
 #include "common/util.h"
 #include "supervisor/account.h"
 
@@ -81,16 +82,17 @@ number_stream(struct stream_counts *counts, uint64_t *next)
 }
 
 static void
-number_worker(struct worker_state *state, uint64_t *next)
+number_worker(const struct segment *segment, uint64_t *next)
 {
-	struct ingest_state *ingest = ingest_begin(&state->ingest);
+	struct worker_state *state = segment->state;
+	struct ingest_state *ingest = inputs_begin(segment);
 	struct archive_state *archive = archive_begin(&state->archive);
 	struct output_state *output;
 	size_t i;
 
 	number_ingest(&ingest->counts, next);
 	ingest->last_received_ns = (*next)++;
-	ingest->drops_seen = (uint32_t)(*next)++;
+	inputs_of(segment, ingest)->drops_seen = (uint32_t)(*next)++;
 	number_archive(&archive->counts, next);
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		number_ledger(&archive->told[i], next);
@@ -113,7 +115,7 @@ number_all(struct segment *segment)
 	    decimated_begin(&segment->page->progress);
 	uint64_t next = 1;
 
-	number_worker(segment->state, &next);
+	number_worker(segment, &next);
 	decimated->position = 1;
 	decimated->sequence = 970;
 	decimated->stream[0].id = 7;
@@ -177,7 +179,7 @@ test_taken_over(void **state ATTR_UNUSED)
 	assert_int_equal(account_outputs(account, &archive), 2);
 	assert_true(archive);
 	/* May be repeated. */
-	assert_int_equal(account_apply(&fresh, account, false), 0);
+	assert_int_equal(account_apply(&fresh, account, NULL, false), 0);
 	account_apply_page(&fresh, account);
 	again = account_of(&fresh);
 	compare(account, again);
@@ -185,7 +187,7 @@ test_taken_over(void **state ATTR_UNUSED)
 	    again, "archive"), "sequence")), 980);
 	json_decref(again);
 	/* What is left is lost. */
-	assert_int_equal(account_apply(&fresh, account, true), 20);
+	assert_int_equal(account_apply(&fresh, account, NULL, true), 20);
 	again = account_of(&fresh);
 	compare(account, again);
 	assert_false(account_left(again));
@@ -208,7 +210,7 @@ test_other_outputs(void **state ATTR_UNUSED)
 	number_all(&segment);
 	account = account_of(&segment);
 	((struct channel_config *)(uintptr_t)fresh.config)->outputs = 1;
-	assert_int_equal(account_apply(&fresh, account, true), 0);
+	assert_int_equal(account_apply(&fresh, account, NULL, true), 0);
 	assert_int_equal(ingest_current(&fresh.state->ingest)->sequence, 1000);
 	assert_int_equal(ingest_current(&fresh.state->ingest)->counts.received,
 	    0);
@@ -236,7 +238,8 @@ test_first_release(void **state ATTR_UNUSED)
 	segment_close(&segment);
 
 	make(&segment);
-	assert_int_equal(account_apply(&segment, fixture, true), 20);
+	assert_int_equal(account_apply(&segment, fixture, NULL,
+	    true), 20);
 	account_apply_page(&segment, fixture);
 	account = account_of(&segment);
 	compare(fixture, account);

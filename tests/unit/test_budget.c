@@ -27,8 +27,10 @@ setup(void **state)
 	assert_int_equal(segment_create(&channel->segment, &spec, &locked),
 	    0);
 	parts_init(&channel->parts);
-	channel->parts.input = socket(AF_INET, SOCK_DGRAM, 0);
-	assert_int_not_equal(channel->parts.input, -1);
+	parts_expect_inputs(&channel->parts,
+	    &(struct listen_config){.sources = 0}, 1);
+	channel->parts.input[0].fd = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_not_equal(channel->parts.input[0].fd, -1);
 	*state = channel;
 	return 0;
 }
@@ -79,7 +81,7 @@ budget_follows_rate(void **state)
 	int buffer;
 	socklen_t size = sizeof(buffer);
 
-	assert_int_equal(getsockopt(channel->parts.input, SOL_SOCKET,
+	assert_int_equal(getsockopt(channel->parts.input[0].fd, SOL_SOCKET,
 	    SO_RCVBUF, &buffer, &size), 0);
 	assert_int_equal(budget_ms(channel), buffer / 2304);
 	assert_int_equal(rate_after(channel, 5, 100), 0);

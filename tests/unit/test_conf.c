@@ -108,16 +108,16 @@ static const char full[] =
 static void
 check_full_listen(const struct channel_conf *c)
 {
-	const struct listen_config *listen = &c->listen;
+	const struct listen_config *listen = &c->listen[0];
 
 	support_assert_address(&listen->address, "[ff15::1234]:65535");
 	assert_string_equal(listen->interface, "lo");
 	assert_int_equal(listen->sources, 2);
 	assert_source(&listen->source[0], "fd00::", 8);
 	assert_source(&listen->source[1], "fe80::1", 128);
-	assert_int_equal(c->receive_buffer, MIB(64));
-	assert_int_equal(c->run.coalesce_ns, COALESCE_AUTO);
-	assert_int_equal(c->run.busy_poll_ns, 50000);
+	assert_int_equal(c->listen[0].receive_buffer, MIB(64));
+	assert_int_equal(c->listen[0].coalesce_ns, COALESCE_AUTO);
+	assert_int_equal(c->listen[0].busy_poll_ns, 50000);
 	assert_true(listen->share);
 	assert_true(listen->one_by_one);
 }
@@ -263,11 +263,11 @@ test_full_second(void **state ATTR_UNUSED)
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
 	assert_int_equal(c->line, 58);
-	support_assert_address(&c->listen.address, "127.0.0.1:1");
-	assert_int_equal(c->listen.sources, 3);
-	assert_source(&c->listen.source[0], "::ffff:10.0.0.0", 104);
-	assert_source(&c->listen.source[1], "::ffff:192.168.1.1", 128);
-	assert_source(&c->listen.source[2], "::ffff:0.0.0.0", 96);
+	support_assert_address(&c->listen[0].address, "127.0.0.1:1");
+	assert_int_equal(c->listen[0].sources, 3);
+	assert_source(&c->listen[0].source[0], "::ffff:10.0.0.0", 104);
+	assert_source(&c->listen[0].source[1], "::ffff:192.168.1.1", 128);
+	assert_source(&c->listen[0].source[2], "::ffff:0.0.0.0", 96);
 	assert_int_equal(c->relays, 0);
 	assert_string_equal(c->archive.directory, "/srv/a");
 	assert_int_equal(c->archive.codec, CODEC_NULL);
@@ -278,7 +278,7 @@ test_full_second(void **state ATTR_UNUSED)
 	assert_int_equal(c->run.cpu, -1);
 	assert_int_equal(c->run.priority, 0);
 	assert_int_equal(c->archive.cpu, -1);
-	assert_int_equal(c->run.coalesce_ns, 0);
+	assert_int_equal(c->listen[0].coalesce_ns, 0);
 	conf_free(conf);
 }
 
@@ -345,7 +345,7 @@ test_forms(void **state ATTR_UNUSED)
 	for (i = 0; i < NITEMS(texts); i++) {
 		conf = support_good(texts[i]);
 		assert_string_equal(conf->channel->name, "a");
-		support_assert_address(&conf->channel->listen.address,
+		support_assert_address(&conf->channel->listen[0].address,
 		    "0.0.0.0:5000");
 		conf_free(conf);
 	}

@@ -85,10 +85,17 @@ static const struct {
 	{ HEAD IN PAY OUT ARC DEC "  priority: 1\n", CHANGE_WORKER },
 	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "
 	    "[10.0.0.1, 10.1.0.0/16], coalesce: 0}\n" PAY OUT ARC DEC,
-	    CHANGE_WORKER },
+	    CHANGE_SOCKET },
 	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "
 	    "[10.0.0.1, 10.1.0.0/16], busy_poll: 50us}\n" PAY OUT ARC DEC,
-	    CHANGE_WORKER },
+	    CHANGE_SOCKET },
+	{ HEAD "  listen:\n"
+	    "  - {address: 127.0.0.1, port: 5000, sources: "
+	    "[10.0.0.1, 10.1.0.0/16]}\n" PAY OUT ARC DEC, CHANGE_NONE },
+	{ HEAD "  listen:\n"
+	    "  - {address: 127.0.0.1, port: 5000, sources: "
+	    "[10.0.0.1, 10.1.0.0/16]}\n"
+	    "  - {port: 5001}\n" PAY OUT ARC DEC, CHANGE_SOCKET },
 	{ HEAD IN PAY "  relay: [{address: 239.1.1.1, port: 1}]\n"
 	    ARC DEC, CHANGE_WORKER },
 	{ HEAD IN PAY "  relay: [{address: 239.1.1.1, port: 1, "

@@ -42,10 +42,10 @@ test_presets(void **state ATTR_UNUSED)
 	assert_int_equal(conf->channels, 1);
 	assert_string_equal(c->name, "a");
 	assert_int_equal(c->line, 1);
-	support_assert_address(&c->listen.address, "0.0.0.0:5000");
-	assert_string_equal(c->listen.interface, "");
-	assert_int_equal(c->listen.sources, 0);
-	assert_int_equal(c->receive_buffer, MIB(8));
+	support_assert_address(&c->listen[0].address, "0.0.0.0:5000");
+	assert_string_equal(c->listen[0].interface, "");
+	assert_int_equal(c->listen[0].sources, 0);
+	assert_int_equal(c->listen[0].receive_buffer, MIB(8));
 	assert_int_equal(c->payload, PAYLOAD_RAW);
 	assert_null(c->schema_file);
 	assert_null(c->schema_text);
@@ -162,9 +162,9 @@ test_defaults(void **state ATTR_UNUSED)
 	struct conf *conf = support_good(merged);
 	const struct channel_conf *c = conf_channel(conf, "all");
 
-	support_assert_address(&c->listen.address, "0.0.0.0:4000");
-	assert_string_equal(c->listen.interface, "lo");
-	assert_int_equal(c->listen.sources, 1);
+	support_assert_address(&c->listen[0].address, "0.0.0.0:4000");
+	assert_string_equal(c->listen[0].interface, "lo");
+	assert_int_equal(c->listen[0].sources, 1);
 	assert_int_equal(c->payload, PAYLOAD_AVRO);
 	assert_string_equal(c->schema_text, support_accel);
 	assert_int_equal(c->relays, 2);
@@ -183,9 +183,9 @@ test_defaults_merge(void **state ATTR_UNUSED)
 	struct conf *conf = support_good(merged);
 	const struct channel_conf *c = conf_channel(conf, "some");
 
-	support_assert_address(&c->listen.address, "0.0.0.0:4001");
-	assert_string_equal(c->listen.interface, "lo");
-	assert_int_equal(c->listen.sources, 0);
+	support_assert_address(&c->listen[0].address, "0.0.0.0:4001");
+	assert_string_equal(c->listen[0].interface, "lo");
+	assert_int_equal(c->listen[0].sources, 0);
 	assert_int_equal(c->payload, PAYLOAD_RAW);
 	assert_null(c->schema_file);
 	assert_int_equal(c->relays, 1);
@@ -201,6 +201,49 @@ test_defaults_merge(void **state ATTR_UNUSED)
 	conf_free(conf);
 }
 
+/* What an item does not say is in the mapping among the defaults. */
+static void
+test_inputs(void **state ATTR_UNUSED)
+{
+	struct conf *conf = support_good(
+	    "defaults:\n"
+	    "  listen: {port: 4000, interface: lo, sources: [10.0.0.1],\n"
+	    "    receive_buffer: 1MiB, coalesce: 0}\n"
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen:\n"
+	    "  - {address: 239.192.0.1, receive_buffer: 2MiB}\n"
+	    "  - {address: 127.0.0.1, sources: [], busy_poll: 5us}\n"
+	    "  - {port: 4001, coalesce: auto, share: true}\n"
+	    "  relay: [{address: 127.0.0.1, port: 1}]\n");
+	const struct channel_conf *c = &conf->channel[0];
+
+	assert_int_equal(c->inputs, 3);
+	support_assert_address(&c->listen[0].address, "239.192.0.1:4000");
+	support_assert_address(&c->listen[1].address, "127.0.0.1:4000");
+	support_assert_address(&c->listen[2].address, "0.0.0.0:4001");
+	assert_string_equal(c->listen[2].interface, "lo");
+	assert_int_equal(c->listen[0].sources, 1);
+	assert_int_equal(c->listen[1].sources, 0);
+	assert_int_equal(c->listen[0].receive_buffer, 2 << 20);
+	assert_int_equal(c->listen[1].receive_buffer, 1 << 20);
+	assert_int_equal(c->listen[1].coalesce_ns, 0);
+	assert_int_equal(c->listen[1].busy_poll_ns, 5000);
+	assert_true(c->listen[2].coalesce_ns == COALESCE_AUTO);
+	assert_true(c->listen[2].share);
+	conf_free(conf);
+	/* Kept apart by their interfaces. */
+	conf = support_good("channels:\n"
+	    "- name: a\n"
+	    "  listen:\n"
+	    "  - {address: 239.192.0.1, port: 1, interface: lo}\n"
+	    "  - {address: 239.192.0.1, port: 1, interface: nosuch0}\n"
+	    "  - {port: 2, interface: lo}\n"
+	    "  - {port: 2, interface: nosuch0}\n");
+	assert_int_equal(conf->channel[0].inputs, 4);
+	conf_free(conf);
+}
+
 int
 main(void)
 {
@@ -212,6 +255,7 @@ main(void)
 		cmocka_unit_test(test_nested_presets),
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_defaults_merge),
+		cmocka_unit_test(test_inputs),
 	};
 
 	return cmocka_run_group_tests(tests, support_setup_accel,

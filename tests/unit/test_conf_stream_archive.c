@@ -83,11 +83,11 @@ test_settings(void **state ATTR_UNUSED)
 {
 	struct conf *conf = support_good(archived);
 	const struct channel_conf *v = conf_channel(conf, "a.v");
-	const struct sockaddr_in *in = (const void *)&v->listen.address;
+	const struct sockaddr_in *in = (const void *)&v->listen[0].address;
 
 	assert_int_equal(in->sin_addr.s_addr, htonl(INADDR_LOOPBACK));
 	assert_int_equal(in->sin_port, 0);
-	assert_int_equal(v->receive_buffer, MIB(1));
+	assert_int_equal(v->listen[0].receive_buffer, MIB(1));
 	assert_string_equal(v->archive.directory, "/d");
 	assert_int_equal(v->archive.codec, CODEC_DEFLATE);
 	assert_int_equal(v->relays + v->decimates, 0);

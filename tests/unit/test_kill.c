@@ -39,6 +39,31 @@ test_kill(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
+/* The same with two inputs: each datagram is taken over as of its own. */
+static void
+test_kill_with_two_inputs(void **state ATTR_UNUSED)
+{
+	struct segment_spec spec = {.inputs = 2,
+	    .config.archive.on_overrun = OVERRUN_BLOCK};
+	uint64_t random = 13;
+	struct load load;
+	struct rig rig;
+	unsigned i;
+
+	rig_open(&rig, &spec);
+	rig_start(&rig);
+	load_start(&load, &rig);
+	for (i = 0; i < 200; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		load_pause((random >> 33) % (4 * NS_PER_MS));
+		rig_kill(&rig);
+		rig_start(&rig);
+	}
+	load_finish(&load);
+	rig_check_catalog(&rig);
+	rig_close(&rig);
+}
+
 /* The same with small files and blocks, so that kills hit file changes. */
 static void
 test_kill_while_rotating(void **state ATTR_UNUSED)
@@ -183,8 +208,8 @@ test_kill_while_pausing(void **state ATTR_UNUSED)
 	}
 	atomic_store(&rig.segment.state->paused, 0);
 	load_finish(&load);
-	assert_true(load.relay.missing > 0);
-	assert_true(load.archive.missing > 0);
+	assert_true(load.relay[0].missing > 0);
+	assert_true(load.archive[0].missing > 0);
 	rig_check_catalog(&rig);
 	rig_close(&rig);
 }
@@ -194,6 +219,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_kill),
+		cmocka_unit_test(test_kill_with_two_inputs),
 		cmocka_unit_test(test_kill_while_rotating),
 		cmocka_unit_test(test_kill_while_writing_directly),
 		cmocka_unit_test(test_kill_while_packing),

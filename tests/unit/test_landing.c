@@ -26,9 +26,10 @@ test_refused(void **state ATTR_UNUSED)
 	static const struct sockaddr_in other = {.sin_family = AF_INET,
 	    .sin_addr.s_addr = 0x0200007f};	/* 127.0.0.2 */
 	static const uint32_t strides[] = { 0, 56, 128, RX_STRIDE_MAX };
-	struct segment_spec spec = {.ring_size = 1 << 20, .config = {
-	    .listen = {.sources = 1, .source = {{.bits = 128, .address =
-	    {[10] = 0xff, 0xff, 127, 0, 0, 1}}}}}};
+	static const struct listen_config listen = {.sources = 1, .source = {
+	    {.bits = 128, .address = {[10] = 0xff, 0xff, 127, 0, 0, 1}}}};
+	struct segment_spec spec = {.ring_size = 1 << 20, .input = &listen,
+	    .inputs = 1};
 	struct expected expected = {(const uint32_t[]){ 77 }, 1, 0};
 	struct ring_reader reader = {.position = ring_start(1 << 20)};
 	struct ring_view view;
@@ -45,7 +46,7 @@ test_refused(void **state ATTR_UNUSED)
 	assert_int_equal(connect(refused, (const void *)&rig.input_address,
 	    sizeof(rig.input_address)), 0);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
 	for (round = 0; round < 100; round++) {
 		for (i = 0; i < 8; i++) {
 			if (i == round % 8 || i == 7)
@@ -54,7 +55,7 @@ test_refused(void **state ATTR_UNUSED)
 				assert_int_equal(send(refused, "no", 2, 0), 2);
 		}
 		ingest.stride = strides[round % NITEMS(strides)];
-		ingest_batch(&ingest);
+		ingest_batch(&ingest, 0);
 		relay_run(&relay);
 		while (ring_next(&rig.segment.ring, &reader, &view) ==
 		    RING_RECORD)
@@ -81,7 +82,7 @@ run_batch(struct rig *rig, struct ingest *ingest, struct ring_reader *reader,
 
 	for (i = 0; i < count; i++)
 		expected_send(rig, expected, expected->next + i);
-	ingest_batch(ingest);
+	ingest_batch(ingest, 0);
 	for (i = 0; i < count; i++) {
 		assert_int_equal(ring_next(&rig->segment.ring, reader, &view),
 		    RING_RECORD);
@@ -135,7 +136,7 @@ test_expected_sizes(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
 	for (i = 0; i < NITEMS(cases); i++) {
 		expected.sizes = cases[i].sizes;
 		assert_int_equal(run_batch(&rig, &ingest, &reader, &expected,
@@ -171,7 +172,7 @@ test_changing_sizes(void **state ATTR_UNUSED)
 		reader = (struct ring_reader){ring_start(ring_size[k]), 0};
 		expected.next = 0;
 		relay_init(&relay, &rig.segment, &rig.output);
-		ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+		ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
 		for (round = 0; round < 400; round++) {
 			random = random * 1664525 + 1013904223;
 			usual = often[(random >> 16) % NITEMS(often)];

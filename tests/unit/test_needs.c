@@ -20,7 +20,9 @@ static const struct needs_limits no_limits = {UINT64_MAX, UINT64_MAX,
 static struct channel_conf
 channel_of(uint64_t ring_size)
 {
-	struct channel_conf channel = {.name = "c", .ring_size = ring_size,
+	static struct listen_config listen;
+	struct channel_conf channel = {.listen = &listen, .inputs = 1,
+	    .name = "c", .ring_size = ring_size,
 	    .archive.directory = "/nowhere"};
 
 	return channel;
@@ -102,13 +104,18 @@ static void
 descriptors_of_a_reload_are_counted(void **state ATTR_UNUSED)
 {
 	struct destination_conf relay[2];
+	struct listen_config listen[2];
 	struct channel_conf old[] = {channel_of(MIB), channel_of(MIB)};
 	struct channel_conf new[] = {channel_of(MIB), channel_of(MIB)};
 	struct conf before = {.channel = old, .channels = NITEMS(old)};
 	struct conf conf = {.channel = new, .channels = NITEMS(new)};
 
 	memset(relay, 0, sizeof(relay));
+	memset(listen, 0, sizeof(listen));
 	old[0].name[0] = new[0].name[0] = 'a';
+	old[0].listen = listen;
+	new[0].listen = listen + 1;
+	old[0].inputs = new[0].inputs = old[1].inputs = new[1].inputs = 1;
 	old[0].relay = new[0].relay = relay;
 	old[0].relays = new[0].relays = NITEMS(relay);
 	old[0].archive.enabled = new[0].archive.enabled = true;
@@ -117,7 +124,7 @@ descriptors_of_a_reload_are_counted(void **state ATTR_UNUSED)
 	new[0].ring_size = 2 * MIB;
 	assert_int_equal(needs_beside(&conf, &before), 2 + 1);
 	/* Another address. */
-	new[0].listen.address.ss_family = AF_INET;
+	new[0].listen[0].address.ss_family = AF_INET;
 	assert_int_equal(needs_beside(&conf, &before), 2 + 1 + 1);
 	/* A channel that is new, in place of one that goes. */
 	new[1].name[0] = 'b';

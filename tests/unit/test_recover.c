@@ -58,7 +58,7 @@ make_image(void)
 {
 	static const struct container_meta none[] = {{NULL, NULL}};
 	struct ring_record record = {.family = 4};
-	struct block *block = block_new(4096);
+	struct block *block = block_new(4096, NULL);
 	uint8_t payload[2048], *header;
 	size_t i, size;
 
@@ -203,7 +203,7 @@ test_hole(void **state ATTR_UNUSED)
 {
 	static uint8_t big[64 * 1024];
 	struct ring_record record = {.family = 4};
-	struct block *block = block_new(sizeof(big));
+	struct block *block = block_new(sizeof(big), NULL);
 	struct recovered recovered;
 	struct iovec *iov;
 	unsigned count;

@@ -55,10 +55,10 @@ test_reconnected(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
 	disconnect(&rig);
 	expected_send(&rig, &expected, 0);
-	ingest_batch(&ingest);
+	ingest_batch(&ingest, 0);
 	relay_run(&relay);
 	assert_true(relay.output[0].blocked);
 	assert_int_equal(counts(&rig)->counts.relay_errors, 0);
@@ -74,7 +74,7 @@ test_reconnected(void **state ATTR_UNUSED)
 	disconnect(&rig);
 	relay.output[0].unconnected_ns = clock_monotonic_ns() - RECONNECT_NS;
 	expected_send(&rig, &expected, 1);
-	ingest_batch(&ingest);
+	ingest_batch(&ingest, 0);
 	relay_run(&relay);
 	assert_false(relay.output[0].blocked);
 	assert_int_equal(counts(&rig)->counts.relay_errors, 1);
@@ -96,10 +96,10 @@ messages_of_four(uint32_t one_by_one)
 	spec.config.output[0].one_by_one = one_by_one;
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
 	for (i = 0; i < 4; i++)
 		expected_send(&rig, &expected, i);
-	ingest_batch(&ingest);
+	ingest_batch(&ingest, 0);
 	relay_run(&relay);
 	messages = rig.segment.tx->offered;
 	expected_receive(&rig, &expected, 4);

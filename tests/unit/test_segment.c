@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "common/inputs.h"
 #include "common/segment.h"
 
 static const char	schema[] = "\"long\"";
@@ -237,15 +238,15 @@ test_predecessor(void **state ATTR_UNUSED)
 {
 	struct segment old, new_segment;
 	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
-	    .predecessor = &old, .new_socket = true};
+	    .predecessor = &old};
 	struct ingest_state *ingest;
 	struct ledger ledger;
 	bool locked;
 
 	make(&old, RING_SIZE_MIN);
-	ingest = ingest_begin(&old.state->ingest);
+	ingest = inputs_begin(&old);
 	ingest->counts.received = ingest->sequence = 10;
-	ingest->drops_seen = 3;
+	inputs_of(&old, ingest)->drops_seen = 3;
 	ingest->counts.kernel_dropped = 3;
 	ingest_commit(&old.state->ingest);
 	spec.config = *old.config;
@@ -257,8 +258,8 @@ test_predecessor(void **state ATTR_UNUSED)
 	assert_int_equal(ledger.pending, 0);
 	assert_int_equal(ledger.relay_errors, 20);
 	assert_int_equal(ledger.kernel_dropped, 3);
-	assert_int_equal(ingest_current(&new_segment.state->ingest)->
-	    drops_seen, 0);
+	assert_int_equal(inputs_of(&new_segment, ingest_current(
+	    &new_segment.state->ingest))->drops_seen, 3);
 	segment_close(&new_segment);
 	/* Another number of outputs: sums would not add up, so from zero. */
 	spec.config.outputs = 1;

@@ -152,8 +152,12 @@ interface_is_named(void **state ATTR_UNUSED)
 	struct destination_conf to = send_to("239.192.3.4", 9, "nosuch0");
 	const char *what;
 
-	assert_int_equal(sockets_input(&listen, &what), -1);
+	int fd = sockets_input(&listen, &what);
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(sockets_bind(fd, &listen, &what), -1);
 	assert_int_equal(errno, ENODEV);
+	close(fd);
 	assert_string_equal(what, "receive on the interface");
 	assert_int_equal(sockets_output(&to, &what), -1);
 	assert_int_equal(errno, ENODEV);

@@ -21,7 +21,9 @@
 #define STREAM_ID	7
 
 static struct stream_conf	stream = {.name = "s"};
-static struct channel_conf	conf = {.decimate = &stream, .decimates = 1};
+static struct listen_config	listen_to;
+static struct channel_conf	conf = {.listen = &listen_to, .inputs = 1,
+	    .decimate = &stream, .decimates = 1};
 static struct channel		channel = {.conf = &conf};
 static struct supervisor	supervisor;
 

@@ -69,6 +69,8 @@ struct successor {
 };
 
 static struct rig	rig;
+/* How many inputs there are, and by which all comes: the last one. */
+static unsigned		inputs = 1;
 /* What the supervisor pauses at the very instant of the kill. */
 static uint32_t		paused_then;
 
@@ -76,6 +78,7 @@ static uint32_t		paused_then;
 static void
 send_all(void)
 {
+	const int source = inputs == 1 ? rig.source : rig.second_source;
 	uint8_t payload[256], control[CMSG_SPACE(sizeof(uint16_t))] = {0};
 	struct iovec iov = {payload, 102};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1,
@@ -88,7 +91,7 @@ send_all(void)
 	for (i = 0; i < 2; i++) {
 		memset(payload, (int)i, sizes[i]);
 		payload[NUMBER_AT] = numbers[i];
-		rig_send(&rig, payload, sizes[i]);
+		assert_int_equal(send(source, payload, sizes[i], 0), sizes[i]);
 	}
 	for (i = 2; i < 6; i++)
 		for (n = 0; n < sizes[i]; n++)
@@ -97,11 +100,11 @@ send_all(void)
 	cmsg->cmsg_type = UDP_SEGMENT;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(size));
 	memcpy(CMSG_DATA(cmsg), &size, sizeof(size));
-	assert_int_equal(sendmsg(rig.source, &msg, 0), 102);
+	assert_int_equal(sendmsg(source, &msg, 0), 102);
 	for (i = 6; i < DATAGRAMS; i++) {
 		memset(payload, (int)i, sizes[i]);
 		payload[NUMBER_AT] = numbers[i];
-		rig_send(&rig, payload, sizes[i]);
+		assert_int_equal(send(source, payload, sizes[i], 0), sizes[i]);
 	}
 }
 
@@ -166,6 +169,7 @@ check_ring(const struct segment *segment, unsigned count)
 
 	while (ring_next(&segment->ring, &reader, &view) == RING_RECORD) {
 		offset = 0;
+		assert_int_equal(view.record.input, inputs - 1);
 		for (i = 0; i < view.datagrams; i++, next++) {
 			size = view.record.datagram_size != 0 ?
 			    MIN_OF((uint32_t)view.record.datagram_size,
@@ -179,6 +183,15 @@ check_ring(const struct segment *segment, unsigned count)
 		}
 	}
 	assert_int_equal(next, count);
+}
+
+static void
+start_ingest(struct ingest *ingest, const struct segment *segment,
+    struct relay *relay)
+{
+	const int sockets[] = { rig.input, rig.second };
+
+	ingest_init(ingest, segment, NULL, relay, sockets);
 }
 
 /* The places where messages land, and what may be copied to behind them. */
@@ -209,6 +222,18 @@ copy_segment(const struct segment *to, const struct segment *from)
 	    2 * (RING_SIZE - start));
 }
 
+/* All that has come is of the last one. */
+static void
+check_inputs(const struct segment *segment, unsigned count)
+{
+	struct input_state state[INPUTS_MAX];
+
+	assert_true(inputs_read(segment, state));
+	assert_int_equal(state[inputs - 1].counts.received, count);
+	if (inputs > 1)
+		assert_int_equal(state[0].counts.received, 0);
+}
+
 /* Starts a successor on what the dead one left, and asks for the outcome. */
 static void
 check_successor(struct successor *successor, const struct segment *left,
@@ -226,11 +251,12 @@ check_successor(struct successor *successor, const struct segment *left,
 		atomic_fetch_xor(&segment->state->paused, paused_then);
 	receiver_clear(after);
 	relay_init(&relay, segment, &after->sender);
-	ingest_init(&ingest, segment, NULL, &relay, rig.input);
+	start_ingest(&ingest, segment, &relay);
 	relay_run(&relay);
 	receiver_drain(after);
 	/* All leave the socket within the one call of recvmmsg. */
-	assert_int_equal(ioctl(rig.input, FIONREAD, &pending), 0);
+	assert_int_equal(ioctl(inputs == 1 ? rig.input :
+	    rig.second, FIONREAD, &pending), 0);
 	count = pending > 0 ? 0 : DATAGRAMS;
 	check_ring(segment, count);
 	assert_true(segment_ledger(segment, &ledger));
@@ -242,6 +268,7 @@ check_successor(struct successor *successor, const struct segment *left,
 			    "times after", i, before->seen[i], after->seen[i]);
 	assert_int_equal(before->count + after->count, relayed);
 	assert_int_equal(ledger.received, count);
+	check_inputs(segment, count);
 	assert_int_equal(ledger.relayed, relayed);
 	assert_int_equal(ledger.relay_paused, count - relayed);
 	assert_int_equal(ledger.relay_errors, 0);
@@ -257,12 +284,15 @@ child_batch(int output, uint32_t stride)
 {
 	static struct ingest ingest;
 	static struct relay relay;
+	unsigned i;
 
 	relay_init(&relay, &rig.segment, &output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
-	ingest.stride = stride;
+	start_ingest(&ingest, &rig.segment, &relay);
+	ingest.each[inputs - 1].stride = stride;
 	single_step_here();
-	ingest_batch(&ingest);
+	/* Of several, the others have been announced before. */
+	for (i = 0; i < inputs; i++)
+		ingest_batch(&ingest, i);
 	relay_run(&relay);
 	_exit(0);
 }
@@ -275,7 +305,7 @@ child_recovery(const struct segment *segment, int output)
 
 	single_step_here();
 	relay_init(&relay, segment, &output);
-	ingest_init(&ingest, segment, NULL, &relay, rig.input);
+	start_ingest(&ingest, segment, &relay);
 	relay_run(&relay);
 	_exit(0);
 }
@@ -283,7 +313,7 @@ child_recovery(const struct segment *segment, int output)
 static void
 open_rig(void)
 {
-	struct segment_spec spec = {.ring_size = RING_SIZE};
+	struct segment_spec spec = {.ring_size = RING_SIZE, .inputs = inputs};
 
 	spec.config.sender_sequence =
 	    (struct sender_sequence_config){ SENDER_SEQUENCE_U8,
@@ -294,7 +324,8 @@ open_rig(void)
 static void
 open_successor(struct successor *successor)
 {
-	struct segment_spec spec = {.ring_size = RING_SIZE};
+	struct segment_spec spec = {.ring_size = RING_SIZE,
+	    .input = rig.segment.input, .inputs = inputs};
 	bool locked;
 
 	spec.config = *rig.segment.config;
@@ -436,6 +467,21 @@ test_recovery(void **state ATTR_UNUSED)
 		run_recovery(strides[i]);
 }
 
+/* The same by the second of two inputs, to which the in-flight area was the
+ * first one's just before. */
+static void
+test_second_input(void **state ATTR_UNUSED)
+{
+	unsigned i;
+
+	inputs = 2;
+	for (i = 0; i < NITEMS(strides); i++) {
+		run_batch(strides[i], 0);
+		run_recovery(strides[i]);
+	}
+	inputs = 1;
+}
+
 int
 main(void)
 {
@@ -443,6 +489,7 @@ main(void)
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_recovery),
+		cmocka_unit_test(test_second_input),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -154,7 +154,7 @@ next_n(unsigned n)
 /* Small blocks and files, so that each call comes often. */
 static void
 campaign_of(const char *name, uint64_t call, unsigned n_max,
-    unsigned expected, enum archive_write how)
+    unsigned expected, enum archive_write how, unsigned inputs)
 {
 	/* Whatever is made once for each file is made often. */
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
@@ -175,6 +175,7 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 		n_max = N_MAX;
 	if (how == WRITE_DIRECT)
 		spec = direct;
+	spec.inputs = inputs;
 	sigaction(SIGALRM, &action, NULL);
 	rig_open(&rig, &spec);
 	load_start(&load, &rig);
@@ -193,13 +194,20 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 static void
 campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 {
-	campaign_of(name, call, n_max, expected, WRITE_BUFFERED);
+	campaign_of(name, call, n_max, expected, WRITE_BUFFERED, 1);
 }
 
 static void
 test_recvmmsg(void **state ATTR_UNUSED)
 {
 	campaign("recvmmsg", SYS_recvmmsg, N_MAX, 20);
+}
+
+static void
+test_recvmmsg_of_two(void **state ATTR_UNUSED)
+{
+	campaign_of("recvmmsg, two inputs", SYS_recvmmsg, N_MAX, 20,
+	    WRITE_BUFFERED, 2);
 }
 
 static void
@@ -217,7 +225,8 @@ test_pwritev(void **state ATTR_UNUSED)
 static void
 test_pwritev_direct(void **state ATTR_UNUSED)
 {
-	campaign_of("pwritev, direct", SYS_pwritev, N_MAX, 15, WRITE_DIRECT);
+	campaign_of("pwritev, direct", SYS_pwritev, N_MAX, 15, WRITE_DIRECT,
+	    1);
 }
 
 static void
@@ -251,6 +260,13 @@ test_recovery(void **state ATTR_UNUSED)
 	campaign("any call", ANY_CALL, 160, 20);
 }
 
+static void
+test_recovery_of_two(void **state ATTR_UNUSED)
+{
+	campaign_of("any call, two inputs", ANY_CALL, 160, 20, WRITE_BUFFERED,
+	    2);
+}
+
 int
 main(void)
 {
@@ -260,6 +276,7 @@ main(void)
 #endif
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recvmmsg),
+		cmocka_unit_test(test_recvmmsg_of_two),
 		cmocka_unit_test(test_sendmmsg),
 		cmocka_unit_test(test_pwritev),
 		cmocka_unit_test(test_pwritev_direct),
@@ -268,6 +285,7 @@ main(void)
 		cmocka_unit_test(test_ftruncate),
 		cmocka_unit_test(test_renameat2),
 		cmocka_unit_test(test_recovery),
+		cmocka_unit_test(test_recovery_of_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,9 @@ setup(void **state)
 	assert_int_equal(segment_create(&channel->segment, &spec, &locked),
 	    0);
 	parts_init(&channel->parts);
-	make_pair(&channel->parts.input, &f->source);
+	parts_expect_inputs(&channel->parts,
+	    &(struct listen_config){.sources = 0}, 1);
+	make_pair(&channel->parts.input[0].fd, &f->source);
 	channel->parts.output[0] = dup(f->source);
 	channel->parts.outputs = 1;
 	child_init(&channel->child, ev_default_loop(0), &ops, f, "test",

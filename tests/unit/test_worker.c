@@ -141,10 +141,10 @@ static void
 test_refused_source(void **state ATTR_UNUSED)
 {
 	/* 10.0.0.0/8, and all of loopback but 127.0.0.0/31. */
-	struct segment_spec spec = {.config = {.listen = {
-	    .sources = 2, .source = {
+	const struct listen_config listen = {.sources = 2, .source = {
 	    {.bits = 104, .address = {[10] = 0xff, 0xff, 10}},
-	    {.bits = 127, .address = {[10] = 0xff, 0xff, 127, 0, 0, 2}}}}}};
+	    {.bits = 127, .address = {[10] = 0xff, 0xff, 127, 0, 0, 2}}}};
+	struct segment_spec spec = {.input = &listen, .inputs = 1};
 	struct expected expected = {(const uint32_t[]){ 50 }, 1, 0};
 	struct ledger ledger;
 	struct rig rig;
@@ -187,10 +187,10 @@ test_blocked_output(void **state ATTR_UNUSED)
 	relay_init(&relay, &rig.segment, &pair[0]);
 	relay.output[0].gso_limit = 0;	/* a Unix socket has no segments */
 	relay.output[0].gso_retry_ns = UINT64_MAX;
-	ingest_init(&ingest, &rig.segment, NULL, &relay, rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
 	for (; next < 1000; next++) {
 		expected_send(&rig, &expected, next);
-		while (ingest_batch(&ingest) == INGEST_MORE)
+		while (ingest_batch(&ingest, 0) == INGEST_MORE)
 			continue;
 		relay_run(&relay);
 	}

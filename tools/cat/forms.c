@@ -145,6 +145,11 @@ hex_head(struct cat *cat, const struct record *record, size_t size)
 		    record->source_size);
 		out_byte(&cat->out, ' ');
 	}
+	if (record->destination != NULL) {
+		out_json_text(&cat->out, (const uint8_t *)record->destination,
+		    record->destination_size);
+		out_byte(&cat->out, ' ');
+	}
 	out_integer(&cat->out, (int64_t)size);
 	out_text(&cat->out, " bytes\n");
 }

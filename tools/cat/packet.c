@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/inputs.h"
 #include "common/util.h"
 #include "tools/cat/packet.h"
 #include "tools/common/endpoint.h"
@@ -27,7 +28,7 @@ bool
 packet_address(const char *text, size_t size,
     struct sockaddr_storage *address)
 {
-	char copy[ADDRESS_TEXT_SIZE], *scope, *end;
+	char copy[INPUT_TEXT_SIZE], *scope, *end;
 
 	memset(address, 0, sizeof(*address));
 	if (size == 0 || size >= sizeof(copy))
@@ -36,8 +37,13 @@ packet_address(const char *text, size_t size,
 	copy[size] = '\0';
 	scope = strchr(copy, '%');
 	end = strchr(copy, ']');
-	if (scope != NULL && end != NULL && scope < end)
+	if (scope != NULL && end != NULL && scope < end) {
 		memmove(scope, end, strlen(end) + 1);
+		scope = strchr(copy, '%');
+	}
+	/* The interface of a destination. */
+	if (scope != NULL)
+		*scope = '\0';
 	if (endpoint_parse(copy, address))
 		return true;
 	memset(address, 0, sizeof(*address));

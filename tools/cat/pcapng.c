@@ -93,7 +93,8 @@ put_interface(struct out *out)
 static bool
 pcapng_begin(struct cat *cat)
 {
-	const bool known = cat->shape.to.ss_family != AF_UNSPEC;
+	const bool known = cat->shape.to.ss_family != AF_UNSPEC ||
+	    cat->shape.records->destinations;
 	const char *comment = known ? "" : unknown;
 
 	if (!known)
@@ -114,12 +115,15 @@ pcapng_put(struct cat *cat, const uint8_t *at ATTR_UNUSED,
     const uint8_t *end ATTR_UNUSED, const struct record *record)
 {
 	uint8_t head[PACKET_HEAD_MAX];
-	struct sockaddr_storage from;
+	struct sockaddr_storage from, to = cat->shape.to;
 	uint32_t packet, size;
 	size_t head_size;
 
 	packet_address(record->source, record->source_size, &from);
-	head_size = packet_head(head, &from, &cat->shape.to, record->payload,
+	if (record->destination != NULL)
+		packet_address(record->destination, record->destination_size,
+		    &to);
+	head_size = packet_head(head, &from, &to, record->payload,
 	    record->payload_size);
 	if (head_size == 0 || record->time_ns < 0) {
 		cat_partly(cat, "%s: datagram %" PRId64 " is left out: no "

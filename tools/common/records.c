@@ -52,6 +52,16 @@ is_datagram(json_t *schema)
 	return same;
 }
 
+/* The field that those of a channel with several inputs have behind them. */
+static bool
+has_destination(json_t *schema)
+{
+	json_t *field = json_array_get(json_object_get(schema, "fields"), 5);
+
+	return text_is(field, "name", "destination") &&
+	    text_is(field, "type", "string");
+}
+
 /* The type of a field, without a union with null around it. */
 static json_t *
 type_of(json_t *field)
@@ -105,6 +115,7 @@ look_at(struct records *records, const char *text, size_t size)
 	json_t *schema = json_loadb(text, size, JSON_DECODE_ANY, NULL);
 
 	records->datagrams = is_datagram(schema);
+	records->destinations = records->datagrams && has_destination(schema);
 	if (field != DATUM_NONE)
 		records->time_unit_ns = time_unit(find_type(schema,
 		    datum_field_name(records->program, field)));
@@ -198,7 +209,7 @@ get_time(const struct records *records, const uint8_t *data, size_t size)
 }
 
 static void
-get_datagram(struct record *record)
+get_datagram(const struct records *records, struct record *record)
 {
 	const uint8_t *at = record->data, *end = record->data + record->size;
 	const int64_t micros = get_long(&at, end);
@@ -214,6 +225,11 @@ get_datagram(struct record *record)
 	at += record->source_size;
 	record->payload_size = (size_t)get_long(&at, end);
 	record->payload = at;
+	if (!records->destinations)
+		return;
+	at += record->payload_size;
+	record->destination_size = (size_t)get_long(&at, end);
+	record->destination = (const char *)at;
 }
 
 const char *
@@ -230,7 +246,7 @@ records_read(const struct records *records, const uint8_t *data, size_t size,
 		.size = records->offset[records->program->runs],
 	};
 	if (records->datagrams)
-		get_datagram(record);
+		get_datagram(records, record);
 	else
 		record->time_ns = get_time(records, data, record->size);
 	return NULL;

@@ -26,6 +26,7 @@ struct records {
 	uint32_t		*offset;	/* for datum_split() */
 	char			*error;		/* of the schema */
 	bool			 datagrams;	/* Datagram records */
+	bool			 destinations;	/* and where to each went */
 	int64_t			 time_unit_ns;	/* 0: no time field */
 };
 
@@ -40,6 +41,8 @@ struct record {
 	size_t		 source_size;
 	const uint8_t	*payload;
 	size_t		 payload_size;
+	const char	*destination;	/* of several, as `source'; NULL */
+	size_t		 destination_size;
 };
 
 /*

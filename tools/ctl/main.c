@@ -80,8 +80,8 @@ status(const struct call *call, json_t *answer)
 static void
 keep_counters(json_t *channel)
 {
-	static const char *const kept[] = {"name", "ledger", "outputs",
-	    "decimate"};
+	static const char *const kept[] = {"name", "ledger", "inputs",
+	    "outputs", "decimate"};
 	const char *key;
 	json_t *value;
 	size_t i;

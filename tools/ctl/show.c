@@ -117,6 +117,40 @@ show_outputs(const json_t *outputs)
 	table_print(&table, stdout);
 }
 
+/* Of several. */
+static void
+show_inputs(const json_t *inputs)
+{
+	struct table table = {5, 0, NULL};
+	char name[TABLE_CELL_SIZE];
+	const json_t *input;
+	const char *on;
+	size_t i;
+
+	if (json_array_size(inputs) < 2)
+		return;
+	table_cell(&table, "  INPUT");
+	table_cell(&table, "PORT");
+	table_cell(&table, "RECEIVED");
+	table_cell(&table, "DROPPED");
+	table_cell(&table, "REFUSED");
+	for (i = 0; i < json_array_size(inputs); i++) {
+		input = json_array_get(inputs, i);
+		on = member_text(input, "interface");
+		snprintf(name, sizeof(name), "  %s%s%s%s",
+		    member_text(input, "address"), on[0] != '\0' ? "%" : "",
+		    on, json_is_true(json_object_get(input, "lost")) ?
+		    " (lost)" : "");
+		table_cell(&table, name);
+		table_count(&table, member_count(input, "port"));
+		table_count(&table, member_count(input, "received"));
+		table_count(&table, member_count(input, "kernel_dropped"));
+		table_count(&table, member_count(input, "refused_source"));
+	}
+	printf("\n");
+	table_print(&table, stdout);
+}
+
 /* Why datagrams were rejected. */
 static void
 show_rejected(const json_t *by)
@@ -200,6 +234,7 @@ show_ledger(const json_t *status)
 		}
 		table_print(&table, stdout);
 		show_rejected(json_object_get(channel, "rejected_by"));
+		show_inputs(json_object_get(channel, "inputs"));
 		show_outputs(json_object_get(channel, "outputs"));
 		show_streams(json_object_get(channel, "decimate"));
 	}

@@ -125,6 +125,15 @@ const OUTPUT_COLUMNS = [
 	["Errors", "number loss", output => output.relay_errors],
 ];
 
+const INPUT_COLUMNS = [
+	["Input", "", input => input.place],
+	["Interface", "", input => input.lost ? "lost" : input.joined ??
+	    input.interface ?? "any"],
+	["Received", "number", input => input.received],
+	["Dropped", "number loss", input => input.kernel_dropped],
+	["Refused", "number loss", input => input.refused_source],
+];
+
 const FILE_COLUMNS = [
 	["File", "name", file => file.name],
 	["Records", "number", file => file.records],
@@ -140,6 +149,7 @@ export class ChannelView {
 		this.state = stateMark();
 		this.reasons = el("ul", {class: "reasons"});
 		this.ledger = new Ledger();
+		this.inputs = new Table("Inputs", "inputs", INPUT_COLUMNS);
 		this.outputs = new Table("Outputs", "outputs", OUTPUT_COLUMNS);
 		this.streams = new Table("Decimated streams", "streams",
 		    STREAM_COLUMNS);
@@ -148,7 +158,8 @@ export class ChannelView {
 		this.facts = el("dl", {class: "facts"});
 		this.body = el("div", {hidden: true}, this.reasons,
 		    this.ledger.element, charts.element,
-		    el("div", {class: "columns"}, this.outputs.element,
+		    el("div", {class: "columns"}, this.inputs.element,
+		    this.outputs.element,
 		    this.streams.element, this.files.element,
 		    el("section", {"aria-labelledby": "facts", class: "whole"},
 		    el("h2", {id: "facts"}, "Process, memory, disk"),
@@ -201,6 +212,12 @@ export class ChannelView {
 	}
 
 	#parts(channel, now) {
+		const inputs = channel.inputs ?? [];
+
+		// The only one's numbers are the ledger's.
+		this.inputs.update(inputs.length < 2 ? [] :
+		    inputs.map((input, i) => ({...input, i,
+			place: endOf(input)})), input => input.i);
 		this.outputs.update(channel.outputs.map((output, i) => ({
 			...output, i, place: endOf(output),
 			rate: this.#rate(`output ${i}`, output.relayed, now),

@@ -118,7 +118,9 @@ class Station {
 	}
 }
 
-function place(listen) {
+function place({listen, inputs}) {
+	if (inputs !== undefined && inputs.length > 1)
+		return `${inputs.length} inputs`;
 	if (listen === undefined)
 		return "from the decimator, on this host";
 	const host = listen.address.includes(":") ? `[${listen.address}]` :
@@ -173,7 +175,7 @@ export class Ledger {
 		const beside = ["sequence_gaps", "sequence_repeats",
 		    "sequence_reordered"];
 
-		this.input.update(place(channel.listen), [
+		this.input.update(place(channel), [
 			...this.#lines(ledger, ["received", "kernel_dropped",
 			    "truncated", "refused_source"], now,
 			    {always: ["received", "kernel_dropped"]}),

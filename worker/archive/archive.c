@@ -428,13 +428,27 @@ run(void *argument)
 }
 
 static void
-bundle_open(struct bundle *bundle, const struct segment *segment)
+bundle_open(struct bundle *bundle, const struct segment *segment,
+    const struct destinations *destinations)
 {
 	unsigned i;
 
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		bundle->block[i] = block_new(
-		    segment->config->archive.block_size);
+		    segment->config->archive.block_size,
+		    destinations->count > 1 ? destinations : NULL);
+}
+
+static void
+name_destinations(struct destinations *destinations,
+    const struct segment *segment)
+{
+	unsigned i;
+
+	destinations->count = segment->inputs;
+	for (i = 0; i < segment->inputs; i++)
+		destinations->each[i].length = inputs_text(&segment->input[i],
+		    destinations->each[i].text);
 }
 
 void
@@ -453,9 +467,11 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->wake = wake_open();
 	if (archive->wake == -1)
 		fatal("eventfd");
-	bundle_open(&archive->bundle[0], segment);
+	name_destinations(&archive->destinations, segment);
+	bundle_open(&archive->bundle[0], segment, &archive->destinations);
 	if (packs(archive))
-		bundle_open(&archive->bundle[1], segment);
+		bundle_open(&archive->bundle[1], segment,
+		    &archive->destinations);
 	archive->gathering = &archive->bundle[0];
 	error = pthread_create(&archive->thread, NULL, run, archive);
 	if (error != 0)

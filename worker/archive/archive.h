@@ -69,6 +69,7 @@ struct archive {
 	struct bundle			*packing;	/* NULL: none */
 	struct bundle			 bundle[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */
+	struct destinations		 destinations;
 	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
 	/* Of the record in hand; RING_DATAGRAMS_MAX: none. */
 	_Atomic uint32_t		 in_hand;

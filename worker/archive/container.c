@@ -12,15 +12,19 @@
 #include "common/datum.h"
 #include "worker/archive/container.h"
 
-const char container_datagram_schema[] =
-    "{\"type\":\"record\",\"name\":\"Datagram\",\"namespace\":\"mcrelay\","
-    "\"fields\":["
-    "{\"name\":\"received\",\"type\":{\"type\":\"long\","
-    "\"logicalType\":\"timestamp-micros\"}},"
-    "{\"name\":\"received_ns\",\"type\":\"int\"},"
-    "{\"name\":\"sequence\",\"type\":\"long\"},"
-    "{\"name\":\"source\",\"type\":\"string\"},"
-    "{\"name\":\"payload\",\"type\":\"bytes\"}]}";
+#define DATAGRAM_FIELDS							\
+    "{\"type\":\"record\",\"name\":\"Datagram\",\"namespace\":\"mcrelay\","\
+    "\"fields\":["							\
+    "{\"name\":\"received\",\"type\":{\"type\":\"long\","		\
+    "\"logicalType\":\"timestamp-micros\"}},"				\
+    "{\"name\":\"received_ns\",\"type\":\"int\"},"			\
+    "{\"name\":\"sequence\",\"type\":\"long\"},"			\
+    "{\"name\":\"source\",\"type\":\"string\"},"			\
+    "{\"name\":\"payload\",\"type\":\"bytes\"}"
+
+const char container_datagram_schema[] = DATAGRAM_FIELDS "]}";
+const char container_destination_schema[] = DATAGRAM_FIELDS
+    ",{\"name\":\"destination\",\"type\":\"string\"}]}";
 
 static uint8_t *
 put_bytes(uint8_t *out, const void *data, size_t size)
@@ -75,13 +79,14 @@ arena_need(uint32_t datagrams)
 }
 
 struct block *
-block_new(uint64_t block_size)
+block_new(uint64_t block_size, const struct destinations *destinations)
 {
 	struct block *block = xcalloc(1, sizeof(*block));
 
 	/* The first record always fits, whatever the block size. */
 	block->arena_size = block_size + arena_need(RING_DATAGRAMS_MAX);
 	block->arena = xmalloc(block->arena_size);
+	block->destinations = destinations;
 	return block;
 }
 
@@ -108,7 +113,8 @@ block_clear(struct block *block)
 bool
 block_has_room(const struct block *block, uint32_t datagrams)
 {
-	return block->pieces + 2 * datagrams <= BLOCK_PIECES &&
+	/* A destination is one piece with the next one's head. */
+	return block->pieces + 2 * datagrams < BLOCK_PIECES &&
 	    block->arena_used + arena_need(datagrams) <= block->arena_size;
 }
 
@@ -181,6 +187,20 @@ set_source(struct block *block, const struct ring_record *record)
 	    (const void *)&in6 : (const void *)&in, block->source_text);
 }
 
+/* A ring may hold anything. */
+static void
+add_destination(struct block *block, unsigned input)
+{
+	const struct destinations *all = block->destinations;
+	uint8_t *out = block->arena + block->arena_used, *end;
+
+	input = MIN_OF(input, all->count - 1);
+	end = put_bytes(out, all->each[input].text, all->each[input].length);
+	block->arena_used += (size_t)(end - out);
+	assert(block->arena_used <= block->arena_size);
+	add_piece(block, out, (size_t)(end - out));
+}
+
 void
 block_add_datagram(struct block *block, const struct ring_record *record,
     uint64_t sequence, const uint8_t *payload, size_t size)
@@ -197,6 +217,8 @@ block_add_datagram(struct block *block, const struct ring_record *record,
 	assert(block->arena_used <= block->arena_size);
 	add_piece(block, head, (size_t)(out - head));
 	add_payload(block, payload, size);
+	if (UNLIKELY(block->destinations != NULL))
+		add_destination(block, record->input);
 	block->records++;
 }
 

@@ -20,13 +20,25 @@
 
 #include "common/codec.h"
 #include "common/compiler.h"
+#include "common/inputs.h"
 #include "common/ring.h"
 #include "common/util.h"
 
 #define CONTAINER_SYNC_SIZE	16
 
-/* The schema of raw, envelope and rejected files; relied on by users. */
+/* The schema of raw, envelope and rejected files; relied on by users.  The
+ * second one is that of a channel with several inputs. */
 extern const char	container_datagram_schema[];
+extern const char	container_destination_schema[];
+
+/* What datagrams were sent to, by input. */
+struct destinations {
+	unsigned	count;
+	struct {
+		size_t	length;
+		char	text[INPUT_TEXT_SIZE];
+	}		each[INPUTS_MAX];
+};
 
 struct container_meta {
 	const char	*key;	/* not "avro." */
@@ -47,7 +59,8 @@ uint8_t	*container_header(const char *schema, size_t schema_size,
 #define BLOCK_PIECES		(BLOCK_IOVECS - 2)
 /* Payloads below this are copied: an iovec costs more than they do. */
 #define BLOCK_COPY_BELOW	512U
-#define BLOCK_DATAGRAM_HEAD_MAX	(ADDRESS_TEXT_SIZE + 40U)
+/* With the destination, which is behind the payload. */
+#define BLOCK_DATAGRAM_HEAD_MAX	(ADDRESS_TEXT_SIZE + INPUT_TEXT_SIZE + 44U)
 
 struct block {
 	uint64_t	 records;	/* Avro records in it */
@@ -67,9 +80,11 @@ struct block {
 	struct ring_record source;
 	char		 source_text[ADDRESS_TEXT_SIZE];
 	size_t		 source_length;
+	const struct destinations *destinations;	/* NULL: not said */
 };
 
-struct block	*block_new(uint64_t block_size) ATTR_MALLOC;
+struct block	*block_new(uint64_t block_size,
+		    const struct destinations *destinations) ATTR_MALLOC;
 void	block_free(struct block *block);
 void	block_clear(struct block *block);
 

@@ -79,15 +79,16 @@ store_works(struct store *store)
 	    store_state(store)->counts.archive_shed, store->shed_before)));
 }
 
-/* The address and port that datagrams are sent to; false: there is none. */
+/* The address and port that datagrams are sent to; false: there is none, or
+ * not one for all. */
 static bool
-listen_text(const struct channel_config *config,
-    char text[static ADDRESS_TEXT_SIZE])
+listen_text(const struct segment *segment, char text[static ADDRESS_TEXT_SIZE])
 {
-	const struct sockaddr *address = (const void *)&config->listen.address;
+	const struct sockaddr *address = (const void *)
+	    &segment->input[0].address;
 	const char *colon;
 
-	if (address->sa_family == AF_UNSPEC)
+	if (address->sa_family == AF_UNSPEC || segment->inputs > 1)
 		return false;
 	format_address(address, text);
 	colon = strrchr(text, ':');
@@ -99,6 +100,8 @@ make_header(const struct store *store, enum archive_kind kind,
     const struct archive_file *file, bool recycled, size_t *size)
 {
 	const struct segment *segment = store->segment;
+	const char *datagrams = segment->inputs > 1 ?
+	    container_destination_schema : container_datagram_schema;
 	bool verbatim = kind == ARCHIVE_MAIN && segment->schema != NULL &&
 	    !segment->config->archive.envelope;
 	char first[24], started[UTC_TEXT_SIZE], host[256] = "";
@@ -113,7 +116,7 @@ make_header(const struct store *store, enum archive_kind kind,
 		{ "mcrelay.first_sequence", first },
 		{ "mcrelay.started", started },
 		/* Of a decimated stream nothing was listened to. */
-		{ listen_text(segment->config, listen) ? "mcrelay.listen" :
+		{ listen_text(segment, listen) ? "mcrelay.listen" :
 		    NULL, listen },
 		{ NULL, NULL },
 	};
@@ -122,8 +125,8 @@ make_header(const struct store *store, enum archive_kind kind,
 	snprintf(first, sizeof(first), "%" PRIu64, file->first_sequence);
 	format_utc(file->started_ns, started);
 	return container_header(
-	    verbatim ? segment->schema : container_datagram_schema,
-	    verbatim ? segment->schema_size : strlen(container_datagram_schema),
+	    verbatim ? segment->schema : datagrams,
+	    verbatim ? segment->schema_size : strlen(datagrams),
 	    codec_name(segment->config->archive.codec),
 	    recycled ? meta : meta + 2, file->sync, size);
 }

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker's inputs: whose turn it is, and how long.  Relay thread.
+ */
+#include <sched.h>
+#include <time.h>
+
+#include "common/util.h"
+#include "worker/worker_priv.h"
+
+/*
+ * Batches received before the loop looks at signals and other descriptors:
+ * 16 batches of 64 datagrams are about a millisecond.
+ */
+#define BATCHES_PER_TURN	16
+
+/* Turns that the archive is offered while it does not get on. */
+#define SHARES_MAX		8
+
+/* How often the socket's drop counter is read while there is traffic. */
+#define DROPS_INTERVAL_S	1.0
+
+void
+worker_start_inputs(struct worker *worker)
+{
+	uint32_t i;
+
+	for (i = 0; i < worker->segment.inputs; i++)
+		ev_io_start(worker->loop, &worker->input[i]);
+}
+
+void
+worker_stop_inputs(struct worker *worker)
+{
+	uint32_t i;
+
+	for (i = 0; i < worker->segment.inputs; i++)
+		ev_io_stop(worker->loop, &worker->input[i]);
+}
+
+/* The archive is a ring behind and must not lose: the socket buffer holds
+ * what comes, until on_note(). */
+static void
+close_gate(struct worker *worker)
+{
+	worker->gated = true;
+	worker_stop_inputs(worker);
+	/* The archive may have moved on after its notification was handled. */
+	ev_async_send(worker->loop, &worker->archive_note);
+}
+
+/* Lets a batch form; signals and other descriptors wait as well, which is
+ * why receive() does so only BATCHES_PER_TURN times. */
+static bool
+wait_for_batch(struct worker *worker)
+{
+	uint64_t ns = ingest_wait_ns(&worker->ingest, clock_monotonic_ns());
+	struct timespec ts = {.tv_nsec = (long)ns};
+
+	if (ns == 0)
+		return false;
+	nanosleep(&ts, NULL);
+	return true;
+}
+
+/* Asks again and again for the time of busy_poll, without sleeping: one input
+ * after the other. */
+static enum ingest_status
+poll_batch(struct worker *worker)
+{
+	uint64_t until = clock_monotonic_ns() + worker->busy_poll_ns;
+	enum ingest_status status;
+
+	do {
+		worker->next = (worker->next + 1) % worker->segment.inputs;
+		status = ingest_batch(&worker->ingest, worker->next);
+	} while (worker->ingest.batch_datagrams == 0 &&
+	    status == INGEST_DRAINED && clock_monotonic_ns() < until);
+	return status;
+}
+
+/*
+ * On a CPU that both threads have to share, the archive's may not get a turn
+ * before the ring comes round, which is 3 ms at 20 Gbit/s.  When it is half a
+ * ring behind it is offered one; where it has a CPU of its own that is over at
+ * once.  What comes meanwhile the socket's buffer holds.  An archive that does
+ * not get on, for its disk, say, is not offered more: the relay comes first.
+ */
+static void
+share_cpu(struct worker *worker)
+{
+	const struct segment *segment = &worker->segment;
+	uint64_t position = atomic_load_explicit(
+	    &segment->state->archive_position, memory_order_relaxed);
+
+	if (LIKELY(worker->directory == -1 || ring_head(&segment->ring) -
+	    position <= segment->ring.size / 2))
+		return;
+	if (worker->shared_at != position) {
+		worker->shared_at = position;
+		worker->shared = 0;
+	}
+	if (worker->shared++ < SHARES_MAX)
+		sched_yield();
+}
+
+/*
+ * With several inputs it is a batch and the next one's turn: the loop comes
+ * back to each that is readable, so that a flood at one does not keep the
+ * others waiting.  The last of them waits for more, for all.
+ */
+static unsigned
+batches_of(const struct worker *worker)
+{
+	return worker->segment.inputs == 1 || worker->busy_poll_ns != 0 ?
+	    BATCHES_PER_TURN : 1;
+}
+
+static bool
+is_last(const struct worker *worker)
+{
+	return worker->segment.inputs == 1 ||
+	    ev_pending_count(worker->loop) == 0;
+}
+
+static enum ingest_status
+receive(struct worker *worker, unsigned input)
+{
+	bool busy = worker->busy_poll_ns != 0;
+	enum ingest_status status = INGEST_MORE;
+	unsigned i, batches = batches_of(worker);
+
+	for (i = 0; i < batches && status == INGEST_MORE; i++) {
+		status = busy ? poll_batch(worker) :
+		    ingest_batch(&worker->ingest, input);
+		worker_run_outputs(worker);
+		worker_wake_readers(worker);
+		share_cpu(worker);
+		if (status != INGEST_DRAINED)
+			continue;
+		if (busy ? worker->ingest.batch_datagrams > 0 :
+		    is_last(worker) && wait_for_batch(worker))
+			status = INGEST_MORE;
+	}
+	return status;
+}
+
+static void
+on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
+{
+	struct worker *worker = io->data;
+	unsigned input = (unsigned)(io - worker->input);
+	enum ingest_status status = receive(worker, input);
+
+	if (status == INGEST_GATED)
+		close_gate(worker);
+	else if (status == INGEST_MORE && ++worker->behind %
+	    (BATCHES_PER_TURN / batches_of(worker)) == 0)
+		ingest_look(&worker->ingest);	/* we are behind: how far? */
+	if (!ev_is_active(&worker->drops))
+		ev_timer_start(loop, &worker->drops);
+}
+
+/* Runs once a second while there is traffic, and once after it. */
+static void
+on_drops(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
+{
+	struct worker *worker = timer->data;
+
+	ingest_look(&worker->ingest);
+	ev_timer_stop(loop, timer);
+	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);
+}
+
+/* A turn of each input. */
+enum ingest_status
+worker_receive_all(struct worker *worker)
+{
+	enum ingest_status status, all = INGEST_DRAINED;
+	unsigned i;
+
+	for (i = 0; i < worker->segment.inputs; i++) {
+		status = receive(worker, i);
+		if (status == INGEST_GATED)
+			return status;
+		if (status == INGEST_MORE)
+			all = status;
+	}
+	return all;
+}
+
+void
+worker_init_inputs(struct worker *worker)
+{
+	uint32_t i;
+
+	for (i = 0; i < worker->segment.inputs; i++) {
+		ev_io_init(&worker->input[i], on_input,
+		    worker->ingest.each[i].readable, EV_READ);
+		worker->input[i].data = worker;
+	}
+	ev_timer_init(&worker->drops, on_drops, DROPS_INTERVAL_S, 0.);
+	worker->drops.data = worker;
+}

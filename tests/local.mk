@@ -376,6 +376,7 @@ EXTRA_DIST += \
 	tests/integration/cat.py \
 	tests/integration/browser.py \
 	tests/integration/conftest.py \
+	tests/integration/cgroup.py \
 	tests/integration/container.py \
 	tests/integration/container.sh \
 	tests/integration/daemon.py \

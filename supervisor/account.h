@@ -20,24 +20,34 @@
 /* The exit status of a program that cannot make anything of the segment. */
 #define ACCOUNT_EXIT_DAMAGED	65
 
+/* Told between versions: these numbers never change. */
 enum account_answer {
-	ACCOUNT_GIVEN,
-	ACCOUNT_DAMAGED,	/* the segment is */
-	ACCOUNT_LATE,		/* it may hang every time */
-	ACCOUNT_NONSENSE,	/* or no answer at all */
+	ACCOUNT_GIVEN		= 0,
+	ACCOUNT_DAMAGED		= 1,	/* the segment is */
+	ACCOUNT_LATE		= 2,	/* it may hang every time */
+	ACCOUNT_NONSENSE	= 3,	/* or no answer at all */
 };
+
+struct image;
 
 /* Of a segment of our layout, whose worker may be alive.  NULL: it changes too
  * fast to be read. */
 json_t	*account_of(const struct segment *segment) ATTR_NONNULL;
-/* `mcrelayd --account': prints that of the segment at ACCOUNT_FD.  Returns the
- * exit status. */
+/* `mcrelayd --account': prints that of the segment at ACCOUNT_FD; where a
+ * socket is there, account_serve().  Returns the exit status. */
 int	account_print(void);
+/* Has `print' do that in a process of its own for each segment that the socket
+ * at ACCOUNT_FD brings, until its end.  Returns the exit status. */
+int	account_serve(int (*print)(void)) ATTR_NONNULL;
 
-/* Has the program `image' print, as `user', that of the segment `fd'; *account
- * is NULL unless it is given.  Waits for two seconds at most. */
-enum account_answer	account_ask(int image, const struct privdrop *user,
-			    int fd, json_t **account) ATTR_NONNULL;
+/*
+ * Has the daemon's program of `image' print, as `user', that of the segment
+ * `fd'; *account is NULL unless it is given.  Waits for two seconds at most,
+ * once for some more.  A process that serves stays until image_end_server().
+ */
+enum account_answer	account_ask(struct image *image,
+			    const struct privdrop *user, int fd,
+			    json_t **account) ATTR_NONNULL;
 const char	*account_answer_text(enum account_answer answer);
 
 /* Whether it has the form of one, and its numbers fit each other. */

@@ -6,30 +6,30 @@
  * wrote, so it does that as the worker's user, without capabilities, and may
  * neither gain any nor write more than it has to.  It is waited for, for a
  * second at most; what it says is checked in account_read.c.
+ *
+ * To fork a supervisor of a thousand channels and to load a program costs ten
+ * times what it takes to read a segment.  So a program that can serve does the
+ * forking (account_serve.c); one of a version that cannot is started for each.
  */
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/log.h"
-#include "common/sandbox.h"
 #include "common/util.h"
-#include "supervisor/account.h"
+#include "supervisor/account_priv.h"
+#include "supervisor/images.h"
 #include "supervisor/spawn.h"
 
-#define ASK_NS			(1 * NS_PER_S)
-/* All that it may print, several times what it does. */
-#define ANSWER_MAX		(1U << 20)
+/* What serves waits for a second or two itself. */
+#define SERVED_MS		3000
 #define EXIT_CANNOT_EXEC	127
 
 /*** The program's process. ***/
@@ -55,20 +55,7 @@ place(int *image, int fd, int output)
 	return close_range((unsigned)first_free, UINT_MAX, 0);
 }
 
-static int
-confine(const struct privdrop *user)
-{
-	const struct rlimit answer = {ANSWER_MAX, ANSWER_MAX}, none = {0, 0};
-
-	sandbox_bound();
-	if (setsid() == -1 || setrlimit(RLIMIT_FSIZE, &answer) == -1 ||
-	    setrlimit(RLIMIT_CORE, &none) == -1)
-		return -1;
-	if (user->uid != 0 && privdrop_now(user) == -1)
-		return -1;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
+/* What serves stays who we are, to become whom it is asked for. */
 static _Noreturn void
 run_image(int image, const struct privdrop *user, int fd, int output)
 {
@@ -78,76 +65,31 @@ run_image(int image, const struct privdrop *user, int fd, int output)
 	spawn_reset_signals();
 	log_close();
 	unsetenv("NOTIFY_SOCKET");
-	if (place(&image, fd, output) == 0 && confine(user) == 0)
+	if (place(&image, fd, output) == 0 &&
+	    (user == NULL || account_become(user) == 0) &&
+	    account_confine() == 0)
 		fexecve(image, argv, environ);
 	_exit(EXIT_CANNOT_EXEC);
 }
 
-/*** The supervisor. ***/
-
 static pid_t
 start(int image, const struct privdrop *user, int fd, int output)
 {
-	sigset_t all, before;
-	pid_t pid;
+	pid_t pid = account_fork();
 
-	/* No handler of ours may run in there. */
-	sigfillset(&all);
-	sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
 	if (pid == 0)
 		run_image(image, user, fd, output);
-	sigprocmask(SIG_SETMASK, &before, NULL);
 	return pid;
 }
 
-static bool
-ends_in_time(int process)
-{
-	struct pollfd poller = {.fd = process, .events = POLLIN};
-	uint64_t end_ns = clock_monotonic_ns() + ASK_NS, now_ns;
-	int ready = 0;
-
-	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
-		ready = poll(&poller, 1,
-		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
-		if (ready == -1 && errno == EINTR)
-			ready = 0;
-	}
-	return ready == 1;
-}
-
-/* One that does not even end when it is killed waits for a disk: the event loop
- * reaps it some time. */
-static enum account_answer
-await(pid_t pid)
-{
-	int process = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
-	enum account_answer answer = ACCOUNT_NONSENSE;
-
-	if (process == -1 || !ends_in_time(process)) {
-		kill(pid, SIGKILL);
-		answer = ACCOUNT_LATE;
-	}
-	if (process != -1 && ends_in_time(process) &&
-	    waitpid(pid, &status, 0) == pid && answer != ACCOUNT_LATE &&
-	    WIFEXITED(status)) {
-		if (WEXITSTATUS(status) == 0)
-			answer = ACCOUNT_GIVEN;
-		else if (WEXITSTATUS(status) == ACCOUNT_EXIT_DAMAGED)
-			answer = ACCOUNT_DAMAGED;
-	}
-	if (process != -1)
-		close(process);
-	return answer;
-}
+/*** The supervisor. ***/
 
 static json_t *
 read_back(int output)
 {
 	json_t *account = NULL;
-	char *text = xcalloc(1, ANSWER_MAX);
-	ssize_t got = pread(output, text, ANSWER_MAX, 0);
+	char *text = xcalloc(1, ACCOUNT_MAX);
+	ssize_t got = pread(output, text, ACCOUNT_MAX, 0);
 
 	if (got > 0)
 		account = json_loadb(text, (size_t)got, JSON_REJECT_DUPLICATES,
@@ -159,19 +101,86 @@ read_back(int output)
 	return NULL;
 }
 
+static enum account_answer
+ask_alone(int image, const struct privdrop *user, int fd, int output)
+{
+	pid_t pid = start(image, user, fd, output);
+
+	return pid == -1 ? ACCOUNT_NONSENSE : account_await(pid);
+}
+
+static bool
+start_server(struct image *image)
+{
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
+		return false;
+	pid = start(image->fd[IMAGE_DAEMON], NULL, pair[1], STDERR_FILENO);
+	close(pair[1]);
+	if (pid == -1) {
+		close(pair[0]);
+		return false;
+	}
+	/* Nobody has reaped it yet: its number is its own still. */
+	image->server_process = (int)syscall(SYS_pidfd_open, pid, 0);
+	image->server = pair[0];
+	return true;
+}
+
+/* How one is told, and what it says; -1: it does not. */
+static int
+exchange(int server, const struct privdrop *user, int fd, int output)
+{
+	char text[ACCOUNT_REQUEST_MAX];
+	const int fds[] = {fd, output};
+	unsigned char said;
+	size_t i;
+	int length;
+
+	length = snprintf(text, sizeof(text), "%u %u", user->uid, user->gid);
+	for (i = 0; i < user->groups; i++)
+		length += snprintf(text + length,
+		    sizeof(text) - (size_t)length, " %u", user->group[i]);
+	if (fd_send(server, text, (size_t)length, fds, NITEMS(fds)) == -1 ||
+	    !fd_wait_readable(server, SERVED_MS) ||
+	    recv(server, &said, sizeof(said), MSG_DONTWAIT) != 1 ||
+	    said > ACCOUNT_NONSENSE)
+		return -1;
+	return said;
+}
+
+static enum account_answer
+ask_server(struct image *image, const struct privdrop *user, int fd,
+    int output)
+{
+	int said = -1;
+
+	if (!image->unserved && (image->server != -1 || start_server(image)))
+		said = exchange(image->server, user, fd, output);
+	if (said != -1)
+		return (enum account_answer)said;
+	/* It never can, or has come to grief. */
+	if (!image->unserved)
+		log_info("upgrade: the old version says what was counted by "
+		    "a process for each channel");
+	image->unserved = true;
+	image_end_server(image);
+	return ask_alone(image->fd[IMAGE_DAEMON], user, fd, output);
+}
+
 enum account_answer
-account_ask(int image, const struct privdrop *user, int fd, json_t **account)
+account_ask(struct image *image, const struct privdrop *user, int fd,
+    json_t **account)
 {
 	int output = memfd_create("mcrelay:account", MFD_CLOEXEC);
 	enum account_answer answer = ACCOUNT_NONSENSE;
-	pid_t pid;
 
 	*account = NULL;
 	if (output == -1)
 		return answer;
-	pid = start(image, user, fd, output);
-	if (pid != -1)
-		answer = await(pid);
+	answer = ask_server(image, user, fd, output);
 	if (answer == ACCOUNT_GIVEN)
 		*account = read_back(output);
 	close(output);

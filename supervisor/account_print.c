@@ -4,6 +4,7 @@
  * for (account.h).  Reads a segment that a worker may have written anything to,
  * and can do nothing else.
  */
+#include <sys/stat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,8 +42,8 @@ account_of_busy(const struct segment *segment)
 	return account;
 }
 
-int
-account_print(void)
+static int
+print_one(void)
 {
 	/* It only has to read what is mapped. */
 	const struct sandbox sandbox = {.program = SANDBOX_DECIMATOR,
@@ -53,14 +54,14 @@ account_print(void)
 	char *text;
 	int status = 1;
 
+	/* The first object would read the seed from a file. */
+	json_object_seed(0);
+	(void)sandbox_enter(&sandbox);
 	if (segment_attach(&segment, ACCOUNT_FD, SEGMENT_DECIMATOR, &why) ==
 	    -1) {
 		fprintf(stderr, "%s\n", why);
 		return ACCOUNT_EXIT_DAMAGED;
 	}
-	/* The first object would read the seed from a file. */
-	json_object_seed(0);
-	(void)sandbox_enter(&sandbox);
 	account = account_of_busy(&segment);
 	if (account == NULL)
 		return ACCOUNT_EXIT_DAMAGED;
@@ -70,4 +71,14 @@ account_print(void)
 	free(text);
 	json_decref(account);
 	return status;
+}
+
+int
+account_print(void)
+{
+	struct stat stat;
+
+	if (fstat(ACCOUNT_FD, &stat) == 0 && S_ISSOCK(stat.st_mode))
+		return account_serve(print_one);
+	return print_one();
 }

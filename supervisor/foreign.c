@@ -72,8 +72,8 @@ ask(const struct channel *channel, int segment)
 		return NULL;
 	/* A thousand channels, and it would hang as many times. */
 	if (!image->hangs)
-		answer = account_ask(image->fd[IMAGE_DAEMON],
-		    &channel->foreign.user, segment, &account);
+		answer = account_ask(image, &channel->foreign.user, segment,
+		    &account);
 	if (account == NULL)
 		log_warnx("channel %s: %s: its numbers begin anew",
 		    channel->name, account_answer_text(answer));

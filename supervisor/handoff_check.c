@@ -41,8 +41,8 @@ has_account(struct image *image, const struct inherited *each,
 	/* There may be a thousand. */
 	if (image->answers)
 		return true;
-	answer = account_ask(image->fd[IMAGE_DAEMON], &each->user,
-	    each->segment, &account);
+	image->unserved = true;
+	answer = account_ask(image, &each->user, each->segment, &account);
 	json_decref(account);
 	*why = account_answer_text(answer);
 	*damaged = answer == ACCOUNT_DAMAGED;

@@ -3,8 +3,10 @@
  * Programs as they were.  See images.h.  Supervisor only.
  */
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -25,7 +27,8 @@ clear(struct image *image)
 	size_t i;
 
 	image->layout = 0;
-	image->hangs = image->answers = false;
+	image->hangs = image->answers = image->unserved = false;
+	image->server = image->server_process = -1;
 	for (i = 0; i < IMAGE_PROGRAMS; i++)
 		image->fd[i] = -1;
 }
@@ -40,10 +43,24 @@ images_init(struct images *images)
 }
 
 void
+image_end_server(struct image *image)
+{
+	if (image->server_process != -1) {
+		(void)syscall(SYS_pidfd_send_signal, image->server_process,
+		    SIGKILL, NULL, 0);
+		close(image->server_process);
+	}
+	if (image->server != -1)
+		close(image->server);
+	image->server = image->server_process = -1;
+}
+
+void
 image_drop(struct image *image)
 {
 	size_t i;
 
+	image_end_server(image);
 	for (i = 0; i < IMAGE_PROGRAMS; i++)
 		if (image->fd[i] != -1)
 			close(image->fd[i]);

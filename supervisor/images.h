@@ -30,6 +30,10 @@ struct image {
 	int		fd[IMAGE_PROGRAMS];	/* -1: none */
 	bool		hangs;	/* the daemon's did, and is not asked again */
 	bool		answers;	/* it did: no more need be asked */
+	/* Its process that serves (account.h). */
+	int	server;		/* the socket to it; -1: none */
+	int	server_process;	/* -1: not known */
+	bool	unserved;	/* there is to be none */
 };
 
 /* Where it is ours, the first one is our own. */
@@ -50,6 +54,8 @@ struct image	*images_add(struct images *images, uint64_t layout)
 /* What `from' has of other layouts than ours becomes that of `images'. */
 void	images_take(struct images *images, struct images *from) ATTR_NONNULL;
 void	image_drop(struct image *image) ATTR_NONNULL;
+/* Whatever it does. */
+void	image_end_server(struct image *image) ATTR_NONNULL;
 
 /*
  * What a child of ours is to be executed from: -1, its file, or, when that is

@@ -13,6 +13,8 @@ libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS) $(AVRO_CFLAGS) \
 libsupervisor_a_SOURCES = \
 	supervisor/account.c supervisor/account.h \
 	supervisor/account_ask.c \
+	supervisor/account_priv.h supervisor/account_run.c \
+	supervisor/account_serve.c \
 	supervisor/account_read.c \
 	supervisor/adopt.c supervisor/adopt.h \
 	supervisor/backoff.c supervisor/backoff.h \

@@ -32,7 +32,7 @@ UNIT_TESTS += tests/unit/test_conf tests/unit/test_conf_bad \
 	tests/unit/test_conf_defaults \
 	tests/unit/test_conf_compare tests/unit/test_conf_payload \
 	tests/unit/test_conf_stream_archive
-UNIT_TESTS += tests/unit/test_account
+UNIT_TESTS += tests/unit/test_account tests/unit/test_account_ask
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
@@ -202,6 +202,10 @@ tests_unit_test_account_SOURCES = tests/unit/test_account.c
 tests_unit_test_account_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) \
 	-DACCOUNT_FIXTURE='"$(abs_top_srcdir)/tests/unit/account-0.1.0.json"'
 tests_unit_test_account_LDADD = libsupervisor.a $(TEST_LIBS) $(JANSSON_LIBS)
+tests_unit_test_account_ask_SOURCES = tests/unit/test_account_ask.c
+tests_unit_test_account_ask_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_unit_test_account_ask_LDADD = libsupervisor.a $(TEST_LIBS) \
+	$(JANSSON_LIBS)
 EXTRA_DIST += tests/unit/account-0.1.0.json
 tests_unit_test_watch_SOURCES = tests/unit/test_watch.c
 tests_unit_test_watch_LDADD = $(CONF_TEST_LIBS) $(LIBBSD_LIBS)
@@ -258,6 +262,8 @@ tests_unit_test_reduce_datum_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_reduce_datum_SOURCES = tests/unit/test_reduce_datum.c \
 	$(REDUCE_SUPPORT)
 tests_unit_test_reduce_datum_LDADD = $(DECIMATOR_LIBS) $(SCHEMA_TEST_LIBS)
+# What it compares with must not be fused either.
+tests_unit_test_reduce_loops_CFLAGS = $(AM_CFLAGS) -ffp-contract=off
 tests_unit_test_reduce_loops_SOURCES = tests/unit/test_reduce_loops.c
 tests_unit_test_reduce_loops_LDADD = $(DECIMATOR_LIBS) $(TEST_LIBS)
 tests_unit_test_reduce_cost_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
@@ -373,6 +379,7 @@ EXTRA_DIST += \
 	tests/integration/cat.py \
 	tests/integration/browser.py \
 	tests/integration/conftest.py \
+	tests/integration/cgroup.py \
 	tests/integration/container.py \
 	tests/integration/container.sh \
 	tests/integration/daemon.py \

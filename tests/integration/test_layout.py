@@ -28,6 +28,7 @@ from waiting import wait_for
 
 PROGRAMS = ("mcrelayd", "mcrelay-worker", "mcrelay-decimator")
 ALL_DONE = "upgrade: all processes are of version"
+ONE_BY_ONE = "by a process for each channel"
 # From the end of one worker to the start of the next, or of the daemon's.
 OUTAGE_S = 1.0
 RESTART_S = 2.0
@@ -176,6 +177,7 @@ def test_there_and_back(daemon: Daemon, versions: Versions) -> None:
             assert stream["missed"] == 0, stream
         load.stop()
     assert "is lost" not in daemon.log(), daemon.log()
+    assert ONE_BY_ONE not in daemon.log()
 
 
 def test_several_inputs(daemon: Daemon, versions: Versions) -> None:
@@ -245,6 +247,7 @@ def test_as_others(daemon: Daemon, versions: Versions) -> None:
                 wait_done(daemon, times)
             load.check()
         load.stop()
+    assert ONE_BY_ONE not in daemon.log()
 
 
 class Killer:

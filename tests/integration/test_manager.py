@@ -87,6 +87,40 @@ def test_what_it_is_told(daemon: Daemon) -> None:
         manager.wait_message("STOPPING")
 
 
+def test_reload_by_signal(daemon: Daemon) -> None:
+    """As systemd does with Type=notify-reload: it sends SIGHUP, and the reload
+    is done with the first READY behind a RELOADING that is not older than the
+    signal; whatever becomes of it, and while the daemon is upgraded, too."""
+    def reload() -> None:
+        manager.messages.clear()
+        before = time.monotonic_ns() // 1000
+        daemon.signal(signal.SIGHUP)
+
+        def done() -> bool:
+            told = [m for m in manager.messages
+                    if "RELOADING" in m or "READY" in m]
+            return bool(told) and "READY" in told[-1] and any(
+                int(m.get("MONOTONIC_USEC", 0)) >= before for m in told)
+        wait_for(done, "reloaded", 10.0, lambda: manager.messages)
+
+    config = channel("one", free_port())
+    daemon.write(config)
+    with Manager(daemon.directory) as manager:
+        manager.launch(daemon)
+        daemon.write(config, channel("two", free_port()))
+        reload()
+        daemon.wait_state("two", "running")
+        daemon.write_text("channels: [")
+        reload()
+        assert "the old configuration stays in force" in daemon.log()
+        daemon.write(config)
+        daemon.signal(signal.SIGUSR2)
+        reload()
+        daemon.wait_log("all processes are of version")
+        assert [c["name"] for c in daemon.try_status()["channels"]] == ["one"]
+        daemon.stop()
+
+
 def test_watchdog_of_another(daemon: Daemon) -> None:
     """WATCHDOG_PID names somebody else."""
     daemon.write(channel("one", free_port()))

@@ -15,7 +15,8 @@ from typing import Any, Callable, Iterator
 import pytest
 
 import probe
-from daemon import Daemon, channel, output
+from cgroup import CannotLimit, Cgroup
+from daemon import Daemon, Programs, channel, output
 from net import Receiver, Sender, free_port
 
 CHANNELS = 20
@@ -24,6 +25,7 @@ SECONDS = 4.0
 SIZE = 500
 RATE = 10_000_000 / 8 / CHANNELS / SIZE
 ALL_MIB = 64
+PROCESSORS = 0.5
 
 
 @pytest.fixture
@@ -59,9 +61,8 @@ def conf(daemon: Daemon, name: str, port: int, relayed: Receiver,
                   | output("127.0.0.1", view.port)])
 
 
-def test_budget(one_processor: None, make_daemon: Callable[..., Daemon]
-                ) -> None:
-    daemon = make_daemon()
+def run_all(daemon: Daemon) -> dict[int, int]:
+    """What each process takes, in KiB, once all was relayed and archived."""
     (daemon.directory / "probe.avsc").write_text(probe.SCHEMA)
     datum = probe.encode({
         "time": 0, "label": "x" * (SIZE - 70), "level": 1, "total": 2,
@@ -89,14 +90,57 @@ def test_budget(one_processor: None, make_daemon: Callable[..., Daemon]
         for name in ports:
             daemon.wait_received(name, count)
         kib = {pid: proportional_kib(pid) for pid in daemon.processes()}
-        print(f"{sum(kib.values()) / 1024:.1f} MiB in {len(kib)} processes")
-        assert sum(kib.values()) <= ALL_MIB * 1024, kib
         for name in ports:
             ledger = daemon.wait_settled(name)
             assert ledger["received"] == ledger["relayed"] == \
                 ledger["archived"] == count
             assert ledger["kernel_dropped"] == 0
+    return kib
+
+
+def test_budget(one_processor: None, make_daemon: Callable[..., Daemon]
+                ) -> None:
+    daemon = make_daemon()
+    kib = run_all(daemon)
+    print(f"{sum(kib.values()) / 1024:.1f} MiB in {len(kib)} processes")
+    assert sum(kib.values()) <= ALL_MIB * 1024, kib
+    daemon.stop()
+
+
+@pytest.fixture
+def group() -> Iterator[Cgroup]:
+    """What a machine would have for us."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root for a control group")
+    try:
+        made = Cgroup(ALL_MIB << 20, PROCESSORS)
+    except CannotLimit as why:
+        pytest.skip(str(why))
+    yield made
+    made.close()
+
+
+def test_budget_enforced(group: Cgroup, programs: Programs, tmp_path: Path
+                         ) -> None:
+    """The kernel gives no more: neither memory, of which files that are being
+    written take some, nor time."""
+    class Limited(Daemon):
+        def command(self, *options: str) -> list[str]:
+            return [*group.prefix(), *super().command(*options)]
+
+    daemon = Limited(programs, tmp_path)
+    try:
+        run_all(daemon)
+        status = daemon.try_status()
+        assert status is not None
+        assert not any(c["restarts"] for c in status["channels"])
+        print(f"{group.unreclaimable() / 2**20:.1f} MiB of {ALL_MIB}, "
+              f"throttled {group.throttled()} times at {PROCESSORS} of a "
+              "processor")
+        assert group.killed() == 0
         daemon.stop()
+    finally:
+        daemon.kill()
 
 
 def test_shared_out(make_daemon: Callable[..., Daemon]) -> None:

@@ -92,11 +92,28 @@ def test_exposure_with_users(unit: Path) -> None:
 def test_nothing_lost(unit: Path) -> None:
     """What the promise rests on is not edited away."""
     service = read(unit)
-    assert service["Type"] == "notify"
+    assert service["Type"] in ("notify", "notify-reload")
     assert int(service["FileDescriptorStoreMax"]) >= 2000
     assert service["OOMPolicy"] == "continue"
     assert service["KillMode"] == "mixed"
     assert service["LimitMEMLOCK"] == "infinity"
+
+
+def test_notify_reload(unit: Path, source: Path) -> None:
+    """Where the service manager sends the signal, nobody else asks for a
+    reload."""
+    made = subprocess.run(
+        ["sed", "-f", str(source / "etc/systemd/notify-reload.sed"),
+         str(unit)], text=True, capture_output=True, check=True, timeout=10)
+    assert not made.stderr
+    place = unit.with_name("notify-reload.service")
+    place.write_text(made.stdout)
+    before, after = dict(read(unit)), dict(read(place))
+    if before["Type"] == "notify":
+        before["Type"] = "notify-reload"
+        assert before.pop("ExecReload").endswith(" reload")
+        assert "To reload it is sent SIGHUP" in made.stdout
+    assert after == before
 
 
 def members(group: str) -> set[str]:

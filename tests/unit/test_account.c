@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A segment's numbers by name: that all of them are told and taken over, that
- * those of the first release are for ever, and what becomes of a program that
- * does not tell them.  That program is this one.
+ * A segment's numbers by name: that all of them are told and taken over, and
+ * that those of the first release are for ever.
  */
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,9 +23,6 @@
 #ifndef ACCOUNT_FIXTURE
 #define ACCOUNT_FIXTURE	"account-0.1.0.json"
 #endif
-
-/* How the program behaves that is asked. */
-#define BEHAVIOUR	"TEST_ACCOUNT"
 
 static void
 make(struct segment *segment)
@@ -327,106 +321,8 @@ test_nonsense(void **state ATTR_UNUSED)
 	}
 }
 
-/*** Asking. ***/
-
-static enum account_answer
-ask(const char *behaviour, json_t **account)
-{
-	const struct privdrop nobody = {.uid = 0};
-	int image = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	struct segment segment;
-	enum account_answer answer;
-
-	make(&segment);
-	number_all(&segment);
-	setenv(BEHAVIOUR, behaviour, 1);
-	answer = account_ask(image, &nobody, segment.fd, account);
-	segment_close(&segment);
-	close(image);
-	return answer;
-}
-
-static void
-test_asked(void **state ATTR_UNUSED)
-{
-	static const struct {
-		const char		*behaviour;
-		enum account_answer	 answer;
-	} cases[] = {
-		{"tells", ACCOUNT_GIVEN},
-		{"damaged", ACCOUNT_DAMAGED},
-		{"fails", ACCOUNT_NONSENSE},
-		{"silent", ACCOUNT_NONSENSE},
-		{"nonsense", ACCOUNT_NONSENSE},
-		{"crashes", ACCOUNT_NONSENSE},
-		{"floods", ACCOUNT_NONSENSE},
-		{"hangs", ACCOUNT_LATE},
-		{"closes and hangs", ACCOUNT_LATE},
-	};
-	json_t *account;
-	size_t i;
-
-	for (i = 0; i < NITEMS(cases); i++) {
-		if (ask(cases[i].behaviour, &account) != cases[i].answer)
-			fail_msg("%s", cases[i].behaviour);
-		assert_int_equal(account != NULL,
-		    cases[i].answer == ACCOUNT_GIVEN);
-		json_decref(account);
-	}
-}
-
-/* What it is started with: the segment, and no more than it needs. */
-static bool
-is_confined(void)
-{
-	struct rlimit core;
-
-	return getsid(0) == getpid() &&
-	    getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_max == 0 &&
-	    fcntl(ACCOUNT_FD, F_GETFD) != -1 &&
-	    fcntl(ACCOUNT_FD + 1, F_GETFD) == -1;
-}
-
-static int
-tell(void)
-{
-	struct segment segment;
-	const char *why;
-	json_t *account;
-
-	if (!is_confined() || segment_attach(&segment, ACCOUNT_FD,
-	    SEGMENT_DECIMATOR, &why) == -1)
-		return 1;
-	account = account_of(&segment);
-	json_dumpf(account, stdout, 0);
-	json_decref(account);
-	return 0;
-}
-
-static int
-behave(const char *how)
-{
-	if (strcmp(how, "tells") == 0)
-		return tell();
-	if (strcmp(how, "damaged") == 0)
-		return ACCOUNT_EXIT_DAMAGED;
-	if (strcmp(how, "silent") == 0)
-		return 0;
-	if (strcmp(how, "nonsense") == 0)
-		return printf("{\"sequence\": -1") < 0;
-	if (strcmp(how, "crashes") == 0)
-		abort();
-	while (strcmp(how, "floods") == 0)
-		printf("[");
-	if (strcmp(how, "closes and hangs") == 0)
-		closefrom(0);
-	while (strcmp(how, "fails") != 0)
-		pause();
-	return 1;
-}
-
 int
-main(int argc, char **argv)
+main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_taken_over),
@@ -434,10 +330,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(test_first_release),
 		cmocka_unit_test(test_at_work),
 		cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_asked),
 	};
 
-	if (argc > 1 && strcmp(argv[1], "--account") == 0)
-		return behave(getenv(BEHAVIOUR));
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,6 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "forwarder/journal.h"
-#include "tools/common/lines.h"
 
 #define TURN_NS		NS_PER_S
 /* When something is refused: the lane should not spend its time on that. */
@@ -65,6 +64,7 @@ find_line(struct journal *journal)
 	json_decref(line);
 	free(data);
 	memset(&journal->seen, 0, sizeof(journal->seen));
+	memset(&journal->place, 0, sizeof(journal->place));
 	return true;
 }
 
@@ -74,22 +74,36 @@ name_in(const json_t *line)
 	return json_string_value(json_object_get(line, "name"));
 }
 
-/* Whether the catalogue has it: if not, that is another one. */
-static bool
-has_line(const struct journal *journal)
+/* Where the line is that was sent last; zeros: that was another catalogue's. */
+static struct lines_place
+look_for(const struct journal *journal)
 {
+	struct lines_place place = {0};
 	struct archive_name name;
 	struct lines lines;
-	bool found = false;
 	json_t *line;
 
 	lines_open(&lines, journal->directory, journal->channel);
-	while (!found && (line = lines_next(&lines, &name)) != NULL) {
-		found = strcmp(name_in(line), journal->line) == 0;
+	while ((line = lines_next(&lines, &name)) != NULL) {
+		if (strcmp(name_in(line), journal->line) == 0)
+			place = lines.place;
 		json_decref(line);
 	}
 	lines_close(&lines);
-	return found;
+	return place;
+}
+
+/* Behind that line; false: it is being replaced just now. */
+static bool
+open_behind(struct journal *journal, struct lines *lines)
+{
+	lines_open(lines, journal->directory, journal->channel);
+	if (journal->line[0] == '\0')
+		return true;
+	if (journal->place.to != 0 && lines_go_on(lines, &journal->place))
+		return true;
+	journal->place = look_for(journal);
+	return lines_go_on(lines, &journal->place);
 }
 
 static bool
@@ -100,6 +114,7 @@ send_line(struct journal *journal, const struct lines *lines,
 	    strcspn(lines->text, "\n")))
 		return false;
 	snprintf(journal->line, sizeof(journal->line), "%s", name_in(line));
+	journal->place = lines->place;
 	return true;
 }
 
@@ -107,25 +122,21 @@ send_line(struct journal *journal, const struct lines *lines,
 static bool
 send_lines(struct journal *journal, bool *all)
 {
-	bool behind = journal->line[0] == '\0' || !has_line(journal);
-	bool good = true;
 	struct archive_name name;
 	unsigned count = 0;
 	struct lines lines;
+	bool good = true, open;
 	json_t *line;
 
-	lines_open(&lines, journal->directory, journal->channel);
-	while (good && count < LINES_MAX &&
+	open = open_behind(journal, &lines);
+	while (good && open && count < LINES_MAX &&
 	    (line = lines_next(&lines, &name)) != NULL) {
-		if (behind) {
-			good = send_line(journal, &lines, line);
-			count++;
-		} else
-			behind = strcmp(name_in(line), journal->line) == 0;
+		good = send_line(journal, &lines, line);
+		count++;
 		json_decref(line);
 	}
 	lines_close(&lines);
-	*all = count < LINES_MAX;
+	*all = open && count < LINES_MAX;
 	return good;
 }
 

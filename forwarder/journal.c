@@ -17,6 +17,8 @@
 #define TURN_NS		NS_PER_S
 /* When something is refused: the lane should not spend its time on that. */
 #define REFUSED_NS	(10 * NS_PER_S)
+/* How often it is asked whether the ledger is still there. */
+#define ASK_NS		(10 * NS_PER_S)
 /* Lines of a turn, each of which takes an answer. */
 #define LINES_MAX	64U
 /* About a day of ledgers that change all the time. */
@@ -197,30 +199,51 @@ ledger_now(const struct journal *journal)
 	return text;
 }
 
+/* Where the subject ends; one that somebody has emptied gets the last again. */
+static bool
+ask_ledger(struct journal *journal)
+{
+	char *last;
+
+	if (!tail_ask(&journal->ledger, &last))
+		return false;
+	if (last == NULL) {
+		free(journal->sent);
+		journal->sent = NULL;
+	}
+	free(last);
+	journal->asked_ns = clock_monotonic_ns();
+	return true;
+}
+
+static bool
+send_ledger(struct journal *journal, const char *ledger)
+{
+	char *message = xasprintf("{\"host\":\"%s\",\"channel\":\"%s\","
+	    "\"time_ms\":%llu,\"ledger\":%s}", spec.host, journal->channel,
+	    (unsigned long long)(clock_realtime_ns() / NS_PER_MS), ledger);
+	bool good = tail_put(&journal->ledger, message, strlen(message));
+
+	free(message);
+	return good;
+}
+
 /* One that has not changed says nothing. */
 static bool
 ledger_turn(struct journal *journal)
 {
-	char *now = ledger_now(journal), *message, *last;
+	char *now = ledger_now(journal);
 	bool good = true;
 
-	if (now == NULL || (journal->sent != NULL &&
+	if (now != NULL && (!journal->ledger.known || clock_monotonic_ns() -
+	    journal->asked_ns > ASK_NS))
+		good = ask_ledger(journal);
+	if (!good || now == NULL || (journal->sent != NULL &&
 	    strcmp(now, journal->sent) == 0)) {
 		free(now);
-		return true;
+		return good;
 	}
-	if (!journal->ledger.known) {
-		good = tail_ask(&journal->ledger, &last);
-		free(last);
-	}
-	if (good) {
-		message = xasprintf("{\"host\":\"%s\",\"channel\":\"%s\","
-		    "\"time_ms\":%llu,\"ledger\":%s}", spec.host,
-		    journal->channel, (unsigned long long)
-		    (clock_realtime_ns() / NS_PER_MS), now);
-		good = tail_put(&journal->ledger, message, strlen(message));
-		free(message);
-	}
+	good = send_ledger(journal, now);
 	free(good ? journal->sent : now);
 	if (good)
 		journal->sent = now;

@@ -22,6 +22,7 @@ struct journal {
 	struct stat	 seen;		/* the catalogue, when all was */
 	struct tail	 ledger;
 	char		*sent;		/* the last ledger */
+	uint64_t	 asked_ns;	/* whether it is still there */
 	uint64_t	 next_ns;
 };
 

@@ -28,7 +28,7 @@ for number, fd in enumerate(fds):
 os.closerange(3 + len(fds), 1000)
 if fds:
     os.environ["LISTEN_PID"] = str(os.getpid())
-os.execv(sys.argv[2], sys.argv[2:])
+os.execvp(sys.argv[2], sys.argv[2:])
 """
 
 

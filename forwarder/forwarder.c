@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netdb.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,7 @@
 #include "common/util.h"
 #include "forwarder/forwarder.h"
 #include "forwarder/journal.h"
+#include "forwarder/stream.h"
 
 struct forward_page	*page;
 
@@ -63,6 +66,30 @@ on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
 }
 
 /*** Start. ***/
+
+/* Nothing here is so urgent that it should take the processor from who has it:
+ * not from a worker, nor from one another.  libnats wakes a thread for each
+ * message that is to be freed. */
+static void
+wait_ones_turn(void)
+{
+	const struct sched_param none = {0};
+
+	if (sched_setscheduler(0, SCHED_BATCH, &none) == -1)
+		log_debug("SCHED_BATCH: %s", strerror(errno));
+}
+
+/* A message is copied to memory of its own, and freed by another thread soon: a
+ * megabyte that went back to the kernel each time would be taken page by page
+ * for the next one. */
+static void
+keep_memory(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, (int)(2 * STREAM_BYTES));
+	(void)mallopt(M_TRIM_THRESHOLD, (int)(2 * STREAM_BYTES));
+#endif
+}
 
 static void
 map_page(void)
@@ -158,6 +185,8 @@ forwarder_run(void)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	message_end_with_supervisor();
+	wait_ones_turn();
+	keep_memory();
 	spec_load();
 	map_page();
 	load_resolver();

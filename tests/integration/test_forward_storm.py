@@ -168,14 +168,17 @@ class Lane:
         return found
 
     def stored(self, cluster: Cluster) -> int:
-        """Records up to the stream's end, as that says."""
-        with cluster.client() as client:
-            last = client.api(f"STREAM.MSG.GET.mcrelay-{self.name}",
-                              last_by_subj=f"mcrelay.rig.{self.name}")
-            if "message" not in last:
-                return 0
-            headers = client.message(f"mcrelay-{self.name}",
-                                     last["message"]["seq"]).headers
+        """Records up to the stream's end, as that says; 0: nobody says."""
+        try:
+            with cluster.client() as client:
+                last = client.api(f"STREAM.MSG.GET.mcrelay-{self.name}",
+                                  last_by_subj=f"mcrelay.rig.{self.name}")
+                if "message" not in last:
+                    return 0
+                headers = client.message(f"mcrelay-{self.name}",
+                                         last["message"]["seq"]).headers
+        except OSError:
+            return 0
         return int(headers["Mcrelay-Last-Sequence"]) + 1
 
 

@@ -38,6 +38,7 @@ from waiting import wait_for
 LONG = "MCRELAY_TEST_LONG" in os.environ
 STORM_S = float(os.environ.get("MCRELAY_TEST_STORM_S", 300 if LONG else 20))
 RATE = 5000 if LONG else 1000           # of a channel
+LIVE = RATE // 2                        # where they catch up
 SIZES = {"one": 64, "two": 100, "three": 200, "four": 300}
 AWAY = 120.0 if LONG else 16.0    # seconds, of the whole cluster
 NETWORK = "10.82.0."
@@ -124,9 +125,9 @@ class Lane:
         return gen.sink(self.daemon.programs, self.group, "-i", "lo",
                         *options, port=port, namespace=self.home)
 
-    def load(self, stack: ExitStack) -> None:
+    def load(self, stack: ExitStack, rate: int = RATE) -> None:
         self.source = stack.enter_context(gen.source(
-            self.daemon.programs, "127.0.0.1", self.port, "-r", str(RATE),
+            self.daemon.programs, "127.0.0.1", self.port, "-r", str(rate),
             "-b", str(SIZES[self.name]), namespace=self.home))
 
     def end(self) -> None:
@@ -337,7 +338,8 @@ class Phase:
 def test_caught_up(daemon: Daemon, lan: Lan, cluster: Cluster,
                    record_property: Report) -> None:
     """After the whole cluster was away: three times as fast as it comes, and
-    the relay is as it was without."""
+    the relay is as it was without.  The servers, which are on this machine,
+    leave the processor to it."""
     needs_buffer()
     daemon.namespace = lan.home
     lanes = [Lane(daemon, name, lan.home) for name in SIZES]
@@ -347,7 +349,7 @@ def test_caught_up(daemon: Daemon, lan: Lan, cluster: Cluster,
         conf = [lane.conf(stack) for lane in lanes]
         daemon.start(*(c | {"forward": False} for c in conf), **top)
         for lane in lanes:
-            lane.load(stack)
+            lane.load(stack, LIVE)
         for what, seconds in (("not forwarded", AWAY / 4), ("away", AWAY)):
             if what == "away":
                 for server in cluster.servers:
@@ -357,10 +359,11 @@ def test_caught_up(daemon: Daemon, lan: Lan, cluster: Cluster,
             phase = Phase(stack, lanes)
             time.sleep(seconds)
             phases[what] = phase.end()
-        # Not only what came since is there to be sent.
         waits = sum(daemon.ledger(lane.name)["archived"] for lane in lanes)
         for server in cluster.servers:
             server.launch()
+            assert server.process is not None
+            os.setpriority(os.PRIO_PROCESS, server.process.pid, 10)
         # Until there is a leader, nothing can be sent.
         wait_for(lambda: all(lane.stored(cluster) for lane in lanes),
                  "a beginning", 60)
@@ -377,11 +380,11 @@ def test_caught_up(daemon: Daemon, lan: Lan, cluster: Cluster,
             wait_for(lambda: lane.stored(cluster) == lane.sent, "all", 60)
         daemon.stop()
     report = {"waited": waits, "caught up in s": round(took, 1),
-              "records/s": round(rate), "live": RATE * len(lanes),
+              "records/s": round(rate), "live": LIVE * len(lanes),
               "phases": phases}
     record_property("report", json.dumps(report))
     print(json.dumps(report, indent=2))
-    assert rate >= 3 * RATE * len(lanes), report
+    assert rate >= 3 * LIVE * len(lanes), report
     for lane in lanes:
         lane.check()
         assert lane.streamed(cluster) == list(range(lane.sent)), lane.name

@@ -5,8 +5,8 @@
  *
  * The forwarder is told at its start, in a memory file, a JSON object: servers,
  * credentials, tls {ca, certificate, key}, replicas, limits {age_ns, size,
- * messages}, host, channels [{name, stream, subject}].  It has a descriptor of
- * each channel's directory, in the same order.  It has no state that another
+ * messages}, host, live, channels [{name, stream, subject}].  It has a
+ * descriptor of each channel's directory, in the same order.  It has no state that another
  * could not find out again, so whenever something of this changes it is
  * replaced by another.
  *
@@ -91,6 +91,8 @@ struct forward_slot {
 
 struct forward_page {
 	_Atomic uint64_t	connects;	/* to a server */
+	_Atomic uint64_t	shown;		/* datums of streams */
+	_Atomic uint64_t	not_shown;
 	struct forward_slot	slot[FORWARD_CHANNELS_MAX];
 };
 

@@ -23,6 +23,7 @@
 #include "common/util.h"
 #include "forwarder/forwarder.h"
 #include "forwarder/journal.h"
+#include "forwarder/live.h"
 #include "forwarder/stream.h"
 
 struct forward_page	*page;
@@ -54,6 +55,11 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	if (got == (ssize_t)sizeof(message) &&
 	    message.type == MESSAGE_STATUS && count == 1)
 		journal_status(fds[0]);
+	if (got == (ssize_t)sizeof(message) &&
+	    message.type == MESSAGE_STREAMS && count == 2) {
+		live_streams(fds[0], fds[1]);
+		count = 1;
+	}
 	for (i = 0; i < count; i++)
 		close(fds[i]);
 }

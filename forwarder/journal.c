@@ -35,9 +35,10 @@ journal_init(struct journal *journal, const char *channel, int directory)
 	journal->channel = channel;
 	journal->directory = directory;
 	tail_init(&journal->catalog, "mcrelay_catalog", "mcrelay.catalog.*.*",
-	    0, channel);
+	    0, xasprintf("mcrelay.catalog.%s.%s", spec.host, channel));
 	tail_init(&journal->ledger, "mcrelay_ledger", "mcrelay.ledger.*.*",
-	    LEDGERS_MAX, channel);
+	    LEDGERS_MAX, xasprintf("mcrelay.ledger.%s.%s", spec.host,
+	    channel));
 }
 
 void

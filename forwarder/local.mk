@@ -15,7 +15,10 @@ libforwarder_a_SOURCES = \
 	forwarder/journal.c forwarder/journal.h \
 	forwarder/lane.c \
 	forwarder/link.c \
+	forwarder/live.c forwarder/live.h \
+	forwarder/live_list.c \
 	forwarder/pack.c forwarder/pack.h \
+	forwarder/schemas.c \
 	forwarder/source.c forwarder/source.h \
 	forwarder/spec.c \
 	forwarder/stream.c forwarder/stream.h \

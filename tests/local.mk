@@ -422,6 +422,7 @@ EXTRA_DIST += \
 	tests/integration/test_events.py \
 	tests/integration/test_fleet.py \
 	tests/integration/test_forward.py \
+	tests/integration/test_forward_live.py \
 	tests/integration/test_forward_storm.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \

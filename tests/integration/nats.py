@@ -117,6 +117,11 @@ class Message:
     data: bytes
 
 
+def headers_of(data: bytes) -> dict[str, str]:
+    lines = data.decode().split("\r\n")
+    return dict(line.split(": ", 1) for line in lines[1:] if line)
+
+
 class Client:
     """As much of the protocol as it takes to ask."""
 
@@ -190,10 +195,9 @@ class Client:
         got = self.api(f"STREAM.MSG.GET.{stream}", seq=sequence)
         assert "message" in got, got
         got = got["message"]
-        lines = base64.b64decode(got.get("hdrs", "")).decode().split("\r\n")
-        return Message(got["seq"], got["subject"], dict(
-            line.split(": ", 1) for line in lines[1:] if line),
-            base64.b64decode(got.get("data", "")))
+        return Message(got["seq"], got["subject"],
+                       headers_of(base64.b64decode(got.get("hdrs", ""))),
+                       base64.b64decode(got.get("data", "")))
 
     def messages(self, stream: str) -> list[Message]:
         info = self.stream(stream)
@@ -201,6 +205,52 @@ class Client:
             return []
         return [self.message(stream, s) for s in range(
             info["state"]["first_seq"], info["state"]["last_seq"] + 1)]
+
+
+class Subscriber:
+    """What comes of a subject, from now on."""
+
+    def __init__(self, server: Server, subject: str) -> None:
+        self.client = server.client()
+        self.messages: list[Message] = []
+        self.client.send(f"SUB {subject} 2\r\nPING\r\n".encode())
+        while not self.client.line().startswith(b"PONG"):
+            pass
+        self.client.socket.settimeout(None)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        client = self.client
+        try:
+            while True:
+                words = client.line().split()
+                if words[0] == b"PING":
+                    client.send(b"PONG\r\n")
+                elif words[0] in (b"MSG", b"HMSG"):
+                    data = client.file.read(int(words[-1]) + 2)[:-2]
+                    head = int(words[-2]) if words[0] == b"HMSG" else 0
+                    self.messages.append(Message(
+                        0, words[1].decode(), headers_of(data[:head]),
+                        data[head:]))
+        except (OSError, ValueError):
+            pass    # the server has gone, or we
+
+    def wait(self, count: int, deadline_s: float = 20.0) -> list[Message]:
+        wait_for(lambda: len(self.messages) >= count, f"{count} messages",
+                 deadline_s, lambda: len(self.messages))
+        return list(self.messages)
+
+    def close(self) -> None:
+        self.client.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
+        self.client.close()
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Proxy:

@@ -21,11 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/integration"))
 import nats  # noqa: E402
-from nats import Client, Cluster, Server  # noqa: E402
+from nats import Client, Cluster, Server, moment  # noqa: E402
 
 RUNS = 3
 SIZES = {"4 KiB": 4 << 10, "64 KiB": 64 << 10, "256 KiB": 256 << 10,
@@ -72,13 +71,6 @@ def write(directory: Path, size: int, megabytes: int) -> int:
         for _ in range(blocks):
             file.write(block)
     return blocks
-
-
-def moment(stamp: str) -> float:
-    """Of Go's, with nanoseconds."""
-    head, _, rest = stamp.rstrip("Z").partition(".")
-    return datetime.fromisoformat(head + "+00:00").timestamp() + \
-        float("0." + (rest or "0"))
 
 
 def took(client: Client, stream: str) -> tuple[float, float]:

@@ -30,6 +30,10 @@ struct forward_page	*page;
 
 static ev_io		 messages;
 static ev_signal	 term;
+static ev_timer		 look;
+
+/* How often files are looked at, seconds. */
+#define LOOK_S		1.
 
 static void
 on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
@@ -69,6 +73,13 @@ on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
     int events ATTR_UNUSED)
 {
 	ev_break(loop, EVBREAK_ALL);
+}
+
+static void
+on_look(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	files_look();
 }
 
 /*** Start. ***/
@@ -201,6 +212,9 @@ forwarder_run(void)
 	ev_io_init(&messages, on_messages, MESSAGE_FD, EV_READ);
 	ev_io_start(loop, &messages);
 	log_loop_start(loop);
+	ev_timer_init(&look, on_look, 0, LOOK_S);
+	ev_timer_start(loop, &look);
+	files_remember();
 	sandbox = enter_sandbox();
 	message_ready(sandbox);
 	/* With threads from here on. */

@@ -4,6 +4,7 @@
  *
  *	forwarder.c	the first thread: the supervisor's messages, the end
  *	spec.c		what it was told
+ *	files.c		what a server knows us by
  *	link.c		connections, which libnats keeps up: one for all lanes
  *	lane.c		a thread for each channel
  *	stream.c	a channel's stream: its end, sending, answers
@@ -73,6 +74,12 @@ int	forwarder_run(void);
 
 /* Reads `spec' from its descriptor; ends the process when it cannot be. */
 void	spec_load(void);
+
+/* Before the sandbox: which files of `credentials' and `tls' it opens. */
+void	files_remember(void);
+/* Now and then: what of them keeps us out is said; ends the process when one
+ * was replaced. */
+void	files_look(void);
 
 /* Begins to connect, for as long as the process lives: the connection of
  * archives. */

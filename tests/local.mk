@@ -387,6 +387,7 @@ EXTRA_DIST += \
 	tests/integration/mounts.py \
 	tests/integration/native.py \
 	tests/integration/nats.py \
+	tests/integration/nkeys.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/passthrough.c \
@@ -423,6 +424,7 @@ EXTRA_DIST += \
 	tests/integration/test_fleet.py \
 	tests/integration/test_forward.py \
 	tests/integration/test_forward_live.py \
+	tests/integration/test_forward_login.py \
 	tests/integration/test_forward_storm.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable
 
@@ -25,6 +26,9 @@ PROGRAM = shutil.which("nats-server") or (
 NO_SERVER = "no nats-server: install the Debian package of that name"
 START_S = 30.0
 
+# What CONNECT says of who we are, by what the server has said.
+Login = Callable[[dict[str, Any]], dict[str, Any]]
+
 
 def free_tcp_port() -> int:
     with socket.socket() as s:
@@ -38,7 +42,9 @@ class Server:
     def __init__(self, directory: Path, name: str = "one",
                  routes: tuple[str, ...] = (), more: str = "",
                  jetstream: bool = True, host: str = "127.0.0.1",
-                 namespace: Namespace | None = None) -> None:
+                 namespace: Namespace | None = None,
+                 login: Login | None = None) -> None:
+        self.login = login
         self.name, self.directory = name, directory / f"nats-{name}"
         self.host, self.port = host, free_tcp_port()
         self.routes, self.more = routes, more
@@ -78,7 +84,8 @@ class Server:
         return self
 
     def client(self, timeout_s: float = 5.0) -> Client:
-        return Client(self.port, timeout_s, self.host, self.namespace)
+        return Client(self.port, timeout_s, self.host, self.namespace,
+                      self.login)
 
     def answers(self) -> bool:
         try:
@@ -127,15 +134,18 @@ class Client:
 
     def __init__(self, port: int, timeout_s: float = 5.0,
                  host: str = "127.0.0.1",
-                 namespace: Namespace | None = None) -> None:
+                 namespace: Namespace | None = None,
+                 login: Login | None = None) -> None:
         def connect() -> socket.socket:
             return socket.create_connection((host, port), timeout=timeout_s)
         self.socket = namespace.enter(connect) if namespace else connect()
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.line().partition(b" ")[2])
         self.asked = 0
-        self.send(b'CONNECT {"verbose":false,"headers":true,'
-                  b'"no_responders":true}\r\nSUB _INBOX.test.* 1\r\n')
+        words = {"verbose": False, "headers": True, "no_responders": True} | (
+            login(self.info) if login else {})
+        self.send(f"CONNECT {json.dumps(words)}\r\n"
+                  "SUB _INBOX.test.* 1\r\n".encode())
 
     def __enter__(self) -> Client:
         return self
@@ -205,6 +215,13 @@ class Client:
             return []
         return [self.message(stream, s) for s in range(
             info["state"]["first_seq"], info["state"]["last_seq"] + 1)]
+
+
+def moment(stamp: str) -> float:
+    """Of Go's, with nanoseconds, as seconds since 1970."""
+    head, _, rest = stamp.rstrip("Z").partition(".")
+    return datetime.fromisoformat(head + "+00:00").timestamp() + \
+        float("0." + (rest or "0"))
 
 
 class Subscriber:

@@ -4,8 +4,8 @@
 
 Puts an archive of datagrams of 1400 bytes, in blocks of several sizes, into a
 stream of JetStream, and as many messages of that size into another one by
-bench/publish, a plain publisher of libnats; in turn, three times each, with one
-server and with three (three replicas).  The time is that from the first to the
+bench/publish, a plain publisher of libnats, without headers and with the same; in
+turn, three times each, with one server and with three (three replicas).  The time is that from the first to the
 last message, by the server's clock; figures are medians.  Then mcrelay-cat
 reads the stream.  Servers, client and all are on this machine.
 """
@@ -21,11 +21,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from datetime import datetime
 from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/integration"))
 import nats  # noqa: E402
-from nats import Client, Cluster, Server  # noqa: E402
+from nats import Client, Cluster, Server, moment  # noqa: E402
 
 RUNS = 3
 SIZES = {"4 KiB": 4 << 10, "64 KiB": 64 << 10, "256 KiB": 256 << 10,
@@ -72,13 +71,6 @@ def write(directory: Path, size: int, megabytes: int) -> int:
         for _ in range(blocks):
             file.write(block)
     return blocks
-
-
-def moment(stamp: str) -> float:
-    """Of Go's, with nanoseconds."""
-    head, _, rest = stamp.rstrip("Z").partition(".")
-    return datetime.fromisoformat(head + "+00:00").timestamp() + \
-        float("0." + (rest or "0"))
 
 
 def took(client: Client, stream: str) -> tuple[float, float]:
@@ -139,15 +131,18 @@ def forward(build: Path, place: Path, urls: list[str], port: int, blocks: int
 
 
 def plain(build: Path, url: str, client: Client, size: int, blocks: int,
-          replicas: int) -> float:
+          replicas: int, *options: str) -> tuple[float, float]:
+    """Seconds that it took, and of processor time."""
     made = client.api("STREAM.CREATE.plain", name="plain",
                       subjects=["plain"], num_replicas=replicas,
                       storage="file", discard="new")
     assert "error" not in made, made
     done = subprocess.run(
-        [build / "bench/publish", url, "plain", str(size), str(blocks)],
-        check=True, capture_output=True, timeout=600)
-    return float(done.stdout)
+        [build / "bench/publish", url, "plain", str(size), str(blocks),
+         *options], check=True, capture_output=True, timeout=600)
+    seconds, _ = took(client, "plain")
+    client.api("STREAM.DELETE.plain")
+    return seconds, float(done.stdout)
 
 
 def read(build: Path, url: str) -> float:
@@ -162,8 +157,8 @@ def measure(build: Path, servers: list[Server], label: str, size: int,
             megabytes: int) -> None:
     urls = [server.url for server in servers]
     results: dict[str, list[float]] = {
-        key: [] for key in ("ours", "theirs", "cpu", "their cpu", "memory",
-                            "read", "megabytes")}
+        key: [] for key in ("ours", "theirs", "headers", "cpu", "their cpu",
+                            "headers cpu", "memory", "read", "megabytes")}
     blocks = 0
     for _ in range(RUNS):
         with tempfile.TemporaryDirectory() as directory:
@@ -176,20 +171,24 @@ def measure(build: Path, servers: list[Server], label: str, size: int,
         with Client(servers[0].port, 60) as client:
             seconds, mb = took(client, "mcrelay-one")
             client.api("STREAM.DELETE.mcrelay-one")
-            results["their cpu"].append(plain(
-                build, urls[0], client, size, blocks, len(urls)))
-            theirs, _ = took(client, "plain")
-            client.api("STREAM.DELETE.plain")
+            theirs, their_cpu = plain(build, urls[0], client, size, blocks,
+                                      len(urls))
+            headers, headers_cpu = plain(build, urls[0], client, size,
+                                         blocks, len(urls), "headers")
         for key, value in (("ours", seconds), ("theirs", theirs),
-                           ("cpu", cpu), ("memory", memory),
+                           ("headers", headers), ("cpu", cpu),
+                           ("their cpu", their_cpu),
+                           ("headers cpu", headers_cpu), ("memory", memory),
                            ("megabytes", mb)):
             results[key].append(value)
     of = {key: statistics.median(values) for key, values in results.items()}
     mb = of["megabytes"]
     print(f"| {len(urls)} | {label} | {blocks / of['ours']:.0f} "
           f"| {mb / of['ours']:.0f} | {mb / of['theirs']:.0f} "
-          f"| {of['theirs'] / of['ours']:.2f} | {1e3 * of['cpu'] / mb:.2f} "
-          f"| {1e3 * of['their cpu'] / mb:.2f} | {of['memory']:.0f} "
+          f"| {of['theirs'] / of['ours']:.2f} "
+          f"| {of['headers'] / of['ours']:.2f} "
+          f"| {1e3 * of['cpu'] / mb:.2f} | {1e3 * of['their cpu'] / mb:.2f} "
+          f"| {1e3 * of['headers cpu'] / mb:.2f} | {of['memory']:.0f} "
           f"| {mb / of['read']:.0f} |", flush=True)
 
 
@@ -204,8 +203,9 @@ def main() -> None:
         sys.exit("built without libnats")
     place = Path(tempfile.mkdtemp())
     print("| servers | block | messages/s | MB/s | plain MB/s | of plain "
-          "| CPU ms/MB | plain | memory MB | mcrelay-cat MB/s |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
+          "| of one with headers | CPU ms/MB | plain | with headers "
+          "| memory MB | mcrelay-cat MB/s |")
+    print(12 * "|---" + "|")
     one, three = Server(place), Cluster(place)
     try:
         one.start()

@@ -5,10 +5,10 @@
  *
  * The forwarder is told at its start, in a memory file, a JSON object: servers,
  * credentials, tls {ca, certificate, key}, replicas, limits {age_ns, size,
- * messages}, host, channels [{name, stream, subject}].  It has a descriptor of
- * each channel's directory, in the same order.  It has no state that another
- * could not find out again, so whenever something of this changes it is
- * replaced by another.
+ * messages}, host, live, channels [{name, stream, subject}].  It has a
+ * descriptor of each channel's directory, in the same order.  It has no state
+ * that another could not find out again, so whenever something of this changes
+ * it is replaced by another.
  *
  * Into its page, memory that both have, it writes how far each channel is.  A
  * forwarder that was taken over may write anything there.
@@ -91,6 +91,8 @@ struct forward_slot {
 
 struct forward_page {
 	_Atomic uint64_t	connects;	/* to a server */
+	_Atomic uint64_t	shown;		/* datums of streams */
+	_Atomic uint64_t	not_shown;
 	struct forward_slot	slot[FORWARD_CHANNELS_MAX];
 };
 

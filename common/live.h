@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * How decimated streams reach mcrelay-web: packets of a SOCK_SEQPACKET pair,
- * which decimators send without ever waiting, and it reads now and then.
+ * How decimated streams reach mcrelay-web, and mcrelay-forwarder: packets of a
+ * SOCK_SEQPACKET pair each, which decimators send without ever waiting, and it
+ * reads now and then.
  *
  * A packet is a magic number and records, each a struct live_record and as many
  * bytes as that says, padded to a multiple of 8.  Whoever reads one must not
@@ -20,6 +21,13 @@
 /* "MCLIVE1", first byte first in memory. */
 #define LIVE_MAGIC	UINT64_C(0x00314556494c434d)
 #define LIVE_PACKET_MAX	65536U
+
+/* Who looks, each by a pair of its own. */
+enum live_viewer {
+	LIVE_WEB,
+	LIVE_FORWARDER,
+	LIVE_VIEWERS
+};
 
 /* One datum of a stream. */
 struct live_record {

@@ -57,8 +57,11 @@ enum message_type {
 	/* supervisor -> decimator: show your streams to mcrelay-web by the
 	 * socket that comes with it, or, without one, not any more */
 	MESSAGE_LIVE = 14,
-	/* supervisor -> web: these are the streams, with a file of them */
+	/* supervisor -> web: these are the streams, with a file of them; to a
+	 * forwarder with the socket that they are shown by as well */
 	MESSAGE_STREAMS = 15,
+	/* supervisor -> decimator: as MESSAGE_LIVE, to a forwarder */
+	MESSAGE_LIVE_FORWARD = 16,
 };
 
 /* By which clock a window is told from the next. */

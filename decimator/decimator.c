@@ -284,9 +284,9 @@ on_look(struct decimator *d)
 
 /* Somebody looks at the streams, or nobody any more. */
 static void
-on_live(const int *fds, size_t fd_count)
+on_live(enum live_viewer viewer, const int *fds, size_t fd_count)
 {
-	live_socket(fd_count > 0 ? fds[0] : -1);
+	live_socket(viewer, fd_count > 0 ? fds[0] : -1);
 	if (fd_count > 1)
 		reader_close_fds(fds + 1, fd_count - 1);
 }
@@ -300,7 +300,10 @@ on_message(struct decimator *d, const struct message *message,
 		on_serve(d, message, fds, fd_count);
 		return;
 	case MESSAGE_LIVE:
-		on_live(fds, fd_count);
+		on_live(LIVE_WEB, fds, fd_count);
+		return;
+	case MESSAGE_LIVE_FORWARD:
+		on_live(LIVE_FORWARDER, fds, fd_count);
 		return;
 	case MESSAGE_FORGET:
 		on_forget(d, message);

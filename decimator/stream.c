@@ -319,7 +319,7 @@ stream_settle(struct stream *stream)
 void
 stream_lost(struct stream *stream, uint64_t lost)
 {
-	stream->live_missed += lost;
+	live_missed(stream, lost);
 	if (!is_summary(stream))
 		return;
 	if (stream->config.every == 0)
@@ -332,7 +332,7 @@ void
 stream_gap(struct stream *stream, uint64_t missed)
 {
 	stream->counts.missed += missed;
-	stream->live_missed += missed;
+	live_missed(stream, missed);
 	if (stream->config.every == 0) {
 		stream->window.missed += missed;
 		return;

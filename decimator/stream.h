@@ -19,6 +19,7 @@
 #include "common/ledger.h"
 #include "common/log.h"
 #include "common/segment.h"
+#include "decimator/live.h"
 
 struct reducer;
 struct sampler;
@@ -68,12 +69,11 @@ struct stream {
 	int			 socket;
 	int			 feed;		/* its archive's; -1: none */
 	struct stream_counts	 counts;
-	/* For mcrelay-web: live.h.  The window's last datum was received
-	 * then; since its last record so much was missed, and lost there. */
+	/* For who looks: live.h.  The window's last datum was received
+	 * then. */
 	uint64_t		 live_key;
 	uint64_t		 received_ns;
-	uint64_t		 live_missed;
-	uint64_t		 live_lost;
+	struct live_gap		 live_gap[LIVE_VIEWERS];
 	struct log_limit	 send_limit;
 	struct log_limit	 feed_limit;
 	struct log_limit	 size_limit;

@@ -192,8 +192,7 @@ stream_inherit(struct stream *stream, struct stream *old, bool same_program)
 	stream->counts = old->counts;
 	stream->at = old->at;
 	stream->resume = old->resume;
-	stream->live_missed = old->live_missed;
-	stream->live_lost = old->live_lost;
+	memcpy(stream->live_gap, old->live_gap, sizeof(stream->live_gap));
 	stream->send_limit = old->send_limit;
 	stream->feed_limit = old->feed_limit;
 	stream->size_limit = old->size_limit;

@@ -8,7 +8,9 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <netdb.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,11 +23,17 @@
 #include "common/util.h"
 #include "forwarder/forwarder.h"
 #include "forwarder/journal.h"
+#include "forwarder/live.h"
+#include "forwarder/stream.h"
 
 struct forward_page	*page;
 
 static ev_io		 messages;
 static ev_signal	 term;
+static ev_timer		 look;
+
+/* How often files are looked at, seconds. */
+#define LOOK_S		1.
 
 static void
 on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
@@ -51,6 +59,11 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	if (got == (ssize_t)sizeof(message) &&
 	    message.type == MESSAGE_STATUS && count == 1)
 		journal_status(fds[0]);
+	if (got == (ssize_t)sizeof(message) &&
+	    message.type == MESSAGE_STREAMS && count == 2) {
+		live_streams(fds[0], fds[1]);
+		count = 1;
+	}
 	for (i = 0; i < count; i++)
 		close(fds[i]);
 }
@@ -62,7 +75,38 @@ on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
 	ev_break(loop, EVBREAK_ALL);
 }
 
+static void
+on_look(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	files_look();
+}
+
 /*** Start. ***/
+
+/* Nothing here is so urgent that it should take the processor from who has it:
+ * not from a worker, nor from one another.  libnats wakes a thread for each
+ * message that is to be freed. */
+static void
+wait_ones_turn(void)
+{
+	const struct sched_param none = {0};
+
+	if (sched_setscheduler(0, SCHED_BATCH, &none) == -1)
+		log_debug("SCHED_BATCH: %s", strerror(errno));
+}
+
+/* A message is copied to memory of its own, and freed by another thread soon: a
+ * megabyte that went back to the kernel each time would be taken page by page
+ * for the next one. */
+static void
+keep_memory(void)
+{
+#ifdef M_TRIM_THRESHOLD
+	(void)mallopt(M_MMAP_THRESHOLD, (int)(2 * STREAM_BYTES));
+	(void)mallopt(M_TRIM_THRESHOLD, (int)(2 * STREAM_BYTES));
+#endif
+}
 
 static void
 map_page(void)
@@ -158,6 +202,8 @@ forwarder_run(void)
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
 	message_end_with_supervisor();
+	wait_ones_turn();
+	keep_memory();
 	spec_load();
 	map_page();
 	load_resolver();
@@ -166,6 +212,9 @@ forwarder_run(void)
 	ev_io_init(&messages, on_messages, MESSAGE_FD, EV_READ);
 	ev_io_start(loop, &messages);
 	log_loop_start(loop);
+	ev_timer_init(&look, on_look, 0, LOOK_S);
+	ev_timer_start(loop, &look);
+	files_remember();
 	sandbox = enter_sandbox();
 	message_ready(sandbox);
 	/* With threads from here on. */

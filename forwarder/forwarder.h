@@ -4,7 +4,8 @@
  *
  *	forwarder.c	the first thread: the supervisor's messages, the end
  *	spec.c		what it was told
- *	link.c		the one connection, which libnats keeps up
+ *	files.c		what a server knows us by
+ *	link.c		connections, which libnats keeps up: one for all lanes
  *	lane.c		a thread for each channel
  *	stream.c	a channel's stream: its end, sending, answers
  *	source.c	a channel's archive, from any record on
@@ -12,6 +13,8 @@
  *	behind.c	how far a lane is behind
  *	journal.c	a lane's catalogue and ledger, for streams of all hosts
  *	tail.c		a subject of these: its end, sending
+ *	live.c		decimated streams; live_list.c: which there are
+ *	schemas.c	theirs, on the servers
  *
  * libnats has threads of its own and calls that wait, so nothing that uses it
  * runs on the event loop: a lane waits, for some seconds at the most, and
@@ -72,8 +75,17 @@ int	forwarder_run(void);
 /* Reads `spec' from its descriptor; ends the process when it cannot be. */
 void	spec_load(void);
 
-/* Begins to connect, for as long as the process lives. */
+/* Before the sandbox: which files of `credentials' and `tls' it opens. */
+void	files_remember(void);
+/* Now and then: what of them keeps us out is said; ends the process when one
+ * was replaced. */
+void	files_look(void);
+
+/* Begins to connect, for as long as the process lives: the connection of
+ * archives. */
 void	link_start(void);
+/* Another one, by a name of its own. */
+natsConnection	*link_another(const char *name) ATTR_NONNULL;
 natsConnection	*link_get(void);
 bool	link_is_up(void);
 

@@ -13,11 +13,12 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "forwarder/journal.h"
-#include "tools/common/lines.h"
 
 #define TURN_NS		NS_PER_S
 /* When something is refused: the lane should not spend its time on that. */
 #define REFUSED_NS	(10 * NS_PER_S)
+/* How often it is asked whether the ledger is still there. */
+#define ASK_NS		(10 * NS_PER_S)
 /* Lines of a turn, each of which takes an answer. */
 #define LINES_MAX	64U
 /* About a day of ledgers that change all the time. */
@@ -34,9 +35,10 @@ journal_init(struct journal *journal, const char *channel, int directory)
 	journal->channel = channel;
 	journal->directory = directory;
 	tail_init(&journal->catalog, "mcrelay_catalog", "mcrelay.catalog.*.*",
-	    0, channel);
+	    0, xasprintf("mcrelay.catalog.%s.%s", spec.host, channel));
 	tail_init(&journal->ledger, "mcrelay_ledger", "mcrelay.ledger.*.*",
-	    LEDGERS_MAX, channel);
+	    LEDGERS_MAX, xasprintf("mcrelay.ledger.%s.%s", spec.host,
+	    channel));
 }
 
 void
@@ -65,6 +67,7 @@ find_line(struct journal *journal)
 	json_decref(line);
 	free(data);
 	memset(&journal->seen, 0, sizeof(journal->seen));
+	memset(&journal->place, 0, sizeof(journal->place));
 	return true;
 }
 
@@ -74,22 +77,36 @@ name_in(const json_t *line)
 	return json_string_value(json_object_get(line, "name"));
 }
 
-/* Whether the catalogue has it: if not, that is another one. */
-static bool
-has_line(const struct journal *journal)
+/* Where the line is that was sent last; zeros: that was another catalogue's. */
+static struct lines_place
+look_for(const struct journal *journal)
 {
+	struct lines_place place = {0};
 	struct archive_name name;
 	struct lines lines;
-	bool found = false;
 	json_t *line;
 
 	lines_open(&lines, journal->directory, journal->channel);
-	while (!found && (line = lines_next(&lines, &name)) != NULL) {
-		found = strcmp(name_in(line), journal->line) == 0;
+	while ((line = lines_next(&lines, &name)) != NULL) {
+		if (strcmp(name_in(line), journal->line) == 0)
+			place = lines.place;
 		json_decref(line);
 	}
 	lines_close(&lines);
-	return found;
+	return place;
+}
+
+/* Behind that line; false: it is being replaced just now. */
+static bool
+open_behind(struct journal *journal, struct lines *lines)
+{
+	lines_open(lines, journal->directory, journal->channel);
+	if (journal->line[0] == '\0')
+		return true;
+	if (journal->place.to != 0 && lines_go_on(lines, &journal->place))
+		return true;
+	journal->place = look_for(journal);
+	return lines_go_on(lines, &journal->place);
 }
 
 static bool
@@ -100,6 +117,7 @@ send_line(struct journal *journal, const struct lines *lines,
 	    strcspn(lines->text, "\n")))
 		return false;
 	snprintf(journal->line, sizeof(journal->line), "%s", name_in(line));
+	journal->place = lines->place;
 	return true;
 }
 
@@ -107,25 +125,21 @@ send_line(struct journal *journal, const struct lines *lines,
 static bool
 send_lines(struct journal *journal, bool *all)
 {
-	bool behind = journal->line[0] == '\0' || !has_line(journal);
-	bool good = true;
 	struct archive_name name;
 	unsigned count = 0;
 	struct lines lines;
+	bool good = true, open;
 	json_t *line;
 
-	lines_open(&lines, journal->directory, journal->channel);
-	while (good && count < LINES_MAX &&
+	open = open_behind(journal, &lines);
+	while (good && open && count < LINES_MAX &&
 	    (line = lines_next(&lines, &name)) != NULL) {
-		if (behind) {
-			good = send_line(journal, &lines, line);
-			count++;
-		} else
-			behind = strcmp(name_in(line), journal->line) == 0;
+		good = send_line(journal, &lines, line);
+		count++;
 		json_decref(line);
 	}
 	lines_close(&lines);
-	*all = count < LINES_MAX;
+	*all = open && count < LINES_MAX;
 	return good;
 }
 
@@ -186,30 +200,51 @@ ledger_now(const struct journal *journal)
 	return text;
 }
 
+/* Where the subject ends; one that somebody has emptied gets the last again. */
+static bool
+ask_ledger(struct journal *journal)
+{
+	char *last;
+
+	if (!tail_ask(&journal->ledger, &last))
+		return false;
+	if (last == NULL) {
+		free(journal->sent);
+		journal->sent = NULL;
+	}
+	free(last);
+	journal->asked_ns = clock_monotonic_ns();
+	return true;
+}
+
+static bool
+send_ledger(struct journal *journal, const char *ledger)
+{
+	char *message = xasprintf("{\"host\":\"%s\",\"channel\":\"%s\","
+	    "\"time_ms\":%llu,\"ledger\":%s}", spec.host, journal->channel,
+	    (unsigned long long)(clock_realtime_ns() / NS_PER_MS), ledger);
+	bool good = tail_put(&journal->ledger, message, strlen(message));
+
+	free(message);
+	return good;
+}
+
 /* One that has not changed says nothing. */
 static bool
 ledger_turn(struct journal *journal)
 {
-	char *now = ledger_now(journal), *message, *last;
+	char *now = ledger_now(journal);
 	bool good = true;
 
-	if (now == NULL || (journal->sent != NULL &&
+	if (now != NULL && (!journal->ledger.known || clock_monotonic_ns() -
+	    journal->asked_ns > ASK_NS))
+		good = ask_ledger(journal);
+	if (!good || now == NULL || (journal->sent != NULL &&
 	    strcmp(now, journal->sent) == 0)) {
 		free(now);
-		return true;
+		return good;
 	}
-	if (!journal->ledger.known) {
-		good = tail_ask(&journal->ledger, &last);
-		free(last);
-	}
-	if (good) {
-		message = xasprintf("{\"host\":\"%s\",\"channel\":\"%s\","
-		    "\"time_ms\":%llu,\"ledger\":%s}", spec.host,
-		    journal->channel, (unsigned long long)
-		    (clock_realtime_ns() / NS_PER_MS), now);
-		good = tail_put(&journal->ledger, message, strlen(message));
-		free(message);
-	}
+	good = send_ledger(journal, now);
 	free(good ? journal->sent : now);
 	if (good)
 		journal->sent = now;

@@ -10,6 +10,7 @@
 
 #include "common/archive_names.h"
 #include "forwarder/tail.h"
+#include "tools/common/lines.h"
 
 struct journal {
 	const char	*channel;
@@ -17,9 +18,11 @@ struct journal {
 	struct tail	 catalog;
 	char		 line[ARCHIVE_NAME_SIZE];	/* the last file's that
 							 * was sent */
+	struct lines_place place;	/* behind that line */
 	struct stat	 seen;		/* the catalogue, when all was */
 	struct tail	 ledger;
 	char		*sent;		/* the last ledger */
+	uint64_t	 asked_ns;	/* whether it is still there */
 	uint64_t	 next_ns;
 };
 

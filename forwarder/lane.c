@@ -223,6 +223,7 @@ take_answer(struct lane *lane, int64_t ms)
 {
 	struct sent done;
 	uint64_t messages;
+	bool another;
 
 	switch (stream_answer(&lane->stream, ms, &done, &messages)) {
 	case STREAM_GOOD:
@@ -239,8 +240,10 @@ take_answer(struct lane *lane, int64_t ms)
 	if (messages == 0)
 		return true;
 	lane->stored = done.given;
+	another = strcmp(lane->end.stem, done.end.stem) != 0;
 	lane->end = done.end;
-	say_file(lane);
+	if (another)
+		say_file(lane);
 	lane->pause_ms = PAUSE_MS;
 	add(&lane->slot->messages, messages);
 	add(&lane->slot->records, done.records);
@@ -250,11 +253,35 @@ take_answer(struct lane *lane, int64_t ms)
 	return true;
 }
 
+/* As many as may be on their way; false: the end has to be read anew. */
+static bool
+send_some(struct lane *lane)
+{
+	bool sent = true;
+
+	while (sent && stream_has_room(&lane->stream))
+		if (!send_next(lane, &sent))
+			return false;
+	return true;
+}
+
+/* Answers come one by one: to go on after each would cost more than the message
+ * that can be sent then. */
+static bool
+take_answers(struct lane *lane)
+{
+	do {
+		if (!take_answer(lane, LOOK_MS))
+			return false;
+	} while (stream_is_crowded(&lane->stream));
+	return true;
+}
+
 /* Until something goes wrong. */
 static void
 forward(struct lane *lane)
 {
-	bool sent, good = true;
+	bool good = true;
 
 	lane->idle = false;
 	journal_forget(&lane->journal);
@@ -264,11 +291,7 @@ forward(struct lane *lane)
 		turn(lane, false);
 		say_behind(lane);
 		journal_turn(&lane->journal);
-		sent = false;
-		if (stream_has_room(&lane->stream))
-			good = send_next(lane, &sent);
-		if (good)
-			good = take_answer(lane, sent ? 0 : LOOK_MS);
+		good = send_some(lane) && take_answers(lane);
 	}
 }
 

@@ -16,6 +16,7 @@
 /* Until a server that does not answer is given up. */
 #define PING_MS		2000
 
+/* Of archives. */
 static natsConnection	*connection;
 
 natsConnection *
@@ -43,19 +44,23 @@ server_name(natsConnection *nc, char *text, size_t size)
 }
 
 static void
-on_connected(natsConnection *nc, void *closure ATTR_UNUSED)
+on_connected(natsConnection *nc, void *closure)
 {
 	char text[256];
 
+	if (closure != &connection)
+		return;
 	atomic_fetch_add_explicit(&page->connects, 1, memory_order_relaxed);
 	log_info("connected to %s", server_name(nc, text, sizeof(text)));
 }
 
 static void
-on_disconnected(natsConnection *nc, void *closure ATTR_UNUSED)
+on_disconnected(natsConnection *nc, void *closure)
 {
 	const char *why = NULL;
 
+	if (closure != &connection)
+		return;
 	(void)natsConnection_GetLastError(nc, &why);
 	log_warnx("the connection is lost%s%s: tried again; what comes "
 	    "meanwhile waits in the archives", why != NULL && *why != '\0' ?
@@ -105,11 +110,11 @@ set_identity(natsOptions *options)
 }
 
 static natsStatus
-set_manners(natsOptions *options)
+set_manners(natsOptions *options, const char *name, void *closure)
 {
 	const natsStatus status[] = {
 		natsOptions_SetServers(options, spec.server, spec.servers),
-		natsOptions_SetName(options, FORWARDER_PROGRAM),
+		natsOptions_SetName(options, name),
 		natsOptions_SetTimeout(options, ANSWER_MS),
 		natsOptions_SetMaxReconnect(options, INT_MAX),
 		natsOptions_SetReconnectWait(options, RETRY_MS),
@@ -117,9 +122,10 @@ set_manners(natsOptions *options)
 		natsOptions_SetMaxPingsOut(options, 2),
 		natsOptions_SetWriteDeadline(options, ANSWER_MS),
 		natsOptions_SetRetryOnFailedConnect(options, true,
-		    on_connected, NULL),
-		natsOptions_SetReconnectedCB(options, on_connected, NULL),
-		natsOptions_SetDisconnectedCB(options, on_disconnected, NULL),
+		    on_connected, closure),
+		natsOptions_SetReconnectedCB(options, on_connected, closure),
+		natsOptions_SetDisconnectedCB(options, on_disconnected,
+		    closure),
 		natsOptions_SetClosedCB(options, on_closed, NULL),
 		natsOptions_SetErrorHandler(options, on_error, NULL),
 	};
@@ -131,14 +137,15 @@ set_manners(natsOptions *options)
 	return NATS_OK;
 }
 
-void
-link_start(void)
+/* `closure' is &connection for that one. */
+static void
+start(natsConnection **nc, const char *name, void *closure)
 {
 	natsOptions *options = NULL;
 	natsStatus status = natsOptions_Create(&options);
 
 	if (status == NATS_OK)
-		status = set_manners(options);
+		status = set_manners(options, name, closure);
 	if (status == NATS_OK)
 		status = set_identity(options);
 	if (status != NATS_OK)
@@ -146,12 +153,27 @@ link_start(void)
 		    spec.tls || spec.credentials != NULL ?
 		    ": can this process read the files of `tls' and "
 		    "`credentials'?" : "");
-	status = natsConnection_Connect(&connection, options);
+	status = natsConnection_Connect(nc, options);
 	natsOptions_Destroy(options);
 	if (status == NATS_OK)
-		on_connected(connection, NULL);
-	else if (status == NATS_NOT_YET_CONNECTED)
-		log_warnx("no server answers yet: tried again");
-	else
+		on_connected(*nc, closure);
+	else if (status != NATS_NOT_YET_CONNECTED)
 		fatalx("libnats: %s", natsStatus_GetText(status));
+	else if (closure != NULL)
+		log_warnx("no server answers yet: tried again");
+}
+
+void
+link_start(void)
+{
+	start(&connection, FORWARDER_PROGRAM, &connection);
+}
+
+natsConnection *
+link_another(const char *name)
+{
+	natsConnection *another = NULL;
+
+	start(&another, name, NULL);
+	return another;
 }

@@ -11,11 +11,15 @@ pkglibexec_PROGRAMS += mcrelay-forwarder
 libforwarder_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NATS_CFLAGS)
 libforwarder_a_SOURCES = \
 	forwarder/behind.c forwarder/behind.h \
+	forwarder/files.c \
 	forwarder/forwarder.c forwarder/forwarder.h \
 	forwarder/journal.c forwarder/journal.h \
 	forwarder/lane.c \
 	forwarder/link.c \
+	forwarder/live.c forwarder/live.h \
+	forwarder/live_list.c \
 	forwarder/pack.c forwarder/pack.h \
+	forwarder/schemas.c \
 	forwarder/source.c forwarder/source.h \
 	forwarder/spec.c \
 	forwarder/stream.c forwarder/stream.h \

@@ -99,11 +99,27 @@ order_of(const struct listed *file, const char *stem, uint64_t line)
 	return strcmp(file->stem, stem) == 0 ? IS_BEHIND : IS_UNRESOLVED;
 }
 
+/* It goes on from what is known of the catalogue. */
+static bool
+read_listing(struct source *source, struct listing *listing)
+{
+	return listing_read_on(listing, source->directory, source->path,
+	    &source->listing);
+}
+
+static void
+take_listing(struct source *source, const struct listing *listing)
+{
+	listing_free(&source->listing);
+	source->listing = *listing;
+	source->at = 0;
+}
+
+/* It says nothing any more of what comes next. */
 static void
 drop_listing(struct source *source)
 {
-	listing_free(&source->listing);
-	source->at = 0;
+	source->at = source->listing.files;
 }
 
 static void
@@ -199,12 +215,13 @@ source_seek(struct source *source, const char *stem, uint64_t records)
 	forget(source);
 	if (*stem == '\0')
 		return true;
-	if (!listing_read(&listing, source->directory, source->path)) {
+	if (!read_listing(source, &listing)) {
 		log_warn("channel %s: its archive", source->path);
 		return false;
 	}
 	good = leave_out(source, &listing, stem);
-	listing_free(&listing);
+	take_listing(source, &listing);
+	drop_listing(source);
 	if (!good)
 		return false;
 	source->unresolved_ns = 0;
@@ -242,13 +259,14 @@ open_next(struct source *source)
 {
 	const char *stem = next_listed(source, false);
 	bool fresh = stem == NULL;
+	struct listing listing;
 
 	if (fresh) {
 		drop_listing(source);
 		if (!listing_is_due(source->directory,
-		    &source->changed_ns) || !listing_read(
-		    &source->listing, source->directory, source->path))
+		    &source->changed_ns) || !read_listing(source, &listing))
 			return false;
+		take_listing(source, &listing);
 		stem = next_listed(source, true);
 	}
 	while (stem != NULL && !open_file(source, stem)) {
@@ -312,7 +330,7 @@ source_left(struct source *source, source_each *each, void *argument)
 	if (source->open && fstat(source->file.reader.fd, &st) == 0 &&
 	    (uint64_t)st.st_size > source->file.reader.walk.offset)
 		left = (uint64_t)st.st_size - source->file.reader.walk.offset;
-	if (!listing_read(&listing, source->directory, source->path))
+	if (!read_listing(source, &listing))
 		return left;
 	for (i = 0; i < listing.files; i++) {
 		if (was_seen(source, listing.file[i].stem))

@@ -19,8 +19,8 @@ struct source {
 	const char		*path;		/* for messages */
 	void			*seen;		/* tsearch(): stems */
 	uint64_t		 changed_ns;	/* the directory, last */
-	struct listing		 listing;	/* the files that are left */
-	size_t			 at;		/* the next of them */
+	struct listing		 listing;	/* the last */
+	size_t			 at;		/* of it, files that are left */
 	bool			 open;
 	char			 stem[ARCHIVE_NAME_SIZE];
 	struct followed		 file;

@@ -216,6 +216,12 @@ stream_has_room(const struct stream *stream)
 	    stream->bytes < STREAM_BYTES;
 }
 
+bool
+stream_is_crowded(const struct stream *stream)
+{
+	return stream->sent - stream->stored > STREAM_MESSAGES / 2;
+}
+
 static bool
 set_number(natsMsg *message, const char *key, uint64_t value)
 {
@@ -328,25 +334,57 @@ number_of(const struct stream *stream, natsMsg *message, uint64_t *number)
 	return *number >= stream->stored && *number < stream->sent;
 }
 
+/* What nearly all say: {"stream":"NAME","seq":NUMBER}.  In a name that has
+ * quotes these come with a backslash.  False: it is to be read as a whole. */
+static bool
+sequence_in(natsMsg *message, uint64_t *sequence)
+{
+	static const char key[] = "\"seq\":";
+	const char *data = natsMsg_GetData(message), *at;
+	const char *end = data + natsMsg_GetDataLength(message);
+
+	if (memmem(data, (size_t)(end - data), "\"error\"", 7) != NULL)
+		return false;
+	at = memmem(data, (size_t)(end - data), key, sizeof(key) - 1);
+	if (at == NULL)
+		return false;
+	*sequence = 0;
+	for (at += sizeof(key) - 1; at < end && *at >= '0' && *at <= '9'; at++)
+		*sequence = 10 * *sequence + (uint64_t)(*at - '0');
+	return at < end && (*at == '}' || *at == ',');
+}
+
+/* Whether that is what was to be stored there. */
+static enum stream_status
+take_sequence(struct stream *stream, natsMsg *message, uint64_t sequence)
+{
+	uint64_t number;
+
+	if (!number_of(stream, message, &number) ||
+	    sequence != stream->last + number + 1)
+		return STREAM_AGAIN;
+	stream->way[number % STREAM_MESSAGES].stored = true;
+	return STREAM_GOOD;
+}
+
 static enum stream_status
 read_answer(struct stream *stream, natsMsg *message)
 {
-	enum stream_status result = STREAM_AGAIN;
+	enum stream_status result;
 	const json_t *error;
-	uint64_t number;
+	uint64_t sequence;
 	json_t *root;
 
+	if (sequence_in(message, &sequence))
+		return take_sequence(stream, message, sequence);
 	root = json_loadb(natsMsg_GetData(message),
 	    (size_t)natsMsg_GetDataLength(message), 0, NULL);
 	error = json_object_get(root, "error");
 	if (error != NULL)
 		result = read_error(stream, error);
-	else if (number_of(stream, message, &number) &&
-	    (uint64_t)json_integer_value(json_object_get(root, "seq")) ==
-	    stream->last + number + 1) {
-		stream->way[number % STREAM_MESSAGES].stored = true;
-		result = STREAM_GOOD;
-	}
+	else
+		result = take_sequence(stream, message, (uint64_t)
+		    json_integer_value(json_object_get(root, "seq")));
 	json_decref(root);
 	return result;
 }

@@ -10,11 +10,10 @@
 
 void
 tail_init(struct tail *tail, const char *stream, const char *all,
-    int64_t most, const char *channel)
+    int64_t most, char *subject)
 {
-	*tail = (struct tail){.stream = stream, .all = all, .most = most};
-	tail->subject = xasprintf("%.*s.%s.%s", (int)strcspn(all, "*") - 1,
-	    all, spec.host, channel);
+	*tail = (struct tail){.stream = stream, .all = all, .most = most,
+	    .subject = subject};
 }
 
 static bool
@@ -40,7 +39,7 @@ make(struct tail *tail, jsOptions *options)
 	config.SubjectsLen = 1;
 	config.Storage = js_FileStorage;
 	config.Replicas = spec.replicas;
-	config.MaxAge = spec.age_ns;
+	config.MaxAge = tail->lasting ? 0 : spec.age_ns;
 	if (tail->most > 0)
 		config.MaxMsgsPerSubject = tail->most;
 	return js_AddStream(NULL, tail->js, &config, options, NULL);

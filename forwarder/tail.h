@@ -17,15 +17,16 @@ struct tail {
 	const char	*all;		/* its subjects: what it is made for */
 	int64_t		 most;		/* of a subject, then the oldest goes;
 					 * 0: nothing goes */
+	bool		 lasting;	/* nor for its age */
 	char		*subject;
 	jsCtx		*js;
 	bool		 known;
 	uint64_t	 last;		/* of the subject; 0: none */
 };
 
-/* The subject is `all' with host and channel in it. */
+/* `subject' is malloc'ed, and the tail's. */
 void	tail_init(struct tail *tail, const char *stream, const char *all,
-	    int64_t most, const char *channel) ATTR_NONNULL;
+	    int64_t most, char *subject) ATTR_NONNULL;
 /* Finds the end, and makes the stream if there is none; *data, malloc'ed, is
  * the last message's, NULL: there is none.  False after a log line. */
 bool	tail_ask(struct tail *tail, char **data) ATTR_NONNULL;

@@ -93,20 +93,24 @@ tell_log_level(struct decimator *decimator)
 	return decimator->log_told;
 }
 
-/* By which socket it shows its streams to mcrelay-web; a new process shows them
- * to nobody. */
+/* By which socket it shows its streams to a viewer; a new process shows them to
+ * nobody. */
 static bool
-tell_live(struct decimator *decimator)
+tell_live(struct decimator *decimator, enum live_viewer viewer)
 {
-	static const struct message message = {.type = MESSAGE_LIVE};
-	int socket = decimator->supervisor->web.live_out;
+	const struct supervisor *supervisor = decimator->supervisor;
+	const struct message message = {.type = viewer == LIVE_WEB ?
+	    MESSAGE_LIVE : MESSAGE_LIVE_FORWARD};
+	int socket = viewer == LIVE_WEB ? supervisor->web.live.out :
+	    supervisor->forwarder[0].live.out;
 
-	if (decimator->live_told || (socket == -1 && !decimator->live))
+	if (decimator->live_told[viewer] || (socket == -1 &&
+	    !decimator->live[viewer]))
 		return true;
 	if (!decimator_send(decimator, &message, &socket, socket != -1))
 		return false;
-	decimator->live = socket != -1;
-	decimator->live_told = true;
+	decimator->live[viewer] = socket != -1;
+	decimator->live_told[viewer] = true;
 	return true;
 }
 
@@ -173,7 +177,8 @@ decimator_update(struct decimator *decimator)
 	if (decimator->child.state != CHILD_RUNNING ||
 	    decimator->foreign != 0 || decimator->child.pid == 0)
 		return;
-	if (!tell_log_level(decimator) || !tell_live(decimator) ||
+	if (!tell_log_level(decimator) || !tell_live(decimator, LIVE_WEB) ||
+	    !tell_live(decimator, LIVE_FORWARDER) ||
 	    !tell_forgotten(decimator) || !tell_channels(decimator) ||
 	    !tell_look(decimator))
 		ev_timer_again(loop, &decimator->retry);
@@ -221,7 +226,8 @@ decimator_ended(void *owner)
 
 	decimator->forgets = decimator->answers = 0;
 	decimator->look = decimator->log_told = false;
-	decimator->live = decimator->live_told = false;
+	memset(decimator->live, 0, sizeof(decimator->live));
+	memset(decimator->live_told, 0, sizeof(decimator->live_told));
 	foreign_decimator_ended(decimator);
 	TAILQ_FOREACH(channel, &decimator->supervisor->channels, link)
 		if (channel->decimator_holder == decimator)

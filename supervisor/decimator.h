@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/live.h"
 #include "supervisor/child.h"
 #include "supervisor/watch.h"
 
@@ -35,9 +36,10 @@ struct decimator {
 	uint64_t		 foreign; /* layout that it can read; 0: ours */
 	bool			 look;		/* has yet to be asked that */
 	bool			 log_told;
-	bool			 live;		/* has a socket to show streams
-						 * by, */
-	bool			 live_told;	/* the one there is, or none */
+	/* Each has a socket to show it streams by; and the one there is, or
+	 * none. */
+	bool			 live[LIVE_VIEWERS];
+	bool			 live_told[LIVE_VIEWERS];
 	struct child_watch	 watch;
 	pid_t			 old_process;	/* of an older image; 0 */
 	const char		*told_state;	/* as an event; NULL: none */
@@ -56,7 +58,7 @@ bool	decimators_stop(struct supervisor *supervisor) ATTR_NONNULL
 /* The log level is another one. */
 void	decimators_log_level(struct supervisor *supervisor) ATTR_NONNULL;
 
-/* The socket to show streams by is another one. */
+/* A socket to show streams by is another one. */
 void	decimators_live(struct supervisor *supervisor) ATTR_NONNULL;
 
 /*** One process. ***/

@@ -36,6 +36,14 @@ number_of(const struct forwarder *forwarder)
 	return (unsigned)(forwarder - forwarder->supervisor->forwarder);
 }
 
+/* One is enough: they are slow. */
+static bool
+shows_streams(const struct forwarder *forwarder)
+{
+	return forwarder->supervisor->conf->forward.live &&
+	    number_of(forwarder) == 0;
+}
+
 /* Whether there is an archive to be read. */
 static bool
 has_directory(const struct channel *channel)
@@ -138,6 +146,8 @@ compose(const struct forwarder *forwarder)
 	json_text_open(&out, NULL, '{');
 	put_server(&out, &supervisor->conf->forward);
 	json_text_number(&out, "user", user->uid);
+	if (shows_streams(forwarder))
+		json_text_number(&out, "live", 1);
 	json_text_open(&out, "channels", '[');
 	while (mine < FORWARD_CHANNELS_MAX && (channel =
 	    next_channel(forwarder, channel, &count)) != NULL) {
@@ -147,7 +157,7 @@ compose(const struct forwarder *forwarder)
 	json_text_close(&out, ']');
 	json_text_close(&out, '}');
 	growing_put(&out, "", 1);
-	if (mine == 0)
+	if (mine == 0 && !shows_streams(forwarder))
 		out.text[0] = '\0';
 	return out.text;
 }
@@ -216,8 +226,9 @@ forwarder_ended(void *owner)
 
 	forwarder_page_take(forwarder);
 	memory_file_take_back(forwarder->spec);
-	forwarder->spec = -1;
-	forwarder->look = false;
+	memory_file_take_back(forwarder->streams);
+	forwarder->spec = forwarder->streams = -1;
+	forwarder->look = forwarder->streams_told = false;
 }
 
 static void
@@ -267,7 +278,8 @@ forwarders_init(struct supervisor *supervisor)
 		forwarder = &supervisor->forwarder[i];
 		forwarder->supervisor = supervisor;
 		forwarder->spec = forwarder->page_fd = -1;
-		forwarder->status = -1;
+		forwarder->status = forwarder->streams = -1;
+		forwarder->live.out = forwarder->live.in = -1;
 		forwarder->told = xstrdup("");
 		forwarder->wanted = xstrdup("");
 		snprintf(label, sizeof(label), i == 0 ? "forwarder" :
@@ -287,6 +299,8 @@ forwarders_done(struct supervisor *supervisor)
 		forwarder = &supervisor->forwarder[i];
 		memory_file_take_back(forwarder->spec);
 		memory_file_take_back(forwarder->status);
+		memory_file_take_back(forwarder->streams);
+		(void)live_pair_close(&forwarder->live);
 		if (forwarder->page != NULL) {
 			(void)munmap(forwarder->page,
 			    sizeof(*forwarder->page));
@@ -321,6 +335,37 @@ tell_status(struct forwarder *forwarder)
 		    forwarder->child.label);
 }
 
+/* There is a pair as long as somebody is to look. */
+static void
+check_live(struct forwarder *forwarder, bool wanted)
+{
+	struct live_pair *pair = &forwarder->live;
+	bool changed = wanted ? pair->out == -1 && live_pair_open(pair) :
+	    live_pair_close(pair);
+
+	if (changed)
+		decimators_live(forwarder->supervisor);
+}
+
+/* If it does not read it is told later. */
+static void
+tell_streams(struct forwarder *forwarder)
+{
+	static const struct message message = {.type = MESSAGE_STREAMS};
+	int fds[2];
+
+	if (forwarder->streams_told || forwarder->live.out == -1 ||
+	    forwarder->child.state != CHILD_RUNNING)
+		return;
+	memory_file_take_back(forwarder->streams);
+	forwarder->streams = web_streams_file(forwarder->supervisor);
+	fds[0] = forwarder->streams;
+	fds[1] = forwarder->live.in;
+	forwarder->streams_told = forwarder->streams != -1 &&
+	    fd_send(forwarder->child.messages, &message, sizeof(message), fds,
+	    NITEMS(fds)) != -1;
+}
+
 static void
 check(struct forwarder *forwarder)
 {
@@ -328,12 +373,15 @@ check(struct forwarder *forwarder)
 
 	free(forwarder->wanted);
 	forwarder->wanted = compose(forwarder);
+	check_live(forwarder, shows_streams(forwarder) &&
+	    *forwarder->wanted != '\0');
 	if (*forwarder->wanted == '\0') {
 		child_stop(child);
 		return;
 	}
 	watch_check_forwarder(forwarder);
 	tell_status(forwarder);
+	tell_streams(forwarder);
 	if (child->state == CHILD_STOPPED || child->state == CHILD_FAILED)
 		child_start(child);
 	else if (child->pid != 0 && child->state != CHILD_STOPPING &&
@@ -369,6 +417,13 @@ forwarders_second(struct supervisor *supervisor)
 		check(&supervisor->forwarder[i]);
 }
 
+void
+forwarders_streams(struct supervisor *supervisor)
+{
+	supervisor->forwarder[0].streams_told = false;
+	tell_streams(&supervisor->forwarder[0]);
+}
+
 bool
 forwarders_stop(struct supervisor *supervisor)
 {
@@ -376,6 +431,7 @@ forwarders_stop(struct supervisor *supervisor)
 	struct child *child;
 	unsigned i;
 
+	check_live(&supervisor->forwarder[0], false);
 	for (i = 0; i < FORWARDERS_MAX; i++) {
 		child = &supervisor->forwarder[i].child;
 		if (child->wanted)

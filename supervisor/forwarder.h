@@ -16,6 +16,7 @@
 #include "common/forward.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/live.h"
 #include "supervisor/watch.h"
 
 struct channel;
@@ -38,6 +39,11 @@ struct forwarder {
 	unsigned		 status_s;	/* since then */
 	int			 page_fd;	/* -1: none */
 	struct forward_page	*page;		/* NULL: none */
+	/* Of the first, with `live': what it sees streams by, and which there
+	 * are. */
+	struct live_pair	 live;
+	int			 streams;	/* a file; -1: none */
+	bool			 streams_told;
 };
 
 void	forwarders_init(struct supervisor *supervisor) ATTR_NONNULL;
@@ -45,6 +51,8 @@ void	forwarders_done(struct supervisor *supervisor) ATTR_NONNULL;
 /* Once a second, at the start and after a reload: starts and ends what the
  * configuration in force asks for, as far as it can be done now. */
 void	forwarders_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* The streams are other ones. */
+void	forwarders_streams(struct supervisor *supervisor) ATTR_NONNULL;
 /* Asks all to end; true when they have. */
 bool	forwarders_stop(struct supervisor *supervisor) ATTR_NONNULL
 	    ATTR_UNUSED_RESULT;

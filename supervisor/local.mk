@@ -59,6 +59,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/inheritance.c supervisor/inheritance.h \
 	supervisor/json_text.c supervisor/json_text.h \
 	supervisor/levels.c supervisor/levels.h \
+	supervisor/live.c supervisor/live.h \
 	supervisor/memberships.c supervisor/memberships.h \
 	supervisor/mounts.c supervisor/mounts.h \
 	supervisor/memory_file.c supervisor/memory_file.h \

@@ -31,8 +31,10 @@
  * it is heard by, and two files on their way to it. */
 #define WEB_DESCRIPTORS		7U
 
-/* Of a forwarder: messages, what it is heard by, what it is told, its page. */
+/* Of a forwarder: messages, what it is heard by, what it is told, its page; and
+ * of the first, if it has streams, those that they are shown by, and which. */
 #define FORWARDER_DESCRIPTORS	4U
+#define LIVE_DESCRIPTORS	3U
 
 /*** Needs. ***/
 
@@ -128,7 +130,8 @@ needs_of(struct needs *needs, const struct conf *conf)
 
 	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
 	    2 * conf->decimators + (conf_has_web(conf) ? WEB_DESCRIPTORS : 0) +
-	    conf_forwarders(conf) * FORWARDER_DESCRIPTORS};
+	    conf_forwarders(conf) * FORWARDER_DESCRIPTORS +
+	    (conf->forward.live ? LIVE_DESCRIPTORS : 0)};
 	for (i = 0; i < conf->channels; i++) {
 		segment_spec_fill(&spec, conf, &conf->channel[i]);
 		needs->memory += segment_size(&spec);

@@ -344,6 +344,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	commit_steps(plan, summary, false);
 	conf_free(old);
 	web_reloaded(supervisor);
+	forwarders_streams(supervisor);
 	forwarders_second(supervisor);
 	decimators_update(supervisor);
 	channels_start_new(supervisor);

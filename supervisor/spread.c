@@ -7,6 +7,8 @@
  * alone.  Nothing moves because weights change: a channel that moves loses
  * the windows that are under way.
  */
+#include <string.h>
+
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/supervisor.h"
@@ -186,7 +188,8 @@ decimators_live(struct supervisor *supervisor)
 	unsigned i;
 
 	for (i = 0; i < NITEMS(supervisor->decimator); i++) {
-		supervisor->decimator[i].live_told = false;
+		memset(supervisor->decimator[i].live_told, 0,
+		    sizeof(supervisor->decimator[i].live_told));
 		decimator_update(&supervisor->decimator[i]);
 	}
 }

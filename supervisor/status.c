@@ -344,6 +344,12 @@ print_forwarder(struct print *print, const struct forwarder *forwarder)
 	if (forwarder->page != NULL)
 		json_text_number(out, "connects", atomic_load_explicit(
 		    &forwarder->page->connects, memory_order_relaxed));
+	if (forwarder->page != NULL && forwarder->live.out != -1) {
+		json_text_number(out, "shown", atomic_load_explicit(
+		    &forwarder->page->shown, memory_order_relaxed));
+		json_text_number(out, "not_shown", atomic_load_explicit(
+		    &forwarder->page->not_shown, memory_order_relaxed));
+	}
 	json_text_close(out, '}');
 }
 

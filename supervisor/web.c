@@ -184,29 +184,16 @@ listen_as_configured(struct web *web)
 
 /*** What it sees the streams by. ***/
 
-/* So much may wait to be seen, if the kernel lets us.  There is one pair as
- * long as one is wanted, whatever becomes of its process. */
-#define LIVE_BUFFER	(1024 * 1024)
-
 static bool
 open_live(struct web *web)
 {
-	int pair[2], size = LIVE_BUFFER;
-
-	if (web->live_out != -1)
+	if (web->live.out != -1)
 		return true;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC,
-	    0, pair) == -1) {
+	if (!live_pair_open(&web->live)) {
 		web_lack(web, "no sockets to see the streams by: %s",
 		    strerror(errno));
 		return false;
 	}
-	if (setsockopt(pair[0], SOL_SOCKET, SO_SNDBUFFORCE, &size,
-	    sizeof(size)) == -1)
-		(void)setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size,
-		    sizeof(size));
-	web->live_out = pair[0];
-	web->live_in = pair[1];
 	decimators_live(web->supervisor);
 	return true;
 }
@@ -214,12 +201,8 @@ open_live(struct web *web)
 static void
 close_live(struct web *web)
 {
-	if (web->live_out == -1)
-		return;
-	close(web->live_out);
-	close(web->live_in);
-	web->live_out = web->live_in = -1;
-	decimators_live(web->supervisor);
+	if (live_pair_close(&web->live))
+		decimators_live(web->supervisor);
 }
 
 /*** What it is told. ***/
@@ -272,7 +255,7 @@ web_spawn(void *owner, int messages, int stderr_fd)
 	struct supervisor *supervisor = web->supervisor;
 	const struct privdrop *user = &supervisor->conf->web_user;
 	const int fds[] = {messages, web->listening, web->files.fd,
-	    web->live_in};
+	    web->live.in};
 
 	if (!runnable_child(supervisor, &web->child, WEB_PROGRAM, user))
 		return -1;
@@ -345,7 +328,7 @@ web_init(struct supervisor *supervisor)
 
 	web->supervisor = supervisor;
 	web->listening = web->told = web->told_streams = -1;
-	web->live_out = web->live_in = -1;
+	web->live.out = web->live.in = -1;
 	web->files.fd = web->staged.fd = -1;
 	child_init(&web->child, supervisor->loop, &web_ops, web, "web",
 	    WEB_PROGRAM);

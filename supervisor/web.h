@@ -22,6 +22,7 @@
 #include "common/compiler.h"
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
+#include "supervisor/live.h"
 #include "supervisor/watch.h"
 #include "supervisor/web_files.h"
 
@@ -42,10 +43,7 @@ struct web {
 	char			 lack[256];	/* why it is missing, or "" */
 	bool			 look;		/* was asked to, and answers */
 	struct child_watch	 watch;
-	/* Decimators show their streams by the one, it looks at the other;
-	 * -1: none. */
-	int			 live_out;
-	int			 live_in;
+	struct live_pair	 live;
 	bool			 streams_told;	/* it knows which there are */
 };
 
@@ -62,6 +60,9 @@ void	web_stage(struct supervisor *supervisor, const struct web_files *files)
 /* Once a second, and at the start: does what the configuration in force asks
  * for, as far as it can be done now. */
 void	web_second(struct supervisor *supervisor) ATTR_NONNULL;
+/* All streams whose datums have a schema, for who looks at them (mcrelay-web's
+ * streams.c, mcrelay-forwarder's live.c); -1 with errno. */
+int	web_streams_file(const struct supervisor *supervisor) ATTR_NONNULL;
 /* The streams are other ones. */
 void	web_reloaded(struct supervisor *supervisor) ATTR_NONNULL;
 /* Asks it to end; true when it has. */

@@ -20,8 +20,5 @@ void	web_lack(struct web *web, const char *fmt, ...) ATTR_PRINTF(2, 3);
 bool	web_have_files(struct web *web) ATTR_NONNULL;
 /* What a reload has read comes into force. */
 void	web_take_staged(struct web *web) ATTR_NONNULL;
-/* All streams whose datums have a schema, for streams.c of mcrelay-web; -1
- * with errno. */
-int	web_streams_file(const struct supervisor *supervisor) ATTR_NONNULL;
 
 #endif /* MCRELAY_WEB_PROCESS_PRIV_H */

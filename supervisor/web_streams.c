@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What mcrelay-web is told of the decimated streams, so that it can read what
- * decimators show it.  Supervisor only.
+ * What mcrelay-web and mcrelay-forwarder are told of the decimated streams, so
+ * that they can read what decimators show them.  Supervisor only.
  *
  * Many streams have one schema, whose text is given once: `schema' and `names'
  * are places in `schemas'.
@@ -15,7 +15,7 @@
 #include "common/util.h"
 #include "supervisor/memory_file.h"
 #include "supervisor/supervisor.h"
-#include "supervisor/web_priv.h"
+#include "supervisor/web.h"
 
 /* Texts of all schemas together; web/streams.c does not take many more. */
 #define SCHEMAS_MAX	((size_t)4 * 1024 * 1024)
@@ -103,7 +103,7 @@ web_streams_file(const struct supervisor *supervisor)
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		left_out += add_streams(list, channel, &schemas);
 	if (left_out > 0)
-		log_warnx("web: the schemas of all streams take more than %zu "
+		log_warnx("the schemas of all streams take more than %zu "
 		    "MiB: %zu streams are not shown", SCHEMAS_MAX >> 20,
 		    left_out);
 	json_decref(schemas.place);

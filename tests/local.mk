@@ -397,6 +397,7 @@ EXTRA_DIST += \
 	tests/integration/mounts.py \
 	tests/integration/native.py \
 	tests/integration/nats.py \
+	tests/integration/nkeys.py \
 	tests/integration/net.py \
 	tests/integration/poison.c \
 	tests/integration/passthrough.c \
@@ -432,6 +433,9 @@ EXTRA_DIST += \
 	tests/integration/test_events.py \
 	tests/integration/test_fleet.py \
 	tests/integration/test_forward.py \
+	tests/integration/test_forward_live.py \
+	tests/integration/test_forward_login.py \
+	tests/integration/test_forward_storm.py \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_fuse.py \

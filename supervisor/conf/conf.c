@@ -70,7 +70,7 @@ conf_forwarders(const struct conf *conf)
 	for (i = 0; i < conf->channels; i++)
 		if (conf->channel[i].forward)
 			return conf->forward.processes;
-	return 0;
+	return conf->forward.live ? 1 : 0;
 }
 
 bool

@@ -141,6 +141,7 @@ struct forward_conf {
 	char			*stream;	/* with {host}, {channel} */
 	char			*subject;
 	unsigned		 replicas;
+	bool			 live;		/* decimated streams, too */
 	uint64_t		 age_ns;	/* limits; 0: none */
 	uint64_t		 size;
 	uint64_t		 messages;

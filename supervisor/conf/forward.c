@@ -226,6 +226,7 @@ conf_read_forward(const struct conf_reader *reader, struct section *top,
 	    "mcrelay.{host}.{channel}", true);
 	forward->replicas = (unsigned)section_number(&section, &replicas_key,
 	    NULL);
+	forward->live = section_bool(&section, "live", false);
 	read_limits(&section, forward);
 	section_close(&section);
 }

@@ -264,7 +264,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (supervisor.loop == NULL)
 		begin();
-	supervisor.web.live_out = -1;
+	supervisor.web.live.out = -1;
+	supervisor.forwarder[0].live.out = -1;
 	TAILQ_INIT(&supervisor.channels);
 	TAILQ_INIT(&supervisor.leaving);
 	assert(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC |

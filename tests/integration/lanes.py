@@ -150,9 +150,6 @@ class Lane:
     def numbers(self, name: str) -> tuple[list[int], int]:
         """The numbers of what its source sent, and all records; by block,
         since there may be millions.  All files are whole, and ours."""
-        pattern = re.compile(re.escape(
-            b"MCRG" + bytes.fromhex(self.id)) + b"(.{8})",
-                             re.DOTALL)
         numbers: list[int] = []
         records = 0
         for path in (self.directory / name).iterdir():
@@ -163,11 +160,17 @@ class Lane:
         # The clock may have been set; where memory was lost they begin anew.
         for path in sorted(avro_files.files(self.directory, name),
                            key=avro_files.first_sequence):
-            for count, block in avro_files.read_container(path).blocks:
-                found = pattern.findall(block)
-                numbers += struct.unpack(f">{len(found)}Q", b"".join(found))
-                records += count
+            container = avro_files.read_container(path)
+            numbers += numbers_in(container, bytes.fromhex(self.id))
+            records += container.records
         return numbers, records
+
+
+def numbers_in(container: avro_files.Container, source: bytes) -> list[int]:
+    """Of that source's datagrams; a file may have millions."""
+    pattern = re.compile(re.escape(b"MCRG" + source) + b"(.{8})", re.DOTALL)
+    found = pattern.findall(container.data)
+    return list(struct.unpack(f">{len(found)}Q", b"".join(found)))
 
 
 def ascending(numbers: list[int]) -> bool:

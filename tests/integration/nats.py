@@ -11,16 +11,23 @@ import socket
 import subprocess
 import threading
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from waiting import wait_for
+
+if TYPE_CHECKING:
+    from net import Namespace
 
 PROGRAM = shutil.which("nats-server") or (
     "/usr/sbin/nats-server" if Path("/usr/sbin/nats-server").exists()
     else None)
 NO_SERVER = "no nats-server: install the Debian package of that name"
 START_S = 30.0
+
+# What CONNECT says of who we are, by what the server has said.
+Login = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def free_tcp_port() -> int:
@@ -30,33 +37,34 @@ def free_tcp_port() -> int:
 
 
 class Server:
-    """One; `routes' are the cluster ports of all, its own among them."""
+    """One; `routes' are HOST:PORT of all in its cluster, its own first."""
 
     def __init__(self, directory: Path, name: str = "one",
-                 routes: tuple[int, ...] = (), route: int = 0,
-                 more: str = "", jetstream: bool = True) -> None:
+                 routes: tuple[str, ...] = (), more: str = "",
+                 jetstream: bool = True, host: str = "127.0.0.1",
+                 namespace: Namespace | None = None,
+                 login: Login | None = None) -> None:
+        self.login = login
         self.name, self.directory = name, directory / f"nats-{name}"
-        self.port, self.route = free_tcp_port(), route
+        self.host, self.port = host, free_tcp_port()
         self.routes, self.more = routes, more
-        self.jetstream = jetstream
+        self.jetstream, self.namespace = jetstream, namespace
         self.process: subprocess.Popen[bytes] | None = None
         self.directory.mkdir()
         self.log_file = self.directory / "log"
 
     @property
     def url(self) -> str:
-        return f"nats://127.0.0.1:{self.port}"
+        return f"nats://{self.host}:{self.port}"
 
     def conf(self) -> str:
-        text = (f"server_name: {self.name}\nlisten: 127.0.0.1:{self.port}\n"
+        text = (f"server_name: {self.name}\nlisten: {self.host}:{self.port}\n"
                 f"{self.more}\n")
         if self.jetstream:
             text += f'jetstream {{ store_dir: "{self.directory}/js" }}\n'
         if self.routes:
-            routes = ", ".join(
-                f"nats://127.0.0.1:{r}" for r in self.routes)
-            text += (f"cluster {{ name: test, "
-                     f"listen: 127.0.0.1:{self.route}, "
+            routes = ", ".join(f"nats://{r}" for r in self.routes)
+            text += (f"cluster {{ name: test, listen: {self.routes[0]}, "
                      f"routes: [{routes}] }}\n")
         return text
 
@@ -66,7 +74,8 @@ class Server:
         file.write_text(self.conf())
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "-c", str(file)], stdout=log, stderr=log,
+                [*(self.namespace.prefix if self.namespace else []),
+                 PROGRAM, "-c", str(file)], stdout=log, stderr=log,
                 stdin=subprocess.DEVNULL, start_new_session=True)
 
     def start(self) -> Server:
@@ -74,9 +83,13 @@ class Server:
         wait_for(self.answers, f"nats-server {self.name}", START_S, self.log)
         return self
 
+    def client(self, timeout_s: float = 5.0) -> Client:
+        return Client(self.port, timeout_s, self.host, self.namespace,
+                      self.login)
+
     def answers(self) -> bool:
         try:
-            with Client(self.port) as client:
+            with self.client() as client:
                 return "error" not in client.api("INFO")
         except (OSError, ValueError):
             return False
@@ -90,7 +103,7 @@ class Server:
         return True
 
     def version(self) -> str:
-        with Client(self.port) as client:
+        with self.client() as client:
             return str(client.info["version"])
 
     def end(self, number: int = signal.SIGKILL) -> None:
@@ -111,17 +124,28 @@ class Message:
     data: bytes
 
 
+def headers_of(data: bytes) -> dict[str, str]:
+    lines = data.decode().split("\r\n")
+    return dict(line.split(": ", 1) for line in lines[1:] if line)
+
+
 class Client:
     """As much of the protocol as it takes to ask."""
 
-    def __init__(self, port: int, timeout_s: float = 5.0) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port),
-                                               timeout=timeout_s)
+    def __init__(self, port: int, timeout_s: float = 5.0,
+                 host: str = "127.0.0.1",
+                 namespace: Namespace | None = None,
+                 login: Login | None = None) -> None:
+        def connect() -> socket.socket:
+            return socket.create_connection((host, port), timeout=timeout_s)
+        self.socket = namespace.enter(connect) if namespace else connect()
         self.file = self.socket.makefile("rb")
         self.info = json.loads(self.line().partition(b" ")[2])
         self.asked = 0
-        self.send(b'CONNECT {"verbose":false,"headers":true,'
-                  b'"no_responders":true}\r\nSUB _INBOX.test.* 1\r\n')
+        words = {"verbose": False, "headers": True, "no_responders": True} | (
+            login(self.info) if login else {})
+        self.send(f"CONNECT {json.dumps(words)}\r\n"
+                  "SUB _INBOX.test.* 1\r\n".encode())
 
     def __enter__(self) -> Client:
         return self
@@ -181,10 +205,9 @@ class Client:
         got = self.api(f"STREAM.MSG.GET.{stream}", seq=sequence)
         assert "message" in got, got
         got = got["message"]
-        lines = base64.b64decode(got.get("hdrs", "")).decode().split("\r\n")
-        return Message(got["seq"], got["subject"], dict(
-            line.split(": ", 1) for line in lines[1:] if line),
-            base64.b64decode(got.get("data", "")))
+        return Message(got["seq"], got["subject"],
+                       headers_of(base64.b64decode(got.get("hdrs", ""))),
+                       base64.b64decode(got.get("data", "")))
 
     def messages(self, stream: str) -> list[Message]:
         info = self.stream(stream)
@@ -192,6 +215,59 @@ class Client:
             return []
         return [self.message(stream, s) for s in range(
             info["state"]["first_seq"], info["state"]["last_seq"] + 1)]
+
+
+def moment(stamp: str) -> float:
+    """Of Go's, with nanoseconds, as seconds since 1970."""
+    head, _, rest = stamp.rstrip("Z").partition(".")
+    return datetime.fromisoformat(head + "+00:00").timestamp() + \
+        float("0." + (rest or "0"))
+
+
+class Subscriber:
+    """What comes of a subject, from now on."""
+
+    def __init__(self, server: Server, subject: str) -> None:
+        self.client = server.client()
+        self.messages: list[Message] = []
+        self.client.send(f"SUB {subject} 2\r\nPING\r\n".encode())
+        while not self.client.line().startswith(b"PONG"):
+            pass
+        self.client.socket.settimeout(None)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        client = self.client
+        try:
+            while True:
+                words = client.line().split()
+                if words[0] == b"PING":
+                    client.send(b"PONG\r\n")
+                elif words[0] in (b"MSG", b"HMSG"):
+                    data = client.file.read(int(words[-1]) + 2)[:-2]
+                    head = int(words[-2]) if words[0] == b"HMSG" else 0
+                    self.messages.append(Message(
+                        0, words[1].decode(), headers_of(data[:head]),
+                        data[head:]))
+        except (OSError, ValueError):
+            pass    # the server has gone, or we
+
+    def wait(self, count: int, deadline_s: float = 20.0) -> list[Message]:
+        wait_for(lambda: len(self.messages) >= count, f"{count} messages",
+                 deadline_s, lambda: len(self.messages))
+        return list(self.messages)
+
+    def close(self) -> None:
+        self.client.socket.shutdown(socket.SHUT_RDWR)
+        self.thread.join(10)
+        self.client.close()
+
+    def __enter__(self) -> Subscriber:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 class Proxy:
@@ -290,12 +366,16 @@ class Proxy:
 
 
 class Cluster:
-    """Of three."""
+    """Of three; each in a namespace, where there are `places'."""
 
-    def __init__(self, directory: Path, more: str = "") -> None:
-        routes = tuple(free_tcp_port() for _ in range(3))
-        self.servers = [Server(directory, name, routes, route, more)
-                        for name, route in zip("abc", routes)]
+    def __init__(self, directory: Path, more: str = "",
+                 places: tuple[tuple[str, Namespace], ...] = ()) -> None:
+        hosts = [host for host, _ in places] or 3 * ["127.0.0.1"]
+        routes = [f"{host}:{free_tcp_port()}" for host in hosts]
+        self.servers = [
+            Server(directory, name, (*routes[i:], *routes[:i]), more,
+                   host=hosts[i], namespace=places[i][1] if places else None)
+            for i, name in enumerate("abc")]
 
     @property
     def urls(self) -> list[str]:
@@ -318,7 +398,7 @@ class Cluster:
         def there() -> Client | None:
             for server in self.servers:
                 if server.process is not None and server.answers():
-                    return Client(server.port)
+                    return server.client()
             return None
         return wait_for(there, "a NATS server", deadline_s)
 
@@ -333,13 +413,14 @@ class Cluster:
         name = self.info(stream).get("cluster", {}).get("leader")
         return next((s for s in self.servers if s.name == name), None)
 
-    def wait_current(self, stream: str, deadline_s: float = 60.0) -> None:
+    def is_current(self, stream: str) -> bool:
         """All three have it all."""
-        def there() -> bool:
-            cluster = self.info(stream).get("cluster", {})
-            replicas = cluster.get("replicas", [])
-            return "leader" in cluster and len(replicas) == 2 and \
-                all(r["current"] and not r.get("offline")
-                    for r in replicas)
-        wait_for(there, f"all replicas of {stream}", deadline_s,
+        cluster = self.info(stream).get("cluster", {})
+        replicas = cluster.get("replicas", [])
+        return "leader" in cluster and len(replicas) == 2 and \
+            all(r["current"] and not r.get("offline") for r in replicas)
+
+    def wait_current(self, stream: str, deadline_s: float = 60.0) -> None:
+        wait_for(lambda: self.is_current(stream),
+                 f"all replicas of {stream}", deadline_s,
                  lambda: self.info(stream))

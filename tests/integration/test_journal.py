@@ -121,3 +121,25 @@ def test_refused(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         wait_forwarded(daemon, client, "one", 1000)
         assert client.last("mine") == 0
         daemon.stop()
+
+
+def test_emptied(daemon: Daemon, server: Server) -> None:
+    """A ledger that does not change is told again where it has gone."""
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        daemon.start(archived(daemon, "one", port), **forward(server.url))
+        sender.send(numbered(1000))
+        daemon.wait_received("one", 1000)
+
+        def last() -> int:
+            ledgers = told(client, "ledger", "one")
+            return int(ledgers[-1]["ledger"]["received"]) if ledgers else 0
+        wait_for(lambda: last() == 1000, "the ledger", 30, last)
+        # The next one says how high it has been since.
+        wait_for(lambda: told(client, "ledger", "one")[-1]["ledger"] ==
+                 daemon.ledger("one"), "what has not changed since", 30)
+        done = client.api("STREAM.PURGE.mcrelay_ledger")
+        assert done["purged"] > 0
+        assert last() == 0
+        wait_for(lambda: last() == 1000, "the same again", 40, daemon.log)
+        daemon.stop()

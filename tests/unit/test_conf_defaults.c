@@ -78,6 +78,7 @@ test_forward(void **state ATTR_UNUSED)
 	assert_string_equal(stream, "mcrelay-a");
 	assert_string_equal(subject, "mcrelay.h.a");
 	assert_int_equal(forward->replicas, 1);
+	assert_false(forward->live);
 	assert_int_equal(forward->age_ns, 0);
 	assert_int_equal(forward->size, 0);
 	assert_int_equal(forward->messages, 0);
@@ -85,6 +86,19 @@ test_forward(void **state ATTR_UNUSED)
 	assert_null(forward->credentials);
 	free(stream);
 	free(subject);
+	conf_free(conf);
+}
+
+/* Streams are shown also where no archive is forwarded. */
+static void
+test_forward_live(void **state ATTR_UNUSED)
+{
+	struct conf *conf = support_good("host: h\n"
+	    "forward: {servers: [\"nats://s\"], live: true}\n"
+	    "channels: [{name: a, listen: {port: 5000}}]\n");
+
+	assert_true(conf->forward.live);
+	assert_int_equal(conf_forwarders(conf), 1);
 	conf_free(conf);
 }
 #endif
@@ -251,6 +265,7 @@ main(void)
 		cmocka_unit_test(test_presets),
 #ifdef HAVE_NATS
 		cmocka_unit_test(test_forward),
+		cmocka_unit_test(test_forward_live),
 #endif
 		cmocka_unit_test(test_nested_presets),
 		cmocka_unit_test(test_defaults),

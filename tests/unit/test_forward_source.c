@@ -11,7 +11,6 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
-#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,25 +88,39 @@ line(const char *name)
 	append(ARCHIVE_CATALOG, text, strlen(text));
 }
 
-/* What comes after so many records of a file: names and numbers. */
 static void
-expect(const char *stem, uint64_t records, const char *expected)
+done(struct source *source)
+{
+	assert_true(source_seek(source, "", 0));
+	listing_free(&source->listing);
+}
+
+/* What comes next: names and numbers. */
+static void
+expect_next(struct source *source, const char *expected)
 {
 	struct reader_block block;
-	struct source source;
 	char found[512] = "";
 	uint64_t skip;
 
-	source_init(&source, fd, "c");
-	assert_true(source_seek(&source, stem, records));
-	while (source_next(&source, &block, &skip) == SOURCE_BLOCK)
+	while (source_next(source, &block, &skip) == SOURCE_BLOCK)
 		if (skip < block.good)
 			snprintf(found + strlen(found), sizeof(found) -
-			    strlen(found), "%.4s:%d ", source.stem + 2,
-			    (int)source.file.passed);
+			    strlen(found), "%.4s:%d ", source->stem + 2,
+			    (int)source->file.passed);
 	assert_string_equal(found, expected);
-	assert_true(source_seek(&source, "", 0));
-	tdestroy(source.seen, free);
+}
+
+/* What comes after so many records of a file. */
+static void
+expect(const char *stem, uint64_t records, const char *expected)
+{
+	struct source source;
+
+	source_init(&source, fd, "c");
+	assert_true(source_seek(&source, stem, records));
+	expect_next(&source, expected);
+	done(&source);
 }
 
 static void
@@ -182,7 +195,7 @@ waits_for_the_catalogue(void **state ATTR_UNUSED)
 	assert_false(source_seek(&source, SECOND, 1));
 	line(FIRST);
 	assert_true(source_seek(&source, SECOND, 1));
-	assert_true(source_seek(&source, "", 0));
+	done(&source);
 	expect(SECOND, 1, "");
 	expect(FIRST, 1, "2026:1 ");
 }
@@ -206,7 +219,7 @@ what_is_left(void **state ATTR_UNUSED)
 	while (source_next(&source, &block, &skip) == SOURCE_BLOCK)
 		;
 	assert_int_equal(source_left(&source, NULL, NULL), 0);
-	assert_true(source_seek(&source, "", 0));
+	done(&source);
 }
 
 /* What this process has read. */
@@ -246,11 +259,78 @@ catches_up_in_one_go(void **state ATTR_UNUSED)
 	/* Files and lines are of less than 100 bytes each; with the catalogue
 	 * for each file it would be 300 times that. */
 	assert_true(bytes_read() - before < UINT64_C(20) * MANY * 100);
-	assert_true(source_seek(&source, "", 0));
+	done(&source);
 	for (i = 0; i < MANY; i++) {
 		snprintf(name, sizeof(name), MANY_NAMES, i / 60, i % 60, i);
 		assert_int_equal(unlinkat(fd, name, 0), 0);
 	}
+}
+
+/* Nor when one comes after the other, and all of them had one. */
+static void
+reads_new_lines_only(void **state ATTR_UNUSED)
+{
+	struct source source;
+	uint64_t before;
+	char name[64];
+	unsigned i;
+
+	for (i = 0; i < 20000; i++)
+		line(EARLY);
+	source_init(&source, fd, "c");
+	make(FIRST, 1);
+	line(FIRST);
+	expect_next(&source, "2026:1 ");
+	before = bytes_read();
+	for (i = 0; i < 60; i++) {
+		snprintf(name, sizeof(name), MANY_NAMES, i / 60, i % 60, i);
+		make(name, 1);
+		line(name);
+		expect_next(&source, "2026:1 ");
+		assert_int_equal(unlinkat(fd, name, 0), 0);
+	}
+	/* Of a megabyte that it is. */
+	assert_true(bytes_read() - before < UINT64_C(60) * 20000);
+	done(&source);
+}
+
+static void
+another_catalogue(bool cut)
+{
+	struct source source;
+
+	source_init(&source, fd, "c");
+	make(FIRST, 1);
+	line(SECOND);
+	line(FIRST);
+	expect_next(&source, "2026:1 ");
+	if (cut) {
+		int file = openat(fd, ARCHIVE_CATALOG, O_WRONLY | O_TRUNC);
+
+		assert_int_not_equal(file, -1);
+		close(file);
+	} else
+		assert_int_equal(unlinkat(fd, ARCHIVE_CATALOG, 0), 0);
+	make(SECOND, 1);
+	make(EARLY, 2);
+	line(FIRST);
+	line(EARLY);
+	line(SECOND);
+	expect_next(&source, "1970:1 1970:2 2026:1 ");
+	done(&source);
+}
+
+/* Then it is read anew. */
+static void
+the_catalogue_was_replaced(void **state ATTR_UNUSED)
+{
+	another_catalogue(false);
+}
+
+static void
+the_catalogue_was_cut(void **state ATTR_UNUSED)
+{
+	another_catalogue(true);
 }
 
 /*** Behind. ***/
@@ -296,6 +376,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(what_is_left, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(catches_up_in_one_go, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(reads_new_lines_only, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(the_catalogue_was_replaced,
+		    setup, teardown),
+		cmocka_unit_test_setup_teardown(the_catalogue_was_cut, setup,
 		    teardown),
 		cmocka_unit_test(age),
 	};

@@ -62,12 +62,12 @@ show(struct stream *stream, size_t size)
 }
 
 static void
-open_pair(int pair[2], int size)
+open_pair(enum live_viewer viewer, int pair[2], int size)
 {
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	assert_int_equal(setsockopt(pair[0], SOL_SOCKET, SO_SNDBUF, &size,
 	    sizeof(size)), 0);
-	live_socket(pair[0]);
+	live_socket(viewer, pair[0]);
 }
 
 static void
@@ -79,11 +79,11 @@ each_is_seen_or_counted(void **state ATTR_UNUSED)
 	uint64_t shown[2] = {0, 0}, i;
 	int pair[2];
 
-	open_pair(pair, 16384);
+	open_pair(LIVE_WEB, pair, 16384);
 	for (i = 0; i < 100000; i++) {
 		show(&streams[i % 7 == 0], 1 + i % 500);
 		shown[i % 7 == 0]++;
-		streams[0].live_missed += 2;
+		live_missed(&streams[0], 2);
 		if (i % 13 == 0)
 			live_flush();
 		if (i % 5000 == 0)
@@ -94,12 +94,12 @@ each_is_seen_or_counted(void **state ATTR_UNUSED)
 	assert_true(seen.lost[0] > 0 && seen.lost[1] > 0);
 	for (i = 0; i < 2; i++)
 		assert_int_equal(seen.datums[i] + seen.lost[i] +
-		    streams[i].live_lost, shown[i]);
-	assert_int_equal(seen.missed[0] + streams[0].live_missed,
+		    streams[i].live_gap[LIVE_WEB].lost, shown[i]);
+	assert_int_equal(seen.missed[0] + streams[0].live_gap[LIVE_WEB].missed,
 	    2 * (shown[0] + shown[1]));
 	/* Nothing is left over. */
 	assert_true(seen.packets < 100000);
-	live_socket(-1);
+	live_socket(LIVE_WEB, -1);
 	close(pair[1]);
 }
 
@@ -110,7 +110,7 @@ sizes(void **state ATTR_UNUSED)
 	struct seen seen = {.packets = 0};
 	int pair[2];
 
-	open_pair(pair, 2 * LIVE_PACKET_MAX);
+	open_pair(LIVE_WEB, pair, 2 * LIVE_PACKET_MAX);
 	show(&stream, 10);
 	show(&stream, LIVE_DATUM_MAX);
 	see(pair[1], &seen);
@@ -119,13 +119,13 @@ sizes(void **state ATTR_UNUSED)
 	see(pair[1], &seen);
 	assert_int_equal(seen.datums[1], 2);
 	show(&stream, LIVE_DATUM_MAX + 1);
-	assert_int_equal(stream.live_lost, 1);
+	assert_int_equal(stream.live_gap[LIVE_WEB].lost, 1);
 	show(&stream, 10);
 	live_flush();
 	see(pair[1], &seen);
 	assert_int_equal(seen.datums[1], 3);
 	assert_int_equal(seen.lost[1], 1);
-	live_socket(-1);
+	live_socket(LIVE_WEB, -1);
 	close(pair[1]);
 }
 
@@ -138,15 +138,46 @@ without_a_socket(void **state ATTR_UNUSED)
 
 	show(&stream, 10);
 	live_flush();
-	assert_int_equal(stream.live_lost, 0);
-	open_pair(pair, 16384);
+	assert_int_equal(stream.live_gap[LIVE_WEB].lost, 0);
+	open_pair(LIVE_WEB, pair, 16384);
 	close(pair[1]);
 	show(&stream, 10);
 	live_flush();
-	assert_int_equal(stream.live_lost, 1);
-	live_socket(-1);
+	assert_int_equal(stream.live_gap[LIVE_WEB].lost, 1);
+	live_socket(LIVE_WEB, -1);
 	show(&stream, 10);
-	assert_int_equal(stream.live_lost, 0);
+	assert_int_equal(stream.live_gap[LIVE_WEB].lost, 0);
+}
+
+/* One that does not read takes nothing from the other. */
+static void
+each_by_itself(void **state ATTR_UNUSED)
+{
+	struct stream stream = {.live_key = 1, .received_ns = 5};
+	struct seen seen = {.packets = 0}, late = {.packets = 0};
+	int web[2], forwarder[2], i;
+
+	open_pair(LIVE_WEB, web, 16384);
+	open_pair(LIVE_FORWARDER, forwarder, 16384);
+	for (i = 0; i < 1000; i++) {
+		live_missed(&stream, 3);
+		show(&stream, 100);
+		live_flush();
+		see(web[1], &seen);
+	}
+	assert_int_equal(seen.datums[1], 1000);
+	assert_int_equal(seen.missed[1], 3000);
+	assert_int_equal(stream.live_gap[LIVE_WEB].lost, 0);
+	see(forwarder[1], &late);
+	assert_true(late.datums[1] > 0);
+	assert_int_equal(late.datums[1] +
+	    stream.live_gap[LIVE_FORWARDER].lost, 1000);
+	assert_int_equal(late.missed[1] +
+	    stream.live_gap[LIVE_FORWARDER].missed, 3000);
+	live_socket(LIVE_WEB, -1);
+	live_socket(LIVE_FORWARDER, -1);
+	close(web[1]);
+	close(forwarder[1]);
 }
 
 int
@@ -156,6 +187,7 @@ main(void)
 		cmocka_unit_test(each_is_seen_or_counted),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(without_a_socket),
+		cmocka_unit_test(each_by_itself),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

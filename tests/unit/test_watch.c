@@ -301,8 +301,9 @@ give_decimator(struct fixture *f)
 	TAILQ_INIT(&f->supervisor.channels);
 	f->supervisor.conf = &conf;
 	f->supervisor.loop = ev_default_loop(0);
-	/* It has no mcrelay-web. */
-	f->supervisor.web.live_out = -1;
+	/* Nobody looks at streams. */
+	f->supervisor.web.live.out = -1;
+	f->supervisor.forwarder[0].live.out = -1;
 	decimator_init(decimator, &f->supervisor, 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
 	    0, pair), 0);

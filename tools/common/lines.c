@@ -2,6 +2,7 @@
 /*
  * Lines of catalogues.  Tools.  Follows no link: the directory is a worker's.
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "tools/common/lines.h"
@@ -25,6 +27,7 @@ void
 lines_open(struct lines *lines, int directory, const char *path)
 {
 	const char *why;
+	struct stat st;
 
 	*lines = (struct lines){
 		.path = xasprintf("%s%s" ARCHIVE_CATALOG, path,
@@ -32,6 +35,8 @@ lines_open(struct lines *lines, int directory, const char *path)
 	};
 	lines->file = regular_fopen(directory, ARCHIVE_CATALOG, O_NOFOLLOW,
 	    &why);
+	if (lines->file != NULL && fstat(fileno(lines->file), &st) == 0)
+		lines->place.inode = st.st_ino;
 	if (lines->file != NULL || errno == ENOENT)
 		return;
 	log_warnx("cannot read %s: %s", lines->path, why);
@@ -94,6 +99,17 @@ parse(struct lines *lines, size_t size, struct archive_name *name)
 	return NULL;
 }
 
+static void
+note_place(struct lines *lines, size_t size)
+{
+	struct lines_place *place = &lines->place;
+
+	place->from = place->to;
+	place->to += (off_t)size;
+	place->hash = hash_bytes64(HASH_BEGIN64, lines->text, size);
+	place->number = lines->number;
+}
+
 json_t *
 lines_next(struct lines *lines, struct archive_name *name)
 {
@@ -109,8 +125,30 @@ lines_next(struct lines *lines, struct archive_name *name)
 		/* A torn line is the last, and has been left to be read. */
 		if (lines->text[size - 1] != '\n')
 			return NULL;
+		note_place(lines, (size_t)size);
 	}
 	return line;
+}
+
+bool
+lines_go_on(struct lines *lines, const struct lines_place *place)
+{
+	ssize_t size;
+
+	if (lines->file == NULL || place->to == 0)
+		return place->to == 0;
+	if (place->inode != lines->place.inode ||
+	    fseeko(lines->file, place->from, SEEK_SET) == -1)
+		return false;
+	size = getline(&lines->text, &lines->room, lines->file);
+	if (size == place->to - place->from && place->hash ==
+	    hash_bytes64(HASH_BEGIN64, lines->text, (size_t)size)) {
+		lines->place = *place;
+		lines->number = place->number;
+		return true;
+	}
+	rewind(lines->file);
+	return false;
 }
 
 void

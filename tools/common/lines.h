@@ -7,12 +7,24 @@
 #ifndef MCRELAY_TOOLS_LINES_H
 #define MCRELAY_TOOLS_LINES_H
 
+#include <sys/types.h>
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #include "common/archive_names.h"
+
+/* Behind a line, for who comes again when there are more.  Zeros: at the
+ * beginning. */
+struct lines_place {
+	ino_t		 inode;
+	off_t		 from;		/* where the line begins */
+	off_t		 to;		/* and ends */
+	uint64_t	 hash;		/* of its text */
+	uint64_t	 number;
+};
 
 struct lines {
 	char		*path;		/* for messages */
@@ -20,6 +32,7 @@ struct lines {
 	char		*text;		/* of the last line */
 	size_t		 room;
 	uint64_t	 number;	/* of the last line, from 1 */
+	struct lines_place place;	/* behind the last whole line */
 	size_t		 bad;		/* errors that were told */
 };
 
@@ -33,6 +46,13 @@ void	lines_open(struct lines *lines, int directory, const char *path)
  * in "name", which *name tells; NULL at the end.  json_decref() it.
  */
 json_t	*lines_next(struct lines *lines, struct archive_name *name)
+	    ATTR_NONNULL;
+
+/*
+ * Just after lines_open(): goes on there.  False, and nothing has been read: it
+ * is another catalogue, or one that has been cut.
+ */
+bool	lines_go_on(struct lines *lines, const struct lines_place *place)
 	    ATTR_NONNULL;
 
 void	lines_close(struct lines *lines) ATTR_NONNULL;

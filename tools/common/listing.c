@@ -67,35 +67,91 @@ by_stem(const void *a, const void *b)
 	    ((const struct entry *)b)->listed.stem);
 }
 
+static struct entry *
+find_entry(struct entry *entry, size_t entries, const char *stem)
+{
+	const struct entry key = {
+		.listed.stem = (char *)(uintptr_t)stem,
+	};
+
+	return bsearch(&key, entry, entries, sizeof(*entry), by_stem);
+}
+
+static void
+read_lines(struct entry *entry, size_t entries, struct lines *lines)
+{
+	struct archive_name name;
+	struct entry *found;
+	json_t *line;
+
+	while ((line = lines_next(lines, &name)) != NULL) {
+		found = find_entry(entry, entries, json_string_value(
+		    json_object_get(line, "name")));
+		if (found != NULL)
+			found->listed.line = lines->number;
+		json_decref(line);
+	}
+}
+
+/* A line is never taken back, but for a whole catalogue's sake. */
+static void
+take_known(struct entry *entry, size_t entries, const struct listing *before)
+{
+	struct entry *found;
+	size_t i;
+
+	for (i = 0; i < before->files; i++) {
+		found = find_entry(entry, entries, before->file[i].stem);
+		if (found != NULL)
+			found->listed.line = before->file[i].line;
+	}
+}
+
+/* One that was not in the directory before may have a line from before: it was
+ * given another name just then. */
+static bool
+all_known(const struct entry *entry, size_t entries)
+{
+	size_t i;
+
+	for (i = 0; i < entries; i++)
+		if (entry[i].listed.finished &&
+		    entry[i].listed.line == LISTING_NO_LINE)
+			return false;
+	return true;
+}
+
 /* The order in which they were finished is the catalogue's: a clock that was
  * set gives names that say otherwise. */
 static void
 ask_catalogue(struct entry *entry, size_t entries, int directory,
-    const char *path)
+    const char *path, struct lines_place *place, const struct listing *before)
 {
-	struct archive_name name;
 	struct lines lines;
-	struct entry key, *found;
-	json_t *line;
+	bool known = false;
 
 	if (entries == 0)
 		return;
 	qsort(entry, entries, sizeof(*entry), by_stem);
 	lines_open(&lines, directory, path);
-	while ((line = lines_next(&lines, &name)) != NULL) {
-		key.listed.stem = (char *)(uintptr_t)json_string_value(
-		    json_object_get(line, "name"));
-		found = bsearch(&key, entry, entries, sizeof(*entry),
-		    by_stem);
-		if (found != NULL)
-			found->listed.line = lines.number;
-		json_decref(line);
+	if (before->place.to != 0 && lines_go_on(&lines, &before->place)) {
+		take_known(entry, entries, before);
+		read_lines(entry, entries, &lines);
+		known = all_known(entry, entries);
+		if (!known) {
+			lines_close(&lines);
+			lines_open(&lines, directory, path);
+		}
 	}
+	if (!known)
+		read_lines(entry, entries, &lines);
+	*place = lines.place;
 	lines_close(&lines);
 }
 
 bool
-listing_read(struct listing *listing, int directory, const char *path)
+listing_read_on(struct listing *listing, int directory, const char *path,
+    const struct listing *before)
 {
 	/* With a position of its own. */
 	const int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY |
@@ -114,7 +170,8 @@ listing_read(struct listing *listing, int directory, const char *path)
 	while ((found = readdir(dir)) != NULL)
 		add_entry(&entry, &entries, found->d_name);
 	closedir(dir);
-	ask_catalogue(entry, entries, directory, path);
+	ask_catalogue(entry, entries, directory, path, &listing->place,
+	    before);
 	if (entries > 0)
 		qsort(entry, entries, sizeof(*entry), compare);
 	listing->file = xcalloc(entries + 1, sizeof(*listing->file));
@@ -122,6 +179,14 @@ listing_read(struct listing *listing, int directory, const char *path)
 		listing->file[listing->files] = entry[listing->files].listed;
 	free(entry);
 	return true;
+}
+
+bool
+listing_read(struct listing *listing, int directory, const char *path)
+{
+	static const struct listing none;
+
+	return listing_read_on(listing, directory, path, &none);
 }
 
 void

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "tools/common/lines.h"
 
 #define LISTING_NO_LINE	UINT64_MAX
 #define LISTING_NEVER	UINT64_MAX
@@ -25,12 +26,17 @@ struct listed {
 struct listing {
 	struct listed	*file;
 	size_t		 files;
+	struct lines_place place;	/* up to where the catalogue was read */
 };
 
 /* Of datagrams or datums, not of rejected ones.  `path' is for messages.
  * False with errno, and there is nothing to free. */
 bool	listing_read(struct listing *listing, int directory, const char *path)
 	    ATTR_NONNULL;
+/* The same, where `before' is an earlier one of that directory, or zeros: of
+ * the catalogue only what has come since is read, as long as that will do. */
+bool	listing_read_on(struct listing *listing, int directory,
+	    const char *path, const struct listing *before) ATTR_NONNULL;
 bool	listing_read_path(struct listing *listing, const char *path)
 	    ATTR_NONNULL;
 void	listing_free(struct listing *listing) ATTR_NONNULL;

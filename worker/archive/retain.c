@@ -183,8 +183,9 @@ note_forwarded(struct inventory *inventory, const char *channel,
 }
 
 static int
-take_inventory(struct inventory *inventory, const char *channel,
-    int directory, const struct room *room)
+take_inventory(struct inventory *inventory,
+    const struct channel_config *config, int directory,
+    const struct room *room)
 {
 	enum archive_kind kind;
 	struct dirent *entry;
@@ -196,12 +197,14 @@ take_inventory(struct inventory *inventory, const char *channel,
 	if (dir == NULL)
 		return -1;
 	while ((entry = readdir(dir)) != NULL)
-		if (file_is(entry->d_name, channel, FILE_SUFFIX, &kind) &&
+		if (file_is(entry->d_name, config->name, FILE_SUFFIX,
+		    &kind) &&
 		    fstatat(directory, entry->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
 			add_file(inventory, entry->d_name, kind, &st);
 	closedir(dir);
-	note_forwarded(inventory, channel, directory, room);
+	if (config->archive.keep_unforwarded)
+		note_forwarded(inventory, config->name, directory, room);
 	sort(inventory, directory);
 	return 0;
 }
@@ -328,7 +331,7 @@ retain_run(const struct channel_config *config, int directory,
 	bool kept;
 	size_t i;
 
-	if (take_inventory(&inventory, config->name, directory, room) == -1)
+	if (take_inventory(&inventory, config, directory, room) == -1)
 		return 0;
 	bound_ends(&inventory, now_ns);
 	for (i = 0; i < inventory.count; i++) {

@@ -16,6 +16,7 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
+	tests/unit/test_schema_combine \
 	tests/unit/test_schema_limits \
 	tests/unit/test_framing tests/unit/test_datum_numbers \
 	tests/unit/test_corpus
@@ -248,6 +249,8 @@ tests_unit_test_schema_limits_SOURCES = tests/unit/test_schema_limits.c
 tests_unit_test_schema_limits_LDADD = $(SCHEMA_TEST_LIBS)
 tests_unit_test_schema_canonical_SOURCES = tests/unit/test_schema_canonical.c
 tests_unit_test_schema_canonical_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_schema_combine_SOURCES = tests/unit/test_schema_combine.c
+tests_unit_test_schema_combine_LDADD = $(SCHEMA_TEST_LIBS)
 
 tests_unit_test_reduce_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_reduce_SOURCES = tests/unit/test_reduce.c $(REDUCE_SUPPORT)

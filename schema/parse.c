@@ -392,18 +392,22 @@ static struct schema_node *
 parse_reference(struct schema_context *c, const char *name, const char *space)
 {
 	struct schema_node *node;
+	const int type = find_type(name);
 	char *full;
-	int type;
 
-	if ((type = find_type(name)) >= 0 && type < SCHEMA_PRIMITIVES)
+	if (type >= 0 && type < SCHEMA_PRIMITIVES)
 		return schema_node_new(c, (enum schema_type)type);
-	if (type >= 0) {
-		schema_error(c, "type %s must be an object with its parts",
-		    name);
-		return NULL;
+	if (type >= 0)
+		return schema_error(c, "type %s must be an object with its "
+		    "parts", name), NULL;
+	node = schema_node_find(c, full = full_name(name, space));
+	if (node == NULL && (node = schema_node_find(c, name)) != NULL) {
+		c->bare_names = true;
+		schema_warning(c, "%s is the name of a type without a "
+		    "namespace: some readers (avrocat) refuse it here, where "
+		    "it means %s", name, full);
 	}
-	full = full_name(name, space);
-	if ((node = schema_node_find(c, full)) == NULL)
+	if (node == NULL)
 		schema_error(c, "unknown type \"%s\"", name);
 	else
 		node->uses++;

@@ -176,7 +176,7 @@ schema_context_free(struct schema_context *c)
 	free(c->path);
 }
 
-/* The last word: what readers in C will be able to use. */
+/* The last word, unless there is a warning of what readers in C refuse. */
 static bool
 avro_c_agrees(struct schema_context *c, const char *text, size_t size)
 {
@@ -199,7 +199,8 @@ schema_compile(const char *text, size_t size, const char *time_field,
 
 	memset(result, 0, sizeof(*result));
 	good = (top = schema_parse(&c, text, size)) != NULL &&
-	    schema_check(&c, top) && avro_c_agrees(&c, text, size) &&
+	    schema_check(&c, top) &&
+	    (c.bare_names || avro_c_agrees(&c, text, size)) &&
 	    schema_encode(&c, top, time_field);
 	if (good)
 		result->canonical = schema_canonical(top);

@@ -67,6 +67,8 @@ struct schema_context {
 	struct schema_node	*first;
 	struct schema_node	*last;
 	struct schema_node	*names[SCHEMA_NAME_SLOTS];
+	bool			 bare_names;	/* used in a namespace, without
+						 * having one; not in C */
 	char			*path;		/* of the field at hand */
 	size_t			 path_size;	/* bytes in use, no NUL */
 	size_t			 path_room;

@@ -193,6 +193,17 @@ may_execute(const char *directory, const char *program)
 	return good;
 }
 
+static bool
+may_read_schema(const struct channel_conf *channel)
+{
+	size_t i;
+
+	for (i = 0; i < channel->schema_parts; i++)
+		if (!may_read(channel->schema_part[i]))
+			return false;
+	return channel->schema_file == NULL || may_read(channel->schema_file);
+}
+
 /* All that is opened by its path after the start. */
 static bool
 may_open_all(const struct supervisor *supervisor, const struct conf *conf)
@@ -215,8 +226,7 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 			return false;
 	for (i = 0; i < conf->channels; i++) {
 		channel = &conf->channel[i];
-		if ((channel->schema_file != NULL &&
-		    !may_read(channel->schema_file)) ||
+		if (!may_read_schema(channel) ||
 		    (channel->archive.enabled && !may_archive(channel)))
 			return false;
 	}

@@ -16,6 +16,7 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
+	tests/unit/test_schema_combine \
 	tests/unit/test_schema_limits \
 	tests/unit/test_framing tests/unit/test_datum_numbers \
 	tests/unit/test_corpus
@@ -47,7 +48,8 @@ UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_synth
 UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
-	tests/unit/test_replay tests/unit/test_when tests/unit/test_utf8 \
+	tests/unit/test_replay tests/unit/test_replay_session \
+	tests/unit/test_when tests/unit/test_utf8 \
 	tests/unit/test_regular tests/unit/test_printable \
 	tests/unit/test_decimal tests/unit/test_document \
 	tests/unit/test_metrics tests/unit/test_show \
@@ -254,6 +256,8 @@ tests_unit_test_schema_limits_SOURCES = tests/unit/test_schema_limits.c
 tests_unit_test_schema_limits_LDADD = $(SCHEMA_TEST_LIBS)
 tests_unit_test_schema_canonical_SOURCES = tests/unit/test_schema_canonical.c
 tests_unit_test_schema_canonical_LDADD = $(SCHEMA_TEST_LIBS)
+tests_unit_test_schema_combine_SOURCES = tests/unit/test_schema_combine.c
+tests_unit_test_schema_combine_LDADD = $(SCHEMA_TEST_LIBS)
 
 tests_unit_test_reduce_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS)
 tests_unit_test_reduce_SOURCES = tests/unit/test_reduce.c $(REDUCE_SUPPORT)
@@ -337,7 +341,12 @@ tests_unit_test_verify_catalog_LDADD = libverify.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_replay_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_replay_SOURCES = tests/unit/test_replay.c $(ARCHIVE_SUPPORT)
-tests_unit_test_replay_LDADD = libreplay.a $(REMOTE_LIBS) \
+tests_unit_test_replay_LDADD = libreplay.a $(CAPTURE_LIBS) \
+	$(CMOCKA_LIBS)
+tests_unit_test_replay_session_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_replay_session_SOURCES = tests/unit/test_replay_session.c \
+	$(ARCHIVE_SUPPORT)
+tests_unit_test_replay_session_LDADD = libreplay.a $(CAPTURE_LIBS) \
 	$(CMOCKA_LIBS)
 tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c
 tests_unit_test_decimal_LDADD = libcat.a $(TEST_LIBS)

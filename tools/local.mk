@@ -58,6 +58,17 @@ libremote_a_SOURCES += tools/common/remote_none.c
 endif
 REMOTE_LIBS = libremote.a $(READER_LIBS) $(NATS_LIBS)
 
+# Reading captures.
+noinst_LIBRARIES += libcapture.a
+libcapture_a_CPPFLAGS = $(AM_CPPFLAGS) $(PCAP_CFLAGS)
+libcapture_a_SOURCES = tools/common/capture.h tools/common/capture_kind.c
+if PCAP
+libcapture_a_SOURCES += tools/common/capture.c
+else
+libcapture_a_SOURCES += tools/common/capture_none.c
+endif
+CAPTURE_LIBS = libcapture.a $(REMOTE_LIBS) $(PCAP_LIBS)
+
 noinst_LIBRARIES += libverify.a
 bin_PROGRAMS += mcrelay-verify
 libverify_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
@@ -78,15 +89,19 @@ libreplay_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libreplay_a_SOURCES = \
 	tools/replay/options.c \
 	tools/replay/pace.c \
-	tools/replay/replay.c tools/replay/replay.h
+	tools/replay/queue.c tools/replay/queue.h \
+	tools/replay/replay.c tools/replay/replay.h \
+	tools/replay/source.c tools/replay/source.h \
+	tools/replay/source_block.c tools/replay/source_priv.h
 mcrelay_replay_SOURCES = tools/replay/main.c
-mcrelay_replay_LDADD = libreplay.a $(REMOTE_LIBS)
+mcrelay_replay_LDADD = libreplay.a $(CAPTURE_LIBS)
 dist_man_MANS += man/mcrelay-replay.1
 
 noinst_LIBRARIES += libcat.a
 bin_PROGRAMS += mcrelay-cat
 libcat_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(YAML_CFLAGS)
 libcat_a_SOURCES = \
+	tools/cat/capture.c \
 	tools/cat/cat.c tools/cat/cat.h \
 	tools/cat/channels.c \
 	tools/cat/columns.c tools/cat/columns.h \
@@ -104,12 +119,8 @@ libcat_a_SOURCES = \
 	tools/cat/pcapng.c \
 	tools/cat/stream.c \
 	tools/cat/value.c tools/cat/value.h
-if PCAP
-libcat_a_CPPFLAGS += $(PCAP_CFLAGS)
-libcat_a_SOURCES += tools/cat/capture.c
-endif
 mcrelay_cat_SOURCES = tools/cat/main.c
-CAT_LIBS = libcat.a $(REMOTE_LIBS) $(YAML_LIBS) $(PCAP_LIBS)
+CAT_LIBS = libcat.a $(CAPTURE_LIBS) $(YAML_LIBS)
 mcrelay_cat_LDADD = $(CAT_LIBS)
 dist_man_MANS += man/mcrelay-cat.1
 

@@ -77,12 +77,20 @@ conf_read_path(const struct conf_reader *reader, struct section *section,
     const char *key, bool required, size_t max, struct place *place)
 {
 	const struct node *node = section_scalar(section, key, required);
-	char *path;
 
 	if (node == NULL)
 		return NULL;
 	if (place != NULL)
 		*place = node->place;
+	return conf_take_path(reader, section, key, node, max);
+}
+
+char *
+conf_take_path(const struct conf_reader *reader, struct section *section,
+    const char *key, const struct node *node, size_t max)
+{
+	char *path;
+
 	if (node->text[0] == '/')
 		path = xstrdup(node->text);
 	else

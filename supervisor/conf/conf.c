@@ -16,6 +16,9 @@ conf_clear_channel(struct channel_conf *channel)
 
 	free(channel->listen);
 	free(channel->schema_file);
+	for (i = 0; i < channel->schema_parts; i++)
+		free(channel->schema_part[i]);
+	free(channel->schema_part);
 	free(channel->require_mount);
 	free(channel->schema_text);
 	free(channel->program);

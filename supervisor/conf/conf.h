@@ -81,7 +81,11 @@ struct channel_conf {
 	struct run_config	 run;
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
-	char			*schema_text;	/* its content */
+	char			**schema_part;	/* files with names that it
+						 * uses, absolute */
+	size_t			 schema_parts;
+	char			*schema_text;	/* its content, with what it
+						 * uses of these in it */
 	struct sample_config	 samples;	/* raw; channels 0: none */
 	void			*program;	/* compiled, malloc'ed */
 	size_t			 program_size;

@@ -49,6 +49,10 @@ struct conf_reader {
 char	*conf_read_path(const struct conf_reader *reader,
 	    struct section *section, const char *key, bool required,
 	    size_t max, struct place *place);
+/* The same of a node that was found. */
+char	*conf_take_path(const struct conf_reader *reader,
+	    struct section *section, const char *key,
+	    const struct node *node, size_t max);
 /* A name by the rule for channels and streams; false when absent or wrong. */
 bool	conf_read_name(struct section *section,
 	    char name[static CHANNEL_NAME_MAX + 1], struct place *place);

@@ -3,11 +3,13 @@
  * Reading a channel's `payload': its format, and its schema made into a datum
  * program.  Supervisor only.  Knows nothing about Avro: schema.h does.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/datum.h"
 #include "common/nearest.h"
+#include "schema/combine.h"
 #include "schema/schema.h"
 #include "common/util.h"
 #include "supervisor/conf/conf_priv.h"
@@ -31,6 +33,9 @@ static const char *const framing_words[] = {
 	[FRAMING_CONFLUENT] = "confluent",
 	NULL,
 };
+
+/* Of files that have a schema together. */
+#define SCHEMA_PARTS_MAX	64
 
 static const struct number_key schema_id_key = {
 	.name = "schema_id", .max = UINT32_MAX,
@@ -214,34 +219,110 @@ set_framing(struct datum_framing *framing, const struct framing_conf *conf,
 	}
 }
 
+/* The text of a file, to be freed; NULL, and reported. */
+static char *
+read_text(struct section *section, const char *file, struct place place,
+    size_t *size)
+{
+	char why[TEXT_WHY_SIZE];
+	char *text = text_read(file, SCHEMA_SIZE_MAX, size, why);
+
+	/* Its users take the text as a string. */
+	if (text != NULL && strlen(text) != *size) {
+		snprintf(why, sizeof(why), "a NUL byte: not a text file");
+		free(text);
+		text = NULL;
+	}
+	if (text == NULL)
+		problem_error(section->problems, place, "schema %s: %s", file,
+		    why);
+	return text;
+}
+
+/* Several files as one text; NULL, and reported. */
+static char *
+combine_texts(struct section *section, const struct channel_conf *channel,
+    struct place place)
+{
+	const size_t parts = channel->schema_parts + 1;
+	struct schema_part *part = xcalloc(parts, sizeof(*part));
+	char *text = NULL, *error;
+	bool good = true;
+	size_t i;
+
+	for (i = 0; i < parts; i++) {
+		part[i].name = i < channel->schema_parts ?
+		    channel->schema_part[i] : channel->schema_file;
+		part[i].text = read_text(section, part[i].name, place,
+		    &part[i].size);
+		good = good && part[i].text != NULL;
+	}
+	if (good && (text = schema_combine(part, parts, &error)) == NULL) {
+		problem_error(section->problems, place, "schema %s", error);
+		free(error);
+	}
+	for (i = 0; i < parts; i++)
+		free((void *)(uintptr_t)part[i].text);
+	free(part);
+	return text;
+}
+
 static void
 compile(struct section *section, struct channel_conf *channel,
     const char *time_field, const struct framing_conf *framing,
     struct place place)
 {
 	struct schema_result result;
-	char why[TEXT_WHY_SIZE];
 	size_t size;
 
-	channel->schema_text = text_read(channel->schema_file,
-	    SCHEMA_SIZE_MAX, &size, why);
-	if (channel->schema_text == NULL) {
-		problem_error(section->problems, place, "schema %s: %s",
-		    channel->schema_file, why);
+	channel->schema_text = channel->schema_parts > 0 ?
+	    combine_texts(section, channel, place) :
+	    read_text(section, channel->schema_file, place, &size);
+	if (channel->schema_text == NULL)
 		return;
-	}
-	/* Its users take the text as a string. */
-	if (strlen(channel->schema_text) != size) {
-		problem_error(section->problems, place,
-		    "schema %s: a NUL byte: not a text file",
-		    channel->schema_file);
-		return;
-	}
-	if (schema_compile(channel->schema_text, size, time_field, &result))
+	if (schema_compile(channel->schema_text, strlen(channel->schema_text),
+	    time_field, &result))
 		set_framing(&((struct datum_program *)result.program)->framing,
 		    framing, result.canonical);
 	take_result(section, channel, &result, place);
 	schema_result_free(&result);
+}
+
+/* The last one is the schema, the others have names for it. */
+static bool
+read_schema_list(const struct conf_reader *reader, struct section *section,
+    struct channel_conf *channel, struct place *place)
+{
+	const struct node *list = section_list(section, "schema",
+	    SCHEMA_PARTS_MAX), *item;
+	char *path;
+
+	if (list == NULL || list->children == 0) {
+		if (list != NULL)
+			problem_error(section->problems, list->place,
+			    "`schema' is an empty list");
+		return false;
+	}
+	channel->schema_part = xcalloc(list->children,
+	    sizeof(*channel->schema_part));
+	for (item = list->first; item != NULL; item = item->next) {
+		if (item->kind != NODE_SCALAR) {
+			problem_error(section->problems, item->place,
+			    "each item of `schema' has to be a file, not %s",
+			    node_kind_name(item));
+			return false;
+		}
+		path = conf_take_path(reader, section, "schema", item,
+		    NODE_TEXT_MAX);
+		if (path == NULL)
+			return false;
+		if (item->next != NULL)
+			channel->schema_part[channel->schema_parts++] = path;
+		else
+			channel->schema_file = path;
+		*place = item->place;
+	}
+	return true;
 }
 
 static void
@@ -249,10 +330,15 @@ read_avro(const struct conf_reader *reader, struct section *section,
     struct channel_conf *channel, const struct node *time_field,
     const struct framing_conf *framing)
 {
+	const struct node *node = section_get(section, "schema");
 	struct place place;
 
-	channel->schema_file = conf_read_path(reader, section, "schema",
-	    true, NODE_TEXT_MAX, &place);
+	if (node != NULL && node->kind == NODE_LIST) {
+		if (!read_schema_list(reader, section, channel, &place))
+			return;
+	} else
+		channel->schema_file = conf_read_path(reader, section,
+		    "schema", true, NODE_TEXT_MAX, &place);
 	/* In the defaults, it may yet meet another time field. */
 	if (channel->schema_file != NULL && !section->partial)
 		compile(section, channel,
@@ -296,7 +382,7 @@ conf_read_payload(const struct conf_reader *reader, struct section *channel,
 	if (to->payload == PAYLOAD_AVRO)
 		read_avro(reader, &section, to, time_field, &framing);
 	else {
-		(void)section_scalar(&section, "schema", false);
+		(void)section_get(&section, "schema");
 		refuse_own(&section, "schema", "format: avro");
 		refuse_own(&section, "time_field", "format: avro");
 	}

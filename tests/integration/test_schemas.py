@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 from contextlib import ExitStack
 from typing import Any
 
@@ -144,6 +145,66 @@ def test_round_trip(daemon: Daemon) -> None:
             assert len(read) == 4, name
 
 
+PARTS: dict[str, Any] = {
+    "kinds": [record("Point", ("x", "double"), ("y", "double"),
+                     namespace="geo"),
+              {"type": "enum", "name": "Mode", "symbols": ["off", "on"]}],
+    "track": record("Track", ("points", {"type": "array", "items": "Point"}),
+                    ("bare", ["null", "Stamp"]), namespace="geo"),
+    "stamp": record("Stamp", ("time", "long")),
+    "whole": record("Whole", ("mode", "Mode"), ("track", "geo.Track"),
+                    ("last", "geo.Point"), ("again", ["null", "Mode"]),
+                    namespace="lab"),
+}
+
+
+def test_several_files(daemon: Daemon) -> None:
+    """The last one is the schema, with what it uses of the others in it:
+    everybody's reader takes the files that come of it."""
+    for name, schema in PARTS.items():
+        (daemon.directory / f"{name}.avsc").write_text(json.dumps(schema))
+    port = free_port()
+    daemon.start(channel(
+        "one", port, archive=daemon.archive_conf(),
+        payload={"format": "avro", "schema": [
+            f"{name}.avsc" for name in PARTS]}))
+    printed = json.loads(daemon.ctl("schema", "one").stdout)
+    datum = {"mode": "on", "track": {"points": [{"x": 1.0, "y": 2.0}],
+                                     "bare": {"time": 5}},
+             "last": {"x": 3.0, "y": 4.0}, "again": "off"}
+    sent = b"".join([b"\x02", b"\x02", struct.pack("<dd", 1, 2), b"\x00",
+                     b"\x02\x0a", struct.pack("<dd", 3, 4), b"\x02\x00"])
+    with Sender("127.0.0.1", port) as sender:
+        sender.send([sent, sent])
+        ledger = daemon.wait_received("one", 2)
+    assert ledger["rejected"] == 0
+    daemon.stop()
+    (path,) = avro_files.files(daemon.archive, "one")
+    assert list(avro_files.by_python(path)) == [datum, datum]
+    names = {name for name in json.dumps(printed).split('"')}
+    assert {"Whole", "Track", "Point", "Stamp", "Mode"} <= names
+
+
+@pytest.mark.parametrize("files,message", [
+    (["whole"], 'field mode: unknown type "Mode"'),
+    (["kinds", "kinds", "whole"], 'kinds.avsc: "geo.Point" is defined in'),
+    (["broken", "whole"], "broken.avsc: line 1, column"),
+    (["none", "whole"], "none.avsc: No such file"),
+    ([], "`schema' is an empty list"),
+    ([["kinds"], "whole"], "each item of `schema' has to be a file, not a"),
+])
+def test_several_files_check(daemon: Daemon, files: list[Any],
+                             message: str) -> None:
+    for name, schema in PARTS.items():
+        (daemon.directory / f"{name}.avsc").write_text(json.dumps(schema))
+    (daemon.directory / "broken.avsc").write_text("{")
+    daemon.write(channel("one", 1, payload={"format": "avro", "schema": [
+        f"{name}.avsc" if isinstance(name, str) else name
+        for name in files]}))
+    done = daemon.check()
+    assert message in done.stderr and done.returncode == 1, done.stderr
+
+
 CHECKS: list[tuple[str, Any, str]] = [
     ("error", record("R", ("a", record("I", ("b", "flaot")))),
      'field a.b: unknown type "flaot"'),
@@ -157,6 +218,10 @@ CHECKS: list[tuple[str, Any, str]] = [
     ("error", record("R", ("a", {"type": "fixed", "name": "F",
                                  "size": 70_000})),
      "field a: fixed F is larger than a datagram"),
+    ("warning", record("R", ("a", dict(record("B", ("x", "int")),
+                                       namespace="")), ("b", "B"),
+                       namespace="n"),
+     "field b: B is the name of a type without a namespace"),
     ("warning", record("R", ("a", {"type": "long",
                                    "logicalType": "timestamp-nanos"})),
      "field a: logical type timestamp-nanos"),

@@ -6,13 +6,16 @@ from __future__ import annotations
 import json
 import os
 import pty
+import random
 import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +112,136 @@ def test_replay_pause(daemon: Daemon, source: Path) -> None:
         assert receiver.wait(2) == datums[:2]
         run(daemon.programs.replay, "-m", "200ms", *paths, words[-1])
         assert receiver.wait(5)[2:] == datums
+
+
+def test_replay_session(daemon: Daemon) -> None:
+    """Three channels on one clock: what comes is in the order in which it was
+    received, whatever the codecs, at the pace it had."""
+    ports = [free_port() for _ in range(3)]
+    codecs = ["null", "deflate", "zstandard"]
+    daemon.start(*(
+        channel(name, port, archive=daemon.archive_conf(
+            codec=codec, rotate={"size": "256KiB"}))
+        for name, port, codec in zip("abc", ports, codecs)))
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+               for _ in ports]
+    chance = random.Random(1)
+    for number in range(1500):
+        lane = chance.randrange(3)
+        sockets[lane].sendto(b"%06d" % number + bytes(
+            chance.randbytes(chance.randrange(1400))),
+            ("127.0.0.1", ports[lane]))
+        if number % 20 == 0:
+            time.sleep(0.001)
+    for each in sockets:
+        each.close()
+    while sum(daemon.ledger(name)["received"] for name in "abc") < 1500:
+        time.sleep(0.01)
+    daemon.stop()
+    stored = sorted(
+        (datagram.received_ns, datagram.payload) for name in "abc"
+        for path in avro_files.files(daemon.archive, name)
+        for datagram in avro_files.read_datagrams(path))
+    with Receiver() as receiver:
+        report = json.loads(run(
+            daemon.programs.replay, "-j",
+            *(f"{daemon.archive / name}=127.0.0.1:{receiver.port}"
+              for name in "abc")))
+        assert receiver.wait(1500) == [payload for _, payload in stored]
+        assert report["sent"] == 1500 and report["damaged"] == 0
+        assert report["elapsed_s"] >= (stored[-1][0] - stored[0][0]) / 1e9
+        # A part of it, faster, in other sockets; one of them sees nothing.
+        with Receiver() as other:
+            middle = stored[700][0]
+            run(daemon.programs.replay, "-q", "-x", "5", "-s",
+                iso(middle), f"{daemon.archive / 'b'}="
+                f"127.0.0.1:{receiver.port}",
+                f"{daemon.archive / 'c'}=127.0.0.1:{other.port}")
+            for sink, name, before in ((receiver, "b", 1500),
+                                       (other, "c", 0)):
+                expected = [
+                    datagram.payload
+                    for path in avro_files.files(daemon.archive, name)
+                    for datagram in avro_files.read_datagrams(path)
+                    if datagram.received_ns >= middle]
+                assert 0 < len(expected) < 700
+                assert sink.wait(before + len(expected))[before:] == expected
+
+
+def iso(time_ns: int) -> str:
+    whole = datetime.fromtimestamp(time_ns // 10**9, timezone.utc)
+    return f"{whole:%Y-%m-%dT%H:%M:%S}.{time_ns % 10**9:09}Z"
+
+
+def test_replay_session_unreachable(daemon: Daemon) -> None:
+    """A channel that goes nowhere, or is not there, leaves the others be."""
+    sent = varied(200)
+    record(daemon, sent)
+    path = daemon.archive / "one"
+    with Receiver() as receiver:
+        here = f"{path}=127.0.0.1:{receiver.port}"
+        report = json.loads(run(daemon.programs.replay, "-j", "-x", "0",
+                                f"{path}=255.255.255.255:9", here))
+        assert receiver.wait(200) == sent
+        assert report["sent"] == report["errors"]["unreachable"] == 200
+        done = subprocess.run(
+            [str(daemon.programs.replay), "-q", f"{path}x=127.0.0.1:9", here],
+            capture_output=True, text=True, check=False, timeout=20)
+        assert done.returncode == 2 and f"{path}x: No such file" in done.stderr
+        assert len(receiver.wait(200)) == 200
+
+
+def test_replay_capture(daemon: Daemon, tmp_path: Path) -> None:
+    """A capture is an archive as well, alone and beside one."""
+    config = daemon.programs.replay.parent / "config.status"
+    if config.exists() and "HAVE_PCAP" not in config.read_text():
+        pytest.skip("needs libpcap: install the Debian package libpcap-dev")
+    sent = varied(100)
+    paths = record(daemon, sent)
+    capture = tmp_path / "one.pcapng"
+    with capture.open("wb") as out:
+        subprocess.run([str(daemon.programs.replay.with_name("mcrelay-cat")),
+                        "-o", "pcapng", *map(str, paths)], stdout=out,
+                       check=True, timeout=20)
+    with Receiver() as receiver:
+        run(daemon.programs.replay, "-q", capture,
+            f"127.0.0.1:{receiver.port}")
+        assert receiver.wait(100) == sent
+        run(daemon.programs.replay, "-q",
+            f"{capture}=127.0.0.1:{receiver.port}",
+            f"{paths[0]}=127.0.0.1:{receiver.port}")
+        assert receiver.wait(300)[100:] == \
+            [payload for payload in sent for _ in range(2)]
+
+
+def test_replay_thousand(daemon: Daemon, tmp_path: Path) -> None:
+    """A thousand channels at once, in memory that is bounded: beside what
+    all have together at most 64 KiB of buffer each, and what a schema takes."""
+    payloads = [b"%03d" % n * 450 for n in range(200)]
+    (path,) = record(daemon, payloads, 5000, codec="deflate",
+                     block_size="1MiB")
+    words = []
+    with Receiver() as receiver:
+        for number in range(1000):
+            (tmp_path / f"{number}.avro").hardlink_to(path)
+            port = receiver.port if number in (0, 500, 999) else 9
+            words.append(f"{tmp_path}/{number}.avro=127.0.0.1:{port}")
+        with subprocess.Popen(
+                [str(daemon.programs.replay), "-j", *words],
+                stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            peak = 0
+            while process.poll() is None:
+                text = Path(f"/proc/{process.pid}/status").read_text()
+                found = re.search(r"VmHWM:\s+(\d+) kB", text)
+                peak = max(peak, int(found[1]) if found else 0)
+                time.sleep(0.05)
+            report = json.loads(process.stdout.read())
+        assert process.returncode == 0
+        assert report["sent"] == 1000 * 200
+        assert receiver.wait(600) == \
+            [payload for payload in payloads for _ in range(3)]
+    assert peak < 1000 * (64 + 32) + 16 * 1024
 
 
 def test_replay_group(daemon: Daemon) -> None:

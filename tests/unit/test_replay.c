@@ -102,6 +102,8 @@ parse(const char *line, struct replay_options *options)
 	char error[OPTIONS_ERROR_SIZE], *save, *word;
 	int argc = 0;
 
+	if (options->channel != NULL)
+		replay_options_free(options);
 	snprintf(words, sizeof(words), "mcrelay-replay %s", line);
 	for (word = strtok_r(words, " ", &save); word != NULL;
 	    word = strtok_r(NULL, " ", &save))
@@ -129,8 +131,11 @@ test_options(void **state ATTR_UNUSED)
 		"-T 256 a.avro 127.0.0.1:5000", "a.avro 127.0.0.1:5000 -x",
 		"-m 0 a.avro 127.0.0.1:5000", "-m 5x a.avro 127.0.0.1:5000",
 		"-m 1s -r 5 a.avro 127.0.0.1:5000",
+		"a=127.0.0.1:5000 b", "b a=127.0.0.1:5000",
+		"=127.0.0.1:5000",
+		"a=127.0.0.1", "a=127.0.0.1:0", "a=127.0.0.1:5000 b=[::1]:1",
 	};
-	struct replay_options options;
+	struct replay_options options = {0};
 
 	for (size_t i = 0; i < NITEMS(bad); i++)
 		if (parse(bad[i], &options))
@@ -141,7 +146,8 @@ test_options(void **state ATTR_UNUSED)
 	assert_true(options.loop);
 	assert_true(options.speed > 2.4 && options.speed < 2.6);
 	assert_int_equal(options.to.ttl, 3);
-	assert_int_equal(options.files, 2);
+	assert_int_equal(options.channels, 1);
+	assert_int_equal(options.channel->operands, 2);
 	assert_true(options.span.end_ns - options.span.start_ns == 1000);
 	assert_true(options.pause_ns == UINT64_MAX);
 	assert_true(parse("-s 2026-11-20 -s seq:3 -e seq:5 a.avro [::1]:5000",
@@ -151,6 +157,14 @@ test_options(void **state ATTR_UNUSED)
 	assert_true(options.span.start_ns != INT64_MIN);
 	assert_true(parse("-m 500ms -x 0 a.avro [::1]:5000", &options));
 	assert_true(options.pause_ns == 500 * NS_PER_MS);
+	assert_true(parse("dir/a=239.1.2.3:5000 b=c=127.0.0.1:5001",
+	    &options));
+	assert_true(options.session);
+	assert_int_equal(options.channels, 2);
+	assert_string_equal(options.channel[0].operand[0], "dir/a");
+	assert_string_equal(options.channel[1].operand[0], "b=c");
+	assert_int_equal(endpoint_port(&options.channel[1].to), 5001);
+	replay_options_free(&options);
 }
 
 /*** Whole runs. ***/

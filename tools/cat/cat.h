@@ -158,7 +158,7 @@ void	stream_run(struct cat *cat, const char *address) ATTR_NONNULL;
 char	*channel_directory(const char *conf, const char *channel, char **why)
 	    ATTR_NONNULL;
 
-/* capture.c: the datagrams of a capture; only with libpcap. */
+/* capture.c: the datagrams of a capture. */
 void	capture_run(struct cat *cat, const char *path) ATTR_NONNULL;
 
 /* live.c: what comes by a socket. */

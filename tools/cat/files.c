@@ -16,8 +16,8 @@
 #include "common/util.h"
 #include "tools/cat/cat.h"
 #include "tools/cat/packet.h"
+#include "tools/common/capture.h"
 #include "tools/common/listing.h"
-#include "tools/common/regular.h"
 #include "tools/common/remote.h"
 
 /* Where the datagrams went, as far as the file says. */
@@ -107,47 +107,14 @@ show_open(struct cat *cat, struct reader *reader, const char *path)
 	reader_close(reader);
 }
 
-/* By its first bytes. */
-static bool
-is_capture(const char *path)
-{
-	/* pcap with micro- and nanoseconds, pcapng; in either order. */
-	static const uint32_t magics[] = { 0xa1b2c3d4, 0xd4c3b2a1, 0xa1b23c4d,
-	    0x4d3cb2a1, 0x0a0d0d0a };
-	uint32_t magic = 0;
-	const char *why;
-	const int fd = regular_open(AT_FDCWD, path, 0, &why);
-	ssize_t got;
-
-	if (fd == -1)
-		return false;
-	got = read(fd, &magic, sizeof(magic));
-	close(fd);
-	for (size_t i = 0; i < NITEMS(magics); i++)
-		if (got == sizeof(magic) && magic == magics[i])
-			return true;
-	return false;
-}
-
-static void
-show_capture(struct cat *cat, const char *path)
-{
-#ifdef HAVE_PCAP
-	capture_run(cat, path);
-#else
-	unusable(cat, path, "a capture, and this program was built without "
-	    "libpcap");
-#endif
-}
-
 static void
 show_file(struct cat *cat, const char *path)
 {
 	struct reader reader;
 	const char *why;
 
-	if (is_capture(path)) {
-		show_capture(cat, path);
+	if (capture_is(path)) {
+		capture_run(cat, path);
 		return;
 	}
 	if (reader_open(&reader, path, &why) == READER_OK)

@@ -33,6 +33,7 @@ struct message {
 	uint32_t	datagrams;
 	uint32_t	segment;	/* size of the first */
 	size_t		bytes;
+	const struct sockaddr_storage *to;	/* NULL: connected */
 };
 
 struct batch {
@@ -91,7 +92,8 @@ batch_next(struct batch *batch)
 }
 
 static bool
-joins(const struct batch *batch, size_t size)
+joins(const struct batch *batch, size_t size,
+    const struct sockaddr_storage *to)
 {
 	const struct message *last;
 
@@ -100,7 +102,7 @@ joins(const struct batch *batch, size_t size)
 		return false;
 	last = &batch->message[batch->messages - 1];
 	/* An empty datagram would vanish at the end of a message. */
-	return size > 0 && size <= last->segment &&
+	return to == last->to && size > 0 && size <= last->segment &&
 	    last->datagrams < SEGMENTS_MAX &&
 	    last->bytes + size <= DATAGRAM_MAX;
 }
@@ -108,16 +110,24 @@ joins(const struct batch *batch, size_t size)
 void
 batch_add(struct batch *batch, size_t size)
 {
+	batch_add_to(batch, size, NULL);
+}
+
+void
+batch_add_to(struct batch *batch, size_t size,
+    const struct sockaddr_storage *to)
+{
 	struct message *message;
 
 	assert(batch_has_room(batch) && size <= DATAGRAM_MAX);
-	if (joins(batch, size)) {
+	if (joins(batch, size, to)) {
 		message = &batch->message[batch->messages - 1];
 		batch->iov[batch->messages - 1].iov_len += size;
 		batch->closed = size < message->segment;
 	} else {
 		message = &batch->message[batch->messages];
-		*message = (struct message){ .segment = (uint32_t)size };
+		*message = (struct message){ .segment = (uint32_t)size,
+		    .to = to };
 		batch->iov[batch->messages] = (struct iovec){
 			.iov_base = batch_next(batch),
 			.iov_len = size,
@@ -129,6 +139,13 @@ batch_add(struct batch *batch, size_t size)
 	message->bytes += size;
 	batch->used += size;
 	batch->datagrams++;
+}
+
+static void
+set_name(struct msghdr *header, const struct sockaddr_storage *to)
+{
+	header->msg_name = (void *)(uintptr_t)to;
+	header->msg_namelen = sockaddr_size((const void *)to);
 }
 
 static void
@@ -144,6 +161,8 @@ build_headers(struct batch *batch)
 			.msg_iov = &batch->iov[i],
 			.msg_iovlen = 1,
 		};
+		if (batch->message[i].to != NULL)
+			set_name(header, batch->message[i].to);
 		if (batch->message[i].datagrams == 1)
 			continue;
 		header->msg_control = batch->control[i];
@@ -235,10 +254,20 @@ refused_coalesced(const struct batch *batch, unsigned message)
 	    (errno == EMSGSIZE || errno == EINVAL || errno == EIO);
 }
 
+/* Whether it is an address of several that cannot be reached. */
+static bool
+out_of_reach(const struct batch *batch, unsigned message)
+{
+	return batch->message[message].to != NULL && (errno == ENETDOWN ||
+	    errno == ENETUNREACH || errno == EHOSTDOWN ||
+	    errno == EHOSTUNREACH || errno == EPERM || errno == EACCES);
+}
+
 /* Makes single datagrams of the messages from `done' on, now and from now. */
 static void
 split(struct batch *batch, unsigned done)
 {
+	const struct sockaddr_storage *to[BATCH_MAX];
 	uint32_t size[BATCH_MAX];
 	unsigned n = 0;
 	uint8_t *data = batch->iov[done].iov_base;
@@ -246,6 +275,7 @@ split(struct batch *batch, unsigned done)
 
 	for (unsigned i = done; i < batch->messages; i++)
 		for (left = batch->message[i].bytes; n < BATCH_MAX; ) {
+			to[n] = batch->message[i].to;
 			size[n] = (uint32_t)MIN_OF(left,
 			    (size_t)batch->message[i].segment);
 			left -= size[n++];
@@ -256,7 +286,7 @@ split(struct batch *batch, unsigned done)
 	batch->messages = batch->datagrams = 0;
 	batch->used = (size_t)(data - batch->arena);
 	for (unsigned i = 0; i < n; i++)
-		batch_add(batch, size[i]);
+		batch_add_to(batch, size[i], to[i]);
 	build_headers(batch);
 }
 
@@ -273,6 +303,9 @@ send_all(struct batch *batch, uint64_t deadline_ns,
 		if (n > 0) {
 			count_sent(batch, done, (unsigned)n, counts);
 			done += (unsigned)n;
+		} else if (out_of_reach(batch, done)) {
+			counts->unreachable +=
+			    batch->message[done++].datagrams;
 		} else if (refused_coalesced(batch, done)) {
 			split(batch, done);
 			done = 0;

@@ -39,7 +39,8 @@ struct send_counts {
 
 struct batch;
 
-/* `fd' is connected and non-blocking and stays the caller's. */
+/* `fd' is non-blocking and stays the caller's; it is connected, unless each
+ * datagram has an address of its own. */
 struct batch	*batch_new(int fd, enum batch_coalesce coalesce) ATTR_MALLOC;
 void		 batch_free(struct batch *batch) ATTR_NONNULL;
 
@@ -48,6 +49,11 @@ bool		 batch_has_room(const struct batch *batch) ATTR_NONNULL;
 unsigned	 batch_datagrams(const struct batch *batch) ATTR_NONNULL;
 uint8_t		*batch_next(struct batch *batch) ATTR_NONNULL;
 void		 batch_add(struct batch *batch, size_t size) ATTR_NONNULL;
+/* The same, to this address, which stays where it is until it is sent.  Where
+ * it cannot be reached the others do not wait: there is no other attempt. */
+void		 batch_add_to(struct batch *batch, size_t size,
+		    const struct sockaddr_storage *to)
+		    __attribute__((__nonnull__(1)));
 
 /*
  * Sends everything, with further attempts where the trouble may pass, until

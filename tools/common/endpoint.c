@@ -154,12 +154,11 @@ open_socket(const struct endpoint *endpoint)
 	return fd;
 }
 
-/* Interface and hop limit of what we send. */
+/* Interface and hop limit of what we send, to groups or hosts. */
 static bool
-set_route(int fd, const struct endpoint *endpoint)
+set_route(int fd, const struct endpoint *endpoint, bool group)
 {
 	const bool v6 = is_v6(&endpoint->address);
-	const bool group = udp_is_group(&endpoint->address);
 	const struct ip_mreqn by = {
 		.imr_ifindex = (int)endpoint->interface
 	};
@@ -183,8 +182,8 @@ set_route(int fd, const struct endpoint *endpoint)
 }
 
 /* A link-local address says by itself nothing about the interface. */
-static struct sockaddr_storage
-scoped(const struct endpoint *endpoint)
+struct sockaddr_storage
+endpoint_scoped(const struct endpoint *endpoint)
 {
 	struct sockaddr_storage address = endpoint->address;
 	struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&address;
@@ -199,14 +198,14 @@ scoped(const struct endpoint *endpoint)
 int
 endpoint_open_source(const struct endpoint *endpoint)
 {
-	const struct sockaddr_storage to = scoped(endpoint);
+	const struct sockaddr_storage to = endpoint_scoped(endpoint);
 	char text[ADDRESS_TEXT_SIZE];
 	const int fd = open_socket(endpoint);
 
 	if (fd == -1)
 		return -1;
 	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
-	if (!set_route(fd, endpoint)) {
+	if (!set_route(fd, endpoint, udp_is_group(&to))) {
 		close(fd);
 		return -1;
 	}
@@ -216,6 +215,21 @@ endpoint_open_source(const struct endpoint *endpoint)
 	log_warn("cannot send to %s%s", text, endpoint->interface == 0 &&
 	    udp_is_group(&to) ? " (choose an interface with -i)" :
 	    "");
+	close(fd);
+	return -1;
+}
+
+int
+endpoint_open_sources(const struct endpoint *endpoint, bool hosts, bool groups)
+{
+	const int fd = open_socket(endpoint);
+
+	if (fd == -1)
+		return -1;
+	set_buffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER_BYTES);
+	if ((!hosts || set_route(fd, endpoint, false)) &&
+	    (!groups || set_route(fd, endpoint, true)))
+		return fd;
 	close(fd);
 	return -1;
 }
@@ -276,7 +290,7 @@ prepare_sink(int fd, const struct endpoint *endpoint)
 int
 endpoint_open_sink(const struct endpoint *endpoint)
 {
-	const struct sockaddr_storage at = scoped(endpoint);
+	const struct sockaddr_storage at = endpoint_scoped(endpoint);
 	char text[ADDRESS_TEXT_SIZE];
 	const int fd = open_socket(endpoint);
 

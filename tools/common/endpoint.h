@@ -39,6 +39,13 @@ bool		endpoint_set_interface(struct endpoint *endpoint,
  */
 int		endpoint_open_source(const struct endpoint *endpoint)
 		    ATTR_NONNULL;
+/* The same, not connected: for hosts, groups or both, of the family of the
+ * endpoint's address. */
+int		endpoint_open_sources(const struct endpoint *endpoint,
+		    bool hosts, bool groups) ATTR_NONNULL;
+/* The address with the interface as its scope, where it needs one. */
+struct sockaddr_storage	endpoint_scoped(const struct endpoint *endpoint)
+		    ATTR_NONNULL;
 int		endpoint_open_sink(const struct endpoint *endpoint)
 		    ATTR_NONNULL;
 

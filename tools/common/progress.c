@@ -18,17 +18,13 @@
 #define ROW_REST	28
 #define DRAW_NS		(100 * NS_PER_MS)
 
-static uint64_t
-total_size(char *const *file, size_t files)
+void
+progress_expect(struct progress *progress, const char *file)
 {
-	uint64_t total = 0;
 	struct stat st;
-	size_t i;
 
-	for (i = 0; i < files; i++)
-		if (stat(file[i], &st) == 0 && S_ISREG(st.st_mode))
-			total += (uint64_t)st.st_size;
-	return total;
+	if (stat(file, &st) == 0 && S_ISREG(st.st_mode))
+		progress->total += (uint64_t)st.st_size;
 }
 
 void
@@ -39,9 +35,10 @@ progress_begin(struct progress *progress, char *const *file, size_t files)
 	*progress = (struct progress){
 		.terminal = isatty(STDERR_FILENO) && terminal != NULL &&
 		    strcmp(terminal, "dumb") != 0,
-		.total = total_size(file, files),
 		.start_ns = clock_monotonic_ns(),
 	};
+	for (size_t i = 0; i < files; i++)
+		progress_expect(progress, file[i]);
 }
 
 static int

@@ -22,7 +22,10 @@ struct progress {
 
 /* What is to be done is so many bytes as these files have. */
 void	progress_begin(struct progress *progress, char *const *file,
-	    size_t files) ATTR_NONNULL;
+	    size_t files) __attribute__((__nonnull__(1)));
+/* And of so many as this one has. */
+void	progress_expect(struct progress *progress, const char *file)
+	    ATTR_NONNULL;
 /* `label' says what is being done; cheap when it is not yet time to draw. */
 void	progress_show(struct progress *progress, uint64_t done,
 	    const char *label) ATTR_NONNULL;

@@ -229,16 +229,24 @@ check_data(struct reader *reader, struct reader_block *block)
 	return NULL;
 }
 
+/* Reads `size' bytes of the file into a buffer; false with errno. */
+static bool
+read_bytes(const struct reader *reader, struct buffer *buffer, uint64_t size,
+    uint64_t offset)
+{
+	buffer_reserve(buffer, size);
+	errno = EIO;	/* for a file that has become shorter */
+	return avro_walk_read(&reader->walk, buffer->data, size, offset);
+}
+
 /* Reads `size' bytes of the block's data; false with errno. */
 static bool
 load(struct reader *reader, struct reader_block *block,
     const struct avro_walk_block *found, uint64_t size)
 {
-	buffer_reserve(&reader->stored, size);
-	errno = EIO;	/* for a file that has become shorter */
-	if (!avro_walk_read(&reader->walk, reader->stored.data, size,
-	    found->data_offset))
+	if (!read_bytes(reader, &reader->stored, size, found->data_offset))
 		return false;
+	block->data_offset = found->data_offset;
 	block->stored = reader->stored.data;
 	block->stored_size = size;
 	return true;
@@ -351,4 +359,24 @@ reader_next(struct reader *reader, struct reader_block *block,
 		return READER_OK;
 	*why = strerror(errno);
 	return READER_UNUSABLE;
+}
+
+bool
+reader_piece(struct reader *reader, const struct reader_block *block,
+    size_t at, size_t size, struct buffer *out)
+{
+	out->size = size;
+	if (reader->codec == CODEC_NULL)
+		return read_bytes(reader, out, size, block->data_offset + at);
+	if (!read_bytes(reader, &reader->stored, block->stored_size,
+	    block->data_offset))
+		return false;
+	/* Of a block that is cut short there is what there was before. */
+	(void)uncompress_block(reader->codec, reader->stored.data,
+	    block->stored_size, READER_BLOCK_MAX, &reader->plain);
+	if (reader->plain.size < at + size)
+		return false;
+	buffer_reserve(out, size);
+	memcpy(out->data, reader->plain.data + at, size);
+	return true;
 }

@@ -31,6 +31,7 @@
 struct reader_block {
 	uint64_t	 offset;	/* in the file */
 	uint64_t	 size;		/* in the file, with head and marker */
+	uint64_t	 data_offset;	/* in the file; 0: none were read */
 	uint64_t	 records;	/* claimed; 0: unknown */
 	uint64_t	 good;		/* of them, from the first */
 	const uint8_t	*stored;	/* data as in the file */
@@ -90,5 +91,14 @@ void	reader_again(struct reader *reader, uint64_t size) ATTR_NONNULL;
 enum reader_status	reader_next(struct reader *reader,
 			    struct reader_block *block, const char **why)
 			    ATTR_NONNULL;
+
+/*
+ * For who does not keep a block's data in memory: `size' bytes of them from
+ * `at' on, within the good ones, once more into `out'.  Uses the reader's own
+ * buffers as reader_next() does, and a block of a codec is uncompressed again
+ * for it.  False: the file is not what it was.
+ */
+bool	reader_piece(struct reader *reader, const struct reader_block *block,
+	    size_t at, size_t size, struct buffer *out) ATTR_NONNULL;
 
 #endif /* MCRELAY_TOOLS_READER_H */

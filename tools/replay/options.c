@@ -3,6 +3,7 @@
  * The command line.  mcrelay-replay.
  */
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/util.h"
@@ -67,23 +68,84 @@ parse_option(struct parser *parser, int option, const char *argument)
 	}
 }
 
-/* What is left: files, then the destination. */
+/* An address that something can be sent to. */
+static bool
+parse_address(struct parser *parser, const char *text,
+    struct sockaddr_storage *address)
+{
+	if (!options_address(parser->error, text, address))
+		return false;
+	return endpoint_port(address) != 0 || options_fail(parser->error,
+	    "port 0: nothing can be sent there");
+}
+
+/* Files, then the destination. */
+static bool
+parse_one(struct parser *parser, int argc, char **argv)
+{
+	struct replay_options *options = parser->options;
+
+	options->channel = xcalloc(1, sizeof(*options->channel));
+	options->channels = 1;
+	options->channel->operand = argv;
+	options->channel->operands = (size_t)argc - 1;
+	return parse_address(parser, argv[argc - 1],
+	    &options->channel->to);
+}
+
+/* PATH=ADDRESS:PORT. */
+static bool
+parse_pair(struct parser *parser, const char *text,
+    struct replay_channel *channel)
+{
+	const char *equals = strrchr(text, '=');
+
+	if (equals == NULL || equals == text)
+		return options_fail(parser->error, "%s: not PATH=ADDRESS:PORT, "
+		    "as the last one is", text);
+	channel->path = xasprintf("%.*s", (int)(equals - text), text);
+	channel->operand = &channel->path;
+	channel->operands = 1;
+	if (!parse_address(parser, equals + 1, &channel->to))
+		return false;
+	/* One socket, so that what is due goes to the kernel at once. */
+	return channel->to.ss_family ==
+	    parser->options->channel->to.ss_family ||
+	    options_fail(parser->error, "%s: all addresses have to be of one "
+	    "family, IPv4 or IPv6", text);
+}
+
+static bool
+parse_session(struct parser *parser, int argc, char **argv)
+{
+	struct replay_options *options = parser->options;
+
+	options->session = true;
+	options->channels = (size_t)argc;
+	options->channel = xcalloc(options->channels,
+	    sizeof(*options->channel));
+	for (int i = 0; i < argc; i++)
+		if (!parse_pair(parser, argv[i], &options->channel[i]))
+			return false;
+	return true;
+}
+
 static bool
 parse_rest(struct parser *parser, int argc, char **argv)
 {
 	struct replay_options *options = parser->options;
+	bool good;
 
-	if (argc < 2)
-		return options_fail(parser->error, "FILE... and ADDRESS:PORT "
-		    "are needed");
-	options->file = argv;
-	options->files = (size_t)argc - 1;
-	if (!options_address(parser->error, argv[argc - 1],
-	    &options->to.address))
+	if (argc > 0 && strchr(argv[argc - 1], '=') != NULL)
+		good = parse_session(parser, argc, argv);
+	else if (argc < 2)
+		good = options_fail(parser->error, "FILE... and ADDRESS:PORT, "
+		    "or PATH=ADDRESS:PORT, are needed");
+	else
+		good = parse_one(parser, argc, argv);
+	if (!good)
 		return false;
-	if (endpoint_port(&options->to.address) == 0)
-		return options_fail(parser->error, "port 0: nothing can be "
-		    "sent there");
+	options->to.address = options->channel->to;
 	if (options->rate != 0 && parser->speed_given)
 		return options_fail(parser->error, "-r and -x: one of them "
 		    "sets the pace");
@@ -91,6 +153,16 @@ parse_rest(struct parser *parser, int argc, char **argv)
 		return options_fail(parser->error, "-r and -m: at a rate there "
 		    "are no pauses");
 	return span_check(&options->span, parser->error);
+}
+
+void
+replay_options_free(struct replay_options *options)
+{
+	for (size_t i = 0; i < options->channels; i++)
+		free(options->channel[i].path);
+	free(options->channel);
+	options->channel = NULL;
+	options->channels = 0;
 }
 
 bool

@@ -21,9 +21,22 @@ enum replay_status {
 	REPLAY_FAILED = 2,	/* usage, or it could not be done */
 };
 
-/* The command line, checked.  Texts point into argv. */
+/* What is sent to one address. */
+struct replay_channel {
+	char			**operand;	/* files, directories, captures,
+						 * addresses of streams */
+	size_t			 operands;
+	char			*path;		/* PATH of PATH=ADDRESS:PORT,
+						 * malloc'ed, or NULL */
+	struct sockaddr_storage	 to;
+};
+
+/* The command line, checked.  Texts point into argv.  replay_options_free() */
 struct replay_options {
-	struct endpoint	 to;
+	struct replay_channel *channel;
+	size_t		 channels;
+	bool		 session;	/* of PATH=ADDRESS:PORT */
+	struct endpoint	 to;		/* the first's address */
 	double		 speed;		/* 1: as it was; 0: no waiting */
 	uint64_t	 rate;		/* records/s; 0: by their times */
 	uint64_t	 pause_ns;	/* the longest; UINT64_MAX: any */
@@ -31,13 +44,13 @@ struct replay_options {
 	bool		 loop;
 	bool		 json;
 	bool		 quiet;
-	char		**file;		/* or addresses of streams */
-	size_t		 files;
 };
 
-/* False with a message in `error' when the command line is wrong. */
+/* False with a message in `error' when the command line is wrong; there is
+ * something to free in any case. */
 bool	replay_parse(int argc, char **argv, struct replay_options *options,
 	    char error[static OPTIONS_ERROR_SIZE]) ATTR_NONNULL;
+void	replay_options_free(struct replay_options *options) ATTR_NONNULL;
 
 /* The whole program.  Returns the exit status. */
 int	replay_main(int argc, char **argv);

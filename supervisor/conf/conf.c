@@ -19,6 +19,9 @@ conf_clear_channel(struct channel_conf *channel)
 	free(channel->schema_text);
 	free(channel->program);
 	free(channel->relay);
+	for (i = 0; i < channel->hosts; i++)
+		free(channel->host[i]);
+	free(channel->host);
 	for (i = 0; i < channel->decimates; i++) {
 		free(channel->decimate[i].plan);
 		free(channel->decimate[i].schema_text);
@@ -38,6 +41,7 @@ conf_free(struct conf *conf)
 		conf_clear_channel(&conf->channel[i]);
 	free(conf->channel);
 	conf_clear_forward(&conf->forward);
+	free(conf->host);
 	free(conf->run_dir);
 	free(conf->user);
 	free(conf->file);

@@ -78,7 +78,8 @@ put_text(struct growing *out, const char *name, const char *text)
 }
 
 static void
-put_server(struct growing *out, const struct forward_conf *conf)
+put_server(struct growing *out, const struct forward_conf *conf,
+    const char *host)
 {
 	unsigned i;
 
@@ -94,7 +95,7 @@ put_server(struct growing *out, const struct forward_conf *conf)
 		put_text(out, "key", conf->key);
 		json_text_close(out, '}');
 	}
-	json_text_string(out, "host", conf->host);
+	json_text_string(out, "host", host);
 	json_text_number(out, "replicas", conf->replicas);
 	json_text_open(out, "limits", '{');
 	json_text_number(out, "age_ns", conf->age_ns);
@@ -105,12 +106,12 @@ put_server(struct growing *out, const struct forward_conf *conf)
 
 /* With which directory it is, so that another one is a change. */
 static void
-put_channel(struct growing *out, const struct forward_conf *conf,
+put_channel(struct growing *out, const struct conf *conf,
     const struct channel *channel)
 {
-	char *stream = conf_forward_name(conf->stream, conf->host,
+	char *stream = conf_forward_name(conf->forward.stream, conf->host,
 	    channel->name);
-	char *subject = conf_forward_name(conf->subject, conf->host,
+	char *subject = conf_forward_name(conf->forward.subject, conf->host,
 	    channel->name);
 	struct statx st = {0};
 
@@ -144,14 +145,15 @@ compose(const struct forwarder *forwarder)
 	    supervisor->phase == PHASE_STOPPING)
 		return xstrdup("");
 	json_text_open(&out, NULL, '{');
-	put_server(&out, &supervisor->conf->forward);
+	put_server(&out, &supervisor->conf->forward,
+	    supervisor->conf->host);
 	json_text_number(&out, "user", user->uid);
 	if (shows_streams(forwarder))
 		json_text_number(&out, "live", 1);
 	json_text_open(&out, "channels", '[');
 	while (mine < FORWARD_CHANNELS_MAX && (channel =
 	    next_channel(forwarder, channel, &count)) != NULL) {
-		put_channel(&out, &supervisor->conf->forward, channel);
+		put_channel(&out, supervisor->conf, channel);
 		mine++;
 	}
 	json_text_close(&out, ']');

@@ -122,6 +122,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/conf_priv.h \
 	supervisor/conf/decimate.c \
 	supervisor/conf/forward.c \
+	supervisor/conf/hosts.c \
 	supervisor/conf/network.c \
 	supervisor/conf/node.c supervisor/conf/node.h \
 	supervisor/conf/payload.c \

@@ -192,6 +192,7 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	channel->stale_after_ns = section_number(section, &stale_after_key,
 	    NULL);
 	channel->forward = section_bool(section, "forward", false);
+	conf_read_hosts(section, channel);
 	channel->run.cpu = conf_read_cpu(section);
 	channel->run.priority = (uint32_t)section_number(section,
 	    &priority_key, NULL);

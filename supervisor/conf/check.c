@@ -233,19 +233,29 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 /*** Names. ***/
 
 static void
-check_name(const struct check *check, const struct channel_conf *channel)
+check_name(const struct conf *conf, const struct channel_conf *channel,
+    struct place place, struct problem_list *problems)
 {
 	const struct channel_conf *c;
 
-	for (c = check->conf->channel; c < channel; c++)
+	for (c = conf->channel; c < channel; c++)
 		if (channel->name[0] != '\0' &&
 		    strcmp(c->name, channel->name) == 0) {
-			problem_error(check->problems,
-			    check_places(check, channel)->name,
+			problem_error(problems, place,
 			    "there is a channel `%s' already (line %u)",
 			    channel->name, c->line);
 			return;
 		}
+}
+
+void
+conf_check_names(const struct conf *conf, const struct channel_places *places,
+    struct problem_list *problems)
+{
+	size_t i;
+
+	for (i = 0; i < conf->channels && !problem_enough(problems); i++)
+		check_name(conf, &conf->channel[i], places[i].name, problems);
 }
 
 static void
@@ -305,7 +315,6 @@ conf_check(const struct conf *conf, const struct channel_places *places,
 		for (i = 0; i < c->inputs; i++)
 			check_interface(&check, c->listen[i].interface,
 			    check_places(&check, c)->input[i].interface);
-		check_name(&check, c);
 		check_outputs(&check, c);
 		for (i = 0; i < c->decimates; i++)
 			check_stream_name(&check, c, i);

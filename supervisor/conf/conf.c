@@ -23,6 +23,9 @@ conf_clear_channel(struct channel_conf *channel)
 	free(channel->schema_text);
 	free(channel->program);
 	free(channel->relay);
+	for (i = 0; i < channel->hosts; i++)
+		free(channel->host[i]);
+	free(channel->host);
 	for (i = 0; i < channel->decimates; i++) {
 		free(channel->decimate[i].plan);
 		free(channel->decimate[i].schema_text);
@@ -42,6 +45,7 @@ conf_free(struct conf *conf)
 		conf_clear_channel(&conf->channel[i]);
 	free(conf->channel);
 	conf_clear_forward(&conf->forward);
+	free(conf->host);
 	free(conf->run_dir);
 	free(conf->user);
 	free(conf->file);

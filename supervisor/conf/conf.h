@@ -100,6 +100,9 @@ struct channel_conf {
 	bool			 ring_auto;	/* rings.h chooses it */
 	uint64_t		 stale_after_ns;	/* 0: never */
 	bool			 forward;	/* its archive */
+	/* Those that have it, the first of them first; 0: all. */
+	unsigned		 hosts;
+	char			**host;
 };
 
 /* mcrelay-web; all zero: none.  Compared byte by byte: without padding, zero
@@ -125,6 +128,9 @@ _Static_assert(offsetof(struct web_conf, allow) ==
  * comes round again: so many go into one. */
 #define RING_BLOCKS		4U
 
+/* That a channel has. */
+#define HOSTS_MAX		16U
+
 #define FORWARDERS_MAX		16U
 #define FORWARD_SERVERS_MAX	16U
 /* Of a file for mcrelay-forwarder. */
@@ -134,7 +140,6 @@ _Static_assert(offsetof(struct web_conf, allow) ==
 struct forward_conf {
 	bool			 wanted;
 	unsigned		 processes;
-	char			*host;		/* our name there */
 	unsigned		 servers;
 	char			*server[FORWARD_SERVERS_MAX];
 	char			*credentials;	/* files, absolute */
@@ -153,6 +158,7 @@ struct forward_conf {
 
 struct conf {
 	char			*file;		/* as given */
+	char			*host;		/* what this one is called */
 	/* A name; with %c in it each channel has a user of its own.  NULL: a
 	 * range of user ids, or stay who we are. */
 	char			*user;
@@ -169,7 +175,7 @@ struct conf {
 	uint64_t		 memory;	/* bytes; 0: no bound */
 	struct web_conf		 web;
 	struct forward_conf	 forward;
-	/* As in the file, then those that archive streams. */
+	/* This host's, as in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;
 };
@@ -217,6 +223,10 @@ enum conf_change	conf_compare(const struct conf *old_conf,
 /* Whether the datums, and what is looked for in them, are the same. */
 bool	conf_same_payload(const struct channel_conf *a,
 	    const struct channel_conf *b) ATTR_NONNULL;
+
+/* Whether a channel's `hosts' have this one among them. */
+bool	conf_names_host(const struct channel_conf *channel, const char *host)
+	    ATTR_NONNULL;
 
 /* Whether mcrelay-web is to run. */
 bool	conf_has_web(const struct conf *conf) ATTR_NONNULL;

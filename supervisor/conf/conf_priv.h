@@ -107,9 +107,19 @@ double	conf_read_range(struct section *section, enum decimate_method method,
 /* `web' of the top level. */
 void	conf_read_web(const struct conf_reader *reader, struct section *top,
 	    struct web_conf *web) ATTR_NONNULL;
-/* `forward', `forwarders' and `host' of the top level. */
+/* What a NATS server takes as one word of a subject. */
+bool	conf_is_token(const char *text) ATTR_NONNULL;
+/* `host' of the top level. */
+void	conf_read_host(struct section *top, struct conf *conf) ATTR_NONNULL;
+/* `hosts' of a channel. */
+void	conf_read_hosts(struct section *section, struct channel_conf *channel)
+	    ATTR_NONNULL;
+/* Leaves the channels of others out, in `places', too. */
+void	conf_take_hosts(struct conf *conf, struct channel_places *places,
+	    struct place place, struct problem_list *problems) ATTR_NONNULL;
+/* `forward' and `forwarders' of the top level; `host' is known. */
 void	conf_read_forward(const struct conf_reader *reader,
-	    struct section *top, struct forward_conf *forward) ATTR_NONNULL;
+	    struct section *top, struct conf *conf) ATTR_NONNULL;
 void	conf_clear_forward(struct forward_conf *forward) ATTR_NONNULL;
 void	conf_check_forward(const struct conf *conf,
 	    const struct channel_places *places,
@@ -126,7 +136,12 @@ void	conf_find_users(struct conf *conf, struct place place,
 void	conf_add_stream_archives(struct conf *conf, struct place place,
 	    struct problem_list *problems) ATTR_NONNULL;
 
-/* Looks at all channels together. */
+/* Whether all channels of the file, also those of other hosts, have names of
+ * their own. */
+void	conf_check_names(const struct conf *conf,
+	    const struct channel_places *places,
+	    struct problem_list *problems) ATTR_NONNULL;
+/* Looks at all channels of this host together. */
 void	conf_check(const struct conf *conf,
 	    const struct channel_places *places,
 	    struct problem_list *problems) ATTR_NONNULL;

@@ -3,7 +3,6 @@
  * The section `forward', and whose archives are forwarded.  Supervisor only.
  * Asks no server: that belongs to mcrelay-forwarder.
  */
-#include <sys/utsname.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,14 +33,6 @@ static const struct number_key messages_key = {
 };
 
 /*** Names. ***/
-
-/* What a server takes as one word of a subject, or as a stream's name. */
-static bool
-is_token(const char *text)
-{
-	return *text != '\0' && strlen(text) <= CHANNEL_NAME_MAX &&
-	    strpbrk(text, ".*>/\\ \t\r\n{}") == NULL;
-}
 
 char *
 conf_forward_name(const char *pattern, const char *host, const char *channel)
@@ -176,42 +167,23 @@ read_limits(struct section *top, struct forward_conf *forward)
 	section_close(&section);
 }
 
-static char *
-read_host(struct section *top, bool needed)
-{
-	const struct node *node = section_scalar(top, "host", false);
-	struct utsname name;
-	char *host;
-
-	if (node != NULL) {
-		if (!is_token(node->text))
-			problem_error(top->problems, node->place, "`host: %s': "
-			    "up to %u characters, without blanks and any of "
-			    ". * > / \\ { }", node->text, CHANNEL_NAME_MAX);
-		return xstrdup(node->text);
-	}
-	(void)uname(&name);
-	name.nodename[strcspn(name.nodename, ".")] = '\0';
-	host = xstrdup(name.nodename);
-	if (needed && !is_token(host))
-		problem_error(top->problems, (struct place){ 0, 0 }, "this "
-		    "host's name, `%s', cannot be part of a subject: say "
-		    "`host: NAME'", host);
-	return host;
-}
-
 void
 conf_read_forward(const struct conf_reader *reader, struct section *top,
-    struct forward_conf *forward)
+    struct conf *conf)
 {
+	struct forward_conf *forward = &conf->forward;
 	struct section section;
 
 	forward->processes = (unsigned)section_number(top, &forwarders_key,
 	    NULL);
 	forward->wanted = section_enter(top, "forward", &section);
-	forward->host = read_host(top, forward->wanted);
 	if (!forward->wanted)
 		return;
+	/* One that the file names has been looked at. */
+	if (section_get(top, "host") == NULL && !conf_is_token(conf->host))
+		problem_error(top->problems, (struct place){ 0, 0 }, "this "
+		    "host's name, `%s', cannot be part of a subject: say "
+		    "`host: NAME'", conf->host);
 #ifndef HAVE_NATS
 	problem_error(section.problems, section_place(&section),
 	    "`forward' needs libnats, which this mcrelay was built without");
@@ -244,7 +216,6 @@ conf_clear_forward(struct forward_conf *forward)
 	free(forward->key);
 	free(forward->stream);
 	free(forward->subject);
-	free(forward->host);
 }
 
 /*** With the channels. ***/

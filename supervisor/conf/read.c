@@ -103,6 +103,8 @@ read_channels(const struct conf_reader *reader, struct section *top,
 		conf_read_channel(reader, &section, &conf->channel[n],
 		    &places[n]);
 	}
+	conf_check_names(conf, places, top->problems);
+	conf_take_hosts(conf, places, list->place, top->problems);
 	conf_check(conf, places, top->problems);
 	free(places);
 	if (top->problems->errors == 0)
@@ -138,7 +140,8 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	    NULL);
 	conf->memory = section_number(&top, &memory_key, NULL);
 	conf_read_web(reader, &top, &conf->web);
-	conf_read_forward(reader, &top, &conf->forward);
+	conf_read_host(&top, conf);
+	conf_read_forward(reader, &top, conf);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Configurations that are wrong, with all that has to be said about each:
- * forwarding.
+ * forwarding, hosts.
  */
 #include <stddef.h>
 
@@ -19,6 +19,20 @@ const struct bad_case bad_forward_cases[] = {
 	    CHANNEL "host: a.b\n",
 	    "4:7: `host: a.b': up to 63 characters, without blanks and any of "
 	    ". * > / \\ { }\n" },
+	{ "channels of bad hosts",
+	    CHANNEL "  hosts: [a.b, a, b, a, {}]\n",
+	    "4:11: `hosts: [a.b]': up to 63 characters, without blanks and "
+	    "any of . * > / \\ { }\n"
+	    "4:22: `hosts' has `a' twice\n"
+	    "4:25: each item of `hosts' has to be a text, not a mapping\n" },
+	{ "channels of no host",
+	    CHANNEL "  hosts: []\n",
+	    "4:10: `hosts' is empty: without it, every host has the "
+	    "channel\n" },
+	{ "one name at two hosts",
+	    "host: x\nchannels:\n- {name: a, hosts: [x], listen: {port: 1}}\n"
+	    "- {name: a, hosts: [y], listen: {port: 2}}\n",
+	    "4:10: there is a channel `a' already (line 3)\n" },
 	{ "no forwarders",
 	    CHANNEL "forwarders: 0\n",
 	    "4:13: `forwarders' has to be from 1 to 16, not 0\n" },

@@ -58,6 +58,30 @@ test_presets(void **state ATTR_UNUSED)
 	conf_free(conf);
 }
 
+/* Channels that others have are in nobody's way, and those for all are here;
+ * what archives a stream goes where its channel goes. */
+static void
+test_hosts(void **state ATTR_UNUSED)
+{
+	struct conf *conf = support_good("host: mine\n"
+	    "defaults: {hosts: [mine, other]}\n"
+	    "channels:\n"
+	    "- {name: a, listen: {port: 5000}}\n"
+	    "- {name: b, hosts: [other], listen: {port: 5000}, "
+	    "archive: {directory: /a}, decimate: [{name: v, method: pick, "
+	    "every: 9, address: 239.1.1.2, port: 3, archive: true}]}\n"
+	    "- {name: c, hosts: [other, mine], listen: {port: 5001}}\n");
+
+	assert_string_equal(conf->host, "mine");
+	assert_int_equal(conf->channels, 2);
+	assert_string_equal(conf->channel[0].name, "a");
+	assert_int_equal(conf->channel[0].hosts, 2);
+	assert_string_equal(conf->channel[0].host[0], "mine");
+	assert_string_equal(conf->channel[1].name, "c");
+	assert_string_equal(conf->channel[1].host[0], "other");
+	conf_free(conf);
+}
+
 #ifdef HAVE_NATS
 static void
 test_forward(void **state ATTR_UNUSED)
@@ -67,8 +91,8 @@ test_forward(void **state ATTR_UNUSED)
 	    "defaults: {forward: true, archive: {directory: /a}}\n"
 	    "channels: [{name: a, listen: {port: 5000}}]\n");
 	const struct forward_conf *forward = &conf->forward;
-	char *stream = conf_forward_name(forward->stream, forward->host, "a");
-	char *subject = conf_forward_name(forward->subject, forward->host,
+	char *stream = conf_forward_name(forward->stream, conf->host, "a");
+	char *subject = conf_forward_name(forward->subject, conf->host,
 	    "a");
 
 	assert_true(conf->channel[0].forward);
@@ -263,6 +287,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_presets),
+		cmocka_unit_test(test_hosts),
 #ifdef HAVE_NATS
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_forward_live),

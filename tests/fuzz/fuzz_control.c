@@ -32,9 +32,11 @@ int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct supervisor	supervisor;
 static struct sockaddr_un	address;
 static struct conf		conf;
+static struct listen_config	listens[3];
 static struct channel_conf	channels[] = {
-	{.name = "a"},
-	{.name = "b", .schema_text = (char *)(uintptr_t)"\"long\"",
+	{.name = "a", .listen = listens, .inputs = 1},
+	{.name = "b", .listen = listens + 1, .inputs = 2,
+	    .schema_text = (char *)(uintptr_t)"\"long\"",
 	    .archive = {.enabled = 1, .directory = "/dev/null"}},
 };
 

@@ -152,7 +152,9 @@ look(const struct segment *segment)
 {
 	static struct stream_conf stream = {.name = "s"};
 	static struct destination_conf relay;
-	static struct channel_conf conf = {.name = "test", .relay = &relay,
+	static struct listen_config listens[2];
+	static struct channel_conf conf = {.name = "test",
+	    .listen = listens, .inputs = NITEMS(listens), .relay = &relay,
 	    .relays = 1, .decimate = &stream, .decimates = 1};
 	static struct supervisor supervisor;
 	static struct channel channel;

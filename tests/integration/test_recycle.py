@@ -4,6 +4,7 @@ other's data, and kills lose and double nothing."""
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from daemon import Daemon, channel
 from net import Sender, SenderThread, free_port, numbered
 from test_cat_follow import Follower
+from test_faults import Faults, faults, library     # noqa: F401
 from waiting import wait_for
 
 WAYS = ["buffered", "direct"]
@@ -94,6 +96,54 @@ def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
     assert again > files / 3, (files, again)
     for path in sorted(copies.iterdir())[::10]:
         avro_files.by_python(path)
+
+
+@pytest.mark.parametrize("write", WAYS)
+@pytest.mark.parametrize("call,error", [
+    ("pwritev", errno.ENOSPC), ("pwritev", errno.EIO),
+    ("fdatasync", errno.EIO), ("ftruncate", errno.EIO),
+    ("renameat2", errno.EIO)],
+    ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
+def test_faults(daemon: Daemon, faults: Faults,     # noqa: F811
+                tmp_path: Path, call: str, error: int, write: str) -> None:
+    """A disk that misbehaves while an old file is written over: what the
+    ring can hold is not lost, and what is finished is whole."""
+    port = free_port()
+    copies = tmp_path / "copies" / "one"
+    copies.mkdir(parents=True)
+    daemon.start(channel("one", port, archive=recycled(
+        daemon, write, flush_interval="50ms")))
+    directory = daemon.archive / "one"
+    collector = Collector(directory, copies)
+    try:
+        with Sender("127.0.0.1", port) as sender:
+            wait_until_recycled(daemon, sender, directory)
+            load = SenderThread(sender, numbered(
+                3000, SIZE, len(sender.sent)), 1500)
+            faults.set(call, error)
+            wait_for(lambda: daemon.ledger("one")["archive_errors"] > 0,
+                     "an error counted", 10.0, daemon.log)
+            faults.set(call, 0)
+            load.join()
+            daemon.wait_received("one", len(sender.sent))
+            wait_for(lambda: daemon.ledger("one")["pending"] == 0,
+                     "all in the archive", 10.0, daemon.log)
+            ledger = daemon.ledger("one")
+            # What could not be finished is, some time.
+            wait_for(lambda: len(list(directory.glob("one_*.part"))) <= 1,
+                     "left-over files finished", 30.0, daemon.log)
+            daemon.stop()
+    finally:
+        collector.end()
+    stored = avro_files.archived_payloads(copies.parent, "one")
+    assert len(stored) == ledger["archived"]
+    lost = set(sender.sent) - set(stored)
+    assert stored == [sent for sent in sender.sent if sent not in lost]
+    # Where a sync fails before the first that is good, it is not known what
+    # the disk has of an old file's room.
+    assert len(lost) == ledger["archive_shed"]
+    assert call == "fdatasync" or not lost
+    assert not list(directory.glob("*.bad"))
 
 
 @pytest.mark.parametrize("write", WAYS)

@@ -67,17 +67,21 @@ sync_file(const struct closer *closer, const struct closer_job *job)
 static int
 finish(const struct closer *closer, const struct closer_job *job)
 {
-	bool doubtful = closer->doubtful || job->doubted;
+	bool recycled = job->synced_place != 0;
+	/* In a recycled file what was lost cannot be seen: it is whole unless
+	 * a sync of its own has failed. */
+	bool doubtful = job->doubted ||
+	    (recycled ? closer->sync_failed[job->kind] : closer->doubtful);
 
-	if ((doubtful || job->synced_place != 0) &&
-	    (ftruncate(job->fd, (off_t)job->size) == -1 ||
+	if (doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
 	    file_sync(job->fd) == -1))
 		return file_close(job->fd, -1);
 	if (doubtful && !recover_whole(job->fd, job->size)) {
 		errno = job->doubted ? ENODATA : EIO;
 		return file_close(job->fd, -1);
 	}
-	if (note_synced(closer, job) == -1)
+	if (recycled &&
+	    (file_sync(job->fd) == -1 || note_synced(closer, job) == -1))
 		return file_close(job->fd, -1);
 	return file_finish(closer->directory, job->name, job->fd, job->size);
 }
@@ -89,12 +93,16 @@ perform(struct closer *closer, const struct closer_job *job,
 {
 	int error = 0;
 
-	if (task == CLOSER_SYNC)
+	if (task == CLOSER_SYNC) {
 		error = sync_file(closer, job) == -1 ? errno : 0;
-	else if (job->fd != -1 && finish(closer, job) == -1)
+		if (error != 0)
+			closer->sync_failed[job->kind] = true;
+	} else if (job->fd != -1 && finish(closer, job) == -1)
 		error = errno;
 	else
 		catalogue(closer, job);
+	if (task == CLOSER_FINISH)
+		closer->sync_failed[job->kind] = false;
 	if (error == EIO || error == ENOSPC || error == EDQUOT)
 		closer->doubtful = true;
 	return error;
@@ -198,6 +206,7 @@ closer_sync(struct closer *closer, enum archive_kind kind,
 	pthread_mutex_lock(&closer->mutex);
 	free = !busy(job);
 	if (free) {
+		job->kind = kind;
 		job->fresh = fresh;
 		submit(closer, job, file, "");
 	}
@@ -213,6 +222,7 @@ closer_finish(struct closer *closer, enum archive_kind kind,
 
 	pthread_mutex_lock(&closer->mutex);
 	assert(!busy(job) && !job->done);
+	job->kind = kind;
 	job->doubted = doubted;
 	submit(closer, job, file, line);
 	pthread_mutex_unlock(&closer->mutex);

@@ -26,6 +26,7 @@ enum closer_task {
 
 /* One job of each task for each kind. */
 struct closer_job {
+	enum archive_kind kind;
 	bool	wanted;
 	bool	running;
 	bool	done;		/* not collected yet */
@@ -51,6 +52,7 @@ struct closer {
 	 * synced.  The kernel tells only once, so from now on each file is
 	 * read back before it gets its name. */
 	bool		 doubtful;
+	bool		 sync_failed[ARCHIVE_KINDS];	/* of this file */
 	struct closer_job job[ARCHIVE_KINDS][CLOSER_TASKS];
 };
 

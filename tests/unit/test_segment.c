@@ -5,6 +5,7 @@
  */
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -274,6 +275,76 @@ test_predecessor(void **state ATTR_UNUSED)
 	segment_close(&old);
 }
 
+static struct listen_config
+input(const char *address, uint16_t port, const char *interface)
+{
+	struct listen_config listen = {.sources = 0};
+	struct sockaddr_in *in = (void *)&listen.address;
+
+	in->sin_family = AF_INET;
+	in->sin_port = htons(port);
+	assert_int_equal(inet_pton(AF_INET, address, &in->sin_addr), 1);
+	snprintf(listen.interface, sizeof(listen.interface), "%s", interface);
+	return listen;
+}
+
+/* Each input counts what it has brought; in another segment it is known again
+ * by address, port and interface, wherever it stands there. */
+static void
+test_inputs(void **state ATTR_UNUSED)
+{
+	const struct listen_config before[] = {input("239.1.1.1", 5, "a"),
+	    input("239.1.1.1", 5, "b"), input("127.0.0.1", 6, ""),
+	    input("127.0.0.1", 7, "")};
+	const struct listen_config after[] = {input("127.0.0.1", 8, ""),
+	    input("127.0.0.1", 6, "lo"), input("239.1.1.1", 5, "b"),
+	    input("239.1.1.1", 5, "c"), input("239.1.1.1", 5, "a")};
+	static const uint64_t want[] = {0, 102, 101, 0, 100};
+	struct segment_spec spec = {.ring_size = RING_SIZE_MIN,
+	    .input = before, .inputs = NITEMS(before)};
+	struct input_state inputs[INPUTS_MAX];
+	struct segment old, fresh, again;
+	struct ingest_state *ingest;
+	char text[INPUT_TEXT_SIZE];
+	const char *why;
+	unsigned i;
+	bool locked;
+
+	assert_int_equal(segment_create(&old, &spec, &locked), 0);
+	ingest = inputs_begin(&old);
+	for (i = 0; i < NITEMS(before); i++) {
+		inputs_of(&old, ingest)[i].counts.received = 100 + i;
+		inputs_of(&old, ingest)[i].drops_seen = i + 1;
+	}
+	ingest_commit(&old.state->ingest);
+	/* In both copies. */
+	(void)inputs_begin(&old);
+	ingest_commit(&old.state->ingest);
+	assert_true(inputs_read(&old, inputs));
+	assert_int_equal(inputs[3].counts.received, 103);
+	assert_int_equal(segment_attach(&again, old.fd, SEGMENT_DECIMATOR,
+	    &why), 0);
+	assert_int_equal(again.inputs, NITEMS(before));
+	assert_memory_equal(again.input, before, sizeof(before));
+	segment_close(&again);
+	spec.predecessor = &old;
+	spec.input = after;
+	spec.inputs = NITEMS(after);
+	assert_int_equal(segment_create(&fresh, &spec, &locked), 0);
+	assert_true(inputs_read(&fresh, inputs));
+	for (i = 0; i < NITEMS(want); i++) {
+		assert_int_equal(inputs[i].counts.received, want[i]);
+		assert_int_equal(inputs[i].drops_seen,
+		    want[i] == 0 ? 0 : want[i] - 99);
+	}
+	segment_close(&fresh);
+	segment_close(&old);
+	(void)inputs_text(&after[1], text);
+	assert_string_equal(text, "127.0.0.1:6%lo");
+	(void)inputs_text(&after[0], text);
+	assert_string_equal(text, "127.0.0.1:8");
+}
+
 /* What the kernel had handed over, and nobody came to commit, is counted. */
 static void
 test_abandoned(void **state ATTR_UNUSED)
@@ -317,6 +388,7 @@ main(void)
 		cmocka_unit_test(test_hostile_header),
 		cmocka_unit_test(test_ledger),
 		cmocka_unit_test(test_predecessor),
+		cmocka_unit_test(test_inputs),
 		cmocka_unit_test(test_abandoned),
 	};
 

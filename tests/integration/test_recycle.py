@@ -237,9 +237,14 @@ def test_off_again(daemon: Daemon) -> None:
     directory = daemon.archive / "one"
     with Sender("127.0.0.1", port) as sender:
         wait_until_recycled(daemon, sender, directory)
-        wait_for(lambda: [spare for spare in directory.glob("one.spare-*")
-                          if spare.read_bytes().startswith(SPARE)],
-                 "a spare file")
+        for _ in range(20):
+            if list(directory.glob("one.spare-*")):
+                break
+            sender.send(numbered(400, SIZE, len(sender.sent)))
+            daemon.wait_received("one", len(sender.sent))
+        for spare in directory.glob("one.spare-*"):
+            assert spare.read_bytes().startswith(SPARE)
+        assert list(directory.glob("one.spare-*"))
         daemon.write(channel("one", port, archive=conf | {"recycle": False}))
         daemon.ctl("reload")
         sender.send(numbered(400, SIZE, len(sender.sent)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
 from typing import Any, Callable
@@ -75,6 +76,26 @@ def test_marks(daemon: Daemon, to: str) -> None:
         daemon.wait_running()
         check(10)
         daemon.stop()
+
+
+def test_no_route(make_daemon: Callable[..., Daemon],
+                  world: World) -> None:     # noqa: F811
+    """Where the routing table has nothing to say, a check does, by the key
+    that helps; an interface's other name is a name of it."""
+    world.home.run("ip", "link", "property", "add", "dev", "out0",
+                   "altname", "other-name")
+    daemon = make_daemon(namespace=world.home)
+    daemon.write(channel("one", free_port(), relay=[
+        {"address": "198.51.100.7", "port": 9},
+        {"address": "239.1.2.3", "port": 9},
+        {"address": "239.1.2.4", "port": 9,
+         "interface": "other-name"},
+        {"address": "127.0.0.1", "port": 9}]))
+    said = daemon.check().stderr
+    assert re.findall(r"no route to (\S+) at present: add a route, or "
+                      "`interface'", said) == \
+        ["198.51.100.7:9", "239.1.2.3:9"], said
+    assert "there is no interface" not in said
 
 
 def test_source_that_comes_later(make_daemon: Callable[..., Daemon],

@@ -11,7 +11,7 @@
  *	received = archived + rejected + archive_shed + archive_paused + pending
  * and, once the outputs have caught up,
  *	received * outputs = relayed + relay_errors + relay_paused
- * and, where the sender's count is known,
+ * and, where the sender's count is known and nothing was dropped coalesced,
  *	sent = received + kernel_dropped + truncated + refused_source
  * relay_errors is the sum of RELAY_ERROR_COUNTERS.
  */
@@ -54,7 +54,7 @@ enum ledger_unit {
 	    "payload bytes of those datagrams")				\
 	X(kernel_dropped, COUNTER, DATAGRAMS, true,			\
 	    "datagrams the kernel dropped because the socket's receive "\
-	    "buffer was full, or with a bad checksum; "			\
+	    "buffer was full, or with a bad checksum; at least, as "	\
 	    "a dropped coalesced packet counts once")			\
 	X(truncated, COUNTER, DATAGRAMS, true,				\
 	    "datagrams larger than a landing slot, not kept")		\

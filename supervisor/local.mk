@@ -102,6 +102,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/upgrade.c supervisor/upgrade.h \
 	supervisor/users.c supervisor/users.h \
 	supervisor/voice.c supervisor/voice.h \
+	supervisor/segmentation.c supervisor/segmentation.h \
 	supervisor/waiting.c supervisor/waiting.h \
 	supervisor/watch.c supervisor/watch.h \
 	supervisor/web.c supervisor/web.h \

@@ -21,6 +21,7 @@
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
+#include "supervisor/segmentation.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/users.h"
 #include "supervisor/web_files.h"
@@ -241,8 +242,10 @@ static struct conf *
 load(const struct options *options, struct supervisor *supervisor)
 {
 	struct conf_problems problems = {NULL, 0, 0};
-	struct conf *conf = supervisor_load(supervisor, &problems);
+	struct conf *conf;
 
+	supervisor->spoils_runs = !options->check && segmentation_is_spoilt();
+	conf = supervisor_load(supervisor, &problems);
 	/* The file is well for whoever else starts the daemon. */
 	if (conf != NULL && options->check)
 		startup_warn_user(conf, &problems);

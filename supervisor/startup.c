@@ -18,6 +18,7 @@
 #include "supervisor/needs.h"
 #include "supervisor/orphans.h"
 #include "supervisor/report.h"
+#include "supervisor/segmentation.h"
 #include "supervisor/runnable.h"
 #include "supervisor/startup.h"
 #include "supervisor/supervisor.h"
@@ -215,6 +216,11 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 	needs_report(supervisor->conf, supervisor->inheritance == NULL ? NULL :
 	    supervisor->conf, problems);
 	supervisor->control = control_open(supervisor, problems);
+	if (supervisor->spoils_runs)
+		log_warnx("a run of %u datagrams that is sent at once on "
+		    "loopback arrives as something else: all is sent and "
+		    "received one by one, as with `segmentation: off'",
+		    SEGMENTATION_RUN);
 	open_channels(supervisor, problems);
 	return problems->errors > 0 ? -1 : 0;
 }

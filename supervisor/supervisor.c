@@ -29,6 +29,7 @@
 #include "supervisor/room.h"
 #include "supervisor/runnable.h"
 #include "supervisor/startup.h"
+#include "supervisor/segmentation.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
 
@@ -42,6 +43,8 @@ supervisor_load(const struct supervisor *supervisor,
 
 	if (conf == NULL)
 		return NULL;
+	if (supervisor->spoils_runs)
+		segmentation_turn_off(conf);
 	rings_fit(conf, supervisor->conf, problems);
 	if (problems->errors > 0) {
 		conf_free(conf);

@@ -69,6 +69,7 @@ struct supervisor {
 	/* Told of programs that a user cannot execute; "": nothing. */
 	char			 not_runnable[256];
 	uint64_t		 given_up;	/* capabilities, by bit */
+	bool			 spoils_runs;	/* this host: segmentation.h */
 	bool			 taken_over;	/* from an older image */
 	bool			 ended;
 	bool			 incomplete;	/* not all is archived */

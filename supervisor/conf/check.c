@@ -37,10 +37,13 @@ check_interface(const struct check *check, const char *name,
 
 	if (name[0] == '\0' || check->local == NULL)
 		return;
-	/* Every interface is in the list, also one without addresses. */
+	/* Every interface is in the list, also one without addresses, but not
+	 * by its other names. */
 	for (i = check->local; i != NULL; i = i->ifa_next)
 		if (strcmp(i->ifa_name, name) == 0)
 			return;
+	if (if_nametoindex(name) != 0)
+		return;
 	problem_warning(check->problems, place,
 	    "there is no interface `%s' at present", name);
 }
@@ -163,6 +166,30 @@ check_addresses(const struct check *check, const struct destination_conf *to,
 		    "no interface has this source address at present");
 }
 
+/* Without an `interface' the routing table says which; it may have nothing to
+ * say, and of a group it is not what one thinks of. */
+static void
+check_route(const struct check *check, const struct destination_conf *to,
+    const struct output_places *places)
+{
+	const struct sockaddr *address = (const void *)&to->address;
+	char text[ADDRESS_TEXT_SIZE];
+	int fd;
+
+	if (to->interface[0] != '\0' || to->broadcast)
+		return;
+	fd = socket(address->sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return;
+	if (connect(fd, address, sockaddr_size(address)) == -1 &&
+	    (errno == ENETUNREACH || errno == EHOSTUNREACH))
+		problem_warning(check->problems, places->item,
+		    "there is no route to %s at present: add a route, or "
+		    "`interface' to say where to", check_text(&to->address,
+		    text));
+	close(fd);
+}
+
 static bool
 same_destination(const struct destination_conf *a,
     const struct destination_conf *b)
@@ -224,6 +251,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 		if (!check_usable(&to->address))
 			continue;
 		check_addresses(check, to, places);
+		check_route(check, to, places);
 		check_loop(check, to, places->item);
 		check_source_port(check, to, places->item);
 		check_twin(check, channel, i);

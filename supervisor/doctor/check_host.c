@@ -3,19 +3,16 @@
  * The doctor's checks of what the whole host shares: counters of the kernel,
  * the clock, segmentation.
  */
-#include <sys/socket.h>
 #include <sys/timex.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/udp.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/util.h"
 #include "supervisor/doctor/doctor_priv.h"
+#include "supervisor/segmentation.h"
 
 /*** Before the sockets. ***/
 
@@ -215,70 +212,24 @@ doctor_check_clock(struct doctor *doctor)
 
 /*** Segmentation. ***/
 
-#define RUN		3U
-#define SEGMENT		100U
-
-/* A socket on loopback, bound; -1 with errno. */
-static int
-bound(struct sockaddr_in *address)
-{
-	const struct timeval second = {.tv_sec = 1};
-	socklen_t size = sizeof(*address);
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	*address = (struct sockaddr_in){.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	if (fd == -1)
-		return -1;
-	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second))
-	    == 0 && bind(fd, (const void *)address, size) == 0 &&
-	    getsockname(fd, (void *)address, &size) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
-/* Sends a run in one call, and counts what arrives; -1 with errno. */
-static int
-run_through(int to, const struct sockaddr_in *address)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), count = -1;
-	int segment = SEGMENT;
-	char run[RUN * SEGMENT + 1] = "";
-
-	if (fd == -1)
-		return -1;
-	if (setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment,
-	    sizeof(segment)) == 0 && sendto(fd, run, RUN * SEGMENT, 0,
-	    (const void *)address, sizeof(*address)) != -1)
-		for (count = 0; count < (int)RUN; count++)
-			if (recv(to, run, sizeof(run), 0) != SEGMENT)
-				break;
-	close(fd);
-	return count;
-}
-
 void
 doctor_check_gso(struct doctor *doctor)
 {
-	struct sockaddr_in address;
-	int fd = bound(&address), count = -1;
+	const unsigned run = SEGMENTATION_RUN;
+	bool any;
+	const int count = segmentation_run_through(&any);
 
-	if (fd != -1)
-		count = run_through(fd, &address);
-	if (count == (int)RUN)
+	if (count == (int)run)
 		doctor_say(doctor, DOCTOR_OK, "", "a run of %u sent at once "
-		    "arrives as %u on loopback", RUN, RUN);
+		    "arrives as %u on loopback", run, run);
 	else if (count == -1) {
 		doctor_mend(doctor, "a kernel from Linux 4.18 on");
 		doctor_say(doctor, DOCTOR_WARN, "", "a run of %u cannot be "
-		    "sent at once on loopback: %s", RUN, strerror(errno));
+		    "sent at once on loopback: %s", run, strerror(errno));
 	} else {
 		doctor_mend(doctor, (links_flags("lo") & IFF_UP) == 0 ?
 		    "ip link set lo up" : "another kernel");
 		doctor_say(doctor, DOCTOR_FAIL, "", "of a run of %u sent at "
-		    "once %d arrived on loopback", RUN, count);
+		    "once %d arrived on loopback", run, count);
 	}
-	if (fd != -1)
-		close(fd);
 }

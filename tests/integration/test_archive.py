@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,27 @@ def test_file_header(daemon: Daemon, source: Path) -> None:
         "mcrelay.first_sequence": "0",
         "mcrelay.started": path.name.split("_")[1],
         "mcrelay.clock": "CLOCK_REALTIME, kernel software"}
+
+
+def test_name_of_first(daemon: Daemon) -> None:
+    """A file's name tells when its first datagram was received, however long
+    that has waited to be written."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=daemon.archive_conf(
+        flush_interval="1s")))
+    with Sender("127.0.0.1", port) as sender:
+        for number in range(2):
+            sender.send(numbered(5))
+            daemon.wait_received("one", 5 * (number + 1))
+            daemon.ctl("rotate", "one")
+    daemon.stop()
+    paths = avro_files.files(daemon.archive, "one")
+    assert len(paths) == 2
+    for path in paths:
+        first = avro_files.read_datagrams(path)[0].received_ns
+        whole, micros = divmod(first // 1000, 10**6)
+        text = time.strftime("%Y%m%dT%H%M%S", time.gmtime(whole))
+        assert path.name.split("_")[1] == f"{text}.{micros:06}Z"
 
 
 def test_envelope(daemon: Daemon, source: Path) -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
+import native
 from daemon import Daemon, channel, output
 from net import (Namespace, Receiver, Sender, free_port, numbered,
                  receiving_socket)
@@ -16,6 +19,7 @@ from test_world import OTHERS, RELAY, World, bare, world    # noqa: F401
 from waiting import wait_for
 
 IP_RECVTOS = 13
+UDP_SEGMENT, UDP_GRO = 103, 104
 EF = 46
 COUNT = 20
 
@@ -75,6 +79,59 @@ def test_marks(daemon: Daemon, to: str) -> None:
         daemon.wait_running()
         check(10)
         daemon.stop()
+
+
+def test_no_route(make_daemon: Callable[..., Daemon],
+                  world: World) -> None:     # noqa: F811
+    """Where the routing table has nothing to say, a check does, by the key
+    that helps; an interface's other name is a name of it."""
+    world.home.run("ip", "link", "property", "add", "dev", "out0",
+                   "altname", "other-name")
+    daemon = make_daemon(namespace=world.home)
+    daemon.write(channel("one", free_port(), relay=[
+        {"address": "198.51.100.7", "port": 9},
+        {"address": "239.1.2.3", "port": 9},
+        {"address": "239.1.2.4", "port": 9,
+         "interface": "other-name"},
+        {"address": "127.0.0.1", "port": 9}]))
+    said = daemon.check().stderr
+    assert re.findall(r"no route to (\S+) at present: add a route, or "
+                      "`interface'", said) == \
+        ["198.51.100.7:9", "239.1.2.3:9"], said
+    assert "there is no interface" not in said
+
+
+@pytest.mark.parametrize("spoilt", [False, True])
+def test_spoilt_runs(daemon: Daemon, tmp_path: Path, spoilt: bool) -> None:
+    """Where a run of three does not arrive as three, nothing is sent in runs,
+    after a reload, too; elsewhere it is."""
+    if spoilt:
+        daemon.environment |= {
+            "LD_PRELOAD": str(native.preload("host.c", tmp_path)),
+            "MCRELAY_TEST_GSO": "merged"}
+    port = free_port()
+    with socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM) as sink, socket.socket(
+            socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sink.bind(("127.0.0.1", 0))
+        sink.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
+        sink.settimeout(10)
+        sender.connect(("127.0.0.1", port))
+        sender.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, 100)
+        conf = channel("one", port, relay=[
+            output("127.0.0.1", sink.getsockname()[1])])
+        daemon.start(conf)
+        for _ in range(2):
+            sender.send(bytes(300))
+            sizes = []
+            while sum(sizes) < 300:
+                sizes.append(len(sink.recv(65536)))
+            assert sizes == ([100] * 3 if spoilt else [300])
+            daemon.write(conf | {"stale_after": "20s"})
+            daemon.ctl("reload")
+        daemon.stop()
+    assert ("arrives as something else: all is sent and received one by one"
+            in daemon.log()) == spoilt
 
 
 def test_source_that_comes_later(make_daemon: Callable[..., Daemon],

@@ -191,6 +191,43 @@ def test_replay_session_unreachable(daemon: Daemon) -> None:
         assert len(receiver.wait(200)) == 200
 
 
+def test_seek(daemon: Daemon) -> None:
+    """What ends before the start is not read: it could be damaged.  Without a
+    catalogue, or with a clock that was set, it is, and the same is shown."""
+    sent = varied(600)
+    paths = record(daemon, sent, rotate={"size": "64KiB"})
+    assert len(paths) > 3
+    path = daemon.archive / "one"
+    cat = daemon.programs.replay.with_name("mcrelay-cat")
+    first = avro_files.read_datagrams(paths[-1])[0]
+    # An hour before, by the catalogue.
+    catalogue = path / "catalog.jsonl"
+    lines = [json.loads(line) for line in
+             catalogue.read_text().splitlines()]
+    for line in lines[:-1]:
+        line["last_received"] = "20010101T000000.000000Z"
+    paths[0].write_bytes(paths[0].read_bytes()[:-100])
+
+    def write(**more: Any) -> None:
+        catalogue.write_text("".join(json.dumps(line | more) + "\n"
+                                     for line in lines))
+
+    for start in (iso(first.received_ns), f"seq:{first.sequence}"):
+        for more, damaged in (({}, 0), ({"clock_step": 2.5,
+                                         "last_sequence": None}, 1)):
+            write(**more)
+            with Receiver() as receiver:
+                run(daemon.programs.replay, "-q", "-s", start, path,
+                    f"127.0.0.1:{receiver.port}", status=damaged)
+                expected = sent[first.sequence:]
+                assert receiver.wait(len(expected)) == expected
+            shown = run(cat, "-s", start, "-F", "sequence", path,
+                        status=damaged)
+            assert [json.loads(line)["sequence"]
+                    for line in shown.splitlines()] == \
+                list(range(first.sequence, 600))
+
+
 def test_replay_capture(daemon: Daemon, tmp_path: Path) -> None:
     """A capture is an archive as well, alone and beside one."""
     config = daemon.programs.replay.parent / "config.status"

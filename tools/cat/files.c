@@ -142,7 +142,10 @@ show_listed(struct cat *cat, const char *directory,
 		status = reader_open_at(&reader, AT_FDCWD, path, O_NOFOLLOW,
 		    &why);
 	}
-	if (status == READER_OK)
+	if (status == READER_OK && span_leaves_out(&cat->options->span,
+	    &reader.records, listed))
+		reader_close(&reader);
+	else if (status == READER_OK)
 		show_open(cat, &reader, path);
 	else if (status != READER_END)
 		/* One that is not readable says nothing about the others. */

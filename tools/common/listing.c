@@ -12,6 +12,7 @@
 
 #include "common/archive_names.h"
 #include "common/util.h"
+#include "common/when.h"
 #include "tools/common/lines.h"
 #include "tools/common/listing.h"
 
@@ -40,7 +41,8 @@ compare(const void *a, const void *b)
 static void
 add_entry(struct entry **entry, size_t *entries, const char *text)
 {
-	struct entry new = { .listed.line = LISTING_NO_LINE };
+	struct entry new = { .listed = { .line = LISTING_NO_LINE,
+	    .last_ns = INT64_MAX, .last_sequence = INT64_MAX } };
 	char *stem = xstrdup(text);
 	const size_t size = strlen(text), part = strlen(ARCHIVE_PART);
 
@@ -78,6 +80,21 @@ find_entry(struct entry *entry, size_t entries, const char *stem)
 }
 
 static void
+take_line(struct listed *listed, json_t *line, uint64_t number)
+{
+	json_t *last = json_object_get(line, "last_received");
+	json_t *sequence = json_object_get(line, "last_sequence");
+
+	listed->line = number;
+	if (json_is_integer(sequence))
+		listed->last_sequence = json_integer_value(sequence);
+	if (json_object_get(line, "clock_step") != NULL ||
+	    !json_is_string(last) ||
+	    !when_parse(json_string_value(last), &listed->last_ns))
+		listed->last_ns = INT64_MAX;
+}
+
+static void
 read_lines(struct entry *entry, size_t entries, struct lines *lines)
 {
 	struct archive_name name;
@@ -88,7 +105,7 @@ read_lines(struct entry *entry, size_t entries, struct lines *lines)
 		found = find_entry(entry, entries, json_string_value(
 		    json_object_get(line, "name")));
 		if (found != NULL)
-			found->listed.line = lines->number;
+			take_line(&found->listed, line, lines->number);
 		json_decref(line);
 	}
 }
@@ -102,8 +119,11 @@ take_known(struct entry *entry, size_t entries, const struct listing *before)
 
 	for (i = 0; i < before->files; i++) {
 		found = find_entry(entry, entries, before->file[i].stem);
-		if (found != NULL)
-			found->listed.line = before->file[i].line;
+		if (found == NULL)
+			continue;
+		found->listed.line = before->file[i].line;
+		found->listed.last_ns = before->file[i].last_ns;
+		found->listed.last_sequence = before->file[i].last_sequence;
 	}
 }
 

@@ -21,6 +21,10 @@ struct listed {
 	char		*stem;		/* the name as a finished file */
 	bool		 finished;	/* when it was listed */
 	uint64_t	 line;		/* of the catalogue */
+	/* Of the last datagram, as the catalogue has it; INT64_MAX: not known,
+	 * or a clock was set in between. */
+	int64_t		 last_ns;
+	int64_t		 last_sequence;
 };
 
 struct listing {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/util.h"
 #include "common/when.h"
 #include "tools/common/span.h"
 
@@ -76,6 +77,19 @@ span_refuses(const struct span *span, const struct records *records)
 	if (!records->datagrams && has_sequences(span))
 		return "its records have no sequence for -s and -e";
 	return NULL;
+}
+
+/* Clocks are corrected a little without a word in the catalogue. */
+#define MARGIN_NS	((int64_t)(10 * NS_PER_S))
+
+bool
+span_leaves_out(const struct span *span, const struct records *records,
+    const struct listed *listed)
+{
+	return records->datagrams &&
+	    (listed->last_sequence < span->start_sequence ||
+	    (span->start_ns != INT64_MIN && listed->last_ns < INT64_MAX -
+	    MARGIN_NS && listed->last_ns + MARGIN_NS < span->start_ns));
 }
 
 enum span_place

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "tools/common/listing.h"
 #include "tools/common/options.h"
 #include "tools/common/records.h"
 
@@ -33,6 +34,12 @@ bool	span_is_all(const struct span *span) ATTR_NONNULL;
 /* Why such records cannot be told apart by it; NULL: they can. */
 const char	*span_refuses(const struct span *span,
 		    const struct records *records) ATTR_NONNULL;
+
+/* Whether nothing of a file is asked for, by what the catalogue says of its
+ * last datagram: only of datagrams, which alone it counts and times. */
+bool		span_leaves_out(const struct span *span,
+		    const struct records *records,
+		    const struct listed *listed) ATTR_NONNULL;
 
 enum span_place {
 	SPAN_BEFORE,		/* not asked for, but later ones may be */

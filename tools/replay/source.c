@@ -165,9 +165,13 @@ open_listed(struct source *source, const char *directory)
 		status = reader_open_at(&source->file, AT_FDCWD,
 		    source->path, O_NOFOLLOW, &why);
 	}
-	if (status == READER_OK)
+	if (status == READER_OK) {
 		begin_file(source);
-	else if (status != READER_END)
+		if (!source->failed && span_leaves_out(
+		    &source->shared->options->span,
+		    &source->file.records, listed))
+			end_operand(source);
+	} else if (status != READER_END)
 		source_left_out(source, why);
 }
 

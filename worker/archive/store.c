@@ -58,7 +58,7 @@ unadd(struct store *store, const struct addition then[static ARCHIVE_KINDS])
 
 static int
 add_block(struct store *store, enum archive_kind kind,
-    struct block *block, uint64_t first_sequence)
+    struct block *block, const struct span *span)
 {
 	struct addition *added = &store->added[kind];
 	const struct archive_file *file;
@@ -72,10 +72,10 @@ add_block(struct store *store, enum archive_kind kind,
 	file = &store_state(store)->file[kind];
 	/* The datagram that the file is named for has been shed. */
 	if (store->fd[kind] != -1 && file->records + added->records == 0 &&
-	    file->first_sequence != first_sequence)
+	    file->first_sequence != span->begins)
 		store_discard(store, kind);
 	if (store->fd[kind] == -1 &&
-	    store_open_file(store, kind, first_sequence) == -1)
+	    store_open_file(store, kind, span) == -1)
 		return -1;
 	file = &store_state(store)->file[kind];
 	count = block_finish(block, file->sync, &iov, &size);
@@ -206,7 +206,7 @@ store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
 		store_look(store);
 	memcpy(then, store->added, sizeof(then));
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (add_block(store, i, block[i], t->span[i].begins) == -1) {
+		if (add_block(store, i, block[i], &t->span[i]) == -1) {
 			write_failed(store);
 			return STORE_FAILED;
 		}

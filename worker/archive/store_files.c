@@ -174,19 +174,20 @@ take_spare(const struct store *store, enum archive_kind kind,
 /* Of a descriptor that is new: whether an old file is under it. */
 static int
 create(struct store *store, enum archive_kind kind,
-    uint64_t first_sequence, char name[static FILE_NAME_SIZE],
+    const struct span *span, char name[static FILE_NAME_SIZE],
     bool *recycled)
 {
 	const struct archive_file *file = &store_state(store)->file[kind];
 	bool again = file->phase == FILE_CREATING &&
-	    file->first_sequence == first_sequence;
-	uint64_t started_ns = clock_realtime_ns();
+	    file->first_sequence == span->begins;
+	/* That of its first datagram, which has waited for its block. */
+	uint64_t started_ns = span->first_received_ns;
 	int fd;
 
 	if (!again) {
 		if (file->phase == FILE_CREATING)
 			remove_part(store, kind);
-		announce_file(store, kind, first_sequence, started_ns);
+		announce_file(store, kind, span->begins, started_ns);
 	}
 	for (;;) {
 		store_name(store, kind, &store_state(store)->file[kind],
@@ -201,7 +202,7 @@ create(struct store *store, enum archive_kind kind,
 		/* Somebody else's file: ours begins a microsecond later. */
 		again = false;
 		started_ns += NS_PER_US;
-		announce_file(store, kind, first_sequence, started_ns);
+		announce_file(store, kind, span->begins, started_ns);
 	}
 }
 
@@ -234,7 +235,7 @@ write_header(const struct store *store, enum archive_kind kind, int fd,
 
 int
 store_open_file(struct store *store, enum archive_kind kind,
-    uint64_t first_sequence)
+    const struct span *span)
 {
 	char name[FILE_NAME_SIZE];
 	struct archive_file *file;
@@ -248,7 +249,7 @@ store_open_file(struct store *store, enum archive_kind kind,
 		    "finished, in", "");
 		return -1;
 	}
-	fd = create(store, kind, first_sequence, name, &recycled);
+	fd = create(store, kind, span, name, &recycled);
 	if (fd == -1) {
 		store_failed(store, "create", name);
 		return -1;
@@ -264,6 +265,8 @@ store_open_file(struct store *store, enum archive_kind kind,
 	archive_commit(store->domain);
 	store->fd[kind] = fd;
 	store_begin_writing(store, kind);
+	/* By its name it may be of before a moment at which it had to end. */
+	store->rotate_from_ns[kind] = clock_realtime_ns();
 	store->fresh[kind] = true;
 	log_debug("archiving to %s.part", name);
 	return 0;

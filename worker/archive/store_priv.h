@@ -24,9 +24,9 @@ void	store_failed(struct store *store, const char *what,
 /* ... and that it is over. */
 void	store_works(struct store *store) ATTR_NONNULL;
 
-/* 0, or -1 after store_failed(). */
+/* One that begins with this span.  0, or -1 after store_failed(). */
 int	store_open_file(struct store *store, enum archive_kind kind,
-	    uint64_t first_sequence) ATTR_NONNULL;
+	    const struct span *span) ATTR_NONNULL;
 /* Once the kind has a descriptor. */
 void	store_begin_writing(struct store *store, enum archive_kind kind)
 	    ATTR_NONNULL;

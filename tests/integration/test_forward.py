@@ -19,7 +19,7 @@ import pytest
 
 import avro_files
 import nats
-from daemon import Daemon, channel, output
+from daemon import Daemon, output
 from forwarding import archived, forward, state, wait_forwarded
 from fuse import Fuse, build
 from nats import Client, Cluster, Message, Proxy, Server
@@ -28,21 +28,7 @@ from waiting import wait_for
 
 LONG_COUNT = 240000 if "MCRELAY_TEST_LONG" in os.environ else 30000
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
-
-
-@pytest.fixture(autouse=True)
-def have_forwarder(programs: Any) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(tmp_path)
-    one.start()
-    yield one
-    one.end()
+pytestmark = pytest.mark.usefixtures("have_forwarder")
 
 
 def forwarder_pid(daemon: Daemon, old: int = 0) -> int:

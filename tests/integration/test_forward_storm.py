@@ -47,8 +47,7 @@ AWAY_S = (0.05, 0.5, 2.0, 9.0) if LONG else (0.05, 0.5, 1.5, 3.0)
 
 Report = Callable[[str, object], None]
 
-pytestmark = [pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER),
-              pytest.mark.alone]
+pytestmark = [pytest.mark.usefixtures("have_forwarder"), pytest.mark.alone]
 
 
 class Lan:
@@ -90,9 +89,7 @@ class Lan:
 
 
 @pytest.fixture
-def lan(programs: Any, namespace: Namespace) -> Iterator[Lan]:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
+def lan(namespace: Namespace) -> Iterator[Lan]:
     with ExitStack() as stack:
         yield Lan(stack, namespace)
 

@@ -94,8 +94,8 @@ def test_shown(daemon: Daemon, server: Server, source: Path) -> None:
         daemon.start(conf(source, port, view, another),
                      **forward(server.url, live=True))
         flows(daemon, sender, heard)
-        wait_for(lambda: len(another.datagrams) * 20 == len(sender.sent),
-                 "all of that", 10)
+        wait_for(lambda: len(another.datagrams) * 20 == len(
+            view.datagrams) * 10 == len(sender.sent), "all of that", 10)
         seen, began = (len(view.datagrams), len(another.datagrams)), \
             time.time_ns()
         sender.send(accel.datagrams(1000))

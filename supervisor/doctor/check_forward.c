@@ -132,7 +132,8 @@ look_at_info(struct doctor *doctor, const char *place, const json_t *info)
 	const struct forward_conf *conf = &doctor->conf->forward;
 	const char *version = json_string_value(json_object_get(info,
 	    "version"));
-	const json_t *max = json_object_get(info, "max_payload");
+	const long long payload = json_integer_value(json_object_get(info,
+	    "max_payload"));
 
 	if (version == NULL)
 		version = "of an unknown version";
@@ -148,17 +149,18 @@ look_at_info(struct doctor *doctor, const char *place, const json_t *info)
 	    !conf->tls)
 		doctor_say(doctor, DOCTOR_FAIL, place, "nats-server %s wants "
 		    "TLS: say `tls: {}' in `forward'", version);
-	else if (!is_safe(version))
-		doctor_say(doctor, DOCTOR_WARN, place, "nats-server %s: "
-		    "before 2.10.23 servers have lost streams when they were "
-		    "killed", version);
-	else if (json_integer_value(max) < PAYLOAD_GOOD)
-		doctor_say(doctor, DOCTOR_WARN, place, "max_payload of %lld "
-		    "bytes: blocks are taken apart",
-		    (long long)json_integer_value(max));
-	else
+	else if (is_safe(version) && payload >= PAYLOAD_GOOD)
 		doctor_say(doctor, DOCTOR_OK, place, "nats-server %s",
 		    version);
+	else {
+		if (!is_safe(version))
+			doctor_say(doctor, DOCTOR_WARN, place, "nats-server "
+			    "%s: before 2.10.23 servers have lost streams "
+			    "when they were killed", version);
+		if (payload < PAYLOAD_GOOD)
+			doctor_say(doctor, DOCTOR_WARN, place, "max_payload "
+			    "of %lld bytes: blocks are taken apart", payload);
+	}
 }
 
 /* Others of the cluster may answer. */

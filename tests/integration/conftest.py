@@ -18,6 +18,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+import nats
 from daemon import Daemon, Programs
 from mounts import Mounts
 from net import Namespace, back_outside, leave_network
@@ -158,6 +159,27 @@ def make_daemon(request: pytest.FixtureRequest, programs: Programs,
 @pytest.fixture
 def daemon(make_daemon: Callable[..., Daemon]) -> Daemon:
     return make_daemon()
+
+
+@pytest.fixture
+def have_forwarder(programs: Programs) -> None:
+    """Where there is nobody to forward, or nobody to forward to, there is
+    nothing to be tested."""
+    if nats.PROGRAM is None:
+        pytest.skip(nats.NO_SERVER)
+    assert programs.libexec is not None
+    if not (programs.libexec / "mcrelay-forwarder").exists():
+        pytest.skip("built without libnats")
+
+
+@pytest.fixture
+def server(have_forwarder: None, tmp_path: Path) -> Iterator[nats.Server]:
+    """One NATS server."""
+    one = nats.Server(tmp_path)
+    try:
+        yield one.start()
+    finally:
+        one.end()
 
 
 @pytest.fixture

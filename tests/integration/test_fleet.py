@@ -16,8 +16,6 @@ from daemon import Programs
 from net import Sender, free_port, numbered
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
-
 
 def free_ports() -> int:
     """The first of six that nobody listens at."""
@@ -45,9 +43,8 @@ def ours(place: Path) -> list[str]:
     return found
 
 
+@pytest.mark.usefixtures("have_forwarder")
 def test_fleet(programs: Programs, source: Path, tmp_path: Path) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
     place, port, udp = tmp_path / "fleet", free_ports(), free_port()
     environment = os.environ | {
         "FLEET_PORT": str(port), "FLEET_UDP": str(udp),

@@ -9,6 +9,7 @@ import random
 import signal
 import socket
 import struct
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 import avro_files
 import nats
-from daemon import Daemon, channel, output
+from daemon import Daemon, output
 from forwarding import archived, forward, state, wait_forwarded
 from fuse import Fuse, build
 from nats import Client, Cluster, Message, Proxy, Server
@@ -27,21 +28,7 @@ from waiting import wait_for
 
 LONG_COUNT = 240000 if "MCRELAY_TEST_LONG" in os.environ else 30000
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
-
-
-@pytest.fixture(autouse=True)
-def have_forwarder(programs: Any) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(tmp_path)
-    one.start()
-    yield one
-    one.end()
+pytestmark = pytest.mark.usefixtures("have_forwarder")
 
 
 def forwarder_pid(daemon: Daemon, old: int = 0) -> int:
@@ -473,6 +460,40 @@ def test_doctor(daemon: Daemon, server: Server) -> None:
         done = daemon.run("--doctor", "-j", timeout_s=120)
         assert "of no cluster" in done.stdout
         daemon.stop()
+
+
+@pytest.mark.parametrize("more, conf, result, words", [
+    ("", {}, "ok", "nats-server"),
+    ("max_payload: 65536", {}, "warn", "max_payload of 65536"),
+    ("", {"replicas": 3}, "fail", "of no cluster: it makes no 3 replicas"),
+    (None, {}, "fail", "without JetStream"),
+    ("tls {{ cert_file: {0}/c.pem, key_file: {0}/k.pem }}", {}, "fail",
+     "wants TLS: say `tls: {}'")])
+def test_doctor_limits(daemon: Daemon, tmp_path: Path, more: str | None,
+                       conf: dict[str, Any], result: str, words: str) -> None:
+    """What a server cannot do for us, before anything is forwarded to it."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+         "-keyout", tmp_path / "k.pem", "-out", tmp_path / "c.pem"],
+        check=True, capture_output=True, timeout=30)
+    server = Server(tmp_path, more=(more or "").format(tmp_path),
+                    jetstream=more is not None)
+    try:
+        server.launch()
+        wait_for(server.listens, "nats-server", 30, server.log)
+        daemon.write(archived(daemon, "one", free_port()),
+                     **forward(server.url, **conf))
+        done = daemon.run("--doctor", "-j", timeout_s=120)
+        found = {f["measured"]: f["result"]
+                 for f in json.loads(done.stdout)["findings"]
+                 if f["check"] == "forward"}
+        # Beside it, its version may be one that is warned of.
+        rest = {what for what in found if "before 2.10.23" not in what}
+        assert all(words in what and found[what] == result
+                   for what in rest) and (rest or result == "ok"), found
+    finally:
+        server.end()
 
 
 @pytest.fixture

@@ -9,37 +9,22 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
 import avro.io
 import avro.schema
 import pytest
 
 import accel
-import nats
 from daemon import Daemon, channel, output
-from forwarding import archived, forward, wait_forwarded
-from nats import Client, Message, Server, Subscriber
+from forwarding import forward, wait_forwarded
+from nats import Message, Server, Subscriber
 from net import Receiver, Sender, SenderThread, free_port
 from test_framing import fingerprint
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
+pytestmark = pytest.mark.usefixtures("have_forwarder")
 ALL = "mcrelay.live.>"
-
-
-@pytest.fixture(autouse=True)
-def have_forwarder(programs: Any) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(tmp_path)
-    one.start()
-    yield one
-    one.end()
 
 
 def conf(source: Path, port: int, view: Receiver, another: Receiver,
@@ -109,8 +94,8 @@ def test_shown(daemon: Daemon, server: Server, source: Path) -> None:
         daemon.start(conf(source, port, view, another),
                      **forward(server.url, live=True))
         flows(daemon, sender, heard)
-        wait_for(lambda: len(another.datagrams) * 20 == len(sender.sent),
-                 "all of that", 10)
+        wait_for(lambda: len(another.datagrams) * 20 == len(
+            view.datagrams) * 10 == len(sender.sent), "all of that", 10)
         seen, began = (len(view.datagrams), len(another.datagrams)), \
             time.time_ns()
         sender.send(accel.datagrams(1000))

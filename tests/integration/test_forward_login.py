@@ -7,11 +7,10 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Iterator
 
 import pytest
 
-import nats
 from daemon import Daemon
 from forwarding import archived, forward, wait_forwarded
 from nats import Server
@@ -19,13 +18,7 @@ from net import Sender, free_port, numbered
 from nkeys import Operator
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
-
-
-@pytest.fixture(autouse=True)
-def have_forwarder(programs: Any) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
+pytestmark = pytest.mark.usefixtures("have_forwarder")
 
 
 @pytest.fixture

@@ -7,32 +7,17 @@ import json
 import os
 import signal
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
-import nats
 from daemon import Daemon
 from forwarding import archived, forward, wait_forwarded
 from nats import Client, Server
 from net import Sender, free_port, numbered
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
-
-
-@pytest.fixture(autouse=True)
-def have_forwarder(programs: Any) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(tmp_path)
-    one.start()
-    yield one
-    one.end()
+pytestmark = pytest.mark.usefixtures("have_forwarder")
 
 
 def told(client: Client, what: str, channel: str) -> list[Any]:

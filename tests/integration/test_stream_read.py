@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
@@ -23,21 +23,7 @@ from nats import Client, Cluster, Server
 from net import Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
-pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
-
-
-@pytest.fixture(autouse=True)
-def have_libnats(programs: Any) -> None:
-    if not (programs.libexec / "mcrelay-forwarder").exists():
-        pytest.skip("built without libnats")
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    one = Server(tmp_path)
-    one.start()
-    yield one
-    one.end()
+pytestmark = pytest.mark.usefixtures("have_forwarder")
 
 
 def record(daemon: Daemon, client: Client, datagrams: list[bytes],

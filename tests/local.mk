@@ -440,6 +440,7 @@ EXTRA_DIST += \
 	tests/integration/test_directories.py \
 	tests/integration/test_doctor.py \
 	tests/integration/test_events.py \
+	tests/integration/test_examples.py \
 	tests/integration/test_fleet.py \
 	tests/integration/test_forward.py \
 	tests/integration/test_forward_live.py \

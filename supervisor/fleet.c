@@ -68,7 +68,7 @@ static bool
 is_fit(const struct channel *channel)
 {
 	return channel->child.state == CHILD_RUNNING &&
-	    channel->parts.input != -1;
+	    channel->parts.inputs > 0;
 }
 
 /* It may be between two workers: then what was said holds for a while. */

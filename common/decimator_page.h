@@ -69,6 +69,7 @@ struct sent_state {
 	uint64_t		out;	/* as in struct stream_counts */
 	uint64_t		errors;
 	uint64_t		unarchived;
+	uint64_t		standby;
 };
 
 SEGMENT_DOMAIN(sent);
@@ -93,6 +94,7 @@ sent_latest_counts(const struct page_stream *stream, uint64_t generation,
 	counts->out = sent->out;
 	counts->errors = sent->errors;
 	counts->unarchived = sent->unarchived;
+	counts->standby = sent->standby;
 	return true;
 }
 

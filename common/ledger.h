@@ -10,7 +10,8 @@
  * Identities that hold in every snapshot of a channel with an archive
  *	received = archived + rejected + archive_shed + archive_paused + pending
  * and, once the outputs have caught up,
- *	received * outputs = relayed + relay_errors + relay_paused
+ *	received * outputs = relayed + relay_errors + relay_paused +
+ *	    relay_standby
  * and, where the sender's count is known and nothing was dropped coalesced,
  *	sent = received + kernel_dropped + truncated + refused_source
  * relay_errors is the sum of RELAY_ERROR_COUNTERS.
@@ -99,6 +100,9 @@ enum ledger_unit {
 	    "datagrams that could not be sent, counted for each output") \
 	X(relay_paused, COUNTER, DATAGRAMS, false,			\
 	    "datagrams that came while the relay was paused, counted for " \
+	    "each output")						\
+	X(relay_standby, COUNTER, DATAGRAMS, false,			\
+	    "datagrams that were another host's to relay, counted for "	\
 	    "each output")
 
 /* The causes of relay_errors. */
@@ -152,7 +156,9 @@ enum ledger_unit {
 	X(unarchived, COUNTER, DATAGRAMS, false,			\
 	    "datagrams that the stream's archive did not get")		\
 	X(skipped, COUNTER, DATAGRAMS, false,				\
-	    "datagrams left out, as decimators ended at them twice")
+	    "datagrams left out, as decimators ended at them twice")	\
+	X(standby, COUNTER, DATAGRAMS, false,				\
+	    "datagrams that were another host's to send")
 
 #define LEDGER_COUNTERS(X)						\
 	INGEST_FLOW_COUNTERS(X)						\

@@ -63,6 +63,8 @@
 	    "archiving is paused, until mcrelayctl resume")		\
 	X(RELAY_PAUSED, relay_paused, PAUSED,				\
 	    "relaying is paused, until mcrelayctl resume")		\
+	X(STANDBY, standby, NOTE,					\
+	    "nothing is sent: another host does, or has to be heard of") \
 	X(MEMORY_UNLOCKED, memory_unlocked, NOTE,			\
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK")	\
 	X(NO_QUERIER, no_querier, NOTE,					\

@@ -45,6 +45,7 @@ set_counts(struct sent_state *state, uint64_t of,
 	state->out = counts->out;
 	state->errors = counts->errors;
 	state->unarchived = counts->unarchived;
+	state->standby = counts->standby;
 }
 
 void
@@ -120,6 +121,7 @@ sending_open(struct sending *sending, const struct segment *segment, int fd)
 		return false;
 	}
 	sending->page = (void *)(sending->base + MESSAGE_PAGE);
+	sending->state = segment->state;
 	sending->message = (void *)(sending->base + MESSAGE_PAGE -
 	    offsetof(struct mmsghdr, msg_len));
 	recover(sending);

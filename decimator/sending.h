@@ -23,6 +23,7 @@
 struct sending {
 	uint8_t			*base;	/* NULL: not open */
 	struct decimator_page	*page;
+	const struct worker_state *state;	/* says whether we may */
 	struct mmsghdr		*message; /* ends in the page */
 	struct iovec		 iov;
 };

@@ -22,6 +22,7 @@ static const struct timespec reconnect_pause = {.tv_nsec = 200000};
  * ECONNREFUSED speaks of an earlier datagram (nobody listened, says the
  * destination); this one has not been tried yet.  EDESTADDRREQ: the
  * supervisor is connecting the socket anew, which takes it microseconds.
+ * ECANCELED, of our own: it is another host's to be sent.
  */
 static bool
 try_to_send(const struct stream *stream, const struct sent_plan *plan,
@@ -29,8 +30,10 @@ try_to_send(const struct stream *stream, const struct sent_plan *plan,
 {
 	unsigned refusals = 0, pauses = 0;
 
-	while (!sending_try(stream->sending, stream->config.slot, plan,
-	    stream->socket, data, size)) {
+	while (!segment_is_muted(stream->sending->state)) {
+		if (sending_try(stream->sending, stream->config.slot, plan,
+		    stream->socket, data, size))
+			return true;
 		if (errno == ECONNREFUSED && refusals++ == 0)
 			continue;
 		if (errno != EDESTADDRREQ || pauses++ == RECONNECT_PAUSES)
@@ -38,7 +41,8 @@ try_to_send(const struct stream *stream, const struct sent_plan *plan,
 		(void)nanosleep(&reconnect_pause, NULL);
 		errno = EDESTADDRREQ;
 	}
-	return true;
+	errno = ECANCELED;
+	return false;
 }
 
 static void
@@ -47,6 +51,10 @@ send_away(struct stream *stream, const struct sent_plan *plan,
 {
 	if (try_to_send(stream, plan, data, size)) {
 		stream->counts.out++;
+		return;
+	}
+	if (errno == ECANCELED) {
+		stream->counts.standby++;
 		return;
 	}
 	stream->counts.errors++;

@@ -54,6 +54,7 @@ on_messages(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	}
 	if (got == (ssize_t)sizeof(message) &&
 	    message.type == MESSAGE_LOOK && lanes_get_anywhere() &&
+	    leases_get_anywhere() &&
 	    fd_send(MESSAGE_FD, &looked, sizeof(looked), NULL, 0) == -1)
 		log_debug("the supervisor cannot be answered");
 	if (got == (ssize_t)sizeof(message) &&
@@ -111,10 +112,16 @@ keep_memory(void)
 static void
 map_page(void)
 {
-	page = mmap(NULL, sizeof(*page), PROT_READ | PROT_WRITE, MAP_SHARED,
+	size_t size = spec.lease_ns != 0 ? sizeof(*lease_page) : sizeof(*page);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 	    FORWARD_PAGE_FD, 0);
-	if (page == MAP_FAILED)
+
+	if (memory == MAP_FAILED)
 		fatal("the page (descriptor %d)", FORWARD_PAGE_FD);
+	if (spec.lease_ns != 0)
+		lease_page = memory;
+	else
+		page = memory;
 	close(FORWARD_PAGE_FD);
 }
 
@@ -221,6 +228,7 @@ forwarder_run(void)
 	link_start();
 	for (i = 0; i < spec.lanes; i++)
 		lane_start(i, FORWARD_DIRECTORY_FD + (int)i);
+	leases_start();
 	ev_run(loop, 0);
 	/* Not by exit(), which would take from the threads what they use. */
 	_exit(0);

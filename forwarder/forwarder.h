@@ -15,6 +15,7 @@
  *	tail.c		a subject of these: its end, sending
  *	live.c		decimated streams; live_list.c: which there are
  *	schemas.c	theirs, on the servers
+ *	lease.c		in a process of its own: who of several hosts relays
  *
  * libnats has threads of its own and calls that wait, so nothing that uses it
  * runs on the event loop: a lane waits, for some seconds at the most, and
@@ -35,7 +36,9 @@
 #include <stdbool.h>
 
 #include "common/compiler.h"
+#include "common/channel_config.h"
 #include "common/forward.h"
+#include "common/lease.h"
 
 #define FORWARDER_PROGRAM	"mcrelay-forwarder"
 
@@ -46,6 +49,14 @@ struct lane_spec {
 	char	*name;
 	char	*stream;
 	char	*subject;
+};
+
+/* A channel that several hosts have. */
+struct lease_spec {
+	char		*name;
+	char		*host[HOSTS_MAX];
+	unsigned	 hosts;
+	unsigned	 rank;		/* of ours among them */
 };
 
 /* Texts are malloc'ed, and stay. */
@@ -64,10 +75,17 @@ struct spec {
 	int64_t		 messages;
 	struct lane_spec lane[FORWARD_CHANNELS_MAX];
 	unsigned	 lanes;
+	/* Of the process that asks for channels, and forwards none. */
+	uint64_t	 lease_ns;	/* 0: it is not that one */
+	char		*bucket;
+	char		*instance;	/* of the daemon, in the world */
+	struct lease_spec lease[LEASES_MAX];
+	unsigned	 leases;
 };
 
 extern struct spec		 spec;
 extern struct forward_page	*page;
+extern struct lease_page	*lease_page;
 
 /* The whole program. */
 int	forwarder_run(void);
@@ -94,5 +112,10 @@ void	lane_start(unsigned number, int directory);
 /* Whether none hangs: each has been seen not long ago, but for those that
  * read a file, whose disk may be slow. */
 bool	lanes_get_anywhere(void);
+
+/* A thread for each channel that several hosts have. */
+void	leases_start(void);
+/* Whether none hangs. */
+bool	leases_get_anywhere(void);
 
 #endif /* MCRELAY_FORWARDER_H */

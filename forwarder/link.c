@@ -50,7 +50,9 @@ on_connected(natsConnection *nc, void *closure)
 
 	if (closure != &connection)
 		return;
-	atomic_fetch_add_explicit(&page->connects, 1, memory_order_relaxed);
+	if (page != NULL)
+		atomic_fetch_add_explicit(&page->connects, 1,
+		    memory_order_relaxed);
 	log_info("connected to %s", server_name(nc, text, sizeof(text)));
 }
 
@@ -62,9 +64,10 @@ on_disconnected(natsConnection *nc, void *closure)
 	if (closure != &connection)
 		return;
 	(void)natsConnection_GetLastError(nc, &why);
-	log_warnx("the connection is lost%s%s: tried again; what comes "
-	    "meanwhile waits in the archives", why != NULL && *why != '\0' ?
-	    ": " : "", why != NULL ? why : "");
+	log_warnx("the connection is lost%s%s: tried again; %s",
+	    why != NULL && *why != '\0' ? ": " : "", why != NULL ? why : "",
+	    spec.lease_ns != 0 ? "another host may take what this one relays" :
+	    "what comes meanwhile waits in the archives");
 }
 
 /* After it was refused by a server twice: mcrelayd starts another, at growing
@@ -109,18 +112,28 @@ set_identity(natsOptions *options)
 	return status;
 }
 
+/* A lease is over sooner than an archive is missed. */
+static int64_t
+short_of(int64_t ms)
+{
+	int64_t third = (int64_t)(spec.lease_ns / 3 / NS_PER_MS);
+
+	return third != 0 && third < ms ? third : ms;
+}
+
 static natsStatus
 set_manners(natsOptions *options, const char *name, void *closure)
 {
 	const natsStatus status[] = {
 		natsOptions_SetServers(options, spec.server, spec.servers),
 		natsOptions_SetName(options, name),
-		natsOptions_SetTimeout(options, ANSWER_MS),
+		natsOptions_SetTimeout(options, short_of(ANSWER_MS)),
 		natsOptions_SetMaxReconnect(options, INT_MAX),
-		natsOptions_SetReconnectWait(options, RETRY_MS),
-		natsOptions_SetPingInterval(options, PING_MS),
+		natsOptions_SetReconnectWait(options, short_of(RETRY_MS)),
+		natsOptions_SetPingInterval(options, short_of(PING_MS)),
 		natsOptions_SetMaxPingsOut(options, 2),
-		natsOptions_SetWriteDeadline(options, ANSWER_MS),
+		natsOptions_SetWriteDeadline(options,
+		    short_of(ANSWER_MS)),
 		natsOptions_SetRetryOnFailedConnect(options, true,
 		    on_connected, closure),
 		natsOptions_SetReconnectedCB(options, on_connected, closure),

@@ -15,6 +15,7 @@ libforwarder_a_SOURCES = \
 	forwarder/forwarder.c forwarder/forwarder.h \
 	forwarder/journal.c forwarder/journal.h \
 	forwarder/lane.c \
+	forwarder/lease.c \
 	forwarder/link.c \
 	forwarder/live.c forwarder/live.h \
 	forwarder/live_list.c \

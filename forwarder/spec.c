@@ -49,6 +49,34 @@ read_lanes(const json_t *list)
 }
 
 static void
+read_leases(const json_t *root)
+{
+	const json_t *item, *host;
+	struct lease_spec *lease;
+	size_t i, j;
+
+	spec.lease_ns = (uint64_t)number_of(root, "lease_ns");
+	spec.bucket = text_of(root, "bucket");
+	spec.instance = text_of(root, "instance");
+	json_array_foreach(json_object_get(root, "leases"), i, item) {
+		if (i == LEASES_MAX)
+			break;
+		lease = &spec.lease[spec.leases++];
+		lease->name = text_of(item, "name");
+		lease->rank = (unsigned)number_of(item, "rank");
+		json_array_foreach(json_object_get(item, "hosts"), j, host)
+			if (j < HOSTS_MAX && json_is_string(host))
+				lease->host[lease->hosts++] =
+				    xstrdup(json_string_value(host));
+		if (lease->name == NULL || lease->rank >= lease->hosts)
+			fatalx("what mcrelayd tells has no hosts");
+	}
+	if (spec.leases > 0 && (spec.lease_ns == 0 || spec.bucket == NULL ||
+	    spec.instance == NULL))
+		fatalx("what mcrelayd tells of leases is not whole");
+}
+
+static void
 read_spec(const json_t *root)
 {
 	const json_t *list = json_object_get(root, "servers"), *item;
@@ -71,6 +99,7 @@ read_spec(const json_t *root)
 	spec.size = number_of(limits, "size");
 	spec.messages = number_of(limits, "messages");
 	read_lanes(json_object_get(root, "channels"));
+	read_leases(root);
 }
 
 void

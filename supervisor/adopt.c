@@ -44,6 +44,7 @@ take_segment(struct channel *channel, struct inherited *from)
 		channel_warn_unlocked(channel);
 	segment_withhold(segment);
 	pause_adopt(channel);
+	fleet_adopt(channel);
 	memcpy(channel->slot, segment->config->slot, sizeof(channel->slot));
 	memcpy(channel->slot_id, segment->config->slot_id,
 	    sizeof(channel->slot_id));

@@ -217,7 +217,7 @@ may_open_all(const struct supervisor *supervisor, const struct conf *conf)
 	    !may_execute(programs, "mcrelay-worker") ||
 	    !may_execute(programs, "mcrelay-decimator") ||
 	    (conf_has_web(conf) && !may_execute(programs, "mcrelay-web")) ||
-	    (conf_forwarders(conf) > 0 &&
+	    ((conf_forwarders(conf) > 0 || conf_has_leases(conf)) &&
 	    !may_execute(programs, "mcrelay-forwarder")))
 		return false;
 	for (i = 0; i < WEB_TEXTS; i++)

@@ -70,6 +70,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	}
 	*old = fresh;
 	pause_apply(channel);
+	fleet_apply(channel);
 	channel->renew = false;
 	channel_note_slots(channel);
 	return 0;

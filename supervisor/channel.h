@@ -27,6 +27,7 @@ struct inherited;
 struct supervisor;
 struct decimator;
 struct forwarder;
+struct lease_slot;
 
 struct channel {
 	TAILQ_ENTRY(channel)	 link;
@@ -88,6 +89,11 @@ struct channel {
 	unsigned		 forward_slot;
 	struct forward_counts	 forwarded;
 	uint64_t		 forwarder_ns;	/* had one then; 0: never */
+	/* Where hosts take turns (fleet.h): until when it may relay, of
+	 * CLOCK_BOOTTIME, and whether that was so at the last look. */
+	struct lease_slot	*lease;		/* NULL: nobody asks for it */
+	uint64_t		 speak_until_ns;
+	bool			 speaks;
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */

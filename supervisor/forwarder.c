@@ -77,8 +77,8 @@ put_text(struct growing *out, const char *name, const char *text)
 		json_text_string(out, name, text);
 }
 
-static void
-put_server(struct growing *out, const struct forward_conf *conf,
+void
+forwarder_put_servers(struct growing *out, const struct forward_conf *conf,
     const char *host)
 {
 	unsigned i;
@@ -145,7 +145,7 @@ compose(const struct forwarder *forwarder)
 	    supervisor->phase == PHASE_STOPPING)
 		return xstrdup("");
 	json_text_open(&out, NULL, '{');
-	put_server(&out, &supervisor->conf->forward,
+	forwarder_put_servers(&out, &supervisor->conf->forward,
 	    supervisor->conf->host);
 	json_text_number(&out, "user", user->uid);
 	if (shows_streams(forwarder))

@@ -46,6 +46,10 @@ struct forwarder {
 	bool			 streams_told;
 };
 
+/* Writes down where the servers are, and who we are to them. */
+void	forwarder_put_servers(struct growing *out,
+	    const struct forward_conf *conf, const char *host) ATTR_NONNULL;
+
 void	forwarders_init(struct supervisor *supervisor) ATTR_NONNULL;
 void	forwarders_done(struct supervisor *supervisor) ATTR_NONNULL;
 /* Once a second, at the start and after a reload: starts and ends what the

@@ -46,6 +46,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/fdstore.c supervisor/fdstore.h \
 	supervisor/follow.c supervisor/follow.h \
 	supervisor/foreign.c supervisor/foreign.h \
+	supervisor/fleet.c supervisor/fleet.h \
 	supervisor/forwarder.c supervisor/forwarder.h \
 	supervisor/forwarder_page.c supervisor/forwarder_priv.h \
 	supervisor/handoff.c supervisor/handoff.h \

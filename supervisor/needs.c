@@ -130,7 +130,8 @@ needs_of(struct needs *needs, const struct conf *conf)
 
 	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
 	    2 * conf->decimators + (conf_has_web(conf) ? WEB_DESCRIPTORS : 0) +
-	    conf_forwarders(conf) * FORWARDER_DESCRIPTORS +
+	    (conf_forwarders(conf) + conf_has_leases(conf)) *
+	    FORWARDER_DESCRIPTORS +
 	    (conf->forward.live ? LIVE_DESCRIPTORS : 0)};
 	for (i = 0; i < conf->channels; i++) {
 		segment_spec_fill(&spec, conf, &conf->channel[i]);

@@ -197,6 +197,8 @@ holds(const struct channel *channel, enum reason reason)
 		return (channel->paused & RING_NO_ARCHIVE) != 0;
 	case REASON_RELAY_PAUSED:
 		return (channel->paused & RING_NO_RELAY) != 0;
+	case REASON_STANDBY:
+		return fleet_is_standby(channel);
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
 	case REASON_NO_QUERIER:

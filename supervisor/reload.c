@@ -346,6 +346,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	web_reloaded(supervisor);
 	forwarders_streams(supervisor);
 	forwarders_second(supervisor);
+	fleet_second(&supervisor->fleet);
 	decimators_update(supervisor);
 	channels_start_new(supervisor);
 	channels_retry(supervisor);

@@ -165,4 +165,6 @@ runnable_second(struct supervisor *supervisor)
 	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
 		retry(supervisor, &supervisor->forwarder[i].child,
 		    "mcrelay-forwarder", &conf->decimator_user);
+	retry(supervisor, &supervisor->fleet.child, "mcrelay-forwarder",
+	    &conf->decimator_user);
 }

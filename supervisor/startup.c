@@ -126,7 +126,8 @@ set_spawning(struct supervisor *supervisor, struct conf_problems *problems)
 	check_program(supervisor, "mcrelay-decimator", problems);
 	if (supervisor->conf->web.address.ss_family != AF_UNSPEC)
 		check_program(supervisor, "mcrelay-web", problems);
-	if (conf_forwarders(supervisor->conf) > 0)
+	if (conf_forwarders(supervisor->conf) > 0 ||
+	    conf_has_leases(supervisor->conf))
 		check_program(supervisor, "mcrelay-forwarder", problems);
 }
 

@@ -284,6 +284,7 @@ print_channel(struct print *print, struct channel *channel)
 	print_outputs(out, channel->conf, channel->counts.output);
 	print_decimate(out, channel);
 	forwarder_print(out, channel);
+	fleet_print(out, channel);
 	json_text_close(out, '}');
 }
 

@@ -136,6 +136,7 @@ finish_stop(struct supervisor *supervisor)
 	bool others_gone = web_stop(supervisor);
 
 	others_gone = forwarders_stop(supervisor) && others_gone;
+	others_gone = fleet_stop(&supervisor->fleet) && others_gone;
 	if (!channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
 	    !decimators_stop(supervisor) ||
@@ -205,6 +206,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	heal_second(&supervisor->heal);
 	web_second(supervisor);
 	forwarders_second(supervisor);
+	fleet_second(&supervisor->fleet);
 	/* It may wait for an archive to move again. */
 	if (supervisor->upgrade.rolling)
 		supervisor_notice(supervisor);
@@ -317,6 +319,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	decimators_init(supervisor);
 	web_init(supervisor);
 	forwarders_init(supervisor);
+	fleet_init(&supervisor->fleet, supervisor);
 	upgrade_init(&supervisor->upgrade, supervisor);
 	notify_init(supervisor->loop);
 	supervisor->taken_over = supervisor->inheritance != NULL &&
@@ -337,6 +340,7 @@ close_all(struct supervisor *supervisor)
 	decimators_done(supervisor);
 	web_done(supervisor);
 	forwarders_done(supervisor);
+	fleet_done(&supervisor->fleet);
 	heal_stop(&supervisor->heal);
 	querier_stop(&supervisor->querier);
 	control_close(supervisor->control);
@@ -369,6 +373,7 @@ start(struct supervisor *supervisor)
 	decimators_update(supervisor);
 	web_second(supervisor);
 	forwarders_second(supervisor);
+	fleet_second(&supervisor->fleet);
 	heal_start(&supervisor->heal, supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)

@@ -19,6 +19,7 @@
 #include "supervisor/rundir.h"
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
+#include "supervisor/fleet.h"
 #include "supervisor/forwarder.h"
 #include "supervisor/upgrade.h"
 #include "supervisor/web.h"
@@ -54,6 +55,7 @@ struct supervisor {
 	struct control		*control;
 	struct web		 web;
 	struct forwarder	 forwarder[FORWARDERS_MAX];
+	struct fleet		 fleet;
 	struct events		*events;
 	struct heal		 heal;
 	struct querier		 querier;

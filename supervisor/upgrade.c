@@ -299,6 +299,7 @@ flush_voices(struct supervisor *supervisor)
 	voice_flush(&supervisor->web.child.voice);
 	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
 		voice_flush(&supervisor->forwarder[i].child.voice);
+	voice_flush(&supervisor->fleet.child.voice);
 }
 
 /* All signals are blocked; until the execve everything can be undone. */
@@ -330,6 +331,7 @@ exchange(struct upgrade *upgrade)
 	child_signal(&supervisor->web.child, SIGKILL);
 	for (i = 0; i < NITEMS(supervisor->forwarder); i++)
 		child_signal(&supervisor->forwarder[i].child, SIGKILL);
+	child_signal(&supervisor->fleet.child, SIGKILL);
 	execute(upgrade, "--handoff", &handoff);
 	fail(upgrade, "cannot execute %s: %s", supervisor->program,
 	    strerror(errno));

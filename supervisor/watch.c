@@ -243,20 +243,27 @@ watch_check_web(struct web *web)
 /*** Forwarders. ***/
 
 void
+watch_check_asked(struct child_watch *watch, struct child *child, bool *look)
+{
+	static const struct message message = {.type = MESSAGE_LOOK};
+
+	if (child->state != CHILD_RUNNING) {
+		*look = false;
+		watch->unanswered = 0;
+	} else if (*look)
+		count_unanswered(watch, child);
+	else {
+		*look = true;
+		watch->unanswered = 0;
+		child_send(child, &message);
+	}
+}
+
+void
 watch_check_forwarder(struct forwarder *forwarder)
 {
-	static const struct message look = {.type = MESSAGE_LOOK};
-
-	if (forwarder->child.state != CHILD_RUNNING) {
-		forwarder->look = false;
-		forwarder->watch.unanswered = 0;
-	} else if (forwarder->look)
-		count_unanswered(&forwarder->watch, &forwarder->child);
-	else {
-		forwarder->look = true;
-		forwarder->watch.unanswered = 0;
-		child_send(&forwarder->child, &look);
-	}
+	watch_check_asked(&forwarder->watch, &forwarder->child,
+	    &forwarder->look);
 }
 
 /*** What others call. ***/

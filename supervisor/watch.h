@@ -46,6 +46,7 @@
 #define WATCH_CHECKS	10U
 
 struct channel;
+struct child;
 struct decimator;
 struct forwarder;
 struct web;
@@ -64,7 +65,7 @@ struct stream_watch {
 	unsigned	checks;
 };
 
-/* Of a decimator, of mcrelay-web and of a forwarder. */
+/* Of a decimator, of mcrelay-web, of a forwarder, of who asks for leases. */
 struct child_watch {
 	unsigned	unanswered;	/* checks, in a row */
 };
@@ -75,6 +76,10 @@ void	watch_check(struct channel *channel) ATTR_NONNULL;
 void	watch_check_decimator(struct decimator *decimator) ATTR_NONNULL;
 /* Once a second. */
 void	watch_check_web(struct web *web) ATTR_NONNULL;
+/* Once a second, of one that is asked whenever it has answered: `look' while it
+ * was, and has not. */
+void	watch_check_asked(struct child_watch *watch, struct child *child,
+	    bool *look) ATTR_NONNULL;
 /* Once a second. */
 void	watch_check_forwarder(struct forwarder *forwarder) ATTR_NONNULL;
 /* For longer than that the decimator has not taken what there is, although it

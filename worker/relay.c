@@ -312,9 +312,10 @@ raise_gso_limit(struct output *output)
 	output->gso_limit = GSO_LIMIT_MAX;
 }
 
-/* Moves past a record that is not sent. */
+/* Moves past a record that is not sent; `muted': as it is not ours to send. */
 static void
-let_go(struct output_state *state, const struct ring_record *record)
+let_go(struct output_state *state, const struct ring_record *record,
+    bool muted)
 {
 	uint32_t datagrams = (record->flags & RING_PAD) != 0 ? 0 :
 	    ring_record_datagrams(record) - state->skip;
@@ -322,6 +323,8 @@ let_go(struct output_state *state, const struct ring_record *record)
 	state->sequence += datagrams;
 	if ((record->flags & RING_NO_RELAY) != 0)
 		state->counts.relay_paused += datagrams;
+	else if (muted)
+		state->counts.relay_standby += datagrams;
 	else {
 		state->counts.relay_errors += datagrams;
 		state->counts.relay_overrun += datagrams;
@@ -330,9 +333,10 @@ let_go(struct output_state *state, const struct ring_record *record)
 	state->position += ring_record_span(record);
 }
 
-/* The next record came while the relay was paused: past it, and all like it. */
+/* The next record came while the relay was paused, or nothing is ours to send:
+ * past it, and all like it. */
 static void
-pass_paused(struct output *output, uint64_t head)
+pass(struct output *output, uint64_t head, bool muted)
 {
 	const struct segment *segment = output->relay->segment;
 	struct output_domain *domain = &segment->state->output[output->index];
@@ -342,9 +346,10 @@ pass_paused(struct output *output, uint64_t head)
 	while (state->position != head) {
 		record = (const void *)ring_at(&segment->ring,
 		    state->position);
-		if ((record->flags & (RING_PAD | RING_NO_RELAY)) == 0)
+		if (!muted &&
+		    (record->flags & (RING_PAD | RING_NO_RELAY)) == 0)
 			break;
-		let_go(state, record);
+		let_go(state, record, muted);
 	}
 	state->batch++;
 	output_commit(domain);
@@ -372,10 +377,14 @@ run_output(struct output *output)
 		    .sequence = state->sequence, .skip = state->skip}};
 		plan_batch(&batch);
 		if (UNLIKELY(batch.messages == 0)) {
-			pass_paused(output, head);
+			pass(output, head, false);
 			continue;
 		}
 		announce_batch(output, &batch);
+		if (segment_is_muted(segment->state)) {
+			pass(output, head, true);
+			continue;
+		}
 		n = sendmmsg(output->socket, batch.tx->msg, batch.messages,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n > 0) {
@@ -410,7 +419,7 @@ give_up(struct output *output, uint64_t limit)
 	while (state->position < limit &&
 	    state->position != ring_head(&segment->ring))
 		let_go(state, (const void *)ring_at(&segment->ring,
-		    state->position));
+		    state->position), false);
 	if (state->counts.relay_overrun != before)
 		log_limited(&output->limit_overrun, "output %s is a whole "
 		    "ring behind: %" PRIu64 " datagrams counted in "

@@ -46,6 +46,7 @@ conf_free(struct conf *conf)
 	free(conf->channel);
 	conf_clear_forward(&conf->forward);
 	free(conf->host);
+	free(conf->fleet_bucket);
 	free(conf->run_dir);
 	free(conf->user);
 	free(conf->file);

@@ -18,6 +18,7 @@
 #include <stdio.h>
 
 #include "common/compiler.h"
+#include "common/lease.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "common/segment.h"
@@ -102,6 +103,7 @@ struct channel_conf {
 	bool			 forward;	/* its archive */
 	/* Those that have it, the first of them first; 0: all. */
 	unsigned		 hosts;
+	bool			 leased;	/* they take turns */
 	char			**host;
 };
 
@@ -127,9 +129,6 @@ _Static_assert(offsetof(struct web_conf, allow) ==
 /* A block is gathered in the ring, and must be written long before the writer
  * comes round again: so many go into one. */
 #define RING_BLOCKS		4U
-
-/* That a channel has. */
-#define HOSTS_MAX		16U
 
 #define FORWARDERS_MAX		16U
 #define FORWARD_SERVERS_MAX	16U
@@ -175,6 +174,8 @@ struct conf {
 	uint64_t		 memory;	/* bytes; 0: no bound */
 	struct web_conf		 web;
 	struct forward_conf	 forward;
+	uint64_t		 lease_ns;	/* 0: no fleet */
+	char			*fleet_bucket;
 	/* This host's, as in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;
@@ -227,6 +228,9 @@ bool	conf_same_payload(const struct channel_conf *a,
 /* Whether a channel's `hosts' have this one among them. */
 bool	conf_names_host(const struct channel_conf *channel, const char *host)
 	    ATTR_NONNULL;
+
+/* Whether there is a channel at which hosts take turns. */
+bool	conf_has_leases(const struct conf *conf) ATTR_NONNULL;
 
 /* Whether mcrelay-web is to run. */
 bool	conf_has_web(const struct conf *conf) ATTR_NONNULL;

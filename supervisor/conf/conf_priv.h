@@ -141,6 +141,10 @@ void	conf_add_stream_archives(struct conf *conf, struct place place,
 void	conf_check_names(const struct conf *conf,
 	    const struct channel_places *places,
 	    struct problem_list *problems) ATTR_NONNULL;
+/* `fleet' of the top level; `forward' is known. */
+void	conf_read_fleet(struct section *top, struct conf *conf) ATTR_NONNULL;
+void	conf_check_fleet(const struct conf *conf,
+	    struct problem_list *problems) ATTR_NONNULL;
 /* Looks at all channels of this host together. */
 void	conf_check(const struct conf *conf,
 	    const struct channel_places *places,

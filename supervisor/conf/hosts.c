@@ -13,6 +13,11 @@
 #define IS_NO_HOST	"up to %u characters, without blanks and any of " \
 			". * > / \\ { }"
 
+static const struct number_key lease_key = {
+	.name = "lease", .unit = UNIT_TIME, .min = NS_PER_S,
+	.max = 3600 * NS_PER_S, .preset = 3 * NS_PER_S,
+};
+
 bool
 conf_is_token(const char *text)
 {
@@ -95,6 +100,8 @@ conf_take_hosts(struct conf *conf, struct channel_places *places,
 			conf_clear_channel(&conf->channel[i]);
 			continue;
 		}
+		conf->channel[i].leased = conf->lease_ns != 0 &&
+		    conf->channel[i].hosts > 1;
 		conf->channel[ours] = conf->channel[i];
 		places[ours++] = places[i];
 	}
@@ -103,4 +110,52 @@ conf_take_hosts(struct conf *conf, struct channel_places *places,
 		problem_warning(problems, place, "this host is `%s', and no "
 		    "channel has it among its `hosts': there is nothing to do",
 		    conf->host);
+}
+
+/*** Taking turns. ***/
+
+bool
+conf_has_leases(const struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++)
+		if (conf->channel[i].leased)
+			return true;
+	return false;
+}
+
+void
+conf_read_fleet(struct section *top, struct conf *conf)
+{
+	const struct node *node;
+	struct section section;
+
+	if (!section_enter(top, "fleet", &section))
+		return;
+	conf->lease_ns = section_number(&section, &lease_key, NULL);
+	node = section_scalar(&section, "bucket", false);
+	if (node != NULL && !lease_is_bucket(node->text))
+		problem_error(section.problems, node->place, "`bucket: %s': "
+		    "up to 63 of A-Z, a-z, 0-9, _ and -", node->text);
+	conf->fleet_bucket = xstrdup(node != NULL ? node->text :
+	    "mcrelay-fleet");
+	if (!conf->forward.wanted)
+		problem_error(section.problems, section_place(&section),
+		    "`fleet' asks the servers of `forward', and there is no "
+		    "`forward' at the top");
+	section_close(&section);
+}
+
+void
+conf_check_fleet(const struct conf *conf, struct problem_list *problems)
+{
+	size_t i, count = 0;
+
+	for (i = 0; i < conf->channels; i++)
+		count += conf->channel[i].leased;
+	if (count > LEASES_MAX)
+		problem_error(problems, (struct place){ 0, 0 }, "of %zu "
+		    "channels, hosts would take turns: at most %u", count,
+		    LEASES_MAX);
 }

@@ -142,6 +142,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	conf_read_web(reader, &top, &conf->web);
 	conf_read_host(&top, conf);
 	conf_read_forward(reader, &top, conf);
+	conf_read_fleet(&top, conf);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);

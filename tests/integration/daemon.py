@@ -32,7 +32,8 @@ COUNTERS = {
     "archived_bytes", "rejected", "archive_shed", "archive_errors",
     "pending", "relay_overrun", "relay_no_buffers", "relay_unreachable",
     "relay_too_large", "relay_other", "socket_high_water_bytes",
-    "ring_high_water_bytes", "archive_paused", "relay_paused"}
+    "ring_high_water_bytes", "archive_paused", "relay_paused",
+    "relay_standby"}
 
 
 @dataclass(frozen=True)
@@ -393,15 +394,17 @@ class Daemon:
         outputs = status["outputs"]
         if ledger["received"] * len(outputs) != \
                 ledger["relayed"] + ledger["relay_errors"] + \
-                ledger["relay_paused"]:
+                ledger["relay_paused"] + ledger["relay_standby"]:
             broken.append("received * outputs != relayed + relay_errors + "
-                          "relay_paused")
-        for counter in ("relayed", "relay_errors", "relay_paused"):
+                          "relay_paused + relay_standby")
+        for counter in ("relayed", "relay_errors", "relay_paused",
+                        "relay_standby"):
             if sum(o[counter] for o in outputs) != ledger[counter]:
                 broken.append(f"{counter} is not the sum over outputs")
         for out in outputs:
             if out["relayed"] + out["relay_errors"] + \
-                    out["relay_paused"] != ledger["received"]:
+                    out["relay_paused"] + out["relay_standby"] != \
+                    ledger["received"]:
                 broken.append(f"output {out} does not add up")
         for stream, counts in status.get("decimate", {}).items():
             if (name, stream) in self.streams and \

@@ -308,4 +308,5 @@ def test_status_shape(daemon: Daemon) -> None:
         assert all(isinstance(v, int) for v in status["ledger"].values())
         assert status["outputs"] == [{
             "address": "127.0.0.1", "port": receiver.port,
-            "relayed": 10, "relay_errors": 0, "relay_paused": 0}]
+            "relayed": 10, "relay_errors": 0, "relay_paused": 0,
+            "relay_standby": 0}]

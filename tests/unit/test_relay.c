@@ -114,12 +114,57 @@ test_one_by_one(void **state ATTR_UNUSED)
 	assert_int_equal(messages_of_four(1), 4);
 }
 
+static struct relay	 due_relay;
+static struct ingest	 due_ingest;
+
+/* One datagram comes, and is looked at with this limit. */
+static void
+one_until(struct rig *rig, struct expected *expected, uint64_t number,
+    uint64_t until_ns)
+{
+	atomic_store(&rig->segment.state->speak_until_ns, until_ns);
+	expected_send(rig, expected, number);
+	ingest_batch(&due_ingest);
+	relay_run(&due_relay);
+}
+
+/* What comes too late for this host is counted and never sent, also when its
+ * turn comes again. */
+static void
+test_standby(void **state ATTR_UNUSED)
+{
+	static const uint32_t sizes[] = { 100 };
+	struct segment_spec spec = {.ring_size = 1 << 20};
+	struct expected expected = {sizes, 1, 0};
+	struct rig rig;
+	char more[128];
+
+	rig_open(&rig, &spec);
+	relay_init(&due_relay, &rig.segment, &rig.output);
+	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay, rig.input);
+	one_until(&rig, &expected, 0, 0);
+	one_until(&rig, &expected, 1, clock_boottime_ns() + NS_PER_S * 60);
+	expected_receive(&rig, &expected, 2);
+	one_until(&rig, &expected, 2, clock_boottime_ns());
+	one_until(&rig, &expected, 3, 1);
+	assert_int_equal(recv(rig.sink, more, sizeof(more), MSG_DONTWAIT), -1);
+	assert_int_equal(counts(&rig)->counts.relayed, 2);
+	assert_int_equal(counts(&rig)->counts.relay_standby, 2);
+	assert_int_equal(counts(&rig)->counts.relay_errors, 0);
+	assert_int_equal(counts(&rig)->sequence, 4);
+	atomic_store(&rig.segment.state->speak_until_ns, 0);
+	relay_run(&due_relay);
+	assert_int_equal(recv(rig.sink, more, sizeof(more), MSG_DONTWAIT), -1);
+	rig_close(&rig);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_reconnected),
 		cmocka_unit_test(test_one_by_one),
+		cmocka_unit_test(test_standby),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,6 +20,7 @@ const WORDS = {
 	relayed: "relayed",
 	relay_errors: "not sent",
 	relay_paused: "came while it was paused",
+	relay_standby: "another host's to relay",
 	relay_overrun: "a whole ring behind",
 	relay_no_buffers: "the interface's queue full",
 	relay_unreachable: "no way there",
@@ -29,6 +30,7 @@ const WORDS = {
 	in: "taken",
 	missed: "overwritten before",
 	skipped: "left out, decimators ended at it",
+	standby: "another host's to send",
 	not_taken: "not taken yet",
 };
 const CAUSES = ["relay_overrun", "relay_no_buffers", "relay_unreachable",
@@ -207,7 +209,8 @@ export class Ledger {
 		const n = channel.outputs.length;
 		const due = ledger.received * n;
 		const counts = {...ledger, under_way: due - ledger.relayed -
-		    ledger.relay_errors - (ledger.relay_paused ?? 0)};
+		    ledger.relay_errors - (ledger.relay_paused ?? 0) -
+		    (ledger.relay_standby ?? 0)};
 
 		if (n === 0) {
 			this.relay.update("no outputs in the configuration", [],
@@ -215,7 +218,7 @@ export class Ledger {
 			return;
 		}
 		const lines = this.#lines(counts, ["relayed", "relay_errors",
-		    "relay_paused", "under_way"], now, {
+		    "relay_paused", "relay_standby", "under_way"], now, {
 		    always: ["relayed", "relay_errors", "under_way"],
 		    more: {under_way: {own: true,
 		    loss: counts.under_way < 0}}});

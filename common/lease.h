@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Who of several hosts relays a channel: what mcrelayd and the process that
+ * asks the servers (mcrelay-forwarder, forwarder/lease.c) know of each other.
+ *
+ * One key of a key-value bucket for each channel says who has it.  Only an
+ * update that names the key's revision is stored, so of two one fails.  Times
+ * are those of CLOCK_BOOTTIME, each host's own: hosts compare no clocks.
+ *
+ *  - Who has it renews it, every sixth of the lease L.  A renewal sent at t
+ *    that was confirmed, whenever, allows to speak until t + L.  What was not
+ *    confirmed allows nothing.
+ *  - Who wants it looks every twelfth of L.  It may try to take it when it has
+ *    seen the same revision for LEASE_WAIT(L) = L + L/8: when that update is
+ *    stored, none of the holder's was since the revision was seen, so the last
+ *    one that was confirmed had been sent before that.
+ *  - So the holder is silent L after a moment, and the next one speaks L + L/8
+ *    after a later one.  That holds as long as one clock runs no more than 6 %
+ *    faster than another ((1 + r) / (1 - r) <= 9/8), and a datagram that was
+ *    allowed leaves its host within what is left of L/8 (with clocks of one
+ *    rate all of it).
+ *  - Who gives it back is silent first: takes the time out of the page, waits
+ *    until mcrelayd has gone round twice, so that the segments have it, or the
+ *    time is over; waits for L/8; then says so in the key, to the host that is
+ *    to take it, which need not wait.
+ *
+ * tests/model/lease.pml is a model of it.
+ *
+ * In the page each word has one writer and is whole by itself: orders are
+ * relaxed but for `rounds'.  A process that was taken over may write anything
+ * there: mcrelayd bounds the time by L from now.
+ */
+#ifndef MCRELAY_LEASE_H
+#define MCRELAY_LEASE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "common/message.h"
+
+#define LEASE_SPEC_FD	(MESSAGE_FD + 1)
+#define LEASE_PAGE_FD	(MESSAGE_FD + 2)
+
+/* Channels of one host that have several. */
+#define LEASES_MAX	64U
+/* That a channel may have. */
+#define HOSTS_MAX	16U
+
+#define LEASE_MARGIN(lease_ns)	((lease_ns) / 8)
+#define LEASE_WAIT(lease_ns)	((lease_ns) + LEASE_MARGIN(lease_ns))
+#define LEASE_RENEW(lease_ns)	((lease_ns) / 6)
+#define LEASE_LOOK(lease_ns)	((lease_ns) / 12)
+
+#define LEASE_NOBODY	UINT64_MAX
+
+struct lease_slot {
+	/* By mcrelayd: until when we want to have it. */
+	_Atomic uint64_t	wanted_ns;
+	/* By the other: until when we may speak, 0: not at all; who has it, as
+	 * an index of `hosts', or LEASE_NOBODY; when a server last told; how
+	 * often we have taken it. */
+	_Atomic uint64_t	until_ns;
+	_Atomic uint64_t	holder;
+	_Atomic uint64_t	seen_ns;
+	_Atomic uint64_t	taken;
+};
+
+struct lease_page {
+	/* How often mcrelayd has copied `until_ns' to the segments. */
+	_Atomic uint64_t	rounds;
+	struct lease_slot	slot[LEASES_MAX];
+};
+
+static inline bool
+lease_is_bucket(const char *text)
+{
+	return *text != '\0' && strlen(text) <= 63 && strspn(text,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+	    == strlen(text);
+}
+
+#endif /* MCRELAY_LEASE_H */

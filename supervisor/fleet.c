@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Channels at which hosts take turns.  See fleet.h.  Supervisor only.  Believes
+ * nothing of what is in the page but for one lease.
+ */
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/growing.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/channel.h"
+#include "supervisor/json_text.h"
+#include "supervisor/memory_file.h"
+#include "supervisor/runnable.h"
+#include "supervisor/supervisor.h"
+
+#define FLEET_PROGRAM	"mcrelay-forwarder"
+#define ROUND_S		0.05
+/* Of a channel that may not speak at all; 0 is without a limit. */
+#define NEVER_NS	1U
+
+static uint64_t
+load(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static void
+store(_Atomic uint64_t *word, uint64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/*** What workers know. ***/
+
+void
+fleet_apply(struct channel *channel)
+{
+	if (channel->segment.base == NULL)
+		return;
+	store(&channel->segment.state->speak_until_ns,
+	    !channel->conf->leased ? 0 :
+	    MAX_OF(channel->speak_until_ns, NEVER_NS));
+}
+
+void
+fleet_adopt(struct channel *channel)
+{
+	channel->speak_until_ns =
+	    load(&channel->segment.state->speak_until_ns);
+	fleet_apply(channel);
+}
+
+bool
+fleet_is_standby(const struct channel *channel)
+{
+	return channel->conf->leased &&
+	    channel->speak_until_ns <= clock_boottime_ns();
+}
+
+static bool
+is_fit(const struct channel *channel)
+{
+	return channel->child.state == CHILD_RUNNING &&
+	    channel->parts.inputs > 0;
+}
+
+/* It may be between two workers: then what was said holds for a while. */
+static void
+say_what_is_wanted(const struct channel *channel, uint64_t now)
+{
+	const struct supervisor *supervisor = channel->supervisor;
+
+	if (supervisor->phase == PHASE_STOPPING || !channel->child.wanted)
+		store(&channel->lease->wanted_ns, 0);
+	else if (is_fit(channel))
+		store(&channel->lease->wanted_ns, now +
+		    supervisor->conf->lease_ns / 2);
+}
+
+static void
+note_turn(struct channel *channel)
+{
+	bool speaks = !fleet_is_standby(channel);
+
+	if (speaks == channel->speaks)
+		return;
+	channel->speaks = speaks;
+	if (speaks)
+		log_info("channel %s: this host relays it now", channel->name);
+	else
+		log_warnx("channel %s: this host relays it no more, and stands "
+		    "by", channel->name);
+	supervisor_notice(channel->supervisor);
+}
+
+static void
+on_round(struct ev_loop *loop ATTR_UNUSED, ev_timer *timer,
+    int events ATTR_UNUSED)
+{
+	struct fleet *fleet = timer->data;
+	struct supervisor *supervisor = fleet->supervisor;
+	const uint64_t lease_ns = supervisor->conf->lease_ns;
+	struct channel *channel;
+	uint64_t now;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link) {
+		if (!channel->conf->leased)
+			continue;
+		now = clock_boottime_ns();
+		if (channel->lease != NULL) {
+			/* Partner: give_back() of forwarder/lease.c. */
+			channel->speak_until_ns = MIN_OF(atomic_load_explicit(
+			    &channel->lease->until_ns, memory_order_seq_cst),
+			    now + lease_ns);
+			say_what_is_wanted(channel, now);
+		}
+		fleet_apply(channel);
+		note_turn(channel);
+	}
+	/* Partner: the same. */
+	if (fleet->page != NULL)
+		atomic_fetch_add_explicit(&fleet->page->rounds, 1,
+		    memory_order_seq_cst);
+}
+
+/*** What the process is told. ***/
+
+/* Names this daemon, wherever it is started anew until the machine is; without
+ * blanks.  To be freed. */
+static char *
+compose_instance(const struct supervisor *supervisor)
+{
+	char boot[64] = "";
+	struct stat st = {0};
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%63s", boot) != 1)
+			boot[0] = '\0';
+		(void)fclose(f);
+	}
+	(void)stat(supervisor->conf->run_dir, &st);
+	return xasprintf("%s-%llx-%llx", boot, (unsigned long long)st.st_dev,
+	    (unsigned long long)st.st_ino);
+}
+
+static void
+put_channel(struct growing *out, const struct channel_conf *conf,
+    const char *host)
+{
+	unsigned i, rank = 0;
+
+	json_text_open(out, NULL, '{');
+	json_text_string(out, "name", conf->name);
+	json_text_open(out, "hosts", '[');
+	for (i = 0; i < conf->hosts; i++) {
+		json_text_string(out, NULL, conf->host[i]);
+		if (strcmp(conf->host[i], host) == 0)
+			rank = i;
+	}
+	json_text_close(out, ']');
+	json_text_number(out, "rank", rank);
+	json_text_close(out, '}');
+}
+
+/* To be freed; "": it has nothing to do. */
+static char *
+compose(const struct fleet *fleet)
+{
+	const struct supervisor *supervisor = fleet->supervisor;
+	const struct conf *conf = supervisor->conf;
+	struct growing out = {.text = NULL};
+	struct channel *channel;
+	unsigned count = 0;
+	char *instance;
+
+	if (!conf_has_leases(conf) || supervisor->phase == PHASE_STOPPING)
+		return xstrdup("");
+	instance = compose_instance(supervisor);
+	json_text_open(&out, NULL, '{');
+	forwarder_put_servers(&out, &conf->forward, conf->host);
+	json_text_number(&out, "user", conf->decimator_user.uid);
+	json_text_number(&out, "lease_ns", conf->lease_ns);
+	json_text_string(&out, "bucket", conf->fleet_bucket);
+	json_text_string(&out, "instance", instance);
+	json_text_open(&out, "leases", '[');
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (channel->conf->leased && count++ < LEASES_MAX)
+			put_channel(&out, channel->conf, conf->host);
+	json_text_close(&out, ']');
+	json_text_close(&out, '}');
+	growing_put(&out, "", 1);
+	free(instance);
+	return out.text;
+}
+
+static bool
+have_page(struct fleet *fleet)
+{
+	void *page;
+
+	if (fleet->page != NULL)
+		return true;
+	fleet->page_fd = memfd_create("mcrelay-lease", MFD_CLOEXEC |
+	    MFD_ALLOW_SEALING);
+	if (fleet->page_fd == -1)
+		return false;
+	page = MAP_FAILED;
+	if (ftruncate(fleet->page_fd, sizeof(*fleet->page)) == 0 &&
+	    fcntl(fleet->page_fd, F_ADD_SEALS, F_SEAL_SHRINK |
+	    F_SEAL_GROW) == 0)
+		page = mmap(NULL, sizeof(*fleet->page), PROT_READ | PROT_WRITE,
+		    MAP_SHARED, fleet->page_fd, 0);
+	if (page != MAP_FAILED) {
+		fleet->page = page;
+		return true;
+	}
+	close(fleet->page_fd);
+	fleet->page_fd = -1;
+	return false;
+}
+
+/* There is no process: each channel has its place, and keeps what it may. */
+static void
+give_places(struct fleet *fleet)
+{
+	struct channel *channel;
+	unsigned count = 0;
+
+	memset(fleet->page->slot, 0, sizeof(fleet->page->slot));
+	TAILQ_FOREACH(channel, &fleet->supervisor->channels, link) {
+		channel->lease = NULL;
+		if (!channel->conf->leased || count >= LEASES_MAX)
+			continue;
+		channel->lease = &fleet->page->slot[count++];
+		store(&channel->lease->until_ns, channel->speak_until_ns);
+		store(&channel->lease->holder, LEASE_NOBODY);
+	}
+	memory_file_take_back(fleet->spec);
+	fleet->spec = memory_file("mcrelay-lease", fleet->wanted,
+	    strlen(fleet->wanted));
+	free(fleet->told);
+	fleet->told = xstrdup(fleet->wanted);
+}
+
+/*** Its process. ***/
+
+static pid_t
+fleet_spawn(void *owner, int messages, int stderr_fd)
+{
+	struct fleet *fleet = owner;
+	struct supervisor *supervisor = fleet->supervisor;
+	const struct privdrop *user = &supervisor->conf->decimator_user;
+	int fds[LEASE_PAGE_FD - MESSAGE_FD + 1];
+
+	if (!runnable_child(supervisor, &fleet->child, FLEET_PROGRAM, user))
+		return -1;
+	if (!have_page(fleet)) {
+		log_warn("%s: no memory to be shared", fleet->child.label);
+		return -1;
+	}
+	free(fleet->wanted);
+	fleet->wanted = compose(fleet);
+	give_places(fleet);
+	if (fleet->spec == -1) {
+		log_warn("%s: cannot tell it anything", fleet->child.label);
+		return -1;
+	}
+	fds[0] = messages;
+	fds[LEASE_SPEC_FD - MESSAGE_FD] = fleet->spec;
+	fds[LEASE_PAGE_FD - MESSAGE_FD] = fleet->page_fd;
+	return spawn_program(&supervisor->spawn, FLEET_PROGRAM, NULL, user,
+	    stderr_fd, fds, LEASE_PAGE_FD - MESSAGE_FD + 1);
+}
+
+static void
+fleet_ended(void *owner)
+{
+	struct fleet *fleet = owner;
+
+	memory_file_take_back(fleet->spec);
+	fleet->spec = -1;
+	fleet->look = false;
+}
+
+static void
+fleet_changed(void *owner)
+{
+	struct fleet *fleet = owner;
+
+	supervisor_notice(fleet->supervisor);
+}
+
+static void
+fleet_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
+{
+	text[0] = '\0';
+}
+
+static enum child_said
+fleet_message(void *owner, const struct message *message)
+{
+	struct fleet *fleet = owner;
+
+	if (message->type != MESSAGE_LOOKED || !fleet->look)
+		return CHILD_SAID_NONSENSE;
+	fleet->look = false;
+	return CHILD_SAID_ANSWER;
+}
+
+static const struct child_ops fleet_ops = {
+	.spawn		= fleet_spawn,
+	.ended		= fleet_ended,
+	.changed	= fleet_changed,
+	.last_words	= fleet_last_words,
+	.message	= fleet_message,
+};
+
+/*** What others call. ***/
+
+void
+fleet_init(struct fleet *fleet, struct supervisor *supervisor)
+{
+	fleet->supervisor = supervisor;
+	fleet->spec = fleet->page_fd = -1;
+	fleet->told = xstrdup("");
+	fleet->wanted = xstrdup("");
+	child_init(&fleet->child, supervisor->loop, &fleet_ops, fleet, "fleet",
+	    FLEET_PROGRAM);
+	ev_timer_init(&fleet->round, on_round, ROUND_S, ROUND_S);
+	fleet->round.data = fleet;
+}
+
+void
+fleet_done(struct fleet *fleet)
+{
+	ev_timer_stop(fleet->supervisor->loop, &fleet->round);
+	memory_file_take_back(fleet->spec);
+	if (fleet->page != NULL) {
+		(void)munmap(fleet->page, sizeof(*fleet->page));
+		close(fleet->page_fd);
+	}
+	free(fleet->told);
+	free(fleet->wanted);
+	child_done(&fleet->child);
+}
+
+/* The configuration may have others now. */
+static void
+follow_configuration(struct fleet *fleet)
+{
+	struct supervisor *supervisor = fleet->supervisor;
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		if (!channel->conf->leased) {
+			channel->lease = NULL;
+			channel->speak_until_ns = 0;
+			fleet_apply(channel);
+		}
+	if (conf_has_leases(supervisor->conf))
+		ev_timer_start(supervisor->loop, &fleet->round);
+	else
+		ev_timer_stop(supervisor->loop, &fleet->round);
+}
+
+void
+fleet_second(struct fleet *fleet)
+{
+	struct child *child = &fleet->child;
+
+	follow_configuration(fleet);
+	free(fleet->wanted);
+	fleet->wanted = compose(fleet);
+	if (*fleet->wanted == '\0') {
+		child_stop(child);
+		return;
+	}
+	watch_check_asked(&fleet->watch, child, &fleet->look);
+	if (child->state == CHILD_STOPPED || child->state == CHILD_FAILED)
+		child_start(child);
+	else if (child->pid != 0 && child->state != CHILD_STOPPING &&
+	    strcmp(fleet->wanted, fleet->told) != 0)
+		child_restart(child, false);
+}
+
+bool
+fleet_stop(struct fleet *fleet)
+{
+	if (fleet->child.wanted)
+		child_stop(&fleet->child);
+	if (fleet->child.stuck)
+		child_abandon(&fleet->child);
+	return fleet->child.pid == 0;
+}
+
+/*** Said of a channel. ***/
+
+void
+fleet_print(struct growing *out, const struct channel *channel)
+{
+	const struct lease_slot *slot = channel->lease;
+	const struct channel_conf *conf = channel->conf;
+	uint64_t now = clock_boottime_ns(), holder, seen;
+
+	if (!conf->leased)
+		return;
+	json_text_open(out, "lease", '{');
+	json_text_string(out, "role", fleet_is_standby(channel) ? "standby" :
+	    "active");
+	json_text_number(out, "left_ms", channel->speak_until_ns > now ?
+	    (channel->speak_until_ns - now) / NS_PER_MS : 0);
+	if (slot != NULL) {
+		holder = load(&slot->holder);
+		seen = load(&slot->seen_ns);
+		if (holder < conf->hosts)
+			json_text_string(out, "holder", conf->host[holder]);
+		if (seen != 0 && seen <= now)
+			json_text_number(out, "seen_ms", (now - seen) /
+			    NS_PER_MS);
+		json_text_number(out, "taken", load(&slot->taken));
+	}
+	json_text_close(out, '}');
+}

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: ISC
+"""Hosts that take turns: one of them relays, the others stand by."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+
+import nats
+from conftest import namespaces_possible
+from daemon import Daemon, channel, output
+from nats import Cluster
+from net import Namespace, Sender, group_v4, numbered, receiving_socket
+from waiting import wait_for
+
+pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
+
+LEASE_S = 2.0
+# On a machine that others use as well.
+SLACK_S = 3.0
+RATE = 400
+PORT, RELAY_PORT = 26000, 26001
+
+
+@pytest.fixture(autouse=True)
+def have_forwarder(programs: Any) -> None:
+    if not (programs.libexec / "mcrelay-forwarder").exists():
+        pytest.skip("built without libnats")
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    made = Cluster(tmp_path)
+    try:
+        yield made.start()
+    finally:
+        made.end()
+
+
+class Way:
+    """From a host's network to the servers, at the same ports; may be cut, as
+    by a network that swallows all."""
+
+    def __init__(self, namespace: Namespace, ports: list[int]) -> None:
+        self.cut = False
+        self.over = False
+        self.sockets: list[socket.socket] = []
+        for port in ports:
+            listening = namespace.enter(
+                lambda: socket.create_server(("127.0.0.1", port)))
+            self.sockets.append(listening)
+            self.thread(self.accept, listening, port)
+
+    @staticmethod
+    def thread(target: Callable[..., None], *args: Any) -> None:
+        threading.Thread(target=target, args=args, daemon=True).start()
+
+    def accept(self, listening: socket.socket, port: int) -> None:
+        while not self.over:
+            try:
+                near, _ = listening.accept()
+                far = socket.create_connection(("127.0.0.1", port))
+            except OSError:
+                if self.over:
+                    return
+                near.close()
+                continue
+            self.sockets += [near, far]
+            self.thread(self.carry, near, far)
+            self.thread(self.carry, far, near)
+
+    def carry(self, one: socket.socket, other: socket.socket) -> None:
+        try:
+            while data := one.recv(65536):
+                while self.cut:
+                    time.sleep(0.01)
+                other.sendall(data)
+        except OSError:
+            pass
+        for each in (one, other):
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def end(self) -> None:
+        self.over, self.cut = True, False
+        for each in self.sockets:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+            each.close()
+
+
+class Listener:
+    """One who hears what is relayed: when, by whom, which."""
+
+    def __init__(self, namespace: Namespace, group: str) -> None:
+        self.socket = receiving_socket(group, RELAY_PORT, "br0", namespace)
+        self.socket.settimeout(0.1)
+        self.heard: list[tuple[float, str, int]] = []
+        self.over = False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self) -> None:
+        while not self.over:
+            try:
+                data, source = self.socket.recvfrom(65536)
+            except TimeoutError:
+                continue
+            self.heard.append((time.monotonic(), source[0],
+                               struct.unpack(">Q", data[:8])[0]))
+
+    def end(self) -> None:
+        self.over = True
+        self.thread.join()
+        self.socket.close()
+
+    def last(self) -> str:
+        return self.heard[-1][1] if self.heard else ""
+
+    def turns(self) -> list[str]:
+        """Who spoke, one after the other."""
+        found: list[str] = []
+        for _, source, _ in self.heard:
+            if not found or found[-1] != source:
+                found.append(source)
+        return found
+
+    def gap(self, source: str) -> float:
+        """The silence before that one began, the last time."""
+        for before, after in zip(reversed(self.heard[:-1]),
+                                 reversed(self.heard)):
+            if after[1] == source != before[1]:
+                return after[0] - before[0]
+        raise AssertionError(f"{source} has never begun")
+
+
+class World:
+    """Hosts at one switch, where a sender sends and a listener listens."""
+
+    def __init__(self, make: Callable[..., Daemon], cluster: Cluster,
+                 names: str) -> None:
+        self.names, self.group, self.out = names, group_v4(), group_v4()
+        self.cluster = cluster
+        self.made: list[Any] = []
+        self.lan = self.namespace()
+        self.ip(self.lan, "link add name br0 type bridge mcast_snooping 0")
+        self.ip(self.lan, "addr add 10.77.0.1/24 dev br0")
+        self.ip(self.lan, "link set br0 up")
+        self.daemon: dict[str, Daemon] = {}
+        self.way: dict[str, Way] = {}
+        for number, name in enumerate(names):
+            home = self.namespace()
+            self.ip(home, f"link add e0 type veth peer name h{number} "
+                    f"netns {self.lan.name}")
+            self.ip(self.lan, f"link set h{number} master br0 up")
+            self.ip(home, f"addr add {self.address(name)}/24 dev e0")
+            self.ip(home, "link set e0 up")
+            self.way[name] = Way(home, [s.port for s in cluster.servers])
+            self.made.append(self.way[name])
+            self.daemon[name] = make(name, namespace=home)
+        self.listener = Listener(self.lan, self.out)
+        self.sender = Sender(self.group, PORT, "br0", self.lan)
+        self.sending = True
+        self.thread = threading.Thread(target=self.send, daemon=True)
+
+    def namespace(self) -> Namespace:
+        made = Namespace()
+        self.made.append(made)
+        return made
+
+    @staticmethod
+    def ip(namespace: Namespace, words: str) -> None:
+        subprocess.run(["ip", "-n", namespace.name, *words.split()],
+                       check=True, timeout=10, stdin=subprocess.DEVNULL)
+
+    def address(self, name: str) -> str:
+        return f"10.77.0.{10 + self.names.index(name)}"
+
+    def send(self) -> None:
+        number = 0
+        while self.sending:
+            self.sender.send(numbered(RATE // 10, first=number), RATE)
+            number += RATE // 10
+
+    def start(self, name: str) -> None:
+        daemon = self.daemon[name]
+        daemon.start(channel(
+            "one", PORT, address=self.group, hosts=list(self.names),
+            listen_interface="e0", archive=daemon.archive_conf(),
+            relay=[output(self.out, RELAY_PORT, interface="e0")]),
+            host=name, fleet={"lease": f"{LEASE_S:.0f}s"},
+            forward={"servers": self.cluster.urls, "replicas": 3})
+
+    def lease(self, name: str) -> dict[str, Any]:
+        return dict(self.daemon[name].status("one")["lease"])
+
+    def wait_speaks(self, name: str, deadline_s: float = 40) -> None:
+        wait_for(lambda: self.listener.last() == self.address(name),
+                 f"{name} to relay", deadline_s, lambda: "".join(
+                     f"--- {n}\n{d.log()[-3000:]}"
+                     for n, d in self.daemon.items()))
+
+    def signal(self, name: str, number: int) -> None:
+        """To all processes of that host."""
+        for pid in self.daemon[name].processes():
+            os.kill(pid, number)
+
+    def check(self) -> None:
+        """Nobody spoke between another's first and last, and nothing was
+        relayed twice."""
+        numbers = [n for _, _, n in self.listener.heard]
+        assert len(numbers) == len(set(numbers)), "relayed twice"
+        assert numbers == sorted(numbers), "two have spoken in turn"
+
+    def stop_sending(self) -> None:
+        self.sending = False
+        self.thread.join()
+
+    def end(self) -> None:
+        self.sending = False
+        if self.thread.is_alive():
+            self.thread.join()
+        self.sender.close()
+        self.listener.end()
+        for daemon in self.daemon.values():
+            daemon.kill()
+        for each in reversed(self.made):
+            each.close() if isinstance(each, Namespace) else each.end()
+
+
+@pytest.fixture
+def make_world(make_daemon: Callable[..., Daemon], cluster: Cluster
+               ) -> Iterator[Callable[[str], World]]:
+    if reason := namespaces_possible():
+        pytest.skip(reason)
+    made: list[World] = []
+
+    def make(names: str) -> World:
+        made.append(World(make_daemon, cluster, names))
+        return made[0]
+
+    yield make
+    for world in made:
+        world.end()
+
+
+def test_kill(make_world: Callable[[str], World]) -> None:
+    """All of the active host is killed, and comes back; its archive and that
+    of the other say what they had."""
+    world = make_world("ab")
+    a, b = world.daemon["a"], world.daemon["b"]
+    world.start("a")
+    world.start("b")
+    world.thread.start()
+    world.wait_speaks("a")
+    assert world.lease("a")["role"] == "active"
+    wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+    status = b.status("one")
+    assert status["lease"]["role"] == "standby"
+    assert status["state"] == "running"
+    assert "standby" in [r["what"] for r in status["reasons"]]
+    a.kill()
+    world.wait_speaks("b")
+    gap = world.listener.gap(world.address("b"))
+    assert LEASE_S / 2 < gap < LEASE_S + 1 + SLACK_S
+    assert world.lease("b")["taken"] == 1
+    world.start("a")
+    world.wait_speaks("a")
+    # Handed over, it takes no lease.
+    assert world.listener.gap(world.address("a")) < LEASE_S / 2 + SLACK_S
+    world.stop_sending()
+    world.check()
+    assert world.listener.turns() == [world.address(n) for n in "aba"]
+    sent = world.sender.sent
+    ledger = b.wait_received("one", len(sent))
+    assert 0 < ledger["relay_standby"] < ledger["received"]
+    a.wait_settled("one")
+    b.stop()
+    a.stop()
+    assert b.payloads("one") == sent
+
+
+def test_stop_and_cut(make_world: Callable[[str], World]) -> None:
+    """One that wakes up after its time is silent before anybody could tell
+    it; and so is one that hears no server."""
+    world = make_world("ab")
+    world.start("a")
+    world.start("b")
+    world.thread.start()
+    world.wait_speaks("a")
+    world.signal("a", signal.SIGSTOP)
+    world.wait_speaks("b")
+    world.signal("a", signal.SIGCONT)
+    world.wait_speaks("a")
+    world.check()
+    world.way["a"].cut = True
+    world.wait_speaks("b")
+    assert world.lease("a")["role"] == "standby"
+    world.way["a"].cut = False
+    world.wait_speaks("a")
+    # Its worker alone, which cannot be replaced at once: nobody tells it.
+    worker = world.daemon["a"].worker_pid("one")
+    os.kill(worker, signal.SIGSTOP)
+    world.way["a"].cut = True
+    world.wait_speaks("b")
+    os.kill(worker, signal.SIGCONT)
+    world.way["a"].cut = False
+    world.wait_speaks("a")
+    world.stop_sending()
+    world.check()
+    assert world.listener.turns() == [world.address(n) for n in "abababa"]
+
+
+def test_servers(make_world: Callable[[str], World], cluster: Cluster
+                 ) -> None:
+    """One of three servers, the leader, changes nothing for long; without
+    any nobody relays, and then one does again."""
+    world = make_world("abc")
+    for name in "abc":
+        world.start(name)
+    world.thread.start()
+    world.wait_speaks("a")
+    cluster.wait_current("KV_mcrelay-fleet")
+    leader = cluster.leader("KV_mcrelay-fleet")
+    assert leader is not None
+    leader.end()
+    before = len(world.listener.heard)
+    wait_for(lambda: len(world.listener.heard) > before + RATE, "traffic", 60)
+    for server in cluster.servers:
+        server.end()
+    wait_for(lambda: time.monotonic() - world.listener.heard[-1][0] > 1,
+             "silence", 30)
+    assert all(world.lease(n)["role"] == "standby" for n in "abc")
+    silent = len(world.listener.heard)
+    cluster.start()
+    wait_for(lambda: len(world.listener.heard) > silent + RATE, "traffic", 90)
+    world.stop_sending()
+    world.check()
+
+
+def test_child(make_world: Callable[[str], World]) -> None:
+    """The process that asks is killed, and the whole daemon's children: a host
+    that goes on in time keeps the channel."""
+    world = make_world("ab")
+    a = world.daemon["a"]
+    world.start("a")
+    world.start("b")
+    world.thread.start()
+    world.wait_speaks("a")
+    for _ in range(3):
+        for pid, command in a.processes().items():
+            if command == "mcrelay-forwarder"[:15]:
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(LEASE_S)
+    os.kill(a.worker_pid("one"), signal.SIGKILL)
+    time.sleep(LEASE_S)
+    assert world.listener.turns() == [world.address("a")]
+    assert a.ctl("stop", "one").returncode == 0
+    world.wait_speaks("b")
+    assert a.ctl("start", "one").returncode == 0
+    world.wait_speaks("a")
+    world.stop_sending()
+    world.check()

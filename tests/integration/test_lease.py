@@ -152,6 +152,7 @@ class World:
 
     def __init__(self, make: Callable[..., Daemon], cluster: Cluster,
                  names: str) -> None:
+        self.lease_s = LEASE_S
         self.names, self.group, self.out = names, group_v4(), group_v4()
         self.cluster = cluster
         self.made: list[Any] = []
@@ -201,7 +202,7 @@ class World:
             "one", PORT, address=self.group, hosts=list(self.names),
             listen_interface="e0", archive=daemon.archive_conf(),
             relay=[output(self.out, RELAY_PORT, interface="e0")]),
-            host=name, fleet={"lease": f"{LEASE_S:.0f}s"},
+            host=name, fleet={"lease": f"{self.lease_s:.0f}s"},
             forward={"servers": self.cluster.urls, "replicas": 3})
 
     def lease(self, name: str) -> dict[str, Any]:
@@ -352,21 +353,29 @@ def test_servers(make_world: Callable[[str], World], cluster: Cluster
 
 
 def test_child(make_world: Callable[[str], World]) -> None:
-    """The process that asks is killed, and the whole daemon's children: a host
-    that goes on in time keeps the channel."""
+    """The process that asks is killed, and the worker: a host that goes on in
+    time keeps the channel.  One whose channel is stopped gives it away."""
     world = make_world("ab")
+    world.lease_s = 10.0
     a = world.daemon["a"]
     world.start("a")
     world.start("b")
     world.thread.start()
     world.wait_speaks("a")
-    for _ in range(3):
-        for pid, command in a.processes().items():
-            if command == "mcrelay-forwarder"[:15]:
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(LEASE_S)
-    os.kill(a.worker_pid("one"), signal.SIGKILL)
-    time.sleep(LEASE_S)
+    for _ in range(2):
+        pid = next(pid for pid, command in a.processes().items()
+                   if command == "mcrelay-forwarder"[:15])
+        os.kill(pid, signal.SIGKILL)
+        killed = time.monotonic()
+        # A renewal by another process, sent after that.
+        wait_for(lambda: world.lease("a")["left_ms"] > 1000 * (
+            world.lease_s - time.monotonic() + killed) + 500, "a renewal",
+            30, a.log)
+    old = a.worker_pid("one")
+    os.kill(old, signal.SIGKILL)
+    a.wait_new_worker("one", old)
+    heard = len(world.listener.heard)
+    wait_for(lambda: len(world.listener.heard) > heard + RATE, "traffic")
     assert world.listener.turns() == [world.address("a")]
     assert a.ctl("stop", "one").returncode == 0
     world.wait_speaks("b")

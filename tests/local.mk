@@ -520,4 +520,5 @@ check-local: all
 # Models of the protocols (spin).
 #
 TESTS += tests/model/run.sh
-EXTRA_DIST += tests/model/run.sh tests/model/ring.pml tests/model/worker.pml
+EXTRA_DIST += tests/model/run.sh tests/model/lease.pml tests/model/ring.pml \
+	tests/model/worker.pml

@@ -38,7 +38,7 @@ report()
 	fi
 }
 
-for model in worker ring; do
+for model in worker ring lease; do
 	report "$model" 0 "$(check "$model" 0)" ok
 	for step in 1 2 3 4 5 6; do
 		grep -q "BREAK [!=]= $step" "$models/$model.pml" || continue

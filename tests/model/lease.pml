@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Hosts that take turns at a channel (common/lease.h): never two speak.
+ *
+ * Time is discrete and the same for all, but what anybody knows of it is what
+ * it has measured itself: no host's clock is compared with another's.  Between
+ * any two steps of anybody any time may pass: a stopped process, a slow network.
+ * A request is delivered, lost, or delivered late, after its sender has given it
+ * up or was killed; so is its answer.  A process that asks may be killed, and
+ * its successor knows nothing but what the page says.
+ *
+ * Checked: no two hosts may speak at one moment.  -DBREAK=n leaves out a step of
+ * the protocol: the check must then fail.
+ *	1  the lease counts from the answer, not from the sending
+ *	2  a standby tries at once, not when it has waited for a lease
+ *	3  an update does not name the revision that it is to follow
+ *	4  who gives it back does not become silent first
+ *	5  what was not confirmed is taken for a renewal
+ *	6  a standby measures from when it asked, not from when it was told
+ */
+#ifndef BREAK
+#define BREAK	0
+#endif
+#define HOSTS	2
+#define LEASE	1
+#define WAIT	2		/* the lease and its margin */
+#define END	5		/* of time */
+#define LAST	5		/* revision */
+#define NOBODY	255
+
+byte	now = 0;
+
+/* The server: one key. */
+byte	revision = 1;
+byte	owner = NOBODY;		/* NOBODY: it was given back */
+byte	heir = NOBODY;		/* to whom */
+
+/* A host: what is in its page outlives the process that asks. */
+byte	until[HOSTS];		/* may speak before that */
+
+/* A request under way, one of each host: a late one may be of a process that
+ * was killed. */
+bool	flying[HOSTS];
+byte	names[HOSTS];		/* the revision that it is to follow */
+byte	says[HOSTS];		/* the owner */
+byte	kills = 0;
+
+inline deliver(h)
+{
+	stored = (names[h] == revision || BREAK == 3);
+	if
+	:: stored ->
+		revision++;
+		owner = says[h];
+		heir = (says[h] == NOBODY -> 1 - h : NOBODY)
+	:: else
+	fi
+}
+
+inline landed(h)
+{
+	flying[h] = false;
+	names[h] = 0;
+	says[h] = 0
+}
+
+/* Nothing is known that another process would not have to find out. */
+inline forget()
+{
+	known = 0;
+	since = 0;
+	held = false;
+	seen_owner = NOBODY;
+	seen_heir = NOBODY
+}
+
+/* At the moment at which it becomes so: time takes it away from both. */
+inline allow(from)
+{
+	until[me] = from;
+	until[me] = until[me] + LEASE;
+	assert(until[me] <= now || until[1 - me] <= now)
+}
+
+/* What arrives when nobody waits for it any more. */
+proctype late(byte h)
+{
+	bool stored;
+
+	do
+	:: atomic { flying[h] -> deliver(h); landed(h); stored = false }
+	:: atomic { flying[h] -> landed(h) }
+	:: now >= END -> break
+	od
+}
+
+proctype host(byte me)
+{
+	byte known = 0, since = 0, sent = 0, asked = 0, seen_owner = NOBODY;
+	byte seen_heir = NOBODY, end = 0;
+	bool held = false, stored = false;
+
+	do
+	:: now >= END -> break
+	/* The process is killed; another one begins. */
+	:: atomic { kills < 1 && known != 0 -> kills++; forget() }
+	/* It looks; what it hears was so before now, but may not have been so
+	 * when it asked. */
+	:: atomic { now < END && !held && (known != revision ||
+	    seen_owner != owner || seen_heir != heir) ->
+		asked = now }
+		atomic {
+		if
+		:: known != revision ->
+			since = (BREAK == 6 -> asked : now);
+			known = revision
+		:: else
+		fi;
+		asked = 0;
+		seen_owner = owner;
+		seen_heir = heir }
+	/* It tries to take or to renew it, */
+	:: atomic { now < END && !flying[me] && known != 0 &&
+	    revision < LAST && (held || seen_owner == me ||
+	    seen_heir == me || now - since >= WAIT || BREAK == 2) ->
+		sent = now; names[me] = known; says[me] = me;
+		flying[me] = true }
+		if
+		/* and is answered, some time later, */
+		:: atomic { flying[me] -> deliver(me); end = names[me];
+			landed(me) }
+			/* The answer takes its time, too. */
+			atomic {
+				if
+				:: stored ->
+					known = (BREAK == 3 -> revision :
+					    end + 1);
+					held = true;
+					since = 0;
+					sent = (BREAK == 1 -> now : sent);
+					allow(sent)
+				:: else -> forget()
+				fi;
+				stored = false; sent = 0; end = 0
+			}
+		/* or not: it looks again, and finds what was late or lost. */
+		:: atomic {
+			if
+			:: BREAK == 5 -> allow(sent)
+			:: else
+			fi;
+			forget(); sent = 0 }
+		fi
+	/* It gives it to the other: silent first. */
+	:: atomic { held && now < END && !flying[me] && revision < LAST ->
+		until[me] = (BREAK == 4 -> until[me] : 0) }
+		atomic { names[me] = known; says[me] = NOBODY;
+		    flying[me] = true; forget() }
+	od
+}
+
+/* Time passes between any two steps, whoever is about to do what. */
+proctype clock()
+{
+	do
+	:: atomic { now < END -> now++ }
+	:: now >= END -> break
+	od
+}
+
+init
+{
+	atomic {
+		run host(0);
+		run host(1);
+		run late(0);
+		run late(1);
+		run clock()
+	}
+}

@@ -51,7 +51,9 @@ static const uint8_t	numbers[] = { 10, 11, 14, 13, 13, 16, 15, 20 };
 #define BEGIN_EACH	3200
 #else
 #define EACH		1
+#ifndef BEGIN_EACH
 #define BEGIN_EACH	400
+#endif
 #endif
 /* Slots for all of it in one call. */
 #define RING_SIZE	(UINT64_C(1) << 20)

@@ -1,0 +1,135 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# The arm64 packages on an emulated machine with Debian's kernel, which they see
+# as they see a real one: ./quickstart by the programs that were packaged, and the
+# unit tests of what depends on a processor or on its system calls: ring, segment,
+# the decimator's loops, kills after each instruction, recovery, the sandbox.
+#
+# qemu-user would not do: it knows neither all socket options nor clone() as
+# mcrelayd calls it, and nobody can be traced.  The processor is one that has
+# atomic operations: a pair of exclusive ones never succeeds when it is run
+# instruction by instruction.  Its clock goes by what it has executed: so it is
+# not slow, however slow it is, and nothing that it does takes it too long.
+#
+# By qa/deb-arm64.sh, which has left packages, and the directory where they were
+# built, below DIR.
+#
+#	qa/arm64-machine.sh DIR MIRROR SUITE TEST...
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/qa/functions.sh"
+
+build=$1
+mirror=$2
+suite=$3
+root=$build/machine
+built=$build/root/build/source
+shift 3
+tests=$*
+
+# Unpacked only: nothing of it can be executed here.
+make_root() {
+	rm -rf "$root"
+	packages=dash,coreutils,mawk,sed,grep,procps,iproute2,mount,util-linux
+	packages=$packages,libc-bin,avro-bin,linux-image-arm64,libcmocka0
+	for package in "$build"/deb/mcrelay*.deb; do
+		packages=$packages$(dpkg-deb -f "$package" Depends |
+		    tr , '\n' | sed -n 's/^ *\(lib[^ ]*\).*/,\1/p' | tr -d '\n')
+	done
+	mmdebstrap --quiet --variant=extract --architectures=arm64 \
+	    --include="$packages" "$suite" "$root" \
+	    "deb $mirror $suite main" || return 1
+	cp "$root"/boot/vmlinuz-* "$build/vmlinuz"
+	rm -rf "${root:?}/boot" "$root/usr/lib/modules" "$root/lib/modules"
+	ln -sf mawk "$root/usr/bin/awk"
+	printf '%s\n' root:x:0:0::/root:/bin/sh \
+	    nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
+	printf '%s\n' root:x:0: nogroup:x:65534: >"$root/etc/group"
+	touch "$build/machine.made"
+}
+
+# Where they were built, because some look for files there.
+add_tests() {
+	to=$root/build/source
+	rm -rf "$root/build"
+	mkdir -p "$to/debian/build/tests/unit" "$to/tests"
+	for name in $tests; do
+		cp "$built/debian/build/tests/unit/test_$name" \
+		    "$to/debian/build/tests/unit"
+	done
+	cp -R "$built/tests/unit" "$to/tests"
+	cp -R "$built/quickstart" "$built/qa" "$built/etc" "$to"
+}
+
+# Its process 1.
+put_init() {
+	cat >"$root/init" <<-'END'
+		#!/bin/sh
+		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+		mount -t proc proc /proc
+		mount -t sysfs sysfs /sys
+		mount -t devtmpfs devtmpfs /dev
+		mount -t tmpfs tmpfs /tmp
+		mount -t tmpfs tmpfs /run
+		ip link set lo up
+		uname -srm
+		sh /job
+		echo o >/proc/sysrq-trigger
+		sleep 60
+	END
+	chmod +x "$root/init"
+}
+
+put_job() {
+	cat >"$root/job" <<-END
+		mkdir /tmp/programs
+		ln -s /usr/bin/mcrelay-* /usr/sbin/mcrelay* \
+		    /usr/libexec/mcrelay/* /tmp/programs
+		ln -s /usr/share/mcrelay/web /tmp/programs/web-page
+		cd /build/source
+		MCRELAY_BUILDDIR=/tmp/programs TMPDIR=/tmp ./quickstart &&
+		    echo "passed quickstart" || echo "failed quickstart"
+		for file in /tmp/mcrelay-quickstart.*/archive/accel/*.avro; do
+			mcrelay-verify "\$file" && echo "passed mcrelay-verify" ||
+			    echo "failed mcrelay-verify"
+		done
+		cd debian/build
+		for name in $tests; do
+			if timeout 600 tests/unit/test_\$name >/tmp/out 2>&1; then
+				grep 'killed after' /tmp/out
+				echo "passed test_\$name"
+			else
+				tail -n 20 /tmp/out
+				echo "failed test_\$name"
+			fi
+		done
+	END
+}
+
+boot() {
+	(cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 \
+	    >"$build/initrd.gz"
+	timeout 3000 qemu-system-aarch64 -M virt -cpu cortex-a76 \
+	    -icount shift=1,sleep=off -m 3072 -nographic -no-reboot -nic none -kernel "$build/vmlinuz" \
+	    -initrd "$build/initrd.gz" \
+	    -append "console=ttyAMA0 rdinit=/init quiet panic=-1" </dev/null |
+	    sed -u 's|\r$||'
+}
+
+heading "Machine"
+[ -e "$build/machine.made" ] || logged "$build/machine.out" make_root
+for package in "$build"/deb/mcrelay*.deb; do
+	case $package in *-dbgsym_*) continue ;; esac
+	dpkg-deb -x "$package" "$root"
+done
+add_tests
+put_init
+put_job
+boot | tee "$build/machine.log"
+# One for each test, and two of the packaged programs.
+wanted=$(($(echo "$tests" | wc -w) + 2))
+passed=$(grep -c '^passed ' "$build/machine.log") || :
+printf '\n%s of %s passed on %s\n' "$passed" "$wanted" \
+    "$(grep '^Linux ' "$build/machine.log")"
+[ "$passed" -eq "$wanted" ] || die "Not all passed on the machine."

@@ -1,0 +1,124 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Before a release, by hand, as root: the Debian packages for arm64, built from
+# what `make dist' makes with Debian's cross compiler, what lintian says of them,
+# and then put to work: some of their programs by qemu-user, and all of them with
+# their unit tests on a machine that qemu emulates (qa/arm64-machine.sh).  A
+# quarter of an hour on two processors, and 2 GB of disk.
+#
+# The other architecture gets into a root of its own, which is kept for the next
+# time; this machine's dpkg hears nothing of it.  Ends with status 77 and the
+# reason when something that it needs cannot be had.
+#
+#	qa/deb-arm64.sh [DIR]	the packages are in DIR/deb
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/qa/functions.sh"
+
+make_beside
+build=${1:-$beside/build-deb-arm64}
+mirror=${MIRROR:-http://deb.debian.org/debian}
+suite=bookworm
+
+cannot() {
+	echo "deb-arm64: $*"
+	exit 77
+}
+
+[ "$(id -u)" -eq 0 ] || cannot "needs root"
+unshare --mount --pid --fork --mount-proc true || cannot "may not mount"
+# Lists of words.
+# shellcheck disable=SC2086
+need_packages $BUILD_PACKAGES lintian xz-utils mmdebstrap:mmdebstrap \
+    cpio:cpio qemu-user:qemu-aarch64 qemu-system-arm:qemu-system-aarch64 ||
+    cannot "not all packages can be had"
+mkdir -p "$build"
+build=$(cd "$build" && pwd)
+root=$build/root
+
+# in_root COMMAND...: what is mounted goes with it.
+in_root() {
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork sh -c '
+		mount -t proc proc "$1/proc"
+		shift
+		exec chroot "$@"' sh "$root" "$root" \
+	    env DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+make_root() {
+	rm -rf "$root"
+	mmdebstrap --quiet --variant=apt --architectures=amd64,arm64 \
+	    --include=crossbuild-essential-arm64,build-essential,debhelper \
+	    "$suite" "$root" "deb $mirror $suite main" || return 1
+	cp /etc/resolv.conf "$root/etc"
+	touch "$root/made"
+}
+
+# What depends on a processor or on its system calls.
+tests='ring segment reduce_loops reduce reduce_own reduce_random sampler'
+tests="$tests step reader_kill recover sandbox"
+
+# These unit tests are built, and not run: nothing here is of that architecture.
+# There an instruction takes long: fewer recoveries are stepped through.
+make_packages() {
+	rm -rf "$root/build" "$build/deb"
+	mkdir "$root/build" "$build/deb"
+	xz -dc "$build"/dist/mcrelay-*.tar.xz | tar -xf - -C "$root/build"
+	mv "$root"/build/mcrelay-* "$root/build/source"
+	in_root apt-get -q update
+	in_root sh -ec "
+		cd /build/source
+		apt-get -qy --no-install-recommends build-dep \
+		    --host-architecture arm64 -P cross ./
+		export DEB_BUILD_OPTIONS='nocheck parallel=$(cores)'
+		dpkg-buildpackage -aarm64 -Pcross -us -uc -b
+		make -C debian/build -s -j$(cores) \
+		    CPPFLAGS=-DBEGIN_EACH=4000 \
+		    $(echo "$tests" | sed 's|[^ ][^ ]*|tests/unit/test_&|g')"
+	cp "$root"/build/mcrelay* "$build/deb"
+}
+
+by_user() {
+	qemu-aarch64 -L "$root" "$@"
+}
+
+# Without a kernel of that architecture: what needs none of its own.
+try_programs() {
+	for name in usr/sbin/mcrelayd usr/bin/mcrelay-gen \
+	    usr/bin/mcrelay-verify usr/bin/mcrelay-cat \
+	    usr/bin/mcrelay-replay; do
+		by_user "$build/unpacked/$name" -V
+	done
+	(cd "$top/etc/example" &&
+	    by_user "$build/unpacked/usr/sbin/mcrelayd" -n -f mcrelay.yaml)
+}
+
+heading "Release"
+logged "$build/configure.out" configure_in "$build/dist"
+fetch_uplot || echo "No uPlot: the page will have no charts."
+rm -f "$build"/dist/mcrelay-*.tar.xz
+logged "$build/dist.out" make -C "$build/dist" -s dist
+heading "Root with a cross compiler"
+[ -e "$root/made" ] || logged "$build/root.out" make_root ||
+    cannot "no root: see $build/root.out"
+heading "Packages"
+logged "$build/deb.out" make_packages
+rm -rf "$build/unpacked"
+for package in "$build"/deb/*.deb; do
+	case $package in *-dbgsym_*) continue ;; esac
+	printf '%9s bytes, %6s KiB installed: %s\n' \
+	    "$(wc -c <"$package")" \
+	    "$(dpkg-deb -f "$package" Installed-Size)" "${package##*/}"
+	dpkg-deb -x "$package" "$build/unpacked"
+done
+heading "lintian"
+lintian --allow-root --display-info --fail-on error,warning \
+    "$build"/deb/*.changes
+echo "lintian has nothing to complain about."
+heading "Programs under qemu-user"
+try_programs
+# A list of words.
+# shellcheck disable=SC2086
+"$top/qa/arm64-machine.sh" "$build" "$mirror" "$suite" $tests

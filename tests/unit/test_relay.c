@@ -124,7 +124,7 @@ one_until(struct rig *rig, struct expected *expected, uint64_t number,
 {
 	atomic_store(&rig->segment.state->speak_until_ns, until_ns);
 	expected_send(rig, expected, number);
-	ingest_batch(&due_ingest);
+	ingest_batch(&due_ingest, 0);
 	relay_run(&due_relay);
 }
 
@@ -141,7 +141,7 @@ test_standby(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&due_relay, &rig.segment, &rig.output);
-	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay, rig.input);
+	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay, &rig.input);
 	one_until(&rig, &expected, 0, 0);
 	one_until(&rig, &expected, 1, clock_boottime_ns() + NS_PER_S * 60);
 	expected_receive(&rig, &expected, 2);

@@ -242,6 +242,11 @@ give_places(struct fleet *fleet)
 		channel->lease = &fleet->page->slot[count++];
 		store(&channel->lease->until_ns, channel->speak_until_ns);
 		store(&channel->lease->holder, LEASE_NOBODY);
+		/* Or the process, which may look before the next round, would
+		 * give away what it finds to be ours. */
+		if (channel->child.wanted)
+			store(&channel->lease->wanted_ns, clock_boottime_ns() +
+			    fleet->supervisor->conf->lease_ns / 2);
 	}
 	memory_file_take_back(fleet->spec);
 	fleet->spec = memory_file("mcrelay-lease", fleet->wanted,

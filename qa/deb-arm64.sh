@@ -75,7 +75,7 @@ make_packages() {
 		export DEB_BUILD_OPTIONS='nocheck parallel=$(cores)'
 		dpkg-buildpackage -aarm64 -Pcross -us -uc -b
 		make -C debian/build -s -j$(cores) \
-		    CPPFLAGS=-DBEGIN_EACH=4000 \
+		    CPPFLAGS=-DBEGIN_EACH=1000 \
 		    $(echo "$tests" | sed 's|[^ ][^ ]*|tests/unit/test_&|g')"
 	cp "$root"/build/mcrelay* "$build/deb"
 }

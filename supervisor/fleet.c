@@ -42,7 +42,8 @@ store(_Atomic uint64_t *word, uint64_t value)
 void
 fleet_apply(struct channel *channel)
 {
-	if (channel->segment.base == NULL)
+	/* One that leaves, whose configuration is gone, keeps what it has. */
+	if (channel->segment.base == NULL || channel->conf == NULL)
 		return;
 	store(&channel->segment.state->speak_until_ns,
 	    !channel->conf->leased ? 0 :

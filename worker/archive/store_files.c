@@ -180,8 +180,11 @@ create(struct store *store, enum archive_kind kind,
 	const struct archive_file *file = &store_state(store)->file[kind];
 	bool again = file->phase == FILE_CREATING &&
 	    file->first_sequence == span->begins;
-	/* That of its first datagram, which has waited for its block. */
-	uint64_t started_ns = span->first_received_ns;
+	/* That of its first datagram, which has waited for its block.  One
+	 * of several inputs may be behind the others, and the order of names
+	 * has to be that of numbers. */
+	uint64_t started_ns = store->segment->inputs > 1 ?
+	    clock_realtime_ns() : span->first_received_ns;
 	int fd;
 
 	if (!again) {

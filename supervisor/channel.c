@@ -442,6 +442,8 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
     enum conf_change change, struct parts *parts)
 {
 	channel->conf = conf;
+	/* Not only at the next round: another host may have it. */
+	fleet_apply(channel);
 	if (change == CHANGE_NONE)
 		return;
 	if (change != CHANGE_STREAMS)

@@ -264,7 +264,8 @@ def test_rotation_on_demand(daemon: Daemon, how: str) -> None:
     daemon.start(channel("one", port, archive=daemon.archive_conf()))
     pid = daemon.worker_pid("one")
     with Sender("127.0.0.1", port) as sender:
-        thread = SenderThread(sender, numbered(6000, 200), 4000)
+        # More than what is rotated, so that each file has something.
+        thread = SenderThread(sender, numbered(12000, 200), 4000)
         for n in range(1, 6):
             wait_for(lambda: daemon.ledger("one")["archived"] > n * 900,
                      "some archived")
@@ -278,7 +279,7 @@ def test_rotation_on_demand(daemon: Daemon, how: str) -> None:
             wait_for(lambda: len(avro_files.files(
                 daemon.archive, "one")) > before, "one more file")
         thread.join()
-        daemon.wait_received("one", 6000)
+        daemon.wait_received("one", 12000)
     assert daemon.worker_pid("one") == pid
     daemon.stop()
     assert len(avro_files.files(daemon.archive, "one")) >= 5

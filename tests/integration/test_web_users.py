@@ -646,6 +646,10 @@ def test_allow(have_web: None, programs: Any, tmp_path: Path,
             assert connect(namespace, "::1", view) == b""
             namespace.run("ip", "addr", "add", "fd00:99::1/64", "dev", "va",
                           "nodad")
+            # The kernel adds the route to it later.
+            wait_for(lambda: "fd00:99::1" in namespace.run(
+                "ip", "-6", "route", "show", "table", "local").stdout,
+                "the address at work")
             assert b"200 OK" in connect(namespace, "fd00:99::1", view)
         daemon.stop()
     finally:

@@ -64,8 +64,18 @@ sync_file(const struct closer *closer, const struct closer_job *job)
 	return note_synced(closer, job);
 }
 
+/* One that fails says so once. */
 static int
-finish(const struct closer *closer, const struct closer_job *job)
+sync_last(struct closer *closer, const struct closer_job *job)
+{
+	if (file_sync(job->fd) == 0)
+		return 0;
+	closer->sync_failed[job->kind] = true;
+	return -1;
+}
+
+static int
+finish(struct closer *closer, const struct closer_job *job)
 {
 	bool recycled = job->synced_place != 0;
 	/* In a recycled file what was lost cannot be seen: it is whole unless
@@ -74,21 +84,21 @@ finish(const struct closer *closer, const struct closer_job *job)
 	    (recycled ? closer->sync_failed[job->kind] : closer->doubtful);
 
 	if (doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
-	    file_sync(job->fd) == -1))
+	    sync_last(closer, job) == -1))
 		return file_close(job->fd, -1);
 	if (doubtful && !recover_whole(job->fd, job->size)) {
 		errno = job->doubted ? ENODATA : EIO;
 		return file_close(job->fd, -1);
 	}
 	if (recycled &&
-	    (file_sync(job->fd) == -1 || note_synced(closer, job) == -1))
+	    (sync_last(closer, job) == -1 || note_synced(closer, job) == -1))
 		return file_close(job->fd, -1);
 	return file_finish(closer->directory, job->name, job->fd, job->size);
 }
 
 /* 0, or an errno. */
 static int
-perform(struct closer *closer, const struct closer_job *job,
+perform(struct closer *closer, struct closer_job *job,
     enum closer_task task)
 {
 	int error = 0;
@@ -101,8 +111,10 @@ perform(struct closer *closer, const struct closer_job *job,
 		error = errno;
 	else
 		catalogue(closer, job);
-	if (task == CLOSER_FINISH)
+	if (task == CLOSER_FINISH) {
+		job->lossy = closer->sync_failed[job->kind];
 		closer->sync_failed[job->kind] = false;
+	}
 	if (error == EIO || error == ENOSPC || error == EDQUOT)
 		closer->doubtful = true;
 	return error;
@@ -241,6 +253,17 @@ closer_collect(struct closer *closer, enum archive_kind kind,
 	*error = job->error;
 	pthread_mutex_unlock(&closer->mutex);
 	return done;
+}
+
+bool
+closer_was_lossy(struct closer *closer, enum archive_kind kind)
+{
+	bool lossy;
+
+	pthread_mutex_lock(&closer->mutex);
+	lossy = closer->job[kind][CLOSER_FINISH].lossy;
+	pthread_mutex_unlock(&closer->mutex);
+	return lossy;
 }
 
 void

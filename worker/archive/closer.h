@@ -31,6 +31,8 @@ struct closer_job {
 	bool	running;
 	bool	done;		/* not collected yet */
 	int	error;		/* of a done job: errno, 0 when it worked */
+	bool	lossy;		/* of a done finish: a sync of the file has
+				 * failed, what is in memory is not believed */
 	int	fd;
 	bool	fresh;
 	bool	doubted;
@@ -80,6 +82,8 @@ void	closer_finish(struct closer *closer, enum archive_kind kind,
 /* Whether a job ended since the last call; *error is its outcome. */
 bool	closer_collect(struct closer *closer, enum archive_kind kind,
 	    enum closer_task task, int *error);
+/* Of the finish that was collected last: closer_job.lossy. */
+bool	closer_was_lossy(struct closer *closer, enum archive_kind kind);
 /* Waits for the end of the job, if there is one. */
 void	closer_wait(struct closer *closer, enum archive_kind kind,
 	    enum closer_task task);

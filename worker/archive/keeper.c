@@ -66,15 +66,18 @@ find_unfinished(const struct keeper *keeper, const char *name)
 	return NULL;
 }
 
+/* Not where a sync has failed in this process: the kernel tells that once. */
 static bool
-is_unfinished(struct keeper *keeper, const char *name)
+believes_memory(struct keeper *keeper, const char *name)
 {
-	bool is;
+	struct unfinished *unfinished;
+	bool memory;
 
 	pthread_mutex_lock(&keeper->mutex);
-	is = find_unfinished(keeper, name) != NULL;
+	unfinished = find_unfinished(keeper, name);
+	memory = unfinished == NULL || unfinished->memory;
 	pthread_mutex_unlock(&keeper->mutex);
-	return is;
+	return memory;
 }
 
 static void
@@ -117,9 +120,8 @@ recover(struct keeper *keeper, const char *name)
 	struct recovered recovered;
 	uint64_t records = 0;
 
-	/* What this process could not finish the disk has refused. */
 	switch (recover_file(keeper->directory, name,
-	    !is_unfinished(keeper, name), &recovered)) {
+	    believes_memory(keeper, name), &recovered)) {
 	case RECOVERY_FINISHED:
 		finished(keeper, name, &recovered);
 		records = recovered.records;
@@ -161,6 +163,17 @@ begun_here(struct keeper *keeper, const char *name)
 		here = strcmp(keeper->begun.name[i], name) == 0;
 	pthread_mutex_unlock(&keeper->mutex);
 	return here;
+}
+
+static bool
+is_unfinished(struct keeper *keeper, const char *name)
+{
+	bool is;
+
+	pthread_mutex_lock(&keeper->mutex);
+	is = find_unfinished(keeper, name) != NULL;
+	pthread_mutex_unlock(&keeper->mutex);
+	return is;
 }
 
 static void
@@ -315,13 +328,14 @@ keeper_begun(struct keeper *keeper, const char *name)
 
 void
 keeper_leave(struct keeper *keeper, const char *name,
-    enum archive_kind kind, const struct archive_file *file)
+    enum archive_kind kind, const struct archive_file *file, bool memory)
 {
 	struct unfinished *unfinished = xcalloc(1, sizeof(*unfinished));
 
 	snprintf(unfinished->name, sizeof(unfinished->name), "%s", name);
 	unfinished->kind = kind;
 	unfinished->file = *file;
+	unfinished->memory = memory;
 	pthread_mutex_lock(&keeper->mutex);
 	STAILQ_INSERT_TAIL(&keeper->unfinished, unfinished, entry);
 	keeper->unfinished_count++;

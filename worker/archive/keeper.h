@@ -24,6 +24,7 @@ struct unfinished {
 	char			 name[FILE_NAME_SIZE];
 	enum archive_kind	 kind;
 	struct archive_file	 file;		/* what was committed */
+	bool			 memory;	/* recover_file() */
 };
 
 /* What could not be read back of such files. */
@@ -64,10 +65,11 @@ void	keeper_start(struct keeper *keeper,
 	    struct room *room, int wake) ATTR_NONNULL;
 /* A file of this name is about to be begun. */
 void	keeper_begun(struct keeper *keeper, const char *name) ATTR_NONNULL;
-/* This .part could not be finished: tries again now and then. */
+/* This .part could not be finished: tries again now and then.  `memory': no
+ * sync of it has failed. */
 void	keeper_leave(struct keeper *keeper, const char *name,
-	    enum archive_kind kind, const struct archive_file *file)
-	    ATTR_NONNULL;
+	    enum archive_kind kind, const struct archive_file *file,
+	    bool memory) ATTR_NONNULL;
 /* 0, or, while so many files could not be finished that no more should be
  * begun, the errno of the last try; asks for another. */
 int	keeper_behind(struct keeper *keeper) ATTR_NONNULL;

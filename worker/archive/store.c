@@ -301,7 +301,8 @@ resume_file(struct store *store, enum archive_kind kind)
 		log_warn("%s.part, left open by my predecessor: going on in a "
 		    "new file", name);
 		if (cut)
-			keeper_leave(&store->keeper, name, kind, &file);
+			keeper_leave(&store->keeper, name, kind, &file,
+			    true);
 	}
 	archive_begin(store->domain)->file[kind].phase = FILE_NONE;
 	archive_commit(store->domain);

@@ -58,7 +58,8 @@ store_collect_finish(struct store *store, enum archive_kind kind)
 	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
 	    "tried again", store->segment->config->archive.directory, name,
 	    strerror(error), name);
-	keeper_leave(&store->keeper, name, kind, &file);
+	keeper_leave(&store->keeper, name, kind, &file,
+	    !closer_was_lossy(&store->closer, kind));
 }
 
 /* Moves the kind's file to `closing' and hands it to the closer. */

@@ -52,7 +52,8 @@ for test in test_ring test_segment test_reduce_loops; do
 	    -I"$top" -I"$build/root/usr/include" -o "$build/$test" \
 	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_own.c" \
 	    "$top/decimator/reduce_real.c" "$top/common/decimate.c" \
-	    "$top/common/ledger.c" "$top/common/log.c" \
+	    "$top/common/inputs.c" "$top/common/ledger.c" \
+	    "$top/common/log.c" \
 	    "$top/common/log_syslog.c" \
 	    "$top/common/ring.c" "$top/common/segment.c" \
 	    "$top/common/printable.c" "$top/common/segment_create.c" \

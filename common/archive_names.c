@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/archive_names.h"
 #include "common/when.h"
@@ -127,4 +128,13 @@ archive_name_parse(const char *text, const char *channel,
 	    name->first_sequence);
 	size = (size_t)(end - text) + strlen(ARCHIVE_AVRO);
 	return strlen(again) == size && memcmp(again, text, size) == 0;
+}
+
+bool
+archive_is_spare(int fd)
+{
+	char found[sizeof(ARCHIVE_SPARE_MARK) - 1];
+
+	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
+	    memcmp(found, ARCHIVE_SPARE_MARK, sizeof(found)) == 0;
 }

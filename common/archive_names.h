@@ -65,6 +65,9 @@ void	archive_name_write(char name[static ARCHIVE_NAME_SIZE],
 bool	archive_name_parse(const char *text, const char *channel,
 	    struct archive_name *name);
 
+/* Whether an open file begins as one that has room and no header yet. */
+bool	archive_is_spare(int fd);
+
 /* "main" or "rejected": how catalogues call the kind. */
 const char	*archive_kind_name(enum archive_kind kind);
 

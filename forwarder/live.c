@@ -17,6 +17,7 @@
 #include "common/util.h"
 #include "forwarder/forwarder.h"
 #include "forwarder/live.h"
+#include "forwarder/stream.h"
 
 #define LOOK_MS		1000
 
@@ -38,15 +39,6 @@ count(_Atomic uint64_t *where)
 /*** Sending. ***/
 
 static bool
-set_number(natsMsg *message, const char *key, uint64_t value)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, value);
-	return natsMsgHeader_Set(message, key, text) == NATS_OK;
-}
-
-static bool
 set_headers(natsMsg *message, const struct live_stream *stream,
     const struct live_record *record)
 {
@@ -57,10 +49,10 @@ set_headers(natsMsg *message, const struct live_stream *stream,
 	    stream->channel) == NATS_OK && natsMsgHeader_Set(message,
 	    "Mcrelay-Stream", stream->stream) == NATS_OK &&
 	    natsMsgHeader_Set(message, "Mcrelay-Fingerprint", fingerprint) ==
-	    NATS_OK && set_number(message, "Mcrelay-Time-Ns",
+	    NATS_OK && stream_set_number(message, "Mcrelay-Time-Ns",
 	    record->time_ns) &&
-	    set_number(message, "Mcrelay-Missed", stream->missed) &&
-	    set_number(message, "Mcrelay-Lost", stream->lost);
+	    stream_set_number(message, "Mcrelay-Missed", stream->missed) &&
+	    stream_set_number(message, "Mcrelay-Lost", stream->lost);
 }
 
 /* Where nobody is there to send it to it would wait for him, and come late. */

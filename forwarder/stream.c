@@ -222,8 +222,8 @@ stream_is_crowded(const struct stream *stream)
 	return stream->sent - stream->stored > STREAM_MESSAGES / 2;
 }
 
-static bool
-set_number(natsMsg *message, const char *key, uint64_t value)
+bool
+stream_set_number(natsMsg *message, const char *key, uint64_t value)
 {
 	char text[24];
 
@@ -246,18 +246,18 @@ set_headers(const struct stream *stream, natsMsg *message,
 	    natsMsgHeader_Set(message, "Mcrelay-Host", spec.host) == NATS_OK &&
 	    natsMsgHeader_Set(message, "Mcrelay-File", piece->stem) ==
 	    NATS_OK &&
-	    set_number(message, "Mcrelay-First-Record",
+	    stream_set_number(message, "Mcrelay-First-Record",
 	    piece->first_record) &&
-	    set_number(message, "Mcrelay-Records", piece->records) &&
+	    stream_set_number(message, "Mcrelay-Records", piece->records) &&
 	    natsMsgHeader_Set(message, "Nats-Msg-Id", id) == NATS_OK &&
 	    natsMsgHeader_Set(message, "Nats-Expected-Stream",
 	    stream->lane->stream) == NATS_OK &&
-	    set_number(message, "Nats-Expected-Last-Sequence",
+	    stream_set_number(message, "Nats-Expected-Last-Sequence",
 	    stream->last + stream->sent);
 	if (good && piece->sequence_known)
-		good = set_number(message, "Mcrelay-First-Sequence",
+		good = stream_set_number(message, "Mcrelay-First-Sequence",
 		    (uint64_t)piece->first_sequence) &&
-		    set_number(message, "Mcrelay-Last-Sequence",
+		    stream_set_number(message, "Mcrelay-Last-Sequence",
 		    (uint64_t)piece->last_sequence);
 	if (good && piece->fingerprint != 0)
 		good = natsMsgHeader_Set(message, "Mcrelay-Fingerprint",

@@ -57,6 +57,9 @@ enum stream_status	stream_ask(struct stream *stream,
 /* Whether another one may be sent. */
 bool			stream_has_room(const struct stream *stream)
 			    ATTR_NONNULL;
+/* A header of a message; false: no memory. */
+bool			stream_set_number(natsMsg *message, const char *key,
+			    uint64_t value) ATTR_NONNULL;
 /* Whether most of those that may be are on their way. */
 bool			stream_is_crowded(const struct stream *stream)
 			    ATTR_NONNULL;

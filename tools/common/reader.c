@@ -86,17 +86,6 @@ is_recycled(const struct reader *reader)
 	    ARCHIVE_SYNCED_KEY, &size) != NULL;
 }
 
-/* One that has no header yet. */
-static bool
-is_spare(const struct reader *reader)
-{
-	char found[sizeof(ARCHIVE_SPARE_MARK) - 1];
-
-	return reader->unfinished && avro_walk_read(&reader->walk, found,
-	    sizeof(found), 0) && memcmp(found, ARCHIVE_SPARE_MARK,
-	    sizeof(found)) == 0;
-}
-
 /* Reads the header. */
 static enum reader_status
 begin(struct reader *reader, int fd, const char **why)
@@ -113,7 +102,7 @@ begin(struct reader *reader, int fd, const char **why)
 	else if (status != AVRO_WALK_OK)
 		*why = reader->walk.why;
 	empty = reader->unfinished && (reader->walk.size == 0 ||
-	    is_spare(reader));
+	    archive_is_spare(fd));
 	reader_close(reader);
 	return status == AVRO_WALK_DAMAGED && empty ? READER_END :
 	    READER_UNUSABLE;

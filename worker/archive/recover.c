@@ -233,16 +233,6 @@ recover_whole(int fd, uint64_t size)
 	return whole;
 }
 
-/* Whether it is one that has got its name, but nothing else yet. */
-static bool
-is_spare(int fd)
-{
-	char found[sizeof(ARCHIVE_SPARE_MARK) - 1];
-
-	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
-	    memcmp(found, ARCHIVE_SPARE_MARK, sizeof(found)) == 0;
-}
-
 enum recovery
 recover_file(int directory, const char *name, bool memory,
     struct recovered *recovered)
@@ -271,7 +261,8 @@ recover_file(int directory, const char *name, bool memory,
 	}
 	if (recovered->blocks > 0)
 		return finish(directory, name, fd, size, recovered);
-	if (size == 0 || (header && recovered->size == size) || is_spare(fd))
+	if (size == 0 || (header && recovered->size == size) ||
+	    archive_is_spare(fd))
 		return remove_part(directory, name, fd);
 	if (header && recovered->reach == size &&
 	    ftruncate(fd, (off_t)size) == -1) {

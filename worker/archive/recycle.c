@@ -118,14 +118,12 @@ recycle_retire(int directory, const char *channel, const char *name,
 static bool
 is_blotted_out(int directory, const char *spare)
 {
-	char found[sizeof(ARCHIVE_SPARE_MARK) - 1];
 	int fd = file_open(directory, spare, "");
 	bool is;
 
 	if (fd == -1)
 		return false;
-	is = pread(fd, found, sizeof(found), 0) == sizeof(found) &&
-	    memcmp(found, ARCHIVE_SPARE_MARK, sizeof(found)) == 0;
+	is = archive_is_spare(fd);
 	close(fd);
 	return is;
 }

@@ -139,10 +139,10 @@ run_receiver(void *argument)
 
 	for (;;) {
 		if (poll(&pollfd, 1, 100) == 0) {
-			if (atomic_load(&load->stop) && all_relayed(load))
+			if (atomic_load(&load->sent_all) && all_relayed(load))
 				return NULL;
-			if (atomic_load(&load->stop) && load->relay[0].faults +
-			    load->relay[1].faults > 0)
+			if (atomic_load(&load->sent_all) &&
+			    load->relay[0].faults + load->relay[1].faults > 0)
 				return NULL;
 			continue;
 		}
@@ -227,6 +227,7 @@ load_finish(struct load *load)
 
 	atomic_store(&load->stop, true);
 	pthread_join(load->sender, NULL);
+	atomic_store(&load->sent_all, true);
 	rig_wait_received(rig, atomic_load(&load->sent));
 	rig_wait_settled(rig);
 	assert_int_equal(rig_stop(rig, 0), 0);

@@ -26,7 +26,8 @@ struct load {
 	struct rig		*rig;
 	pthread_t		 sender;
 	pthread_t		 receiver;
-	_Atomic bool		 stop;
+	_Atomic bool		 stop;		/* the sender */
+	_Atomic bool		 sent_all;	/* it has stopped */
 	_Atomic uint64_t	 sent;
 	_Atomic uint64_t	 relayed;
 	/* Some come while relay or archive are paused: set by the test. */

@@ -74,6 +74,7 @@ bin_PROGRAMS += mcrelay-verify
 libverify_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 libverify_a_SOURCES = \
 	tools/verify/catalog.c \
+	tools/verify/crew.c \
 	tools/verify/gaps.c \
 	tools/verify/rebuild.c \
 	tools/verify/repair.c \

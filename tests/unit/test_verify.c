@@ -248,6 +248,42 @@ test_unknown_codec(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* Whole, damaged and missing files, more than are read ahead: whoever reads
+ * them, the same is said of each, in the order in which they were given. */
+static void
+test_many_at_once(void **state ATTR_UNUSED)
+{
+	static char missing[] = "/tmp/mcrelay-there-is-none.avro";
+	char *argv[64] = {(char *)(uintptr_t)"mcrelay-verify"};
+	static char lone[32768], several[32768];
+	struct sample whole, damaged;
+	const int first = 3, files = 45;
+	unsigned i;
+
+	sample_datagrams(&whole, "null", BLOCKS, DATAGRAMS);
+	sample_write(&whole, whole.file.data, whole.file.size);
+	sample_datagrams(&damaged, "null", BLOCKS, DATAGRAMS);
+	damaged.file.data[damaged.end[1] + 10] ^= 0xff;
+	sample_write(&damaged, damaged.file.data, damaged.file.size);
+	for (i = 0; i < (unsigned)files; i++)
+		argv[first + (int)i] = i % 7 == 3 ? damaged.path :
+		    i % 11 == 5 ? missing : whole.path;
+	argv[1] = (char *)(uintptr_t)"-j";
+	argv[2] = (char *)(uintptr_t)"1";
+	assert_int_equal(verify(lone, sizeof(lone), argv), VERIFY_UNUSABLE);
+	assert_non_null(strstr(lone, "damage at offset"));
+	argv[2] = (char *)(uintptr_t)"5";
+	assert_int_equal(verify(several, sizeof(several), argv),
+	    VERIFY_UNUSABLE);
+	assert_string_equal(several, lone);
+	argv[2] = (char *)(uintptr_t)"64";
+	assert_int_equal(verify(several, sizeof(several), argv),
+	    VERIFY_UNUSABLE);
+	assert_string_equal(several, lone);
+	sample_end(&damaged);
+	sample_end(&whole);
+}
+
 static void
 test_options(void **state ATTR_UNUSED)
 {
@@ -263,6 +299,9 @@ test_options(void **state ATTR_UNUSED)
 		{"verify", "--catalog", "d", "f", NULL},
 		{"verify", "-rf", "--catalog", "d", NULL},
 		{"verify", "--catalogue", "d", NULL},
+		{"verify", "-j", "0", "f", NULL},
+		{"verify", "-j", "65", "f", NULL},
+		{"verify", "-j2", "--catalog", "d", NULL},
 	};
 	struct verify_options options;
 	char error[OPTIONS_ERROR_SIZE];
@@ -295,6 +334,7 @@ main(void)
 		cmocka_unit_test(test_never_overwrites),
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_unknown_codec),
+		cmocka_unit_test(test_many_at_once),
 		cmocka_unit_test(test_options),
 	};
 

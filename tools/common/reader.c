@@ -141,13 +141,20 @@ reader_again(struct reader *reader, uint64_t size)
 }
 
 void
+reader_forget_block(struct reader *reader)
+{
+	free(reader->stored.data);
+	free(reader->plain.data);
+	reader->stored = reader->plain = (struct buffer){0};
+}
+
+void
 reader_close(struct reader *reader)
 {
 	records_free(&reader->records);
 	avro_walk_close(&reader->walk);
 	free(reader->codec_name);
-	free(reader->stored.data);
-	free(reader->plain.data);
+	reader_forget_block(reader);
 	close(reader->fd);
 }
 

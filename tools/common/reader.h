@@ -83,6 +83,8 @@ enum reader_status	reader_open_at(struct reader *reader, int directory,
 enum reader_status	reader_open_fd(struct reader *reader, int fd,
 			    const char **why) ATTR_NONNULL;
 void	reader_close(struct reader *reader) ATTR_NONNULL;
+/* What was read of it is needed no more; its header is kept. */
+void	reader_forget_block(struct reader *reader) ATTR_NONNULL;
 /* The file has got other blocks behind the same header, and this size. */
 void	reader_again(struct reader *reader, uint64_t size) ATTR_NONNULL;
 

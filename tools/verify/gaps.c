@@ -67,7 +67,7 @@ name_files(const struct gaps *gaps, json_t *files, int64_t from, int64_t to)
 		    parsed.kind == ARCHIVE_MAIN && json_is_integer(first) &&
 		    json_integer_value(first) >= from &&
 		    json_integer_value(first) <= to)
-			say("; the catalogue has %s", name);
+			say(stdout, "; the catalogue has %s", name);
 	}
 }
 
@@ -81,7 +81,7 @@ name_losses(json_t *line)
 	json_object_foreach(json_object_get(line, "losses"), name, count) {
 		if (json_integer_value(count) == 0)
 			continue;
-		say("%s%s %" JSON_INTEGER_FORMAT, before, name,
+		say(stdout, "%s%s %" JSON_INTEGER_FORMAT, before, name,
 		    json_integer_value(count));
 		before = ", ";
 	}
@@ -103,8 +103,9 @@ gaps_file(struct gaps *gaps, struct catalog *catalog, const char *path,
 	/* A lower number is that of another run of mcrelayd. */
 	if (gaps->channel != NULL && strcmp(channel, gaps->channel) == 0 &&
 	    !__builtin_add_overflow(gaps->last, 1, &from) && first > from) {
-		say("%s: sequence %" PRId64 " to %" PRId64 " is neither "
-		    "in it nor in the file before", path, from, first - 1);
+		say(stdout, "%s: sequence %" PRId64 " to %" PRId64 " is "
+		    "neither in it nor in the file before", path, from,
+		    first - 1);
 		name_files(gaps, catalog->files, from, first - 1);
 		name_losses(line);
 		printf("\n");

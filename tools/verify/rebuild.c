@@ -214,11 +214,12 @@ add_file(struct rebuild *rebuild, const char *text,
 		reader_close(&reader);
 	}
 	if (status != READER_END) {
-		say("%s/%s: unusable: %s\n", rebuild->path, text, summary.why);
+		say(stdout, "%s/%s: unusable: %s\n", rebuild->path, text,
+		    summary.why);
 		rebuild->status = VERIFY_UNUSABLE;
 	} else if (summary.damaged != 0) {
-		say("%s/%s: damaged in %" PRIu64 " places\n", rebuild->path,
-		    text, summary.damaged);
+		say(stdout, "%s/%s: damaged in %" PRIu64 " places\n",
+		    rebuild->path, text, summary.damaged);
 		rebuild->status = MAX_OF(rebuild->status,
 		    (enum verify_status)VERIFY_DAMAGED);
 	}
@@ -367,8 +368,8 @@ replace(struct rebuild *rebuild)
 	else {
 		if (fsync(rebuild->directory) == -1)
 			log_warn("cannot sync %s", rebuild->path);
-		say("%s/" ARCHIVE_CATALOG ": written: %zu lines, %zu of them "
-		    "of files that are there%s%s\n", rebuild->path,
+		say(stdout, "%s/" ARCHIVE_CATALOG ": written: %zu lines, %zu "
+		    "of them of files that are there%s%s\n", rebuild->path,
 		    rebuild->count, rebuild->files,
 		    old[0] != '\0' ? "; the one before is " : "", old);
 		return true;

@@ -17,6 +17,7 @@
 
 static const struct help_line help_lines[] = {
 	{"--catalog", "directory", "make the catalogue of a channel anew"},
+	{"-j", "files", "read so many files at once"},
 	{"-o", "all", "recover every record that can be read (with -r)"},
 	{"-o", "prior", "recover the records before the first damage"},
 	{"-o", "after", "recover the records after the first damage"},
@@ -25,9 +26,13 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-verify", "1",
-    "mcrelay-verify [-o all|prior|after|report] [-r out] file ...\n"
+    "mcrelay-verify [-j files] [-o all|prior|after|report] [-r out] "
+    "file ...\n"
     "       mcrelay-verify --catalog directory\n"
     "       mcrelay-verify -h | -V\n", help_lines};
+
+/* A thread each. */
+#define JOBS_MAX	64
 
 /* Of --catalog, beyond the letters. */
 #define OPTION_CATALOG	256
@@ -58,6 +63,30 @@ parse_what(struct verify_options *options, const char *what)
 	return options->blocks;
 }
 
+/* What goes with what. */
+static bool
+agrees(const struct verify_options *options, bool what_given,
+    char error[static OPTIONS_ERROR_SIZE])
+{
+	if (options->catalog != NULL) {
+		if (options->files == 0 && options->repaired == NULL &&
+		    options->jobs == 0 && !what_given)
+			return true;
+		return options_fail(error, "--catalog stands alone");
+	}
+	if (options->files == 0)
+		return options_fail(error, "which file?");
+	if (options->repaired == NULL && what_given && !options->blocks)
+		return options_fail(error, "what is recovered needs a file to "
+		    "go to (-r)");
+	if (options->repaired != NULL && options->blocks)
+		return options_fail(error, "-o report does not write a file "
+		    "(-r)");
+	if (options->repaired != NULL && options->files > 1)
+		return options_fail(error, "-r repairs one file at a time");
+	return true;
+}
+
 bool
 verify_parse(int argc, char **argv, struct verify_options *options,
     char error[static OPTIONS_ERROR_SIZE])
@@ -69,11 +98,15 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
 	optopt = '?';
-	while ((option = getopt_long(argc, argv, ":o:r:", long_options,
+	while ((option = getopt_long(argc, argv, ":j:o:r:", long_options,
 	    NULL)) != -1) {
 		if (option == 'r')
 			options->repaired = optarg;
-		else if (option == OPTION_CATALOG)
+		else if (option == 'j') {
+			if (!options_number(error, 'j', optarg, 1, JOBS_MAX,
+			    &options->jobs))
+				return false;
+		} else if (option == OPTION_CATALOG)
 			options->catalog = optarg;
 		else if (optopt == OPTION_CATALOG)
 			return options_fail(error, "--catalog needs a "
@@ -91,23 +124,7 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 	}
 	options->file = argv + optind;
 	options->files = (size_t)(argc - optind);
-	if (options->catalog != NULL) {
-		if (options->files == 0 && options->repaired == NULL &&
-		    !what_given)
-			return true;
-		return options_fail(error, "--catalog stands alone");
-	}
-	if (options->files == 0)
-		return options_fail(error, "which file?");
-	if (options->repaired == NULL && what_given && !options->blocks)
-		return options_fail(error, "what is recovered needs a file to "
-		    "go to (-r)");
-	if (options->repaired != NULL && options->blocks)
-		return options_fail(error, "-o report does not write a file "
-		    "(-r)");
-	if (options->repaired != NULL && options->files > 1)
-		return options_fail(error, "-r repairs one file at a time");
-	return true;
+	return agrees(options, what_given, error);
 }
 
 void
@@ -130,52 +147,108 @@ summary_add(struct summary *summary, const struct reader_block *block)
 		summary->last_ns = block->last_ns;
 }
 
+/* A file in the reading, and what is said of it. */
+struct file {
+	FILE			*out;
+	char			*text;		/* of `out' in memory */
+	size_t			 size;
+	bool			 opened;
+	struct reader		 reader;
+	struct repair		 repair;
+	struct summary		 summary;
+};
+
 struct run {
 	const struct verify_options *options;
 	struct progress		 progress;
-	uint64_t		 done;		/* bytes of earlier files */
+	_Atomic uint64_t	 done;		/* bytes */
+	struct crew		*crew;		/* NULL: no threads */
+	size_t			 ahead;
+	struct file		*file;		/* of these: the ith is at
+						 * i % ahead */
 	struct catalog		 catalog;
 	struct gaps		 gaps;
 };
 
-static void
-look_at_block(struct run *run, const char *path,
-    const struct reader_block *block, uint64_t number)
+/* By the thread that reports, too. */
+static bool
+reads_one_by_one(const struct run *run)
 {
-	if (run->options->blocks || block->damage != NULL)
+	return run->ahead == 1;
+}
+
+static void
+look_at_block(struct run *run, struct file *file, const char *path,
+    const struct reader_block *block)
+{
+	if (!run->options->blocks && block->damage == NULL)
+		return;
+	if (reads_one_by_one(run))
 		progress_clear(&run->progress);
 	if (block->damage != NULL)
-		report_damage(path, block);
-	else if (run->options->blocks)
-		report_block(number, block);
+		report_damage(file->out, path, block);
+	else
+		report_block(file->out, file->summary.blocks, block);
 }
 
 /* Reads the file to its end, or to where it cannot be read any more. */
 static void
-read_blocks(struct run *run, const char *path, struct reader *reader,
-    struct repair *repair, struct summary *summary)
+read_blocks(struct run *run, struct file *file, const char *path)
 {
+	struct summary *summary = &file->summary;
+	struct reader *reader = &file->reader;
 	enum reader_status status;
 	struct reader_block block;
 
 	if (run->options->blocks) {
-		progress_clear(&run->progress);
-		report_begin(path, reader);
+		if (reads_one_by_one(run))
+			progress_clear(&run->progress);
+		report_begin(file->out, path, reader);
 	}
 	while ((status = reader_next(reader, &block, &summary->why)) ==
 	    READER_OK) {
 		summary_add(summary, &block);
-		look_at_block(run, path, &block, summary->blocks);
+		look_at_block(run, file, path, &block);
 		if (run->options->repaired != NULL)
-			repair_block(repair, reader, &block);
-		progress_show(&run->progress,
-		    run->done + reader->walk.offset, path);
+			repair_block(&file->repair, reader, &block);
+		run->done += block.size;
+		if (reads_one_by_one(run))
+			progress_show(&run->progress, run->done, path);
 	}
 	summary->bytes = reader->walk.size;
 	if (status == READER_UNUSABLE)
 		summary->status = VERIFY_UNUSABLE;
 	else if (summary->damaged != 0)
 		summary->status = VERIFY_DAMAGED;
+}
+
+/* By any thread, until finish_file(). */
+static void
+read_file(void *argument, size_t i)
+{
+	struct run *run = argument;
+	const char *path = run->options->file[i];
+	struct file *file = &run->file[i % run->ahead];
+
+	*file = (struct file){
+		.out = stdout,
+		.summary.first_ns = RECORDS_NO_TIME,
+		.summary.last_ns = RECORDS_NO_TIME,
+	};
+	if (!reads_one_by_one(run))
+		file->out = open_memstream(&file->text, &file->size);
+	if (file->out == NULL)
+		fatal("cannot keep a report");
+	file->opened = reader_open(&file->reader, path,
+	    &file->summary.why) == READER_OK;
+	if (!file->opened) {
+		file->summary.status = VERIFY_UNUSABLE;
+		return;
+	}
+	repair_begin(&file->repair, run->options->repaired,
+	    run->options->keep);
+	read_blocks(run, file, path);
+	reader_forget_block(&file->reader);
 }
 
 /* A file that was cut between two blocks looks whole, but is too short. */
@@ -187,7 +260,7 @@ ask_catalog(struct run *run, const char *path, struct summary *summary)
 
 	if (why == NULL || summary->status == VERIFY_UNUSABLE)
 		return;
-	say("%s: damaged: %s\n", path, why);
+	say(stdout, "%s: damaged: %s\n", path, why);
 	summary->damaged++;
 	summary->status = VERIFY_DAMAGED;
 }
@@ -198,60 +271,105 @@ report_repair(const struct repair *repair)
 	if (repair->failed)
 		return;
 	if (repair->fd == -1)
-		say("%s: not written: there is nothing to recover\n",
-		    repair->path);
+		say(stdout, "%s: not written: there is nothing to "
+		    "recover\n", repair->path);
 	else
-		say("%s: written: %" PRIu64 " records in %" PRIu64 " blocks\n",
-		    repair->path, repair->records, repair->blocks);
+		say(stdout, "%s: written: %" PRIu64 " records in %"
+		    PRIu64 " blocks\n", repair->path, repair->records,
+		    repair->blocks);
+}
+
+static void
+end_repair(struct file *file)
+{
+	if (!repair_end(&file->repair, file->summary.status !=
+	    VERIFY_UNUSABLE))
+		file->summary.status = VERIFY_UNUSABLE;
+	report_repair(&file->repair);
+}
+
+/* What was said so far, and what others know of the file. */
+static enum verify_status
+finish_file(struct run *run, struct file *file, const char *path)
+{
+	struct summary *summary = &file->summary;
+
+	progress_clear(&run->progress);
+	if (!reads_one_by_one(run)) {
+		if (fclose(file->out) != 0)
+			fatal("cannot keep a report");
+		fwrite(file->text, 1, file->size, stdout);
+		free(file->text);
+	}
+	if (file->opened)
+		ask_catalog(run, path, summary);
+	report_end(stdout, path, &file->reader, summary);
+	if (!file->opened)
+		return summary->status;
+	gaps_file(&run->gaps, &run->catalog, path, summary);
+	reader_close(&file->reader);
+	if (run->options->repaired != NULL)
+		end_repair(file);
+	return summary->status;
 }
 
 static enum verify_status
-verify_file(struct run *run, const char *path)
+verify_file(struct run *run, size_t i)
 {
-	struct summary summary = {
-		.first_ns = RECORDS_NO_TIME,
-		.last_ns = RECORDS_NO_TIME,
-	};
-	struct reader reader;
-	struct repair repair;
+	const char *path = run->options->file[i];
+	enum verify_status status;
 
-	if (reader_open(&reader, path, &summary.why) != READER_OK) {
-		summary.status = VERIFY_UNUSABLE;
-		progress_clear(&run->progress);
-		report_end(path, &reader, &summary);
-		return summary.status;
-	}
-	repair_begin(&repair, run->options->repaired, run->options->keep);
-	read_blocks(run, path, &reader, &repair, &summary);
-	progress_clear(&run->progress);
-	ask_catalog(run, path, &summary);
-	report_end(path, &reader, &summary);
-	gaps_file(&run->gaps, &run->catalog, path, &summary);
-	run->done += summary.bytes;
-	reader_close(&reader);
-	if (run->options->repaired != NULL) {
-		if (!repair_end(&repair, summary.status != VERIFY_UNUSABLE))
-			summary.status = VERIFY_UNUSABLE;
-		report_repair(&repair);
-	}
-	return summary.status;
+	if (reads_one_by_one(run))
+		read_file(run, i);
+	else
+		while (!crew_wait(run->crew))
+			progress_show(&run->progress, run->done, path);
+	status = finish_file(run, &run->file[i % run->ahead], path);
+	if (!reads_one_by_one(run))
+		crew_taken(run->crew);
+	return status;
+}
+
+/* Threads that read ahead of the one that is reported, each by so much. */
+#define AHEAD	4
+
+static void
+begin_run(struct run *run, const struct verify_options *options)
+{
+	const size_t jobs = MIN_OF((size_t)options->jobs, options->files);
+
+	*run = (struct run){ .options = options, .ahead = 1 };
+	progress_begin(&run->progress, options->file, options->files);
+	if (jobs > 1)
+		run->ahead = AHEAD * jobs;
+	run->file = xcalloc(run->ahead, sizeof(*run->file));
+	if (jobs > 1)
+		run->crew = crew_begin((unsigned)jobs, options->files,
+		    run->ahead, read_file, run);
+}
+
+static void
+end_run(struct run *run)
+{
+	if (run->crew != NULL)
+		crew_end(run->crew);
+	free(run->file);
+	gaps_end(&run->gaps);
+	catalog_close(&run->catalog);
 }
 
 static enum verify_status
 verify_files(const struct verify_options *options)
 {
-	struct run run = { .options = options };
-	enum verify_status status = VERIFY_WHOLE, worst = VERIFY_WHOLE;
+	enum verify_status worst = VERIFY_WHOLE;
+	struct run run;
 
-	progress_begin(&run.progress, options->file, options->files);
-	for (size_t i = 0; i < options->files; i++) {
-		status = verify_file(&run, options->file[i]);
-		worst = MAX_OF(worst, status);
-	}
+	begin_run(&run, options);
+	for (size_t i = 0; i < options->files; i++)
+		worst = MAX_OF(worst, verify_file(&run, i));
 	if (run.catalog.bad != 0 && worst == VERIFY_WHOLE)
 		worst = VERIFY_DAMAGED;
-	gaps_end(&run.gaps);
-	catalog_close(&run.catalog);
+	end_run(&run);
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return worst;
 	log_warn("cannot write the report");

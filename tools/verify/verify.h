@@ -38,6 +38,7 @@ struct verify_options {
 	const char		*catalog;	/* directory to make one for */
 	char			**file;
 	size_t			 files;
+	uint64_t		 jobs;		/* files read at once; 0: 1 */
 };
 
 /* False with a message in `error' when the command line is wrong. */
@@ -65,18 +66,17 @@ struct summary {
 void	summary_add(struct summary *summary,
 	    const struct reader_block *block) ATTR_NONNULL;
 
-/* For the user, on the standard output; file names and the like may hold
- * anything. */
-#define say(...)	printable_print(stdout, __VA_ARGS__)
+/* For the user; names of files and the like may hold anything. */
+#define say(out, ...)	printable_print(out, __VA_ARGS__)
 
 /* report.c: lines for the user. */
-void	report_begin(const char *path, const struct reader *reader)
+void	report_begin(FILE *out, const char *path, const struct reader *reader)
 	    ATTR_NONNULL;
-void	report_block(uint64_t number, const struct reader_block *block)
-	    ATTR_NONNULL;
-void	report_damage(const char *path, const struct reader_block *block)
-	    ATTR_NONNULL;
-void	report_end(const char *path, const struct reader *reader,
+void	report_block(FILE *out, uint64_t number,
+	    const struct reader_block *block) ATTR_NONNULL;
+void	report_damage(FILE *out, const char *path,
+	    const struct reader_block *block) ATTR_NONNULL;
+void	report_end(FILE *out, const char *path, const struct reader *reader,
 	    const struct summary *summary) ATTR_NONNULL;
 
 /*
@@ -101,6 +101,23 @@ void	repair_block(struct repair *repair, const struct reader *reader,
 /* False when there is no file: it could not be written, which was logged, or
  * the damaged one not be read to its end (`good' false). */
 bool	repair_end(struct repair *repair, bool good) ATTR_NONNULL;
+
+/*
+ * crew.c: threads that do pieces of work, from the first to the last; who waits
+ * for them takes them in that order.  `work' runs in one of the threads.
+ */
+struct crew;
+
+/* At most `ahead' pieces are done or in hand that nobody has taken yet. */
+struct crew	*crew_begin(unsigned threads, size_t pieces, size_t ahead,
+		    void (*work)(void *argument, size_t piece), void *argument)
+		    ATTR_NONNULL;
+/* Waits a moment.  True: the next piece is done; it is taken by
+ * crew_taken(). */
+bool		 crew_wait(struct crew *crew) ATTR_NONNULL;
+void		 crew_taken(struct crew *crew) ATTR_NONNULL;
+/* All have been taken. */
+void		 crew_end(struct crew *crew) ATTR_NONNULL;
 
 /* catalog.c: what mcrelayd has written down of its files. */
 struct catalog {

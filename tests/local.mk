@@ -489,6 +489,7 @@ EXTRA_DIST += \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
+	tests/integration/test_shown.py \
 	tests/integration/test_small.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_stream_read.py \

@@ -332,7 +332,8 @@ class Tour:
             f"pid=$(cat {self.run_dir}/mcrelayd.pid)\n" \
             "kill $pid\ntimeout 20 tail --pid=$pid -f /dev/null\n"
         return run(self.script, self.place, self.environment,
-                   ("unshare", "--mount", "--net"))
+                   ("unshare", "--mount", "--net", "--pid", "--mount-proc",
+                    "--fork", "--kill-child"))
 
 
 @pytest.fixture

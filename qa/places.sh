@@ -59,6 +59,14 @@ unit() {
 	make -C "$build" -s -k -j"$(cores)" check PYTHON=
 }
 
+# both FILE...: the one also when the other has failed.
+both() {
+	status=0
+	unit || status=1
+	integration "$@" || status=1
+	return "$status"
+}
+
 quickstart_in() {
 	mkdir -p "$root/tmp"
 	TMPDIR=$root/tmp "$1/quickstart"
@@ -70,7 +78,7 @@ closed() {
 	copy_tree "$tree"
 	chmod 700 "$root/a closed place"
 	# shellcheck disable=SC2086
-	quickstart_in "$tree" && unit && integration $user
+	quickstart_in "$tree" && both $user
 }
 
 mounted_inside() {
@@ -90,7 +98,7 @@ noipv6_inside() {
 		sysctl -qw "net.ipv6.conf.$which.disable_ipv6=1"
 	done
 	# shellcheck disable=SC2086
-	quickstart_in "$tree" && unit && integration $v6
+	quickstart_in "$tree" && both $v6
 }
 
 noipv6() {

@@ -2,6 +2,16 @@
 # Included by the Makefile.am of the top directory.
 
 #
+# Models of the protocols (spin).  First, as they take one processor for a minute;
+# no compiler of ours has anything to do with them: `make check MODEL_TESTS=' leaves
+# them out.
+#
+MODEL_TESTS = tests/model/run.sh
+TESTS += $(MODEL_TESTS)
+EXTRA_DIST += tests/model/run.sh tests/model/lease.pml tests/model/ring.pml \
+	tests/model/worker.pml
+
+#
 # Unit tests (cmocka).
 #
 if HAVE_CMOCKA
@@ -479,6 +489,7 @@ EXTRA_DIST += \
 	tests/integration/test_rundir.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
+	tests/integration/test_shown.py \
 	tests/integration/test_small.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_stream_read.py \
@@ -515,10 +526,3 @@ check-local: all
 		echo "integration tests left out: no Python with" \
 		    "pytest and avro"; \
 	fi
-
-#
-# Models of the protocols (spin).
-#
-TESTS += tests/model/run.sh
-EXTRA_DIST += tests/model/run.sh tests/model/lease.pml tests/model/ring.pml \
-	tests/model/worker.pml

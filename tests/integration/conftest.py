@@ -107,6 +107,9 @@ def programs() -> Iterator[Programs]:
             if path.is_file() and os.access(path, os.X_OK):
                 shutil.copy(path, copy)
                 (copy / path.name).chmod(0o755)
+        # Tells what they were built with.
+        if (build / "Makefile").exists():
+            shutil.copy(build / "Makefile", copy)
         helpers = copy / "tests/integration"
         helpers.mkdir(parents=True)
         for path in build.glob("tests/integration/*"):

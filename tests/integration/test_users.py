@@ -59,6 +59,14 @@ def workers(daemon: Daemon) -> dict[str, int]:
             if not name.startswith("decimator ")}
 
 
+def give_away(daemon: Daemon, user: int) -> None:
+    """Its directory, with a configuration that can be read, whatever our umask
+    is."""
+    os.chown(daemon.directory, user, user)
+    daemon.config_file.touch()
+    daemon.config_file.chmod(0o644)
+
+
 def archived(daemon: Daemon, name: str, port: int, **more: Any
              ) -> dict[str, Any]:
     return channel(name, port, archive=daemon.archive_conf(), **more)
@@ -211,6 +219,8 @@ def test_directory_of_another(daemon: Daemon) -> None:
     that was done."""
     place = daemon.archive / "one"
     place.mkdir(parents=True)
+    for path in daemon.archive, place:
+        path.chmod(0o755)       # whatever our umask is
     (place / "notes").write_text("mine")
     daemon.write(archived(daemon, "one", free_port()),
                  channel("two", free_port()), user=RANGE)
@@ -361,7 +371,7 @@ def test_without_root(daemon: Daemon) -> None:
                                             "kill"))
     if not Path("/usr/bin/setpriv").exists():
         pytest.skip("needs setpriv, of the Debian package util-linux")
-    os.chown(daemon.directory, 4000, 4000)
+    give_away(daemon, 4000)
     plain = daemon.command
     daemon.command = lambda *options: [     # type: ignore[method-assign]
         "setpriv", "--reuid=4000", "--regid=4000", "--clear-groups",
@@ -393,7 +403,7 @@ def test_without_root(daemon: Daemon) -> None:
 def test_nobody_else(daemon: Daemon) -> None:
     """Without these capabilities all are who started the daemon, and that is
     said."""
-    os.chown(daemon.directory, 4000, 4000)
+    give_away(daemon, 4000)
     plain = daemon.command
     daemon.command = lambda *options: [     # type: ignore[method-assign]
         "setpriv", "--reuid=4000", "--regid=4000", "--clear-groups",

@@ -5,9 +5,9 @@
 
 A recorder that has found its size: files of 128 MiB of which four are kept,
 120 000 coalesced datagrams of 1400 bytes a second (less, if that is lost), with
-and without `recycle', buffered, direct and mmap, by turns, three times each.  Says
-what the worker uses of a processor for each datagram, what the whole machine
-does less than the source alone, and what was lost.
+and without `recycle', buffered, direct and mmap, by turns, three times each.
+Says what the worker uses of a processor for each datagram, what the whole
+machine does less than the source alone, and what was lost.
 """
 
 from __future__ import annotations

@@ -287,8 +287,17 @@ class McrelayDirect(Mcrelay):
         return channel
 
 
+class McrelayMapped(Mcrelay):
+    """By a map of the file."""
+
+    def channel(self) -> dict[str, Any]:
+        channel = super().channel()
+        channel["archive"]["write"] = "mmap"
+        return channel
+
+
 CONTENDERS: dict[str, type[Contender]] = {
     "classic": Classic, "batch": Batch, "floor": Floor,
     "multicat": Multicat, "socat": Socat,
     "mcrelay": Mcrelay, "mcrelay+dec": McrelayDecimating,
-    "mcrelay+direct": McrelayDirect}
+    "mcrelay+direct": McrelayDirect, "mcrelay+mmap": McrelayMapped}

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""What it saves to write files again: `bench/recycle.py BUILDDIR [SECONDS]'.
+"""The ways to write files side by side, and what it saves to write files again:
+`bench/recycle.py BUILDDIR [SECONDS]'.
 
 A recorder that has found its size: files of 128 MiB of which four are kept,
 120 000 coalesced datagrams of 1400 bytes a second (less, if that is lost), with
-and without `recycle', buffered and direct, by turns, three times each.  Says
-what the worker uses of a processor for each datagram, what the whole machine
-does less than the source alone, and what was lost.
+and without `recycle', buffered, direct and mmap, by turns, three times each.
+Says what the worker uses of a processor for each datagram, what the whole
+machine does less than the source alone, and what was lost.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def main() -> None:
         sys.exit(__doc__)
     build = Path(sys.argv[1]).resolve()
     seconds = int(sys.argv[2]) if len(sys.argv) == 3 else 8
-    ways = [(write, recycle) for write in ("buffered", "direct")
+    ways = [(write, recycle) for write in ("buffered", "direct", "mmap")
             for recycle in (False, True)]
     found: dict[tuple[str, bool], list[tuple[float, float, int]]] = {
         way: [] for way in ways}

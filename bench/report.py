@@ -263,7 +263,8 @@ def whole(results: Results, machine: list[str]) -> str:
 
 COLOURS = {"classic": "#b2182b", "batch": "#ef8a62", "floor": "#bababa",
            "multicat": "#d8b365", "socat": "#8c510a", "mcrelay": "#2166ac",
-           "mcrelay+dec": "#67a9cf", "mcrelay+direct": "#053061"}
+           "mcrelay+dec": "#67a9cf", "mcrelay+direct": "#053061",
+           "mcrelay+mmap": "#92c5de"}
 BAR, GAP, LEFT, PANEL, TOP = 12, 18, 80, 240, 50
 
 

@@ -37,7 +37,8 @@ enum archive_sync {
  * status and worker/archive/write_NAME.c go by it; users rely on the names. */
 #define ARCHIVE_WRITE_TABLE(X)						\
 	X(WRITE_BUFFERED, buffered)					\
-	X(WRITE_DIRECT, direct)
+	X(WRITE_DIRECT, direct)						\
+	X(WRITE_MMAP, mmap)
 
 enum archive_write {
 #define ARCHIVE_WRITE_CONSTANT(constant, name)	constant,

@@ -27,6 +27,7 @@ static const struct {
 static struct worker_state	*state;	/* NULL: nowhere to write to */
 static uint32_t			 outputs;
 static void			(*note_fault)(void);
+static bool			(*forgives)(const void *address);
 
 /* A text in the making; what does not fit is left out. */
 struct text {
@@ -88,6 +89,10 @@ on_signal(int number, siginfo_t *info, void *context ATTR_UNUSED)
 	struct text text = empty;
 	size_t i;
 
+	if (number == SIGBUS && info->si_code > 0 && forgives != NULL &&
+	    forgives(info->si_addr))
+		return;
+	signal(number, SIG_DFL);
 	if (note_fault != NULL && (info->si_code > 0 ||
 	    info->si_pid == getpid()))
 		note_fault();
@@ -103,7 +108,7 @@ on_signal(int number, siginfo_t *info, void *context ATTR_UNUSED)
 	if (state != NULL)
 		add_cursors(&text);
 	leave(&text);
-	/* The handler is reset: on return this ends the process. */
+	/* On return this ends the process. */
 	raise(number);
 }
 
@@ -111,7 +116,7 @@ void
 last_words_init(const struct segment *segment)
 {
 	struct sigaction action = {.sa_sigaction = on_signal,
-	    .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND};
+	    .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	size_t i;
 
 	state = segment->state;
@@ -145,6 +150,12 @@ void
 last_words_note(void (*note)(void))
 {
 	note_fault = note;
+}
+
+void
+last_words_forgive(bool (*forgive)(const void *address))
+{
+	forgives = forgive;
 }
 
 void

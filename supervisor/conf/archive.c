@@ -150,6 +150,21 @@ read_recycle(struct section *section, struct archive_config *archive)
 }
 
 static void
+read_write(struct section *section, struct archive_config *archive)
+{
+	const struct node *node;
+
+	archive->write = (uint32_t)section_word(section, "write",
+	    write_words, WRITE_BUFFERED, &node);
+	if (archive->write == WRITE_MMAP && archive->sync == SYNC_NONE &&
+	    !section->partial)
+		problem_error(section->problems, node->place, "`write: mmap' "
+		    "needs `sync: interval' or `block': what was never synced "
+		    "could not be told from pages that were half full when the "
+		    "power was cut");
+}
+
+static void
 read_directory(const struct conf_reader *reader, struct section *section,
     struct archive_config *archive)
 {
@@ -223,8 +238,7 @@ conf_read_archive(const struct conf_reader *reader, struct section *channel,
 	    &flush_interval_key, NULL);
 	archive->sync = (uint32_t)section_word(&section, "sync",
 	    sync_words, SYNC_INTERVAL, NULL);
-	archive->write = (uint32_t)section_word(&section, "write",
-	    write_words, WRITE_BUFFERED, NULL);
+	read_write(&section, archive);
 	read_rotate(&section, archive);
 	read_retain(&section, archive);
 	archive->min_free = section_number(&section, &min_free_key, NULL);

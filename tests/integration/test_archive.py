@@ -70,6 +70,14 @@ def assert_samples(records: list[Any], expected: list[accel.Sample]) -> None:
     assert got == expected
 
 
+def in_use(daemon: Daemon, write: str) -> str:
+    """How files are written there, when that is asked for."""
+    kind = subprocess.run(["stat", "-f", "-c", "%T", str(daemon.archive)],
+                          check=True, capture_output=True, text=True).stdout
+    return write if write != "direct" or kind.startswith(("ext", "xfs")) \
+        else "buffered"
+
+
 def test_avro_by_python(daemon: Daemon, source: Path) -> None:
     path, expected = record_avro(daemon, source)
     assert_samples(avro_files.by_python(path), expected)
@@ -337,7 +345,7 @@ def cached(path: Path) -> int:
                               check=True, capture_output=True).stdout)
 
 
-@pytest.mark.parametrize("write", ["buffered", "direct"])
+@pytest.mark.parametrize("write", ["buffered", "direct", "mmap"])
 def test_write(daemon: Daemon, write: str) -> None:
     """Large and small blocks, to the last byte; past the page cache or not."""
     port = free_port()
@@ -355,14 +363,52 @@ def test_write(daemon: Daemon, write: str) -> None:
     assert daemon.payloads("one") == sender.sent
     for path in files:
         avro_files.by_python(path)
-    kind = subprocess.run(["stat", "-f", "-c", "%T", str(daemon.archive)],
-                          check=True, capture_output=True, text=True).stdout
-    if write == "buffered":
+    if write != "direct":
         assert share > 0.9
-    elif not kind.startswith(("ext", "xfs")):
-        pytest.skip(f"no direct I/O on {kind.strip()}")
+    elif in_use(daemon, write) != "direct":
+        pytest.skip("no direct I/O there")
     else:
         assert share < 0.6
+
+
+# Each of them on and off again.
+SWITCHES: list[dict[str, Any]] = [
+    {"write": "mmap"}, {"write": "direct"}, {"write": "buffered"},
+    {"write": "mmap", "recycle": True}, {"recycle": True},
+    {"write": "direct", "recycle": True}, {"write": "mmap"}, {}]
+
+
+def test_switching(daemon: Daemon) -> None:
+    """Reloads under load that choose another way to write, and back: nothing
+    is lost, every file is whole, whichever way it was written."""
+    port = free_port()
+
+    def conf(more: dict[str, Any]) -> dict[str, Any]:
+        return channel("one", port, listen_receive_buffer="64MiB",
+                       archive=daemon.archive_conf(
+                           block_size="16KiB", rotate={"size": "1MiB"},
+                           retain={"files": 200}) | more)
+    daemon.start(conf({}))
+    with Sender("127.0.0.1", port) as sender:
+        load = SenderThread(sender, numbered(16000, 500), 4000)
+        for more in SWITCHES * 2:
+            old = daemon.worker_pid("one")
+            daemon.write(conf(more))
+            daemon.ctl("reload")
+            daemon.wait_new_worker("one", old)
+            before = daemon.ledger("one")["archived"]
+            if load.busy():
+                wait_for(lambda: daemon.ledger("one")["archived"] > before,
+                         "something archived", 10.0, daemon.log)
+            assert daemon.status("one")["io"]["write"] == in_use(
+                daemon, more.get("write", "buffered"))
+        load.join()
+        daemon.wait_received("one", len(sender.sent))
+        daemon.stop()
+    assert daemon.payloads("one") == sender.sent
+    for path in avro_files.files(daemon.archive, "one"):
+        avro_files.by_python(path)
+    assert not list((daemon.archive / "one").glob("*.part"))
 
 
 def test_flush_interval(daemon: Daemon) -> None:

@@ -2,8 +2,9 @@
 """Workers killed at random instants under load, and the accounts afterwards:
 every datagram came out of the relay once and lies in the archive once.
 
-MCRELAY_TEST_LONG=1 in the environment: 1000 kills at 100 000 datagrams/s, and
-1000 restarts.  The reports are printed with pytest's -s, and kept in the
+MCRELAY_TEST_LONG=1 in the environment: 1000 kills at 100 000 datagrams/s, ten
+minutes for each way to write files (MCRELAY_TEST_KILLS=N for fewer), and 1000
+restarts.  The reports are printed with pytest's -s, and kept in the
 junit file.
 """
 
@@ -21,6 +22,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable
 
+import pytest
+
 import avro_files
 import gen
 from daemon import Daemon, Programs, channel, output
@@ -29,7 +32,7 @@ from test_load import needs_buffer
 from waiting import wait_for
 
 LONG = "MCRELAY_TEST_LONG" in os.environ
-KILLS = 1000 if LONG else 60
+KILLS = int(os.environ.get("MCRELAY_TEST_KILLS", "1000")) if LONG else 60
 RESTARTS = 1000 if LONG else 100
 RATE = 100000 if LONG else 40000        # all channels together
 # One that has been up for a second is followed at once: with four channels a
@@ -42,8 +45,10 @@ SOURCES = {
     "middle": (0.3, ["-b", "200", "-c"]),
     "large": (0.1, ["-b", "1400", "-c", "-B", "46"]),
 }
-WRITE = {name: "direct" if name in ("runs", "large") else "buffered"
-         for name in SOURCES}
+# Of each channel, unless all are written one way.
+WRITE = {"singles": "buffered", "runs": "direct", "middle": "mmap",
+         "large": "direct"}
+WAYS = ["each", "buffered", "direct", "mmap"] if LONG else ["each"]
 HEALTHY_S = 1.0
 
 # The end of an archived record: source, length, numbered datagram.  In a few
@@ -121,7 +126,7 @@ def archived_numbers(daemon: Daemon, name: str) -> tuple[int, int, int]:
 
 
 def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
-              kills: Kills) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+              kills: Kills, write: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The load, KILLS kills, the end of the load: what each source sent and
     each sink saw."""
     groups = {name: group_v4() for name in kills.names}
@@ -132,7 +137,8 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
         name, ports[name], relay=[output(groups[name], sinks[name].port)],
         listen_receive_buffer="128MiB", ring_size="16MiB",
         archive=daemon.archive_conf(rotate={"size": "64MiB"},
-                                    write=WRITE[name]))
+                                    write=WRITE[name] if write == "each"
+                                    else write))
         for name in groups))
     sources = {name: stack.enter_context(gen.source(
         programs, "127.0.0.1", ports[name], "-r", str(int(RATE * part)),
@@ -150,13 +156,14 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     return result
 
 
-def test_random_kills(daemon: Daemon, programs: Programs,
+@pytest.mark.parametrize("write", WAYS)
+def test_random_kills(daemon: Daemon, programs: Programs, write: str,
                       record_property: Report) -> None:
     needs_buffer()
     names = list(SOURCES)
     kills = Kills(daemon, list(names), 1)
     with ExitStack() as stack:
-        seen = run_kills(daemon, programs, stack, kills)
+        seen = run_kills(daemon, programs, stack, kills, write)
         ledgers = [daemon.ledger(name) for name in names]
     daemon.stop()
     sent = sum(source["sent"] for source, _ in seen)
@@ -165,7 +172,7 @@ def test_random_kills(daemon: Daemon, programs: Programs,
                           "corrupt")}
     archive = [archived_numbers(daemon, name) for name in names]
     report = {
-        "kills": KILLS, "of them young": kills.young, "sent": sent,
+        "write": write, "kills": KILLS, "of them young": kills.young, "sent": sent,
         "received": sum(ledger["received"] for ledger in ledgers),
         "kernel_dropped": sum(ledger["kernel_dropped"]
                               for ledger in ledgers),

@@ -38,7 +38,7 @@ const struct bad_case bad_output_cases[] = {
 	    "4:44: `flush_interval' has to be from 10ms to 1h, not 1ms\n" },
 	{ "write",
 	    CHANNEL "  archive: {directory: /a, write: async}\n",
-	    "4:35: `write' has to be buffered or direct, not `async'\n" },
+	    "4:35: `write' has to be buffered, direct or mmap, not `async'\n" },
 	{ "sync",
 	    CHANNEL "  archive: {directory: /a, sync: always}\n",
 	    "4:34: `sync' has to be none, interval or block, not `always'\n" },
@@ -77,6 +77,11 @@ const struct bad_case bad_output_cases[] = {
 	    "file is ever done with\n"
 	    "4:37: `recycle' needs `sync: interval' or `block': what was never "
 	    "synced could not be told from old data after a power cut\n" },
+	{ "mmap without syncs",
+	    CHANNEL "  archive: {directory: /a, write: mmap, sync: none}\n",
+	    "4:35: `write: mmap' needs `sync: interval' or `block': what was "
+	    "never synced could not be told from pages that were half full "
+	    "when the power was cut\n" },
 	{ "on_overrun",
 	    CHANNEL "  archive: {directory: /a, on_overrun: drop}\n",
 	    "4:40: `on_overrun' has to be shed or block, not `drop'\n" },

@@ -61,6 +61,30 @@ apply_name(const struct crash_entry *e)
 		image->inode = 0;
 }
 
+/* A page that is mapped may reach the disk before it is full: with the first
+ * part of what is stored there, or with the last. */
+static void
+store_half(struct image *image, const struct crash_entry *e)
+{
+	uint64_t page = e->offset / PAGE * PAGE, part = e->size / 2;
+	uint64_t skip = e->data % 2 == 0 ? 0 : e->size - part;
+
+	memcpy(image->half + page, image->data + page, PAGE);
+	memcpy(image->half + e->offset + skip,
+	    crash_log->data + e->data + skip, part);
+}
+
+static void
+allocate(struct image *image, uint64_t size)
+{
+	assert_true(size <= FILE_MAX);
+	if (size <= image->size)
+		return;
+	memset(image->data + image->size, 0, size - image->size);
+	memset(image->half + image->size, 0, size - image->size);
+	image->size = size;
+}
+
 /* As it is in memory, but for a name that did not reach the disk. */
 static void
 apply(const struct crash_entry *e, bool name_lost)
@@ -78,10 +102,20 @@ apply(const struct crash_entry *e, bool name_lost)
 			    e->call == CRASH_RENAME &&
 			    strstr(e->name, FILE_PART) != NULL;
 		break;
+	case CRASH_ALLOCATE:
+		if (image != NULL)
+			allocate(image, e->offset);
+		break;
+	case CRASH_STORE:
 	case CRASH_WRITE:
 		if (image == NULL)
 			break;
 		assert_true(e->offset + e->size <= FILE_MAX);
+		if (e->call == CRASH_STORE)
+			store_half(image, e);
+		else
+			memcpy(image->half + e->offset,
+			    crash_log->data + e->data, e->size);
 		memcpy(image->data + e->offset, crash_log->data + e->data,
 		    e->size);
 		image->size = MAX_OF(image->size, e->offset + e->size);
@@ -97,6 +131,7 @@ apply(const struct crash_entry *e, bool name_lost)
 			break;
 		image->synced = image->disk_size = image->size;
 		memcpy(image->disk, image->data, image->size);
+		memcpy(image->half, image->data, image->size);
 		break;
 	case CRASH_SYNC_DIRECTORY:
 		break;

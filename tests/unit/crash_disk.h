@@ -15,6 +15,13 @@
 #define FILE_MAX	(256U * 1024)
 #define FILES_MAX	64U
 
+/* What of a page is on the disk. */
+enum there {
+	THERE_NOT,	/* what was at the last sync, or nothing */
+	THERE_HALF,	/* written while it was being filled */
+	THERE_ALL,
+};
+
 /* One file as it may be on the disk, and what it must hold. */
 struct image {
 	uint64_t	inode;
@@ -23,9 +30,10 @@ struct image {
 	uint64_t	size;
 	uint8_t		disk[FILE_MAX];		/* at the last sync */
 	uint64_t	disk_size;
+	uint8_t		half[FILE_MAX];		/* some time since then */
 	uint64_t	synced;
 	bool		finished;		/* it is to have its name */
-	bool		there[FILE_MAX / PAGE];	/* page is on the disk */
+	enum there	there[FILE_MAX / PAGE];
 };
 
 extern struct image	crash_image[FILES_MAX];

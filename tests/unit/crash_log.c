@@ -18,7 +18,21 @@
 
 #include "tests/unit/crash_log.h"
 
+#define PAGE	4096U
+#define MAPS	4U
+
 struct crash_log	*crash_log;
+
+/* The writable maps of files of this process, and what was in them. */
+static struct {
+	uint8_t		*at;		/* NULL: none */
+	size_t		 length;
+	int		 fd;
+	uint64_t	 inode;
+	off_t		 offset;
+	size_t		 seen;
+	uint8_t		 shadow[CRASH_MAP_MAX];
+} map[MAPS];
 
 void
 crash_log_open(void)
@@ -29,11 +43,92 @@ crash_log_open(void)
 		abort();
 }
 
+static struct crash_entry *
+next_entry(enum crash_call call, const char *name)
+{
+	struct crash_entry *entry;
+
+	if (crash_log->count == CRASH_CALLS_MAX)
+		abort();
+	entry = &crash_log->entry[crash_log->count];
+	memset(entry, 0, sizeof(*entry));
+	entry->call = call;
+	snprintf(entry->name, sizeof(entry->name), "%s", name);
+	return entry;
+}
+
+static void
+add_data(struct crash_entry *entry, const void *data, size_t size)
+{
+	if (crash_log->used + size > CRASH_DATA_MAX)
+		abort();
+	memcpy(crash_log->data + crash_log->used, data, size);
+	crash_log->used += size;
+	entry->size += size;
+}
+
+/* What has been stored to a page since the last look. */
+static void
+look_at_page(unsigned m, size_t page, size_t size)
+{
+	uint8_t *now = map[m].at + page, *then = map[m].shadow + page;
+	struct crash_entry *entry;
+	size_t from = 0, to = size;
+
+	while (from < to && now[from] == then[from])
+		from++;
+	while (to > from && now[to - 1] == then[to - 1])
+		to--;
+	if (from == to)
+		return;
+	memcpy(then + from, now + from, to - from);
+	entry = next_entry(CRASH_STORE, "");
+	entry->inode = map[m].inode;
+	entry->offset = (uint64_t)map[m].offset + page + from;
+	entry->data = crash_log->used;
+	add_data(entry, then + from, to - from);
+	crash_log->count++;
+}
+
+/* Bytes of the map that the file has. */
+static size_t
+map_reach(unsigned m)
+{
+	struct stat st;
+	size_t size;
+
+	if (fstat(map[m].fd, &st) == -1 || st.st_ino != map[m].inode ||
+	    st.st_size <= map[m].offset)
+		return 0;
+	size = (size_t)(st.st_size - map[m].offset);
+	if (size > CRASH_MAP_MAX)
+		abort();
+	return size;
+}
+
+static void
+look_at_maps(void)
+{
+	size_t page, reach;
+	unsigned m;
+
+	for (m = 0; m < MAPS; m++) {
+		reach = map[m].at == NULL ? 0 : map_reach(m);
+		/* The rest was zeros, or is what a shorter file had there. */
+		if (reach > map[m].seen)
+			memset(map[m].shadow + map[m].seen, 0,
+			    reach - map[m].seen);
+		map[m].seen = reach;
+		for (page = 0; page < reach; page += PAGE)
+			look_at_page(m, page, reach - page < PAGE ?
+			    reach - page : PAGE);
+	}
+}
+
 /* Calls and their entries have one order.  NULL: nothing is logged. */
 static struct crash_entry *
 begin(enum crash_call call, const char *name)
 {
-	struct crash_entry *entry;
 	int expected = 0;
 
 	if (crash_log == NULL || !crash_log->on)
@@ -42,13 +137,8 @@ begin(enum crash_call call, const char *name)
 		expected = 0;
 		sched_yield();
 	}
-	if (crash_log->count == CRASH_CALLS_MAX)
-		abort();
-	entry = &crash_log->entry[crash_log->count];
-	memset(entry, 0, sizeof(*entry));
-	entry->call = call;
-	snprintf(entry->name, sizeof(entry->name), "%s", name);
-	return entry;
+	look_at_maps();
+	return next_entry(call, name);
 }
 
 static long
@@ -73,16 +163,6 @@ file_of(struct crash_entry *entry, int fd)
 	if (S_ISDIR(st.st_mode) && entry->call == CRASH_SYNC)
 		entry->call = CRASH_SYNC_DIRECTORY;
 	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
-}
-
-static void
-add_data(struct crash_entry *entry, const void *data, size_t size)
-{
-	if (crash_log->used + size > CRASH_DATA_MAX)
-		abort();
-	memcpy(crash_log->data + crash_log->used, data, size);
-	crash_log->used += size;
-	entry->size += size;
 }
 
 ssize_t
@@ -186,4 +266,67 @@ unlinkat(int directory, const char *path, int flags)
 
 	return (int)end(entry, syscall(SYS_unlinkat, directory, path, flags),
 	    1);
+}
+
+int
+fallocate(int fd, int mode, off_t from, off_t size)
+{
+	struct crash_entry *entry = begin(CRASH_ALLOCATE, "");
+	int keep = (mode & FALLOC_FL_KEEP_SIZE) == 0 && file_of(entry, fd);
+
+	if (keep)
+		entry->offset = (uint64_t)(from + size);
+	return (int)end(entry, syscall(SYS_fallocate, fd, mode, from, size),
+	    keep);
+}
+
+/* The lock is held. */
+static void
+remember_map(uint8_t *at, size_t length, int fd, off_t offset)
+{
+	struct stat st;
+	unsigned m;
+
+	/* The segment is a file without a name. */
+	if (fstat(fd, &st) == -1 || st.st_nlink == 0)
+		return;
+	for (m = 0; m < MAPS && map[m].at != NULL; m++)
+		continue;
+	if (m == MAPS)
+		abort();
+	map[m].at = at;
+	map[m].length = length;
+	map[m].fd = fd;
+	map[m].inode = st.st_ino;
+	map[m].offset = offset;
+	map[m].seen = map_reach(m);
+	memcpy(map[m].shadow, at, map[m].seen);
+}
+
+void *
+mmap(void *address, size_t length, int protection, int flags, int fd,
+    off_t offset)
+{
+	int ours = (flags & MAP_SHARED) != 0 && fd != -1 &&
+	    (protection & PROT_WRITE) != 0;
+	struct crash_entry *entry = ours ? begin(CRASH_STORE, "") : NULL;
+	long at = syscall(SYS_mmap, address, length, protection, flags, fd,
+	    offset);
+
+	if (entry != NULL && at != -1)
+		remember_map((uint8_t *)at, length, fd, offset);
+	end(entry, at, 0);
+	return (void *)at;
+}
+
+int
+munmap(void *address, size_t length)
+{
+	struct crash_entry *entry = begin(CRASH_STORE, "");
+	unsigned m;
+
+	for (m = 0; entry != NULL && m < MAPS; m++)
+		if (map[m].at == address)
+			map[m].at = NULL;
+	return (int)end(entry, syscall(SYS_munmap, address, length), 0);
 }

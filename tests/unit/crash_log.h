@@ -2,7 +2,8 @@
 /*
  * A log of all that a worker asks of the file system: this program's own
  * pwritev() and so on take the place of the C library's.  The log lies in
- * memory that is shared with forked children.
+ * memory that is shared with forked children.  Of what is stored
+ * to a map of a file each call finds what has come since the one before.
  */
 #ifndef MCRELAY_TEST_CRASH_LOG_H
 #define MCRELAY_TEST_CRASH_LOG_H
@@ -12,6 +13,9 @@
 enum crash_call {
 	CRASH_CREATE,
 	CRASH_WRITE,
+	CRASH_STORE,		/* to a map of the file: `size' bytes of one
+				 * page, which may be written in between */
+	CRASH_ALLOCATE,		/* zeros, up to `offset' */
 	CRASH_TRUNCATE,		/* to `offset' */
 	CRASH_SYNC,
 	CRASH_SYNC_DIRECTORY,
@@ -22,6 +26,7 @@ enum crash_call {
 #define CRASH_CALLS_MAX	20000U
 #define CRASH_DATA_MAX	(64U << 20)
 #define CRASH_NAME	128
+#define CRASH_MAP_MAX	(256U * 1024)
 
 struct crash_entry {
 	enum crash_call	call;

@@ -42,6 +42,8 @@
 /* Of a header, without a block behind it. */
 #define HEADER_MAX	1024U
 #define DATAGRAMS	2000U
+/* Each page that is stored to is a call of its own then. */
+#define DATAGRAMS_MAPPED	500U
 
 enum choice {
 	CHOICE_ALL,	/* everything reached the disk */
@@ -102,9 +104,24 @@ choose(struct image *image, enum choice choice)
 		size = image->synced + any((uint32_t)(size - image->synced) +
 		    1);
 	for (page = 0; page * PAGE < size; page++)
-		image->there[page] = choice < CHOICE_RANDOM ?
-		    choice == CHOICE_ALL : any(4) != 0;
+		image->there[page] = choice == CHOICE_ALL ? THERE_ALL :
+		    choice == CHOICE_NONE ? THERE_NOT :
+		    (enum there)MIN_OF(any(4), (uint32_t)THERE_ALL);
 	return size;
+}
+
+/* Without a map a page is written as a whole. */
+static const uint8_t *
+of_page(const struct image *image, uint64_t page)
+{
+	switch (image->there[page]) {
+	case THERE_NOT:
+		return image->disk;
+	case THERE_HALF:
+		return image->half;
+	default:
+		return image->data;
+	}
 }
 
 /* A page that is not there is as at the last sync, or a hole. */
@@ -119,11 +136,11 @@ put_file(struct image *image, enum choice choice)
 	for (page = 0; page * PAGE < size; page++) {
 		from = page * PAGE;
 		length = MIN_OF((uint64_t)PAGE, size - from);
-		if (!image->there[page] && from >= image->disk_size)
+		if (image->there[page] == THERE_NOT &&
+		    from >= image->disk_size)
 			continue;
-		assert_int_equal(pwrite(fd, (image->there[page] ?
-		    image->data : image->disk) + from, length, (off_t)from),
-		    length);
+		assert_int_equal(pwrite(fd, of_page(image, page) + from,
+		    length, (off_t)from), length);
 	}
 	close(fd);
 }
@@ -307,26 +324,29 @@ check_point(unsigned end, unsigned choices)
 }
 
 static void
-record(uint64_t recycle)
+record(uint64_t recycle, enum archive_write write)
 {
 	struct segment_spec spec = {.config.archive = {.block_size = 4096,
-	    .rotate_size = 70000, .flush_interval_ns = 5 * NS_PER_MS,
-	    .sync = SYNC_INTERVAL, .recycle = recycle,
+	    .rotate_size = write == WRITE_MMAP ? 22000 : 70000,
+	    .flush_interval_ns = 5 * NS_PER_MS,
+	    .sync = SYNC_INTERVAL, .write = write, .recycle = recycle,
 	    .retain_files = recycle}};
 	uint8_t payload[700];
+	const unsigned count = write == WRITE_MMAP ? DATAGRAMS_MAPPED :
+	    DATAGRAMS;
 	struct rig rig;
 	unsigned i;
 
 	rig_open(&rig, &spec);
 	crash_log->on = 1;
 	rig_start(&rig);
-	for (i = 0; i < DATAGRAMS; i++) {
+	for (i = 0; i < count; i++) {
 		memset(payload, (int)(i % 255) + 1, sizeof(payload));
 		rig_send(&rig, payload, 100 + i % 600);
 		if (i % 8 == 7)
 			load_pause(NS_PER_MS);
 	}
-	rig_wait_received(&rig, DATAGRAMS);
+	rig_wait_received(&rig, count);
 	assert_int_equal(rig_stop(&rig, 0), 0);
 	crash_log->on = 0;
 	rig_close(&rig);
@@ -334,14 +354,14 @@ record(uint64_t recycle)
 
 /* After a power cut the kernel is another one. */
 static void
-cut_power(uint64_t recycle)
+cut_power(uint64_t recycle, enum archive_write write)
 {
 	unsigned end, choices = getenv("MCRELAY_TEST_LONG") != NULL ? 60 : 8;
 
 	memset(&tally, 0, sizeof(tally));
 	crash_log->count = 0;
 	crash_log->used = 0;
-	record(recycle);
+	record(recycle, write);
 	snprintf(directory, sizeof(directory), "/dev/shm/mcrelay-crash.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	directory_fd = open(directory, O_DIRECTORY);
@@ -364,13 +384,26 @@ cut_power(uint64_t recycle)
 static void
 test_power_cuts(void **state ATTR_UNUSED)
 {
-	cut_power(0);
+	cut_power(0, WRITE_BUFFERED);
 }
 
 static void
 test_recycled(void **state ATTR_UNUSED)
 {
-	cut_power(2);
+	cut_power(2, WRITE_BUFFERED);
+	assert_true(tally.spares > 3);
+}
+
+static void
+test_mapped(void **state ATTR_UNUSED)
+{
+	cut_power(0, WRITE_MMAP);
+}
+
+static void
+test_mapped_and_recycled(void **state ATTR_UNUSED)
+{
+	cut_power(2, WRITE_MMAP);
 	assert_true(tally.spares > 3);
 }
 
@@ -380,6 +413,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_power_cuts),
 		cmocka_unit_test(test_recycled),
+		cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_mapped_and_recycled),
 	};
 
 	log_set_level(LOG_ERR);

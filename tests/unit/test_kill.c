@@ -92,12 +92,13 @@ test_kill_while_rotating(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
-/* With writes past the page cache, of several blocks when it is behind. */
+/* In another way than buffered: with large blocks, several of them when it is
+ * behind. */
 static void
-test_kill_while_writing_directly(void **state ATTR_UNUSED)
+kill_while_writing(enum archive_write how)
 {
 	struct segment_spec spec = {.config.archive = {
-	    .on_overrun = OVERRUN_BLOCK, .write = WRITE_DIRECT,
+	    .on_overrun = OVERRUN_BLOCK, .write = how,
 	    .block_size = 100000, .rotate_size = 2000000,
 	    .flush_interval_ns = NS_PER_S}};
 	uint64_t random = 5;
@@ -117,6 +118,18 @@ test_kill_while_writing_directly(void **state ATTR_UNUSED)
 	load_finish(&load);
 	rig_check_catalog(&rig);
 	rig_close(&rig);
+}
+
+static void
+test_kill_while_writing_directly(void **state ATTR_UNUSED)
+{
+	kill_while_writing(WRITE_DIRECT);
+}
+
+static void
+test_kill_while_mapping(void **state ATTR_UNUSED)
+{
+	kill_while_writing(WRITE_MMAP);
 }
 
 /* With blocks that were being compressed meanwhile. */
@@ -222,6 +235,7 @@ main(void)
 		cmocka_unit_test(test_kill_with_two_inputs),
 		cmocka_unit_test(test_kill_while_rotating),
 		cmocka_unit_test(test_kill_while_writing_directly),
+		cmocka_unit_test(test_kill_while_mapping),
 		cmocka_unit_test(test_kill_while_packing),
 		cmocka_unit_test(test_roll),
 		cmocka_unit_test(test_kill_while_pausing),

@@ -175,6 +175,7 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 		n_max = N_MAX;
 	if (how == WRITE_DIRECT)
 		spec = direct;
+	spec.config.archive.write = how;
 	spec.inputs = inputs;
 	sigaction(SIGALRM, &action, NULL);
 	rig_open(&rig, &spec);
@@ -230,6 +231,25 @@ test_pwritev_direct(void **state ATTR_UNUSED)
 }
 
 static void
+test_madvise(void **state ATTR_UNUSED)
+{
+	campaign_of("madvise, mmap", SYS_madvise, N_MAX, 15, WRITE_MMAP, 1);
+}
+
+static void
+test_fallocate(void **state ATTR_UNUSED)
+{
+	campaign_of("fallocate, mmap", SYS_fallocate, N_MAX, 15, WRITE_MMAP,
+	    1);
+}
+
+static void
+test_munmap(void **state ATTR_UNUSED)
+{
+	campaign_of("munmap, mmap", SYS_munmap, 12, 5, WRITE_MMAP, 1);
+}
+
+static void
 test_openat(void **state ATTR_UNUSED)
 {
 	campaign("openat", SYS_openat, 12, 3);
@@ -280,6 +300,9 @@ main(void)
 		cmocka_unit_test(test_sendmmsg),
 		cmocka_unit_test(test_pwritev),
 		cmocka_unit_test(test_pwritev_direct),
+		cmocka_unit_test(test_madvise),
+		cmocka_unit_test(test_fallocate),
+		cmocka_unit_test(test_munmap),
 		cmocka_unit_test(test_openat),
 		cmocka_unit_test(test_fdatasync),
 		cmocka_unit_test(test_ftruncate),

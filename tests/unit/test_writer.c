@@ -3,7 +3,12 @@
  * The ways to write to a file, beside a plain buffer: what was appended and
  * flushed is in the file, whatever the sizes, whatever was taken back.
  */
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,17 +21,21 @@
 
 #include "common/util.h"
 #include "worker/archive/writer.h"
+#include "worker/last_words.h"
 
 #define FILE_MAX	((size_t)24 << 20)
 #define SECTOR		4096U
 /* Several windows in a file, and no power of two. */
 #define LIMIT		UINT64_C(3000000)
+/* So much a reader sees come: more than a window. */
+#define LOOKED_AT	(300 * 300000)
 
 static char		 path[] = "/tmp/mcrelay-writer.XXXXXX";
 static int		 fd, reading;
 static uint8_t		*model, *found;
 static size_t		 length, flushed;
 static uint64_t		 seed = 1;
+static off_t		 cut_to = -1;
 
 static size_t
 below(size_t limit)
@@ -234,6 +243,120 @@ test_cut(void **state)
 	writer_free(&writer);
 }
 
+/* As soon as there is room for it somebody makes the file shorter: what is
+ * being written then ends nobody. */
+int
+madvise(void *address, size_t size, int advice)
+{
+	long result = syscall(SYS_madvise, address, size, advice);
+
+	if (cut_to >= 0 && advice == MADV_POPULATE_WRITE)
+		assert_int_equal(ftruncate(fd, cut_to), 0);
+	return (int)result;
+}
+
+static void
+test_cut_meanwhile(void **state ATTR_UNUSED)
+{
+	static const struct channel_config config;
+	const struct segment segment = {.config = &config};
+	static uint8_t data[1 << 20] = {1};
+	struct writer writer = {0};
+	struct iovec iov;
+	unsigned i;
+
+	last_words_init(&segment);	/* in the place of cmocka's */
+	writer_open(&writer, WRITE_MMAP, fd, 0, 0);
+	append(&writer, 100000);
+	flush(&writer);
+	for (i = 0; i < 3; i++) {
+		cut_to = (off_t)flushed + 5000;
+		iov = (struct iovec){data, sizeof(data)};
+		assert_int_equal(writer_append(&writer, &iov, 1,
+		    sizeof(data)), -1);
+		assert_int_equal(errno, EIO);
+		cut_to = -1;
+		assert_int_equal(writer_back(&writer, flushed), 0);
+		append(&writer, 300000);
+		flush(&writer);
+	}
+	/* Within the last page nothing is heard of it, until it is flushed. */
+	append(&writer, 100);
+	assert_int_equal(ftruncate(fd, (off_t)flushed), 0);
+	assert_int_equal(writer_flush(&writer), -1);
+	writer_close(&writer);
+	writer_free(&writer);
+}
+
+/* A full disk: an error, and all that was written before is there. */
+static void
+test_no_room(void **state ATTR_UNUSED)
+{
+	const struct rlimit old = {RLIM_INFINITY, RLIM_INFINITY};
+	struct rlimit limit = {2 << 20, RLIM_INFINITY};
+	struct writer writer = {0};
+	struct iovec iov;
+
+	signal(SIGXFSZ, SIG_IGN);
+	writer_open(&writer, WRITE_MMAP, fd, 0, 0);
+	append(&writer, 1 << 20);
+	flush(&writer);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	iov = (struct iovec){model, (size_t)2 << 20};
+	assert_int_equal(writer_append(&writer, &iov, 1, iov.iov_len), -1);
+	assert_int_equal(errno, EFBIG);
+	assert_int_equal(writer_back(&writer, flushed), 0);
+	append(&writer, 1 << 19);
+	flush(&writer);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	writer_close(&writer);
+	writer_free(&writer);
+}
+
+/* Who reads the file while it is written never sees half of what is appended:
+ * as long as its first byte is zero, it is not there. */
+static void *
+look(void *argument)
+{
+	uint8_t *copy = malloc(300001);
+	off_t at = 0;
+	ssize_t got;
+
+	while (at < LOOKED_AT) {
+		got = pread(reading, copy, 300001, at);
+		if (got <= 0 || copy[0] == 0)
+			continue;
+		assert_true(got >= 300000);
+		assert_int_equal(copy[0], 1);
+		assert_memory_equal(copy, copy + 1, 299999);
+		at += 300000;
+	}
+	free(copy);
+	return argument;
+}
+
+static void
+test_looked_at(void **state ATTR_UNUSED)
+{
+	struct writer writer = {0};
+	uint8_t *data = malloc(300000);
+	struct iovec iov[2];
+	pthread_t thread;
+
+	memset(data, 1, 300000);
+	writer_open(&writer, WRITE_MMAP, fd, 0, 0);
+	assert_int_equal(pthread_create(&thread, NULL, look, NULL), 0);
+	while (writer.end < LOOKED_AT) {
+		iov[0] = (struct iovec){data, 10};
+		iov[1] = (struct iovec){data, 299990};
+		assert_int_equal(writer_append(&writer, iov, 2, 300000), 0);
+	}
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	writer_close(&writer);
+	writer_free(&writer);
+	free(data);
+}
+
 /* While it is open, it is hardly longer than what is in it; so much readers
  * understand. */
 static void
@@ -274,7 +397,8 @@ test_not_possible(void **state)
 }
 
 #define EACH_WAY(test)							\
-	WAY(test, WRITE_BUFFERED), WAY(test, WRITE_DIRECT)
+	WAY(test, WRITE_BUFFERED), WAY(test, WRITE_DIRECT),		\
+	WAY(test, WRITE_MMAP)
 #define WAY(test, how)							\
 	{#test ", " #how, test, open_file, close_file,			\
 	    &(enum archive_write){how}}
@@ -291,7 +415,12 @@ main(void)
 		    close_file),
 		cmocka_unit_test_setup_teardown(test_full_buffer, open_file,
 		    close_file),
+		cmocka_unit_test_setup_teardown(test_cut_meanwhile, open_file,
+		    close_file),
+		cmocka_unit_test_setup_teardown(test_no_room, open_file,
+		    close_file),
+		cmocka_unit_test_setup_teardown(test_looked_at, open_file,
+		    close_file),
 	};
-
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ catalogue(const struct closer *closer, const struct closer_job *job)
 		    "of the channel does, without the losses", job->name);
 }
 
-/* A recycled file says so as soon as it is. */
+/* The file says so as soon as it is, if it does. */
 static int
 note_synced(const struct closer *closer, const struct closer_job *job)
 {
@@ -55,18 +55,9 @@ note_synced(const struct closer *closer, const struct closer_job *job)
 	    job->name, job->synced_place, job->size);
 }
 
-static int
-sync_file(const struct closer *closer, const struct closer_job *job)
-{
-	if ((job->fresh && fsync(closer->directory) == -1) ||
-	    file_sync(job->fd) == -1)
-		return -1;
-	return note_synced(closer, job);
-}
-
 /* One that fails says so once. */
 static int
-sync_last(struct closer *closer, const struct closer_job *job)
+sync_data(struct closer *closer, const struct closer_job *job)
 {
 	if (file_sync(job->fd) == 0)
 		return 0;
@@ -74,24 +65,34 @@ sync_last(struct closer *closer, const struct closer_job *job)
 	return -1;
 }
 
+/* Without a name or a note the data are on the disk all the same. */
+static int
+sync_file(struct closer *closer, const struct closer_job *job)
+{
+	if ((job->fresh && fsync(closer->directory) == -1) ||
+	    sync_data(closer, job) == -1)
+		return -1;
+	return note_synced(closer, job);
+}
+
 static int
 finish(struct closer *closer, const struct closer_job *job)
 {
-	bool recycled = job->synced_place != 0;
-	/* In a recycled file what was lost cannot be seen: it is whole unless
+	bool notes = job->synced_place != 0;
+	/* In such a file what was lost cannot be seen: it is whole unless
 	 * a sync of its own has failed. */
 	bool doubtful = job->doubted ||
-	    (recycled ? closer->sync_failed[job->kind] : closer->doubtful);
+	    (notes ? closer->sync_failed[job->kind] : closer->doubtful);
 
 	if (doubtful && (ftruncate(job->fd, (off_t)job->size) == -1 ||
-	    sync_last(closer, job) == -1))
+	    sync_data(closer, job) == -1))
 		return file_close(job->fd, -1);
 	if (doubtful && !recover_whole(job->fd, job->size)) {
 		errno = job->doubted ? ENODATA : EIO;
 		return file_close(job->fd, -1);
 	}
-	if (recycled &&
-	    (sync_last(closer, job) == -1 || note_synced(closer, job) == -1))
+	if (notes &&
+	    (sync_data(closer, job) == -1 || note_synced(closer, job) == -1))
 		return file_close(job->fd, -1);
 	return file_finish(closer->directory, job->name, job->fd, job->size);
 }
@@ -105,8 +106,6 @@ perform(struct closer *closer, struct closer_job *job,
 
 	if (task == CLOSER_SYNC) {
 		error = sync_file(closer, job) == -1 ? errno : 0;
-		if (error != 0)
-			closer->sync_failed[job->kind] = true;
 	} else if (job->fd != -1 && finish(closer, job) == -1)
 		error = errno;
 	else

@@ -15,10 +15,10 @@
 #include "worker/archive/file.h"
 
 enum closer_task {
-	CLOSER_SYNC,	/* fdatasync, and what it has achieved is noted in a
-			 * recycled file; the descriptor is borrowed.  With
-			 * `fresh' the directory, too: without its name a new
-			 * file is lost, whatever is in it */
+	CLOSER_SYNC,	/* fdatasync, and what it has achieved is noted in the
+			 * file, if it does that; the descriptor is borrowed.
+			 * With `fresh' the directory, too: without its name a
+			 * new file is lost, whatever is in it */
 	CLOSER_FINISH,	/* file_finish(), which closes the descriptor; and
 			 * the catalogue's line */
 	CLOSER_TASKS,
@@ -37,7 +37,7 @@ struct closer_job {
 	bool	fresh;
 	bool	doubted;
 	uint64_t size;
-	uint64_t synced_place;	/* synced.h; 0: no recycled file */
+	uint64_t synced_place;	/* synced.h; 0: it does not say that */
 	char	name[FILE_NAME_SIZE];
 	char	line[CATALOG_LINE_SIZE];
 };

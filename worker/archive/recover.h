@@ -13,10 +13,10 @@
  *	anything else			NAME.avro.bad, as it is
  * Whole means: its lengths are in bounds, the sync marker follows, and none
  * of its pages is a hole, as a page is that never reached the disk.  In a
- * recycled file such a page has old data: there no block is whole that reaches
- * beyond what the file says is on the disk, unless the kernel is still the one
- * that it was begun under (synced.h).  What follows its blocks is nobody's, and
- * goes.
+ * recycled file such a page has old data, in one written by a map it may be
+ * half full: there no block is whole that reaches beyond what the file says is
+ * on the disk, unless the kernel is still the one that it was begun under
+ * (synced.h).  What follows its blocks is nobody's, and goes.
  *
  * All of it can be interrupted at any time and done again.
  */
@@ -61,8 +61,9 @@ struct recovered {
 	uint64_t	blocks;
 	uint64_t	records;
 	uint64_t	torn;		/* bytes cut off */
-	uint64_t	reach;		/* where what is its own ends in a
-					 * recycled file; else UINT64_MAX */
+	uint64_t	reach;		/* where what is its own ends, if the
+					 * file says what is synced; else
+					 * UINT64_MAX */
 };
 
 /* Whether all of the first `size' bytes can be read back as whole blocks, from

@@ -98,7 +98,7 @@ struct store {
 	bool			 dirty[ARCHIVE_KINDS]; /* since the sync */
 	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
 	bool			 doubted[ARCHIVE_KINDS]; /* cut by others */
-	/* Of an open file that is recycled; synced.h. */
+	/* Of an open file that says what is synced; synced.h. */
 	uint64_t		 synced_place[ARCHIVE_KINDS];
 	/* The disk has lost data: what it had before is no help to find out
 	 * which. */

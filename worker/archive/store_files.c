@@ -128,7 +128,8 @@ make_header(const struct store *store, enum archive_kind kind,
 	    verbatim ? segment->schema : datagrams,
 	    verbatim ? segment->schema_size : strlen(datagrams),
 	    codec_name(segment->config->archive.codec),
-	    recycled ? meta : meta + 2, file->sync, size);
+	    recycled || writer_notes(segment->config->archive.write) ? meta :
+	    meta + 2, file->sync, size);
 }
 
 /* Names the new file in the segment before it exists in the directory. */
@@ -236,6 +237,18 @@ write_header(const struct store *store, enum archive_kind kind, int fd,
 	return result;
 }
 
+/* Of a file that alone knows what of it is on the disk a sync that fails before
+ * one was good leaves nothing: then it all begins again before the file. */
+static void
+begin_durable(struct store *store, enum archive_kind kind)
+{
+	if (store->synced_place[kind] == 0 || store_dirty(store) ||
+	    store->syncing != 0)
+		return;
+	store->durable = *store_state(store);
+	store->durable_known = true;
+}
+
 int
 store_open_file(struct store *store, enum archive_kind kind,
     const struct span *span)
@@ -271,6 +284,7 @@ store_open_file(struct store *store, enum archive_kind kind,
 	/* By its name it may be of before a moment at which it had to end. */
 	store->rotate_from_ns[kind] = clock_realtime_ns();
 	store->fresh[kind] = true;
+	begin_durable(store, kind);
 	log_debug("archiving to %s.part", name);
 	return 0;
 }
@@ -279,14 +293,18 @@ void
 store_begin_writing(struct store *store, enum archive_kind kind)
 {
 	const struct archive_config *config = &store->segment->config->archive;
+	const struct archive_file *file = &store_state(store)->file[kind];
 	struct writer *writer = &store->writer[kind];
+	enum archive_write how = config->write;
 
-	store->rotate_from_ns[kind] =
-	    store_state(store)->file[kind].started_ns;
+	store->rotate_from_ns[kind] = file->started_ns;
 	store->synced_place[kind] = synced_place_of(store->fd[kind]);
-	writer->recycled = store->synced_place[kind] != 0;
-	writer_open(writer, config->write, store->fd[kind],
-	    store_state(store)->file[kind].size, config->rotate_size);
+	writer->recycled = file_size(store->fd[kind]) > (off_t)file->size;
+	/* One that was begun when another way was asked for. */
+	if (writer_notes(how) && store->synced_place[kind] == 0)
+		how = WRITE_BUFFERED;
+	writer_open(writer, how, store->fd[kind], file->size,
+	    config->rotate_size);
 	archive_begin(store->domain)->file[kind].write = writer->way;
 	archive_commit(store->domain);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a recycled file says itself of how much of it is on the disk.  Worker,
+ * What a file says itself of how much of it is on the disk.  Worker,
  * archive, closer and keeper threads.
  */
 #include <fcntl.h>

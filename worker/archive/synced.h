@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a recycled file (recycle.h) says itself of how much of it is on the
- * disk.  Worker, archive, closer and keeper threads.
+ * What a file says itself of how much of it is on the disk.  Worker, archive,
+ * closer and keeper threads.
  *
  * The pages of a new file that never reached the disk are holes, by which
- * recovery knows them.  Those of a recycled one hold what an old file had
- * there: a block may have its lengths and its sync marker, and old data in its
- * middle.  So such a file's header has two entries more:
+ * recovery knows them.  Those of a recycled one (recycle.h) hold what an old
+ * file had there: a block may have its lengths and its sync marker, and old
+ * data in its middle.  In one that is written by a map (write_mmap.c) they may
+ * have reached the disk before they were full: then there are zeros.  So such
+ * a file's header has two entries more:
  *
  *	mcrelay.synced	20 digits: all before this offset is on the disk.
  *			Written over, in its place, after each sync

@@ -49,6 +49,12 @@ writer_open(struct writer *writer, enum archive_write how, int fd,
 	begin(writer, WRITE_BUFFERED, fd, end);
 }
 
+bool
+writer_notes(enum archive_write how)
+{
+	return ways[how].ops->notes;
+}
+
 void
 writer_fall_back(struct writer *writer)
 {

@@ -14,6 +14,10 @@
  * kind, goes through the page cache.  The last sector is filled up with
  * zeros, so while it is open the file can be longer than what is in it.
  *
+ * mmap: straight into a map of the file, whose room is on the disk before.
+ * While it is open the file is longer than what is in it by up to 64 KiB of
+ * zeros.
+ *
  * Functions that return int: 0, or -1 with errno; then anything may lie
  * behind the end that the file had before, and writer_back() is due.
  */
@@ -49,8 +53,8 @@ struct writer {
 	const struct writer_ops	*wanted;
 	void			*state;
 	bool			 told;	/* that it was not possible */
-	bool			 recycled; /* old data lie behind the end; set
-					    * before it is opened */
+	/* Old data lie behind the end; set before it is opened. */
+	bool			 recycled;
 };
 
 /* A way to write: worker/archive/write_NAME.c. */
@@ -67,12 +71,19 @@ struct writer_ops {
 	void	(*free)(void *state);
 	/* How much may be appended before it is worth a flush. */
 	size_t	worth;
+	/* A page may reach the disk while it is being filled: the file has to
+	 * say how much of it is there (synced.h). */
+	bool	notes;
 };
 
 #define WRITER_WAY(constant, word)					\
 	extern const struct writer_ops writer_##word;
 ARCHIVE_WRITE_TABLE(WRITER_WAY)
 #undef WRITER_WAY
+
+/* Whether a file that is to be written so is begun with a header that says how
+ * much of it is on the disk (synced.h). */
+bool	writer_notes(enum archive_write how);
 
 /* Begins to write to `fd' at `end'; buffered, where `how' is not possible, as
  * the log says once.  The file is rotated at about `limit' bytes; 0: never. */

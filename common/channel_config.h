@@ -145,6 +145,11 @@ _Static_assert(sizeof(struct archive_config) ==
     offsetof(struct archive_config, keep_unforwarded) + sizeof(uint32_t),
     "no padding");
 
+/* How an output sends: no runs in one message; with the address and port that
+ * the datagram came from, by a raw socket (worker/keep_source.h). */
+#define OUTPUT_ONE_BY_ONE	1U
+#define OUTPUT_KEEP_SOURCE	2U
+
 struct channel_config {
 	char		name[CHANNEL_NAME_MAX + 1];
 	uint32_t	payload;	/* enum payload_format */
@@ -155,7 +160,7 @@ struct channel_config {
 	struct run_config run;
 	struct {
 		char	text[68];	/* address:port, for messages */
-		uint32_t one_by_one;	/* no runs in one message */
+		uint32_t way;		/* OUTPUT_..., of these */
 	} output[OUTPUTS_MAX];
 	/* The datagram's number at which the counters began: where they go on
 	 * after a change of the configuration, that of the segment before. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a program says of itself.  Every program that people start.
+ * What a program says of itself.  Every program.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +66,21 @@ help_answer(const struct help *help, int argc, char **argv)
 			printf("%s %s\n", help->program, PACKAGE_VERSION);
 			end();
 		}
+}
+
+void
+help_answer_child(const char *program, int argc, char **argv)
+{
+	static const struct help_line none = {NULL, NULL, NULL};
+	struct help help = {.program = program, .section = "8",
+	    .lines = &none};
+	char synopsis[256];
+
+	snprintf(synopsis, sizeof(synopsis), "%s -h | -V\n\n"
+	    "mcrelayd(8) starts it, with sockets and memory that it needs.\n",
+	    program);
+	help.synopsis = synopsis;
+	help_answer(&help, argc, argv);
 }
 
 void

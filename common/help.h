@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a program says of itself: -h, --help, -V, --version, and to whom uses it
- * wrongly.  Every program that people start.
+ * wrongly.  Every program, also those that only mcrelayd starts.
  */
 #ifndef MCRELAY_HELP_H
 #define MCRELAY_HELP_H
@@ -25,6 +25,9 @@ struct help {
 
 /* Prints what is asked for and exits, if any argument before "--" asks. */
 void	help_answer(const struct help *help, int argc, char **argv)
+	    ATTR_NONNULL;
+/* The same of a program that mcrelayd starts, and nobody else. */
+void	help_answer_child(const char *program, int argc, char **argv)
 	    ATTR_NONNULL;
 /* To standard error: how it is used, and where more is said. */
 void	help_usage(const struct help *help) ATTR_NONNULL;

@@ -3,6 +3,7 @@
  * Log lines to stderr or syslog.  Every process.  Must not allocate: it is
  * called when memory is out, and between fork and exec.
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -19,10 +21,29 @@
 #include "common/util.h"
 
 #define LINE_SIZE	1024
+#define TIME_SIZE	40
 
 static char		tag[128] = "mcrelay";
 static enum log_target	target = LOG_TARGET_STDERR;
 static int		max_level = LOG_INFO;
+static bool		times;	/* on standard error */
+
+/* With the blank behind it; "": it is not wanted. */
+static void
+format_now(char text[static TIME_SIZE])
+{
+	struct timespec now;
+	struct tm tm;
+	size_t length;
+
+	text[0] = '\0';
+	if (!times || clock_gettime(CLOCK_REALTIME, &now) == -1 ||
+	    gmtime_r(&now.tv_sec, &tm) == NULL)
+		return;
+	length = strftime(text, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + length, TIME_SIZE - length, ".%03dZ ",
+	    (int)(now.tv_nsec / 1000000));
+}
 
 void
 log_init(const char *program, const char *instance, enum log_target to,
@@ -36,6 +57,18 @@ log_init(const char *program, const char *instance, enum log_target to,
 	max_level = level;
 	if (to == LOG_TARGET_SYSLOG)
 		syslog_open(tag);
+}
+
+/* The first time that the C library breaks up it may read files. */
+void
+log_with_times(void)
+{
+	char text[TIME_SIZE];
+	struct stat status;
+
+	times = isatty(STDERR_FILENO) == 1 ||
+	    (fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode));
+	format_now(text);
 }
 
 bool
@@ -72,7 +105,8 @@ put_stderr(const char *who, const char *line)
 {
 	static _Atomic unsigned long lost;
 	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
-	char out[LINE_SIZE + 2 * sizeof(tag) + 64];
+	char out[LINE_SIZE + 2 * (sizeof(tag) + TIME_SIZE) + 64];
+	char now[TIME_SIZE];
 	unsigned long count;
 	int length = 0;
 
@@ -81,11 +115,12 @@ put_stderr(const char *who, const char *line)
 		return;
 	}
 	count = atomic_exchange(&lost, 0);
+	format_now(now);
 	if (count > 0)
-		length = snprintf(out, sizeof(out), "%s: %lu lines were not "
-		    "logged: nobody read them\n", tag, count);
+		length = snprintf(out, sizeof(out), "%s%s: %lu lines were not "
+		    "logged: nobody read them\n", now, tag, count);
 	length += snprintf(out + length, sizeof(out) - (size_t)length,
-	    "%s: %s\n", who, line);
+	    "%s%s: %s\n", now, who, line);
 	if (write(STDERR_FILENO, out, (size_t)length) == -1)
 		lost += count + 1;
 }

@@ -35,6 +35,11 @@ void	log_init(const char *program, const char *instance,
 	    enum log_target target, int level);
 void	log_set_level(int level);
 
+/* From now on each line on standard error begins with the time (UTC), if that
+ * is a file or a terminal: who reads a pipe or a socket, as the journal and
+ * containers' engines do, writes down the time itself. */
+void	log_with_times(void);
+
 /* Whether lines wait for syslog, or the number of those that were dropped. */
 bool	log_waits(void);
 /* Sends as much of it as there is room for; whether that was any.  The

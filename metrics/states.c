@@ -147,6 +147,17 @@ print_web(struct walk *walk)
 	    "certificate_expires"), 1);
 }
 
+static void
+print_host(struct walk *walk)
+{
+	static const struct metric checksums = {"", "udp_bad_checksums",
+	    METRIC_COUNTER, NULL, "datagrams that the kernel has thrown away "
+	    "for a bad checksum, whoever they were for"};
+
+	metrics_sample(walk, &checksums, (struct label[]){{NULL, NULL}},
+	    node_get(walk->status, "udp_bad_checksums"), 1);
+}
+
 void
 metrics_states(struct walk *walk)
 {
@@ -164,5 +175,6 @@ metrics_states(struct walk *walk)
 	if (walk->all) {
 		print_decimators(walk);
 		print_web(walk);
+		print_host(walk);
 	}
 }

@@ -14,8 +14,9 @@
 /* Sizes beyond this do not matter any more. */
 #define SIZE_CAP	(UINT64_C(1) << 32)
 
-/* The largest of which a double holds each below. */
-#define DOUBLE_INTEGER_MAX	(INT64_C(1) << 53)
+/* A double holds each below, and who reads it into one cannot tell this from
+ * the next. */
+#define DOUBLE_INTEGER_END	(INT64_C(1) << 53)
 
 /* Defaults nested deeper than this are not looked at. */
 #define DEFAULT_DEPTH	64
@@ -246,15 +247,46 @@ default_matches_all(const struct schema_node *node, json_t *value,
 	return true;
 }
 
-/* Whether numbers of JavaScript cannot hold it. */
 static bool
-default_far(const struct schema_node *node, const json_t *value)
+default_far(const struct schema_node *node, json_t *value, unsigned depth);
+
+/* Whether that holds for anything in a record, array or map. */
+static bool
+default_far_inside(const struct schema_node *node, json_t *value,
+    unsigned depth)
 {
+	const struct schema_child *child = node->child;
+	const char *key;
+	json_t *item;
+	size_t i;
+
+	if (node->type == SCHEMA_ARRAY)
+		json_array_foreach(value, i, item)
+			if (default_far(child->node, item, depth))
+				return true;
+	if (node->type == SCHEMA_MAP)
+		json_object_foreach(value, key, item)
+			if (default_far(child->node, item, depth))
+				return true;
+	for (i = 0; node->type == SCHEMA_RECORD && i < node->children; i++)
+		if (default_far(child[i].node, json_object_get(value,
+		    child[i].name), depth))
+			return true;
+	return false;
+}
+
+/* Whether numbers of JavaScript cannot hold it, or one in it. */
+static bool
+default_far(const struct schema_node *node, json_t *value, unsigned depth)
+{
+	if (depth > DEFAULT_DEPTH)
+		return false;
 	if (node->type == SCHEMA_UNION)
-		node = node->child[0].node;
-	return node->type == SCHEMA_LONG &&
-	    (json_integer_value(value) > DOUBLE_INTEGER_MAX ||
-	    json_integer_value(value) < -DOUBLE_INTEGER_MAX);
+		return default_far(node->child[0].node, value, depth + 1);
+	if (node->type != SCHEMA_LONG)
+		return default_far_inside(node, value, depth + 1);
+	return json_integer_value(value) >= DOUBLE_INTEGER_END ||
+	    json_integer_value(value) <= -DOUBLE_INTEGER_END;
 }
 
 static void
@@ -271,15 +303,16 @@ check_defaults(struct schema_context *c)
 			child = &node->child[i];
 			if (child->fallback == NULL)
 				continue;
-			if (default_far(child->node, child->fallback))
+			if (default_far(child->node, child->fallback, 0))
 				schema_warning(c, "the default of field %s of "
-				    "record %s is beyond 2^53: some readers "
-				    "(avsc) refuse such a schema",
+				    "record %s is 2^53 or beyond: some "
+				    "readers (avsc) refuse such a schema",
 				    child->name, node->name);
 			if (!default_matches(child->node, child->fallback, 0))
 				schema_warning(c, "the default of field %s of "
 				    "record %s is not of its type: some "
-				    "readers (Java) refuse such a schema",
+				    "readers (avsc, Java) refuse such a "
+				    "schema",
 				    child->name, node->name);
 		}
 	}

@@ -148,24 +148,24 @@ check_order(struct schema_context *c, json_t *field)
 			return;
 	if (order != NULL)
 		schema_warning(c, "\"order\" is not ascending, descending or "
-		    "ignore: some readers (Python) refuse such a schema");
+		    "ignore: some readers (avsc, Java, Python) refuse such a "
+		    "schema");
 }
 
-static bool
+/* Only readers that have another schema would need them. */
+static void
 check_aliases(struct schema_context *c, json_t *json)
 {
 	json_t *aliases = json_object_get(json, "aliases"), *alias;
+	bool good = aliases == NULL || json_is_array(aliases);
 	size_t i;
 
-	if (aliases == NULL)
-		return true;
-	if (!json_is_array(aliases))
-		return schema_error(c, "\"aliases\" must be an array");
 	json_array_foreach(aliases, i, alias)
-		if (!json_is_string(alias) ||
-		    !name_valid(json_string_value(alias), true))
-			return schema_error(c, "an alias is not a valid name");
-	return true;
+		good = good && json_is_string(alias) &&
+		    name_valid(json_string_value(alias), true);
+	if (!good)
+		schema_warning(c, "\"aliases\" is no array of valid names: "
+		    "some readers (avsc, Java) refuse such a schema");
 }
 
 /* Gives the node its full name; the namespace for what is inside of it goes
@@ -194,8 +194,7 @@ parse_name(struct schema_context *c, json_t *json, const char *space,
 	if (find_type(name) >= 0)
 		return schema_error(c, "%s is the name of a type of Avro",
 		    name);
-	if (!check_aliases(c, json))
-		return false;
+	check_aliases(c, json);
 	full = full_name(name, space);
 	*inner = xstrdup(full);
 	dot = strrchr(*inner, '.');
@@ -230,8 +229,8 @@ parse_field(struct schema_context *c, json_t *json, const char *space,
 		schema_error(c, "the record has two fields of this name");
 	else if (type == NULL)
 		schema_error(c, "field without a \"type\"");
-	else if (check_aliases(c, json) &&
-	    (node = parse_type(c, type, space, depth + 1)) != NULL) {
+	else if ((node = parse_type(c, type, space, depth + 1)) != NULL) {
+		check_aliases(c, json);
 		parse_logical_misplaced(c, json);
 		check_order(c, json);
 		schema_node_add(record, name, node);
@@ -404,8 +403,8 @@ parse_reference(struct schema_context *c, const char *name, const char *space)
 	if (node == NULL && (node = schema_node_find(c, name)) != NULL) {
 		c->bare_names = true;
 		schema_warning(c, "%s is the name of a type without a "
-		    "namespace: some readers (avrocat) refuse it here, where "
-		    "it means %s", name, full);
+		    "namespace: some readers (avrocat, avsc) refuse it here, "
+		    "where it means %s", name, full);
 	}
 	if (node == NULL)
 		schema_error(c, "unknown type \"%s\"", name);
@@ -435,8 +434,8 @@ parse_object(struct schema_context *c, json_t *json, const char *space,
 		good = node != NULL;
 		if (good && type < 0)
 			schema_warning(c, "{\"type\": \"%s\"}: some readers "
-			    "(Python) refuse a name in an object: write "
-			    "\"%s\"", name, name);
+			    "(avsc, Java, Python) refuse a name in an object: "
+			    "write \"%s\"", name, name);
 	} else {
 		node = schema_node_new(c, (enum schema_type)type);
 		/* Its own fields may name it. */

@@ -268,6 +268,17 @@ asked_by_input(const struct listen_config *listen, uint64_t rmem_max,
 	return asked;
 }
 
+static bool
+keeps_source(const struct channel_conf *channel)
+{
+	size_t i;
+
+	for (i = 0; i < channel->relays; i++)
+		if (channel->relay[i].keep_source)
+			return true;
+	return false;
+}
+
 static uint64_t
 asked_by_channel(const struct channel_conf *channel, uint64_t rmem_max,
     uint64_t wmem_max, uint64_t free_port)
@@ -281,6 +292,8 @@ asked_by_channel(const struct channel_conf *channel, uint64_t rmem_max,
 	if ((channel->relays + channel->decimates > 0 &&
 	    wmem_max < SOCKETS_SEND_BUFFER))
 		asked |= BIT(CAP_NET_ADMIN);
+	if (keeps_source(channel))
+		asked |= BIT(CAP_NET_RAW);
 	return asked;
 }
 
@@ -361,6 +374,30 @@ capabilities_reduce(struct supervisor *supervisor)
 		log_warn("cannot give up capabilities");
 }
 
+bool
+capabilities_suffice(const struct conf *conf, uint64_t given_up,
+    struct conf_problems *problems)
+{
+	const struct channel_conf *channel;
+	bool good = true;
+	size_t i;
+
+	for (i = 0; i < conf->channels && !capable(CAP_NET_RAW); i++) {
+		channel = &conf->channel[i];
+		if (!keeps_source(channel))
+			continue;
+		good = false;
+		report_error(problems, "%s:%u: channel %s: `keep_source: true' "
+		    "needs the capability CAP_NET_RAW, which %s", conf->file,
+		    channel->line, channel->name,
+		    (given_up & BIT(CAP_NET_RAW)) != 0 ? "mcrelayd has given "
+		    "up, as nothing asked for it when it was started: restart "
+		    "it" : "this process does not have: start mcrelayd as "
+		    "root, or give it that alone, as mcrelayd(8) says");
+	}
+	return good;
+}
+
 void
 capabilities_check(const struct supervisor *supervisor,
     const struct conf *conf, struct conf_problems *problems)
@@ -368,6 +405,8 @@ capabilities_check(const struct supervisor *supervisor,
 	uint64_t lost = supervisor->given_up & asked_for(supervisor, conf);
 	size_t i;
 
+	if (!capabilities_suffice(conf, supervisor->given_up, problems))
+		lost &= ~BIT(CAP_NET_RAW);
 	for (i = 0; i < NITEMS(table); i++) {
 		if ((lost & BIT(table[i].capability)) == 0)
 			continue;

@@ -35,6 +35,10 @@ void	capabilities_reduce(struct supervisor *supervisor) ATTR_NONNULL;
 void	capabilities_check(const struct supervisor *supervisor,
 	    const struct conf *conf, struct conf_problems *problems)
 	    ATTR_NONNULL;
+/* Reports what of `conf' this process cannot do, whoever it is: outputs that
+ * keep the sender's address.  `given_up' is struct supervisor's. */
+bool	capabilities_suffice(const struct conf *conf, uint64_t given_up,
+	    struct conf_problems *problems) ATTR_NONNULL;
 /* The names of those that this process has, as an array. */
 json_t	*capabilities_json(void);
 

@@ -28,7 +28,8 @@ purpose(const struct destination_conf *to, char text[INHERITED_PURPOSE_SIZE])
 		format_address((const void *)&to->source, source);
 	snprintf(text, INHERITED_PURPOSE_SIZE,
 	    "%s %s ttl %d loop %d from %s dscp %d broadcast %d", address,
-	    to->interface, (int)to->ttl, (int)to->loop, source,
+	    to->interface, (int)to->ttl, (int)to->loop,
+	    to->keep_source ? "the sender" : source,
 	    (int)to->dscp, (int)to->broadcast);
 }
 

@@ -100,12 +100,17 @@ say_input(const struct subject *subject, const struct attachment *at)
 }
 
 static void
-say_output(const struct subject *subject, int fd)
+say_output(const struct subject *subject, const struct destination_conf *to,
+    int fd)
 {
 	char from[ADDRESS_TEXT_SIZE] = "?";
 	struct sockaddr_storage source;
 	socklen_t size = sizeof(source);
 
+	if (to->keep_source) {
+		say(subject, true, "has a route again");
+		return;
+	}
 	memset(&source, 0, sizeof(source));
 	if (getsockname(fd, (void *)&source, &size) == 0)
 		format_address((const void *)&source, from);
@@ -128,12 +133,12 @@ heal_output(struct heal *heal, const struct subject *subject, int fd,
 		heal->pending = true;
 		return;
 	case HEALED_DONE:
-		say_output(subject, fd);
+		say_output(subject, to, fd);
 		break;
 	case HEALED_NOTHING:
 		/* The very same interface is back. */
 		if (at->error != 0)
-			say_output(subject, fd);
+			say_output(subject, to, fd);
 		break;
 	}
 	at->error = 0;

@@ -99,6 +99,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/status_inputs.c supervisor/status_priv.h \
 	supervisor/supervisor.c supervisor/supervisor.h \
 	supervisor/tell.c supervisor/tell.h \
+	supervisor/udp_errors.c supervisor/udp_errors.h \
 	supervisor/tell_files.c \
 	supervisor/upgrade.c supervisor/upgrade.h \
 	supervisor/users.c supervisor/users.h \

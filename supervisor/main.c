@@ -14,6 +14,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/account.h"
+#include "supervisor/capabilities.h"
 #include "supervisor/daemon.h"
 #include "supervisor/doctor/doctor.h"
 #include "supervisor/fdstore.h"
@@ -237,6 +238,15 @@ receive(const struct options *options)
 	return inheritance;
 }
 
+static struct conf *
+if_capable(struct conf *conf, struct conf_problems *problems)
+{
+	if (capabilities_suffice(conf, 0, problems))
+		return conf;
+	conf_free(conf);
+	return NULL;
+}
+
 /* An image that took over has no terminal to complain on. */
 static struct conf *
 load(const struct options *options, struct supervisor *supervisor)
@@ -247,8 +257,10 @@ load(const struct options *options, struct supervisor *supervisor)
 	supervisor->spoils_runs = !options->check && segmentation_is_spoilt();
 	conf = supervisor_load(supervisor, &problems);
 	/* The file is well for whoever else starts the daemon. */
-	if (conf != NULL && options->check)
+	if (conf != NULL && options->check) {
 		startup_warn_user(conf, &problems);
+		conf = if_capable(conf, &problems);
+	}
 	if (options->handoff == -1 || options->check_handoff)
 		print_problems(&problems);
 	else {

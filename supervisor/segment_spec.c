@@ -30,8 +30,9 @@ fill_outputs(struct channel_config *config, const struct channel_conf *channel)
 	for (i = 0; i < channel->relays; i++) {
 		format_address((const void *)&channel->relay[i].address,
 		    config->output[i].text);
-		config->output[i].one_by_one =
-		    (uint32_t)channel->relay[i].one_by_one;
+		config->output[i].way =
+		    (channel->relay[i].one_by_one ? OUTPUT_ONE_BY_ONE : 0) |
+		    (channel->relay[i].keep_source ? OUTPUT_KEEP_SOURCE : 0);
 	}
 }
 

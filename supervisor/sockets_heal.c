@@ -132,8 +132,8 @@ lacks_address(int fd, const struct destination_conf *to)
 {
 	struct ifreq request;
 
-	if (to->address.ss_family != AF_INET || to->interface[0] == '\0' ||
-	    !udp_is_group(&to->address))
+	if (to->keep_source || to->address.ss_family != AF_INET ||
+	    to->interface[0] == '\0' || !udp_is_group(&to->address))
 		return false;
 	memset(&request, 0, sizeof(request));
 	memcpy(request.ifr_name, to->interface, sizeof(request.ifr_name));

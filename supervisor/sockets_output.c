@@ -5,6 +5,7 @@
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <linux/filter.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <string.h>
@@ -134,6 +135,30 @@ bind_source(int fd, const struct destination_conf *to, int index)
 	    sockaddr_size(sockets_generic(&source)));
 }
 
+/* Takes packets with their headers, and receives nothing. */
+static int
+raw_socket(int family)
+{
+	struct sock_filter none = BPF_STMT(BPF_RET | BPF_K, 0);
+	struct sock_fprog program = {.len = 1, .filter = &none};
+	int fd = socket(family, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    IPPROTO_RAW);
+
+	if (fd != -1 && setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program,
+	    sizeof(program)) == -1)
+		return sockets_fail(fd);
+	return fd;
+}
+
+static int
+open_output(const struct destination_conf *to)
+{
+	if (to->keep_source)
+		return raw_socket(to->address.ss_family);
+	return socket(to->address.ss_family,
+	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
 int
 sockets_output(const struct destination_conf *to, const char **what)
 {
@@ -143,9 +168,9 @@ sockets_output(const struct destination_conf *to, const char **what)
 	index = sockets_interface(to->interface);
 	if (index == -1)
 		return -1;
-	*what = "open an output socket";
-	fd = socket(to->address.ss_family,
-	    SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	*what = to->keep_source ? "open a raw socket, for `keep_source' "
+	    "(CAP_NET_RAW)" : "open an output socket";
+	fd = open_output(to);
 	if (fd == -1)
 		return -1;
 	*what = "send from the source address and port";

@@ -202,6 +202,8 @@ startup_open(struct supervisor *supervisor, struct conf_problems *problems)
 {
 	set_users(supervisor, problems);
 	set_spawning(supervisor, problems);
+	(void)capabilities_suffice(supervisor->conf, supervisor->given_up,
+	    problems);
 	if (problems->errors > 0)
 		return -1;
 	runnable_check(supervisor, problems, false);

@@ -24,6 +24,7 @@
 #include "supervisor/levels.h"
 #include "supervisor/status_priv.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/udp_errors.h"
 
 const char *
 status_child_state(const struct child *child)
@@ -383,6 +384,18 @@ print_decimators(struct print *print, const struct supervisor *supervisor)
 	json_text_close(print->out, ']');
 }
 
+/* No socket is told of those, so no channel either. */
+static void
+print_bad_checksums(struct growing *out)
+{
+	struct udp_errors errors;
+
+	udp_errors_read(&errors);
+	if (errors.known[UDP_CHECKSUM])
+		json_text_number(out, "udp_bad_checksums",
+		    errors.value[UDP_CHECKSUM]);
+}
+
 void
 status_print(struct growing *out, const char *name,
     const struct supervisor *supervisor, const struct channel *only)
@@ -397,6 +410,7 @@ status_print(struct growing *out, const char *name,
 	json_text_number(out, "uptime_s", up_ns / NS_PER_S);
 	json_text_number(out, "user", print.self);
 	json_text_value(out, "capabilities", capabilities_json());
+	print_bad_checksums(out);
 	print_decimators(&print, supervisor);
 	if (supervisor->conf != NULL &&
 	    supervisor->conf->web.address.ss_family != AF_UNSPEC)

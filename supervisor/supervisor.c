@@ -71,6 +71,8 @@ supervisor_apply_log(struct supervisor *supervisor)
 		    supervisor->verbose ? LOG_DEBUG : LOG_WARNING);
 	else
 		log_init(PROGRAM, NULL, conf->log_target, conf->log_level);
+	if (supervisor->foreground)
+		log_with_times();
 }
 
 /*** Turns: what follows from what has happened. ***/

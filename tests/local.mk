@@ -422,7 +422,9 @@ EXTRA_DIST += \
 	tests/integration/passthrough.c \
 	tests/integration/pcap.py \
 	tests/integration/probe.py \
+	tests/integration/JudgeSchemas.java \
 	tests/integration/ReadAvro.java \
+	tests/integration/judge_schemas.js \
 	tests/integration/read_avro.js \
 	tests/integration/prometheus.py \
 	tests/integration/readers.py \
@@ -487,6 +489,8 @@ EXTRA_DIST += \
 	tests/integration/test_remote.py \
 	tests/integration/test_restart.py \
 	tests/integration/test_rundir.py \
+	tests/integration/schema_kinds.jsonl \
+	tests/integration/test_schema_kinds.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_shown.py \

@@ -10,148 +10,10 @@
 #include <string.h>
 
 #include "common/util.h"
-#include "worker/relay.h"
-
-/* What the kernel takes in one message (UDP_MAX_SEGMENTS of older ones). */
-#define MESSAGE_SEGMENTS	64U
-#define MESSAGE_BYTES		65507U
+#include "worker/relay_priv.h"
 
 /* Instead of an error. */
 #define SENT			0
-
-/* One sendmmsg in the making. */
-struct send_batch {
-	const struct segment	*segment;
-	struct tx_area		*tx;
-	uint32_t		 gso_limit;
-	uint64_t		 head;
-	struct tx_plan		 at;		/* after what is planned */
-	unsigned		 messages;
-	unsigned		 iovecs;
-	/* The last message, while it may still grow. */
-	bool			 open;
-	uint32_t		 datagram_size;
-	uint32_t		 bytes;
-};
-
-static bool
-can_open(const struct send_batch *batch)
-{
-	return batch->messages < TX_MESSAGES && batch->iovecs < TX_IOVECS;
-}
-
-static void
-open_message(struct send_batch *batch, uint32_t datagram_size)
-{
-	struct tx_area *tx = batch->tx;
-	struct msghdr *hdr = &tx->msg[batch->messages].msg_hdr;
-
-	memset(hdr, 0, sizeof(*hdr));
-	hdr->msg_iov = &tx->iov[batch->iovecs];
-	tx->plan[batch->messages] = (struct tx_plan){
-	    .datagram_size = datagram_size};
-	batch->messages++;
-	batch->datagram_size = datagram_size;
-	batch->bytes = 0;
-	batch->open = datagram_size > 0 && datagram_size <= batch->gso_limit;
-}
-
-/* Adds bytes that hold `datagrams' datagrams to the last message. */
-static void
-add_piece(struct send_batch *batch, const uint8_t *data, uint32_t length,
-    uint32_t datagrams)
-{
-	struct tx_area *tx = batch->tx;
-	unsigned last = batch->messages - 1;
-	struct tx_plan *plan = &tx->plan[last];
-
-	tx->iov[batch->iovecs].iov_base = (void *)(uintptr_t)data;
-	tx->iov[batch->iovecs].iov_len = length;
-	batch->iovecs++;
-	tx->msg[last].msg_hdr.msg_iovlen++;
-	batch->bytes += length;
-	batch->at.sequence += datagrams;
-	plan->position = batch->at.position;
-	plan->sequence = batch->at.sequence;
-	plan->skip = batch->at.skip;
-	plan->datagrams += datagrams;
-	/* A shorter datagram ends a run. */
-	if (length < batch->datagram_size * datagrams)
-		batch->open = false;
-}
-
-/* How many datagrams of `size' the open message still takes. */
-static uint32_t
-room(const struct send_batch *batch, uint32_t size, uint32_t last_length)
-{
-	uint32_t count = batch->tx->plan[batch->messages - 1].datagrams;
-	uint32_t by_count = MESSAGE_SEGMENTS - count;
-	uint32_t by_bytes = (MESSAGE_BYTES - batch->bytes) /
-	    batch->datagram_size;
-
-	if (size == batch->datagram_size)
-		return MIN_OF(by_count, by_bytes);
-	/* A single shorter one may be the last. */
-	return last_length > 0 && last_length < batch->datagram_size &&
-	    by_count > 0 && by_bytes > 0 ? 1 : 0;
-}
-
-/*
- * Adds as much as fits of the record at batch->at to the last message or a
- * new one.  False when the batch is full.
- */
-static bool
-add_record_part(struct send_batch *batch, const struct ring_record *record,
-    const uint8_t *payload)
-{
-	uint32_t size = record->datagram_size != 0 ? record->datagram_size :
-	    record->length;
-	uint32_t total = ring_record_datagrams(record);
-	uint32_t left = total - batch->at.skip;
-	uint32_t offset = batch->at.skip * size;
-	uint32_t take = 0, length;
-
-	if (batch->open && batch->iovecs < TX_IOVECS &&
-	    (size == batch->datagram_size || total == 1))
-		take = room(batch, size, record->length);
-	if (take == 0) {
-		if (!can_open(batch))
-			return false;
-		open_message(batch, size);
-		take = batch->open ? room(batch, size, 0) : 1;
-		take = MAX_OF(take, 1U);
-	}
-	take = MIN_OF(take, left);
-	length = take == left ? record->length - offset : take * size;
-	batch->at.skip += take;
-	if (batch->at.skip == total) {
-		batch->at.skip = 0;
-		batch->at.position += ring_record_span(record);
-	}
-	add_piece(batch, payload + offset, length, take);
-	return true;
-}
-
-/* The records are our own process's: no reader can be lapped here. */
-static void
-plan_batch(struct send_batch *batch)
-{
-	const struct ring *ring = &batch->segment->ring;
-	const struct ring_record *record;
-
-	while (batch->at.position != batch->head) {
-		record = (const void *)ring_at(ring, batch->at.position);
-		if (UNLIKELY((record->flags & RING_PAD) != 0)) {
-			batch->at.position += ring_record_span(record);
-			continue;
-		}
-		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0))
-			break;
-		if (!add_record_part(batch, record,
-		    (const uint8_t *)(record + 1)))
-			break;
-	}
-}
 
 static void
 set_segment_size(struct tx_area *tx, unsigned i, uint16_t size)
@@ -355,6 +217,36 @@ pass(struct output *output, uint64_t head, bool muted)
 	output_commit(domain);
 }
 
+static struct send_batch
+begin_batch(struct output *output, const struct output_state *state,
+    uint64_t head)
+{
+	const struct segment *segment = output->relay->segment;
+	struct send_batch batch = {.segment = segment, .tx = segment->tx,
+	    .gso_limit = output->gso_limit, .head = head,
+	    .at = {.position = state->position, .sequence = state->sequence,
+	    .skip = state->skip}};
+
+	if (output->keep.wanted) {
+		keep_source_learn(&output->keep, output->socket);
+		batch.keep = &output->keep;
+		batch.header = output->relay->header;
+	}
+	return batch;
+}
+
+/* As sendmmsg(). */
+static int
+send_batch(const struct output *output, const struct send_batch *batch)
+{
+	if (output->keep.wanted && !output->keep.known) {
+		errno = EDESTADDRREQ;
+		return -1;
+	}
+	return sendmmsg(output->socket, batch->tx->msg, batch->messages,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void
 run_output(struct output *output)
 {
@@ -371,11 +263,8 @@ run_output(struct output *output)
 		state = output_current(domain);
 		if (state->position == head)
 			break;
-		batch = (struct send_batch){.segment = segment,
-		    .tx = segment->tx, .gso_limit = output->gso_limit,
-		    .head = head, .at = {.position = state->position,
-		    .sequence = state->sequence, .skip = state->skip}};
-		plan_batch(&batch);
+		batch = begin_batch(output, state, head);
+		relay_plan(&batch);
 		if (UNLIKELY(batch.messages == 0)) {
 			pass(output, head, false);
 			continue;
@@ -385,8 +274,7 @@ run_output(struct output *output)
 			pass(output, head, true);
 			continue;
 		}
-		n = sendmmsg(output->socket, batch.tx->msg, batch.messages,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send_batch(output, &batch);
 		if (n > 0) {
 			refusals = 0;
 			output->unconnected_ns = 0;
@@ -454,6 +342,17 @@ sent_messages(const struct tx_area *tx)
 	return n;
 }
 
+static void
+set_way(struct output *output, uint32_t way)
+{
+	output->gso_limit = GSO_LIMIT_MAX;
+	output->keep.wanted = (way & OUTPUT_KEEP_SOURCE) != 0;
+	if (way != 0) {
+		output->gso_limit = 0;
+		output->gso_retry_ns = UINT64_MAX;
+	}
+}
+
 void
 relay_init(struct relay *relay, const struct segment *segment,
     const int *sockets)
@@ -473,11 +372,7 @@ relay_init(struct relay *relay, const struct segment *segment,
 		output->relay = relay;
 		output->index = i;
 		output->socket = sockets[i];
-		output->gso_limit = GSO_LIMIT_MAX;
-		if (segment->config->output[i].one_by_one != 0) {
-			output->gso_limit = 0;
-			output->gso_retry_ns = UINT64_MAX;
-		}
+		set_way(output, segment->config->output[i].way);
 	}
 	i = TX_BATCH_OUTPUT(word);
 	if (i < relay->outputs && word == TX_BATCH(i, output_current(

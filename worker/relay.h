@@ -10,6 +10,9 @@
  * one sendmmsg.  Where a route does not take segments of some size (EINVAL,
  * EIO, EMSGSIZE), that size and larger ones are sent one by one; the limit is
  * tried again after GSO_RETRY_NS.
+ *
+ * With `keep_source' each leaves by itself, with headers of ours
+ * (keep_source.h), which a successor does not need: they are in no segment.
  */
 #ifndef MCRELAY_RELAY_H
 #define MCRELAY_RELAY_H
@@ -19,6 +22,7 @@
 
 #include "common/log.h"
 #include "common/segment.h"
+#include "worker/keep_source.h"
 
 /* No larger segment is asked for; "active" is any limit above 0. */
 #define GSO_LIMIT_MAX	UINT16_MAX
@@ -36,6 +40,7 @@ struct output {
 	uint64_t		 gso_retry_ns;	/* when to forget the limit */
 	uint64_t		 unconnected_ns;	/* since; 0: not so */
 	bool			 gso_told;	/* said that it is limited */
+	struct keep_source	 keep;
 	struct log_limit	 limit_error;
 	struct log_limit	 limit_overrun;
 };
@@ -44,6 +49,8 @@ struct relay {
 	const struct segment	*segment;
 	unsigned		 outputs;
 	struct output		 output[OUTPUTS_MAX];
+	/* Of the messages in the tx area, where an output has its own. */
+	uint8_t			 header[TX_MESSAGES][IP_HEADER_MAX];
 };
 
 /*

@@ -105,6 +105,22 @@ conf_take_path(const struct conf_reader *reader, struct section *section,
 
 /*** Outputs. ***/
 
+/* Whether there are headers of its kind for all that comes in is check.c's
+ * question. */
+static void
+read_keep_source(struct section *section, struct destination_conf *to)
+{
+	const struct node *node = section_get(section, "keep_source");
+
+	to->keep_source = section_bool(section, "keep_source", false);
+	if (!to->keep_source || to->source.ss_family == AF_UNSPEC)
+		return;
+	problem_error(section->problems, node->place,
+	    "`keep_source: true' sends from the sender's address and port: "
+	    "leave `source_address' and `source_port' out");
+	to->source = (struct sockaddr_storage){0};
+}
+
 static void
 read_relay(struct section *channel, struct channel_conf *to,
     struct channel_places *places)
@@ -124,6 +140,7 @@ read_relay(struct section *channel, struct channel_conf *to,
 		conf_read_destination(&section, &to->relay[n],
 		    &places->relay[n]);
 		to->relay[n].one_by_one = conf_read_segmentation(&section);
+		read_keep_source(&section, &to->relay[n]);
 		section_close(&section);
 	}
 }

@@ -191,6 +191,32 @@ check_route(const struct check *check, const struct destination_conf *to,
 }
 
 static bool
+is_v6(const struct sockaddr_storage *address)
+{
+	return address->ss_family == AF_INET6;
+}
+
+/* An IPv4 packet has no place for an IPv6 sender, nor the other way round. */
+static void
+check_keep_source(const struct check *check,
+    const struct channel_conf *channel, const struct destination_conf *to,
+    struct place place)
+{
+	size_t i;
+
+	for (i = 0; to->keep_source && i < channel->inputs; i++)
+		if (is_v6(&channel->listen[i].address) !=
+		    is_v6(&to->address)) {
+			problem_error(check->problems, place,
+			    "`keep_source: true': the channel receives by "
+			    "IPv%d: an output by IPv%d cannot have its "
+			    "senders' addresses", is_v6(&to->address) ? 4 : 6,
+			    is_v6(&to->address) ? 6 : 4);
+			return;
+		}
+}
+
+static bool
 same_destination(const struct destination_conf *a,
     const struct destination_conf *b)
 {
@@ -254,6 +280,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 		check_route(check, to, places);
 		check_loop(check, to, places->item);
 		check_source_port(check, to, places->item);
+		check_keep_source(check, channel, to, places->item);
 		check_twin(check, channel, i);
 	}
 }

@@ -42,7 +42,7 @@ struct destination_conf {
 	int32_t			 dscp;		/* 0 to 63 */
 	int32_t			 broadcast;	/* may be one */
 	int32_t			 one_by_one;	/* no runs in one message */
-	int32_t			 reserved;	/* 0 */
+	int32_t			 keep_source;	/* the sender's own */
 };
 
 /* Compared byte by byte up to `plan': without padding, zero what is unused. */

@@ -13,6 +13,7 @@
 #include "common/util.h"
 #include "supervisor/doctor/doctor_priv.h"
 #include "supervisor/segmentation.h"
+#include "supervisor/udp_errors.h"
 
 /*** Before the sockets. ***/
 
@@ -68,104 +69,40 @@ doctor_check_softnet(struct doctor *doctor)
 
 /*** UDP. ***/
 
-/* What is looked at, and what is to be done when it grows. */
-static const struct {
-	const char	*name;
-	const char	*mend;
-} counters[] = {
-	{"RcvbufErrors", "mcrelayctl ledger (kernel_dropped says whether a "
-	    "channel of ours), then its receive_buffer"},
-	{"InCsumErrors", "tcpdump -vv udp (whose checksums are bad), then "
-	    "that sender, cable or card"},
-	{"NoPorts", "tcpdump udp or icmp (which port nobody has), then "
-	    "listen.port or the sender"},
-	{"MemErrors", "sysctl -w net.ipv4.udp_mem with larger limits"},
+/* What is to be done when it grows. */
+static const char *const mends[UDP_ERRORS] = {
+	[UDP_RCVBUF] = "mcrelayctl ledger (kernel_dropped says whether a "
+	    "channel of ours), then its receive_buffer",
+	[UDP_CHECKSUM] = "tcpdump -vv udp (whose checksums are bad), then "
+	    "that sender, cable or card",
+	[UDP_NO_PORT] = "tcpdump udp or icmp (which port nobody has), then "
+	    "listen.port or the sender",
+	[UDP_MEMORY] = "sysctl -w net.ipv4.udp_mem with larger limits",
 };
-
-struct snmp {
-	uint64_t	value[NITEMS(counters)];
-	bool		known[NITEMS(counters)];
-};
-
-/* Names in one line, values in the next. */
-static void
-read_udp4(struct snmp *snmp)
-{
-	char *text = look_text("/proc/net/snmp"), *names, *values, *name;
-	char *save_name, *save_value, *value, *end;
-	size_t i;
-
-	names = text == NULL ? NULL : strstr(text, "Udp: ");
-	values = names == NULL ? NULL : strstr(names + 5, "\nUdp: ");
-	if (values != NULL) {
-		*values = '\0';
-		values += strlen("\nUdp: ");
-		if ((end = strchr(values, '\n')) != NULL)
-			*end = '\0';
-		name = strtok_r(names + strlen("Udp: "), " \n", &save_name);
-		value = strtok_r(values, " ", &save_value);
-		while (name != NULL && value != NULL) {
-			for (i = 0; i < NITEMS(counters); i++)
-				if (strcmp(counters[i].name, name) == 0) {
-					snmp->value[i] += strtoull(value,
-					    NULL, 10);
-					snmp->known[i] = true;
-				}
-			name = strtok_r(NULL, " \n", &save_name);
-			value = strtok_r(NULL, " ", &save_value);
-		}
-	}
-	free(text);
-}
-
-static void
-read_udp6(struct snmp *snmp)
-{
-	char *text = look_text("/proc/net/snmp6"), *line, *save;
-	char name[64];
-	uint64_t value;
-	size_t i;
-
-	line = text == NULL ? NULL : strtok_r(text, "\n", &save);
-	for (; line != NULL; line = strtok_r(NULL, "\n", &save)) {
-		if (sscanf(line, "Udp6%63s %" SCNu64, name, &value) != 2)
-			continue;
-		for (i = 0; i < NITEMS(counters); i++)
-			if (strcmp(counters[i].name, name) == 0)
-				snmp->value[i] += value;
-	}
-	free(text);
-}
-
-static void
-read_snmp(struct snmp *snmp)
-{
-	memset(snmp, 0, sizeof(*snmp));
-	read_udp4(snmp);
-	read_udp6(snmp);
-}
 
 void
 doctor_check_udp_errors(struct doctor *doctor)
 {
-	struct snmp was, is;
+	struct udp_errors was, is;
+	const char *name;
 	uint64_t grown;
 	size_t i;
 
-	read_snmp(&was);
+	udp_errors_read(&was);
 	look_again_later();
-	read_snmp(&is);
-	for (i = 0; i < NITEMS(counters); i++) {
+	udp_errors_read(&is);
+	for (i = 0; i < UDP_ERRORS; i++) {
+		name = udp_errors_name((enum udp_error)i);
 		if (!is.known[i] || !was.known[i]) {
-			doctor_say(doctor, DOCTOR_SKIP, counters[i].name,
+			doctor_say(doctor, DOCTOR_SKIP, name,
 			    "not in /proc/net/snmp");
 			continue;
 		}
 		grown = is.value[i] - was.value[i];
-		doctor_mend(doctor, "%s", counters[i].mend);
-		doctor_say(doctor, grown != 0 ? DOCTOR_WARN : DOCTOR_OK,
-		    counters[i].name, "%" PRIu64 " in the last second, %"
-		    PRIu64 " so far", grown, is.value[i]);
+		doctor_mend(doctor, "%s", mends[i]);
+		doctor_say(doctor, grown != 0 ? DOCTOR_WARN : DOCTOR_OK, name,
+		    "%" PRIu64 " in the last second, %" PRIu64 " so far",
+		    grown, is.value[i]);
 	}
 }
 

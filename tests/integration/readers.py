@@ -77,8 +77,9 @@ def by_avropipe(path: Path) -> Records:
     return [as_bytes(record) for record in records]
 
 
-def java(place: Path) -> Reader:
-    """Compiles the program; skips without a compiler or the library."""
+def compile_java(place: Path, program: str) -> str:
+    """With Avro for Java; where its classes are.  Skips without a compiler or
+    the library."""
     jars = [Path("/usr/share/java") / f"{name}.jar" for name in JARS]
     if not shutil.which("javac"):
         pytest.skip("needs javac: install the Debian package "
@@ -89,9 +90,14 @@ def java(place: Path) -> Reader:
     path = ":".join([str(place), *map(str, jars)])
     done = subprocess.run(
         ["javac", "-cp", path, "-d", str(place),
-         str(HERE / "ReadAvro.java")], timeout=TIMEOUT_S, text=True,
+         str(HERE / f"{program}.java")], timeout=TIMEOUT_S, text=True,
         capture_output=True, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stderr
+    return path
+
+
+def java(place: Path) -> Reader:
+    path = compile_java(place, "ReadAvro")
 
     def by_java(file: Path) -> Records:
         return [as_bytes(json.loads(line)) for line in run(

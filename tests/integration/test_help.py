@@ -17,8 +17,11 @@ from net import free_port
 ALL = [("mcrelayd", 8, ["-Q"]), ("mcrelayctl", 8, []),
        ("mcrelay-cat", 1, []), ("mcrelay-gen", 1, []), ("mcrelay-replay", 1, []),
        ("mcrelay-verify", 1, [])]
-each = pytest.mark.parametrize("name, section, wrong", ALL,
-                               ids=[name for name, _, _ in ALL])
+# What mcrelayd starts takes nothing from people, and so nothing wrong.
+CHILDREN = [("mcrelay-worker", 8, []), ("mcrelay-decimator", 8, []),
+            ("mcrelay-web", 8, []), ("mcrelay-forwarder", 8, [])]
+each = pytest.mark.parametrize("name, section, wrong", ALL + CHILDREN,
+                               ids=[name for name, _, _ in ALL + CHILDREN])
 
 
 def run(programs: Programs, name: str, *words: str
@@ -76,7 +79,8 @@ def test_version(programs: Programs, name: str, section: int,
         assert re.fullmatch(rf"{name} [\w.-]+\n", done.stdout)
 
 
-@each
+@pytest.mark.parametrize("name, section, wrong", ALL,
+                         ids=[name for name, _, _ in ALL])
 def test_wrong(programs: Programs, name: str, section: int,
                wrong: list[str]) -> None:
     done = run(programs, name, *wrong)

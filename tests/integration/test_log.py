@@ -7,9 +7,11 @@ import os
 import re
 import signal
 import socket
+import time
+from datetime import datetime
 from pathlib import Path
 
-from daemon import Programs, channel, output
+from daemon import Daemon, Programs, channel, output
 from net import Namespace, Receiver, Sender, free_port, numbered
 from test_sandbox import Logged, listen
 from waiting import wait_for
@@ -30,6 +32,29 @@ def drain(log: socket.socket) -> list[str]:
 
 def ledgers(lines: list[str], pid: int) -> int:
     return sum(f"[{pid}]: ledger" in line for line in lines)
+
+
+def test_times(daemon: Daemon) -> None:
+    """Each line of a file has its time, whoever said it; who reads a pipe
+    knows it."""
+    before = time.time()
+    daemon.start(channel("one", free_port()))
+    os.kill(daemon.worker_pid("one"), signal.SIGUSR1)
+    daemon.wait_log("mcrelay-worker[one]: ledger:")
+    daemon.ctl("upgrade")
+    daemon.wait_log("all processes are of version")
+    daemon.stop()
+    for line in daemon.log().splitlines():
+        when, who = line.split(" ")[:2]
+        assert re.fullmatch(r"[\d-]{10}T[\d:]{8}\.\d{3}Z", when), line
+        assert before - 0.001 <= datetime.fromisoformat(
+            when.replace("Z", "+00:00")).timestamp() <= time.time(), line
+        assert who in ("mcrelayd:", "mcrelay-worker[one]:"), line
+    # A second one ends at once, for what it lacks.
+    daemon.write(channel("one", free_port()), run_dir="/proc/none")
+    said = daemon.run("-d").stderr
+    assert said and all(line.startswith("mcrelayd: ")
+                        for line in said.splitlines()), said
 
 
 def test_stalled(namespace: Namespace, programs: Programs, tmp_path: Path

@@ -7,16 +7,18 @@ import json
 import os
 import re
 import signal
+import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator
 
 import pytest
 
 from daemon import COUNTERS, Daemon, channel, output
 from exposition import Metrics, promtool
-from net import Receiver, Sender, free_port, numbered
+from net import Namespace, Receiver, Sender, free_port, numbered
 from waiting import wait_for
 
 SENT = 500
@@ -334,3 +336,29 @@ def test_refused(settled: Daemon) -> None:
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=30)
     assert full_done.returncode == 1
     assert "standard output" in full_done.stderr
+
+
+def test_bad_checksums(make_daemon: Callable[..., Daemon],
+                       namespace: Namespace) -> None:
+    """Datagrams that the kernel throws away for that are no channel's, but a
+    hint is there."""
+    def raw() -> socket.socket:
+        return socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                             socket.IPPROTO_UDP)
+    daemon = make_daemon(namespace=namespace)
+    port = free_port()
+    daemon.start(channel("one", port, "0.0.0.0"))
+    before = status(daemon)["udp_bad_checksums"]
+    assert before > 0 or "bad checksums" not in daemon.ctl("status").stdout
+    with namespace.enter(raw) as wrong:
+        for _ in range(3):
+            wrong.sendto(struct.pack(">HHHH", 9, port, 8, 0x1234),
+                         ("127.0.0.1", 0))
+    wait_for(lambda: status(daemon)["udp_bad_checksums"] == before + 3,
+             "three of them")
+    assert metrics(daemon).value("mcrelay_udp_bad_checksums_total") == \
+        before + 3
+    assert f"{before + 3} datagrams with bad checksums were thrown away" in \
+        daemon.ctl("status").stdout
+    assert daemon.ledger("one")["received"] == 0
+    daemon.stop()

@@ -57,8 +57,8 @@ def launch(daemon: Daemon, port: int, receiver: Receiver) -> None:
 
 
 def said(daemon: Daemon, name: str = "mcrelay-worker[bad]") -> list[str]:
-    return [line.removeprefix(f"{name}: ")
-            for line in daemon.log().splitlines()
+    lines = [line.split(" ", 1)[1] for line in daemon.log().splitlines()]
+    return [line.removeprefix(f"{name}: ") for line in lines
             if line.startswith(f"{name}: ")]
 
 

@@ -360,6 +360,21 @@ const struct bad_case bad_output_cases[] = {
 	    "4:11: `source_port: 5000': channel `a' (line 2) listens on "
 	    "10.99.0.1:5000: what is sent to it would not all be received\n"
 	    },
+	{ "the sender's address and another",
+	    CHANNEL "  relay: [{address: 10.0.0.1, port: 5001, "
+	    "source_port: 7,\n      keep_source: true}]\n",
+	    "5:20: `keep_source: true' sends from the sender's address and "
+	    "port: leave `source_address' and `source_port' out\n" },
+	{ "the sender's address in another family",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: [{port: 5000}, {address: \"::1\", port: 5001}]\n"
+	    "  relay: [{address: 10.0.0.1, port: 5002, keep_source: true},\n"
+	    "    {address: \"fd00::1\", port: 5003, keep_source: true}]\n",
+	    "4:11: `keep_source: true': the channel receives by IPv6: an "
+	    "output by IPv4 cannot have its senders' addresses\n"
+	    "5:5: `keep_source: true': the channel receives by IPv4: an "
+	    "output by IPv6 cannot have its senders' addresses\n" },
 	{ "loop over v6 loopback",
 	    "channels:\n"
 	    "- name: a\n"

@@ -188,6 +188,17 @@ test_groups(void **state ATTR_UNUSED)
 	assert_int_equal(metrics_group("other"), 0);
 }
 
+/* Of no channel. */
+static void
+test_host(void **state ATTR_UNUSED)
+{
+	char *text = text_of("{\"udp_bad_checksums\": 7}", false,
+	    METRICS_STATE);
+
+	has(text, "\nmcrelay_udp_bad_checksums_total 7\n");
+	free(text);
+}
+
 /* With TLS only. */
 static void
 test_certificate(void **state ATTR_UNUSED)
@@ -224,6 +235,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_certificate),
+		cmocka_unit_test(test_host),
 		cmocka_unit_test(test_decimators),
 		cmocka_unit_test(test_down),
 		cmocka_unit_test(test_missing),

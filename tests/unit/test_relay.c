@@ -93,7 +93,7 @@ messages_of_four(uint32_t one_by_one)
 	struct rig rig;
 	unsigned i, messages;
 
-	spec.config.output[0].one_by_one = one_by_one;
+	spec.config.output[0].way = one_by_one;
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
 	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);

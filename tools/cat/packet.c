@@ -6,14 +6,11 @@
 #include <string.h>
 
 #include "common/inputs.h"
+#include "common/ip_header.h"
 #include "common/util.h"
 #include "tools/cat/packet.h"
 #include "tools/common/endpoint.h"
 
-#define V4_HEAD		20U
-#define V6_HEAD		40U
-#define UDP_HEAD	8U
-#define UDP_MAX		65535U
 #define HOPS		64U
 
 /* One end of a datagram. */
@@ -82,103 +79,22 @@ match(struct end *end, const struct end *other)
 	end->v6 = other->v6;
 }
 
-static void
-put16(uint8_t *to, unsigned value)
-{
-	to[0] = (uint8_t)(value >> 8);
-	to[1] = (uint8_t)value;
-}
-
-/* One's complement sum of 16-bit words, not yet folded. */
-static uint64_t
-add_words(uint64_t sum, const uint8_t *data, size_t size)
-{
-	for (; size > 1; size -= 2, data += 2)
-		sum += (uint64_t)data[0] << 8 | data[1];
-	return size == 1 ? sum + ((uint64_t)data[0] << 8) : sum;
-}
-
-static unsigned
-fold(uint64_t sum)
-{
-	while (sum >> 16 != 0)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (unsigned)(~sum & 0xffff);
-}
-
-/* The checksum of the datagram with the pseudo-header; 0 means none. */
-static unsigned
-udp_checksum(const struct end *from, const struct end *to,
-    const uint8_t *udp, const uint8_t *payload, size_t size)
-{
-	const size_t length = from->v6 ? 16 : 4;
-	uint64_t sum = IPPROTO_UDP + UDP_HEAD + size;
-	unsigned checksum;
-
-	sum = add_words(sum, from->address, length);
-	sum = add_words(sum, to->address, length);
-	sum = add_words(sum, udp, UDP_HEAD);
-	checksum = fold(add_words(sum, payload, size));
-	return checksum == 0 ? 0xffff : checksum;
-}
-
-static size_t
-put_v4(uint8_t *head, const struct end *from, const struct end *to,
-    size_t size)
-{
-	if (V4_HEAD + size > UDP_MAX)
-		return 0;
-	memset(head, 0, V4_HEAD);
-	head[0] = 0x45;
-	put16(head + 2, (unsigned)(V4_HEAD + size));
-	head[6] = 0x40;		/* not fragmented */
-	head[8] = HOPS;
-	head[9] = IPPROTO_UDP;
-	memcpy(head + 12, from->address, 4);
-	memcpy(head + 16, to->address, 4);
-	put16(head + 10, fold(add_words(0, head, V4_HEAD)));
-	return V4_HEAD;
-}
-
-static size_t
-put_v6(uint8_t *head, const struct end *from, const struct end *to,
-    size_t size)
-{
-	memset(head, 0, V6_HEAD);
-	head[0] = 0x60;
-	put16(head + 4, (unsigned)size);
-	head[6] = IPPROTO_UDP;
-	head[7] = HOPS;
-	memcpy(head + 8, from->address, 16);
-	memcpy(head + 24, to->address, 16);
-	return V6_HEAD;
-}
-
 size_t
-packet_head(uint8_t head[static PACKET_HEAD_MAX],
+packet_head(uint8_t head[static IP_HEADER_MAX],
     const struct sockaddr_storage *from_address,
     const struct sockaddr_storage *to_address, const uint8_t *payload,
     size_t size)
 {
 	struct end from = end_of(from_address), to = end_of(to_address);
-	size_t ip;
-	uint8_t *udp;
+	struct ip_header header;
 
-	if (UDP_HEAD + size > UDP_MAX)
-		return 0;
 	if (from.known)
 		match(&to, &from);
 	else
 		match(&from, &to);
-	ip = from.v6 ? put_v6(head, &from, &to, UDP_HEAD + size) :
-	    put_v4(head, &from, &to, UDP_HEAD + size);
-	if (ip == 0)
-		return 0;
-	udp = head + ip;
-	put16(udp, from.port);
-	put16(udp + 2, to.port);
-	put16(udp + 4, (unsigned)(UDP_HEAD + size));
-	put16(udp + 6, 0);
-	put16(udp + 6, udp_checksum(&from, &to, udp, payload, size));
-	return ip + UDP_HEAD;
+	header = (struct ip_header){ .v6 = from.v6, .hops = HOPS,
+	    .from_port = from.port, .to_port = to.port };
+	memcpy(header.from, from.address, sizeof(header.from));
+	memcpy(header.to, to.address, sizeof(header.to));
+	return ip_header_write(head, &header, payload, size);
 }

@@ -12,9 +12,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
-
-/* IPv6 and UDP. */
-#define PACKET_HEAD_MAX	48U
+#include "common/ip_header.h"
 
 /* Reads address:port as archives have it; an interface in it is left out.
  * False: it is none, and *address has AF_UNSPEC. */
@@ -26,7 +24,7 @@ bool	packet_address(const char *text, size_t size,
  * long.  An address that is not known (AF_UNSPEC), or of another family than
  * the source, becomes 0.0.0.0 or ::, and its port stays.
  */
-size_t	packet_head(uint8_t head[static PACKET_HEAD_MAX],
+size_t	packet_head(uint8_t head[static IP_HEADER_MAX],
 	    const struct sockaddr_storage *from,
 	    const struct sockaddr_storage *to, const uint8_t *payload,
 	    size_t size) __attribute__((__nonnull__(1, 2, 3)));

@@ -114,7 +114,7 @@ static const uint8_t *
 pcapng_put(struct cat *cat, const uint8_t *at ATTR_UNUSED,
     const uint8_t *end ATTR_UNUSED, const struct record *record)
 {
-	uint8_t head[PACKET_HEAD_MAX];
+	uint8_t head[IP_HEADER_MAX];
 	struct sockaddr_storage from, to = cat->shape.to;
 	uint32_t packet, size;
 	size_t head_size;

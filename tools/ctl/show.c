@@ -55,6 +55,18 @@ add_reasons(FILE *to, size_t row, const void *data)
 	}
 }
 
+/* No channel is told of these: they may be any program's. */
+static void
+show_bad_checksums(const json_t *status)
+{
+	long long count = member_count(status, "udp_bad_checksums");
+
+	if (count > 0)
+		printf("%lld datagrams with bad checksums "
+		    "were thrown away by the kernel, whoever they were for\n",
+		    count);
+}
+
 void
 show_status(const json_t *status)
 {
@@ -71,6 +83,7 @@ show_status(const json_t *status)
 		add_channel(&table, json_array_get(channels, i));
 	table_print_notes(&table, stdout, add_reasons, channels);
 	show_old_counters(channels, stdout);
+	show_bad_checksums(status);
 }
 
 void

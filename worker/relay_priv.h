@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of the outputs share.  For these only.
+ */
+#ifndef MCRELAY_RELAY_PRIV_H
+#define MCRELAY_RELAY_PRIV_H
+
+#include "worker/relay.h"
+
+/* One sendmmsg in the making. */
+struct send_batch {
+	const struct segment	*segment;
+	struct tx_area		*tx;
+	const struct keep_source *keep;		/* NULL: no headers of ours */
+	uint8_t			(*header)[IP_HEADER_MAX];
+	uint32_t		 gso_limit;
+	uint64_t		 head;
+	struct tx_plan		 at;		/* after what is planned */
+	unsigned		 messages;
+	unsigned		 iovecs;
+	/* The last message, while it may still grow. */
+	bool			 open;
+	uint32_t		 datagram_size;
+	uint32_t		 bytes;
+};
+
+/* Plans messages from batch->at up to the head, as far as they fit. */
+void	relay_plan(struct send_batch *batch) ATTR_NONNULL;
+
+#endif /* MCRELAY_RELAY_PRIV_H */

@@ -12,6 +12,7 @@
 
 #include "common/help.h"
 #include "common/log.h"
+#include "common/uring.h"
 #include "common/util.h"
 #include "supervisor/account.h"
 #include "supervisor/daemon.h"
@@ -322,6 +323,25 @@ print_users(const struct conf *conf)
 		    (unsigned)conf->channel[i].user.uid);
 }
 
+/* What of it this kernel has, which channels want. */
+static void
+print_uring(const struct conf *conf)
+{
+	char why[URING_WHY_SIZE];
+	bool have = false;
+	size_t i, wanted = 0;
+
+	for (i = 0; i < conf->channels; i++) {
+		if (!conf->channel[i].uring.enabled)
+			continue;
+		if (wanted++ == 0)
+			have = uring_probe(URING_ALL, why) == URING_ALL;
+		printf("channel %s: io_uring is %s%s%s\n",
+		    conf->channel[i].name, have ? "there" : "not there (",
+		    why, have ? "" : ")");
+	}
+}
+
 /* The files that say who may read metrics. */
 static bool
 check_web(const struct conf *conf)
@@ -347,6 +367,7 @@ check(const struct supervisor *supervisor, struct conf *conf)
 	if (good) {
 		print_needs(conf);
 		print_users(conf);
+		print_uring(conf);
 		print_foreign_directories(conf);
 	}
 	conf_free(conf);

@@ -345,7 +345,8 @@ worker_main(int argc, char **argv)
 	worker.sandbox = sandbox_enter(&(struct sandbox){
 	    .program = SANDBOX_WORKER, .directory = worker.directory,
 	    .syslog = worker.segment.config->log_target ==
-	    LOG_TARGET_SYSLOG});
+	    LOG_TARGET_SYSLOG,
+	    .uring = worker.segment.config->uring.enabled != 0});
 	worker_recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)

@@ -323,22 +323,26 @@ print_users(const struct conf *conf)
 		    (unsigned)conf->channel[i].user.uid);
 }
 
-/* What of it this kernel has, which channels want. */
+/* How channels would receive that want io_uring. */
 static void
 print_uring(const struct conf *conf)
 {
 	char why[URING_WHY_SIZE];
-	bool have = false;
-	size_t i, wanted = 0;
+	bool have = uring_probe(URING_RECEIVE, why) == URING_RECEIVE;
+	const struct channel_conf *channel;
+	size_t i;
 
 	for (i = 0; i < conf->channels; i++) {
-		if (!conf->channel[i].uring.enabled)
+		channel = &conf->channel[i];
+		if (!channel->uring.enabled)
 			continue;
-		if (wanted++ == 0)
-			have = uring_probe(URING_ALL, why) == URING_ALL;
-		printf("channel %s: io_uring is %s%s%s\n",
-		    conf->channel[i].name, have ? "there" : "not there (",
-		    why, have ? "" : ")");
+		if (have)
+			printf("channel %s receives by io_uring\n",
+			    channel->name);
+		else
+			printf("channel %s %s: io_uring cannot be used (%s)\n",
+			    channel->name, channel->uring.fallback_on_error ?
+			    "receives by sockets" : "would fail", why);
 	}
 }
 

@@ -134,8 +134,8 @@ tests_unit_test_landing_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_relay_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
-tests_unit_test_step_SOURCES = tests/unit/test_step.c $(RIG) \
-	$(SINGLE_STEP)
+tests_unit_test_step_SOURCES = tests/unit/test_step.c \
+	tests/unit/step_receiver.h $(RIG) $(SINGLE_STEP)
 tests_unit_test_step_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(RIG)
 tests_unit_test_trace_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

@@ -112,6 +112,19 @@ struct run_config {
 };
 _Static_assert(sizeof(struct run_config) == 8, "no padding");
 
+#define URING_DEPTH_MAX		4096
+
+/* What io_uring is used for and how; filled and compared likewise. */
+struct uring_config {
+	uint32_t	enabled;
+	uint32_t	queue_depth;	/* 1 to URING_DEPTH_MAX */
+	uint32_t	use_sqpoll;
+	int32_t		sq_thread_cpu;	/* -1: any */
+	uint32_t	fallback_on_error;
+	uint32_t	use_registered_buffers;
+};
+_Static_assert(sizeof(struct uring_config) == 24, "no padding");
+
 /*
  * All zero: no archive.  The supervisor's reader fills it, the segment has a
  * copy, and two of them are compared byte by byte: no padding, and what is
@@ -158,6 +171,7 @@ struct channel_config {
 	int32_t		log_level;	/* syslog priority; may change */
 	uint32_t	outputs;
 	struct run_config run;
+	struct uring_config uring;
 	struct {
 		char	text[68];	/* address:port, for messages */
 		uint32_t way;		/* OUTPUT_..., of these */
@@ -175,6 +189,8 @@ struct channel_config {
 /* Compared byte by byte as well: each gap that there could be. */
 _Static_assert(offsetof(struct channel_config, run) ==
     offsetof(struct channel_config, outputs) + sizeof(uint32_t) &&
+    offsetof(struct channel_config, output) ==
+    offsetof(struct channel_config, uring) + sizeof(struct uring_config) &&
     offsetof(struct channel_config, counted_from) ==
     offsetof(struct channel_config, output) + OUTPUTS_MAX * 72 &&
     offsetof(struct channel_config, slot) ==

@@ -44,6 +44,31 @@ inputs_match(const struct listen_config *fresh, size_t inputs,
 			}
 }
 
+uint32_t
+inputs_uring_left(const struct segment *segment, uint32_t input)
+{
+	uint64_t first, published;
+	const struct uring_out *out;
+	uint32_t n, offered;
+
+	if (segment->uring == NULL)
+		return 0;
+	first = inputs_of(segment, ingest_current(&segment->state->ingest))
+	    [input].messages;
+	/* Partner: the release in provide() of worker/ingest_uring.c. */
+	published = atomic_load_explicit(&inputs_uring(segment, input)->
+	    published, memory_order_acquire);
+	offered = published <= first ? 0 : (uint32_t)MIN_OF(published - first,
+	    uring_buffers(&segment->config->uring, segment->rx_slots));
+	for (n = 0; n < offered; n++) {
+		out = (const void *)inputs_uring_buffer(segment, input,
+		    first + n);
+		if (out->length == RX_SENTINEL)
+			break;
+	}
+	return n;
+}
+
 bool
 inputs_read(const struct segment *segment, struct input_state *inputs)
 {

@@ -39,6 +39,30 @@ inputs_begin(const struct segment *segment)
 	return state;
 }
 
+/* What an input has for io_uring; only where the segment has that. */
+static inline struct uring_input *
+inputs_uring(const struct segment *segment, uint32_t input)
+{
+	return (void *)(segment->uring + input * uring_input_size(
+	    uring_buffers(&segment->config->uring, segment->rx_slots)));
+}
+
+/* The buffer of an input's message `n'. */
+static inline uint8_t *
+inputs_uring_buffer(const struct segment *segment, uint32_t input, uint64_t n)
+{
+	uint32_t buffers = uring_buffers(&segment->config->uring,
+	    segment->rx_slots);
+
+	return (uint8_t *)(inputs_uring(segment, input) + 1) +
+	    (n & (buffers - 1)) * URING_BUFFER_SIZE;
+}
+
+/* Messages that have come by io_uring and that nobody has committed; whoever
+ * received them has ended. */
+uint32_t	inputs_uring_left(const struct segment *segment,
+		    uint32_t input) ATTR_NONNULL;
+
 /* For everybody else: true, and a whole copy in `inputs', which has room for
  * as many as there are; or false, and it is what it was. */
 bool	inputs_read(const struct segment *segment, struct input_state *inputs)

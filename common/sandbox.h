@@ -58,6 +58,8 @@ struct sandbox {
 	int			directory;	/* its files; -1: none.  Who
 						 * is no worker only reads. */
 	bool			syslog;		/* it may log there */
+	bool			uring;		/* it has made an io_uring, or
+						 * more, restricted each */
 	/* A forwarder's: directories and files to be read by any path. */
 	const int		*readable;
 	size_t			readables;

@@ -4,9 +4,7 @@
  * the supervisor.
  *
  * The kernel remembers which calls are allowed whatever their arguments: those
- * of the data path cost 50 ns more each, however long the list is.  Names that
- * an architecture has not got are left out, so the tables have them of all C
- * libraries and architectures.
+ * of the data path cost 50 ns more each, however long the list is.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,81 +27,7 @@
 #include <seccomp.h>
 #include <unistd.h>
 
-/* What every program does, whatever the arguments are. */
-static const char *const calls_of_all[] = {
-	/* the data path */
-	"recvmmsg", "recvmmsg_time64", "sendmmsg", "recvmsg", "sendmsg",
-	"recvfrom", "sendto", "read", "write", "poll", "ppoll",
-	"ppoll_time64", "epoll_wait", "epoll_pwait", "epoll_pwait2",
-	"futex", "futex_time64", "sched_yield",
-	/* the event loop */
-	"epoll_create1", "epoll_ctl", "eventfd2", "pipe2", "select",
-	"pselect6", "pselect6_time64", "timerfd_create", "timerfd_settime",
-	"timerfd_settime64",
-	/* time */
-	"clock_gettime", "clock_gettime64", "clock_getres",
-	"clock_getres_time64", "clock_nanosleep", "clock_nanosleep_time64",
-	"nanosleep", "gettimeofday", "time",
-	/* descriptors that are there */
-	"close", "fstat", "fstat64", "newfstatat", "fstatat64", "statx",
-	"lseek", "_llseek", "pread64", "pwrite64", "preadv", "pwritev",
-	"readv", "writev", "getsockopt",
-	/* memory */
-	"brk", "madvise", "mremap", "munmap",
-	/* signals */
-	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigreturn",
-	"sigaltstack", "restart_syscall",
-	/* itself */
-	"exit", "exit_group", "getcpu", "getegid", "geteuid", "getgid",
-	"getpid", "getppid", "getrandom", "getrusage", "gettid", "getuid",
-	"rseq", "sched_getaffinity", "set_robust_list", "sysinfo",
-	"uname",
-};
-
-static const char *const calls_of_workers[] = {
-	/* files */
-	"dup3", "fadvise64", "fadvise64_64", "arm_fadvise64_64",
-	"fallocate", "fdatasync", "fstatfs", "fstatfs64", "fsync",
-	"ftruncate", "ftruncate64", "getdents64", "msync",
-	"sync_file_range", "sync_file_range2",
-};
-
-/* Of all these, what only the relay thread of a worker makes... */
-static const char *const calls_of_relay[] = {
-	"recvmmsg", "recvmmsg_time64", "sendmmsg", "recvmsg", "sendmsg",
-	"recvfrom",
-};
-
-/* ...and what, beside the list above, only threads with files make. */
-static const char *const calls_with_files[] = {
-	"lseek", "_llseek", "pread64", "preadv", "pwrite64", "pwritev",
-};
-
-/* What begins threads, and gives each its place. */
-static const char *const calls_to_begin[] = {
-	"clone", "sched_setaffinity", "seccomp", "setpriority",
-};
-
-static const char *const calls_of_web[] = {
-	"accept4", "getdents64", "getpeername", "getsockname", "setsockopt",
-	"shutdown",
-};
-
-/* libnats, and the C library when it looks up a host. */
-static const char *const calls_of_forwarders[] = {
-	"bind", "connect", "fstatfs", "fstatfs64", "getdents64",
-	"getpeername", "getsockname", "setsockopt", "shutdown",
-};
-
-/* Calls with a directory in their first argument: with the archive's only. */
-static const char *const calls_in_directory[] = {
-	"openat", "unlinkat", "faccessat", "faccessat2",
-};
-
-/* ...and in their first and third. */
-static const char *const calls_between_directories[] = {
-	"linkat", "renameat", "renameat2",
-};
+#include "common/sandbox_calls.h"
 
 static const int	fcntl_commands[] = {
 	F_GETFL, F_SETFL, F_GETFD, F_SETFD, F_DUPFD, F_DUPFD_CLOEXEC,
@@ -311,6 +235,17 @@ allow_syslog(struct filter *filter)
 	allow_if(filter, "connect", 0, NULL);
 }
 
+/* Rings that there are, not a new one. */
+static void
+allow_uring(struct filter *filter)
+{
+	/* IORING_REGISTER_ENABLE_RINGS */
+	const struct scmp_arg_cmp enable[] = {EQUALS(1, 12), EQUALS(3, 0)};
+
+	allow_if(filter, "io_uring_enter", 0, NULL);
+	allow_if(filter, "io_uring_register", NITEMS(enable), enable);
+}
+
 static void
 allow_program(struct filter *filter, const struct sandbox *sandbox)
 {
@@ -327,6 +262,8 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 		find_nothing(filter);
 	if (sandbox->syslog)
 		allow_syslog(filter);
+	if (sandbox->uring)
+		allow_uring(filter);
 	if (sandbox->program == SANDBOX_WEB)
 		allow_web(filter, sandbox->directory);
 	if (sandbox->program == SANDBOX_FORWARDER)

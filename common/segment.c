@@ -113,6 +113,8 @@ segment_set_pointers(struct segment *segment, const struct layout *layout)
 	segment->rx = (void *)(base + at[AREA_RX]);
 	segment->slots = base + at[AREA_SLOTS];
 	segment->tx = (void *)(base + at[AREA_TX]);
+	segment->uring = layout->area_size[AREA_URING] > 0 ?
+	    base + at[AREA_URING] : NULL;
 	segment->ring.data = base + at[AREA_RING];
 	segment->ring.size = layout->area_size[AREA_RING];
 	segment->ring.shared = &segment->state->ring;
@@ -160,6 +162,14 @@ areas_good(const struct layout *layout)
 	    size[AREA_RING] >= RING_SIZE_MIN &&
 	    size[AREA_RING] <= RING_SIZE_MAX &&
 	    layout->offset[AREA_RING] + size[AREA_RING] == layout->size;
+}
+
+uint64_t
+segment_uring_size(const struct channel_config *config, uint32_t rx_slots,
+    uint32_t inputs)
+{
+	return config->uring.enabled == 0 ? 0 : inputs * uring_input_size(
+	    uring_buffers(&config->uring, rx_slots));
 }
 
 /* Copies the header's words once, then checks the copy. */
@@ -255,6 +265,13 @@ segment_attach(struct segment *segment, int fd, enum segment_access access,
 	    segment->schema[segment->schema_size] != '\0') {
 		detach(segment);
 		*why = "its schema has no end";
+		return -1;
+	}
+	if (segment->uring != NULL && layout.area_size[AREA_URING] !=
+	    segment_uring_size(segment->config, segment->rx_slots,
+	    segment->inputs)) {
+		detach(segment);
+		*why = "not the buffers that it asks for";
 		return -1;
 	}
 	segment->fd = -1;	/* the caller's */

@@ -26,6 +26,9 @@
  *	+--------+
  *	| tx     | struct tx_area: the sendmmsg in flight
  *	+--------+
+ *	| uring  | a struct uring_input for each, with its buffers; none without
+ *	|        | io_uring
+ *	+--------+
  *	| ring   | ring.h; last, so that it can be mapped twice in a row
  *	+--------+
  * All areas start on a page.  Offsets only, no pointers, except inside the
@@ -47,6 +50,8 @@
  *    Commit writes the records beyond the old
  *    head (readers do not look there), then commits the ingest domain with
  *    the new head and the batch number, then publishes the head.
+ *    By io_uring, each input has buffers of its own (in_flight.h), and
+ *    input_state.messages says which message is the next.
  *  - output: the same with sendmmsg: tx.batch names an output and its
  *    batch + 1 while a call is in flight; the messages without sentinel
  *    have left; tx.plan[] says how far each took the output's position.
@@ -63,9 +68,6 @@
 #ifndef MCRELAY_SEGMENT_H
 #define MCRELAY_SEGMENT_H
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -77,6 +79,7 @@
 #include "common/decimator_page.h"
 #include "common/domain.h"
 #include "common/finished.h"
+#include "common/in_flight.h"
 #include "common/ledger.h"
 #include "common/ring.h"
 #include "common/util.h"
@@ -90,15 +93,6 @@
 #define SEGMENT_MAGIC		(UINT64_C(0x3559414c4552434d) +		\
 	((uint64_t)SEGMENT_LAYOUT_SALT << 56))
 
-#define SLOT_SIZE		65536U
-#define RX_SLOTS_MAX		64
-#define RX_SLOTS_MIN		2
-#define RX_CONTROL_SIZE		128
-#define TX_MESSAGES		64
-#define TX_IOVECS		1024
-#define TX_CONTROL_SIZE		32
-#define RX_SENTINEL		UINT32_MAX
-#define TX_SENTINEL		UINT32_MAX
 #define LAST_WORDS_SIZE		256
 /* Senders whose own numbering is followed, and how far back (sender_sequence.h
  * of the worker). */
@@ -136,6 +130,7 @@ struct ingest_state {
 struct input_state {
 	struct input_counts counts;
 	uint64_t	last_received_ns;
+	uint64_t	messages;	/* committed that came by io_uring */
 	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
 	uint32_t	reserved;
 };
@@ -290,6 +285,10 @@ struct worker_state {
 	 * before each batch: a process that was stopped meanwhile finds out
 	 * by itself that its time is over. */
 	_Atomic uint64_t	speak_until_ns;
+	/* enum io_way; written by the worker when it has set up. */
+	_Atomic uint32_t	receives_by;
+	/* Not 0: a worker has said that it does without io_uring. */
+	_Atomic uint32_t	uring_missed;
 	struct room		room;
 	struct quarantine	quarantine;
 	/* Files that were finished lately, for the supervisor's events. */
@@ -297,56 +296,6 @@ struct worker_state {
 	/* Written by a worker that dies, read by the supervisor, who clears
 	 * it before a start.  May hold anything. */
 	char			last_words[LAST_WORDS_SIZE];
-};
-
-/*** Calls in flight. ***/
-
-/*
- * A batch is received straight into the ring, as far as its messages are
- * no larger than expected: message i lands behind the place of its record's
- * header at head + i * stride, up to the next such place, and the rest of it in
- * slot i.  A stride of 0 expects nothing: all of it lands in the slots.
- *
- * A message that fits becomes a record where it lies.  The first that does not
- * and all after it are copied to beyond the last landing place, so that a
- * successor still finds them where they landed.
- */
-#define RX_STRIDE_MAX	(SLOT_SIZE + (uint32_t)sizeof(struct ring_record))
-
-struct rx_area {
-	_Atomic uint64_t	batch;
-	uint32_t		offered;	/* messages given to recvmmsg */
-	uint32_t		stride;		/* of their landing places */
-	uint32_t		input;		/* which they come by */
-	struct mmsghdr		msg[RX_SLOTS_MAX] ATTR_ALIGNED(CACHE_LINE);
-	struct iovec		iov[RX_SLOTS_MAX][2]; /* ring, then slot */
-	struct sockaddr_in6	name[RX_SLOTS_MAX]; /* fits v4 as well */
-	uint8_t			control[RX_SLOTS_MAX][RX_CONTROL_SIZE]
-				    ATTR_ALIGNED(CACHE_LINE);
-};
-
-#define TX_BATCH(output, batch)	((batch) * OUTPUTS_MAX + (output))
-#define TX_BATCH_OUTPUT(word)	((word) % OUTPUTS_MAX)
-
-/* Where an output stands once a message has left. */
-struct tx_plan {
-	uint64_t	position;
-	uint64_t	sequence;
-	uint32_t	skip;
-	uint32_t	datagrams;	/* in this message */
-	uint32_t	datagram_size;	/* of each but the last */
-	uint32_t	reserved;
-};
-
-struct tx_area {
-	/* TX_BATCH() of the output and its batch: one word, one store. */
-	_Atomic uint64_t	batch;
-	uint32_t		offered;	/* messages given to sendmmsg */
-	struct mmsghdr		msg[TX_MESSAGES] ATTR_ALIGNED(CACHE_LINE);
-	struct tx_plan		plan[TX_MESSAGES];
-	struct iovec		iov[TX_IOVECS];
-	uint8_t			control[TX_MESSAGES][TX_CONTROL_SIZE]
-				    ATTR_ALIGNED(CACHE_LINE);
 };
 
 /*** The header. ***/
@@ -361,6 +310,7 @@ enum segment_area {
 	AREA_RX,
 	AREA_SLOTS,
 	AREA_TX,
+	AREA_URING,
 	AREA_RING,
 	AREAS,
 };
@@ -407,6 +357,7 @@ struct segment {
 	struct rx_area			*rx;
 	uint8_t				*slots;
 	struct tx_area			*tx;
+	uint8_t				*uring;	/* NULL: none */
 	struct ring			 ring;
 };
 

@@ -44,6 +44,8 @@ plan_layout(struct layout *layout, const struct segment_spec *spec)
 	layout->area_size[AREA_RX] = sizeof(struct rx_area);
 	layout->area_size[AREA_SLOTS] = (uint64_t)layout->rx_slots * SLOT_SIZE;
 	layout->area_size[AREA_TX] = sizeof(struct tx_area);
+	layout->area_size[AREA_URING] = segment_uring_size(&spec->config,
+	    layout->rx_slots, MAX_OF(spec->inputs, 1U));
 	layout->area_size[AREA_RING] = spec->ring_size;
 	for (i = 0; i < AREAS; i++) {
 		layout->offset[i] = at;
@@ -61,18 +63,30 @@ segment_size(const struct segment_spec *spec)
 	return layout.size;
 }
 
-uint64_t
-segment_abandoned(const struct segment *old, uint64_t committed)
+static uint32_t
+rx_left(const struct segment *old, uint64_t committed)
 {
 	const struct rx_area *rx = old->rx;
 	uint32_t n = 0, offered = MIN_OF(rx->offered, old->rx_slots);
 
+	/* Partner: the release in socket_receive(). */
 	if (atomic_load_explicit(&rx->batch, memory_order_acquire) !=
 	    committed + 1)
 		return 0;
 	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
 		n++;
 	return n;
+}
+
+uint64_t
+segment_abandoned(const struct segment *old, uint64_t committed)
+{
+	uint64_t left = rx_left(old, committed);
+	uint32_t i;
+
+	for (i = 0; i < old->inputs; i++)
+		left += inputs_uring_left(old, i);
+	return left;
 }
 
 static void
@@ -104,7 +118,7 @@ inherit_output(struct output_state *output, const struct segment *old,
 /* An input that stays goes on; `counts' tells whether its counters do. */
 static void
 inherit_inputs(const struct segment *segment, const struct segment *old,
-    uint64_t abandoned, bool counts)
+    uint64_t committed, bool counts)
 {
 	const struct input_state *in_force = inputs_of(old,
 	    ingest_current(&old->state->ingest));
@@ -115,7 +129,11 @@ inherit_inputs(const struct segment *segment, const struct segment *old,
 
 	memcpy(before, in_force, old->inputs * sizeof(before[0]));
 	before[MIN_OF(old->rx->input, old->inputs - 1)].counts.
-	    kernel_dropped += abandoned;
+	    kernel_dropped += rx_left(old, committed);
+	for (i = 0; i < old->inputs; i++) {
+		before[i].counts.kernel_dropped += inputs_uring_left(old, i);
+		before[i].messages = 0;
+	}
 	inputs_match(segment->input, segment->inputs, old->input,
 	    old->inputs, map);
 	for (i = 0; i < segment->inputs; i++) {
@@ -141,7 +159,8 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	const struct segment *old = spec->predecessor;
 	struct ingest_state *ingest = &state->ingest.copy[0];
 	struct ingest_state before = *ingest_current(&old->state->ingest);
-	uint64_t abandoned = segment_abandoned(old, before.batch);
+	const uint64_t committed = before.batch;
+	uint64_t abandoned = segment_abandoned(old, committed);
 	uint64_t head = ingest->head;
 	uint32_t i;
 
@@ -154,7 +173,7 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	if (old->config->archive.enabled != config->archive.enabled ||
 	    old->config->outputs != config->outputs) {
 		ingest->sequence = config->counted_from = before.sequence;
-		inherit_inputs(segment, old, abandoned, false);
+		inherit_inputs(segment, old, committed, false);
 		return;
 	}
 	config->counted_from = old->config->counted_from;
@@ -162,7 +181,7 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	ingest->head = head;
 	ingest->batch = 0;
 	ingest->sources_copy = 0;
-	inherit_inputs(segment, old, abandoned, true);
+	inherit_inputs(segment, old, committed, true);
 	if (memcmp(&old->config->sender_sequence, &config->sender_sequence,
 	    sizeof(config->sender_sequence)) == 0)
 		memcpy(state->source[0],

@@ -23,6 +23,9 @@ struct layout {
 
 /* What segment_header.layout must be. */
 void	segment_layout_sizes(uint32_t sizes[static 6]) ATTR_NONNULL;
+/* Of the area of io_uring; 0: there is none. */
+uint64_t	segment_uring_size(const struct channel_config *config,
+		    uint32_t rx_slots, uint32_t inputs) ATTR_NONNULL;
 /* Maps the object once, and its last area once more right behind; NULL with
  * errno. */
 uint8_t	*segment_map(int fd, const struct layout *layout, int prot, int flags)

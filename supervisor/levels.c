@@ -130,6 +130,13 @@ print_io(struct growing *out, const struct channel *channel)
 	uint32_t write = file->phase == FILE_OPEN ? file->write : wanted;
 
 	json_text_open(out, "io", '{');
+	if (channel->segment.base != NULL) {
+		json_text_string(out, "receive", atomic_load_explicit(
+		    &channel->segment.state->receives_by,
+		    memory_order_relaxed) == IO_URING ? "io_uring" :
+		    "socket");
+		json_text_string(out, "send", "socket");
+	}
 	if (channel->conf->archive.enabled && write < NITEMS(names)) {
 		json_text_string(out, "write", names[write]);
 		json_text_truth(out, "write_fallback", write != wanted);

@@ -118,6 +118,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/address.c supervisor/conf/address.h \
 	supervisor/conf/archive.c \
 	supervisor/conf/channel.c \
+	supervisor/conf/io_uring.c \
 	supervisor/conf/check.c supervisor/conf/check_inputs.c \
 	supervisor/conf/check_priv.h \
 	supervisor/conf/compare.c \
@@ -164,5 +165,5 @@ libsupervisor_a_SOURCES = \
 mcrelayd_SOURCES = supervisor/main.c supervisor/account_print.c
 mcrelayd_LDADD = libsupervisor.a libschema.a libcommon.a \
 	$(EV_LIBS) $(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) \
-	$(WEB_CHECK_LIBS) $(CODEC_LIBS) $(SECCOMP_LIBS) -lm
+	$(WEB_CHECK_LIBS) $(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) -lm
 dist_man_MANS += man/mcrelayd.8 man/mcrelay.yaml.5

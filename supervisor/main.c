@@ -12,6 +12,7 @@
 
 #include "common/help.h"
 #include "common/log.h"
+#include "common/uring.h"
 #include "common/util.h"
 #include "supervisor/account.h"
 #include "supervisor/capabilities.h"
@@ -334,6 +335,29 @@ print_users(const struct conf *conf)
 		    (unsigned)conf->channel[i].user.uid);
 }
 
+/* How channels would receive that want io_uring. */
+static void
+print_uring(const struct conf *conf)
+{
+	char why[URING_WHY_SIZE];
+	bool have = uring_probe(URING_RECEIVE, why) == URING_RECEIVE;
+	const struct channel_conf *channel;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++) {
+		channel = &conf->channel[i];
+		if (!channel->uring.enabled)
+			continue;
+		if (have)
+			printf("channel %s receives by io_uring\n",
+			    channel->name);
+		else
+			printf("channel %s %s: io_uring cannot be used (%s)\n",
+			    channel->name, channel->uring.fallback_on_error ?
+			    "receives by sockets" : "would fail", why);
+	}
+}
+
 /* The files that say who may read metrics. */
 static bool
 check_web(const struct conf *conf)
@@ -359,6 +383,7 @@ check(const struct supervisor *supervisor, struct conf *conf)
 	if (good) {
 		print_needs(conf);
 		print_users(conf);
+		print_uring(conf);
 		print_foreign_directories(conf);
 	}
 	conf_free(conf);

@@ -47,6 +47,7 @@ segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
 	config->payload = channel->payload;
 	config->sender_sequence = channel->sender_sequence;
 	config->run = channel->run;
+	config->uring = channel->uring;
 	config->log_target = conf->log_target;
 	config->log_level = conf->log_level;
 	fill_outputs(config, channel);

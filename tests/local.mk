@@ -77,7 +77,7 @@ endif
 
 # What the programs below share.
 TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) \
-	$(SECCOMP_LIBS) -lm
+	$(SECCOMP_LIBS) $(URING_LIBS) -lm
 SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
 CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
 	$(AVRO_LIBS) $(JANSSON_LIBS) $(WEB_CHECK_LIBS)
@@ -144,8 +144,8 @@ tests_unit_test_landing_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_relay_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
-tests_unit_test_step_SOURCES = tests/unit/test_step.c $(RIG) \
-	$(SINGLE_STEP)
+tests_unit_test_step_SOURCES = tests/unit/test_step.c \
+	tests/unit/step_receiver.h $(RIG) $(SINGLE_STEP)
 tests_unit_test_step_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(RIG)
 tests_unit_test_trace_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

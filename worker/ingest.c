@@ -4,6 +4,7 @@
  * thread only.  Must not allocate, lock or ask the clock per datagram.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/inputs.h"
@@ -11,6 +12,8 @@
 #include "common/util.h"
 #include "worker/ingest.h"
 #include "worker/ingest_ops.h"
+#include "worker/ingest_uring.h"
+#include "worker/last_words.h"
 #include "worker/relay.h"
 
 /*
@@ -117,8 +120,7 @@ place(const struct ingest *ingest, struct ingest_state *state, unsigned i,
 	pad(ingest, state, ingest->base + n * ingest->stride);
 	to = ring_at(&ingest->segment->ring, state->head) + sizeof(*record);
 	memcpy(to, ingest_landing(ingest, i), landed);
-	memcpy(to + landed, ingest_overflow(ingest, i),
-	    record->length - landed);
+	memcpy(to + landed, ingest->arrival[i].rest, record->length - landed);
 }
 
 /*
@@ -200,7 +202,7 @@ make_room(struct ingest *ingest, uint64_t end)
 /* What the batch has brought, as its input's. */
 static void
 count_input(const struct ingest *ingest, const struct ingest_state *state,
-    const struct ingest_counts *before)
+    const struct ingest_counts *before, unsigned n)
 {
 	struct input_state *input = &inputs_of(ingest->segment, state)
 	    [ingest->input];
@@ -210,6 +212,8 @@ count_input(const struct ingest *ingest, const struct ingest_state *state,
 	counts->name += state->counts.name - before->name;
 	INPUT_COUNTERS(ADD_CHANGE)
 #undef ADD_CHANGE
+	if (ingest->ops->beside)
+		input->messages += n;
 	if (state->counts.received != before->received)
 		input->last_received_ns = state->last_received_ns;
 }
@@ -239,7 +243,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 	sender_sequence_begin(&ingest->sender_sequence, state);
 	for (i = 0; i < n; i++)
 		commit_message(ingest, state, i, n, now);
-	count_input(ingest, state, &before);
+	count_input(ingest, state, &before, n);
 	if (UNLIKELY(state->counts.truncated != before.truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");
@@ -249,28 +253,72 @@ commit_batch(struct ingest *ingest, unsigned n)
 	ring_publish(&segment->ring, ingest_current(domain)->head);
 }
 
+/* What a predecessor had in hand, by whatever way. */
+static void
+recover(struct ingest *ingest)
+{
+	static const struct ingest_ops *const ways[] = {
+	    &ingest_socket, &ingest_uring};
+	unsigned n;
+	size_t i;
+
+	for (i = 0; i < NITEMS(ways); i++) {
+		ingest->ops = ways[i];
+		ingest->base = ingest_current(&ingest->segment->state->ingest)->
+		    head;
+		while (ingest->ops->recover(ingest, &n)) {
+			commit_batch(ingest, n);
+			ingest->base = ingest_current(
+			    &ingest->segment->state->ingest)->head;
+		}
+	}
+}
+
+static void
+begin(struct ingest *ingest)
+{
+	if (!ingest->ops->beside)
+		ingest_ring_forget(ingest->segment);
+	ingest->ops->open(ingest);
+	atomic_store_explicit(&ingest->segment->state->receives_by,
+	    ingest->ops->beside ? IO_URING : IO_SOCKET, memory_order_relaxed);
+}
+
+/* Nothing that came by io_uring is left; the ring is not used any more. */
+static void
+give_up_ring(struct ingest *ingest, int error)
+{
+	if (ingest->segment->config->uring.fallback_on_error == 0) {
+		last_words("io_uring does not receive any more: %s",
+		    strerror(error));
+		exit(WORKER_EXIT_CONFIG);
+	}
+	log_warnx("io_uring does not receive any more (%s): goes on with "
+	    "sockets", strerror(error));
+	ingest->ops = &ingest_socket;
+	begin(ingest);
+}
+
 uint64_t
 ingest_init(struct ingest *ingest, const struct segment *segment,
     const struct datum_program *program, struct relay *relay,
-    const int *sockets)
+    const int *sockets, struct ingest_ring *ring)
 {
 	struct ingest_domain *domain = &segment->state->ingest;
 	uint64_t before = ingest_current(domain)->sequence;
 	unsigned n;
 
 	memset(ingest, 0, sizeof(*ingest));
-	ingest->ops = &ingest_socket;
 	ingest->segment = segment;
 	ingest->relay = relay;
+	ingest->ring = ring;
 	for (n = 0; n < segment->inputs; n++)
 		ingest->each[n].socket = sockets[n];
-	ingest->base = ingest_current(domain)->head;
 	sender_sequence_init(&ingest->sender_sequence, segment, program);
-	if (ingest->ops->recover(ingest, &n))
-		commit_batch(ingest, n);
-	else
-		ring_publish(&segment->ring, ingest_current(domain)->head);
-	ingest->ops->open(ingest);
+	recover(ingest);
+	ring_publish(&segment->ring, ingest_current(domain)->head);
+	ingest->ops = ring != NULL ? &ingest_uring : &ingest_socket;
+	begin(ingest);
 	return ingest_current(domain)->sequence - before;
 }
 
@@ -349,13 +397,15 @@ ingest_batch(struct ingest *ingest, unsigned input)
 	int n;
 
 	ingest->input = input;
-	ingest->stride = ingest->each[input].stride;
+	ingest->stride = ingest->ops->beside ? 0 : ingest->each[input].stride;
 	offered = plan(ingest);
 	if (offered == 0)
 		return INGEST_GATED;
 	ingest->base = ingest_current(&ingest->segment->state->ingest)->head;
 	make_room(ingest, ingest->base + offered * ingest->stride);
 	n = ingest->ops->receive(ingest, offered);
+	if (n == INGEST_GIVEN_UP)
+		give_up_ring(ingest, errno);
 	if (n <= 0) {
 		ingest->batch_datagrams = 0;
 		if (n == -1 && errno != EAGAIN && errno != EINTR)

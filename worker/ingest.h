@@ -25,6 +25,7 @@
 #include "worker/sender_sequence.h"
 
 struct ingest_ops;
+struct ingest_ring;		/* worker/ingest_uring.h */
 struct relay;
 
 /* A message that has landed. */
@@ -32,6 +33,7 @@ struct arrival {
 	struct ring_record	 record;	/* sequence, slack: not set;
 						 * received_ns 0: not stamped */
 	bool			 truncated;	/* the kernel cut it off */
+	const uint8_t		*rest;	/* what did not land in the ring */
 };
 
 /* One of the channel's inputs. */
@@ -45,6 +47,7 @@ struct ingest {
 	const struct ingest_ops	*ops;
 	const struct segment	*segment;
 	struct relay		*relay;	/* asked to make room in the ring */
+	struct ingest_ring	*ring;	/* NULL: by sockets; not owned */
 	struct ingest_input	 each[INPUTS_MAX];
 	unsigned		 input;	/* which the batch comes by */
 	uint64_t		 base;	/* ring position of what lands */
@@ -64,12 +67,16 @@ struct ingest {
 };
 
 /* Sets up the in-flight area after having committed what a predecessor
- * left there; returns the number of datagrams recovered.  `program' is NULL
- * for raw channels; `sockets' has one for each input of the segment. */
+ * left there, whatever it received with; returns the number of datagrams
+ * recovered.  `program' is NULL for raw channels; `sockets' has one for each
+ * input of the segment.  With a `ring' it receives by io_uring. */
 uint64_t	ingest_init(struct ingest *ingest,
 		    const struct segment *segment,
 		    const struct datum_program *program, struct relay *relay,
-		    const int *sockets);
+		    const int *sockets, struct ingest_ring *ring);
+
+/* Whether messages of an input wait in memory, of which no socket tells. */
+bool	ingest_holds(const struct ingest *ingest, unsigned input) ATTR_NONNULL;
 
 enum ingest_status {
 	INGEST_MORE,	/* a full batch: there may be more */

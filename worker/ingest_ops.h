@@ -13,7 +13,13 @@
 
 #include "worker/ingest.h"
 
+#define INGEST_GIVEN_UP	(-2)
+
 struct ingest_ops {
+	/* Messages land beside the ring: ingest->stride is 0, and each arrival
+	 * says where it is. */
+	bool	beside;
+
 	/*
 	 * Looks for a batch that a predecessor had in flight.  If there is
 	 * one: sets ingest->stride and ingest->input as they were then, fills
@@ -31,7 +37,8 @@ struct ingest_ops {
 	 * Announces the batch that follows the last one committed, and that it
 	 * comes by ingest->input, then receives up to `offered' messages,
 	 * without waiting.  Returns how many ingest->arrival has, or -1 with
-	 * errno.
+	 * errno; INGEST_GIVEN_UP, with errno, too: this way leads nowhere, and
+	 * nothing that came by it is left.
 	 */
 	int	(*receive)(struct ingest *ingest, unsigned offered);
 
@@ -43,6 +50,15 @@ struct ingest_ops {
 
 /* recvmmsg on the sockets that the supervisor has opened. */
 extern const struct ingest_ops	ingest_socket;
+/* Multishot recvmsg by io_uring; of a segment without its area it only finds
+ * that there is nothing to recover. */
+extern const struct ingest_ops	ingest_uring;
+
+/* Sets what the kernel says of a message beside its length, which is set:
+ * where it came from, when, and in runs of which size. */
+void	arrival_describe(struct arrival *arrival,
+	    const struct sockaddr_in6 *name, void *control, size_t size)
+	    ATTR_NONNULL;
 
 /* Where message `i' of the batch in flight lands: its first bytes... */
 static inline uint8_t *

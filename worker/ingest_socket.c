@@ -7,8 +7,6 @@
  * Everything that the kernel writes lies in the segment (struct rx_area).
  */
 #include <sys/socket.h>
-#include <arpa/inet.h>
-#include <netinet/udp.h>
 #include <string.h>
 #include <time.h>
 
@@ -50,39 +48,6 @@ set_landings(const struct ingest *ingest, unsigned offered)
 	}
 }
 
-/* The pointers in its msghdr may be a dead process's: not used. */
-static void
-read_control(struct rx_area *rx, unsigned i, struct ring_record *record)
-{
-	struct msghdr hdr = {.msg_control = rx->control[i]};
-	struct udp_arrival arrival;
-
-	hdr.msg_controllen = MIN_OF(rx->msg[i].msg_hdr.msg_controllen,
-	    (size_t)RX_CONTROL_SIZE);
-	udp_read_arrival(&hdr, &arrival);
-	record->received_ns = arrival.received_ns;
-	if (arrival.datagram_size <= UINT16_MAX &&
-	    arrival.datagram_size < record->length)
-		record->datagram_size = (uint16_t)arrival.datagram_size;
-}
-
-static void
-set_source(struct ring_record *record, const struct sockaddr_in6 *name)
-{
-	const struct sockaddr_in *in = (const void *)name;
-
-	if (name->sin6_family == AF_INET) {
-		record->family = 4;
-		memcpy(record->address, &in->sin_addr, 4);
-		record->port = ntohs(in->sin_port);
-	} else if (name->sin6_family == AF_INET6) {
-		record->family = 6;
-		memcpy(record->address, &name->sin6_addr, 16);
-		record->port = ntohs(name->sin6_port);
-		record->scope = name->sin6_scope_id;
-	}
-}
-
 /* What has come in the first `n' messages. */
 static void
 read_messages(struct ingest *ingest, unsigned n)
@@ -94,10 +59,14 @@ read_messages(struct ingest *ingest, unsigned n)
 	for (i = 0; i < n; i++, arrival++) {
 		arrival->truncated =
 		    (rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+		arrival->rest = ingest_overflow(ingest, i);
 		arrival->record = (struct ring_record){
 		    .length = rx->msg[i].msg_len};
-		set_source(&arrival->record, &rx->name[i]);
-		read_control(rx, i, &arrival->record);
+		/* The pointers in its msghdr may be a dead process's: not
+		 * used. */
+		arrival_describe(arrival, &rx->name[i], rx->control[i],
+		    MIN_OF(rx->msg[i].msg_hdr.msg_controllen,
+		    (size_t)RX_CONTROL_SIZE));
 	}
 }
 

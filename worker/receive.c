@@ -145,6 +145,27 @@ receive(struct worker *worker, unsigned input)
 	return status;
 }
 
+/*
+ * What came with what another input was asked for: no socket tells of it any
+ * more.  As much as there are buffers, at the most.
+ */
+void
+worker_receive_held(struct worker *worker)
+{
+	enum ingest_status status = INGEST_DRAINED;
+	unsigned i;
+
+	for (i = 0; i < worker->segment.inputs; i++)
+		while (status != INGEST_GATED &&
+		    ingest_holds(&worker->ingest, i)) {
+			status = ingest_batch(&worker->ingest, i);
+			worker_run_outputs(worker);
+			worker_wake_readers(worker);
+		}
+	if (status == INGEST_GATED && !worker->gated)
+		close_gate(worker);
+}
+
 static void
 on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
@@ -152,7 +173,8 @@ on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 	unsigned input = (unsigned)(io - worker->input);
 	enum ingest_status status = receive(worker, input);
 
-	if (status == INGEST_GATED)
+	worker_receive_held(worker);
+	if (status == INGEST_GATED && !worker->gated)
 		close_gate(worker);
 	else if (status == INGEST_MORE && ++worker->behind %
 	    (BATCHES_PER_TURN / batches_of(worker)) == 0)
@@ -186,6 +208,9 @@ worker_receive_all(struct worker *worker)
 		if (status == INGEST_MORE)
 			all = status;
 	}
+	for (i = 0; i < worker->segment.inputs; i++)
+		if (ingest_holds(&worker->ingest, i))
+			return INGEST_MORE;
 	return all;
 }
 

@@ -105,6 +105,8 @@ drain_input(struct worker *worker)
 	do
 		status = worker_receive_all(worker);
 	while (status == INGEST_MORE && clock_monotonic_ns() < pause_at);
+	if (status == INGEST_MORE)
+		worker_receive_held(worker);
 	worker->draining = status == INGEST_GATED &&
 	    now < worker->drain_until_ns;
 	if (worker->draining)
@@ -189,8 +191,10 @@ on_note(struct ev_loop *loop ATTR_UNUSED, ev_async *async,
 	if (!worker->gated || !ingest_has_room(&worker->ingest))
 		return;
 	worker->gated = false;
-	if (worker->ending != WORKER_STOPPING)
-		worker_start_inputs(worker);
+	if (worker->ending == WORKER_STOPPING)
+		return;
+	worker_start_inputs(worker);
+	worker_receive_held(worker);
 }
 
 /* Called in the archive thread. */
@@ -345,7 +349,8 @@ worker_main(int argc, char **argv)
 	worker.sandbox = sandbox_enter(&(struct sandbox){
 	    .program = SANDBOX_WORKER, .directory = worker.directory,
 	    .syslog = worker.segment.config->log_target ==
-	    LOG_TARGET_SYSLOG});
+	    LOG_TARGET_SYSLOG,
+	    .uring = worker.segment.config->uring.enabled != 0});
 	worker_recover(&worker);
 	start_watchers(&worker);
 	if (worker.directory != -1)

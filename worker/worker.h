@@ -35,6 +35,7 @@ struct worker {
 	uint64_t		 drain_until_ns;
 	uint64_t		 shared_at;	/* archive's position then */
 	unsigned		 shared;	/* turns offered to it there */
+	struct ingest_ring	*ring;		/* NULL: by sockets */
 	struct ingest		 ingest;
 	struct relay		 relay;
 	struct archive		 archive;

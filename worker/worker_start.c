@@ -11,8 +11,44 @@
 #include "common/message.h"
 #include "common/util.h"
 #include "worker/archive/synced.h"
+#include "worker/ingest_uring.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
+
+static void
+find_inputs(const struct worker *worker, int sockets[static INPUTS_MAX])
+{
+	int i;
+
+	sockets[0] = WORKER_FD_INPUT;
+	for (i = 1; i < (int)worker->segment.inputs; i++)
+		sockets[i] = worker->decimator_wake + i;
+}
+
+/* False: there has to be one, and there is none.  That there is none is said
+ * by the first worker, not by each that follows it. */
+static bool
+open_ring(struct worker *worker)
+{
+	const struct segment *segment = &worker->segment;
+	int sockets[INPUTS_MAX];
+	char why[URING_WHY_SIZE];
+
+	if (segment->config->uring.enabled == 0)
+		return true;
+	find_inputs(worker, sockets);
+	worker->ring = ingest_ring_open(segment, sockets, why);
+	if (worker->ring != NULL)
+		return true;
+	if (segment->config->uring.fallback_on_error == 0) {
+		last_words("io_uring cannot be used: %s", why);
+		return false;
+	}
+	if (atomic_exchange_explicit(&segment->state->uring_missed, 1,
+	    memory_order_relaxed) == 0)
+		log_warnx("io_uring cannot be used (%s): goes on without", why);
+	return true;
+}
 
 int
 worker_attach(struct worker *worker)
@@ -48,19 +84,18 @@ worker_attach(struct worker *worker)
 	next = WORKER_FD_OUTPUT + (int)config->outputs;
 	worker->directory = config->archive.enabled ? next++ : -1;
 	worker->decimator_wake = next;
-	return 0;
+	return open_ring(worker) ? 0 : WORKER_EXIT_CONFIG;
 }
 
 void
 worker_recover(struct worker *worker)
 {
 	const struct segment *segment = &worker->segment;
-	int sockets[OUTPUTS_MAX], inputs[INPUTS_MAX] = {WORKER_FD_INPUT};
+	int sockets[OUTPUTS_MAX], inputs[INPUTS_MAX];
 	uint64_t recovered;
 	int i;
 
-	for (i = 1; i < (int)segment->inputs; i++)
-		inputs[i] = worker->decimator_wake + i;
+	find_inputs(worker, inputs);
 	for (i = 0; i < (int)segment->inputs; i++)
 		worker->busy_poll_ns = MAX_OF(worker->busy_poll_ns,
 		    segment->input[i].busy_poll_ns);
@@ -69,7 +104,7 @@ worker_recover(struct worker *worker)
 	/* Outputs first: ingest may have to move them out of its way. */
 	relay_init(&worker->relay, segment, sockets);
 	recovered = ingest_init(&worker->ingest, segment,
-	    worker->program, &worker->relay, inputs);
+	    worker->program, &worker->relay, inputs, worker->ring);
 	if (recovered > 0)
 		log_info("took over %" PRIu64 " datagrams that my predecessor "
 		    "had in hand", recovered);

@@ -213,5 +213,6 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	channel->run.cpu = conf_read_cpu(section);
 	channel->run.priority = (uint32_t)section_number(section,
 	    &priority_key, NULL);
+	conf_read_io_uring(section, &channel->uring);
 	section_close(section);
 }

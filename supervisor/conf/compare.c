@@ -70,6 +70,7 @@ conf_compare(const struct conf *old_conf,
 	if (old_conf->log_target != new_conf->log_target)
 		return CHANGE_WORKER;
 	if (memcmp(&a->run, &b->run, sizeof(a->run)) != 0 ||
+	    memcmp(&a->uring, &b->uring, sizeof(a->uring)) != 0 ||
 	    !conf_same_payload(a, b) || !same_relay(a, b) ||
 	    memcmp(&a->archive, &b->archive, sizeof(a->archive)) != 0 ||
 	    a->ring_size != b->ring_size)

@@ -80,6 +80,7 @@ struct channel_conf {
 	struct listen_config	*listen;	/* inputs of them */
 	size_t			 inputs;	/* at least one */
 	struct run_config	 run;
+	struct uring_config	 uring;
 	enum payload_format	 payload;
 	char			*schema_file;	/* absolute; NULL: raw */
 	char			**schema_part;	/* files with names that it

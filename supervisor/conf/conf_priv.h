@@ -78,6 +78,9 @@ void	conf_read_payload(const struct conf_reader *reader,
 /* The key `cpu', -1 when it is not there. */
 int	conf_read_cpu(struct section *section);
 
+/* `io_uring' of a channel. */
+void	conf_read_io_uring(struct section *channel, struct uring_config *uring)
+	    ATTR_NONNULL;
 void	conf_read_archive(const struct conf_reader *reader,
 	    struct section *section, struct channel_conf *conf);
 void	conf_read_decimate(struct section *channel, struct channel_conf *to,

@@ -107,6 +107,7 @@ add_one(struct channel_conf *archiver, const struct channel_conf *parent,
 	archiver->listen->receive_buffer = parent->listen->receive_buffer;
 	archiver->listen->coalesce_ns = COALESCE_AUTO;
 	archiver->run.cpu = -1;
+	archiver->uring = parent->uring;
 	if (error != NULL)
 		problem_error(problems, place, "the schema of stream `%s' "
 		    "cannot be archived: %s", archiver->name, error);

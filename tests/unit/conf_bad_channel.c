@@ -84,6 +84,16 @@ const struct bad_case bad_channel_cases[] = {
 	    "99999999999999999999TiB\n" },
 	{ "cpu", CHANNEL "  cpu: 1024\n",
 	    "4:8: `cpu' has to be from 0 to 1023, not 1024\n" },
+	{ "queue depth", CHANNEL "  io_uring: {queue_depth: 0}\n",
+	    "4:27: `queue_depth' has to be from 1 to 4096, not 0\n" },
+	{ "queue too deep", CHANNEL "  io_uring: {queue_depth: 4097}\n",
+	    "4:27: `queue_depth' has to be from 1 to 4096, not 4097\n" },
+	{ "thread without a thread", CHANNEL
+	    "  io_uring: {enabled: true, sq_thread_cpu: 0}\n",
+	    "4:44: `sq_thread_cpu' needs `use_sqpoll: true': else there is "
+	    "no thread that could run there\n" },
+	{ "io_uring is no word", CHANNEL "  io_uring: true\n",
+	    "4:13: `io_uring' has to be a mapping, not a value\n" },
 	{ "priority", CHANNEL "  priority: 21\n",
 	    "4:13: `priority' has to be from 0 to 20, not 21\n" },
 	{ "stale_after without unit",

@@ -95,6 +95,9 @@ static const char full[] =
     "    stale_after: 2m\n"
     "    cpu: 0\n"
     "    priority: 20\n"
+    "    io_uring: {enabled: true, queue_depth: 4096, use_sqpoll: true,\n"
+    "      sq_thread_cpu: 1, fallback_on_error: false,\n"
+    "      use_registered_buffers: true}\n"
     "  - name: raw\n"
     "    listen: {address: 127.0.0.1, port: 1, sources: [10.0.0.0/8,\n"
     "      192.168.1.1, 0.0.0.0/0], coalesce: 0}\n"
@@ -103,7 +106,8 @@ static const char full[] =
     "    archive: {directory: /srv/a, codec: null, sync: none,\n"
     "      rotate: {size: 0, interval: 0}}\n"
     "    ring_size: auto\n"
-    "    stale_after: 0\n";
+    "    stale_after: 0\n"
+    "    io_uring: {sq_thread_cpu: null}\n";
 
 static void
 check_full_listen(const struct channel_conf *c)
@@ -250,6 +254,10 @@ test_full(void **state ATTR_UNUSED)
 	assert_int_equal(c->stale_after_ns, 120 * NS_PER_S);
 	assert_int_equal(c->run.cpu, 0);
 	assert_int_equal(c->run.priority, 20);
+	assert_memory_equal(&c->uring, (&(struct uring_config){
+	    .enabled = 1, .queue_depth = 4096, .use_sqpoll = 1,
+	    .sq_thread_cpu = 1, .use_registered_buffers = 1}),
+	    sizeof(c->uring));
 	assert_int_equal(c->archive.cpu, 3);
 	conf_free(conf);
 }
@@ -262,7 +270,7 @@ test_full_second(void **state ATTR_UNUSED)
 
 	assert_ptr_equal(c, &conf->channel[1]);
 	assert_null(conf_channel(conf, "other"));
-	assert_int_equal(c->line, 58);
+	assert_int_equal(c->line, 61);
 	support_assert_address(&c->listen[0].address, "127.0.0.1:1");
 	assert_int_equal(c->listen[0].sources, 3);
 	assert_source(&c->listen[0].source[0], "::ffff:10.0.0.0", 104);
@@ -277,6 +285,9 @@ test_full_second(void **state ATTR_UNUSED)
 	assert_int_equal(c->stale_after_ns, 0);
 	assert_int_equal(c->run.cpu, -1);
 	assert_int_equal(c->run.priority, 0);
+	assert_memory_equal(&c->uring, (&(struct uring_config){
+	    .queue_depth = 128, .sq_thread_cpu = -1, .fallback_on_error = 1}),
+	    sizeof(c->uring));
 	assert_int_equal(c->archive.cpu, -1);
 	assert_int_equal(c->listen[0].coalesce_ns, 0);
 	conf_free(conf);

@@ -83,6 +83,10 @@ static const struct {
 	    "min_free: 1GiB}\n" DEC, CHANGE_WORKER },
 	{ HEAD IN PAY OUT ARC DEC "  cpu: 0\n", CHANGE_WORKER },
 	{ HEAD IN PAY OUT ARC DEC "  priority: 1\n", CHANGE_WORKER },
+	{ HEAD IN PAY OUT ARC DEC "  io_uring: {enabled: true}\n",
+	    CHANGE_WORKER },
+	{ HEAD IN PAY OUT ARC DEC "  io_uring: {fallback_on_error: true}\n",
+	    CHANGE_NONE },
 	{ HEAD "  listen: {address: 127.0.0.1, port: 5000, sources: "
 	    "[10.0.0.1, 10.1.0.0/16], coalesce: 0}\n" PAY OUT ARC DEC,
 	    CHANGE_SOCKET },

@@ -55,7 +55,7 @@ test_reconnected(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
 	disconnect(&rig);
 	expected_send(&rig, &expected, 0);
 	ingest_batch(&ingest, 0);
@@ -96,7 +96,7 @@ messages_of_four(uint32_t one_by_one)
 	spec.config.output[0].way = one_by_one;
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
 	for (i = 0; i < 4; i++)
 		expected_send(&rig, &expected, i);
 	ingest_batch(&ingest, 0);
@@ -141,7 +141,8 @@ test_standby(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&due_relay, &rig.segment, &rig.output);
-	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay, &rig.input);
+	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay,
+	    &rig.input, NULL);
 	one_until(&rig, &expected, 0, 0);
 	one_until(&rig, &expected, 1, clock_boottime_ns() + NS_PER_S * 60);
 	expected_receive(&rig, &expected, 2);

@@ -28,19 +28,11 @@
 #include "common/util.h"
 #include "tests/unit/rig.h"
 #include "tests/unit/single_step.h"
+#include "tests/unit/step_receiver.h"
 #include "worker/ingest.h"
+#include "worker/ingest_uring.h"
 #include "worker/relay.h"
 
-/* What is in flight: two singles of one size, a coalesced run, two more. */
-static const uint32_t	sizes[] = { 40, 40, 30, 30, 30, 12, 40, 9 };
-#define DATAGRAMS	NITEMS(sizes)
-/* The sender's own number of each, and what there is to count in them: 12,
- * 17, 18 and 19 do not come, 13 and 15 come late, 13 comes twice. */
-static const uint8_t	numbers[] = { 10, 11, 14, 13, 13, 16, 15, 20 };
-#define NUMBER_AT	1
-#define GAPS		4
-#define REPEATS		1
-#define REORDERED	2
 #define STEPS_MAX	2000000
 /*
  * Killed after each instruction, and recoveries begun after every so many.
@@ -57,13 +49,8 @@ static const uint8_t	numbers[] = { 10, 11, 14, 13, 13, 16, 15, 20 };
 #endif
 /* Slots for all of it in one call. */
 #define RING_SIZE	(UINT64_C(1) << 20)
-
-struct receiver {
-	int	 socket;	/* bound */
-	int	 sender;	/* connected to it */
-	bool	 seen[DATAGRAMS];
-	unsigned count;
-};
+/* Of io_uring, for all of it as well. */
+#define BUFFERS		8
 
 struct successor {
 	struct segment	segment;
@@ -73,6 +60,8 @@ struct successor {
 static struct rig	rig;
 /* How many inputs there are, and by which all comes: the last one. */
 static unsigned		inputs = 1;
+/* Whether it comes by io_uring. */
+static bool		by_uring;
 /* What the supervisor pauses at the very instant of the kill. */
 static uint32_t		paused_then;
 
@@ -110,55 +99,6 @@ send_all(void)
 	}
 }
 
-static void
-receiver_open(struct receiver *receiver)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET,
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t length = sizeof(address);
-
-	memset(receiver, 0, sizeof(*receiver));
-	receiver->socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
-	assert_int_equal(bind(receiver->socket, (void *)&address,
-	    sizeof(address)), 0);
-	getsockname(receiver->socket, (void *)&address, &length);
-	receiver->sender = socket(AF_INET, SOCK_DGRAM, 0);
-	assert_int_equal(connect(receiver->sender, (void *)&address,
-	    sizeof(address)), 0);
-}
-
-static void
-receiver_close(struct receiver *receiver)
-{
-	close(receiver->socket);
-	close(receiver->sender);
-}
-
-static void
-receiver_clear(struct receiver *receiver)
-{
-	memset(receiver->seen, 0, sizeof(receiver->seen));
-	receiver->count = 0;
-}
-
-/* Takes what has arrived: each datagram must be whole, and new. */
-static void
-receiver_drain(struct receiver *receiver)
-{
-	uint8_t payload[256];
-	ssize_t size;
-
-	while ((size = recv(receiver->socket, payload, sizeof(payload),
-	    0)) >= 0) {
-		assert_true(size > 0 && payload[0] < DATAGRAMS);
-		assert_int_equal(size, sizes[payload[0]]);
-		assert_int_equal(payload[size - 1], payload[0]);
-		assert_false(receiver->seen[payload[0]]);
-		receiver->seen[payload[0]] = true;
-		receiver->count++;
-	}
-}
-
 /* The ring must hold datagrams 0 to count - 1. */
 static void
 check_ring(const struct segment *segment, unsigned count)
@@ -189,11 +129,35 @@ check_ring(const struct segment *segment, unsigned count)
 
 static void
 start_ingest(struct ingest *ingest, const struct segment *segment,
-    struct relay *relay)
+    struct relay *relay, struct ingest_ring *ring)
 {
 	const int sockets[] = { rig.input, rig.second };
 
-	ingest_init(ingest, segment, NULL, relay, sockets);
+	ingest_init(ingest, segment, NULL, relay, sockets, ring);
+}
+
+/* In a child: as a worker does it at its start. */
+static struct ingest_ring *
+open_ring(const struct segment *segment)
+{
+	const int sockets[] = { rig.input, rig.second };
+	char why[URING_WHY_SIZE];
+
+	return by_uring ? ingest_ring_open(segment, sockets, why) : NULL;
+}
+
+static void
+copy_uring(const struct segment *to, const struct segment *from)
+{
+	uint64_t n;
+	uint32_t i;
+
+	for (i = 0; i < from->inputs; i++) {
+		*inputs_uring(to, i) = *inputs_uring(from, i);
+		for (n = 0; n < BUFFERS; n++)
+			memcpy(inputs_uring_buffer(to, i, n),
+			    inputs_uring_buffer(from, i, n), 512);
+	}
 }
 
 /* The places where messages land, and what may be copied to behind them. */
@@ -220,6 +184,8 @@ copy_segment(const struct segment *to, const struct segment *from)
 		memcpy(to->slots + (size_t)i * SLOT_SIZE,
 		    from->slots + (size_t)i * SLOT_SIZE, 256);
 	memcpy(to->tx, from->tx, sizeof(*from->tx));
+	if (by_uring)
+		copy_uring(to, from);
 	memcpy(ring_at(&to->ring, start), ring_at(&from->ring, start),
 	    2 * (RING_SIZE - start));
 }
@@ -253,7 +219,8 @@ check_successor(struct successor *successor, const struct segment *left,
 		atomic_fetch_xor(&segment->state->paused, paused_then);
 	receiver_clear(after);
 	relay_init(&relay, segment, &after->sender);
-	start_ingest(&ingest, segment, &relay);
+	/* By sockets, whatever its predecessor had. */
+	start_ingest(&ingest, segment, &relay, NULL);
 	relay_run(&relay);
 	receiver_drain(after);
 	/* All leave the socket within the one call of recvmmsg. */
@@ -286,16 +253,20 @@ child_batch(int output, uint32_t stride)
 {
 	static struct ingest ingest;
 	static struct relay relay;
+	struct ingest_ring *ring = open_ring(&rig.segment);
 	unsigned i;
 
 	relay_init(&relay, &rig.segment, &output);
-	start_ingest(&ingest, &rig.segment, &relay);
+	start_ingest(&ingest, &rig.segment, &relay, ring);
 	ingest.each[inputs - 1].stride = stride;
 	single_step_here();
 	/* Of several, the others have been announced before. */
 	for (i = 0; i < inputs; i++)
 		ingest_batch(&ingest, i);
 	relay_run(&relay);
+	/* Nothing comes, but buffers are given back. */
+	if (by_uring)
+		ingest_batch(&ingest, inputs - 1);
 	_exit(0);
 }
 
@@ -304,10 +275,11 @@ child_recovery(const struct segment *segment, int output)
 {
 	static struct ingest ingest;
 	static struct relay relay;
+	struct ingest_ring *ring = open_ring(segment);
 
 	single_step_here();
 	relay_init(&relay, segment, &output);
-	start_ingest(&ingest, segment, &relay);
+	start_ingest(&ingest, segment, &relay, ring);
 	relay_run(&relay);
 	_exit(0);
 }
@@ -320,6 +292,8 @@ open_rig(void)
 	spec.config.sender_sequence =
 	    (struct sender_sequence_config){ SENDER_SEQUENCE_U8,
 	    NUMBER_AT };
+	spec.config.uring = (struct uring_config){.enabled = by_uring,
+	    .queue_depth = BUFFERS, .sq_thread_cpu = -1};
 	rig_open(&rig, &spec);
 }
 
@@ -484,6 +458,21 @@ test_second_input(void **state ATTR_UNUSED)
 	inputs = 1;
 }
 
+#ifdef HAVE_URING
+/* The batches that follow give back what the first had its buffers in. */
+static void
+test_uring(void **state ATTR_UNUSED)
+{
+	by_uring = true;
+	for (inputs = 1; inputs <= 2; inputs++) {
+		run_batch(0, 0);
+		run_recovery(0);
+	}
+	by_uring = false;
+	inputs = 1;
+}
+#endif
+
 int
 main(void)
 {
@@ -492,6 +481,9 @@ main(void)
 		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_recovery),
 		cmocka_unit_test(test_second_input),
+#ifdef HAVE_URING
+		cmocka_unit_test(test_uring),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

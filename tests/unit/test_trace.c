@@ -154,7 +154,7 @@ next_n(unsigned n)
 /* Small blocks and files, so that each call comes often. */
 static void
 campaign_of(const char *name, uint64_t call, unsigned n_max,
-    unsigned expected, enum archive_write how, unsigned inputs)
+    unsigned expected, enum archive_write how, unsigned inputs, bool uring)
 {
 	/* Whatever is made once for each file is made often. */
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
@@ -177,6 +177,10 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 		spec = direct;
 	spec.config.archive.write = how;
 	spec.inputs = inputs;
+	/* Few buffers, so that they run out. */
+	if (uring)
+		spec.config.uring = (struct uring_config){.enabled = 1,
+		    .queue_depth = 8, .sq_thread_cpu = -1};
 	sigaction(SIGALRM, &action, NULL);
 	rig_open(&rig, &spec);
 	load_start(&load, &rig);
@@ -195,7 +199,7 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 static void
 campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 {
-	campaign_of(name, call, n_max, expected, WRITE_BUFFERED, 1);
+	campaign_of(name, call, n_max, expected, WRITE_BUFFERED, 1, false);
 }
 
 static void
@@ -208,8 +212,31 @@ static void
 test_recvmmsg_of_two(void **state ATTR_UNUSED)
 {
 	campaign_of("recvmmsg, two inputs", SYS_recvmmsg, N_MAX, 20,
-	    WRITE_BUFFERED, 2);
+	    WRITE_BUFFERED, 2, false);
 }
+
+#ifdef HAVE_URING
+static void
+test_uring(void **state ATTR_UNUSED)
+{
+	campaign_of("io_uring_enter", SYS_io_uring_enter, N_MAX, 20,
+	    WRITE_BUFFERED, 1, true);
+}
+
+static void
+test_uring_of_two(void **state ATTR_UNUSED)
+{
+	campaign_of("io_uring_enter, two inputs", SYS_io_uring_enter, N_MAX,
+	    20, WRITE_BUFFERED, 2, true);
+}
+
+static void
+test_uring_recovery(void **state ATTR_UNUSED)
+{
+	campaign_of("any call, io_uring", ANY_CALL, 160, 20, WRITE_BUFFERED,
+	    2, true);
+}
+#endif
 
 static void
 test_sendmmsg(void **state ATTR_UNUSED)
@@ -227,7 +254,7 @@ static void
 test_pwritev_direct(void **state ATTR_UNUSED)
 {
 	campaign_of("pwritev, direct", SYS_pwritev, N_MAX, 15, WRITE_DIRECT,
-	    1);
+	    1, false);
 }
 
 static void
@@ -284,7 +311,7 @@ static void
 test_recovery_of_two(void **state ATTR_UNUSED)
 {
 	campaign_of("any call, two inputs", ANY_CALL, 160, 20, WRITE_BUFFERED,
-	    2);
+	    2, false);
 }
 
 int
@@ -297,6 +324,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_recvmmsg),
 		cmocka_unit_test(test_recvmmsg_of_two),
+#ifdef HAVE_URING
+		cmocka_unit_test(test_uring),
+		cmocka_unit_test(test_uring_of_two),
+		cmocka_unit_test(test_uring_recovery),
+#endif
 		cmocka_unit_test(test_sendmmsg),
 		cmocka_unit_test(test_pwritev),
 		cmocka_unit_test(test_pwritev_direct),

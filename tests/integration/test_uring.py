@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: ISC
+"""Channels that receive by io_uring."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import Any
+
+import pytest
+
+from daemon import Daemon, channel, output
+from net import (Receiver, Sender, SenderThread, free_port, numbered,
+                 safe_rate)
+from waiting import wait_for
+
+OUTAGE_S = 0.5
+
+# Executes what follows without io_uring, as in many a container.
+WITHOUT = """
+import ctypes, os, sys
+s = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+s.seccomp_init.restype = ctypes.c_void_p
+f = ctypes.c_void_p(s.seccomp_init(0x7fff0000))
+number = s.seccomp_syscall_resolve_name(b"io_uring_setup")
+assert s.seccomp_rule_add(f, 0x00050000 | 1, number, 0) == 0
+assert s.seccomp_load(f) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def without_uring(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = daemon.command
+    monkeypatch.setattr(daemon, "command", lambda *options: [
+        sys.executable, "-c", WITHOUT, *command(*options)])
+
+
+@pytest.fixture(autouse=True)
+def kernel(daemon: Daemon) -> None:
+    daemon.write(channel("one", free_port(), io_uring={"enabled": True}))
+    said = daemon.check().stdout
+    if "receives by io_uring" not in said:
+        pytest.skip(f"needs io_uring and liburing-dev: {said}")
+
+
+def conf(daemon: Daemon, port: int, receiver: Receiver, enabled: bool,
+         **more: Any) -> dict[str, Any]:
+    return channel("one", port, relay=[output("127.0.0.1", receiver.port)],
+                   archive=daemon.archive_conf(),
+                   io_uring={"enabled": enabled, **more})
+
+
+def received_by(daemon: Daemon) -> str:
+    return daemon.status("one")["io"]["receive"]
+
+
+def test_killed_under_load(daemon: Daemon) -> None:
+    rate = safe_rate(OUTAGE_S, 10000)
+    count = rate * 5
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(conf(daemon, port, receiver, True))
+        assert received_by(daemon) == "io_uring"
+        thread = SenderThread(sender, numbered(count, 120), rate)
+        pid = daemon.worker_pid("one")
+        for _ in range(2):
+            wait_for(lambda: daemon.status("one")["uptime_s"] >= 1,
+                     "a worker that is up")
+            os.kill(pid, signal.SIGKILL)
+            pid = daemon.wait_new_worker("one", pid)
+        assert thread.busy(), "the load ended before the kills did"
+        thread.join()
+        ledger = daemon.wait_received("one", count)
+        assert ledger["kernel_dropped"] == 0
+        assert receiver.wait(count) == sender.sent
+        assert received_by(daemon) == "io_uring"
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
+def test_changed_under_load(daemon: Daemon) -> None:
+    """From sockets to io_uring and back by reloads: nothing is lost."""
+    rate = safe_rate(OUTAGE_S, 10000)
+    count = rate * 4
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        daemon.start(conf(daemon, port, receiver, False))
+        thread = SenderThread(sender, numbered(count, 120), rate)
+        for enabled, way in ((True, "io_uring"), (False, "socket"),
+                             (True, "io_uring")):
+            daemon.write(conf(daemon, port, receiver, enabled))
+            daemon.ctl("reload")
+            wait_for(lambda way=way: daemon.status("one")["state"] ==
+                     "running" and received_by(daemon) == way,
+                     f"receiving by {way}")
+        assert thread.busy(), "the load ended before the reloads did"
+        thread.join()
+        ledger = daemon.wait_received("one", count)
+        assert ledger["kernel_dropped"] == 0
+        assert receiver.wait(count) == sender.sent
+        daemon.stop()
+        assert daemon.payloads("one") == sender.sent
+
+
+def test_falls_back(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said once, not by each worker; and -n says it, too."""
+    port = free_port()
+    with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
+        without_uring(daemon, monkeypatch)
+        daemon.write(conf(daemon, port, receiver, True))
+        assert "channel one receives by sockets: io_uring cannot be used " \
+            "(io_uring_setup: not allowed" in daemon.check().stdout
+        daemon.start()
+        pid = daemon.worker_pid("one")
+        os.kill(pid, signal.SIGKILL)
+        daemon.wait_new_worker("one", pid)
+        sender.send(numbered(100))
+        daemon.wait_received("one", 100)
+        assert received_by(daemon) == "socket"
+        assert receiver.wait(100) == sender.sent
+        assert daemon.log().count("io_uring cannot be used") == 1
+        daemon.stop()
+
+
+def test_refuses_to_fall_back(daemon: Daemon,
+                              monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    with Receiver() as receiver:
+        without_uring(daemon, monkeypatch)
+        daemon.write(conf(daemon, port, receiver, True,
+                          fallback_on_error=False))
+        daemon.launch()
+        wait_for(daemon.try_status, "a daemon that answers")
+        daemon.wait_state("one", "failed")
+        assert "io_uring cannot be used: io_uring_setup: not allowed" in \
+            daemon.log()
+        daemon.stop(checks=False)

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What test_step.c sends, and where the relay sends it.  For that file only.
+ */
+#ifndef MCRELAY_STEP_RECEIVER_H
+#define MCRELAY_STEP_RECEIVER_H
+
+/* What is in flight: two singles of one size, a coalesced run, two more. */
+static const uint32_t	sizes[] = { 40, 40, 30, 30, 30, 12, 40, 9 };
+#define DATAGRAMS	NITEMS(sizes)
+/* The sender's own number of each, and what there is to count in them: 12,
+ * 17, 18 and 19 do not come, 13 and 15 come late, 13 comes twice. */
+static const uint8_t	numbers[] = { 10, 11, 14, 13, 13, 16, 15, 20 };
+#define NUMBER_AT	1
+#define GAPS		4
+#define REPEATS		1
+#define REORDERED	2
+struct receiver {
+	int	 socket;	/* bound */
+	int	 sender;	/* connected to it */
+	bool	 seen[DATAGRAMS];
+	unsigned count;
+};
+
+static void
+receiver_open(struct receiver *receiver)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t length = sizeof(address);
+
+	memset(receiver, 0, sizeof(*receiver));
+	receiver->socket = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+	assert_int_equal(bind(receiver->socket, (void *)&address,
+	    sizeof(address)), 0);
+	getsockname(receiver->socket, (void *)&address, &length);
+	receiver->sender = socket(AF_INET, SOCK_DGRAM, 0);
+	assert_int_equal(connect(receiver->sender, (void *)&address,
+	    sizeof(address)), 0);
+}
+
+static void
+receiver_close(struct receiver *receiver)
+{
+	close(receiver->socket);
+	close(receiver->sender);
+}
+
+static void
+receiver_clear(struct receiver *receiver)
+{
+	memset(receiver->seen, 0, sizeof(receiver->seen));
+	receiver->count = 0;
+}
+
+/* Takes what has arrived: each datagram must be whole, and new. */
+static void
+receiver_drain(struct receiver *receiver)
+{
+	uint8_t payload[256];
+	ssize_t size;
+
+	while ((size = recv(receiver->socket, payload, sizeof(payload),
+	    0)) >= 0) {
+		assert_true(size > 0 && payload[0] < DATAGRAMS);
+		assert_int_equal(size, sizes[payload[0]]);
+		assert_int_equal(payload[size - 1], payload[0]);
+		assert_false(receiver->seen[payload[0]]);
+		receiver->seen[payload[0]] = true;
+		receiver->count++;
+	}
+}
+
+#endif /* MCRELAY_STEP_RECEIVER_H */

@@ -179,6 +179,9 @@ struct channel_config {
 	/* The datagram's number at which the counters began: where they go on
 	 * after a change of the configuration, that of the segment before. */
 	uint64_t	counted_from;
+	/* The inputs are paths of one stream, and how long a datagram waits for
+	 * those before it; 0: not merged. */
+	uint64_t	merge_window_ns;
 	struct archive_config archive;
 	/* For a supervisor that takes the segment over: the decimated stream
 	 * in each slot of the decimator's page, "": none.  The one thing here

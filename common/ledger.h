@@ -14,6 +14,9 @@
  *	    relay_standby
  * and, where the sender's count is known and nothing was dropped coalesced,
  *	sent = received + kernel_dropped + truncated + refused_source
+ * where inputs are merged, of all that was sent on all paths
+ *	sent = received + merged + merge_waiting + kernel_dropped +
+ *	    truncated + refused_source
  * relay_errors is the sum of RELAY_ERROR_COUNTERS.
  */
 #ifndef MCRELAY_LEDGER_H
@@ -66,21 +69,27 @@ enum ledger_unit {
 	X(sequence_repeats, COUNTER, DATAGRAMS, true,			\
 	    "datagrams with a sender's number seen before")		\
 	X(sequence_reordered, CORRECTED, DATAGRAMS, true,		\
-	    "datagrams that came after one with a higher number")
+	    "datagrams that came after one with a higher number")	\
+	X(merged, COUNTER, DATAGRAMS, false,				\
+	    "datagrams that another input of the channel had brought "	\
+	    "before, left out")
 
 #define INGEST_GAUGES(X)						\
 	X(socket_high_water_bytes, GAUGE, BYTES, false,			\
 	    "the most that was seen waiting in the socket's receive "	\
 	    "buffer, with the kernel's overhead, which counts")		\
 	X(ring_high_water_bytes, GAUGE, BYTES, false,			\
-	    "the most of the ring that the archive had yet to store")
+	    "the most of the ring that the archive had yet to store")	\
+	X(merge_waiting, GAUGE, DATAGRAMS, false,			\
+	    "datagrams that wait for the ones before them")
 
 #define INGEST_COUNTERS(X)						\
 	INGEST_FLOW_COUNTERS(X)						\
 	INGEST_GAUGES(X)
 
-/* Of these, what each input has counted of its own. */
-#define INPUT_COUNTERS(X)						\
+/* Of these, what each input has counted of its own.  Where inputs are merged,
+ * `received' is of the datagrams that went on, `merged' of all others. */
+#define INPUT_FLOW_COUNTERS(X)						\
 	X(received, COUNTER, DATAGRAMS, false,				\
 	    "datagrams taken from the input")				\
 	X(received_bytes, COUNTER, BYTES, false,			\
@@ -90,7 +99,15 @@ enum ledger_unit {
 	X(truncated, COUNTER, DATAGRAMS, false,				\
 	    "datagrams larger than a landing slot, not kept")		\
 	X(refused_source, COUNTER, DATAGRAMS, false,			\
-	    "datagrams from a source that is not allowed")
+	    "datagrams from a source that is not allowed")		\
+	X(merged, COUNTER, DATAGRAMS, false,				\
+	    "datagrams that another input had brought before, left out")
+
+#define INPUT_COUNTERS(X)						\
+	INPUT_FLOW_COUNTERS(X)						\
+	X(sole, CORRECTED, DATAGRAMS, false,				\
+	    "datagrams that no other input has brought, where inputs are " \
+	    "merged")
 
 /* Counted by each output; the ledger has the sums. */
 #define OUTPUT_FLOW_COUNTERS(X)						\

@@ -42,7 +42,8 @@ static const char *const calls_of_workers[] = {
 	/* files */
 	"dup3", "fadvise64", "fadvise64_64", "arm_fadvise64_64",
 	"fallocate", "fdatasync", "fstatfs", "fstatfs64", "fsync",
-	"ftruncate", "ftruncate64", "getdents64", "sync_file_range",
+	"ftruncate", "ftruncate64", "getdents64", "msync",
+	"sync_file_range",
 	"sync_file_range2",
 };
 

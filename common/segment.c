@@ -112,6 +112,11 @@ segment_set_pointers(struct segment *segment, const struct layout *layout)
 	segment->page = (void *)(base + at[AREA_DECIMATOR]);
 	segment->rx = (void *)(base + at[AREA_RX]);
 	segment->slots = base + at[AREA_SLOTS];
+	if (layout->area_size[AREA_MERGE] > 0) {
+		segment->merge = (void *)(base + at[AREA_MERGE]);
+		segment->merge_pool = layout->area_size[AREA_MERGE] -
+		    sizeof(struct merge_area);
+	}
 	segment->tx = (void *)(base + at[AREA_TX]);
 	segment->uring = layout->area_size[AREA_URING] > 0 ?
 	    base + at[AREA_URING] : NULL;
@@ -161,6 +166,8 @@ areas_good(const struct layout *layout)
 	    power_of_two(size[AREA_RING]) &&
 	    size[AREA_RING] >= RING_SIZE_MIN &&
 	    size[AREA_RING] <= RING_SIZE_MAX &&
+	    (size[AREA_MERGE] == 0 || size[AREA_MERGE] ==
+	    sizeof(struct merge_area) + size[AREA_RING] / MERGE_POOL_PART) &&
 	    layout->offset[AREA_RING] + size[AREA_RING] == layout->size;
 }
 

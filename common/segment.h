@@ -24,6 +24,8 @@
  *	+--------+
  *	| slots  | of 64 KiB, rx_slots of them: what lands beside the ring
  *	+--------+
+ *	| merge  | struct merge_area and its pool (channels that merge)
+ *	+--------+
  *	| tx     | struct tx_area: the sendmmsg in flight
  *	+--------+
  *	| uring  | a struct uring_input for each, with its buffers; none without
@@ -80,7 +82,9 @@
 #include "common/domain.h"
 #include "common/finished.h"
 #include "common/in_flight.h"
+#include "common/ingest_state.h"
 #include "common/ledger.h"
+#include "common/merge_area.h"
 #include "common/ring.h"
 #include "common/util.h"
 
@@ -89,15 +93,11 @@
 #define SEGMENT_LAYOUT_SALT	0
 #endif
 
-/* "MCRELAY5", first byte first in memory.  The digit is the layout version. */
-#define SEGMENT_MAGIC		(UINT64_C(0x3559414c4552434d) +		\
+/* "MCRELAY6", first byte first in memory.  The digit is the layout version. */
+#define SEGMENT_MAGIC		(UINT64_C(0x3659414c4552434d) +		\
 	((uint64_t)SEGMENT_LAYOUT_SALT << 56))
 
 #define LAST_WORDS_SIZE		256
-/* Senders whose own numbering is followed, and how far back (sender_sequence.h
- * of the worker). */
-#define SENDERS_MAX	16
-#define SENDER_WINDOW		128
 
 /* The descriptors a worker starts with; everything else is closed. */
 enum worker_fd {
@@ -114,42 +114,6 @@ enum worker_fd {
 #define WORKER_EXIT_CONFIG	78
 
 /*** What must survive the worker. ***/
-
-struct ingest_state {
-	uint64_t	head;		/* ring position */
-	uint64_t	sequence;	/* of the next datagram */
-	uint64_t	batch;		/* last recvmmsg batch committed */
-	uint64_t	last_received_ns; /* CLOCK_REALTIME; 0 never */
-	struct ingest_counts counts;
-	uint32_t	sources_copy;	/* which worker_state.source[] */
-	uint32_t	reserved;
-};
-
-/* Of that, what came by one of the channel's inputs.  One that was removed has
- * left its numbers in the sums only. */
-struct input_state {
-	struct input_counts counts;
-	uint64_t	last_received_ns;
-	uint64_t	messages;	/* committed that came by io_uring */
-	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
-	uint32_t	reserved;
-};
-
-/* What is known of a sender's own numbering (worker/sender_sequence.h). */
-struct sender {
-	uint64_t	used;		/* when: our number, plus 1; 0 free */
-	uint8_t		address[16];	/* these as in struct ring_record */
-	uint16_t	port;
-	uint8_t		family;
-	uint8_t		doubted;	/* whether `doubt' is set */
-	uint32_t	scope;
-	uint32_t	counted;	/* numbers of the window since the
-					 * first; 0: none has come */
-	uint32_t	input;
-	uint64_t	highest;
-	uint64_t	doubt;		/* the number that did not fit */
-	uint64_t	window[SENDER_WINDOW / 64]; /* bit i: highest - i */
-};
 
 struct output_state {
 	uint64_t	position;	/* ring position of the next record */
@@ -309,6 +273,7 @@ enum segment_area {
 	AREA_DECIMATOR,
 	AREA_RX,
 	AREA_SLOTS,
+	AREA_MERGE,
 	AREA_TX,
 	AREA_URING,
 	AREA_RING,
@@ -356,6 +321,8 @@ struct segment {
 	struct decimator_page		*page;
 	struct rx_area			*rx;
 	uint8_t				*slots;
+	struct merge_area		*merge;	/* NULL: not merged */
+	uint64_t			 merge_pool;	/* bytes behind it */
 	struct tx_area			*tx;
 	uint8_t				*uring;	/* NULL: none */
 	struct ring			 ring;

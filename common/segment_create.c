@@ -43,6 +43,8 @@ plan_layout(struct layout *layout, const struct segment_spec *spec)
 	layout->area_size[AREA_DECIMATOR] = DECIMATOR_AREA;
 	layout->area_size[AREA_RX] = sizeof(struct rx_area);
 	layout->area_size[AREA_SLOTS] = (uint64_t)layout->rx_slots * SLOT_SIZE;
+	layout->area_size[AREA_MERGE] = spec->config.merge_window_ns == 0 ? 0 :
+	    sizeof(struct merge_area) + spec->ring_size / MERGE_POOL_PART;
 	layout->area_size[AREA_TX] = sizeof(struct tx_area);
 	layout->area_size[AREA_URING] = segment_uring_size(&spec->config,
 	    layout->rx_slots, MAX_OF(spec->inputs, 1U));
@@ -115,6 +117,51 @@ inherit_output(struct output_state *output, const struct segment *old,
 	output->counts.relay_overrun += lost;
 }
 
+/* Who is to be named for a number; what cannot be said any more is not counted
+ * as anybody's alone. */
+static uint8_t
+inherit_by(uint8_t by, const int map[static INPUTS_MAX], uint32_t inputs)
+{
+	int first = (by & (int)(MERGE_SHARED - 1)) - 1;
+	uint32_t i;
+
+	for (i = 0; by != 0 && i < inputs; i++)
+		if (map[i] == first)
+			return (uint8_t)((by & MERGE_SHARED) | (i + 1));
+	return by == 0 ? 0 : MERGE_SHARED | 1;
+}
+
+/* The numbers that have come: a copy of one of them may yet come.  What waited
+ * has gone on before, or counts as lost. */
+static void
+inherit_merge(const struct segment *segment, const struct segment *old,
+    const int map[static INPUTS_MAX], bool counts)
+{
+	const struct merge_state *from;
+	struct merge_state *to;
+	uint32_t i, n;
+
+	if (segment->merge == NULL || old->merge == NULL ||
+	    memcmp(&old->config->sender_sequence,
+	    &segment->config->sender_sequence,
+	    sizeof(old->config->sender_sequence)) != 0)
+		return;
+	to = &segment->merge->copy[0];
+	from = &old->merge->copy[ingest_current(
+	    &old->state->ingest)->merge_copy & 1];
+	to->now = from->now & 1;
+	for (i = 0; i < segment->inputs; i++)
+		if (map[i] != -1)
+			to->path[i] = from->path[map[i]];
+	for (n = 0; n < 2; n++) {
+		to->numbers[n] = from->numbers[n];
+		for (i = 0; i < MERGE_NUMBERS; i++)
+			to->numbers[n].by[i] = inherit_by(
+			    from->numbers[n].by[i], map,
+			    counts ? segment->inputs : 0);
+	}
+}
+
 /* An input that stays goes on; `counts' tells whether its counters do. */
 static void
 inherit_inputs(const struct segment *segment, const struct segment *old,
@@ -144,6 +191,7 @@ inherit_inputs(const struct segment *segment, const struct segment *old,
 		else
 			now[i].drops_seen = before[map[i]].drops_seen;
 	}
+	inherit_merge(segment, old, map, counts);
 }
 
 /*
@@ -166,7 +214,9 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 
 	/* Nobody reads or writes it now. */
 	state->finished = old->state->finished;
-	before.counts.kernel_dropped += abandoned;
+	before.counts.kernel_dropped += abandoned +
+	    before.counts.merge_waiting;
+	before.counts.merge_waiting = 0;
 	state->archive.copy[0].sequence = before.sequence;
 	for (i = 0; i < config->outputs; i++)
 		state->output[i].copy[0].sequence = before.sequence;
@@ -181,6 +231,7 @@ inherit(const struct segment *segment, const struct segment_spec *spec)
 	ingest->head = head;
 	ingest->batch = 0;
 	ingest->sources_copy = 0;
+	ingest->merge_copy = 0;
 	inherit_inputs(segment, old, committed, true);
 	if (memcmp(&old->config->sender_sequence, &config->sender_sequence,
 	    sizeof(config->sender_sequence)) == 0)

@@ -40,7 +40,8 @@ static uint64_t
 arrivals(const struct ingest_state *ingest)
 {
 	return ingest->counts.received + ingest->counts.kernel_dropped +
-	    ingest->counts.truncated + ingest->counts.refused_source;
+	    ingest->counts.truncated + ingest->counts.refused_source +
+	    ingest->counts.merged;
 }
 
 /* Bytes of all buffers. */

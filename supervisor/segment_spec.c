@@ -46,6 +46,7 @@ segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
 	memcpy(config->name, channel->name, sizeof(config->name));
 	config->payload = channel->payload;
 	config->sender_sequence = channel->sender_sequence;
+	config->merge_window_ns = channel->merge_window_ns;
 	config->run = channel->run;
 	config->uring = channel->uring;
 	config->log_target = conf->log_target;

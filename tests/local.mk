@@ -20,6 +20,7 @@ UNIT_TESTS = tests/unit/test_ring tests/unit/test_segment \
 UNIT_TESTS += tests/unit/test_avro_walk tests/unit/test_archive_names
 UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_step tests/unit/test_trace tests/unit/test_worker \
+	tests/unit/test_merge tests/unit/test_merge_kill \
 	tests/unit/test_sender_sequence tests/unit/test_quarantine \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_recycle tests/unit/test_writer \
@@ -144,6 +145,12 @@ tests_unit_test_landing_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_relay_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_merge_SOURCES = tests/unit/test_merge.c \
+	tests/unit/merge_script.c tests/unit/merge_script.h
+tests_unit_test_merge_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_merge_kill_SOURCES = tests/unit/test_merge_kill.c \
+	tests/unit/merge_script.c tests/unit/merge_script.h $(SINGLE_STEP)
+tests_unit_test_merge_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_step_SOURCES = tests/unit/test_step.c \
 	tests/unit/step_receiver.h $(RIG) $(SINGLE_STEP)
 tests_unit_test_step_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

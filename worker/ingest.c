@@ -12,6 +12,7 @@
 #include "common/util.h"
 #include "worker/ingest.h"
 #include "worker/ingest_ops.h"
+#include "worker/ingest_priv.h"
 #include "worker/ingest_uring.h"
 #include "worker/last_words.h"
 #include "worker/relay.h"
@@ -23,21 +24,9 @@
  */
 #define BATCH_BYTES	(8U * RX_STRIDE_MAX)
 
-/*
- * With coalesce: auto, the wait after a small batch.  A wake-up for one or two
- * datagrams costs about 4 us of CPU for the epoll_wait, recvmmsg and sendmmsg
- * around them, so the wait is made long enough for WAIT_DATAGRAMS; but no
- * longer than WAIT_MAX_NS, the latency that it adds at the most.  A shorter
- * sleep than WAIT_MIN_NS is not worth its timer.  If fewer than
- * WAIT_DATAGRAMS_MIN are to be expected there is no wait: a slow stream has
- * the lowest latency.
- */
-#define WAIT_DATAGRAMS		16U
-#define WAIT_DATAGRAMS_MIN	4U
-#define WAIT_MIN_NS		(20 * NS_PER_US)
-#define WAIT_MAX_NS		(100 * NS_PER_US)
-/* A longer pause says nothing about the stream's pace. */
-#define GAP_MAX_NS		NS_PER_MS
+/* What a datagram of a run takes in the ring, beyond its payload, as a record
+ * of its own. */
+#define RECORD_COST	(sizeof(struct ring_record) + RING_ALIGN - 1)
 
 static unsigned
 min_unsigned(unsigned a, unsigned b)
@@ -123,6 +112,42 @@ place(const struct ingest *ingest, struct ingest_state *state, unsigned i,
 	memcpy(to + landed, ingest->arrival[i].rest, record->length - landed);
 }
 
+static void
+append(struct ingest *ingest, struct ingest_state *state,
+    struct ring_record *record, const struct ring_record *sender)
+{
+	const struct ring *ring = &ingest->segment->ring;
+	uint32_t datagrams = ring_record_datagrams(record);
+
+	record->flags = ingest->paused & (RING_NO_ARCHIVE | RING_NO_RELAY);
+	record->sequence = state->sequence;
+	sender_sequence_count(&ingest->sender_sequence, state, sender,
+	    ring_at(ring, state->head) + sizeof(*record));
+	state->head = ring_append(ring, state->head, record);
+	state->sequence += datagrams;
+	state->counts.received += datagrams;
+	state->counts.received_bytes += record->length;
+	state->last_received_ns = record->received_ns;
+}
+
+/* Of paths of one stream it is what goes on that is counted as one sender's. */
+void
+ingest_append(struct ingest *ingest, struct ingest_state *state,
+    const struct ring_record *record, const uint8_t *payload)
+{
+	struct ring_record copy = *record, sender;
+	struct input_counts *counts = &inputs_of(ingest->segment, state)
+	    [record->input].counts;
+
+	memcpy(ring_at(&ingest->segment->ring, state->head) + sizeof(copy),
+	    payload, copy.length);
+	sender = (struct ring_record){.length = copy.length,
+	    .sequence = state->sequence};
+	append(ingest, state, &copy, &sender);
+	counts->received++;
+	counts->received_bytes += copy.length;
+}
+
 /*
  * Appends message `i' of `n' to the ring at state->head, or counts why not.
  * One that holds a coalesced run becomes one record.
@@ -131,24 +156,21 @@ static void
 commit_message(struct ingest *ingest, struct ingest_state *state, unsigned i,
     unsigned n, uint64_t now)
 {
-	const struct ring *ring = &ingest->segment->ring;
 	struct ring_record record = ingest->arrival[i].record;
 
 	if (!is_kept(ingest, state, &ingest->arrival[i]))
 		return;
-	record.flags = ingest->paused & (RING_NO_ARCHIVE | RING_NO_RELAY);
 	record.input = (uint8_t)ingest->input;
-	record.sequence = state->sequence;
 	if (record.received_ns == 0)
 		record.received_ns = now;
-	place(ingest, state, i, n, &record);
-	sender_sequence_count(&ingest->sender_sequence, state, &record,
-	    ring_at(ring, state->head) + sizeof(record));
-	state->head = ring_append(ring, state->head, &record);
-	state->sequence += ring_record_datagrams(&record);
-	state->counts.received += ring_record_datagrams(&record);
-	state->counts.received_bytes += record.length;
-	state->last_received_ns = record.received_ns;
+	if (ingest->merge.area != NULL)
+		merge_message(ingest, state, &record,
+		    ingest->arrival[i].rest);
+	else {
+		place(ingest, state, i, n, &record);
+		record.sequence = state->sequence;
+		append(ingest, state, &record, &record);
+	}
 	ingest->batch_bytes += record.length;
 	ingest->batch_largest = MAX_OF(ingest->batch_largest, record.length);
 	ingest->batch_datagrams += ring_record_datagrams(&record);
@@ -159,10 +181,14 @@ static uint64_t
 batch_size(const struct ingest *ingest, unsigned n)
 {
 	uint64_t size = n * ingest->stride, one;
-	bool copied = false;
+	bool copied = ingest->merge.area != NULL;
 	unsigned i;
 
+	size += merge_held_bytes(ingest);
 	for (i = 0; i < n; i++) {
+		if (ingest->merge.area != NULL)
+			size += RECORD_COST * MIN_OF(ring_record_datagrams(
+			    &ingest->arrival[i].record), RING_DATAGRAMS_MAX);
 		one = ring_record_size(MIN_OF(
 		    ingest->arrival[i].record.length, SLOT_SIZE));
 		copied = copied || one > ingest->stride;
@@ -199,22 +225,28 @@ make_room(struct ingest *ingest, uint64_t end)
 	    &ring->shared->reserve, memory_order_relaxed)));
 }
 
-/* What the batch has brought, as its input's. */
+/* What the batch has brought, as its input's; where inputs are merged, what has
+ * gone on was counted then. */
 static void
 count_input(const struct ingest *ingest, const struct ingest_state *state,
-    const struct ingest_counts *before, unsigned n)
+    const struct ingest_counts *then, unsigned n)
 {
+	struct ingest_counts before = *then;
 	struct input_state *input = &inputs_of(ingest->segment, state)
 	    [ingest->input];
 	struct input_counts *counts = &input->counts;
 
+	if (ingest->merge.area != NULL) {
+		before.received = state->counts.received;
+		before.received_bytes = state->counts.received_bytes;
+	}
 #define ADD_CHANGE(name, ...)						\
-	counts->name += state->counts.name - before->name;
-	INPUT_COUNTERS(ADD_CHANGE)
+	counts->name += state->counts.name - before.name;
+	INPUT_FLOW_COUNTERS(ADD_CHANGE)
 #undef ADD_CHANGE
 	if (ingest->ops->beside)
 		input->messages += n;
-	if (state->counts.received != before->received)
+	if (state->counts.received != before.received)
 		input->last_received_ns = state->last_received_ns;
 }
 
@@ -241,8 +273,12 @@ commit_batch(struct ingest *ingest, unsigned n)
 	ingest->batch_largest = 0;
 	ingest->batch_datagrams = 0;
 	sender_sequence_begin(&ingest->sender_sequence, state);
+	if (ingest->merge.area != NULL)
+		merge_begin(ingest, state);
 	for (i = 0; i < n; i++)
 		commit_message(ingest, state, i, n, now);
+	if (ingest->merge.area != NULL)
+		merge_end(ingest, state, ingest->release);
 	count_input(ingest, state, &before, n);
 	if (UNLIKELY(state->counts.truncated != before.truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
@@ -315,6 +351,7 @@ ingest_init(struct ingest *ingest, const struct segment *segment,
 	for (n = 0; n < segment->inputs; n++)
 		ingest->each[n].socket = sockets[n];
 	sender_sequence_init(&ingest->sender_sequence, segment, program);
+	merge_init(ingest);
 	recover(ingest);
 	ring_publish(&segment->ring, ingest_current(domain)->head);
 	ingest->ops = ring != NULL ? &ingest_uring : &ingest_socket;
@@ -345,10 +382,34 @@ gated_channel(const struct ingest *ingest)
 	    config->archive.on_overrun == OVERRUN_BLOCK;
 }
 
+/* The most that a message can take in the ring without a landing place. */
+static uint64_t
+message_most(const struct ingest *ingest)
+{
+	return ingest->merge.area == NULL ? RX_STRIDE_MAX :
+	    SLOT_SIZE + RECORD_COST * RING_DATAGRAMS_MAX;
+}
+
 bool
 ingest_has_room(const struct ingest *ingest)
 {
-	return !gated_channel(ingest) || gate(ingest) >= RX_STRIDE_MAX;
+	return !gated_channel(ingest) || gate(ingest) >=
+	    merge_held_bytes(ingest) + message_most(ingest);
+}
+
+bool
+ingest_release(struct ingest *ingest, enum merge_release release)
+{
+	if (merge_due_ns(ingest) == 0)
+		return true;
+	if (gated_channel(ingest) &&
+	    gate(ingest) < merge_held_bytes(ingest))
+		return false;
+	ingest->base = ingest_current(&ingest->segment->state->ingest)->head;
+	ingest->release = release;
+	commit_batch(ingest, 0);
+	ingest->release = MERGE_WAIT;
+	return true;
 }
 
 /*
@@ -361,6 +422,9 @@ expect(const struct ingest *ingest, unsigned n)
 {
 	uint64_t largest = ring_record_size(ingest->batch_largest);
 
+	/* In order they are somewhere else. */
+	if (ingest->merge.area != NULL)
+		return 0;
 	if (ingest->batch_bytes * 2 < (uint64_t)n * ingest->batch_largest)
 		return 0;
 	/* Larger ones are runs that came coalesced, now longer, now shorter. */
@@ -377,12 +441,14 @@ plan(struct ingest *ingest)
 
 	if (gated_channel(ingest)) {
 		room = gate(ingest);
+		room -= MIN_OF(room, merge_held_bytes(ingest));
 		if (room < ingest->stride + RX_STRIDE_MAX)
 			ingest->stride = 0;
 		/* One that is larger than expected takes its place, and
 		 * another. */
 		most = ingest->stride < RX_STRIDE_MAX ?
-		    ingest->stride + RX_STRIDE_MAX : RX_STRIDE_MAX;
+		    ingest->stride + message_most(ingest) :
+		    message_most(ingest);
 		slots = (unsigned)MIN_OF(slots, room / most);
 	}
 	if (ingest->stride == 0)
@@ -417,75 +483,4 @@ ingest_batch(struct ingest *ingest, unsigned input)
 	ingest->unwaited += ingest->batch_datagrams;
 	ingest->each[input].stride = expect(ingest, (unsigned)n);
 	return (unsigned)n == offered ? INGEST_MORE : INGEST_DRAINED;
-}
-
-/* Keeps the mean time between datagrams, over the last ten batches or so. */
-static void
-measure_gap(struct ingest *ingest, uint64_t now_ns, unsigned datagrams)
-{
-	uint64_t gap = MIN_OF((now_ns - ingest->batch_ns) / datagrams,
-	    GAP_MAX_NS);
-
-	ingest->batch_ns = now_ns;
-	ingest->gap_ns = (ingest->gap_ns * 7 + gap) / 8;
-}
-
-uint64_t
-ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
-{
-	const struct segment *segment = ingest->segment;
-	uint64_t configured = segment->input[ingest->input].coalesce_ns, wait;
-	unsigned datagrams = segment->inputs == 1 ? ingest->batch_datagrams :
-	    ingest->unwaited;
-
-	ingest->unwaited = 0;
-	if (configured == 0 || datagrams == 0)
-		return 0;
-	measure_gap(ingest, now_ns, datagrams);
-	if (datagrams >= WAIT_DATAGRAMS)
-		return 0;
-	if (configured != COALESCE_AUTO)
-		return configured;
-	if (ingest->gap_ns * WAIT_DATAGRAMS_MIN > WAIT_MAX_NS)
-		return 0;
-	wait = MIN_OF(WAIT_MAX_NS, ingest->gap_ns * WAIT_DATAGRAMS);
-	return MAX_OF(WAIT_MIN_NS, wait);
-}
-
-/* Whether it differs from what is known. */
-static bool
-look_at_input(const struct ingest *ingest, unsigned input, uint32_t *drops,
-    uint32_t *queued)
-{
-	const struct segment *segment = ingest->segment;
-	const struct ingest_state *state =
-	    ingest_current(&segment->state->ingest);
-
-	return ingest->ops->look(ingest, input, drops, queued) &&
-	    (*drops != inputs_of(segment, state)[input].drops_seen ||
-	    *queued > state->counts.socket_high_water_bytes);
-}
-
-void
-ingest_look(struct ingest *ingest)
-{
-	const struct segment *segment = ingest->segment;
-	struct ingest_state *state;
-	struct input_state *each;
-	uint32_t drops, queued;
-	unsigned i;
-
-	for (i = 0; i < segment->inputs; i++) {
-		if (!look_at_input(ingest, i, &drops, &queued))
-			continue;
-		state = inputs_begin(segment);
-		each = &inputs_of(segment, state)[i];
-		drops -= each->drops_seen;	/* mod 2^32 */
-		state->counts.kernel_dropped += drops;
-		each->counts.kernel_dropped += drops;
-		each->drops_seen += drops;
-		state->counts.socket_high_water_bytes = MAX_OF(
-		    state->counts.socket_high_water_bytes, (uint64_t)queued);
-		ingest_commit(&segment->state->ingest);
-	}
 }

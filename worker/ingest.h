@@ -22,6 +22,7 @@
 
 #include "common/log.h"
 #include "common/segment.h"
+#include "worker/merge.h"
 #include "worker/sender_sequence.h"
 
 struct ingest_ops;
@@ -62,6 +63,8 @@ struct ingest {
 	uint64_t		 batch_ns;	/* CLOCK_MONOTONIC of its end */
 	uint64_t		 gap_ns;	/* between datagrams, mean */
 	struct sender_sequence	 sender_sequence;
+	struct merge		 merge;
+	enum merge_release	 release;	/* in the next commit */
 	struct log_limit	 limit_truncated;
 	struct log_limit	 limit_error;
 };
@@ -99,6 +102,11 @@ uint64_t	ingest_wait_ns(struct ingest *ingest, uint64_t now_ns)
 
 /* Whether there is room for at least one slot (on_overrun: block). */
 bool	ingest_has_room(const struct ingest *ingest) ATTR_NONNULL;
+
+/* Where inputs are merged: what waits goes into the ring.  False: on_overrun:
+ * block, and no room there. */
+bool	ingest_release(struct ingest *ingest, enum merge_release release)
+	    ATTR_NONNULL;
 
 /* Brings kernel_dropped and the sockets' high-water mark up to date from the
  * sockets' own counters. */

@@ -17,6 +17,9 @@
 /* Turns that the archive is offered while it does not get on. */
 #define SHARES_MAX		8
 
+/* Batches of each input before something is given up for missing. */
+#define EMPTY_ROUNDS		64U
+
 /* How often the socket's drop counter is read while there is traffic. */
 #define DROPS_INTERVAL_S	1.0
 
@@ -181,6 +184,55 @@ on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 		ingest_look(&worker->ingest);	/* we are behind: how far? */
 	if (!ev_is_active(&worker->drops))
 		ev_timer_start(loop, &worker->drops);
+	worker_await_merge(worker);
+}
+
+/* Until what waits for datagrams of other inputs has waited long enough. */
+void
+worker_await_merge(struct worker *worker)
+{
+	uint64_t due = merge_due_ns(&worker->ingest);
+	uint64_t now = clock_monotonic_ns();
+	uint64_t wait = due > now ? due - now : 0;
+
+	if (due == 0 || ev_is_active(&worker->merge))
+		return;
+	ev_timer_set(&worker->merge, (double)MAX_OF(wait, NS_PER_MS) /
+	    (double)NS_PER_S, 0.);
+	ev_timer_start(worker->loop, &worker->merge);
+}
+
+/* What is waited for may be in a socket: after a while in which nobody asked,
+ * say, as a worker has been killed. */
+static void
+empty_inputs(struct worker *worker)
+{
+	enum ingest_status status = INGEST_MORE;
+	unsigned i, round;
+
+	for (round = 0; round < EMPTY_ROUNDS && status == INGEST_MORE;
+	    round++) {
+		status = INGEST_DRAINED;
+		for (i = 0; i < worker->segment.inputs; i++)
+			if (ingest_batch(&worker->ingest, i) == INGEST_MORE)
+				status = INGEST_MORE;
+		worker_run_outputs(worker);
+		worker_wake_readers(worker);
+	}
+}
+
+static void
+on_merge(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
+{
+	struct worker *worker = timer->data;
+
+	ev_timer_stop(loop, timer);
+	empty_inputs(worker);
+	/* Without room for it this comes again. */
+	(void)ingest_release(&worker->ingest, MERGE_RELEASE_DUE);
+	worker_run_outputs(worker);
+	worker_wake_readers(worker);
+	worker_await_merge(worker);
 }
 
 /* Runs once a second while there is traffic, and once after it. */
@@ -226,4 +278,7 @@ worker_init_inputs(struct worker *worker)
 	}
 	ev_timer_init(&worker->drops, on_drops, DROPS_INTERVAL_S, 0.);
 	worker->drops.data = worker;
+	ev_timer_init(&worker->merge, on_merge, 0., 0.);
+	worker->merge.data = worker;
+	worker_await_merge(worker);	/* a predecessor's */
 }

@@ -267,6 +267,40 @@ count_datagram(struct sender_sequence *sequence, struct sender *source,
 		    sequence->type), sequence->bits, state);
 }
 
+static bool
+datums_of(const struct sender_sequence *sequence, const uint8_t *data,
+    size_t size, uint64_t *number, uint32_t *count)
+{
+	uint64_t mask = UINT64_MAX >> (64 - sequence->bits);
+	int64_t one;
+	size_t used;
+
+	for (*count = 0; size > 0; data += used, size -= used) {
+		if (datum_number(sequence->program, sequence->at, data, size,
+		    &used, &one) != DATUM_OK)
+			return false;
+		if (*count == 0)
+			*number = (uint64_t)one & mask;
+		if (*count == 0 || ((*number + *count) & mask) ==
+		    ((uint64_t)one & mask))
+			++*count;
+	}
+	return *count > 0;
+}
+
+bool
+sender_sequence_of(const struct sender_sequence *sequence,
+    const uint8_t *data, size_t size, uint64_t *number, uint32_t *count)
+{
+	if (sequence->type == SENDER_SEQUENCE_FIELD)
+		return datums_of(sequence, data, size, number, count);
+	if (size < sequence->at + sequence->bits / 8)
+		return false;
+	*number = load(data + sequence->at, sequence->type);
+	*count = 1;
+	return true;
+}
+
 void
 sender_sequence_count(struct sender_sequence *sequence,
     struct ingest_state *state,

@@ -28,6 +28,8 @@
 #ifndef MCRELAY_SENDER_SEQUENCE_H
 #define MCRELAY_SENDER_SEQUENCE_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/compiler.h"
@@ -64,6 +66,15 @@ void	sender_sequence_count(struct sender_sequence *sequence,
     struct ingest_state *state,
 	    const struct ring_record *record, const uint8_t *payload)
 	    ATTR_NONNULL;
+
+/*
+ * The number of a datagram's first datum, within the type's range, and how many
+ * there are from that to the last one's: 1, where they do not follow one
+ * another.  False: it has none.
+ */
+bool	sender_sequence_of(const struct sender_sequence *sequence,
+	    const uint8_t *data, size_t size, uint64_t *number,
+	    uint32_t *count) ATTR_NONNULL ATTR_UNUSED_RESULT;
 
 /* One number of one source, whose type has `bits' bits; for tests. */
 void	sequence_number(struct sender *source, uint64_t number,

@@ -71,6 +71,8 @@ stored_all(const struct worker *worker)
 {
 	const struct segment *segment = &worker->segment;
 
+	if (merge_due_ns(&worker->ingest) != 0)
+		return false;
 	return worker->directory == -1 ||
 	    atomic_load_explicit(&segment->state->archive_position,
 	    memory_order_relaxed) >= ring_head(&segment->ring);
@@ -107,13 +109,17 @@ drain_input(struct worker *worker)
 	while (status == INGEST_MORE && clock_monotonic_ns() < pause_at);
 	if (status == INGEST_MORE)
 		worker_receive_held(worker);
+	if (!ingest_release(&worker->ingest, MERGE_RELEASE_ALL))
+		status = INGEST_GATED;
 	worker->draining = status == INGEST_GATED &&
 	    now < worker->drain_until_ns;
 	if (worker->draining)
 		/* The archive may have moved on just now. */
 		ev_async_send(worker->loop, &worker->archive_note);
-	else if (worker->directory != -1)
+	else if (worker->directory != -1) {
+		worker_wake_readers(worker);
 		archive_stop(&worker->archive);
+	}
 }
 
 /* The first that it hears of its end. */

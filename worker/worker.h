@@ -46,6 +46,7 @@ struct worker {
 	ev_io			 output[OUTPUTS_MAX];	/* to be writable */
 	ev_io			 messages;
 	ev_timer		 drops;		/* while there is traffic */
+	ev_timer		 merge;		/* while something waits */
 	ev_async		 archive_note;
 	ev_signal		 term;
 	ev_signal		 hup;

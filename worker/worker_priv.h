@@ -26,6 +26,8 @@ void	worker_start_inputs(struct worker *worker) ATTR_NONNULL;
 void	worker_stop_inputs(struct worker *worker) ATTR_NONNULL;
 /* Of what has been received, what waits in memory. */
 void	worker_receive_held(struct worker *worker) ATTR_NONNULL;
+/* Has what waits for other inputs go on in time. */
+void	worker_await_merge(struct worker *worker) ATTR_NONNULL;
 /* A turn of each input. */
 enum ingest_status	worker_receive_all(struct worker *worker) ATTR_NONNULL;
 

@@ -14,7 +14,7 @@ TOP = Path(__file__).resolve().parents[2]
 NO_LOSS = {"received", "received_bytes", "relayed", "archived",
            "archived_bytes", "in", "out",
            "relay_errors",      # the sum of its causes
-           "archive_paused", "relay_paused", "relay_standby", "standby",
+           "archive_paused", "relay_paused", "relay_standby", "standby", "merged",
            "archive_errors", "sequence_repeats", "sequence_reordered"}
 
 

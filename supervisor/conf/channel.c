@@ -20,6 +20,11 @@ static const struct number_key stale_after_key = {
 	.max = 366 * 86400 * NS_PER_S, .preset = 10 * NS_PER_S, .zero = true,
 };
 
+static const struct number_key merge_window_key = {
+	.name = "merge_window", .unit = UNIT_TIME, .min = NS_PER_MS,
+	.max = 5 * NS_PER_S, .preset = 50 * NS_PER_MS,
+};
+
 static const struct number_key priority_key = {
 	.name = "priority", .min = 0, .max = 20,
 };
@@ -172,6 +177,36 @@ read_ring_size(struct section *channel, struct channel_conf *to)
 	to->ring_size = size;
 }
 
+/* Whether its inputs are paths of one stream. */
+static void
+read_merge(struct section *channel, struct channel_conf *to)
+{
+	static const char *const words[] = {"none", "sequence", NULL};
+	const struct node *merge, *window;
+	const char *why = NULL;
+	uint64_t ns;
+
+	ns = section_number(channel, &merge_window_key, &window);
+	if (section_word(channel, "merge", words, 0, &merge) == 0) {
+		if (window != NULL && !channel->partial)
+			problem_warning(channel->problems, window->key_place,
+			    "`merge_window' does nothing without `merge: "
+			    "sequence'");
+		return;
+	}
+	if (channel->partial)
+		return;
+	to->merge_window_ns = ns;
+	if (to->sender_sequence.type == SENDER_SEQUENCE_NONE)
+		why = "needs `payload.sequence': where the sender's number is";
+	else if (to->inputs < 2)
+		why = "is for several inputs: `listen' has to be a list of "
+		    "two or more";
+	if (why != NULL)
+		problem_error(channel->problems, merge->place,
+		    "`merge: sequence' %s", why);
+}
+
 static void
 read_channel_name(struct section *section, struct channel_conf *channel,
     struct place *place)
@@ -202,6 +237,7 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	read_channel_name(section, channel, &places->name);
 	conf_read_listen(section, channel, places);
 	conf_read_payload(reader, section, channel);
+	read_merge(section, channel);
 	read_relay(section, channel, places);
 	read_ring_size(section, channel);
 	conf_read_archive(reader, section, channel);

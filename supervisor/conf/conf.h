@@ -79,6 +79,7 @@ struct channel_conf {
 	bool			 archives_stream;
 	struct listen_config	*listen;	/* inputs of them */
 	size_t			 inputs;	/* at least one */
+	uint64_t		 merge_window_ns;	/* 0: not merged */
 	struct run_config	 run;
 	struct uring_config	 uring;
 	enum payload_format	 payload;

@@ -33,7 +33,7 @@ COUNTERS = {
     "pending", "relay_overrun", "relay_no_buffers", "relay_unreachable",
     "relay_too_large", "relay_other", "socket_high_water_bytes",
     "ring_high_water_bytes", "archive_paused", "relay_paused",
-    "relay_standby"}
+    "relay_standby", "merged", "merge_waiting"}
 
 
 @dataclass(frozen=True)
@@ -351,7 +351,8 @@ class Daemon:
         def there() -> dict[str, int] | None:
             ledger = self.ledger(name)
             taken = ledger["received"] + ledger["kernel_dropped"] + \
-                ledger["truncated"] + ledger["refused_source"]
+                ledger["truncated"] + ledger["refused_source"] + \
+                ledger["merged"] + ledger["merge_waiting"]
             assert taken <= sent, f"{taken} of {sent}: {ledger}"
             return ledger if taken == sent else None
         wait_for(there, f"{sent} datagrams accounted for in {name}",
@@ -387,7 +388,7 @@ class Daemon:
             broken.append("rejected is not the sum of rejected_by")
         # One that was removed has left its numbers in the ledger only.
         for counter in ("received", "received_bytes", "kernel_dropped",
-                        "truncated", "refused_source"):
+                        "truncated", "refused_source", "merged"):
             if sum(i[counter] for i in status.get("inputs", ())) > \
                     ledger[counter]:
                 broken.append(f"{counter} is less than the sum over inputs")

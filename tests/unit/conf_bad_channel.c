@@ -96,6 +96,18 @@ const struct bad_case bad_channel_cases[] = {
 	    "4:13: `io_uring' has to be a mapping, not a value\n" },
 	{ "priority", CHANNEL "  priority: 21\n",
 	    "4:13: `priority' has to be from 0 to 20, not 21\n" },
+	{ "merge without sequence",
+	    CHANNEL "  merge: sequence\n",
+	    "4:10: `merge: sequence' needs `payload.sequence': where the "
+	    "sender's number is\n" },
+	{ "merge of one input",
+	    CHANNEL "  merge: sequence\n"
+	    "  payload: {sequence: {offset: 0, type: u8}}\n",
+	    "4:10: `merge: sequence' is for several inputs: `listen' has to "
+	    "be a list of two or more\n" },
+	{ "merge_window too long",
+	    CHANNEL "  merge_window: 6s\n",
+	    "4:17: `merge_window' has to be from 1ms to 5s, not 6s\n" },
 	{ "stale_after without unit",
 	    CHANNEL "  stale_after: 10\n",
 	    "4:16: `stale_after' has to be a time (a whole number with ns, "

@@ -43,8 +43,14 @@ make(struct segment *segment)
 static uint64_t
 number_of(const char *name, uint64_t *next)
 {
-	return strcmp(name, "relay_standby") == 0 ||
-	    strcmp(name, "standby") == 0 ? 5000 : (*next)++;
+	static const char *const later[] = {"relay_standby", "standby",
+	    "merged", "merge_waiting", "sole"};
+	size_t i;
+
+	for (i = 0; i < NITEMS(later); i++)
+		if (strcmp(name, later[i]) == 0)
+			return 5000;
+	return (*next)++;
 }
 
 #define NUMBER(name, kind, unit, catalogued, meaning)			\

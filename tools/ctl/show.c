@@ -134,7 +134,7 @@ show_outputs(const json_t *outputs)
 static void
 show_inputs(const json_t *inputs)
 {
-	struct table table = {5, 0, NULL};
+	struct table table = {7, 0, NULL};
 	char name[TABLE_CELL_SIZE];
 	const json_t *input;
 	const char *on;
@@ -145,6 +145,8 @@ show_inputs(const json_t *inputs)
 	table_cell(&table, "  INPUT");
 	table_cell(&table, "PORT");
 	table_cell(&table, "RECEIVED");
+	table_cell(&table, "MERGED");
+	table_cell(&table, "SOLE");
 	table_cell(&table, "DROPPED");
 	table_cell(&table, "REFUSED");
 	for (i = 0; i < json_array_size(inputs); i++) {
@@ -157,6 +159,8 @@ show_inputs(const json_t *inputs)
 		table_cell(&table, name);
 		table_count(&table, member_count(input, "port"));
 		table_count(&table, member_count(input, "received"));
+		table_count(&table, member_count(input, "merged"));
+		table_count(&table, member_count(input, "sole"));
 		table_count(&table, member_count(input, "kernel_dropped"));
 		table_count(&table, member_count(input, "refused_source"));
 	}

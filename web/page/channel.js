@@ -130,6 +130,8 @@ const INPUT_COLUMNS = [
 	["Interface", "", input => input.lost ? "lost" : input.joined ??
 	    input.interface ?? "any"],
 	["Received", "number", input => input.received],
+	["Merged", "number", input => input.merged],
+	["Only here", "number", input => input.sole],
 	["Dropped", "number loss", input => input.kernel_dropped],
 	["Refused", "number loss", input => input.refused_source],
 ];

@@ -9,6 +9,8 @@ const WORDS = {
 	kernel_dropped: "dropped by the kernel",
 	truncated: "larger than a slot",
 	refused_source: "of a source not allowed",
+	merged: "brought by another input before",
+	merge_waiting: "waiting for those before",
 	sequence_gaps: "missing in the sender's numbers",
 	sequence_repeats: "seen twice",
 	sequence_reordered: "out of order",
@@ -36,7 +38,8 @@ const WORDS = {
 const CAUSES = ["relay_overrun", "relay_no_buffers", "relay_unreachable",
     "relay_too_large", "relay_other"];
 // Levels: how they change says nothing.
-const LEVELS = new Set(["pending", "under_way", "not_taken"]);
+const LEVELS = new Set(["pending", "under_way", "not_taken",
+    "merge_waiting"]);
 // What is not well as soon as there is any.
 const LOSSES = new Set(["kernel_dropped", "truncated", "refused_source",
     "rejected", "archive_shed", "relay_errors", "missed", "skipped",
@@ -179,7 +182,8 @@ export class Ledger {
 
 		this.input.update(place(channel), [
 			...this.#lines(ledger, ["received", "kernel_dropped",
-			    "truncated", "refused_source"], now,
+			    "truncated", "refused_source", "merged",
+			    "merge_waiting"], now,
 			    {always: ["received", "kernel_dropped"]}),
 			...this.#lines(ledger, beside, now)
 			    .map(line => ({...line, beside: true})),

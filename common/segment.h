@@ -79,6 +79,7 @@
 #include "common/finished.h"
 #include "common/ledger.h"
 #include "common/ring.h"
+#include "common/turn.h"
 #include "common/util.h"
 
 /* A test builds a version with another layout. */
@@ -285,11 +286,7 @@ struct worker_state {
 	/* RING_NO_ARCHIVE, RING_NO_RELAY: what each record gets that is
 	 * committed.  Written by the supervisor. */
 	_Atomic uint32_t	paused;
-	/* CLOCK_BOOTTIME until which this host may send what it relays; 0:
-	 * always.  Written by the supervisor (supervisor/lease.h), compared
-	 * before each batch: a process that was stopped meanwhile finds out
-	 * by itself that its time is over. */
-	_Atomic uint64_t	speak_until_ns;
+	struct turn		turn;
 	struct room		room;
 	struct quarantine	quarantine;
 	/* Files that were finished lately, for the supervisor's events. */
@@ -467,7 +464,7 @@ void	segment_close(struct segment *segment) ATTR_NONNULL;
 static inline bool
 segment_is_muted(const struct worker_state *state)
 {
-	uint64_t until = atomic_load_explicit(&state->speak_until_ns,
+	uint64_t until = atomic_load_explicit(&state->turn.speak_until_ns,
 	    memory_order_relaxed);
 
 	return UNLIKELY(until != 0) && clock_boottime_ns() >= until;

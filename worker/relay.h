@@ -19,6 +19,7 @@
 
 #include "common/log.h"
 #include "common/segment.h"
+#include "worker/turn.h"
 
 /* No larger segment is asked for; "active" is any limit above 0. */
 #define GSO_LIMIT_MAX	UINT16_MAX
@@ -44,6 +45,7 @@ struct relay {
 	const struct segment	*segment;
 	unsigned		 outputs;
 	struct output		 output[OUTPUTS_MAX];
+	struct turn_view	 turn;
 };
 
 /*

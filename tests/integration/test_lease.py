@@ -383,3 +383,41 @@ def test_child(make_world: Callable[[str], World]) -> None:
     world.wait_speaks("a")
     world.stop_sending()
     world.check()
+
+
+def test_drain(make_world: Callable[[str], World]) -> None:
+    """Hands all over and takes nothing until it is told so: between what the
+    two relay nothing is missing, and nothing is there twice."""
+    world = make_world("ab")
+    a, b = world.daemon["a"], world.daemon["b"]
+    world.start("a")
+    wait_for(lambda: world.lease("a")["role"] == "active", "a to have it", 30)
+    done = a.ctl("drain", check=False)
+    assert done.returncode == 1 and "no other host can have one" in done.stderr
+    assert a.ctl("undrain").returncode == 0
+    world.start("b")
+    world.thread.start()
+    world.wait_speaks("a")
+    wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+    assert a.ctl("drain").returncode == 0
+    world.wait_speaks("b")
+    lease = world.lease("a")
+    assert lease["role"] == "standby" and lease["handed"] == 1
+    assert a.status("one")["state"] == "running"
+    # It is the first of the list, and there, and is given nothing.
+    heard = len(world.listener.heard)
+    wait_for(lambda: len(world.listener.heard) > heard + 4 * LEASE_S * RATE,
+             "traffic", 60)
+    assert world.listener.last() == world.address("b")
+    assert a.ctl("undrain").returncode == 0
+    world.wait_speaks("a")
+    world.stop_sending()
+    world.check()
+    assert world.listener.turns() == [world.address(n) for n in "aba"]
+    sent = len(world.sender.sent)
+    wait_for(lambda: world.listener.heard[-1][2] == sent - 1, "the last")
+    numbers = [n for _, _, n in world.listener.heard]
+    assert numbers == list(range(numbers[0], sent))
+    for daemon in (a, b):
+        daemon.wait_settled("one")
+        assert daemon.ledger("one")["relay_errors"] == 0

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of the fleet share.  For these only.
+ */
+#ifndef MCRELAY_FLEET_PRIV_H
+#define MCRELAY_FLEET_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "supervisor/fleet.h"
+
+static inline uint64_t
+fleet_load(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+static inline void
+fleet_store(_Atomic uint64_t *word, uint64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* fleet_turns.c: passes an order on to the worker, which is good for so long,
+ * and its answer to who has given it.  True: there is one. */
+bool	fleet_mirror(struct channel *channel, uint64_t order,
+	    uint64_t until_ns) ATTR_NONNULL;
+
+#endif /* MCRELAY_FLEET_PRIV_H */

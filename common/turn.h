@@ -59,6 +59,9 @@ struct turn_mark {
 };
 
 struct turn {
+	/* Not 0: there is no worker, as long as another host has it.  For the
+	 * next supervisor. */
+	_Atomic uint32_t	asleep;
 	/* CLOCK_BOOTTIME until which this host may send; 0: always.  Compared
 	 * before each batch: a process that was stopped meanwhile finds out by
 	 * itself that its time is over. */

@@ -447,6 +447,8 @@ check_up(const struct channel *channel, unsigned spawns)
 	const struct child *child = &channel->child;
 	const struct lack *lack = channel_lack(channel);
 
+	if (channel->asleep)
+		return done();
 	if (lack != NULL)
 		return command_error("channel %s waits, and starts when it "
 		    "can: %s", channel->name, lack->detail);

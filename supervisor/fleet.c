@@ -36,6 +36,8 @@ fleet_apply(struct channel *channel)
 	/* One that leaves, whose configuration is gone, keeps what it has. */
 	if (channel->segment.base == NULL || channel->conf == NULL)
 		return;
+	atomic_store_explicit(&channel->segment.state->turn.asleep,
+	    channel->asleep, memory_order_relaxed);
 	fleet_store(&channel->segment.state->turn.speak_until_ns,
 	    !channel->conf->leased ? 0 :
 	    MAX_OF(channel->speak_until_ns, NEVER_NS));
@@ -44,8 +46,11 @@ fleet_apply(struct channel *channel)
 void
 fleet_adopt(struct channel *channel)
 {
-	channel->speak_until_ns =
-	    fleet_load(&channel->segment.state->turn.speak_until_ns);
+	struct turn *turn = &channel->segment.state->turn;
+
+	channel->speak_until_ns = fleet_load(&turn->speak_until_ns);
+	channel->asleep = atomic_load_explicit(&turn->asleep,
+	    memory_order_relaxed) != 0;
 	fleet_apply(channel);
 }
 
@@ -59,6 +64,8 @@ fleet_is_standby(const struct channel *channel)
 static bool
 is_fit(const struct channel *channel)
 {
+	if (channel->asleep)
+		return clock_boottime_ns() >= channel->unfit_until_ns;
 	return channel->child.state == CHILD_RUNNING &&
 	    channel->parts.inputs > 0;
 }
@@ -69,7 +76,8 @@ is_given_up(const struct channel *channel)
 {
 	const struct supervisor *supervisor = channel->supervisor;
 
-	return supervisor->phase == PHASE_STOPPING || !channel->child.wanted ||
+	return supervisor->phase == PHASE_STOPPING ||
+	    (!channel->child.wanted && !channel->asleep) ||
 	    (supervisor->fleet.drained && fleet_is_standby(channel));
 }
 
@@ -124,6 +132,7 @@ look_at(struct fleet *fleet, struct channel *channel)
 	/* Before the order: one that ends leaves no time from before. */
 	fleet_apply(channel);
 	busy = fleet_mirror(channel, order, now + lease_ns);
+	fleet_wake(channel, order != 0);
 	note_turn(channel);
 	return busy;
 }
@@ -391,6 +400,7 @@ follow_configuration(struct fleet *fleet)
 			channel->speak_until_ns = 0;
 			fleet_apply(channel);
 			(void)fleet_mirror(channel, 0, 0);
+			fleet_wake(channel, true);
 		}
 	if (conf_has_leases(supervisor->conf))
 		ev_timer_start(supervisor->loop, &fleet->round);

@@ -60,6 +60,8 @@ bool	fleet_stop(struct fleet *fleet) ATTR_NONNULL ATTR_UNUSED_RESULT;
 void	fleet_apply(struct channel *channel) ATTR_NONNULL;
 /* Goes on with what an attached segment says. */
 void	fleet_adopt(struct channel *channel) ATTR_NONNULL;
+/* Whether it is not to be started now, but when it is this host's turn. */
+bool	fleet_sleeps(const struct channel *channel) ATTR_NONNULL;
 /* Whether others may speak, and this host may not. */
 bool	fleet_is_standby(const struct channel *channel) ATTR_NONNULL;
 /* From now on all channels are handed over, as soon as another host can follow,

@@ -27,4 +27,8 @@ fleet_store(_Atomic uint64_t *word, uint64_t value)
 bool	fleet_mirror(struct channel *channel, uint64_t order,
 	    uint64_t until_ns) ATTR_NONNULL;
 
+/* fleet_cold.c: starts a worker that is needed, for its turn or to get ready
+ * for it, and ends one of a cold standby that has not been for a lease. */
+void	fleet_wake(struct channel *channel, bool ordered) ATTR_NONNULL;
+
 #endif /* MCRELAY_FLEET_PRIV_H */

@@ -23,6 +23,13 @@
  *    until mcrelayd has gone round twice, so that the segments have it, or the
  *    time is over; waits for L/8; then says so in the key, to the host that is
  *    to take it, which need not wait.
+ *  - Who hands it over announces that in the key, with a number, and goes on
+ *    relaying.  The other says in its own key that it keeps all that comes,
+ *    L/8 after that has begun.  Only then the first has its worker stop, which
+ *    tells what it has sent last (common/turn.h), becomes silent as above, but
+ *    for the L/8 if there is nobody but the worker who sends, and says in the
+ *    key that it is free, and where it has stopped.  If anything of this takes
+ *    too long it stays where it is.
  *
  * tests/model/lease.pml is a model of it.
  *
@@ -39,6 +46,7 @@
 #include <string.h>
 
 #include "common/message.h"
+#include "common/turn.h"
 
 #define LEASE_SPEC_FD	(MESSAGE_FD + 1)
 #define LEASE_PAGE_FD	(MESSAGE_FD + 2)
@@ -65,6 +73,18 @@ struct lease_slot {
 	_Atomic uint64_t	holder;
 	_Atomic uint64_t	seen_ns;
 	_Atomic uint64_t	taken;
+	/* By mcrelayd, 1: hand it over to whoever can follow.  By the other:
+	 * since when it has found nobody who could, 0: not so; how often it has
+	 * handed it over. */
+	_Atomic uint64_t	drain;
+	_Atomic uint64_t	alone_ns;
+	_Atomic uint64_t	handed;
+	/* What the worker is to do (TURN_ORDER of common/turn.h), by the other,
+	 * and has done, by mcrelayd, each with release; the mark is written
+	 * before, of STOP by mcrelayd, of FOLLOW by the other. */
+	_Atomic uint64_t	order;
+	_Atomic uint64_t	done;
+	struct turn_mark	mark;
 };
 
 struct lease_page {

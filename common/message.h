@@ -62,6 +62,8 @@ enum message_type {
 	MESSAGE_STREAMS = 15,
 	/* supervisor -> decimator: as MESSAGE_LIVE, to a forwarder */
 	MESSAGE_LIVE_FORWARD = 16,
+	/* supervisor -> worker: look at `turn' in the segment; no body */
+	MESSAGE_TURN = 17,
 };
 
 /* By which clock a window is told from the next. */

@@ -86,6 +86,7 @@
 #include "common/ledger.h"
 #include "common/merge_area.h"
 #include "common/ring.h"
+#include "common/turn.h"
 #include "common/util.h"
 
 /* A test builds a version with another layout. */
@@ -244,11 +245,7 @@ struct worker_state {
 	/* RING_NO_ARCHIVE, RING_NO_RELAY: what each record gets that is
 	 * committed.  Written by the supervisor. */
 	_Atomic uint32_t	paused;
-	/* CLOCK_BOOTTIME until which this host may send what it relays; 0:
-	 * always.  Written by the supervisor (supervisor/lease.h), compared
-	 * before each batch: a process that was stopped meanwhile finds out
-	 * by itself that its time is over. */
-	_Atomic uint64_t	speak_until_ns;
+	struct turn		turn;
 	/* enum io_way; written by the worker when it has set up. */
 	_Atomic uint32_t	receives_by;
 	/* Not 0: a worker has said that it does without io_uring. */
@@ -385,7 +382,7 @@ void	segment_close(struct segment *segment) ATTR_NONNULL;
 static inline bool
 segment_is_muted(const struct worker_state *state)
 {
-	uint64_t until = atomic_load_explicit(&state->speak_until_ns,
+	uint64_t until = atomic_load_explicit(&state->turn.speak_until_ns,
 	    memory_order_relaxed);
 
 	return UNLIKELY(until != 0) && clock_boottime_ns() >= until;

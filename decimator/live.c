@@ -10,6 +10,7 @@
 #include "common/live.h"
 #include "common/util.h"
 #include "decimator/live.h"
+#include "decimator/sending.h"
 #include "decimator/stream.h"
 
 /* As many records as a packet takes, of datums of one byte. */
@@ -113,8 +114,10 @@ show(enum live_viewer viewer, struct stream *stream, const uint8_t *data,
 	struct live_gap *gap = &stream->live_gap[viewer];
 	struct packet *packet = &packets[viewer];
 
-	/* Nobody has looked yet: nothing is missed. */
-	if (packet->socket == -1) {
+	/* Nobody has looked yet, or it is another host's to be passed on:
+	 * nothing is missed. */
+	if (packet->socket == -1 || (viewer == LIVE_FORWARDER &&
+	    segment_is_muted(stream->sending->state))) {
 		memset(gap, 0, sizeof(*gap));
 		return;
 	}

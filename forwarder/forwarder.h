@@ -57,6 +57,7 @@ struct lease_spec {
 	char		*host[HOSTS_MAX];
 	unsigned	 hosts;
 	unsigned	 rank;		/* of ours among them */
+	bool		 streams;	/* a decimator sends, too */
 };
 
 /* Texts are malloc'ed, and stay. */

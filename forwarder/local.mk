@@ -15,7 +15,10 @@ libforwarder_a_SOURCES = \
 	forwarder/forwarder.c forwarder/forwarder.h \
 	forwarder/journal.c forwarder/journal.h \
 	forwarder/lane.c \
-	forwarder/lease.c \
+	forwarder/lease.c forwarder/lease_priv.h \
+	forwarder/lease_key.c \
+	forwarder/lease_rivals.c \
+	forwarder/lease_turns.c \
 	forwarder/link.c \
 	forwarder/live.c forwarder/live.h \
 	forwarder/live_list.c \

@@ -64,6 +64,7 @@ read_leases(const json_t *root)
 		lease = &spec.lease[spec.leases++];
 		lease->name = text_of(item, "name");
 		lease->rank = (unsigned)number_of(item, "rank");
+		lease->streams = number_of(item, "streams") > 0;
 		json_array_foreach(json_object_get(item, "hosts"), j, host)
 			if (j < HOSTS_MAX && json_is_string(host))
 				lease->host[lease->hosts++] =

@@ -306,7 +306,8 @@ complete(struct channel *channel, const struct conf *conf,
 	unsigned which = PART_ALL & ~channel->parts.have;
 
 	/* One that was stopped has none. */
-	if (!channel->fresh || channel->child.pid != 0)
+	if (!channel->fresh || channel->child.pid != 0 ||
+	    fleet_sleeps(channel))
 		which &= ~(unsigned)PART_INPUT;
 	parts_open(&channel->parts, channel->conf, which, problems);
 	if (channel->child.pid == 0 && !channel->drain)
@@ -376,7 +377,12 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 	bool stopped = !channel->fresh && !channel->child.wanted;
 	bool complete, drain;
 
-	channel->fresh = false;
+	if (fleet_sleeps(channel)) {
+		channel_stop(channel);
+		channel->asleep = true;
+		return;
+	}
+	channel->fresh = channel->asleep = false;
 	fdstore_settle();
 	complete = waiting_open(channel, problems);
 	drain = complete && channel->drain && channel->child.pid == 0;
@@ -403,7 +409,7 @@ channel_stop(struct channel *channel)
 {
 	bool before = channel->child.wanted;
 
-	channel->fresh = false;
+	channel->fresh = channel->asleep = false;
 	/* A worker that died has left things to be stored. */
 	if (channel->child.pid == 0 && channel->child.state != CHILD_FAILED &&
 	    channel->parts.archive != -1 && channel_pending(channel) > 0) {

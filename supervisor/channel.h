@@ -94,6 +94,13 @@ struct channel {
 	struct lease_slot	*lease;		/* NULL: nobody asks for it */
 	uint64_t		 speak_until_ns;
 	bool			 speaks;
+	/* Of a host that stands by cold (fleet.h): it is started when it is
+	 * needed, as it was last then; until then it does not try to have it,
+	 * since it could not be started. */
+	bool			 asleep;
+	bool			 needed;
+	uint64_t		 needed_ns;
+	uint64_t		 unfit_until_ns;
 
 	/* The counters as the status last showed them, and whether they could
 	 * be read then. */

@@ -322,6 +322,25 @@ run_doctor(const struct call *call)
 	    "configuration file is not UTF-8");
 }
 
+static json_t *
+run_drain(const struct call *call)
+{
+	if (!conf_has_leases(call->supervisor->conf))
+		return command_error("there is nothing that another host could "
+		    "have: no channel has several `hosts', or there is no "
+		    "`fleet'");
+	fleet_drain(&call->supervisor->fleet, true);
+	call->wait->drain = true;
+	return fleet_drain_check(&call->supervisor->fleet);
+}
+
+static json_t *
+run_undrain(const struct call *call)
+{
+	fleet_drain(&call->supervisor->fleet, false);
+	return done();
+}
+
 static const struct command commands[] = {
 	{"status",	false,	MEMBER_CHANNEL, run_status},
 	{"restart",	true,	MEMBER_CHANNEL, run_restart},
@@ -337,6 +356,8 @@ static const struct command commands[] = {
 	{"archive",	true,	MEMBER_CHANNEL, run_archive},
 	{"events",	false,	MEMBER_SINCE | MEMBER_CHANNELS, run_events},
 	{"doctor",	false,	0, run_doctor},
+	{"drain",	false,	0, run_drain},
+	{"undrain",	false,	0, run_undrain},
 };
 
 static const struct command *
@@ -426,6 +447,8 @@ check_up(const struct channel *channel, unsigned spawns)
 	const struct child *child = &channel->child;
 	const struct lack *lack = channel_lack(channel);
 
+	if (channel->asleep)
+		return done();
 	if (lack != NULL)
 		return command_error("channel %s waits, and starts when it "
 		    "can: %s", channel->name, lack->detail);
@@ -448,6 +471,8 @@ command_check(struct supervisor *supervisor, const struct command_wait *wait)
 
 	if (wait->upgrade)
 		return check_upgrade(supervisor);
+	if (wait->drain)
+		return fleet_drain_check(&supervisor->fleet);
 	channel = channels_find(supervisor, wait->channel);
 	if (channel == NULL)
 		return command_error("channel %s was removed meanwhile",

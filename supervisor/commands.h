@@ -24,6 +24,7 @@ struct supervisor;
 struct command_wait {
 	char		channel[CHANNEL_NAME_MAX + 1];
 	bool		upgrade;	/* for another image, else: */
+	bool		drain;		/* for other hosts to have all, else: */
 	bool		up;		/* for a new worker; else for none */
 	unsigned	spawns;		/* before */
 	/* Not NULL: the answer is yes, and is followed by events.  The

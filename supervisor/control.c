@@ -238,10 +238,10 @@ on_deadline(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	struct client *client = watcher->data;
 
 	if (client->phase == CLIENT_WAITS)
-		reply(client, command_error("%s%s not done after %d s; it "
-		    "goes on", client->wait.upgrade ? "" : "channel ",
-		    client->wait.upgrade ? "the upgrade is" :
-		    client->wait.channel, (int)COMMAND_S));
+		reply(client, command_error("%s is not done after %d s; it "
+		    "goes on", client->wait.upgrade ? "the upgrade" :
+		    client->wait.drain ? "the drain" : client->wait.channel,
+		    (int)COMMAND_S));
 	else if (client->phase == CLIENT_ASKS_TOO_MUCH)
 		reply_too_long(client);
 	else

@@ -15,6 +15,7 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
+#include "supervisor/fleet_priv.h"
 #include "supervisor/json_text.h"
 #include "supervisor/memory_file.h"
 #include "supervisor/runnable.h"
@@ -22,20 +23,10 @@
 
 #define FLEET_PROGRAM	"mcrelay-forwarder"
 #define ROUND_S		0.05
+/* While a channel is handed over. */
+#define TURNS_S		0.005
 /* Of a channel that may not speak at all; 0 is without a limit. */
 #define NEVER_NS	1U
-
-static uint64_t
-load(const _Atomic uint64_t *word)
-{
-	return atomic_load_explicit(word, memory_order_relaxed);
-}
-
-static void
-store(_Atomic uint64_t *word, uint64_t value)
-{
-	atomic_store_explicit(word, value, memory_order_relaxed);
-}
 
 /*** What workers know. ***/
 
@@ -45,7 +36,9 @@ fleet_apply(struct channel *channel)
 	/* One that leaves, whose configuration is gone, keeps what it has. */
 	if (channel->segment.base == NULL || channel->conf == NULL)
 		return;
-	store(&channel->segment.state->speak_until_ns,
+	atomic_store_explicit(&channel->segment.state->turn.asleep,
+	    channel->asleep, memory_order_relaxed);
+	fleet_store(&channel->segment.state->turn.speak_until_ns,
 	    !channel->conf->leased ? 0 :
 	    MAX_OF(channel->speak_until_ns, NEVER_NS));
 }
@@ -53,8 +46,11 @@ fleet_apply(struct channel *channel)
 void
 fleet_adopt(struct channel *channel)
 {
-	channel->speak_until_ns =
-	    load(&channel->segment.state->speak_until_ns);
+	struct turn *turn = &channel->segment.state->turn;
+
+	channel->speak_until_ns = fleet_load(&turn->speak_until_ns);
+	channel->asleep = atomic_load_explicit(&turn->asleep,
+	    memory_order_relaxed) != 0;
 	fleet_apply(channel);
 }
 
@@ -68,20 +64,33 @@ fleet_is_standby(const struct channel *channel)
 static bool
 is_fit(const struct channel *channel)
 {
+	if (channel->asleep)
+		return clock_boottime_ns() >= channel->unfit_until_ns;
 	return channel->child.state == CHILD_RUNNING &&
 	    channel->parts.inputs > 0;
 }
 
-/* It may be between two workers: then what was said holds for a while. */
+/* Else it may be between two workers: then what was said holds for a while. */
+static bool
+is_given_up(const struct channel *channel)
+{
+	const struct supervisor *supervisor = channel->supervisor;
+
+	return supervisor->phase == PHASE_STOPPING ||
+	    (!channel->child.wanted && !channel->asleep) ||
+	    (supervisor->fleet.drained && fleet_is_standby(channel));
+}
+
 static void
 say_what_is_wanted(const struct channel *channel, uint64_t now)
 {
 	const struct supervisor *supervisor = channel->supervisor;
 
-	if (supervisor->phase == PHASE_STOPPING || !channel->child.wanted)
-		store(&channel->lease->wanted_ns, 0);
+	fleet_store(&channel->lease->drain, supervisor->fleet.drained);
+	if (is_given_up(channel))
+		fleet_store(&channel->lease->wanted_ns, 0);
 	else if (is_fit(channel))
-		store(&channel->lease->wanted_ns, now +
+		fleet_store(&channel->lease->wanted_ns, now +
 		    supervisor->conf->lease_ns / 2);
 }
 
@@ -101,34 +110,52 @@ note_turn(struct channel *channel)
 	supervisor_notice(channel->supervisor);
 }
 
+/* True: it is handed over just now. */
+static bool
+look_at(struct fleet *fleet, struct channel *channel)
+{
+	const uint64_t lease_ns = fleet->supervisor->conf->lease_ns;
+	struct lease_slot *slot = channel->lease;
+	uint64_t now = clock_boottime_ns(), order = 0;
+	bool busy;
+
+	if (slot != NULL) {
+		/* Partner: order() of forwarder/lease_turns.c; before the
+		 * time, which is as late at least. */
+		order = atomic_load_explicit(&slot->order,
+		    memory_order_acquire);
+		/* Partner: lease_fall_silent() of forwarder/lease.c. */
+		channel->speak_until_ns = MIN_OF(atomic_load_explicit(
+		    &slot->until_ns, memory_order_seq_cst), now + lease_ns);
+		say_what_is_wanted(channel, now);
+	}
+	/* Before the order: one that ends leaves no time from before. */
+	fleet_apply(channel);
+	busy = fleet_mirror(channel, order, now + lease_ns);
+	fleet_wake(channel, order != 0);
+	note_turn(channel);
+	return busy;
+}
+
 static void
-on_round(struct ev_loop *loop ATTR_UNUSED, ev_timer *timer,
-    int events ATTR_UNUSED)
+on_round(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
 {
 	struct fleet *fleet = timer->data;
-	struct supervisor *supervisor = fleet->supervisor;
-	const uint64_t lease_ns = supervisor->conf->lease_ns;
 	struct channel *channel;
-	uint64_t now;
+	bool busy = false;
 
-	TAILQ_FOREACH(channel, &supervisor->channels, link) {
-		if (!channel->conf->leased)
-			continue;
-		now = clock_boottime_ns();
-		if (channel->lease != NULL) {
-			/* Partner: give_back() of forwarder/lease.c. */
-			channel->speak_until_ns = MIN_OF(atomic_load_explicit(
-			    &channel->lease->until_ns, memory_order_seq_cst),
-			    now + lease_ns);
-			say_what_is_wanted(channel, now);
-		}
-		fleet_apply(channel);
-		note_turn(channel);
-	}
+	TAILQ_FOREACH(channel, &fleet->supervisor->channels, link)
+		if (channel->conf->leased)
+			busy |= look_at(fleet, channel);
 	/* Partner: the same. */
 	if (fleet->page != NULL)
 		atomic_fetch_add_explicit(&fleet->page->rounds, 1,
 		    memory_order_seq_cst);
+	if (busy != fleet->busy) {
+		fleet->busy = busy;
+		timer->repeat = busy ? TURNS_S : ROUND_S;
+		ev_timer_again(loop, timer);
+	}
 }
 
 /*** What the process is told. ***/
@@ -168,6 +195,7 @@ put_channel(struct growing *out, const struct channel_conf *conf,
 	}
 	json_text_close(out, ']');
 	json_text_number(out, "rank", rank);
+	json_text_number(out, "streams", conf->decimates);
 	json_text_close(out, '}');
 }
 
@@ -241,12 +269,13 @@ give_places(struct fleet *fleet)
 		if (!channel->conf->leased || count >= LEASES_MAX)
 			continue;
 		channel->lease = &fleet->page->slot[count++];
-		store(&channel->lease->until_ns, channel->speak_until_ns);
-		store(&channel->lease->holder, LEASE_NOBODY);
+		fleet_store(&channel->lease->until_ns, channel->speak_until_ns);
+		fleet_store(&channel->lease->holder, LEASE_NOBODY);
 		/* Or the process, which may look before the next round, would
 		 * give away what it finds to be ours. */
-		if (channel->child.wanted)
-			store(&channel->lease->wanted_ns, clock_boottime_ns() +
+		if (!is_given_up(channel))
+			fleet_store(&channel->lease->wanted_ns,
+			    clock_boottime_ns() +
 			    fleet->supervisor->conf->lease_ns / 2);
 	}
 	memory_file_take_back(fleet->spec);
@@ -370,6 +399,8 @@ follow_configuration(struct fleet *fleet)
 			channel->lease = NULL;
 			channel->speak_until_ns = 0;
 			fleet_apply(channel);
+			(void)fleet_mirror(channel, 0, 0);
+			fleet_wake(channel, true);
 		}
 	if (conf_has_leases(supervisor->conf))
 		ev_timer_start(supervisor->loop, &fleet->round);
@@ -390,6 +421,9 @@ fleet_second(struct fleet *fleet)
 		return;
 	}
 	watch_check_asked(&fleet->watch, child, &fleet->look);
+	/* Who waits for it may be told that there is nobody else. */
+	if (fleet->drained)
+		supervisor_notice(fleet->supervisor);
 	if (child->state == CHILD_STOPPED || child->state == CHILD_FAILED)
 		child_start(child);
 	else if (child->pid != 0 && child->state != CHILD_STOPPING &&
@@ -424,14 +458,15 @@ fleet_print(struct growing *out, const struct channel *channel)
 	json_text_number(out, "left_ms", channel->speak_until_ns > now ?
 	    (channel->speak_until_ns - now) / NS_PER_MS : 0);
 	if (slot != NULL) {
-		holder = load(&slot->holder);
-		seen = load(&slot->seen_ns);
+		holder = fleet_load(&slot->holder);
+		seen = fleet_load(&slot->seen_ns);
 		if (holder < conf->hosts)
 			json_text_string(out, "holder", conf->host[holder]);
 		if (seen != 0 && seen <= now)
 			json_text_number(out, "seen_ms", (now - seen) /
 			    NS_PER_MS);
-		json_text_number(out, "taken", load(&slot->taken));
+		json_text_number(out, "taken", fleet_load(&slot->taken));
+		json_text_number(out, "handed", fleet_load(&slot->handed));
 	}
 	json_text_close(out, '}');
 }

@@ -18,6 +18,7 @@
 #define MCRELAY_FLEET_H
 
 #include <ev.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "common/compiler.h"
@@ -41,6 +42,9 @@ struct fleet {
 	int			 page_fd;	/* -1: none */
 	struct lease_page	*page;		/* NULL: none */
 	ev_timer		 round;
+	bool			 busy;		/* one is handed over */
+	bool			 drained;	/* all are to be */
+	uint64_t		 drained_ns;	/* so since then */
 };
 
 void	fleet_init(struct fleet *fleet, struct supervisor *supervisor)
@@ -56,8 +60,18 @@ bool	fleet_stop(struct fleet *fleet) ATTR_NONNULL ATTR_UNUSED_RESULT;
 void	fleet_apply(struct channel *channel) ATTR_NONNULL;
 /* Goes on with what an attached segment says. */
 void	fleet_adopt(struct channel *channel) ATTR_NONNULL;
+/* Whether it is not to be started now, but when it is this host's turn. */
+bool	fleet_sleeps(const struct channel *channel) ATTR_NONNULL;
 /* Whether others may speak, and this host may not. */
 bool	fleet_is_standby(const struct channel *channel) ATTR_NONNULL;
+/* From now on all channels are handed over, as soon as another host can follow,
+ * and none is taken; or, not `on', that is over.  Until then what nobody else
+ * can have stays here, and is relayed. */
+void	fleet_drain(struct fleet *fleet, bool on) ATTR_NONNULL;
+
+/* The answer to who has asked for it, his to free; NULL: not yet. */
+json_t	*fleet_drain_check(const struct fleet *fleet) ATTR_NONNULL
+	    ATTR_UNUSED_RESULT;
 /* Writes down who has the channel: a member `lease', if hosts take turns. */
 void	fleet_print(struct growing *out, const struct channel *channel)
 	    ATTR_NONNULL;

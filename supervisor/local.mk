@@ -47,6 +47,9 @@ libsupervisor_a_SOURCES = \
 	supervisor/follow.c supervisor/follow.h \
 	supervisor/foreign.c supervisor/foreign.h \
 	supervisor/fleet.c supervisor/fleet.h \
+	supervisor/fleet_cold.c \
+	supervisor/fleet_drain.c supervisor/fleet_priv.h \
+	supervisor/fleet_turns.c \
 	supervisor/forwarder.c supervisor/forwarder.h \
 	supervisor/forwarder_page.c supervisor/forwarder_priv.h \
 	supervisor/handoff.c supervisor/handoff.h \

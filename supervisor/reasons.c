@@ -169,6 +169,8 @@ holds(const struct channel *channel, enum reason reason)
 
 	if (reason_table[reason].severity == SEVERITY_WAITING)
 		return lack != NULL && lacking(lack) == reason;
+	if (channel->asleep)
+		return reason == REASON_STANDBY;
 	if (channel->child.state != CHILD_RUNNING)
 		return false;
 	switch (reason) {

@@ -161,6 +161,7 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
 	supervisor->given_up = inheritance->given_up;
+	supervisor->fleet.drained = inheritance->drained;
 	querier_inherit(&supervisor->querier, inheritance->querier,
 	    inheritance->queriers);
 	inheritance->querier = NULL;

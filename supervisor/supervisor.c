@@ -97,7 +97,8 @@ finish_start(struct supervisor *supervisor)
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		if (!is_settled(&channel->child))
 			return;
-		running += channel->child.state == CHILD_RUNNING;
+		running += channel->child.state == CHILD_RUNNING ||
+		    channel->asleep;
 	}
 	supervisor->phase = PHASE_RUNNING;
 	if (running < conf->channels)

@@ -103,12 +103,6 @@ settle(const struct segment *segment, unsigned index, unsigned n,
 	output_commit(domain);
 }
 
-static const char *
-output_text(const struct output *output)
-{
-	return output->relay->segment->config->output[output->index].text;
-}
-
 /* The first message asked for segments that its route does not take. */
 static void
 lower_gso_limit(struct output *output, uint32_t datagram_size, int error)
@@ -118,7 +112,7 @@ lower_gso_limit(struct output *output, uint32_t datagram_size, int error)
 	if (!output->gso_told)
 		log_info("output %s does not take runs of %u-byte datagrams "
 		    "in one message (%s); sends them one by one",
-		    output_text(output), datagram_size, strerror(error));
+		    relay_output_text(output), datagram_size, strerror(error));
 	output->gso_told = true;
 }
 
@@ -161,7 +155,7 @@ send_failed(struct output *output, int error, unsigned *refusals)
 	}
 	settle(segment, output->index, 1, error);
 	log_limited(&output->limit_error, "output %s: %s: counted in "
-	    "relay_errors", output_text(output), strerror(error));
+	    "relay_errors", relay_output_text(output), strerror(error));
 	return true;
 }
 
@@ -174,57 +168,14 @@ raise_gso_limit(struct output *output)
 	output->gso_limit = GSO_LIMIT_MAX;
 }
 
-/* Moves past a record that is not sent; `muted': as it is not ours to send. */
-static void
-let_go(struct output_state *state, const struct ring_record *record,
-    bool muted)
-{
-	uint32_t datagrams = (record->flags & RING_PAD) != 0 ? 0 :
-	    ring_record_datagrams(record) - state->skip;
-
-	state->sequence += datagrams;
-	if ((record->flags & RING_NO_RELAY) != 0)
-		state->counts.relay_paused += datagrams;
-	else if (muted)
-		state->counts.relay_standby += datagrams;
-	else {
-		state->counts.relay_errors += datagrams;
-		state->counts.relay_overrun += datagrams;
-	}
-	state->skip = 0;
-	state->position += ring_record_span(record);
-}
-
-/* The next record came while the relay was paused, or nothing is ours to send:
- * past it, and all like it. */
-static void
-pass(struct output *output, uint64_t head, bool muted)
-{
-	const struct segment *segment = output->relay->segment;
-	struct output_domain *domain = &segment->state->output[output->index];
-	struct output_state *state = output_begin(domain);
-	const struct ring_record *record;
-
-	while (state->position != head) {
-		record = (const void *)ring_at(&segment->ring,
-		    state->position);
-		if (!muted &&
-		    (record->flags & (RING_PAD | RING_NO_RELAY)) == 0)
-			break;
-		let_go(state, record, muted);
-	}
-	state->batch++;
-	output_commit(domain);
-}
-
 static struct send_batch
 begin_batch(struct output *output, const struct output_state *state,
     uint64_t head)
 {
 	const struct segment *segment = output->relay->segment;
 	struct send_batch batch = {.segment = segment, .tx = segment->tx,
-	    .gso_limit = output->gso_limit, .head = head,
-	    .at = {.position = state->position, .sequence = state->sequence,
+	    .gso_limit = output->gso_limit, .turn = &output->relay->turn,
+	    .head = head, .at = {.position = state->position, .sequence = state->sequence,
 	    .skip = state->skip}};
 
 	if (output->keep.wanted) {
@@ -252,7 +203,8 @@ run_output(struct output *output)
 {
 	const struct segment *segment = output->relay->segment;
 	struct output_domain *domain = &segment->state->output[output->index];
-	uint64_t head = ring_head(&segment->ring);
+	struct turn_view *turn = &output->relay->turn;
+	uint64_t head = turn_end(turn, ring_head(&segment->ring));
 	const struct output_state *state;
 	unsigned refusals = 0;
 	struct send_batch batch;
@@ -261,17 +213,18 @@ run_output(struct output *output)
 	raise_gso_limit(output);
 	while (!output->blocked) {
 		state = output_current(domain);
-		if (state->position == head)
+		if (state->position >= head)
 			break;
 		batch = begin_batch(output, state, head);
 		relay_plan(&batch);
 		if (UNLIKELY(batch.messages == 0)) {
-			pass(output, head, false);
+			relay_pass(output, head, false);
 			continue;
 		}
 		announce_batch(output, &batch);
 		if (segment_is_muted(segment->state)) {
-			pass(output, head, true);
+			turn->late = true;
+			relay_pass(output, head, true);
 			continue;
 		}
 		n = send_batch(output, &batch);
@@ -290,45 +243,11 @@ relay_run(struct relay *relay)
 {
 	unsigned i;
 
+	turn_look(relay);
 	for (i = 0; i < relay->outputs; i++)
 		if (!relay->output[i].blocked)
 			run_output(&relay->output[i]);
-}
-
-/* Gives up the records that lie before `limit'. */
-static void
-give_up(struct output *output, uint64_t limit)
-{
-	const struct segment *segment = output->relay->segment;
-	struct output_domain *domain = &segment->state->output[output->index];
-	struct output_state *state = output_begin(domain);
-	uint64_t before = state->counts.relay_overrun;
-
-	while (state->position < limit &&
-	    state->position != ring_head(&segment->ring))
-		let_go(state, (const void *)ring_at(&segment->ring,
-		    state->position), false);
-	if (state->counts.relay_overrun != before)
-		log_limited(&output->limit_overrun, "output %s is a whole "
-		    "ring behind: %" PRIu64 " datagrams counted in "
-		    "relay_errors", output_text(output),
-		    state->counts.relay_overrun - before);
-	/* The plan in the tx area is void now. */
-	state->batch++;
-	output_commit(domain);
-}
-
-void
-relay_make_room(struct relay *relay, uint64_t end)
-{
-	const struct segment *segment = relay->segment;
-	uint64_t size = segment->ring.size;
-	unsigned i;
-
-	for (i = 0; i < relay->outputs; i++)
-		if (UNLIKELY(end - output_current(
-		    &segment->state->output[i])->position > size))
-			give_up(&relay->output[i], end - size);
+	turn_answer(relay);
 }
 
 /* How many messages of the batch in flight the kernel has taken. */
@@ -365,6 +284,7 @@ relay_init(struct relay *relay, const struct segment *segment,
 
 	memset(relay, 0, sizeof(*relay));
 	relay->segment = segment;
+	relay->turn.end = UINT64_MAX;
 	relay->outputs = MIN_OF(segment->config->outputs,
 	    (uint32_t)OUTPUTS_MAX);
 	for (i = 0; i < relay->outputs; i++) {

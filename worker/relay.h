@@ -23,6 +23,7 @@
 #include "common/log.h"
 #include "common/segment.h"
 #include "worker/keep_source.h"
+#include "worker/turn.h"
 
 /* No larger segment is asked for; "active" is any limit above 0. */
 #define GSO_LIMIT_MAX	UINT16_MAX
@@ -51,6 +52,7 @@ struct relay {
 	struct output		 output[OUTPUTS_MAX];
 	/* Of the messages in the tx area, where an output has its own. */
 	uint8_t			 header[TX_MESSAGES][IP_HEADER_MAX];
+	struct turn_view	 turn;
 };
 
 /*

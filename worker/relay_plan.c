@@ -144,7 +144,9 @@ relay_plan(struct send_batch *batch)
 			batch->at.position += ring_record_span(record);
 			continue;
 		}
-		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0))
+		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0) ||
+		    turn_sent(batch->turn, record, batch->at.position) >
+		    batch->at.skip)
 			break;
 		if (!add_record_part(batch, record,
 		    (const uint8_t *)(record + 1)))

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the files of the outputs share.  For these only.
+ * What the files of the relay share.  For these only.
  */
 #ifndef MCRELAY_RELAY_PRIV_H
 #define MCRELAY_RELAY_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "worker/relay.h"
 
@@ -14,6 +17,7 @@ struct send_batch {
 	const struct keep_source *keep;		/* NULL: no headers of ours */
 	uint8_t			(*header)[IP_HEADER_MAX];
 	uint32_t		 gso_limit;
+	const struct turn_view	*turn;
 	uint64_t		 head;
 	struct tx_plan		 at;		/* after what is planned */
 	unsigned		 messages;
@@ -26,5 +30,17 @@ struct send_batch {
 
 /* Plans messages from batch->at up to the head, as far as they fit. */
 void	relay_plan(struct send_batch *batch) ATTR_NONNULL;
+
+/* relay_pass.c: the next record came while the relay was paused, or nothing is
+ * ours to send (`muted'), or another host has sent it: past it, and all like it
+ * that lie before `head'. */
+void	relay_pass(struct output *output, uint64_t head, bool muted)
+	    ATTR_NONNULL;
+
+static inline const char *
+relay_output_text(const struct output *output)
+{
+	return output->relay->segment->config->output[output->index].text;
+}
 
 #endif /* MCRELAY_RELAY_PRIV_H */

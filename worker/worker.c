@@ -236,6 +236,9 @@ on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 	else if ((size_t)got == sizeof(message) &&
 	    message.type == MESSAGE_MAKE_ROOM && worker->directory != -1)
 		archive_make_room(&worker->archive);
+	else if ((size_t)got == sizeof(message) &&
+	    message.type == MESSAGE_TURN)
+		worker_run_outputs(worker);
 }
 
 static void

@@ -106,6 +106,7 @@ struct channel_conf {
 	/* Those that have it, the first of them first; 0: all. */
 	unsigned		 hosts;
 	bool			 leased;	/* they take turns */
+	bool			 cold;		/* others do not receive */
 	char			**host;
 };
 

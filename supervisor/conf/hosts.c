@@ -74,9 +74,11 @@ read_one(const struct section *section, const struct node *item,
 void
 conf_read_hosts(struct section *section, struct channel_conf *channel)
 {
+	static const char *const words[] = {"hot", "cold", NULL};
 	const struct node *list = section_list(section, "hosts", HOSTS_MAX);
 	const struct node *item;
 
+	channel->cold = section_word(section, "standby", words, 0, NULL) == 1;
 	if (list == NULL)
 		return;
 	if (list->children == 0)

@@ -153,6 +153,7 @@ class World:
     def __init__(self, make: Callable[..., Daemon], cluster: Cluster,
                  names: str) -> None:
         self.lease_s = LEASE_S
+        self.standby = "hot"
         self.names, self.group, self.out = names, group_v4(), group_v4()
         self.cluster = cluster
         self.made: list[Any] = []
@@ -198,15 +199,25 @@ class World:
 
     def start(self, name: str) -> None:
         daemon = self.daemon[name]
-        daemon.start(channel(
+        daemon.write(channel(
             "one", PORT, address=self.group, hosts=list(self.names),
+            standby=self.standby,
             listen_interface="e0", archive=daemon.archive_conf(),
             relay=[output(self.out, RELAY_PORT, interface="e0")]),
             host=name, fleet={"lease": f"{self.lease_s:.0f}s"},
             forward={"servers": self.cluster.urls, "replicas": 3})
+        daemon.launch()
+        if self.standby == "hot":
+            daemon.wait_running()
+        wait_for(lambda: daemon.try_status() is not None, "a status", 30,
+                 daemon.log)
 
     def lease(self, name: str) -> dict[str, Any]:
         return dict(self.daemon[name].status("one")["lease"])
+
+    def wait_state(self, name: str, state: str) -> None:
+        wait_for(lambda: self.daemon[name].status("one")["state"] == state,
+                 f"{name} to be {state}", 30, self.daemon[name].log)
 
     def wait_speaks(self, name: str, deadline_s: float = 40) -> None:
         wait_for(lambda: self.listener.last() == self.address(name),
@@ -276,6 +287,7 @@ def test_kill(make_world: Callable[[str], World]) -> None:
     a.kill()
     world.wait_speaks("b")
     gap = world.listener.gap(world.address("b"))
+    print(f"hot: taken over after {gap:.2f} s, {gap / LEASE_S:.2f} leases")
     assert LEASE_S / 2 < gap < LEASE_S + 1 + SLACK_S
     assert world.lease("b")["taken"] == 1
     world.start("a")
@@ -381,5 +393,84 @@ def test_child(make_world: Callable[[str], World]) -> None:
     world.wait_speaks("b")
     assert a.ctl("start", "one").returncode == 0
     world.wait_speaks("a")
+    world.stop_sending()
+    world.check()
+
+
+def test_drain(make_world: Callable[[str], World]) -> None:
+    """Hands all over and takes nothing until it is told so: between what the
+    two relay nothing is missing, and nothing is there twice."""
+    world = make_world("ab")
+    a, b = world.daemon["a"], world.daemon["b"]
+    world.start("a")
+    wait_for(lambda: world.lease("a")["role"] == "active", "a to have it", 30)
+    done = a.ctl("drain", check=False)
+    assert done.returncode == 1 and "no other host can have one" in done.stderr
+    assert a.ctl("undrain").returncode == 0
+    world.start("b")
+    world.thread.start()
+    world.wait_speaks("a")
+    wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+    assert a.ctl("drain").returncode == 0
+    world.wait_speaks("b")
+    lease = world.lease("a")
+    assert lease["role"] == "standby" and lease["handed"] == 1
+    assert a.status("one")["state"] == "running"
+    # It is the first of the list, and there, and is given nothing.
+    heard = len(world.listener.heard)
+    wait_for(lambda: len(world.listener.heard) > heard + 4 * LEASE_S * RATE,
+             "traffic", 60)
+    assert world.listener.last() == world.address("b")
+    assert a.ctl("undrain").returncode == 0
+    world.wait_speaks("a")
+    world.stop_sending()
+    world.check()
+    assert world.listener.turns() == [world.address(n) for n in "aba"]
+    sent = len(world.sender.sent)
+    wait_for(lambda: world.listener.heard[-1][2] == sent - 1, "the last")
+    numbers = [n for _, _, n in world.listener.heard]
+    assert numbers == list(range(numbers[0], sent))
+    for daemon in (a, b):
+        daemon.wait_settled("one")
+        assert daemon.ledger("one")["relay_errors"] == 0
+
+
+def test_cold(make_world: Callable[[str], World]) -> None:
+    """One that stands by cold has no worker; it has one before it is handed
+    the channel, and after another host has died."""
+    world = make_world("ab")
+    world.standby = "cold"
+    a, b = world.daemon["a"], world.daemon["b"]
+    world.start("a")
+    world.wait_state("a", "running")
+    world.start("b")
+    wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+    world.thread.start()
+    world.wait_speaks("a")
+    status = b.status("one")
+    assert status["state"] == "stopped" and status["pid"] == 0
+    assert [r["what"] for r in status["reasons"]] == ["standby"]
+    assert "mcrelay-worker"[:15] not in b.processes().values()
+    assert b.ctl("check").returncode == 0
+    assert a.ctl("drain").returncode == 0
+    world.wait_speaks("b")
+    world.wait_state("a", "stopped")
+    assert a.ctl("undrain").returncode == 0
+    world.wait_speaks("a")
+    world.check()
+    numbers = [n for _, _, n in world.listener.heard]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    world.wait_state("b", "stopped")
+    a.kill()
+    world.wait_speaks("b")
+    gap = world.listener.gap(world.address("b"))
+    print(f"cold: taken over after {gap:.2f} s, {gap / LEASE_S:.2f} leases")
+    assert LEASE_S / 2 < gap < LEASE_S + 1 + SLACK_S
+    # Stopped by who may, it is not started again.
+    assert b.ctl("stop", "one").returncode == 0
+    wait_for(lambda: world.lease("b")["role"] == "standby", "b to give it")
+    world.start("a")
+    world.wait_speaks("a")
+    assert b.status("one")["state"] == "stopped"
     world.stop_sending()
     world.check()

@@ -70,14 +70,17 @@ test_hosts(void **state ATTR_UNUSED)
 	    "- {name: b, hosts: [other], listen: {port: 5000}, "
 	    "archive: {directory: /a}, decimate: [{name: v, method: pick, "
 	    "every: 9, address: 239.1.1.2, port: 3, archive: true}]}\n"
-	    "- {name: c, hosts: [other, mine], listen: {port: 5001}}\n");
+	    "- {name: c, hosts: [other, mine], standby: cold, "
+	    "listen: {port: 5001}}\n");
 
 	assert_string_equal(conf->host, "mine");
 	assert_int_equal(conf->channels, 2);
 	assert_string_equal(conf->channel[0].name, "a");
 	assert_int_equal(conf->channel[0].hosts, 2);
 	assert_string_equal(conf->channel[0].host[0], "mine");
+	assert_false(conf->channel[0].cold);
 	assert_string_equal(conf->channel[1].name, "c");
+	assert_true(conf->channel[1].cold);
 	assert_string_equal(conf->channel[1].host[0], "other");
 	conf_free(conf);
 }

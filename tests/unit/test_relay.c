@@ -122,7 +122,7 @@ static void
 one_until(struct rig *rig, struct expected *expected, uint64_t number,
     uint64_t until_ns)
 {
-	atomic_store(&rig->segment.state->speak_until_ns, until_ns);
+	atomic_store(&rig->segment.state->turn.speak_until_ns, until_ns);
 	expected_send(rig, expected, number);
 	ingest_batch(&due_ingest, 0);
 	relay_run(&due_relay);
@@ -153,7 +153,7 @@ test_standby(void **state ATTR_UNUSED)
 	assert_int_equal(counts(&rig)->counts.relay_standby, 2);
 	assert_int_equal(counts(&rig)->counts.relay_errors, 0);
 	assert_int_equal(counts(&rig)->sequence, 4);
-	atomic_store(&rig.segment.state->speak_until_ns, 0);
+	atomic_store(&rig.segment.state->turn.speak_until_ns, 0);
 	relay_run(&due_relay);
 	assert_int_equal(recv(rig.sink, more, sizeof(more), MSG_DONTWAIT), -1);
 	rig_close(&rig);

@@ -35,11 +35,25 @@ static const char *const counters[] = {"received", "kernel_dropped",
     "relayed", "relay_errors", "archived", "rejected", "archive_shed",
     "archive_errors"};
 
-static enum check_result
-result_of(const char *state)
+/* Stopped, as another host has it: nobody has to do anything. */
+static bool
+stands_by(const json_t *channel)
 {
+	const json_t *reason = json_array_get(json_object_get(channel,
+	    "reasons"), 0);
+
+	return reason != NULL &&
+	    strcmp(member_text(reason, "what"), "standby") == 0;
+}
+
+static enum check_result
+result_of(const json_t *channel)
+{
+	const char *state = member_text(channel, "state");
 	size_t i;
 
+	if (strcmp(state, "stopped") == 0 && stands_by(channel))
+		return CHECK_OK;
 	for (i = 0; i < NITEMS(states); i++)
 		if (strcmp(states[i].state, state) == 0)
 			return states[i].result;
@@ -85,8 +99,7 @@ print_troubles(const json_t *channels)
 	for (result = CHECK_UNKNOWN; result > CHECK_OK; result--)
 		for (i = 0; i < json_array_size(channels); i++) {
 			channel = json_array_get(channels, i);
-			if ((int)result_of(member_text(channel, "state")) !=
-			    result)
+			if ((int)result_of(channel) != result)
 				continue;
 			printf("%s", before);
 			print_channel(channel);
@@ -121,8 +134,7 @@ check_status(const json_t *status)
 	size_t i, well = 0;
 
 	for (i = 0; i < json_array_size(channels); i++) {
-		result = result_of(member_text(json_array_get(channels, i),
-		    "state"));
+		result = result_of(json_array_get(channels, i));
 		well += result == CHECK_OK;
 		if (worst != CHECK_CRITICAL && (result > worst ||
 		    result == CHECK_CRITICAL))

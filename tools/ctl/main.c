@@ -260,6 +260,10 @@ static const struct verb verbs[] = {
 	    4, 4, "", hold, "archive"},
 	{{"release", "channel name", "let retention have them again"},
 	    2, 2, "", release, "archive"},
+	{{"drain", "", "have other hosts relay all that they can"},
+	    0, 0, "", nothing, "drain"},
+	{{"undrain", "", "take again what is this host's turn"},
+	    0, 0, "", nothing, "undrain"},
 	{{"doctor", "[-j] [--disk]", "what can go wrong on this host"},
 	    0, 0, "jD", doctor, "doctor"},
 };

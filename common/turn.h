@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Whose turn it is to relay a channel that several hosts have, as its worker is
+ * told; a part of the segment.  Written by the supervisor (supervisor/fleet.c),
+ * but for `done' and the mark of TURN_STOP, which are the worker's.
+ *
+ * A turn ends by the clock, at `speak_until_ns', or is handed over, so that
+ * nothing is missing between what two hosts relay, and nothing twice.  They
+ * number datagrams each for itself, and compare no clocks: what the one has
+ * sent the other knows again by its content.
+ *
+ *	 host that relays			host that is to follow
+ *						TURN_KEEP: lets go of nothing
+ *						  that comes from now on
+ *	 TURN_STOP: sends what has come,
+ *	   then nothing; writes down the
+ *	   last of it, a mark
+ *	 loses its turn; lets go of
+ *	   what came since
+ *						TURN_FOLLOW: looks for the mark
+ *						  in what it has kept, and goes
+ *						  on behind it
+ *
+ * The mark has the last datagrams, of whatever source.  Of each source the
+ * host that follows goes on where the longest sequence ends that mark and ring
+ * have in common: two hosts may hear sources in different orders, and each may
+ * miss some.  Where equal datagrams leave several places it takes the first:
+ * rather twice than not at all.  If nothing is found all that was kept is sent.
+ *
+ * An order is in force until `order_until_ns', so that nobody has to live for
+ * it to end.  While it is KEEP or STOP nothing is sent, whatever is allowed.
+ */
+#ifndef MCRELAY_TURN_H
+#define MCRELAY_TURN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/compiler.h"
+
+#define TURN_MARK_MAX	64U
+
+enum turn_order {
+	TURN_NONE,
+	TURN_KEEP,
+	TURN_STOP,
+	TURN_FOLLOW,
+};
+
+/* Whose it is, and a number by which two of a kind are told apart. */
+#define TURN_ORDER(kind, number)	((uint64_t)(number) << 2 | (kind))
+#define TURN_KIND(order)		((enum turn_order)((order) & 3))
+
+struct turn_mark {
+	uint32_t	count;			/* <= TURN_MARK_MAX */
+	uint32_t	source[TURN_MARK_MAX];	/* and input, as a number */
+	uint64_t	content[TURN_MARK_MAX];	/* the oldest first */
+};
+
+struct turn {
+	/* Not 0: there is no worker, as long as another host has it.  For the
+	 * next supervisor. */
+	_Atomic uint32_t	asleep;
+	/* CLOCK_BOOTTIME until which this host may send; 0: always.  Compared
+	 * before each batch: a process that was stopped meanwhile finds out by
+	 * itself that its time is over. */
+	_Atomic uint64_t	speak_until_ns;
+	_Atomic uint64_t	order_until_ns;	/* CLOCK_BOOTTIME */
+	/* Release; stored after `mark' of FOLLOW, and after `speak_until_ns'
+	 * where that becomes less. */
+	_Atomic uint64_t	order;
+	/* The last order that the worker has carried out.  Release, after the
+	 * mark of STOP. */
+	_Atomic uint64_t	done;
+	struct turn_mark	mark;
+};
+
+#endif /* MCRELAY_TURN_H */

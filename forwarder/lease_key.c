@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The bucket of leases, and a channel's key in it.  Called in the channel's
+ * thread of the process that asks for leases.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "forwarder/lease_priv.h"
+
+/* Of a datagram in a mark, in hexadecimal. */
+#define SOURCE_DIGITS	8
+#define CONTENT_DIGITS	16
+#define ENTRY_DIGITS	(SOURCE_DIGITS + CONTENT_DIGITS)
+#define MARK_SIZE	(TURN_MARK_MAX * ENTRY_DIGITS + 1)
+/* Names, an instance of up to 127 bytes, a number. */
+#define VALUE_SIZE	(512 + MARK_SIZE)
+
+static natsStatus
+make_bucket(struct lease *l)
+{
+	kvConfig config;
+	natsStatus status = kvConfig_Init(&config);
+
+	config.Bucket = spec.bucket;
+	config.Description = "who relays which channel (mcrelay)";
+	config.History = 1;
+	config.StorageType = js_FileStorage;
+	config.Replicas = (int)spec.replicas;
+	return status != NATS_OK ? status :
+	    js_CreateKeyValue(&l->store, l->js, &config);
+}
+
+bool
+lease_open(struct lease *l)
+{
+	jsOptions options;
+	natsStatus status = NATS_OK;
+
+	if (l->store != NULL)
+		return true;
+	if (l->js == NULL) {
+		status = jsOptions_Init(&options);
+		options.Wait = (int64_t)(spec.lease_ns / 3 / NS_PER_MS);
+		if (status == NATS_OK)
+			status = natsConnection_JetStream(&l->js, link_get(),
+			    &options);
+	}
+	if (status == NATS_OK)
+		status = js_KeyValue(&l->store, l->js, spec.bucket);
+	if (status == NATS_NOT_FOUND)
+		status = make_bucket(l);
+	if (status == NATS_OK)
+		return true;
+	l->store = NULL;
+	log_limited(&l->limit, "%s: bucket %s cannot be opened (%s): tried "
+	    "again, and this host relays nothing that others may",
+	    l->spec->name, spec.bucket, natsStatus_GetText(status));
+	return false;
+}
+
+static void
+note_holder(const struct lease *l, bool held, const char *host)
+{
+	uint64_t holder = LEASE_NOBODY;
+	unsigned i;
+
+	for (i = 0; i < l->spec->hosts && held; i++)
+		if (strcmp(l->spec->host[i], host) == 0)
+			holder = i;
+	store(&l->slot->holder, holder);
+}
+
+static uint64_t
+read_digits(const char *text, size_t digits)
+{
+	char one[CONTENT_DIGITS + 1];
+
+	memcpy(one, text, digits);
+	one[digits] = '\0';
+	return strtoull(one, NULL, 16);
+}
+
+static void
+read_mark(const char *text, struct turn_mark *mark)
+{
+	size_t length = strlen(text);
+
+	mark->count = 0;
+	for (; length >= ENTRY_DIGITS && mark->count < TURN_MARK_MAX;
+	    length -= ENTRY_DIGITS, text += ENTRY_DIGITS) {
+		mark->source[mark->count] = (uint32_t)read_digits(text,
+		    SOURCE_DIGITS);
+		mark->content[mark->count++] = read_digits(
+		    text + SOURCE_DIGITS, CONTENT_DIGITS);
+	}
+}
+
+static void
+read_value(struct lease *l, kvEntry *entry)
+{
+	char word[8] = "", instance[128] = "", mark[MARK_SIZE] = "";
+	struct lease_value *value = &l->value;
+
+	memset(value, 0, sizeof(*value));
+	if (entry != NULL)
+		(void)sscanf(kvEntry_ValueString(entry),
+		    "%7s %63s %127s %63s %" SCNu64 " %1536s", word,
+		    value->host, instance, value->to, &value->number, mark);
+	value->held = strcmp(word, "held") == 0;
+	read_mark(mark, &value->mark);
+	l->ours = value->held && strcmp(instance, spec.instance) == 0;
+	note_holder(l, value->held, value->host);
+}
+_Static_assert(MARK_SIZE == 1536 + 1, "as in the format");
+_Static_assert(CHANNEL_NAME_MAX == 63, "likewise");
+
+bool
+lease_look(struct lease *l)
+{
+	kvEntry *entry = NULL;
+	natsStatus status;
+	uint64_t revision, now;
+
+	if (!lease_open(l))
+		return false;
+	status = kvStore_Get(&entry, l->store, l->spec->name);
+	if (status != NATS_OK && status != NATS_NOT_FOUND) {
+		kvStore_Destroy(l->store);
+		l->store = NULL;
+		log_limited(&l->limit, "%s: who has it cannot be found out: "
+		    "%s", l->spec->name, natsStatus_GetText(status));
+		return false;
+	}
+	/* After the answer: it was so earlier. */
+	now = clock_boottime_ns();
+	revision = status == NATS_OK ? kvEntry_Revision(entry) : 0;
+	if (!l->known || revision != l->revision)
+		l->since_ns = now;
+	l->known = true;
+	l->revision = revision;
+	read_value(l, status == NATS_OK ? entry : NULL);
+	store(&l->slot->seen_ns, now);
+	kvEntry_Destroy(entry);
+	return true;
+}
+
+/* Returns its length. */
+static int
+compose(char value[static VALUE_SIZE], bool held, const char *to,
+    uint64_t number, const struct turn_mark *mark)
+{
+	uint32_t i, count = mark == NULL ? 0 :
+	    MIN_OF(mark->count, TURN_MARK_MAX);
+	int size = snprintf(value, VALUE_SIZE - MARK_SIZE,
+	    "%s %s %s %s %" PRIu64 " ", held ? "held" : "free", spec.host,
+	    spec.instance, to, number);
+
+	for (i = 0; i < count; i++)
+		size += snprintf(value + size, ENTRY_DIGITS + 1,
+		    "%08" PRIx32 "%016" PRIx64, mark->source[i],
+		    mark->content[i]);
+	return size;
+}
+
+bool
+lease_say(struct lease *l, bool held, const char *to, uint64_t number,
+    const struct turn_mark *mark)
+{
+	char value[VALUE_SIZE];
+	uint64_t revision = 0;
+	natsStatus status;
+	int size;
+
+	if (!lease_open(l))
+		return false;
+	size = compose(value, held, to, number, mark);
+	status = l->revision == 0 ? kvStore_Create(&revision, l->store,
+	    l->spec->name, value, size) : kvStore_Update(&revision, l->store,
+	    l->spec->name, value, size, l->revision);
+	if (status != NATS_OK)
+		return false;
+	l->revision = revision;
+	l->since_ns = clock_boottime_ns();
+	store(&l->slot->seen_ns, l->since_ns);
+	note_holder(l, held, spec.host);
+	return true;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the files of leases share.  For these only, in the process that asks for
+ * them.
+ */
+#ifndef MCRELAY_LEASE_PRIV_H
+#define MCRELAY_LEASE_PRIV_H
+
+#include "common/lease.h"
+#include "common/log.h"
+#include "common/util.h"
+#include "forwarder/forwarder.h"
+
+/* Another host that would have the channel. */
+struct rival {
+	uint64_t	revision;	/* of its own key; 0: never seen */
+	uint64_t	changed_ns;
+	uint64_t	first_ns;	/* there since then */
+};
+
+/* What a key says: "held HOST INSTANCE TO NUMBER MARK", or "free ...". */
+struct lease_value {
+	bool		 held;
+	char		 host[CHANNEL_NAME_MAX + 1];
+	char		 to[CHANNEL_NAME_MAX + 1];	/* "-": nobody */
+	uint64_t	 number;	/* of a hand-over; 0: none */
+	struct turn_mark mark;		/* where that one stopped */
+};
+
+struct lease {
+	const struct lease_spec	*spec;
+	struct lease_slot	*slot;
+	jsCtx			*js;
+	kvStore			*store;		/* NULL: not open */
+	bool			 known;
+	bool			 held;
+	/* As last seen: the key, whether this daemon has it, since when it has
+	 * been so. */
+	uint64_t		 revision;	/* 0: there is no key */
+	bool			 ours;
+	struct lease_value	 value;
+	uint64_t		 since_ns;
+	uint64_t		 shown_ns;	/* that we are here */
+	struct rival		 rival[HOSTS_MAX];
+	struct log_limit	 limit;
+	_Atomic uint64_t	 beat_ns;
+};
+
+/*** lease_key.c: the bucket, and a channel's key in it. ***/
+
+/* False: nobody answers. */
+bool	lease_open(struct lease *l) ATTR_NONNULL;
+bool	lease_look(struct lease *l) ATTR_NONNULL;
+/* Stored only if nobody has changed the key since the revision that we know.
+ * False: it was not, or nobody knows.  `mark' may be NULL. */
+bool	lease_say(struct lease *l, bool held, const char *to, uint64_t number,
+	    const struct turn_mark *mark);
+
+/*** lease_rivals.c: other hosts. ***/
+
+/* So that whoever has the channel can give it to us. */
+void	lease_show_ourselves(struct lease *l) ATTR_NONNULL;
+void	lease_look_at_rivals(struct lease *l) ATTR_NONNULL;
+/* The first host that would have it, was seen lately, and has been there for so
+ * long; of those before us, or of all.  NULL: none. */
+const char	*lease_find_rival(const struct lease *l, bool before_us,
+		    uint64_t steady_ns) ATTR_NONNULL;
+/* It has to be seen anew. */
+void	lease_forget_rival(struct lease *l, const char *host) ATTR_NONNULL;
+/* Says that we keep what comes, for the hand-over of this number; false: that
+ * was not stored. */
+bool	lease_say_ready(struct lease *l, uint64_t number) ATTR_NONNULL;
+bool	lease_is_ready(struct lease *l, const char *host, uint64_t number)
+	    ATTR_NONNULL;
+
+/*** lease.c: to have it, or not. ***/
+
+/* What was sent at that moment is confirmed. */
+void	lease_allow(struct lease *l, uint64_t sent_ns) ATTR_NONNULL;
+/* For whom it is said to be, as a hand-over says.  False: it is not known, or
+ * no more, whether it is ours. */
+bool	lease_renew(struct lease *l, const char *to, uint64_t number)
+	    ATTR_NONNULL;
+/* Another's from now on, if not nobody's. */
+void	lease_note_taken(struct lease *l) ATTR_NONNULL;
+/* Mutes this host; returns when the segments have it. */
+void	lease_fall_silent(struct lease *l) ATTR_NONNULL;
+void	lease_pause(struct lease *l, uint64_t ns) ATTR_NONNULL;
+bool	lease_is_wanted(const struct lease *l) ATTR_NONNULL;
+
+/*** lease_turns.c: from the one to the other, with nothing between. ***/
+
+/* Hands it over to a host that is ready to follow; else it stays ours. */
+void	lease_hand_over(struct lease *l, const char *to) ATTR_NONNULL;
+/* It is announced that we are to have it: gets ready for it, and takes it. */
+void	lease_follow(struct lease *l) ATTR_NONNULL;
+
+static inline void
+store(_Atomic uint64_t *word, uint64_t value)
+{
+	atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+static inline uint64_t
+load(const _Atomic uint64_t *word)
+{
+	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+#endif /* MCRELAY_LEASE_PRIV_H */

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the relay does as it is told when another host is to go on with a
+ * channel, or has gone on until now.  Worker, relay thread only.
+ */
+#include "common/log.h"
+#include "common/util.h"
+#include "worker/relay.h"
+#include "worker/turn.h"
+
+/* Outputs may be at different places: one that is blocked waits. */
+static uint64_t
+first_position(const struct relay *relay)
+{
+	uint64_t first = ring_head(&relay->segment->ring);
+	unsigned i;
+
+	for (i = 0; i < relay->outputs; i++)
+		first = MIN_OF(first, output_current(
+		    &relay->segment->state->output[i])->position);
+	return first;
+}
+
+static bool
+is_done(const struct relay *relay)
+{
+	return atomic_load_explicit(&relay->segment->state->turn.done,
+	    memory_order_relaxed) == relay->turn.begun;
+}
+
+static void
+follow(struct relay *relay)
+{
+	const struct segment *segment = relay->segment;
+
+	turn_find(&segment->ring, first_position(relay),
+	    ring_head(&segment->ring), &segment->state->turn.mark,
+	    &relay->turn);
+}
+
+/* A predecessor may have carried it out already. */
+static void
+begin(struct relay *relay, uint64_t order)
+{
+	relay->turn.begun = order;
+	relay->turn.late = false;
+	if (TURN_KIND(order) == TURN_STOP)
+		relay->turn.end = is_done(relay) ? 0 :
+		    ring_head(&relay->segment->ring);
+	else if (TURN_KIND(order) == TURN_KEEP)
+		relay->turn.end = 0;
+	else if (!is_done(relay))
+		follow(relay);
+}
+
+void
+turn_look(struct relay *relay)
+{
+	const struct turn *turn = &relay->segment->state->turn;
+	/* Partner: the release in supervisor/fleet_turns.c. */
+	uint64_t order = atomic_load_explicit(&turn->order,
+	    memory_order_acquire);
+
+	if (UNLIKELY(TURN_KIND(order) != TURN_NONE) &&
+	    clock_boottime_ns() >= atomic_load_explicit(
+	    &turn->order_until_ns, memory_order_relaxed))
+		order = 0;
+	if (LIKELY(order == relay->turn.begun))
+		return;
+	relay->turn.end = UINT64_MAX;
+	relay->turn.begun = 0;
+	if (TURN_KIND(order) != TURN_NONE)
+		begin(relay, order);
+}
+
+void
+turn_answer(struct relay *relay)
+{
+	struct turn *turn = &relay->segment->state->turn;
+	uint64_t first;
+
+	if (LIKELY(relay->turn.begun == 0) || is_done(relay))
+		return;
+	first = first_position(relay);
+	switch (TURN_KIND(relay->turn.begun)) {
+	case TURN_NONE:
+	case TURN_KEEP:
+		break;
+	case TURN_STOP:
+		if (relay->turn.late || first < relay->turn.end)
+			return;
+		turn_mark(&relay->segment->ring, relay->turn.end, &turn->mark);
+		relay->turn.end = 0;
+		break;
+	case TURN_FOLLOW:
+		if (first < relay->turn.sent_end)
+			return;
+		break;
+	}
+	/* Partner: the acquire in supervisor/fleet_turns.c. */
+	atomic_store_explicit(&turn->done, relay->turn.begun,
+	    memory_order_release);
+}

@@ -199,7 +199,8 @@ tests_unit_test_conf_stream_archive_SOURCES = tests/unit/test_conf_stream_archiv
 	$(CONF_SUPPORT)
 tests_unit_test_conf_stream_archive_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
-	tests/unit/conf_bad.h tests/unit/conf_bad_channel.c \
+	tests/unit/conf_bad.h tests/unit/conf_bad_archive.c \
+	tests/unit/conf_bad_channel.c tests/unit/conf_bad_relay.c \
 	tests/unit/conf_bad_file.c tests/unit/conf_bad_forward.c \
 	tests/unit/conf_bad_output.c $(CONF_SUPPORT)
 tests_unit_test_conf_bad_LDADD = $(CONF_TEST_LIBS)

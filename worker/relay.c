@@ -175,8 +175,8 @@ begin_batch(struct output *output, const struct output_state *state,
 	const struct segment *segment = output->relay->segment;
 	struct send_batch batch = {.segment = segment, .tx = segment->tx,
 	    .gso_limit = output->gso_limit, .turn = &output->relay->turn,
-	    .head = head, .at = {.position = state->position, .sequence = state->sequence,
-	    .skip = state->skip}};
+	    .head = head, .at = {.position = state->position,
+	    .sequence = state->sequence, .skip = state->skip}};
 
 	if (output->keep.wanted) {
 		keep_source_learn(&output->keep, output->socket);

@@ -60,7 +60,8 @@ play(struct ingest *ingest, unsigned offered)
 		write_message(ingest_overflow(ingest, n), &script[at]);
 		ingest->arrival[n] = (struct arrival){.record = {.length =
 		    script[at].number == SHORT ? 1 :
-		    (uint32_t)script[at].count * DATAGRAM_SIZE}};
+		    (uint32_t)script[at].count * DATAGRAM_SIZE},
+		    .rest = ingest_overflow(ingest, n)};
 		if (script[at].count > 1) {
 			struct cmsghdr *cmsg = (void *)rx->control[n];
 			int size = DATAGRAM_SIZE;
@@ -112,7 +113,7 @@ script_start(struct world *world, bool at_once)
 
 	relay_init(&world->relay, &world->segment, none);
 	ingest_init(&world->ingest, &world->segment, NULL, &world->relay,
-	    none);
+	    none, NULL);
 	world->ingest.ops = &played;
 	if (at_once) {
 		world->ingest.merge.restart_ns = 0;

@@ -63,6 +63,8 @@ test_channel(void **state ATTR_UNUSED)
 static void
 test_output(void **state ATTR_UNUSED)
 {
+	run_table(bad_relay_cases);
+	run_table(bad_archive_cases);
 	run_table(bad_output_cases);
 }
 

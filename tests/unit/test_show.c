@@ -15,6 +15,7 @@
 #include "common/live.h"
 #include "common/util.h"
 #include "decimator/live.h"
+#include "decimator/sending.h"
 #include "decimator/stream.h"
 
 static uint8_t	packet[2 * LIVE_PACKET_MAX];
@@ -149,11 +150,43 @@ without_a_socket(void **state ATTR_UNUSED)
 	assert_int_equal(stream.live_gap[LIVE_WEB].lost, 0);
 }
 
+/* What is another host's is shown here, and not passed on. */
+static void
+not_our_turn(void **state ATTR_UNUSED)
+{
+	static struct worker_state worker;
+	struct sending sending = {.state = &worker};
+	struct stream stream = {.live_key = 1, .received_ns = 5,
+	    .sending = &sending};
+	struct seen here = {.packets = 0}, passed = {.packets = 0};
+	int web[2], forwarder[2];
+
+	open_pair(LIVE_WEB, web, 16384);
+	open_pair(LIVE_FORWARDER, forwarder, 16384);
+	atomic_store(&worker.turn.speak_until_ns, 1);
+	show(&stream, 10);
+	atomic_store(&worker.turn.speak_until_ns, 0);
+	show(&stream, 10);
+	live_flush();
+	see(web[1], &here);
+	see(forwarder[1], &passed);
+	assert_int_equal(here.datums[1], 2);
+	assert_int_equal(passed.datums[1], 1);
+	assert_int_equal(passed.lost[1] + passed.missed[1], 0);
+	live_socket(LIVE_WEB, -1);
+	live_socket(LIVE_FORWARDER, -1);
+	close(web[1]);
+	close(forwarder[1]);
+}
+
 /* One that does not read takes nothing from the other. */
 static void
 each_by_itself(void **state ATTR_UNUSED)
 {
-	struct stream stream = {.live_key = 1, .received_ns = 5};
+	static struct worker_state worker;
+	struct sending sending = {.state = &worker};
+	struct stream stream = {.live_key = 1, .received_ns = 5,
+	    .sending = &sending};
 	struct seen seen = {.packets = 0}, late = {.packets = 0};
 	int web[2], forwarder[2], i;
 
@@ -187,6 +220,7 @@ main(void)
 		cmocka_unit_test(each_is_seen_or_counted),
 		cmocka_unit_test(sizes),
 		cmocka_unit_test(without_a_socket),
+		cmocka_unit_test(not_our_turn),
 		cmocka_unit_test(each_by_itself),
 	};
 

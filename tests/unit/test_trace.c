@@ -260,20 +260,22 @@ test_pwritev_direct(void **state ATTR_UNUSED)
 static void
 test_madvise(void **state ATTR_UNUSED)
 {
-	campaign_of("madvise, mmap", SYS_madvise, N_MAX, 15, WRITE_MMAP, 1);
+	campaign_of("madvise, mmap", SYS_madvise, N_MAX, 15, WRITE_MMAP, 1,
+	    false);
 }
 
 static void
 test_fallocate(void **state ATTR_UNUSED)
 {
 	campaign_of("fallocate, mmap", SYS_fallocate, N_MAX, 15, WRITE_MMAP,
-	    1);
+	    1, false);
 }
 
 static void
 test_munmap(void **state ATTR_UNUSED)
 {
-	campaign_of("munmap, mmap", SYS_munmap, 12, 5, WRITE_MMAP, 1);
+	campaign_of("munmap, mmap", SYS_munmap, 12, 5, WRITE_MMAP, 1,
+	    false);
 }
 
 static void

@@ -50,7 +50,7 @@ open_host(struct host *host, uint64_t ring_size)
 	rig_open(&host->rig, &spec);
 	relay_init(&host->relay, &host->rig.segment, &host->rig.output);
 	ingest_init(&host->ingest, &host->rig.segment, NULL, &host->relay,
-	    &host->rig.input);
+	    &host->rig.input, NULL);
 }
 
 static int

@@ -104,6 +104,9 @@ TRIED: dict[str, dict[str, str]] = {
         "mcrelayd -n -f my.yaml": TOUR,
         "accel.pid": TOUR,
         "mcrelayctl reload": TOUR},
+    "man/mcrelay.yaml.5": {
+        "# with another write:": "test_archive.py: test_switching",
+    },
 }
 
 

@@ -332,15 +332,16 @@ makes_spare(const struct crash_entry *entry)
 
 /* The keeper's thread has had its turn, however busy the machine is. */
 static void
-wait_for_spares(unsigned wanted)
+wait_for_spare(void)
 {
-	unsigned i, found = 0, tries = 0;
+	unsigned i, tries = 0;
+	bool found = false;
 
-	while (found < wanted) {
+	while (!found) {
 		assert_true(tries++ < 10000);
 		load_pause(NS_PER_MS);
-		for (found = 0, i = 0; i < crash_log->count; i++)
-			found += makes_spare(&crash_log->entry[i]);
+		for (i = 0; i < crash_log->count; i++)
+			found = found || makes_spare(&crash_log->entry[i]);
 	}
 }
 
@@ -366,8 +367,8 @@ record(uint64_t recycle, enum archive_write write)
 		rig_send(&rig, payload, 100 + i % 600);
 		if (i % 8 == 7)
 			load_pause(NS_PER_MS);
-		if (recycle > 0 && i % (count / 4) == 0)
-			wait_for_spares(i / (count / 4) / 2);
+		if (recycle > 0 && i == count / 4 * 3)
+			wait_for_spare();
 	}
 	rig_wait_received(&rig, count);
 	assert_int_equal(rig_stop(&rig, 0), 0);
@@ -413,7 +414,7 @@ static void
 test_recycled(void **state ATTR_UNUSED)
 {
 	cut_power(2, WRITE_BUFFERED);
-	assert_true(tally.spares > 1);
+	assert_true(tally.spares > 0);
 }
 
 static void
@@ -426,7 +427,7 @@ static void
 test_mapped_and_recycled(void **state ATTR_UNUSED)
 {
 	cut_power(2, WRITE_MMAP);
-	assert_true(tally.spares > 1);
+	assert_true(tally.spares > 0);
 }
 
 int

@@ -311,10 +311,17 @@ def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int,
     traffic.wait_failing()
     faults.set("fdatasync", 0)
     faults.set("lose", 0)
-    wait_for(lambda: "datagrams that were archived" in daemon.log(),
-             "a loss counted", 15.0, daemon.log)
+    # What no sync had covered is written again, and may have been all of it.
+    spared = lose == 2
+
+    def is_settled() -> bool:
+        log = daemon.log()
+        return "datagrams that were archived" in log or spared and \
+            "cannot finish" not in log and "the archive works again" in log
+    wait_for(is_settled, "a loss counted", 15.0, daemon.log)
     ledger = traffic.finish()
-    assert 0 < ledger["archive_shed"] < 6000
+    assert spared or ledger["archive_shed"] > 0
+    assert ledger["archive_shed"] < 6000
     assert ledger["archived"] + ledger["archive_shed"] == 6000
     # Behind the last block of a file that was mapped is nothing of anybody's.
     assert write == "mmap" or list(daemon.archive.glob("one/*.torn"))
@@ -411,8 +418,8 @@ def test_full(daemon: Daemon, mounts: Mounts, write: str) -> None:
     ballast = mounts.add(daemon.archive, "size=4m") / "ballast"
     traffic = Traffic(daemon, 6000, size=500, write=write)
     used = in_use(daemon, write)
-    assert daemon.status("one")["io"] == {
-        "write": used, "write_fallback": used != write}
+    io = daemon.status("one")["io"]
+    assert (io["write"], io["write_fallback"]) == (used, used != write)
     assert daemon.log().count("cannot be written by `write: direct' here") \
         == (write == "direct")
     fill(ballast)

@@ -47,8 +47,9 @@ def users(daemon: Daemon) -> dict[str, int]:
         user = each["user"]
         if each["pid"] is None or each["pid"] == 0:
             continue
-        assert ids(each["pid"]) == {
-            "Uid": [user] * 4, "Gid": [user] * 4, "Groups": []}, each
+        # One that has just been started becomes it.
+        wait_for(lambda: ids(each["pid"]) == {
+            "Uid": [user] * 4, "Gid": [user] * 4, "Groups": []}, str(each))
     return {c["name"]: c["user"] for c in status["channels"]} | \
         {f"decimator {i}": d["user"]
          for i, d in enumerate(status["decimators"])}

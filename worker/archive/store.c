@@ -233,6 +233,9 @@ store_wants_more(const struct store *store)
 	uint64_t added = 0;
 	unsigned i;
 
+	/* Less may find room where more has not. */
+	if (store->failing)
+		return false;
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		file = &store_state(store)->file[i];
 		if (store->added[i].size == 0)

@@ -109,6 +109,15 @@ move_window(struct writer *writer, size_t size)
 	return 0;
 }
 
+static int
+allocate(int fd, uint64_t from, uint64_t to)
+{
+	while (fallocate(fd, 0, (off_t)from, (off_t)(to - from)) == -1)
+		if (errno != EINTR)
+			return -1;
+	return 0;
+}
+
 /* Room that is on the disk, up to `end' at least: when there is none, that is
  * an error here, and no signal later. */
 static int
@@ -123,10 +132,13 @@ make_room(struct writer *writer, uint64_t end)
 	/* What had been there before need not be asked for so often. */
 	if (to < map->old)
 		to = MIN_OF(map->old, to + writer->step);
-	while (fallocate(writer->fd, 0, (off_t)map->room,
-	    (off_t)(to - map->room)) == -1)
-		if (errno != EINTR)
+	if (allocate(writer->fd, map->room, to) == -1) {
+		/* A limit of the file's size, or of the disk's: the last of
+		 * it may be enough. */
+		if (allocate(writer->fd, map->room, end) == -1)
 			return -1;
+		to = end;
+	}
 	map->room = to;
 	return 0;
 }

@@ -128,7 +128,7 @@ last_words_init(const struct segment *segment)
 void
 last_words_thread(void)
 {
-	static _Thread_local uint8_t memory[STACK_SIZE];
+	static _Thread_local uint8_t memory[STACK_SIZE] ATTR_ALIGNED(16);
 	stack_t stack = {.ss_sp = memory, .ss_size = sizeof(memory)}, before;
 
 	/* AddressSanitizer gives each thread one, and takes it back. */

@@ -214,14 +214,16 @@ static void
 look_at(struct trace *trace, const struct walk *walk)
 {
 	uint64_t content = content_of(walk);
-	unsigned i, before = 0, old, now, best = 0;
+	unsigned i, before = 0, old, now, longest, best = 0;
 
 	for (i = 0; i < trace->wanted; i++) {
 		old = trace->common[i];
 		now = is_same(trace, i, content) ? before + 1 : 0;
 		best = MAX_OF(best, now);
-		trace->common[i] = MAX_OF(MAX_OF(old, now),
-		    i > 0 ? trace->common[i - 1] : 0);
+		longest = MAX_OF(old, now);
+		if (i > 0)
+			longest = MAX_OF(longest, trace->common[i - 1]);
+		trace->common[i] = longest;
 		before = old;
 	}
 	trace->begun = true;

@@ -175,8 +175,9 @@ class Load(threading.Thread):
             self.paths.link(path, "down")
 
 
+@pytest.mark.parametrize("uring", [False, True], ids=["sockets", "io_uring"])
 def test_loss_cuts_and_kills(inside: Daemon, namespace: Namespace,
-                             paths: Paths) -> None:
+                             paths: Paths, uring: bool) -> None:
     """Each path loses a fifth, is cut in turn, and the worker is killed all
     the while: what came by one path at least goes on once and in order."""
     rate = safe_rate(1.0, 1500)
@@ -184,7 +185,9 @@ def test_loss_cuts_and_kills(inside: Daemon, namespace: Namespace,
     chance = random.Random(seed)
     print("seed", seed)
     with Receiver(namespace=namespace) as sink:
-        inside.start(make(inside, paths.listen, sink.port))
+        inside.start(make(inside, paths.listen, sink.port,
+                          io_uring={"enabled": uring}))
+        print("receives by", inside.status("one")["io"]["receive"])
         load = Load(paths, int(rate * 6), rate, chance)
         kills = 0
         while load.is_alive():

@@ -74,6 +74,12 @@ struct turn {
 	 * mark of STOP. */
 	_Atomic uint64_t	done;
 	struct turn_mark	mark;
+	/* Of FOLLOW, the worker's: which order it is, and where in the ring it
+	 * looks for the mark, for a successor that is to find the same.
+	 * Release, after the others. */
+	_Atomic uint64_t	looked;
+	uint64_t		look_from;
+	uint64_t		look_to;
 };
 
 #endif /* MCRELAY_TURN_H */

@@ -28,14 +28,30 @@ is_done(const struct relay *relay)
 	    memory_order_relaxed) == relay->turn.begun;
 }
 
+/*
+ * What a predecessor has let go of or sent is a part of what it looked at: what
+ * is left of that would say something else.  It is in the ring still, unless
+ * that has come round since; then only what is left can be looked at.
+ */
 static void
 follow(struct relay *relay)
 {
 	const struct segment *segment = relay->segment;
+	struct turn *turn = &segment->state->turn;
+	uint64_t head = ring_head(&segment->ring), order = relay->turn.begun;
+	uint64_t from = first_position(relay);
 
-	turn_find(&segment->ring, first_position(relay),
-	    ring_head(&segment->ring), &segment->state->turn.mark,
-	    &relay->turn);
+	if (atomic_load_explicit(&turn->looked, memory_order_acquire) !=
+	    order) {
+		turn->look_from = from;
+		turn->look_to = head;
+		atomic_store_explicit(&turn->looked, order,
+		    memory_order_release);
+	}
+	if (ring_intact(&segment->ring, turn->look_from))
+		from = turn->look_from;
+	turn_find(&segment->ring, MIN_OF(from, turn->look_to), turn->look_to,
+	    &turn->mark, &relay->turn);
 }
 
 /* A predecessor may have carried it out already. */

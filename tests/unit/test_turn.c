@@ -227,6 +227,70 @@ test_missing(void **state ATTR_UNUSED)
 	expect(&b, 92, 100);
 }
 
+/* The position behind so many datagrams from there. */
+static uint64_t
+behind(const struct host *host, uint64_t position, unsigned datagrams)
+{
+	const struct ring *ring = &host->rig.segment.ring;
+	const struct ring_record *record;
+
+	while (datagrams > 0) {
+		record = (const void *)ring_at(ring, position);
+		position += ring_record_span(record);
+		if ((record->flags & RING_PAD) == 0)
+			datagrams -= ring_record_datagrams(record);
+	}
+	return position;
+}
+
+/* As a worker that was killed when its output had come to `position'. */
+static void
+succeed(struct host *host, uint64_t position)
+{
+	struct output_domain *domain = &host->rig.segment.state->output[0];
+	struct output_state *state = output_begin(domain);
+
+	state->position = position;
+	state->skip = 0;
+	output_commit(domain);
+	atomic_store(&host->rig.segment.state->turn.done, 0);
+	relay_init(&host->relay, &host->rig.segment, &host->rig.output);
+	turn(host);
+}
+
+/* The host that follows dies between what the other has sent of one source and
+ * of the next: what it is to send between is not taken for that. */
+static void
+test_killed_following(void **state ATTR_UNUSED)
+{
+	uint64_t kept, expected[2] = {20, 22};
+	unsigned i, source;
+	int64_t number;
+
+	assert_true(does(&b, TURN_KEEP));
+	kept = ring_head(&b.rig.segment.ring);
+	for (i = 0; i < 20; i++) {
+		send_to(&a, 0, i);
+		send_to(&a, 1, i);
+	}
+	for (i = 0; i < 25; i++)
+		send_to(&b, 1, i);
+	for (i = 0; i < 25; i++)
+		send_to(&b, 0, i);
+	assert_true(does(&a, TURN_STOP));
+	may_send(&a, false);
+	b.rig.segment.state->turn.mark = a.rig.segment.state->turn.mark;
+	may_send(&b, true);
+	assert_true(does(&b, TURN_FOLLOW));
+	while (next(&b, &source) != -1)
+		continue;
+	succeed(&b, behind(&b, kept, 22));
+	while ((number = next(&b, &source)) != -1)
+		assert_int_equal(number, expected[source]++);
+	assert_int_equal(expected[0], 25);
+	assert_int_equal(expected[1], 25);
+}
+
 /* Two sources come in different orders to the two hosts. */
 static void
 test_sources(void **state ATTR_UNUSED)
@@ -440,6 +504,7 @@ main(void)
 		TURN_TEST(test_order),
 		TURN_TEST(test_handed),
 		TURN_TEST(test_missing),
+		TURN_TEST(test_killed_following),
 		TURN_TEST(test_sources),
 		TURN_TEST(test_equal),
 		TURN_TEST(test_before),

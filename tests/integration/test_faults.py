@@ -355,15 +355,21 @@ def test_causes_again(daemon: Daemon, faults: Faults, source: Path
         daemon.stop()
 
 
+@pytest.mark.parametrize("between", [False, True])
 @pytest.mark.parametrize("step_s", [-86400, 86400])
-def test_clock_is_set(daemon: Daemon, faults: Faults, step_s: int) -> None:
-    """Rotation by time goes on by the clock as it is now."""
+def test_clock_is_set(daemon: Daemon, faults: Faults, step_s: int,
+                      between: bool) -> None:
+    """Rotation by time goes on by the clock as it is now; the catalogue says
+    what it was set by, also when there is no file just then."""
     port = free_port()
     with Sender("127.0.0.1", port) as sender:
         daemon.start(channel("one", port, archive=daemon.archive_conf(
             rotate={"interval": "1s"})))
         sender.send(numbered(10))
         wait_for(lambda: daemon.ledger("one")["archived"] == 10, "a file")
+        if between:
+            wait_for(lambda: not list(daemon.archive.glob("one/*.part")),
+                     "the end of the file")
         faults.set("clock", step_s)
         before = len(avro_files.files(daemon.archive, "one"))
         thread = SenderThread(sender, numbered(2000), 300)

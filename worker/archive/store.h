@@ -110,6 +110,9 @@ struct store {
 	/* What the clocks said at the last look; 0: there was none. */
 	uint64_t		 looked_at_ns;		/* CLOCK_BOOTTIME */
 	uint64_t		 looked_real_ns;
+	/* By how much the clock was set while there was no file: the next one
+	 * says so. */
+	int64_t			 step_ns[ARCHIVE_KINDS];
 	unsigned		 syncing;	/* kinds, a bit each */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */

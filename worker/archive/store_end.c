@@ -190,8 +190,10 @@ store_follow_clock(struct store *store, uint64_t now_ns)
 	    fabs((double)step) / (double)NS_PER_S);
 	state = archive_begin(store->domain);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		if (store->fd[i] == -1)
+		if (store->fd[i] == -1) {
+			store->step_ns[i] += step;
 			continue;
+		}
 		state->file[i].clock_step_ns += step;
 		store->rotate_from_ns[i] = MIN_OF(store->rotate_from_ns[i],
 		    now_ns);

@@ -278,7 +278,9 @@ store_open_file(struct store *store, enum archive_kind kind,
 	file = &archive_begin(store->domain)->file[kind];
 	file->phase = FILE_OPEN;
 	file->size = size;
+	file->clock_step_ns = store->step_ns[kind];
 	archive_commit(store->domain);
+	store->step_ns[kind] = 0;
 	store->fd[kind] = fd;
 	store_begin_writing(store, kind);
 	/* By its name it may be of before a moment at which it had to end. */

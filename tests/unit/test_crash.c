@@ -324,13 +324,21 @@ check_point(unsigned end, unsigned choices)
 }
 
 static bool
-makes_spare(const struct crash_entry *entry)
+takes_spare(const struct crash_entry *entry)
 {
 	return entry->call == CRASH_RENAME &&
 	    strstr(entry->name, ".spare-") != NULL;
 }
 
-/* The keeper's thread has had its turn, however busy the machine is. */
+static bool
+makes_spare(const struct crash_entry *entry)
+{
+	return entry->call == CRASH_RENAME &&
+	    strstr(entry->other_name, ".spare-") != NULL;
+}
+
+/* The keeper's thread has had its turn, however busy the machine is: there is
+ * one for a file that is yet to be begun. */
 static void
 wait_for_spare(void)
 {
@@ -392,7 +400,7 @@ cut_power(uint64_t recycle, enum archive_write write)
 	for (end = 0; end <= crash_log->count; end++) {
 		check_point(end, choices);
 		tally.spares += end < crash_log->count &&
-		    makes_spare(&crash_log->entry[end]);
+		    takes_spare(&crash_log->entry[end]);
 	}
 	print_message("%u calls, %u states of the disk: %u files recovered, "
 	    "%u of them torn; %u without a block set aside, %u empty removed; "

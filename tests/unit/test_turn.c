@@ -126,11 +126,17 @@ does(struct host *host, enum turn_order kind)
 
 /* As supervisors and servers do. */
 static void
-hand_over(void)
+hand_mark(void)
 {
 	assert_true(does(&a, TURN_STOP));
 	may_send(&a, false);
 	b.rig.segment.state->turn.mark = a.rig.segment.state->turn.mark;
+}
+
+static void
+hand_over(void)
+{
+	hand_mark();
 	may_send(&b, true);
 	turn(&b);
 	assert_true(does(&b, TURN_FOLLOW));
@@ -227,48 +233,12 @@ test_missing(void **state ATTR_UNUSED)
 	expect(&b, 92, 100);
 }
 
-/* The position behind so many datagrams from there. */
-static uint64_t
-behind(const struct host *host, uint64_t position, unsigned datagrams)
-{
-	const struct ring *ring = &host->rig.segment.ring;
-	const struct ring_record *record;
-
-	while (datagrams > 0) {
-		record = (const void *)ring_at(ring, position);
-		position += ring_record_span(record);
-		if ((record->flags & RING_PAD) == 0)
-			datagrams -= ring_record_datagrams(record);
-	}
-	return position;
-}
-
-/* As a worker that was killed when its output had come to `position'. */
 static void
-succeed(struct host *host, uint64_t position)
+send_two_sources(void)
 {
-	struct output_domain *domain = &host->rig.segment.state->output[0];
-	struct output_state *state = output_begin(domain);
-
-	state->position = position;
-	state->skip = 0;
-	output_commit(domain);
-	atomic_store(&host->rig.segment.state->turn.done, 0);
-	relay_init(&host->relay, &host->rig.segment, &host->rig.output);
-	turn(host);
-}
-
-/* The host that follows dies between what the other has sent of one source and
- * of the next: what it is to send between is not taken for that. */
-static void
-test_killed_following(void **state ATTR_UNUSED)
-{
-	uint64_t kept, expected[2] = {20, 22};
-	unsigned i, source;
-	int64_t number;
+	unsigned i;
 
 	assert_true(does(&b, TURN_KEEP));
-	kept = ring_head(&b.rig.segment.ring);
 	for (i = 0; i < 20; i++) {
 		send_to(&a, 0, i);
 		send_to(&a, 1, i);
@@ -277,14 +247,16 @@ test_killed_following(void **state ATTR_UNUSED)
 		send_to(&b, 1, i);
 	for (i = 0; i < 25; i++)
 		send_to(&b, 0, i);
-	assert_true(does(&a, TURN_STOP));
-	may_send(&a, false);
-	b.rig.segment.state->turn.mark = a.rig.segment.state->turn.mark;
-	may_send(&b, true);
-	assert_true(does(&b, TURN_FOLLOW));
-	while (next(&b, &source) != -1)
-		continue;
-	succeed(&b, behind(&b, kept, 22));
+}
+
+/* Of source 1 from `first' on. */
+static void
+expect_two_sources(uint64_t first)
+{
+	uint64_t expected[2] = {20, first};
+	unsigned source;
+	int64_t number;
+
 	while ((number = next(&b, &source)) != -1)
 		assert_int_equal(number, expected[source]++);
 	assert_int_equal(expected[0], 25);
@@ -295,24 +267,9 @@ test_killed_following(void **state ATTR_UNUSED)
 static void
 test_sources(void **state ATTR_UNUSED)
 {
-	uint64_t expected[2] = {20, 20};
-	unsigned i, source;
-	int64_t number;
-
-	assert_true(does(&b, TURN_KEEP));
-	for (i = 0; i < 20; i++) {
-		send_to(&a, 0, i);
-		send_to(&a, 1, i);
-	}
-	for (i = 0; i < 25; i++)
-		send_to(&b, 1, i);
-	for (i = 0; i < 25; i++)
-		send_to(&b, 0, i);
+	send_two_sources();
 	hand_over();
-	while ((number = next(&b, &source)) != -1)
-		assert_int_equal(number, expected[source]++);
-	assert_int_equal(expected[0], 25);
-	assert_int_equal(expected[1], 25);
+	expect_two_sources(20);
 	expect_counts(&b, 10, 40);
 }
 
@@ -434,12 +391,37 @@ test_late(void **state ATTR_UNUSED)
 	assert_int_equal(counts(&a)->relay_standby, 1);
 }
 
+/* It has found the place, and passed so many datagrams, when it ends. */
+static void
+follow_and_die(unsigned datagrams)
+{
+	struct output_domain *domain = &b.rig.segment.state->output[0];
+
+	atomic_store(&b.rig.segment.state->turn.order,
+	    TURN_ORDER(TURN_FOLLOW, ++orders));
+	turn_look(&b.relay);
+	output_begin(domain)->position += datagrams * ring_record_size(SIZE);
+	output_commit(domain);
+	relay_init(&b.relay, &b.rig.segment, &b.rig.output);
+}
+
+/* Between what the other host has sent of one source and of the next: what is
+ * to be sent there is not taken for that. */
+static void
+test_dies_between(void **state ATTR_UNUSED)
+{
+	send_two_sources();
+	hand_mark();
+	follow_and_die(22);
+	may_send(&b, true);
+	turn(&b);
+	expect_two_sources(22);
+}
+
 /* A worker that is killed is followed by one that does the same. */
 static void
 test_successor(void **state ATTR_UNUSED)
 {
-	struct turn *its = &b.rig.segment.state->turn;
-
 	assert_true(does(&b, TURN_KEEP));
 	send_both(0, 100);
 	assert_true(does(&a, TURN_STOP));
@@ -448,14 +430,8 @@ test_successor(void **state ATTR_UNUSED)
 	send_both(100, 110);
 	expect(&a, 0, 100);
 	may_send(&a, false);
-	its->mark = a.rig.segment.state->turn.mark;
-	atomic_store(&its->order, TURN_ORDER(TURN_FOLLOW, ++orders));
-	/* It has found the place, and passed half of it, when it ends. */
-	turn_look(&b.relay);
-	output_begin(&b.rig.segment.state->output[0])->position +=
-	    50 * ring_record_size(SIZE);
-	output_commit(&b.rig.segment.state->output[0]);
-	relay_init(&b.relay, &b.rig.segment, &b.rig.output);
+	b.rig.segment.state->turn.mark = a.rig.segment.state->turn.mark;
+	follow_and_die(50);
 	may_send(&b, true);
 	turn(&b);
 	expect(&b, 100, 110);
@@ -504,7 +480,6 @@ main(void)
 		TURN_TEST(test_order),
 		TURN_TEST(test_handed),
 		TURN_TEST(test_missing),
-		TURN_TEST(test_killed_following),
 		TURN_TEST(test_sources),
 		TURN_TEST(test_equal),
 		TURN_TEST(test_before),
@@ -513,6 +488,7 @@ main(void)
 		TURN_TEST(test_nothing),
 		TURN_TEST(test_runs),
 		TURN_TEST(test_late),
+		TURN_TEST(test_dies_between),
 		TURN_TEST(test_successor),
 		TURN_TEST(test_time),
 		TURN_TEST(test_lap),

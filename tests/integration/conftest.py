@@ -215,6 +215,15 @@ def namespace() -> Iterator[Namespace]:
     made.close()
 
 
+@pytest.fixture
+def inside(programs: Programs, tmp_path: Path, namespace: Namespace
+           ) -> Iterator[Daemon]:
+    """A daemon in the namespace."""
+    daemon = Daemon(programs, tmp_path, namespace)
+    yield daemon
+    daemon.kill()
+
+
 @pytest.fixture(scope="session")
 def avsc(programs: Programs, tmp_path_factory: pytest.TempPathFactory
          ) -> Path:

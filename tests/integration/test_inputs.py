@@ -8,7 +8,6 @@ import random
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
@@ -114,14 +113,6 @@ def load(namespace: Namespace) -> Iterator[Load]:
     made = Load(namespace)
     yield made
     made.close()
-
-
-@pytest.fixture
-def inside(programs: Programs, tmp_path: Path, namespace: Namespace
-           ) -> Iterator[Daemon]:
-    daemon = Daemon(programs, tmp_path, namespace)
-    yield daemon
-    daemon.kill()
 
 
 def wait_all(daemon: Daemon, load: Load) -> None:

@@ -9,13 +9,12 @@ import signal
 import struct
 import threading
 import time
-from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
 import avro_files
-from daemon import Daemon, Programs, channel, output
+from daemon import Daemon, channel, output
 from net import Namespace, Receiver, Sender, free_port, group_v4, safe_rate
 from waiting import wait_for
 
@@ -86,14 +85,6 @@ def paths(namespace: Namespace) -> Iterator[Paths]:
     made = Paths(namespace)
     yield made
     made.close()
-
-
-@pytest.fixture
-def inside(programs: Programs, tmp_path: Path, namespace: Namespace
-           ) -> Iterator[Daemon]:
-    daemon = Daemon(programs, tmp_path, namespace)
-    yield daemon
-    daemon.kill()
 
 
 def make(daemon: Daemon, listen: list[Entry], port: int, **more: Any

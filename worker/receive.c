@@ -191,12 +191,12 @@ on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 void
 worker_await_merge(struct worker *worker)
 {
-	uint64_t due = merge_due_ns(&worker->ingest);
-	uint64_t now = clock_monotonic_ns();
-	uint64_t wait = due > now ? due - now : 0;
+	uint64_t due = merge_due_ns(&worker->ingest), now, wait;
 
-	if (due == 0 || ev_is_active(&worker->merge))
+	if (LIKELY(due == 0) || ev_is_active(&worker->merge))
 		return;
+	now = clock_monotonic_ns();
+	wait = due > now ? due - now : 0;
 	ev_timer_set(&worker->merge, (double)MAX_OF(wait, NS_PER_MS) /
 	    (double)NS_PER_S, 0.);
 	ev_timer_start(worker->loop, &worker->merge);

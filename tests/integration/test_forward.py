@@ -148,7 +148,10 @@ def test_late(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         daemon.start(archived(daemon, "one", port, block_size="8KiB",
                               flush_interval="10ms"),
                      **forward(proxy.url))
-        for turn in range(4):
+        # Who has forwarded has no question of its start on its way.
+        sender.send(numbered(500, 400))
+        daemon.wait_received("one", 500)
+        for turn in range(1, 5):
             old = forwarder_pid(daemon)
             wait_forwarded(daemon, client, "one", 500 * turn)
             proxy.hold()
@@ -165,10 +168,10 @@ def test_late(daemon: Daemon, server: Server, tmp_path: Path) -> None:
             assert after > before
             late += after - before
             proxy.release()
-            wait_for(lambda: proxy.arrived > turn, "what was held", 20)
-        sender.send(numbered(500, 400, 2000))
-        daemon.wait_received("one", 2500)
-        wait_forwarded(daemon, client, "one", 2500)
+            wait_for(lambda: proxy.arrived >= turn, "what was held", 20)
+        sender.send(numbered(500, 400, 2500))
+        daemon.wait_received("one", 3000)
+        wait_forwarded(daemon, client, "one", 3000)
         check(daemon, client, "one", sender.sent, tmp_path)
         assert late > 4
         daemon.stop()

@@ -26,8 +26,10 @@
 
 /* Bounds the emptying of a socket that is filled as fast as it is emptied. */
 #define DRAIN_NS	(250 * NS_PER_MS)
-/* The same where the archive has to make room for it. */
+/* How long that waits for an archive which makes no room for it. */
 #define DRAIN_GATED_NS	(2 * NS_PER_S)
+/* How long all of it may take: the supervisor waits for CHILD_STOP_NS. */
+#define DRAIN_MOST_NS	(6 * NS_PER_S)
 /* How long a failing archive is tried when nobody comes after it. */
 #define LAST_TRIES_NS	NS_PER_S
 
@@ -93,10 +95,18 @@ finish(struct worker *worker)
 	ev_break(worker->loop, EVBREAK_ALL);
 }
 
+/* Whether what is in the sockets may have been there when MESSAGE_STOP came. */
+static bool
+was_there(const struct worker *worker)
+{
+	return ingest_current(&worker->segment.state->ingest)->
+	    last_received_ns < worker->stopped_at_ns;
+}
+
 /*
  * Receives the datagrams that were in the sockets when MESSAGE_STOP came; what
  * an archive that must not lose has no room for yet, in on_note().  Then the
- * archive ends.
+ * archive ends.  What is left over the supervisor counts.
  */
 static void
 drain_input(struct worker *worker)
@@ -106,7 +116,8 @@ drain_input(struct worker *worker)
 
 	do
 		status = worker_receive_all(worker);
-	while (status == INGEST_MORE && clock_monotonic_ns() < pause_at);
+	while (status == INGEST_MORE && clock_monotonic_ns() <
+	    (was_there(worker) ? worker->drain_most_ns : pause_at));
 	if (status == INGEST_MORE)
 		worker_receive_held(worker);
 	if (!ingest_release(&worker->ingest, MERGE_RELEASE_ALL))
@@ -129,6 +140,8 @@ stop(struct worker *worker)
 	uint64_t now = clock_monotonic_ns();
 
 	worker_stop_inputs(worker);
+	worker->stopped_at_ns = clock_realtime_ns();
+	worker->drain_most_ns = now + DRAIN_MOST_NS;
 	worker->drain_until_ns = now + DRAIN_GATED_NS;
 	/* A next supervisor may be given the segment. */
 	if (worker->directory != -1 && !worker->orphaned)
@@ -179,6 +192,20 @@ ask_supervisor(const struct worker *worker)
 		log_debug("the supervisor does not listen");
 }
 
+/* The archive has moved on, or not. */
+static void
+drain_on(struct worker *worker)
+{
+	uint64_t now = clock_monotonic_ns();
+	bool room = ingest_has_room(&worker->ingest);
+
+	if (room && was_there(worker))
+		worker->drain_until_ns = MIN_OF(now + DRAIN_GATED_NS,
+		    worker->drain_most_ns);
+	if (room || now >= worker->drain_until_ns)
+		drain_input(worker);
+}
+
 /* The archive thread has stored a block, has failed, or has ended. */
 static void
 on_note(struct ev_loop *loop ATTR_UNUSED, ev_async *async,
@@ -191,9 +218,8 @@ on_note(struct ev_loop *loop ATTR_UNUSED, ev_async *async,
 		return;
 	}
 	ask_supervisor(worker);
-	if (worker->draining && (ingest_has_room(&worker->ingest) ||
-	    clock_monotonic_ns() >= worker->drain_until_ns))
-		drain_input(worker);
+	if (worker->draining)
+		drain_on(worker);
 	if (!worker->gated || !ingest_has_room(&worker->ingest))
 		return;
 	worker->gated = false;

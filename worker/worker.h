@@ -32,7 +32,9 @@ struct worker {
 	bool			 orphaned;	/* without supervisor */
 	bool			 gated;		/* waits for the archive */
 	bool			 draining;	/* the same, before it ends */
-	uint64_t		 drain_until_ns;
+	uint64_t		 drain_until_ns; /* unless there is room */
+	uint64_t		 drain_most_ns;
+	uint64_t		 stopped_at_ns;	/* realtime */
 	uint64_t		 shared_at;	/* archive's position then */
 	unsigned		 shared;	/* turns offered to it there */
 	struct ingest_ring	*ring;		/* NULL: by sockets */

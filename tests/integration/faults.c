@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <time.h>
@@ -31,6 +32,7 @@ enum call {
 	MONOTONIC,	/* seconds that CLOCK_MONOTONIC is ahead by */
 	CALL_FALLOCATE,
 	DIRECT,		/* F_SETFL with O_DIRECT */
+	SLOW,		/* milliseconds that pwritev takes */
 	CALLS,
 };
 
@@ -77,6 +79,9 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
 	if (regular(fd) && fails(CALL_PWRITEV))
 		return -1;
+	if (regular(fd) && faults != NULL)
+		(void)poll(NULL, 0, __atomic_load_n(&faults[SLOW],
+		    __ATOMIC_RELAXED));
 	return REAL(pwritev)(fd, iov, count, offset);
 }
 

@@ -3,6 +3,7 @@
  * What a channel leaves when its worker has ended, in its socket and in its
  * ring: each datagram is counted somewhere.  Supervisor only.
  */
+#include <sys/socket.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -56,6 +57,10 @@ settle_drops(struct channel *channel, const struct input *of, int twin)
 	if (segment->base == NULL || of->fd == -1)
 		return;
 	i = number_of(segment, &channel->parts, of);
+	/* Who feeds a stream's archive counts what is refused from now on; what
+	 * the door keeps out nobody would. */
+	if (channel->parts.feed != -1)
+		(void)shutdown(channel->parts.feed, SHUT_WR);
 	drops = sockets_drops(of->fd);
 	waiting = sockets_close_door(of->fd);
 	if (twin != -1)

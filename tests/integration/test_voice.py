@@ -128,9 +128,12 @@ exit 4""")
         daemon.wait_log("exited with status 4")
         daemon.ctl("stop", "bad")
         assert said(daemon)[0] == "early"
-        for pid, name in daemon.processes().items():
-            if name == "sleep":
-                os.kill(pid, signal.SIGKILL)
+        # One that was forked just now has its parent's name.
+        sleeping = wait_for(lambda: [
+            pid for pid, name in daemon.processes().items()
+            if name == "sleep"], "what it has left its standard error to")
+        for pid in sleeping:
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_reader_stops(daemon: Daemon) -> None:

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from types import TracebackType
 from typing import Callable, TypeVar
 
 T = TypeVar("T")
+
+NAP_S = 0.01
 
 
 def wait_for(condition: Callable[[], T], what: str,
@@ -25,3 +29,34 @@ def wait_for(condition: Callable[[], T], what: str,
                 f"{what}: not within {deadline_s:g} s{more}")
         time.sleep(pause)
         pause = min(pause * 1.5, 0.05)
+
+
+class Pace:
+    """How much longer than on an idle machine things take on this one: by
+    naps, which take longer when others have the processors."""
+
+    def __init__(self) -> None:
+        self.naps: list[tuple[float, float]] = []       # when they began, took
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> Pace:
+        self.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None,
+                 error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        self.ended.set()
+        self.thread.join()
+
+    def _run(self) -> None:
+        while not self.ended.is_set():
+            begun = time.monotonic()
+            time.sleep(NAP_S)
+            self.naps.append((begun, time.monotonic() - begun))
+
+    def since(self, begun: float) -> float:
+        """The factor; at least 1."""
+        took = [t for at, t in self.naps if at + t > begun]
+        return max(1.0, sum(took) / (NAP_S * len(took))) if took else 1.0

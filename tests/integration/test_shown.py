@@ -54,7 +54,7 @@ TRIED: dict[str, dict[str, str]] = {
         "accel_20261120T213000": NOT_A_COMMAND,
         "mcrelayctl files accel": TOUR,
         "require_mount": "test_shown.py: test_excerpts",
-        "avrocat accel_": TOUR,
+        "do avrocat": TOUR,
         "DataFileReader": TOUR,
         "-o report damaged.avro": TOUR,
         "mcrelay-replay -i eth1": TOUR,
@@ -352,7 +352,7 @@ def test_tour(tour: Tour) -> None:
     tour.script += "until test -s view.avsc; do sleep 0.1; done\n" + FEED
     for key in ("wireshark", "capture.pcapng >", "mcrelayctl files accel"):
         tour.typed(page, key)
-    tour.typed(page, "avrocat accel_", "/var/lib/mcrelay/accel")
+    tour.typed(page, "do avrocat", "/var/lib/mcrelay/accel")
     tour.script += "mcrelay-verify capture.avro\nln -s /var/lib/mcrelay/telemetry/telemetry_*Z_0.avro " \
         "telemetry_20261120T213000.123456Z_1.avro\n" \
         f"cat >read.py <<'END'\n{tour.block(page, 'DataFileReader')}END\n" \

@@ -115,6 +115,8 @@ user() {
 	trap 'rm -rf "$his"' EXIT
 	cp -a "$tree" "$his/own"
 	ln -sfn .. "$his/own/build-quickstart/source"
+	# In these it is built in where their data lies.
+	rm -f "$his"/own/build-quickstart/tests/unit/*.o
 	mkdir "$his/tmp"
 	chown -R 65534:65534 "$his"
 	setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$his" \

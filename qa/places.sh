@@ -96,6 +96,12 @@ closed() {
 	quickstart_in "$tree" && both $reach
 }
 
+# Built, and with the sources of now, which others go on from.
+have_closed() {
+	copy_closed
+	[ -e "$build/mcrelayd" ] || closed
+}
+
 check() {
 	copy_closed
 	"$tree/check"
@@ -110,7 +116,7 @@ user_inside() {
 # Where he can reach it.  What was built with blanks in its path knows its sources
 # by ./source.
 user() {
-	[ -e "$build/mcrelayd" ] || closed
+	have_closed
 	his=$(mktemp -d "${TMPDIR:-/tmp}/mcrelay-places.XXXXXX")
 	trap 'rm -rf "$his"' EXIT
 	cp -a "$tree" "$his/own"
@@ -145,7 +151,7 @@ noipv6_inside() {
 }
 
 noipv6() {
-	[ -e "$build/mcrelayd" ] || closed
+	have_closed
 	unshare -n "$0" inside noipv6_inside "$root"
 }
 

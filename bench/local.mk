@@ -25,7 +25,8 @@ EXTRA_DIST += doc/decimation.svg doc/draw-decimation
 EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
 EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/contenders.py \
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py \
-	bench/cat.py bench/forward.py bench/page.mjs bench/page_server.mjs bench/scrape.py
+	bench/card.py bench/cat.py bench/forward.py bench/page.mjs \
+	bench/page_server.mjs bench/recycle.py bench/scrape.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
 .PHONY: picture

@@ -52,10 +52,11 @@ def machine_s() -> float:
 
 
 class Daemon:
-    def __init__(self, build: Path, directory: Path, write: str,
-                 recycle: bool) -> None:
+    """With its configuration and `run_dir', run, in the directory."""
+
+    def __init__(self, build: Path, directory: Path, text: str) -> None:
         config = directory / "mcrelay.yaml"
-        config.write_text(configuration(directory, write, recycle))
+        config.write_text(text)
         self.ctl = [str(build / "mcrelayctl"), "-s",
                     str(directory / "run/mcrelayd.sock"), "status", "-j"]
         self.process = subprocess.Popen(
@@ -92,7 +93,8 @@ def measure(build: Path, write: str, recycle: bool, seconds: int
     """Nanoseconds of the worker and of all but the source, for each datagram;
     how many were lost."""
     with tempfile.TemporaryDirectory(prefix="mcrelay-recycle-") as name:
-        daemon = Daemon(build, Path(name), write, recycle)
+        daemon = Daemon(build, Path(name),
+                        configuration(Path(name), write, recycle))
         try:
             # Until old files go.
             send(build, 6 * 128 * 1024 * 1024 // (RATE * SIZE) + 1)

@@ -31,7 +31,8 @@ tests=$*
 # Unpacked only: nothing of it can be executed here.
 make_root() {
 	rm -rf "$root"
-	packages=dash,coreutils,mawk,sed,grep,procps,iproute2,mount,util-linux
+	packages=dash,coreutils,diffutils,mawk,sed,grep,procps,iproute2
+	packages=$packages,mount,util-linux
 	packages=$packages,libc-bin,avro-bin,linux-image-arm64,libcmocka0
 	for package in "$build"/deb/mcrelay*.deb; do
 		packages=$packages$(dpkg-deb -f "$package" Depends |
@@ -67,6 +68,7 @@ put_init() {
 	cat >"$root/init" <<-'END'
 		#!/bin/sh
 		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+		mkdir -p /proc /sys /dev /tmp /run
 		mount -t proc proc /proc
 		mount -t sysfs sysfs /sys
 		mount -t devtmpfs devtmpfs /dev

@@ -15,10 +15,10 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
+. "$top/qa/root.sh"
 
 make_beside
 build=${1:-$beside/build-deb-arm64}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
 
 cannot() {
@@ -37,48 +37,14 @@ mkdir -p "$build"
 build=$(cd "$build" && pwd)
 root=$build/root
 
-# in_root COMMAND...: what is mounted goes with it.
-in_root() {
-	# shellcheck disable=SC2016
-	unshare --mount --pid --fork sh -c '
-		mount -t proc proc "$1/proc"
-		shift
-		exec chroot "$@"' sh "$root" "$root" \
-	    env DEBIAN_FRONTEND=noninteractive "$@"
-}
-
-make_root() {
-	rm -rf "$root"
-	mmdebstrap --quiet --variant=apt --architectures=amd64,arm64 \
-	    --include=crossbuild-essential-arm64,build-essential,debhelper \
-	    "$suite" "$root" "deb $mirror $suite main" || return 1
-	cp /etc/resolv.conf "$root/etc"
-	touch "$root/made"
-}
-
 # What depends on a processor or on its system calls.
 tests='ring segment reduce_loops reduce reduce_own reduce_random sampler'
 tests="$tests step reader_kill recover sandbox"
 
 # These unit tests are built, and not run: nothing here is of that architecture.
 # There an instruction takes long: fewer recoveries are stepped through.
-make_packages() {
-	rm -rf "$root/build" "$build/deb"
-	mkdir "$root/build" "$build/deb"
-	xz -dc "$build"/dist/mcrelay-*.tar.xz | tar -xf - -C "$root/build"
-	mv "$root"/build/mcrelay-* "$root/build/source"
-	in_root apt-get -q update
-	in_root sh -ec "
-		cd /build/source
-		apt-get -qy --no-install-recommends build-dep \
-		    --host-architecture arm64 -P cross ./
-		export DEB_BUILD_OPTIONS='nocheck parallel=$(cores)'
-		dpkg-buildpackage -aarm64 -Pcross -us -uc -b
-		make -C debian/build -s -j$(cores) \
-		    CPPFLAGS=-DBEGIN_EACH=1000 \
-		    $(echo "$tests" | sed 's|[^ ][^ ]*|tests/unit/test_&|g')"
-	cp "$root"/build/mcrelay* "$build/deb"
-}
+make_tests="make -C debian/build -s -j$(cores) CPPFLAGS=-DBEGIN_EACH=1000 $(
+    echo "$tests" | sed 's|[^ ][^ ]*|tests/unit/test_&|g')"
 
 by_user() {
 	qemu-aarch64 -L "$root" "$@"
@@ -96,15 +62,14 @@ try_programs() {
 }
 
 heading "Release"
-logged "$build/configure.out" configure_in "$build/dist"
-fetch_uplot || echo "No uPlot: the page will have no charts."
-rm -f "$build"/dist/mcrelay-*.tar.xz
-logged "$build/dist.out" make -C "$build/dist" -s dist
+make_release
 heading "Root with a cross compiler"
-[ -e "$root/made" ] || logged "$build/root.out" make_root ||
+logged "$build/root.out" make_root "$suite" --architectures=amd64,arm64 \
+    --include=crossbuild-essential-arm64,build-essential,debhelper ||
     cannot "no root: see $build/root.out"
 heading "Packages"
-logged "$build/deb.out" make_packages
+logged "$build/deb.out" make_packages "--host-architecture arm64 -P cross" \
+    "-aarm64 -Pcross" "$make_tests"
 rm -rf "$build/unpacked"
 for package in "$build"/deb/*.deb; do
 	case $package in *-dbgsym_*) continue ;; esac

@@ -2,16 +2,20 @@
 # SPDX-License-Identifier: ISC
 # Before a release: ./quickstart and the tests that may care in the places where
 # somebody will run them.  Each ends with a line `ok PLACE' or `not ok PLACE';
-# exit status 1 when one was not ok.  Takes some minutes; ./check does not run
-# it.  As root, without which there is only the first.
+# exit status 1 when one was not ok.  Some minutes for each of them; ./check does
+# not run it.  As root, without which there is only the first.
 #
 #	closed		below a directory of mode 0700, blanks in the path,
 #			umask 077, no HOME
-#	mounted		a checkout that is mounted read-only
+#	user		an ordinary user, in a checkout of his own
 #	noipv6		a network namespace without IPv6
+#	mounted		a checkout that is mounted read-only
 #	dist		make dist makes the same bytes there (qa/dist.sh)
+#	check		all of ./check where `closed' was; only if it is named
 #
-#	qa/places.sh [PLACE...]
+# What is built in DIR stays, so that one place can be tried again for less.
+#
+#	qa/places.sh [DIR [PLACE...]]
 #
 # Functions are called by their names as arguments:
 # shellcheck disable=SC2317
@@ -21,16 +25,22 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
 
 bad=0
-# We call ourselves, in a namespace: inside FUNCTION DIRECTORY.
+# We call ourselves, in a namespace or as another user: inside FUNCTION
+# DIRECTORY.
 if [ "${1:-}" = inside ]; then
 	root=$3
 else
-	root=$(mktemp -d "${TMPDIR:-/tmp}/mcrelay-places.XXXXXX")
-	trap 'rm -rf "$root"' EXIT
+	make_beside
+	root=${1:-$beside/build-places}
+	[ $# -eq 0 ] || shift
+	mkdir -p "$root"
+	root=$(cd "$root" && pwd)
 fi
 tree="$root/a closed place/the tree"
+own="$root/own"
 build=$tree/build-quickstart
-user="test_daemon.py test_users.py test_sandbox.py test_isolation.py"
+reach="test_daemon.py test_users.py test_sandbox.py test_isolation.py"
+job="test_daemon.py test_main_job.py test_control.py"
 v6="test_config.py test_main_job.py test_path.py test_waiting.py"
 
 # What git has, or, in an unpacked release, what is there.
@@ -49,14 +59,14 @@ copy_tree() {
 integration() {
 	for file in "$@"; do
 		shift
-		set -- "$@" "$tree/tests/integration/$file"
+		set -- "$@" "${build%/*}/tests/integration/$file"
 	done
 	MCRELAY_BUILDDIR=$build /usr/bin/python3 -B -m pytest -q \
 	    -p no:cacheprovider "$@"
 }
 
 unit() {
-	make -C "$build" -s -k -j"$(cores)" check PYTHON=
+	make -C "$build" -s -k -j"$(cores)" check PYTHON= MODEL_TESTS=
 }
 
 # both FILE...: the one also when the other has failed.
@@ -68,17 +78,55 @@ both() {
 }
 
 quickstart_in() {
-	mkdir -p "$root/tmp"
+	rm -rf "$root/tmp"
+	mkdir "$root/tmp"
 	TMPDIR=$root/tmp "$1/quickstart"
 }
 
-closed() {
+copy_closed() {
 	umask 077
 	unset HOME
 	copy_tree "$tree"
 	chmod 700 "$root/a closed place"
+}
+
+closed() {
+	copy_closed
 	# shellcheck disable=SC2086
-	quickstart_in "$tree" && both $user
+	quickstart_in "$tree" && both $reach
+}
+
+# Built, and with the sources of now, which others go on from.
+have_closed() {
+	copy_closed
+	[ -e "$build/mcrelayd" ] || closed
+}
+
+check() {
+	copy_closed
+	"$tree/check"
+}
+
+user_inside() {
+	build=$own/build-quickstart
+	# shellcheck disable=SC2086
+	TMPDIR=$root/tmp "$own/quickstart" && both $job
+}
+
+# Where he can reach it.  What was built with blanks in its path knows its sources
+# by ./source.
+user() {
+	have_closed
+	his=$(mktemp -d "${TMPDIR:-/tmp}/mcrelay-places.XXXXXX")
+	trap 'rm -rf "$his"' EXIT
+	cp -a "$tree" "$his/own"
+	ln -sfn .. "$his/own/build-quickstart/source"
+	# In these it is built in where their data lies.
+	rm -f "$his"/own/build-quickstart/tests/unit/*.o
+	mkdir "$his/tmp"
+	chown -R 65534:65534 "$his"
+	setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$his" \
+	    "$his/own/qa/places.sh" inside user_inside "$his"
 }
 
 mounted_inside() {
@@ -87,6 +135,7 @@ mounted_inside() {
 }
 
 mounted() {
+	rm -rf "$root/ro"
 	copy_tree "$root/ro"
 	rm -rf "$root/ro/configure"
 	unshare -m "$0" inside mounted_inside "$root"
@@ -102,7 +151,7 @@ noipv6_inside() {
 }
 
 noipv6() {
-	[ -e "$build/mcrelayd" ] || closed
+	have_closed
 	unshare -n "$0" inside noipv6_inside "$root"
 }
 
@@ -130,7 +179,7 @@ if [ "$(id -u)" -ne 0 ]; then
 	echo "Not root: no place but the first."
 	set -- closed
 elif [ $# -eq 0 ]; then
-	set -- closed noipv6 mounted dist
+	set -- closed user noipv6 mounted dist
 fi
 for name in "$@"; do
 	place "$name"

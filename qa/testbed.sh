@@ -15,10 +15,10 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
+. "$top/qa/root.sh"
 
 make_beside
 build=${1:-$beside/build-deb}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 suite=bookworm
 
 cannot() {
@@ -26,30 +26,11 @@ cannot() {
 	exit 77
 }
 
-make_root() {
-	rm -rf "$root"
-	mmdebstrap --quiet --variant=apt \
-	    --include=piuparts,autopkgtest,apt-utils \
-	    "$suite" "$root" "deb $mirror $suite main" || return 1
-	mmdebstrap --quiet --variant=minbase --include=systemd,eatmydata \
-	    "$suite" "$root/base.tar.gz" "deb $mirror $suite main" || return 1
-	touch "$root/made"
-}
-
-# in_root COMMAND...: what is mounted and what runs goes with it; a daemon that is
-# started there is alone in its network, but for what fetches packages.
-in_root() {
-	# shellcheck disable=SC2016
-	unshare --mount --pid --fork --ipc --uts sh -ec '
-		mount -t proc proc "$1/proc"
-		mount -t sysfs -o ro sysfs "$1/sys"
-		mount --rbind /dev "$1/dev"
-		mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
-		mount -t tmpfs tmpfs "$1/run"
-		shift
-		exec chroot "$@"' sh "$root" "$root" \
-	    env -u TMPDIR DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
-	    HOME=/root "$@"
+make_roots() {
+	make_root "$suite" --include=piuparts,autopkgtest,apt-utils || return 1
+	[ -e "$root/base.tar.gz" ] ||
+	    mmdebstrap --quiet --variant=minbase --include=systemd,eatmydata \
+	    "$suite" "$root/base.tar.gz" "deb $mirror $suite main"
 }
 
 # A repository of these packages, because some need another one.
@@ -63,7 +44,6 @@ add_packages() {
 	in_root sh -c 'cd /packages && apt-ftparchive packages . >Packages'
 	xz -dc "$build"/mcrelay-*.tar.xz |
 	    tar -xf - -C "$root/source" --strip-components=1
-	cp /etc/resolv.conf "$root/etc"
 }
 
 # systemd is there before: what it leaves of its own is not ours.
@@ -99,7 +79,7 @@ build=$(cd "$build" && pwd)
 root=$build/testbed
 ls "$build"/deb/mcrelay_*.deb >/dev/null 2>&1 || "$top/qa/deb.sh" "$build"
 heading "Root with piuparts and autopkgtest"
-[ -e "$root/made" ] || logged "$build/testbed.out" make_root ||
+logged "$build/testbed.out" make_roots ||
     cannot "no root: see $build/testbed.out"
 add_packages
 bad=0

@@ -51,7 +51,7 @@ class Container:
     network."""
 
     def __init__(self, directory: Path, packages: Path, nspawn: Path,
-                 configuration: dict[str, Any]) -> None:
+                 base: Path, configuration: dict[str, Any]) -> None:
         root = directory / "root"
         root.mkdir()
         self.log_file = directory / "console.log"
@@ -66,7 +66,8 @@ class Container:
                  "--propagation", "private", "--pid", "--mount-proc",
                  "--fork", "--kill-child",
                  "sh", str(HERE / "container.sh"), str(root), str(packages),
-                 str(nspawn), str(conf), *map(str, self._groups)],
+                 str(nspawn), str(conf), str(base),
+                 *map(str, self._groups)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
         try:
@@ -87,11 +88,12 @@ class Container:
     def _find_init(self) -> int:
         """systemd, once it has made itself at home."""
         assert self._process.poll() is None, self.console()
-        file = self._groups[0] / "payload/init.scope/cgroup.procs"
-        for pid in file.read_text().split() if file.exists() else ():
-            status = Path(f"/proc/{pid}/status").read_text()
-            if re.search(r"^NSpid:.*\t1$", status, re.M):
-                return int(pid)
+        for group in self._groups:
+            file = group / "payload/init.scope/cgroup.procs"
+            for pid in file.read_text().split() if file.exists() else ():
+                status = Path(f"/proc/{pid}/status").read_text()
+                if re.search(r"^NSpid:.*\t1$", status, re.M):
+                    return int(pid)
         return 0
 
     def _is_up(self) -> bool:
@@ -104,6 +106,11 @@ class Container:
     def packages(self, pattern: str) -> list[str]:
         return sorted(f"/root/{file.name}"
                       for file in self.path("/root").glob(pattern))
+
+    @property
+    def version(self) -> int:
+        """Of its systemd."""
+        return int(self.run("systemctl", "--version").stdout.split()[1])
 
     # What is done in it.
 

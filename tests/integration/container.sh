@@ -4,18 +4,19 @@
 # container.py in namespaces of its own for mounts and processes, with which all
 # of it goes, and in cgroups that container.py has made and removes.
 #
-# Its root is its own, in memory: systemd empties /tmp, and more.  Of this
-# machine it has /usr and what dpkg knows, below an overlay that takes all that
-# is written, and a few files of /etc.
+# Its root is its own, in memory: systemd empties /tmp, and more.  Of the system
+# at BASE, which is this machine's at / or another one's, it has /usr and what dpkg
+# knows, below an overlay that takes all that is written, and a few files of /etc.
 #
-#	container.sh ROOT PACKAGES NSPAWN CONFIGURATION CGROUP...
+#	container.sh ROOT PACKAGES NSPAWN CONFIGURATION BASE CGROUP...
 set -eu
 
 root=$1
 packages=$2
 nspawn=$3
 configuration=$4
-shift 4
+base=${5%/}
+shift 5
 for group; do
 	echo 0 >"$group/cgroup.procs"
 done
@@ -28,11 +29,11 @@ mkdir -p usr etc/systemd root run proc sys dev tmp var/cache/apt/archives \
     var/lib/dpkg var/log var/tmp
 chmod 1777 tmp var/tmp
 for link in bin sbin lib lib32 lib64 libx32; do
-	[ ! -L "/$link" ] || cp -P "/$link" .
+	[ ! -L "$base/$link" ] || cp -P "$base/$link" .
 done
 for tree in usr var/lib/dpkg; do
 	mkdir -p ".upper/$tree" ".work/$tree"
-	mount -t overlay -o "lowerdir=/$tree,upperdir=$root/.upper/$tree,$(
+	mount -t overlay -o "lowerdir=$base/$tree,upperdir=$root/.upper/$tree,$(
 	    )workdir=$root/.work/$tree" mcrelay-test "$tree"
 done
 # Of users that are not there.
@@ -42,7 +43,7 @@ rm -f usr/sbin/policy-rc.d
 for name in adduser.conf alternatives apt dbus-1 debconf.conf debian_version \
     deluser.conf dpkg ld.so.cache ld.so.conf ld.so.conf.d login.defs \
     nsswitch.conf os-release; do
-	[ ! -e "/etc/$name" ] || cp -a "/etc/$name" etc
+	[ ! -e "$base/etc/$name" ] || cp -a "$base/etc/$name" etc
 done
 cat >etc/passwd <<'END'
 root:x:0:0::/root:/bin/sh
@@ -66,6 +67,8 @@ for package in mcrelay mcrelay-forwarder mcrelay-tools mcrelay-web; do
 	cp "$packages/${package}"_*.deb root
 done
 
+# Systemds of today know no groups but these, which it has beside the others here.
+[ -z "$base" ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 # Neither a name for systemd-machined nor a unit of this machine's; its own
 # network.  Memory is locked as outside.
 set -- "$nspawn" -q -D "$root" --register=no --keep-unit --private-network \

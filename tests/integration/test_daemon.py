@@ -197,8 +197,17 @@ def test_closed_programs(daemon: Daemon) -> None:
                 ["program_closed"]
             assert f"{place}: Permission denied" in \
                 status["reasons"][0]["detail"]
+
+        def uptime() -> int:
+            status = daemon.try_status()
+            assert status is not None
+            return status["uptime_s"]
         waits()
+        # It looks once a second, and neither says so nor starts anything.
+        begin = uptime()
+        wait_for(lambda: uptime() >= begin + 3, "three seconds of waiting")
         assert daemon.log().count("cannot execute") == 1, daemon.log()
+        assert set(daemon.processes().values()) == {"mcrelayd"}
         closed.chmod(0o755)
         daemon.wait_running()
         sender.send(numbered(100))

@@ -17,6 +17,16 @@ from net import Sender, free_port, numbered
 
 # These end when somebody ends them.
 ENDLESS = ("mcrelayctl top", "mcrelayctl events")
+# A host's: a script in a network namespace of its own begins with it.
+NETWORK = """
+ip link set lo up
+ip link add eth1 type veth peer name eth2
+ip link set eth2 up
+ip addr add 10.77.0.1/24 dev eth1
+ip link set eth1 up
+"""
+# To where groups have no interface.
+ROUTE = "ip route add 224.0.0.0/4 dev eth1\n"
 
 
 def path_to(programs: Programs, place: Path) -> dict[str, str]:
@@ -40,6 +50,14 @@ def run(script: str, place: Path, environment: dict[str, str],
                           stdout=subprocess.PIPE)
     assert done.returncode == 0, done.stdout
     return done.stdout
+
+
+def built_in(program: Path, end: str) -> Path:
+    """A path that was built in: a package has another one."""
+    found = re.search(b"[!-~]+" + re.escape(end.encode()),
+                      program.read_bytes())
+    assert found
+    return Path(found[0].decode())
 
 
 def literals(page: Path) -> list[str]:
@@ -106,27 +124,17 @@ def test_readme(programs: Programs, source: Path, tmp_path: Path) -> None:
     lines = [line.strip() for line in commands[1].splitlines()]
     assert len(lines) >= 10
 
-    # Where the build has its run directory, a package has another.
-    found = re.search(rb"[!-~]+/mcrelay/mcrelayd\.sock",
-                      programs.mcrelayctl.read_bytes())
-    assert found
-    run_dir = Path(found[0].decode()).parent
+    run_dir = built_in(programs.mcrelayctl, "/mcrelay/mcrelayd.sock").parent
     top = next(p for p in run_dir.parents if p.exists())
     (tmp_path / "mcrelay.yaml").write_text("user: nobody\n" + conf)
     (tmp_path / "accel.avsc").write_bytes(
         (source / "etc/example/accel.avsc").read_bytes())
     stop = lines.pop()
-    script = f"""
+    script = NETWORK + ROUTE + f"""
         mount -t tmpfs none /var/lib
         mount -t tmpfs none {top}
         mkdir -p {run_dir.parent} /var/lib/mcrelay
         chown nobody /var/lib/mcrelay
-        ip link set lo up
-        ip link add eth1 type veth peer name eth2
-        ip link set eth2 up
-        ip addr add 10.77.0.1/24 dev eth1
-        ip link set eth1 up
-        ip route add 224.0.0.0/4 dev eth1
         trap 'kill $(cat {run_dir}/mcrelayd.pid)' EXIT
         """ + "".join(map(typed, lines)) + f"""
         trap - EXIT

@@ -15,7 +15,7 @@ import pytest
 import nats
 from daemon import Daemon, Programs
 from test_config import PAGES, examples
-from test_examples import literals, path_to, run
+from test_examples import NETWORK, ROUTE, built_in, literals, path_to, run
 
 HERE = Path(__file__).parent
 # What takes until somebody ends it, and has something to say before.
@@ -54,7 +54,7 @@ TRIED: dict[str, dict[str, str]] = {
         "accel_20261120T213000": NOT_A_COMMAND,
         "mcrelayctl files accel": TOUR,
         "require_mount": "test_shown.py: test_excerpts",
-        "avrocat accel_": TOUR,
+        "do avrocat": TOUR,
         "DataFileReader": TOUR,
         "-o report damaged.avro": TOUR,
         "mcrelay-replay -i eth1": TOUR,
@@ -198,7 +198,7 @@ channels:
 RAW = ("lidar", "gnss", "telemetry")
 
 # Before what is shown is typed.
-BEGIN = """
+BEGIN = NETWORK + ROUTE + """
 mount -t tmpfs none /var/lib
 mount -t tmpfs none {top}
 mkdir -p {run} {etc} /var/lib/mcrelay /var/lib/prometheus/node-exporter
@@ -207,12 +207,6 @@ ln -s {run} mcrelay/run
 mount -t tmpfs none {etc}
 cp mcrelay.yaml accel.avsc {etc}
 chown nobody /var/lib/mcrelay
-ip link set lo up
-ip link add eth1 type veth peer name eth2
-ip link set eth2 up
-ip addr add 10.77.0.1/24 dev eth1
-ip link set eth1 up
-ip route add 224.0.0.0/4 dev eth1
 mcrelayd -f mcrelay.yaml
 trap 'kill $(cat {run}/mcrelayd.pid)' EXIT
 until mcrelayctl status; do sleep 0.1; done
@@ -236,14 +230,6 @@ done
 """
 # Programs that are not here, by what is wanted of them.
 STUBS = {"wireshark": "cat >capture.pcapng", "rsync": "echo $1 >>copied"}
-
-
-def built_in(program: Path, end: str) -> Path:
-    """A path that was built in."""
-    found = re.search(b"[!-~]+" + re.escape(end.encode()),
-                      program.read_bytes())
-    assert found
-    return Path(found[0].decode())
 
 
 class Tour:
@@ -366,7 +352,7 @@ def test_tour(tour: Tour) -> None:
     tour.script += "until test -s view.avsc; do sleep 0.1; done\n" + FEED
     for key in ("wireshark", "capture.pcapng >", "mcrelayctl files accel"):
         tour.typed(page, key)
-    tour.typed(page, "avrocat accel_", "/var/lib/mcrelay/accel")
+    tour.typed(page, "do avrocat", "/var/lib/mcrelay/accel")
     tour.script += "mcrelay-verify capture.avro\nln -s /var/lib/mcrelay/telemetry/telemetry_*Z_0.avro " \
         "telemetry_20261120T213000.123456Z_1.avro\n" \
         f"cat >read.py <<'END'\n{tour.block(page, 'DataFileReader')}END\n" \
@@ -397,12 +383,7 @@ def test_tour(tour: Tour) -> None:
 
 
 # The sink is ended, and has heard what was sent.
-PATH_TRIED = """
-ip link set lo up
-ip link add eth1 type veth peer name eth2
-ip link set eth2 up
-ip addr add 10.77.0.1/24 dev eth1
-ip link set eth1 up
+PATH_TRIED = NETWORK + """
 SINK &
 sink=$!
 sleep 0.5

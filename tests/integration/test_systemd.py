@@ -2,7 +2,8 @@
 """The packages under systemd, from the first boot until they are purged.
 
 By qa/systemd.sh, which makes the packages; MCRELAY_PACKAGES is where they
-are, MCRELAY_NSPAWN the systemd-nspawn for the systemd of this machine."""
+are, MCRELAY_NSPAWN the systemd-nspawn for the systemd of this machine,
+MCRELAY_ROOT the root of the system that is run, which may be another one."""
 
 from __future__ import annotations
 
@@ -53,7 +54,9 @@ def container(tmp_path: Path) -> Iterator[Container]:
         pytest.skip("needs packages and systemd-nspawn: run qa/systemd.sh")
     if not shutil.which("nsenter"):
         pytest.skip("needs nsenter: install the Debian package util-linux")
-    made = Container(tmp_path, Path(packages), Path(nspawn), configuration())
+    made = Container(tmp_path, Path(packages), Path(nspawn),
+                     Path(os.environ.get("MCRELAY_ROOT", "/")),
+                     configuration())
     yield made
     made.close()
 
@@ -73,6 +76,9 @@ def late_interface(container: Container, programs: Programs) -> None:
     one channel only."""
     container.wait_state("one", *SERVING)
     assert container.unit("ActiveState") == "active"
+    kind = container.unit("Type")
+    assert kind == ("notify-reload" if container.version >= 253 else "notify")
+    print(f"systemd {container.version}, a service of type {kind}")
     container.wait_state("late", "waiting")
     container.run("ip", "link", "add", "late0", "type", "veth", "peer",
                   "name", "late1")
@@ -135,11 +141,23 @@ def wait_received(container: Container, name: str, count: int
 # What is done to it.
 
 def reload(container: Container) -> None:
+    """When systemctl returns, it is done; or nothing is, and the journal says
+    why."""
     main = container.unit("MainPID")
-    container.path("/etc/mcrelay.yaml").write_text(
-        json.dumps(configuration(channel("more", MORE))))
+    file = container.path("/etc/mcrelay.yaml")
+    good = json.dumps(configuration(channel("more", MORE)))
+    file.write_text(good)
     container.run("systemctl", "reload", "mcrelayd")
+    assert container.channel("more")
     container.wait_state("more", *SERVING)
+    file.write_text("channels: 7\n")
+    # Only where it is a command that reloads, it can fail.
+    container.run("systemctl", "reload", "mcrelayd", check=False)
+    assert "/etc/mcrelay.yaml:1:11: " in container.journal()
+    assert container.channel("more")["state"] in SERVING
+    assert container.unit("ActiveState") == "active"
+    file.write_text(good)
+    container.run("systemctl", "reload", "mcrelayd")
     assert container.unit("MainPID") == main
 
 

@@ -28,7 +28,7 @@ struct conf	*support_good(const char *text);
 /*
  * The problems of a file, one a line, "LINE:COLUMN: message", warnings with
  * "warning " before; the directory is written DIR, and what depends on this
- * host's receive buffers is left out.  Fails the test when
+ * host's receive buffers and routes is left out.  Fails the test when
  * there is a configuration in spite of errors, or none without.  Free it.
  */
 char		*support_problems(const char *name);

@@ -5,7 +5,6 @@
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -230,32 +229,6 @@ compose(const struct fleet *fleet)
 	return out.text;
 }
 
-static bool
-have_page(struct fleet *fleet)
-{
-	void *page;
-
-	if (fleet->page != NULL)
-		return true;
-	fleet->page_fd = memfd_create("mcrelay-lease", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
-	if (fleet->page_fd == -1)
-		return false;
-	page = MAP_FAILED;
-	if (ftruncate(fleet->page_fd, sizeof(*fleet->page)) == 0 &&
-	    fcntl(fleet->page_fd, F_ADD_SEALS, F_SEAL_SHRINK |
-	    F_SEAL_GROW) == 0)
-		page = mmap(NULL, sizeof(*fleet->page), PROT_READ | PROT_WRITE,
-		    MAP_SHARED, fleet->page_fd, 0);
-	if (page != MAP_FAILED) {
-		fleet->page = page;
-		return true;
-	}
-	close(fleet->page_fd);
-	fleet->page_fd = -1;
-	return false;
-}
-
 /* There is no process: each channel has its place, and keeps what it may. */
 static void
 give_places(struct fleet *fleet)
@@ -297,7 +270,10 @@ fleet_spawn(void *owner, int messages, int stderr_fd)
 
 	if (!runnable_child(supervisor, &fleet->child, FLEET_PROGRAM, user))
 		return -1;
-	if (!have_page(fleet)) {
+	if (fleet->page == NULL)
+		fleet->page = memory_file_shared("mcrelay-lease",
+		    sizeof(*fleet->page), &fleet->page_fd);
+	if (fleet->page == NULL) {
 		log_warn("%s: no memory to be shared", fleet->child.label);
 		return -1;
 	}
@@ -333,28 +309,16 @@ fleet_changed(void *owner)
 	supervisor_notice(fleet->supervisor);
 }
 
-static void
-fleet_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
-{
-	text[0] = '\0';
-}
-
 static enum child_said
 fleet_message(void *owner, const struct message *message)
 {
-	struct fleet *fleet = owner;
-
-	if (message->type != MESSAGE_LOOKED || !fleet->look)
-		return CHILD_SAID_NONSENSE;
-	fleet->look = false;
-	return CHILD_SAID_ANSWER;
+	return watch_answer(message, &((struct fleet *)owner)->look);
 }
 
 static const struct child_ops fleet_ops = {
 	.spawn		= fleet_spawn,
 	.ended		= fleet_ended,
 	.changed	= fleet_changed,
-	.last_words	= fleet_last_words,
 	.message	= fleet_message,
 };
 

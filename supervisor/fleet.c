@@ -19,6 +19,7 @@
 #include "supervisor/memory_file.h"
 #include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define FLEET_PROGRAM	"mcrelay-forwarder"
 #define ROUND_S		0.05
@@ -50,6 +51,7 @@ fleet_adopt(struct channel *channel)
 	channel->speak_until_ns = fleet_load(&turn->speak_until_ns);
 	channel->asleep = atomic_load_explicit(&turn->asleep,
 	    memory_order_relaxed) != 0;
+	channel->speaks = channel->speak_until_ns > clock_boottime_ns();
 	fleet_apply(channel);
 }
 
@@ -97,15 +99,21 @@ static void
 note_turn(struct channel *channel)
 {
 	bool speaks = !fleet_is_standby(channel);
+	bool lost = !speaks && channel->speak_until_ns != 0;
 
 	if (speaks == channel->speaks)
 		return;
 	channel->speaks = speaks;
+	if (lost && channel->lease != NULL)
+		fleet_store(&channel->lease->lost,
+		    fleet_load(&channel->lease->lost) + 1);
 	if (speaks)
 		log_info("channel %s: this host relays it now", channel->name);
 	else
 		log_warnx("channel %s: this host relays it no more, and stands "
-		    "by", channel->name);
+		    "by%s", channel->name, lost ? ": its lease was not "
+		    "renewed in time" : "");
+	tell_turn(channel, speaks, lost);
 	supervisor_notice(channel->supervisor);
 }
 
@@ -236,7 +244,7 @@ give_places(struct fleet *fleet)
 	struct channel *channel;
 	unsigned count = 0;
 
-	memset(fleet->page->slot, 0, sizeof(fleet->page->slot));
+	fleet_page_take(fleet);
 	TAILQ_FOREACH(channel, &fleet->supervisor->channels, link) {
 		channel->lease = NULL;
 		if (!channel->conf->leased || count >= LEASES_MAX)
@@ -361,11 +369,13 @@ follow_configuration(struct fleet *fleet)
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (!channel->conf->leased) {
 			channel->lease = NULL;
-			channel->speak_until_ns = 0;
+			channel->lease_seen_ns = channel->speak_until_ns = 0;
+			channel->speaks = false;
 			fleet_apply(channel);
 			(void)fleet_mirror(channel, 0, 0);
 			fleet_wake(channel, true);
-		}
+		} else if (channel->lease_seen_ns == 0)
+			channel->lease_seen_ns = clock_boottime_ns();
 	if (conf_has_leases(supervisor->conf))
 		ev_timer_start(supervisor->loop, &fleet->round);
 	else
@@ -403,34 +413,4 @@ fleet_stop(struct fleet *fleet)
 	if (fleet->child.stuck)
 		child_abandon(&fleet->child);
 	return fleet->child.pid == 0;
-}
-
-/*** Said of a channel. ***/
-
-void
-fleet_print(struct growing *out, const struct channel *channel)
-{
-	const struct lease_slot *slot = channel->lease;
-	const struct channel_conf *conf = channel->conf;
-	uint64_t now = clock_boottime_ns(), holder, seen;
-
-	if (!conf->leased)
-		return;
-	json_text_open(out, "lease", '{');
-	json_text_string(out, "role", fleet_is_standby(channel) ? "standby" :
-	    "active");
-	json_text_number(out, "left_ms", channel->speak_until_ns > now ?
-	    (channel->speak_until_ns - now) / NS_PER_MS : 0);
-	if (slot != NULL) {
-		holder = fleet_load(&slot->holder);
-		seen = fleet_load(&slot->seen_ns);
-		if (holder < conf->hosts)
-			json_text_string(out, "holder", conf->host[holder]);
-		if (seen != 0 && seen <= now)
-			json_text_number(out, "seen_ms", (now - seen) /
-			    NS_PER_MS);
-		json_text_number(out, "taken", fleet_load(&slot->taken));
-		json_text_number(out, "handed", fleet_load(&slot->handed));
-	}
-	json_text_close(out, '}');
 }

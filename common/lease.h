@@ -62,23 +62,46 @@
 #define LEASE_LOOK(lease_ns)	((lease_ns) / 12)
 
 #define LEASE_NOBODY	UINT64_MAX
+/* Of `until_ns': it is over, in no order. */
+#define LEASE_OVER	1U
+
+/* Of a channel: member, meaning. */
+#define LEASE_COUNTERS(X)						\
+	X(taken, "times that this host has taken it")			\
+	X(handed, "times that it has handed it over, with nothing missing") \
+	X(given, "times that it has given it away, as it was stopped here or " \
+	    "did not run")						\
+	X(lost, "times that it could not renew it in time")
+
+struct lease_counts {
+#define LEASE_COUNT(name, meaning)	uint64_t name;
+	LEASE_COUNTERS(LEASE_COUNT)
+#undef LEASE_COUNT
+};
 
 struct lease_slot {
+	/* By the other, but for `lost'. */
+#define LEASE_COUNT(name, meaning)	_Atomic uint64_t name;
+	LEASE_COUNTERS(LEASE_COUNT)
+#undef LEASE_COUNT
 	/* By mcrelayd: until when we want to have it. */
 	_Atomic uint64_t	wanted_ns;
-	/* By the other: until when we may speak, 0: not at all; who has it, as
-	 * an index of `hosts', or LEASE_NOBODY; when a server last told; how
-	 * often we have taken it. */
+	/* By the other: until when we may speak, 0: not at all, and nothing
+	 * was lost by that; who has it, as an index of `hosts', or
+	 * LEASE_NOBODY; when a server last told; while we have it, how many
+	 * others would. */
 	_Atomic uint64_t	until_ns;
 	_Atomic uint64_t	holder;
 	_Atomic uint64_t	seen_ns;
-	_Atomic uint64_t	taken;
+	_Atomic uint64_t	standbys;
+	/* How long servers took to store what was said, lately at most; when
+	 * another daemon was last seen to have it by our name, 0: never. */
+	_Atomic uint64_t	slow_ns;
+	_Atomic uint64_t	namesake_ns;
 	/* By mcrelayd, 1: hand it over to whoever can follow.  By the other:
-	 * since when it has found nobody who could, 0: not so; how often it has
-	 * handed it over. */
+	 * since when it has found nobody who could, 0: not so. */
 	_Atomic uint64_t	drain;
 	_Atomic uint64_t	alone_ns;
-	_Atomic uint64_t	handed;
 	/* What the worker is to do (TURN_ORDER of common/turn.h), by the other,
 	 * and has done, by mcrelayd, each with release; the mark is written
 	 * before, of STOP by mcrelayd, of FOLLOW by the other. */
@@ -90,6 +113,9 @@ struct lease_slot {
 struct lease_page {
 	/* How often mcrelayd has copied `until_ns' to the segments. */
 	_Atomic uint64_t	rounds;
+	/* Of the bucket as it is, by the other; 0: not known. */
+	_Atomic uint64_t	replicas;
+	_Atomic uint64_t	forgets_ns;	/* what is older; 0: nothing */
 	struct lease_slot	slot[LEASES_MAX];
 };
 

@@ -55,6 +55,9 @@
 	    "ours, or an archive that cannot be read")			\
 	X(FORWARD_BEHIND, forward_behind, DEGRADED,			\
 	    "the archive has not been forwarded for a minute")		\
+	X(FLEET_AWAY, fleet_away, DEGRADED,				\
+	    "no server has told for more than a lease whose turn it is: " \
+	    "nobody may be relaying")					\
 	X(SOCKET_DROPPING, socket_dropping, DEGRADED,			\
 	    "the receive buffer was full")				\
 	X(NO_DATAGRAMS, no_datagrams, STALE,				\

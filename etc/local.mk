@@ -11,9 +11,10 @@ runbookdir = $(docdir)/runbook
 dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/certificate.md \
 	doc/runbook/degraded.md doc/runbook/disk-full.md doc/runbook/down.md \
 	doc/runbook/flapping.md doc/runbook/loss.md \
+	doc/runbook/no-standby.md doc/runbook/nobody-relays.md \
 	doc/runbook/not-forwarded.md doc/runbook/not-serving.md doc/runbook/outage-budget.md \
-	doc/runbook/stale.md
-dist_doc_DATA = doc/containers.md doc/raspberry-pi.md \
+	doc/runbook/stale.md doc/runbook/turns.md
+dist_doc_DATA = doc/containers.md doc/kafka.md doc/raspberry-pi.md \
 	etc/mcrelay.yaml etc/gyro.avsc etc/mcrelay.sysctl.conf \
 	etc/example/accel.avsc
 

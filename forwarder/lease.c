@@ -55,7 +55,7 @@ lease_note_taken(struct lease *l)
 	l->held = true;
 	memset(l->rival, 0, sizeof(l->rival));
 	store(&l->slot->alone_ns, 0);
-	store(&l->slot->taken, load(&l->slot->taken) + 1);
+	count(&l->slot->taken);
 	log_info("%s: taken, as %s", l->spec->name, spec.host);
 }
 
@@ -97,6 +97,7 @@ give_back(struct lease *l, const char *to)
 	lease_fall_silent(l);
 	lease_pause(l, LEASE_MARGIN(spec.lease_ns));
 	l->held = false;
+	count(&l->slot->given);
 	if (lease_say(l, false, to != NULL ? to : "-", 0, NULL))
 		log_info("%s: given %s%s", l->spec->name, to != NULL ? "to " :
 		    "away", to != NULL ? to : "");
@@ -119,7 +120,7 @@ lease_renew(struct lease *l, const char *to, uint64_t number)
 		return true;
 	log_warnx("%s: another host has taken it: this one could not renew it "
 	    "in time", l->spec->name);
-	store(&l->slot->until_ns, 0);
+	store(&l->slot->until_ns, LEASE_OVER);
 	l->held = false;
 	return false;
 }
@@ -147,6 +148,7 @@ hold(struct lease *l)
 	if (!lease_renew(l, "-", 0))
 		return;
 	lease_look_at_rivals(l);
+	store(&l->slot->standbys, lease_rivals(l));
 	to = lease_find_rival(l, !drains, drains ? 0 : STEADY_NS);
 	note_alone(l, drains && to == NULL);
 	if (to != NULL)

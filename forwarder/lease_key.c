@@ -33,6 +33,19 @@ make_bucket(struct lease *l)
 	    js_CreateKeyValue(&l->store, l->js, &config);
 }
 
+/* Whoever has made it may have had other ideas. */
+static void
+note_bucket(const struct lease *l)
+{
+	kvStatus *bucket = NULL;
+
+	if (kvStore_Status(&bucket, l->store) != NATS_OK)
+		return;
+	store(&lease_page->replicas, (uint64_t)kvStatus_Replicas(bucket));
+	store(&lease_page->forgets_ns, (uint64_t)kvStatus_TTL(bucket));
+	kvStatus_Destroy(bucket);
+}
+
 bool
 lease_open(struct lease *l)
 {
@@ -52,8 +65,10 @@ lease_open(struct lease *l)
 		status = js_KeyValue(&l->store, l->js, spec.bucket);
 	if (status == NATS_NOT_FOUND)
 		status = make_bucket(l);
-	if (status == NATS_OK)
+	if (status == NATS_OK) {
+		note_bucket(l);
 		return true;
+	}
 	l->store = NULL;
 	log_limited(&l->limit, "%s: bucket %s cannot be opened (%s): tried "
 	    "again, and this host relays nothing that others may",
@@ -117,12 +132,25 @@ read_value(struct lease *l, kvEntry *entry)
 _Static_assert(MARK_SIZE == 1536 + 1, "as in the format");
 _Static_assert(CHANNEL_NAME_MAX == 63, "likewise");
 
+/* It renews what has our name and is not ours: two hosts have one. */
+static void
+note_namesake(struct lease *l, uint64_t now)
+{
+	if (!l->value.held || l->ours || strcmp(l->value.host, spec.host) != 0)
+		return;
+	store(&l->slot->namesake_ns, now);
+	log_limited(&l->namesakes, "%s: another daemon has it by the name of "
+	    "this host, %s: two cannot take turns by one: give each a `host'",
+	    l->spec->name, spec.host);
+}
+
 bool
 lease_look(struct lease *l)
 {
 	kvEntry *entry = NULL;
 	natsStatus status;
 	uint64_t revision, now;
+	bool renewed;
 
 	if (!lease_open(l))
 		return false;
@@ -137,11 +165,14 @@ lease_look(struct lease *l)
 	/* After the answer: it was so earlier. */
 	now = clock_boottime_ns();
 	revision = status == NATS_OK ? kvEntry_Revision(entry) : 0;
-	if (!l->known || revision != l->revision)
+	renewed = l->known && revision != l->revision;
+	if (!l->known || renewed)
 		l->since_ns = now;
 	l->known = true;
 	l->revision = revision;
 	read_value(l, status == NATS_OK ? entry : NULL);
+	if (renewed)
+		note_namesake(l, now);
 	store(&l->slot->seen_ns, now);
 	kvEntry_Destroy(entry);
 	return true;
@@ -169,8 +200,8 @@ bool
 lease_say(struct lease *l, bool held, const char *to, uint64_t number,
     const struct turn_mark *mark)
 {
+	uint64_t revision = 0, sent_ns = clock_boottime_ns(), slow;
 	char value[VALUE_SIZE];
-	uint64_t revision = 0;
 	natsStatus status;
 	int size;
 
@@ -184,6 +215,10 @@ lease_say(struct lease *l, bool held, const char *to, uint64_t number,
 		return false;
 	l->revision = revision;
 	l->since_ns = clock_boottime_ns();
+	/* What was slow once is known for some renewals. */
+	slow = load(&l->slot->slow_ns);
+	store(&l->slot->slow_ns, MAX_OF(l->since_ns - sent_ns,
+	    slow - slow / 16));
 	store(&l->slot->seen_ns, l->since_ns);
 	note_holder(l, held, spec.host);
 	return true;

@@ -43,6 +43,7 @@ struct lease {
 	uint64_t		 shown_ns;	/* that we are here */
 	struct rival		 rival[HOSTS_MAX];
 	struct log_limit	 limit;
+	struct log_limit	 namesakes;
 	_Atomic uint64_t	 beat_ns;
 };
 
@@ -65,6 +66,8 @@ void	lease_look_at_rivals(struct lease *l) ATTR_NONNULL;
  * long; of those before us, or of all.  NULL: none. */
 const char	*lease_find_rival(const struct lease *l, bool before_us,
 		    uint64_t steady_ns) ATTR_NONNULL;
+/* Those that would have it, seen lately. */
+unsigned	lease_rivals(const struct lease *l) ATTR_NONNULL;
 /* It has to be seen anew. */
 void	lease_forget_rival(struct lease *l, const char *host) ATTR_NONNULL;
 /* Says that we keep what comes, for the hand-over of this number; false: that
@@ -105,6 +108,13 @@ static inline uint64_t
 load(const _Atomic uint64_t *word)
 {
 	return atomic_load_explicit(word, memory_order_relaxed);
+}
+
+/* The channel's thread is the only one that counts. */
+static inline void
+count(_Atomic uint64_t *word)
+{
+	store(word, load(word) + 1);
 }
 
 #endif /* MCRELAY_LEASE_PRIV_H */

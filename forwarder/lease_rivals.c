@@ -64,6 +64,24 @@ lease_look_at_rivals(struct lease *l)
 			look_at_rival(l, i);
 }
 
+static bool
+is_there(const struct rival *rival, uint64_t now)
+{
+	return rival->changed_ns != 0 &&
+	    now - rival->changed_ns < spec.lease_ns;
+}
+
+unsigned
+lease_rivals(const struct lease *l)
+{
+	uint64_t now = clock_boottime_ns();
+	unsigned i, there = 0;
+
+	for (i = 0; i < l->spec->hosts; i++)
+		there += i != l->spec->rank && is_there(&l->rival[i], now);
+	return there;
+}
+
 const char *
 lease_find_rival(const struct lease *l, bool before_us, uint64_t steady_ns)
 {
@@ -75,8 +93,7 @@ lease_find_rival(const struct lease *l, bool before_us, uint64_t steady_ns)
 		rival = &l->rival[i];
 		if (i == l->spec->rank && before_us)
 			break;
-		if (i != l->spec->rank && rival->changed_ns != 0 &&
-		    now - rival->changed_ns < spec.lease_ns &&
+		if (i != l->spec->rank && is_there(rival, now) &&
 		    now - rival->first_ns >= steady_ns)
 			return l->spec->host[i];
 	}

@@ -98,7 +98,7 @@ give(struct lease *l, const char *to, uint64_t number)
 	if (!lease_say(l, false, to, number, &mark))
 		settle(l);
 	else {
-		store(&l->slot->handed, load(&l->slot->handed) + 1);
+		count(&l->slot->handed);
 		log_info("%s: handed over to %s", l->spec->name, to);
 	}
 }

@@ -3,6 +3,8 @@
  * What the status tells of a channel in one number.  Any process that prints
  * metrics.
  */
+#include <string.h>
+
 #include "common/util.h"
 #include "metrics/metrics_priv.h"
 
@@ -95,6 +97,36 @@ static const struct level forwarding[] = {
 	    "forward", "behind_ms", 1000},
 };
 
+static const struct level leases[] = {
+	{LEVEL("lease_left_seconds", "seconds",
+	    "for how long this host may relay the channel if it hears no more "
+	    "of the servers; 0: it may not"), "lease", "left_ms", 1000},
+	{LEVEL("lease_seen_seconds", "seconds",
+	    "since a server has last told whose turn it is"),
+	    "lease", "seen_ms", 1000},
+	{LEVEL("lease_standbys", NULL,
+	    "other hosts that would have the channel, while this one has it"),
+	    "lease", "standbys", 1},
+	{{"lease_", "taken", METRIC_COUNTER, NULL,
+	    "times that this host has taken the channel"},
+	    "lease", "taken", 1},
+	{{"lease_", "handed", METRIC_COUNTER, NULL,
+	    "times that this host has handed it over, with nothing missing"},
+	    "lease", "handed", 1},
+	{{"lease_", "given", METRIC_COUNTER, NULL,
+	    "times that this host has given it away, as it was stopped here "
+	    "or did not run"}, "lease", "given", 1},
+	{{"lease_", "lost", METRIC_COUNTER, NULL,
+	    "times that this host could not renew it in time"},
+	    "lease", "lost", 1},
+};
+
+/* Hosts are labels. */
+static const struct metric lease_active = {"", "lease_active", METRIC_GAUGE,
+    NULL, "whether it is this host that relays the channel"};
+static const struct metric lease_holder = {"", "lease_holder", METRIC_GAUGE,
+    NULL, "whether that host has the channel, as this one was told last"};
+
 static void
 print(struct walk *walk, const struct level *level, size_t count)
 {
@@ -136,10 +168,55 @@ print_write(struct walk *walk)
 	}
 }
 
+static void
+print_active(struct walk *walk)
+{
+	const char *role;
+	size_t i;
+
+	for (i = 0; i < walk->channels; i++) {
+		role = text_member(node_get(walk->channel[i].node, "lease"),
+		    "role");
+		if (role != NULL)
+			exposition_sample(&walk->out, &lease_active,
+			    (struct label[]){
+			    {"channel", walk->channel[i].name}, {NULL, NULL}},
+			    strcmp(role, "active") == 0, 1);
+	}
+}
+
+static void
+print_holders(struct walk *walk, const struct chosen *channel)
+{
+	const struct node *lease = node_get(channel->node, "lease"), *each;
+	const char *holder = text_member(lease, "holder"), *host;
+
+	NODE_FOREACH(each, node_get(lease, "hosts")) {
+		host = node_text(each);
+		if (host != NULL)
+			exposition_sample(&walk->out, &lease_holder,
+			    (struct label[]){{"channel", channel->name},
+			    {"host", host}, {NULL, NULL}}, holder != NULL &&
+			    strcmp(host, holder) == 0, 1);
+	}
+}
+
+static void
+print_leases(struct walk *walk)
+{
+	size_t i;
+
+	print_active(walk);
+	for (i = 0; i < walk->channels; i++)
+		print_holders(walk, &walk->channel[i]);
+	print(walk, leases, NITEMS(leases));
+}
+
 void
 metrics_levels(struct walk *walk)
 {
 	print(walk, levels, NITEMS(levels));
 	print_write(walk);
 	print(walk, forwarding, NITEMS(forwarding));
+	print_leases(walk);
 }

@@ -150,10 +150,15 @@ print_web(struct walk *walk)
 static void
 print_host(struct walk *walk)
 {
+	static const struct metric drained = {"", "drained", METRIC_GAUGE,
+	    NULL, "whether the host is drained: it takes no channel that "
+	    "another could have"};
 	static const struct metric checksums = {"", "udp_bad_checksums",
 	    METRIC_COUNTER, NULL, "datagrams that the kernel has thrown away "
 	    "for a bad checksum, whoever they were for"};
 
+	metrics_sample(walk, &drained, (struct label[]){{NULL, NULL}},
+	    node_get(node_get(walk->status, "fleet"), "drained"), 1);
 	metrics_sample(walk, &checksums, (struct label[]){{NULL, NULL}},
 	    node_get(walk->status, "udp_bad_checksums"), 1);
 }

@@ -12,6 +12,7 @@
 
 #include "common/compiler.h"
 #include "common/forward.h"
+#include "common/lease.h"
 #include "common/segment.h"
 #include "supervisor/budget.h"
 #include "supervisor/child.h"
@@ -27,7 +28,6 @@ struct inherited;
 struct supervisor;
 struct decimator;
 struct forwarder;
-struct lease_slot;
 
 struct channel {
 	TAILQ_ENTRY(channel)	 link;
@@ -92,6 +92,10 @@ struct channel {
 	/* Where hosts take turns (fleet.h): until when it may relay, of
 	 * CLOCK_BOOTTIME, and whether that was so at the last look. */
 	struct lease_slot	*lease;		/* NULL: nobody asks for it */
+	/* Of processes that have ended: what they counted, and when a server
+	 * last told; or since when hosts take turns. */
+	struct lease_counts	 lease_counts;
+	uint64_t		 lease_seen_ns;
 	uint64_t		 speak_until_ns;
 	bool			 speaks;
 	/* Of a host that stands by cold (fleet.h): it is started when it is

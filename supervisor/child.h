@@ -95,7 +95,8 @@ struct child_ops {
 	void	(*died)(void *owner, const struct child_obituary *obituary);
 	/* The state is another one now.  May not call child_*(). */
 	void	(*changed)(void *owner);
-	/* Its last words for the obituary: fills `text', may leave it empty. */
+	/* Its last words for the obituary: fills `text', may leave it empty.
+	 * NULL: it leaves none. */
 	void	(*last_words)(void *owner, char *text, size_t size);
 	/* Whether the process that was sent MESSAGE_STOP had stored everything
 	 * before it ended.  NULL: the process does not know MESSAGE_STOP. */

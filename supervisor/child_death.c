@@ -51,7 +51,8 @@ child_bury(struct child *child, int status, uint64_t now)
 	    (double)(now - child->spawned_ns) / (double)NS_PER_S);
 	count_death(child, status);
 	words[0] = '\0';
-	child->ops->last_words(child->owner, words, sizeof(words));
+	if (child->ops->last_words != NULL)
+		child->ops->last_words(child->owner, words, sizeof(words));
 	if (words[0] != '\0')
 		log_warnx("%s: its last words: %s", child->label, words);
 	if (child->ops->died != NULL)

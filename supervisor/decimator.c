@@ -274,19 +274,11 @@ decimator_changed(void *owner)
 	supervisor_notice(decimator->supervisor);
 }
 
-static void
-decimator_last_words(void *owner ATTR_UNUSED, char *text,
-    size_t size ATTR_UNUSED)
-{
-	text[0] = '\0';
-}
-
 static const struct child_ops decimator_ops = {
 	.spawn		= decimator_spawn,
 	.ended		= decimator_ended,
 	.died		= tell_decimator_death,
 	.changed	= decimator_changed,
-	.last_words	= decimator_last_words,
 	.message	= decimator_message,
 };
 

@@ -39,6 +39,8 @@ struct supervisor;
 	X(DIRECTORY,	"directory")	/* of an archive */		\
 	X(NETWORK,	"network")	/* a socket is mended, or not */ \
 	X(REJOIN,	"rejoin")	/* of a silent group */		\
+	X(TURN,		"turn")		/* of this host, or over */	\
+	X(DRAIN,	"drain")	/* of this host, or over */	\
 	X(SUPPRESSED,	"suppressed")	/* events of a channel */
 
 enum event_kind {

@@ -5,7 +5,6 @@
  */
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "supervisor/memory_file.h"
 #include "supervisor/runnable.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 #define FLEET_PROGRAM	"mcrelay-forwarder"
 #define ROUND_S		0.05
@@ -51,6 +51,7 @@ fleet_adopt(struct channel *channel)
 	channel->speak_until_ns = fleet_load(&turn->speak_until_ns);
 	channel->asleep = atomic_load_explicit(&turn->asleep,
 	    memory_order_relaxed) != 0;
+	channel->speaks = channel->speak_until_ns > clock_boottime_ns();
 	fleet_apply(channel);
 }
 
@@ -98,15 +99,21 @@ static void
 note_turn(struct channel *channel)
 {
 	bool speaks = !fleet_is_standby(channel);
+	bool lost = !speaks && channel->speak_until_ns != 0;
 
 	if (speaks == channel->speaks)
 		return;
 	channel->speaks = speaks;
+	if (lost && channel->lease != NULL)
+		fleet_store(&channel->lease->lost,
+		    fleet_load(&channel->lease->lost) + 1);
 	if (speaks)
 		log_info("channel %s: this host relays it now", channel->name);
 	else
 		log_warnx("channel %s: this host relays it no more, and stands "
-		    "by", channel->name);
+		    "by%s", channel->name, lost ? ": its lease was not "
+		    "renewed in time" : "");
+	tell_turn(channel, speaks, lost);
 	supervisor_notice(channel->supervisor);
 }
 
@@ -230,32 +237,6 @@ compose(const struct fleet *fleet)
 	return out.text;
 }
 
-static bool
-have_page(struct fleet *fleet)
-{
-	void *page;
-
-	if (fleet->page != NULL)
-		return true;
-	fleet->page_fd = memfd_create("mcrelay-lease", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
-	if (fleet->page_fd == -1)
-		return false;
-	page = MAP_FAILED;
-	if (ftruncate(fleet->page_fd, sizeof(*fleet->page)) == 0 &&
-	    fcntl(fleet->page_fd, F_ADD_SEALS, F_SEAL_SHRINK |
-	    F_SEAL_GROW) == 0)
-		page = mmap(NULL, sizeof(*fleet->page), PROT_READ | PROT_WRITE,
-		    MAP_SHARED, fleet->page_fd, 0);
-	if (page != MAP_FAILED) {
-		fleet->page = page;
-		return true;
-	}
-	close(fleet->page_fd);
-	fleet->page_fd = -1;
-	return false;
-}
-
 /* There is no process: each channel has its place, and keeps what it may. */
 static void
 give_places(struct fleet *fleet)
@@ -263,7 +244,7 @@ give_places(struct fleet *fleet)
 	struct channel *channel;
 	unsigned count = 0;
 
-	memset(fleet->page->slot, 0, sizeof(fleet->page->slot));
+	fleet_page_take(fleet);
 	TAILQ_FOREACH(channel, &fleet->supervisor->channels, link) {
 		channel->lease = NULL;
 		if (!channel->conf->leased || count >= LEASES_MAX)
@@ -297,7 +278,10 @@ fleet_spawn(void *owner, int messages, int stderr_fd)
 
 	if (!runnable_child(supervisor, &fleet->child, FLEET_PROGRAM, user))
 		return -1;
-	if (!have_page(fleet)) {
+	if (fleet->page == NULL)
+		fleet->page = memory_file_shared("mcrelay-lease",
+		    sizeof(*fleet->page), &fleet->page_fd);
+	if (fleet->page == NULL) {
 		log_warn("%s: no memory to be shared", fleet->child.label);
 		return -1;
 	}
@@ -333,28 +317,16 @@ fleet_changed(void *owner)
 	supervisor_notice(fleet->supervisor);
 }
 
-static void
-fleet_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
-{
-	text[0] = '\0';
-}
-
 static enum child_said
 fleet_message(void *owner, const struct message *message)
 {
-	struct fleet *fleet = owner;
-
-	if (message->type != MESSAGE_LOOKED || !fleet->look)
-		return CHILD_SAID_NONSENSE;
-	fleet->look = false;
-	return CHILD_SAID_ANSWER;
+	return watch_answer(message, &((struct fleet *)owner)->look);
 }
 
 static const struct child_ops fleet_ops = {
 	.spawn		= fleet_spawn,
 	.ended		= fleet_ended,
 	.changed	= fleet_changed,
-	.last_words	= fleet_last_words,
 	.message	= fleet_message,
 };
 
@@ -397,11 +369,13 @@ follow_configuration(struct fleet *fleet)
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (!channel->conf->leased) {
 			channel->lease = NULL;
-			channel->speak_until_ns = 0;
+			channel->lease_seen_ns = channel->speak_until_ns = 0;
+			channel->speaks = false;
 			fleet_apply(channel);
 			(void)fleet_mirror(channel, 0, 0);
 			fleet_wake(channel, true);
-		}
+		} else if (channel->lease_seen_ns == 0)
+			channel->lease_seen_ns = clock_boottime_ns();
 	if (conf_has_leases(supervisor->conf))
 		ev_timer_start(supervisor->loop, &fleet->round);
 	else
@@ -439,34 +413,4 @@ fleet_stop(struct fleet *fleet)
 	if (fleet->child.stuck)
 		child_abandon(&fleet->child);
 	return fleet->child.pid == 0;
-}
-
-/*** Said of a channel. ***/
-
-void
-fleet_print(struct growing *out, const struct channel *channel)
-{
-	const struct lease_slot *slot = channel->lease;
-	const struct channel_conf *conf = channel->conf;
-	uint64_t now = clock_boottime_ns(), holder, seen;
-
-	if (!conf->leased)
-		return;
-	json_text_open(out, "lease", '{');
-	json_text_string(out, "role", fleet_is_standby(channel) ? "standby" :
-	    "active");
-	json_text_number(out, "left_ms", channel->speak_until_ns > now ?
-	    (channel->speak_until_ns - now) / NS_PER_MS : 0);
-	if (slot != NULL) {
-		holder = fleet_load(&slot->holder);
-		seen = fleet_load(&slot->seen_ns);
-		if (holder < conf->hosts)
-			json_text_string(out, "holder", conf->host[holder]);
-		if (seen != 0 && seen <= now)
-			json_text_number(out, "seen_ms", (now - seen) /
-			    NS_PER_MS);
-		json_text_number(out, "taken", fleet_load(&slot->taken));
-		json_text_number(out, "handed", fleet_load(&slot->handed));
-	}
-	json_text_close(out, '}');
 }

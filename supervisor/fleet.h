@@ -68,10 +68,20 @@ bool	fleet_is_standby(const struct channel *channel) ATTR_NONNULL;
  * and none is taken; or, not `on', that is over.  Until then what nobody else
  * can have stays here, and is relayed. */
 void	fleet_drain(struct fleet *fleet, bool on) ATTR_NONNULL;
+/* For the next image: CLOCK_BOOTTIME since it is drained; 0: it is not, 1:
+ * nobody knows since when. */
+uint64_t	fleet_drained_since(const struct fleet *fleet) ATTR_NONNULL;
+void	fleet_inherit(struct fleet *fleet, uint64_t since_ns) ATTR_NONNULL;
 
 /* The answer to who has asked for it, his to free; NULL: not yet. */
 json_t	*fleet_drain_check(const struct fleet *fleet) ATTR_NONNULL
 	    ATTR_UNUSED_RESULT;
+/* Whether it has not been heard for long whose turn it is, so that nobody may
+ * be relaying. */
+bool	fleet_is_away(const struct channel *channel) ATTR_NONNULL;
+/* Writes down what is so of all channels: members, not in an object. */
+void	fleet_print_all(struct growing *out, const struct fleet *fleet)
+	    ATTR_NONNULL;
 /* Writes down who has the channel: a member `lease', if hosts take turns. */
 void	fleet_print(struct growing *out, const struct channel *channel)
 	    ATTR_NONNULL;

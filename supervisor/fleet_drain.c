@@ -10,6 +10,7 @@
 #include "supervisor/commands.h"
 #include "supervisor/fleet_priv.h"
 #include "supervisor/supervisor.h"
+#include "supervisor/tell.h"
 
 void
 fleet_drain(struct fleet *fleet, bool on)
@@ -20,7 +21,23 @@ fleet_drain(struct fleet *fleet, bool on)
 	fleet->drained_ns = clock_boottime_ns();
 	log_info(on ? "drained: hands over what other hosts can have, and "
 	    "takes nothing" : "not drained any more: takes what is its turn");
+	tell_drain(fleet->supervisor, on);
 	supervisor_notice(fleet->supervisor);
+}
+
+uint64_t
+fleet_drained_since(const struct fleet *fleet)
+{
+	return fleet->drained ? fleet->drained_ns : 0;
+}
+
+void
+fleet_inherit(struct fleet *fleet, uint64_t since_ns)
+{
+	uint64_t now = clock_boottime_ns();
+
+	fleet->drained = since_ns != 0;
+	fleet->drained_ns = since_ns <= 1 ? now : MIN_OF(since_ns, now);
 }
 
 /* So long nobody has said that he would have it, as who does says six times in

@@ -22,6 +22,10 @@ fleet_store(_Atomic uint64_t *word, uint64_t value)
 	atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
+/* fleet_page.c: the page is the next process's: what it says is kept with the
+ * channels. */
+void	fleet_page_take(struct fleet *fleet) ATTR_NONNULL;
+
 /* fleet_turns.c: passes an order on to the worker, which is good for so long,
  * and its answer to who has given it.  True: there is one. */
 bool	fleet_mirror(struct channel *channel, uint64_t order,

@@ -200,7 +200,10 @@ forwarder_spawn(void *owner, int messages, int stderr_fd)
 	if (!runnable_child(supervisor, &forwarder->child, FORWARDER_PROGRAM,
 	    user))
 		return -1;
-	if (!forwarder_page_have(forwarder)) {
+	if (forwarder->page == NULL)
+		forwarder->page = memory_file_shared("mcrelay-forward",
+		    sizeof(*forwarder->page), &forwarder->page_fd);
+	if (forwarder->page == NULL) {
 		log_warn("%s: no memory to be shared",
 		    forwarder->child.label);
 		return -1;
@@ -241,29 +244,16 @@ forwarder_changed(void *owner)
 	supervisor_notice(forwarder->supervisor);
 }
 
-static void
-forwarder_last_words(void *owner ATTR_UNUSED, char *text,
-    size_t size ATTR_UNUSED)
-{
-	text[0] = '\0';
-}
-
 static enum child_said
 forwarder_message(void *owner, const struct message *message)
 {
-	struct forwarder *forwarder = owner;
-
-	if (message->type != MESSAGE_LOOKED || !forwarder->look)
-		return CHILD_SAID_NONSENSE;
-	forwarder->look = false;
-	return CHILD_SAID_ANSWER;
+	return watch_answer(message, &((struct forwarder *)owner)->look);
 }
 
 static const struct child_ops forwarder_ops = {
 	.spawn		= forwarder_spawn,
 	.ended		= forwarder_ended,
 	.changed	= forwarder_changed,
-	.last_words	= forwarder_last_words,
 	.message	= forwarder_message,
 };
 

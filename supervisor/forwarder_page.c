@@ -4,10 +4,7 @@
  * only.  Believes nothing of it: the worst that it can do is to have files of
  * its channels kept, or not kept, that are beyond the limits.
  */
-#include <sys/mman.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/growing.h"
 #include "common/util.h"
@@ -25,29 +22,6 @@ struct forwarded {
 	uint64_t		behind_ns;
 	uint64_t		sequence;
 };
-
-bool
-forwarder_page_have(struct forwarder *forwarder)
-{
-	if (forwarder->page != NULL)
-		return true;
-	forwarder->page_fd = memfd_create("mcrelay-forward", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
-	if (forwarder->page_fd == -1)
-		return false;
-	if (ftruncate(forwarder->page_fd, sizeof(*forwarder->page)) == 0 &&
-	    fcntl(forwarder->page_fd, F_ADD_SEALS, F_SEAL_SHRINK |
-	    F_SEAL_GROW) == 0) {
-		forwarder->page = mmap(NULL, sizeof(*forwarder->page),
-		    PROT_READ | PROT_WRITE, MAP_SHARED, forwarder->page_fd, 0);
-		if (forwarder->page != MAP_FAILED)
-			return true;
-	}
-	forwarder->page = NULL;
-	close(forwarder->page_fd);
-	forwarder->page_fd = -1;
-	return false;
-}
 
 static uint64_t
 load(const _Atomic uint64_t *value)

@@ -7,8 +7,6 @@
 
 #include "supervisor/forwarder.h"
 
-/* Makes the page if there is none; false with errno. */
-bool	forwarder_page_have(struct forwarder *forwarder) ATTR_NONNULL;
 /* The page is the next one's: what it says is kept with the channels. */
 void	forwarder_page_take(struct forwarder *forwarder) ATTR_NONNULL;
 /* Tells the channel's worker what need not be kept any more. */

@@ -193,7 +193,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "decimator", decimators_json(handoff, supervisor));
 	json_object_set_new(object, "given_up", count(supervisor->given_up));
 	json_object_set_new(object, "drained",
-	    count(supervisor->fleet.drained));
+	    count(fleet_drained_since(&supervisor->fleet)));
 	json_object_set_new(object, "user", json_string(users));
 	free(users);
 	json_object_set_new(object, "channels", channels);
@@ -449,7 +449,7 @@ get_state(const json_t *object)
 	    "next_number");
 	inheritance->started_ns = get_count(object, "started_ns");
 	inheritance->given_up = get_count(object, "given_up");
-	inheritance->drained = get_count(object, "drained") != 0;
+	inheritance->drained_ns = get_count(object, "drained");
 	inheritance->decimators = (unsigned)get_count(object, "decimators");
 	for (i = 0; i < MIN_OF(json_array_size(decimators),
 	    NITEMS(inheritance->decimator)); i++)

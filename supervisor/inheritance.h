@@ -92,7 +92,7 @@ struct inheritance {
 	uint32_t		 next_number;
 	uint64_t		 started_ns;
 	uint64_t		 given_up;	/* capabilities, by bit */
-	bool			 drained;	/* fleet.h */
+	uint64_t		 drained_ns;	/* fleet_inherit() */
 	struct querier_link	*querier;
 	size_t			 queriers;
 	unsigned		 decimators;	/* in use */

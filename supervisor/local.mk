@@ -49,6 +49,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/fleet.c supervisor/fleet.h \
 	supervisor/fleet_cold.c \
 	supervisor/fleet_drain.c supervisor/fleet_priv.h \
+	supervisor/fleet_page.c \
 	supervisor/fleet_turns.c \
 	supervisor/forwarder.c supervisor/forwarder.h \
 	supervisor/forwarder_page.c supervisor/forwarder_priv.h \
@@ -146,6 +147,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/check_buffers.c \
 	supervisor/doctor/check_cgroup.c \
 	supervisor/doctor/check_disk.c \
+	supervisor/doctor/check_fleet.c \
 	supervisor/doctor/check_forward.c \
 	supervisor/doctor/check_groups.c \
 	supervisor/doctor/check_host.c \

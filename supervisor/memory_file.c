@@ -39,3 +39,22 @@ memory_file_take_back(int fd)
 		log_debug("a file in memory stays as it is");
 	close(fd);
 }
+
+void *
+memory_file_shared(const char *name, size_t size, int *fd)
+{
+	void *memory = MAP_FAILED;
+
+	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd == -1)
+		return NULL;
+	if (ftruncate(*fd, (off_t)size) == 0 &&
+	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
+		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    *fd, 0);
+	if (memory != MAP_FAILED)
+		return memory;
+	close(*fd);
+	*fd = -1;
+	return NULL;
+}

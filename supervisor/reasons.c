@@ -193,6 +193,8 @@ holds(const struct channel *channel, enum reason reason)
 		return forwarder_refused(channel);
 	case REASON_FORWARD_BEHIND:
 		return forwarder_behind(channel);
+	case REASON_FLEET_AWAY:
+		return fleet_is_away(channel);
 	case REASON_NO_DATAGRAMS:
 		return channel->silence.stale;
 	case REASON_ARCHIVE_PAUSED:

@@ -161,7 +161,7 @@ open_rest(struct supervisor *supervisor, struct inheritance *inheritance)
 	supervisor->decimators = inheritance->decimators;
 	supervisor->started_ns = inheritance->started_ns;
 	supervisor->given_up = inheritance->given_up;
-	supervisor->fleet.drained = inheritance->drained;
+	fleet_inherit(&supervisor->fleet, inheritance->drained_ns);
 	querier_inherit(&supervisor->querier, inheritance->querier,
 	    inheritance->queriers);
 	inheritance->querier = NULL;

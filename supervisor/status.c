@@ -370,6 +370,21 @@ print_forwarders(struct print *print, const struct supervisor *supervisor)
 	json_text_close(print->out, ']');
 }
 
+static void
+print_fleet(struct print *print, const struct fleet *fleet)
+{
+	struct growing *out = print->out;
+
+	if (!conf_has_leases(fleet->supervisor->conf))
+		return;
+	json_text_open(out, "fleet", '{');
+	json_text_string(out, "state", status_child_state(&fleet->child));
+	print_process(out, &fleet->child);
+	print_user(print, &fleet->supervisor->conf->decimator_user);
+	fleet_print_all(out, fleet);
+	json_text_close(out, '}');
+}
+
 /* The decimators in use, and those that have yet to end. */
 static void
 print_decimators(struct print *print, const struct supervisor *supervisor)
@@ -415,8 +430,10 @@ status_print(struct growing *out, const char *name,
 	if (supervisor->conf != NULL &&
 	    supervisor->conf->web.address.ss_family != AF_UNSPEC)
 		print_web(&print, &supervisor->web);
-	if (supervisor->conf != NULL)
+	if (supervisor->conf != NULL) {
 		print_forwarders(&print, supervisor);
+		print_fleet(&print, &supervisor->fleet);
+	}
 	json_text_open(out, "channels", '[');
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (only == NULL || channel == only)

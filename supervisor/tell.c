@@ -189,6 +189,25 @@ tell_decimator(struct decimator *decimator)
 	    before != NULL ? " -> " : "", state);
 }
 
+/*** Hosts that take turns. ***/
+
+void
+tell_turn(struct channel *channel, bool speaks, bool lost)
+{
+	events_add(channel->supervisor, channel, EVENT_TURN,
+	    json_pack("{s:s, s:b}", "role", speaks ? "active" : "standby",
+	    "lost", lost), "this host relays it %s%s", speaks ? "now" :
+	    "no more", lost ? ": its lease was not renewed in time" : "");
+}
+
+void
+tell_drain(struct supervisor *supervisor, bool on)
+{
+	events_add(supervisor, NULL, EVENT_DRAIN, json_pack("{s:b}", "on", on),
+	    "%s", on ? "drained: hands over what other hosts can have" :
+	    "not drained any more");
+}
+
 /*** Deaths. ***/
 
 static json_t *

@@ -55,6 +55,12 @@ void	tell_decimator_death(void *owner,
 void	tell_reload(struct supervisor *supervisor, bool done,
 	    const struct conf_problems *problems,
 	    const struct reload_summary *summary) ATTR_NONNULL;
+/* It is this host's turn at the channel now, or, not `speaks', it is over;
+ * `lost': because its lease was not renewed. */
+void	tell_turn(struct channel *channel, bool speaks, bool lost)
+	    ATTR_NONNULL;
+/* The host is drained, or no more. */
+void	tell_drain(struct supervisor *supervisor, bool on) ATTR_NONNULL;
 /* The channel goes: what it has not told. */
 void	tell_end(struct channel *channel) ATTR_NONNULL;
 /* It is not in the configuration any more, and has ended. */

@@ -259,6 +259,15 @@ watch_check_asked(struct child_watch *watch, struct child *child, bool *look)
 	}
 }
 
+enum child_said
+watch_answer(const struct message *message, bool *look)
+{
+	if (message->type != MESSAGE_LOOKED || !*look)
+		return CHILD_SAID_NONSENSE;
+	*look = false;
+	return CHILD_SAID_ANSWER;
+}
+
 void
 watch_check_forwarder(struct forwarder *forwarder)
 {

@@ -41,14 +41,15 @@
 
 #include "common/compiler.h"
 #include "common/log.h"
+#include "supervisor/child.h"
 
 /* Checks in a row, one a second. */
 #define WATCH_CHECKS	10U
 
 struct channel;
-struct child;
 struct decimator;
 struct forwarder;
+struct message;
 struct web;
 
 struct watch {
@@ -80,6 +81,9 @@ void	watch_check_web(struct web *web) ATTR_NONNULL;
  * was, and has not. */
 void	watch_check_asked(struct child_watch *watch, struct child *child,
 	    bool *look) ATTR_NONNULL;
+/* What such a one has sent: the answer, or nonsense. */
+enum child_said	watch_answer(const struct message *message, bool *look)
+		    ATTR_NONNULL;
 /* Once a second. */
 void	watch_check_forwarder(struct forwarder *forwarder) ATTR_NONNULL;
 /* For longer than that the decimator has not taken what there is, although it

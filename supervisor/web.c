@@ -284,12 +284,6 @@ web_changed(void *owner)
 	supervisor_notice(web->supervisor);
 }
 
-static void
-web_last_words(void *owner ATTR_UNUSED, char *text, size_t size ATTR_UNUSED)
-{
-	text[0] = '\0';
-}
-
 /* Deaf for a while after it: a process that is taken over cannot have us do
  * nothing else. */
 static enum child_said
@@ -298,12 +292,8 @@ web_message(void *owner, const struct message *message)
 	static const struct message answer = {.type = MESSAGE_STATUS};
 	struct web *web = owner;
 
-	if (message->type == MESSAGE_LOOKED && web->look) {
-		web->look = false;
-		return CHILD_SAID_ANSWER;
-	}
 	if (message->type != MESSAGE_STATUS)
-		return CHILD_SAID_NONSENSE;
+		return watch_answer(message, &web->look);
 	/* An answer is due in any case: it waits for that one. */
 	if (!tell_status(web) && fd_send(web->child.messages, &answer,
 	    sizeof(answer), NULL, 0) == -1)
@@ -315,7 +305,6 @@ static const struct child_ops web_ops = {
 	.spawn		= web_spawn,
 	.ended		= web_ended,
 	.changed	= web_changed,
-	.last_words	= web_last_words,
 	.message	= web_message,
 };
 

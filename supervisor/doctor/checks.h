@@ -104,6 +104,9 @@ ROW(web, 10,								\
 ROW(forward, 90,							\
     "what no server stores waits in the archive, for as long as that "	\
     "keeps it")								\
+ROW(fleet, 10,								\
+    "where hosts take turns, one that relays and one that would follow " \
+    "have to hear the same servers, in time")				\
 ROW(archive_directory, 5,						\
     "nothing is archived where the worker may not write")		\
 ROW(archive_mount, 5,							\

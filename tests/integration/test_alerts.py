@@ -140,6 +140,42 @@ def cases() -> list[Case]:
         case("McrelayNotForwarded", 7, True, {name: "0 1x9"}, reason)
         case("McrelayNotForwarded", 7, False, {name: "0 0 0 1 1 1 0 0"},
              reason)
+    def here(name: str, instance: str = "one") -> str:
+        return of_channel(name, instance=instance)
+    there = here("lease_active", "two")
+    case("McrelayNobodyRelays", 4, True, {here("lease_active"): "1 0x9"})
+    case("McrelayNobodyRelays", 4, True, {
+        here("lease_active"): "0x9", there: "1 0x9"})
+    case("McrelayNobodyRelays", 4, False, {
+        here("lease_active"): "0x9", there: "1x9"})
+    # Taken over in time; and hosts do not take turns.
+    case("McrelayNobodyRelays", 4, False, {
+        here("lease_active"): "1 1 0 0 0", there: "0 0 0 1 1"})
+    case("McrelayNobodyRelays", 4, False, {here("received_total"): "0x9"})
+    case("McrelayFleetAway", 4, True, {
+        of_channel("channel_reason", reason="fleet_away"): "0 1x9"})
+    case("McrelayFleetAway", 4, False, {
+        of_channel("channel_reason", reason="fleet_away"): "0 0 1 0 0",
+        of_channel("channel_reason", reason="standby"): "1x9"})
+    active, others = here("lease_active"), here("lease_standbys")
+    case("McrelayNoStandby", 9, True, {active: "1x20", others: "1 1 0x20"})
+    case("McrelayNoStandby", 9, False, {active: "1x20", others: "1x20"})
+    # Of another host nobody is to stand in for it; and for a moment.
+    case("McrelayNoStandby", 9, False, {active: "0x20"})
+    case("McrelayNoStandby", 9, False, {
+        active: "1x20", others: "1 1 0 0 0 1x20"})
+    lost = here("lease_lost_total")
+    case("McrelayTurns", 4, True, {lost: "0 0 1 1 1"}, "lost")
+    case("McrelayTurns", 4, False, {lost: "3x9"}, "lost")
+    case("McrelayTurns", 30, False, {lost: "0 1x40"}, "lost")
+    taken = [here("lease_taken_total", name) for name in ("one", "two")]
+    case("McrelayTurns", 10, True, {
+        taken[0]: "0 1 1 2 2 3 3x20", taken[1]: "0 0 1 1 2 2 2 3x20"},
+        "flapping")
+    case("McrelayTurns", 10, False, {
+        taken[0]: "0 1 1 1x20", taken[1]: "0 0 1 1x20"}, "flapping")
+    case("McrelayDrained", 65, True, {"mcrelay_drained": "1x90"})
+    case("McrelayDrained", 65, False, {"mcrelay_drained": "0 0 0 0 0 0 1x90"})
     # promtool begins at 1970.
     expiry = "mcrelay_web_certificate_expiry_timestamp_seconds"
     case("McrelayCertificate", 20, True, {expiry: f"{14 * 86400}x30"})
@@ -240,6 +276,10 @@ def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
             assert prometheus.query(name) or name in (
                 # Not of a stream without an archive.
                 "mcrelay_stream_unarchived_total",
+                # Nobody takes turns.
+                "mcrelay_lease_active", "mcrelay_lease_standbys",
+                "mcrelay_lease_lost_total", "mcrelay_lease_taken_total",
+                "mcrelay_drained",
                 # Here is no TLS.
                 "mcrelay_web_certificate_expiry_timestamp_seconds",
                 # Known after a while.

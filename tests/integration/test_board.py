@@ -16,6 +16,7 @@ from typing import Any, Iterator
 
 import pytest
 
+import nats
 from daemon import Daemon, channel, output
 from exposition import Metrics
 from net import Receiver, Sender, free_port, numbered
@@ -39,6 +40,8 @@ OPTIONS = {
 BUILT_IN = {"__rate_interval"}
 ALERTS = "ALERTS{"
 EXPIRY = "mcrelay_web_certificate_expiry_timestamp_seconds"
+# Where hosts take turns.
+FLEET = "mcrelay_(lease_|drained)"
 NAME = "busy"
 
 Json = dict[str, Any]
@@ -208,13 +211,22 @@ def check(prometheus: Prometheus, panel: Json, target: Json) -> None:
                 for _, value in series["values"]} == {0.0}, got
 
 
+@pytest.fixture
+def servers() -> Iterator[list[nats.Server]]:
+    """Put in here, they end with the test."""
+    made: list[nats.Server] = []
+    yield made
+    for server in made:
+        server.end()
+
+
 def has_tls(daemon: Daemon, web: Json) -> bool:
     daemon.write(channel(NAME, free_port()), web=web)
     return daemon.check().returncode == 0
 
 
-def test_live(daemon: Daemon, board: Json, source: Path, tmp_path: Path
-              ) -> None:
+def test_live(daemon: Daemon, board: Json, source: Path, tmp_path: Path,
+              servers: list[nats.Server]) -> None:
     """All that it asks is answered, and all that there is, is asked for."""
     rules = re.sub(r"\n( +for:) \w+", r"\n\1 1s", (
         source / "etc/prometheus/mcrelay.rules.yml").read_text())
@@ -223,10 +235,18 @@ def test_live(daemon: Daemon, board: Json, source: Path, tmp_path: Path
     certify(daemon)
     web = {"port": free_port(), "tls": files(daemon)}
     tls = has_tls(daemon, web)
+    libexec = daemon.programs.libexec
+    fleet = nats.PROGRAM is not None and libexec is not None and (
+        libexec / "mcrelay-forwarder").exists()
+    turns: list[Json] = []
     with Page(daemon) as page, Prometheus(
             tmp_path / "prometheus", page.port, rules) as prometheus, \
             Receiver() as receiver, Receiver() as view, \
             Sender("127.0.0.1", port) as sender:
+        if fleet:
+            servers.append(nats.Server(tmp_path).start())
+            turns = [channel("turns", free_port(), stale_after="1h",
+                             hosts=["here", "there"])]
         daemon.start(
             channel(NAME, port, stale_after="1h",
                     archive=daemon.archive_conf(retain={"files": 100}),
@@ -236,14 +256,18 @@ def test_live(daemon: Daemon, board: Json, source: Path, tmp_path: Path
                     decimate=[{"name": "s", "method": "pick", "every": 10,
                                "archive": True} |
                               output(view.address, view.port)]),
-            channel("quiet", free_port(), stale_after="1s"),
-            **({"web": web} if tls else {}))
+            channel("quiet", free_port(), stale_after="1s"), *turns,
+            **({"web": web} if tls else {}), **({
+                "host": "here", "fleet": {"lease": "1s"},
+                "forward": {"servers": [servers[0].url], "replicas": 1}
+                } if fleet else {}))
         sender.send(numbered(100))
         daemon.wait_received(NAME, 100)
         prometheus.wait_scrapes(1)
         prometheus.wait_firing("McrelayStale", channel="quiet")
         for panel, target in questions(board):
-            if EXPIRY not in target["expr"] or tls:
+            if (EXPIRY not in target["expr"] or tls) and (
+                    not re.search(FLEET, target["expr"]) or fleet):
                 check(prometheus, panel, target)
         for each in board["annotations"]["list"]:
             assert prometheus.query(fill_in(each["expr"]))
@@ -251,6 +275,8 @@ def test_live(daemon: Daemon, board: Json, source: Path, tmp_path: Path
                  re.findall(r"\bmcrelay_\w+", target["expr"])}
         if not tls:
             asked.discard(EXPIRY)
+        if not fleet:
+            asked = {name for name in asked if not re.match(FLEET, name)}
         assert asked == Metrics(daemon.ctl("metrics").stdout).names() - {
             "mcrelay_relay_errors_total"}   # whose causes it shows
         [ours] = prometheus.query(fill_in(

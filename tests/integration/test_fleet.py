@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import re
 import signal
+import socket
 import subprocess
 from pathlib import Path
 
@@ -13,17 +15,18 @@ import pytest
 
 import nats
 from daemon import Programs
-from net import Sender, free_port, numbered
+from net import Sender, numbered
 from waiting import wait_for
 
 
-def free_ports() -> int:
-    """The first of six that nobody listens at."""
+def free_ports(kind: socket.SocketKind, count: int) -> int:
+    """The first of so many that nobody has."""
     def there() -> int:
         first = nats.free_tcp_port()
         try:
-            for port in range(first, first + 6):
-                nats.socket.create_server(("127.0.0.1", port)).close()
+            for port in range(first, first + count):
+                with socket.socket(socket.AF_INET, kind) as one:
+                    one.bind(("127.0.0.1", port))
         except (OSError, OverflowError):
             return 0
         return first
@@ -45,7 +48,9 @@ def ours(place: Path) -> list[str]:
 
 @pytest.mark.usefixtures("have_forwarder")
 def test_fleet(programs: Programs, source: Path, tmp_path: Path) -> None:
-    place, port, udp = tmp_path / "fleet", free_ports(), free_port()
+    place = tmp_path / "fleet"
+    port = free_ports(socket.SOCK_STREAM, 6)
+    udp = free_ports(socket.SOCK_DGRAM, 4)
     environment = os.environ | {
         "FLEET_PORT": str(port), "FLEET_UDP": str(udp),
         "MCRELAY_BUILDDIR": str(programs.mcrelayd.parent)}
@@ -80,6 +85,16 @@ def test_fleet(programs: Programs, source: Path, tmp_path: Path) -> None:
         wait_for(lambda: has(2, []), "nothing of the other", 60,
                  lambda: fleet("status"))
         assert "node2 does not run" in fleet("status")
+        # With the others they take turns.
+        if os.environ.get("MCRELAY_TEST_LONG"):
+            assert re.search(
+                r"^rig([12]) relays, and rig(?!\1)[12] stands by\nof 5000 "
+                r"datagrams, 1000 a second, 0 were not relayed, and 0 twice$",
+                fleet("handover"), re.M)
+        told = re.search(r"1000 a second, (\d+) were not relayed, and 0 "
+                         r"twice\n", fleet("takeover"))
+        assert told is not None and 1000 < int(told[1]) < 5000
+        assert re.search("^imu: rig[12] relays it$", fleet("status"), re.M)
     finally:
         fleet("stop")
     assert ours(place) == []

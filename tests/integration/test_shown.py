@@ -68,6 +68,10 @@ TRIED: dict[str, dict[str, str]] = {
         "mcrelayd as a container's first process",
         "docker exec": "not: no docker daemon",
         "kind: Deployment": "not: no Kubernetes"},
+    "doc/kafka.md": {
+        "JetStreamToKafka": "not: no Kafka, and the bridge is no package of Debian",
+        "kafka_franz": "not: no Kafka, and the bridge is no package of Debian",
+        "wc -l": "test_shown.py: test_another_host"},
     "doc/raspberry-pi.md": {
         "memory: 16MiB": "test_shown.py: test_excerpts",
         "flush_interval: 10s": "test_shown.py: test_excerpts"},

@@ -36,15 +36,38 @@ add_channel(struct table *table, const json_t *channel)
 	table_count(table, member_count(ledger, "pending"));
 }
 
+/* Where hosts take turns. */
+static void
+add_turn(FILE *to, const json_t *lease)
+{
+	const char *holder = member_text(lease, "holder");
+	const double seen_s = (double)member_count(lease, "seen_ms") / 1000;
+	const long long standbys = member_count(lease, "standbys");
+
+	if (lease == NULL)
+		return;
+	if (strcmp(member_text(lease, "role"), "active") == 0)
+		fprintf(to, "  this host relays it, and %lld other%s would\n",
+		    standbys, standbys == 1 ? "" : "s");
+	else if (holder[0] != '\0')
+		fprintf(to, "  host %s has it, as was told %.1f s ago\n",
+		    holder, seen_s);
+	else
+		fprintf(to, "  no host has it, as was told %.1f s ago\n",
+		    seen_s);
+}
+
 /* Below the line of a channel; the heads have none. */
 static void
-add_reasons(FILE *to, size_t row, const void *data)
+add_notes(FILE *to, size_t row, const void *data)
 {
 	const json_t *channels = data, *reasons, *reason;
 	size_t i;
 
 	if (row == 0)
 		return;
+	add_turn(to, json_object_get(json_array_get(channels, row - 1),
+	    "lease"));
 	reasons = json_object_get(json_array_get(channels, row - 1),
 	    "reasons");
 	for (i = 0; i < json_array_size(reasons); i++) {
@@ -67,6 +90,19 @@ show_bad_checksums(const json_t *status)
 		    count);
 }
 
+static void
+show_drained(const json_t *status)
+{
+	const json_t *fleet = json_object_get(status, "fleet");
+	char since[TABLE_CELL_SIZE];
+
+	if (!json_is_true(json_object_get(fleet, "drained")))
+		return;
+	printf("this host has been drained for %s, and takes no channel that "
+	    "another can have: mcrelayctl undrain\n", table_duration_text(
+	    member_count(fleet, "drained_s"), since));
+}
+
 void
 show_status(const json_t *status)
 {
@@ -81,8 +117,9 @@ show_status(const json_t *status)
 		table_cell(&table, heads[i]);
 	for (i = 0; i < json_array_size(channels); i++)
 		add_channel(&table, json_array_get(channels, i));
-	table_print_notes(&table, stdout, add_reasons, channels);
+	table_print_notes(&table, stdout, add_notes, channels);
 	show_old_counters(channels, stdout);
+	show_drained(status);
 	show_bad_checksums(status);
 }
 

@@ -40,23 +40,29 @@ table_count(struct table *table, long long count)
 	table_cell(table, text);
 }
 
+const char *
+table_duration_text(long long seconds, char text[static TABLE_CELL_SIZE])
+{
+	if (seconds >= 86400)
+		snprintf(text, TABLE_CELL_SIZE, "%lldd%02lldh",
+		    seconds / 86400, seconds / 3600 % 24);
+	else if (seconds >= 3600)
+		snprintf(text, TABLE_CELL_SIZE, "%lldh%02lldm",
+		    seconds / 3600, seconds / 60 % 60);
+	else if (seconds >= 60)
+		snprintf(text, TABLE_CELL_SIZE, "%lldm%02llds", seconds / 60,
+		    seconds % 60);
+	else
+		snprintf(text, TABLE_CELL_SIZE, "%llds", seconds);
+	return text;
+}
+
 void
 table_duration(struct table *table, long long seconds)
 {
 	char text[TABLE_CELL_SIZE];
 
-	if (seconds >= 86400)
-		snprintf(text, sizeof(text), "%lldd%02lldh", seconds / 86400,
-		    seconds / 3600 % 24);
-	else if (seconds >= 3600)
-		snprintf(text, sizeof(text), "%lldh%02lldm", seconds / 3600,
-		    seconds / 60 % 60);
-	else if (seconds >= 60)
-		snprintf(text, sizeof(text), "%lldm%02llds", seconds / 60,
-		    seconds % 60);
-	else
-		snprintf(text, sizeof(text), "%llds", seconds);
-	table_cell(table, text);
+	table_cell(table, table_duration_text(seconds, text));
 }
 
 /*** Width. ***/

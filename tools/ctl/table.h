@@ -28,7 +28,9 @@ void	table_cell(struct table *table, const char *text) ATTR_NONNULL;
 /* The name of what is in the column, in capitals. */
 void	table_head(struct table *table, const char *name) ATTR_NONNULL;
 void	table_count(struct table *table, long long count) ATTR_NONNULL;
-/* "3d04h", "2h05m", "1m30s": two units are enough. */
+/* "3d04h", "2h05m", "1m30s": two units are enough; returns `text'. */
+const char	*table_duration_text(long long seconds,
+		    char text[static TABLE_CELL_SIZE]);
 void	table_duration(struct table *table, long long seconds) ATTR_NONNULL;
 
 /* Leaves out columns, in the order of `least', until a line is no longer than

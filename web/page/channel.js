@@ -28,6 +28,16 @@ function retention(storage) {
 	return words.length === 0 ? "without limit" : words.join(", ");
 }
 
+// Where hosts take turns.
+function turn(lease) {
+	if (lease.role === "active")
+		return "this host's, and " + (lease.standbys === 1 ?
+		    "1 other would" : `${count(lease.standbys ?? 0)} others ` +
+		    "would");
+	return (lease.holder ? `host ${lease.holder}'s` : "no host's") +
+	    `, as was told ${count(Math.round(lease.seen_ms / 1000))} s ago`;
+}
+
 // [title, text] of what there is to say.
 function facts(channel, now) {
 	const {ring, socket, storage, ledger, deaths} = channel;
@@ -52,6 +62,7 @@ function facts(channel, now) {
 		["Ring", ring ? fill(ring.used_bytes, ring.size_bytes,
 		    ledger.ring_high_water_bytes) : ""],
 		["Received", bytes(ledger.received_bytes)],
+		["Whose turn", channel.lease ? turn(channel.lease) : ""],
 		["Sandbox", channel.sandbox ? channel.sandbox.state +
 		    (channel.sandbox.missing.length > 0 ? ", without " +
 		    channel.sandbox.missing.join(", ") : "") : ""],

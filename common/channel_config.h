@@ -16,6 +16,8 @@
 #define STREAMS_MAX		32
 #define INPUTS_MAX		64
 #define SOURCES_MAX		32
+/* Of all channels that share an address and port. */
+#define SHARED_SOURCES_MAX	128U
 #define ARCHIVE_DIRECTORY_SIZE	1024
 #define RECYCLE_FILES_MAX	64
 

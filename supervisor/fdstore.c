@@ -21,6 +21,7 @@
 #define INPUT		"in"	/* then which, if not the first */
 #define FEED		"feed."
 #define SEGMENT		"seg."
+#define HOLE		"place."	/* then the socket's identity */
 /* Of images; their layout follows. */
 static const char	*const image_name[] = {
 	[IMAGE_DAEMON]	= "program.",
@@ -108,8 +109,11 @@ receive_one(struct inheritance *inheritance, const char *name, int fd)
 	} else if (strncmp(name, SEGMENT, strlen(SEGMENT)) == 0) {
 		each = inheritance_add(inheritance, name + strlen(SEGMENT));
 		place = &each->segment;
-	} else
+	} else {
+		if (strncmp(name, HOLE, strlen(HOLE)) == 0)
+			inheritance_add_place(inheritance, fd);
 		return;
+	}
 	/* Of two of a name the later one was stored later. */
 	if (*place != -1)
 		close(*place);
@@ -231,6 +235,32 @@ fdstore_channel(struct channel *channel)
 	    &channel->stored_feed);
 	keep(SEGMENT, channel->name, foreign_or_own(channel),
 	    &channel->stored_segment);
+}
+
+static void
+hole_text(ino_t identity, char text[static NAME_SIZE])
+{
+	snprintf(text, NAME_SIZE, HOLE "%ju", (uintmax_t)identity);
+}
+
+void
+fdstore_hole(int fd, ino_t identity)
+{
+	char text[NAME_SIZE];
+
+	hole_text(identity, text);
+	if (notify_active())
+		(void)notify_store(text, fd);
+}
+
+void
+fdstore_remove_hole(ino_t identity)
+{
+	char text[NAME_SIZE];
+
+	hole_text(identity, text);
+	if (notify_active() && notify_remove(text))
+		notify_barrier();
 }
 
 static void

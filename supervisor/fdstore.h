@@ -6,10 +6,13 @@
  * A channel's input is stored as "in.NAME", its second one as "in1.NAME" and
  * so on, what feeds it, if anything does, as "feed.NAME", its segment as
  * "seg.NAME".  The programs that can use segments of a layout are
- * "program.LAYOUT" and "worker.LAYOUT".
+ * "program.LAYOUT" and "worker.LAYOUT".  What is left of a shared port
+ * is "place." and the socket's number.
  */
 #ifndef MCRELAY_FDSTORE_H
 #define MCRELAY_FDSTORE_H
+
+#include <sys/types.h>
 
 #include "common/compiler.h"
 #include "supervisor/inheritance.h"
@@ -37,6 +40,10 @@ void	fdstore_remove(struct channel *channel) ATTR_NONNULL;
 /* Has it keep these programs, in the place of others of that layout. */
 void	fdstore_image(const struct image *image) ATTR_NONNULL;
 void	fdstore_remove_image(const struct image *image) ATTR_NONNULL;
+/* A socket that no channel has any more (fanout.h); it is gone there when this
+ * returns. */
+void	fdstore_hole(int fd, ino_t identity);
+void	fdstore_remove_hole(ino_t identity);
 /* What was handed back and nobody has use for. */
 void	fdstore_remove_unused(const struct inheritance *inheritance)
 	    ATTR_NONNULL;

@@ -172,8 +172,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	char *users = conf_users_text(supervisor->conf);
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		json_array_append_new(channels, channel_json(handoff,
-		    channel));
+		json_array_append_new(channels, channel_json(handoff, channel));
 	object = json_pack("{s:i, s:s, s:o, s:o, s:s, s:i, s:i, s:o, s:o, s:o, "
 	    "s:o, s:o, s:o, s:o}",
 	    "handoff", HANDOFF_VERSION,
@@ -191,6 +190,7 @@ state_json(struct handoff *handoff, const struct supervisor *supervisor,
 	    "started_ns", count(supervisor->started_ns),
 	    "decimators", count(supervisor->decimators),
 	    "decimator", decimators_json(handoff, supervisor));
+	handoff_put_places(handoff, object);
 	json_object_set_new(object, "given_up", count(supervisor->given_up));
 	json_object_set_new(object, "drained",
 	    count(fleet_drained_since(&supervisor->fleet)));
@@ -224,9 +224,9 @@ int
 handoff_write(struct handoff *handoff, const struct supervisor *supervisor,
     int client)
 {
+	int result, saved;
 	json_t *object;
 	char *text;
-	int result, saved;
 
 	memset(handoff, 0, sizeof(*handoff));
 	handoff->fd = memfd_create("mcrelay:handoff", MFD_CLOEXEC);
@@ -455,6 +455,7 @@ get_state(const json_t *object)
 	    NITEMS(inheritance->decimator)); i++)
 		get_decimator(inheritance, i, json_array_get(decimators, i),
 		    get_layout(object));
+	handoff_get_places(inheritance, object);
 	for (i = 0; i < json_array_size(channels); i++)
 		get_channel(inheritance, json_array_get(channels, i));
 	health_get_queriers(inheritance, json_object_get(object, "queriers"));
@@ -471,8 +472,7 @@ load(int fd)
 	/* The offset is shared with whoever else reads it. */
 	if (lseek(fd, 0, SEEK_SET) == -1 || (fd = dup(fd)) == -1)
 		return NULL;
-	stream = fdopen(fd, "r");
-	if (stream == NULL) {
+	if ((stream = fdopen(fd, "r")) == NULL) {
 		close(fd);
 		return NULL;
 	}

@@ -12,6 +12,7 @@
 #include "common/hash.h"
 #include "common/util.h"
 #include "supervisor/directory.h"
+#include "supervisor/fanout.h"
 #include "supervisor/handoff_parts.h"
 #include "supervisor/handoff_priv.h"
 #include "supervisor/supervisor.h"
@@ -112,6 +113,30 @@ get_text(const json_t *object, const char *name)
 	const char *text = json_string_value(json_object_get(object, name));
 
 	return text != NULL ? text : "";
+}
+
+void
+handoff_put_places(struct handoff *handoff, json_t *state)
+{
+	json_t *array = json_array();
+	size_t i;
+	int fd;
+
+	for (i = 0; (fd = fanout_descriptor(i)) != -1; i++)
+		json_array_append_new(array, json_pack("{s:o}", "fd",
+		    handoff_put_fd(handoff, fd)));
+	json_object_set_new(state, "places", array);
+}
+
+void
+handoff_get_places(struct inheritance *inheritance, const json_t *state)
+{
+	const json_t *array = json_object_get(state, "places");
+	size_t i;
+
+	for (i = 0; i < json_array_size(array); i++)
+		inheritance_add_place(inheritance, handoff_get_fd(
+		    json_array_get(array, i), "fd"));
 }
 
 static int

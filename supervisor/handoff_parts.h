@@ -33,6 +33,12 @@ void	handoff_get_sockets(struct inherited *inherited,
 void	handoff_get_directory(struct inherited *inherited,
 	    const json_t *directory);
 
+/* The sockets of ports that channels share (fanout.h). */
+void	handoff_put_places(struct handoff *handoff, json_t *state)
+	    ATTR_NONNULL;
+void	handoff_get_places(struct inheritance *inheritance,
+	    const json_t *state) ATTR_NONNULL;
+
 /* Into empty parts: what the configuration still asks for.  parts_open() adds
  * what is missing. */
 void	handoff_take_parts(struct parts *parts,

@@ -68,6 +68,9 @@ inheritance_free(struct inheritance *inheritance)
 		return;
 	for (i = 0; i < inheritance->channels; i++)
 		inheritance_drop(&inheritance->channel[i]);
+	for (i = 0; i < inheritance->places; i++)
+		close(inheritance->place[i]);
+	free(inheritance->place);
 	events_free(inheritance->events);
 	images_done(&inheritance->images);
 	drop(&inheritance->lock);
@@ -83,6 +86,16 @@ inheritance_free(struct inheritance *inheritance)
 	free(inheritance->run_dir);
 	free(inheritance->user);
 	free(inheritance);
+}
+
+void
+inheritance_add_place(struct inheritance *inheritance, int fd)
+{
+	if (fd == -1)
+		return;
+	inheritance->place = xgrow(inheritance->place, inheritance->places,
+	    sizeof(*inheritance->place));
+	inheritance->place[inheritance->places++] = fd;
 }
 
 struct inherited *

@@ -77,6 +77,8 @@ struct inheritance {
 	struct inherited	*channel;
 	size_t			 channels;
 	struct images		 images;	/* of its version, and older */
+	int			*place;		/* sockets (fanout.h) */
+	size_t			 places;
 	/* By an upgrade; everything below is unset without it. */
 	bool			 upgrade;
 	char			*version;	/* the old image's */
@@ -111,6 +113,9 @@ void	inheritance_free(struct inheritance *inheritance);
 /* The entry of this name, made if need be. */
 struct inherited	*inheritance_add(struct inheritance *inheritance,
 			    const char *name) ATTR_NONNULL;
+/* Adds a socket to `place'; -1: none. */
+void	inheritance_add_place(struct inheritance *inheritance, int fd)
+	    ATTR_NONNULL;
 /* Closes what nobody has taken of it. */
 void	inheritance_drop(struct inherited *each) ATTR_NONNULL;
 /* The entry of this name, or NULL. */

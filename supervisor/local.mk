@@ -43,6 +43,9 @@ libsupervisor_a_SOURCES = \
 	supervisor/events.c supervisor/events.h \
 	supervisor/facts.c supervisor/facts.h \
 	supervisor/far_file.c supervisor/far_file.h \
+	supervisor/fanout.c supervisor/fanout.h \
+	supervisor/fanout_priv.h supervisor/fanout_program.c \
+	supervisor/fanout_route.c \
 	supervisor/fdstore.c supervisor/fdstore.h \
 	supervisor/follow.c supervisor/follow.h \
 	supervisor/foreign.c supervisor/foreign.h \

@@ -19,6 +19,7 @@
 #include "supervisor/capabilities.h"
 #include "supervisor/channels.h"
 #include "supervisor/directory.h"
+#include "supervisor/fanout.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/needs.h"
 #include "supervisor/notify.h"
@@ -206,6 +207,7 @@ stage(struct plan *plan)
 
 	plan->steps = plan->conf->channels;
 	plan->step = xcalloc(plan->steps, sizeof(*plan->step));
+	fanout_expect(plan->supervisor, plan->conf);
 	for (i = 0; i < plan->steps; i++) {
 		plan->step[i].conf = &plan->conf->channel[i];
 		prepare(plan, &plan->step[i]);
@@ -243,16 +245,15 @@ remove_channel(struct supervisor *supervisor, struct channel *channel)
 	channel_stop(channel);
 }
 
-/* Sockets that stay, with what is configured of them now. */
-static void
-adapt_inputs(struct plan *plan, struct step *step)
+/* Where the inputs are that it is to have. */
+static struct parts *
+inputs_now(struct step *step)
 {
 	struct channel *channel = step->channel;
-	struct parts *parts = (step->parts.have & PART_INPUT) != 0 ?
-	    &step->parts : (channel->next.have & PART_INPUT) != 0 ?
-	    &channel->next : &channel->parts;
 
-	parts_adapt(parts, step->conf, plan->problems);
+	return (step->parts.have & PART_INPUT) != 0 ? &step->parts :
+	    (channel->next.have & PART_INPUT) != 0 ? &channel->next :
+	    &channel->parts;
 }
 
 static void
@@ -271,7 +272,8 @@ commit_step(struct plan *plan, struct step *step,
 	else
 		summary->changed++;
 	if (step->change == CHANGE_SOCKET)
-		adapt_inputs(plan, step);
+		/* Sockets that stay, with what is configured now. */
+		parts_adapt(inputs_now(step), step->conf, plan->problems);
 	channel_change(channel, step->conf, step->change, &step->parts);
 	/* A reload gives everybody another chance. */
 	if (channel->child.state == CHILD_FAILED)
@@ -312,6 +314,21 @@ set_log_level(struct supervisor *supervisor)
 		channel_log_level(channel, supervisor->conf->log_level);
 }
 
+/* Before a worker is told that it is to end: what comes from now on waits where
+ * its successor will find it. */
+static void
+route(const struct plan *plan)
+{
+	struct fanout_user *user = xcalloc(plan->steps + 1, sizeof(*user));
+	size_t i;
+
+	for (i = 0; i < plan->steps; i++)
+		user[i] = (struct fanout_user){plan->step[i].conf,
+		    inputs_now(&plan->step[i])};
+	fanout_route(user, plan->steps);
+	free(user);
+}
+
 /* The channels that archive streams, or those that are not. */
 static void
 commit_steps(struct plan *plan, struct reload_summary *summary,
@@ -337,6 +354,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 		supervisor_apply_log(supervisor);
 		set_log_level(supervisor);
 	}
+	route(plan);
 	sort_channels(plan, summary);
 	/* Their new sockets are what the decimator is told with the others'
 	 * new streams. */

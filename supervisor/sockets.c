@@ -15,6 +15,7 @@
 
 #include "common/udp.h"
 #include "common/util.h"
+#include "supervisor/fanout.h"
 #include "supervisor/sockets.h"
 #include "supervisor/sockets_priv.h"
 
@@ -271,6 +272,16 @@ leave_part(int fd, const struct listen_config *listen, int index)
 	return -1;
 }
 
+static int
+bind_address(int fd, const struct listen_config *listen,
+    const struct sockaddr_storage *address)
+{
+	if (!udp_is_group(address) && !sockets_input_bound(listen))
+		return fanout_bind(fd, address);
+	return bind(fd, sockets_generic(address),
+	    sockaddr_size(sockets_generic(address)));
+}
+
 int
 sockets_bind(int fd, const struct listen_config *listen, const char **what)
 {
@@ -285,8 +296,7 @@ sockets_bind(int fd, const struct listen_config *listen, const char **what)
 		return -1;
 	address = sockets_scoped(&listen->address, index);
 	*what = "bind";
-	if (!has_port(fd) && bind(fd, sockets_generic(&address),
-	    sockaddr_size(sockets_generic(&address))) == -1)
+	if (!has_port(fd) && bind_address(fd, listen, &address) == -1)
 		return -1;
 	*what = "join the group";
 	if (udp_is_group(&listen->address) &&
@@ -318,9 +328,10 @@ sockets_same_input(const struct listen_config *a, const struct listen_config *b)
 	    strcmp(a->interface, b->interface) != 0 ||
 	    source_specific(a) != source_specific(b))
 		return false;
-	return !source_specific(a) || (a->sources == b->sources &&
-	    memcmp(a->source, b->source, a->sources * sizeof(a->source[0])) ==
-	    0);
+	if (!source_specific(a) && !fanout_has(&a->address))
+		return true;
+	return a->sources == b->sources && memcmp(a->source, b->source,
+	    a->sources * sizeof(a->source[0])) == 0;
 }
 
 bool

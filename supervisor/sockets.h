@@ -54,7 +54,7 @@ int	sockets_pair(const struct listen_config *listen, int *input, int *feed,
 bool	sockets_are_pair(int input, int feed);
 
 /* Whether an input socket made for `a' serves for `b' as well, but for the
- * size of its buffer and who may send. */
+ * size of its buffer and, unless others share its port, who may send. */
 bool	sockets_same_input(const struct listen_config *a,
 	    const struct listen_config *b) ATTR_NONNULL;
 

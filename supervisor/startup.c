@@ -13,6 +13,7 @@
 
 #include "supervisor/capabilities.h"
 #include "supervisor/control.h"
+#include "supervisor/fanout.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
 #include "supervisor/needs.h"
@@ -179,6 +180,9 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 	if (supervisor->inheritance != NULL)
 		supervisor->next_number =
 		    supervisor->inheritance->next_number;
+	fanout_expect(supervisor, conf);
+	if (supervisor->inheritance != NULL)
+		fanout_inherit(supervisor->inheritance);
 	for (i = 0; i < conf->channels; i++) {
 		channel = channel_new(supervisor, conf, &conf->channel[i],
 		    problems);

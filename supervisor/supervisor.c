@@ -19,6 +19,7 @@
 #include "supervisor/directory.h"
 #include "supervisor/events.h"
 #include "supervisor/far_file.h"
+#include "supervisor/fanout.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff_events.h"
 #include "supervisor/names.h"
@@ -162,6 +163,8 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 		finish_start(supervisor);
 	else if (supervisor->phase == PHASE_STOPPING)
 		finish_stop(supervisor);
+	if (supervisor->phase != PHASE_STOPPING)
+		fanout_update(supervisor);
 	upgrade_turn(&supervisor->upgrade);
 	fdstore_update(supervisor);
 	say_status(supervisor);
@@ -210,6 +213,8 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	web_second(supervisor);
 	forwarders_second(supervisor);
 	fleet_second(&supervisor->fleet);
+	if (supervisor->phase != PHASE_STOPPING)
+		fanout_update(supervisor);
 	/* It may wait for an archive to move again. */
 	if (supervisor->upgrade.rolling)
 		supervisor_notice(supervisor);
@@ -370,6 +375,7 @@ start(struct supervisor *supervisor)
 		fdstore_remove_unused(supervisor->inheritance);
 	inheritance_free(supervisor->inheritance);
 	supervisor->inheritance = NULL;
+	fanout_update(supervisor);
 	TAILQ_FOREACH(channel, &supervisor->leaving, link)
 		channel_stop(channel);
 	channels_start_new(supervisor);

@@ -5,6 +5,7 @@
  */
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/udp.h"
@@ -257,4 +258,23 @@ prefix_parse(const char *text, struct source_prefix *prefix, int *family,
 	*family = address.ss_family;
 	*single = bits == whole;
 	return NULL;
+}
+
+const char *
+prefix_text(const struct source_prefix *prefix,
+    char text[static PREFIX_TEXT_SIZE])
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+	bool v4 = prefix->bits >= 96 &&
+	    memcmp(prefix->address, mapped, sizeof(mapped)) == 0;
+	unsigned bits = prefix->bits - (v4 ? 96 : 0);
+	size_t length;
+
+	(void)inet_ntop(v4 ? AF_INET : AF_INET6, prefix->address +
+	    (v4 ? sizeof(mapped) : 0), text, INET6_ADDRSTRLEN);
+	length = strlen(text);
+	if (prefix->bits < 128)
+		(void)snprintf(text + length, PREFIX_TEXT_SIZE - length,
+		    "/%u", bits);
+	return text;
 }

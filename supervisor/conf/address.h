@@ -7,6 +7,7 @@
 #define MCRELAY_CONF_ADDRESS_H
 
 #include <sys/socket.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -44,5 +45,10 @@ int	address_compare(const struct sockaddr_storage *one,
  */
 const char	*prefix_parse(const char *text, struct source_prefix *prefix,
 		    int *family, bool *single) ATTR_NONNULL;
+
+/* As in `sources'; returns `text'. */
+#define PREFIX_TEXT_SIZE	(INET6_ADDRSTRLEN + 4)
+const char	*prefix_text(const struct source_prefix *prefix,
+		    char text[static PREFIX_TEXT_SIZE]) ATTR_NONNULL;
 
 #endif /* MCRELAY_CONF_ADDRESS_H */

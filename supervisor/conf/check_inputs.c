@@ -4,10 +4,12 @@
  */
 #include <inttypes.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "common/prefix.h"
 #include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/conf/address.h"
@@ -135,10 +137,10 @@ is_later(const struct check_input *a, const struct check_input *b)
 	    a->number > b->number;
 }
 
-/* Reported at the one that comes later in the file. */
+/* Reported at the one that comes later in the file; `why': of two channels. */
 static void
 report_shared(const struct check *check, const struct check_input *a,
-    const struct check_input *b)
+    const struct check_input *b, const char *why)
 {
 	const struct check_input *first = is_later(a, b) ? b : a;
 	const struct check_input *later = first == a ? b : a;
@@ -156,26 +158,100 @@ report_shared(const struct check *check, const struct check_input *a,
 		    check_text(&first->listen->address, other));
 	else
 		problem_error(check->problems, place, "channel `%s' listens "
-		    "on %s, channel `%s' (line %u) on %s: they cannot share "
-		    "an address and port", later->channel->name, check_text(
+		    "on %s, channel `%s' (line %u) on %s: they %s",
+		    later->channel->name, check_text(
 		    &later->listen->address, one), first->channel->name,
 		    first->channel->line, check_text(&first->listen->address,
-		    other));
+		    other), why);
 }
 
-/* Those of the same address that come before; of one channel, as of each other
- * one there is no more than one. */
+/* The smaller of two networks, if it is in the other. */
+static const struct source_prefix *
+overlap(const struct source_prefix *a, const struct source_prefix *b)
+{
+	const struct source_prefix *small = a->bits > b->bits ? a : b;
+
+	return prefix_matches(small == a ? b : a, small->address) ? small :
+	    NULL;
+}
+
+static const struct source_prefix *
+find_overlap(const struct listen_config *a, const struct listen_config *b)
+{
+	const struct source_prefix *both;
+	uint32_t i, j;
+
+	for (i = 0; i < a->sources; i++)
+		for (j = 0; j < b->sources; j++) {
+			both = overlap(&a->source[i], &b->source[j]);
+			if (both != NULL)
+				return both;
+		}
+	return NULL;
+}
+
+/* Two channels at one address, told apart by who sends: false, and said. */
+static bool
+is_divided(const struct check *check, const struct check_input *a,
+    const struct check_input *b)
+{
+	const struct listen_config *one = a->listen, *other = b->listen;
+	const struct source_prefix *both = find_overlap(one, other);
+	char text[PREFIX_TEXT_SIZE], why[PREFIX_TEXT_SIZE + 80];
+
+	if (one->sources == 0 || other->sources == 0)
+		(void)snprintf(why, sizeof(why), "can share an address and "
+		    "port only if both have `sources', by which they are told "
+		    "apart");
+	else if (both != NULL)
+		(void)snprintf(why, sizeof(why), "both have %s among their "
+		    "`sources'", prefix_text(both, text));
+	else if (!udp_is_group(&one->address) &&
+	    (one->interface[0] != '\0' || other->interface[0] != '\0'))
+		(void)snprintf(why, sizeof(why), "can share an address and "
+		    "port only without `interface': give an address of that "
+		    "interface");
+	else
+		return true;
+	report_shared(check, a, b, why);
+	return false;
+}
+
+/* How many sources all have together that come before. */
+static void
+check_sources(const struct check *check, const struct check_input *input,
+    uint32_t before)
+{
+	if (!udp_is_group(&input->listen->address) && before > 0 &&
+	    before <= SHARED_SOURCES_MAX &&
+	    before + input->listen->sources > SHARED_SOURCES_MAX)
+		problem_error(check->problems, check_places(check,
+		    input->channel)->input[input->number].listen, "channel "
+		    "`%s': those that share this address and port have more "
+		    "than %u `sources' together", input->channel->name,
+		    SHARED_SOURCES_MAX);
+}
+
+/* Those of the same address that come before. */
 static void
 check_same(const struct check *check, const struct check_input *input)
 {
 	const struct check_input *other;
+	uint32_t sources = 0;
 
 	for (other = input; other > check->input && is_at(check, other - 1,
-	    &input->listen->address); other--)
-		if (!is_apart(other - 1, input)) {
-			report_shared(check, other - 1, input);
+	    &input->listen->address); other--) {
+		sources += other[-1].listen->sources;
+		if (is_apart(other - 1, input))
+			continue;
+		if (other[-1].channel == input->channel) {
+			report_shared(check, other - 1, input, "");
 			return;
 		}
+		if (!is_divided(check, other - 1, input))
+			return;
+	}
+	check_sources(check, input, sources);
 }
 
 static void
@@ -188,7 +264,8 @@ check_wildcards(const struct check *check, const struct check_input *input)
 		return;
 	for (; is_at(check, other, &any); other++)
 		if (!is_apart(other, input)) {
-			report_shared(check, other, input);
+			report_shared(check, other, input,
+			    "cannot share an address and port");
 			return;
 		}
 }

@@ -212,7 +212,8 @@ const struct bad_case bad_output_cases[] = {
 	    CHANNEL "- name: b\n"
 	    "  listen: {port: 5000}\n",
 	    "5:18: channel `b' listens on 0.0.0.0:5000, channel `a' (line "
-	    "2) on 0.0.0.0:5000: they cannot share an address and port\n" },
+	    "2) on 0.0.0.0:5000: they can share an address and port only if "
+	    "both have `sources', by which they are told apart\n" },
 	{ "port shared with the wildcard",
 	    CHANNEL "- name: b\n"
 	    "  listen: {address: 10.0.0.1, port: 5000}\n",
@@ -239,8 +240,45 @@ const struct bad_case bad_output_cases[] = {
 	    "- name: b\n"
 	    "  listen: {address: 239.1.1.1, port: 5000, interface: lo}\n",
 	    "5:38: channel `b' listens on 239.1.1.1:5000, channel `a' "
-	    "(line 2) on 239.1.1.1:5000: they cannot share an address and "
-	    "port\n" },
+	    "(line 2) on 239.1.1.1:5000: they can share an address and port "
+	    "only if both have `sources', by which they are told apart\n" },
+	{ "sources of two",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 1, sources: [10.0.0.7, 10.1.0.0/16]}\n"
+	    "- name: b\n"
+	    "  listen: {port: 1, sources: [10.0.0.8, 10.1.2.0/24]}\n"
+	    "- name: c\n"
+	    "  listen: {port: 1, sources: [10.0.0.0/8]}\n",
+	    "5:18: channel `b' listens on 0.0.0.0:1, channel `a' (line 2) on "
+	    "0.0.0.0:1: they both have 10.1.2.0/24 among their `sources'\n"
+	    "7:18: channel `c' listens on 0.0.0.0:1, channel `b' (line 4) on "
+	    "0.0.0.0:1: they both have 10.0.0.8 among their `sources'\n" },
+	{ "sources of two, IPv6",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: \"::\", port: 1, sources: [\"fd00::/16\"]}\n"
+	    "- name: b\n"
+	    "  listen: {address: \"::\", port: 1, sources: [\"fd00::/33\"]}\n",
+	    "5:33: channel `b' listens on [::]:1, channel `a' (line 2) on "
+	    "[::]:1: they both have fd00::/33 among their `sources'\n" },
+	{ "sources on interfaces",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {port: 1, sources: [10.0.0.7]}\n"
+	    "- name: b\n"
+	    "  listen: {port: 1, interface: lo, sources: [10.0.0.8]}\n",
+	    "5:18: channel `b' listens on 0.0.0.0:1, channel `a' (line 2) on "
+	    "0.0.0.0:1: they can share an address and port only without "
+	    "`interface': give an address of that interface\n" },
+	{ "sources and the wildcard",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 127.0.0.1, port: 1, sources: [10.0.0.7]}\n"
+	    "- name: b\n"
+	    "  listen: {port: 1, sources: [10.0.0.8]}\n",
+	    "5:18: channel `b' listens on 0.0.0.0:1, channel `a' (line 2) on "
+	    "127.0.0.1:1: they cannot share an address and port\n" },
 	{ "v6 shared",
 	    "channels:\n"
 	    "- name: a\n"
@@ -414,8 +452,8 @@ const struct bad_case bad_output_cases[] = {
 	    "not `lzma'\n"
 	    "14:9: there is a channel `two' already (line 11)\n"
 	    "15:38: channel `two' listens on 239.1.1.1:2, channel `two' "
-	    "(line 11) on 239.1.1.1:2: they cannot share an address and "
-	    "port\n"
+	    "(line 11) on 239.1.1.1:2: they can share an address and "
+	    "port only if both have `sources', by which they are told apart\n"
 	    "17:5: a loop: what goes to 239.1.1.1:2 is received by channel "
 	    "`two' (line 11)\n"
 	    "17:23: `method: rms' needs `format: avro' or `samples': a raw "

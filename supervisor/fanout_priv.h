@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What fanout*.c share.  Supervisor only, for these.
+ */
+#ifndef MCRELAY_FANOUT_PRIV_H
+#define MCRELAY_FANOUT_PRIV_H
+
+#include <linux/filter.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/channel_config.h"
+#include "common/compiler.h"
+
+/* A socket in a group, by a descriptor of our own. */
+struct place {
+	int	fd;
+	ino_t	identity;
+	bool	hole;		/* nobody has it any more */
+	bool	mapped;		/* the program names it */
+};
+
+struct port {
+	struct sockaddr_storage address;
+	struct place	*place;
+	size_t		 places;
+};
+
+struct fanout_ports {
+	struct port	*port;
+	size_t		 ports;
+	/* Sockets have come or gone, and the programs do not know yet. */
+	bool		 changed;
+};
+
+extern struct fanout_ports	fanout;
+
+/* A number that no other socket has; 0: there is none. */
+ino_t	fanout_identity(int fd);
+/* The last one is where the other was, which has been closed. */
+void	fanout_move_last(struct port *at, size_t number) ATTR_NONNULL;
+
+/* Of IPv6 each source is four words, compared with a mask each.  The kernel's
+ * bound (net.core.optmem_max, 20 KiB) is not reached with that. */
+#define FANOUT_PROGRAM_MAX	(9U + SHARED_SOURCES_MAX * 13U)
+
+struct fanout_program {
+	struct sock_filter code[FANOUT_PROGRAM_MAX];
+	size_t		length;
+	int		family;
+};
+
+/* A program that returns places by a datagram's source. */
+void	fanout_program_begin(struct fanout_program *program, int family)
+	    ATTR_NONNULL;
+void	fanout_program_add(struct fanout_program *program,
+	    const struct source_prefix *source, uint32_t place) ATTR_NONNULL;
+/* All others; then it is given to the group of this socket.  0, or -1 with
+ * errno. */
+int	fanout_program_attach(struct fanout_program *program, uint32_t others,
+	    int fd) ATTR_NONNULL;
+
+#endif /* MCRELAY_FANOUT_PRIV_H */

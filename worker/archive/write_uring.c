@@ -280,13 +280,17 @@ direct_open(struct writer *writer)
 	return begin(writer, true);
 }
 
-/* The next chunk is filled while this one is in flight. */
+/*
+ * The next chunk is filled while this one is in flight, unless it is to be
+ * `alone': of a block with whole chunks in its middle these must not be missing
+ * when its end is there, if the power fails, as nothing would tell.
+ */
 static int
-next_chunk(struct writer *writer)
+next_chunk(struct writer *writer, bool alone)
 {
 	struct uring_file *file = writer->state;
 
-	if (put_rest(writer) == -1)
+	if (put_rest(writer) == -1 || (alone && settle(writer) == -1))
 		return -1;
 	file->filling = (file->filling + 1) % DISK_CHUNKS;
 	file->base += DISK_CHUNK;
@@ -298,7 +302,7 @@ next_chunk(struct writer *writer)
 
 static int
 uring_append(struct writer *writer, struct iovec *iov, unsigned count,
-    size_t size ATTR_UNUSED)
+    size_t size)
 {
 	struct uring_file *file = writer->state;
 	size_t done, n;
@@ -308,13 +312,12 @@ uring_append(struct writer *writer, struct iovec *iov, unsigned count,
 		for (done = 0; done < iov[i].iov_len; done += n) {
 			n = MIN_OF(iov[i].iov_len - done,
 			    DISK_CHUNK - file->used);
-			/* One that a flush began has ended. */
 			memcpy(chunk(writer) + file->used,
 			    (const uint8_t *)iov[i].iov_base + done, n);
 			file->used += n;
 			writer->end += n;
 			if (file->used == DISK_CHUNK &&
-			    next_chunk(writer) == -1)
+			    next_chunk(writer, size > DISK_CHUNK) == -1)
 				return -1;
 		}
 	}

@@ -138,3 +138,15 @@ archive_is_spare(int fd)
 	return pread(fd, found, sizeof(found), 0) == sizeof(found) &&
 	    memcmp(found, ARCHIVE_SPARE_MARK, sizeof(found)) == 0;
 }
+
+const char *
+archive_write_name(enum archive_write write)
+{
+	static const char *const names[] = {
+#define WRITE_NAME(constant, name)	[constant] = #name,
+		ARCHIVE_BACK_END_TABLE(WRITE_NAME)
+#undef WRITE_NAME
+	};
+
+	return write < ARCHIVE_WRITES ? names[write] : "?";
+}

@@ -70,5 +70,7 @@ bool	archive_is_spare(int fd);
 
 /* "main" or "rejected": how catalogues call the kind. */
 const char	*archive_kind_name(enum archive_kind kind);
+/* What an archive is written by, as -n and the status say it. */
+const char	*archive_write_name(enum archive_write write);
 
 #endif /* MCRELAY_ARCHIVE_NAMES_H */

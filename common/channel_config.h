@@ -42,12 +42,29 @@ enum archive_sync {
 	X(WRITE_DIRECT, direct)						\
 	X(WRITE_MMAP, mmap)
 
+/* What it is written by: one of these, or what takes its place where the
+ * channel has io_uring. */
+#define ARCHIVE_BACK_END_TABLE(X)					\
+	ARCHIVE_WRITE_TABLE(X)						\
+	X(WRITE_BUFFERED_URING, buffered_io_uring)			\
+	X(WRITE_DIRECT_URING, direct_io_uring)
+
 enum archive_write {
 #define ARCHIVE_WRITE_CONSTANT(constant, name)	constant,
-	ARCHIVE_WRITE_TABLE(ARCHIVE_WRITE_CONSTANT)
+	ARCHIVE_BACK_END_TABLE(ARCHIVE_WRITE_CONSTANT)
 #undef ARCHIVE_WRITE_CONSTANT
 	ARCHIVE_WRITES
 };
+
+static inline enum archive_write
+archive_back_end(enum archive_write write, bool uring)
+{
+	if (uring && write == WRITE_BUFFERED)
+		return WRITE_BUFFERED_URING;
+	if (uring && write == WRITE_DIRECT)
+		return WRITE_DIRECT_URING;
+	return write;
+}
 
 enum archive_overrun {
 	OVERRUN_SHED,

@@ -248,7 +248,8 @@ struct worker_state {
 	struct turn		turn;
 	/* enum io_way; written by the worker when it has set up. */
 	_Atomic uint32_t	receives_by;
-	/* Not 0: a worker has said that it does without io_uring. */
+	/* What workers do without io_uring, as the first one has said; enum
+	 * uring_use. */
 	_Atomic uint32_t	uring_missed;
 	struct room		room;
 	struct quarantine	quarantine;

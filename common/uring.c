@@ -108,9 +108,9 @@ static const struct {
 } needed[] = {
 	{URING_RECEIVE, IORING_OP_RECVMSG, "recvmsg"},
 	{URING_SEND, IORING_OP_SENDMSG, "sendmsg"},
-	{URING_WRITE, IORING_OP_WRITEV, "writev"},
+	{URING_WRITE, IORING_OP_WRITE, "write"},
 	{URING_WRITE, IORING_OP_WRITE_FIXED, "write_fixed"},
-	{URING_WRITE, IORING_OP_FSYNC, "fsync"},
+	{URING_WRITE, IORING_OP_FALLOCATE, "fallocate"},
 };
 
 /* Of `uses', those whose operations the kernel has. */

@@ -8,6 +8,7 @@
 
 #include "common/archive_names.h"
 #include "common/udp.h"
+#include "common/uring.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
 #include "supervisor/json_text.h"
@@ -120,14 +121,18 @@ print_files(struct growing *out, const struct channel *channel)
 static void
 print_io(struct growing *out, const struct channel *channel)
 {
-	static const char *const names[] = {
-#define WRITE_NAME(constant, name)	[constant] = #name,
-		ARCHIVE_WRITE_TABLE(WRITE_NAME)
-#undef WRITE_NAME
-	};
 	const struct archive_file *file = &channel->counts.file[ARCHIVE_MAIN];
-	uint32_t wanted = channel->conf->archive.write;
-	uint32_t write = file->phase == FILE_OPEN ? file->write : wanted;
+	bool uring = channel->conf->uring.enabled != 0;
+	uint32_t wanted = archive_back_end(channel->conf->archive.write,
+	    uring);
+	uint32_t write = wanted;
+
+	if (file->phase == FILE_OPEN)
+		write = file->write;
+	else if (channel->segment.base != NULL)
+		write = archive_back_end(channel->conf->archive.write, uring &&
+		    (atomic_load_explicit(&channel->segment.state->
+		    uring_missed, memory_order_relaxed) & URING_WRITE) == 0);
 
 	json_text_open(out, "io", '{');
 	if (channel->segment.base != NULL) {
@@ -137,8 +142,8 @@ print_io(struct growing *out, const struct channel *channel)
 		    "socket");
 		json_text_string(out, "send", "socket");
 	}
-	if (channel->conf->archive.enabled && write < NITEMS(names)) {
-		json_text_string(out, "write", names[write]);
+	if (channel->conf->archive.enabled) {
+		json_text_string(out, "write", archive_write_name(write));
 		json_text_truth(out, "write_fallback", write != wanted);
 	}
 	json_text_close(out, '}');

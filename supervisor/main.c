@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/archive_names.h"
 #include "common/help.h"
 #include "common/log.h"
 #include "common/uring.h"
@@ -335,12 +336,23 @@ print_users(const struct conf *conf)
 		    (unsigned)conf->channel[i].user.uid);
 }
 
-/* How channels would receive that want io_uring. */
+static void
+print_back_end(const struct channel_conf *channel, bool have)
+{
+	enum archive_write write = channel->archive.write;
+
+	if (channel->archive.enabled && archive_back_end(write, true) != write)
+		printf("channel %s writes its archive by %s\n", channel->name,
+		    archive_write_name(archive_back_end(write, have)));
+}
+
+/* How channels would receive and write that want io_uring. */
 static void
 print_uring(const struct conf *conf)
 {
 	char why[URING_WHY_SIZE];
-	bool have = uring_probe(URING_RECEIVE, why) == URING_RECEIVE;
+	uint32_t uses = uring_probe(URING_RECEIVE | URING_WRITE, why);
+	bool have = (uses & URING_RECEIVE) != 0;
 	const struct channel_conf *channel;
 	size_t i;
 
@@ -355,6 +367,7 @@ print_uring(const struct conf *conf)
 			printf("channel %s %s: io_uring cannot be used (%s)\n",
 			    channel->name, channel->uring.fallback_on_error ?
 			    "receives by sockets" : "would fail", why);
+		print_back_end(channel, (uses & URING_WRITE) != 0);
 	}
 }
 

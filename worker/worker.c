@@ -358,7 +358,7 @@ start_archive(struct worker *worker)
 	last_words_let_through(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	archive_start(&worker->archive, &worker->segment, worker->program,
-	    worker->directory, send_note, worker);
+	    worker->directory, worker->disk_ring, send_note, worker);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

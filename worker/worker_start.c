@@ -10,6 +10,7 @@
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
+#include "worker/archive/disk_ring.h"
 #include "worker/archive/synced.h"
 #include "worker/ingest_uring.h"
 #include "worker/last_words.h"
@@ -25,29 +26,45 @@ find_inputs(const struct worker *worker, int sockets[static INPUTS_MAX])
 		sockets[i] = worker->decimator_wake + i;
 }
 
-/* False: there has to be one, and there is none.  That there is none is said
- * by the first worker, not by each that follows it. */
+/* False: there has to be a ring.  That there is none is said by the first
+ * worker, not by each that follows it, and once for all uses. */
 static bool
-open_ring(struct worker *worker)
+do_without(const struct segment *segment, enum uring_use use, const char *why)
 {
-	const struct segment *segment = &worker->segment;
-	int sockets[INPUTS_MAX];
-	char why[URING_WHY_SIZE];
+	uint32_t missed;
 
-	if (segment->config->uring.enabled == 0)
-		return true;
-	find_inputs(worker, sockets);
-	worker->ring = ingest_ring_open(segment, sockets, why);
-	if (worker->ring != NULL)
-		return true;
 	if (segment->config->uring.fallback_on_error == 0) {
 		last_words("io_uring cannot be used: %s", why);
 		return false;
 	}
-	if (atomic_exchange_explicit(&segment->state->uring_missed, 1,
-	    memory_order_relaxed) == 0)
+	missed = atomic_fetch_or_explicit(&segment->state->uring_missed, use,
+	    memory_order_relaxed);
+	if (missed == 0)
 		log_warnx("io_uring cannot be used (%s): goes on without", why);
 	return true;
+}
+
+/* False: there has to be one, and there is none. */
+static bool
+open_rings(struct worker *worker)
+{
+	const struct segment *segment = &worker->segment;
+	const struct channel_config *config = segment->config;
+	enum archive_write write = config->archive.write;
+	int sockets[INPUTS_MAX];
+	char why[URING_WHY_SIZE];
+
+	if (config->uring.enabled == 0)
+		return true;
+	find_inputs(worker, sockets);
+	worker->ring = ingest_ring_open(segment, sockets, why);
+	if (worker->ring == NULL && !do_without(segment, URING_RECEIVE, why))
+		return false;
+	if (worker->directory == -1 || archive_back_end(write, true) == write)
+		return true;
+	worker->disk_ring = disk_ring_open(&config->uring, why);
+	return worker->disk_ring != NULL ||
+	    do_without(segment, URING_WRITE, why);
 }
 
 int
@@ -84,7 +101,7 @@ worker_attach(struct worker *worker)
 	next = WORKER_FD_OUTPUT + (int)config->outputs;
 	worker->directory = config->archive.enabled ? next++ : -1;
 	worker->decimator_wake = next;
-	return open_ring(worker) ? 0 : WORKER_EXIT_CONFIG;
+	return open_rings(worker) ? 0 : WORKER_EXIT_CONFIG;
 }
 
 void

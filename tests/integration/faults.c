@@ -85,6 +85,54 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 	return REAL(pwritev)(fd, iov, count, offset);
 }
 
+#if __has_include(<liburing.h>)
+#include <liburing.h>
+
+/* What the ring has done has failed, as its owner will see. */
+static void
+spoil(struct io_uring *ring, uint64_t data)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, ready;
+
+	for (;;) {
+		ready = 0;
+		io_uring_for_each_cqe(ring, head, cqe) {
+			ready++;
+			if (cqe->user_data != data)
+				continue;
+			cqe->res = -__atomic_load_n(&faults[CALL_PWRITEV],
+			    __ATOMIC_RELAXED);
+			return;
+		}
+		(void)__io_uring_get_cqe(ring, &cqe, 0, ready + 1, NULL);
+	}
+}
+
+int
+io_uring_submit(struct io_uring *ring)
+{
+	const struct io_uring_sqe *sqe;
+	uint64_t writes[64];
+	unsigned i, n = 0;
+	int result;
+
+	for (i = ring->sq.sqe_head; i != ring->sq.sqe_tail && n < 64; i++) {
+		sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+		if (sqe->opcode == IORING_OP_WRITE ||
+		    sqe->opcode == IORING_OP_WRITE_FIXED)
+			writes[n++] = sqe->user_data;
+	}
+	result = REAL(io_uring_submit)(ring);
+	if (n > 0 && faults != NULL)
+		(void)poll(NULL, 0, __atomic_load_n(&faults[SLOW],
+		    __ATOMIC_RELAXED));
+	for (i = 0; i < n && fails(CALL_PWRITEV); i++)
+		spoil(ring, writes[i]);
+	return result;
+}
+#endif
+
 int
 openat(int directory, const char *path, int flags, ...)
 {

@@ -74,8 +74,8 @@ def in_use(daemon: Daemon, write: str) -> str:
     """How files are written there, when that is asked for."""
     kind = subprocess.run(["stat", "-f", "-c", "%T", str(daemon.archive)],
                           check=True, capture_output=True, text=True).stdout
-    return write if write != "direct" or kind.startswith(("ext", "xfs")) \
-        else "buffered"
+    return write if not write.startswith("direct") or \
+        kind.startswith(("ext", "xfs")) else "buffered"
 
 
 def test_avro_by_python(daemon: Daemon, source: Path) -> None:
@@ -378,7 +378,9 @@ def test_write(daemon: Daemon, write: str) -> None:
 SWITCHES: list[dict[str, Any]] = [
     {"write": "mmap"}, {"write": "direct"}, {"write": "buffered"},
     {"write": "mmap", "recycle": True}, {"recycle": True},
-    {"write": "direct", "recycle": True}, {"write": "mmap"}, {}]
+    {"write": "direct", "recycle": True}, {"write": "mmap"}, {},
+    {"ring": True, "write": "direct"}, {"ring": True}, {"ring": True,
+     "write": "direct", "recycle": True}]
 
 
 def test_switching(daemon: Daemon) -> None:
@@ -387,10 +389,14 @@ def test_switching(daemon: Daemon) -> None:
     port = free_port()
 
     def conf(more: dict[str, Any]) -> dict[str, Any]:
+        more = dict(more)
         return channel("one", port, listen_receive_buffer="64MiB",
+                       io_uring={"enabled": more.pop("ring", False)},
                        archive=daemon.archive_conf(
                            block_size="16KiB", rotate={"size": "1MiB"},
                            retain={"files": 200}) | more)
+    daemon.write(conf({"ring": True}))
+    uring = "archive by buffered_io_uring" in daemon.check().stdout
     daemon.start(conf({}))
     with Sender("127.0.0.1", port) as sender:
         load = SenderThread(sender, numbered(16000, 500), 4000)
@@ -403,8 +409,10 @@ def test_switching(daemon: Daemon) -> None:
             if load.busy():
                 wait_for(lambda: daemon.ledger("one")["archived"] > before,
                          "something archived", 10.0, daemon.log)
-            assert daemon.status("one")["io"]["write"] == in_use(
-                daemon, more.get("write", "buffered"))
+            way = more.get("write", "buffered")
+            if "ring" in more and uring:
+                way += "_io_uring"
+            assert daemon.status("one")["io"]["write"] == in_use(daemon, way)
         load.join()
         daemon.wait_received("one", len(sender.sent))
         daemon.stop()

@@ -33,6 +33,7 @@ CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
          "lose", "fsync", "clock", "linkat", "monotonic",
          "fallocate", "direct", "slow"]
 RATE = 2000
+RING = "_io_uring"
 # Asked for is a second.  Beyond that the machine may be busy.
 BACK_S = 1.0
 SLACK_S = 1.0
@@ -100,8 +101,11 @@ class Traffic:
         daemon.start(channel(
             "one", self.port, ring_size=ring_size,
             relay=[output("127.0.0.1", self.receiver.port)],
-            archive=daemon.archive_conf(**({"flush_interval": "50ms"}
-                                           | archive))))
+            io_uring={"enabled": "write" in archive and
+                      archive["write"].endswith(RING)},
+            archive=daemon.archive_conf(**(
+                {"flush_interval": "50ms"} | archive | {"write": archive.get(
+                    "write", "buffered").removesuffix(RING)}))))
         self.sender = Sender("127.0.0.1", self.port)
         self.sent = numbered(count, size)
         self.thread = SenderThread(self.sender, self.sent, RATE)
@@ -147,6 +151,14 @@ def episodes(daemon: Daemon) -> tuple[int, int]:
             log.count("a successor goes on there"))
 
 
+def needs_ring(daemon: Daemon) -> None:
+    daemon.write(channel("one", free_port(), io_uring={"enabled": True},
+                         archive=daemon.archive_conf()))
+    said = daemon.check().stdout
+    if "archive by buffered_io_uring" not in said:
+        pytest.skip(f"needs io_uring and liburing-dev: {said}")
+
+
 WAYS = ["buffered", "direct", "mmap"]
 
 
@@ -184,6 +196,18 @@ def test_writing(daemon: Daemon, faults: Faults, call: str, error: int,
     assert begins >= 1 or "cannot finish" in daemon.log()
     if call != "fdatasync":
         assert begins == 1
+
+
+@pytest.mark.parametrize("write", ["buffered" + RING, "direct" + RING])
+@pytest.mark.parametrize("call,error", [
+    ("pwritev", errno.ENOSPC), ("pwritev", errno.EIO),
+    ("fdatasync", errno.EIO)],
+    ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
+def test_writing_by_ring(daemon: Daemon, faults: Faults, call: str,
+                         error: int, write: str) -> None:
+    """The same of what is in flight."""
+    needs_ring(daemon)
+    test_writing(daemon, faults, call, error, write)
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO,

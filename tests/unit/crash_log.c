@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -15,6 +16,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#ifdef HAVE_URING
+#include <liburing.h>
+#endif
 
 #include "tests/unit/crash_log.h"
 
@@ -180,6 +185,43 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 	return end(entry, syscall(SYS_pwritev, fd, iov, count, offset, 0L),
 	    keep);
 }
+
+#ifdef HAVE_URING
+/* What is written by a ring: of several each is an entry. */
+static unsigned
+add_submitted(struct crash_entry *entry, const struct io_uring *ring)
+{
+	const struct io_uring_sqe *sqe;
+	unsigned i, n = 0;
+
+	for (i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
+		sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+		if (sqe->opcode != IORING_OP_WRITE &&
+		    sqe->opcode != IORING_OP_WRITE_FIXED)
+			continue;
+		/* One write a submission, and what allocates for it. */
+		if (n++ > 0)
+			abort();
+		file_of(entry, sqe->fd);
+		entry->offset = sqe->off;
+		entry->data = crash_log->used;
+		add_data(entry, (const void *)(uintptr_t)sqe->addr, sqe->len);
+	}
+	return n;
+}
+
+int
+io_uring_submit(struct io_uring *ring)
+{
+	struct crash_entry *entry = begin(CRASH_WRITE, "");
+	int (*real)(struct io_uring *) =
+	    (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
+	int keep = entry != NULL && add_submitted(entry, ring) > 0;
+
+	crash_log->ring_writes += (unsigned)keep;
+	return (int)end(entry, real(ring), keep);
+}
+#endif
 
 /* Of what we write with it, only the catalogue is a file: it appends. */
 ssize_t

@@ -42,6 +42,7 @@ struct crash_log {
 	_Atomic int		lock;
 	int			on;
 	unsigned		count;
+	unsigned		ring_writes;	/* of these */
 	uint64_t		used;
 	struct crash_entry	entry[CRASH_CALLS_MAX];
 	uint8_t			data[CRASH_DATA_MAX];

@@ -354,9 +354,11 @@ wait_for_spare(void)
 }
 
 static void
-record(uint64_t recycle, enum archive_write write)
+record(uint64_t recycle, enum archive_write write, bool uring)
 {
-	struct segment_spec spec = {.config.archive = {.block_size = 4096,
+	struct segment_spec spec = {.config.uring = {.enabled = uring,
+	    .queue_depth = 128, .sq_thread_cpu = -1},
+	    .config.archive = {.block_size = 4096,
 	    .rotate_size = write == WRITE_MMAP ? 22000 : 70000,
 	    .flush_interval_ns = 5 * NS_PER_MS,
 	    .sync = SYNC_INTERVAL, .write = write, .recycle = recycle,
@@ -386,14 +388,14 @@ record(uint64_t recycle, enum archive_write write)
 
 /* After a power cut the kernel is another one. */
 static void
-cut_power(uint64_t recycle, enum archive_write write)
+cut_power(uint64_t recycle, enum archive_write write, bool uring)
 {
 	unsigned end, choices = getenv("MCRELAY_TEST_LONG") != NULL ? 60 : 8;
 
 	memset(&tally, 0, sizeof(tally));
 	crash_log->count = 0;
-	crash_log->used = 0;
-	record(recycle, write);
+	crash_log->used = crash_log->ring_writes = 0;
+	record(recycle, write, uring);
 	snprintf(directory, sizeof(directory), "/dev/shm/mcrelay-crash.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	directory_fd = open(directory, O_DIRECTORY);
@@ -415,28 +417,44 @@ cut_power(uint64_t recycle, enum archive_write write)
 static void
 test_power_cuts(void **state ATTR_UNUSED)
 {
-	cut_power(0, WRITE_BUFFERED);
+	cut_power(0, WRITE_BUFFERED, false);
 }
 
 static void
 test_recycled(void **state ATTR_UNUSED)
 {
-	cut_power(2, WRITE_BUFFERED);
+	cut_power(2, WRITE_BUFFERED, false);
 	assert_true(tally.spares > 0);
 }
 
 static void
 test_mapped(void **state ATTR_UNUSED)
 {
-	cut_power(0, WRITE_MMAP);
+	cut_power(0, WRITE_MMAP, false);
 }
 
 static void
 test_mapped_and_recycled(void **state ATTR_UNUSED)
 {
-	cut_power(2, WRITE_MMAP);
+	cut_power(2, WRITE_MMAP, false);
 	assert_true(tally.spares > 0);
 }
+
+#ifdef HAVE_URING
+static void
+test_by_ring(void **state ATTR_UNUSED)
+{
+	cut_power(0, WRITE_BUFFERED, true);
+	assert_true(crash_log->ring_writes > 100);
+}
+
+static void
+test_by_ring_and_recycled(void **state ATTR_UNUSED)
+{
+	cut_power(2, WRITE_BUFFERED, true);
+	assert_true(tally.spares > 0 && crash_log->ring_writes > 100);
+}
+#endif
 
 int
 main(void)
@@ -446,6 +464,10 @@ main(void)
 		cmocka_unit_test(test_recycled),
 		cmocka_unit_test(test_mapped),
 		cmocka_unit_test(test_mapped_and_recycled),
+#ifdef HAVE_URING
+		cmocka_unit_test(test_by_ring),
+		cmocka_unit_test(test_by_ring_and_recycled),
+#endif
 	};
 
 	log_set_level(LOG_ERR);

@@ -95,9 +95,12 @@ test_kill_while_rotating(void **state ATTR_UNUSED)
 /* In another way than buffered: with large blocks, several of them when it is
  * behind. */
 static void
-kill_while_writing(enum archive_write how)
+kill_while_writing(enum archive_write how, bool uring)
 {
-	struct segment_spec spec = {.config.archive = {
+	struct segment_spec spec = {.config.uring = {.enabled = uring,
+	    .queue_depth = 128, .sq_thread_cpu = -1,
+	    .use_registered_buffers = uring},
+	    .config.archive = {
 	    .on_overrun = OVERRUN_BLOCK, .write = how,
 	    .block_size = 100000, .rotate_size = 2000000,
 	    .flush_interval_ns = NS_PER_S}};
@@ -123,14 +126,28 @@ kill_while_writing(enum archive_write how)
 static void
 test_kill_while_writing_directly(void **state ATTR_UNUSED)
 {
-	kill_while_writing(WRITE_DIRECT);
+	kill_while_writing(WRITE_DIRECT, false);
 }
 
 static void
 test_kill_while_mapping(void **state ATTR_UNUSED)
 {
-	kill_while_writing(WRITE_MMAP);
+	kill_while_writing(WRITE_MMAP, false);
 }
+
+#ifdef HAVE_URING
+static void
+test_kill_with_writes_in_flight(void **state ATTR_UNUSED)
+{
+	kill_while_writing(WRITE_DIRECT, true);
+}
+
+static void
+test_kill_with_buffered_writes_in_flight(void **state ATTR_UNUSED)
+{
+	kill_while_writing(WRITE_BUFFERED, true);
+}
+#endif
 
 /* With blocks that were being compressed meanwhile. */
 static void
@@ -236,6 +253,10 @@ main(void)
 		cmocka_unit_test(test_kill_while_rotating),
 		cmocka_unit_test(test_kill_while_writing_directly),
 		cmocka_unit_test(test_kill_while_mapping),
+#ifdef HAVE_URING
+		cmocka_unit_test(test_kill_with_writes_in_flight),
+		cmocka_unit_test(test_kill_with_buffered_writes_in_flight),
+#endif
 		cmocka_unit_test(test_kill_while_packing),
 		cmocka_unit_test(test_roll),
 		cmocka_unit_test(test_kill_while_pausing),

@@ -231,6 +231,13 @@ test_uring_of_two(void **state ATTR_UNUSED)
 }
 
 static void
+test_uring_direct(void **state ATTR_UNUSED)
+{
+	campaign_of("io_uring_enter, direct", SYS_io_uring_enter, N_MAX, 20,
+	    WRITE_DIRECT, 1, true);
+}
+
+static void
 test_uring_recovery(void **state ATTR_UNUSED)
 {
 	campaign_of("any call, io_uring", ANY_CALL, 160, 20, WRITE_BUFFERED,
@@ -329,6 +336,7 @@ main(void)
 #ifdef HAVE_URING
 		cmocka_unit_test(test_uring),
 		cmocka_unit_test(test_uring_of_two),
+		cmocka_unit_test(test_uring_direct),
 		cmocka_unit_test(test_uring_recovery),
 #endif
 		cmocka_unit_test(test_sendmmsg),

@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
+#include "worker/archive/disk_ring.h"
 #include "worker/archive/writer.h"
 #include "worker/last_words.h"
 
@@ -36,6 +37,7 @@ static uint8_t		*model, *found;
 static size_t		 length, flushed;
 static uint64_t		 seed = 1;
 static off_t		 cut_to = -1;
+static struct disk_ring	*ring;
 
 static size_t
 below(size_t limit)
@@ -76,6 +78,19 @@ close_file(void **state ATTR_UNUSED)
 	free(model);
 	free(found);
 	return 0;
+}
+
+/* A back end: io_uring takes the place of what it is asked for. */
+static enum archive_write
+begin(struct writer *writer, void **state)
+{
+	enum archive_write way = *(const enum archive_write *)*state;
+
+	*writer = (struct writer){.lane = ARCHIVE_MAIN};
+	if (way == WRITE_BUFFERED_URING || way == WRITE_DIRECT_URING)
+		writer->ring = ring;
+	return way == WRITE_BUFFERED_URING ? WRITE_BUFFERED :
+	    way == WRITE_DIRECT_URING ? WRITE_DIRECT : way;
 }
 
 static void
@@ -130,8 +145,8 @@ take_some_back(struct writer *writer)
 static void
 check_way(void **state)
 {
-	enum archive_write how = *(const enum archive_write *)*state;
-	struct writer writer = {0};
+	struct writer writer;
+	enum archive_write how = begin(&writer, state);
 	unsigned i;
 
 	writer_open(&writer, how, fd, 0, LIMIT);
@@ -215,10 +230,10 @@ test_full_buffer(void **state ATTR_UNUSED)
 static void
 test_cut(void **state)
 {
-	enum archive_write how = *(const enum archive_write *)*state;
+	struct writer writer;
+	enum archive_write how = begin(&writer, state);
 	static uint8_t data[1 << 20] = {1};
 	struct iovec iov = {data, sizeof(data)};
-	struct writer writer = {0};
 	unsigned i;
 
 	writer_open(&writer, how, fd, 0, 0);
@@ -362,8 +377,8 @@ test_looked_at(void **state ATTR_UNUSED)
 static void
 test_length(void **state)
 {
-	enum archive_write how = *(const enum archive_write *)*state;
-	struct writer writer = {0};
+	struct writer writer;
+	enum archive_write how = begin(&writer, state);
 	unsigned i;
 	off_t size;
 
@@ -382,8 +397,8 @@ test_length(void **state)
 static void
 test_not_possible(void **state)
 {
-	enum archive_write how = *(const enum archive_write *)*state;
-	struct writer writer = {0};
+	struct writer writer;
+	enum archive_write how = begin(&writer, state);
 	int proc = open("/proc/self/comm", O_RDWR | O_CLOEXEC);
 
 	assert_int_not_equal(proc, -1);
@@ -395,6 +410,34 @@ test_not_possible(void **state)
 	writer_free(&writer);
 	close(proc);
 }
+
+#ifdef HAVE_URING
+static int
+open_ring(void **state ATTR_UNUSED)
+{
+	const struct uring_config config = {.enabled = 1, .queue_depth = 128,
+	    .sq_thread_cpu = -1, .use_registered_buffers = 1};
+	char why[URING_WHY_SIZE];
+
+	ring = disk_ring_open(&config, why);
+	if (ring == NULL)
+		print_message("no io_uring here: %s\n", why);
+	return 0;
+}
+
+static int
+close_ring(void **state ATTR_UNUSED)
+{
+	disk_ring_close(ring);
+	return 0;
+}
+
+#define EACH_RING(test)							\
+	WAY(test, WRITE_BUFFERED_URING), WAY(test, WRITE_DIRECT_URING)
+#else
+#define open_ring	NULL
+#define close_ring	NULL
+#endif
 
 #define EACH_WAY(test)							\
 	WAY(test, WRITE_BUFFERED), WAY(test, WRITE_DIRECT),		\
@@ -411,6 +454,11 @@ main(void)
 		EACH_WAY(test_cut),
 		EACH_WAY(test_length),
 		EACH_WAY(test_not_possible),
+#ifdef HAVE_URING
+		EACH_RING(check_way),
+		EACH_RING(test_cut),
+		EACH_RING(test_length),
+#endif
 		cmocka_unit_test_setup_teardown(test_direct, open_file,
 		    close_file),
 		cmocka_unit_test_setup_teardown(test_full_buffer, open_file,
@@ -422,5 +470,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_looked_at, open_file,
 		    close_file),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, open_ring, close_ring);
 }

@@ -406,7 +406,7 @@ run(void *argument)
 	last_words_thread();
 	quarantine_open(archive);
 	store_open(&archive->store, archive->segment, archive->directory,
-	    archive->wake);
+	    archive->wake, archive->ring);
 	if (packs(archive))
 		packer_start(&archive->packer, config->archive.codec,
 		    archive->wake);
@@ -454,7 +454,7 @@ name_destinations(struct destinations *destinations,
 void
 archive_start(struct archive *archive, const struct segment *segment,
     const struct datum_program *program, int directory,
-    void (*notify)(void *), void *argument)
+    struct disk_ring *ring, void (*notify)(void *), void *argument)
 {
 	int error;
 
@@ -462,6 +462,7 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->segment = segment;
 	archive->program = program;
 	archive->directory = directory;
+	archive->ring = ring;
 	archive->notify = notify;
 	archive->argument = argument;
 	archive->wake = wake_open();

@@ -47,6 +47,7 @@ struct archive {
 	const struct datum_program	*program;	/* NULL: raw */
 	pthread_t			 thread;
 	int				 directory;	/* not owned */
+	struct disk_ring		*ring;		/* NULL: none */
 	int				 wake;		/* eventfd, owned */
 	_Atomic bool			 stop;
 	_Atomic bool			 rotate;
@@ -92,6 +93,7 @@ struct archive {
  * impossible. */
 void	archive_start(struct archive *archive, const struct segment *segment,
 	    const struct datum_program *program, int directory,
+	    struct disk_ring *ring,
 	    void (*notify)(void *), void *argument);
 
 /* From the relay thread: after publishing; cheap. */

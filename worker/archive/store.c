@@ -324,7 +324,7 @@ rotate_offset(const struct channel_config *config)
 
 void
 store_open(struct store *store, const struct segment *segment, int directory,
-    int wake)
+    int wake, struct disk_ring *ring)
 {
 	unsigned i;
 
@@ -342,6 +342,8 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	closer_start(&store->closer, directory, &store->catalog, wake);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		store->fd[i] = -1;
+		store->writer[i].ring = ring;
+		store->writer[i].lane = i;
 		store_resume_closing(store, i);
 		resume_file(store, i);
 	}

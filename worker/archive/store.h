@@ -128,9 +128,10 @@ struct store {
 };
 
 /* Takes up what a predecessor left.  `wake' is an eventfd that is written
- * when a background job ends. */
+ * when a background job ends; files are written by the `ring', unless it is
+ * NULL. */
 void	store_open(struct store *store, const struct segment *segment,
-	    int directory, int wake) ATTR_NONNULL;
+	    int directory, int wake, struct disk_ring *ring);
 /* Finishes all files and waits for that. */
 void	store_close(struct store *store) ATTR_NONNULL;
 

@@ -4,10 +4,7 @@
  * thread.  Must not change what lies before the file's end.
  */
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,14 +12,11 @@
 #include "common/log.h"
 #include "common/util.h"
 #include "worker/archive/file.h"
+#include "worker/archive/unbuffered.h"
 #include "worker/archive/writer.h"
 
-/* Less than this is not worth a write that waits for the disk. */
-#define DIRECT_MIN	((size_t)64 << 10)
 /* The more in one write, the less often is the disk idle between two. */
 #define DIRECT_BUFFER	((size_t)4 << 20)
-/* What file systems allocate; to write less of it costs them a read. */
-#define DIRECT_ALIGN	4096U
 
 struct direct {
 	bool		 unbuffered;	/* what the descriptor is set to */
@@ -34,38 +28,14 @@ struct direct {
 	size_t		 written;	/* ...of which the file has these */
 };
 
-/* Asks the file system: some take the flag and copy all the same. */
-static uint32_t
-direct_alignment(int fd)
-{
-#ifdef STATX_DIOALIGN
-	struct statx st;
-	uint32_t align;
-
-	if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) == -1 ||
-	    (st.stx_mask & STATX_DIOALIGN) == 0 ||
-	    st.stx_dio_offset_align == 0)
-		return 0;
-	align = MAX_OF(st.stx_dio_offset_align, st.stx_dio_mem_align);
-	align = MAX_OF(align, DIRECT_ALIGN);
-	return align <= DIRECT_MIN && (align & (align - 1)) == 0 ? align : 0;
-#else
-	(void)fd;
-	return 0;
-#endif
-}
-
 static int
 set_unbuffered(struct writer *writer, bool unbuffered)
 {
 	struct direct *direct = writer->state;
-	int flags;
 
 	if (direct->unbuffered == unbuffered)
 		return 0;
-	flags = fcntl(writer->fd, F_GETFL);
-	if (flags == -1 || fcntl(writer->fd, F_SETFL, unbuffered ?
-	    flags | O_DIRECT : flags & ~O_DIRECT) == -1)
+	if (unbuffered_set(writer->fd, unbuffered) == -1)
 		return -1;
 	direct->unbuffered = unbuffered;
 	return 0;
@@ -106,7 +76,7 @@ direct_open(struct writer *writer)
 	if (direct == NULL)
 		writer->state = direct = xcalloc(1, sizeof(*direct));
 	direct->unbuffered = false;
-	direct->align = direct_alignment(writer->fd);
+	direct->align = unbuffered_alignment(writer->fd);
 	if (direct->align == 0 || direct->refused) {
 		errno = EINVAL;
 		return false;
@@ -141,7 +111,7 @@ put_sectors(struct writer *writer, size_t size)
 		log_warnx("the file system refuses direct I/O after all: "
 		    "archiving through the page cache");
 		direct->refused = true;
-		writer_fall_back(writer);
+		writer_fall_back(writer, WRITE_BUFFERED);
 		iov = (struct iovec){direct->buffer, size};
 	}
 	if (set_unbuffered(writer, false) == -1)
@@ -201,7 +171,7 @@ direct_flush(struct writer *writer)
 
 	if (left == 0)
 		return 0;
-	if (left >= DIRECT_MIN) {
+	if (left >= UNBUFFERED_MIN) {
 		memset(direct->buffer + direct->used, 0,
 		    size - direct->used);
 		result = put_sectors(writer, size);
@@ -240,5 +210,5 @@ const struct writer_ops writer_direct = {
 	.back = direct_back,
 	.close = direct_close,
 	.free = direct_free,
-	.worth = DIRECT_BUFFER - DIRECT_MIN,
+	.worth = DIRECT_BUFFER - UNBUFFERED_MIN,
 };

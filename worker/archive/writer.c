@@ -9,6 +9,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "worker/archive/disk_ring.h"
 #include "worker/archive/file.h"
 #include "worker/archive/writer.h"
 
@@ -17,7 +18,7 @@ static const struct {
 	const struct writer_ops	*ops;
 } ways[] = {
 #define WAY(constant, word)	[constant] = {#word, &writer_##word},
-	ARCHIVE_WRITE_TABLE(WAY)
+	ARCHIVE_BACK_END_TABLE(WAY)
 #undef WAY
 };
 
@@ -35,10 +36,15 @@ void
 writer_open(struct writer *writer, enum archive_write how, int fd,
     uint64_t end, uint64_t limit)
 {
+	enum archive_write way = archive_back_end(how, writer->ring != NULL &&
+	    disk_ring_works(writer->ring));
+
 	writer->step = limit == 0 ? WRITER_RESERVE :
 	    MIN_OF(limit, WRITER_RESERVE);
-	writer->wanted = ways[how].ops;
-	begin(writer, how, fd, end);
+	if (writer->wanted != ways[way].ops)
+		writer_free(writer);
+	writer->wanted = ways[way].ops;
+	begin(writer, way, fd, end);
 	if (writer->ops->open(writer))
 		return;
 	if (!writer->told)
@@ -56,9 +62,9 @@ writer_notes(enum archive_write how)
 }
 
 void
-writer_fall_back(struct writer *writer)
+writer_fall_back(struct writer *writer, enum archive_write way)
 {
-	writer->way = WRITE_BUFFERED;
+	writer->way = way;
 	writer->told = true;
 }
 

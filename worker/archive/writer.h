@@ -14,6 +14,9 @@
  * kind, goes through the page cache.  The last sector is filled up with
  * zeros, so while it is open the file can be longer than what is in it.
  *
+ * buffered_io_uring, direct_io_uring: the same, gathered in chunks, several of
+ * which are in flight while the next one is filled.
+ *
  * mmap: straight into a map of the file, whose room is on the disk before.
  * While it is open the file is longer than what is in it by up to 64 KiB of
  * zeros.
@@ -38,6 +41,7 @@
 /* At least what the kernel keeps files in. */
 #define WRITER_PAGE		4096U
 
+struct disk_ring;
 struct writer_ops;
 
 /* All zero: has not been opened yet. */
@@ -53,8 +57,11 @@ struct writer {
 	const struct writer_ops	*wanted;
 	void			*state;
 	bool			 told;	/* that it was not possible */
-	/* Old data lie behind the end; set before it is opened. */
+	/* Set before it is opened: old data lie behind the end... */
 	bool			 recycled;
+	/* ...and what writes it by io_uring; NULL: nothing does. */
+	struct disk_ring	*ring;
+	enum archive_kind	 lane;		/* in that */
 };
 
 /* A way to write: worker/archive/write_NAME.c. */
@@ -78,7 +85,7 @@ struct writer_ops {
 
 #define WRITER_WAY(constant, word)					\
 	extern const struct writer_ops writer_##word;
-ARCHIVE_WRITE_TABLE(WRITER_WAY)
+ARCHIVE_BACK_END_TABLE(WRITER_WAY)
 #undef WRITER_WAY
 
 /* Whether a file that is to be written so is begun with a header that says how
@@ -124,7 +131,8 @@ void	writer_free(struct writer *writer) ATTR_NONNULL;
  * size stays: nobody sees zeros.  Where it is not possible, or nothing is
  * left, the write itself will tell. */
 void	writer_reserve(struct writer *writer, uint64_t end) ATTR_NONNULL;
-/* From now on it is written buffered. */
-void	writer_fall_back(struct writer *writer) ATTR_NONNULL;
+/* From now on it is written so. */
+void	writer_fall_back(struct writer *writer, enum archive_write way)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_WRITER_H */

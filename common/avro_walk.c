@@ -14,7 +14,6 @@
 #include "common/util.h"
 
 #define HEADER_STEP	(64U * 1024)
-#define HEAD_MAX	(2 * DATUM_LONG_SIZE_MAX)
 #define SEARCH_STEP	(256U * 1024)
 
 enum parsed {
@@ -185,8 +184,11 @@ read_header(struct avro_walk *walk)
 		if (got == -1)
 			return AVRO_WALK_ERROR;
 		parsed = parse_header(walk, (size_t)got);
-		if (parsed == PARSED_WHOLE)
+		if (parsed == PARSED_WHOLE) {
+			walk->header = xrealloc(walk->header,
+			    walk->header_size);
 			return AVRO_WALK_OK;
+		}
 		if (parsed == PARSED_BAD)
 			return damaged(walk, "not an Avro file's header");
 		if (room == most || (size_t)got < room)
@@ -223,9 +225,8 @@ avro_walk_close(struct avro_walk *walk)
 	walk->window = NULL;
 }
 
-/* Count and size of the block at walk->offset, from its first bytes. */
-static const char *
-parse_head(const struct avro_walk *walk, const uint8_t *head, size_t have,
+const char *
+avro_walk_head(const struct avro_walk *walk, const uint8_t *head, size_t have,
     struct avro_walk_block *block)
 {
 	const uint8_t *at = head, *end = head + have;
@@ -251,7 +252,7 @@ parse_head(const struct avro_walk *walk, const uint8_t *head, size_t have,
 enum avro_walk_status
 avro_walk_next(struct avro_walk *walk, struct avro_walk_block *block)
 {
-	uint8_t head[HEAD_MAX], sync[AVRO_SYNC_SIZE];
+	uint8_t head[AVRO_HEAD_MAX], sync[AVRO_SYNC_SIZE];
 	const char *why;
 	ssize_t got;
 
@@ -260,7 +261,7 @@ avro_walk_next(struct avro_walk *walk, struct avro_walk_block *block)
 	got = read_some(walk->fd, head, sizeof(head), walk->offset);
 	if (got == -1)
 		return AVRO_WALK_ERROR;
-	why = parse_head(walk, head, (size_t)got, block);
+	why = avro_walk_head(walk, head, (size_t)got, block);
 	if (why != NULL)
 		return damaged(walk, why);
 	got = read_some(walk->fd, sync, sizeof(sync),

@@ -20,6 +20,8 @@
 #define AVRO_SYNC_SIZE		16
 /* The longest header that is read; a schema can have 4 MiB. */
 #define AVRO_HEADER_MAX		(UINT64_C(16) << 20)
+/* The longest head of a block. */
+#define AVRO_HEAD_MAX		UINT64_C(20)
 /* The longest block's data that any Avro library can hold. */
 #define AVRO_BLOCK_MAX		(UINT64_C(1) << 31)
 
@@ -61,6 +63,12 @@ void	avro_walk_close(struct avro_walk *walk) ATTR_NONNULL;
 /* The next block.  After anything but AVRO_WALK_OK walk->offset stays. */
 enum avro_walk_status	avro_walk_next(struct avro_walk *walk,
 			    struct avro_walk_block *block) ATTR_NONNULL;
+
+/* Count and size of the block at walk->offset, from its first bytes,
+ * AVRO_HEAD_MAX of them or what there are; NULL, or what is wrong. */
+const char	*avro_walk_head(const struct avro_walk *walk,
+		    const uint8_t *head, size_t have,
+		    struct avro_walk_block *block) ATTR_NONNULL;
 
 /* Looks for the next sync marker at or after `from', for going on behind
  * damage: true, and walk->offset stands behind it.  Going on from there reads

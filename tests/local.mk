@@ -59,7 +59,7 @@ UNIT_TESTS += tests/unit/test_dirs tests/unit/test_errand tests/unit/test_log
 UNIT_TESTS += tests/unit/test_gen tests/unit/test_gen_run \
 	tests/unit/test_gen_options \
 	tests/unit/test_gen_synth
-UNIT_TESTS += tests/unit/test_reader tests/unit/test_verify \
+UNIT_TESTS += tests/unit/test_reader tests/unit/test_reading tests/unit/test_verify \
 	tests/unit/test_verify_catalog \
 	tests/unit/test_replay tests/unit/test_replay_session \
 	tests/unit/test_when tests/unit/test_utf8 \
@@ -354,6 +354,9 @@ tests_unit_test_gen_synth_LDADD = $(GEN_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_reader_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_reader_SOURCES = tests/unit/test_reader.c $(ARCHIVE_SUPPORT)
 tests_unit_test_reader_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_reading_CPPFLAGS = $(libreader_a_CPPFLAGS)
+tests_unit_test_reading_SOURCES = tests/unit/test_reading.c $(ARCHIVE_SUPPORT)
+tests_unit_test_reading_LDADD = $(READER_LIBS) $(CMOCKA_LIBS)
 tests_unit_test_verify_CPPFLAGS = $(libreader_a_CPPFLAGS)
 tests_unit_test_verify_SOURCES = tests/unit/test_verify.c \
 	$(ARCHIVE_SUPPORT) $(VERIFY_SUPPORT)

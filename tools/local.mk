@@ -36,15 +36,18 @@ libtools_a_SOURCES = \
 # Reading archives.
 noinst_LIBRARIES += libreader.a
 libreader_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS) \
-	$(SNAPPY_CFLAGS) $(ZSTD_CFLAGS)
+	$(SNAPPY_CFLAGS) $(ZSTD_CFLAGS) $(URING_CFLAGS)
 libreader_a_SOURCES = \
 	tools/common/followed.c tools/common/followed.h \
 	tools/common/reader.c tools/common/reader.h \
+	tools/common/reading.c tools/common/reading.h \
+	tools/common/reading_mmap.c \
+	tools/common/reading_uring.c \
 	tools/common/records.c tools/common/records.h \
 	tools/common/span.c tools/common/span.h \
 	tools/common/uncompress.c tools/common/uncompress.h
 READER_LIBS = libreader.a libtools.a libschema.a libcommon.a $(AVRO_LIBS) \
-	$(JANSSON_LIBS) $(LIBBSD_LIBS) $(CODEC_LIBS) -lm
+	$(JANSSON_LIBS) $(LIBBSD_LIBS) $(CODEC_LIBS) $(URING_LIBS) -lm
 
 # Reading streams of NATS JetStream.
 noinst_LIBRARIES += libremote.a

@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -279,6 +280,73 @@ def test_replay_thousand(daemon: Daemon, tmp_path: Path) -> None:
         assert receiver.wait(600) == \
             [payload for payload in payloads for _ in range(3)]
     assert peak < 1000 * (64 + 32) + 16 * 1024
+
+
+WAYS = "pread", "io_uring", "mmap"
+
+# Executes what follows without io_uring, as in many a container.
+WITHOUT = """
+import ctypes, os, sys
+s = ctypes.CDLL("libseccomp.so.2", use_errno=True)
+s.seccomp_init.restype = ctypes.c_void_p
+f = ctypes.c_void_p(s.seccomp_init(0x7fff0000))
+number = s.seccomp_syscall_resolve_name(b"io_uring_setup")
+assert s.seccomp_rule_add(f, 0x00050000 | 1, number, 0) == 0
+assert s.seccomp_load(f) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate"])
+def test_ways_to_read(daemon: Daemon, tmp_path: Path, codec: str) -> None:
+    """Whole, damaged, cut off, and as one that is being written: each way says
+    and sends the same, and one that cannot be had does so with a line."""
+    (path,) = record(daemon, varied(300), codec=codec, block_size="64KiB")
+    data = bytearray(path.read_bytes())
+    part = tmp_path / "cut.avro.part"
+    part.write_bytes(data[:-1000])
+    del data[len(data) // 2:len(data) // 2 + 40]
+    broken = tmp_path / "broken.avro"
+    broken.write_bytes(data)
+    programs = daemon.programs
+    verify = programs.replay.with_name("mcrelay-verify")
+    cat = programs.replay.with_name("mcrelay-cat")
+    seen = set()
+    for way in *WAYS, "forbidden":
+        before: list[str] = []
+        if way == "forbidden":
+            before, way = [sys.executable, "-c", WITHOUT], "io_uring"
+        found = []
+        with Receiver() as receiver:
+            to = f"127.0.0.1:{receiver.port}"
+            for program, *words in (
+                    [verify, "-j", "3"], [cat, "-x"],
+                    [programs.replay, "-q", "-r", "2000"]):
+                done = subprocess.run(
+                    [*before, program, *words, "--io", way, path, broken,
+                     part, *([to] if program == programs.replay else [])],
+                    capture_output=True, text=True, timeout=60)
+                lines = done.stderr.splitlines()
+                said = [line for line in lines if "read by pread" in line]
+                assert len(said) == bool(before), lines
+                found.append((done.returncode, done.stdout,
+                              *(set(lines) - set(said))))
+            # As many as were shown.
+            sent = receiver.wait(found[1][1].count("\n"))
+            seen.add((tuple(found), tuple(sent)))
+    assert len(seen) == 1
+    assert [status for status, *_ in found] == [1, 1, 1]
+
+
+def test_replay_few_descriptors(daemon: Daemon, tmp_path: Path) -> None:
+    """Before anything is sent, and with what to do about it."""
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 100; exec "$0" "$@"', daemon.programs.replay,
+         *[f"{tmp_path}/{n}=127.0.0.1:9" for n in range(200)]],
+        capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "200 channels need 232 open files, and the limit is 100" in \
+        done.stderr
 
 
 def test_replay_group(daemon: Daemon) -> None:

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "common/hash.h"
 #include "common/util.h"
 #include "tests/unit/archive_support.h"
 #include "tools/replay/queue.h"
@@ -63,7 +64,7 @@ expect_all(struct source_shared *shared, struct source *source,
 		for (size_t at = 0; at < source[i].size; at++)
 			assert_int_equal(source[i].data[at],
 			    payload_byte(all));
-		assert_true(source[i].piece.room <= MAX_OF(shared->piece,
+		assert_true(source[i].kept.room <= MAX_OF(shared->piece,
 		    (size_t)2 * 65536));
 		if (source_next(&source[i]))
 			queue_again(&queue);
@@ -77,7 +78,7 @@ expect_all(struct source_shared *shared, struct source *source,
 /* Five channels with one set of buffers, in pieces that are much smaller than
  * their blocks: every byte, in the order of the times; and once more. */
 static void
-check_pieces(const char *codec)
+check_pieces_by(const char *codec, const struct reading_ops *ops)
 {
 	const struct replay_options options = { .speed = 1,
 	    .span = SPAN_ALL };
@@ -88,6 +89,7 @@ check_pieces(const char *codec)
 	struct source source[CHANNELS];
 	struct sample sample[CHANNELS];
 
+	reading_begin(&shared.reading, ops, 16384);
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		write_channel(&sample[i], i, codec);
 		channel[i].path = sample[i].path;
@@ -106,14 +108,108 @@ check_pieces(const char *codec)
 		source_close(&source[i]);
 		sample_end(&sample[i]);
 	}
+	reading_end(&shared.reading);
 	free(shared.stored.data);
 	free(shared.plain.data);
+}
+
+static void
+check_pieces(const char *codec)
+{
+	check_pieces_by(codec, &reading_pread);
+	check_pieces_by(codec, &reading_mmap);
+	check_pieces_by(codec, &reading_uring);
 }
 
 static void
 test_pieces(void **state ATTR_UNUSED)
 {
 	each_codec(check_pieces);
+}
+
+/* What is sent of a file: a hash of the payloads. */
+static uint64_t
+sent_of(const char *path, const struct reading_ops *ops, bool *damaged)
+{
+	const struct replay_options options = { .speed = 1,
+	    .span = SPAN_ALL };
+	struct progress progress = {0};
+	struct source_shared shared = { .options = &options,
+	    .progress = &progress, .piece = 4096 };
+	char *operand = xstrdup(path);
+	struct replay_channel channel = { .operand = &operand,
+	    .operands = 1 };
+	struct source source;
+	uint64_t hash = 0;
+
+	reading_begin(&shared.reading, ops, 16384);
+	source_open(&source, &shared, &channel);
+	while (source_next(&source))
+		hash = hash_bytes64(hash, source.data, source.size) +
+		    (uint64_t)source.record.sequence;
+	*damaged = source.damaged != 0 || source.failed;
+	source_close(&source);
+	reading_end(&shared.reading);
+	free(shared.stored.data);
+	free(shared.plain.data);
+	free(operand);
+	return hash;
+}
+
+/* What mcrelay-cat and mcrelay-verify find in it. */
+static uint64_t
+found_in(const char *path, bool *damaged)
+{
+	struct reader_block block;
+	struct record record;
+	struct reader reader;
+	const char *why;
+	uint64_t hash = 0;
+	size_t at;
+
+	*damaged = reader_open(&reader, path, &why) != READER_OK;
+	if (*damaged)
+		return 0;
+	*damaged = reader.records.program == NULL;
+	while (reader.records.program != NULL &&
+	    reader_next(&reader, &block, &why) == READER_OK) {
+		*damaged = *damaged || block.damage != NULL;
+		for (at = 0; at < block.good_size; at += record.size) {
+			assert_null(records_read(&reader.records, block.data +
+			    at, block.good_size - at, &record));
+			hash = hash_bytes64(hash, record.payload,
+			    record.payload_size) + (uint64_t)record.sequence;
+		}
+	}
+	reader_close(&reader);
+	return hash;
+}
+
+/* A file that is sent while it comes: where a byte of it is wrong, the same
+ * records go out as of one that was looked at before. */
+static void
+test_damage(void **state ATTR_UNUSED)
+{
+	static const struct reading_ops *const all[] = {
+		&reading_pread, &reading_mmap, &reading_uring,
+	};
+	bool damaged, as_well;
+	struct sample sample;
+	uint64_t expected;
+
+	sample_datagrams(&sample, "null", 4, 30);
+	for (size_t at = sample.header_size; at < sample.file.size; at += 3) {
+		sample.file.data[at] ^= 0x41;
+		sample_write(&sample, sample.file.data, sample.file.size);
+		expected = found_in(sample.path, &damaged);
+		for (size_t i = 0; i < NITEMS(all); i++) {
+			assert_true(sent_of(sample.path, all[i], &as_well) ==
+			    expected);
+			assert_int_equal(as_well, damaged);
+		}
+		sample.file.data[at] ^= 0x41;
+	}
+	sample_end(&sample);
 }
 
 /* A clock that was set back, or an hour ahead, in all channels together: they
@@ -152,6 +248,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_in_step),
 	};
 

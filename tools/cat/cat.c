@@ -23,6 +23,9 @@ static const struct help_line help_lines[] = {
 	{"-F", "field,...", "only these fields, in this order"},
 	{"-f", "", "go on with what is written from now on"},
 	{"-i", "interface", "with -l: join the group on this interface"},
+	{"--io", "pread", "read files when they are needed; the default"},
+	{"--io", "io_uring", "read files ahead"},
+	{"--io", "mmap", "map files into memory"},
 	{"-l", "address:port", "show what comes live"},
 	{"-n", "count", "end after so many records"},
 	{"-o", "json", "a line of JSON for each record; this is the default"},
@@ -38,8 +41,8 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-cat", "1",
-    "mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [-n count]\n"
-    "           [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
+    "mcrelay-cat [-ftx] [-c conf] [-e end] [-F field,...] [--io how]\n"
+    "           [-n count] [-o json|csv|pcapng|hex|raw|avro] [-s start]\n"
     "           file|directory|channel|nats://server/stream ...\n"
     "       mcrelay-cat -l address:port [-tx] [-e end] [-F field,...]\n"
     "           [-i interface] [-n count] [-o form] [-S schema] [-s start]\n"
@@ -161,6 +164,9 @@ cat_settle(struct cat *cat)
 	out_flush(&cat->out);
 }
 
+/* What is read ahead of a file. */
+#define ROOM_BYTES	((size_t)2 << 20)
+
 static enum cat_status
 cat_run(const struct cat_options *options)
 {
@@ -171,6 +177,7 @@ cat_run(const struct cat_options *options)
 	enum cat_status status = CAT_GOOD;
 
 	out_begin(&cat.out, STDOUT_FILENO);
+	reading_begin(&cat.reading, options->io, ROOM_BYTES);
 	if (options->live)
 		live_run(&cat);
 	for (size_t i = 0; i < options->operands && !cat_done(&cat); i++)
@@ -181,6 +188,7 @@ cat_run(const struct cat_options *options)
 	if (cat.failed || cat.out.failed)
 		status = CAT_FAILED;
 	out_end(&cat.out);
+	reading_end(&cat.reading);
 	columns_free(&cat.columns);
 	schema_tree_free(cat.shape.tree);
 	free(cat.header);

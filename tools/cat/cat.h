@@ -41,6 +41,7 @@ struct cat_options {
 	size_t			 fields;
 	struct value_style	 style;
 	bool			 follow;
+	const struct reading_ops *io;
 	const char		*conf;		/* where channels are looked
 						 * up */
 	bool			 live;
@@ -68,6 +69,7 @@ struct shape {
 struct cat {
 	const struct cat_options *options;
 	struct out		 out;
+	struct reading		 reading;	/* of files */
 	struct shape		 shape;		/* of the records now; tree
 						 * NULL: none yet */
 	struct columns		 columns;	/* json, csv */

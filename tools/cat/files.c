@@ -117,7 +117,8 @@ show_file(struct cat *cat, const char *path)
 		capture_run(cat, path);
 		return;
 	}
-	if (reader_open(&reader, path, &why) == READER_OK)
+	if (reader_open_by(&reader, &cat->reading, AT_FDCWD, path, 0, &why) ==
+	    READER_OK)
 		show_open(cat, &reader, path);
 	else
 		unusable(cat, path, why);
@@ -135,12 +136,13 @@ show_listed(struct cat *cat, const char *directory,
 	const char *why;
 
 	errno = 0;
-	status = reader_open_at(&reader, AT_FDCWD, path, O_NOFOLLOW, &why);
+	status = reader_open_by(&reader, &cat->reading, AT_FDCWD, path,
+	    O_NOFOLLOW, &why);
 	if (status != READER_OK && !listed->finished && errno == ENOENT) {
 		free(path);
 		path = xasprintf("%s/%s", directory, listed->stem);
-		status = reader_open_at(&reader, AT_FDCWD, path, O_NOFOLLOW,
-		    &why);
+		status = reader_open_by(&reader, &cat->reading, AT_FDCWD,
+		    path, O_NOFOLLOW, &why);
 	}
 	if (status == READER_OK && span_leaves_out(&cat->options->span,
 	    &reader.records, listed))

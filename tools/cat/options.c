@@ -45,6 +45,8 @@ parse_option(struct cat_options *options, char *error, int option)
 	case 'i':
 		return endpoint_set_interface(&options->from, optarg) ||
 		    options_fail(error, "-i %s: no such interface", optarg);
+	case READING_OPTION:
+		return reading_parse(error, optarg, &options->io);
 	case 'l':
 		options->live = true;
 		return options_address(error, optarg,
@@ -102,11 +104,13 @@ cat_parse(int argc, char **argv, struct cat_options *options,
 		.span = SPAN_ALL,
 		.count = UINT64_MAX,
 		.conf = DEFAULT_CONF,
+		.io = &reading_pread,
 		.from.ttl = -1,
 	};
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
-	while ((option = getopt(argc, argv, ":c:e:F:fi:l:n:o:S:s:tx")) != -1)
+	while ((option = getopt_long(argc, argv, ":c:e:F:fi:l:n:o:S:s:tx",
+	    reading_option, NULL)) != -1)
 		if (!parse_option(options, error, option))
 			return false;
 	options->operand = argv + optind;

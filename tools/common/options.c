@@ -70,6 +70,9 @@ options_time(char error[static OPTIONS_ERROR_SIZE], int option,
 bool
 options_unknown(char error[static OPTIONS_ERROR_SIZE], int option)
 {
+	if (optopt < '!' || optopt > '~')
+		return options_fail(error, option == ':' ? "--io needs an "
+		    "argument" : "no such option");
 	return options_fail(error, option == ':' ? "-%c needs an argument" :
 	    "-%c is not an option", optopt);
 }

@@ -2,8 +2,11 @@
 /*
  * Reads an Avro container file that may be damaged.  Tools.
  */
+#include <sys/stat.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -86,17 +89,27 @@ is_recycled(const struct reader *reader)
 	    ARCHIVE_SYNCED_KEY, &size) != NULL;
 }
 
+/* By whom no other back end was asked for. */
+static struct reading plainly = {
+	.ops = &reading_pread,
+	.room = (size_t)64 << 10,
+};
+
 /* Reads the header. */
 static enum reader_status
-begin(struct reader *reader, int fd, const char **why)
+begin(struct reader *reader, struct reading *reading, int fd,
+    const char **why)
 {
 	enum avro_walk_status status;
 	bool empty;
 
 	reader->fd = fd;
+	reading_open(&reader->file, &plainly, fd, 0);
 	status = avro_walk_open(&reader->walk, reader->fd);
-	if (status == AVRO_WALK_OK && understand_header(reader, why))
+	if (status == AVRO_WALK_OK && understand_header(reader, why)) {
+		reading_open(&reader->file, reading, fd, reader->walk.size);
 		return READER_OK;
+	}
 	if (status == AVRO_WALK_ERROR)
 		*why = strerror(errno);
 	else if (status != AVRO_WALK_OK)
@@ -118,18 +131,25 @@ enum reader_status
 reader_open_at(struct reader *reader, int directory, const char *path,
     int flags, const char **why)
 {
+	return reader_open_by(reader, &plainly, directory, path, flags, why);
+}
+
+enum reader_status
+reader_open_by(struct reader *reader, struct reading *reading, int directory,
+    const char *path, int flags, const char **why)
+{
 	const int fd = regular_open(directory, path, flags, why);
 
 	memset(reader, 0, sizeof(*reader));
 	reader->unfinished = ends_in(path, ARCHIVE_PART);
-	return fd == -1 ? READER_UNUSABLE : begin(reader, fd, why);
+	return fd == -1 ? READER_UNUSABLE : begin(reader, reading, fd, why);
 }
 
 enum reader_status
 reader_open_fd(struct reader *reader, int fd, const char **why)
 {
 	memset(reader, 0, sizeof(*reader));
-	return begin(reader, fd, why);
+	return begin(reader, &plainly, fd, why);
 }
 
 void
@@ -143,6 +163,7 @@ reader_again(struct reader *reader, uint64_t size)
 void
 reader_forget_block(struct reader *reader)
 {
+	reading_plainly(&reader->file);
 	free(reader->stored.data);
 	free(reader->plain.data);
 	reader->stored = reader->plain = (struct buffer){0};
@@ -225,25 +246,18 @@ check_data(struct reader *reader, struct reader_block *block)
 	return NULL;
 }
 
-/* Reads `size' bytes of the file into a buffer; false with errno. */
-static bool
-read_bytes(const struct reader *reader, struct buffer *buffer, uint64_t size,
-    uint64_t offset)
-{
-	buffer_reserve(buffer, size);
-	errno = EIO;	/* for a file that has become shorter */
-	return avro_walk_read(&reader->walk, buffer->data, size, offset);
-}
-
 /* Reads `size' bytes of the block's data; false with errno. */
 static bool
 load(struct reader *reader, struct reader_block *block,
     const struct avro_walk_block *found, uint64_t size)
 {
-	if (!read_bytes(reader, &reader->stored, size, found->data_offset))
+	size_t got;
+
+	block->stored = reading_view(&reader->file, found->data_offset, size,
+	    size, &reader->stored, &got);
+	if (block->stored == NULL)
 		return false;
 	block->data_offset = found->data_offset;
-	block->stored = reader->stored.data;
 	block->stored_size = size;
 	return true;
 }
@@ -326,6 +340,35 @@ check_block(struct reader *reader, struct reader_block *block,
 	return true;
 }
 
+/* An error of the system; what came of a file that was cut off is not
+ * believed, and that it was is found out at the latest by what is missing. */
+static enum reader_status
+fail(struct reader *reader, const char **why)
+{
+	const int error = errno;
+	struct stat now;
+
+	*why = strerror(error);
+	if (fstat(reader->fd, &now) == -1 ||
+	    (uint64_t)now.st_size >= reader->walk.size)
+		return READER_UNUSABLE;
+	snprintf(reader->why, sizeof(reader->why), "cut off at offset %" PRIu64
+	    " while it was being read", (uint64_t)now.st_size);
+	*why = reader->why;
+	return READER_UNUSABLE;
+}
+
+/* That is told from damage; one that is being written is cut to its size when
+ * it is finished. */
+static bool
+is_cut(const struct reader *reader)
+{
+	struct stat now;
+
+	return fstat(reader->fd, &now) == 0 &&
+	    (uint64_t)now.st_size < reader->walk.size;
+}
+
 enum reader_status
 reader_next(struct reader *reader, struct reader_block *block,
     const char **why)
@@ -351,28 +394,99 @@ reader_next(struct reader *reader, struct reader_block *block,
 	default:
 		good = false;
 	}
-	if (good)
+	if (good && !reader->file.cut && (block->damage == NULL ||
+	    reader->unfinished || !is_cut(reader)))
 		return READER_OK;
-	*why = strerror(errno);
-	return READER_UNUSABLE;
+	return fail(reader, why);
+}
+
+bool
+reader_can_send(const struct reader *reader)
+{
+	/* What follows the last block of one that is being written can look
+	 * like another one. */
+	return !reader->unfinished && reader->codec_known &&
+	    reader->codec == CODEC_NULL && reader->records.program != NULL;
+}
+
+bool
+reader_head(struct reader *reader, struct reader_block *block)
+{
+	struct avro_walk *walk = &reader->walk;
+	struct avro_walk_block found;
+	const uint8_t *head;
+	size_t got;
+
+	if (walk->offset >= walk->size)
+		return false;
+	got = (size_t)MIN_OF(walk->size - walk->offset, AVRO_HEAD_MAX);
+	head = reading_view(&reader->file, walk->offset, got, got,
+	    &reader->stored, &got);
+	if (head == NULL || avro_walk_head(walk, head, got, &found) != NULL)
+		return false;
+	memset(block, 0, sizeof(*block));
+	forget_records(block);
+	block->offset = found.offset;
+	block->size = found.size;
+	block->data_offset = found.data_offset;
+	block->records = found.records;
+	block->stored_size = found.data_size;
+	return true;
+}
+
+const uint8_t *
+reader_data(struct reader *reader, const struct reader_block *block,
+    size_t at, size_t least, struct buffer *room, size_t *got)
+{
+	return reading_view(&reader->file, block->data_offset + at, least,
+	    block->stored_size - at, room, got);
+}
+
+bool
+reader_tail(struct reader *reader, const struct reader_block *block)
+{
+	const uint8_t *sync;
+	size_t got;
+
+	sync = reading_view(&reader->file, block->offset + block->size -
+	    AVRO_SYNC_SIZE, AVRO_SYNC_SIZE, AVRO_SYNC_SIZE, &reader->stored,
+	    &got);
+	if (sync == NULL || reader->file.cut ||
+	    memcmp(sync, reader->walk.sync, AVRO_SYNC_SIZE) != 0)
+		return false;
+	reader->walk.offset += block->size;
+	return true;
+}
+
+/* Its first `size' bytes.  What is wrong with the others does not matter. */
+static bool
+uncompress_again(struct reader *reader, const struct reader_block *block,
+    size_t size)
+{
+	const uint8_t *stored;
+	size_t got;
+
+	stored = reading_view(&reader->file, block->data_offset,
+	    block->stored_size, block->stored_size, &reader->stored, &got);
+	if (stored == NULL)
+		return false;
+	(void)uncompress_block(reader->codec, stored, block->stored_size,
+	    reader->codec == CODEC_SNAPPY ? READER_BLOCK_MAX : size,
+	    &reader->plain);
+	return reader->plain.size >= size;
 }
 
 bool
 reader_piece(struct reader *reader, const struct reader_block *block,
     size_t at, size_t size, struct buffer *out)
 {
+	buffer_reserve(out, size);
 	out->size = size;
 	if (reader->codec == CODEC_NULL)
-		return read_bytes(reader, out, size, block->data_offset + at);
-	if (!read_bytes(reader, &reader->stored, block->stored_size,
-	    block->data_offset))
+		return reading_copy(&reader->file, out->data, size,
+		    block->data_offset + at);
+	if (!uncompress_again(reader, block, at + size))
 		return false;
-	/* Of a block that is cut short there is what there was before. */
-	(void)uncompress_block(reader->codec, reader->stored.data,
-	    block->stored_size, READER_BLOCK_MAX, &reader->plain);
-	if (reader->plain.size < at + size)
-		return false;
-	buffer_reserve(out, size);
 	memcpy(out->data, reader->plain.data + at, size);
 	return true;
 }

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/avro_walk.h"
+#include "tools/common/reading.h"
 #include "tools/common/records.h"
 #include "tools/common/uncompress.h"
 
@@ -52,6 +53,7 @@ struct reader_block {
 
 struct reader {
 	int		 fd;
+	struct reading_file file;	/* by which its blocks come */
 	struct avro_walk walk;
 	bool		 unfinished;	/* by its name: can end in zeros, or
 					 * within a block */
@@ -61,6 +63,7 @@ struct reader {
 	struct records	 records;	/* program NULL: not understood */
 	struct buffer	 stored;
 	struct buffer	 plain;
+	char		 why[96];
 };
 
 enum reader_status {
@@ -79,11 +82,17 @@ enum reader_status	reader_open(struct reader *reader, const char *path,
 enum reader_status	reader_open_at(struct reader *reader, int directory,
 			    const char *path, int flags, const char **why)
 			    ATTR_NONNULL;
+/* The same by a back end; until then all is read by pread. */
+enum reader_status	reader_open_by(struct reader *reader,
+			    struct reading *reading, int directory,
+			    const char *path, int flags, const char **why)
+			    ATTR_NONNULL;
 /* The same of an open one, which is then the reader's, or closed. */
 enum reader_status	reader_open_fd(struct reader *reader, int fd,
 			    const char **why) ATTR_NONNULL;
 void	reader_close(struct reader *reader) ATTR_NONNULL;
-/* What was read of it is needed no more; its header is kept. */
+/* What was read of it is needed no more, nor its back end; its header is
+ * kept. */
 void	reader_forget_block(struct reader *reader) ATTR_NONNULL;
 /* The file has got other blocks behind the same header, and this size. */
 void	reader_again(struct reader *reader, uint64_t size) ATTR_NONNULL;
@@ -93,6 +102,22 @@ void	reader_again(struct reader *reader, uint64_t size) ATTR_NONNULL;
 enum reader_status	reader_next(struct reader *reader,
 			    struct reader_block *block, const char **why)
 			    ATTR_NONNULL;
+
+/* For who sends records on while they come: whether blocks are as they are in
+ * the file, with records that can be told apart. */
+bool	reader_can_send(const struct reader *reader) ATTR_NONNULL;
+/* Of such a file: whether there is a block next, of which nothing but its head
+ * is looked at: records, data_offset, stored_size. */
+bool	reader_head(struct reader *reader, struct reader_block *block)
+	    ATTR_NONNULL;
+/* Its data: as reading_view(), from byte `at' of them on. */
+const uint8_t	*reader_data(struct reader *reader,
+		    const struct reader_block *block, size_t at, size_t least,
+		    struct buffer *room, size_t *got) ATTR_NONNULL;
+/* Whether its sync marker follows; then the next one is next.  Otherwise
+ * reader_next() gives the same block once more, with what is wrong. */
+bool	reader_tail(struct reader *reader, const struct reader_block *block)
+	    ATTR_NONNULL;
 
 /*
  * For who does not keep a block's data in memory: `size' bytes of them from

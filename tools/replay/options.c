@@ -2,6 +2,7 @@
 /*
  * The command line.  mcrelay-replay.
  */
+#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +52,8 @@ parse_option(struct parser *parser, int option, const char *argument)
 	case 's':
 		return span_option(&options->span, parser->error, option,
 		    argument);
+	case READING_OPTION:
+		return reading_parse(parser->error, argument, &options->io);
 	case 'l':
 		options->loop = true;
 		return true;
@@ -177,10 +180,12 @@ replay_parse(int argc, char **argv, struct replay_options *options,
 		.speed = 1,
 		.pause_ns = UINT64_MAX,
 		.span = SPAN_ALL,
+		.io = &reading_uring,
 	};
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
-	while ((option = getopt(argc, argv, "+:e:i:jlm:qr:s:T:x:")) != -1)
+	while ((option = getopt_long(argc, argv, "+:e:i:jlm:qr:s:T:x:",
+	    reading_option, NULL)) != -1)
 		if (!parse_option(&parser, option, optarg))
 			return false;
 	return parse_rest(&parser, argc - optind, argv + optind);

@@ -30,6 +30,9 @@
 static const struct help_line help_lines[] = {
 	{"-e", "end", "end before the first record of this time or sequence"},
 	{"-i", "interface", "send by this interface"},
+	{"--io", "io_uring", "read files ahead; this is the default"},
+	{"--io", "pread", "read files when they are needed"},
+	{"--io", "mmap", "map files into memory"},
 	{"-j", "", "report as one JSON object on one line"},
 	{"-l", "", "begin again at the end"},
 	{"-m", "time", "no pause longer than this, such as 10s or 500ms"},
@@ -41,11 +44,11 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-replay", "1",
-    "mcrelay-replay [-jlq] [-e end] [-i interface] [-m time]\n"
-    "           [-r rate] [-s start] [-T ttl] [-x speed]\n"
+    "mcrelay-replay [-jlq] [-e end] [-i interface] [--io how]\n"
+    "           [-m time] [-r rate] [-s start] [-T ttl] [-x speed]\n"
     "           file|directory|nats://server/stream ... address:port\n"
-    "       mcrelay-replay [-jlq] [-e end] [-i interface] [-m time]\n"
-    "           [-r rate] [-s start] [-T ttl] [-x speed]\n"
+    "       mcrelay-replay [-jlq] [-e end] [-i interface] [--io how]\n"
+    "           [-m time] [-r rate] [-s start] [-T ttl] [-x speed]\n"
     "           path=address:port ...\n"
     "       mcrelay-replay -h | -V\n",
     help_lines};
@@ -56,6 +59,8 @@ static const struct help help = {"mcrelay-replay", "1",
 /* What all channels together keep of their blocks, and one at least. */
 #define PIECES_BYTES	((size_t)64 << 20)
 #define PIECE_MIN	((size_t)64 << 10)
+/* Of what is read ahead of each more does not help. */
+#define AHEAD_MAX	((size_t)1 << 20)
 
 struct replay {
 	const struct replay_options *options;
@@ -128,6 +133,7 @@ wait_until(struct replay *replay, const struct source *source,
 	if (now >= due_ns)
 		return;
 	flush(replay);
+	reading_turn(&replay->shared.reading);
 	announce(replay, source, due_ns - now);
 	progress_show(&replay->progress, replay->position, source->path);
 	while (!stop_requested() && !replay->failed && now < due_ns)
@@ -154,6 +160,8 @@ send_record(struct replay *replay, const struct source *source)
 		return;
 	replay->due[batch_datagrams(replay->batch)] = due;
 	memcpy(batch_next(replay->batch), source->data, source->size);
+	if (source_is_cut(source))
+		return;
 	batch_add_to(replay->batch, source->size, replay->options->session ?
 	    &source->channel->to : NULL);
 }
@@ -275,16 +283,26 @@ open_socket(const struct replay_options *options)
 	return endpoint_open_sources(&options->to, hosts, groups);
 }
 
-/* A file for each channel, as far as the system lets us. */
-static void
-raise_limit(void)
+/* Standard ones, the socket, a ring, a directory or a stream that is read. */
+#define DESCRIPTORS_BESIDE	32
+
+/* A file for each channel; false after a log line. */
+static bool
+raise_limit(const struct replay_options *options)
 {
+	const rlim_t needed = options->channels + DESCRIPTORS_BESIDE;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
-		return;
+		return true;
 	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_max >= needed)
+		return true;
+	log_warnx("%zu channels need %llu open files, and the limit is %llu: "
+	    "raise it (ulimit -Hn)", options->channels,
+	    (unsigned long long)needed, (unsigned long long)limit.rlim_max);
+	return false;
 }
 
 static void
@@ -296,6 +314,8 @@ open_sources(struct replay *replay)
 	replay->shared.progress = &replay->progress;
 	replay->shared.piece = MAX_OF(PIECES_BYTES / options->channels,
 	    PIECE_MIN);
+	reading_begin(&replay->shared.reading, options->io,
+	    MIN_OF(replay->shared.piece, AHEAD_MAX));
 	replay->source = xcalloc(options->channels, sizeof(*replay->source));
 	for (size_t i = 0; i < options->channels; i++) {
 		options->channel[i].to = endpoint_scoped(&(struct endpoint){
@@ -314,6 +334,7 @@ close_sources(struct replay *replay)
 {
 	for (size_t i = 0; i < replay->options->channels; i++)
 		source_close(&replay->source[i]);
+	reading_end(&replay->shared.reading);
 	free(replay->source);
 	queue_free(&replay->queue);
 	free(replay->shared.stored.data);
@@ -343,8 +364,7 @@ replay_run(const struct replay_options *options)
 	enum replay_status status = REPLAY_FAILED;
 
 	replay->options = options;
-	raise_limit();
-	replay->fd = open_socket(options);
+	replay->fd = raise_limit(options) ? open_socket(options) : -1;
 	if (replay->fd != -1) {
 		replay->batch = batch_new(replay->fd, BATCH_MAY_COALESCE);
 		pace_begin(&replay->pace, options->speed, options->rate,

@@ -12,6 +12,7 @@
 #include "common/compiler.h"
 #include "tools/common/endpoint.h"
 #include "tools/common/options.h"
+#include "tools/common/reading.h"
 #include "tools/common/span.h"
 
 /* Exit status. */
@@ -41,6 +42,7 @@ struct replay_options {
 	uint64_t	 rate;		/* records/s; 0: by their times */
 	uint64_t	 pause_ns;	/* the longest; UINT64_MAX: any */
 	struct span	 span;
+	const struct reading_ops *io;
 	bool		 loop;
 	bool		 json;
 	bool		 quiet;

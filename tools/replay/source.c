@@ -75,6 +75,7 @@ end_operand(struct source *source)
 	}
 	source->reader = NULL;
 	source->left = 0;
+	source->comes = false;
 	if (source->remote != NULL)
 		remote_close(source->remote);
 	source->remote = NULL;
@@ -99,7 +100,7 @@ source_close(struct source *source)
 {
 	source_rewind(source);
 	free(source->path);
-	free(source->piece.data);
+	free(source->kept.data);
 }
 
 /* Whether its records can be sent as the options ask for; a log line if not. */
@@ -133,6 +134,15 @@ begin_file(struct source *source)
 {
 	source->reader = &source->file;
 	source->failed = !can_replay(source, &source->file);
+	if (!reader_can_send(&source->file))
+		reading_plainly(&source->file.file);
+}
+
+static enum reader_status
+open_path(struct source *source, int flags, const char **why)
+{
+	return reader_open_by(&source->file, &source->shared->reading,
+	    AT_FDCWD, source->path, flags, why);
 }
 
 static void
@@ -140,7 +150,7 @@ open_file(struct source *source)
 {
 	const char *why;
 
-	if (reader_open(&source->file, source->path, &why) == READER_OK)
+	if (open_path(source, 0, &why) == READER_OK)
 		begin_file(source);
 	else
 		source_unusable(source, why);
@@ -158,12 +168,10 @@ open_listed(struct source *source, const char *directory)
 	name(source, xasprintf("%s/%s%s", directory, listed->stem,
 	    listed->finished ? "" : ARCHIVE_PART));
 	errno = 0;
-	status = reader_open_at(&source->file, AT_FDCWD, source->path,
-	    O_NOFOLLOW, &why);
+	status = open_path(source, O_NOFOLLOW, &why);
 	if (status != READER_OK && !listed->finished && errno == ENOENT) {
 		name(source, xasprintf("%s/%s", directory, listed->stem));
-		status = reader_open_at(&source->file, AT_FDCWD,
-		    source->path, O_NOFOLLOW, &why);
+		status = open_path(source, O_NOFOLLOW, &why);
 	}
 	if (status == READER_OK) {
 		begin_file(source);
@@ -338,7 +346,7 @@ step(struct source *source, bool *found)
 		*found = source_next_record(source);
 		if (*found)
 			take_record(source);
-		else {
+		else if (!source_recover(source)) {
 			source_left_out(source, "the file has changed");
 			source->left = 0;
 		}

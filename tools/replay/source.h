@@ -3,9 +3,12 @@
  * The records of a channel, one after the other, out of files, directories,
  * captures and streams.  mcrelay-replay.
  *
- * A thousand of them at once are read in little memory: a block is read and
- * checked as a whole in buffers that all share, and a source keeps a piece of
- * it.  What is behind the piece is read, and uncompressed, once more.
+ * Thousands of them at once are read in little memory.  Blocks that are not
+ * compressed are sent on while they come, by a back end that reads ahead.
+ * Others are read and checked as a whole in buffers that all share, and a
+ * source keeps a piece of one: what is behind the piece is read, and
+ * uncompressed, once more.  So are those in which something is wrong, from the
+ * record on that is.
  */
 #ifndef MCRELAY_REPLAY_SOURCE_H
 #define MCRELAY_REPLAY_SOURCE_H
@@ -19,6 +22,7 @@
 #include "tools/common/listing.h"
 #include "tools/common/progress.h"
 #include "tools/common/reader.h"
+#include "tools/common/reading.h"
 #include "tools/common/remote.h"
 #include "tools/replay/replay.h"
 
@@ -26,6 +30,7 @@
 struct source_shared {
 	const struct replay_options *options;
 	struct progress	*progress;	/* a line of which log lines clear */
+	struct reading	 reading;
 	size_t		 piece;		/* bytes that a source keeps */
 	struct buffer	 stored;	/* of the block that is being read */
 	struct buffer	 plain;
@@ -45,10 +50,14 @@ struct source {
 	char			*path;		/* for messages; malloc'ed */
 
 	struct reader_block	 block;		/* without its data */
+	bool			 comes;		/* and is not checked before */
 	uint64_t		 left;		/* records of it */
+	uint64_t		 sent;		/* the same, if it comes */
 	size_t			 at;		/* bytes of it */
-	struct buffer		 piece;
-	size_t			 piece_at;	/* where it is in the block */
+	const uint8_t		*piece;		/* in the block from... */
+	size_t			 piece_at;
+	size_t			 piece_size;
+	struct buffer		 kept;		/* if it is nowhere else */
 	uint64_t		 sequence;	/* of a capture */
 
 	/* What source_next() has found; good until the next call. */
@@ -77,6 +86,8 @@ void	source_rewind(struct source *source) ATTR_NONNULL;
 /* The next record that was asked for.  False: at the end, or when told to
  * stop, or source->failed. */
 bool	source_next(struct source *source) ATTR_NONNULL;
+/* Whether what it has found may not be what was in the file. */
+bool	source_is_cut(const struct source *source) ATTR_NONNULL;
 /* Whether that may take longer than a copy. */
 bool	source_has_to_read(const struct source *source) ATTR_NONNULL;
 

@@ -30,19 +30,24 @@ take_back(struct source *source)
 	source->file.stored = source->file.plain = (struct buffer){0};
 }
 
-/* Room for so much, and no more when that was for one large record. */
+/* What a record that lies across two pieces is tried with first. */
+#define ACROSS_BYTES	((size_t)4 << 10)
+
+/* Room for so much, and no more when that was for one large record.  A back end
+ * that has pieces itself leaves no room for others. */
 static void
 make_room(struct source *source, size_t size)
 {
-	struct buffer *piece = &source->piece;
+	const size_t most = source->reader->file.ops == &reading_pread ?
+	    source->shared->piece : ACROSS_BYTES;
+	struct buffer *kept = &source->kept;
 
-	if (piece->room > source->shared->piece &&
-	    size <= source->shared->piece) {
-		free(piece->data);
-		*piece = (struct buffer){0};
+	if (kept->room > most && size <= most) {
+		free(kept->data);
+		*kept = (struct buffer){0};
 	}
-	buffer_reserve(piece, size);
-	piece->size = size;
+	buffer_reserve(kept, size);
+	kept->size = size;
 }
 
 static void
@@ -55,7 +60,9 @@ keep_piece(struct source *source)
 	source->at = source->piece_at = 0;
 	make_room(source, size);
 	if (size > 0)
-		memcpy(source->piece.data, source->block.data, size);
+		memcpy(source->kept.data, source->block.data, size);
+	source->piece = source->kept.data;
+	source->piece_size = size;
 	source->block.data = source->block.stored = NULL;
 }
 
@@ -68,8 +75,9 @@ note_damage(struct source *source)
 	source->damaged++;
 }
 
-bool
-source_next_block(struct source *source)
+/* The next block as a whole, and a piece of it kept. */
+static bool
+take_block(struct source *source)
 {
 	enum reader_status status;
 	const char *why;
@@ -89,6 +97,56 @@ source_next_block(struct source *source)
 	return status == READER_OK;
 }
 
+/* What came is not what was expected: what of it is good, as a whole, without
+ * the records that have been sent. */
+static bool
+take_block_again(struct source *source)
+{
+	uint64_t sent = source->sent;
+
+	source->comes = false;
+	if (!take_block(source))
+		return false;
+	while (sent > 0 && source->left > 0 && source_next_record(source))
+		sent--;
+	return true;
+}
+
+static bool
+begin_block(struct source *source)
+{
+	if (source->reader == &source->file &&
+	    reader_can_send(source->reader)) {
+		lend(source);
+		source->comes = reader_head(source->reader, &source->block);
+		take_back(source);
+	}
+	if (!source->comes)
+		return take_block(source);
+	source->left = source->block.records;
+	source->sent = 0;
+	source->at = source->piece_at = source->piece_size = 0;
+	source->piece = (const uint8_t *)"";
+	/* For where it is in the file. */
+	source->block.good_size = source->block.stored_size;
+	return true;
+}
+
+bool
+source_next_block(struct source *source)
+{
+	bool whole;
+
+	if (!source->comes)
+		return begin_block(source);
+	lend(source);
+	whole = source->at == source->block.stored_size &&
+	    reader_tail(source->reader, &source->block);
+	take_back(source);
+	source->comes = false;
+	return whole ? begin_block(source) : take_block_again(source);
+}
+
 /* Reads a piece of the block again, from the record on. */
 static bool
 read_piece(struct source *source, size_t size)
@@ -96,38 +154,84 @@ read_piece(struct source *source, size_t size)
 	bool good;
 
 	make_room(source, MIN_OF(size, source->block.good_size - source->at));
-	source->piece_at = source->at;
 	lend(source);
 	good = reader_piece(source->reader, &source->block, source->at,
-	    source->piece.size, &source->piece);
+	    source->kept.size, &source->kept);
 	take_back(source);
+	source->piece = source->kept.data;
+	source->piece_size = source->kept.size;
 	return good;
+}
+
+/* The next piece of what comes, with so much in it if there is so much. */
+static bool
+await_piece(struct source *source, size_t least)
+{
+	const size_t left = source->block.stored_size - source->at;
+
+	make_room(source, 0);
+	source->piece = reader_data(source->reader, &source->block,
+	    source->at, MIN_OF(least, left), &source->kept,
+	    &source->piece_size);
+	return source->piece != NULL;
+}
+
+static bool
+next_piece(struct source *source)
+{
+	const size_t behind = source->at - source->piece_at;
+	const size_t size = source->piece_size - behind;
+	bool good;
+
+	if (source->at + size >= source->block.good_size)
+		return false;
+	if (source->comes)
+		good = await_piece(source, size == 0 ? 1 : MAX_OF(2 * size,
+		    ACROSS_BYTES));
+	else
+		good = read_piece(source, MAX_OF(source->shared->piece,
+		    behind == 0 ? 2 * size : 0));
+	source->piece_at = source->at;
+	return good;
+}
+
+bool
+source_is_cut(const struct source *source)
+{
+	return source->reader != NULL && source->reader->file.cut;
 }
 
 bool
 source_next_record(struct source *source)
 {
-	const size_t room = source->shared->piece;
-	size_t behind = source->at - source->piece_at, size;
+	size_t behind = source->at - source->piece_at;
 
-	while (records_read(&source->reader->records, source->piece.data +
-	    behind, source->piece.size - behind, &source->record) != NULL) {
-		size = source->piece.size - behind;
-		if (source->at + size >= source->block.good_size)
-			return false;
-		if (!read_piece(source, MAX_OF(room, behind == 0 ? 2 * size :
-		    0)))
+	while (records_read(&source->reader->records, source->piece + behind,
+	    source->piece_size - behind, &source->record) != NULL) {
+		if (!next_piece(source))
 			return false;
 		behind = 0;
 	}
+	if (source_is_cut(source))
+		return false;
 	source->at += source->record.size;
 	source->left--;
+	source->sent++;
 	return true;
+}
+
+bool
+source_recover(struct source *source)
+{
+	return source->comes && take_block_again(source);
 }
 
 bool
 source_has_to_read(const struct source *source)
 {
-	return source->left == 0 || source->at >= source->piece_at +
-	    source->piece.size;
+	if (source->left != 0 && source->at < source->piece_at +
+	    source->piece_size)
+		return false;
+	return !source->comes || !reading_at_hand(&source->file.file,
+	    source->block.data_offset + source->at);
 }

@@ -21,5 +21,8 @@ bool	source_next_block(struct source *source) ATTR_NONNULL;
 /* The next record of the block, of which source->left are left; false: the
  * file is not what it was. */
 bool	source_next_record(struct source *source) ATTR_NONNULL;
+/* Then: the same block once more, without what was sent of it.  False: that can
+ * be no help. */
+bool	source_recover(struct source *source) ATTR_NONNULL;
 
 #endif /* MCRELAY_REPLAY_SOURCE_PRIV_H */

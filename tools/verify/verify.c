@@ -2,6 +2,7 @@
 /*
  * The program around reader, report and repair.  mcrelay-verify.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -17,6 +18,9 @@
 
 static const struct help_line help_lines[] = {
 	{"--catalog", "directory", "make the catalogue of a channel anew"},
+	{"--io", "pread", "read files when they are needed; the default"},
+	{"--io", "io_uring", "read files ahead"},
+	{"--io", "mmap", "map files into memory"},
 	{"-j", "files", "read so many files at once"},
 	{"-o", "all", "recover every record that can be read (with -r)"},
 	{"-o", "prior", "recover the records before the first damage"},
@@ -26,8 +30,9 @@ static const struct help_line help_lines[] = {
 	{NULL, NULL, NULL},
 };
 static const struct help help = {"mcrelay-verify", "1",
-    "mcrelay-verify [-j files] [-o all|prior|after|report] [-r out] "
-    "file ...\n"
+    "mcrelay-verify [--io how] [-j files] [-o all|prior|after|report] "
+    "[-r out]\n"
+    "           file ...\n"
     "       mcrelay-verify --catalog directory\n"
     "       mcrelay-verify -h | -V\n", help_lines};
 
@@ -39,6 +44,7 @@ static const struct help help = {"mcrelay-verify", "1",
 
 static const struct option long_options[] = {
 	{ "catalog", required_argument, NULL, OPTION_CATALOG },
+	{ "io", required_argument, NULL, READING_OPTION },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -94,7 +100,8 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 	bool what_given = false;
 	int option;
 
-	*options = (struct verify_options){ .keep = KEEP_ALL };
+	*options = (struct verify_options){ .keep = KEEP_ALL,
+	    .io = &reading_pread };
 	optind = 0;	/* glibc: start anew */
 	opterr = 0;
 	optopt = '?';
@@ -105,6 +112,9 @@ verify_parse(int argc, char **argv, struct verify_options *options,
 		else if (option == 'j') {
 			if (!options_number(error, 'j', optarg, 1, JOBS_MAX,
 			    &options->jobs))
+				return false;
+		} else if (option == READING_OPTION) {
+			if (!reading_parse(error, optarg, &options->io))
 				return false;
 		} else if (option == OPTION_CATALOG)
 			options->catalog = optarg;
@@ -153,6 +163,7 @@ struct file {
 	char			*text;		/* of `out' in memory */
 	size_t			 size;
 	bool			 opened;
+	struct reading		 reading;
 	struct reader		 reader;
 	struct repair		 repair;
 	struct summary		 summary;
@@ -222,6 +233,9 @@ read_blocks(struct run *run, struct file *file, const char *path)
 		summary->status = VERIFY_DAMAGED;
 }
 
+/* What is read ahead of each file. */
+#define ROOM_BYTES	((size_t)2 << 20)
+
 /* By any thread, until finish_file(). */
 static void
 read_file(void *argument, size_t i)
@@ -239,16 +253,17 @@ read_file(void *argument, size_t i)
 		file->out = open_memstream(&file->text, &file->size);
 	if (file->out == NULL)
 		fatal("cannot keep a report");
-	file->opened = reader_open(&file->reader, path,
-	    &file->summary.why) == READER_OK;
-	if (!file->opened) {
+	reading_begin(&file->reading, run->options->io, ROOM_BYTES);
+	file->opened = reader_open_by(&file->reader, &file->reading, AT_FDCWD,
+	    path, 0, &file->summary.why) == READER_OK;
+	if (file->opened) {
+		repair_begin(&file->repair, run->options->repaired,
+		    run->options->keep);
+		read_blocks(run, file, path);
+		reader_forget_block(&file->reader);
+	} else
 		file->summary.status = VERIFY_UNUSABLE;
-		return;
-	}
-	repair_begin(&file->repair, run->options->repaired,
-	    run->options->keep);
-	read_blocks(run, file, path);
-	reader_forget_block(&file->reader);
+	reading_end(&file->reading);
 }
 
 /* A file that was cut between two blocks looks whole, but is too short. */

@@ -38,6 +38,7 @@ struct verify_options {
 	const char		*catalog;	/* directory to make one for */
 	char			**file;
 	size_t			 files;
+	const struct reading_ops *io;
 	uint64_t		 jobs;		/* files read at once; 0: 1 */
 };
 

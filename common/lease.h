@@ -30,8 +30,13 @@
  *    for the L/8 if there is nobody but the worker who sends, and says in the
  *    key that it is free, and where it has stopped.  If anything of this takes
  *    too long it stays where it is.
+ *  - Who has said that it keeps all that comes does so until the key says what
+ *    has become of it: also when nobody answers, and when the process that asks
+ *    is another one meanwhile, which finds the order that is in force in the
+ *    segment.  The key says where the other one has stopped until the worker
+ *    has found the place.
  *
- * tests/model/lease.pml is a model of it.
+ * tests/model/lease.pml is a model of who has it, turn.pml of the hand-over.
  *
  * In the page each word has one writer and is whole by itself: orders are
  * relaxed but for `rounds'.  A process that was taken over may write anything
@@ -104,7 +109,9 @@ struct lease_slot {
 	_Atomic uint64_t	alone_ns;
 	/* What the worker is to do (TURN_ORDER of common/turn.h), by the other,
 	 * and has done, by mcrelayd, each with release; the mark is written
-	 * before, of STOP by mcrelayd, of FOLLOW by the other. */
+	 * before, of STOP by mcrelayd, of FOLLOW by the other.  No two orders
+	 * have one number; `number' is that of the hand-over. */
+	_Atomic uint64_t	number;
 	_Atomic uint64_t	order;
 	_Atomic uint64_t	done;
 	struct turn_mark	mark;

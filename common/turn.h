@@ -27,8 +27,14 @@
  * miss some.  Where equal datagrams leave several places it takes the first:
  * rather twice than not at all.  If nothing is found all that was kept is sent.
  *
+ * STOP and FOLLOW begin when what had come to the sockets is in the ring:
+ * after a while in which nobody took it that may be a lot.  What was kept for
+ * nothing, as there was no hand-over, is let go by FOLLOW, too: so it is known
+ * when none of it can be sent any more.
+ *
  * An order is in force until `order_until_ns', so that nobody has to live for
- * it to end.  While it is KEEP or STOP nothing is sent, whatever is allowed.
+ * it to end, and outlives who has given it.  While it is KEEP or STOP nothing
+ * is sent, whatever is allowed.
  */
 #ifndef MCRELAY_TURN_H
 #define MCRELAY_TURN_H
@@ -40,6 +46,8 @@
 #include "common/compiler.h"
 
 #define TURN_MARK_MAX	64U
+/* Instead of a count: of what was kept nothing is to be sent. */
+#define TURN_MARK_ALL	UINT32_MAX
 
 enum turn_order {
 	TURN_NONE,
@@ -53,7 +61,7 @@ enum turn_order {
 #define TURN_KIND(order)		((enum turn_order)((order) & 3))
 
 struct turn_mark {
-	uint32_t	count;			/* <= TURN_MARK_MAX */
+	uint32_t	count;		/* <= TURN_MARK_MAX, or TURN_MARK_ALL */
 	uint32_t	source[TURN_MARK_MAX];	/* and input, as a number */
 	uint64_t	content[TURN_MARK_MAX];	/* the oldest first */
 };
@@ -67,8 +75,10 @@ struct turn {
 	 * itself that its time is over. */
 	_Atomic uint64_t	speak_until_ns;
 	_Atomic uint64_t	order_until_ns;	/* CLOCK_BOOTTIME */
-	/* Release; stored after `mark' of FOLLOW, and after `speak_until_ns'
-	 * where that becomes less. */
+	/* Of the hand-over that the order belongs to; of KEEP and FOLLOW. */
+	_Atomic uint64_t	number;
+	/* Release; stored after `mark' of FOLLOW, `number' and
+	 * `speak_until_ns'. */
 	_Atomic uint64_t	order;
 	/* The last order that the worker has carried out.  Release, after the
 	 * mark of STOP. */

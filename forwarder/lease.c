@@ -50,31 +50,6 @@ lease_allow(struct lease *l, uint64_t sent_ns)
 }
 
 void
-lease_note_taken(struct lease *l)
-{
-	l->held = true;
-	memset(l->rival, 0, sizeof(l->rival));
-	store(&l->slot->alone_ns, 0);
-	count(&l->slot->taken);
-	log_info("%s: taken, as %s", l->spec->name, spec.host);
-}
-
-static void
-take(struct lease *l)
-{
-	uint64_t sent_ns = clock_boottime_ns();
-	bool again = l->ours;
-
-	if (!lease_say(l, true, "-", 0, NULL))
-		return;
-	lease_allow(l, sent_ns);
-	if (again)
-		l->held = true;
-	else
-		lease_note_taken(l);
-}
-
-void
 lease_fall_silent(struct lease *l)
 {
 	uint64_t until = load(&l->slot->until_ns), rounds;
@@ -109,8 +84,14 @@ bool
 lease_renew(struct lease *l, const char *to, uint64_t number)
 {
 	uint64_t sent_ns = clock_boottime_ns();
+	const struct turn_mark *mark = NULL;
 
-	if (lease_say(l, true, to, number, NULL)) {
+	/* For a process that comes after us, as long as it matters. */
+	if (lease_order(l) == TURN_FOLLOW) {
+		number = load(&l->slot->number);
+		mark = &l->slot->mark;
+	}
+	if (lease_say(l, true, to, number, mark)) {
 		lease_allow(l, sent_ns);
 		return true;
 	}
@@ -145,7 +126,8 @@ hold(struct lease *l)
 		give_back(l, lease_find_rival(l, false, 0));
 		return;
 	}
-	if (!lease_renew(l, "-", 0))
+	/* One after the other. */
+	if (!lease_renew(l, "-", 0) || lease_order(l) != TURN_NONE)
 		return;
 	lease_look_at_rivals(l);
 	store(&l->slot->standbys, lease_rivals(l));
@@ -155,29 +137,36 @@ hold(struct lease *l)
 		lease_hand_over(l, to);
 }
 
+bool
+lease_is_over(const struct lease *l)
+{
+	return clock_boottime_ns() - l->since_ns >=
+	    LEASE_WAIT(spec.lease_ns) +
+	    l->spec->rank * (LEASE_LOOK(spec.lease_ns) / 8);
+}
+
 static void
 stand_by(struct lease *l)
 {
-	uint64_t wait = LEASE_WAIT(spec.lease_ns) +
-	    l->spec->rank * (LEASE_LOOK(spec.lease_ns) / 8);
+	enum turn_order kind = lease_order(l);
+	bool wanted = lease_is_wanted(l);
 
 	if (!lease_look(l))
 		return;
-	if (!lease_is_wanted(l)) {
+	if (!wanted && kind != TURN_KEEP && kind != TURN_STOP) {
 		/* A process before us had it, or we could not say so. */
 		if (l->ours)
 			give_back(l, NULL);
 		return;
 	}
 	lease_show_ourselves(l);
-	if (l->value.held && !l->ours)
-		lease_follow(l);
-	if (l->held)
-		return;
+	lease_follow(l);
 	if (l->ours || (!l->value.held &&
 	    strcmp(l->value.to, spec.host) == 0) ||
-	    clock_boottime_ns() - l->since_ns >= wait)
-		take(l);
+	    (wanted && lease_is_over(l)))
+		lease_take(l);
+	else
+		lease_leave(l);
 }
 
 static void *

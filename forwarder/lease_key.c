@@ -183,7 +183,7 @@ static int
 compose(char value[static VALUE_SIZE], bool held, const char *to,
     uint64_t number, const struct turn_mark *mark)
 {
-	uint32_t i, count = mark == NULL ? 0 :
+	uint32_t i, count = mark == NULL || mark->count == TURN_MARK_ALL ? 0 :
 	    MIN_OF(mark->count, TURN_MARK_MAX);
 	int size = snprintf(value, VALUE_SIZE - MARK_SIZE,
 	    "%s %s %s %s %" PRIu64 " ", held ? "held" : "free", spec.host,

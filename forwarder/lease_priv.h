@@ -84,8 +84,6 @@ void	lease_allow(struct lease *l, uint64_t sent_ns) ATTR_NONNULL;
  * no more, whether it is ours. */
 bool	lease_renew(struct lease *l, const char *to, uint64_t number)
 	    ATTR_NONNULL;
-/* Another's from now on, if not nobody's. */
-void	lease_note_taken(struct lease *l) ATTR_NONNULL;
 /* Mutes this host; returns when the segments have it. */
 void	lease_fall_silent(struct lease *l) ATTR_NONNULL;
 void	lease_pause(struct lease *l, uint64_t ns) ATTR_NONNULL;
@@ -95,8 +93,18 @@ bool	lease_is_wanted(const struct lease *l) ATTR_NONNULL;
 
 /* Hands it over to a host that is ready to follow; else it stays ours. */
 void	lease_hand_over(struct lease *l, const char *to) ATTR_NONNULL;
-/* It is announced that we are to have it: gets ready for it, and takes it. */
+/* If it is announced that we are to have it: gets ready for it, and returns
+ * when it is known what has come of that, or the lease may be over. */
 void	lease_follow(struct lease *l) ATTR_NONNULL;
+/* Tries to take it, from whoever has had it, and goes on behind that one where
+ * it was handed over. */
+void	lease_take(struct lease *l) ATTR_NONNULL;
+/* It is another's: what was kept is not to be sent. */
+void	lease_leave(struct lease *l) ATTR_NONNULL;
+/* What the worker was told; ends what it has done. */
+enum turn_order	lease_order(struct lease *l) ATTR_NONNULL;
+/* Since when the key would have to be as it is for us to take it unasked. */
+bool	lease_is_over(const struct lease *l) ATTR_NONNULL;
 
 static inline void
 store(_Atomic uint64_t *word, uint64_t value)

@@ -16,12 +16,16 @@
 /* For a worker to carry out an order. */
 #define ORDER_NS	(spec.lease_ns / 3)
 
+/* No two orders of a daemon have one number: what was done of the one is not of
+ * another.  `handover' is what both hosts know it by. */
 static void
-order(struct lease *l, enum turn_order kind, uint64_t number)
+order(struct lease *l, enum turn_order kind, uint64_t handover)
 {
-	/* Partner: fleet_mirror().  After the mark, and after `until_ns'. */
+	store(&l->slot->number, handover);
+	/* Partner: look_at() of supervisor/fleet.c.  After the mark, and after
+	 * `until_ns'. */
 	atomic_store_explicit(&l->slot->order, kind == TURN_NONE ? 0 :
-	    TURN_ORDER(kind, number), memory_order_release);
+	    TURN_ORDER(kind, clock_boottime_ns() >> 2), memory_order_release);
 }
 
 static bool
@@ -40,6 +44,42 @@ wait_done(struct lease *l)
 	while (!is_done(l) && clock_boottime_ns() < end)
 		lease_pause(l, NS_PER_MS);
 	return is_done(l);
+}
+
+enum turn_order
+lease_order(struct lease *l)
+{
+	enum turn_order kind = TURN_KIND(load(&l->slot->order));
+
+	/* Not before: a worker that ends meanwhile is followed by one that has
+	 * to know. */
+	if (kind != TURN_FOLLOW || !is_done(l))
+		return kind;
+	order(l, TURN_NONE, 0);
+	return TURN_NONE;
+}
+
+/* Tells where the other one has stopped; NULL: that none of what was kept is
+ * to be sent. */
+static void
+order_to_follow(struct lease *l, const struct turn_mark *mark, uint64_t number)
+{
+	if (mark != NULL)
+		l->slot->mark = *mark;
+	else
+		l->slot->mark.count = TURN_MARK_ALL;
+	order(l, TURN_FOLLOW, number);
+}
+
+void
+lease_leave(struct lease *l)
+{
+	enum turn_order kind = lease_order(l);
+
+	if (kind != TURN_KEEP && kind != TURN_STOP)
+		return;
+	store(&l->slot->until_ns, 0);
+	order_to_follow(l, NULL, 0);
 }
 
 /*** The host that relays. ***/
@@ -62,27 +102,9 @@ is_awaited(struct lease *l, const char *to, uint64_t number)
 	return false;
 }
 
-/* Whether it was stored that the other one may have it nobody knows: then it is
- * found out, and if not, it is ours as before. */
-static void
-settle(struct lease *l)
-{
-	uint64_t end = clock_boottime_ns() + spec.lease_ns, sent;
-
-	while (clock_boottime_ns() < end) {
-		if (lease_look(l) && !l->ours)
-			return;
-		sent = clock_boottime_ns();
-		if (l->ours && lease_say(l, true, "-", 0, NULL)) {
-			lease_allow(l, sent);
-			l->held = true;
-			return;
-		}
-		lease_pause(l, STEP_NS);
-	}
-}
-
-/* The worker is at rest, with all sent that the mark covers. */
+/* The worker is at rest, with all sent that the mark covers.  Where it is not
+ * known whether this was stored, that is found out: until then the worker stays
+ * so, and whoever has the channel goes on from there. */
 static void
 give(struct lease *l, const char *to, uint64_t number)
 {
@@ -96,11 +118,10 @@ give(struct lease *l, const char *to, uint64_t number)
 	l->held = false;
 	l->shown_ns = 0;
 	if (!lease_say(l, false, to, number, &mark))
-		settle(l);
-	else {
-		count(&l->slot->handed);
-		log_info("%s: handed over to %s", l->spec->name, to);
-	}
+		return;
+	count(&l->slot->handed);
+	log_info("%s: handed over to %s", l->spec->name, to);
+	lease_leave(l);
 }
 
 void
@@ -119,67 +140,53 @@ lease_hand_over(struct lease *l, const char *to)
 		return;
 	}
 	order(l, TURN_STOP, number);
-	if (wait_done(l))
+	/* What came when the time was over was not sent, and is in the mark. */
+	if (wait_done(l) &&
+	    load(&l->slot->until_ns) > clock_boottime_ns()) {
 		give(l, to, number);
-	else {
-		log_warnx("%s: its worker has not stopped relaying in time: "
-		    "it stays here for now", l->spec->name);
-		(void)lease_renew(l, "-", 0);
+		return;
 	}
 	order(l, TURN_NONE, 0);
+	log_warnx("%s: its worker has not stopped relaying in time: it stays "
+	    "here for now", l->spec->name);
+	(void)lease_renew(l, "-", 0);
 }
 
 /*** The host that is to follow. ***/
 
+/* By another one, which relays until we are ready. */
 static bool
 is_announced(const struct lease *l, uint64_t number)
 {
-	return l->value.number == number &&
+	return number != 0 && l->value.held && !l->ours &&
+	    l->value.number == number &&
 	    strcmp(l->value.to, spec.host) == 0;
 }
 
-/* True: the other one has stopped, and the channel is ours to be taken.  What
- * it takes from its socket somewhat later than we do is kept, too. */
-static bool
-get_ready(struct lease *l, uint64_t number)
+/*
+ * What it takes from its socket somewhat later than we do is kept, too.  Once
+ * we may have said that we are ready nothing but the key ends this: the other
+ * one may have stopped, whether we hear of it or not.
+ */
+static void
+get_ready(struct lease *l, uint64_t number, bool pledged)
 {
 	uint64_t end = clock_boottime_ns() + READY_NS, kept = 0, now;
 	bool said = false;
 
-	while ((now = clock_boottime_ns()) < end && lease_is_wanted(l)) {
+	while ((now = clock_boottime_ns()) < end || pledged) {
+		if (!is_announced(l, number) || lease_is_over(l) ||
+		    (!pledged && !lease_is_wanted(l)))
+			return;
 		if (kept == 0 && is_done(l))
 			kept = now;
 		if (kept != 0 && !said &&
-		    now - kept >= LEASE_MARGIN(spec.lease_ns))
+		    now - kept >= LEASE_MARGIN(spec.lease_ns)) {
+			pledged = true;
 			said = lease_say_ready(l, number);
-		if (!lease_look(l) || !is_announced(l, number))
-			return false;
-		if (!l->value.held)
-			return true;
-		lease_pause(l, STEP_NS);
-	}
-	return false;
-}
-
-/* As long as nobody else has it. */
-static void
-take(struct lease *l, uint64_t number)
-{
-	uint64_t end = clock_boottime_ns() + ORDER_NS, sent;
-
-	l->slot->mark = l->value.mark;
-	while (clock_boottime_ns() < end) {
-		sent = clock_boottime_ns();
-		if (lease_say(l, true, "-", 0, NULL)) {
-			order(l, TURN_FOLLOW, number);
-			lease_allow(l, sent);
-			lease_note_taken(l);
-			(void)wait_done(l);
-			return;
 		}
-		if (!lease_look(l) || l->value.held)
-			return;
 		lease_pause(l, STEP_NS);
+		(void)lease_look(l);
 	}
 }
 
@@ -187,11 +194,45 @@ void
 lease_follow(struct lease *l)
 {
 	uint64_t number = l->value.number;
+	/* A process before us may have said so. */
+	bool pledged = lease_order(l) == TURN_KEEP &&
+	    load(&l->slot->number) == number;
 
-	if (number == 0 || !is_announced(l, number))
+	if (!is_announced(l, number))
 		return;
-	order(l, TURN_KEEP, number);
-	if (get_ready(l, number))
-		take(l, number);
-	order(l, TURN_NONE, 0);
+	if (!pledged)
+		order(l, TURN_KEEP, number);
+	get_ready(l, number, pledged);
+}
+
+/*** Either. ***/
+
+/* The key says where the other one has stopped, before and after it is taken,
+ * until the worker has found the place. */
+void
+lease_take(struct lease *l)
+{
+	enum turn_order kind = lease_order(l);
+	uint64_t sent = clock_boottime_ns(), number = load(&l->slot->number);
+	struct turn_mark mark = kind == TURN_FOLLOW ? l->slot->mark :
+	    l->value.mark;
+	bool again = l->ours, follows = kind == TURN_FOLLOW ||
+	    (kind == TURN_KEEP && l->value.number == number &&
+	    !is_announced(l, number));
+
+	if (!lease_say(l, true, "-", follows ? number : 0,
+	    follows ? &mark : NULL))
+		return;
+	lease_allow(l, sent);
+	if (kind == TURN_KEEP)
+		order_to_follow(l, follows ? &mark : NULL, number);
+	else if (kind == TURN_STOP)
+		order(l, TURN_NONE, 0);
+	l->held = true;
+	if (again && !follows)
+		return;
+	memset(l->rival, 0, sizeof(l->rival));
+	store(&l->slot->alone_ns, 0);
+	count(&l->slot->taken);
+	log_info("%s: taken, as %s", l->spec->name, spec.host);
 }

@@ -124,7 +124,7 @@ look_at(struct fleet *fleet, struct channel *channel)
 	const uint64_t lease_ns = fleet->supervisor->conf->lease_ns;
 	struct lease_slot *slot = channel->lease;
 	uint64_t now = clock_boottime_ns(), order = 0;
-	bool busy;
+	bool busy = false;
 
 	if (slot != NULL) {
 		/* Partner: order() of forwarder/lease_turns.c; before the
@@ -138,7 +138,9 @@ look_at(struct fleet *fleet, struct channel *channel)
 	}
 	/* Before the order: one that ends leaves no time from before. */
 	fleet_apply(channel);
-	busy = fleet_mirror(channel, order, now + lease_ns);
+	/* What another supervisor has passed on is in force for its time. */
+	if (slot != NULL)
+		busy = fleet_mirror(channel, order, now + lease_ns);
 	fleet_wake(channel, order != 0);
 	note_turn(channel);
 	return busy;
@@ -252,6 +254,7 @@ give_places(struct fleet *fleet)
 		channel->lease = &fleet->page->slot[count++];
 		fleet_store(&channel->lease->until_ns, channel->speak_until_ns);
 		fleet_store(&channel->lease->holder, LEASE_NOBODY);
+		fleet_resume(channel);
 		/* Or the process, which may look before the next round, would
 		 * give away what it finds to be ours. */
 		if (!is_given_up(channel))

@@ -30,6 +30,8 @@ void	fleet_page_take(struct fleet *fleet) ATTR_NONNULL;
  * and its answer to who has given it.  True: there is one. */
 bool	fleet_mirror(struct channel *channel, uint64_t order,
 	    uint64_t until_ns) ATTR_NONNULL;
+/* The order that is in force goes on, in a page that begins. */
+void	fleet_resume(struct channel *channel) ATTR_NONNULL;
 
 /* fleet_cold.c: starts a worker that is needed, for its turn or to get ready
  * for it, and ends one of a cold standby that has not been for a lease. */

@@ -9,7 +9,7 @@
 MODEL_TESTS = tests/model/run.sh
 TESTS += $(MODEL_TESTS)
 EXTRA_DIST += tests/model/run.sh tests/model/lease.pml tests/model/ring.pml \
-	tests/model/worker.pml
+	tests/model/turn.pml tests/model/worker.pml
 
 #
 # Unit tests (cmocka).

@@ -20,6 +20,9 @@
 /* Batches of each input before something is given up for missing. */
 #define EMPTY_ROUNDS		64U
 
+/* For what lies in the sockets when another host takes over. */
+#define HEAR_NS			NS_PER_S
+
 /* How often the socket's drop counter is read while there is traffic. */
 #define DROPS_INTERVAL_S	1.0
 
@@ -185,6 +188,26 @@ on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 	if (!ev_is_active(&worker->drops))
 		ev_timer_start(loop, &worker->drops);
 	worker_await_merge(worker);
+}
+
+/*
+ * Comes again and again until the order is carried out.  Sockets that are never
+ * empty, as we are slower than what comes, are not waited for any longer.
+ */
+void
+worker_take_turn(struct worker *worker)
+{
+	struct turn_view *turn = &worker->relay.turn;
+
+	worker_run_outputs(worker);
+	if (turn->awaits_ns == 0 ||
+	    (worker_receive_all(worker) != INGEST_DRAINED &&
+	    clock_monotonic_ns() - turn->awaits_ns < HEAR_NS))
+		return;
+	/* It may have been taken back meanwhile. */
+	if (turn->awaits_ns != 0)
+		turn_heard(&worker->relay);
+	worker_run_outputs(worker);
 }
 
 /* Until what waits for datagrams of other inputs has waited long enough. */

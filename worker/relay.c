@@ -203,8 +203,8 @@ run_output(struct output *output)
 {
 	const struct segment *segment = output->relay->segment;
 	struct output_domain *domain = &segment->state->output[output->index];
-	struct turn_view *turn = &output->relay->turn;
-	uint64_t head = turn_end(turn, ring_head(&segment->ring));
+	uint64_t head = turn_end(&output->relay->turn,
+	    ring_head(&segment->ring));
 	const struct output_state *state;
 	unsigned refusals = 0;
 	struct send_batch batch;
@@ -223,7 +223,6 @@ run_output(struct output *output)
 		}
 		announce_batch(output, &batch);
 		if (segment_is_muted(segment->state)) {
-			turn->late = true;
 			relay_pass(output, head, true);
 			continue;
 		}

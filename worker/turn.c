@@ -58,15 +58,31 @@ follow(struct relay *relay)
 static void
 begin(struct relay *relay, uint64_t order)
 {
+	enum turn_order kind = TURN_KIND(order);
+
 	relay->turn.begun = order;
-	relay->turn.late = false;
-	if (TURN_KIND(order) == TURN_STOP)
-		relay->turn.end = is_done(relay) ? 0 :
-		    ring_head(&relay->segment->ring);
-	else if (TURN_KIND(order) == TURN_KEEP)
+	if (kind == TURN_KEEP)
 		relay->turn.end = 0;
-	else if (!is_done(relay))
-		follow(relay);
+	else if (is_done(relay))
+		relay->turn.end = kind == TURN_STOP ? 0 : UINT64_MAX;
+	else {
+		relay->turn.awaits_ns = clock_monotonic_ns();
+		relay->turn.end = kind == TURN_STOP ? UINT64_MAX : 0;
+	}
+}
+
+void
+turn_heard(struct relay *relay)
+{
+	struct turn_view *turn = &relay->turn;
+
+	turn->awaits_ns = 0;
+	if (TURN_KIND(turn->begun) == TURN_STOP) {
+		turn->end = ring_head(&relay->segment->ring);
+		return;
+	}
+	turn->end = UINT64_MAX;
+	follow(relay);
 }
 
 void
@@ -84,7 +100,7 @@ turn_look(struct relay *relay)
 	if (LIKELY(order == relay->turn.begun))
 		return;
 	relay->turn.end = UINT64_MAX;
-	relay->turn.begun = 0;
+	relay->turn.begun = relay->turn.awaits_ns = 0;
 	if (TURN_KIND(order) != TURN_NONE)
 		begin(relay, order);
 }
@@ -95,7 +111,8 @@ turn_answer(struct relay *relay)
 	struct turn *turn = &relay->segment->state->turn;
 	uint64_t first;
 
-	if (LIKELY(relay->turn.begun == 0) || is_done(relay))
+	if (LIKELY(relay->turn.begun == 0) || relay->turn.awaits_ns != 0 ||
+	    is_done(relay))
 		return;
 	first = first_position(relay);
 	switch (TURN_KIND(relay->turn.begun)) {
@@ -103,7 +120,7 @@ turn_answer(struct relay *relay)
 	case TURN_KEEP:
 		break;
 	case TURN_STOP:
-		if (relay->turn.late || first < relay->turn.end)
+		if (first < relay->turn.end)
 			return;
 		turn_mark(&relay->segment->ring, relay->turn.end, &turn->mark);
 		relay->turn.end = 0;

@@ -26,8 +26,9 @@ struct turn_view {
 	uint64_t	begun;		/* the order that was begun; 0: none */
 	/* What is in the ring from here on is not to be touched now. */
 	uint64_t	end;
-	/* Of STOP: something before that came too late to be sent. */
-	bool		late;
+	/* Since when it waits for what was in the sockets; 0: it does not.
+	 * CLOCK_MONOTONIC */
+	uint64_t	awaits_ns;
 	/* What the other host has sent lies before `sent_end'; of sources
 	 * without a cut, before `sent_first'. */
 	uint64_t	sent_first;
@@ -38,6 +39,8 @@ struct turn_view {
 
 /* Takes up an order, if there is another one.  Costs a load if not. */
 void	turn_look(struct relay *relay) ATTR_NONNULL;
+/* All that was in the sockets when an order was taken up is in the ring. */
+void	turn_heard(struct relay *relay) ATTR_NONNULL;
 /* After the outputs were run: says that an order is carried out. */
 void	turn_answer(struct relay *relay) ATTR_NONNULL;
 

@@ -285,19 +285,24 @@ void
 turn_find(const struct ring *ring, uint64_t from, uint64_t to,
     const struct turn_mark *mark, struct turn_view *turn)
 {
-	struct trace *trace = xcalloc(TURN_MARK_MAX, sizeof(*trace)), *one;
+	struct trace *trace, *one;
 	struct walk walk = {.ring = ring, .next = from, .end = to};
-	unsigned traces = begin_traces(trace, mark);
+	unsigned traces;
 	uint64_t kept = 0;
 
+	turn->cuts = 0;
+	turn->sent_first = turn->sent_end =
+	    mark->count == TURN_MARK_ALL ? to : 0;
+	if (mark->count == TURN_MARK_ALL)
+		return;
+	trace = xcalloc(TURN_MARK_MAX, sizeof(*trace));
+	traces = begin_traces(trace, mark);
 	while (walk_on(&walk)) {
 		kept++;
 		one = find_trace(trace, traces, source_of(walk.record));
 		if (one != NULL)
 			look_at(one, &walk);
 	}
-	turn->cuts = 0;
-	turn->sent_first = turn->sent_end = 0;
 	take_cuts(trace, traces, turn);
 	say_found(trace, traces, kept);
 	free(trace);

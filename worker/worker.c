@@ -264,7 +264,7 @@ on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 		archive_make_room(&worker->archive);
 	else if ((size_t)got == sizeof(message) &&
 	    message.type == MESSAGE_TURN)
-		worker_run_outputs(worker);
+		worker_take_turn(worker);
 }
 
 static void

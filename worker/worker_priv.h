@@ -30,5 +30,7 @@ void	worker_receive_held(struct worker *worker) ATTR_NONNULL;
 void	worker_await_merge(struct worker *worker) ATTR_NONNULL;
 /* A turn of each input. */
 enum ingest_status	worker_receive_all(struct worker *worker) ATTR_NONNULL;
+/* Takes up an order of whose turn it is, or goes on with it. */
+void	worker_take_turn(struct worker *worker) ATTR_NONNULL;
 
 #endif /* MCRELAY_WORKER_PRIV_H */

@@ -94,6 +94,7 @@ begin(void)
 
 	supervisor.loop = ev_default_loop(0);
 	supervisor.conf = &conf;
+	supervisor.fleet.supervisor = &supervisor;
 	/* Neither can be read. */
 	supervisor.file = supervisor.absolute_file = "/dev/null/c.yaml";
 	supervisor.program = "/dev/null/mcrelayd";

@@ -38,10 +38,12 @@ report()
 	fi
 }
 
-for model in worker ring lease; do
+for model in worker ring lease turn; do
 	report "$model" 0 "$(check "$model" 0)" ok
-	for step in 1 2 3 4 5 6; do
-		grep -q "BREAK [!=]= $step" "$models/$model.pml" || continue
+	for step in 1 2 3 4 5 6 7 8 10 11 12; do
+		grep -q "BREAK [!=]= $step\>" "$models/$model.pml" || continue
+		# Those that take a kill or a lease that runs out take hours.
+		case $model$step in turn3 | turn5 | turn6) continue ;; esac
 		report "$model" "$step" "$(check "$model" "$step")" error
 	done
 done

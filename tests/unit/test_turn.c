@@ -89,6 +89,10 @@ turn(struct host *host)
 	while (ingest_batch(&host->ingest, 0) == INGEST_MORE)
 		continue;
 	relay_run(&host->relay);
+	if (host->relay.turn.awaits_ns == 0)
+		return;
+	turn_heard(&host->relay);
+	relay_run(&host->relay);
 }
 
 /* Source 1's are told apart from source 0's by their contents. */
@@ -379,16 +383,64 @@ test_runs(void **state ATTR_UNUSED)
 	expect_counts(&b, 12, 20);
 }
 
-/* What came too late to be sent by the first one is not its last. */
+/* What lies in the socket when the first one is to stop is sent, and where the
+ * other one looks for the place. */
 static void
-test_late(void **state ATTR_UNUSED)
+test_socket(void **state ATTR_UNUSED)
 {
+	uint64_t data[SIZE / sizeof(uint64_t)] = {0};
+	struct turn *its = &b.rig.segment.state->turn;
+	unsigned i;
+
 	send_both(0, 10);
-	may_send(&a, false);
-	assert_int_equal(sendto(sender[0], "x", 1, 0,
-	    (void *)&a.rig.input_address, sizeof(a.rig.input_address)), 1);
-	assert_false(does(&a, TURN_STOP));
-	assert_int_equal(counts(&a)->relay_standby, 1);
+	assert_true(does(&b, TURN_KEEP));
+	for (i = 0; i < 40; i++) {
+		data[0] = 10 + i;
+		assert_int_equal(sendto(sender[0], data, sizeof(data), 0,
+		    (void *)&a.rig.input_address,
+		    sizeof(a.rig.input_address)), sizeof(data));
+		assert_int_equal(sendto(sender[0], data, sizeof(data), 0,
+		    (void *)&b.rig.input_address,
+		    sizeof(b.rig.input_address)), sizeof(data));
+	}
+	atomic_store(&a.rig.segment.state->turn.order_until_ns, UINT64_MAX);
+	atomic_store(&a.rig.segment.state->turn.order,
+	    TURN_ORDER(TURN_STOP, ++orders));
+	relay_run(&a.relay);
+	hand_mark();
+	may_send(&b, true);
+	atomic_store(&its->order, TURN_ORDER(TURN_FOLLOW, ++orders));
+	relay_run(&b.relay);
+	assert_int_equal(counts(&b)->relayed, 0);
+	turn(&b);
+	assert_int_equal(atomic_load(&its->done), atomic_load(&its->order));
+	expect(&a, 0, 50);
+	assert_int_equal(counts(&b)->relayed, 0);
+	assert_int_equal(counts(&b)->relay_standby, 50);
+	does(&b, TURN_NONE);
+	send_both(50, 60);
+	expect(&b, 50, 60);
+}
+
+/* There was no hand-over: what was kept is let go, also where it may send
+ * meanwhile, and where a worker has died of it. */
+static void
+test_let_go(void **state ATTR_UNUSED)
+{
+	struct turn *its = &b.rig.segment.state->turn;
+
+	assert_true(does(&b, TURN_KEEP));
+	send_both(0, 10);
+	its->mark.count = TURN_MARK_ALL;
+	may_send(&b, true);
+	atomic_store(&its->order, TURN_ORDER(TURN_FOLLOW, ++orders));
+	turn_look(&b.relay);
+	turn_heard(&b.relay);
+	relay_init(&b.relay, &b.rig.segment, &b.rig.output);
+	send_to(&b, 0, 10);
+	expect(&b, 10, 11);
+	assert_int_equal(atomic_load(&its->done), atomic_load(&its->order));
+	assert_int_equal(counts(&b)->relay_standby, 10);
 }
 
 /* It has found the place, and passed so many datagrams, when it ends. */
@@ -400,6 +452,7 @@ follow_and_die(unsigned datagrams)
 	atomic_store(&b.rig.segment.state->turn.order,
 	    TURN_ORDER(TURN_FOLLOW, ++orders));
 	turn_look(&b.relay);
+	turn_heard(&b.relay);
 	output_begin(domain)->position += datagrams * ring_record_size(SIZE);
 	output_commit(domain);
 	relay_init(&b.relay, &b.rig.segment, &b.rig.output);
@@ -487,7 +540,8 @@ main(void)
 		TURN_TEST(test_unknown),
 		TURN_TEST(test_nothing),
 		TURN_TEST(test_runs),
-		TURN_TEST(test_late),
+		TURN_TEST(test_socket),
+		TURN_TEST(test_let_go),
 		TURN_TEST(test_dies_between),
 		TURN_TEST(test_successor),
 		TURN_TEST(test_time),

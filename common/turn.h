@@ -24,7 +24,8 @@
  * The mark has the last datagrams, of whatever source.  Of each source the
  * host that follows goes on where the longest sequence ends that mark and ring
  * have in common: two hosts may hear sources in different orders, and each may
- * miss some.  Where equal datagrams leave several places it takes the first:
+ * miss some.  Inputs that are merged are one source, as hosts need not have a
+ * datagram by the same path.  Where equal datagrams leave several places it takes the first:
  * rather twice than not at all.  If nothing is found all that was kept is sent.
  *
  * An order is in force until `order_until_ns', so that nobody has to live for
@@ -54,7 +55,8 @@ enum turn_order {
 
 struct turn_mark {
 	uint32_t	count;			/* <= TURN_MARK_MAX */
-	uint32_t	source[TURN_MARK_MAX];	/* and input, as a number */
+	uint32_t	source[TURN_MARK_MAX];	/* and input, as a number;
+						 * 0: merged */
 	uint64_t	content[TURN_MARK_MAX];	/* the oldest first */
 };
 

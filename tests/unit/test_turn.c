@@ -26,6 +26,7 @@ struct host {
 	struct rig	rig;
 	struct relay	relay;
 	struct ingest	ingest;
+	int		inputs[2];
 };
 
 /* Relays, and stands by. */
@@ -42,24 +43,24 @@ may_send(struct host *host, bool may)
 }
 
 static void
-open_host(struct host *host, uint64_t ring_size)
+open_host(struct host *host, struct segment_spec spec)
 {
-	struct segment_spec spec = {.ring_size = ring_size};
-
 	memset(host, 0, sizeof(*host));
 	rig_open(&host->rig, &spec);
+	host->inputs[0] = host->rig.input;
+	host->inputs[1] = host->rig.second;
 	relay_init(&host->relay, &host->rig.segment, &host->rig.output);
 	ingest_init(&host->ingest, &host->rig.segment, NULL, &host->relay,
-	    &host->rig.input, NULL);
+	    host->inputs, NULL);
 }
 
 static int
-set_up_with(uint64_t ring_size)
+set_up_with(const struct segment_spec *spec)
 {
 	unsigned i;
 
-	open_host(&a, ring_size);
-	open_host(&b, ring_size);
+	open_host(&a, *spec);
+	open_host(&b, *spec);
 	for (i = 0; i < 2; i++)
 		assert_true((sender[i] = socket(AF_INET, SOCK_DGRAM, 0)) != -1);
 	may_send(&a, true);
@@ -70,7 +71,18 @@ set_up_with(uint64_t ring_size)
 static int
 set_up(void **state ATTR_UNUSED)
 {
-	return set_up_with(1 << 20);
+	return set_up_with(&(struct segment_spec){.ring_size = 1 << 20});
+}
+
+static int
+set_up_merged(void **state ATTR_UNUSED)
+{
+	return set_up_with(&(struct segment_spec){
+		.ring_size = 1 << 20,
+		.inputs = 2,
+		.config.sender_sequence.type = SENDER_SEQUENCE_U64LE,
+		.config.merge_window_ns = 3600 * NS_PER_S,
+	});
 }
 
 static int
@@ -273,6 +285,54 @@ test_sources(void **state ATTR_UNUSED)
 	expect_counts(&b, 10, 40);
 }
 
+static void
+send_by(struct host *host, unsigned path, uint64_t number)
+{
+	const struct sockaddr_in *to = path == 0 ? &host->rig.input_address :
+	    &host->rig.second_address;
+
+	assert_int_equal(sendto(sender[path], &number, sizeof(number), 0,
+	    (const void *)to, sizeof(*to)), sizeof(number));
+	while (ingest_batch(&host->ingest, path) == INGEST_MORE)
+		continue;
+	assert_true(ingest_release(&host->ingest, MERGE_RELEASE_ALL));
+	relay_run(&host->relay);
+}
+
+static void
+expect_merged(const struct host *host, uint64_t first, uint64_t end)
+{
+	uint64_t number;
+
+	for (; first < end; first++) {
+		assert_int_equal(recv(host->rig.sink, &number, sizeof(number),
+		    MSG_DONTWAIT), sizeof(number));
+		assert_int_equal(number, first);
+	}
+	assert_int_equal(recv(host->rig.sink, &number, sizeof(number),
+	    MSG_DONTWAIT), -1);
+}
+
+/* Of several paths each host may have each datagram by another. */
+static void
+test_merged(void **state ATTR_UNUSED)
+{
+	uint64_t i;
+
+	assert_true(does(&b, TURN_KEEP));
+	for (i = 0; i < 100; i++) {
+		send_by(&a, i % 2, i);
+		send_by(&a, 1 - i % 2, i);
+		send_by(&b, i < 90 ? i % 2 : 1 - i % 2, i);
+	}
+	for (; i < 110; i++)
+		send_by(&b, i % 2, i);
+	hand_over();
+	expect_merged(&a, 0, 100);
+	expect_merged(&b, 100, 110);
+	expect_counts(&b, 10, 100);
+}
+
 /* What cannot be told apart is rather sent twice. */
 static void
 test_equal(void **state ATTR_UNUSED)
@@ -458,7 +518,7 @@ test_lap(void **state ATTR_UNUSED)
 	uint64_t i;
 
 	tear_down(NULL);
-	set_up_with(RING_SIZE_MIN);
+	set_up_with(&(struct segment_spec){.ring_size = RING_SIZE_MIN});
 	assert_true(does(&b, TURN_KEEP));
 	for (i = 0; i < 5000; i++)
 		send_to(&b, 0, i);
@@ -481,6 +541,8 @@ main(void)
 		TURN_TEST(test_handed),
 		TURN_TEST(test_missing),
 		TURN_TEST(test_sources),
+		cmocka_unit_test_setup_teardown(test_merged, set_up_merged,
+		    tear_down),
 		TURN_TEST(test_equal),
 		TURN_TEST(test_before),
 		TURN_TEST(test_before_missing),

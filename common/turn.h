@@ -24,8 +24,10 @@
  * The mark has the last datagrams, of whatever source.  Of each source the
  * host that follows goes on where the longest sequence ends that mark and ring
  * have in common: two hosts may hear sources in different orders, and each may
- * miss some.  Where equal datagrams leave several places it takes the first:
- * rather twice than not at all.  If nothing is found all that was kept is sent.
+ * miss some.  Inputs that are merged are one source, as hosts need not have a
+ * datagram by the same path.  Where equal datagrams leave several places it
+ * takes the first: rather twice than not at all.  If nothing is found all that
+ * was kept is sent.
  *
  * STOP and FOLLOW begin when what had come to the sockets is in the ring:
  * after a while in which nobody took it that may be a lot.  What was kept for
@@ -62,7 +64,8 @@ enum turn_order {
 
 struct turn_mark {
 	uint32_t	count;		/* <= TURN_MARK_MAX, or TURN_MARK_ALL */
-	uint32_t	source[TURN_MARK_MAX];	/* and input, as a number */
+	uint32_t	source[TURN_MARK_MAX];	/* and input, as a number;
+						 * 0: merged */
 	uint64_t	content[TURN_MARK_MAX];	/* the oldest first */
 };
 

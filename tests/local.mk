@@ -52,6 +52,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_relay tests/unit/test_turn \
+	tests/unit/test_turn_place \
 	tests/unit/test_sandbox \
 	tests/unit/test_sandbox_threads \
 	tests/unit/test_sandbox_libc
@@ -147,8 +148,11 @@ tests_unit_test_landing_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_relay_SOURCES = tests/unit/test_relay.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_relay_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
-tests_unit_test_turn_SOURCES = tests/unit/test_turn.c $(RIG)
+TURN_HOSTS = tests/unit/turn_hosts.c tests/unit/turn_hosts.h $(RIG)
+tests_unit_test_turn_SOURCES = tests/unit/test_turn.c $(TURN_HOSTS)
 tests_unit_test_turn_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_turn_place_SOURCES = tests/unit/test_turn_place.c $(TURN_HOSTS)
+tests_unit_test_turn_place_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_merge_SOURCES = tests/unit/test_merge.c \
 	tests/unit/merge_script.c tests/unit/merge_script.h
 tests_unit_test_merge_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

@@ -284,6 +284,7 @@ relay_init(struct relay *relay, const struct segment *segment,
 	memset(relay, 0, sizeof(*relay));
 	relay->segment = segment;
 	relay->turn.end = UINT64_MAX;
+	relay->turn.merged = segment->merge != NULL;
 	relay->outputs = MIN_OF(segment->config->outputs,
 	    (uint32_t)OUTPUTS_MAX);
 	for (i = 0; i < relay->outputs; i++) {

@@ -122,7 +122,7 @@ turn_answer(struct relay *relay)
 	case TURN_STOP:
 		if (first < relay->turn.end)
 			return;
-		turn_mark(&relay->segment->ring, relay->turn.end, &turn->mark);
+		turn_mark(&relay->segment->ring, &relay->turn, &turn->mark);
 		relay->turn.end = 0;
 		break;
 	case TURN_FOLLOW:

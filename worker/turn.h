@@ -23,6 +23,7 @@ struct turn_cut {
 };
 
 struct turn_view {
+	bool		merged;		/* all inputs are one source */
 	uint64_t	begun;		/* the order that was begun; 0: none */
 	/* What is in the ring from here on is not to be touched now. */
 	uint64_t	end;
@@ -65,9 +66,9 @@ turn_sent(const struct turn_view *turn, const struct ring_record *record,
 	    turn_sent_of(turn, record, position);
 }
 
-/* turn_find.c: the last datagrams before `end'; all that is intact of them may
- * be fewer. */
-void	turn_mark(const struct ring *ring, uint64_t end,
+/* turn_find.c: the last datagrams before the end of the turn; all that is intact
+ * of them may be fewer. */
+void	turn_mark(const struct ring *ring, const struct turn_view *turn,
 	    struct turn_mark *mark) ATTR_NONNULL;
 /* What of the datagrams from `from' to `to' those of the mark are. */
 void	turn_find(const struct ring *ring, uint64_t from, uint64_t to,

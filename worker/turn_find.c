@@ -49,13 +49,18 @@ walk_on(struct walk *walk)
 	return true;
 }
 
+/* Inputs that are merged are one: each host has a datagram by whichever path was
+ * the first to bring it there. */
 static uint32_t
-source_of(const struct ring_record *record)
+source_of(const struct ring_record *record, bool merged)
 {
 	const uint16_t at[2] = {record->port, record->input};
-	uint64_t hash = hash_bytes64(HASH_BEGIN64, record->address,
-	    sizeof(record->address));
+	uint64_t hash;
 
+	if (merged)
+		return 0;
+	hash = hash_bytes64(HASH_BEGIN64, record->address,
+	    sizeof(record->address));
 	hash = hash_bytes64(hash, at, sizeof(at));
 	return (uint32_t)(hash ^ hash >> 32);
 }
@@ -117,9 +122,10 @@ boundary_before(const struct ring *ring, uint64_t before)
 }
 
 void
-turn_mark(const struct ring *ring, uint64_t end, struct turn_mark *mark)
+turn_mark(const struct ring *ring, const struct turn_view *turn,
+    struct turn_mark *mark)
 {
-	uint64_t from = end, count = 0, earlier;
+	uint64_t end = turn->end, from = end, count = 0, earlier;
 	struct walk walk = {.ring = ring, .end = end};
 
 	while (count < TURN_MARK_MAX &&
@@ -132,7 +138,8 @@ turn_mark(const struct ring *ring, uint64_t end, struct turn_mark *mark)
 	while (walk_on(&walk)) {
 		if (count-- > TURN_MARK_MAX)
 			continue;
-		mark->source[mark->count] = source_of(walk.record);
+		mark->source[mark->count] = source_of(walk.record,
+		    turn->merged);
 		mark->content[mark->count++] = content_of(&walk);
 	}
 }
@@ -299,7 +306,8 @@ turn_find(const struct ring *ring, uint64_t from, uint64_t to,
 	traces = begin_traces(trace, mark);
 	while (walk_on(&walk)) {
 		kept++;
-		one = find_trace(trace, traces, source_of(walk.record));
+		one = find_trace(trace, traces, source_of(walk.record,
+		    turn->merged));
 		if (one != NULL)
 			look_at(one, &walk);
 	}
@@ -313,7 +321,7 @@ turn_sent_of(const struct turn_view *turn, const struct ring_record *record,
     uint64_t position)
 {
 	uint32_t all = ring_record_datagrams(record);
-	uint32_t source = source_of(record);
+	uint32_t source = source_of(record, turn->merged);
 	unsigned i;
 
 	if ((record->flags & RING_PAD) != 0)

@@ -16,174 +16,7 @@
 #include <cmocka.h>
 
 #include "common/util.h"
-#include "tests/unit/rig.h"
-#include "worker/ingest.h"
-#include "worker/relay.h"
-
-#define SIZE	64U
-
-struct host {
-	struct rig	rig;
-	struct relay	relay;
-	struct ingest	ingest;
-};
-
-/* Relays, and stands by. */
-static struct host	 a, b;
-/* Who sends to both. */
-static int		 sender[2];
-static uint64_t		 orders;
-
-static void
-may_send(struct host *host, bool may)
-{
-	atomic_store(&host->rig.segment.state->turn.speak_until_ns,
-	    may ? UINT64_MAX : 1);
-}
-
-static void
-open_host(struct host *host, uint64_t ring_size)
-{
-	struct segment_spec spec = {.ring_size = ring_size};
-
-	memset(host, 0, sizeof(*host));
-	rig_open(&host->rig, &spec);
-	relay_init(&host->relay, &host->rig.segment, &host->rig.output);
-	ingest_init(&host->ingest, &host->rig.segment, NULL, &host->relay,
-	    &host->rig.input, NULL);
-}
-
-static int
-set_up_with(uint64_t ring_size)
-{
-	unsigned i;
-
-	open_host(&a, ring_size);
-	open_host(&b, ring_size);
-	for (i = 0; i < 2; i++)
-		assert_true((sender[i] = socket(AF_INET, SOCK_DGRAM, 0)) != -1);
-	may_send(&a, true);
-	may_send(&b, false);
-	return 0;
-}
-
-static int
-set_up(void **state ATTR_UNUSED)
-{
-	return set_up_with(1 << 20);
-}
-
-static int
-tear_down(void **state ATTR_UNUSED)
-{
-	rig_close(&a.rig);
-	rig_close(&b.rig);
-	close(sender[0]);
-	close(sender[1]);
-	return 0;
-}
-
-static void
-turn(struct host *host)
-{
-	while (ingest_batch(&host->ingest, 0) == INGEST_MORE)
-		continue;
-	relay_run(&host->relay);
-	if (host->relay.turn.awaits_ns == 0)
-		return;
-	turn_heard(&host->relay);
-	relay_run(&host->relay);
-}
-
-/* Source 1's are told apart from source 0's by their contents. */
-static void
-send_to(struct host *host, unsigned source, uint64_t number)
-{
-	uint64_t data[SIZE / sizeof(uint64_t)] = {number, source};
-
-	assert_int_equal(sendto(sender[source], data, sizeof(data), 0,
-	    (void *)&host->rig.input_address,
-	    sizeof(host->rig.input_address)), sizeof(data));
-	turn(host);
-}
-
-static void
-send_both(uint64_t first, uint64_t end)
-{
-	for (; first < end; first++) {
-		send_to(&a, 0, first);
-		send_to(&b, 0, first);
-	}
-}
-
-static bool
-does(struct host *host, enum turn_order kind)
-{
-	struct turn *its = &host->rig.segment.state->turn;
-	uint64_t order = kind == TURN_NONE ? 0 : TURN_ORDER(kind, ++orders);
-
-	atomic_store(&its->order_until_ns, UINT64_MAX);
-	atomic_store(&its->order, order);
-	turn(host);
-	return atomic_load(&its->done) == order;
-}
-
-/* As supervisors and servers do. */
-static void
-hand_mark(void)
-{
-	assert_true(does(&a, TURN_STOP));
-	may_send(&a, false);
-	b.rig.segment.state->turn.mark = a.rig.segment.state->turn.mark;
-}
-
-static void
-hand_over(void)
-{
-	hand_mark();
-	may_send(&b, true);
-	turn(&b);
-	assert_true(does(&b, TURN_FOLLOW));
-	does(&b, TURN_NONE);
-	does(&a, TURN_NONE);
-}
-
-/* The next that the host has sent, or -1; its source. */
-static int64_t
-next(const struct host *host, unsigned *source)
-{
-	uint64_t data[SIZE / sizeof(uint64_t)] = {0};
-
-	if (recv(host->rig.sink, data, sizeof(data), MSG_DONTWAIT) !=
-	    sizeof(data))
-		return -1;
-	*source = (unsigned)data[1];
-	return (int64_t)data[0];
-}
-
-static void
-expect(const struct host *host, uint64_t first, uint64_t end)
-{
-	unsigned source;
-
-	for (; first < end; first++)
-		assert_int_equal(next(host, &source), first);
-	assert_int_equal(next(host, &source), -1);
-}
-
-static const struct output_counts *
-counts(const struct host *host)
-{
-	return &output_current(&host->rig.segment.state->output[0])->counts;
-}
-
-static void
-expect_counts(const struct host *host, uint64_t relayed, uint64_t standby)
-{
-	assert_int_equal(counts(host)->relayed, relayed);
-	assert_int_equal(counts(host)->relay_standby, standby);
-	assert_int_equal(counts(host)->relay_errors, 0);
-}
+#include "tests/unit/turn_hosts.h"
 
 /* Whatever each has taken from its socket when. */
 static void
@@ -221,133 +54,6 @@ test_handed(void **state ATTR_UNUSED)
 	expect_counts(&b, 100, 600);
 }
 
-/* The last that was sent has not come to the other; and one before. */
-static void
-test_missing(void **state ATTR_UNUSED)
-{
-	assert_true(does(&b, TURN_KEEP));
-	send_both(0, 80);
-	send_to(&a, 0, 80);
-	send_both(81, 90);
-	send_to(&a, 0, 90);
-	send_to(&a, 0, 91);
-	hand_over();
-	send_both(92, 100);
-	expect(&a, 0, 92);
-	expect(&b, 92, 100);
-}
-
-static void
-send_two_sources(void)
-{
-	unsigned i;
-
-	assert_true(does(&b, TURN_KEEP));
-	for (i = 0; i < 20; i++) {
-		send_to(&a, 0, i);
-		send_to(&a, 1, i);
-	}
-	for (i = 0; i < 25; i++)
-		send_to(&b, 1, i);
-	for (i = 0; i < 25; i++)
-		send_to(&b, 0, i);
-}
-
-/* Of source 1 from `first' on. */
-static void
-expect_two_sources(uint64_t first)
-{
-	uint64_t expected[2] = {20, first};
-	unsigned source;
-	int64_t number;
-
-	while ((number = next(&b, &source)) != -1)
-		assert_int_equal(number, expected[source]++);
-	assert_int_equal(expected[0], 25);
-	assert_int_equal(expected[1], 25);
-}
-
-/* Two sources come in different orders to the two hosts. */
-static void
-test_sources(void **state ATTR_UNUSED)
-{
-	send_two_sources();
-	hand_over();
-	expect_two_sources(20);
-	expect_counts(&b, 10, 40);
-}
-
-/* What cannot be told apart is rather sent twice. */
-static void
-test_equal(void **state ATTR_UNUSED)
-{
-	unsigned i, source, count = 0;
-
-	assert_true(does(&b, TURN_KEEP));
-	for (i = 0; i < 100; i++)
-		send_both(7, 8);
-	send_to(&b, 0, 7);
-	hand_over();
-	while (next(&b, &source) != -1)
-		count++;
-	assert_int_equal(count, 101 - TURN_MARK_MAX);
-}
-
-static void
-send_and_expect(const uint64_t *said, unsigned from, unsigned end)
-{
-	unsigned i, source;
-
-	for (i = 8; i < end; i++)
-		send_to(&b, 0, said[i]);
-	hand_over();
-	for (i = from; i < end; i++)
-		assert_int_equal(next(&b, &source), said[i]);
-	assert_int_equal(next(&b, &source), -1);
-}
-
-static const uint64_t	 said[] = {1, 5, 5, 2, 5, 5, 3, 5, 5, 4, 5};
-
-/* Among equal ones, those before tell. */
-static void
-test_before(void **state ATTR_UNUSED)
-{
-	unsigned i;
-
-	assert_true(does(&b, TURN_KEEP));
-	for (i = 0; i < 8; i++)
-		send_both(said[i], said[i] + 1);
-	send_and_expect(said, 8, NITEMS(said));
-}
-
-/* If the one before it has not come here, they do not: it is sent twice. */
-static void
-test_before_missing(void **state ATTR_UNUSED)
-{
-	unsigned i;
-
-	assert_true(does(&b, TURN_KEEP));
-	for (i = 0; i < 7; i++)
-		send_both(said[i], said[i] + 1);
-	send_to(&a, 0, 9);
-	send_both(said[7], said[7] + 1);
-	send_and_expect(said, 7, NITEMS(said));
-}
-
-/* Nothing of it is known again: all that was kept is sent.  So it is when the
- * other host has heard nothing. */
-static void
-test_unknown(void **state ATTR_UNUSED)
-{
-	assert_true(does(&b, TURN_KEEP));
-	send_to(&a, 0, 1000);
-	send_to(&b, 0, 0);
-	send_to(&b, 0, 1);
-	hand_over();
-	expect(&b, 0, 2);
-	expect(&a, 1000, 1001);
-}
-
 static void
 test_nothing(void **state ATTR_UNUSED)
 {
@@ -363,8 +69,8 @@ test_nothing(void **state ATTR_UNUSED)
 static void
 test_runs(void **state ATTR_UNUSED)
 {
-	uint64_t data[32][SIZE / sizeof(uint64_t)] = {{0}};
-	int size = SIZE;
+	uint64_t data[32][TURN_SIZE / sizeof(uint64_t)] = {{0}};
+	int size = TURN_SIZE;
 	unsigned i;
 
 	assert_true(does(&b, TURN_KEEP));
@@ -388,7 +94,7 @@ test_runs(void **state ATTR_UNUSED)
 static void
 test_socket(void **state ATTR_UNUSED)
 {
-	uint64_t data[SIZE / sizeof(uint64_t)] = {0};
+	uint64_t data[TURN_SIZE / sizeof(uint64_t)] = {0};
 	struct turn *its = &b.rig.segment.state->turn;
 	unsigned i;
 
@@ -453,7 +159,7 @@ follow_and_die(unsigned datagrams)
 	    TURN_ORDER(TURN_FOLLOW, ++orders));
 	turn_look(&b.relay);
 	turn_heard(&b.relay);
-	output_begin(domain)->position += datagrams * ring_record_size(SIZE);
+	output_begin(domain)->position += datagrams * ring_record_size(TURN_SIZE);
 	output_commit(domain);
 	relay_init(&b.relay, &b.rig.segment, &b.rig.output);
 }
@@ -511,7 +217,7 @@ test_lap(void **state ATTR_UNUSED)
 	uint64_t i;
 
 	tear_down(NULL);
-	set_up_with(RING_SIZE_MIN);
+	set_up_with(&(struct segment_spec){.ring_size = RING_SIZE_MIN});
 	assert_true(does(&b, TURN_KEEP));
 	for (i = 0; i < 5000; i++)
 		send_to(&b, 0, i);
@@ -532,12 +238,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TURN_TEST(test_order),
 		TURN_TEST(test_handed),
-		TURN_TEST(test_missing),
-		TURN_TEST(test_sources),
-		TURN_TEST(test_equal),
-		TURN_TEST(test_before),
-		TURN_TEST(test_before_missing),
-		TURN_TEST(test_unknown),
 		TURN_TEST(test_nothing),
 		TURN_TEST(test_runs),
 		TURN_TEST(test_socket),

@@ -159,7 +159,8 @@ follow_and_die(unsigned datagrams)
 	    TURN_ORDER(TURN_FOLLOW, ++orders));
 	turn_look(&b.relay);
 	turn_heard(&b.relay);
-	output_begin(domain)->position += datagrams * ring_record_size(TURN_SIZE);
+	output_begin(domain)->position += datagrams *
+	    ring_record_size(TURN_SIZE);
 	output_commit(domain);
 	relay_init(&b.relay, &b.rig.segment, &b.rig.output);
 }

@@ -45,36 +45,6 @@ test_missing(void **state ATTR_UNUSED)
 	expect(&b, 92, 100);
 }
 
-static void
-send_two_sources(void)
-{
-	unsigned i;
-
-	assert_true(does(&b, TURN_KEEP));
-	for (i = 0; i < 20; i++) {
-		send_to(&a, 0, i);
-		send_to(&a, 1, i);
-	}
-	for (i = 0; i < 25; i++)
-		send_to(&b, 1, i);
-	for (i = 0; i < 25; i++)
-		send_to(&b, 0, i);
-}
-
-/* Of source 1 from `first' on. */
-static void
-expect_two_sources(uint64_t first)
-{
-	uint64_t expected[2] = {20, first};
-	unsigned source;
-	int64_t number;
-
-	while ((number = next(&b, &source)) != -1)
-		assert_int_equal(number, expected[source]++);
-	assert_int_equal(expected[0], 25);
-	assert_int_equal(expected[1], 25);
-}
-
 /* Two sources come in different orders to the two hosts. */
 static void
 test_sources(void **state ATTR_UNUSED)

@@ -19,7 +19,7 @@
 
 struct host	 a, b;
 int		 sender[2];
-static uint64_t	 orders;
+uint64_t	 orders;
 
 void
 may_send(struct host *host, bool may)
@@ -167,4 +167,34 @@ expect_counts(const struct host *host, uint64_t relayed, uint64_t standby)
 	assert_int_equal(counts(host)->relayed, relayed);
 	assert_int_equal(counts(host)->relay_standby, standby);
 	assert_int_equal(counts(host)->relay_errors, 0);
+}
+
+void
+send_two_sources(void)
+{
+	unsigned i;
+
+	assert_true(does(&b, TURN_KEEP));
+	for (i = 0; i < 20; i++) {
+		send_to(&a, 0, i);
+		send_to(&a, 1, i);
+	}
+	for (i = 0; i < 25; i++)
+		send_to(&b, 1, i);
+	for (i = 0; i < 25; i++)
+		send_to(&b, 0, i);
+}
+
+/* Of source 1 from `first' on. */
+void
+expect_two_sources(uint64_t first)
+{
+	uint64_t expected[2] = {20, first};
+	unsigned source;
+	int64_t number;
+
+	while ((number = next(&b, &source)) != -1)
+		assert_int_equal(number, expected[source]++);
+	assert_int_equal(expected[0], 25);
+	assert_int_equal(expected[1], 25);
 }

@@ -25,6 +25,8 @@ struct host {
 extern struct host	 a, b;
 /* Who sends to both. */
 extern int		 sender[2];
+/* That were given. */
+extern uint64_t		 orders;
 
 void	may_send(struct host *host, bool may);
 int	set_up_with(const struct segment_spec *spec);
@@ -41,7 +43,11 @@ void	hand_over(void);
 /* The next that the host has sent, or -1; its source. */
 int64_t	next(const struct host *host, unsigned *source);
 void	expect(const struct host *host, uint64_t first, uint64_t end);
-void	expect_counts(const struct host *host, uint64_t relayed, uint64_t standby);
+void	expect_counts(const struct host *host, uint64_t relayed,
+	    uint64_t standby);
 const struct output_counts	*counts(const struct host *host);
+void	send_two_sources(void);
+/* Of source 1 from `first' on. */
+void	expect_two_sources(uint64_t first);
 
 #endif /* MCRELAY_TESTS_TURN_HOSTS_H */

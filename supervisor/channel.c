@@ -223,6 +223,7 @@ worker_changed(void *owner)
 
 	if (channel->child.state == CHILD_RUNNING) {
 		channel->lacked[0] = '\0';
+		shared_note_ready(channel);
 		silence_begin(&channel->silence);
 	}
 	waiting_say(channel);
@@ -265,6 +266,7 @@ static const struct child_ops worker_ops = {
 	.died		= tell_death,
 	.changed	= worker_changed,
 	.last_words	= channel_last_words,
+	.gets_on	= shared_gets_on,
 	.drained	= worker_drained,
 	.message	= worker_message,
 };

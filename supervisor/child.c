@@ -258,6 +258,10 @@ on_timer(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	case CHILD_STARTING:
 		if (!is_late(child))
 			break;
+		if (child->hosted && child->ops->gets_on(child->owner)) {
+			set_timer(child, CHILD_START_NS);
+			break;
+		}
 		log_warnx("%s: process %d was not ready in time: killed",
 		    child->label, (int)child->pid);
 		child->settled = true;

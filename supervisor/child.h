@@ -98,6 +98,9 @@ struct child_ops {
 	/* Its last words for the obituary: fills `text', may leave it empty.
 	 * NULL: it leaves none. */
 	void	(*last_words)(void *owner, char *text, size_t size);
+	/* Whether a process that is not the child's alone gets on with what
+	 * comes before it: it is not late then.  NULL: there is none. */
+	bool	(*gets_on)(void *owner);
 	/* Whether the process that was sent MESSAGE_STOP had stored everything
 	 * before it ended.  NULL: the process does not know MESSAGE_STOP. */
 	bool	(*drained)(void *owner);

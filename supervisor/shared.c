@@ -199,6 +199,7 @@ send_channel(const struct shared_worker *shared,
 {
 	struct message_channel message;
 	struct pollfd room = {.fd = shared->door, .events = POLLOUT};
+	uint64_t until = clock_monotonic_ns() + DOOR_MS * NS_PER_MS;
 	ssize_t sent;
 
 	memset(&message, 0, sizeof(message));
@@ -208,7 +209,7 @@ send_channel(const struct shared_worker *shared,
 		sent = fd_send(shared->door, &message, sizeof(message), fds,
 		    count);
 	while (sent == -1 && (errno == EAGAIN || errno == ETOOMANYREFS) &&
-	    poll(&room, 1, errno == EAGAIN ? DOOR_MS : 1) > 0);
+	    clock_monotonic_ns() < until && poll(&room, 1, DOOR_MS) > 0);
 	return sent == -1 ? -1 : 0;
 }
 
@@ -233,6 +234,35 @@ shared_spawn(struct channel *channel, int image, int *fds, size_t count,
 	log_warn("channel %s: cannot be given to worker %s", channel->name,
 	    shared->name);
 	return -1;
+}
+
+static struct shared_worker *
+of_process(const struct channel *channel)
+{
+	struct shared_worker *shared;
+
+	TAILQ_FOREACH(shared, &channel->supervisor->shared, link)
+		if (shared->pid == channel->child.pid)
+			break;
+	return shared;
+}
+
+void
+shared_note_ready(struct channel *channel)
+{
+	struct shared_worker *shared = of_process(channel);
+
+	if (shared != NULL)
+		shared->ready_ns = clock_monotonic_ns();
+}
+
+bool
+shared_gets_on(void *owner)
+{
+	const struct shared_worker *shared = of_process(owner);
+
+	return shared != NULL &&
+	    clock_monotonic_ns() - shared->ready_ns < CHILD_START_NS;
 }
 
 static bool
@@ -265,12 +295,11 @@ void
 shared_restart(struct channel *channel)
 {
 	struct supervisor *supervisor = channel->supervisor;
-	struct shared_worker *shared;
+	struct shared_worker *shared = of_process(channel);
 	pid_t pid = channel->child.pid;
 
-	TAILQ_FOREACH(shared, &supervisor->shared, link)
-		if (shared->pid == pid)
-			shut(shared);
+	if (shared != NULL)
+		shut(shared);
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		if (channel->child.pid == pid && channel->child.wanted)
 			child_restart(&channel->child, false);

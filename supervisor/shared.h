@@ -35,6 +35,7 @@ struct shared_worker {
 	pid_t			 pid;
 	int			 door;		/* -1: no channel is sent */
 	int			 log_target;	/* of its channels */
+	uint64_t		 ready_ns;	/* a channel was, lately */
 	bool			 killed;
 	struct voice		 voice;
 	ev_child		 reaper;
@@ -55,6 +56,10 @@ bool	shared_is_for(const struct channel *channel) ATTR_NONNULL;
  * after having logged why not. */
 pid_t	shared_spawn(struct channel *channel, int image, int *fds,
 	    size_t count, int stderr_fd) ATTR_NONNULL;
+/* The channel is ready. */
+void	shared_note_ready(struct channel *channel) ATTR_NONNULL;
+/* Of a channel (child.h): whether others have become ready lately. */
+bool	shared_gets_on(void *owner) ATTR_NONNULL;
 /* A channel's part of one has ended. */
 void	shared_settle(struct supervisor *supervisor) ATTR_NONNULL;
 /* Replaces the one that has the channel, with all that it has. */

@@ -37,6 +37,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def descriptors_and_threads(pid: int) -> tuple[int, int]:
+    return (len(list(Path(f"/proc/{pid}/fd").iterdir())),
+            len(list(Path(f"/proc/{pid}/task").iterdir())))
+
+
 class Rig:
     """Channels with numbered datagrams on their way to each."""
 
@@ -142,8 +147,12 @@ def test_one_by_one(rig: Rig) -> None:
         thread.join()
     for name in NAMES:
         rig.daemon.wait_received(name, rig.count)
-    rig.daemon.ctl("stop", "one")
-    rig.daemon.ctl("start", "one")
+    used = descriptors_and_threads(pid)
+    for _ in range(5):
+        rig.daemon.ctl("stop", "one")
+        rig.daemon.ctl("start", "one")
+    wait_for(lambda: descriptors_and_threads(pid) <= used, "nothing more",
+             detail=lambda: (used, descriptors_and_threads(pid)))
     assert set(rig.pids().values()) == {pid}
     rig.sender["one"].send([b"after all"])
     rig.check()

@@ -33,6 +33,7 @@ class Many(Mcrelay):
     """A daemon of many small channels."""
 
     count = 1
+    shares = False
 
     def configuration(self) -> dict[str, Any]:
         whole = super().configuration()
@@ -49,7 +50,11 @@ class Many(Mcrelay):
                 "archive": archive}
             self.options.apply(channel)
             channels.append(channel)
-        return whole | {"channels": channels}
+        # For `worker' of the user's settings.
+        workers = [{"name": "shared"},
+                   {"name": "threads", "threads": "channel"}]
+        self.shares = any("worker" in c for c in channels)
+        return whole | {"channels": channels, "workers": workers}
 
     def finished(self) -> int:
         return sum(min(c["ledger"]["archived"], c["ledger"]["relayed"])
@@ -57,7 +62,7 @@ class Many(Mcrelay):
 
     def idle(self) -> bool:
         """All workers started and none at work any more."""
-        return len(self.workers()) == self.count
+        return len(self.workers()) == (1 if self.shares else self.count)
 
 
 @dataclass
@@ -88,6 +93,14 @@ def pss_kib(pid: int) -> int:
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
         if line.startswith("Pss:"):
             return int(line.split()[1])
+    return 0
+
+
+def segment_kib(pid: int) -> float:
+    """Of one of its channels."""
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        if os.readlink(path).startswith("/memfd:"):
+            return path.stat().st_size / 1024
     return 0
 
 
@@ -132,7 +145,7 @@ def measure(machine: Machine, options: Options, directory: Path, count: int,
         woken = sum(map(switches, workers)) - woken
         pss = sum(map(pss_kib, workers)) / count
         private = sum(map(private_kib, workers)) / count
-        segment = os.stat(f"/proc/{workers[0]}/fd/4").st_size / 1024
+        segment = segment_kib(workers[0])
         # Twice to each: files are made, and pages touched for the first time.
         first = send_to_all(count, TOTAL_RATE, 2 * count / TOTAL_RATE)
         settle(many, first)

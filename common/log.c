@@ -27,6 +27,7 @@ static char		tag[128] = "mcrelay";
 static enum log_target	target = LOG_TARGET_STDERR;
 static int		max_level = LOG_INFO;
 static bool		times;	/* on standard error */
+static _Thread_local const struct log_voice *voice; /* NULL: the process's */
 
 /* With the blank behind it; "": it is not wanted. */
 static void
@@ -90,6 +91,12 @@ log_close(void)
 }
 
 void
+log_as(const struct log_voice *own)
+{
+	voice = own;
+}
+
+void
 log_set_level(int level)
 {
 	max_level = level;
@@ -104,7 +111,8 @@ static void
 put_stderr(const char *who, const char *line)
 {
 	static _Atomic unsigned long lost;
-	struct pollfd ready = {.fd = STDERR_FILENO, .events = POLLOUT};
+	struct pollfd ready = {.fd = voice != NULL ? voice->fd : STDERR_FILENO,
+	    .events = POLLOUT};
 	char out[LINE_SIZE + 2 * (sizeof(tag) + TIME_SIZE) + 64];
 	char now[TIME_SIZE];
 	unsigned long count;
@@ -121,17 +129,23 @@ put_stderr(const char *who, const char *line)
 		    "logged: nobody read them\n", now, tag, count);
 	length += snprintf(out + length, sizeof(out) - (size_t)length,
 	    "%s%s: %s\n", now, who, line);
-	if (write(STDERR_FILENO, out, (size_t)length) == -1)
+	if (write(ready.fd, out, (size_t)length) == -1)
 		lost += count + 1;
 }
 
 static void
 put(int level, const char *line)
 {
-	if (target == LOG_TARGET_SYSLOG)
+	char whole[LINE_SIZE + sizeof(tag) + 2];
+
+	if (target != LOG_TARGET_SYSLOG)
+		put_stderr(voice != NULL ? voice->tag : tag, line);
+	else if (voice == NULL)
 		syslog_put(level, line);
-	else
-		put_stderr(tag, line);
+	else {
+		snprintf(whole, sizeof(whole), "%s: %s", voice->tag, line);
+		syslog_put(level, whole);
+	}
 }
 
 static void ATTR_PRINTF(3, 0)

@@ -35,6 +35,15 @@ void	log_init(const char *program, const char *instance,
 	    enum log_target target, int level);
 void	log_set_level(int level);
 
+/* Where the lines of one channel of several in a process go. */
+struct log_voice {
+	const char	*tag;	/* in the place of the process's */
+	int		 fd;	/* in the place of standard error */
+};
+/* From now on the calling thread's lines do; NULL: as the process's.  It stays
+ * the caller's. */
+void	log_as(const struct log_voice *voice);
+
 /* From now on each line on standard error begins with the time (UTC), if that
  * is a file or a terminal: who reads a pipe or a socket, as the journal and
  * containers' engines do, writes down the time itself. */

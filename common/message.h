@@ -64,6 +64,13 @@ enum message_type {
 	MESSAGE_LIVE_FORWARD = 16,
 	/* supervisor -> worker: look at `turn' in the segment; no body */
 	MESSAGE_TURN = 17,
+	/* supervisor -> a channel of a shared worker, in the place of SIGTERM
+	 * and SIGHUP; no body */
+	MESSAGE_ROLL = 18,
+	MESSAGE_ROTATE = 19,
+	/* a channel of a shared worker -> supervisor: it has ended with this
+	 * status, and uses nothing any more */
+	MESSAGE_ENDED = 20,
 };
 
 /* By which clock a window is told from the next. */
@@ -106,6 +113,8 @@ struct message {
 						 * chose */
 		uint32_t	sandbox;	/* MESSAGE_READY: enum
 						 * sandbox_part */
+		int32_t		status;		/* MESSAGE_ENDED: as of
+						 * exit() */
 	};
 	char		name[CHANNEL_NAME_MAX + 1];
 	int32_t		log_level;	/* MESSAGE_LOG_LEVEL, MESSAGE_SERVE */
@@ -113,6 +122,21 @@ struct message {
 	struct sample_config samples;	/* of a raw channel */
 	struct stream_config stream[STREAMS_MAX];
 };
+
+/*
+ * supervisor -> a worker that channels share: take this one, with the
+ * descriptors of enum worker_fd and then the one that its log lines go to.
+ * End of file: no more will come, and the process ends with those that it has.
+ * Not as large as a message: hundreds may be on their way.
+ */
+struct message_channel {
+	char		name[CHANNEL_NAME_MAX + 1];
+	uint32_t	own_thread;	/* else all have one loop */
+};
+
+/* A shared worker's argument is its name with this before it, which no name
+ * of a channel has. */
+#define MESSAGE_SHARED_MARK	"@"
 
 /* In a child of the supervisor, but a worker: the kernel kills it when the
  * supervisor dies, which it would not notice while it hangs.  Before the

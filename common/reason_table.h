@@ -70,6 +70,8 @@
 	    "nothing is sent: another host does, or has to be heard of") \
 	X(MEMORY_UNLOCKED, memory_unlocked, NOTE,			\
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK")	\
+	X(QUARANTINED, quarantined, NOTE,				\
+	    "it has ended the worker that it shared: it has its own now") \
 	X(NO_QUERIER, no_querier, NOTE,					\
 	    "no IGMP or MLD query comes in where its group is joined: a " \
 	    "switch that snoops will stop sending it")

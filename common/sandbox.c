@@ -31,7 +31,7 @@ sandbox_enter_parts(const struct sandbox *sandbox, uint32_t parts, bool kill)
 }
 
 uint32_t
-sandbox_enter(const struct sandbox *sandbox)
+sandbox_enter_some(const struct sandbox *sandbox, uint32_t parts)
 {
 	const char *how = getenv("MCRELAY_SANDBOX");
 	bool kill = how != NULL && strcmp(how, "kill") == 0;
@@ -41,5 +41,11 @@ sandbox_enter(const struct sandbox *sandbox)
 	return sandbox_enter_parts(sandbox, 0, kill);
 #endif
 	return sandbox_enter_parts(sandbox,
-	    how != NULL && strcmp(how, "none") == 0 ? 0U : SANDBOX_ALL, kill);
+	    how != NULL && strcmp(how, "none") == 0 ? 0U : parts, kill);
+}
+
+uint32_t
+sandbox_enter(const struct sandbox *sandbox)
+{
+	return sandbox_enter_some(sandbox, SANDBOX_ALL);
 }

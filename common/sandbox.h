@@ -50,6 +50,8 @@ enum sandbox_program {
 	SANDBOX_DECIMATOR,
 	SANDBOX_WEB,
 	SANDBOX_FORWARDER,
+	SANDBOX_HOST,	/* a worker that channels share: what its threads do,
+			 * each of which is in a sandbox of its own then */
 };
 
 /* What a program still needs. */
@@ -76,6 +78,9 @@ uint32_t	sandbox_enter_parts(const struct sandbox *sandbox,
 /* The same with all parts, or as the environment says: MCRELAY_SANDBOX is
  * `none' for whoever looks into a process or traces it, `kill' for tests. */
 uint32_t	sandbox_enter(const struct sandbox *sandbox) ATTR_NONNULL;
+/* The same, of these parts. */
+uint32_t	sandbox_enter_some(const struct sandbox *sandbox,
+		    uint32_t parts) ATTR_NONNULL;
 
 /* What kind of a thread of a worker the caller is. */
 enum sandbox_thread {

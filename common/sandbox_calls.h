@@ -63,6 +63,12 @@ static const char *const calls_to_begin[] = {
 	"clone", "sched_setaffinity", "seccomp", "setpriority",
 };
 
+/* What the threads of a shared worker begin with. */
+static const char *const calls_to_restrict[] = {
+	"landlock_create_ruleset", "landlock_add_rule",
+	"landlock_restrict_self",
+};
+
 static const char *const calls_of_web[] = {
 	"accept4", "getdents64", "getpeername", "getsockname", "setsockopt",
 	"shutdown",

@@ -56,7 +56,6 @@ static struct {
 	bool	in_force;
 	bool	kill;
 	bool	syslog;
-	int	directory;
 } worker;
 
 /* A filter in the making, and whether all has gone well so far. */
@@ -205,6 +204,23 @@ allow_directory(struct filter *filter, int directory)
 		    both);
 }
 
+/* Its threads restrict themselves: each to its channel's directory. */
+static void
+allow_host(struct filter *filter)
+{
+	const struct scmp_arg_cmp any = {.arg = 0, .op = SCMP_CMP_NE,
+	    .datum_a = (uint32_t)AT_FDCWD};
+	static const int options[] = {PR_SET_NO_NEW_PRIVS};
+	size_t i;
+
+	allow(filter, calls_to_restrict, NITEMS(calls_to_restrict));
+	allow_values(filter, "prctl", 0, options, NITEMS(options));
+	for (i = 0; i < NITEMS(calls_in_directory); i++)
+		allow_if(filter, calls_in_directory[i], 1, &any);
+	for (i = 0; i < NITEMS(calls_between_directories); i++)
+		allow_if(filter, calls_between_directories[i], 1, &any);
+}
+
 /*
  * When glibc's free() gives memory back it looks how the kernel overcommits it
  * (/proc/sys/vm/overcommit_memory), and does without when it cannot.  Not an
@@ -268,7 +284,10 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 		allow_web(filter, sandbox->directory);
 	if (sandbox->program == SANDBOX_FORWARDER)
 		allow_forwarder(filter);
-	if (sandbox->program != SANDBOX_WORKER)
+	if (sandbox->program == SANDBOX_HOST)
+		allow_host(filter);
+	if (sandbox->program != SANDBOX_WORKER &&
+	    sandbox->program != SANDBOX_HOST)
 		return;
 	allow(filter, calls_of_workers, NITEMS(calls_of_workers));
 	allow_worker(filter);
@@ -325,10 +344,10 @@ sandbox_seccomp(const struct sandbox *sandbox, bool kill)
 	seccomp_release(context);
 	if (!good)
 		log_warnx("cannot give up system calls");
-	worker.in_force = good && sandbox->program == SANDBOX_WORKER;
+	worker.in_force = good && (sandbox->program == SANDBOX_WORKER ||
+	    sandbox->program == SANDBOX_HOST);
 	worker.kill = kill;
 	worker.syslog = sandbox->syslog;
-	worker.directory = sandbox->directory;
 	return good;
 }
 
@@ -354,17 +373,15 @@ refuse(struct filter *filter, const char *const *names, size_t count,
 static void
 refuse_files(struct filter *filter)
 {
-	/* All others are refused anyway. */
-	const struct scmp_arg_cmp archive = EQUALS(0, worker.directory);
+	/* What find_nothing() is for stays no offence. */
+	const struct scmp_arg_cmp any = {.arg = 0, .op = SCMP_CMP_NE,
+	    .datum_a = (uint32_t)AT_FDCWD};
 
 	refuse(filter, calls_of_workers, NITEMS(calls_of_workers), NULL);
 	refuse(filter, calls_with_files, NITEMS(calls_with_files), NULL);
-	if (worker.directory == -1)
-		return;
-	refuse(filter, calls_in_directory, NITEMS(calls_in_directory),
-	    &archive);
+	refuse(filter, calls_in_directory, NITEMS(calls_in_directory), &any);
 	refuse(filter, calls_between_directories,
-	    NITEMS(calls_between_directories), &archive);
+	    NITEMS(calls_between_directories), &any);
 }
 
 static void

@@ -248,6 +248,11 @@ struct worker_state {
 	struct turn		turn;
 	/* enum io_way; written by the worker when it has set up. */
 	_Atomic uint32_t	receives_by;
+	/* Not 0: a loop that channels share is at this one.  And how often a
+	 * process that it shares has died of a fault of its own at it, since
+	 * the supervisor has cleared that. */
+	_Atomic uint32_t	working;
+	_Atomic uint32_t	faults;
 	/* What workers do without io_uring, as the first one has said; enum
 	 * uring_use. */
 	_Atomic uint32_t	uring_missed;

@@ -25,6 +25,7 @@
 #include "supervisor/runnable.h"
 #include "supervisor/schema_files.h"
 #include "supervisor/segment_spec.h"
+#include "supervisor/shared.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
@@ -115,6 +116,7 @@ prepare_state(struct channel *channel)
 	struct worker_state *state = channel->segment.state;
 
 	state->last_words[0] = '\0';
+	atomic_store_explicit(&state->working, 0, memory_order_relaxed);
 	atomic_store_explicit(&state->drained, 0, memory_order_relaxed);
 }
 
@@ -130,8 +132,13 @@ spawn_worker(struct channel *channel, int image, int segment, int messages,
 	/* Before the worker uses it: a next supervisor must find it. */
 	fdstore_channel(channel);
 	count = channel_descriptors(channel, messages, segment, fds);
-	pid = spawn_image(&supervisor->spawn, image, WORKER_PROGRAM,
-	    channel->name, &channel->user, stderr_fd, fds, count);
+	channel->child.hosted = shared_is_for(channel) &&
+	    segment == channel->segment.fd;
+	if (channel->child.hosted)
+		pid = shared_spawn(channel, image, fds, count, stderr_fd);
+	else
+		pid = spawn_image(&supervisor->spawn, image, WORKER_PROGRAM,
+		    channel->name, &channel->user, stderr_fd, fds, count);
 	if (pid != -1)
 		rundir_write_pid(&supervisor->rundir, channel->name, pid);
 	return pid;
@@ -193,6 +200,7 @@ worker_ended(void *owner)
 	struct channel *channel = owner;
 
 	rundir_remove_pid(&channel->supervisor->rundir, channel->name);
+	shared_settle(channel->supervisor);
 	/* Nothing here is to change before the old segment is empty. */
 	if (channel->foreign.worker && !foreign_worker_ended(channel))
 		return;
@@ -215,23 +223,12 @@ worker_changed(void *owner)
 
 	if (channel->child.state == CHILD_RUNNING) {
 		channel->lacked[0] = '\0';
+		shared_note_ready(channel);
 		silence_begin(&channel->silence);
 	}
 	waiting_say(channel);
 	tell_state(channel);
 	supervisor_notice(channel->supervisor);
-}
-
-static void
-worker_last_words(void *owner, char *text, size_t size)
-{
-	struct channel *channel = owner;
-	size_t length = MIN_OF(size, (size_t)LAST_WORDS_SIZE) - 1;
-
-	if (channel->segment.base == NULL || channel->foreign.worker)
-		return;
-	memcpy(text, channel->segment.state->last_words, length);
-	text[length] = '\0';
 }
 
 static bool
@@ -268,7 +265,8 @@ static const struct child_ops worker_ops = {
 	.ended		= worker_ended,
 	.died		= tell_death,
 	.changed	= worker_changed,
-	.last_words	= worker_last_words,
+	.last_words	= channel_last_words,
+	.gets_on	= shared_gets_on,
 	.drained	= worker_drained,
 	.message	= worker_message,
 };

@@ -192,3 +192,19 @@ channel_settle(struct channel *channel)
 	settle_archive(channel);
 	close_inputs(channel);
 }
+
+void
+channel_last_words(void *owner, char *text, size_t size)
+{
+	struct channel *channel = owner;
+	size_t length = MIN_OF(size, (size_t)LAST_WORDS_SIZE) - 1;
+
+	if (channel->segment.base == NULL || channel->foreign.worker)
+		return;
+	memcpy(text, channel->segment.state->last_words, length);
+	text[length] = '\0';
+	/* Killed, it leaves none. */
+	if (text[0] == '\0' && channel->child.hosted && atomic_load_explicit(
+	    &channel->segment.state->working, memory_order_relaxed) != 0)
+		snprintf(text, size, "none: it was at work for this channel");
+}

@@ -108,24 +108,24 @@ drain_failed(struct child *child, int status)
 	return child->drains < CHILD_DRAINS_MAX;
 }
 
+/* There is no process any more, or only others have a part of it. */
 static void
-on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
+gone(struct child *child, int status, bool part)
 {
-	struct child *child = watcher->data;
 	uint64_t now = clock_monotonic_ns(), up_ns;
 	bool asked = child->state == CHILD_STOPPING;
 
-	ev_child_stop(loop, watcher);
+	ev_child_stop(child->loop, &child->reaper);
 	child_close_messages(child);
 	set_timer(child, 0);
 	voice_end(&child->voice);
-	child_bury(child, watcher->rstatus, now);
+	child_bury(child, status, part, now);
 	up_ns = child->ready_ns == 0 ? 0 : now - child->ready_ns;
 	child->pid = 0;
 	child->stuck = false;
 	child->ready_ns = 0;
 	child->gone_ns = child->wanted ? now : 0;
-	child->drain_only = asked && drain_failed(child, watcher->rstatus);
+	child->drain_only = asked && drain_failed(child, status);
 	child->ops->ended(child->owner);
 	if (child->drain_only)
 		spawn(child);
@@ -134,7 +134,14 @@ on_reaped(struct ev_loop *loop, ev_child *watcher, int events ATTR_UNUSED)
 	else if (asked)
 		spawn(child);
 	else
-		succeed(child, watcher->rstatus, up_ns);
+		succeed(child, status, up_ns);
+}
+
+static void
+on_reaped(struct ev_loop *loop ATTR_UNUSED, ev_child *watcher,
+    int events ATTR_UNUSED)
+{
+	gone(watcher->data, watcher->rstatus, false);
 }
 
 static void
@@ -161,6 +168,14 @@ listen_on(struct child *child, enum child_said said)
 	return said != CHILD_SAID_NONSENSE;
 }
 
+/* One whose process is not its own says that. */
+static void
+await_end(struct child *child)
+{
+	if (child->hosted)
+		ev_io_start(child->loop, &child->io);
+}
+
 /*
  * First a child says that it is up, later what its owner knows.  Nobody
  * listens for CHILD_DEAF_NS after news, and never again after anything that it
@@ -178,6 +193,13 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	ev_io_stop(loop, watcher);
+	if (got == sizeof(message) && child->hosted &&
+	    message.type == MESSAGE_ENDED) {
+		gone(child, (message.status & 0xff) << 8, true);
+		return;
+	}
+	if (got > 0 && child->state == CHILD_STOPPING)
+		await_end(child);
 	if (got == 0 || got == -1 ||
 	    (!starting && child->state != CHILD_RUNNING))
 		return;
@@ -197,9 +219,11 @@ on_message(struct ev_loop *loop, ev_io *watcher, int events ATTR_UNUSED)
 static bool
 is_late(struct child *child)
 {
+	const unsigned spawns = child->spawns;
+
 	if (ev_is_active(&child->io))
 		on_message(child->loop, &child->io, EV_READ);
-	return child->state == CHILD_STARTING;
+	return child->state == CHILD_STARTING && child->spawns == spawns;
 }
 
 /* The end of one that waits for a disk waits for that, too. */
@@ -234,6 +258,10 @@ on_timer(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	case CHILD_STARTING:
 		if (!is_late(child))
 			break;
+		if (child->hosted && child->ops->gets_on(child->owner)) {
+			set_timer(child, CHILD_START_NS);
+			break;
+		}
 		log_warnx("%s: process %d was not ready in time: killed",
 		    child->label, (int)child->pid);
 		child->settled = true;
@@ -365,20 +393,6 @@ child_start(struct child *child)
 	}
 }
 
-/* False: this child does not know MESSAGE_STOP, or its socket is full. */
-static bool
-send_stop(struct child *child)
-{
-	struct message message;
-
-	if (child->mute)
-		return shutdown(child->messages, SHUT_WR) == 0;
-	memset(&message, 0, sizeof(message));
-	message.type = MESSAGE_STOP;
-	return child->ops->drained != NULL && send(child->messages, &message,
-	    sizeof(message), MSG_NOSIGNAL) == (ssize_t)sizeof(message);
-}
-
 static void
 terminate(struct child *child, bool drain)
 {
@@ -387,11 +401,12 @@ terminate(struct child *child, bool drain)
 	if (begun && (!drain || child->draining))
 		return;
 	child->draining = drain;
-	if (!drain || !send_stop(child))
+	if (!drain || !child_tell_stop(child))
 		child_signal(child, SIGTERM);
 	/* A child that was asked to end before has its deadline already. */
 	if (!begun)
 		child_set_state(child, CHILD_STOPPING, CHILD_STOP_NS);
+	await_end(child);
 }
 
 void
@@ -449,21 +464,6 @@ child_abort(struct child *child)
 	/* A process stopped by SIGSTOP would not notice the SIGABRT. */
 	child_signal(child, SIGCONT);
 	child_set_state(child, CHILD_STOPPING, CHILD_ABORT_NS);
-}
-
-void
-child_send(const struct child *child, const struct message *message)
-{
-	if (child->pid != 0 && send(child->messages, message, sizeof(*message),
-	    MSG_NOSIGNAL) == -1)
-		log_warn("%s: cannot send to it", child->label);
-}
-
-void
-child_signal(const struct child *child, int sig)
-{
-	if (child->pid != 0 && kill(child->pid, sig) == -1)
-		log_warn("%s: cannot send signal %d", child->label, sig);
 }
 
 void

@@ -98,6 +98,9 @@ struct child_ops {
 	/* Its last words for the obituary: fills `text', may leave it empty.
 	 * NULL: it leaves none. */
 	void	(*last_words)(void *owner, char *text, size_t size);
+	/* Whether a process that is not the child's alone gets on with what
+	 * comes before it: it is not late then.  NULL: there is none. */
+	bool	(*gets_on)(void *owner);
 	/* Whether the process that was sent MESSAGE_STOP had stored everything
 	 * before it ended.  NULL: the process does not know MESSAGE_STOP. */
 	bool	(*drained)(void *owner);
@@ -130,6 +133,7 @@ struct child_image {
 	unsigned	spawns;
 	unsigned	failures;	/* of the back-off */
 	bool		drain_only;	/* is there only to store the rest */
+	bool		hosted;
 	unsigned	drains;
 	uint32_t	sandbox;
 	struct child_deaths deaths;
@@ -147,6 +151,10 @@ struct child {
 	/* The owner's: of a version with other messages, of which it knows
 	 * only their end. */
 	bool			 mute;
+	/* The owner's, for the process that it has just started: it is not
+	 * the child's alone.  It is asked to end by messages, and says when
+	 * its part of that has ended. */
+	bool			 hosted;
 	bool			 draining;	/* was sent MESSAGE_STOP */
 	bool			 drain_only;	/* only to store the rest */
 	unsigned		 drains;	/* in a row that failed */
@@ -208,7 +216,8 @@ void	child_abort(struct child *child) ATTR_NONNULL;
  * misses it. */
 void	child_send(const struct child *child,
 	    const struct message *message) ATTR_NONNULL;
-/* Sends a signal, if there is a process. */
+/* Sends a signal, if there is a process; in the place of TERM and HUP a message
+ * to one that others share. */
 void	child_signal(const struct child *child, int sig) ATTR_NONNULL;
 /* There is no process: stops all watchers. */
 void	child_done(struct child *child) ATTR_NONNULL;

@@ -37,7 +37,7 @@ count_death(struct child *child, int status)
 }
 
 void
-child_bury(struct child *child, int status, uint64_t now)
+child_bury(struct child *child, int status, bool part, uint64_t now)
 {
 	void (*say)(const char *, ...) = log_warnx;
 	char words[LAST_WORDS_SIZE];
@@ -46,8 +46,8 @@ child_bury(struct child *child, int status, uint64_t now)
 	    sizeof(child->last_exit));
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		say = log_info;
-	say("%s: process %d %s after %.3f s", child->label, (int)child->pid,
-	    child->last_exit,
+	say("%s: %sprocess %d %s after %.3f s", child->label,
+	    part ? "its part of " : "", (int)child->pid, child->last_exit,
 	    (double)(now - child->spawned_ns) / (double)NS_PER_S);
 	count_death(child, status);
 	words[0] = '\0';

@@ -31,6 +31,7 @@ child_adopt(struct child *child, const struct child_image *image)
 	child->spawns = image->spawns;
 	child->backoff.failures = image->failures;
 	child->drain_only = image->drain_only;
+	child->hosted = image->hosted;
 	child->drains = image->drains;
 	child->sandbox = image->sandbox;
 	child->deaths = image->deaths;
@@ -73,6 +74,7 @@ child_describe(const struct child *child, struct child_image *image)
 	image->spawns = child->spawns;
 	image->failures = child->backoff.failures;
 	image->drain_only = child->drain_only;
+	image->hosted = child->hosted;
 	image->drains = child->drains;
 	image->sandbox = child->sandbox;
 	image->deaths = child->deaths;

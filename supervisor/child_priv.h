@@ -9,13 +9,16 @@
 #include "supervisor/child.h"
 
 /* Its process has ended with waitpid's `status' at `now' (CLOCK_MONOTONIC, in
- * nanoseconds): notes how, counts it, and logs it with its last words. */
-void	child_bury(struct child *child, int status, uint64_t now)
+ * nanoseconds), or only its `part' of it: notes how, counts it, and logs it
+ * with its last words. */
+void	child_bury(struct child *child, int status, bool part, uint64_t now)
 	    ATTR_NONNULL;
 
 /* `timeout_ns' 0: the state has none. */
 void	child_set_state(struct child *child, enum child_state state,
 	    uint64_t timeout_ns) ATTR_NONNULL;
+/* False: this child does not know MESSAGE_STOP, or its socket is full. */
+bool	child_tell_stop(struct child *child) ATTR_NONNULL;
 void	child_close_messages(struct child *child) ATTR_NONNULL;
 /* What is watched while there is a process. */
 void	child_watch(struct child *child) ATTR_NONNULL;

@@ -127,7 +127,12 @@ start(const struct call *call, unsigned spawns, bool again)
 {
 	struct conf_problems problems = {NULL, 0, 0};
 
-	if (again && call->channel->child.pid != 0)
+	if (again)
+		shared_pardon(call->channel);
+	if (again && call->channel->child.hosted &&
+	    call->channel->child.pid != 0)
+		shared_restart(call->channel);
+	else if (again && call->channel->child.pid != 0)
 		child_restart(&call->channel->child, false);
 	else
 		channel_start(call->channel, &problems);

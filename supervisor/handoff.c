@@ -49,18 +49,16 @@ child_json(struct handoff *handoff, const struct child *child)
 
 	child_describe(child, &image);
 	return json_pack("{s:i, s:o, s:o, s:b, s:b, s:b, s:o, s:o, s:i, s:i, "
-	    "s:b, s:i, s:i, s:i, s:i, s:i, s:s}",
+	    "s:b, s:b, s:i, s:i, s:i, s:i, s:i, s:s}",
 	    "pid", (int)image.pid,
 	    "control", handoff_put_fd(handoff, image.messages),
 	    "stderr", handoff_put_fd(handoff, image.voice),
-	    "wanted", image.wanted,
-	    "ending", image.ending,
+	    "wanted", image.wanted, "ending", image.ending,
 	    "draining", image.draining,
 	    "spawned_ns", count(image.spawned_ns),
 	    "ready_ns", count(image.ready_ns),
-	    "spawns", (int)image.spawns,
-	    "failures", (int)image.failures,
-	    "again", image.drain_only,
+	    "spawns", (int)image.spawns, "failures", (int)image.failures,
+	    "again", image.drain_only, "hosted", image.hosted,
 	    "drains", (int)image.drains,
 	    "sandbox", (int)image.sandbox,
 	    "exited", (int)image.deaths.exited,
@@ -338,11 +336,13 @@ get_child(const json_t *object, struct child_image *image)
 	image->spawns = (unsigned)get_count(object, "spawns");
 	image->failures = (unsigned)get_count(object, "failures");
 	image->drain_only = get_flag(object, "again");
+	image->hosted = get_flag(object, "hosted");
 	image->drains = (unsigned)get_count(object, "drains");
 	image->sandbox = (uint32_t)get_count(object, "sandbox");
-	image->deaths.exited = (unsigned)get_count(object, "exited");
-	image->deaths.signalled = (unsigned)get_count(object, "signalled");
-	image->deaths.hung = (unsigned)get_count(object, "hung");
+	image->deaths = (struct child_deaths){
+	    (unsigned)get_count(object, "exited"),
+	    (unsigned)get_count(object, "signalled"),
+	    (unsigned)get_count(object, "hung")};
 	snprintf(image->last_exit, sizeof(image->last_exit), "%s",
 	    get_text(object, "last_exit"));
 }

@@ -29,6 +29,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/child_death.c \
 	supervisor/child_image.c \
 	supervisor/child_priv.h \
+	supervisor/child_tell.c \
 	supervisor/commands.c supervisor/commands.h \
 	supervisor/control.c supervisor/control.h \
 	supervisor/control_follow.c \
@@ -90,6 +91,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/rundir.c supervisor/rundir.h \
 	supervisor/runnable.c supervisor/runnable.h \
 	supervisor/schema_files.c supervisor/schema_files.h \
+	supervisor/shared.c supervisor/shared.h \
 	supervisor/segment_spec.c supervisor/segment_spec.h \
 	supervisor/silence.c supervisor/silence.h \
 	supervisor/inherit_page.c \
@@ -126,6 +128,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/archive.c \
 	supervisor/conf/channel.c \
 	supervisor/conf/io_uring.c \
+	supervisor/conf/workers.c \
 	supervisor/conf/check.c supervisor/conf/check_inputs.c \
 	supervisor/conf/check_priv.h \
 	supervisor/conf/compare.c \

@@ -27,6 +27,12 @@
 /* Of a worker with an archive, beside its own (worker/archive/). */
 #define ARCHIVE_THREADS		4U
 
+/* Of a worker that channels share: its own, and of each channel what the
+ * archive opens, and a loop of its own. */
+#define SHARED_DESCRIPTORS	16U
+#define ARCHIVE_DESCRIPTORS	9U
+#define LOOP_DESCRIPTORS	3U
+
 /* Of mcrelay-web: its socket, those that streams are shown by, messages, what
  * it is heard by, and two files on their way to it. */
 #define WEB_DESCRIPTORS		7U
@@ -122,6 +128,25 @@ add_threads(struct needs *needs, const struct channel_conf *channel)
 		needs->threads += threads_of(channel);
 }
 
+static uint64_t
+shared_descriptors(const struct conf *conf, const struct worker_conf *worker)
+{
+	const struct channel_conf *channel;
+	uint64_t sum = SHARED_DESCRIPTORS;
+	size_t i;
+
+	for (i = 0; i < conf->channels; i++) {
+		channel = &conf->channel[i];
+		if (strcmp(channel->worker, worker->name) != 0)
+			continue;
+		sum += CHANNEL_DESCRIPTORS + inputs_of(channel) +
+		    worker_parts_of(channel) +
+		    (channel->archive.enabled ? ARCHIVE_DESCRIPTORS : 0) +
+		    (worker->own_threads ? LOOP_DESCRIPTORS : 0);
+	}
+	return sum;
+}
+
 void
 needs_of(struct needs *needs, const struct conf *conf)
 {
@@ -142,6 +167,9 @@ needs_of(struct needs *needs, const struct conf *conf)
 		needs->descriptors += descriptors_of(&conf->channel[i]);
 		add_threads(needs, &conf->channel[i]);
 	}
+	for (i = 0; i < conf->workers; i++)
+		needs->descriptors = MAX_OF(needs->descriptors,
+		    shared_descriptors(conf, &conf->worker[i]));
 }
 
 /*** Limits. ***/

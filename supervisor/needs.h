@@ -18,7 +18,9 @@ struct needs {
 	uint64_t	memory;		/* of all segments, to be locked */
 	uint64_t	ring;		/* the largest that is `auto'; 0: none
 					 * is */
-	uint64_t	descriptors;	/* of this process, at the same time */
+	uint64_t	descriptors;	/* of this process, at the same time,
+					 * or of a worker that channels share,
+					 * which has the same limit */
 	uint64_t	threads;	/* of the user who has the most; 0: he
 					 * has no limit */
 };

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/message.h"
 #include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/orphans.h"
@@ -64,8 +65,11 @@ orphan_of(const struct rundir *rundir, const char *channel)
 	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
 	got = read_text(AT_FDCWD, path, arguments, sizeof(arguments));
 	if (got < (ssize_t)sizeof(WORKER_NAME) ||
-	    strcmp(arguments, WORKER_NAME) != 0 ||
-	    strcmp(arguments + sizeof(WORKER_NAME), channel) != 0)
+	    strcmp(arguments, WORKER_NAME) != 0)
+		return 0;
+	/* One that channels share wrote none of its own there. */
+	if (strcmp(arguments + sizeof(WORKER_NAME), channel) != 0 &&
+	    arguments[sizeof(WORKER_NAME)] != MESSAGE_SHARED_MARK[0])
 		return 0;
 	return pid;
 }

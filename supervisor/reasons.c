@@ -205,6 +205,8 @@ holds(const struct channel *channel, enum reason reason)
 		return fleet_is_standby(channel);
 	case REASON_MEMORY_UNLOCKED:
 		return channel->unlocked;
+	case REASON_QUARANTINED:
+		return shared_is_quarantined(channel);
 	case REASON_NO_QUERIER:
 		return lacks_querier(channel);
 	default:

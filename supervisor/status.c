@@ -268,6 +268,8 @@ print_channel(struct print *print, struct channel *channel)
 	json_text_string(out, "name", channel->name);
 	json_text_string(out, "state", status_state(channel));
 	print_reasons(out, channel);
+	if (channel->child.hosted && channel->child.pid != 0)
+		json_text_string(out, "worker", channel->conf->worker);
 	print_process(out, &channel->child);
 	print_user(print, &channel->user);
 	if (!channel->conf->archives_stream) {

@@ -144,7 +144,8 @@ finish_stop(struct supervisor *supervisor)
 	if (!channels_stop(supervisor, false) ||
 	    !TAILQ_EMPTY(&supervisor->leaving) ||
 	    !decimators_stop(supervisor) ||
-	    !channels_stop(supervisor, true) || !others_gone)
+	    !channels_stop(supervisor, true) || !others_gone ||
+	    !shared_gone(supervisor))
 		return;
 	supervisor->ended = true;
 	ev_break(supervisor->loop, EVBREAK_ALL);
@@ -314,6 +315,7 @@ prepare(struct supervisor *supervisor, struct conf *conf)
 	supervisor->started_ns = clock_monotonic_ns();
 	TAILQ_INIT(&supervisor->channels);
 	TAILQ_INIT(&supervisor->leaving);
+	TAILQ_INIT(&supervisor->shared);
 	supervisor_apply_log(supervisor);
 	signal(SIGPIPE, SIG_IGN);
 	startup_raise_limits();
@@ -345,6 +347,7 @@ close_all(struct supervisor *supervisor)
 		tell_end(channel);
 		channel_free(channel);
 	}
+	shared_done(supervisor);
 	decimators_done(supervisor);
 	web_done(supervisor);
 	forwarders_done(supervisor);

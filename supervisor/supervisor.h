@@ -17,6 +17,7 @@
 #include "supervisor/inheritance.h"
 #include "supervisor/querier.h"
 #include "supervisor/rundir.h"
+#include "supervisor/shared.h"
 #include "supervisor/spawn.h"
 #include "supervisor/decimator.h"
 #include "supervisor/fleet.h"
@@ -49,6 +50,7 @@ struct supervisor {
 	struct spawn_settings	 spawn;
 	struct channel_list	 channels;	/* in the file's order */
 	struct channel_list	 leaving;	/* removed, worker still ends */
+	struct shared_list	 shared;	/* workers */
 	struct decimator		 decimator[DECIMATORS_MAX];
 	/* So many of them have been in use; 0: not begun. */
 	unsigned		 decimators;

@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/segment.h"
 #include "worker/last_words.h"
+#include "worker/whose.h"
 
 #define STACK_SIZE	(32U * 1024)
 
@@ -24,8 +26,6 @@ static const struct {
 	{SIGABRT, "SIGABRT"},
 };
 
-static struct worker_state	*state;	/* NULL: nowhere to write to */
-static uint32_t			 outputs;
 static void			(*note_fault)(void);
 static bool			(*forgives)(const void *address);
 
@@ -59,23 +59,22 @@ add_number(struct text *text, const char *label, uint64_t number,
 }
 
 static void
-leave(const struct text *text)
+leave(struct worker_state *state, const struct text *text)
 {
-	if (state != NULL)
-		memcpy(state->last_words, text->buffer,
-		    sizeof(state->last_words));
+	memcpy(state->last_words, text->buffer, sizeof(state->last_words));
 }
 
 /* Where everybody stood: positions in the ring. */
 static void
-add_cursors(struct text *text)
+add_cursors(struct text *text, const struct whose *whose)
 {
+	const struct worker_state *state = whose->state;
 	const struct ingest_state *ingest = ingest_current(&state->ingest);
 	uint32_t i;
 
 	add_number(text, "; batch ", ingest->batch, 10);
 	add_number(text, ", head ", ingest->head, 10);
-	for (i = 0; i < outputs; i++)
+	for (i = 0; i < whose->outputs; i++)
 		add_number(text, i == 0 ? ", outputs " : " ",
 		    output_current(&state->output[i])->position, 10);
 	add_number(text, ", archive ",
@@ -83,44 +82,83 @@ add_cursors(struct text *text)
 }
 
 static void
+add_signal(struct text *text, int number, const siginfo_t *info)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(signals); i++)
+		if (signals[i].number == number)
+			add(text, signals[i].name);
+	if (info->si_code <= 0)
+		add_number(text, " from process ",
+		    (uint64_t)info->si_pid, 10);
+	else
+		add_number(text, " at address 0x",
+		    (uint64_t)(uintptr_t)info->si_addr, 16);
+}
+
+/* Each channel of the process is told whose work it ended at. */
+static void
+leave_all(const struct text *signal, const struct whose *culprit)
+{
+	struct whose *whose;
+	struct text text;
+	unsigned i;
+
+	for (i = 0; i < WHOSE_MAX; i++) {
+		if ((whose = whose_at(i)) == NULL)
+			continue;
+		text = *signal;
+		if (culprit == NULL || whose == culprit)
+			add_cursors(&text, whose);
+		else {
+			add(&text, ", in what it did for channel ");
+			add(&text, culprit->name);
+		}
+		leave(whose->state, &text);
+	}
+}
+
+/* Of a signal from outside any thread is the one that it comes to. */
+static struct whose *
+find_culprit(bool own)
+{
+	struct whose *whose = whose_entered();
+
+	return whose != NULL && own ? whose : whose_in_loop();
+}
+
+static void
 on_signal(int number, siginfo_t *info, void *context ATTR_UNUSED)
 {
 	static const struct text empty;
+	bool own = info->si_code > 0 || info->si_pid == getpid();
 	struct text text = empty;
-	size_t i;
+	struct whose *culprit;
 
 	if (number == SIGBUS && info->si_code > 0 && forgives != NULL &&
 	    forgives(info->si_addr))
 		return;
 	signal(number, SIG_DFL);
-	if (note_fault != NULL && (info->si_code > 0 ||
-	    info->si_pid == getpid()))
+	if (note_fault != NULL && own)
 		note_fault();
-	for (i = 0; i < NITEMS(signals); i++)
-		if (signals[i].number == number)
-			add(&text, signals[i].name);
-	if (info->si_code <= 0)
-		add_number(&text, " from process ",
-		    (uint64_t)info->si_pid, 10);
-	else
-		add_number(&text, " at address 0x",
-		    (uint64_t)(uintptr_t)info->si_addr, 16);
-	if (state != NULL)
-		add_cursors(&text);
-	leave(&text);
+	culprit = find_culprit(own);
+	if (culprit != NULL)
+		atomic_fetch_add_explicit(&culprit->state->faults, 1,
+		    memory_order_relaxed);
+	add_signal(&text, number, info);
+	leave_all(&text, culprit);
 	/* On return this ends the process. */
 	raise(number);
 }
 
 void
-last_words_init(const struct segment *segment)
+last_words_init(void)
 {
 	struct sigaction action = {.sa_sigaction = on_signal,
 	    .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	size_t i;
 
-	state = segment->state;
-	outputs = MIN_OF(segment->config->outputs, (uint32_t)OUTPUTS_MAX);
 	for (i = 0; i < NITEMS(signals); i++)
 		sigaction(signals[i].number, &action, NULL);
 }
@@ -169,5 +207,6 @@ last_words(const char *fmt, ...)
 	vsnprintf(text.buffer, sizeof(text.buffer), fmt, ap);
 	va_end(ap);
 	log_warnx("%s", text.buffer);
-	leave(&text);
+	if (whose_entered() != NULL)
+		leave(whose_entered()->state, &text);
 }

@@ -16,10 +16,10 @@
 #include <stdbool.h>
 
 #include "common/compiler.h"
-#include "common/segment.h"
 
-/* From now on they go to this segment.  Installs the handlers. */
-void	last_words_init(const struct segment *segment) ATTR_NONNULL;
+/* Installs the handlers.  Words go to the segments of those channels that
+ * whose_add() has been called for. */
+void	last_words_init(void);
 
 /* The calling thread's handlers get a stack of their own, as its own may be
  * what is broken.  For as long as the thread lives. */

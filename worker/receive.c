@@ -14,6 +14,9 @@
  */
 #define BATCHES_PER_TURN	16
 
+/* How long a batch may form while other channels wait for their turn. */
+#define SHARED_WAIT_NS		(100 * NS_PER_US)
+
 /* Turns that the archive is offered while it does not get on. */
 #define SHARES_MAX		8
 
@@ -61,10 +64,13 @@ static bool
 wait_for_batch(struct worker *worker)
 {
 	uint64_t ns = ingest_wait_ns(&worker->ingest, clock_monotonic_ns());
-	struct timespec ts = {.tv_nsec = (long)ns};
+	struct timespec ts;
 
 	if (ns == 0)
 		return false;
+	if (worker->shares_loop)
+		ns = MIN_OF(ns, SHARED_WAIT_NS);
+	ts = (struct timespec){.tv_nsec = (long)ns};
 	nanosleep(&ts, NULL);
 	return true;
 }
@@ -111,21 +117,22 @@ share_cpu(struct worker *worker)
 }
 
 /*
- * With several inputs it is a batch and the next one's turn: the loop comes
- * back to each that is readable, so that a flood at one does not keep the
- * others waiting.  The last of them waits for more, for all.
+ * With several inputs, or channels that share the loop, it is a batch and the
+ * next one's turn: the loop comes back to each that is readable, so that a
+ * flood at one does not keep the others waiting.  The last of them waits for
+ * more, for all.
  */
 static unsigned
 batches_of(const struct worker *worker)
 {
-	return worker->segment.inputs == 1 || worker->busy_poll_ns != 0 ?
-	    BATCHES_PER_TURN : 1;
+	return (worker->segment.inputs == 1 && !worker->shares_loop) ||
+	    worker->busy_poll_ns != 0 ? BATCHES_PER_TURN : 1;
 }
 
 static bool
 is_last(const struct worker *worker)
 {
-	return worker->segment.inputs == 1 ||
+	return (worker->segment.inputs == 1 && !worker->shares_loop) ||
 	    ev_pending_count(worker->loop) == 0;
 }
 
@@ -177,8 +184,10 @@ on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
 	struct worker *worker = io->data;
 	unsigned input = (unsigned)(io - worker->input);
-	enum ingest_status status = receive(worker, input);
+	enum ingest_status status;
 
+	worker_enter(worker);
+	status = receive(worker, input);
 	worker_receive_held(worker);
 	if (status == INGEST_GATED && !worker->gated)
 		close_gate(worker);
@@ -249,6 +258,7 @@ on_merge(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
 {
 	struct worker *worker = timer->data;
 
+	worker_enter(worker);
 	ev_timer_stop(loop, timer);
 	empty_inputs(worker);
 	/* Without room for it this comes again. */
@@ -264,6 +274,7 @@ on_drops(struct ev_loop *loop, ev_timer *timer, int events ATTR_UNUSED)
 {
 	struct worker *worker = timer->data;
 
+	worker_enter(worker);
 	ingest_look(&worker->ingest);
 	ev_timer_stop(loop, timer);
 	ev_timer_set(timer, DROPS_INTERVAL_S, 0.);

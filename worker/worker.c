@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The worker's event loop: one channel, from start-up to exit.  Relay thread.
- * Must not parse configuration, open a path or a socket: all that it needs it
- * has inherited.
+ * A channel's part of the event loop, from start-up to end, and the process
+ * of one that has it to itself.  Relay thread.  Must not parse configuration,
+ * open a path or a socket: all that it needs it has inherited.
  */
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -21,6 +21,8 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
+#include "worker/archive/synced.h"
+#include "worker/host.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
@@ -61,6 +63,7 @@ on_output(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
 	struct worker *worker = io->data;
 
+	worker_enter(worker);
 	ev_io_stop(loop, io);
 	worker->relay.output[io - worker->output].blocked = false;
 	worker_run_outputs(worker);
@@ -92,7 +95,10 @@ finish(struct worker *worker)
 		    worker->directory != -1 &&
 		    archive_gave_up(&worker->archive) ?
 		    DRAINED_WITH_LOSS : DRAINED, memory_order_release);
-	ev_break(worker->loop, EVBREAK_ALL);
+	if (worker->hosted != NULL)
+		host_end(worker);
+	else
+		ev_break(worker->loop, EVBREAK_ALL);
 }
 
 /* Whether what is in the sockets may have been there when MESSAGE_STOP came. */
@@ -111,19 +117,22 @@ was_there(const struct worker *worker)
 static void
 drain_input(struct worker *worker)
 {
-	uint64_t now = clock_monotonic_ns(), pause_at = now + DRAIN_NS;
 	enum ingest_status status;
+	bool on;
 
-	do
+	do {
 		status = worker_receive_all(worker);
-	while (status == INGEST_MORE && clock_monotonic_ns() <
-	    (was_there(worker) ? worker->drain_most_ns : pause_at));
-	if (status == INGEST_MORE)
+		on = status == INGEST_MORE && clock_monotonic_ns() <
+		    (was_there(worker) ? worker->drain_most_ns :
+		    worker->drain_pause_ns);
+	} while (on && !worker->shares_loop);
+	if (status == INGEST_MORE && !on)
 		worker_receive_held(worker);
-	if (!ingest_release(&worker->ingest, MERGE_RELEASE_ALL))
+	if (!on && !ingest_release(&worker->ingest, MERGE_RELEASE_ALL))
 		status = INGEST_GATED;
-	worker->draining = status == INGEST_GATED &&
-	    now < worker->drain_until_ns;
+	worker->draining = on || (worker->directory != -1 &&
+	    status == INGEST_GATED &&
+	    clock_monotonic_ns() < worker->drain_until_ns);
 	if (worker->draining)
 		/* The archive may have moved on just now. */
 		ev_async_send(worker->loop, &worker->archive_note);
@@ -141,6 +150,7 @@ stop(struct worker *worker)
 
 	worker_stop_inputs(worker);
 	worker->stopped_at_ns = clock_realtime_ns();
+	worker->drain_pause_ns = now + DRAIN_NS;
 	worker->drain_most_ns = now + DRAIN_MOST_NS;
 	worker->drain_until_ns = now + DRAIN_GATED_NS;
 	/* A next supervisor may be given the segment. */
@@ -163,17 +173,17 @@ end(struct worker *worker, enum worker_ending ending)
 		worker_stop_inputs(worker);
 	else if (worker->directory != -1)
 		archive_stop(&worker->archive);
-	if (worker->directory == -1)
+	if (worker->directory == -1 && !worker->draining)
 		finish(worker);
 }
 
-static int
-tell_supervisor(enum message_type type, uint32_t sandbox)
+int
+worker_tell(const struct worker *worker, enum message_type type, uint32_t body)
 {
-	struct message message = {.type = type, .sandbox = sandbox};
+	struct message message = {.type = type, .sandbox = body};
 
-	return send(WORKER_FD_MESSAGES, &message, sizeof(message),
-	    MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
+	return send(worker_fd(worker, WORKER_FD_MESSAGES), &message,
+	    sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
 }
 
 /* When that does not get through, the archive's next try comes here again. */
@@ -184,26 +194,31 @@ ask_supervisor(const struct worker *worker)
 
 	if (atomic_load_explicit(&state->directory_gone,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(MESSAGE_DIRECTORY_GONE, 0) == -1)
+	    worker_tell(worker, MESSAGE_DIRECTORY_GONE, 0) == -1)
 		log_debug("the supervisor does not listen");
 	if (atomic_exchange_explicit(&state->room.wanted, 0,
 	    memory_order_relaxed) != 0 &&
-	    tell_supervisor(MESSAGE_ROOM_WANTED, 0) == -1)
+	    worker_tell(worker, MESSAGE_ROOM_WANTED, 0) == -1)
 		log_debug("the supervisor does not listen");
 }
 
-/* The archive has moved on, or not. */
+/* The archive has moved on, or not; or it is another channel's turn again. */
 static void
 drain_on(struct worker *worker)
 {
 	uint64_t now = clock_monotonic_ns();
 	bool room = ingest_has_room(&worker->ingest);
 
+	if (!worker->shares_loop)
+		worker->drain_pause_ns = now + DRAIN_NS;
+
 	if (room && was_there(worker))
 		worker->drain_until_ns = MIN_OF(now + DRAIN_GATED_NS,
 		    worker->drain_most_ns);
 	if (room || now >= worker->drain_until_ns)
 		drain_input(worker);
+	if (worker->directory == -1 && !worker->draining)
+		finish(worker);
 }
 
 /* The archive thread has stored a block, has failed, or has ended. */
@@ -213,7 +228,8 @@ on_note(struct ev_loop *loop ATTR_UNUSED, ev_async *async,
 {
 	struct worker *worker = async->data;
 
-	if (archive_ended(&worker->archive)) {
+	worker_enter(worker);
+	if (worker->directory != -1 && archive_ended(&worker->archive)) {
 		finish(worker);
 		return;
 	}
@@ -238,6 +254,45 @@ send_note(void *argument)
 	ev_async_send(worker->loop, &worker->archive_note);
 }
 
+void
+worker_roll(struct worker *worker)
+{
+	end(worker, WORKER_ROLLING);
+}
+
+void
+worker_rotate(struct worker *worker)
+{
+	if (worker->directory != -1)
+		archive_rotate(&worker->archive);
+}
+
+static void
+take_message(struct worker *worker, const struct message *message)
+{
+	switch (message->type) {
+	case MESSAGE_STOP:
+		end(worker, WORKER_STOPPING);
+		break;
+	case MESSAGE_ROLL:
+		worker_roll(worker);
+		break;
+	case MESSAGE_ROTATE:
+		worker_rotate(worker);
+		break;
+	case MESSAGE_LOG_LEVEL:
+		log_set_level(message->log_level);
+		break;
+	case MESSAGE_MAKE_ROOM:
+		if (worker->directory != -1)
+			archive_make_room(&worker->archive);
+		break;
+	case MESSAGE_TURN:
+		worker_take_turn(worker);
+		break;
+	}
+}
+
 static void
 on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 {
@@ -245,6 +300,7 @@ on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 	struct message message;
 	ssize_t got;
 
+	worker_enter(worker);
 	got = recv(io->fd, &message, sizeof(message), MSG_DONTWAIT);
 	if (got == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -253,34 +309,21 @@ on_messages(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 		ev_io_stop(loop, io);
 		worker->orphaned = true;
 		end(worker, WORKER_STOPPING);
-	} else if ((size_t)got == sizeof(message) &&
-	    message.type == MESSAGE_STOP)
-		end(worker, WORKER_STOPPING);
-	else if ((size_t)got == sizeof(message) &&
-	    message.type == MESSAGE_LOG_LEVEL)
-		log_set_level(message.log_level);
-	else if ((size_t)got == sizeof(message) &&
-	    message.type == MESSAGE_MAKE_ROOM && worker->directory != -1)
-		archive_make_room(&worker->archive);
-	else if ((size_t)got == sizeof(message) &&
-	    message.type == MESSAGE_TURN)
-		worker_take_turn(worker);
+	} else if ((size_t)got == sizeof(message))
+		take_message(worker, &message);
 }
 
 static void
 on_term(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
     int events ATTR_UNUSED)
 {
-	end(sig->data, WORKER_ROLLING);
+	worker_roll(sig->data);
 }
 
 static void
 on_hup(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig, int events ATTR_UNUSED)
 {
-	struct worker *worker = sig->data;
-
-	if (worker->directory != -1)
-		archive_rotate(&worker->archive);
+	worker_rotate(sig->data);
 }
 
 /* Several counters a line: a line of the log is bounded. */
@@ -301,11 +344,9 @@ log_ledger(const struct ledger *ledger)
 	}
 }
 
-static void
-on_usr1(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
-    int events ATTR_UNUSED)
+void
+worker_log_ledger(struct worker *worker)
 {
-	struct worker *worker = sig->data;
 	struct ledger ledger;
 
 	ingest_look(&worker->ingest);
@@ -313,6 +354,13 @@ on_usr1(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
 		log_ledger(&ledger);
 	else
 		log_warnx("ledger: the archive changes it too fast to be read");
+}
+
+static void
+on_usr1(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
+    int events ATTR_UNUSED)
+{
+	worker_log_ledger(sig->data);
 }
 
 static void
@@ -329,10 +377,10 @@ start_watchers(struct worker *worker)
 {
 	unsigned i;
 
-	log_loop_start(worker->loop);
 	worker_init_inputs(worker);
 	worker_start_inputs(worker);
-	ev_io_init(&worker->messages, on_messages, WORKER_FD_MESSAGES, EV_READ);
+	ev_io_init(&worker->messages, on_messages, worker_fd(worker,
+	    WORKER_FD_MESSAGES), EV_READ);
 	worker->messages.data = worker;
 	ev_io_start(worker->loop, &worker->messages);
 	for (i = 0; i < worker->relay.outputs; i++) {
@@ -340,66 +388,109 @@ start_watchers(struct worker *worker)
 		    worker->relay.output[i].socket, EV_WRITE);
 		worker->output[i].data = worker;
 	}
+	ev_async_start(worker->loop, &worker->archive_note);
+	/* The archive's thread may have sent one already. */
+	ev_async_send(worker->loop, &worker->archive_note);
+}
+
+void
+worker_stop_watchers(struct worker *worker)
+{
+	unsigned i;
+
+	worker_stop_inputs(worker);
+	for (i = 0; i < worker->relay.outputs; i++)
+		ev_io_stop(worker->loop, &worker->output[i]);
+	ev_io_stop(worker->loop, &worker->messages);
+	ev_timer_stop(worker->loop, &worker->drops);
+	ev_timer_stop(worker->loop, &worker->merge);
+	ev_async_stop(worker->loop, &worker->archive_note);
+}
+
+void
+worker_start_archive(struct worker *worker)
+{
+	ev_async_init(&worker->archive_note, on_note);
+	worker->archive_note.data = worker;
+	if (worker->directory != -1)
+		archive_start(&worker->archive, &worker->segment,
+		    worker->program, worker->directory, worker->disk_ring,
+		    send_note, worker);
+}
+
+void
+worker_begin(struct worker *worker)
+{
+	worker_enter(worker);
+	start_watchers(worker);
+	worker_run_outputs(worker);
+	worker_wake_readers(worker);
+	if (worker_tell(worker, MESSAGE_READY, worker->sandbox) == -1)
+		log_warn("cannot tell the supervisor that I am ready");
+}
+
+/* What a process has to itself, whatever it has channels for. */
+void
+worker_begin_process(const char *name)
+{
+	log_init("mcrelay-worker", name, LOG_TARGET_STDERR, LOG_INFO);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);	/* write() fails instead */
+	prctl(PR_SET_TIMERSLACK, 1UL);	/* ns; for wait_for_batch() */
+	signal(SIGINT, SIG_IGN);	/* ^C is for the supervisor */
+	last_words_init();
+	last_words_thread();
+	synced_learn_boot();
+}
+
+static int
+run_alone(struct worker *worker)
+{
+	const struct channel_config *config;
+	unsigned i;
+	int status;
+
+	for (i = 0; i < WORKER_FDS_MAX; i++)
+		worker->fd[i] = WORKER_FD_MESSAGES + (int)i;
+	worker->loop = ev_default_loop(EVFLAG_AUTO);
+	if (worker->loop == NULL)
+		fatalx("cannot start libev");
+	status = worker_attach(worker);
+	if (status != 0)
+		return status;
+	config = worker->segment.config;
+	log_init("mcrelay-worker", config->name, config->log_target,
+	    config->log_level);
+	format_address_ask(WORKER_FD_INPUT);
+	worker->sandbox = sandbox_enter(&(struct sandbox){
+	    .program = SANDBOX_WORKER, .directory = worker->directory,
+	    .syslog = config->log_target == LOG_TARGET_SYSLOG,
+	    .uring = config->uring.enabled != 0});
+	worker_recover(worker);
+	log_loop_start(worker->loop);
 	start_signal(worker, &worker->term, on_term, SIGTERM);
 	start_signal(worker, &worker->hup, on_hup, SIGHUP);
 	start_signal(worker, &worker->usr1, on_usr1, SIGUSR1);
-}
-
-/* Signals are for this thread's loop. */
-static void
-start_archive(struct worker *worker)
-{
-	sigset_t all, before;
-
-	ev_async_init(&worker->archive_note, on_note);
-	worker->archive_note.data = worker;
-	ev_async_start(worker->loop, &worker->archive_note);
-	sigfillset(&all);
-	last_words_let_through(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	archive_start(&worker->archive, &worker->segment, worker->program,
-	    worker->directory, worker->disk_ring, send_note, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	worker_start_archive(worker);
+	worker_schedule(config);
+	sandbox_thread(SANDBOX_WITH_NETWORK);
+	worker_begin(worker);
+	ev_run(worker->loop, 0);
+	if (worker->directory != -1)
+		archive_join(&worker->archive);
+	free(worker->program);
+	segment_close(&worker->segment);
+	return 0;
 }
 
 int
 worker_main(int argc, char **argv)
 {
 	static struct worker worker;
-	int status;
+	const char *name = argc > 1 ? argv[1] : NULL;
 
-	log_init("mcrelay-worker", argc > 1 ? argv[1] : NULL,
-	    LOG_TARGET_STDERR, LOG_INFO);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);	/* write() fails instead */
-	prctl(PR_SET_TIMERSLACK, 1UL);	/* ns; for wait_for_batch() */
-	signal(SIGINT, SIG_IGN);	/* ^C is for the supervisor */
-	worker.loop = ev_default_loop(EVFLAG_AUTO);
-	if (worker.loop == NULL)
-		fatalx("cannot start libev");
-	status = worker_attach(&worker);
-	if (status != 0)
-		return status;
-	format_address_ask(WORKER_FD_INPUT);
-	worker.sandbox = sandbox_enter(&(struct sandbox){
-	    .program = SANDBOX_WORKER, .directory = worker.directory,
-	    .syslog = worker.segment.config->log_target ==
-	    LOG_TARGET_SYSLOG,
-	    .uring = worker.segment.config->uring.enabled != 0});
-	worker_recover(&worker);
-	start_watchers(&worker);
-	if (worker.directory != -1)
-		start_archive(&worker);
-	worker_schedule(worker.segment.config);
-	sandbox_thread(SANDBOX_WITH_NETWORK);
-	worker_run_outputs(&worker);
-	worker_wake_readers(&worker);
-	if (tell_supervisor(MESSAGE_READY, worker.sandbox) == -1)
-		log_warn("cannot tell the supervisor that I am ready");
-	ev_run(worker.loop, 0);
-	if (worker.directory != -1)
-		archive_join(&worker.archive);
-	free(worker.program);
-	segment_close(&worker.segment);
-	return 0;
+	worker_begin_process(name);
+	if (name != NULL && name[0] == MESSAGE_SHARED_MARK[0])
+		return host_main(name);
+	return run_alone(&worker);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * mcrelay-worker: one channel.  Two threads that share nothing but the ring:
- * this one receives, commits and sends; the archive thread stores.
+ * mcrelay-worker: one channel, or those that share it (host.h).  Two threads
+ * that share nothing but the ring: this one receives, commits and sends; the
+ * archive thread stores.
  */
 #ifndef MCRELAY_WORKER_H
 #define MCRELAY_WORKER_H
@@ -14,6 +15,7 @@
 #include "worker/archive/archive.h"
 #include "worker/ingest.h"
 #include "worker/relay.h"
+#include "worker/whose.h"
 
 enum worker_ending {
 	WORKER_RUNNING,
@@ -21,18 +23,30 @@ enum worker_ending {
 	WORKER_STOPPING,	/* the same, and receive no more */
 };
 
+/* As many as the supervisor gives a channel, and what its log lines go to. */
+#define WORKER_FDS_MAX	(OUTPUTS_MAX + INPUTS_MAX + 5)
+
+struct host_channel;
+
 struct worker {
 	struct ev_loop		*loop;
+	struct whose		 whose;
+	int			 fd[WORKER_FDS_MAX]; /* enum worker_fd, from
+						      * the first one on */
+	struct host_channel	*hosted;	/* NULL: alone in its process */
+	bool			 shares_loop;	/* with other channels */
 	struct segment		 segment;
 	struct datum_program	*program;	/* NULL: raw */
 	int			 directory;	/* -1: no archive */
 	int			 decimator_wake; /* the decimator's eventfd */
+	const int		*more_inputs;	/* all but the first */
 	uint32_t		 sandbox;	/* enum sandbox_part */
 	enum worker_ending	 ending;
 	bool			 orphaned;	/* without supervisor */
 	bool			 gated;		/* waits for the archive */
 	bool			 draining;	/* the same, before it ends */
 	uint64_t		 drain_until_ns; /* unless there is room */
+	uint64_t		 drain_pause_ns; /* of what comes meanwhile */
 	uint64_t		 drain_most_ns;
 	uint64_t		 stopped_at_ns;	/* realtime */
 	uint64_t		 shared_at;	/* archive's position then */
@@ -50,7 +64,9 @@ struct worker {
 	ev_io			 messages;
 	ev_timer		 drops;		/* while there is traffic */
 	ev_timer		 merge;		/* while something waits */
-	ev_async		 archive_note;
+	ev_async		 archive_note;	/* look at it, or drain on */
+	ev_timer		 ended;		/* of a shared worker: never
+						 * starts, but is fed */
 	ev_signal		 term;
 	ev_signal		 hup;
 	ev_signal		 usr1;

@@ -6,6 +6,7 @@
 #ifndef MCRELAY_WORKER_PRIV_H
 #define MCRELAY_WORKER_PRIV_H
 
+#include "common/message.h"
 #include "worker/worker.h"
 
 /* Attaches to what the supervisor has prepared.  0, or an exit status. */
@@ -15,6 +16,39 @@ void	worker_recover(struct worker *worker) ATTR_NONNULL;
 /* On the CPU and with the priority that are configured.  The threads of the
  * archive have been started, and stay where they are. */
 void	worker_schedule(const struct channel_config *config) ATTR_NONNULL;
+
+/* The channel's descriptor `which'. */
+static inline int
+worker_fd(const struct worker *worker, enum worker_fd which)
+{
+	return worker->fd[which - WORKER_FD_MESSAGES];
+}
+
+/* What each callback begins with: whose work it does. */
+static inline void
+worker_enter(struct worker *worker)
+{
+	if (worker->hosted != NULL)
+		whose_enter(&worker->whose);
+}
+
+/* From then on it receives; what is in the ring is sent.  Of the thread that
+ * is its relay's. */
+void	worker_begin(struct worker *worker) ATTR_NONNULL;
+/* After that, nothing of it is called any more. */
+void	worker_stop_watchers(struct worker *worker) ATTR_NONNULL;
+/* Starts its archive, if it has one.  Its loop is known. */
+void	worker_start_archive(struct worker *worker) ATTR_NONNULL;
+/* Says so to the supervisor; -1: it does not listen. */
+int	worker_tell(const struct worker *worker, enum message_type type,
+	    uint32_t body) ATTR_NONNULL;
+/* A process of this name begins to be a worker. */
+void	worker_begin_process(const char *name);
+/* Finishes its files, then ends; finishes them and goes on; says what it has
+ * counted. */
+void	worker_roll(struct worker *worker) ATTR_NONNULL;
+void	worker_rotate(struct worker *worker) ATTR_NONNULL;
+void	worker_log_ledger(struct worker *worker) ATTR_NONNULL;
 
 /* Sends what is in the ring; tells its readers that there is more of it. */
 void	worker_run_outputs(struct worker *worker) ATTR_NONNULL;

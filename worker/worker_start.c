@@ -5,13 +5,14 @@
  */
 #include <sys/resource.h>
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
 #include "common/message.h"
 #include "common/util.h"
 #include "worker/archive/disk_ring.h"
-#include "worker/archive/synced.h"
 #include "worker/ingest_uring.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
@@ -19,11 +20,29 @@
 static void
 find_inputs(const struct worker *worker, int sockets[static INPUTS_MAX])
 {
-	int i;
+	uint32_t i;
 
-	sockets[0] = WORKER_FD_INPUT;
-	for (i = 1; i < (int)worker->segment.inputs; i++)
-		sockets[i] = worker->decimator_wake + i;
+	sockets[0] = worker_fd(worker, WORKER_FD_INPUT);
+	for (i = 1; i < worker->segment.inputs; i++)
+		sockets[i] = worker->more_inputs[i - 1];
+}
+
+/* From now on the calling thread works for this channel. */
+static void
+become(struct worker *worker)
+{
+	const struct channel_config *config = worker->segment.config;
+	struct whose *whose = &worker->whose;
+
+	memcpy(whose->name, config->name, CHANNEL_NAME_MAX);
+	snprintf(whose->tag, sizeof(whose->tag), "mcrelay-worker[%s]",
+	    whose->name);
+	whose->state = worker->segment.state;
+	whose->outputs = MIN_OF(config->outputs, (uint32_t)OUTPUTS_MAX);
+	if (worker->hosted != NULL)
+		whose->voice.tag = whose->tag;
+	whose_add(whose);
+	whose_enter(whose);
 }
 
 /* False: there has to be a ring.  That there is none is said by the first
@@ -72,18 +91,15 @@ worker_attach(struct worker *worker)
 {
 	const struct channel_config *config;
 	const char *why;
-	int next;
+	const int *next;
 
-	if (segment_attach(&worker->segment, WORKER_FD_SEGMENT,
-	    SEGMENT_WORKER, &why) == -1) {
+	if (segment_attach(&worker->segment, worker_fd(worker,
+	    WORKER_FD_SEGMENT), SEGMENT_WORKER, &why) == -1) {
 		last_words("cannot use the segment: %s", why);
 		return WORKER_EXIT_CONFIG;
 	}
-	last_words_init(&worker->segment);
-	last_words_thread();
+	become(worker);
 	config = worker->segment.config;
-	log_init("mcrelay-worker", config->name, config->log_target,
-	    config->log_level);
 	if (worker->segment.program != NULL) {
 		worker->program = datum_program_load(worker->segment.program,
 		    worker->segment.program_size, &why);
@@ -97,10 +113,11 @@ worker_attach(struct worker *worker)
 		    "%s", codec_name(config->archive.codec));
 		return WORKER_EXIT_CONFIG;
 	}
-	synced_learn_boot();
-	next = WORKER_FD_OUTPUT + (int)config->outputs;
-	worker->directory = config->archive.enabled ? next++ : -1;
-	worker->decimator_wake = next;
+	next = &worker->fd[WORKER_FD_OUTPUT - WORKER_FD_MESSAGES +
+	    worker->whose.outputs];
+	worker->directory = config->archive.enabled ? *next++ : -1;
+	worker->decimator_wake = *next++;
+	worker->more_inputs = next;
 	return open_rings(worker) ? 0 : WORKER_EXIT_CONFIG;
 }
 
@@ -108,7 +125,7 @@ void
 worker_recover(struct worker *worker)
 {
 	const struct segment *segment = &worker->segment;
-	int sockets[OUTPUTS_MAX], inputs[INPUTS_MAX];
+	int inputs[INPUTS_MAX];
 	uint64_t recovered;
 	int i;
 
@@ -116,10 +133,9 @@ worker_recover(struct worker *worker)
 	for (i = 0; i < (int)segment->inputs; i++)
 		worker->busy_poll_ns = MAX_OF(worker->busy_poll_ns,
 		    segment->input[i].busy_poll_ns);
-	for (i = 0; i < OUTPUTS_MAX; i++)
-		sockets[i] = WORKER_FD_OUTPUT + i;
 	/* Outputs first: ingest may have to move them out of its way. */
-	relay_init(&worker->relay, segment, sockets);
+	relay_init(&worker->relay, segment, &worker->fd[WORKER_FD_OUTPUT -
+	    WORKER_FD_MESSAGES]);
 	recovered = ingest_init(&worker->ingest, segment,
 	    worker->program, &worker->relay, inputs, worker->ring);
 	if (recovered > 0)

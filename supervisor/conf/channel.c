@@ -250,5 +250,6 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	channel->run.priority = (uint32_t)section_number(section,
 	    &priority_key, NULL);
 	conf_read_io_uring(section, &channel->uring);
+	conf_read_worker(section, channel, places);
 	section_close(section);
 }

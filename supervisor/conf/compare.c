@@ -74,6 +74,8 @@ conf_compare(const struct conf *old_conf,
 	    !conf_same_payload(a, b) || !same_relay(a, b) ||
 	    memcmp(&a->archive, &b->archive, sizeof(a->archive)) != 0 ||
 	    a->ring_size != b->ring_size ||
+	    strcmp(a->worker, b->worker) != 0 ||
+	    a->own_thread != b->own_thread ||
 	    a->merge_window_ns != b->merge_window_ns)
 		return CHANGE_WORKER;
 	if (!same_streams(a, b) || a->stale_after_ns != b->stale_after_ns)

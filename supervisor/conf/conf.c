@@ -44,6 +44,7 @@ conf_free(struct conf *conf)
 	for (i = 0; i < conf->channels; i++)
 		conf_clear_channel(&conf->channel[i]);
 	free(conf->channel);
+	free(conf->worker);
 	conf_clear_forward(&conf->forward);
 	free(conf->host);
 	free(conf->fleet_bucket);

@@ -67,8 +67,19 @@ _Static_assert(offsetof(struct stream_conf, range) ==
     offsetof(struct stream_conf, range) + 3 * sizeof(uint64_t) +
     4 * sizeof(uint32_t), "no padding");
 
+/* A worker that channels share. */
+struct worker_conf {
+	char			 name[CHANNEL_NAME_MAX + 1];
+	unsigned		 line;		/* where it begins */
+	bool			 own_threads;	/* a relay thread for each */
+};
+
 struct channel_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
+	/* The worker that it shares; "": one of its own.  And whether it has a
+	 * relay thread of its own there. */
+	char			 worker[CHANNEL_NAME_MAX + 1];
+	bool			 own_thread;
 	unsigned		 line;		/* where it begins */
 	/* Whom its worker runs as, and whether nobody else does.  Of a range
 	 * of user ids it is users.c that chooses. */
@@ -179,6 +190,8 @@ struct conf {
 	struct forward_conf	 forward;
 	uint64_t		 lease_ns;	/* 0: no fleet */
 	char			*fleet_bucket;
+	struct worker_conf	*worker;	/* that channels share */
+	size_t			 workers;
 	/* This host's, as in the file, then those that archive streams. */
 	struct channel_conf	*channel;
 	size_t			 channels;

@@ -31,6 +31,7 @@ struct input_places {
 
 struct channel_places {
 	struct place		name;
+	struct place		worker;
 	struct input_places	input[INPUTS_MAX];
 	struct output_places	relay[OUTPUTS_MAX];
 	struct output_places	stream[STREAMS_MAX];
@@ -107,6 +108,13 @@ void	conf_method_words(unsigned where, struct method_words *words)
 double	conf_read_range(struct section *section, enum decimate_method method,
 	    struct place place) ATTR_NONNULL;
 
+/* `workers' of the top level, `worker' of a channel, and both together. */
+void	conf_read_workers(struct section *top, struct conf *conf) ATTR_NONNULL;
+void	conf_read_worker(struct section *section, struct channel_conf *channel,
+	    struct channel_places *places) ATTR_NONNULL;
+void	conf_check_workers(struct conf *conf,
+	    const struct channel_places *places, struct problem_list *problems)
+	    ATTR_NONNULL;
 /* `web' of the top level. */
 void	conf_read_web(const struct conf_reader *reader, struct section *top,
 	    struct web_conf *web) ATTR_NONNULL;

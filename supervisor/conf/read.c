@@ -104,6 +104,7 @@ read_channels(const struct conf_reader *reader, struct section *top,
 		    &places[n]);
 	}
 	conf_check_names(conf, places, top->problems);
+	conf_check_workers(conf, places, top->problems);
 	conf_take_hosts(conf, places, list->place, top->problems);
 	conf_check(conf, places, top->problems);
 	free(places);
@@ -143,6 +144,7 @@ read_top(const struct conf_reader *reader, const struct node *root,
 	conf_read_host(&top, conf);
 	conf_read_forward(reader, &top, conf);
 	conf_read_fleet(&top, conf);
+	conf_read_workers(&top, conf);
 	defaults = read_defaults(reader, &top);
 	read_channels(reader, &top, defaults, conf);
 	section_close(&top);

@@ -273,14 +273,12 @@ madvise(void *address, size_t size, int advice)
 static void
 test_cut_meanwhile(void **state ATTR_UNUSED)
 {
-	static const struct channel_config config;
-	const struct segment segment = {.config = &config};
 	static uint8_t data[1 << 20] = {1};
 	struct writer writer = {0};
 	struct iovec iov;
 	unsigned i;
 
-	last_words_init(&segment);	/* in the place of cmocka's */
+	last_words_init();	/* in the place of cmocka's */
 	writer_open(&writer, WRITE_MMAP, fd, 0, 0);
 	append(&writer, 100000);
 	flush(&writer);

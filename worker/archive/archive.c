@@ -15,7 +15,7 @@
 #include "worker/archive/archive_wait.h"
 #include "worker/archive/gather.h"
 #include "worker/archive/quarantine.h"
-#include "worker/last_words.h"
+#include "worker/whose.h"
 
 /* How often a failing archive is tried again: well within a second... */
 #define RETRY_NS	(200 * NS_PER_MS)
@@ -403,13 +403,12 @@ run(void *argument)
 	/* The closer thread, which store_open() starts, goes along. */
 	if (config->archive.cpu >= 0 && thread_pin(config->archive.cpu) == -1)
 		log_warn("cannot archive on CPU %d", config->archive.cpu);
-	last_words_thread();
 	quarantine_open(archive);
 	store_open(&archive->store, archive->segment, archive->directory,
 	    archive->wake, archive->ring);
 	if (packs(archive))
 		packer_start(&archive->packer, config->archive.codec,
-		    archive->wake);
+		    archive);
 	sandbox_thread(SANDBOX_WITH_FILES);
 	restart_transaction(archive);
 	while (!finished(archive))
@@ -474,7 +473,7 @@ archive_start(struct archive *archive, const struct segment *segment,
 		bundle_open(&archive->bundle[1], segment,
 		    &archive->destinations);
 	archive->gathering = &archive->bundle[0];
-	error = pthread_create(&archive->thread, NULL, run, archive);
+	error = whose_thread(&archive->thread, run, archive);
 	if (error != 0)
 		fatalx("cannot start the archive thread: %s",
 		    strerror(error));

@@ -16,6 +16,7 @@
 #include "worker/archive/file.h"
 #include "worker/archive/recover.h"
 #include "worker/archive/synced.h"
+#include "worker/whose.h"
 
 /* Syncs before finishes: a finish closes the descriptor. */
 static struct closer_job *
@@ -171,7 +172,7 @@ closer_start(struct closer *closer, int directory, struct catalog *catalog,
 	closer->wake = wake;
 	pthread_mutex_init(&closer->mutex, NULL);
 	pthread_cond_init(&closer->changed, NULL);
-	error = pthread_create(&closer->thread, NULL, run, closer);
+	error = whose_thread(&closer->thread, run, closer);
 	if (error != 0)
 		fatalx("cannot start the closer thread: %s", strerror(error));
 }

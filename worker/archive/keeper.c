@@ -18,6 +18,7 @@
 #include "worker/archive/keeper.h"
 #include "worker/archive/recycle.h"
 #include "worker/archive/retain.h"
+#include "worker/whose.h"
 
 /* How often the limits are looked at without being asked: files grow old,
  * and others fill the file system. */
@@ -303,7 +304,7 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	    state) == -1 && errno != ENOTDIR)
 		log_warn("cannot look for left-over files in %s",
 		    config->archive.directory);
-	error = pthread_create(&keeper->thread, NULL, run, keeper);
+	error = whose_thread(&keeper->thread, run, keeper);
 	if (error != 0)
 		fatalx("cannot start the keeper thread: %s", strerror(error));
 }

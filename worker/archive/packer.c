@@ -10,9 +10,10 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/wake.h"
+#include "worker/archive/archive.h"
 #include "worker/archive/packer.h"
 #include "worker/archive/quarantine.h"
-#include "worker/last_words.h"
+#include "worker/whose.h"
 
 static void
 pack_all(struct packer *packer)
@@ -29,8 +30,7 @@ run(void *argument)
 {
 	struct packer *packer = argument;
 
-	last_words_thread();
-	quarantine_thread();
+	quarantine_thread(packer->archive);
 	sandbox_thread(SANDBOX_WITH_NEITHER);
 	pthread_mutex_lock(&packer->mutex);
 	while (packer->busy || !packer->stop) {
@@ -52,16 +52,18 @@ run(void *argument)
 }
 
 void
-packer_start(struct packer *packer, enum archive_codec codec, int wake)
+packer_start(struct packer *packer, enum archive_codec codec,
+    struct archive *archive)
 {
 	int error;
 
 	memset(packer, 0, sizeof(*packer));
 	packer->codec = codec_new(codec);
-	packer->wake = wake;
+	packer->archive = archive;
+	packer->wake = archive->wake;
 	pthread_mutex_init(&packer->mutex, NULL);
 	pthread_cond_init(&packer->changed, NULL);
-	error = pthread_create(&packer->thread, NULL, run, packer);
+	error = whose_thread(&packer->thread, run, packer);
 	if (error != 0)
 		fatalx("cannot start the packer thread: %s", strerror(error));
 }

@@ -12,7 +12,10 @@
 #include "common/codec.h"
 #include "worker/archive/container.h"
 
+struct archive;
+
 struct packer {
+	struct archive	*archive;	/* whose blocks they are */
 	pthread_t	 thread;
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
@@ -24,7 +27,7 @@ struct packer {
 };
 
 void	packer_start(struct packer *packer, enum archive_codec codec,
-	    int wake) ATTR_NONNULL;
+	    struct archive *archive) ATTR_NONNULL;
 /* Ends the thread after what it has in hand. */
 void	packer_stop(struct packer *packer) ATTR_NONNULL;
 

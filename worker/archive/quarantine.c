@@ -14,8 +14,8 @@
 /* Of the datagram, in hexadecimal. */
 #define TOLD_BYTES	16U
 
-static struct archive		*watched;	/* NULL: none */
-static _Thread_local bool	 works_on_it;
+/* What the thread works on; NULL: on none. */
+static _Thread_local struct archive	*watched;
 
 /* So many deaths with the same datagram in hand: it is left out, and if that
  * was no help, shed. */
@@ -41,7 +41,7 @@ note_fault(void)
 	uint64_t position;
 	uint32_t datagram;
 
-	if (watched == NULL || !works_on_it)
+	if (watched == NULL)
 		return;
 	q = &watched->segment->state->quarantine;
 	if (watched->reader.position ==
@@ -76,15 +76,14 @@ quarantine_open(struct archive *archive)
 	atomic_store_explicit(&archive->in_hand_at,
 	    archive_current(&archive->segment->state->archive)->position,
 	    memory_order_relaxed);
-	watched = archive;
 	last_words_note(note_fault);
-	quarantine_thread();
+	quarantine_thread(archive);
 }
 
 void
-quarantine_thread(void)
+quarantine_thread(struct archive *archive)
 {
-	works_on_it = true;
+	watched = archive;
 }
 
 bool

@@ -26,7 +26,7 @@
 /* In the archive thread, before it gathers. */
 void	quarantine_open(struct archive *archive) ATTR_NONNULL;
 /* The calling thread works on what that one has gathered. */
-void	quarantine_thread(void);
+void	quarantine_thread(struct archive *archive) ATTR_NONNULL;
 
 /* Whether what has been gathered, if anything, is to be committed before more
  * is. */

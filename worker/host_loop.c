@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Threads that relay, of a process that channels share.  Worker.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/sandbox.h"
+#include "common/util.h"
+#include "worker/host.h"
+#include "worker/worker_priv.h"
+
+struct order {
+	STAILQ_ENTRY(order)	 link;
+	struct host_channel	*channel;
+	void			(*act)(struct worker *worker);
+};
+
+struct host_loop {
+	struct ev_loop		*loop;
+	pthread_t		 thread;
+	struct host_channel	*only;	/* NULL: several share it */
+	bool			 syslog;
+	uint32_t		 parts;	/* of the sandbox; the loop's */
+	ev_async		 note;
+	ev_prepare		 idle;
+	pthread_mutex_t		 mutex;
+	STAILQ_HEAD(, order)	 orders;	/* under the mutex */
+};
+
+/* The next one for a channel that has not ended; act NULL: none.  As only this
+ * thread ends channels, it stays so. */
+static struct order
+next_order(struct host_loop *loop)
+{
+	struct order order = {.act = NULL}, *first;
+
+	pthread_mutex_lock(&loop->mutex);
+	while (order.act == NULL &&
+	    (first = STAILQ_FIRST(&loop->orders)) != NULL) {
+		STAILQ_REMOVE_HEAD(&loop->orders, link);
+		if (!first->channel->ended)
+			order = *first;
+		free(first);
+	}
+	pthread_mutex_unlock(&loop->mutex);
+	return order;
+}
+
+static void
+on_orders(struct ev_loop *ev ATTR_UNUSED, ev_async *note,
+    int events ATTR_UNUSED)
+{
+	struct host_loop *loop = note->data;
+	struct order order;
+
+	for (order = next_order(loop); order.act != NULL;
+	    order = next_order(loop)) {
+		worker_enter(&order.channel->worker);
+		order.channel->worker.sandbox |= loop->parts &
+		    order.channel->parts;
+		order.act(&order.channel->worker);
+	}
+}
+
+/* Nothing is done for any channel while it sleeps. */
+static void
+on_idle(struct ev_loop *ev ATTR_UNUSED, ev_prepare *idle ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	whose_enter(NULL);
+}
+
+static void *
+run(void *argument)
+{
+	struct host_loop *loop = argument;
+
+	if (loop->only == NULL)
+		whose_loop();
+	else
+		worker_schedule(loop->only->worker.segment.config);
+	loop->parts = sandbox_enter_some(&(struct sandbox){
+	    .program = SANDBOX_WORKER, .directory = -1,
+	    .syslog = loop->syslog}, SANDBOX_FILES | SANDBOX_CALLS);
+	sandbox_thread(SANDBOX_WITH_NETWORK);
+	ev_run(loop->loop, 0);
+	return NULL;
+}
+
+struct host_loop *
+host_loop_start(bool syslog, struct host_channel *only)
+{
+	struct host_loop *loop = xcalloc(1, sizeof(*loop));
+	int error;
+
+	loop->loop = ev_loop_new(EVFLAG_AUTO);
+	if (loop->loop == NULL)
+		fatalx("cannot start libev");
+	loop->only = only;
+	loop->syslog = syslog;
+	STAILQ_INIT(&loop->orders);
+	pthread_mutex_init(&loop->mutex, NULL);
+	ev_async_init(&loop->note, on_orders);
+	loop->note.data = loop;
+	ev_async_start(loop->loop, &loop->note);
+	if (only == NULL) {
+		ev_prepare_init(&loop->idle, on_idle);
+		ev_prepare_start(loop->loop, &loop->idle);
+	}
+	error = whose_thread(&loop->thread, run, loop);
+	if (error != 0)
+		fatalx("cannot start the relay's thread: %s",
+		    strerror(error));
+	return loop;
+}
+
+struct ev_loop *
+host_loop_ev(struct host_loop *loop)
+{
+	return loop->loop;
+}
+
+void
+host_loop_order(struct host_channel *channel,
+    void (*act)(struct worker *worker))
+{
+	struct host_loop *loop = channel->loop;
+	struct order *order = xcalloc(1, sizeof(*order));
+
+	order->channel = channel;
+	order->act = act;
+	pthread_mutex_lock(&loop->mutex);
+	STAILQ_INSERT_TAIL(&loop->orders, order, link);
+	pthread_mutex_unlock(&loop->mutex);
+	ev_async_send(loop->loop, &loop->note);
+}
+
+/* The last thing that the loop does with a channel. */
+static void
+on_ended(struct ev_loop *ev, ev_timer *ended, int events ATTR_UNUSED)
+{
+	struct worker *worker = ended->data;
+	struct host_channel *channel = worker->hosted;
+	struct host_loop *loop = channel->loop;
+
+	if (loop->only != NULL)
+		ev_break(ev, EVBREAK_ALL);
+	whose_enter(NULL);
+	pthread_mutex_lock(&loop->mutex);
+	channel->ended = true;
+	pthread_mutex_unlock(&loop->mutex);
+	host_ended(channel);
+}
+
+void
+host_end(struct worker *worker)
+{
+	worker_stop_watchers(worker);
+	ev_timer_init(&worker->ended, on_ended, 0., 0.);
+	worker->ended.data = worker;
+	ev_feed_event(worker->loop, &worker->ended, EV_TIMER);
+}
+
+static void
+forget_orders(struct host_loop *loop, const struct host_channel *channel)
+{
+	struct order *order, *next;
+
+	pthread_mutex_lock(&loop->mutex);
+	for (order = STAILQ_FIRST(&loop->orders); order != NULL;
+	    order = next) {
+		next = STAILQ_NEXT(order, link);
+		if (order->channel != channel)
+			continue;
+		STAILQ_REMOVE(&loop->orders, order, order, link);
+		free(order);
+	}
+	pthread_mutex_unlock(&loop->mutex);
+}
+
+void
+host_loop_leave(struct host_channel *channel)
+{
+	struct host_loop *loop = channel->loop;
+
+	forget_orders(loop, channel);
+	if (loop->only == NULL)
+		return;
+	pthread_join(loop->thread, NULL);
+	ev_loop_destroy(loop->loop);
+	pthread_mutex_destroy(&loop->mutex);
+	free(loop);
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Threads that relay, of a process that channels share: for one channel, or for
+ * all.  Worker.  Orders come from its first thread.
+ */
+#ifndef MCRELAY_WORKER_HOST_LOOP_H
+#define MCRELAY_WORKER_HOST_LOOP_H
+
+#include <sys/queue.h>
+
+#include "worker/worker.h"
+
+struct host_loop;
+
+struct host_channel {
+	TAILQ_ENTRY(host_channel) link;		/* all */
+	STAILQ_ENTRY(host_channel) gone;	/* those that have ended */
+	struct worker		 worker;
+	struct host_loop	*loop;		/* NULL: none yet */
+	uint32_t		 parts;		/* of the sandbox, of its
+						 * archive */
+	bool			 ended;		/* under the loop's mutex */
+	int			 status;
+};
+
+/* Starts one, for all that are given to it, or for `only' this. */
+struct host_loop	*host_loop_start(bool syslog,
+			    struct host_channel *only);
+struct ev_loop	*host_loop_ev(struct host_loop *loop) ATTR_NONNULL;
+/* Has the loop do something with a channel that has not ended. */
+void	host_loop_order(struct host_channel *channel,
+	    void (*act)(struct worker *worker)) ATTR_NONNULL;
+/* The channel has ended: nothing is ordered any more, and a loop of its own is
+ * over. */
+void	host_loop_leave(struct host_channel *channel) ATTR_NONNULL;
+
+#endif /* MCRELAY_WORKER_HOST_LOOP_H */

@@ -49,8 +49,8 @@ walk_on(struct walk *walk)
 	return true;
 }
 
-/* Inputs that are merged are one: each host has a datagram by whichever path was
- * the first to bring it there. */
+/* Inputs that are merged are one: each host has a datagram by whichever path
+ * was the first to bring it there. */
 static uint32_t
 source_of(const struct ring_record *record, bool merged)
 {

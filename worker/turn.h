@@ -66,8 +66,8 @@ turn_sent(const struct turn_view *turn, const struct ring_record *record,
 	    turn_sent_of(turn, record, position);
 }
 
-/* turn_find.c: the last datagrams before the end of the turn; all that is intact
- * of them may be fewer. */
+/* turn_find.c: the last datagrams before the turn's end; all that is intact of
+ * them may be fewer. */
 void	turn_mark(const struct ring *ring, const struct turn_view *turn,
 	    struct turn_mark *mark) ATTR_NONNULL;
 /* What of the datagrams from `from' to `to' those of the mark are. */

@@ -49,8 +49,8 @@ walk_on(struct walk *walk)
 	return true;
 }
 
-/* Inputs that are merged are one: each host has a datagram by whichever path was
- * the first to bring it there. */
+/* Inputs that are merged are one: each host has a datagram by whichever path
+ * was the first to bring it there. */
 static uint32_t
 source_of(const struct ring_record *record, bool merged)
 {
@@ -273,7 +273,9 @@ say_found(const struct trace *trace, unsigned traces, uint64_t kept)
 		found += trace[i].best > 0;
 		doubtful += trace[i].best > 0 && trace[i].doubtful;
 	}
-	if (traces == 0)
+	if (kept == 0)
+		log_info("handed over: nothing has come meanwhile");
+	else if (traces == 0)
 		log_info("handed over: the other host had nothing; %llu "
 		    "datagrams were kept", (unsigned long long)kept);
 	else if (found == traces && doubtful == 0)

@@ -105,8 +105,9 @@ class Way:
 class Listener:
     """One who hears what is relayed: when, by whom, which."""
 
-    def __init__(self, namespace: Namespace, group: str) -> None:
-        self.socket = receiving_socket(group, RELAY_PORT, "br0", namespace)
+    def __init__(self, namespace: Namespace, group: str,
+                 port: int = RELAY_PORT) -> None:
+        self.socket = receiving_socket(group, port, "br0", namespace)
         self.socket.settimeout(0.1)
         self.heard: list[tuple[float, str, int]] = []
         self.over = False
@@ -197,13 +198,13 @@ class World:
             self.sender.send(numbered(RATE // 10, first=number), RATE)
             number += RATE // 10
 
-    def start(self, name: str) -> None:
+    def start(self, name: str, **more: Any) -> None:
         daemon = self.daemon[name]
         daemon.write(channel(
             "one", PORT, address=self.group, hosts=list(self.names),
             standby=self.standby,
             listen_interface="e0", archive=daemon.archive_conf(),
-            relay=[output(self.out, RELAY_PORT, interface="e0")]),
+            relay=[output(self.out, RELAY_PORT, interface="e0")]) | more,
             host=name, fleet={"lease": f"{self.lease_s:.0f}s"},
             forward={"servers": self.cluster.urls, "replicas": 3})
         daemon.launch()
@@ -433,6 +434,94 @@ def test_drain(make_world: Callable[[str], World]) -> None:
     for daemon in (a, b):
         daemon.wait_settled("one")
         assert daemon.ledger("one")["relay_errors"] == 0
+
+
+class Paths:
+    """The same stream by two paths, of which each host has each datagram first
+    by one or the other, and an output besides that keeps the senders."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.kept_group = group_v4()
+        # The sink has the senders' address itself.
+        world.lan.run("sysctl", "-qw", "net.ipv4.conf.br0.accept_local=1",
+                      "net.ipv4.conf.all.rp_filter=0",
+                      "net.ipv4.conf.br0.rp_filter=0")
+        self.kept = Listener(world.lan, self.kept_group, RELAY_PORT + 1)
+        self.second = Sender(world.group, PORT + 1, "br0", world.lan)
+
+    def conf(self, ports: list[int]) -> dict[str, Any]:
+        world = self.world
+        return {"listen": [{"address": world.group, "port": port,
+                            "interface": "e0"} for port in ports],
+                "payload": {"format": "raw", "sequence": {
+                    "offset": 0, "type": "u64be"}},
+                "merge": "sequence", "merge_window": "400ms",
+                "relay": [
+                    output(world.out, RELAY_PORT, interface="e0"),
+                    output(self.kept_group, RELAY_PORT + 1, interface="e0",
+                           keep_source=True)]}
+
+    def send(self, count: int) -> None:
+        first = len(self.world.sender.sent)
+        for each in numbered(count, first=first):
+            both = [self.world.sender, self.second]
+            for sender in both if each[7] % 3 else both[::-1]:
+                sender.send([each])
+            time.sleep(1 / RATE)
+
+    def end(self) -> None:
+        self.kept.end()
+        self.second.close()
+
+
+def test_drain_of_paths(make_world: Callable[[str], World]) -> None:
+    """Merged inputs, two outputs of which one keeps the senders, and a pause:
+    handed over and back, all of it is sent once and in order by each."""
+    world = make_world("ab")
+    paths = Paths(world)
+    a, b = world.daemon["a"], world.daemon["b"]
+    try:
+        world.start("a", **paths.conf([PORT, PORT + 1]))
+        world.start("b", **paths.conf([PORT + 1, PORT]))
+        wait_for(lambda: world.lease("a")["role"] == "active", "a", 30)
+        wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+        turns = threading.Thread(target=lambda: [
+            d.ctl(word, timeout_s=60) for d, word in
+            ((a, "drain"), (a, "undrain"))], daemon=True)
+        paths.send(RATE // 2)
+        turns.start()
+        while turns.is_alive() or world.lease("a")["role"] != "active":
+            paths.send(20)
+        sent = len(world.sender.sent)
+        for listener in world.listener, paths.kept:
+            wait_for(lambda: len(listener.heard) >= sent, f"{sent} datagrams",
+                     10, lambda: sorted(set(range(sent)) - {
+                         n for _, _, n in listener.heard}))
+            assert [n for _, _, n in listener.heard] == list(range(sent))
+        assert {who for _, who, _ in paths.kept.heard} == {"10.77.0.1"}
+        # Whose relay is paused hands on nothing of what came meanwhile.
+        a.ctl("pause", "-p", "one", "relay")
+        paths.send(50)
+        a.ctl("drain", timeout_s=60)
+        wait_for(lambda: world.lease("b")["role"] == "active", "b", 60)
+        paths.send(50)
+        for listener in world.listener, paths.kept:
+            wait_for(lambda: listener.heard[-1][2] == sent + 99, "the last")
+        assert [n for _, _, n in paths.kept.heard[sent:]] == \
+            list(range(sent + 50, sent + 100))
+        for daemon in (a, b):
+            ledger = daemon.wait_received("one", 2 * (sent + 100))
+            assert ledger["merged"] == sent + 100
+            assert ledger["relay_errors"] == 0
+            daemon.wait_settled("one")
+        # Of two outputs, standing by or not.
+        assert a.ledger("one")["relay_paused"] == 2 * 100
+        b.stop()
+        a.stop()
+        assert a.payloads("one") == b.payloads("one") == world.sender.sent
+    finally:
+        paths.end()
 
 
 def test_cold(make_world: Callable[[str], World]) -> None:

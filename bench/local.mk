@@ -10,6 +10,9 @@ bench_contender_SOURCES = bench/contender.c bench/contender.h \
 bench_contender_LDADD = libcommon.a
 bench_source_SOURCES = bench/source.c bench/source.h bench/nic.c
 bench_source_LDADD = libcommon.a
+noinst_PROGRAMS += bench/pool
+bench_pool_SOURCES = bench/pool.c
+bench_pool_LDADD = libtools.a libcommon.a $(LIBBSD_LIBS) -lm
 noinst_PROGRAMS += bench/decimate
 bench_decimate_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS) $(JANSSON_CFLAGS)
 bench_decimate_SOURCES = bench/decimate.c bench/decimate.h bench/rings.c
@@ -26,7 +29,7 @@ EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
 EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/contenders.py \
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py \
 	bench/card.py bench/cat.py bench/forward.py bench/page.mjs \
-	bench/page_server.mjs bench/recycle.py bench/scrape.py
+	bench/page_server.mjs bench/read.py bench/recycle.py bench/scrape.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
 .PHONY: picture

@@ -183,12 +183,11 @@ go_on(struct replay *replay)
 	struct source *source = replay->queue.source[0];
 	const uint64_t before = source->position;
 
-	if (source_has_to_read(source)) {
-		if (is_timed(replay))
-			flush(replay);
+	if (source_has_to_read(source) && is_timed(replay))
+		flush(replay);
+	if (source->left == 0)
 		progress_show(&replay->progress, replay->position,
 		    source->path);
-	}
 	if (source_next(source))
 		queue_again(&replay->queue);
 	else {

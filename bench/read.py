@@ -29,18 +29,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/integration"))
 
-from avro_files import long, string  # noqa: E402
+from avro_files import DATAGRAM_SCHEMA, long, string  # noqa: E402
 
 COUNT, SIZE, INTERVAL_US, SPEED, THREADS = 100, 1400, 40_000, 0.4, 32
 BLOCK = 256 * 1024
-SCHEMA = json.dumps({
-    "type": "record", "name": "Datagram", "namespace": "mcrelay", "fields": [
-        {"name": "received",
-         "type": {"type": "long", "logicalType": "timestamp-micros"}},
-        {"name": "received_ns", "type": "int"},
-        {"name": "sequence", "type": "long"},
-        {"name": "source", "type": "string"},
-        {"name": "payload", "type": "bytes"}]})
+SCHEMA = json.dumps(DATAGRAM_SCHEMA)
 WAYS = "pool", "pread", "io_uring", "mmap"
 
 

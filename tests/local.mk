@@ -436,6 +436,7 @@ EXTRA_DIST += \
 	tests/integration/mischief.py \
 	tests/integration/mounts.py \
 	tests/integration/native.py \
+	tests/integration/no_uring.py \
 	tests/integration/nats.py \
 	tests/integration/nkeys.py \
 	tests/integration/net.py \

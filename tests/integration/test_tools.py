@@ -27,6 +27,7 @@ import avro_files
 from daemon import Daemon, channel
 from net import (IP_RECVTTL, Receiver, Sender, free_port, group_v4,
                  receiving_socket, varied)
+from no_uring import WITHOUT_URING
 
 
 def run(*words: str | Path, status: int = 0) -> str:
@@ -284,18 +285,6 @@ def test_replay_thousand(daemon: Daemon, tmp_path: Path) -> None:
 
 WAYS = "pread", "io_uring", "mmap"
 
-# Executes what follows without io_uring, as in many a container.
-WITHOUT = """
-import ctypes, os, sys
-s = ctypes.CDLL("libseccomp.so.2", use_errno=True)
-s.seccomp_init.restype = ctypes.c_void_p
-f = ctypes.c_void_p(s.seccomp_init(0x7fff0000))
-number = s.seccomp_syscall_resolve_name(b"io_uring_setup")
-assert s.seccomp_rule_add(f, 0x00050000 | 1, number, 0) == 0
-assert s.seccomp_load(f) == 0
-os.execv(sys.argv[1], sys.argv[1:])
-"""
-
 
 @pytest.mark.parametrize("codec", ["null", "deflate"])
 def test_ways_to_read(daemon: Daemon, tmp_path: Path, codec: str) -> None:
@@ -315,7 +304,7 @@ def test_ways_to_read(daemon: Daemon, tmp_path: Path, codec: str) -> None:
     for way in *WAYS, "forbidden":
         before: list[str] = []
         if way == "forbidden":
-            before, way = [sys.executable, "-c", WITHOUT], "io_uring"
+            before, way = [sys.executable, "-c", WITHOUT_URING], "io_uring"
         found = []
         with Receiver() as receiver:
             to = f"127.0.0.1:{receiver.port}"

@@ -13,27 +13,16 @@ import pytest
 from daemon import Daemon, channel, output
 from net import (Receiver, Sender, SenderThread, free_port, numbered,
                  safe_rate)
+from no_uring import WITHOUT_URING
 from waiting import wait_for
 
 OUTAGE_S = 0.5
-
-# Executes what follows without io_uring, as in many a container.
-WITHOUT = """
-import ctypes, os, sys
-s = ctypes.CDLL("libseccomp.so.2", use_errno=True)
-s.seccomp_init.restype = ctypes.c_void_p
-f = ctypes.c_void_p(s.seccomp_init(0x7fff0000))
-number = s.seccomp_syscall_resolve_name(b"io_uring_setup")
-assert s.seccomp_rule_add(f, 0x00050000 | 1, number, 0) == 0
-assert s.seccomp_load(f) == 0
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 def without_uring(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     command = daemon.command
     monkeypatch.setattr(daemon, "command", lambda *options: [
-        sys.executable, "-c", WITHOUT, *command(*options)])
+        sys.executable, "-c", WITHOUT_URING, *command(*options)])
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,9 @@
 /* How often the limits are looked at without being asked: files grow old,
  * and others fill the file system. */
 #define RETAIN_S	10
+/* When a file that could not be finished is tried again; then twice that, up to
+ * RETAIN_S. */
+#define RETRY_S		1
 /* So many unfinished files are enough. */
 #define UNFINISHED_MAX	4U
 
@@ -217,20 +220,31 @@ skip(void *argument, const char *name)
 	    recover_named(&keeper->found, keeper->config->name, name);
 }
 
+/* With the mutex: how long nothing is to be done if nobody asks. */
+static time_t
+patience(const struct keeper *keeper)
+{
+	return keeper->leftovers.count > 0 ? keeper->retry_s : RETAIN_S;
+}
+
 /* True when the limits are to be looked at, false at the end. */
 static bool
 wait_for_duty(struct keeper *keeper)
 {
-	struct timespec until;
+	struct timespec now, until;
 	int error = 0;
 	bool stop;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += RETAIN_S;
+	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&keeper->mutex);
-	while (!keeper->stop && !keeper->asked && error == 0)
+	keeper->retry_s = keeper->leftovers.count == 0 ? RETRY_S :
+	    MIN_OF(2 * keeper->retry_s, RETAIN_S);
+	while (!keeper->stop && !keeper->asked && error == 0) {
+		until = now;
+		until.tv_sec += patience(keeper);
 		error = pthread_cond_timedwait(&keeper->changed,
 		    &keeper->mutex, &until);
+	}
 	keeper->asked = false;
 	stop = keeper->stop;
 	pthread_mutex_unlock(&keeper->mutex);

@@ -45,6 +45,7 @@ struct keeper {
 	struct catalog			*catalog;	/* not owned */
 	struct room			*room;		/* in the segment */
 	struct leftovers		 leftovers;
+	time_t				 retry_s;	/* of leftovers */
 	STAILQ_HEAD(, unfinished)	 unfinished;	/* of the leftovers */
 	unsigned			 unfinished_count;
 	_Atomic int			 error;	/* errno of the last try */

@@ -10,8 +10,11 @@ else
 	beside=${TMPDIR:-/tmp}/mcrelay-$(id -u)
 fi
 
+started=$(date +%s)
+
+# With the seconds since the start: they show where the time goes.
 heading() {
-	printf '\n== %s\n' "$*"
+	printf '\n== %s (%d s)\n' "$*" "$(($(date +%s) - started))"
 }
 
 die() {

@@ -75,6 +75,34 @@ store_half(struct image *image, const struct crash_entry *e)
 }
 
 static void
+make_dirty(struct image *image, uint64_t from, uint64_t to)
+{
+	if (image->dirty_to == image->dirty_from) {
+		image->dirty_from = from;
+		image->dirty_to = to;
+		return;
+	}
+	image->dirty_from = MIN_OF(image->dirty_from, from);
+	image->dirty_to = MAX_OF(image->dirty_to, to);
+}
+
+/* Copies only what has changed: every state of the disk is made from the first
+ * call on. */
+static void
+synchronize(struct image *image)
+{
+	uint64_t from = image->dirty_from;
+	uint64_t to = MIN_OF(image->dirty_to, image->size);
+
+	if (from < to) {
+		memcpy(image->disk + from, image->data + from, to - from);
+		memcpy(image->half + from, image->data + from, to - from);
+	}
+	image->dirty_from = image->dirty_to = 0;
+	image->synced = image->disk_size = image->size;
+}
+
+static void
 allocate(struct image *image, uint64_t size)
 {
 	assert_true(size <= FILE_MAX);
@@ -82,6 +110,7 @@ allocate(struct image *image, uint64_t size)
 		return;
 	memset(image->data + image->size, 0, size - image->size);
 	memset(image->half + image->size, 0, size - image->size);
+	make_dirty(image, image->size, size);
 	image->size = size;
 }
 
@@ -118,6 +147,8 @@ apply(const struct crash_entry *e, bool name_lost)
 			    crash_log->data + e->data, e->size);
 		memcpy(image->data + e->offset, crash_log->data + e->data,
 		    e->size);
+		make_dirty(image, MIN_OF(image->size, e->offset),
+		    e->offset + e->size);
 		image->size = MAX_OF(image->size, e->offset + e->size);
 		break;
 	case CRASH_TRUNCATE:
@@ -127,11 +158,8 @@ apply(const struct crash_entry *e, bool name_lost)
 		}
 		break;
 	case CRASH_SYNC:
-		if (image == NULL)
-			break;
-		image->synced = image->disk_size = image->size;
-		memcpy(image->disk, image->data, image->size);
-		memcpy(image->half, image->data, image->size);
+		if (image != NULL)
+			synchronize(image);
 		break;
 	case CRASH_SYNC_DIRECTORY:
 		break;

@@ -32,6 +32,8 @@ struct image {
 	uint64_t	disk_size;
 	uint8_t		half[FILE_MAX];		/* some time since then */
 	uint64_t	synced;
+	/* Where `data' has changed since the last sync, no more than that. */
+	uint64_t	dirty_from, dirty_to;
 	bool		finished;		/* it is to have its name */
 	enum there	there[FILE_MAX / PAGE];
 };

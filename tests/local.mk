@@ -483,6 +483,7 @@ EXTRA_DIST += \
 	tests/integration/test_framing.py \
 	tests/integration/test_faults.py \
 	tests/integration/test_fuse.py \
+	tests/integration/test_hand_over.py \
 	tests/integration/test_help.py \
 	tests/integration/test_hostile.py \
 	tests/integration/test_install.py \

@@ -207,11 +207,14 @@ class World:
             relay=[output(self.out, RELAY_PORT, interface="e0")]) | more,
             host=name, fleet={"lease": f"{self.lease_s:.0f}s"},
             forward={"servers": self.cluster.urls, "replicas": 3})
-        daemon.launch()
+        self.launch(name)
         if self.standby == "hot":
             daemon.wait_running()
         wait_for(lambda: daemon.try_status() is not None, "a status", 30,
                  daemon.log)
+
+    def launch(self, name: str) -> None:
+        self.daemon[name].launch()
 
     def lease(self, name: str) -> dict[str, Any]:
         return dict(self.daemon[name].status("one")["lease"])

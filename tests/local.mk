@@ -486,6 +486,7 @@ EXTRA_DIST += \
 	tests/integration/test_hand_over.py \
 	tests/integration/test_help.py \
 	tests/integration/test_hostile.py \
+	tests/integration/test_hosts_storm.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
 	tests/integration/test_journal.py \

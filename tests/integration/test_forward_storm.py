@@ -60,11 +60,14 @@ class Lan:
             name: self._namespace(stack) for name in "abc"}
         self.ip(self.bridge, "link add lan type bridge", "link set lan up")
         for number, (name, at) in enumerate(self.of.items(), 1):
-            self.ip(self.bridge, f"link add p{name} type veth peer name lan0 "
-                    f"netns {at.name}", f"link set p{name} master lan",
-                    f"link set p{name} up")
-            self.ip(at, f"addr add {NETWORK}{number}/24 dev lan0",
-                    "link set lan0 up")
+            self.add(name, at, number)
+
+    def add(self, name: str, at: Namespace, number: int) -> None:
+        self.ip(self.bridge, f"link add p{name} type veth peer name lan0 "
+                f"netns {at.name}", f"link set p{name} master lan",
+                f"link set p{name} up")
+        self.ip(at, f"addr add {NETWORK}{number}/24 dev lan0",
+                "link set lan0 up")
 
     @staticmethod
     def _namespace(stack: ExitStack) -> Namespace:
@@ -80,8 +83,12 @@ class Lan:
     def cut(self, name: str) -> None:
         self.ip(self.bridge, f"link set p{name} down")
 
+    def swallow(self, name: str) -> None:
+        """Of which it hears nothing."""
+        self.ip(self.bridge, f"link set p{name} nomaster")
+
     def mend(self, name: str) -> None:
-        self.ip(self.bridge, f"link set p{name} up")
+        self.ip(self.bridge, f"link set p{name} master lan up")
 
     def places(self) -> tuple[tuple[str, Namespace], ...]:
         return tuple((f"{NETWORK}{number}", self.of[name])

@@ -39,8 +39,9 @@ class Hosts(World):
     """Each with a service manager, which starts what was killed."""
 
     def __init__(self, make: Callable[..., Daemon],
-                 cluster: Cluster) -> None:     # noqa: F811
-        super().__init__(make, cluster, "ab")
+                 cluster: Cluster,      # noqa: F811
+                 names: str = "ab") -> None:
+        super().__init__(make, cluster, names)
         # Nothing that is killed is away for that long.
         self.lease_s = 4.0
         self.manager = {name: Manager(daemon.directory)
@@ -50,6 +51,11 @@ class Hosts(World):
 
     def launch(self, name: str) -> None:
         self.manager[name].launch(self.daemon[name])
+
+    def end(self) -> None:
+        super().end()
+        for manager in self.manager.values():
+            manager.close()
 
     def kill(self, name: str, what: str) -> None:
         daemon = self.daemon[name]
@@ -88,8 +94,6 @@ def hosts(make_daemon: Callable[..., Daemon],
     made = Hosts(make_daemon, cluster)
     yield made
     made.end()
-    for manager in made.manager.values():
-        manager.close()
 
 
 def test_killed(hosts: Hosts) -> None:

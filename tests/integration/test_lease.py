@@ -171,13 +171,17 @@ class World:
             self.ip(self.lan, f"link set h{number} master br0 up")
             self.ip(home, f"addr add {self.address(name)}/24 dev e0")
             self.ip(home, "link set e0 up")
-            self.way[name] = Way(home, [s.port for s in cluster.servers])
-            self.made.append(self.way[name])
+            self.connect(name, home)
             self.daemon[name] = make(name, namespace=home)
         self.listener = Listener(self.lan, self.out)
         self.sender = Sender(self.group, PORT, "br0", self.lan)
         self.sending = True
         self.thread = threading.Thread(target=self.send, daemon=True)
+
+    def connect(self, name: str, home: Namespace) -> None:
+        """To the servers."""
+        self.way[name] = Way(home, [s.port for s in self.cluster.servers])
+        self.made.append(self.way[name])
 
     def namespace(self) -> Namespace:
         made = Namespace()

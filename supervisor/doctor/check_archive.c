@@ -22,6 +22,7 @@
 /* A disk that is full within so many days is worth a word. */
 #define FULL_DAYS	7U
 #define DAY_S		86400U
+#define HOUR_S		3600U
 
 /*** May it be written? ***/
 
@@ -221,10 +222,10 @@ archive_rate(const struct archive_view *view)
 	return sum / ((now_ns - first_ns) / NS_PER_S);
 }
 
-/* Whether nothing is removed before the disk is full, in so many days. */
+/* Whether nothing is removed before the disk is full, in so many hours. */
 static bool
 fills(const struct archive_config *archive, uint64_t rate, uint64_t room,
-    uint64_t *days)
+    uint64_t *hours)
 {
 	uint64_t full_s;
 
@@ -232,8 +233,8 @@ fills(const struct archive_config *archive, uint64_t rate, uint64_t room,
 	    archive->retain_files != 0 || archive->min_free != 0)
 		return false;
 	full_s = room / rate;
-	*days = full_s / DAY_S;
-	return *days < FULL_DAYS && (archive->retain_age_ns == 0 ||
+	*hours = full_s / HOUR_S;
+	return full_s < FULL_DAYS * DAY_S && (archive->retain_age_ns == 0 ||
 	    full_s < archive->retain_age_ns / NS_PER_S);
 }
 
@@ -243,7 +244,7 @@ judge_space(struct doctor *doctor, const struct archive_view *view,
 {
 	const struct archive_config *archive = &view->channel->archive;
 	const char *name = view->channel->name;
-	uint64_t free_bytes = says->f_bavail * says->f_frsize, days;
+	uint64_t free_bytes = says->f_bavail * says->f_frsize, hours;
 	uint64_t all = says->f_blocks * says->f_frsize;
 	uint64_t kept = kept_beside(doctor, archive);
 	uint64_t rate = archive_rate(view);
@@ -267,12 +268,13 @@ judge_space(struct doctor *doctor, const struct archive_view *view,
 		    "retain.size");
 		doctor_say(doctor, DOCTOR_WARN, name, "what is to be kept, "
 		    "%s, is more than the disk has", look_size(kept, other));
-	} else if (fills(archive, rate, free_bytes, &days)) {
+	} else if (fills(archive, rate, free_bytes, &hours)) {
 		doctor_mend(doctor, "archive: {min_free: 5GiB}, or a limit in "
 		    "retain");
 		doctor_say(doctor, DOCTOR_WARN, name, "%s free, and full in "
-		    "%" PRIu64 " days, for nothing is removed before",
-		    free_text, days);
+		    "%" PRIu64 " %s, for nothing is removed before",
+		    free_text, hours < 48 ? hours : hours / 24,
+		    hours < 48 ? "hours" : "days");
 	} else
 		doctor_say(doctor, DOCTOR_OK, name, "%s free", free_text);
 }

@@ -1098,7 +1098,7 @@ def test_archive_fills(doctor: Doctor, small: Any) -> None:
         sender.send(numbered(2000, 1400), 4000)
     doctor.daemon.wait_received("one", 2000)
     wait_for(lambda: doctor.ask_status()["uptime_s"] > 0, "a second", 5)
-    doctor.bad("archive_space", "one", "warn", "full in 0 days",
+    doctor.bad("archive_space", "one", "warn", "full in 0 hours",
                "min_free", asked=True)
 
 

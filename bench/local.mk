@@ -8,6 +8,9 @@ noinst_PROGRAMS += bench/contender bench/source
 bench_contender_SOURCES = bench/contender.c bench/contender.h \
 	bench/batch.c bench/classic.c bench/floor.c
 bench_contender_LDADD = libcommon.a
+noinst_PROGRAMS += bench/loop
+bench_loop_SOURCES = bench/loop.c bench/contender.h
+bench_loop_LDADD = libcommon.a
 bench_source_SOURCES = bench/source.c bench/source.h bench/nic.c
 bench_source_LDADD = libcommon.a
 noinst_PROGRAMS += bench/pool
@@ -18,6 +21,12 @@ bench_decimate_CPPFLAGS = $(AM_CPPFLAGS) $(AVRO_CFLAGS) $(JANSSON_CFLAGS)
 bench_decimate_SOURCES = bench/decimate.c bench/decimate.h bench/rings.c
 bench_decimate_LDADD = $(DECIMATOR_LIBS) libschema.a libcommon.a \
 	$(AVRO_LIBS) $(JANSSON_LIBS) -lm
+if URING
+noinst_PROGRAMS += bench/sends
+bench_sends_CPPFLAGS = $(AM_CPPFLAGS) $(URING_CFLAGS)
+bench_sends_SOURCES = bench/sends.c
+bench_sends_LDADD = libcommon.a $(URING_LIBS)
+endif
 if NATS
 noinst_PROGRAMS += bench/publish
 bench_publish_CPPFLAGS = $(AM_CPPFLAGS) $(NATS_CFLAGS)
@@ -28,8 +37,9 @@ EXTRA_DIST += doc/decimation.svg doc/draw-decimation
 EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
 EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/contenders.py \
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py \
-	bench/card.py bench/cat.py bench/forward.py bench/page.mjs \
-	bench/page_server.mjs bench/read.py bench/recycle.py bench/scrape.py
+	bench/card.py bench/cat.py bench/forward.py bench/many.py bench/page.mjs \
+	bench/page_server.mjs bench/read.py bench/recycle.py bench/scrape.py \
+	bench/sends.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
 .PHONY: picture

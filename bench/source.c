@@ -5,6 +5,9 @@
  *
  *	source plain|coalesced|nic ADDRESS PORT BYTES RATE MILLISECONDS
  *	    [OUT IN]
+ *	source many ADDRESS PORT BYTES RATE MILLISECONDS PORTS
+ *
+ * "many" sends to PORTS ports in turn, from PORT on.
  *
  * Prints how many datagrams it has sent, and in how many nanoseconds.
  */
@@ -27,6 +30,7 @@
 #define COALESCED_MAX	8U	/* messages of up to 64 KiB in one call */
 #define SEGMENTS_MAX	64U
 #define BYTES_MAX	65507U
+#define PORTS_MAX	1000U
 #define TICK_NS		100000	/* sleep between batches */
 
 static const struct {
@@ -36,6 +40,7 @@ static const struct {
 	{"plain", plain_send},
 	{"coalesced", coalesced_send},
 	{"nic", nic_send},
+	{"many", many_send},
 };
 
 /* Messages that all show the same bytes. */
@@ -45,6 +50,9 @@ struct messages {
 	unsigned	max;		/* messages in one call */
 	struct mmsghdr	msg[MESSAGES_MAX];
 	struct iovec	iov;
+	struct sockaddr_in name[PORTS_MAX];
+	unsigned	names;		/* 0: all to one */
+	unsigned	next;		/* of them */
 	uint8_t		payload[BYTES_MAX];
 };
 
@@ -74,6 +82,21 @@ open_messages(struct messages *messages, const struct source_spec *spec,
 		err(2, "UDP_SEGMENT");
 }
 
+/* Those that come next, to one port each. */
+static void
+address(struct messages *messages, unsigned n)
+{
+	struct msghdr *hdr;
+	unsigned i;
+
+	for (i = 0; i < n && messages->names > 0; i++) {
+		hdr = &messages->msg[i].msg_hdr;
+		hdr->msg_name = &messages->name[(messages->next + i) %
+		    messages->names];
+		hdr->msg_namelen = sizeof(messages->name[0]);
+	}
+}
+
 /* Sends `n' messages: all of them, whatever the socket says in between. */
 static void
 send_messages(struct messages *messages, unsigned n)
@@ -81,9 +104,12 @@ send_messages(struct messages *messages, unsigned n)
 	int sent;
 
 	while (n > 0) {
+		address(messages, n);
 		sent = sendmmsg(messages->socket, messages->msg, n, 0);
-		if (sent > 0)
-			n -= (unsigned)sent;
+		if (sent <= 0)
+			continue;
+		n -= (unsigned)sent;
+		messages->next += (unsigned)sent;
 	}
 }
 
@@ -123,6 +149,22 @@ plain_send(const struct source_spec *spec)
 }
 
 uint64_t
+many_send(const struct source_spec *spec)
+{
+	static struct messages messages;
+	unsigned i;
+
+	open_messages(&messages, spec, 1, MESSAGES_MAX);
+	messages.names = MIN_OF(spec->ports, PORTS_MAX);
+	for (i = 0; i < messages.names; i++) {
+		messages.name[i] = spec->destination;
+		messages.name[i].sin_port = htons((uint16_t)(ntohs(
+		    spec->destination.sin_port) + i));
+	}
+	return send_paced(&messages, spec);
+}
+
+uint64_t
 coalesced_send(const struct source_spec *spec)
 {
 	static struct messages messages;
@@ -144,6 +186,8 @@ parse(struct source_spec *spec, int argc, char **argv)
 		errx(2, "%s: not a size", argv[4]);
 	spec->rate = strtoull(argv[5], NULL, 10);
 	spec->duration_ns = strtoull(argv[6], NULL, 10) * NS_PER_MS;
+	if (argc == 8)
+		spec->ports = (unsigned)atoi(argv[7]);
 	if (argc > 8) {
 		spec->out = argv[7];
 		spec->in = argv[8];

@@ -16,6 +16,7 @@ struct source_spec {
 	uint32_t		size;		/* bytes of a datagram */
 	uint64_t		rate;		/* a second; 0: all it can */
 	uint64_t		duration_ns;
+	unsigned		ports;		/* many: so many */
 	const char		*out, *in;	/* nic: the veth pair */
 };
 
@@ -24,6 +25,7 @@ struct source_spec {
  * returns how many it has sent.
  */
 uint64_t	plain_send(const struct source_spec *spec) ATTR_NONNULL;
+uint64_t	many_send(const struct source_spec *spec) ATTR_NONNULL;
 uint64_t	coalesced_send(const struct source_spec *spec) ATTR_NONNULL;
 /* As a network card delivers them: see nic.c. */
 uint64_t	nic_send(const struct source_spec *spec) ATTR_NONNULL;

@@ -30,6 +30,8 @@
 	    "a socket cannot be opened")				\
 	X(INPUT_LOST, input_lost, DEGRADED,				\
 	    "the input's interface is gone, or the way to its group")	\
+	X(PORT_MIXED_UP, port_mixed_up, DEGRADED,			\
+	    "the kernel does not share out its port by source")		\
 	X(OUTPUT_LOST, output_lost, DEGRADED,				\
 	    "the interface of an output is gone, its address, or the route") \
 	X(STREAM_LOST, stream_lost, DEGRADED,				\

@@ -23,39 +23,65 @@
 
 struct fanout_ports	fanout;
 
-static struct port *
-find(const struct sockaddr_storage *address)
+/* Where it is, or would be. */
+static size_t
+find_number(const struct sockaddr_storage *address)
 {
-	size_t i;
+	size_t from = 0, to = fanout.ports, middle;
 
-	for (i = 0; i < fanout.ports; i++)
-		if (address_compare(&fanout.port[i].address, address) == 0)
-			return &fanout.port[i];
-	return NULL;
+	while (from < to) {
+		middle = (from + to) / 2;
+		if (address_compare(&fanout.port[middle].address, address) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+struct port *
+fanout_find(const struct sockaddr_storage *address)
+{
+	size_t number = find_number(address);
+
+	return number < fanout.ports && address_compare(
+	    &fanout.port[number].address, address) == 0 ?
+	    &fanout.port[number] : NULL;
 }
 
 bool
 fanout_has(const struct sockaddr_storage *address)
 {
-	return find(address) != NULL;
+	return fanout_find(address) != NULL;
+}
+
+int
+fanout_error(const struct sockaddr_storage *address)
+{
+	const struct port *at = fanout_find(address);
+
+	return at != NULL ? at->error : 0;
 }
 
 static struct port *
 expect(const struct sockaddr_storage *address)
 {
-	struct port *at = find(address);
+	size_t number = find_number(address);
+	struct port *at = fanout_find(address);
 
 	if (at != NULL)
 		return at;
 	fanout.port = xgrow(fanout.port, fanout.ports, sizeof(*fanout.port));
-	at = &fanout.port[fanout.ports++];
+	at = &fanout.port[number];
+	memmove(at + 1, at, (fanout.ports++ - number) * sizeof(*at));
 	memset(at, 0, sizeof(*at));
 	at->address = *address;
 	return at;
 }
 
-ino_t
-fanout_identity(int fd)
+/* A number that no other socket has; 0: there is none. */
+static ino_t
+identity_of(int fd)
 {
 	struct stat st;
 
@@ -85,6 +111,16 @@ noted_place(int fd)
 	return place.l_linger;
 }
 
+struct place *
+fanout_place(const struct port *at, int fd)
+{
+	int number = fd == -1 ? -1 : noted_place(fd);
+
+	return number >= 0 && (size_t)number < at->places &&
+	    at->place[number].identity == identity_of(fd) ?
+	    &at->place[number] : NULL;
+}
+
 /* `mapped': as far as we know there is a program that names it. */
 static void
 set_place(struct port *at, size_t number, int fd, bool mapped)
@@ -97,7 +133,7 @@ set_place(struct port *at, size_t number, int fd, bool mapped)
 		close(at->place[number].fd);
 	at->place[number] = (struct place){
 	    .fd = fcntl(fd, F_DUPFD_CLOEXEC, 0), .mapped = mapped,
-	    .identity = fanout_identity(fd)};
+	    .identity = identity_of(fd)};
 	note_place(fd, number);
 	fanout.changed = true;
 }
@@ -139,7 +175,7 @@ bind_alone(int fd, const struct sockaddr_storage *address)
 int
 fanout_bind(int fd, const struct sockaddr_storage *address)
 {
-	struct port *at = find(address);
+	struct port *at = fanout_find(address);
 
 	if (at == NULL)
 		return bind_alone(fd, address);
@@ -177,7 +213,7 @@ adopt(int fd)
 		return;
 	number = noted_place(fd);
 	if (number == -1)
-		promote(fd, find(&address));
+		promote(fd, fanout_find(&address));
 	else if (number >= 0 && number <= UINT16_MAX)
 		set_place(expect(&address), (size_t)number, fd, true);
 }
@@ -217,7 +253,7 @@ fanout_inherit(const struct inheritance *inheritance)
 
 struct wanted {
 	const struct sockaddr_storage	*address;
-	const struct channel_conf	*by;
+	size_t				 channel;	/* its number */
 };
 
 static int
@@ -226,6 +262,42 @@ compare_wanted(const void *one, const void *other)
 	const struct wanted *a = one, *b = other;
 
 	return address_compare(a->address, b->address);
+}
+
+/* All inputs, neighbours if they have one address; allocated. */
+static struct wanted *
+list_wanted(const struct conf *conf, size_t *count)
+{
+	struct wanted *wanted;
+	size_t i, j, n = 0;
+
+	for (i = 0; i < conf->channels; i++)
+		n += conf->channel[i].inputs;
+	wanted = xcalloc(n + 1, sizeof(*wanted));
+	for (i = n = 0; i < conf->channels; i++)
+		for (j = 0; j < conf->channel[i].inputs; j++)
+			wanted[n++] = (struct wanted){
+			    &conf->channel[i].listen[j].address, i};
+	if (n > 0)
+		qsort(wanted, n, sizeof(*wanted), compare_wanted);
+	*count = n;
+	return wanted;
+}
+
+/* How many of them, from the first, are at one address; *several: of more than
+ * one channel, and a port for which there has to be a program. */
+static size_t
+same_address(const struct wanted *first, size_t left, bool *several)
+{
+	bool others = false;
+	size_t n;
+
+	for (n = 1; n < left && compare_wanted(first, &first[n]) == 0; n++)
+		if (first[n].channel != first->channel)
+			others = true;
+	*several = others && address_port(first->address) != 0 &&
+	    !udp_is_group(first->address);
+	return n;
 }
 
 static void
@@ -237,37 +309,48 @@ promote_parts(const struct parts *parts)
 	for (i = 0; i < parts->inputs; i++) {
 		input = &parts->input[i];
 		if (input->fd != -1 && input->bound)
-			promote(input->fd, find(&input->listen.address));
+			promote(input->fd,
+			    fanout_find(&input->listen.address));
 	}
 }
 
 void
 fanout_expect(const struct supervisor *supervisor, const struct conf *conf)
 {
-	struct wanted *wanted;
 	const struct channel *channel;
-	size_t i, j, count = 0;
+	struct wanted *wanted;
+	size_t i, n, count;
+	bool several;
 
-	for (i = 0; i < conf->channels; i++)
-		count += conf->channel[i].inputs;
-	wanted = xcalloc(count + 1, sizeof(*wanted));
-	for (i = count = 0; i < conf->channels; i++)
-		for (j = 0; j < conf->channel[i].inputs; j++)
-			wanted[count++] = (struct wanted){
-			    &conf->channel[i].listen[j].address,
-			    &conf->channel[i]};
-	qsort(wanted, count, sizeof(*wanted), compare_wanted);
-	for (i = 1; i < count; i++)
-		if (compare_wanted(&wanted[i - 1], &wanted[i]) == 0 &&
-		    wanted[i].by != wanted[i - 1].by &&
-		    address_port(wanted[i].address) != 0 &&
-		    !udp_is_group(wanted[i].address))
+	wanted = list_wanted(conf, &count);
+	for (i = 0; i < count; i += n) {
+		n = same_address(&wanted[i], count - i, &several);
+		if (several)
 			(void)expect(wanted[i].address);
+	}
 	free(wanted);
 	TAILQ_FOREACH(channel, &supervisor->channels, link) {
 		promote_parts(&channel->next);
 		promote_parts(&channel->parts);
 	}
+}
+
+uint64_t *
+fanout_count(const struct conf *conf)
+{
+	uint64_t *inputs = xcalloc(conf->channels + 1, sizeof(*inputs));
+	struct wanted *wanted;
+	size_t i, j, n, count;
+	bool several;
+
+	wanted = list_wanted(conf, &count);
+	for (i = 0; i < count; i += n) {
+		n = same_address(&wanted[i], count - i, &several);
+		for (j = 0; several && j < n; j++)
+			inputs[wanted[i + j].channel]++;
+	}
+	free(wanted);
+	return inputs;
 }
 
 int

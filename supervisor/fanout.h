@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/compiler.h"
 #include "supervisor/parts.h"
@@ -47,6 +48,14 @@ void	fanout_expect(const struct supervisor *supervisor,
 	    const struct conf *conf) ATTR_NONNULL;
 /* Whether this is, or was, such a port. */
 bool	fanout_has(const struct sockaddr_storage *address) ATTR_NONNULL;
+/* Why the kernel does not share it out by source, an errno; 0: it does, or
+ * there is nothing to share out. */
+int	fanout_error(const struct sockaddr_storage *address) ATTR_NONNULL;
+/* What to do about it, in parentheses and after a blank; or "". */
+const char	*fanout_advice(int error);
+/* How many inputs each channel has at ports that it shares, for each of which
+ * we have a descriptor more; allocated. */
+uint64_t	*fanout_count(const struct conf *conf) ATTR_NONNULL;
 /* As bind(2), for an input at a unicast address. */
 int	fanout_bind(int fd, const struct sockaddr_storage *address)
 	    ATTR_NONNULL;

@@ -21,16 +21,18 @@ struct place {
 	ino_t	identity;
 	bool	hole;		/* nobody has it any more */
 	bool	mapped;		/* the program names it */
+	bool	owned;		/* a channel has it; of one update */
 };
 
 struct port {
 	struct sockaddr_storage address;
 	struct place	*place;
 	size_t		 places;
+	int		 error;		/* why there is no program; or 0 */
 };
 
 struct fanout_ports {
-	struct port	*port;
+	struct port	*port;		/* by address */
 	size_t		 ports;
 	/* Sockets have come or gone, and the programs do not know yet. */
 	bool		 changed;
@@ -38,8 +40,12 @@ struct fanout_ports {
 
 extern struct fanout_ports	fanout;
 
-/* A number that no other socket has; 0: there is none. */
-ino_t	fanout_identity(int fd);
+/* NULL: there is none. */
+struct port	*fanout_find(const struct sockaddr_storage *address)
+		    ATTR_NONNULL;
+/* Where this socket is; NULL: it is not there.  Takes the same time however
+ * many there are. */
+struct place	*fanout_place(const struct port *at, int fd) ATTR_NONNULL;
 /* The last one is where the other was, which has been closed. */
 void	fanout_move_last(struct port *at, size_t number) ATTR_NONNULL;
 

@@ -3,7 +3,9 @@
  * Ports that several channels have: who gets what.  See fanout.h.  Supervisor
  * only.
  */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -16,19 +18,6 @@
 #include "supervisor/supervisor.h"
 
 /*** Who gets what. ***/
-
-/* -1: it is not there. */
-static int
-place_of(const struct port *at, int fd)
-{
-	ino_t identity = fanout_identity(fd);
-	size_t i;
-
-	for (i = 0; i < at->places && identity != 0; i++)
-		if (at->place[i].identity == identity)
-			return (int)i;
-	return -1;
-}
 
 static void
 close_place(struct place *place)
@@ -78,124 +67,186 @@ fill_holes(struct port *at)
 	}
 }
 
-/* One input of a channel: of a stopped one there is no socket. */
-static void
-route_input(struct port *at, const struct listen_config *listen, int fd,
-    struct fanout_program *program, int *first)
+/* An input at a port that is shared. */
+struct claim {
+	struct port			*at;
+	size_t				 order;	/* of the configuration */
+	const struct listen_config	*listen;
+	int				 fd;	/* -1: of a stopped channel */
+};
+
+static int
+compare_claims(const void *one, const void *other)
 {
-	int number = place_of(at, fd);
+	const struct claim *a = one, *b = other;
+
+	if (a->at != b->at)
+		return a->at < b->at ? -1 : 1;
+	return a->order < b->order ? -1 : a->order > b->order;
+}
+
+/* Those of one port are neighbours; allocated. */
+static struct claim *
+list_claims(const struct fanout_user *user, size_t users, size_t *count)
+{
+	const struct parts *parts;
+	struct claim *claim;
+	struct port *at;
+	size_t i, j, n = 0;
+
+	for (i = 0; i < users; i++)
+		n += user[i].conf->inputs;
+	claim = xcalloc(n + 1, sizeof(*claim));
+	for (i = n = 0; i < users; i++)
+		for (j = 0; j < user[i].conf->inputs; j++) {
+			at = fanout_find(&user[i].conf->listen[j].address);
+			if (at == NULL)
+				continue;
+			parts = user[i].parts;
+			claim[n] = (struct claim){at, n,
+			    &user[i].conf->listen[j],
+			    j < parts->inputs ? parts->input[j].fd : -1};
+			n++;
+		}
+	if (n > 0)
+		qsort(claim, n, sizeof(*claim), compare_claims);
+	*count = n;
+	return claim;
+}
+
+static void
+route_claim(const struct claim *claim, struct fanout_program *program,
+    int *first)
+{
+	struct port *at = claim->at;
+	const struct place *place = fanout_place(at, claim->fd);
+	int number;
 	uint32_t i;
 
-	if (number != -1 && *first == -1)
+	number = place != NULL ? (int)(place - at->place) :
+	    find_hole(at, true);
+	if (place != NULL && *first == -1)
 		*first = number;
-	if (number == -1)
-		number = find_hole(at, true);
 	if (number == -1)
 		return;
 	at->place[number].mapped = true;
-	for (i = 0; i < listen->sources; i++)
-		fanout_program_add(program, &listen->source[i],
+	for (i = 0; i < claim->listen->sources; i++)
+		fanout_program_add(program, &claim->listen->source[i],
 		    (uint32_t)number);
 }
 
-static void
-route_user(struct port *at, const struct fanout_user *user,
-    struct fanout_program *program, int *first)
+const char *
+fanout_advice(int error)
 {
-	const struct parts *parts = user->parts;
-	size_t i;
+	return error == ENOMEM ? " (raise net.core.optmem_max, or name fewer "
+	    "sources)" : "";
+}
 
-	for (i = 0; i < user->conf->inputs; i++)
-		if (address_compare(&user->conf->listen[i].address,
-		    &at->address) == 0)
-			route_input(at, &user->conf->listen[i],
-			    i < parts->inputs ? parts->input[i].fd : -1,
-			    program, first);
+/* It is tried again once a second, and whenever something happens. */
+static void
+note_error(struct port *at, int error)
+{
+	char text[ADDRESS_TEXT_SIZE];
+
+	if (error == at->error)
+		return;
+	at->error = error;
+	(void)format_address((const void *)&at->address, text);
+	if (error == 0)
+		log_info("the kernel shares out %s by source now", text);
+	else
+		log_warnx("the kernel does not take the program that shares "
+		    "out %s: %s%s: datagrams there may come to the wrong "
+		    "channel, which refuses them", text, strerror(error),
+		    fanout_advice(error));
 }
 
 static void
-route_port(struct port *at, const struct fanout_user *user, size_t users)
+route_port(struct port *at, const struct claim *claim, size_t claims)
 {
 	struct fanout_program program;
-	char text[ADDRESS_TEXT_SIZE];
-	int first = -1;
+	int first = -1, error = 0;
 	size_t i;
 
 	fill_holes(at);
 	for (i = 0; i < at->places; i++)
 		at->place[i].mapped = false;
 	fanout_program_begin(&program, at->address.ss_family);
-	for (i = 0; i < users; i++)
-		route_user(at, &user[i], &program, &first);
-	if (at->places == 0)
-		return;
+	for (i = 0; i < claims; i++)
+		route_claim(&claim[i], &program, &first);
 	first = MAX_OF(first, 0);
-	at->place[first].mapped = true;
-	if (fanout_program_attach(&program, (uint32_t)first,
-	    at->place[0].fd) == 0)
-		return;
-	(void)format_address((const void *)&at->address, text);
-	log_warn("the kernel does not take the program that shares out %s: "
-	    "datagrams there may be refused by the wrong channel", text);
+	if (at->places > 0) {
+		at->place[first].mapped = true;
+		if (fanout_program_attach(&program, (uint32_t)first,
+		    at->place[0].fd) == -1 && at->places > 1)
+			error = errno;
+	}
+	note_error(at, error);
+	if (error != 0)
+		fanout.changed = true;
 }
 
 void
 fanout_route(const struct fanout_user *user, size_t users)
 {
-	size_t i;
+	size_t i, n, at = 0, count;
+	struct claim *claim = list_claims(user, users, &count);
 
-	for (i = 0; i < fanout.ports; i++)
-		route_port(&fanout.port[i], user, users);
 	fanout.changed = false;
+	for (i = 0; i < fanout.ports; i++, at += n) {
+		for (n = 0; at + n < count &&
+		    claim[at + n].at == &fanout.port[i]; n++)
+			continue;
+		route_port(&fanout.port[i], &claim[at], n);
+	}
+	free(claim);
 }
 
 /*** Sockets that nobody has any more. ***/
 
-static bool
-parts_have(const struct parts *parts, const struct port *at, ino_t identity)
+static void
+mark_parts(const struct parts *parts)
 {
+	const struct port *at;
+	struct place *place;
 	size_t i;
 
-	for (i = 0; i < parts->inputs; i++)
-		if (address_compare(&parts->input[i].listen.address,
-		    &at->address) == 0 &&
-		    fanout_identity(parts->input[i].fd) == identity)
-			return true;
-	return false;
+	for (i = 0; i < parts->inputs; i++) {
+		at = fanout_find(&parts->input[i].listen.address);
+		place = at == NULL ? NULL :
+		    fanout_place(at, parts->input[i].fd);
+		if (place != NULL)
+			place->owned = true;
+	}
 }
 
-static bool
-list_has(const struct channel_list *list, const struct port *at,
-    ino_t identity)
+static void
+mark_list(const struct channel_list *list)
 {
 	const struct channel *channel;
 
-	TAILQ_FOREACH(channel, list, link)
-		if (parts_have(&channel->parts, at, identity) ||
-		    parts_have(&channel->next, at, identity))
-			return true;
-	return false;
+	TAILQ_FOREACH(channel, list, link) {
+		mark_parts(&channel->parts);
+		mark_parts(&channel->next);
+	}
 }
 
-/* Whether one has become a hole.  A service manager keeps these, too. */
-static bool
-find_holes(struct port *at, const struct supervisor *supervisor)
+/* What no channel has becomes a hole.  A service manager keeps these, too. */
+static void
+make_holes(struct port *at)
 {
 	struct place *place;
-	bool any = false;
 	size_t i;
 
 	for (i = 0; i < at->places; i++) {
 		place = &at->place[i];
-		if (place->hole || list_has(&supervisor->channels, at,
-		    place->identity) || list_has(&supervisor->leaving, at,
-		    place->identity))
-			continue;
-		place->hole = any = true;
-		(void)sockets_close_door(place->fd);
-		fdstore_hole(place->fd, place->identity);
+		if (!place->owned && !place->hole) {
+			place->hole = fanout.changed = true;
+			(void)sockets_close_door(place->fd);
+			fdstore_hole(place->fd, place->identity);
+		}
+		place->owned = false;
 	}
-	return any;
 }
 
 /* A port that nobody has any more is free. */
@@ -218,9 +269,12 @@ fanout_update(const struct supervisor *supervisor)
 	struct fanout_user *user;
 	size_t i, count = 0;
 
+	if (fanout.ports == 0)
+		return;
+	mark_list(&supervisor->channels);
+	mark_list(&supervisor->leaving);
 	for (i = 0; i < fanout.ports; i++) {
-		if (find_holes(&fanout.port[i], supervisor))
-			fanout.changed = true;
+		make_holes(&fanout.port[i]);
 		leave_port(&fanout.port[i]);
 	}
 	if (!fanout.changed)

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "common/util.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/dirs.h"
+#include "supervisor/fanout.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/segment_spec.h"
@@ -67,6 +69,7 @@ errands_of(const struct channel_conf *channel)
 	return channel->decimates > 0 ? 4 : 2;
 }
 
+/* Without those by which we know the sockets of shared ports (fanout.h). */
 static uint64_t
 descriptors_of(const struct channel_conf *channel)
 {
@@ -99,14 +102,35 @@ beside_of(const struct conf *conf, const struct channel_conf *channel,
 	return 0;
 }
 
+/* Of ports that the channel shares: for its new sockets, or as it has come to
+ * share them. */
+static uint64_t
+shares_beside(const struct conf *conf, const struct channel_conf *channel,
+    const struct conf *before, uint64_t shares, const uint64_t *had)
+{
+	const struct channel_conf *old = conf_channel(before, channel->name);
+	uint64_t kept;
+
+	if (old == NULL ||
+	    conf_compare(before, old, conf, channel) == CHANGE_SOCKET)
+		return shares;
+	kept = had[old - before->channel];
+	return shares > kept ? shares - kept : 0;
+}
+
 uint64_t
 needs_beside(const struct conf *conf, const struct conf *before)
 {
+	uint64_t *shares = fanout_count(conf), *had = fanout_count(before);
 	uint64_t sum = 0;
 	size_t i;
 
 	for (i = 0; i < conf->channels; i++)
-		sum += beside_of(conf, &conf->channel[i], before);
+		sum += beside_of(conf, &conf->channel[i], before) +
+		    shares_beside(conf, &conf->channel[i], before, shares[i],
+		    had);
+	free(shares);
+	free(had);
 	return sum;
 }
 
@@ -150,6 +174,7 @@ shared_descriptors(const struct conf *conf, const struct worker_conf *worker)
 void
 needs_of(struct needs *needs, const struct conf *conf)
 {
+	uint64_t *shares = fanout_count(conf);
 	struct segment_spec spec;
 	size_t i;
 
@@ -164,12 +189,14 @@ needs_of(struct needs *needs, const struct conf *conf)
 		if (conf->channel[i].ring_auto)
 			needs->ring = MAX_OF(needs->ring,
 			    conf->channel[i].ring_size);
-		needs->descriptors += descriptors_of(&conf->channel[i]);
+		needs->descriptors += descriptors_of(&conf->channel[i]) +
+		    shares[i];
 		add_threads(needs, &conf->channel[i]);
 	}
 	for (i = 0; i < conf->workers; i++)
 		needs->descriptors = MAX_OF(needs->descriptors,
 		    shared_descriptors(conf, &conf->worker[i]));
+	free(shares);
 }
 
 /*** Limits. ***/

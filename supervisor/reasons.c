@@ -10,6 +10,7 @@
 #include "common/inputs.h"
 #include "common/ledger.h"
 #include "common/util.h"
+#include "supervisor/fanout.h"
 #include "supervisor/reasons.h"
 #include "supervisor/supervisor.h"
 
@@ -145,6 +146,23 @@ lost_inputs(const struct parts *parts, const struct input **which)
 	return count;
 }
 
+/* Why the kernel does not share out a port of the channel, and *which it is; 0:
+ * it does. */
+static int
+mixed_up(const struct parts *parts, const struct input **which)
+{
+	int error;
+	size_t i;
+
+	for (i = 0; i < parts->inputs; i++)
+		if ((error = fanout_error(
+		    &parts->input[i].listen.address)) != 0) {
+			*which = &parts->input[i];
+			return error;
+		}
+	return 0;
+}
+
 /* Nobody asks for members of one of the groups. */
 static bool
 lacks_querier(const struct channel *channel)
@@ -176,6 +194,8 @@ holds(const struct channel *channel, enum reason reason)
 	switch (reason) {
 	case REASON_INPUT_LOST:
 		return lost_inputs(parts, &which) > 0;
+	case REASON_PORT_MIXED_UP:
+		return mixed_up(parts, &which) != 0;
 	case REASON_OUTPUT_LOST:
 		return any_lost(parts->output_at, parts->outputs);
 	case REASON_STREAM_LOST:
@@ -276,6 +296,22 @@ input_detail(const struct channel *channel, char *text, size_t size)
 	return text;
 }
 
+static const char *
+port_detail(const struct channel *channel, char *text, size_t size)
+{
+	const struct input *which = NULL;
+	char input[INPUT_TEXT_SIZE];
+	int error = mixed_up(&channel->parts, &which);
+
+	if (error == 0 || which == NULL)
+		return reason_table[REASON_PORT_MIXED_UP].meaning;
+	(void)inputs_text(&which->listen, input);
+	snprintf(text, size, "%s: no program for the kernel: %s%s: datagrams "
+	    "may come to another channel, which refuses them", input,
+	    strerror(error), fanout_advice(error));
+	return text;
+}
+
 const char *
 reasons_detail(const struct channel *channel, enum reason reason)
 {
@@ -286,6 +322,8 @@ reasons_detail(const struct channel *channel, enum reason reason)
 		return lack->detail;
 	if (reason == REASON_INPUT_LOST)
 		return input_detail(channel, text, sizeof(text));
+	if (reason == REASON_PORT_MIXED_UP)
+		return port_detail(channel, text, sizeof(text));
 	if (reason == REASON_STREAM_OUTPUT &&
 	    channel->parts.lack.error != 0)
 		return channel->parts.lack.detail;

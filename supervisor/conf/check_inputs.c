@@ -197,7 +197,7 @@ is_divided(const struct check *check, const struct check_input *a,
 {
 	const struct listen_config *one = a->listen, *other = b->listen;
 	const struct source_prefix *both = find_overlap(one, other);
-	char text[PREFIX_TEXT_SIZE], why[PREFIX_TEXT_SIZE + 80];
+	char text[PREFIX_TEXT_SIZE], why[PREFIX_TEXT_SIZE + 160];
 
 	if (one->sources == 0 || other->sources == 0)
 		(void)snprintf(why, sizeof(why), "can share an address and "
@@ -209,8 +209,9 @@ is_divided(const struct check *check, const struct check_input *a,
 	else if (!udp_is_group(&one->address) &&
 	    (one->interface[0] != '\0' || other->interface[0] != '\0'))
 		(void)snprintf(why, sizeof(why), "can share an address and "
-		    "port only without `interface': give an address of that "
-		    "interface");
+		    "port only without `interface', which the kernel does not "
+		    "keep together with telling apart who sends: give an "
+		    "address of that interface");
 	else
 		return true;
 	report_shared(check, a, b, why);

@@ -207,6 +207,12 @@ class Namespace:
         subprocess.run(["ip", "netns", "del", self.name], timeout=10,
                        check=False)
 
+    def __enter__(self) -> Namespace:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
 
 def _here(make: Callable[[], socket.socket]) -> socket.socket:
     return make()

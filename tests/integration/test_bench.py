@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from conftest import namespaces_possible
 from daemon import Programs
+from net import Receiver, group_v4
 
 pytestmark = pytest.mark.alone
 
@@ -66,6 +68,54 @@ def test_nic_source(programs: Programs, source: Path, tmp_path: Path
     assert "not measured: nic" not in done.stdout, done.stdout
     assert "nic:64:mcrelay cpu_ns_per_datagram" in done.stdout
     assert "lost 100.0 %" not in done.stdout, done.stdout
+
+
+def test_loop(programs: Programs, tmp_path: Path) -> None:
+    """What many channels are compared with does the whole job: each datagram
+    is in its channel's file and at all of its outputs."""
+    build, group = programs.mcrelayd.parent, group_v4()
+    first, out = 24000, 24100
+    loop = subprocess.Popen(
+        [build / "bench/loop", str(first), "2", group, str(out), "2",
+         str(1 << 20), tmp_path, tmp_path / "counters"], text=True,
+        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+    try:
+        assert loop.stdout is not None and loop.stdout.readline() == "ready\n"
+        with Receiver(group, out + 1) as one, Receiver(group, out + 2) as two:
+            done = subprocess.run(
+                [build / "bench/source", "many", "127.0.0.1", str(first),
+                 "100", "2000", "100", "2"], text=True, check=True,
+                timeout=20, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+            assert int(done.stdout.split()[0]) == 200
+            assert one.wait(100) == two.wait(100) == [bytes(100)] * 100
+        counted = struct.unpack("3Q", (tmp_path / "counters").read_bytes())
+        assert counted == (200, 200, 200)
+        # Address, time and length before each.
+        assert [(tmp_path / f"{i}.part").stat().st_size for i in (0, 1)] == \
+            [100 * (32 + 100)] * 2
+    finally:
+        loop.kill()
+        loop.communicate(timeout=10)
+
+
+@pytest.mark.parametrize("way", ["sendmmsg", "uring", "linked", "zero_copy"])
+def test_sends(programs: Programs, way: str) -> None:
+    """Each way to send takes time and sends whole batches."""
+    program = programs.mcrelayd.parent / "bench/sends"
+    if not program.exists():
+        pytest.skip("needs the Debian package liburing-dev")
+    group, out = group_v4(), 24200
+    with Receiver(group, out + 1) as receiver:
+        done = subprocess.run(
+            [program, way, "lo", group, str(out), "2", "3", "100", "5"],
+            text=True, timeout=20, capture_output=True,
+            stdin=subprocess.DEVNULL)
+        if "io_uring" in done.stderr:
+            pytest.skip(done.stderr)
+        ns, failed, copied = map(float, done.stdout.split())
+        assert ns > 0 and failed == 0
+        assert copied == 0 or way == "zero_copy"
+        assert receiver.wait(3)[:3] == [bytes(100)] * 3
 
 
 def test_options(source: Path) -> None:

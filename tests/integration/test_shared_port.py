@@ -30,11 +30,13 @@ Conf = dict[str, Any]
 class Port:
     """One port, and who sends to it."""
 
-    def __init__(self, daemon: Daemon, address: str = "0.0.0.0") -> None:
+    def __init__(self, daemon: Daemon, address: str = "0.0.0.0",
+                 senders: dict[str, Sender] | None = None,
+                 number: int = 0) -> None:
         self.daemon = daemon
         self.address = address
-        self.number = free_port()
-        self.senders = {
+        self.number = number or free_port()
+        self.senders = senders or {
             source: Sender("127.0.0.1", self.number, local=source)
             for source in (FIRST, SECOND, THIRD, OTHER)}
         self.threads: list[threading.Thread] = []
@@ -128,6 +130,95 @@ def test_kills_and_reloads(daemon: Daemon, port: Port) -> None:
     daemon.stop()
     assert daemon.payloads("one") == port.sent(FIRST)
     assert daemon.payloads("two") == port.sent(SECOND)
+
+
+def test_kills_by_cable(inside: Daemon, namespace: Namespace) -> None:
+    """Instruments at the other end of a cable, with addresses of their own,
+    at a port on an address of the host.  One channel has another port, too,
+    by which one of them sends as well: each datagram is in its channel once,
+    in order, whoever is killed and however the channels change."""
+    instruments = {name: f"10.99.0.{i}" for i, name in enumerate(
+        ("first", "second", "third"), 11)}
+    number, apart = free_port(), free_port()
+    with Namespace() as beyond:
+        beyond.run("ip", "link", "del", "va")
+        namespace.run("ip", "link", "set", "vb", "netns", beyond.name)
+        for words in (["link", "set", "vb", "up"],
+                      *(["addr", "add", f"{each}/24", "dev", "vb"]
+                        for each in instruments.values())):
+            beyond.run("ip", *words)
+
+        def sender(to: int, name: str) -> Sender:
+            return Sender("10.99.0.1", to, "vb", beyond, instruments[name])
+
+        port = Port(inside, "10.99.0.1", {
+            name: sender(number, name) for name in instruments
+        } | {"apart": sender(apart, "first")}, number)
+        one, two, three = (port.channel(name, source) for name, source in zip(
+            ("one", "two", "three"), instruments.values()))
+        one["listen"] = [one["listen"], one["listen"] | {"port": apart}]
+        inside.start(one, two)
+        port.load("first", "second", "apart")
+        for step in ((three, two, one), (two, one)):
+            names = [each["name"] for each in step]
+            port.reload(*step)
+            port.wait_states(*names)
+            for name in ("one", "two"):
+                pid = inside.worker_pid(name)
+                os.kill(pid, signal.SIGKILL)
+                inside.wait_new_worker(name, pid)
+            port.wait_states(*names)
+        sent = {name: port.sent(name) for name in ("first", "second", "apart")}
+        inside.wait_received("one", len(sent["first"]) + len(sent["apart"]))
+        inside.wait_received("two", len(sent["second"]))
+        for name in ("one", "two"):
+            assert lost(inside, name) == {}
+        inside.stop()
+        port.close()
+    assert inside.payloads("two") == sent["second"]
+    found = inside.payloads("one")
+    for name in ("first", "apart"):
+        known = set(sent[name])
+        assert [each for each in found if each in known] == sent[name]
+    assert len(found) == len(sent["first"]) + len(sent["apart"])
+
+
+def test_no_program(inside: Daemon, namespace: Namespace) -> None:
+    """The kernel has no memory for the program: the channels say so, and
+    that it is right again when it has."""
+    limit = namespace.run("sysctl", "-n", "net.core.optmem_max").stdout.strip()
+
+    def set_limit(to: str) -> None:
+        namespace.run("sysctl", "-qw", f"net.core.optmem_max={to}")
+
+    number = free_port()
+    names = ("one", "two")
+    conf = [channel(name, number, "127.0.0.1", listen_sources=[source])
+            for name, source in zip(names, (FIRST, SECOND))]
+    inside.start(*conf, channel("three", free_port()))
+    set_limit("64")
+    # Sockets that come or go ask for another program.
+    inside.write(conf[0] | {"listen": conf[0]["listen"] | {
+        "sources": [FIRST, THIRD]}}, *conf[1:], channel("three", free_port()))
+    inside.ctl("reload")
+    for name in names:
+        inside.wait_state(name, "degraded")
+        [reason] = inside.status(name)["reasons"]
+        assert reason["what"] == "port_mixed_up"
+        assert f"127.0.0.1:{number}" in reason["detail"]
+        assert "net.core.optmem_max" in reason["detail"]
+    inside.wait_state("three", "running")
+    said = "the kernel does not take the program that shares out"
+    assert inside.log().count(said) == 1
+    set_limit(limit)
+    for name in names:
+        inside.wait_state(name, "running")
+    for name, source in zip(names, (FIRST, SECOND)):
+        with Sender("127.0.0.1", number, "lo", namespace, source) as sender:
+            sender.send(numbered(50))
+        inside.wait_received(name, 50)
+        assert lost(inside, name) == {}
+    inside.stop()
 
 
 def test_sources_move(daemon: Daemon, port: Port) -> None:

@@ -10,6 +10,7 @@
 
 #include "common/segment.h"
 #include "common/util.h"
+#include "supervisor/conf/address.h"
 #include "supervisor/needs.h"
 
 #define MIB		(1ULL << 20)
@@ -97,6 +98,36 @@ descriptors_are_counted(void **state ATTR_UNUSED)
 	 * is. */
 	assert_int_equal(all.descriptors - none.descriptors,
 	    3 * 5 + (3 + 2 + 1) + (1 + 1));
+}
+
+/* The supervisor knows each socket of a shared port by a descriptor more. */
+static void
+descriptors_of_a_shared_port_are_counted(void **state ATTR_UNUSED)
+{
+	struct channel_conf channels[] = {channel_of(MIB), channel_of(MIB),
+	    channel_of(MIB)};
+	struct conf before = {.channel = channels, .channels = 2};
+	struct conf conf = {.channel = channels, .channels = 3};
+	struct listen_config listen[3];
+	struct needs apart, all;
+	size_t i;
+
+	memset(listen, 0, sizeof(listen));
+	for (i = 0; i < NITEMS(listen); i++) {
+		assert_null(address_parse(i == 0 ? "10.0.0.2" : "10.0.0.1",
+		    &listen[i].address));
+		address_set_port(&listen[i].address, 2368);
+		channels[i].listen = &listen[i];
+		channels[i].name[0] = (char)('a' + i);
+	}
+	/* Both inputs of the second are where the third comes to be. */
+	channels[1].inputs = 2;
+	apart = needs_of_these(channels, 2);
+	all = needs_of_these(channels, 3);
+	assert_int_equal(all.descriptors - apart.descriptors, 5 + 1 + 2);
+	assert_int_equal(needs_beside(&before, &before), 0);
+	assert_int_equal(needs_beside(&conf, &conf), 0);
+	assert_int_equal(needs_beside(&conf, &before), 5 + 1 + 2);
 }
 
 /* Only what a reload opens before it closes anything. */
@@ -220,6 +251,7 @@ main(void)
 		cmocka_unit_test(memory_is_that_of_the_segments),
 		cmocka_unit_test(threads_are_counted_for_each_user),
 		cmocka_unit_test(descriptors_are_counted),
+		cmocka_unit_test(descriptors_of_a_shared_port_are_counted),
 		cmocka_unit_test(descriptors_of_a_reload_are_counted),
 		cmocka_unit_test(each_limit_has_its_warning),
 		cmocka_unit_test(the_text_names_limits),

@@ -84,6 +84,12 @@ class Hosts(World):
         self.wait_speaks(taker, 60)
         asking.join(60)
         assert not asking.is_alive()
+        self.check_whole(f"{word} while {what} of the {of} was killed")
+
+    def check_whole(self, when: str) -> None:
+        numbers = [n for _, _, n in self.listener.heard]
+        missing = sorted(set(range(numbers[0], numbers[-1])) - set(numbers))
+        assert missing == [], when
 
 
 @pytest.fixture
@@ -113,9 +119,7 @@ def test_killed(hosts: Hosts) -> None:
     wait_for(lambda: hosts.listener.heard[-1][2] == sent - 1, "the last", 30)
     print(f"{sum(hosts.kills.values())} kills, {sent} datagrams, "
           f"{len(hosts.listener.turns())} turns")
-    numbers = [n for _, _, n in hosts.listener.heard]
-    missing = sorted(set(range(numbers[0], sent)) - set(numbers))
-    assert missing == []
+    hosts.check_whole("at the end")
     hosts.check()
     # Each word was one hand-over: none was by a lease that ran out.
     assert len(hosts.listener.turns()) == ROUNDS + 1

@@ -132,6 +132,7 @@ struct message {
 struct message_channel {
 	char		name[CHANNEL_NAME_MAX + 1];
 	uint32_t	own_thread;	/* else all have one loop */
+	uint32_t	archive_threads; /* of all channels together */
 };
 
 /* A shared worker's argument is its name with this before it, which no name

@@ -205,6 +205,7 @@ send_channel(const struct shared_worker *shared,
 	memset(&message, 0, sizeof(message));
 	memcpy(message.name, channel->name, sizeof(message.name));
 	message.own_thread = channel->conf->own_thread;
+	message.archive_threads = channel->conf->archive_threads;
 	do
 		sent = fd_send(shared->door, &message, sizeof(message), fds,
 		    count);

@@ -51,7 +51,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
-UNIT_TESTS += tests/unit/test_relay tests/unit/test_turn \
+UNIT_TESTS += tests/unit/test_crew tests/unit/test_relay tests/unit/test_turn \
 	tests/unit/test_turn_place \
 	tests/unit/test_sandbox \
 	tests/unit/test_sandbox_threads \
@@ -168,6 +168,8 @@ tests_unit_test_worker_SOURCES = tests/unit/test_worker.c \
 	tests/unit/expected.c tests/unit/expected.h $(RIG)
 tests_unit_test_worker_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 
+tests_unit_test_crew_SOURCES = tests/unit/test_crew.c
+tests_unit_test_crew_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
 tests_unit_test_quarantine_SOURCES = tests/unit/test_quarantine.c $(RIG)
 tests_unit_test_quarantine_LDADD = libworker.a $(SCHEMA_TEST_LIBS)
 # What a worker ends at.

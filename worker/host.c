@@ -14,6 +14,7 @@
 #include "common/log_loop.h"
 #include "common/sandbox.h"
 #include "common/util.h"
+#include "worker/archive/crew.h"
 #include "worker/host.h"
 #include "worker/worker_priv.h"
 
@@ -33,6 +34,7 @@ static struct {
 	bool			 syslog;
 	uint32_t		 parts;		/* of the sandbox */
 	struct host_loop	*shared;	/* NULL: none */
+	struct archive_crews	 crews;		/* NULL: none yet */
 	TAILQ_HEAD(, host_channel) channels;
 	pthread_mutex_t		 mutex;
 	STAILQ_HEAD(, host_channel) gone;	/* under the mutex */
@@ -114,42 +116,47 @@ on_gone(struct ev_loop *loop ATTR_UNUSED, ev_async *note ATTR_UNUSED,
 
 /*** Their begin. ***/
 
-/* A thread of which those of the archive have their sandbox: no file but those
- * of this channel's directory. */
-static void *
-start_archive(void *argument)
+static void
+enter_crew(void)
 {
-	struct host_channel *channel = argument;
-	struct worker *worker = &channel->worker;
+	sandbox_thread(SANDBOX_WITH_FILES);
+}
 
-	channel->parts = sandbox_enter_some(&(struct sandbox){
-	    .program = SANDBOX_WORKER, .directory = worker->directory,
-	    .syslog = host.syslog}, SANDBOX_FILES | SANDBOX_CALLS);
-	worker_start_archive(worker);
-	return NULL;
+/* What may take long has threads of its own, so that it does not keep the ring
+ * waiting. */
+static const struct archive_crews *
+crews_of(unsigned size)
+{
+	if (host.crews.archive == NULL) {
+		host.crews.archive = crew_new(size, enter_crew);
+		host.crews.helpers = crew_new(size, enter_crew);
+	} else {
+		crew_resize(host.crews.archive, size);
+		crew_resize(host.crews.helpers, size);
+	}
+	return &host.crews;
 }
 
 static void
-start_threads(struct host_channel *channel)
+start_threads(struct host_channel *channel, unsigned archive_threads)
 {
 	struct worker *worker = &channel->worker;
-	pthread_t thread;
-	int error;
+	const struct archive_crews *crews = NULL;
 
 	worker->sandbox = host.parts & ~(uint32_t)(SANDBOX_FILES |
 	    SANDBOX_CALLS);
-	if (worker->shares_loop && host.shared == NULL) {
-		whose_enter(NULL);
+	channel->parts = worker->directory == -1 ? SANDBOX_ALL : host.parts;
+	/* Threads of all channels work for none. */
+	whose_enter(NULL);
+	if (worker->shares_loop && host.shared == NULL)
 		host.shared = host_loop_start(host.syslog, NULL);
-		whose_enter(&worker->whose);
-	}
+	if (worker->directory != -1)
+		crews = crews_of(archive_threads);
+	whose_enter(&worker->whose);
 	channel->loop = worker->shares_loop ? host.shared :
 	    host_loop_start(host.syslog, channel);
 	worker->loop = host_loop_ev(channel->loop);
-	error = whose_thread(&thread, start_archive, channel);
-	if (error != 0)
-		fatalx("cannot start the archive: %s", strerror(error));
-	pthread_join(thread, NULL);
+	worker_start_archive(worker, crews);
 }
 
 /* The first channel's lines are the first that there are. */
@@ -187,7 +194,7 @@ take(const struct message_channel *message, const int *fds, size_t count)
 	if (first)
 		apply_log(worker->segment.config);
 	worker_recover(worker);
-	start_threads(channel);
+	start_threads(channel, message->archive_threads);
 	whose_enter(NULL);
 	host_loop_order(channel, worker_begin);
 }

@@ -5,8 +5,9 @@
  * Its first thread takes channels from the supervisor, with descriptors as a
  * process of its own would inherit them, prepares them, and clears away those
  * that have ended; it never touches a datagram.  Relays run in one loop for all
- * of them, or each in a thread with a loop of its own (host_loop.h).  Each
- * channel's archive has its threads, as elsewhere.
+ * of them, or each in a thread with a loop of its own (host_loop.h).  Their
+ * archives are the work of two crews (archive/crew.h): one brings what is in
+ * rings into files, the other syncs and finishes these and keeps house.
  *
  *	first thread: attach, recover, start archive --- order ---> loop: begin
  *	first thread: join archive, unmap, close, say so <-- ended -- loop: end

@@ -408,14 +408,14 @@ worker_stop_watchers(struct worker *worker)
 }
 
 void
-worker_start_archive(struct worker *worker)
+worker_start_archive(struct worker *worker, const struct archive_crews *crews)
 {
 	ev_async_init(&worker->archive_note, on_note);
 	worker->archive_note.data = worker;
 	if (worker->directory != -1)
 		archive_start(&worker->archive, &worker->segment,
 		    worker->program, worker->directory, worker->disk_ring,
-		    send_note, worker);
+		    crews, send_note, worker);
 }
 
 void
@@ -471,7 +471,7 @@ run_alone(struct worker *worker)
 	start_signal(worker, &worker->term, on_term, SIGTERM);
 	start_signal(worker, &worker->hup, on_hup, SIGHUP);
 	start_signal(worker, &worker->usr1, on_usr1, SIGUSR1);
-	worker_start_archive(worker);
+	worker_start_archive(worker, NULL);
 	worker_schedule(config);
 	sandbox_thread(SANDBOX_WITH_NETWORK);
 	worker_begin(worker);

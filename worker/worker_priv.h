@@ -37,8 +37,10 @@ worker_enter(struct worker *worker)
 void	worker_begin(struct worker *worker) ATTR_NONNULL;
 /* After that, nothing of it is called any more. */
 void	worker_stop_watchers(struct worker *worker) ATTR_NONNULL;
-/* Starts its archive, if it has one.  Its loop is known. */
-void	worker_start_archive(struct worker *worker) ATTR_NONNULL;
+/* Starts its archive, if it has one, with threads of its own or as work of
+ * `crews'.  Its loop is known. */
+void	worker_start_archive(struct worker *worker,
+	    const struct archive_crews *crews);
 /* Says so to the supervisor; -1: it does not listen. */
 int	worker_tell(const struct worker *worker, enum message_type type,
 	    uint32_t body) ATTR_NONNULL;

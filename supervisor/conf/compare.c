@@ -76,6 +76,7 @@ conf_compare(const struct conf *old_conf,
 	    a->ring_size != b->ring_size ||
 	    strcmp(a->worker, b->worker) != 0 ||
 	    a->own_thread != b->own_thread ||
+	    a->archive_threads != b->archive_threads ||
 	    a->merge_window_ns != b->merge_window_ns)
 		return CHANGE_WORKER;
 	if (!same_streams(a, b) || a->stale_after_ns != b->stale_after_ns)

@@ -67,19 +67,24 @@ _Static_assert(offsetof(struct stream_conf, range) ==
     offsetof(struct stream_conf, range) + 3 * sizeof(uint64_t) +
     4 * sizeof(uint32_t), "no padding");
 
+/* More would only wait for the same disks. */
+#define ARCHIVE_THREADS_MAX	64U
+
 /* A worker that channels share. */
 struct worker_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
 	unsigned		 line;		/* where it begins */
 	bool			 own_threads;	/* a relay thread for each */
+	uint32_t		 archive_threads;
 };
 
 struct channel_conf {
 	char			 name[CHANNEL_NAME_MAX + 1];
-	/* The worker that it shares; "": one of its own.  And whether it has a
-	 * relay thread of its own there. */
+	/* The worker that it shares; "": one of its own.  Whether it has a
+	 * relay thread of its own there, and how many archive for all. */
 	char			 worker[CHANNEL_NAME_MAX + 1];
 	bool			 own_thread;
+	uint32_t		 archive_threads;
 	unsigned		 line;		/* where it begins */
 	/* Whom its worker runs as, and whether nobody else does.  Of a range
 	 * of user ids it is users.c that chooses. */

@@ -10,6 +10,11 @@
 
 #define WORKERS_MAX	CHANNELS_MAX
 
+static const struct number_key archive_threads_key = {
+	.name = "archive_threads", .min = 1, .max = ARCHIVE_THREADS_MAX,
+	.preset = 2,
+};
+
 static struct worker_conf *
 find(const struct conf *conf, const char *name, size_t count)
 {
@@ -32,6 +37,8 @@ read_one(struct section *section, struct conf *conf)
 	worker->line = section_place(section).line;
 	worker->own_threads = section_word(section, "threads", words, 0,
 	    NULL) == 1;
+	worker->archive_threads = (uint32_t)section_number(section,
+	    &archive_threads_key, NULL);
 	if (conf_read_name(section, worker->name, &place)) {
 		twin = find(conf, worker->name, conf->workers);
 		if (twin != NULL)
@@ -92,6 +99,9 @@ find_conflict(const struct conf *conf, const struct channel_conf *channel)
 		    "channel its own";
 	if (channel->uring.enabled != 0)
 		return "it receives by sockets: leave `io_uring' out";
+	if (channel->archive.enabled && channel->archive.cpu >= 0)
+		return "its archives share their threads, and so CPUs: leave "
+		    "`archive: {cpu}' out";
 	if (channel->run.priority > 0)
 		return "`priority' is a process's own: leave it out";
 	if (!channel->own_thread && channel->run.cpu >= 0)
@@ -118,6 +128,7 @@ check_one(const struct conf *conf, struct channel_conf *channel,
 		return;
 	}
 	channel->own_thread = worker->own_threads;
+	channel->archive_threads = worker->archive_threads;
 	conflict = find_conflict(conf, channel);
 	if (conflict != NULL)
 		problem_error(problems, place, "channel `%s' cannot be of "

@@ -332,6 +332,8 @@ def test_flood(rig: Rig) -> None:
     ({"priority": 3}, "`priority' is a process's own"),
     ({"cpu": 0}, "leave `cpu' out, or have `threads: channel'"),
     ({"listen_busy_poll": "10us"}, "leave `busy_poll' out"),
+    ({"archive": {"directory": "/tmp", "cpu": 0}},
+     "leave `archive: {cpu}' out"),
 ])
 def test_refused(daemon: Daemon, what: dict[str, Any], said: str) -> None:
     daemon.write(channel("one", free_port(), **{"worker": "slow"} | what),

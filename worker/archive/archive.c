@@ -6,16 +6,13 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/sandbox.h"
 #include "common/util.h"
-#include "common/wake.h"
 #include "worker/archive/archive.h"
 #include "worker/archive/archive_wait.h"
 #include "worker/archive/gather.h"
 #include "worker/archive/quarantine.h"
-#include "worker/whose.h"
 
 /* How often a failing archive is tried again: well within a second... */
 #define RETRY_NS	(200 * NS_PER_MS)
@@ -355,7 +352,7 @@ finished(struct archive *archive)
 	    memory_order_relaxed) == 0);
 }
 
-static void
+static uint64_t
 turn(struct archive *archive)
 {
 	enum gathered gathered;
@@ -371,10 +368,8 @@ turn(struct archive *archive)
 		archive->notify(archive->argument);
 	if (hopeless(archive))
 		shed_all(archive);
-	if (archive->retry_at_ns > clock_monotonic_ns()) {
-		archive_sleep(archive);
-		return;
-	}
+	if (archive->retry_at_ns > clock_monotonic_ns())
+		return archive->retry_at_ns;
 	if (archive->packing != NULL &&
 	    (archive->stop_at != 0 || !packer_busy(&archive->packer)))
 		(void)settle(archive);
@@ -390,29 +385,35 @@ turn(struct archive *archive)
 		(void)settle(archive);
 	rotate_if_due(archive);
 	sync_if_due(archive, clock_monotonic_ns());
-	if (gathered == GATHERED_ALL && archive->stop_at == 0)
-		archive_sleep(archive);
+	return gathered == GATHERED_ALL && archive->stop_at == 0 ?
+	    archive_rest(archive) : DUTY_AGAIN;
 }
 
-static void *
-run(void *argument)
+static void
+begin(struct archive *archive)
 {
-	struct archive *archive = argument;
 	const struct channel_config *config = archive->segment->config;
+	bool alone = archive->duty.crew == NULL;
 
 	/* The closer thread, which store_open() starts, goes along. */
-	if (config->archive.cpu >= 0 && thread_pin(config->archive.cpu) == -1)
+	if (alone && config->archive.cpu >= 0 &&
+	    thread_pin(config->archive.cpu) == -1)
 		log_warn("cannot archive on CPU %d", config->archive.cpu);
 	quarantine_open(archive);
 	store_open(&archive->store, archive->segment, archive->directory,
-	    archive->wake, archive->ring);
+	    &archive->duty, archive->helpers, archive->ring);
 	if (packs(archive))
 		packer_start(&archive->packer, config->archive.codec,
 		    archive);
-	sandbox_thread(SANDBOX_WITH_FILES);
+	if (alone)
+		sandbox_thread(SANDBOX_WITH_FILES);
 	restart_transaction(archive);
-	while (!finished(archive))
-		turn(archive);
+	archive->begun = true;
+}
+
+static void
+end(struct archive *archive)
+{
 	if (packs(archive))
 		packer_stop(&archive->packer);
 	store_close(&archive->store);
@@ -423,7 +424,24 @@ run(void *argument)
 	/* Partner: the acquire in archive_ended(). */
 	atomic_store_explicit(&archive->ended, true, memory_order_release);
 	archive->notify(archive->argument);
-	return NULL;
+}
+
+static uint64_t
+step(void *argument)
+{
+	struct archive *archive = argument;
+	uint64_t at_ns = DUTY_OVER;
+
+	quarantine_thread(archive);
+	if (!archive->begun)
+		begin(archive);
+	archive_rested(archive);
+	if (finished(archive))
+		end(archive);
+	else
+		at_ns = turn(archive);
+	quarantine_thread(NULL);
+	return at_ns;
 }
 
 static void
@@ -453,7 +471,8 @@ name_destinations(struct destinations *destinations,
 void
 archive_start(struct archive *archive, const struct segment *segment,
     const struct datum_program *program, int directory,
-    struct disk_ring *ring, void (*notify)(void *), void *argument)
+    struct disk_ring *ring, const struct archive_crews *crews,
+    void (*notify)(void *), void *argument)
 {
 	int error;
 
@@ -464,16 +483,17 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->ring = ring;
 	archive->notify = notify;
 	archive->argument = argument;
-	archive->wake = wake_open();
-	if (archive->wake == -1)
-		fatal("eventfd");
+	archive->helpers = crews != NULL ? crews->helpers : NULL;
 	name_destinations(&archive->destinations, segment);
 	bundle_open(&archive->bundle[0], segment, &archive->destinations);
 	if (packs(archive))
 		bundle_open(&archive->bundle[1], segment,
 		    &archive->destinations);
+	if (program != NULL && program->framing.size > 0)
+		archive->end = xcalloc(DATUM_FRAMED_MAX, sizeof(uint32_t));
 	archive->gathering = &archive->bundle[0];
-	error = whose_thread(&archive->thread, run, archive);
+	error = duty_start(&archive->duty, crews != NULL ? crews->archive :
+	    NULL, step, archive);
 	if (error != 0)
 		fatalx("cannot start the archive thread: %s",
 		    strerror(error));

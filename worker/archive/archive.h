@@ -33,6 +33,7 @@
 #include "common/datum.h"
 #include "common/segment.h"
 #include "worker/archive/container.h"
+#include "worker/archive/duty.h"
 #include "worker/archive/packer.h"
 #include "worker/archive/store.h"
 
@@ -45,10 +46,10 @@ struct bundle {
 struct archive {
 	const struct segment		*segment;
 	const struct datum_program	*program;	/* NULL: raw */
-	pthread_t			 thread;
+	struct duty			 duty;
+	struct crew			*helpers; /* of closer and keeper */
 	int				 directory;	/* not owned */
 	struct disk_ring		*ring;		/* NULL: none */
-	int				 wake;		/* eventfd, owned */
 	_Atomic bool			 stop;
 	_Atomic bool			 rotate;
 	_Atomic bool			 make_room;
@@ -63,6 +64,8 @@ struct archive {
 	struct store			 store;
 	/* A rotation was asked for: it follows when everything that was in
 	 * the ring then has been read, up to this position. */
+	bool				 begun;
+	bool				 resting; /* the ring wakes it */
 	bool				 rotating;
 	uint64_t			 rotate_after;
 	struct ring_reader		 reader;
@@ -71,7 +74,7 @@ struct archive {
 	struct bundle			 bundle[2];	/* with a codec: two */
 	struct packer			 packer;	/* with a codec */
 	struct destinations		 destinations;
-	uint32_t			 end[DATUM_FRAMED_MAX]; /* of datums */
+	uint32_t			*end;	/* of datums, framed */
 	/* Of the record in hand; RING_DATAGRAMS_MAX: none. */
 	_Atomic uint32_t		 in_hand;
 	/* Where that record begins, or the first of several; there may be a
@@ -89,11 +92,17 @@ struct archive {
 	uint64_t			 stop_at;	/* 0: go on */
 };
 
-/* Fills in what the caller knows, then starts the thread; fatal when that is
- * impossible. */
+/* The crews that do the work of an archive which has no threads of its own. */
+struct archive_crews {
+	struct crew	*archive;	/* from the ring into files */
+	struct crew	*helpers;	/* what may take long */
+};
+
+/* Fills in what the caller knows, then starts its thread, or has the crews do
+ * what is to be done; fatal when that is impossible. */
 void	archive_start(struct archive *archive, const struct segment *segment,
 	    const struct datum_program *program, int directory,
-	    struct disk_ring *ring,
+	    struct disk_ring *ring, const struct archive_crews *crews,
 	    void (*notify)(void *), void *argument);
 
 /* From the relay thread: after publishing; cheap. */

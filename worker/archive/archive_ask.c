@@ -3,16 +3,15 @@
  * What the relay thread asks of the archive's.  Worker, relay thread.  Must not
  * wait for it, but in archive_join().
  */
-#include <unistd.h>
+#include <stdlib.h>
 
-#include "common/wake.h"
 #include "worker/archive/archive.h"
 
 void
 archive_published(struct archive *archive, uint64_t head)
 {
 	if (ring_wake_due(&archive->segment->state->archive_wake_at, head))
-		wake_post(archive->wake);
+		duty_post(&archive->duty);
 }
 
 void
@@ -21,7 +20,7 @@ archive_rotate(struct archive *archive)
 	/* Partner: the acquire in take_rotate_request(): it sees the ring as
 	 * far as this thread has filled it. */
 	atomic_store_explicit(&archive->rotate, true, memory_order_release);
-	wake_post(archive->wake);
+	duty_post(&archive->duty);
 }
 
 void
@@ -29,7 +28,7 @@ archive_make_room(struct archive *archive)
 {
 	atomic_store_explicit(&archive->make_room, true,
 	    memory_order_relaxed);
-	wake_post(archive->wake);
+	duty_post(&archive->duty);
 }
 
 void
@@ -37,7 +36,7 @@ archive_give_up_at(struct archive *archive, uint64_t at_ns)
 {
 	atomic_store_explicit(&archive->give_up_at_ns, at_ns,
 	    memory_order_relaxed);
-	wake_post(archive->wake);
+	duty_post(&archive->duty);
 }
 
 void
@@ -45,7 +44,7 @@ archive_stop(struct archive *archive)
 {
 	/* Partner: the acquire in finished(): the head is seen as well. */
 	atomic_store_explicit(&archive->stop, true, memory_order_release);
-	wake_post(archive->wake);
+	duty_post(&archive->duty);
 }
 
 bool
@@ -65,8 +64,8 @@ archive_join(struct archive *archive)
 {
 	unsigned i;
 
-	pthread_join(archive->thread, NULL);
-	close(archive->wake);
+	duty_join(&archive->duty);
+	free(archive->end);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		block_free(archive->bundle[0].block[i]);
 		block_free(archive->bundle[1].block[i]);

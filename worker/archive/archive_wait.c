@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * When the archive thread has something to do, and its sleep until then.
- * Worker, archive thread.
+ * When the archive thread has something to do.  Worker, archive thread.
  */
-#include <poll.h>
-
 #include "common/util.h"
-#include "common/wake.h"
 #include "worker/archive/archive_wait.h"
 
 /* The longest sleep while the wall clock may be stepped under a rotation. */
@@ -42,17 +38,6 @@ next_deadline(const struct archive *archive, uint64_t now)
 	return at;
 }
 
-static void
-wait_for(struct archive *archive, uint64_t ns)
-{
-	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
-	    .tv_nsec = (long)(ns % NS_PER_S)};
-	struct pollfd pollfd = {.fd = archive->wake, .events = POLLIN};
-
-	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0)
-		wake_take(archive->wake);
-}
-
 /* The head position at which there is enough for a block. */
 static uint64_t
 wake_position(const struct archive *archive)
@@ -66,24 +51,32 @@ wake_position(const struct archive *archive)
 	    (bytes < limit ? limit - bytes : 1);
 }
 
-void
-archive_sleep(struct archive *archive)
+uint64_t
+archive_rest(struct archive *archive)
 {
-	_Atomic uint64_t *wake_at = &archive->segment->state->archive_wake_at;
 	uint64_t now = clock_monotonic_ns();
 	uint64_t wait = next_deadline(archive, now);
 
-	if (archive->retry_at_ns != 0) {
-		wait_for(archive, archive->retry_at_ns > now ?
-		    archive->retry_at_ns - now : 0);
-		return;
-	}
-	if (!ring_sleep(&archive->segment->ring, wake_at,
+	if (archive->retry_at_ns != 0)
+		return archive->retry_at_ns;
+	if (!ring_sleep(&archive->segment->ring,
+	    &archive->segment->state->archive_wake_at,
 	    wake_position(archive)))
-		return;
-	if (!atomic_load_explicit(&archive->stop, memory_order_acquire))
-		wait_for(archive, wait);
-	atomic_store_explicit(wake_at, RING_WAKE_NEVER, memory_order_relaxed);
+		return DUTY_AGAIN;
+	archive->resting = true;
+	if (atomic_load_explicit(&archive->stop, memory_order_acquire))
+		return DUTY_AGAIN;
+	return wait == UINT64_MAX ? DUTY_POSTED : now + wait;
+}
+
+void
+archive_rested(struct archive *archive)
+{
+	if (archive->resting)
+		atomic_store_explicit(
+		    &archive->segment->state->archive_wake_at,
+		    RING_WAKE_NEVER, memory_order_relaxed);
+	archive->resting = false;
 }
 
 bool

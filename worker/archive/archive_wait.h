@@ -10,8 +10,10 @@
 
 /* Whether what is gathered has to be committed now. */
 bool	archive_flush_due(struct archive *archive) ATTR_NONNULL;
-/* Until the ring has enough for a block, or something else is due, or somebody
- * writes to the eventfd. */
-void	archive_sleep(struct archive *archive) ATTR_NONNULL;
+/* Nothing is to be done until the ring has enough for a block, which posts the
+ * duty, or what is returned (duty.h)... */
+uint64_t	archive_rest(struct archive *archive) ATTR_NONNULL;
+/* ...and that is over. */
+void	archive_rested(struct archive *archive) ATTR_NONNULL;
 
 #endif /* MCRELAY_ARCHIVE_WAIT_H */

@@ -11,12 +11,10 @@
 
 #include "common/log.h"
 #include "common/sandbox.h"
-#include "common/wake.h"
 #include "worker/archive/closer.h"
 #include "worker/archive/file.h"
 #include "worker/archive/recover.h"
 #include "worker/archive/synced.h"
-#include "worker/whose.h"
 
 /* Syncs before finishes: a finish closes the descriptor. */
 static struct closer_job *
@@ -135,44 +133,53 @@ do_job(struct closer *closer, struct closer_job *job, enum closer_task task)
 	job->done = true;
 	job->error = error;
 	pthread_cond_broadcast(&closer->changed);
-	wake_post(closer->wake);
+	duty_post(closer->client);
 }
 
-static void *
-run(void *argument)
+/* All jobs that there are, unless somebody is at them; with the mutex held. */
+static void
+do_all(struct closer *closer)
 {
-	struct closer *closer = argument;
 	struct closer_job *job;
 	enum closer_task task;
 
-	sandbox_thread(SANDBOX_WITH_FILES);
+	if (closer->working)
+		return;
+	closer->working = true;
+	while ((job = next_job(closer, &task)) != NULL)
+		do_job(closer, job, task);
+	closer->working = false;
+}
+
+static uint64_t
+step(void *argument)
+{
+	struct closer *closer = argument;
+	bool over;
+
+	if (!closer->begun && closer->duty.crew == NULL)
+		sandbox_thread(SANDBOX_WITH_FILES);
+	closer->begun = true;
 	pthread_mutex_lock(&closer->mutex);
-	for (;;) {
-		job = next_job(closer, &task);
-		if (job != NULL)
-			do_job(closer, job, task);
-		else if (closer->stop)
-			break;
-		else
-			pthread_cond_wait(&closer->changed, &closer->mutex);
-	}
+	do_all(closer);
+	over = closer->stop && !closer->working;
 	pthread_mutex_unlock(&closer->mutex);
-	return NULL;
+	return over ? DUTY_OVER : DUTY_POSTED;
 }
 
 void
 closer_start(struct closer *closer, int directory, struct catalog *catalog,
-    int wake)
+    struct duty *client, struct crew *crew)
 {
 	int error;
 
 	memset(closer, 0, sizeof(*closer));
 	closer->directory = directory;
 	closer->catalog = catalog;
-	closer->wake = wake;
+	closer->client = client;
 	pthread_mutex_init(&closer->mutex, NULL);
 	pthread_cond_init(&closer->changed, NULL);
-	error = whose_thread(&closer->thread, run, closer);
+	error = duty_start(&closer->duty, crew, step, closer);
 	if (error != 0)
 		fatalx("cannot start the closer thread: %s", strerror(error));
 }
@@ -182,9 +189,9 @@ closer_stop(struct closer *closer)
 {
 	pthread_mutex_lock(&closer->mutex);
 	closer->stop = true;
-	pthread_cond_broadcast(&closer->changed);
 	pthread_mutex_unlock(&closer->mutex);
-	pthread_join(closer->thread, NULL);
+	duty_post(&closer->duty);
+	duty_join(&closer->duty);
 	pthread_cond_destroy(&closer->changed);
 	pthread_mutex_destroy(&closer->mutex);
 }
@@ -205,7 +212,7 @@ submit(struct closer *closer, struct closer_job *job,
 	job->synced_place = file->synced_place;
 	snprintf(job->name, sizeof(job->name), "%s", file->name);
 	snprintf(job->line, sizeof(job->line), "%s", line);
-	pthread_cond_broadcast(&closer->changed);
+	duty_post(&closer->duty);
 }
 
 bool
@@ -271,7 +278,12 @@ closer_wait(struct closer *closer, enum archive_kind kind,
     enum closer_task task)
 {
 	pthread_mutex_lock(&closer->mutex);
-	while (busy(&closer->job[kind][task]))
-		pthread_cond_wait(&closer->changed, &closer->mutex);
+	while (busy(&closer->job[kind][task])) {
+		/* All of its crew may be waiting like this. */
+		if (closer->duty.crew != NULL && !closer->working)
+			do_all(closer);
+		else
+			pthread_cond_wait(&closer->changed, &closer->mutex);
+	}
 	pthread_mutex_unlock(&closer->mutex);
 }

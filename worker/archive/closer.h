@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Syncs and finishes files off the archive's write path: a thread of its own
+ * Syncs and finishes files off the archive's write path: a duty of its own
  * that does one job after another, since fdatasync can take seconds while
  * the ring goes on filling.  Worker; the archive thread is its only client.
  */
@@ -12,6 +12,7 @@
 
 #include "common/segment.h"
 #include "worker/archive/catalog.h"
+#include "worker/archive/duty.h"
 #include "worker/archive/file.h"
 
 enum closer_task {
@@ -43,14 +44,16 @@ struct closer_job {
 };
 
 struct closer {
-	pthread_t	 thread;
+	struct duty	 duty;
+	bool		 begun;
+	bool		 working; /* somebody does its jobs */
 	pthread_mutex_t	 mutex;
 	pthread_cond_t	 changed;
 	bool		 stop;
 	int		 directory;	/* not owned */
 	struct catalog	*catalog;	/* not owned */
-	int		 wake;		/* eventfd written when a job ends */
-	/* The closer thread's own: data was lost when it should be
+	struct duty	*client;	/* posted when a job ends */
+	/* Of whoever does its jobs: data was lost when it should be
 	 * synced.  The kernel tells only once, so from now on each file is
 	 * read back before it gets its name. */
 	bool		 doubtful;
@@ -59,8 +62,8 @@ struct closer {
 };
 
 void	closer_start(struct closer *closer, int directory,
-	    struct catalog *catalog, int wake);
-/* Ends the thread after the jobs it has. */
+	    struct catalog *catalog, struct duty *client, struct crew *crew);
+/* Ends it after the jobs it has. */
 void	closer_stop(struct closer *closer);
 
 /* What a file is for the closer. */

@@ -14,11 +14,9 @@
 #include "common/log.h"
 #include "common/sandbox.h"
 #include "common/util.h"
-#include "common/wake.h"
 #include "worker/archive/keeper.h"
 #include "worker/archive/recycle.h"
 #include "worker/archive/retain.h"
-#include "worker/whose.h"
 
 /* How often the limits are looked at without being asked: files grow old,
  * and others fill the file system. */
@@ -114,7 +112,7 @@ settle(struct keeper *keeper, const char *name, uint64_t records)
 		free(unfinished);
 	}
 	pthread_mutex_unlock(&keeper->mutex);
-	wake_post(keeper->wake);
+	duty_post(keeper->client);
 }
 
 /* False: to be tried again. */
@@ -180,14 +178,23 @@ is_unfinished(struct keeper *keeper, const char *name)
 	return is;
 }
 
+/* With the mutex: it does by then, if nobody asks. */
+static void
+come_back(struct keeper *keeper, time_t seconds)
+{
+	keeper->look_at_ns = clock_monotonic_ns() +
+	    (uint64_t)seconds * NS_PER_S;
+}
+
 static void
 leave(struct keeper *keeper, const char *name)
 {
 	pthread_mutex_lock(&keeper->mutex);
 	if (keeper->leftovers.count < LEFTOVERS_MAX)
 		leftovers_add(&keeper->leftovers, name);
-	pthread_cond_broadcast(&keeper->changed);
+	come_back(keeper, MAX_OF((time_t)RETRY_S, keeper->retry_s));
 	pthread_mutex_unlock(&keeper->mutex);
+	duty_post(&keeper->duty);
 }
 
 /* Every left-over file once; at the end only those that we began. */
@@ -220,35 +227,20 @@ skip(void *argument, const char *name)
 	    recover_named(&keeper->found, keeper->config->name, name);
 }
 
-/* With the mutex: how long nothing is to be done if nobody asks. */
-static time_t
-patience(const struct keeper *keeper)
-{
-	return keeper->leftovers.count > 0 ? keeper->retry_s : RETAIN_S;
-}
+/* What is wanted now: nothing, to look at the limits, or to end. */
+enum wanted { WAIT, LOOK, END };
 
-/* True when the limits are to be looked at, false at the end. */
-static bool
-wait_for_duty(struct keeper *keeper)
+static enum wanted
+wanted_now(struct keeper *keeper)
 {
-	struct timespec now, until;
-	int error = 0;
-	bool stop;
+	enum wanted what;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&keeper->mutex);
-	keeper->retry_s = keeper->leftovers.count == 0 ? RETRY_S :
-	    MIN_OF(2 * keeper->retry_s, RETAIN_S);
-	while (!keeper->stop && !keeper->asked && error == 0) {
-		until = now;
-		until.tv_sec += patience(keeper);
-		error = pthread_cond_timedwait(&keeper->changed,
-		    &keeper->mutex, &until);
-	}
+	what = keeper->stop ? END : keeper->asked || !keeper->completed ||
+	    clock_monotonic_ns() >= keeper->look_at_ns ? LOOK : WAIT;
 	keeper->asked = false;
-	stop = keeper->stop;
 	pthread_mutex_unlock(&keeper->mutex);
-	return !stop;
+	return what;
 }
 
 static void
@@ -263,15 +255,14 @@ look_at_limits(struct keeper *keeper)
 	/* The archive thread passes it on. */
 	if (atomic_load_explicit(&keeper->room->wanted,
 	    memory_order_relaxed) != 0)
-		wake_post(keeper->wake);
+		duty_post(keeper->client);
 }
 
-static void *
-run(void *argument)
+static void
+begin(struct keeper *keeper)
 {
-	struct keeper *keeper = argument;
-
-	sandbox_thread(SANDBOX_WITH_FILES);
+	if (keeper->duty.crew == NULL)
+		sandbox_thread(SANDBOX_WITH_FILES);
 	recycle_bound(keeper->directory, keeper->config->name,
 	    (unsigned)keeper->config->archive.recycle);
 	catalog_settle(keeper->catalog);
@@ -284,33 +275,65 @@ run(void *argument)
 	keeper->completed = true;
 	leftovers_free(&keeper->begun);
 	pthread_mutex_unlock(&keeper->mutex);
-	do {
-		recover_all(keeper);
-		look_at_limits(keeper);
-	} while (wait_for_duty(keeper));
+}
+
+static void
+look(struct keeper *keeper)
+{
 	recover_all(keeper);
-	return NULL;
+	look_at_limits(keeper);
+	pthread_mutex_lock(&keeper->mutex);
+	keeper->retry_s = keeper->leftovers.count == 0 ? RETRY_S :
+	    MIN_OF(2 * keeper->retry_s, RETAIN_S);
+	come_back(keeper, keeper->leftovers.count > 0 ? keeper->retry_s :
+	    RETAIN_S);
+	pthread_mutex_unlock(&keeper->mutex);
+}
+
+static uint64_t
+next_look(struct keeper *keeper)
+{
+	uint64_t at_ns;
+
+	pthread_mutex_lock(&keeper->mutex);
+	at_ns = keeper->look_at_ns;
+	pthread_mutex_unlock(&keeper->mutex);
+	return at_ns;
+}
+
+static uint64_t
+step(void *argument)
+{
+	struct keeper *keeper = argument;
+	bool first = !keeper->completed;
+	enum wanted what = wanted_now(keeper);
+
+	if (first) {
+		begin(keeper);
+		look(keeper);
+	} else if (what == LOOK)
+		look(keeper);
+	if (what != END)
+		return next_look(keeper);
+	recover_all(keeper);
+	return DUTY_OVER;
 }
 
 void
 keeper_start(struct keeper *keeper, const struct channel_config *config,
     int directory, struct catalog *catalog,
-    const struct archive_state *state, struct room *room, int wake)
+    const struct archive_state *state, struct room *room,
+    struct duty *client, struct crew *crew)
 {
-	pthread_condattr_t monotonic;
 	int error;
 
 	memset(keeper, 0, sizeof(*keeper));
 	pthread_mutex_init(&keeper->mutex, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&keeper->changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
 	STAILQ_INIT(&keeper->unfinished);
 	keeper->config = config;
 	keeper->directory = directory;
 	keeper->room = room;
-	keeper->wake = wake;
+	keeper->client = client;
 	keeper->catalog = catalog;
 	keeper->found = *state;
 	/* ENOTDIR: there is none at present, as the supervisor has said. */
@@ -318,7 +341,7 @@ keeper_start(struct keeper *keeper, const struct channel_config *config,
 	    state) == -1 && errno != ENOTDIR)
 		log_warn("cannot look for left-over files in %s",
 		    config->archive.directory);
-	error = whose_thread(&keeper->thread, run, keeper);
+	error = duty_start(&keeper->duty, crew, step, keeper);
 	if (error != 0)
 		fatalx("cannot start the keeper thread: %s", strerror(error));
 }
@@ -328,8 +351,8 @@ set(struct keeper *keeper, bool *flag)
 {
 	pthread_mutex_lock(&keeper->mutex);
 	*flag = true;
-	pthread_cond_broadcast(&keeper->changed);
 	pthread_mutex_unlock(&keeper->mutex);
+	duty_post(&keeper->duty);
 }
 
 void
@@ -367,9 +390,10 @@ keeper_behind(struct keeper *keeper)
 	if (keeper->unfinished_count >= UNFINISHED_MAX) {
 		error = keeper->error != 0 ? keeper->error : EIO;
 		keeper->asked = true;
-		pthread_cond_broadcast(&keeper->changed);
 	}
 	pthread_mutex_unlock(&keeper->mutex);
+	if (error != 0)
+		duty_post(&keeper->duty);
 	return error;
 }
 
@@ -395,7 +419,7 @@ void
 keeper_stop(struct keeper *keeper)
 {
 	set(keeper, &keeper->stop);
-	pthread_join(keeper->thread, NULL);
+	duty_join(&keeper->duty);
 }
 
 void
@@ -408,6 +432,5 @@ keeper_done(struct keeper *keeper)
 		free(unfinished);
 	}
 	leftovers_free(&keeper->leftovers);
-	pthread_cond_destroy(&keeper->changed);
 	pthread_mutex_destroy(&keeper->mutex);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Keeps house in the channel's archive directory: a thread of its own, since
+ * Keeps house in the channel's archive directory: a duty of its own, since
  * what it does may take long and nothing waits for it.  At the start it
  * finishes what an earlier run left over and completes the catalogue; then it
  * sees to retention, after each new file and now and then.  Worker.
@@ -16,6 +16,7 @@
 #include "common/log.h"
 #include "common/segment.h"
 #include "worker/archive/catalog.h"
+#include "worker/archive/duty.h"
 #include "worker/archive/recover.h"
 
 /* A file of this run that could not be finished. */
@@ -34,14 +35,14 @@ struct keeper_loss {
 };
 
 struct keeper {
-	pthread_t			 thread;
+	struct duty			 duty;
 	pthread_mutex_t			 mutex;
-	pthread_cond_t			 changed;
 	bool				 stop;
 	bool				 asked;	/* to look at the limits */
 	const struct channel_config	*config;
 	int				 directory;	/* not owned */
-	int				 wake;		/* eventfd, not owned */
+	struct duty			*client;
+	uint64_t			 look_at_ns;	/* if nobody asks */
 	struct catalog			*catalog;	/* not owned */
 	struct room			*room;		/* in the segment */
 	struct leftovers		 leftovers;
@@ -58,12 +59,12 @@ struct keeper {
 	struct log_limit		 limit;
 };
 
-/* Before the archive opens a file that is not in `state'.  `wake' is an
- * eventfd that is written when there is something to collect. */
+/* Before the archive opens a file that is not in `state'.  `client' is
+ * posted when there is something to collect. */
 void	keeper_start(struct keeper *keeper,
 	    const struct channel_config *config, int directory,
 	    struct catalog *catalog, const struct archive_state *state,
-	    struct room *room, int wake) ATTR_NONNULL;
+	    struct room *room, struct duty *client, struct crew *crew);
 /* A file of this name is about to be begun. */
 void	keeper_begun(struct keeper *keeper, const char *name) ATTR_NONNULL;
 /* This .part could not be finished: tries again now and then.  `memory': no
@@ -84,7 +85,7 @@ struct keeper_loss	keeper_collect(struct keeper *keeper,
 /* There is a new finished file, or no space left: applies the limits of
  * retention soon. */
 void	keeper_ask(struct keeper *keeper) ATTR_NONNULL;
-/* Ends the thread after the file that it has in hand. */
+/* Ends it after the file that it has in hand. */
 void	keeper_stop(struct keeper *keeper) ATTR_NONNULL;
 /* After that, and the last keeper_collect(). */
 void	keeper_done(struct keeper *keeper) ATTR_NONNULL;

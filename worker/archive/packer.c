@@ -9,7 +9,6 @@
 
 #include "common/log.h"
 #include "common/sandbox.h"
-#include "common/wake.h"
 #include "worker/archive/archive.h"
 #include "worker/archive/packer.h"
 #include "worker/archive/quarantine.h"
@@ -23,6 +22,12 @@ pack_all(struct packer *packer)
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (packer->block[i]->records > 0)
 			block_pack(packer->block[i], packer->codec);
+}
+
+static bool
+has_thread(const struct packer *packer)
+{
+	return packer->archive->duty.crew == NULL;
 }
 
 static void *
@@ -45,7 +50,7 @@ run(void *argument)
 		pthread_cond_broadcast(&packer->changed);
 		/* Only now: the archive thread that wakes up finds `busy'
 		 * cleared. */
-		wake_post(packer->wake);
+		duty_post(&packer->archive->duty);
 	}
 	pthread_mutex_unlock(&packer->mutex);
 	return NULL;
@@ -60,9 +65,10 @@ packer_start(struct packer *packer, enum archive_codec codec,
 	memset(packer, 0, sizeof(*packer));
 	packer->codec = codec_new(codec);
 	packer->archive = archive;
-	packer->wake = archive->wake;
 	pthread_mutex_init(&packer->mutex, NULL);
 	pthread_cond_init(&packer->changed, NULL);
+	if (!has_thread(packer))
+		return;
 	error = whose_thread(&packer->thread, run, packer);
 	if (error != 0)
 		fatalx("cannot start the packer thread: %s", strerror(error));
@@ -75,7 +81,8 @@ packer_stop(struct packer *packer)
 	packer->stop = true;
 	pthread_cond_broadcast(&packer->changed);
 	pthread_mutex_unlock(&packer->mutex);
-	pthread_join(packer->thread, NULL);
+	if (has_thread(packer))
+		pthread_join(packer->thread, NULL);
 	pthread_cond_destroy(&packer->changed);
 	pthread_mutex_destroy(&packer->mutex);
 	codec_free(packer->codec);
@@ -87,9 +94,13 @@ packer_submit(struct packer *packer, struct block **block)
 	pthread_mutex_lock(&packer->mutex);
 	assert(!packer->busy);
 	packer->block = block;
-	packer->busy = true;
+	packer->busy = has_thread(packer);
 	pthread_cond_broadcast(&packer->changed);
 	pthread_mutex_unlock(&packer->mutex);
+	if (has_thread(packer))
+		return;
+	pack_all(packer);
+	duty_post(&packer->archive->duty);
 }
 
 bool

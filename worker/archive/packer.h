@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Compresses blocks in a thread of its own, while the archive thread gathers
- * the next ones.  Worker; the archive thread is its only client.
+ * the next ones; or, of a crew's archive, at once.  Worker; the archive thread
+ * is its only client.
  */
 #ifndef MCRELAY_PACKER_H
 #define MCRELAY_PACKER_H
@@ -21,7 +22,6 @@ struct packer {
 	pthread_cond_t	 changed;
 	bool		 stop;
 	bool		 busy;
-	int		 wake;		/* eventfd written when it is done */
 	struct codec	*codec;
 	struct block	**block;	/* ARCHIVE_KINDS of them */
 };

@@ -25,8 +25,8 @@
 
 /* In the archive thread, before it gathers. */
 void	quarantine_open(struct archive *archive) ATTR_NONNULL;
-/* The calling thread works on what that one has gathered. */
-void	quarantine_thread(struct archive *archive) ATTR_NONNULL;
+/* The calling thread works on what that one has gathered; NULL: on nothing. */
+void	quarantine_thread(struct archive *archive);
 
 /* Whether what has been gathered, if anything, is to be committed before more
  * is. */

@@ -324,7 +324,7 @@ rotate_offset(const struct channel_config *config)
 
 void
 store_open(struct store *store, const struct segment *segment, int directory,
-    int wake, struct disk_ring *ring)
+    struct duty *client, struct crew *crew, struct disk_ring *ring)
 {
 	unsigned i;
 
@@ -337,9 +337,10 @@ store_open(struct store *store, const struct segment *segment, int directory,
 	/* Before a file is opened that the keeper must not touch. */
 	keeper_start(&store->keeper, segment->config, directory,
 	    &store->catalog, store_state(store),
-	    &store->segment->state->room, wake);
+	    &store->segment->state->room, client, crew);
 	catalog_reserve(&store->catalog);
-	closer_start(&store->closer, directory, &store->catalog, wake);
+	closer_start(&store->closer, directory, &store->catalog, client,
+	    crew);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		store->fd[i] = -1;
 		store->writer[i].ring = ring;

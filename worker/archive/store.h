@@ -127,11 +127,12 @@ struct store {
 	struct keeper		 keeper;
 };
 
-/* Takes up what a predecessor left.  `wake' is an eventfd that is written
- * when a background job ends; files are written by the `ring', unless it is
- * NULL. */
+/* Takes up what a predecessor left.  `client' is posted when a background
+ * job ends; who does them is the `crew', unless it is NULL.  Files are written
+ * by the `ring', unless it is NULL. */
 void	store_open(struct store *store, const struct segment *segment,
-	    int directory, int wake, struct disk_ring *ring);
+	    int directory, struct duty *client, struct crew *crew,
+	    struct disk_ring *ring);
 /* Finishes all files and waits for that. */
 void	store_close(struct store *store) ATTR_NONNULL;
 

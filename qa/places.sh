@@ -65,8 +65,9 @@ integration() {
 	    -p no:cacheprovider "$@"
 }
 
+# With what those have said that failed: it is not kept.
 unit() {
-	make -C "$build" -s -k -j"$(cores)" check PYTHON= MODEL_TESTS=
+	make -C "$build" -s -k -j"$(cores)" check PYTHON= MODEL_TESTS= VERBOSE=1
 }
 
 # both FILE...: the one also when the other has failed.

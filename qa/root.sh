@@ -8,17 +8,22 @@
 mirror=${MIRROR:-http://deb.debian.org/debian}
 
 # in_root COMMAND...: what is mounted and what runs goes with it; a daemon that is
-# started there is alone, but for the network, which packages come by.
+# started there is alone, but for the network, which packages come by.  No root by
+# chroot(), which who joins the namespace would be out of.
 in_root() {
 	# shellcheck disable=SC2016
 	unshare --mount --pid --fork --ipc --uts sh -ec '
+		mount --bind "$1" "$1"
 		mount -t proc proc "$1/proc"
 		mount -t sysfs -o ro sysfs "$1/sys"
 		mount --rbind /dev "$1/dev"
 		mount -t tmpfs -o mode=1777 tmpfs "$1/tmp"
 		mount -t tmpfs tmpfs "$1/run"
+		cd "$1"
+		pivot_root . mnt
+		umount -l /mnt
 		shift
-		exec chroot "$@"' sh "$root" "$root" \
+		exec "$@"' sh "$root" \
 	    env -u TMPDIR DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 \
 	    HOME=/root "$@"
 }
@@ -29,7 +34,7 @@ make_root() {
 	rm -rf "$root"
 	of=$1
 	shift
-	mmdebstrap --quiet --variant=apt "$@" "$of" "$root" \
+	mmdebstrap --quiet --variant=apt --include=mount "$@" "$of" "$root" \
 	    "deb $mirror $of main" || return 1
 	cp /etc/resolv.conf "$root/etc"
 	touch "$root/made"

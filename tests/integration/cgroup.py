@@ -38,6 +38,7 @@ class Cgroup:
     def __init__(self, memory_bytes: int, processors: float) -> None:
         name = f"mcrelay-test-{os.getpid()}-{time.monotonic_ns()}"
         self.version = 2
+        self.processors = processors
         self.places: list[Path] = []
         quota = int(processors * PERIOD_US)
         try:

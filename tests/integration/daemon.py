@@ -96,6 +96,12 @@ def marked(mark: str) -> dict[int, str]:
     return found
 
 
+def processor_s(pid: int) -> float:
+    """What all its threads have used of processors."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def root_user() -> dict[str, str]:
     """What root must say, or it is refused: in tests workers are who we
     are."""

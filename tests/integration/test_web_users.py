@@ -23,7 +23,7 @@ from typing import Any, Callable
 
 import pytest
 
-from daemon import Daemon, channel, output
+from daemon import Daemon, channel, output, processor_s
 from net import Namespace, Receiver, Sender, free_port, numbered
 from test_web import CONNECTION_S, CONNECTIONS, have_web    # noqa: F401
 from waiting import wait_for
@@ -222,21 +222,15 @@ def test_locked_out(have_web: None, daemon: Daemon) -> None:
     daemon.stop()
 
 
-def ticks(pid: int) -> int:
-    """What all threads have used of the processor."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")")[1].split()
-    return int(fields[11]) + int(fields[12])
-
-
 def test_nobody_costs_the_same(have_web: None, daemon: Daemon) -> None:
     """Whether a user exists cannot be told by what it takes."""
     web = guard(daemon, SLOW)
     pid = web.pid()
 
-    def cost(user: str, source: str) -> int:
-        before = ticks(pid)
+    def cost(user: str, source: str) -> float:
+        before = processor_s(pid)
         assert web.get(user, "wrong", source=source) == 401
-        return ticks(pid) - before
+        return processor_s(pid) - before
     known = cost("anna", "127.0.0.2")
     unknown = cost("nobody", "127.0.0.3")
     assert known < 2 * unknown and unknown < 2 * known
@@ -275,7 +269,7 @@ def test_guesses(have_web: None, daemon: Daemon) -> None:
         pid, worker = web.wait(), daemon.worker_pid("one")
         # A user whom somebody else at the same address does not guess.
         assert web.get_as("prometheus") == 200
-        used, begun = ticks(pid), time.monotonic()
+        used, begun = processor_s(pid), time.monotonic()
 
         def guess(source: str, user: str) -> None:
             seen[source + user] = [
@@ -294,7 +288,7 @@ def test_guesses(have_web: None, daemon: Daemon) -> None:
         for thread in threads:
             thread.join()
         took = time.monotonic() - begun
-        spent = (ticks(pid) - used) / os.sysconf("SC_CLK_TCK")
+        spent = processor_s(pid) - used
         daemon.wait_received("one", len(sender.sent))
         assert receiver.wait(len(sender.sent)) == sender.sent
         assert daemon.worker_pid("one") == worker and web.pid() == pid

@@ -16,6 +16,7 @@ from typing import Any, Callable
 
 import pytest
 
+from daemon import processor_s
 from net import Namespace
 from test_world import (GROUP_IN, Run, World, destination, start,   # noqa: F401
                         world)
@@ -71,11 +72,6 @@ def lost_events(namespace: Namespace, pid: int) -> int:
     return sum(drops)
 
 
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def storm(world: World, listener: Listener, events: int) -> None:  # noqa: F811
     """Interfaces made and deleted, addresses with their routes."""
     end, number = listener.events + events, 0
@@ -100,7 +96,7 @@ def test_event_storm(start: Callable[..., Run], world: World,       # noqa: F811
     run = start(destination("group", v), address=GROUP_IN[v], interface="in0")
     pid, listener = run.daemon.find_background(), Listener(world.home)
     try:
-        before: Any = cpu_s(pid), time.monotonic(), listener.events
+        before: Any = processor_s(pid), time.monotonic(), listener.events
         if how == "lost":
             os.kill(pid, signal.SIGSTOP)
         storm(world, listener, EVENTS)
@@ -108,7 +104,8 @@ def test_event_storm(start: Callable[..., Run], world: World,       # noqa: F811
         world.unplug("out")
         world.plug("out")
         storm(world, listener, 200)
-        cpu, took = cpu_s(pid) - before[0], time.monotonic() - before[1]
+        cpu = processor_s(pid) - before[0]
+        took = time.monotonic() - before[1]
         lost = lost_events(world.home, pid)
     finally:
         os.kill(pid, signal.SIGCONT)

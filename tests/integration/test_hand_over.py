@@ -37,8 +37,8 @@ VICTIMS = [(of, what) for what in (
     "supervisor", "mcrelay-forwarder", "everything", "mcrelay-worker")
     for of in ("giver", "taker")]
 # Where a hand-over is then: the key says so and the other does not keep what
-# comes; he does, and the one that relays has not heard of it; this one may have,
-# and its worker has not stopped; nobody has it.
+# comes; he does, and the one that relays has not heard of it; this one may
+# have, and its worker has not stopped; nobody has it.
 STAGES = ("announced", "ready", "stopping", "handed")
 LONG = "MCRELAY_TEST_LONG" in os.environ
 KILLS = list(itertools.product(STAGES, VICTIMS)) if LONG else [

@@ -12,8 +12,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
 
-# check MODEL BREAK [DEFINITION]: prints the outcome of the search: ok, error, or
-# unfinished
+# check MODEL BREAK [DEFINITION]: prints the outcome of the search: ok, error,
+# or unfinished
 check()
 {
 	spin -a -DBREAK="$2" ${3:+"$3"} "$models/$1.pml" >spin.log 2>&1 ||

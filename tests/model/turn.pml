@@ -36,9 +36,9 @@
 #endif
 /* With some steps left out it takes a kill, or a lease that runs out, to fail:
  * too many ways to search all.  In these parts of them a datagram comes, who
- * asks is killed, and a lease is over, only where that matters; what fails there
- * fails.  -DPART=n searches one with all steps: 6 ends, after 27 960 states;
- * of 5 a million had no error. */
+ * asks is killed, and a lease is over, only where that matters; what fails
+ * there fails.  -DPART=n searches one with all steps: 6 ends, after 27 960
+ * states; of 5 a million had no error. */
 #ifndef PART
 #define PART		BREAK
 #endif
@@ -486,8 +486,8 @@ proctype world()
 	:: atomic { came < DATAGRAMS && COMES -> came++ }
 	:: atomic { kills < KILLS && DIES(0) -> kills++; dies[0] = true }
 	:: atomic { kills < KILLS && DIES(1) -> kills++; dies[1] = true }
-	:: atomic { overs < OVER && LAPSES && held && !sending[owner] -> overs++;
-		excused = true; over[owner] = true; until[owner] = false;
+	:: atomic { overs < OVER && LAPSES && held && !sending[owner] ->
+		overs++; excused = true; over[owner] = true; until[owner] = false;
 		speak[owner] = false }
 	:: timeout -> break
 	od;

@@ -2,11 +2,15 @@
 """A channel is handed over from host to host while their processes are killed:
 nothing is missing between what the two relay, and nothing is there twice.
 
-With MCRELAY_TEST_LONG each host is handed it a hundred times.
+They are killed at each stage of it, at which others of them are stopped; with
+MCRELAY_TEST_LONG each of them is, and then at random, while each host is handed
+it a hundred times.
 """
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import itertools
 import os
 import random
@@ -32,7 +36,17 @@ pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
 VICTIMS = [(of, what) for what in (
     "supervisor", "mcrelay-forwarder", "everything", "mcrelay-worker")
     for of in ("giver", "taker")]
-ROUNDS = 200 if os.environ.get("MCRELAY_TEST_LONG") else 4
+# Where a hand-over is then: the key says so and the other does not keep what
+# comes; he does, and the one that relays has not heard of it; this one may
+# have, and its worker has not stopped; nobody has it.
+STAGES = ("announced", "ready", "stopping", "handed")
+LONG = "MCRELAY_TEST_LONG" in os.environ
+KILLS = list(itertools.product(STAGES, VICTIMS)) if LONG else [
+    ("announced", ("giver", "supervisor")),
+    ("ready", ("taker", "mcrelay-forwarder")),
+    ("stopping", ("giver", "mcrelay-forwarder")),
+    ("handed", ("taker", "supervisor"))]
+ROUNDS = 200 if LONG else 0
 
 
 class Hosts(World):
@@ -57,34 +71,100 @@ class Hosts(World):
         for manager in self.manager.values():
             manager.close()
 
-    def kill(self, name: str, what: str) -> None:
-        daemon = self.daemon[name]
+    def pids(self, name: str, what: str) -> list[int]:
+        return [pid for pid, command in self.daemon[name].processes().items()
+                if command == what[:15]]
+
+    def kill(self, name: str, what: str,
+             before_launch: Callable[[], None] = lambda: None) -> None:
         if what in ("supervisor", "everything"):
-            self.manager[name].kill(daemon, what == "everything")
+            self.manager[name].kill(self.daemon[name], what == "everything")
+            before_launch()
             self.launch(name)
             return
-        for pid, command in daemon.processes().items():
-            if command == what[:15]:
-                os.kill(pid, signal.SIGKILL)
+        for pid in self.pids(name, what):
+            os.kill(pid, signal.SIGKILL)
+        before_launch()
 
-    def hand_over(self, word: str, of: str, what: str) -> None:
-        """Of the first host: gives what it has (drain), or is given it."""
-        giver, taker = ("a", "b") if word == "drain" else ("b", "a")
+    def value(self, key: str) -> list[str]:
+        """What servers know by that key."""
+        with self.cluster.servers[0].client() as client:
+            got = client.api("STREAM.MSG.GET.KV_mcrelay-fleet",
+                             last_by_subj=f"$KV.mcrelay-fleet.{key}")
+        return base64.b64decode(got["message"]["data"]).decode().split()
 
-        def ask() -> None:
-            while self.daemon["a"].ctl(word, check=False,
-                                       timeout_s=60).returncode != 0:
+    def wait_announced(self, taker: str) -> None:
+        wait_for(lambda: self.value("one")[3] == taker, "an announcement", 30)
+
+    def wait_ready(self, taker: str) -> None:
+        rank = self.names.index(taker)
+        wait_for(lambda: self.value(f"one.{rank}")[1:] ==
+                 self.value("one")[4:5], f"{taker} to be ready", 30)
+
+    def stop(self, name: str, what: str) -> list[int]:
+        pids = self.pids(name, what)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        return pids
+
+    @staticmethod
+    def go_on(pids: list[int]) -> None:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def reach(self, stage: str, giver: str, taker: str) -> list[int]:
+        """Has a hand-over come so far, and no farther as long as these are
+        stopped."""
+        late = stage in ("stopping", "handed")
+        worker = self.stop(giver if late else taker, "mcrelay-worker")
+        self.begin(giver, taker)
+        self.wait_announced(taker)
+        if stage == "announced":
+            return worker
+        if stage == "ready":
+            asker = self.stop(giver, "mcrelay-forwarder")
+            self.go_on(worker)
+            self.wait_ready(taker)
+            return asker
+        self.wait_ready(taker)
+        if stage == "stopping":
+            return worker
+        asker = self.stop(taker, "mcrelay-forwarder")
+        self.go_on(worker)
+        wait_for(lambda: self.value("one")[0] != "held", "it to be free", 30)
+        return asker
+
+    def begin(self, giver: str, taker: str) -> None:
+        def ask(name: str, word: str) -> None:
+            while self.daemon[name].ctl(word, check=False,
+                                        timeout_s=60).returncode != 0:
                 time.sleep(0.05)
-        asking = threading.Thread(target=ask, daemon=True)
-        asking.start()
-        # It takes some tenths of a second.
-        time.sleep(self.random.uniform(0, 0.6))
-        self.kill(giver if of == "giver" else taker, what)
+
+        def both() -> None:
+            ask(taker, "undrain")
+            ask(giver, "drain")
+        self.asking = threading.Thread(target=both, daemon=True)
+        self.asking.start()
+
+    def hand_over(self, stage: str | None, of: str, what: str) -> None:
+        """None: at some moment."""
+        giver = "a" if self.listener.last() == self.address("a") else "b"
+        taker = "b" if giver == "a" else "a"
+        stopped: list[int] = []
+        if stage is None:
+            self.begin(giver, taker)
+            # It takes some tenths of a second.
+            time.sleep(self.random.uniform(0, 0.6))
+        else:
+            stopped = self.reach(stage, giver, taker)
+        self.kill(giver if of == "giver" else taker, what,
+                  lambda: self.go_on(stopped))
         self.kills[of, what] += 1
         self.wait_speaks(taker, 60)
-        asking.join(60)
-        assert not asking.is_alive()
-        self.check_whole(f"{word} while {what} of the {of} was killed")
+        self.asking.join(60)
+        assert not self.asking.is_alive()
+        self.check_whole(f"{what} of the {of} was killed, {stage}")
 
     def check_whole(self, when: str) -> None:
         numbers = [n for _, _, n in self.listener.heard]
@@ -110,10 +190,10 @@ def test_killed(hosts: Hosts) -> None:
     wait_for(lambda: hosts.lease("b").get("holder") == "a", "b to know")
     hosts.thread.start()
     hosts.wait_speaks("a")
-    words = itertools.cycle(("drain", "undrain"))
-    for (of, what), word, _ in zip(itertools.cycle(VICTIMS), words,
-                                   range(ROUNDS)):
-        hosts.hand_over(word, of, what)
+    for stage, (of, what) in KILLS:
+        hosts.hand_over(stage, of, what)
+    for of, what in itertools.islice(itertools.cycle(VICTIMS), ROUNDS):
+        hosts.hand_over(None, of, what)
     hosts.stop_sending()
     sent = len(hosts.sender.sent)
     wait_for(lambda: hosts.listener.heard[-1][2] == sent - 1, "the last", 30)
@@ -121,8 +201,8 @@ def test_killed(hosts: Hosts) -> None:
           f"{len(hosts.listener.turns())} turns")
     hosts.check_whole("at the end")
     hosts.check()
-    # Each word was one hand-over: none was by a lease that ran out.
-    assert len(hosts.listener.turns()) == ROUNDS + 1
+    # Each was one hand-over: none was by a lease that ran out.
+    assert len(hosts.listener.turns()) == len(KILLS) + ROUNDS + 1
     for daemon in a, b:
         daemon.wait_settled("one")
         daemon.stop()

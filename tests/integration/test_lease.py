@@ -233,6 +233,13 @@ class World:
                      f"--- {n}\n{d.log()[-3000:]}"
                      for n, d in self.daemon.items()))
 
+    def wait_pair(self) -> None:
+        """Until each knows of the other: one that was heard of once may have
+        gone, so who drains finds nobody before it was twice."""
+        wait_for(lambda: self.lease("b").get("holder") == "a", "b to know")
+        wait_for(lambda: self.lease("a")["standbys"] == 1, "a to know", 30,
+                 self.daemon["a"].log)
+
     def signal(self, name: str, number: int) -> None:
         """To all processes of that host."""
         for pid in self.daemon[name].processes():
@@ -418,7 +425,7 @@ def test_drain(make_world: Callable[[str], World]) -> None:
     world.start("b")
     world.thread.start()
     world.wait_speaks("a")
-    wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+    world.wait_pair()
     assert a.ctl("drain").returncode == 0
     world.wait_speaks("b")
     lease = world.lease("a")
@@ -492,7 +499,7 @@ def test_drain_of_paths(make_world: Callable[[str], World]) -> None:
         world.start("a", **paths.conf([PORT, PORT + 1]))
         world.start("b", **paths.conf([PORT + 1, PORT]))
         wait_for(lambda: world.lease("a")["role"] == "active", "a", 30)
-        wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+        world.wait_pair()
         turns = threading.Thread(target=lambda: [
             d.ctl(word, timeout_s=60) for d, word in
             ((a, "drain"), (a, "undrain"))], daemon=True)
@@ -540,7 +547,7 @@ def test_cold(make_world: Callable[[str], World]) -> None:
     world.start("a")
     world.wait_state("a", "running")
     world.start("b")
-    wait_for(lambda: world.lease("b").get("holder") == "a", "b to know")
+    world.wait_pair()
     world.thread.start()
     world.wait_speaks("a")
     status = b.status("one")

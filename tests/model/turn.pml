@@ -34,6 +34,40 @@
 #ifndef BREAK
 #define BREAK		0
 #endif
+/* With some steps left out it takes a kill, or a lease that runs out, to fail:
+ * too many ways to search all.  In these parts of them a datagram comes, who
+ * asks is killed, and a lease is over, only where that matters; what fails
+ * there fails.  -DPART=n searches one with all steps: 6 ends, after 27 960
+ * states; of 5 a million had no error. */
+#ifndef PART
+#define PART		BREAK
+#endif
+#define STOPPED		(s_kind[0] == STOP && s_done[0] == s_id[0])
+#if PART == 3
+#define KILLS		1
+#define WORKER_KILLS	0
+#define COMES		(STOPPED && kills == 1 && s_kind[1] == NONE)
+#define DIES(h)		((h) == 1 && s_kind[1] == KEEP && STOPPED)
+#elif PART == 5
+#define KILLS		1
+#define WORKER_KILLS	0
+#define COMES		STOPPED
+#define DIES(h)		((h) == 1 && s_kind[1] == KEEP && held && owner == 1)
+#elif PART == 6
+#define OVER		1
+#define WORKER_KILLS	0
+#define COMES		(s_kind[1] == KEEP && s_done[1] == s_id[1])
+#define LAPSES		(s_kind[1] == KEEP && p_kind[1] == NONE)
+#endif
+#ifndef COMES
+#define COMES		true
+#endif
+#ifndef DIES
+#define DIES(h)		true
+#endif
+#ifndef LAPSES
+#define LAPSES		true
+#endif
 #ifndef DATAGRAMS
 #define DATAGRAMS	1
 #endif
@@ -164,9 +198,10 @@ inline allow()
 #define ANNOUNCED	(k_held && k_owner == OTHER && k_to == me && \
 			    k_number != 0)
 /* A host has dealt with what another one has sent long before that one's lease
- * is over. */
+ * is over, if it is not told otherwise. */
 #define EXPIRED		(held && owner == OTHER && over[OTHER] && \
-			    (pos[me] >= last || p_kind[me] != NONE))
+			    (pos[me] >= last || p_kind[me] != NONE || \
+			    s_kind[me] == KEEP))
 #define DONE		(p_done[me] == p_id[me])
 
 inline forget()
@@ -448,20 +483,20 @@ proctype world()
 	byte h;
 
 	do
-	:: came < DATAGRAMS -> came++
-	:: atomic { kills < KILLS -> kills++; dies[0] = true }
-	:: atomic { kills < KILLS -> kills++; dies[1] = true }
-	:: atomic { overs < OVER && held && !sending[owner] -> overs++;
-		excused = true; over[owner] = true; until[owner] = false;
+	:: atomic { came < DATAGRAMS && COMES -> came++ }
+	:: atomic { kills < KILLS && DIES(0) -> kills++; dies[0] = true }
+	:: atomic { kills < KILLS && DIES(1) -> kills++; dies[1] = true }
+	:: atomic { overs < OVER && LAPSES && held && !sending[owner] ->
+		overs++; excused = true; over[owner] = true; until[owner] = false;
 		speak[owner] = false }
 	:: timeout -> break
 	od;
 	assert(held && until[owner] && speak[owner]);
 	assert(p_kind[0] == NONE && p_kind[1] == NONE);
 	assert(s_kind[0] == NONE && s_kind[1] == NONE);
-	assert(pos[0] == DATAGRAMS && pos[1] == DATAGRAMS);
+	assert(pos[0] == came && pos[1] == came);
 	do
-	:: h < DATAGRAMS -> assert(sent[h] || excused); h++
+	:: h < came -> assert(sent[h] || excused); h++
 	:: else -> break
 	od
 }

@@ -40,6 +40,7 @@ libreader_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(ZLIB_CFLAGS) \
 libreader_a_SOURCES = \
 	tools/common/followed.c tools/common/followed.h \
 	tools/common/reader.c tools/common/reader.h \
+	tools/common/reader_send.c \
 	tools/common/reading.c tools/common/reading.h \
 	tools/common/reading_mmap.c \
 	tools/common/reading_uring.c \

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The back ends by which files are read give the same: any bytes in any order,
- * files that are damaged at any place, or cut off while they are read.
+ * files that are damaged at any place, cut off while they are read, or being
+ * written.
  */
 #include <sys/stat.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,6 +20,7 @@
 #include "common/hash.h"
 #include "common/util.h"
 #include "tests/unit/archive_support.h"
+#include "tools/common/followed.h"
 #include "tools/common/reading.h"
 
 #define ROOM	((size_t)16 << 10)
@@ -294,6 +297,184 @@ test_cut(void **state ATTR_UNUSED)
 	each_ops(cut_while_read);
 }
 
+/* Behind the last block, within a page, of which no signal tells: who has what
+ * a file held, and not a copy, may have shown zeros. */
+static void
+cut_behind(struct reading *reading)
+{
+	struct reader_block block;
+	struct sample sample;
+	struct reader reader;
+	const char *why = NULL;
+
+	sample_datagrams(&sample, "null", 1, 10);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(reader_open_by(&reader, reading, AT_FDCWD,
+	    sample.path, 0, &why), READER_OK);
+	assert_int_equal(reader_next(&reader, &block, &why), READER_OK);
+	assert_int_equal(truncate(sample.path, (off_t)sample.file.size - 60),
+	    0);
+	assert_int_equal(reader_next(&reader, &block, &why),
+	    reading->ops == &reading_mmap ? READER_UNUSABLE : READER_END);
+	reader_close(&reader);
+	sample_end(&sample);
+}
+
+static void
+test_cut_behind(void **state ATTR_UNUSED)
+{
+	each_ops(cut_behind);
+}
+
+/* As of a mapped page that the disk does not give. */
+static const uint8_t *
+bad_view(struct reading_file *file, uint64_t offset ATTR_UNUSED,
+    size_t least, size_t most ATTR_UNUSED, struct buffer *room, size_t *got)
+{
+	buffer_reserve(room, least);
+	memset(room->data, 0, least);
+	file->cut = true;
+	errno = 0;
+	*got = least;
+	return room->data;
+}
+
+/* The file is as long as it was: that is another error. */
+static void
+test_bad_disk(void **state ATTR_UNUSED)
+{
+	const struct reading_ops bad = { .name = "bad",
+	    .open = reading_pread.open, .close = reading_pread.close,
+	    .view = bad_view };
+	struct reader_block block;
+	struct reading reading;
+	struct sample sample;
+	struct reader reader;
+	const char *why = NULL;
+
+	sample_datagrams(&sample, "null", 1, 10);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	reading_begin(&reading, &bad, ROOM);
+	assert_int_equal(reader_open_by(&reader, &reading, AT_FDCWD,
+	    sample.path, 0, &why), READER_OK);
+	assert_int_equal(reader_next(&reader, &block, &why),
+	    READER_UNUSABLE);
+	assert_string_equal(why, strerror(EIO));
+	reader_close(&reader);
+	reading_end(&reading);
+	sample_end(&sample);
+}
+
+/* The second block comes when the first has been read, to where there were
+ * zeros. */
+static void
+written_meanwhile(struct reading *reading)
+{
+	struct reader_block block;
+	struct sample sample;
+	struct reader reader;
+	const char *why = NULL;
+	size_t rest;
+	int fd;
+
+	sample_datagrams(&sample, "null", 2, 10);
+	rest = sample.file.size - sample.end[0];
+	strcpy(sample.path, "/tmp/mcrelay-written-XXXXXX.part");
+	fd = mkstemps(sample.path, sizeof(".part") - 1);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(write(fd, sample.file.data, sample.end[0]),
+	    sample.end[0]);
+	assert_int_equal(ftruncate(fd, (off_t)sample.file.size), 0);
+	assert_int_equal(reader_open_by(&reader, reading, AT_FDCWD,
+	    sample.path, 0, &why), READER_OK);
+	assert_int_equal(reader_next(&reader, &block, &why), READER_OK);
+	assert_int_equal(pwrite(fd, sample.file.data + sample.end[0], rest,
+	    (off_t)sample.end[0]), rest);
+	assert_int_equal(reader_next(&reader, &block, &why), READER_OK);
+	assert_null(block.damage);
+	assert_int_equal(block.good, 10);
+	reader_close(&reader);
+	close(fd);
+	sample_end(&sample);
+}
+
+static void
+test_written(void **state ATTR_UNUSED)
+{
+	each_ops(written_meanwhile);
+}
+
+/* A head that promises more than is read as a whole costs no memory. */
+static void
+too_large_to_send(struct reading *reading)
+{
+	struct reader_block block;
+	struct sample sample;
+	struct reader reader;
+	const char *why = NULL;
+	const size_t size = READER_BLOCK_MAX + 1;
+
+	sample_begin(&sample, datagram_schema, "null");
+	buffer_add_long(&sample.file, 1);
+	buffer_add_long(&sample.file, (int64_t)size);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	assert_int_equal(truncate(sample.path, (off_t)(sample.file.size +
+	    size + AVRO_SYNC_SIZE)), 0);
+	assert_int_equal(reader_open_by(&reader, reading, AT_FDCWD,
+	    sample.path, 0, &why), READER_OK);
+	assert_true(reader_can_send(&reader));
+	assert_false(reader_head(&reader, &block));
+	reader_close(&reader);
+	sample_end(&sample);
+}
+
+static void
+test_too_large(void **state ATTR_UNUSED)
+{
+	each_ops(too_large_to_send);
+}
+
+/* A file that is cut while its last block is being read, as by who comes after
+ * a killed worker, and goes on: so does who follows it. */
+static void
+test_followed_cut(void **state ATTR_UNUSED)
+{
+	const char *stem = "followed.avro", *why = NULL;
+	char directory[] = "/tmp/mcrelay-followed-XXXXXX";
+	struct followed file;
+	struct reader_block block;
+	struct sample sample;
+	uint64_t skip;
+	int at, fd;
+
+	assert_non_null(mkdtemp(directory));
+	at = open(directory, O_DIRECTORY);
+	sample_datagrams(&sample, "null", 2, 10);
+	fd = openat(at, "followed.avro.part", O_RDWR | O_CREAT, 0600);
+	assert_int_equal(write(fd, sample.file.data, sample.file.size),
+	    sample.file.size);
+	assert_int_equal(followed_open(&file, at, stem, &why),
+	    FOLLOWED_BLOCK);
+	assert_int_equal(followed_next(&file, &block, &skip, &why),
+	    FOLLOWED_BLOCK);
+	assert_int_equal(ftruncate(fd, (off_t)sample.end[0] + 40), 0);
+	assert_int_equal(followed_next(&file, &block, &skip, &why),
+	    FOLLOWED_NOTHING);
+	assert_int_equal(pwrite(fd, sample.file.data, sample.file.size, 0),
+	    sample.file.size);
+	assert_int_equal(followed_next(&file, &block, &skip, &why),
+	    FOLLOWED_BLOCK);
+	assert_int_equal(block.good, 10);
+	assert_int_equal(skip, 0);
+	followed_close(&file);
+	unlinkat(at, "followed.avro.part", 0);
+	rmdir(directory);
+	close(fd);
+	close(at);
+	free(sample.file.data);
+	free(sample.block.data);
+}
+
 int
 main(void)
 {
@@ -303,6 +484,11 @@ main(void)
 		cmocka_unit_test(test_sigbus),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_behind),
+		cmocka_unit_test(test_bad_disk),
+		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_followed_cut),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

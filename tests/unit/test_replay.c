@@ -366,6 +366,63 @@ test_too_large(void **state ATTR_UNUSED)
 	teardown_run(&run);
 }
 
+#define RUNS	100
+
+/* Two channels to one address, recorded by turns, of 3 and 5 bytes; how often
+ * one followed the other.  Each is there as a whole, in its order. */
+static unsigned
+play_two(struct run *run, struct sample *sample, const char *speed)
+{
+	char pair[2][256], data[16];
+	char *argv[] = {(char *)(uintptr_t)"mcrelay-replay",
+	    (char *)(uintptr_t)"-qx", (char *)(uintptr_t)speed, pair[0],
+	    pair[1], NULL};
+	unsigned got[2] = {0}, turns = 0;
+	ssize_t size, last = 0;
+
+	for (int i = 0; i < 2; i++)
+		snprintf(pair[i], sizeof(pair[i]), "%s=%s", sample[i].path,
+		    run->to);
+	assert_int_equal(replay_main(5, argv), REPLAY_GOOD);
+	while ((size = recv(run->socket, data, sizeof(data), 0)) != -1) {
+		assert_true(size == 3 || size == 5);
+		assert_int_equal((uint8_t)data[0],
+		    payload_byte(2 * got[size == 5]++ + (size == 5)));
+		turns += size != last;
+		last = size;
+	}
+	assert_int_equal(got[0], RUNS);
+	assert_int_equal(got[1], RUNS);
+	return turns;
+}
+
+/* By their times; but as fast as possible several of one at a time, neither
+ * being held up for long. */
+static void
+test_runs(void **state ATTR_UNUSED)
+{
+	struct sample sample[2];
+	struct run run;
+	unsigned turns;
+
+	setup_run(&run, datagram_schema);
+	for (int i = 0; i < 2; i++) {
+		sample_begin(&sample[i], datagram_schema, "null");
+		for (int n = 0; n < RUNS; n++)
+			sample_datagram(&sample[i], 2 * n + i,
+			    3 + 2 * (size_t)i);
+		sample_block(&sample[i]);
+		sample_write(&sample[i], sample[i].file.data,
+		    sample[i].file.size);
+	}
+	assert_int_equal(play_two(&run, sample, "1e6"), 2 * RUNS);
+	turns = play_two(&run, sample, "0");
+	assert_true(turns >= 2 * RUNS / 40 && turns <= 2 * RUNS / 20);
+	sample_end(&sample[0]);
+	sample_end(&sample[1]);
+	teardown_run(&run);
+}
+
 int
 main(void)
 {
@@ -381,6 +438,7 @@ main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_no_time),
 		cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_runs),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

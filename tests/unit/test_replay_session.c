@@ -3,12 +3,14 @@
  * mcrelay-replay: many channels at once, read in pieces, in the order of
  * their times.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "common/hash.h"
@@ -212,6 +214,38 @@ test_damage(void **state ATTR_UNUSED)
 	sample_end(&sample);
 }
 
+/* Files of one size that begin together do not have their reads come together:
+ * of each another number of bytes comes first. */
+static void
+test_apart(void **state ATTR_UNUSED)
+{
+	struct reading_file file[4];
+	struct buffer room = {0};
+	struct reading reading;
+	struct sample sample;
+	size_t got[4];
+	int fd;
+
+	sample_datagrams(&sample, "null", 4, 1000);
+	sample_write(&sample, sample.file.data, sample.file.size);
+	fd = open(sample.path, O_RDONLY);
+	reading_begin(&reading, &reading_uring, (size_t)64 << 10);
+	for (size_t i = 0; i < NITEMS(file); i++) {
+		reading_open(&file[i], &reading, fd, sample.file.size);
+		assert_non_null(reading_view(&file[i], 0, 1,
+		    sample.file.size, &room, &got[i]));
+		for (size_t j = 0; j < i && reading.ops == &reading_uring;
+		    j++)
+			assert_int_not_equal(got[i], got[j]);
+	}
+	for (size_t i = 0; i < NITEMS(file); i++)
+		reading_close(&file[i]);
+	reading_end(&reading);
+	free(room.data);
+	close(fd);
+	sample_end(&sample);
+}
+
 /* A clock that was set back, or an hour ahead, in all channels together: they
  * stay in step, but for the record with which it was. */
 static void
@@ -249,6 +283,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_damage),
+		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_in_step),
 	};
 

@@ -121,7 +121,7 @@ begin_reading(struct followed *file)
 	    (!file->final && unchanged(file, &now)))
 		return false;
 	file->last = now;
-	file->reader.walk.size = (uint64_t)now.st_size;
+	reader_resize(&file->reader, (uint64_t)now.st_size);
 	compare_marks(file);
 	file->reading = true;
 	return true;

@@ -107,7 +107,10 @@ begin(struct reader *reader, struct reading *reading, int fd,
 	reading_open(&reader->file, &plainly, fd, 0);
 	status = avro_walk_open(&reader->walk, reader->fd);
 	if (status == AVRO_WALK_OK && understand_header(reader, why)) {
-		reading_open(&reader->file, reading, fd, reader->walk.size);
+		/* What is read ahead of one that is being written is old by
+		 * the time that it is asked for. */
+		reading_open(&reader->file, reader->unfinished ? &plainly :
+		    reading, fd, reader->walk.size);
 		return READER_OK;
 	}
 	if (status == AVRO_WALK_ERROR)
@@ -153,9 +156,16 @@ reader_open_fd(struct reader *reader, int fd, const char **why)
 }
 
 void
+reader_resize(struct reader *reader, uint64_t size)
+{
+	reader->walk.size = reader->file.size = size;
+	reader->file.cut = false;
+}
+
+void
 reader_again(struct reader *reader, uint64_t size)
 {
-	reader->walk.size = size;
+	reader_resize(reader, size);
 	reader->walk.offset = reader->walk.header_size;
 	reader->walk.window_size = 0;
 }
@@ -345,7 +355,8 @@ check_block(struct reader *reader, struct reader_block *block,
 static enum reader_status
 fail(struct reader *reader, const char **why)
 {
-	const int error = errno;
+	/* A page that could not be read says no errno. */
+	const int error = reader->file.cut ? EIO : errno;
 	struct stat now;
 
 	*why = strerror(error);
@@ -358,15 +369,29 @@ fail(struct reader *reader, const char **why)
 	return READER_UNUSABLE;
 }
 
+static bool
+ends_before(const struct reader *reader, uint64_t offset)
+{
+	struct stat now;
+
+	return fstat(reader->fd, &now) == 0 &&
+	    (uint64_t)now.st_size < offset;
+}
+
 /* That is told from damage; one that is being written is cut to its size when
  * it is finished. */
 static bool
 is_cut(const struct reader *reader)
 {
-	struct stat now;
+	return ends_before(reader, reader->walk.size);
+}
 
-	return fstat(reader->fd, &now) == 0 &&
-	    (uint64_t)now.st_size < reader->walk.size;
+/* Whether what was looked at up to there may not have been the file's. */
+static bool
+is_lost(const struct reader *reader, uint64_t offset)
+{
+	return reader->file.cut || (reader->file.ops->is_file &&
+	    ends_before(reader, offset));
 }
 
 enum reader_status
@@ -390,103 +415,14 @@ reader_next(struct reader *reader, struct reader_block *block,
 		good = skip_damage(reader, block, &found);
 		break;
 	case AVRO_WALK_END:
-		return READER_END;
+		if (!is_lost(reader, reader->walk.size))
+			return READER_END;
+		/* FALLTHROUGH */
 	default:
 		good = false;
 	}
-	if (good && !reader->file.cut && (block->damage == NULL ||
-	    reader->unfinished || !is_cut(reader)))
+	if (good && !is_lost(reader, block->offset + block->size) &&
+	    (block->damage == NULL || reader->unfinished || !is_cut(reader)))
 		return READER_OK;
 	return fail(reader, why);
-}
-
-bool
-reader_can_send(const struct reader *reader)
-{
-	/* What follows the last block of one that is being written can look
-	 * like another one. */
-	return !reader->unfinished && reader->codec_known &&
-	    reader->codec == CODEC_NULL && reader->records.program != NULL;
-}
-
-bool
-reader_head(struct reader *reader, struct reader_block *block)
-{
-	struct avro_walk *walk = &reader->walk;
-	struct avro_walk_block found;
-	const uint8_t *head;
-	size_t got;
-
-	if (walk->offset >= walk->size)
-		return false;
-	got = (size_t)MIN_OF(walk->size - walk->offset, AVRO_HEAD_MAX);
-	head = reading_view(&reader->file, walk->offset, got, got,
-	    &reader->stored, &got);
-	if (head == NULL || avro_walk_head(walk, head, got, &found) != NULL)
-		return false;
-	memset(block, 0, sizeof(*block));
-	forget_records(block);
-	block->offset = found.offset;
-	block->size = found.size;
-	block->data_offset = found.data_offset;
-	block->records = found.records;
-	block->stored_size = found.data_size;
-	return true;
-}
-
-const uint8_t *
-reader_data(struct reader *reader, const struct reader_block *block,
-    size_t at, size_t least, struct buffer *room, size_t *got)
-{
-	return reading_view(&reader->file, block->data_offset + at, least,
-	    block->stored_size - at, room, got);
-}
-
-bool
-reader_tail(struct reader *reader, const struct reader_block *block)
-{
-	const uint8_t *sync;
-	size_t got;
-
-	sync = reading_view(&reader->file, block->offset + block->size -
-	    AVRO_SYNC_SIZE, AVRO_SYNC_SIZE, AVRO_SYNC_SIZE, &reader->stored,
-	    &got);
-	if (sync == NULL || reader->file.cut ||
-	    memcmp(sync, reader->walk.sync, AVRO_SYNC_SIZE) != 0)
-		return false;
-	reader->walk.offset += block->size;
-	return true;
-}
-
-/* Its first `size' bytes.  What is wrong with the others does not matter. */
-static bool
-uncompress_again(struct reader *reader, const struct reader_block *block,
-    size_t size)
-{
-	const uint8_t *stored;
-	size_t got;
-
-	stored = reading_view(&reader->file, block->data_offset,
-	    block->stored_size, block->stored_size, &reader->stored, &got);
-	if (stored == NULL)
-		return false;
-	(void)uncompress_block(reader->codec, stored, block->stored_size,
-	    reader->codec == CODEC_SNAPPY ? READER_BLOCK_MAX : size,
-	    &reader->plain);
-	return reader->plain.size >= size;
-}
-
-bool
-reader_piece(struct reader *reader, const struct reader_block *block,
-    size_t at, size_t size, struct buffer *out)
-{
-	buffer_reserve(out, size);
-	out->size = size;
-	if (reader->codec == CODEC_NULL)
-		return reading_copy(&reader->file, out->data, size,
-		    block->data_offset + at);
-	if (!uncompress_again(reader, block, at + size))
-		return false;
-	memcpy(out->data, reader->plain.data + at, size);
-	return true;
 }

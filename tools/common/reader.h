@@ -94,7 +94,9 @@ void	reader_close(struct reader *reader) ATTR_NONNULL;
 /* What was read of it is needed no more, nor its back end; its header is
  * kept. */
 void	reader_forget_block(struct reader *reader) ATTR_NONNULL;
-/* The file has got other blocks behind the same header, and this size. */
+/* The file has this size by now; that some of it was missing is over. */
+void	reader_resize(struct reader *reader, uint64_t size) ATTR_NONNULL;
+/* It has got other blocks behind the same header, too. */
 void	reader_again(struct reader *reader, uint64_t size) ATTR_NONNULL;
 
 /* The next block; what it points to is good until the next call.  *why is
@@ -106,8 +108,8 @@ enum reader_status	reader_next(struct reader *reader,
 /* For who sends records on while they come: whether blocks are as they are in
  * the file, with records that can be told apart. */
 bool	reader_can_send(const struct reader *reader) ATTR_NONNULL;
-/* Of such a file: whether there is a block next, of which nothing but its head
- * is looked at: records, data_offset, stored_size. */
+/* Of such a file: whether there is a block next that is not too large, of which
+ * nothing but its head is looked at: records, data_offset, stored_size. */
 bool	reader_head(struct reader *reader, struct reader_block *block)
 	    ATTR_NONNULL;
 /* Its data: as reading_view(), from byte `at' of them on. */

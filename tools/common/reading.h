@@ -40,6 +40,8 @@ struct reading_file {
 
 struct reading_ops {
 	const char	*name;
+	/* What view() gives is no copy: it goes with the file. */
+	bool	is_file;
 	/* Before the first file, and after the last; or NULL.  False with a
 	 * reason, malloc'ed: the process cannot have it. */
 	bool	(*begin)(struct reading *reading, char **why);

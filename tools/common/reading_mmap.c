@@ -136,7 +136,7 @@ view(struct reading_file *file, uint64_t offset, size_t least, size_t most,
 	struct stat now;
 
 	*got = MAX_OF(least, MIN_OF(most, file->reading->room));
-	/* Up to the end of its page no signal tells. */
+	/* Up to the end of its page no signal tells, now and later. */
 	if (fstat(file->fd, &now) == -1)
 		return NULL;
 	file->cut = file->cut || offset + *got > (uint64_t)now.st_size;
@@ -150,6 +150,7 @@ view(struct reading_file *file, uint64_t offset, size_t least, size_t most,
 
 const struct reading_ops reading_mmap = {
 	.name = "mmap",
+	.is_file = true,
 	.begin = begin,
 	.open = open_file,
 	.close = close_file,

@@ -3,10 +3,13 @@
  * Reading files by io_uring.  Tools.
  *
  * Of each file there are two chunks: one that is being used, and the one
- * behind it, which the kernel reads meanwhile.  What lies across both is copied
- * together.  Reads are gathered and submitted together, before a wait at the
- * latest.  A read that fails, or gives less than the file had, is done again by
- * pread(), which says why.
+ * behind it, which the kernel reads meanwhile.  The first one is shorter, of
+ * each file by another number of pages: where thousands begin together, with
+ * records of one size, their reads would otherwise come together for ever, and
+ * the thread be late each time.  What lies across both is copied together.
+ * Reads are gathered and submitted together, before a wait at the latest.  A
+ * read that fails, or gives less than the file had, is done again by pread(),
+ * which says why.
  */
 #include "common/util.h"
 #include "common/uring.h"
@@ -44,6 +47,7 @@ struct chunk {
 struct pair {
 	SLIST_ENTRY(pair) entry;	/* of those that no file has */
 	struct chunk	 chunk[2];
+	size_t		 first;		/* bytes that are read first */
 };
 
 struct slab {
@@ -135,9 +139,11 @@ add_slab(struct engine *engine)
 		chunk = &slab->pair[i / 2].chunk[i % 2];
 		chunk->data = slab->data + i * engine->chunk;
 		chunk->slab = number;
-		if (i % 2 == 0)
-			SLIST_INSERT_HEAD(&engine->idle, &slab->pair[i / 2],
-			    entry);
+	}
+	for (size_t i = 0; i < pairs; i++) {
+		slab->pair[i].first = engine->chunk -
+		    i * 4096 % engine->chunk;
+		SLIST_INSERT_HEAD(&engine->idle, &slab->pair[i], entry);
 	}
 	engine->slabs++;
 }
@@ -182,9 +188,10 @@ wait_for(struct engine *engine, const struct chunk *chunk)
 	}
 }
 
-/* Has it read, if there is room for that; it is not flying. */
+/* Has so much read, if there is room for that; it is not flying. */
 static void
-ask_for(struct reading_file *file, struct chunk *chunk, uint64_t offset)
+ask_for(struct reading_file *file, struct chunk *chunk, uint64_t offset,
+    size_t most)
 {
 	struct engine *engine = file->reading->state;
 	struct io_uring_sqe *sqe = NULL;
@@ -201,8 +208,7 @@ ask_for(struct reading_file *file, struct chunk *chunk, uint64_t offset)
 		sqe = io_uring_get_sqe(&engine->ring);
 	if (sqe == NULL)
 		return;
-	chunk->asked = (size_t)MIN_OF((uint64_t)engine->chunk, file->size -
-	    offset);
+	chunk->asked = (size_t)MIN_OF((uint64_t)most, file->size - offset);
 	if (chunk->slab == -1)
 		io_uring_prep_read(sqe, file->fd, chunk->data,
 		    (unsigned)chunk->asked, offset);
@@ -266,10 +272,11 @@ take(struct reading_file *file, uint64_t offset)
 	other = &pair->chunk[1 - which];
 	if (!covers(chunk, offset)) {
 		wait_for(engine, chunk);
-		ask_for(file, chunk, offset & ~(uint64_t)4095);
+		ask_for(file, chunk, offset & ~(uint64_t)4095, pair->first);
 	}
-	if (!other->flying && other->offset != chunk->offset + engine->chunk)
-		ask_for(file, other, chunk->offset + engine->chunk);
+	if (!other->flying && other->offset != chunk->offset + chunk->asked)
+		ask_for(file, other, chunk->offset + chunk->asked,
+		    engine->chunk);
 	wait_for(engine, chunk);
 	return offset - chunk->offset < chunk->size ? chunk : NULL;
 }

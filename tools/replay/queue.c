@@ -72,6 +72,12 @@ queue_add(struct queue *queue, struct source *source)
 }
 
 void
+queue_stay(struct queue *queue)
+{
+	reckon(queue->source[0]);
+}
+
+void
 queue_again(struct queue *queue)
 {
 	reckon(queue->source[0]);

@@ -23,6 +23,9 @@ struct queue {
 
 /* The source has found a record. */
 void	queue_add(struct queue *queue, struct source *source) ATTR_NONNULL;
+/* The first has found another one, and stays the first, whoever is due: until
+ * queue_again() or queue_drop_first(). */
+void	queue_stay(struct queue *queue) ATTR_NONNULL;
 /* The first has found another one. */
 void	queue_again(struct queue *queue) ATTR_NONNULL;
 void	queue_drop_first(struct queue *queue) ATTR_NONNULL;

@@ -74,6 +74,7 @@ struct replay {
 	struct source_shared	 shared;
 	struct source		*source;	/* options->channels */
 	struct queue		 queue;
+	unsigned		 run;		/* of its first, out of turn */
 	bool			 failed;	/* after a log line */
 	uint64_t		 too_large;	/* records for a datagram */
 	struct send_counts	 counts;
@@ -176,21 +177,43 @@ see_failure(struct replay *replay, const struct source *source)
 		replay->failed = true;
 }
 
+/*
+ * As fast as possible a channel goes on for as long as it is one message to its
+ * address: that takes a fraction of what a message for each datagram takes.  Of
+ * what is there already, so that nobody waits for a file in its turn.
+ */
+#define RUN_MAX	32U
+
+static bool
+goes_on(struct replay *replay, const struct source *source)
+{
+	const bool runs = !is_timed(replay) && replay->run + 1 < RUN_MAX &&
+	    !source_has_to_read(source);
+
+	replay->run = runs ? replay->run + 1 : 0;
+	return runs;
+}
+
 /* The first of the queue goes on; what is due must not wait for a file. */
 static void
 go_on(struct replay *replay)
 {
 	struct source *source = replay->queue.source[0];
 	const uint64_t before = source->position;
+	const bool stays = goes_on(replay, source);
 
 	if (source_has_to_read(source) && is_timed(replay))
 		flush(replay);
 	if (source->left == 0)
 		progress_show(&replay->progress, replay->position,
 		    source->path);
-	if (source_next(source))
-		queue_again(&replay->queue);
-	else {
+	if (source_next(source)) {
+		if (stays)
+			queue_stay(&replay->queue);
+		else
+			queue_again(&replay->queue);
+	} else {
+		replay->run = 0;
 		queue_drop_first(&replay->queue);
 		see_failure(replay, source);
 	}

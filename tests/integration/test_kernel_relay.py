@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import struct
 import time
 from pathlib import Path
@@ -35,6 +34,9 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0, reason="only root may put programs into the kernel")
 built = pytest.mark.skipif(
     not has_library(), reason="mcrelayd was built without libbpf")
+
+
+at_length = pytest.mark.skipif(not LONG, reason="needs MCRELAY_TEST_LONG=1")
 
 
 def to_group(v: int, port: int, number: int = 0, **more: Any
@@ -92,8 +94,10 @@ def sender(world: World, address: str, port: int) -> Sender:
 
 
 @built
-@pytest.mark.parametrize("v", (4, 6))
-@pytest.mark.parametrize("kind", ("group", "unicast"))
+@pytest.mark.parametrize("kind, v", [
+    ("group", 4), ("unicast", 6),
+    pytest.param("group", 6, marks=at_length),
+    pytest.param("unicast", 4, marks=at_length)])
 def test_relays(make_daemon: Callable[..., Daemon], world: World, v: int,
                 kind: str) -> None:
     """All leave once, whatever the program leaves to the worker: runs that
@@ -205,3 +209,144 @@ def test_all_dead(make_daemon: Callable[..., Daemon], world: World) -> None:
         assert not programs_at(world.home, "in0")
         daemon.wait_log("has left at in0")
     daemon.stop()
+
+
+@built
+@at_length
+def test_upgrade(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """The next image puts its own in place of the program that it finds."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to)))
+    (before,) = wait_kernel(daemon)
+    count = RATE * 2
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            sender(world, GROUP_IN[4], port) as source:
+        thread = SenderThread(source, numbered(count), RATE)
+        daemon.ctl("upgrade")
+
+        def replaced() -> bool:
+            (out,) = wait_kernel(daemon)
+            return bool(out["program"] != before["program"])
+        wait_for(replaced, "another program", 10)
+        thread.join()
+        sink.all_once(count)
+        (now,) = programs_at(world.home, "in0")
+        assert now["prog"]["id"] == wait_kernel(daemon)[0]["program"]
+        daemon.wait_received("k", count)
+    daemon.stop()
+
+
+@built
+@at_length
+def test_many_outputs(make_daemon: Callable[..., Daemon], world: World
+                      ) -> None:
+    """Sixteen of them, on two interfaces, for some senders; what is too large
+    for one interface is the worker's there."""
+    port, to = free_port(), free_port()
+    world.ip(world.home, "link add small0 mtu 1000 type veth peer name small "
+             f"netns {world.lan.name}", "link set small0 up",
+             "addr add 10.81.6.1/24 dev small0")
+    world.ip(world.lan, "addr add 10.81.6.2/24 dev small",
+             "addr add 10.81.1.3/24 dev in", "link set small up")
+    outputs = [to_group(4, to, n + 1) for n in range(16)]
+    outputs[15]["interface"] = "small0"
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, *outputs,
+                         listen_sources=["10.81.1.0/31", "10.81.1.2"]))
+    wait_kernel(daemon)
+    with Sink(world, "239.192.8.1", to) as first, \
+            Receiver("239.192.8.16", to, "small", world.lan) as last, \
+            sender(world, GROUP_IN[4], port) as source, \
+            Sender(GROUP_IN[4], port, "in", world.lan,
+                   "10.81.1.3") as other:
+        other.send(numbered(50, first=1000), RATE)
+        source.send(numbered(200), RATE)
+        source.send(numbered(20, 980, 200), RATE)
+        first.all_once(220)
+        assert sorted(numbers(last.wait(220))) == list(range(220))
+        ledger = daemon.wait_received("k", 270)
+        assert ledger["refused_source"] == 50
+        assert ledger["kernel_relayed"] == 16 * 200 + 15 * 20
+        assert ledger["relayed"] == 20
+    daemon.stop()
+
+
+@built
+def test_not_allowed(make_daemon: Callable[..., Daemon], namespace: Namespace
+                     ) -> None:
+    """Without the capability the worker relays, or the channel waits."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=namespace)
+    command, enter = daemon.command, namespace.prefix
+    setattr(daemon, "command", lambda *options: [
+        *enter, "setpriv", "--bounding-set", "-bpf,-sys_admin",
+        "--inh-caps", "-bpf,-sys_admin", *command(*options)[len(enter):]])
+    whole = relayed(4, port, to_group(4, to) | {"interface": "vb"})
+    whole["listen"]["interface"] = "va"
+    daemon.start(whole)
+    (out,) = wait_kernel(daemon, "worker")
+    assert "CAP_BPF" in out["not_kernel"]
+    with Receiver(GROUP_OUT[4], to, "va", namespace) as sink, \
+            Sender(GROUP_IN[4], port, "vb", namespace) as source:
+        source.send(numbered(100), RATE)
+        assert sorted(numbers(sink.wait(100))) == list(range(100))
+    whole["relay"][0]["fallback"] = False
+    daemon.write(whole)
+    daemon.ctl("reload")
+    daemon.wait_state("k", "waiting")
+    (reason,) = daemon.status("k")["reasons"]
+    assert reason["what"] == "kernel_missing"
+    assert "CAP_BPF" in reason["detail"]
+    daemon.stop()
+
+
+REFUSED = [
+    ({"address": "10.81.2.2"}, {}, "multicast groups only"),
+    ({"loop": True}, {}, "`loop: false'"),
+    ({"interface": None}, {}, "needs an `interface': the program asks"),
+    ({"address": GROUP_OUT[6]}, {}, "by the IP version"),
+    ({"keep_source": True}, {}, "leave `keep_source' out"),
+    ({"ttl": 0}, {}, "at least 1"),
+    ({}, {"address": "0.0.0.0"}, "needs one `address'"),
+    ({}, {"interface": None}, "needs an `interface' in `listen'"),
+    ({"path": "worker", "fallback": False}, {}, "is for `path: kernel'"),
+]
+
+
+@pytest.mark.parametrize("of_output, of_listen, why", REFUSED)
+def test_refused(make_daemon: Callable[..., Daemon],
+                 of_output: dict[str, Any], of_listen: dict[str, Any],
+                 why: str) -> None:
+    """What the program cannot do is no configuration."""
+    daemon = make_daemon()
+    whole = relayed(4, 20000, to_group(4, 20001))
+    for values, change in ((whole["relay"][0], of_output),
+                           (whole["listen"], of_listen)):
+        values.update(change)
+        for key in [k for k, v in values.items() if v is None]:
+            del values[key]
+    daemon.write(whole)
+    done = daemon.check()
+    assert done.returncode == 1 and why in done.stderr, done.stderr
+
+
+def test_merge_refused(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon()
+    whole = relayed(4, 20000, to_group(4, 20001))
+    whole["listen"] = [whole["listen"], whole["listen"] | {"port": 20002}]
+    whole["payload"]["sequence"] = {"type": "u64be", "offset": 0}
+    whole["merge"] = "sequence"
+    daemon.write(whole)
+    assert "not with `merge'" in daemon.check().stderr
+
+
+def test_said(make_daemon: Callable[..., Daemon]) -> None:
+    """-n says what would be used."""
+    daemon = make_daemon()
+    daemon.write(relayed(4, 20000, to_group(4, 20001)))
+    done = daemon.check()
+    assert done.returncode == 0, done.stderr
+    assert ("by a program in the kernel" if has_library() else
+            "by workers: this mcrelayd was built without libbpf") in \
+        done.stdout

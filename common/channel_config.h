@@ -111,7 +111,8 @@ struct listen_config {
 	char		interface[IF_NAMESIZE];	/* "": any */
 	struct source_prefix source[SOURCES_MAX];
 	uint32_t	sources;		/* 0: everybody may send */
-	uint16_t	share;			/* others may have it open */
+	uint8_t		share;			/* others may have it open */
+	uint8_t		marked;			/* tells marks of packets */
 	uint16_t	one_by_one;		/* nothing is coalesced */
 	uint64_t	receive_buffer;		/* bytes */
 	uint64_t	coalesce_ns;		/* or COALESCE_AUTO */
@@ -181,6 +182,8 @@ _Static_assert(sizeof(struct archive_config) ==
  * the datagram came from, by a raw socket (worker/keep_source.h). */
 #define OUTPUT_ONE_BY_ONE	1U
 #define OUTPUT_KEEP_SOURCE	2U
+/* A program in the kernel sends what it can (bpf/kernel_relay.h). */
+#define OUTPUT_KERNEL		4U
 
 struct channel_config {
 	char		name[CHANNEL_NAME_MAX + 1];
@@ -194,6 +197,11 @@ struct channel_config {
 	struct {
 		char	text[68];	/* address:port, for messages */
 		uint32_t way;		/* OUTPUT_..., of these */
+		/* By which the kernel's program knows it, and keeps knowing it
+		 * when others come and go: it is where `identity' is, which is
+		 * a hash of where it sends to. */
+		uint32_t slot;
+		uint32_t identity;
 	} output[OUTPUTS_MAX];
 	/* The datagram's number at which the counters began: where they go on
 	 * after a change of the configuration, that of the segment before. */
@@ -214,7 +222,7 @@ _Static_assert(offsetof(struct channel_config, run) ==
     offsetof(struct channel_config, output) ==
     offsetof(struct channel_config, uring) + sizeof(struct uring_config) &&
     offsetof(struct channel_config, counted_from) ==
-    offsetof(struct channel_config, output) + OUTPUTS_MAX * 72 &&
+    offsetof(struct channel_config, output) + OUTPUTS_MAX * 80 &&
     offsetof(struct channel_config, slot) ==
     offsetof(struct channel_config, archive) + sizeof(struct archive_config) &&
     sizeof(struct channel_config) ==

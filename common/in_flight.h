@@ -61,7 +61,7 @@ struct tx_plan {
 	uint32_t	skip;
 	uint32_t	datagrams;	/* in this message */
 	uint32_t	datagram_size;	/* of each but the last */
-	uint32_t	reserved;
+	uint32_t	kernel_failed;	/* the kernel's program could not */
 };
 
 struct tx_area {

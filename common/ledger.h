@@ -11,13 +11,14 @@
  *	received = archived + rejected + archive_shed + archive_paused + pending
  * and, once the outputs have caught up,
  *	received * outputs = relayed + relay_errors + relay_paused +
- *	    relay_standby
+ *	    relay_standby + kernel_relayed
  * and, where the sender's count is known and nothing was dropped coalesced,
  *	sent = received + kernel_dropped + truncated + refused_source
  * where inputs are merged, of all that was sent on all paths
  *	sent = received + merged + merge_waiting + kernel_dropped +
  *	    truncated + refused_source
- * relay_errors is the sum of RELAY_ERROR_COUNTERS.
+ * relay_errors is the sum of RELAY_ERROR_COUNTERS; kernel_relay_errors are left
+ * to the worker, and so are counted among the others as well.
  */
 #ifndef MCRELAY_LEDGER_H
 #define MCRELAY_LEDGER_H
@@ -120,7 +121,13 @@ enum ledger_unit {
 	    "each output")						\
 	X(relay_standby, COUNTER, DATAGRAMS, false,			\
 	    "datagrams that were another host's to relay, counted for "	\
-	    "each output")
+	    "each output")						\
+	X(kernel_relayed, COUNTER, DATAGRAMS, false,			\
+	    "datagrams that a program in the kernel had relayed, "	\
+	    "counted for each output")					\
+	X(kernel_relay_errors, COUNTER, DATAGRAMS, false,		\
+	    "datagrams that the program could not relay, left to the "	\
+	    "worker, counted for each output")
 
 /* The causes of relay_errors. */
 #define RELAY_ERROR_COUNTERS(X)						\

@@ -24,6 +24,8 @@
 	    "there is no memory for its ring")				\
 	X(PROGRAM_CLOSED, program_closed, WAITING,			\
 	    "its user cannot execute mcrelay-worker")			\
+	X(KERNEL_MISSING, kernel_missing, WAITING,			\
+	    "the kernel has no program that relays, and nothing else is to") \
 	X(NOT_PERMITTED, not_permitted, WAITING,			\
 	    "mcrelayd may not open it")					\
 	X(CANNOT_OPEN, cannot_open, WAITING,				\

@@ -88,6 +88,9 @@ _Static_assert(sizeof(struct ring_record) == 48, "shared layout");
 /* It came while these were paused, and is not for them. */
 #define RING_NO_ARCHIVE	2
 #define RING_NO_RELAY	4
+/* It has left already, by a program in the kernel: `scope' is not the source's,
+ * which has none, but says by which outputs (bpf/kernel_relay.h). */
+#define RING_KERNEL	8
 
 /* A process's view of a ring. */
 struct ring {
@@ -102,6 +105,13 @@ ring_record_size(uint32_t length)
 {
 	return ROUND_UP(sizeof(struct ring_record) + (uint64_t)length,
 	    (uint64_t)RING_ALIGN);
+}
+
+/* The interface that the source's address is of; 0: it is of none. */
+static inline uint32_t
+ring_record_scope(const struct ring_record *record)
+{
+	return (record->flags & RING_KERNEL) != 0 ? 0 : record->scope;
 }
 
 /* How far it is to the next record. */

@@ -38,7 +38,11 @@ read_one(const struct cmsghdr *cmsg, struct udp_arrival *arrival)
 		memcpy(&ts, CMSG_DATA(cmsg), sizeof(ts));
 		arrival->received_ns = (uint64_t)ts.tv_sec * NS_PER_S +
 		    (uint64_t)ts.tv_nsec;
-	}
+	} else if (cmsg->cmsg_level == SOL_SOCKET &&
+	    cmsg->cmsg_type == SO_MARK &&
+	    cmsg->cmsg_len >= CMSG_LEN(sizeof(arrival->mark)))
+		memcpy(&arrival->mark, CMSG_DATA(cmsg),
+		    sizeof(arrival->mark));
 }
 
 void

@@ -20,6 +20,7 @@ struct udp_arrival {
 	/* Of each datagram but the last in a message that the kernel has
 	 * coalesced (UDP_GRO), bytes; 0: it is one datagram. */
 	uint32_t	datagram_size;
+	uint32_t	mark;		/* of the packet (SO_RCVMARK) */
 };
 
 /*

@@ -193,6 +193,7 @@ compare(struct channel *channel, const struct conf *conf,
 	struct segment_spec spec;
 
 	segment_spec_fill(&spec, conf, channel->conf);
+	segment_spec_keep_slots(&spec, &channel->segment);
 	if (segment_spec_same(&channel->segment, &spec)) {
 		config = (void *)(uintptr_t)channel->segment.config;
 		config->log_target = spec.config.log_target;

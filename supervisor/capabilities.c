@@ -51,6 +51,7 @@ static const struct {
 	    "and wmem_max", true},
 	{CAP_NET_RAW, "CAP_NET_RAW",
 	    "to notice, after an upgrade, that there is no querier", true},
+	{CAP_BPF, "CAP_BPF", "to relay by a program in the kernel", true},
 	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "to lock memory beyond the limit", true},
 };
 
@@ -294,6 +295,8 @@ asked_by_channel(const struct channel_conf *channel, uint64_t rmem_max,
 		asked |= BIT(CAP_NET_ADMIN);
 	if (keeps_source(channel))
 		asked |= BIT(CAP_NET_RAW);
+	if (kernel_path_wanted(channel, false))
+		asked |= BIT(CAP_BPF) | BIT(CAP_NET_ADMIN);
 	return asked;
 }
 

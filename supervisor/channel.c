@@ -55,8 +55,10 @@ make_segment(struct channel *channel, const struct conf *conf)
 	bool locked;
 
 	segment_spec_fill(&spec, conf, channel->conf);
-	if (old->base != NULL)
+	if (old->base != NULL) {
 		spec.predecessor = old;
+		segment_spec_keep_slots(&spec, old);
+	}
 	/* Twice the memory is not needed: the old one has what it needs. */
 	spec.later = channel->foreign.worker;
 	if (segment_create(&fresh, &spec, &locked) == -1)
@@ -415,6 +417,7 @@ channel_stop(struct channel *channel)
 		child_drain(&channel->child);
 	} else
 		child_stop(&channel->child);
+	kernel_path_update(channel->supervisor);
 	if (channel->child.pid == 0)
 		channel_settle(channel);
 	release_archive(channel);

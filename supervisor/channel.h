@@ -72,6 +72,9 @@ struct channel {
 	ino_t			 stored_segment;
 
 	struct lack		 program;	/* of its worker (runnable.h) */
+	struct lack		 kernel;	/* of kernel_path.h */
+	uint32_t		 kernel_outputs; /* are wanted there; a bit
+						  * each */
 	struct foreign		 foreign;
 	char			 lacked[256];	/* told; "": nothing */
 	unsigned		 room_asked_s;	/* in vain; see room.c */

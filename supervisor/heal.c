@@ -352,6 +352,7 @@ on_changed(void *owner)
 
 	look(heal);
 	channels_retry(heal->supervisor);
+	kernel_path_update(heal->supervisor);
 }
 
 void

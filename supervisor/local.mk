@@ -9,7 +9,7 @@ sbin_PROGRAMS += mcrelayd
 # What it checks of mcrelay-web's files.
 WEB_CHECK_LIBS = $(GNUTLS_LIBS) $(CRYPT_LIBS)
 libsupervisor_a_CPPFLAGS = $(AM_CPPFLAGS) $(YAML_CFLAGS) $(AVRO_CFLAGS) \
-	$(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(GNUTLS_CFLAGS)
+	$(JANSSON_CFLAGS) $(LIBBSD_CFLAGS) $(GNUTLS_CFLAGS) $(BPF_CFLAGS)
 libsupervisor_a_SOURCES = \
 	supervisor/account.c supervisor/account.h \
 	supervisor/account_ask.c \
@@ -67,6 +67,9 @@ libsupervisor_a_SOURCES = \
 	supervisor/images.c supervisor/images.h \
 	supervisor/inheritance.c supervisor/inheritance.h \
 	supervisor/json_text.c supervisor/json_text.h \
+	supervisor/kernel_path.c supervisor/kernel_path.h \
+	supervisor/kernel_program.c supervisor/kernel_program.h \
+	supervisor/kernel_route.c supervisor/kernel_route.h \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/live.c supervisor/live.h \
 	supervisor/memberships.c supervisor/memberships.h \
@@ -130,6 +133,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/io_uring.c \
 	supervisor/conf/workers.c \
 	supervisor/conf/check.c supervisor/conf/check_inputs.c \
+	supervisor/conf/check_kernel.c \
 	supervisor/conf/check_priv.h \
 	supervisor/conf/compare.c \
 	supervisor/conf/conf.c supervisor/conf/conf.h \
@@ -173,8 +177,23 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/look.c \
 	supervisor/doctor/print.c supervisor/doctor/print.h \
 	supervisor/doctor/table.c
+# The program that relays in the kernel, as libbpf takes it.
+EXTRA_DIST += bpf/kernel_relay.bpf.c bpf/kernel_relay.h
+if BPF
+nodist_libsupervisor_a_SOURCES = bpf/kernel_relay.skel.h
+BUILT_SOURCES += bpf/kernel_relay.skel.h
+CLEANFILES += bpf/kernel_relay.bpf.o bpf/kernel_relay.skel.h
+bpf/kernel_relay.bpf.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h
+	$(AM_V_GEN)$(MKDIR_P) bpf && $(BPF_CLANG) -target bpf -O2 -g -Wall \
+	    -Wextra -Werror -I$(top_srcdir) $(BPF_HEADERS) \
+	    -c $(srcdir)/bpf/kernel_relay.bpf.c -o $@
+bpf/kernel_relay.skel.h: bpf/kernel_relay.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kernel_relay.bpf.o \
+	    name kernel_relay_bpf >$@.new && mv $@.new $@
+endif
 mcrelayd_SOURCES = supervisor/main.c supervisor/account_print.c
 mcrelayd_LDADD = libsupervisor.a libschema.a libcommon.a \
 	$(EV_LIBS) $(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) \
-	$(WEB_CHECK_LIBS) $(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) -lm
+	$(WEB_CHECK_LIBS) $(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) \
+	$(BPF_LIBS) -lm
 dist_man_MANS += man/mcrelayd.8 man/mcrelay.yaml.5

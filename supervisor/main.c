@@ -21,6 +21,7 @@
 #include "supervisor/doctor/doctor.h"
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
+#include "supervisor/kernel_path.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
@@ -288,6 +289,8 @@ print_needs(const struct conf *conf)
 	needs_limits(&limits, NEEDS_MEMORY_TOTAL);
 	needs_text(&needs, &limits, text);
 	printf("configuration OK\n%s\n", text);
+	if (kernel_path_text(conf, text))
+		printf("`path: kernel': relayed %s\n", text);
 	needs_check(&needs, &limits, &problems);
 	print_problems(&problems);
 	conf_problems_free(&problems);

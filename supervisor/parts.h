@@ -31,6 +31,7 @@ struct lack {
 	bool		archive;	/* its directory */
 	bool		memory;		/* its segment */
 	bool		program;	/* its user cannot execute it */
+	bool		kernel;		/* the program that is to relay */
 	char		detail[256];	/* for people */
 };
 

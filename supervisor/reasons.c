@@ -89,6 +89,8 @@ lacking(const struct lack *lack)
 		return REASON_MEMORY_MISSING;
 	if (lack->program)
 		return REASON_PROGRAM_CLOSED;
+	if (lack->kernel)
+		return REASON_KERNEL_MISSING;
 	switch (lack->error) {
 	case EADDRINUSE:
 		return REASON_ADDRESS_IN_USE;

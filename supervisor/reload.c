@@ -368,6 +368,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	decimators_update(supervisor);
 	channels_start_new(supervisor);
 	channels_retry(supervisor);
+	kernel_path_update(supervisor);
 }
 
 int

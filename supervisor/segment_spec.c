@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/hash.h"
 #include "common/util.h"
 #include "supervisor/segment_spec.h"
 
@@ -20,6 +21,18 @@ fill_archive(struct channel_config *config, const struct channel_conf *channel)
 		    channel->archive.directory, channel->name);
 }
 
+/* Where it sends to, as far as its configuration says. */
+static uint32_t
+identity_of(const struct destination_conf *to)
+{
+	char text[ADDRESS_TEXT_SIZE + IF_NAMESIZE + 1];
+	char address[ADDRESS_TEXT_SIZE];
+
+	(void)format_address((const void *)&to->address, address);
+	(void)snprintf(text, sizeof(text), "%s%%%s", address, to->interface);
+	return hash_text32(text);
+}
+
 static void
 fill_outputs(struct channel_config *config, const struct channel_conf *channel)
 {
@@ -32,7 +45,68 @@ fill_outputs(struct channel_config *config, const struct channel_conf *channel)
 		    config->output[i].text);
 		config->output[i].way =
 		    (channel->relay[i].one_by_one ? OUTPUT_ONE_BY_ONE : 0) |
-		    (channel->relay[i].keep_source ? OUTPUT_KEEP_SOURCE : 0);
+		    (channel->relay[i].keep_source ? OUTPUT_KEEP_SOURCE : 0) |
+		    (channel->relay[i].kernel ? OUTPUT_KERNEL : 0);
+		config->output[i].slot = (uint32_t)i;
+		config->output[i].identity = identity_of(&channel->relay[i]);
+	}
+}
+
+static int
+slot_of(const struct channel_config *config, uint32_t identity)
+{
+	uint32_t i;
+
+	for (i = 0; i < MIN_OF(config->outputs, (uint32_t)OUTPUTS_MAX); i++)
+		if (config->output[i].identity == identity)
+			return (int)(config->output[i].slot % OUTPUTS_MAX);
+	return -1;
+}
+
+int
+segment_spec_slot(const struct segment *segment,
+    const struct destination_conf *to)
+{
+	return slot_of(segment->config, identity_of(to));
+}
+
+/* One that nobody has had, else one that nobody keeps. */
+static uint32_t
+free_slot(const int *kept, uint32_t outputs, uint32_t *used)
+{
+	uint32_t slot, i;
+
+	if (*used == (1U << OUTPUTS_MAX) - 1)
+		for (i = *used = 0; i < outputs; i++)
+			if (kept[i] != -1)
+				*used |= 1U << kept[i];
+	for (slot = 0; slot < OUTPUTS_MAX - 1; slot++)
+		if ((*used & 1U << slot) == 0)
+			break;
+	*used |= 1U << slot;
+	return slot;
+}
+
+/* Marks of one that is gone may be on their way still: so its slot is the last
+ * that another one gets. */
+void
+segment_spec_keep_slots(struct segment_spec *spec,
+    const struct segment *before)
+{
+	struct channel_config *config = &spec->config;
+	uint32_t used = 0, i, slot;
+	int kept[OUTPUTS_MAX];
+
+	for (i = 0; i < MIN_OF(before->config->outputs,
+	    (uint32_t)OUTPUTS_MAX); i++)
+		used |= 1U << before->config->output[i].slot % OUTPUTS_MAX;
+	for (i = 0; i < config->outputs; i++)
+		kept[i] = slot_of(before->config, config->output[i].identity);
+	for (i = 0; i < config->outputs; i++) {
+		slot = (uint32_t)kept[i];
+		if (kept[i] == -1)
+			slot = free_slot(kept, config->outputs, &used);
+		config->output[i].slot = slot;
 	}
 }
 

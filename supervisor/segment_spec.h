@@ -15,6 +15,13 @@
 void	segment_spec_fill(struct segment_spec *spec, const struct conf *conf,
 	    const struct channel_conf *channel) ATTR_NONNULL;
 
+/* Gives outputs that were there before the slots that they had. */
+void	segment_spec_keep_slots(struct segment_spec *spec,
+	    const struct segment *before) ATTR_NONNULL;
+/* The slot that an output has in a segment; -1: it is not there. */
+int	segment_spec_slot(const struct segment *segment,
+	    const struct destination_conf *to) ATTR_NONNULL;
+
 /*
  * Whether a worker may go on in `segment' as if it had been made for `spec':
  * all is the same, but for where and how much is logged.

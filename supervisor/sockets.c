@@ -128,6 +128,10 @@ sockets_adapt(int fd, const struct listen_config *listen)
 {
 	/* Coalescing is a matter of speed only. */
 	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, !listen->one_by_one);
+	/* Never taken back: what is marked may wait in it.  Where it cannot be
+	 * had no program is told to mark (kernel_route.c). */
+	if (listen->marked)
+		(void)sockets_set_int(fd, SOL_SOCKET, SO_RCVMARK, 1);
 	return sockets_set_int(fd, SOL_SOCKET, SO_REUSEADDR,
 	    listen->share || udp_is_group(&listen->address));
 }

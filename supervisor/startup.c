@@ -180,6 +180,7 @@ open_channels(struct supervisor *supervisor, struct conf_problems *problems)
 	if (supervisor->inheritance != NULL)
 		supervisor->next_number =
 		    supervisor->inheritance->next_number;
+	kernel_path_begin(supervisor);
 	fanout_expect(supervisor, conf);
 	if (supervisor->inheritance != NULL)
 		fanout_inherit(supervisor->inheritance);

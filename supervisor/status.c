@@ -118,9 +118,30 @@ print_process(struct growing *out, const struct child *child)
  * has come, the counters are those of the outputs before.
  */
 static void
-print_outputs(struct growing *out, const struct channel_conf *conf,
+print_path(struct growing *out, const struct channel *channel, size_t output)
+{
+	const struct kernel_path *path = &channel->supervisor->kernel;
+	bool there = path->program != NULL && path->why[0] == '\0' &&
+	    (channel->kernel_outputs >> output & 1) != 0;
+
+	json_text_string(out, "path", there ? "kernel" : "worker");
+	if (!channel->conf->relay[output].kernel)
+		return;
+	if (there) {
+		json_text_string(out, "attached", "clsact");
+		json_text_number(out, "program",
+		    kernel_program_id(path->program));
+	} else
+		json_text_string(out, "not_kernel", path->why[0] != '\0' ?
+		    path->why : "a socket, an interface or a worker is not "
+		    "ready, or the relay is paused");
+}
+
+static void
+print_outputs(struct growing *out, const struct channel *channel,
     const struct output_counts *counts)
 {
+	const struct channel_conf *conf = channel->conf;
 	size_t i;
 
 	json_text_open(out, "outputs", '[');
@@ -130,6 +151,7 @@ print_outputs(struct growing *out, const struct channel_conf *conf,
 		if (conf->relay[i].interface[0] != '\0')
 			json_text_string(out, "interface",
 			    conf->relay[i].interface);
+		print_path(out, channel, i);
 		status_print_counts(out, output_table, &counts[i]);
 		json_text_close(out, '}');
 	}
@@ -284,7 +306,7 @@ print_channel(struct print *print, struct channel *channel)
 	levels_print(out, channel);
 	print_ledger(out, channel);
 	print_rejected(out, channel);
-	print_outputs(out, channel->conf, channel->counts.output);
+	print_outputs(out, channel, channel->counts.output);
 	print_decimate(out, channel);
 	forwarder_print(out, channel);
 	fleet_print(out, channel);

@@ -166,6 +166,7 @@ on_turn(struct ev_loop *loop, ev_timer *watcher, int events ATTR_UNUSED)
 		finish_stop(supervisor);
 	if (supervisor->phase != PHASE_STOPPING)
 		fanout_update(supervisor);
+	kernel_path_update(supervisor);
 	upgrade_turn(&supervisor->upgrade);
 	fdstore_update(supervisor);
 	say_status(supervisor);
@@ -216,6 +217,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	fleet_second(&supervisor->fleet);
 	if (supervisor->phase != PHASE_STOPPING)
 		fanout_update(supervisor);
+	kernel_path_update(supervisor);
 	/* It may wait for an archive to move again. */
 	if (supervisor->upgrade.rolling)
 		supervisor_notice(supervisor);
@@ -342,6 +344,7 @@ close_all(struct supervisor *supervisor)
 {
 	struct channel *channel;
 
+	kernel_path_end(supervisor);
 	while ((channel = TAILQ_FIRST(&supervisor->channels)) != NULL) {
 		TAILQ_REMOVE(&supervisor->channels, channel, link);
 		tell_end(channel);
@@ -387,6 +390,7 @@ start(struct supervisor *supervisor)
 	forwarders_second(supervisor);
 	fleet_second(&supervisor->fleet);
 	heal_start(&supervisor->heal, supervisor);
+	kernel_path_update(supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

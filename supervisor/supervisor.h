@@ -14,6 +14,7 @@
 #include "supervisor/conf/conf.h"
 #include "supervisor/heal.h"
 #include "supervisor/images.h"
+#include "supervisor/kernel_path.h"
 #include "supervisor/inheritance.h"
 #include "supervisor/querier.h"
 #include "supervisor/rundir.h"
@@ -60,6 +61,7 @@ struct supervisor {
 	struct fleet		 fleet;
 	struct events		*events;
 	struct heal		 heal;
+	struct kernel_path	 kernel;
 	struct querier		 querier;
 	struct upgrade		 upgrade;
 	/* What there is to be taken over, while we start; else NULL.  What

@@ -24,6 +24,7 @@ waiting_hold(struct channel *channel)
 	const struct channel_conf *conf = channel->conf;
 
 	channel->child.held = !runnable_worker(channel) ||
+	    !kernel_path_ready(channel) ||
 	    channel->segment.base == NULL || channel->parts.lack.memory ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
@@ -77,7 +78,9 @@ channel_lack(const struct channel *channel)
 		return &channel->program;
 	if (channel->next.lack.error != 0)
 		return &channel->next.lack;
-	return channel->parts.lack.error != 0 ? &channel->parts.lack : NULL;
+	if (channel->parts.lack.error != 0)
+		return &channel->parts.lack;
+	return channel->kernel.error != 0 ? &channel->kernel : NULL;
 }
 
 /* All of it. */

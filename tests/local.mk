@@ -81,7 +81,7 @@ endif
 
 # What the programs below share.
 TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) \
-	$(SECCOMP_LIBS) $(URING_LIBS) -lm
+	$(SECCOMP_LIBS) $(URING_LIBS) $(BPF_LIBS) -lm
 SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
 CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
 	$(AVRO_LIBS) $(JANSSON_LIBS) $(WEB_CHECK_LIBS)

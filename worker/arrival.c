@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "bpf/kernel_relay.h"
 #include "common/udp.h"
 #include "worker/ingest_ops.h"
 
@@ -41,4 +42,10 @@ arrival_describe(struct arrival *arrival, const struct sockaddr_in6 *name,
 	if (said.datagram_size <= UINT16_MAX &&
 	    said.datagram_size < record->length)
 		record->datagram_size = (uint16_t)said.datagram_size;
+	/* One whose source has a scope is never marked (kernel_relay.bpf.c). */
+	if (UNLIKELY((said.mark & KERNEL_MARK_MASK) == KERNEL_MARK) &&
+	    record->scope == 0) {
+		record->flags = RING_KERNEL;
+		record->scope = said.mark & ~KERNEL_MARK_MASK;
+	}
 }

@@ -119,7 +119,8 @@ append(struct ingest *ingest, struct ingest_state *state,
 	const struct ring *ring = &ingest->segment->ring;
 	uint32_t datagrams = ring_record_datagrams(record);
 
-	record->flags = ingest->paused & (RING_NO_ARCHIVE | RING_NO_RELAY);
+	record->flags = (record->flags & RING_KERNEL) |
+	    (ingest->paused & (RING_NO_ARCHIVE | RING_NO_RELAY));
 	record->sequence = state->sequence;
 	sender_sequence_count(&ingest->sender_sequence, state, sender,
 	    ring_at(ring, state->head) + sizeof(*record));

@@ -86,8 +86,11 @@ settle(const struct segment *segment, unsigned index, unsigned n,
 	uint64_t datagrams = 0;
 	unsigned i;
 
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		datagrams += tx->plan[i].datagrams;
+		state->counts.kernel_relay_errors +=
+		    tx->plan[i].kernel_failed;
+	}
 	if (n > 0) {
 		state->position = tx->plan[n - 1].position;
 		state->sequence = tx->plan[n - 1].sequence;
@@ -175,7 +178,8 @@ begin_batch(struct output *output, const struct output_state *state,
 	const struct segment *segment = output->relay->segment;
 	struct send_batch batch = {.segment = segment, .tx = segment->tx,
 	    .gso_limit = output->gso_limit, .turn = &output->relay->turn,
-	    .head = head, .at = {.position = state->position,
+	    .head = head, .output = output->index,
+	    .at = {.position = state->position,
 	    .sequence = state->sequence, .skip = state->skip}};
 
 	if (output->keep.wanted) {
@@ -265,7 +269,7 @@ set_way(struct output *output, uint32_t way)
 {
 	output->gso_limit = GSO_LIMIT_MAX;
 	output->keep.wanted = (way & OUTPUT_KEEP_SOURCE) != 0;
-	if (way != 0) {
+	if ((way & (OUTPUT_ONE_BY_ONE | OUTPUT_KEEP_SOURCE)) != 0) {
 		output->gso_limit = 0;
 		output->gso_retry_ns = UINT64_MAX;
 	}

@@ -11,11 +11,17 @@
 /* Moves past `datagrams' of a record, which are not sent; `anothers': as they
  * are another host's to send. */
 static void
-let_go(struct output_state *state, const struct ring_record *record,
-    uint32_t datagrams, bool anothers)
+let_go(const struct output *output, struct output_state *state,
+    const struct ring_record *record, uint32_t datagrams, bool anothers)
 {
 	state->sequence += datagrams;
-	if ((record->flags & RING_NO_RELAY) != 0)
+	if (relay_kernel_failed(output->relay->segment->config,
+	    output->index, record))
+		state->counts.kernel_relay_errors += datagrams;
+	if (relay_by_kernel(output->relay->segment->config, output->index,
+	    record))
+		state->counts.kernel_relayed += datagrams;
+	else if ((record->flags & RING_NO_RELAY) != 0)
 		state->counts.relay_paused += datagrams;
 	else if (anothers)
 		state->counts.relay_standby += datagrams;
@@ -56,9 +62,10 @@ relay_pass(struct output *output, uint64_t head, bool muted)
 		if (sent > state->skip)
 			left = MIN_OF(left, sent - state->skip);
 		else if (!muted &&
-		    (record->flags & (RING_PAD | RING_NO_RELAY)) == 0)
+		    (record->flags & (RING_PAD | RING_NO_RELAY)) == 0 &&
+		    !relay_by_kernel(segment->config, output->index, record))
 			break;
-		let_go(state, record, left, muted || sent > 0);
+		let_go(output, state, record, left, muted || sent > 0);
 	}
 	state->batch++;
 	output_commit(domain);
@@ -78,7 +85,7 @@ give_up(struct output *output, uint64_t limit)
 	    state->position != ring_head(&segment->ring)) {
 		record = (const void *)ring_at(&segment->ring,
 		    state->position);
-		let_go(state, record, left_of(state, record),
+		let_go(output, state, record, left_of(state, record),
 		    state->position >= turn_end(&output->relay->turn,
 		    UINT64_MAX));
 	}

@@ -128,6 +128,8 @@ add_record_part(struct send_batch *batch, const struct ring_record *record,
 	if (batch->keep != NULL)
 		length = add_header(batch, record, payload + offset, length);
 	add_piece(batch, payload + offset, length, take);
+	if (relay_kernel_failed(batch->segment->config, batch->output, record))
+		batch->tx->plan[batch->messages - 1].kernel_failed += take;
 	return true;
 }
 
@@ -145,6 +147,8 @@ relay_plan(struct send_batch *batch)
 			continue;
 		}
 		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0) ||
+		    relay_by_kernel(batch->segment->config, batch->output,
+		    record) ||
 		    turn_sent(batch->turn, record, batch->at.position) >
 		    batch->at.skip)
 			break;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/kernel_relay.h"
 #include "worker/relay.h"
 
 /* One sendmmsg in the making. */
@@ -22,6 +23,7 @@ struct send_batch {
 	struct tx_plan		 at;		/* after what is planned */
 	unsigned		 messages;
 	unsigned		 iovecs;
+	unsigned		 output;	/* which of the channel's */
 	/* The last message, while it may still grow. */
 	bool			 open;
 	uint32_t		 datagram_size;
@@ -36,6 +38,28 @@ void	relay_plan(struct send_batch *batch) ATTR_NONNULL;
  * that lie before `head'. */
 void	relay_pass(struct output *output, uint64_t head, bool muted)
 	    ATTR_NONNULL;
+
+/* Whether the kernel's program has sent the record's datagrams by this output.
+ * The others of a channel that has none have no slots that a mark names. */
+static inline bool
+relay_by_kernel(const struct channel_config *config, unsigned output,
+    const struct ring_record *record)
+{
+	return UNLIKELY((record->flags & RING_KERNEL) != 0) &&
+	    (record->scope >> (config->output[output].slot % OUTPUTS_MAX) &
+	    1) != 0;
+}
+
+/* Whether the program has tried in vain. */
+static inline bool
+relay_kernel_failed(const struct channel_config *config, unsigned output,
+    const struct ring_record *record)
+{
+	return UNLIKELY((record->flags & RING_KERNEL) != 0) &&
+	    (record->scope & KERNEL_MARK_FAILED) != 0 &&
+	    (config->output[output].way & OUTPUT_KERNEL) != 0 &&
+	    !relay_by_kernel(config, output, record);
+}
 
 static inline const char *
 relay_output_text(const struct output *output)

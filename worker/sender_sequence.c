@@ -169,7 +169,7 @@ is_source(const struct sender *s, const struct ring_record *record)
 {
 	return s->used != 0 && s->port == record->port &&
 	    s->input == record->input && s->family == record->family &&
-	    s->scope == record->scope &&
+	    s->scope == ring_record_scope(record) &&
 	    memcmp(s->address, record->address, sizeof(s->address)) == 0;
 }
 
@@ -194,7 +194,7 @@ find_source(struct sender_sequence *sequence, const struct ring_record *record)
 	memcpy(oldest->address, record->address, sizeof(oldest->address));
 	oldest->port = record->port;
 	oldest->family = record->family;
-	oldest->scope = record->scope;
+	oldest->scope = ring_record_scope(record);
 	oldest->input = record->input;
 	sequence->recent = (unsigned)(oldest - source);
 	return oldest;

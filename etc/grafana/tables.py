@@ -15,6 +15,8 @@ NO_LOSS = {"received", "received_bytes", "relayed", "archived",
            "archived_bytes", "in", "out",
            "relay_errors",      # the sum of its causes
            "archive_paused", "relay_paused", "relay_standby", "standby", "merged",
+           "kernel_relayed",
+           "kernel_relay_errors",   # left to the worker
            "archive_errors", "sequence_repeats", "sequence_reordered"}
 
 

@@ -126,6 +126,21 @@ read_keep_source(struct section *section, struct destination_conf *to)
 	to->source = (struct sockaddr_storage){0};
 }
 
+/* What it cannot do is check_kernel.c's question. */
+static void
+read_path(struct section *section, struct destination_conf *to)
+{
+	static const char *const words[] = {"worker", "kernel", NULL};
+	const struct node *path, *fallback = section_get(section, "fallback");
+
+	to->kernel = section_word(section, "path", words, 0, &path) == 1;
+	to->kernel_only = !section_bool(section, "fallback", true);
+	if (fallback != NULL && !to->kernel)
+		problem_error(section->problems, fallback->key_place,
+		    "`fallback' is for `path: kernel'");
+	to->kernel_only = to->kernel_only && to->kernel;
+}
+
 static void
 read_relay(struct section *channel, struct channel_conf *to,
     struct channel_places *places)
@@ -146,8 +161,22 @@ read_relay(struct section *channel, struct channel_conf *to,
 		    &places->relay[n]);
 		to->relay[n].one_by_one = conf_read_segmentation(&section);
 		read_keep_source(&section, &to->relay[n]);
+		read_path(&section, &to->relay[n]);
 		section_close(&section);
 	}
+}
+
+/* What a program in the kernel has relayed comes in marked. */
+static void
+expect_marks(struct channel_conf *channel)
+{
+	bool marked = false;
+	size_t i;
+
+	for (i = 0; i < channel->relays; i++)
+		marked = marked || channel->relay[i].kernel;
+	for (i = 0; i < channel->inputs; i++)
+		channel->listen[i].marked = marked;
 }
 
 /*** The channel. ***/
@@ -239,6 +268,7 @@ conf_read_channel(const struct conf_reader *reader, struct section *section,
 	conf_read_payload(reader, section, channel);
 	read_merge(section, channel);
 	read_relay(section, channel, places);
+	expect_marks(channel);
 	read_ring_size(section, channel);
 	conf_read_archive(reader, section, channel);
 	conf_read_decimate(section, channel, places);

@@ -283,6 +283,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 		check_keep_source(check, channel, to, places->item);
 		check_twin(check, channel, i);
 	}
+	check_kernel(check, channel);
 }
 
 /*** Names. ***/

@@ -63,4 +63,8 @@ void	check_inputs(const struct check *check) ATTR_NONNULL;
 /* What the kernel does not grant. */
 void	check_receive_buffers(const struct check *check) ATTR_NONNULL;
 
+/* Outputs by the kernel: what its program cannot do (check_kernel.c). */
+void	check_kernel(const struct check *check,
+	    const struct channel_conf *channel) ATTR_NONNULL;
+
 #endif /* MCRELAY_CONF_CHECK_PRIV_H */

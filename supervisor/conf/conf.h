@@ -43,6 +43,8 @@ struct destination_conf {
 	int32_t			 broadcast;	/* may be one */
 	int32_t			 one_by_one;	/* no runs in one message */
 	int32_t			 keep_source;	/* the sender's own */
+	int32_t			 kernel;	/* by a program there */
+	int32_t			 kernel_only;	/* or not at all */
 };
 
 /* Compared byte by byte up to `plan': without padding, zero what is unused. */
@@ -63,7 +65,7 @@ struct stream_conf {
 };
 _Static_assert(offsetof(struct stream_conf, range) ==
     CHANNEL_NAME_MAX + 1 + 2 * sizeof(struct sockaddr_storage) + IF_NAMESIZE +
-    6 * sizeof(int32_t) && offsetof(struct stream_conf, plan) ==
+    8 * sizeof(int32_t) && offsetof(struct stream_conf, plan) ==
     offsetof(struct stream_conf, range) + 3 * sizeof(uint64_t) +
     4 * sizeof(uint32_t), "no padding");
 

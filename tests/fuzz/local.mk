@@ -9,7 +9,7 @@ FUZZ_LINK = $(AM_LDFLAGS) -fsanitize=fuzzer
 FUZZ_SCRATCH = tests/fuzz/scratch.c tests/fuzz/scratch.h
 FUZZ_SUPERVISOR_LIBS = libsupervisor.a libschema.a libcommon.a $(EV_LIBS) \
 	$(YAML_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS) $(WEB_CHECK_LIBS) \
-	$(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) -lm
+	$(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) $(BPF_LIBS) -lm
 
 tests_fuzz_fuzz_datum_SOURCES = tests/fuzz/fuzz_datum.c
 tests_fuzz_fuzz_datum_LDFLAGS = $(FUZZ_LINK)
@@ -52,7 +52,7 @@ tests_unit_test_corpus_container_LDADD = $(tests_fuzz_fuzz_container_LDADD) \
 tests_fuzz_fuzz_recover_SOURCES = tests/fuzz/fuzz_recover.c $(FUZZ_SCRATCH)
 tests_fuzz_fuzz_recover_LDFLAGS = $(FUZZ_LINK)
 tests_fuzz_fuzz_recover_LDADD = libworker.a libcommon.a $(EV_LIBS) \
-	$(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) -lm
+	$(CODEC_LIBS) $(SECCOMP_LIBS) $(URING_LIBS) $(BPF_LIBS) -lm
 tests_unit_test_corpus_recover_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DFUZZ_CORPUS='"$(abs_top_srcdir)/tests/fuzz/recover"'
 tests_unit_test_corpus_recover_SOURCES = tests/unit/test_corpus.c \

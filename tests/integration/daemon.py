@@ -33,7 +33,8 @@ COUNTERS = {
     "pending", "relay_overrun", "relay_no_buffers", "relay_unreachable",
     "relay_too_large", "relay_other", "socket_high_water_bytes",
     "ring_high_water_bytes", "archive_paused", "relay_paused",
-    "relay_standby", "merged", "merge_waiting"}
+    "relay_standby", "merged", "merge_waiting", "kernel_relayed",
+    "kernel_relay_errors"}
 
 
 @dataclass(frozen=True)
@@ -401,16 +402,19 @@ class Daemon:
         outputs = status["outputs"]
         if ledger["received"] * len(outputs) != \
                 ledger["relayed"] + ledger["relay_errors"] + \
-                ledger["relay_paused"] + ledger["relay_standby"]:
+                ledger["relay_paused"] + ledger["relay_standby"] + \
+                ledger["kernel_relayed"]:
             broken.append("received * outputs != relayed + relay_errors + "
-                          "relay_paused + relay_standby")
+                          "relay_paused + relay_standby + kernel_relayed")
         for counter in ("relayed", "relay_errors", "relay_paused",
-                        "relay_standby"):
+                        "relay_standby", "kernel_relayed",
+                        "kernel_relay_errors"):
             if sum(o[counter] for o in outputs) != ledger[counter]:
                 broken.append(f"{counter} is not the sum over outputs")
         for out in outputs:
             if out["relayed"] + out["relay_errors"] + \
-                    out["relay_paused"] + out["relay_standby"] != \
+                    out["relay_paused"] + out["relay_standby"] + \
+                    out["kernel_relayed"] != \
                     ledger["received"]:
                 broken.append(f"output {out} does not add up")
         for stream, counts in status.get("decimate", {}).items():

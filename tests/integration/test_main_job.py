@@ -308,5 +308,7 @@ def test_status_shape(daemon: Daemon) -> None:
         assert all(isinstance(v, int) for v in status["ledger"].values())
         assert status["outputs"] == [{
             "address": "127.0.0.1", "port": receiver.port,
+            "path": "worker",
             "relayed": 10, "relay_errors": 0, "relay_paused": 0,
-            "relay_standby": 0}]
+            "relay_standby": 0, "kernel_relayed": 0,
+            "kernel_relay_errors": 0}]

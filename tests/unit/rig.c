@@ -301,8 +301,8 @@ rig_wait_settled(struct rig *rig)
 			    (unsigned long long)ledger.received);
 		sched_yield();
 	} while (ledger.pending > 0 ||
-	    ledger.relayed + ledger.relay_errors + ledger.relay_paused !=
-	    ledger.received);
+	    ledger.relayed + ledger.relay_errors + ledger.relay_paused +
+	    ledger.kernel_relayed != ledger.received);
 }
 
 void
@@ -317,7 +317,7 @@ rig_check_ledger(struct rig *rig, uint64_t sent)
 	    ledger.archive_shed + ledger.archive_paused + ledger.pending,
 	    ledger.received);
 	assert_int_equal(ledger.relayed + ledger.relay_errors +
-	    ledger.relay_paused, ledger.received);
+	    ledger.relay_paused + ledger.kernel_relayed, ledger.received);
 }
 
 static bool

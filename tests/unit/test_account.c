@@ -44,7 +44,8 @@ static uint64_t
 number_of(const char *name, uint64_t *next)
 {
 	static const char *const later[] = {"relay_standby", "standby",
-	    "merged", "merge_waiting", "sole"};
+	    "merged", "merge_waiting", "sole", "kernel_relayed",
+	    "kernel_relay_errors"};
 	size_t i;
 
 	for (i = 0; i < NITEMS(later); i++)

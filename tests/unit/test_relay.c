@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Outputs: one whose socket is connected anew while it sends, and one that
- * takes no runs.
+ * Outputs: one whose socket is connected anew while it sends, one that takes
+ * no runs, and one that a program in the kernel sends by as well.
  */
 #include <sys/socket.h>
 #include <netinet/in.h>
@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "bpf/kernel_relay.h"
 #include "common/util.h"
 #include "tests/unit/expected.h"
 #include "tests/unit/rig.h"
@@ -159,6 +160,63 @@ test_standby(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
+/* One datagram comes, marked so; whether it is sent. */
+static bool
+sends_marked(struct rig *rig, uint32_t mark)
+{
+	char data[8];
+
+	assert_int_equal(setsockopt(rig->source, SOL_SOCKET, SO_MARK, &mark,
+	    sizeof(mark)), 0);
+	rig_send(rig, "a", 1);
+	ingest_batch(&due_ingest, 0);
+	relay_run(&due_relay);
+	return recv(rig->sink, data, sizeof(data), MSG_DONTWAIT) == 1;
+}
+
+/* What a program in the kernel has sent is not sent again; what it has sent by
+ * other outputs is, and so is what it could not. */
+static void
+test_by_kernel(void **state ATTR_UNUSED)
+{
+	struct segment_spec spec = {.ring_size = 1 << 20};
+	struct ring_record *first;
+	struct rig rig;
+	int on = 1;
+
+	spec.config.output[0].slot = 3;
+	spec.config.output[0].way = OUTPUT_KERNEL;
+	rig_open(&rig, &spec);
+	if (setsockopt(rig.input, SOL_SOCKET, SO_RCVMARK, &on,
+	    sizeof(on)) == -1) {
+		rig_close(&rig);
+		print_message("marks need CAP_NET_ADMIN and Linux 6.0\n");
+		skip();
+	}
+	relay_init(&due_relay, &rig.segment, &rig.output);
+	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay,
+	    &rig.input, NULL);
+	first = (void *)ring_at(&rig.segment.ring,
+	    counts(&rig)->position);
+	assert_false(sends_marked(&rig, KERNEL_MARK | 1 << 3));
+	assert_int_equal(first->flags, RING_KERNEL);
+	assert_int_equal(ring_record_scope(first), 0);
+	assert_false(sends_marked(&rig, KERNEL_MARK | 0xffff));
+	assert_int_equal(counts(&rig)->counts.kernel_relayed, 2);
+	assert_true(sends_marked(&rig, 0));
+	assert_true(sends_marked(&rig, KERNEL_MARK | 1 << 2));
+	assert_true(sends_marked(&rig, 1 << 3));
+	assert_int_equal(counts(&rig)->counts.kernel_relay_errors, 0);
+	assert_true(sends_marked(&rig, KERNEL_MARK | KERNEL_MARK_FAILED));
+	assert_false(sends_marked(&rig, KERNEL_MARK | KERNEL_MARK_FAILED |
+	    1 << 3));
+	assert_int_equal(counts(&rig)->counts.kernel_relay_errors, 1);
+	assert_int_equal(counts(&rig)->counts.kernel_relayed, 3);
+	assert_int_equal(counts(&rig)->counts.relayed, 4);
+	assert_int_equal(counts(&rig)->sequence, 7);
+	rig_close(&rig);
+}
+
 int
 main(void)
 {
@@ -166,6 +224,7 @@ main(void)
 		cmocka_unit_test(test_reconnected),
 		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_standby),
+		cmocka_unit_test(test_by_kernel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,7 +163,7 @@ static bool
 same_source(const struct ring_record *a, const struct ring_record *b)
 {
 	return a->port == b->port && a->family == b->family &&
-	    a->scope == b->scope &&
+	    ring_record_scope(a) == ring_record_scope(b) &&
 	    memcmp(a->address, b->address, sizeof(a->address)) == 0;
 }
 
@@ -173,7 +173,7 @@ set_source(struct block *block, const struct ring_record *record)
 {
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6,
 	    .sin6_port = htons(record->port),
-	    .sin6_scope_id = record->scope};
+	    .sin6_scope_id = ring_record_scope(record)};
 	struct sockaddr_in in = {.sin_family = AF_INET,
 	    .sin_port = htons(record->port)};
 

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: ISC
+"""Outputs that a program in the kernel relays to."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import time
+from pathlib import Path
+from typing import Any, Callable
+
+import pytest
+
+from daemon import Daemon, channel, output
+from net import Namespace, Receiver, Sender, SenderThread, free_port, numbered
+from test_world import (GROUP_IN, GROUP_OUT, OTHERS, RELAY, World,  # noqa: F401
+                        bare, world)
+from waiting import wait_for
+
+RATE = 4000
+SOL_UDP = 17
+UDP_SEGMENT = 103
+LONG = os.environ.get("MCRELAY_TEST_LONG") == "1"
+
+
+def has_library() -> bool:
+    return Path(os.environ.get("MCRELAY_BUILDDIR", "."),
+                "bpf/kernel_relay.skel.h").exists()
+
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root may put programs into the kernel")
+built = pytest.mark.skipif(
+    not has_library(), reason="mcrelayd was built without libbpf")
+
+
+at_length = pytest.mark.skipif(not LONG, reason="needs MCRELAY_TEST_LONG=1")
+
+
+def to_group(v: int, port: int, number: int = 0, **more: Any
+             ) -> dict[str, Any]:
+    group = GROUP_OUT[v] if number == 0 else f"239.192.8.{number}"
+    return output(group, port, interface="out0", loop=False, ttl=3,
+                  path="kernel", **more)
+
+
+def relayed(v: int, port: int, *outputs: dict[str, Any], address: str = "",
+            **more: Any) -> dict[str, Any]:
+    return channel("k", port, address or GROUP_IN[v], list(outputs),
+                   listen_interface="in0", **more)
+
+
+def numbers(datagrams: list[bytes]) -> list[int]:
+    return [struct.unpack_from(">Q", d)[0] for d in datagrams]
+
+
+def wait_kernel(daemon: Daemon, path: str = "kernel", name: str = "k"
+                ) -> list[dict[str, Any]]:
+    def there() -> bool:
+        return all(o["path"] == path for o in daemon.status(name)["outputs"])
+    wait_for(there, f"outputs by {path}", 10,
+             lambda: daemon.status(name)["outputs"])
+    outputs: list[dict[str, Any]] = daemon.status(name)["outputs"]
+    return outputs
+
+
+def programs_at(home: Namespace, interface: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(home.run(
+        "tc", "-j", "filter", "show", "dev", interface, "ingress").stdout
+        or "[]")
+    return [f["options"] for f in found if "options" in f]
+
+
+class Sink(Receiver):
+    """Behind an output."""
+
+    def __init__(self, world: World, address: str, port: int) -> None:
+        super().__init__(address, port, "out", world.lan)
+
+    def all_once(self, count: int) -> None:
+        """Each of the numbers below count came, and came once."""
+        self.wait(count)
+        came = numbers(self.datagrams)
+        assert len(came) == len(set(came)), \
+            f"twice: {sorted(n for n in set(came) if came.count(n) > 1)[:9]}"
+        assert sorted(came) == list(range(count))
+
+
+def sender(world: World, address: str, port: int) -> Sender:
+    return Sender(address, port, "in", world.lan,
+                  bare(OTHERS["in"][6 if ":" in address else 4]))
+
+
+@built
+@pytest.mark.parametrize("kind, v", [
+    ("group", 4), ("unicast", 6),
+    pytest.param("group", 6, marks=at_length),
+    pytest.param("unicast", 4, marks=at_length)])
+def test_relays(make_daemon: Callable[..., Daemon], world: World, v: int,
+                kind: str) -> None:
+    """All leave once, whatever the program leaves to the worker: runs that
+    the kernel has coalesced, fragments, datagrams of all sizes."""
+    to, address = free_port(), GROUP_IN[v]
+    if kind == "unicast":
+        address = bare(RELAY["in"][v])
+    daemon = make_daemon(namespace=world.home)
+    port = free_port()
+    daemon.start(relayed(v, port, to_group(v, to, dscp="ef"),
+                         address=address))
+    (out,) = wait_kernel(daemon)
+    assert out["attached"] == "clsact" and out["program"] > 0
+    (program,) = programs_at(world.home, "in0")
+    assert program["prog"]["id"] == out["program"]
+    with Sink(world, GROUP_OUT[v], to) as sink, \
+            sender(world, address, port) as source:
+        source.send(numbered(300), RATE)
+        source.send(numbered(20, 1400, 300), RATE)
+        source.send(numbered(10, 4000, 320), RATE)      # in fragments
+        run = b"".join(numbered(20, 200, 330))
+        source.socket.sendmsg([run], [(SOL_UDP, UDP_SEGMENT,
+                                       struct.pack("@H", 200))])
+        sink.all_once(350)
+        ledger = daemon.wait_received("k", 350)
+        assert ledger["kernel_relayed"] == 340
+        assert ledger["relayed"] == 10
+        assert ledger["kernel_relay_errors"] == 0
+        sent = dict(zip(numbers(source.sent), source.sent))
+        assert all(sent.get(n, d) == d for n, d in zip(
+            numbers(sink.datagrams), sink.datagrams))
+    daemon.stop()
+    assert not programs_at(world.home, "in0")
+
+
+@built
+def test_attach_and_detach(make_daemon: Callable[..., Daemon], world: World
+                           ) -> None:
+    """Under traffic the program comes and goes, by reload, pause, and as
+    somebody takes it away; outputs come and go beside it, and workers are
+    killed."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    kernel = relayed(4, port, to_group(4, to))
+    plain = relayed(4, port, to_group(4, to) | {"path": "worker"})
+    more = relayed(4, port, to_group(4, to, 1), to_group(4, to))
+    daemon.start(kernel)    # or it would give up what that takes
+    count = 12 * RATE if LONG else RATE * 2
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            sender(world, GROUP_IN[4], port) as source:
+        thread = SenderThread(source, numbered(count), RATE)
+        turns = 0
+        while thread.busy():
+            for which in (plain, kernel, more, kernel, plain):
+                daemon.write(which)
+                daemon.ctl("reload")
+                if which is not plain:
+                    wait_kernel(daemon)
+            daemon.write(kernel)
+            daemon.ctl("reload")
+            wait_kernel(daemon)
+            world.home.run("tc", "qdisc", "del", "dev", "in0", "clsact")
+            daemon.wait_running()
+            os.kill(daemon.worker_pid("k"), signal.SIGKILL)
+            wait_for(lambda: programs_at(world.home, "in0"), "the program",
+                     5)
+            daemon.wait_running()
+            turns += 1
+        thread.join()
+        sink.all_once(count)
+        status = daemon.status("k")
+        assert turns > 0 and status["ledger"]["kernel_dropped"] == 0
+    daemon.stop()
+    assert not programs_at(world.home, "in0")
+
+
+@built
+def test_all_dead(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """Everything is killed: it goes on relaying; the next one takes away what
+    it finds, and has its own."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to), to_group(4, to, 1)))
+    (first, _) = wait_kernel(daemon)
+    count = RATE * 2
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            Sink(world, "239.192.8.1", to) as other, \
+            sender(world, GROUP_IN[4], port) as source:
+        thread = SenderThread(source, numbered(count), RATE)
+        sink.wait(count // 4)
+        daemon.kill()
+        assert not daemon.processes() and thread.busy()
+        sink.all_once(count)
+        other.all_once(count)
+        thread.join()
+        (left,) = programs_at(world.home, "in0")
+        assert left["prog"]["id"] == first["program"]
+        daemon.start(relayed(4, port, to_group(4, to), to_group(4, to, 1)))
+        wait_kernel(daemon)
+        (now,) = programs_at(world.home, "in0")
+        assert now["prog"]["id"] != first["program"]
+        source.send(numbered(500, first=count), RATE)
+        sink.all_once(count + 500)
+        other.all_once(count + 500)
+        assert daemon.wait_received("k", 500)["kernel_relayed"] == 1000
+        daemon.kill()
+        daemon.start(channel("other", port, GROUP_IN[4],
+                             listen_interface="in0"))
+        assert not programs_at(world.home, "in0")
+        daemon.wait_log("has left at in0")
+    daemon.stop()
+
+
+@built
+@at_length
+def test_upgrade(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """The next image puts its own in place of the program that it finds."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to)))
+    (before,) = wait_kernel(daemon)
+    count = RATE * 2
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            sender(world, GROUP_IN[4], port) as source:
+        thread = SenderThread(source, numbered(count), RATE)
+        daemon.ctl("upgrade")
+
+        def replaced() -> bool:
+            (out,) = wait_kernel(daemon)
+            return bool(out["program"] != before["program"])
+        wait_for(replaced, "another program", 10)
+        thread.join()
+        sink.all_once(count)
+        (now,) = programs_at(world.home, "in0")
+        assert now["prog"]["id"] == wait_kernel(daemon)[0]["program"]
+        daemon.wait_received("k", count)
+    daemon.stop()
+
+
+@built
+@at_length
+def test_many_outputs(make_daemon: Callable[..., Daemon], world: World
+                      ) -> None:
+    """Sixteen of them, on two interfaces, for some senders; what is too large
+    for one interface is the worker's there."""
+    port, to = free_port(), free_port()
+    world.ip(world.home, "link add small0 mtu 1000 type veth peer name small "
+             f"netns {world.lan.name}", "link set small0 up",
+             "addr add 10.81.6.1/24 dev small0")
+    world.ip(world.lan, "addr add 10.81.6.2/24 dev small",
+             "addr add 10.81.1.3/24 dev in", "link set small up")
+    outputs = [to_group(4, to, n + 1) for n in range(16)]
+    outputs[15]["interface"] = "small0"
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, *outputs,
+                         listen_sources=["10.81.1.0/31", "10.81.1.2"]))
+    wait_kernel(daemon)
+    with Sink(world, "239.192.8.1", to) as first, \
+            Receiver("239.192.8.16", to, "small", world.lan) as last, \
+            sender(world, GROUP_IN[4], port) as source, \
+            Sender(GROUP_IN[4], port, "in", world.lan,
+                   "10.81.1.3") as other:
+        other.send(numbered(50, first=1000), RATE)
+        source.send(numbered(200), RATE)
+        source.send(numbered(20, 980, 200), RATE)
+        first.all_once(220)
+        assert sorted(numbers(last.wait(220))) == list(range(220))
+        ledger = daemon.wait_received("k", 270)
+        assert ledger["refused_source"] == 50
+        assert ledger["kernel_relayed"] == 16 * 200 + 15 * 20
+        assert ledger["relayed"] == 20
+    daemon.stop()
+
+
+@built
+def test_not_allowed(make_daemon: Callable[..., Daemon], namespace: Namespace
+                     ) -> None:
+    """Without the capability the worker relays, or the channel waits."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=namespace)
+    command, enter = daemon.command, namespace.prefix
+    setattr(daemon, "command", lambda *options: [
+        *enter, "setpriv", "--bounding-set", "-bpf,-sys_admin",
+        "--inh-caps", "-bpf,-sys_admin", *command(*options)[len(enter):]])
+    whole = relayed(4, port, to_group(4, to) | {"interface": "vb"})
+    whole["listen"]["interface"] = "va"
+    daemon.start(whole)
+    (out,) = wait_kernel(daemon, "worker")
+    assert "CAP_BPF" in out["not_kernel"]
+    with Receiver(GROUP_OUT[4], to, "va", namespace) as sink, \
+            Sender(GROUP_IN[4], port, "vb", namespace) as source:
+        source.send(numbered(100), RATE)
+        assert sorted(numbers(sink.wait(100))) == list(range(100))
+    whole["relay"][0]["fallback"] = False
+    daemon.write(whole)
+    daemon.ctl("reload")
+    daemon.wait_state("k", "waiting")
+    (reason,) = daemon.status("k")["reasons"]
+    assert reason["what"] == "kernel_missing"
+    assert "CAP_BPF" in reason["detail"]
+    daemon.stop()
+
+
+REFUSED = [
+    ({"address": "10.81.2.2"}, {}, "multicast groups only"),
+    ({"loop": True}, {}, "`loop: false'"),
+    ({"interface": None}, {}, "needs an `interface': the program asks"),
+    ({"address": GROUP_OUT[6]}, {}, "by the IP version"),
+    ({"keep_source": True}, {}, "leave `keep_source' out"),
+    ({"ttl": 0}, {}, "at least 1"),
+    ({}, {"address": "0.0.0.0"}, "needs one `address'"),
+    ({}, {"interface": None}, "needs an `interface' in `listen'"),
+    ({"path": "worker", "fallback": False}, {}, "is for `path: kernel'"),
+]
+
+
+@pytest.mark.parametrize("of_output, of_listen, why", REFUSED)
+def test_refused(make_daemon: Callable[..., Daemon],
+                 of_output: dict[str, Any], of_listen: dict[str, Any],
+                 why: str) -> None:
+    """What the program cannot do is no configuration."""
+    daemon = make_daemon()
+    whole = relayed(4, 20000, to_group(4, 20001))
+    for values, change in ((whole["relay"][0], of_output),
+                           (whole["listen"], of_listen)):
+        values.update(change)
+        for key in [k for k, v in values.items() if v is None]:
+            del values[key]
+    daemon.write(whole)
+    done = daemon.check()
+    assert done.returncode == 1 and why in done.stderr, done.stderr
+
+
+def test_merge_refused(make_daemon: Callable[..., Daemon]) -> None:
+    daemon = make_daemon()
+    whole = relayed(4, 20000, to_group(4, 20001))
+    whole["listen"] = [whole["listen"], whole["listen"] | {"port": 20002}]
+    whole["payload"]["sequence"] = {"type": "u64be", "offset": 0}
+    whole["merge"] = "sequence"
+    daemon.write(whole)
+    assert "not with `merge'" in daemon.check().stderr
+
+
+def test_said(make_daemon: Callable[..., Daemon]) -> None:
+    """-n says what would be used."""
+    daemon = make_daemon()
+    daemon.write(relayed(4, 20000, to_group(4, 20001)))
+    done = daemon.check()
+    assert done.returncode == 0, done.stderr
+    assert ("by a program in the kernel" if has_library() else
+            "by workers: this mcrelayd was built without libbpf") in \
+        done.stdout

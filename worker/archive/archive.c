@@ -93,16 +93,37 @@ failed(struct archive *archive, const struct transaction *t)
 	archive->notify(archive->argument);
 }
 
+static bool
+sync_is_due(const struct archive *archive)
+{
+	enum archive_sync sync = archive->segment->config->archive.sync;
+
+	return sync == SYNC_BLOCK || (sync == SYNC_INTERVAL &&
+	    clock_monotonic_ns() >= archive->sync_at_ns);
+}
+
+static void
+sync_again(struct archive *archive)
+{
+	archive->sync_at_ns = clock_monotonic_ns() +
+	    archive->segment->config->archive.flush_interval_ns;
+}
+
 /* Commits what was added.  False: it all begins again. */
 static bool
 commit(struct archive *archive)
 {
 	const struct transaction *t = &archive->store.transaction;
+	/* The end of a file syncs it. */
+	bool sync = sync_is_due(archive) && !archive->rotating &&
+	    store_rotate_at(&archive->store) > clock_realtime_ns();
 
-	if (store_commit(&archive->store) == -1) {
+	if (store_commit(&archive->store, sync) == -1) {
 		failed(archive, t);
 		return false;
 	}
+	if (sync && store_syncs_behind(&archive->store))
+		sync_again(archive);
 	archive->retry_at_ns = 0;
 	tell(archive, t);
 	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
@@ -261,23 +282,22 @@ rotate_if_due(struct archive *archive)
 	store_follow_clock(&archive->store, now);
 	if (!asked && store_rotate_at(&archive->store) > now)
 		return;
+	(void)settle(archive);
+	/* Another turn, soon: this thread must not wait for a disk. */
+	if (store_syncs_behind(&archive->store))
+		return;
 	if (asked)
 		archive->rotating = false;
-	(void)settle(archive);
 	store_rotate(&archive->store);
 }
 
 static void
-sync_if_due(struct archive *archive, uint64_t now)
+sync_if_due(struct archive *archive)
 {
-	const struct channel_config *config = archive->segment->config;
-
-	if (config->archive.sync == SYNC_NONE || !store_dirty(&archive->store))
-		return;
-	if (config->archive.sync == SYNC_INTERVAL && now < archive->sync_at_ns)
+	if (!store_dirty(&archive->store) || !sync_is_due(archive))
 		return;
 	store_sync(&archive->store);
-	archive->sync_at_ns = now + config->archive.flush_interval_ns;
+	sync_again(archive);
 }
 
 /* The committed position has moved back: nothing in hand follows it. */
@@ -389,7 +409,7 @@ turn(struct archive *archive)
 	else if (archive->store.pending)
 		(void)settle(archive);
 	rotate_if_due(archive);
-	sync_if_due(archive, clock_monotonic_ns());
+	sync_if_due(archive);
 	if (gathered == GATHERED_ALL && archive->stop_at == 0)
 		archive_sleep(archive);
 }

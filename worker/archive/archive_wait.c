@@ -8,6 +8,7 @@
 #include "common/util.h"
 #include "common/wake.h"
 #include "worker/archive/archive_wait.h"
+#include "worker/archive/disk_ring.h"
 
 /* The longest sleep while the wall clock may be stepped under a rotation. */
 #define SLEEP_MAX_NS	(10 * NS_PER_S)
@@ -32,7 +33,9 @@ next_deadline(const struct archive *archive, uint64_t now)
 	    store_dirty(&archive->store))
 		at = MIN_OF(at, archive->sync_at_ns);
 	at = at == UINT64_MAX ? at : at > now ? at - now : 0;
-	rotate_at = store_rotate_at(&archive->store);
+	/* What a rotation waits for wakes us. */
+	rotate_at = store_syncs_behind(&archive->store) ? UINT64_MAX :
+	    store_rotate_at(&archive->store);
 	if (rotate_at != UINT64_MAX) {
 		realtime = clock_realtime_ns();
 		rotate_at -= MIN_OF(rotate_at, realtime);
@@ -47,9 +50,12 @@ wait_for(struct archive *archive, uint64_t ns)
 {
 	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
 	    .tv_nsec = (long)(ns % NS_PER_S)};
-	struct pollfd pollfd = {.fd = archive->wake, .events = POLLIN};
+	struct pollfd pollfd[] = {{.fd = archive->wake, .events = POLLIN},
+	    {.fd = store_syncs_behind(&archive->store) ?
+	    disk_ring_fd(archive->ring) : -1, .events = POLLIN}};
 
-	if (ppoll(&pollfd, 1, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0)
+	if (ppoll(pollfd, 2, ns == UINT64_MAX ? NULL : &timeout, NULL) > 0 &&
+	    pollfd[0].revents != 0)
 		wake_take(archive->wake);
 }
 

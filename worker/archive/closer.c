@@ -60,7 +60,10 @@ note_synced(const struct closer *closer, const struct closer_job *job)
 static int
 sync_data(struct closer *closer, const struct closer_job *job)
 {
-	if (file_sync(job->fd) == 0)
+	int result = job->synced == CLOSER_NOT_SYNCED ? file_sync(job->fd) :
+	    file_synced(job->fd, job->synced);
+
+	if (result == 0)
 		return 0;
 	closer->sync_failed[job->kind] = true;
 	return -1;
@@ -203,6 +206,7 @@ submit(struct closer *closer, struct closer_job *job,
 	job->fd = file->fd;
 	job->size = file->size;
 	job->synced_place = file->synced_place;
+	job->synced = file->synced;
 	snprintf(job->name, sizeof(job->name), "%s", file->name);
 	snprintf(job->line, sizeof(job->line), "%s", line);
 	pthread_cond_broadcast(&closer->changed);

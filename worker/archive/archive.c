@@ -13,6 +13,7 @@
 #include "common/wake.h"
 #include "worker/archive/archive.h"
 #include "worker/archive/archive_wait.h"
+#include "worker/archive/disk_ring.h"
 #include "worker/archive/gather.h"
 #include "worker/archive/quarantine.h"
 #include "worker/whose.h"
@@ -114,7 +115,6 @@ static bool
 commit(struct archive *archive)
 {
 	const struct transaction *t = &archive->store.transaction;
-	/* The end of a file syncs it. */
 	bool sync = sync_is_due(archive) && !archive->rotating &&
 	    store_rotate_at(&archive->store) > clock_realtime_ns();
 
@@ -429,7 +429,7 @@ run(void *argument)
 	if (packs(archive))
 		packer_start(&archive->packer, config->archive.codec,
 		    archive);
-	sandbox_thread(SANDBOX_WITH_FILES);
+	sandbox_thread(SANDBOX_WITH_FILES, disk_ring_fd(archive->ring));
 	restart_transaction(archive);
 	while (!finished(archive))
 		turn(archive);

@@ -148,7 +148,7 @@ run(void *argument)
 	struct closer_job *job;
 	enum closer_task task;
 
-	sandbox_thread(SANDBOX_WITH_FILES);
+	sandbox_thread(SANDBOX_WITH_FILES, -1);
 	pthread_mutex_lock(&closer->mutex);
 	for (;;) {
 		job = next_job(closer, &task);

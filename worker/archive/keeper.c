@@ -271,7 +271,7 @@ run(void *argument)
 {
 	struct keeper *keeper = argument;
 
-	sandbox_thread(SANDBOX_WITH_FILES);
+	sandbox_thread(SANDBOX_WITH_FILES, -1);
 	recycle_bound(keeper->directory, keeper->config->name,
 	    (unsigned)keeper->config->archive.recycle);
 	catalog_settle(keeper->catalog);

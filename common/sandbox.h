@@ -91,10 +91,11 @@ enum sandbox_thread {
 
 /*
  * For good, in the calling thread: no system call of those that only the other
- * kinds make, nor any that begins a thread.  Only where a worker's system calls
+ * kinds make, nor any that begins a thread; of io_uring only this `ring', -1:
+ * none.  Only where a worker's system calls
  * are restricted at all.  This holds up who has one thread in hand; its memory
  * is that of all.
  */
-void		sandbox_thread(enum sandbox_thread thread);
+void		sandbox_thread(enum sandbox_thread thread, int ring);
 
 #endif /* MCRELAY_SANDBOX_H */

@@ -394,8 +394,19 @@ refuse_network(struct filter *filter)
 		refuse(filter, sending, NITEMS(sending), NULL);
 }
 
+/* Rings are the process's, whoever has made them. */
+static void
+refuse_rings(struct filter *filter, int ring)
+{
+	static const char *const enter[] = {"io_uring_enter"};
+	const struct scmp_arg_cmp another = {.arg = 0, .op = SCMP_CMP_NE,
+	    .datum_a = (scmp_datum_t)ring};
+
+	refuse(filter, enter, NITEMS(enter), ring == -1 ? NULL : &another);
+}
+
 void
-sandbox_thread(enum sandbox_thread thread)
+sandbox_thread(enum sandbox_thread thread, int ring)
 {
 	struct filter filter = {.good = true};
 
@@ -413,6 +424,7 @@ sandbox_thread(enum sandbox_thread thread)
 		if (thread != SANDBOX_WITH_NETWORK)
 			refuse_network(&filter);
 		refuse(&filter, calls_to_begin, NITEMS(calls_to_begin), NULL);
+		refuse_rings(&filter, ring);
 	}
 	if (!filter.good || seccomp_load(filter.context) != 0)
 		log_warnx("a thread cannot give up system calls");
@@ -432,7 +444,7 @@ sandbox_seccomp_write(const struct sandbox *sandbox, bool kill, int fd)
 #else
 
 void
-sandbox_thread(enum sandbox_thread thread ATTR_UNUSED)
+sandbox_thread(enum sandbox_thread thread ATTR_UNUSED, int ring ATTR_UNUSED)
 {
 }
 

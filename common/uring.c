@@ -111,6 +111,7 @@ static const struct {
 	{URING_WRITE, IORING_OP_WRITE, "write"},
 	{URING_WRITE, IORING_OP_WRITE_FIXED, "write_fixed"},
 	{URING_WRITE, IORING_OP_FALLOCATE, "fallocate"},
+	{URING_WRITE, IORING_OP_FSYNC, "fsync"},
 };
 
 /* Of `uses', those whose operations the kernel has. */

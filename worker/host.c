@@ -119,7 +119,7 @@ on_gone(struct ev_loop *loop ATTR_UNUSED, ev_async *note ATTR_UNUSED,
 static void
 enter_crew(void)
 {
-	sandbox_thread(SANDBOX_WITH_FILES);
+	sandbox_thread(SANDBOX_WITH_FILES, -1);
 }
 
 /* What may take long has threads of its own, so that it does not keep the ring

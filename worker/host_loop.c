@@ -83,7 +83,7 @@ run(void *argument)
 	loop->parts = sandbox_enter_some(&(struct sandbox){
 	    .program = SANDBOX_WORKER, .directory = -1,
 	    .syslog = loop->syslog}, SANDBOX_FILES | SANDBOX_CALLS);
-	sandbox_thread(SANDBOX_WITH_NETWORK);
+	sandbox_thread(SANDBOX_WITH_NETWORK, -1);
 	ev_run(loop->loop, 0);
 	return NULL;
 }

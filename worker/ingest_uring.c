@@ -198,6 +198,12 @@ ingest_ring_close(struct ingest_ring *ring)
 	free(ring);
 }
 
+int
+ingest_ring_fd(const struct ingest_ring *ring)
+{
+	return ring == NULL ? -1 : ring->uring.ring_fd;
+}
+
 /*
  * Gives the kernel the buffers of messages that are committed for the next
  * ones: sentinels first, then what a successor goes by, then the buffers.
@@ -372,6 +378,12 @@ ingest_ring_open(const struct segment *segment ATTR_UNUSED,
 void
 ingest_ring_close(struct ingest_ring *ring ATTR_UNUSED)
 {
+}
+
+int
+ingest_ring_fd(const struct ingest_ring *ring ATTR_UNUSED)
+{
+	return -1;
 }
 
 static void

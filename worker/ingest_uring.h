@@ -26,6 +26,9 @@ struct ingest_ring	*ingest_ring_open(const struct segment *segment,
  */
 void	ingest_ring_close(struct ingest_ring *ring);
 
+/* NULL: -1. */
+int	ingest_ring_fd(const struct ingest_ring *ring);
+
 /* So that whoever comes next finds nothing that came by io_uring; once all of
  * it is committed. */
 void	ingest_ring_forget(const struct segment *segment) ATTR_NONNULL;

@@ -23,6 +23,7 @@
 #include "common/wake.h"
 #include "worker/archive/synced.h"
 #include "worker/host.h"
+#include "worker/ingest_uring.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
@@ -473,7 +474,7 @@ run_alone(struct worker *worker)
 	start_signal(worker, &worker->usr1, on_usr1, SIGUSR1);
 	worker_start_archive(worker, NULL);
 	worker_schedule(config);
-	sandbox_thread(SANDBOX_WITH_NETWORK);
+	sandbox_thread(SANDBOX_WITH_NETWORK, ingest_ring_fd(worker->ring));
 	worker_begin(worker);
 	ev_run(worker->loop, 0);
 	if (worker->directory != -1)

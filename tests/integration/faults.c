@@ -88,9 +88,11 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 #if __has_include(<liburing.h>)
 #include <liburing.h>
 
+static int	sync_fails(int fd);
+
 /* What the ring has done has failed, as its owner will see. */
 static void
-spoil(struct io_uring *ring, uint64_t data)
+spoil(struct io_uring *ring, uint64_t data, int error)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, ready;
@@ -101,34 +103,46 @@ spoil(struct io_uring *ring, uint64_t data)
 			ready++;
 			if (cqe->user_data != data)
 				continue;
-			cqe->res = -__atomic_load_n(&faults[CALL_PWRITEV],
-			    __ATOMIC_RELAXED);
+			cqe->res = -error;
 			return;
 		}
 		(void)__io_uring_get_cqe(ring, &cqe, 0, ready + 1, NULL);
 	}
 }
 
+/* Behind a write that has failed nothing is synced. */
+static void
+spoil_one(struct io_uring *ring, const struct io_uring_sqe *sqe)
+{
+	int cancelled = 0;
+
+	if (sqe->opcode == IORING_OP_WRITE ||
+	    sqe->opcode == IORING_OP_WRITE_FIXED) {
+		if (fails(CALL_PWRITEV))
+			spoil(ring, sqe->user_data, errno);
+	} else if (sqe->opcode == IORING_OP_FSYNC) {
+		cancelled = fails(CALL_PWRITEV);
+		if (cancelled || sync_fails(sqe->fd))
+			spoil(ring, sqe->user_data,
+			    cancelled ? ECANCELED : errno);
+	}
+}
+
 int
 io_uring_submit(struct io_uring *ring)
 {
-	const struct io_uring_sqe *sqe;
-	uint64_t writes[64];
+	struct io_uring_sqe sqes[64];
 	unsigned i, n = 0;
 	int result;
 
-	for (i = ring->sq.sqe_head; i != ring->sq.sqe_tail && n < 64; i++) {
-		sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
-		if (sqe->opcode == IORING_OP_WRITE ||
-		    sqe->opcode == IORING_OP_WRITE_FIXED)
-			writes[n++] = sqe->user_data;
-	}
+	for (i = ring->sq.sqe_head; i != ring->sq.sqe_tail && n < 64; i++)
+		sqes[n++] = ring->sq.sqes[i & ring->sq.ring_mask];
 	result = REAL(io_uring_submit)(ring);
 	if (n > 0 && faults != NULL)
 		(void)poll(NULL, 0, __atomic_load_n(&faults[SLOW],
 		    __ATOMIC_RELAXED));
-	for (i = 0; i < n && fails(CALL_PWRITEV); i++)
-		spoil(ring, writes[i]);
+	for (i = 0; i < n && faults != NULL; i++)
+		spoil_one(ring, &sqes[i]);
 	return result;
 }
 #endif
@@ -166,17 +180,22 @@ lose_half(int fd, int how)
 	return 1;
 }
 
-int
-fdatasync(int fd)
+/* With errno. */
+static int
+sync_fails(int fd)
 {
 	int how;
 
-	if (regular(fd) && fails(CALL_FDATASYNC)) {
-		how = __atomic_load_n(&faults[LOSE], __ATOMIC_RELAXED);
-		if (how == 0 || lose_half(fd, how))
-			return -1;
-	}
-	return REAL(fdatasync)(fd);
+	if (!regular(fd) || !fails(CALL_FDATASYNC))
+		return 0;
+	how = __atomic_load_n(&faults[LOSE], __ATOMIC_RELAXED);
+	return how == 0 || lose_half(fd, how);
+}
+
+int
+fdatasync(int fd)
+{
+	return sync_fails(fd) ? -1 : REAL(fdatasync)(fd);
 }
 
 int

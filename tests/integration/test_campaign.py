@@ -28,6 +28,7 @@ import avro_files
 import gen
 from daemon import Daemon, Programs, channel, output
 from net import Receiver, free_port, group_v4
+from test_archive import in_use
 from test_load import needs_buffer
 from waiting import wait_for
 
@@ -48,7 +49,9 @@ SOURCES = {
 # Of each channel, unless all are written one way.
 WRITE = {"singles": "buffered", "runs": "direct", "middle": "mmap",
          "large": "direct"}
-WAYS = ["each", "buffered", "direct", "mmap"] if LONG else ["each"]
+RING = "_io_uring"
+WAYS = ["each", "buffered", "direct", "mmap", "buffered" + RING,
+        "direct" + RING] if LONG else ["each"]
 HEALTHY_S = 1.0
 
 # The end of an archived record: source, length, numbered datagram.  In a few
@@ -136,15 +139,18 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     daemon.start(*(channel(
         name, ports[name], relay=[output(groups[name], sinks[name].port)],
         listen_receive_buffer="128MiB", ring_size="16MiB",
+        io_uring={"enabled": write.endswith(RING)},
         archive=daemon.archive_conf(rotate={"size": "64MiB"},
                                     write=WRITE[name] if write == "each"
-                                    else write))
+                                    else write.removesuffix(RING)))
         for name in groups))
     sources = {name: stack.enter_context(gen.source(
         programs, "127.0.0.1", ports[name], "-r", str(int(RATE * part)),
         *options)) for name, (part, options) in SOURCES.items()}
     for _ in range(KILLS):
         kills.kill()
+    assert write == "each" or daemon.status(kills.names[0])["io"]["write"] \
+        == in_use(daemon, write)
     for source in sources.values():
         source.interrupt()
     result = []

@@ -187,27 +187,64 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 }
 
 #ifdef HAVE_URING
-/* What is written by a ring: of several each is an entry. */
-static unsigned
-add_submitted(struct crash_entry *entry, const struct io_uring *ring)
+/* Until the ring's owner would see this one; 0, or what has failed. */
+static int
+await(struct io_uring *ring, uint64_t data)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, ready;
+
+	for (;;) {
+		ready = 0;
+		io_uring_for_each_cqe(ring, head, cqe) {
+			ready++;
+			if (cqe->user_data == data)
+				return cqe->res;
+		}
+		(void)__io_uring_get_cqe(ring, &cqe, 0, ready + 1, NULL);
+	}
+}
+
+/* What is written by a ring, each write by itself: as if the ones before it had
+ * come to their end.  The lock is held. */
+static void
+add_writes(const struct io_uring *ring, unsigned from, unsigned to)
 {
 	const struct io_uring_sqe *sqe;
-	unsigned i, n = 0;
+	struct crash_entry *entry;
 
-	for (i = ring->sq.sqe_head; i != ring->sq.sqe_tail; i++) {
-		sqe = &ring->sq.sqes[i & ring->sq.ring_mask];
+	for (; from != to; from++) {
+		sqe = &ring->sq.sqes[from & ring->sq.ring_mask];
 		if (sqe->opcode != IORING_OP_WRITE &&
 		    sqe->opcode != IORING_OP_WRITE_FIXED)
 			continue;
-		/* One write a submission, and what allocates for it. */
-		if (n++ > 0)
-			abort();
+		entry = next_entry(CRASH_WRITE, "");
 		file_of(entry, sqe->fd);
 		entry->offset = sqe->off;
 		entry->data = crash_log->used;
 		add_data(entry, (const void *)(uintptr_t)sqe->addr, sqe->len);
+		crash_log->count++;
+		crash_log->ring_writes++;
 	}
-	return n;
+}
+
+/* What is synced behind them: before anything else is asked for. */
+static void
+add_syncs(struct io_uring *ring, unsigned from, unsigned to)
+{
+	const struct io_uring_sqe *sqe;
+	struct crash_entry *entry;
+
+	for (; from != to; from++) {
+		sqe = &ring->sq.sqes[from & ring->sq.ring_mask];
+		if (sqe->opcode != IORING_OP_FSYNC ||
+		    await(ring, sqe->user_data) != 0)
+			continue;
+		entry = next_entry(CRASH_SYNC, "");
+		file_of(entry, sqe->fd);
+		crash_log->count++;
+		crash_log->ring_syncs++;
+	}
 }
 
 int
@@ -216,10 +253,15 @@ io_uring_submit(struct io_uring *ring)
 	struct crash_entry *entry = begin(CRASH_WRITE, "");
 	int (*real)(struct io_uring *) =
 	    (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
-	int keep = entry != NULL && add_submitted(entry, ring) > 0;
+	unsigned from = ring->sq.sqe_head, to = ring->sq.sqe_tail;
+	int result;
 
-	crash_log->ring_writes += (unsigned)keep;
-	return (int)end(entry, real(ring), keep);
+	if (entry != NULL)
+		add_writes(ring, from, to);
+	result = real(ring);
+	if (entry != NULL)
+		add_syncs(ring, from, to);
+	return (int)end(entry, result, 0);
 }
 #endif
 

@@ -42,7 +42,8 @@ struct crash_log {
 	_Atomic int		lock;
 	int			on;
 	unsigned		count;
-	unsigned		ring_writes;	/* of these */
+	unsigned		ring_writes;	/* of these... */
+	unsigned		ring_syncs;	/* ...and */
 	uint64_t		used;
 	struct crash_entry	entry[CRASH_CALLS_MAX];
 	uint8_t			data[CRASH_DATA_MAX];

@@ -102,6 +102,7 @@ kill_while_writing(enum archive_write how, bool uring)
 	    .use_registered_buffers = uring},
 	    .config.archive = {
 	    .on_overrun = OVERRUN_BLOCK, .write = how,
+	    .sync = uring ? SYNC_BLOCK : SYNC_NONE,
 	    .block_size = 100000, .rotate_size = 2000000,
 	    .flush_interval_ns = NS_PER_S}};
 	uint64_t random = 5;

@@ -58,6 +58,26 @@ open_own(void)
 	return openat(directory, "own", O_RDWR) == -1 ? errno : 0;
 }
 
+/* The kernel says of which: the pair of sockets is no ring. */
+static int
+enter_ring(int ring)
+{
+	return syscall(SYS_io_uring_enter, ring, 0, 0, 0, NULL, 0) == -1 &&
+	    errno == EPERM ? EPERM : 0;
+}
+
+static int
+enter_own_ring(void)
+{
+	return enter_ring(datagrams[0]);
+}
+
+static int
+enter_other_ring(void)
+{
+	return enter_ring(datagrams[1]);
+}
+
 static int
 write_own(void)
 {
@@ -122,6 +142,8 @@ static const struct {
 	{"write at a place of a file", write_own, FILES},
 	{"remove a file of the archive", remove_own, FILES},
 	{"rename a file of the archive", rename_own, FILES},
+	{"enter its own ring", enter_own_ring, NETWORK | FILES},
+	{"enter another ring", enter_other_ring, 0},
 	{"begin a thread", begin_thread, 0},
 	{"add a filter", add_filter, 0},
 };
@@ -131,7 +153,7 @@ static int
 try_in_thread(int (*try)(void), int kind)
 {
 	const struct sandbox sandbox = {.program = SANDBOX_WORKER,
-	    .directory = directory};
+	    .directory = directory, .uring = true};
 	int status, fd;
 	pid_t pid;
 
@@ -146,7 +168,8 @@ try_in_thread(int (*try)(void), int kind)
 		    SANDBOX_CALLS) == 0)
 			_exit(UINT8_MAX);
 		if (kind != -1)
-			sandbox_thread((enum sandbox_thread)kind);
+			sandbox_thread((enum sandbox_thread)kind,
+			    kind == SANDBOX_WITH_NEITHER ? -1 : datagrams[0]);
 		_exit(try());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);

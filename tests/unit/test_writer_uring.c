@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What fails while several chunks of a file are in flight: the file's size has
- * a limit in the middle of one, the ring ends.
+ * a limit in the middle of one, the ring ends, it takes only the beginning of a
+ * chain.  And what goes together: files, and a sync behind what it is of.
  */
 #include <sys/resource.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -16,6 +18,10 @@
 #include <string.h>
 #include <unistd.h>
 #include <cmocka.h>
+
+#ifdef HAVE_URING
+#include <liburing.h>
+#endif
 
 #include "common/util.h"
 #include "worker/archive/disk_ring.h"
@@ -160,6 +166,175 @@ test_ring_fails(void **state)
 	close(null);
 }
 
+#ifdef HAVE_URING
+
+static unsigned	submissions;
+/* So much of what comes next the kernel takes, and then no more; -1: all. */
+static int	takes = -1;
+
+/* In the C library's place. */
+int
+io_uring_submit(struct io_uring *uring)
+{
+	int (*real)(struct io_uring *) =
+	    (int (*)(struct io_uring *))dlsym(RTLD_NEXT, "io_uring_submit");
+	struct io_uring_cqe *cqe;
+	unsigned left;
+	int n = takes;
+
+	submissions++;
+	if (n == -1)
+		return real(uring);
+	if (n == 0)
+		return -ENOMEM;
+	left = uring->sq.sqe_tail - uring->sq.sqe_head - (unsigned)n;
+	uring->sq.sqe_tail -= left;
+	assert_int_equal(real(uring), n);
+	uring->sq.sqe_tail += left;
+	/* As many that the ring has not seen yet. */
+	assert_int_equal(io_uring_wait_cqe_nr(uring, &cqe, (unsigned)n), 0);
+	takes = 0;
+	/* As the flush of liburing does: they are the kernel's to take. */
+	*uring->sq.ktail = uring->sq.sqe_head = uring->sq.sqe_tail;
+	return n;
+}
+
+/* A pipe that nobody reads from: what is written to it stays in flight. */
+static void
+stay_in_flight(struct disk_ring *ring, struct disk_write *begun,
+    int pipes[static 2])
+{
+	uint8_t *data = disk_ring_chunk(ring, ARCHIVE_REJECTED, 0);
+
+	assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+	assert_int_not_equal(fcntl(pipes[1], F_SETPIPE_SZ, 4096), -1);
+	assert_int_equal(write(pipes[1], model, 4096), 4096);
+	*begun = (struct disk_write){.fd = pipes[1], .data = data, .size = 1};
+	disk_ring_write(ring, begun);
+	disk_ring_submit(ring);
+	assert_int_equal(begun->expected, 1);
+}
+
+/*
+ * What allocates for a write has been begun, the write has not been: it comes
+ * when nobody keeps the write any more.
+ */
+static void
+test_beginning(void **state ATTR_UNUSED)
+{
+	struct disk_ring *ring = open_ring(128);
+	struct disk_write other, half, gone;
+	struct disk_sync sync = {.result = 1};
+	int pipes[2];
+
+	if (ring == NULL)
+		skip();
+	stay_in_flight(ring, &other, pipes);
+	half = (struct disk_write){.fd = fd, .size = 4096, .sync = &sync,
+	    .data = disk_ring_chunk(ring, ARCHIVE_MAIN, 0),
+	    .reserve_size = 65536};
+	disk_ring_write(ring, &half);
+	takes = 1;
+	disk_ring_wait(ring, &half);
+	takes = -1;
+	assert_int_equal(half.result, -ECANCELED);
+	assert_true(half.reserved);
+	assert_false(sync.expected);
+	assert_int_equal(sync.result, -ECANCELED);
+	assert_false(disk_ring_works(ring));
+	memset(&half, 0xa5, sizeof(half));
+	memcpy(&gone, &half, sizeof(half));
+	assert_int_equal(read(pipes[0], found, 4096), 4096);
+	disk_ring_wait(ring, &other);
+	assert_int_equal(other.result, 1);
+	assert_memory_equal(&half, &gone, sizeof(half));
+	disk_ring_close(ring);
+	close(pipes[0]);
+	close(pipes[1]);
+}
+
+static void
+append(struct writer *writer, size_t size)
+{
+	struct iovec iov = {model + writer->end, size};
+
+	assert_int_equal(writer_append(writer, &iov, 1, size), 0);
+}
+
+/* One call for two files; both have all when it has come. */
+static void
+test_together(void **state)
+{
+	enum archive_write how = *(const enum archive_write *)*state;
+	struct disk_ring *ring = open_ring(128);
+	struct writer one = {.ring = ring};
+	struct writer two = {.ring = ring, .lane = ARCHIVE_REJECTED};
+	char path[] = "/tmp/mcrelay-writer.XXXXXX";
+	int other = mkstemp(path), reader = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (ring == NULL)
+		skip();
+	unlink(path);
+	writer_open(&one, how, fd, 0, 0);
+	writer_open(&two, how, other, 0, 0);
+	append(&one, 1000);
+	append(&two, 70000);
+	submissions = 0;
+	assert_true(writer_push(&one, true));
+	assert_true(writer_push(&two, true));
+	assert_int_equal(writer_flush(&one), 0);
+	assert_int_equal(writer_flush(&two), 0);
+	assert_int_equal(submissions, 1);
+	assert_int_equal(pread(reading, found, FILE_MAX, 0), 1000);
+	assert_memory_equal(found, model, 1000);
+	assert_true(pread(reader, found, FILE_MAX, 0) >= 70000);
+	assert_memory_equal(found, model, 70000);
+	assert_int_equal(writer_synced(&one, true), 0);
+	assert_int_equal(writer_synced(&two, true), 0);
+	writer_close(&one);
+	writer_close(&two);
+	writer_free(&one);
+	writer_free(&two);
+	disk_ring_close(ring);
+	close(reader);
+	close(other);
+}
+
+/* A write that is done in part, by a limit in its middle: the sync behind it is
+ * not done, and said not to be. */
+static void
+test_short(void **state)
+{
+	enum archive_write how = *(const enum archive_write *)*state;
+	const struct rlimit old = {RLIM_INFINITY, RLIM_INFINITY};
+	const struct rlimit limit = {100000, RLIM_INFINITY};
+	struct writer writer = {.ring = open_ring(128)};
+
+	if (writer.ring == NULL)
+		skip();
+	signal(SIGXFSZ, SIG_IGN);
+	writer_open(&writer, how, fd, 0, 0);
+	append(&writer, 50000);
+	assert_true(writer_push(&writer, true));
+	assert_int_equal(writer_flush(&writer), 0);
+	assert_int_equal(writer_synced(&writer, true), 0);
+	append(&writer, 80000);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_true(writer_push(&writer, true));
+	assert_int_equal(writer_flush(&writer), -1);
+	assert_int_equal(errno, EFBIG);
+	assert_int_equal(writer_synced(&writer, true), ECANCELED);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(writer_back(&writer, 50000), 0);
+	add(&writer, 80000);
+	assert_true(disk_ring_works(writer.ring));
+	writer_close(&writer);
+	writer_free(&writer);
+	disk_ring_close(writer.ring);
+}
+
+#endif /* HAVE_URING */
+
 #define WAY(test, how)							\
 	{#test ", " #how, test, open_file, close_file,			\
 	    &(enum archive_write){how}}
@@ -172,6 +347,13 @@ main(void)
 		WAY(test_limit, WRITE_DIRECT),
 		WAY(test_ring_fails, WRITE_BUFFERED),
 		WAY(test_ring_fails, WRITE_DIRECT),
+#ifdef HAVE_URING
+		{"test_beginning", test_beginning, open_file, close_file, NULL},
+		WAY(test_together, WRITE_BUFFERED),
+		WAY(test_together, WRITE_DIRECT),
+		WAY(test_short, WRITE_BUFFERED),
+		WAY(test_short, WRITE_DIRECT),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "common/util.h"
 #include "worker/archive/archive.h"
 #include "worker/archive/archive_wait.h"
+#include "worker/archive/disk_ring.h"
 #include "worker/archive/gather.h"
 #include "worker/archive/quarantine.h"
 
@@ -90,16 +91,36 @@ failed(struct archive *archive, const struct transaction *t)
 	archive->notify(archive->argument);
 }
 
+static bool
+sync_is_due(const struct archive *archive)
+{
+	enum archive_sync sync = archive->segment->config->archive.sync;
+
+	return sync == SYNC_BLOCK || (sync == SYNC_INTERVAL &&
+	    clock_monotonic_ns() >= archive->sync_at_ns);
+}
+
+static void
+sync_again(struct archive *archive)
+{
+	archive->sync_at_ns = clock_monotonic_ns() +
+	    archive->segment->config->archive.flush_interval_ns;
+}
+
 /* Commits what was added.  False: it all begins again. */
 static bool
 commit(struct archive *archive)
 {
 	const struct transaction *t = &archive->store.transaction;
+	bool sync = sync_is_due(archive) && !archive->rotating &&
+	    store_rotate_at(&archive->store) > clock_realtime_ns();
 
-	if (store_commit(&archive->store) == -1) {
+	if (store_commit(&archive->store, sync) == -1) {
 		failed(archive, t);
 		return false;
 	}
+	if (sync && store_syncs_behind(&archive->store))
+		sync_again(archive);
 	archive->retry_at_ns = 0;
 	tell(archive, t);
 	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
@@ -258,23 +279,22 @@ rotate_if_due(struct archive *archive)
 	store_follow_clock(&archive->store, now);
 	if (!asked && store_rotate_at(&archive->store) > now)
 		return;
+	(void)settle(archive);
+	/* Another turn, soon: this thread must not wait for a disk. */
+	if (store_syncs_behind(&archive->store))
+		return;
 	if (asked)
 		archive->rotating = false;
-	(void)settle(archive);
 	store_rotate(&archive->store);
 }
 
 static void
-sync_if_due(struct archive *archive, uint64_t now)
+sync_if_due(struct archive *archive)
 {
-	const struct channel_config *config = archive->segment->config;
-
-	if (config->archive.sync == SYNC_NONE || !store_dirty(&archive->store))
-		return;
-	if (config->archive.sync == SYNC_INTERVAL && now < archive->sync_at_ns)
+	if (!store_dirty(&archive->store) || !sync_is_due(archive))
 		return;
 	store_sync(&archive->store);
-	archive->sync_at_ns = now + config->archive.flush_interval_ns;
+	sync_again(archive);
 }
 
 /* The committed position has moved back: nothing in hand follows it. */
@@ -384,7 +404,7 @@ turn(struct archive *archive)
 	else if (archive->store.pending)
 		(void)settle(archive);
 	rotate_if_due(archive);
-	sync_if_due(archive, clock_monotonic_ns());
+	sync_if_due(archive);
 	return gathered == GATHERED_ALL && archive->stop_at == 0 ?
 	    archive_rest(archive) : DUTY_AGAIN;
 }
@@ -406,7 +426,8 @@ begin(struct archive *archive)
 		packer_start(&archive->packer, config->archive.codec,
 		    archive);
 	if (alone)
-		sandbox_thread(SANDBOX_WITH_FILES);
+		sandbox_thread(SANDBOX_WITH_FILES,
+		    disk_ring_fd(archive->ring));
 	restart_transaction(archive);
 	archive->begun = true;
 }
@@ -440,32 +461,10 @@ step(void *argument)
 		end(archive);
 	else
 		at_ns = turn(archive);
+	archive->duty.also = store_syncs_behind(&archive->store) ?
+	    disk_ring_fd(archive->ring) : -1;
 	quarantine_thread(NULL);
 	return at_ns;
-}
-
-static void
-bundle_open(struct bundle *bundle, const struct segment *segment,
-    const struct destinations *destinations)
-{
-	unsigned i;
-
-	for (i = 0; i < ARCHIVE_KINDS; i++)
-		bundle->block[i] = block_new(
-		    segment->config->archive.block_size,
-		    destinations->count > 1 ? destinations : NULL);
-}
-
-static void
-name_destinations(struct destinations *destinations,
-    const struct segment *segment)
-{
-	unsigned i;
-
-	destinations->count = segment->inputs;
-	for (i = 0; i < segment->inputs; i++)
-		destinations->each[i].length = inputs_text(&segment->input[i],
-		    destinations->each[i].text);
 }
 
 void
@@ -484,11 +483,7 @@ archive_start(struct archive *archive, const struct segment *segment,
 	archive->notify = notify;
 	archive->argument = argument;
 	archive->helpers = crews != NULL ? crews->helpers : NULL;
-	name_destinations(&archive->destinations, segment);
-	bundle_open(&archive->bundle[0], segment, &archive->destinations);
-	if (packs(archive))
-		bundle_open(&archive->bundle[1], segment,
-		    &archive->destinations);
+	archive_open_bundles(archive, packs(archive) ? 2 : 1);
 	if (program != NULL && program->framing.size > 0)
 		archive->end = xcalloc(DATUM_FRAMED_MAX, sizeof(uint32_t));
 	archive->gathering = &archive->bundle[0];

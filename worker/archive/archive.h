@@ -105,6 +105,9 @@ void	archive_start(struct archive *archive, const struct segment *segment,
 	    struct disk_ring *ring, const struct archive_crews *crews,
 	    void (*notify)(void *), void *argument);
 
+/* For archive_start(): as many as it fills in turn. */
+void	archive_open_bundles(struct archive *archive, unsigned count)
+	    ATTR_NONNULL;
 /* From the relay thread: after publishing; cheap. */
 void	archive_published(struct archive *archive, uint64_t head)
 	    ATTR_NONNULL;

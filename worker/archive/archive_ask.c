@@ -1,11 +1,46 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the relay thread asks of the archive's.  Worker, relay thread.  Must not
- * wait for it, but in archive_join().
+ * What the relay thread asks of the archive's, and what it makes and frees for
+ * it.  Worker, relay thread.  Must not wait for it, but in archive_join().
  */
 #include <stdlib.h>
 
 #include "worker/archive/archive.h"
+
+static void
+bundle_open(struct bundle *bundle, const struct segment *segment,
+    const struct destinations *destinations)
+{
+	unsigned i;
+
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		bundle->block[i] = block_new(
+		    segment->config->archive.block_size,
+		    destinations->count > 1 ? destinations : NULL);
+}
+
+static void
+name_destinations(struct destinations *destinations,
+    const struct segment *segment)
+{
+	unsigned i;
+
+	destinations->count = segment->inputs;
+	for (i = 0; i < segment->inputs; i++)
+		destinations->each[i].length = inputs_text(&segment->input[i],
+		    destinations->each[i].text);
+}
+
+void
+archive_open_bundles(struct archive *archive, unsigned count)
+{
+	unsigned i;
+
+	name_destinations(&archive->destinations, archive->segment);
+	for (i = 0; i < count; i++)
+		bundle_open(&archive->bundle[i], archive->segment,
+		    &archive->destinations);
+}
 
 void
 archive_published(struct archive *archive, uint64_t head)

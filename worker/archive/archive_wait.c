@@ -28,7 +28,9 @@ next_deadline(const struct archive *archive, uint64_t now)
 	    store_dirty(&archive->store))
 		at = MIN_OF(at, archive->sync_at_ns);
 	at = at == UINT64_MAX ? at : at > now ? at - now : 0;
-	rotate_at = store_rotate_at(&archive->store);
+	/* What a rotation waits for wakes us. */
+	rotate_at = store_syncs_behind(&archive->store) ? UINT64_MAX :
+	    store_rotate_at(&archive->store);
 	if (rotate_at != UINT64_MAX) {
 		realtime = clock_realtime_ns();
 		rotate_at -= MIN_OF(rotate_at, realtime);

@@ -58,7 +58,10 @@ note_synced(const struct closer *closer, const struct closer_job *job)
 static int
 sync_data(struct closer *closer, const struct closer_job *job)
 {
-	if (file_sync(job->fd) == 0)
+	int result = job->synced == CLOSER_NOT_SYNCED ? file_sync(job->fd) :
+	    file_synced(job->fd, job->synced);
+
+	if (result == 0)
 		return 0;
 	closer->sync_failed[job->kind] = true;
 	return -1;
@@ -158,7 +161,7 @@ step(void *argument)
 	bool over;
 
 	if (!closer->begun && closer->duty.crew == NULL)
-		sandbox_thread(SANDBOX_WITH_FILES);
+		sandbox_thread(SANDBOX_WITH_FILES, -1);
 	closer->begun = true;
 	pthread_mutex_lock(&closer->mutex);
 	do_all(closer);
@@ -210,6 +213,7 @@ submit(struct closer *closer, struct closer_job *job,
 	job->fd = file->fd;
 	job->size = file->size;
 	job->synced_place = file->synced_place;
+	job->synced = file->synced;
 	snprintf(job->name, sizeof(job->name), "%s", file->name);
 	snprintf(job->line, sizeof(job->line), "%s", line);
 	duty_post(&closer->duty);

@@ -37,6 +37,7 @@ struct closer_job {
 	int	fd;
 	bool	fresh;
 	bool	doubted;
+	int	synced;		/* closer_file.synced */
 	uint64_t size;
 	uint64_t synced_place;	/* synced.h; 0: it does not say that */
 	char	name[FILE_NAME_SIZE];
@@ -72,7 +73,12 @@ struct closer_file {
 	const char	*name;		/* in the end */
 	uint64_t	 size;		/* of what is committed */
 	uint64_t	 synced_place;
+	/* What its fdatasync() has said: 0, or an errno... */
+	int		 synced;
 };
+
+/* ...or this: nobody has asked it. */
+#define CLOSER_NOT_SYNCED	(-1)
 
 /* False, and nothing done, when the kind's last sync is still under way. */
 bool	closer_sync(struct closer *closer, enum archive_kind kind,

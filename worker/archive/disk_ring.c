@@ -20,14 +20,24 @@
 #include <liburing.h>
 
 #define MEMORY_SIZE	(ARCHIVE_KINDS * DISK_CHUNKS * DISK_CHUNK)
-/* In the user data of what allocates for a write. */
+/* In the user data: what allocates for the write, what syncs behind it. */
 #define RESERVES	((uintptr_t)1)
+#define SYNCS		((uintptr_t)2)
+/* So much of the queue takes a write with both. */
+#define WRITE_ENTRIES	3U
+/* No fewer than there can be: a write and what allocates for it for each chunk,
+ * a sync for each file.  The other queue is twice as long. */
+#define ENTRIES_MIN	16U
+_Static_assert(2 * ENTRIES_MIN >= ARCHIVE_KINDS * (2 * DISK_CHUNKS + 1),
+    "no completion is too many");
 
 struct disk_ring {
 	struct io_uring	 uring;
 	uint8_t		*memory;
 	unsigned	 depth;
-	unsigned	 in_flight;
+	unsigned	 in_flight;	/* writes */
+	unsigned	 expected;	/* completions, of these and others */
+	bool		 prepared;	/* something is to be submitted */
 	bool		 registered;	/* the memory is known to the kernel */
 	bool		 must;		/* nothing else will do */
 	bool		 given_up;
@@ -53,9 +63,9 @@ set_up(struct disk_ring *ring, const struct uring_config *config,
     char why[static URING_WHY_SIZE])
 {
 	static const uint8_t ops[] = {IORING_OP_WRITE, IORING_OP_WRITE_FIXED,
-	    IORING_OP_FALLOCATE};
+	    IORING_OP_FALLOCATE, IORING_OP_FSYNC};
 	const struct uring_limits limits = {.ops = ops, .count = NITEMS(ops),
-	    .flags = IOSQE_IO_HARDLINK};
+	    .flags = IOSQE_IO_HARDLINK | IOSQE_IO_LINK};
 
 	ring->memory = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -78,9 +88,8 @@ disk_ring_open(const struct uring_config *config,
     char why[static URING_WHY_SIZE])
 {
 	struct disk_ring *ring = xcalloc(1, sizeof(*ring));
-	/* A write, and what allocates for it, go together. */
 	const struct uring_options options = {
-	    .entries = MAX_OF(config->queue_depth, 2U),
+	    .entries = MAX_OF(config->queue_depth, ENTRIES_MIN),
 	    .poll = config->use_sqpoll != 0, .cpu = config->sq_thread_cpu};
 
 	ring->depth = config->queue_depth;
@@ -100,7 +109,7 @@ disk_ring_close(struct disk_ring *ring)
 {
 	if (ring == NULL)
 		return;
-	assert(ring->in_flight == 0);
+	assert(ring->expected == 0);
 	io_uring_queue_exit(&ring->uring);
 	if (ring->memory != NULL)
 		munmap(ring->memory, MEMORY_SIZE);
@@ -137,19 +146,40 @@ disk_ring_give_up(struct disk_ring *ring, int error)
 }
 
 static void
-take(struct disk_ring *ring, const struct io_uring_cqe *cqe)
+take(struct disk_ring *ring, uint64_t data, int result)
 {
-	struct disk_write *write =
-	    (void *)(uintptr_t)(cqe->user_data & ~(uint64_t)RESERVES);
+	void *what = (void *)(uintptr_t)(data & ~(uint64_t)(RESERVES | SYNCS));
+	struct disk_write *write = what;
+	struct disk_sync *sync = what;
 
-	if ((cqe->user_data & RESERVES) != 0) {
-		/* If there is no room, the write tells. */
-		write->reserved = cqe->res == 0;
+	ring->expected--;
+	if ((data & SYNCS) != 0) {
+		sync->result = result;
+		sync->expected = false;
 		return;
 	}
-	write->result = cqe->res;
-	write->in_flight = false;
+	write->expected--;
+	if ((data & RESERVES) != 0) {
+		/* If there is no room, the write tells. */
+		write->reserved = result == 0;
+		return;
+	}
+	write->result = result;
 	ring->in_flight--;
+}
+
+/* What has come, which may be nothing. */
+static void
+take_all(struct disk_ring *ring)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, seen = 0;
+
+	io_uring_for_each_cqe(&ring->uring, head, cqe) {
+		take(ring, cqe->user_data, cqe->res);
+		seen++;
+	}
+	io_uring_cq_advance(&ring->uring, seen);
 }
 
 /* One completion, at least. */
@@ -157,7 +187,6 @@ static void
 take_some(struct disk_ring *ring)
 {
 	struct io_uring_cqe *cqe;
-	unsigned head, seen = 0;
 	int error;
 
 	do
@@ -168,18 +197,86 @@ take_some(struct disk_ring *ring)
 		errno = error;
 		fatal("waiting for what io_uring writes");
 	}
-	io_uring_for_each_cqe(&ring->uring, head, cqe) {
-		take(ring, cqe);
-		seen++;
+	take_all(ring);
+}
+
+/* 0, or an errno: then what the kernel has not taken is never begun. */
+static int
+submit(struct disk_ring *ring)
+{
+	bool polled = (ring->uring.flags & IORING_SETUP_SQPOLL) != 0;
+	int result;
+
+	do {
+		result = io_uring_submit(&ring->uring);
+		/* What comes back makes room for it. */
+		if ((result == -EAGAIN || result == -EBUSY) &&
+		    ring->expected > io_uring_sq_ready(&ring->uring))
+			take_some(ring);
+		else if (result < 0 && result != -EINTR)
+			break;
+	} while (result < 0 ||
+	    (!polled && io_uring_sq_ready(&ring->uring) > 0));
+	if (result >= 0)
+		return 0;
+	if (polled) {
+		/* Its thread may have seen it all the same. */
+		errno = -result;
+		fatal("giving writes to io_uring");
 	}
-	io_uring_cq_advance(&ring->uring, seen);
+	return -result;
+}
+
+/* Of a chain the kernel may have taken the beginning: that is on its way, and
+ * comes. */
+static void
+cancel_rest(struct disk_ring *ring)
+{
+	const struct io_uring_sq *sq = &ring->uring.sq;
+	unsigned left = io_uring_sq_ready(&ring->uring);
+
+	for (; left > 0; left--)
+		take(ring, sq->sqes[(sq->sqe_tail - left) &
+		    sq->ring_mask].user_data, -ECANCELED);
+}
+
+void
+disk_ring_submit(struct disk_ring *ring)
+{
+	int error;
+
+	if (!ring->prepared)
+		return;
+	ring->prepared = false;
+	error = submit(ring);
+	if (error == 0)
+		return;
+	cancel_rest(ring);
+	disk_ring_give_up(ring, error);
 }
 
 void
 disk_ring_wait(struct disk_ring *ring, const struct disk_write *write)
 {
-	while (write->in_flight)
+	disk_ring_submit(ring);
+	while (write->expected > 0)
 		take_some(ring);
+}
+
+bool
+disk_ring_synced(struct disk_ring *ring, const struct disk_sync *sync,
+    bool wait)
+{
+	take_all(ring);
+	while (wait && sync->expected)
+		take_some(ring);
+	return !sync->expected;
+}
+
+int
+disk_ring_fd(const struct disk_ring *ring)
+{
+	return ring == NULL ? -1 : ring->uring.ring_fd;
 }
 
 static void
@@ -203,56 +300,57 @@ prepare_write(const struct disk_ring *ring, struct io_uring_sqe *sqe,
 		io_uring_prep_write(sqe, write->fd, write->data,
 		    (unsigned)write->size, write->at);
 	sqe->user_data = (uintptr_t)write;
+	/* The sync follows a write that is whole. */
+	if (write->sync != NULL)
+		sqe->flags |= IOSQE_IO_LINK;
 }
 
-/* 0, or an errno: then what was prepared is never begun. */
-static int
-submit(struct disk_ring *ring)
+static void
+prepare_sync(struct io_uring_sqe *sqe, const struct disk_write *write)
 {
-	int result;
-
-	do {
-		result = io_uring_submit(&ring->uring);
-		/* What comes back makes room for it. */
-		if ((result == -EAGAIN || result == -EBUSY) &&
-		    ring->in_flight > 1)
-			take_some(ring);
-		else if (result < 0 && result != -EINTR)
-			break;
-	} while (result < 0 || ((ring->uring.flags & IORING_SETUP_SQPOLL) == 0
-	    && io_uring_sq_ready(&ring->uring) > 0));
-	if (result >= 0)
-		return 0;
-	if ((ring->uring.flags & IORING_SETUP_SQPOLL) != 0) {
-		/* Its thread may have seen it all the same. */
-		errno = -result;
-		fatal("giving writes to io_uring");
-	}
-	return -result;
+	io_uring_prep_fsync(sqe, write->fd, IORING_FSYNC_DATASYNC);
+	sqe->user_data = (uintptr_t)write->sync | SYNCS;
+	write->sync->expected = true;
 }
 
-bool
+/* A chain is submitted as one. */
+static void
+make_way(struct disk_ring *ring)
+{
+	while (ring->in_flight >= ring->depth) {
+		disk_ring_submit(ring);
+		if (ring->in_flight >= ring->depth)
+			take_some(ring);
+	}
+	if (io_uring_sq_space_left(&ring->uring) < WRITE_ENTRIES)
+		disk_ring_submit(ring);
+	while (!ring->given_up &&
+	    io_uring_sq_space_left(&ring->uring) < WRITE_ENTRIES)
+		(void)io_uring_sqring_wait(&ring->uring);
+}
+
+void
 disk_ring_write(struct disk_ring *ring, struct disk_write *write)
 {
-	int error;
+	struct io_uring *uring = &ring->uring;
 
-	while (ring->in_flight >= ring->depth)
-		take_some(ring);
-	while (io_uring_sq_space_left(&ring->uring) < 2)
-		(void)io_uring_sqring_wait(&ring->uring);
-	write->in_flight = true;
+	make_way(ring);
+	if (ring->given_up) {
+		write->result = -ECANCELED;
+		if (write->sync != NULL)
+			write->sync->result = -ECANCELED;
+		return;
+	}
 	write->reserved = true;
+	write->expected = 1U + (write->reserve_size > 0);
 	ring->in_flight++;
+	ring->expected += write->expected + (write->sync != NULL);
+	ring->prepared = true;
 	if (write->reserve_size > 0)
-		prepare_reserve(io_uring_get_sqe(&ring->uring), write);
-	prepare_write(ring, io_uring_get_sqe(&ring->uring), write);
-	error = submit(ring);
-	if (error == 0)
-		return true;
-	write->in_flight = false;
-	ring->in_flight--;
-	disk_ring_give_up(ring, error);
-	return false;
+		prepare_reserve(io_uring_get_sqe(uring), write);
+	prepare_write(ring, io_uring_get_sqe(uring), write);
+	if (write->sync != NULL)
+		prepare_sync(io_uring_get_sqe(uring), write);
 }
 
 #else
@@ -288,17 +386,34 @@ disk_ring_give_up(struct disk_ring *ring ATTR_UNUSED, int error ATTR_UNUSED)
 {
 }
 
-bool
+void
 disk_ring_write(struct disk_ring *ring ATTR_UNUSED,
     struct disk_write *write ATTR_UNUSED)
 {
-	return false;
+}
+
+void
+disk_ring_submit(struct disk_ring *ring ATTR_UNUSED)
+{
 }
 
 void
 disk_ring_wait(struct disk_ring *ring ATTR_UNUSED,
     const struct disk_write *write ATTR_UNUSED)
 {
+}
+
+bool
+disk_ring_synced(struct disk_ring *ring ATTR_UNUSED,
+    const struct disk_sync *sync ATTR_UNUSED, bool wait ATTR_UNUSED)
+{
+	return true;
+}
+
+int
+disk_ring_fd(const struct disk_ring *ring ATTR_UNUSED)
+{
+	return -1;
 }
 
 #endif /* HAVE_URING */

@@ -4,7 +4,7 @@
  * does.  Worker; made before its sandbox, then the archive thread's.
  *
  * Each kind of file has a lane of chunks, so that none waits for another's.
- * The ring may do nothing but write, and allocate room on the disk.
+ * The ring may do nothing but write, allocate room on the disk, and sync.
  *
  * A worker that is killed has no write in flight any more when it has been
  * reaped, but one that goes past the page cache and that the disk has in hand:
@@ -28,7 +28,14 @@
 
 struct disk_ring;
 
-/* Must stay where it is as long as it is in flight. */
+/* An fdatasync() behind a write.  Must stay where it is until it has come. */
+struct disk_sync {
+	bool		 expected;
+	int		 result;	/* 0, or -errno: ECANCELED, when the
+					 * write before it was not whole */
+};
+
+/* Must stay where it is as long as anything of it is expected. */
 struct disk_write {
 	int		 fd;
 	const uint8_t	*data;		/* of a chunk */
@@ -37,9 +44,11 @@ struct disk_write {
 	/* Allocated before, size of the file as it is; 0 bytes: nothing. */
 	uint64_t	 reserve_at;
 	uint64_t	 reserve_size;
-	bool		 in_flight;
+	struct disk_sync *sync;		/* comes by itself; NULL: none */
+	unsigned	 expected;	/* completions, without the sync's */
 	bool		 reserved;	/* that has worked, or is on its way */
-	int		 result;	/* bytes, or -errno */
+	int		 result;	/* bytes, or -errno: ECANCELED, when it
+					 * was never begun */
 };
 
 /* NULL, with a reason in *why, when there cannot be one. */
@@ -58,12 +67,22 @@ bool		 disk_ring_works(const struct disk_ring *ring) ATTR_NONNULL;
 void		 disk_ring_give_up(struct disk_ring *ring, int error)
 		    ATTR_NONNULL;
 
-/* Begins a write; waits where more would be in flight than may be.  False: it
- * has not begun, and never will, as the ring does not work any more. */
-bool		 disk_ring_write(struct disk_ring *ring,
+/* Prepares a write; waits where more would be in flight than may be.  A ring
+ * that does not work any more cancels it. */
+void		 disk_ring_write(struct disk_ring *ring,
 		    struct disk_write *write) ATTR_NONNULL;
-/* Until the write is not in flight any more. */
+/* Begins all that are prepared, in one system call.  When that does not work,
+ * the ring gives up, and those that are not begun have been cancelled. */
+void		 disk_ring_submit(struct disk_ring *ring) ATTR_NONNULL;
+/* Begins what is prepared; until the write, and what allocates for it, are not
+ * in flight any more. */
 void		 disk_ring_wait(struct disk_ring *ring,
 		    const struct disk_write *write) ATTR_NONNULL;
+
+/* Whether the sync has come; with `wait' it has. */
+bool		 disk_ring_synced(struct disk_ring *ring,
+		    const struct disk_sync *sync, bool wait) ATTR_NONNULL;
+/* Can be read from when something has come; `ring' NULL: -1. */
+int		 disk_ring_fd(const struct disk_ring *ring);
 
 #endif /* MCRELAY_DISK_RING_H */

@@ -19,10 +19,11 @@ wait_for(const struct duty *duty, uint64_t at_ns)
 	    0;
 	struct timespec timeout = {.tv_sec = (time_t)(ns / NS_PER_S),
 	    .tv_nsec = (long)(ns % NS_PER_S)};
-	struct pollfd pollfd = {.fd = duty->wake, .events = POLLIN};
+	struct pollfd pollfd[] = {{.fd = duty->wake, .events = POLLIN},
+	    {.fd = duty->also, .events = POLLIN}};
 
-	if (ppoll(&pollfd, 1, at_ns == DUTY_POSTED ? NULL : &timeout, NULL) >
-	    0)
+	if (ppoll(pollfd, 2, at_ns == DUTY_POSTED ? NULL : &timeout, NULL) >
+	    0 && pollfd[0].revents != 0)
 		wake_take(duty->wake);
 }
 
@@ -46,6 +47,7 @@ duty_start(struct duty *duty, struct crew *crew,
 	duty->step = step;
 	duty->argument = argument;
 	duty->crew = crew;
+	duty->also = -1;
 	if (crew != NULL) {
 		duty->whose = whose_entered();
 		duty_post(duty);

@@ -35,6 +35,9 @@ struct duty {
 	/* Its own thread's. */
 	pthread_t		 thread;
 	int			 wake;	/* eventfd */
+	/* What else it is woken by when it can be read, as if posted; -1:
+	 * nothing.  Set by a step. */
+	int			 also;
 
 	/* Its crew's: under the mutex, but for `posted'. */
 	_Atomic bool		 posted; /* and not begun */

@@ -130,16 +130,19 @@ file_write(int fd, struct iovec *iov, unsigned count, uint64_t offset)
 }
 
 int
+file_synced(int fd, int error)
+{
+	if (error == 0)
+		return 0;
+	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+	errno = error;
+	return -1;
+}
+
+int
 file_sync(int fd)
 {
-	int saved;
-
-	if (fdatasync(fd) == 0)
-		return 0;
-	saved = errno;
-	posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
-	errno = saved;
-	return -1;
+	return file_synced(fd, fdatasync(fd) == 0 ? 0 : errno);
 }
 
 int

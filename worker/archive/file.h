@@ -58,6 +58,8 @@ int	file_write(int fd, struct iovec *iov, unsigned count, uint64_t offset);
  * memory: they are dropped, so that what is read is what the disk has.
  */
 int	file_sync(int fd);
+/* The same of an fdatasync() that somebody else has made: 0, or an errno. */
+int	file_synced(int fd, int error);
 
 /* Cuts the file to `size', syncs it, gives it its final name, syncs the
  * directory.  Closes `fd' in any case. */

@@ -262,7 +262,7 @@ static void
 begin(struct keeper *keeper)
 {
 	if (keeper->duty.crew == NULL)
-		sandbox_thread(SANDBOX_WITH_FILES);
+		sandbox_thread(SANDBOX_WITH_FILES, -1);
 	recycle_bound(keeper->directory, keeper->config->name,
 	    (unsigned)keeper->config->archive.recycle);
 	catalog_settle(keeper->catalog);

@@ -36,7 +36,7 @@ run(void *argument)
 	struct packer *packer = argument;
 
 	quarantine_thread(packer->archive);
-	sandbox_thread(SANDBOX_WITH_NEITHER);
+	sandbox_thread(SANDBOX_WITH_NEITHER, -1);
 	pthread_mutex_lock(&packer->mutex);
 	while (packer->busy || !packer->stop) {
 		if (!packer->busy) {

@@ -225,11 +225,20 @@ store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
 	return STORE_DONE;
 }
 
+/* It is rotated after the next commit. */
+static bool
+is_full(const struct store *store, enum archive_kind kind)
+{
+	uint64_t limit = store->segment->config->archive.rotate_size;
+
+	return limit > 0 && store->added[kind].size > 0 &&
+	    store_state(store)->file[kind].size + store->added[kind].size >=
+	    limit;
+}
+
 bool
 store_wants_more(const struct store *store)
 {
-	const struct archive_file *file;
-	uint64_t limit = store->segment->config->archive.rotate_size;
 	uint64_t added = 0;
 	unsigned i;
 
@@ -237,12 +246,10 @@ store_wants_more(const struct store *store)
 	if (store->failing)
 		return false;
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
-		file = &store_state(store)->file[i];
 		if (store->added[i].size == 0)
 			continue;
 		added += store->added[i].size;
-		if (added >= store->writer[i].ops->worth || (limit > 0 &&
-		    file->size + store->added[i].size >= limit))
+		if (added >= store->writer[i].ops->worth || is_full(store, i))
 			return false;
 	}
 	/* The ring must not wait for it. */
@@ -250,11 +257,16 @@ store_wants_more(const struct store *store)
 }
 
 int
-store_commit(struct store *store)
+store_commit(struct store *store, bool sync)
 {
 	char name[FILE_NAME_SIZE];
 	unsigned i;
+	bool behind;
 
+	/* The end of a file syncs it. */
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		sync = sync && !is_full(store, i);
+	behind = store_push(store, sync);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->added[i].size == 0 ||
 		    writer_flush(&store->writer[i]) == 0)
@@ -265,6 +277,8 @@ store_commit(struct store *store)
 		return -1;
 	}
 	commit(store);
+	if (behind)
+		store_sync_committed(store);
 	store_works(store);
 	return 0;
 }

@@ -113,7 +113,9 @@ struct store {
 	/* By how much the clock was set while there was no file: the next one
 	 * says so. */
 	int64_t			 step_ns[ARCHIVE_KINDS];
-	unsigned		 syncing;	/* kinds, a bit each */
+	unsigned		 syncing;	/* kinds, a bit each... */
+	unsigned		 behind;	/* ...of which these by their
+						 * writers */
 	struct archive_state	 mark;		/* when that began */
 	bool			 mark_good;	/* the files are the same */
 	struct archive_state	 durable;	/* after the last good sync */
@@ -144,8 +146,9 @@ enum store_result	store_add(struct store *store,
 			    struct transaction *transaction) ATTR_NONNULL;
 /* Whether more should be added before it is worth a commit. */
 bool	store_wants_more(const struct store *store) ATTR_NONNULL;
-/* Puts what is pending in force: 0.  Or -1 as STORE_FAILED. */
-int	store_commit(struct store *store) ATTR_NONNULL;
+/* Puts what is pending in force: 0.  Or -1 as STORE_FAILED.  With `sync' it is
+ * synced as by store_sync(), if that can be asked for together with writing. */
+int	store_commit(struct store *store, bool sync) ATTR_NONNULL;
 
 /* Counts as shed what the ring no longer has, when nothing can be written:
  * the archive goes on at the transaction's first record. */
@@ -163,6 +166,8 @@ bool	store_collect(struct store *store) ATTR_NONNULL;
 /* Starts to sync what was written since the last time; never waits. */
 void	store_sync(struct store *store) ATTR_NONNULL;
 bool	store_dirty(const struct store *store) ATTR_NONNULL;
+/* A sync is on its way that the end of its file would wait for. */
+bool	store_syncs_behind(const struct store *store) ATTR_NONNULL;
 /* Finishes the open files in the background; the next commit opens new ones. */
 void	store_rotate(struct store *store) ATTR_NONNULL;
 /* Notices that the clock (CLOCK_REALTIME) has been set: says so, and notes it

@@ -27,7 +27,7 @@ submit_finish(struct store *store, enum archive_kind kind, int fd,
 	const struct archive_file *file = &state->closing[kind];
 	char name[FILE_NAME_SIZE], line[CATALOG_LINE_SIZE];
 	const struct closer_file end = {fd, name, file->size,
-	    synced_place};
+	    synced_place, CLOSER_NOT_SYNCED};
 
 	store_name(store, kind, file, name);
 	catalog_line(line, name, kind, store->segment->config->archive.codec,
@@ -83,6 +83,7 @@ finish(struct store *store, enum archive_kind kind)
 		state->told[kind] = ledger;
 	}
 	archive_commit(store->domain);
+	store_await_sync(store, kind);
 	writer_close(&store->writer[kind]);
 	store->fd[kind] = -1;
 	store->dirty[kind] = false;

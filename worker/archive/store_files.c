@@ -405,6 +405,7 @@ store_look(struct store *store)
 void
 store_forget(struct store *store, enum archive_kind kind)
 {
+	store_await_sync(store, kind);
 	writer_close(&store->writer[kind]);
 	close(store->fd[kind]);
 	store->fd[kind] = -1;

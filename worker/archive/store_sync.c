@@ -13,27 +13,97 @@
 #include "worker/archive/store.h"
 #include "worker/archive/store_priv.h"
 
-void
-store_sync(struct store *store)
+/* Of what the mark says.  Not when the last one is under way. */
+static bool
+give_to_closer(struct store *store, enum archive_kind kind, int synced)
 {
 	char name[FILE_NAME_SIZE];
+	const struct closer_file file = {store->fd[kind], name,
+	    store->mark.file[kind].size, store->synced_place[kind], synced};
+
+	store_name(store, kind, &store->mark.file[kind], name);
+	if (!closer_sync(&store->closer, kind, &file, store->fresh[kind]))
+		return false;
+	store->fresh[kind] = false;
+	return true;
+}
+
+bool
+store_push(struct store *store, bool sync)
+{
+	unsigned i, begun = 0;
+
+	sync = sync && store->syncing == 0;
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		if (store->added[i].size > 0 &&
+		    writer_push(&store->writer[i], sync))
+			begun |= 1U << i;
+	if (!sync || begun == 0)
+		return false;
+	store->syncing = store->behind = begun;
+	/* Until it is committed: what fails then may have been synced. */
+	store->mark = *store_state(store);
+	store->mark_good = false;
+	return true;
+}
+
+void
+store_sync_committed(struct store *store)
+{
 	unsigned i;
 
-	if (store->syncing != 0)
-		return;		/* the last round is under way */
 	store->mark = *store_state(store);
 	store->mark_good = true;
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->fd[i] == -1 || !store->dirty[i])
 			continue;
-		store_name(store, i, &store->mark.file[i], name);
-		if (!closer_sync(&store->closer, i, &(struct closer_file){
-		    store->fd[i], name, store->mark.file[i].size,
-		    store->synced_place[i]}, store->fresh[i]))
+		if ((store->behind >> i & 1) == 0 &&
+		    !give_to_closer(store, i, CLOSER_NOT_SYNCED))
 			continue;
-		store->dirty[i] = store->fresh[i] = false;
+		store->dirty[i] = false;
 		store->syncing |= 1U << i;
 	}
+}
+
+void
+store_sync(struct store *store)
+{
+	/* Else the last round is under way. */
+	if (store->syncing == 0)
+		store_sync_committed(store);
+}
+
+/* What else there is to do, or to be done about it, is the closer's. */
+static void
+collect_behind(struct store *store, enum archive_kind kind, bool wait)
+{
+	unsigned bit = 1U << kind;
+	int error;
+
+	if ((store->behind & bit) == 0)
+		return;
+	error = writer_synced(&store->writer[kind], wait);
+	if (error == EINPROGRESS)
+		return;
+	store->behind &= ~bit;
+	if (error == 0 && !store->fresh[kind] &&
+	    store->synced_place[kind] == 0)
+		store->syncing &= ~bit;
+	else
+		(void)give_to_closer(store, kind, error == ECANCELED ?
+		    CLOSER_NOT_SYNCED : error);
+}
+
+void
+store_await_sync(struct store *store, enum archive_kind kind)
+{
+	collect_behind(store, kind, true);
+}
+
+bool
+store_syncs_behind(const struct store *store)
+{
+	return store->behind != 0;
 }
 
 bool
@@ -86,6 +156,7 @@ store_collect_sync(struct store *store)
 	if (store->syncing == 0)
 		return false;
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
+		collect_behind(store, i, false);
 		if (!closer_collect(&store->closer, i, CLOSER_SYNC, &error))
 			continue;
 		store->syncing &= ~(1U << i);

@@ -9,6 +9,9 @@
  * and a failed write in the middle of others is one of the whole.  What the
  * kernel has done a part of is done by a system call, and so is all, from then
  * on, when the ring does not work any more.
+ *
+ * A sync is linked behind the last write, before which all others have
+ * completed; the flush does not wait for it.
  */
 #include <assert.h>
 #include <errno.h>
@@ -38,6 +41,7 @@ struct uring_file {
 	bool		 busy[DISK_CHUNKS];
 	struct disk_write write[DISK_CHUNKS];
 	uint64_t	 begins[DISK_CHUNKS];
+	struct disk_sync sync;
 	int		 error;		/* 0: none */
 	uint64_t	 failed_at;
 };
@@ -122,7 +126,8 @@ collect(struct writer *writer, unsigned i)
 	disk_ring_wait(writer->ring, write);
 	file->busy[i] = false;
 	if (!write->reserved)
-		writer->reserved = UINT64_MAX;
+		writer->reserved = write->result == -ECANCELED ? 0 :
+		    UINT64_MAX;
 	if (write->result == (int)write->size || complete(writer, write) == 0)
 		return;
 	if (file->error == 0 || file->begins[i] < file->failed_at)
@@ -177,7 +182,7 @@ reserve(struct writer *writer, struct disk_write *write)
 
 /* Bytes of the chunk, which may begin before those that are new. */
 static int
-put(struct writer *writer, size_t from, size_t to)
+put(struct writer *writer, size_t from, size_t to, struct disk_sync *sync)
 {
 	struct uring_file *file = writer->state;
 	struct disk_write *write = &file->write[file->filling];
@@ -185,15 +190,14 @@ put(struct writer *writer, size_t from, size_t to)
 	assert(!file->busy[file->filling]);
 	*write = (struct disk_write){.fd = writer->fd,
 	    .data = chunk(writer) + from, .size = to - from,
-	    .at = file->base + from};
+	    .at = file->base + from, .sync = sync};
+	file->begins[file->filling] = file->base + file->written;
 	if (disk_ring_works(writer->ring)) {
 		reserve(writer, write);
-		file->begins[file->filling] = file->base + file->written;
-		if (disk_ring_write(writer->ring, write)) {
-			file->busy[file->filling] = true;
-			file->written = file->used;
-			return 0;
-		}
+		disk_ring_write(writer->ring, write);
+		file->busy[file->filling] = true;
+		file->written = file->used;
+		return 0;
 	}
 	without_ring(writer);
 	writer_reserve(writer, write->at + write->size);
@@ -203,9 +207,9 @@ put(struct writer *writer, size_t from, size_t to)
 	return 0;
 }
 
-/* What of the chunk the file does not have. */
+/* What of the chunk the file does not have; `sync' NULL: nothing behind it. */
 static int
-put_rest(struct writer *writer)
+put_rest(struct writer *writer, struct disk_sync *sync)
 {
 	struct uring_file *file = writer->state;
 	size_t left = file->used - file->written, mask, from = file->written;
@@ -226,7 +230,7 @@ put_rest(struct writer *writer)
 		if (unbuffered)
 			from &= ~mask;
 	}
-	return put(writer, from, to);
+	return put(writer, from, to, sync);
 }
 
 /* An empty chunk, but for what the file has of a last sector. */
@@ -290,8 +294,9 @@ next_chunk(struct writer *writer, bool alone)
 {
 	struct uring_file *file = writer->state;
 
-	if (put_rest(writer) == -1 || (alone && settle(writer) == -1))
+	if (put_rest(writer, NULL) == -1 || (alone && settle(writer) == -1))
 		return -1;
+	disk_ring_submit(writer->ring);
 	file->filling = (file->filling + 1) % DISK_CHUNKS;
 	file->base += DISK_CHUNK;
 	file->used = file->written = 0;
@@ -324,14 +329,39 @@ uring_append(struct writer *writer, struct iovec *iov, unsigned count,
 	return 0;
 }
 
+static bool
+uring_push(struct writer *writer, bool sync)
+{
+	struct uring_file *file = writer->state;
+
+	/* What has failed the flush says. */
+	if (sync && settle(writer) == -1)
+		return false;
+	(void)put_rest(writer, sync ? &file->sync : NULL);
+	return file->sync.expected;
+}
+
 static int
 uring_flush(struct writer *writer)
 {
-	if (put_rest(writer) == -1) {
+	if (put_rest(writer, NULL) == -1) {
 		(void)settle(writer);
 		return -1;
 	}
 	return settle(writer);
+}
+
+static int
+uring_synced(struct writer *writer, bool wait)
+{
+	struct uring_file *file = writer->state;
+	int error;
+
+	if (!disk_ring_synced(writer->ring, &file->sync, wait))
+		return EINPROGRESS;
+	error = -file->sync.result;
+	return is_of_ring(error) || error == EINTR || error == EAGAIN ||
+	    error == EINVAL ? ECANCELED : error;
 }
 
 static int
@@ -357,6 +387,7 @@ uring_close(struct writer *writer)
 	struct uring_file *file = writer->state;
 
 	(void)settle(writer);
+	(void)uring_synced(writer, true);
 	file->error = 0;
 	if (set_unbuffered(writer, false) == -1)
 		log_warn("fcntl");
@@ -367,7 +398,9 @@ uring_close(struct writer *writer)
 const struct writer_ops writer_buffered_io_uring = {
 	.open = buffered_open,
 	.append = uring_append,
+	.push = uring_push,
 	.flush = uring_flush,
+	.synced = uring_synced,
 	.back = uring_back,
 	.close = uring_close,
 	.free = free,
@@ -377,7 +410,9 @@ const struct writer_ops writer_buffered_io_uring = {
 const struct writer_ops writer_direct_io_uring = {
 	.open = direct_open,
 	.append = uring_append,
+	.push = uring_push,
 	.flush = uring_flush,
+	.synced = uring_synced,
 	.back = uring_back,
 	.close = uring_close,
 	.free = free,

@@ -70,8 +70,13 @@ struct writer_ops {
 	bool	(*open)(struct writer *writer);
 	int	(*append)(struct writer *writer, struct iovec *iov,
 		    unsigned count, size_t size);
+	/* Begins what the flush waits for, and with `sync' an fdatasync()
+	 * behind it, if it can: whether it has.  NULL: it cannot. */
+	bool	(*push)(struct writer *writer, bool sync);
 	int	(*flush)(struct writer *writer);
 	int	(*back)(struct writer *writer, uint64_t end);
+	/* Of a sync that was begun; as writer_synced(). */
+	int	(*synced)(struct writer *writer, bool wait);
 	/* Leaves the descriptor as it was. */
 	void	(*close)(struct writer *writer);
 	/* Frees the state; NULL: there is none. */
@@ -103,6 +108,23 @@ writer_append(struct writer *writer, struct iovec *iov, unsigned count,
     size_t size)
 {
 	return writer->ops->append(writer, iov, count, size);
+}
+
+/* Before the flush: those of several files go on at the same time.  Whether it
+ * is followed by a sync, of which writer_synced() tells, as it was asked for;
+ * if not, others have to do that. */
+static inline bool
+writer_push(struct writer *writer, bool sync)
+{
+	return writer->ops->push != NULL && writer->ops->push(writer, sync);
+}
+
+/* What has become of that sync: 0, or an errno; ECANCELED: it was not done;
+ * EINPROGRESS: it is not known yet, unless it is to `wait'. */
+static inline int
+writer_synced(struct writer *writer, bool wait)
+{
+	return writer->ops->synced(writer, wait);
 }
 
 /* All that was appended is in the file then. */

@@ -7,8 +7,8 @@
  * have changed, and compared with what the program was told.  The worker needs
  * no word of it: it sends what the program has not marked.  So a datagram
  * leaves once by each output, whichever way it is treated, and nothing here has
- * to happen at a certain moment; but a socket tells its worker of marks before the
- * program sets any, and an output keeps its slot (segment_spec.h).
+ * to happen at a certain moment; but a socket tells its worker of marks before
+ * the program sets any, and an output keeps its slot (segment_spec.h).
  *
  * An end in order takes the program away.  What a supervisor that was killed
  * has left relays on; the next one puts its own in that one's place, or, if it

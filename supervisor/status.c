@@ -113,20 +113,20 @@ print_process(struct growing *out, const struct child *child)
 	json_text_close(out, '}');
 }
 
-/*
- * The outputs of the configuration in force.  Until the worker of a change
- * has come, the counters are those of the outputs before.
- */
+/* Who sends by it now, and, if that is not who should, why. */
 static void
 print_path(struct growing *out, const struct channel *channel, size_t output)
 {
-	const struct kernel_path *path = &channel->supervisor->kernel;
-	bool there = path->program != NULL && path->why[0] == '\0' &&
-	    (channel->kernel_outputs >> output & 1) != 0;
+	const struct kernel_path *path;
+	bool there = (channel->kernel_outputs >> output & 1) != 0;
 
-	json_text_string(out, "path", there ? "kernel" : "worker");
-	if (!channel->conf->relay[output].kernel)
+	if (!channel->conf->relay[output].kernel) {
+		json_text_string(out, "path", "worker");
 		return;
+	}
+	path = &channel->supervisor->kernel;
+	there = there && path->program != NULL && path->why[0] == '\0';
+	json_text_string(out, "path", there ? "kernel" : "worker");
 	if (there) {
 		json_text_string(out, "attached", "clsact");
 		json_text_number(out, "program",
@@ -137,6 +137,10 @@ print_path(struct growing *out, const struct channel *channel, size_t output)
 		    "ready, or the relay is paused");
 }
 
+/*
+ * The outputs of the configuration in force.  Until the worker of a change
+ * has come, the counters are those of the outputs before.
+ */
 static void
 print_outputs(struct growing *out, const struct channel *channel,
     const struct output_counts *counts)

@@ -270,7 +270,8 @@ const struct bad_case bad_output_cases[] = {
 	    "  listen: {port: 1, interface: lo, sources: [10.0.0.8]}\n",
 	    "5:18: channel `b' listens on 0.0.0.0:1, channel `a' (line 2) on "
 	    "0.0.0.0:1: they can share an address and port only without "
-	    "`interface': give an address of that interface\n" },
+	    "`interface', which the kernel does not keep together with telling "
+	    "apart who sends: give an address of that interface\n" },
 	{ "sources and the wildcard",
 	    "channels:\n"
 	    "- name: a\n"

@@ -182,6 +182,8 @@ EXTRA_DIST += bpf/kernel_relay.bpf.c bpf/kernel_relay.h
 if BPF
 nodist_libsupervisor_a_SOURCES = bpf/kernel_relay.skel.h
 BUILT_SOURCES += bpf/kernel_relay.skel.h
+# Also where single programs are made.
+supervisor/libsupervisor_a-kernel_program.$(OBJEXT): bpf/kernel_relay.skel.h
 CLEANFILES += bpf/kernel_relay.bpf.o bpf/kernel_relay.skel.h
 bpf/kernel_relay.bpf.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h
 	$(AM_V_GEN)$(MKDIR_P) bpf && $(BPF_CLANG) -target bpf -O2 -g -Wall \

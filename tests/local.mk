@@ -488,16 +488,22 @@ EXTRA_DIST += \
 	tests/integration/test_hand_over.py \
 	tests/integration/test_help.py \
 	tests/integration/test_hostile.py \
+	tests/integration/test_hosts.py \
 	tests/integration/test_hosts_storm.py \
+	tests/integration/test_inputs.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
 	tests/integration/test_journal.py \
+	tests/integration/test_keep_source.py \
+	tests/integration/test_kernel_relay.py \
 	tests/integration/test_layout.py \
+	tests/integration/test_lease.py \
 	tests/integration/test_live.py \
 	tests/integration/test_load.py \
 	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
+	tests/integration/test_merge.py \
 	tests/integration/test_metrics.py \
 	tests/integration/test_names.py \
 	tests/integration/test_outputs.py \
@@ -511,6 +517,8 @@ EXTRA_DIST += \
 	tests/integration/test_random_disk.py \
 	tests/integration/test_random_faults.py \
 	tests/integration/test_random_world.py \
+	tests/integration/test_recipes.py \
+	tests/integration/test_recycle.py \
 	tests/integration/test_reload.py \
 	tests/integration/test_remote.py \
 	tests/integration/test_restart.py \
@@ -519,11 +527,16 @@ EXTRA_DIST += \
 	tests/integration/test_schema_kinds.py \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
+	tests/integration/test_shared.py \
+	tests/integration/test_shared_port.py \
 	tests/integration/test_shown.py \
 	tests/integration/test_small.py \
 	tests/integration/test_stream_archive.py \
 	tests/integration/test_stream_read.py \
+	tests/integration/test_together.py \
+	tests/integration/test_turns.py \
 	tests/integration/test_units.py \
+	tests/integration/test_uring.py \
 	tests/integration/test_users.py \
 	tests/integration/test_upgrade.py \
 	tests/integration/test_watch.py \

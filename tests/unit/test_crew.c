@@ -187,6 +187,48 @@ test_no_post_is_lost(void **state ATTR_UNUSED)
 	assert_int_equal(alone.seen, POSTS);
 }
 
+/* Comes again by itself, however often it is posted. */
+static uint64_t
+again(void *argument)
+{
+	struct toy *toy = argument;
+
+	atomic_fetch_add(&toy->steps, 1);
+	return atomic_load(&toy->end) ? DUTY_OVER : DUTY_AGAIN;
+}
+
+static void *
+post_much(void *argument)
+{
+	struct toy *toy = argument;
+	unsigned i;
+
+	for (i = 0; i < 10 * POSTS; i++)
+		duty_post(&toy->duty);
+	return NULL;
+}
+
+/* Who is ready without a post is posted just before its step begins: it must
+ * not be listed twice, or the list has no end. */
+static void
+test_posts_while_ready(void **state ATTR_UNUSED)
+{
+	struct crew *crew = crew_new(SIZE, NULL);
+	struct toy toy = { 0 };
+	pthread_t poster[2];
+	unsigned i;
+
+	begin(&toy, crew, again);
+	for (i = 0; i < NITEMS(poster); i++)
+		assert_int_equal(pthread_create(&poster[i], NULL, post_much,
+		    &toy), 0);
+	for (i = 0; i < NITEMS(poster); i++)
+		pthread_join(poster[i], NULL);
+	atomic_store(&toy.end, true);
+	duty_join(&toy.duty);
+	assert_true(toy.steps > 0);
+}
+
 static void
 test_timers_come_in_time(void **state ATTR_UNUSED)
 {
@@ -217,6 +259,7 @@ main(void)
 		cmocka_unit_test_setup(test_a_step_may_wait_for_another_duty,
 		    limit),
 		cmocka_unit_test_setup(test_no_post_is_lost, limit),
+		cmocka_unit_test_setup(test_posts_while_ready, limit),
 		cmocka_unit_test_setup(test_timers_come_in_time, limit),
 	};
 

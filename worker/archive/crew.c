@@ -122,8 +122,8 @@ wake_one(struct crew *crew)
 void
 crew_post(struct crew *crew, struct duty *duty)
 {
-	/* Partner: the exchange in begin(): its step sees what was done
-	 * before, or there is another one. */
+	/* Partner: the exchange in collect(): a step that begins after that
+	 * sees what was done before. */
 	if (atomic_exchange_explicit(&duty->posted, true,
 	    memory_order_acq_rel))
 		return;
@@ -160,7 +160,12 @@ collect(struct crew *crew)
 		duty->posted_before = first;
 		first = duty;
 	}
-	for (duty = first; duty != NULL; duty = duty->posted_before) {
+	for (duty = first; duty != NULL; duty = next) {
+		next = duty->posted_before;
+		/* Partner: the exchange in crew_post().  Not later: who is on
+		 * the list must not be put there again. */
+		(void)atomic_exchange_explicit(&duty->posted, false,
+		    memory_order_acq_rel);
 		if (duty->running)
 			duty->again = true;
 		else if (!duty->ready && !duty->over)
@@ -181,9 +186,6 @@ begin(struct crew *crew, struct duty *duty)
 	duty->running = true;
 	duty->since_ns = clock_monotonic_ns();
 	TAILQ_INSERT_TAIL(&crew->running, duty, at_work);
-	/* Partner: the exchange in crew_post(). */
-	(void)atomic_exchange_explicit(&duty->posted, false,
-	    memory_order_acq_rel);
 }
 
 /* Does a step of one that is ready, without the mutex. */

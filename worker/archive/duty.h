@@ -40,7 +40,7 @@ struct duty {
 	int			 also;
 
 	/* Its crew's: under the mutex, but for `posted'. */
-	_Atomic bool		 posted; /* and not begun */
+	_Atomic bool		 posted; /* on the crew's list */
 	struct duty		*posted_before;
 	STAILQ_ENTRY(duty)	 entry;	/* ready */
 	TAILQ_ENTRY(duty)	 at_work; /* running */

@@ -182,13 +182,15 @@ test_by_kernel(void **state ATTR_UNUSED)
 	struct segment_spec spec = {.ring_size = 1 << 20};
 	struct ring_record *first;
 	struct rig rig;
-	int on = 1;
+	const int on = 1;
+	const uint32_t none = 0;
 
 	spec.config.output[0].slot = 3;
 	spec.config.output[0].way = OUTPUT_KERNEL;
 	rig_open(&rig, &spec);
 	if (setsockopt(rig.input, SOL_SOCKET, SO_RCVMARK, &on,
-	    sizeof(on)) == -1) {
+	    sizeof(on)) == -1 || setsockopt(rig.source, SOL_SOCKET, SO_MARK,
+	    &none, sizeof(none)) == -1) {
 		rig_close(&rig);
 		print_message("marks need CAP_NET_ADMIN and Linux 6.0\n");
 		skip();

@@ -19,6 +19,7 @@
 #include "supervisor/json_text.h"
 #include "supervisor/pause.h"
 #include "supervisor/reload.h"
+#include "supervisor/shards.h"
 #include "supervisor/status.h"
 #include "supervisor/supervisor.h"
 
@@ -26,7 +27,8 @@
 struct call {
 	struct supervisor	*supervisor;
 	const json_t		*request;
-	struct channel		*channel;	/* NULL: none was named */
+	const char		*name;		/* NULL: none was named */
+	struct channel		*channel;	/* NULL: all of its shards */
 	struct command_wait	*wait;
 };
 
@@ -117,7 +119,7 @@ run_status(const struct call *call)
 
 	json_text_open(text, NULL, '{');
 	json_text_truth(text, "ok", true);
-	status_print(text, "status", call->supervisor, call->channel);
+	status_print(text, "status", call->supervisor, call->name);
 	json_text_close(text, '}');
 	return NULL;
 }
@@ -417,17 +419,18 @@ json_t *
 command_run(struct supervisor *supervisor, const json_t *request,
     struct command_wait *wait)
 {
-	const char *name, *channel;
-	struct call call = {supervisor, request, NULL, wait};
+	struct call call = {.supervisor = supervisor, .request = request,
+	    .wait = wait};
 	const struct command *command;
-	json_t *error;
+	json_t *error, *shards;
+	const char *name;
 
 	if (json_typeof(request) != JSON_OBJECT)
 		return command_error("the request is not an object");
 	if (json_object_get(request, "command") == NULL)
 		return command_error("the request has no command");
 	name = json_string_value(json_object_get(request, "command"));
-	channel = json_string_value(json_object_get(request, "channel"));
+	call.name = json_string_value(json_object_get(request, "channel"));
 	if (name == NULL)
 		return command_error("command has to be a string");
 	if ((command = find_command(name)) == NULL)
@@ -435,10 +438,15 @@ command_run(struct supervisor *supervisor, const json_t *request,
 		    name);
 	if ((error = check_members(command, request)) != NULL)
 		return error;
-	if (channel != NULL) {
-		call.channel = channels_find(supervisor, channel);
-		if (call.channel == NULL)
-			return command_no_channel(supervisor, channel);
+	if (call.name != NULL) {
+		call.channel = channels_find(supervisor, call.name);
+		shards = call.channel != NULL ? NULL :
+		    shards_answer(supervisor, call.name);
+		if (call.channel == NULL && (shards == NULL ||
+		    command->run != run_status))
+			return shards != NULL ? shards :
+			    command_no_channel(supervisor, call.name);
+		json_decref(shards);
 	} else if (command->channel_needed)
 		return command_error("%s needs a channel", name);
 	if (supervisor->phase == PHASE_STOPPING && command->run != run_status)

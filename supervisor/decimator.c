@@ -350,7 +350,7 @@ decimator_tell_parent(const struct channel *channel)
 	char name[CHANNEL_NAME_MAX + 1];
 	struct channel *parent;
 
-	conf_stream_archive_parent(name, channel->name);
+	conf_parent_name(name, channel->name);
 	if (strcmp(name, channel->name) == 0)
 		return;
 	parent = channels_find(channel->supervisor, name);

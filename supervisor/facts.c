@@ -41,7 +41,7 @@ facts_json(struct supervisor *supervisor)
 	return json_pack("{s:b, s:o, s:o, s:b}",
 	    "logs_to_stderr", (int)(supervisor->conf->log_target ==
 	    LOG_TARGET_STDERR),
-	    "status", status_json(supervisor, NULL),
+	    "status", status_json(supervisor),
 	    "queriers", queriers_facts(&supervisor->querier),
 	    "hears_queries", (int)(supervisor->querier.hears[0] ||
 	    supervisor->querier.hears[1]));

@@ -14,6 +14,7 @@
 
 #include "common/channel_config.h"
 #include "common/compiler.h"
+#include "supervisor/conf/conf.h"
 
 /* A socket in a group, by a descriptor of our own. */
 struct place {
@@ -52,6 +53,8 @@ void	fanout_move_last(struct port *at, size_t number) ATTR_NONNULL;
 /* Of IPv6 each source is four words, compared with a mask each.  The kernel's
  * bound (net.core.optmem_max, 20 KiB) is not reached with that. */
 #define FANOUT_PROGRAM_MAX	(9U + SHARED_SOURCES_MAX * 13U)
+_Static_assert(SHARDS_MAX * 2U + 18U < SHARED_SOURCES_MAX * 13U,
+    "shards take less than sources");
 
 struct fanout_program {
 	struct sock_filter code[FANOUT_PROGRAM_MAX];
@@ -64,6 +67,10 @@ void	fanout_program_begin(struct fanout_program *program, int family)
 	    ATTR_NONNULL;
 void	fanout_program_add(struct fanout_program *program,
 	    const struct source_prefix *source, uint32_t place) ATTR_NONNULL;
+/* Those of a channel's shards, from the first; each source has one of them, the
+ * same for ever. */
+void	fanout_program_share(struct fanout_program *program,
+	    const uint32_t place[], uint32_t shards) ATTR_NONNULL;
 /* All others; then it is given to the group of this socket.  0, or -1 with
  * errno. */
 int	fanout_program_attach(struct fanout_program *program, uint32_t others,

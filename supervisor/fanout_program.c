@@ -18,6 +18,9 @@
 
 #define WORDS		4U	/* of an address, as in struct source_prefix */
 
+/* 2^32 divided by the golden ratio, odd. */
+#define GOLDEN		0x9e3779b1U
+
 static void
 put(struct fanout_program *program, unsigned code, uint32_t k, unsigned other)
 {
@@ -99,6 +102,33 @@ fanout_program_add(struct fanout_program *program,
 		    word_of(source, i) & mask, left);
 	}
 	put(program, BPF_RET | BPF_K, place, 0);
+}
+
+/*
+ * Multiplicative hashing (D. E. Knuth, The Art of Computer Programming, volume
+ * 3, 6.4), one word after the other: the upper bits depend on all of them, also
+ * where senders have addresses that follow each other.
+ */
+void
+fanout_program_share(struct fanout_program *program, const uint32_t place[],
+    uint32_t shards)
+{
+	unsigned i;
+
+	for (i = first_word(program); i < WORDS; i++) {
+		if (i > first_word(program))
+			put(program, BPF_MISC | BPF_TAX, 0, 0);
+		put(program, BPF_LD | BPF_MEM, i, 0);
+		if (i > first_word(program))
+			put(program, BPF_ALU | BPF_XOR | BPF_X, 0, 0);
+		put(program, BPF_ALU | BPF_MUL | BPF_K, GOLDEN, 0);
+	}
+	put(program, BPF_ALU | BPF_RSH | BPF_K, 16, 0);
+	put(program, BPF_ALU | BPF_MOD | BPF_K, shards, 0);
+	for (i = 0; i < shards; i++) {
+		put(program, BPF_JMP | BPF_JEQ | BPF_K, i, 1);
+		put(program, BPF_RET | BPF_K, place[i], 0);
+	}
 }
 
 int

@@ -71,6 +71,7 @@ fill_holes(struct port *at)
 struct claim {
 	struct port			*at;
 	size_t				 order;	/* of the configuration */
+	uint32_t			 shards;	/* 0: by its sources */
 	const struct listen_config	*listen;
 	int				 fd;	/* -1: of a stopped channel */
 };
@@ -104,7 +105,7 @@ list_claims(const struct fanout_user *user, size_t users, size_t *count)
 				continue;
 			parts = user[i].parts;
 			claim[n] = (struct claim){at, n,
-			    &user[i].conf->listen[j],
+			    user[i].conf->shards, &user[i].conf->listen[j],
 			    j < parts->inputs ? parts->input[j].fd : -1};
 			n++;
 		}
@@ -114,25 +115,49 @@ list_claims(const struct fanout_user *user, size_t users, size_t *count)
 	return claim;
 }
 
-static void
-route_claim(const struct claim *claim, struct fanout_program *program,
-    int *first)
+/* Where its datagrams go: to its socket, or, if it is stopped, where nobody
+ * hears them; -1: there is neither.  *first is the first that has one. */
+static int
+take_place(const struct claim *claim, int *first)
 {
 	struct port *at = claim->at;
 	const struct place *place = fanout_place(at, claim->fd);
-	int number;
-	uint32_t i;
-
-	number = place != NULL ? (int)(place - at->place) :
+	int number = place != NULL ? (int)(place - at->place) :
 	    find_hole(at, true);
+
 	if (place != NULL && *first == -1)
 		*first = number;
-	if (number == -1)
-		return;
-	at->place[number].mapped = true;
-	for (i = 0; i < claim->listen->sources; i++)
+	if (number != -1)
+		at->place[number].mapped = true;
+	return number;
+}
+
+static void
+route_sources(const struct claim *claim, struct fanout_program *program,
+    int *first)
+{
+	int number = take_place(claim, first);
+	uint32_t i;
+
+	for (i = 0; number != -1 && i < claim->listen->sources; i++)
 		fanout_program_add(program, &claim->listen->source[i],
 		    (uint32_t)number);
+}
+
+/* All claims at a port are of one channel's shards, or none is. */
+static void
+route_shards(const struct claim *claim, struct fanout_program *program,
+    int *first)
+{
+	uint32_t place[SHARDS_MAX], i;
+	int number[SHARDS_MAX];
+
+	for (i = 0; i < claim->shards; i++)
+		number[i] = take_place(&claim[i], first);
+	for (i = 0; i < claim->shards; i++)
+		place[i] = (uint32_t)(number[i] != -1 ? number[i] :
+		    MAX_OF(*first, 0));
+	fanout_program_share(program, place, claim->shards);
 }
 
 const char *
@@ -172,8 +197,11 @@ route_port(struct port *at, const struct claim *claim, size_t claims)
 	for (i = 0; i < at->places; i++)
 		at->place[i].mapped = false;
 	fanout_program_begin(&program, at->address.ss_family);
-	for (i = 0; i < claims; i++)
-		route_claim(&claim[i], &program, &first);
+	if (claims > 0 && claim->shards == claims)
+		route_shards(claim, &program, &first);
+	else
+		for (i = 0; i < claims; i++)
+			route_sources(&claim[i], &program, &first);
 	first = MAX_OF(first, 0);
 	if (at->places > 0) {
 		at->place[first].mapped = true;

@@ -9,10 +9,10 @@
 
 #include "common/log.h"
 #include "common/util.h"
-#include "supervisor/channels.h"
 #include "supervisor/commands.h"
 #include "supervisor/events.h"
 #include "supervisor/follow.h"
+#include "supervisor/shards.h"
 #include "supervisor/supervisor.h"
 
 /* Of lines at once, and what one more line may add. */
@@ -113,8 +113,7 @@ read_channels(const struct supervisor *supervisor, const json_t *channels,
 		if (name == NULL)
 			return command_error("channels has to be an array of "
 			    "names");
-		if (channels_find(supervisor, name) == NULL &&
-		    !(gone && is_name(name)))
+		if (!shards_exist(supervisor, name) && !(gone && is_name(name)))
 			return command_no_channel(supervisor, name);
 		if (has_channel(follower, name))
 			continue;
@@ -152,11 +151,21 @@ follow_request(const struct supervisor *supervisor, const json_t *request,
 
 /*** The lines. ***/
 
+/* Who follows a channel follows its shards, which may come and go; the archive
+ * of a stream is followed by its name. */
 static bool
 concerns(const struct follower *follower, const struct event *event)
 {
-	return follower->channels == 0 || has_channel(follower,
-	    event->channel);
+	const char *number = strchr(event->channel, '.');
+	char parent[CHANNEL_NAME_MAX + 1];
+
+	if (follower->channels == 0 || has_channel(follower, event->channel))
+		return true;
+	if (number == NULL || strspn(number + 1, "0123456789") !=
+	    strlen(number + 1))
+		return false;
+	conf_parent_name(parent, event->channel);
+	return has_channel(follower, parent);
 }
 
 /* How many there were before the oldest that is left, of all channels. */

@@ -99,6 +99,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/silence.c supervisor/silence.h \
 	supervisor/inherit_page.c \
 	supervisor/slots.c \
+	supervisor/shards.c supervisor/shards.h \
 	supervisor/sockets.c supervisor/sockets.h \
 	supervisor/sockets_heal.c supervisor/sockets_heal.h \
 	supervisor/sockets_output.c \
@@ -147,6 +148,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/plan.c \
 	supervisor/conf/problem.c supervisor/conf/problem.h \
 	supervisor/conf/read.c \
+	supervisor/conf/shards.c \
 	supervisor/conf/stream_archive.c \
 	supervisor/conf/text.c supervisor/conf/text.h \
 	supervisor/conf/user.c \

@@ -26,6 +26,7 @@
 #include "supervisor/pause.h"
 #include "supervisor/reload.h"
 #include "supervisor/report.h"
+#include "supervisor/shards.h"
 #include "supervisor/sockets.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/tell.h"
@@ -355,6 +356,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 		set_log_level(supervisor);
 	}
 	route(plan);
+	shards_tell(old, plan->conf);
 	sort_channels(plan, summary);
 	/* Their new sockets are what the decimator is told with the others'
 	 * new streams. */

@@ -22,6 +22,7 @@
 #include "supervisor/events.h"
 #include "supervisor/json_text.h"
 #include "supervisor/levels.h"
+#include "supervisor/shards.h"
 #include "supervisor/status_priv.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/udp_errors.h"
@@ -441,7 +442,7 @@ print_bad_checksums(struct growing *out)
 
 void
 status_print(struct growing *out, const char *name,
-    const struct supervisor *supervisor, const struct channel *only)
+    const struct supervisor *supervisor, const char *only)
 {
 	uint64_t up_ns = clock_monotonic_ns() - supervisor->started_ns;
 	struct print print = {.out = out, .self = geteuid()};
@@ -464,19 +465,20 @@ status_print(struct growing *out, const char *name,
 	}
 	json_text_open(out, "channels", '[');
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		if (only == NULL || channel == only)
+		if (only == NULL || shards_named(channel, only))
 			print_channel(&print, channel);
 	json_text_close(out, ']');
+	shards_print(out, supervisor, only);
 	json_text_close(out, '}');
 }
 
 json_t *
-status_json(const struct supervisor *supervisor, const struct channel *only)
+status_json(const struct supervisor *supervisor)
 {
 	struct growing out = {.text = NULL};
 	json_t *status;
 
-	status_print(&out, NULL, supervisor, only);
+	status_print(&out, NULL, supervisor, NULL);
 	status = json_loadb(out.text, out.size, 0, NULL);
 	assert(status != NULL);
 	free(out.text);

@@ -14,12 +14,11 @@ struct channel;
 struct child;
 struct supervisor;
 
-/* The status of all channels, or of one (json_text.h). */
+/* The status of all channels, or of one, or of its shards (json_text.h). */
 void	status_print(struct growing *out, const char *name,
-	    const struct supervisor *supervisor, const struct channel *only);
-/* The same to look into.  The caller's. */
-json_t	*status_json(const struct supervisor *supervisor,
-	    const struct channel *only);
+	    const struct supervisor *supervisor, const char *only);
+/* The same of all, to look into.  The caller's. */
+json_t	*status_json(const struct supervisor *supervisor) ATTR_NONNULL;
 
 /* starting, running, stale, backoff, stopped or failed. */
 const char	*status_state(struct channel *channel) ATTR_NONNULL;

@@ -528,6 +528,7 @@ EXTRA_DIST += \
 	tests/integration/test_schemas.py \
 	tests/integration/test_sequence.py \
 	tests/integration/test_shared.py \
+	tests/integration/test_shards.py \
 	tests/integration/test_shared_port.py \
 	tests/integration/test_shown.py \
 	tests/integration/test_small.py \

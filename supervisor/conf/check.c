@@ -377,6 +377,7 @@ conf_check(const struct conf *conf, const struct channel_places *places,
 	}
 	check_receive_buffers(&check);
 	check_decimators(&check);
+	conf_check_shards(conf, places, problems);
 	conf_check_forward(conf, places, problems);
 	conf_check_fleet(conf, problems);
 	free(check.input);

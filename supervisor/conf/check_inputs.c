@@ -199,7 +199,11 @@ is_divided(const struct check *check, const struct check_input *a,
 	const struct source_prefix *both = find_overlap(one, other);
 	char text[PREFIX_TEXT_SIZE], why[PREFIX_TEXT_SIZE + 160];
 
-	if (one->sources == 0 || other->sources == 0)
+	if (a->channel->shards > 0 || b->channel->shards > 0)
+		(void)snprintf(why, sizeof(why), "can share an address and "
+		    "port only without `shards', which share it out "
+		    "themselves");
+	else if (one->sources == 0 || other->sources == 0)
 		(void)snprintf(why, sizeof(why), "can share an address and "
 		    "port only if both have `sources', by which they are told "
 		    "apart");

@@ -97,6 +97,10 @@ struct channel_conf {
 	bool			 archives_stream;
 	struct listen_config	*listen;	/* inputs of them */
 	size_t			 inputs;	/* at least one */
+	/* One of so many that take turns at one address by who sends, and
+	 * which; 0: it has it alone. */
+	uint32_t		 shards;
+	uint32_t		 shard;
 	uint64_t		 merge_window_ns;	/* 0: not merged */
 	struct run_config	 run;
 	struct uring_config	 uring;
@@ -143,6 +147,9 @@ _Static_assert(offsetof(struct web_conf, allow) ==
     sizeof(struct sockaddr_storage) + (size_t)WEB_TEXTS * WEB_PATH_SIZE &&
     sizeof(struct web_conf) ==
     offsetof(struct web_conf, reserved) + sizeof(uint32_t), "no padding");
+
+/* Of a channel; more would be more than its senders have processors. */
+#define SHARDS_MAX	16U
 
 /* Of a channel that says nothing, and of one that archives a stream. */
 #define RING_SIZE_PRESET	(UINT64_C(8) << 20)
@@ -275,8 +282,9 @@ struct channel_conf	*conf_channel(const struct conf *conf,
  * The names in a configuration have no dots. */
 bool	conf_stream_archive_name(char name[static CHANNEL_NAME_MAX + 1],
 	    const char *channel, const char *stream) ATTR_NONNULL;
-/* The channel whose stream it archives. */
-void	conf_stream_archive_parent(char name[static CHANNEL_NAME_MAX + 1],
+/* The channel in the file whose stream it archives, or of which it is a
+ * shard. */
+void	conf_parent_name(char name[static CHANNEL_NAME_MAX + 1],
 	    const char *channel) ATTR_NONNULL;
 
 #endif /* MCRELAY_CONF_H */

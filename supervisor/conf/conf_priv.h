@@ -32,6 +32,7 @@ struct input_places {
 struct channel_places {
 	struct place		name;
 	struct place		worker;
+	struct place		shards;
 	struct input_places	input[INPUTS_MAX];
 	struct output_places	relay[OUTPUTS_MAX];
 	struct output_places	stream[STREAMS_MAX];
@@ -143,6 +144,13 @@ struct place	conf_read_user(struct section *top, struct conf *conf)
 void	conf_find_users(struct conf *conf, struct place place,
 	    struct problem_list *problems) ATTR_NONNULL;
 
+/* What `shards' cannot be had with. */
+void	conf_check_shards(const struct conf *conf,
+	    const struct channel_places *places,
+	    struct problem_list *problems) ATTR_NONNULL;
+/* Makes a channel of each shard, in a configuration that is right. */
+void	conf_split_shards(struct conf *conf, struct place place,
+	    struct problem_list *problems) ATTR_NONNULL;
 /* Adds the channels that archive streams, to a configuration that is right. */
 void	conf_add_stream_archives(struct conf *conf, struct place place,
 	    struct problem_list *problems) ATTR_NONNULL;

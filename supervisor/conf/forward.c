@@ -4,6 +4,7 @@
  * Asks no server: that belongs to mcrelay-forwarder.
  */
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,15 +35,20 @@ static const struct number_key messages_key = {
 
 /*** Names. ***/
 
+/* A stream's name has no dots, and a shard's channel has. */
 char *
 conf_forward_name(const char *pattern, const char *host, const char *channel)
 {
-	char *name = xstrdup(pattern), *mark, *next;
+	char *name = xstrdup(pattern), *mark, *next, *dot;
+	char token[CHANNEL_NAME_MAX + 1];
 	const char *value;
 	size_t size;
 
+	(void)snprintf(token, sizeof(token), "%s", channel);
+	if ((dot = strchr(token, '.')) != NULL)
+		*dot = '~';
 	while ((mark = strchr(name, '{')) != NULL) {
-		value = strncmp(mark, "{host}", 6) == 0 ? host : channel;
+		value = strncmp(mark, "{host}", 6) == 0 ? host : token;
 		size = strcspn(mark, "}");
 		next = xasprintf("%.*s%s%s", (int)(mark - name), name, value,
 		    mark + size + 1);

@@ -57,6 +57,10 @@ static const struct number_key coalesce_key = {
 	.max = 10 * NS_PER_MS, .zero = true,
 };
 
+static const struct number_key shards_key = {
+	.name = "shards", .min = 1, .max = SHARDS_MAX,
+};
+
 static const struct number_key busy_poll_key = {
 	.name = "busy_poll", .unit = UNIT_TIME, .min = NS_PER_US,
 	.max = NS_PER_MS, .zero = true,
@@ -210,11 +214,14 @@ conf_read_segmentation(struct section *section)
 	return section_word(section, "segmentation", words, 0, NULL) == 1;
 }
 
+/* Of the input that the channel gets next. */
 static void
-read_input(struct section *section, struct listen_config *listen,
-    struct input_places *places)
+read_input(struct section *section, struct channel_conf *conf,
+    struct channel_places *channel_places)
 {
-	const struct node *address, *port, *buffer;
+	struct listen_config *listen = &conf->listen[conf->inputs];
+	struct input_places *places = &channel_places->input[conf->inputs++];
+	const struct node *address, *port, *buffer, *shards;
 	uint64_t number;
 
 	address = read_address(section, "address", false, &listen->address);
@@ -232,6 +239,10 @@ read_input(struct section *section, struct listen_config *listen,
 	listen->coalesce_ns = read_coalesce(section);
 	listen->busy_poll_ns = section_number(section, &busy_poll_key, NULL);
 	listen->share = section_bool(section, "share", false);
+	number = section_number(section, &shards_key, &shards);
+	if (shards != NULL)
+		channel_places->shards = shards->place;
+	conf->shards = MAX_OF(conf->shards, (uint32_t)number);
 	listen->one_by_one = conf_read_segmentation(section);
 	check_link_local(section, address, &listen->address,
 	    listen->interface);
@@ -245,16 +256,12 @@ read_inputs(struct section *channel, struct channel_conf *conf,
 {
 	const struct node *list, *item;
 	struct section section;
-	size_t n;
 
 	list = section_list(channel, "listen", INPUTS_MAX);
 	for (item = list != NULL ? list->first : NULL; item != NULL;
-	    item = item->next) {
-		if (!section_item_default(channel, "listen", item, &section))
-			continue;
-		n = conf->inputs++;
-		read_input(&section, &conf->listen[n], &places->input[n]);
-	}
+	    item = item->next)
+		if (section_item_default(channel, "listen", item, &section))
+			read_input(&section, conf, places);
 	if (list != NULL && list->children == 0)
 		problem_error(channel->problems, list->place,
 		    "`listen' is an empty list: a channel has an input");
@@ -272,8 +279,7 @@ conf_read_listen(struct section *channel, struct channel_conf *conf,
 		read_inputs(channel, conf, places);
 	else if (section_enter(channel, "listen", &section) ||
 	    channel->partial)
-		read_input(&section, &conf->listen[conf->inputs++],
-		    &places->input[0]);
+		read_input(&section, conf, places);
 	else
 		section_missing(channel, "listen");
 	/* Who looks at them finds one that is not usable. */

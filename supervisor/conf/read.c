@@ -109,6 +109,8 @@ read_channels(const struct conf_reader *reader, struct section *top,
 	conf_check(conf, places, top->problems);
 	free(places);
 	if (top->problems->errors == 0)
+		conf_split_shards(conf, list->place, top->problems);
+	if (top->problems->errors == 0)
 		conf_add_stream_archives(conf, list->place, top->problems);
 }
 

@@ -30,8 +30,7 @@ conf_stream_archive_name(char name[static CHANNEL_NAME_MAX + 1],
 }
 
 void
-conf_stream_archive_parent(char name[static CHANNEL_NAME_MAX + 1],
-    const char *channel)
+conf_parent_name(char name[static CHANNEL_NAME_MAX + 1], const char *channel)
 {
 	size_t length = strcspn(channel, ".");
 

@@ -173,7 +173,7 @@ look(const struct segment *segment)
 	parts_init(&channel.parts);
 	TAILQ_INIT(&supervisor.channels);
 	TAILQ_INSERT_TAIL(&supervisor.channels, &channel, link);
-	status = status_json(&supervisor, NULL);
+	status = status_json(&supervisor);
 	text = json_dumps(status, JSON_COMPACT);
 	assert(text != NULL);
 	free(text);

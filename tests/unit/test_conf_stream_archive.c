@@ -69,7 +69,7 @@ test_names(void **state ATTR_UNUSED)
 	for (i = 0; i < NITEMS(names); i++) {
 		assert_string_equal(conf->channel[i].name, names[i]);
 		assert_int_equal(conf->channel[i].archives_stream, i >= 2);
-		conf_stream_archive_parent(parent, names[i]);
+		conf_parent_name(parent, names[i]);
 		assert_string_equal(parent, i == 1 || i == 4 ? "b" : "a");
 	}
 	assert_true(conf->channel[0].decimate[0].archive);

@@ -22,6 +22,7 @@
 
 static struct supervisor	supervisor;
 static struct channel		channels[CHANNELS];
+static struct channel_conf	conf;
 
 static int
 set_up(void **state ATTR_UNUSED)
@@ -36,6 +37,7 @@ set_up(void **state ATTR_UNUSED)
 	for (i = 0; i < CHANNELS; i++) {
 		snprintf(channels[i].name, sizeof(channels[i].name), "c%u", i);
 		channels[i].supervisor = &supervisor;
+		channels[i].conf = &conf;
 		TAILQ_INSERT_TAIL(&supervisor.channels, &channels[i], link);
 	}
 	return 0;

@@ -83,7 +83,7 @@ number(const json_t *object, const char *name)
 static void
 check(bool current, json_int_t worker, json_int_t decimator)
 {
-	json_t *status = status_json(&supervisor, NULL);
+	json_t *status = status_json(&supervisor);
 	const json_t *one = json_array_get(json_object_get(status,
 	    "channels"), 0);
 	const json_t *ledger = json_object_get(one, "ledger");
@@ -140,7 +140,7 @@ check_sandbox(uint32_t parts, const char *state, size_t missing)
 	json_t *status;
 
 	channel.child.sandbox = parts;
-	status = status_json(&supervisor, NULL);
+	status = status_json(&supervisor);
 	one = json_array_get(json_object_get(status, "channels"), 0);
 	sandbox = json_object_get(one, "sandbox");
 	assert_string_equal(json_string_value(json_object_get(sandbox,
@@ -154,7 +154,7 @@ check_sandbox(uint32_t parts, const char *state, size_t missing)
 static void
 test_sandbox(void **state ATTR_UNUSED)
 {
-	json_t *status = status_json(&supervisor, NULL);
+	json_t *status = status_json(&supervisor);
 
 	assert_null(json_object_get(json_array_get(json_object_get(status,
 	    "channels"), 0), "sandbox"));

@@ -148,32 +148,14 @@ upgraded(const struct call *call ATTR_UNUSED, json_t *answer)
 	return 0;
 }
 
-/* JSON in lines: what is harmful between them becomes \u of JSON. */
-static void
-print_schema(const char *text)
-{
-	size_t size;
-
-	for (; *text != '\0'; text += size) {
-		size = strcspn(text, "\n\t\r");
-		printable_print(stdout, "%.*s", (int)size, text);
-		for (; strspn(text + size, "\n\t\r") > 0; size++)
-			if (text[size] != '\r')
-				putchar(text[size]);
-	}
-}
-
 static int
 schema(const struct call *call ATTR_UNUSED, json_t *answer)
 {
 	const char *text = json_string_value(json_object_get(answer,
 	    "schema"));
 
-	if (text == NULL)
-		return 0;
-	print_schema(text);
-	if (text[0] != '\0' && text[strlen(text) - 1] != '\n')
-		printf("\n");
+	if (text != NULL)
+		show_schema(text);
 	return 0;
 }
 
@@ -350,17 +332,40 @@ run_check(const struct verb *verb, const struct call *call)
 	return result;
 }
 
+static int	run(const struct verb *verb, const struct call *call);
+
+/* What is done to a channel is done to each of its shards, one after the
+ * other; the schema is that of all. */
+static int
+run_each(const struct verb *verb, const struct call *call,
+    const json_t *shards)
+{
+	struct call one = *call;
+	int result = 0;
+	size_t i;
+
+	for (i = 0; i < json_array_size(shards) && result == 0; i++) {
+		one.channel = json_string_value(json_array_get(shards, i));
+		result = run(verb, &one);
+		if (strcmp(verb->help.name, "schema") == 0)
+			break;
+	}
+	return result;
+}
+
 static int
 run(const struct verb *verb, const struct call *call)
 {
 	json_t *request = make_request(verb, call);
 	json_t *answer = client_ask(call->socket, request);
-	int result = client_check(answer);
+	const json_t *shards = json_object_get(answer, "shards");
+	int result;
 
-	if (result == 0 && verb->show == NULL)
-		result = top_run(call->socket, request, answer, call->count);
-	else if (result == 0)
-		result = verb->show(call, answer);
+	if (shards != NULL)
+		result = run_each(verb, call, shards);
+	else if ((result = client_check(answer)) == 0)
+		result = verb->show != NULL ? verb->show(call, answer) :
+		    top_run(call->socket, request, answer, call->count);
 	json_decref(request);
 	json_decref(answer);
 	if (fflush(stdout) != 0 || ferror(stdout))

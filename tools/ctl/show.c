@@ -14,18 +14,8 @@
 #include "tools/ctl/table.h"
 
 static void
-add_channel(struct table *table, const json_t *channel)
+add_counts(struct table *table, const json_t *ledger)
 {
-	const json_t *ledger = json_object_get(channel, "ledger");
-
-	table_cell(table, member_text(channel, "name"));
-	table_cell(table, member_text(channel, "state"));
-	if (member_count(channel, "pid") != 0)
-		table_count(table, member_count(channel, "pid"));
-	else
-		table_cell(table, "-");
-	table_duration(table, member_count(channel, "uptime_s"));
-	table_count(table, member_count(channel, "restarts"));
 	table_count(table, member_count(ledger, "received"));
 	table_count(table, member_count(ledger, "kernel_dropped"));
 	table_count(table, member_count(ledger, "relayed"));
@@ -34,6 +24,36 @@ add_channel(struct table *table, const json_t *channel)
 	table_count(table, member_count(ledger, "rejected"));
 	table_count(table, member_count(ledger, "archive_shed"));
 	table_count(table, member_count(ledger, "pending"));
+}
+
+/* What the shards of a channel have together. */
+static void
+add_sum(struct table *table, const json_t *sharded)
+{
+	char shards[TABLE_CELL_SIZE];
+
+	snprintf(shards, sizeof(shards), "%lld shards",
+	    member_count(sharded, "shards"));
+	table_cell(table, member_text(sharded, "name"));
+	table_cell(table, shards);
+	table_cell(table, "-");
+	table_cell(table, "-");
+	table_cell(table, "-");
+	add_counts(table, json_object_get(sharded, "ledger"));
+}
+
+static void
+add_channel(struct table *table, const json_t *channel)
+{
+	table_cell(table, member_text(channel, "name"));
+	table_cell(table, member_text(channel, "state"));
+	if (member_count(channel, "pid") != 0)
+		table_count(table, member_count(channel, "pid"));
+	else
+		table_cell(table, "-");
+	table_duration(table, member_count(channel, "uptime_s"));
+	table_count(table, member_count(channel, "restarts"));
+	add_counts(table, json_object_get(channel, "ledger"));
 }
 
 /* Where hosts take turns. */
@@ -111,12 +131,15 @@ show_status(const json_t *status)
 	    "ARCHIVED", "REJECTED", "SHED", "PENDING"};
 	struct table table = {NITEMS(heads), 0, NULL};
 	const json_t *channels = json_object_get(status, "channels");
+	const json_t *sharded = json_object_get(status, "sharded");
 	size_t i;
 
 	for (i = 0; i < NITEMS(heads); i++)
 		table_cell(&table, heads[i]);
 	for (i = 0; i < json_array_size(channels); i++)
 		add_channel(&table, json_array_get(channels, i));
+	for (i = 0; i < json_array_size(sharded); i++)
+		add_sum(&table, json_array_get(sharded, i));
 	table_print_notes(&table, stdout, add_notes, channels);
 	show_old_counters(channels, stdout);
 	show_drained(status);
@@ -262,14 +285,28 @@ show_streams(json_t *streams)
 	table_print(&table, stdout);
 }
 
+static void
+show_counters(const json_t *ledger)
+{
+	struct table table = {3, 0, NULL};
+	const struct ledger_entry *entry;
+	char name[TABLE_CELL_SIZE];
+
+	for (entry = ledger_table; entry->name != NULL; entry++) {
+		snprintf(name, sizeof(name), "  %s", entry->name);
+		table_cell(&table, name);
+		table_count(&table, member_count(ledger, entry->name));
+		table_cell(&table, entry->meaning);
+	}
+	table_print(&table, stdout);
+}
+
 void
 show_ledger(const json_t *status)
 {
 	const json_t *channels = json_object_get(status, "channels");
-	const struct ledger_entry *entry;
-	struct table table;
-	const json_t *channel, *ledger;
-	char name[TABLE_CELL_SIZE];
+	const json_t *sums = json_object_get(status, "sharded");
+	const json_t *channel;
 	size_t i;
 
 	for (i = 0; i < json_array_size(channels); i++) {
@@ -277,20 +314,37 @@ show_ledger(const json_t *status)
 		if (i > 0)
 			printf("\n");
 		printable_print(stdout, "%s\n", member_text(channel, "name"));
-		table = (struct table){3, 0, NULL};
-		ledger = json_object_get(channel, "ledger");
-		for (entry = ledger_table; entry->name != NULL; entry++) {
-			snprintf(name, sizeof(name), "  %s", entry->name);
-			table_cell(&table, name);
-			table_count(&table, member_count(ledger,
-			    entry->name));
-			table_cell(&table, entry->meaning);
-		}
-		table_print(&table, stdout);
+		show_counters(json_object_get(channel, "ledger"));
 		show_rejected(json_object_get(channel, "rejected_by"));
 		show_inputs(json_object_get(channel, "inputs"));
 		show_outputs(json_object_get(channel, "outputs"));
 		show_streams(json_object_get(channel, "decimate"));
 	}
+	for (i = 0; i < json_array_size(sums); i++) {
+		printf("\n");
+		printable_print(stdout, "%s, %lld shards\n",
+		    member_text(json_array_get(sums, i), "name"),
+		    member_count(json_array_get(sums, i), "shards"));
+		show_counters(json_object_get(json_array_get(sums, i),
+		    "ledger"));
+	}
 	show_old_counters(channels, stdout);
+}
+
+/* JSON in lines: what is harmful between them becomes \u of JSON. */
+void
+show_schema(const char *text)
+{
+	const char *whole = text;
+	size_t size;
+
+	for (; *text != '\0'; text += size) {
+		size = strcspn(text, "\n\t\r");
+		printable_print(stdout, "%.*s", (int)size, text);
+		for (; strspn(text + size, "\n\t\r") > 0; size++)
+			if (text[size] != '\r')
+				putchar(text[size]);
+	}
+	if (whole[0] != '\0' && whole[strlen(whole) - 1] != '\n')
+		printf("\n");
 }

@@ -12,6 +12,8 @@
 
 /* One line for each channel. */
 void	show_status(const json_t *status) ATTR_NONNULL;
+/* A schema, as it is. */
+void	show_schema(const char *text) ATTR_NONNULL;
 /* All counters with their meaning, outputs and streams. */
 void	show_ledger(const json_t *status) ATTR_NONNULL;
 /* A line for each channel whose counters could not be read just now. */

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -206,7 +207,7 @@ check_inputs(const struct segment *segment, unsigned count)
 /* Starts a successor on what the dead one left, and asks for the outcome. */
 static void
 check_successor(struct successor *successor, const struct segment *left,
-    const struct receiver *before)
+    struct receiver *before)
 {
 	struct segment *segment = &successor->segment;
 	struct receiver *after = &successor->receiver;
@@ -223,7 +224,6 @@ check_successor(struct successor *successor, const struct segment *left,
 	/* By sockets, whatever its predecessor had. */
 	start_ingest(&ingest, segment, &relay, NULL);
 	relay_run(&relay);
-	receiver_drain(after);
 	/* All leave the socket within the one call of recvmmsg. */
 	assert_int_equal(ioctl(inputs == 1 ? rig.input :
 	    rig.second, FIONREAD, &pending), 0);
@@ -232,6 +232,7 @@ check_successor(struct successor *successor, const struct segment *left,
 	assert_true(segment_ledger(segment, &ledger));
 	/* They are committed together. */
 	relayed = paused_then == 0 || ledger.relay_paused == 0 ? count : 0;
+	receivers_wait(before, after, relayed);
 	for (i = 0; i < count; i++)
 		if (before->seen[i] + after->seen[i] != (relayed > 0))
 			fail_msg("datagram %u was sent %d times before and %d "
@@ -341,9 +342,8 @@ run_batch(uint32_t stride, uint32_t paused)
 			check_successor(&successor, &rig.segment, &direct);
 		assert_true(steps < STEPS_MAX);
 	}
-	receiver_drain(&direct);
-	assert_int_equal(direct.count, paused == 0 ? DATAGRAMS : 0);
 	check_successor(&successor, &rig.segment, &direct);
+	assert_int_equal(direct.count, paused == 0 ? DATAGRAMS : 0);
 	print_message("killed after %u instructions\n", steps / each);
 	assert_true(steps > 500);
 	receiver_close(&direct);
@@ -394,6 +394,8 @@ run_recovery(uint32_t stride)
 		receiver_drain(&direct);
 		if (++steps % (each * BEGIN_EACH) != 0)
 			continue;
+		/* With what is still being delivered. */
+		check_successor(&second, &rig.segment, &direct);
 		copy_segment(&first.segment, &rig.segment);
 		memcpy(before.seen, direct.seen, sizeof(direct.seen));
 		before.count = direct.count;

@@ -27,6 +27,8 @@ root=$build/machine
 built=$build/root/build/source
 shift 3
 tests=$*
+# A recovery takes some milliseconds there, and half a million would be tried.
+each=7
 
 # Unpacked only: nothing of it can be executed here.
 make_root() {
@@ -97,6 +99,8 @@ put_job() {
 			    echo "failed mcrelay-verify"
 		done
 		cd debian/build
+		echo "test_step kills after every ${each}th instruction only."
+		export MCRELAY_TEST_EACH=$each
 		for name in $tests; do
 			if timeout 600 tests/unit/test_\$name >/tmp/out 2>&1; then
 				grep 'killed after' /tmp/out
@@ -113,8 +117,8 @@ boot() {
 	(cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 \
 	    >"$build/initrd.gz"
 	timeout 3000 qemu-system-aarch64 -M virt -cpu cortex-a76 \
-	    -icount shift=1,sleep=off -m 3072 -nographic -no-reboot -nic none -kernel "$build/vmlinuz" \
-	    -initrd "$build/initrd.gz" \
+	    -icount shift=1,sleep=off -m 3072 -nographic -no-reboot \
+	    -nic none -kernel "$build/vmlinuz" -initrd "$build/initrd.gz" \
 	    -append "console=ttyAMA0 rdinit=/init quiet panic=-1" </dev/null |
 	    sed -u 's|\r$||'
 }

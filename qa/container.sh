@@ -20,11 +20,6 @@ make_beside
 build=${1:-$beside/build-deb}
 suite=bookworm
 
-cannot() {
-	echo "container: $*"
-	exit 77
-}
-
 # Neither a control group nor a system call of the outer world is at hand in a
 # root that is one by chroot() alone.
 make_roots() {
@@ -41,17 +36,8 @@ make_roots() {
 	    "deb $mirror $suite main"
 }
 
-[ "$(id -u)" -eq 0 ] || cannot "needs root"
-unshare --mount --pid --fork --mount-proc true || cannot "may not mount"
-need_packages mmdebstrap:mmdebstrap xz-utils:xz ||
-    cannot "not all packages can be had"
-mkdir -p "$build"
-build=$(cd "$build" && pwd)
-root=$build/container
-ls "$build"/deb/mcrelay_*.deb >/dev/null 2>&1 || "$top/qa/deb.sh" "$build"
-heading "Root with podman"
-logged "$build/container.out" make_roots ||
-    cannot "no root: see $build/container.out"
+need_roots xz-utils:xz
+root_for_packages container "podman"
 rm -rf "$root/work" "$root/var/lib/containers"
 mkdir "$root/work"
 cp "$top"/etc/Containerfile "$top"/qa/container-job.sh "$root/work"

@@ -21,20 +21,10 @@ make_beside
 build=${1:-$beside/build-deb-arm64}
 suite=bookworm
 
-cannot() {
-	echo "deb-arm64: $*"
-	exit 77
-}
-
-[ "$(id -u)" -eq 0 ] || cannot "needs root"
-unshare --mount --pid --fork --mount-proc true || cannot "may not mount"
-# Lists of words.
+# A list of words.
 # shellcheck disable=SC2086
-need_packages $BUILD_PACKAGES lintian xz-utils mmdebstrap:mmdebstrap \
-    cpio:cpio qemu-user:qemu-aarch64 qemu-system-arm:qemu-system-aarch64 ||
-    cannot "not all packages can be had"
-mkdir -p "$build"
-build=$(cd "$build" && pwd)
+need_roots $BUILD_PACKAGES lintian xz-utils cpio:cpio qemu-user:qemu-aarch64 \
+    qemu-system-arm:qemu-system-aarch64
 root=$build/root
 
 # What depends on a processor or on its system calls.
@@ -42,8 +32,7 @@ tests='ring segment reduce_loops reduce reduce_own reduce_random sampler'
 tests="$tests step reader_kill recover sandbox"
 
 # These unit tests are built, and not run: nothing here is of that architecture.
-# There an instruction takes long: fewer recoveries are stepped through.
-make_tests="make -C debian/build -s -j$(cores) CPPFLAGS=-DBEGIN_EACH=1000 $(
+make_tests="make -C debian/build -s -j$(cores) $(
     echo "$tests" | sed 's|[^ ][^ ]*|tests/unit/test_&|g')"
 
 by_user() {

@@ -7,6 +7,22 @@
 
 mirror=${MIRROR:-http://deb.debian.org/debian}
 
+# With the status of who has not been able to do anything.
+cannot() {
+	echo "$(basename "$0" .sh): $*"
+	exit 77
+}
+
+# need_roots PACKAGE...: what roots take, these packages too; and $build.
+need_roots() {
+	[ "$(id -u)" -eq 0 ] || cannot "needs root"
+	unshare --mount --pid --fork --mount-proc true || cannot "may not mount"
+	need_packages mmdebstrap:mmdebstrap "$@" ||
+	    cannot "not all packages can be had"
+	mkdir -p "$build"
+	build=$(cd "$build" && pwd)
+}
+
 # in_root COMMAND...: what is mounted and what runs goes with it; a daemon that is
 # started there is alone, but for the network, which packages come by.  No root by
 # chroot(), which who joins the namespace would be out of.
@@ -64,4 +80,15 @@ make_packages() {
 		dpkg-buildpackage $2 -us -uc -b
 		${3:-}" || return 1
 	cp "$root"/build/mcrelay* "$build/deb"
+}
+
+# root_for_packages NAME WHAT: as the caller's make_roots makes it, in $build/NAME;
+# and packages in $build/deb.
+root_for_packages() {
+	root=$build/$1
+	ls "$build"/deb/mcrelay_*.deb >/dev/null 2>&1 ||
+	    "$top/qa/deb.sh" "$build"
+	heading "Root with $2"
+	logged "$build/$1.out" make_roots ||
+	    cannot "no root: see $build/$1.out"
 }

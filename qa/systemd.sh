@@ -25,11 +25,6 @@ make_beside
 suite=${SUITE:-}
 build=${1:-$beside/build-deb${suite:+-$suite}}
 
-cannot() {
-	echo "systemd: $*"
-	exit 77
-}
-
 # The very version, unless it is gone from where packages come from.
 unpack_nspawn() {
 	mkdir -p "$build/nspawn"

@@ -21,11 +21,6 @@ make_beside
 build=${1:-$beside/build-deb}
 suite=bookworm
 
-cannot() {
-	echo "testbed: $*"
-	exit 77
-}
-
 make_roots() {
 	make_root "$suite" --include=piuparts,autopkgtest,apt-utils || return 1
 	[ -e "$root/base.tar.gz" ] ||
@@ -70,17 +65,8 @@ autopkgtest() {
 	return "$status"
 }
 
-[ "$(id -u)" -eq 0 ] || cannot "needs root"
-unshare --mount --pid --fork --mount-proc true || cannot "may not mount"
-need_packages mmdebstrap:mmdebstrap xz-utils:xz ||
-    cannot "not all packages can be had"
-mkdir -p "$build"
-build=$(cd "$build" && pwd)
-root=$build/testbed
-ls "$build"/deb/mcrelay_*.deb >/dev/null 2>&1 || "$top/qa/deb.sh" "$build"
-heading "Root with piuparts and autopkgtest"
-logged "$build/testbed.out" make_roots ||
-    cannot "no root: see $build/testbed.out"
+need_roots xz-utils:xz
+root_for_packages testbed "piuparts and autopkgtest"
 add_packages
 bad=0
 for tester in piuparts autopkgtest; do

@@ -71,4 +71,22 @@ receiver_drain(struct receiver *receiver)
 	}
 }
 
+/* Until both together have `count': a busy kernel leaves it to a thread of its
+ * own (ksoftirqd) to deliver what was sent. */
+static void
+receivers_wait(struct receiver *before, struct receiver *after,
+    unsigned count)
+{
+	struct pollfd sockets[] = {
+		{.fd = before->socket, .events = POLLIN},
+		{.fd = after->socket, .events = POLLIN}};
+
+	receiver_drain(after);
+	while (before->count + after->count < count &&
+	    poll(sockets, 2, 1000) > 0) {
+		receiver_drain(before);
+		receiver_drain(after);
+	}
+}
+
 #endif /* MCRELAY_STEP_RECEIVER_H */

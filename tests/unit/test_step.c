@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -36,16 +37,15 @@
 #define STEPS_MAX	2000000
 /*
  * Killed after each instruction, and recoveries begun after every so many.
- * One instruction of ours is dozens with a sanitizer.
+ * One instruction of ours is dozens with a sanitizer; and where one takes very
+ * long, MCRELAY_TEST_EACH=N has it killed after every N-th only.
  */
 #ifdef __SANITIZE_ADDRESS__
-#define EACH		32
-#define BEGIN_EACH	3200
+#define EACH		32U
+#define BEGIN_EACH	100U	/* of these */
 #else
-#define EACH		1
-#ifndef BEGIN_EACH
-#define BEGIN_EACH	400
-#endif
+#define EACH		1U
+#define BEGIN_EACH	400U
 #endif
 /* Slots for all of it in one call. */
 #define RING_SIZE	(UINT64_C(1) << 20)
@@ -62,6 +62,8 @@ static struct rig	rig;
 static unsigned		inputs = 1;
 /* Whether it comes by io_uring. */
 static bool		by_uring;
+/* Killed after every so many instructions. */
+static unsigned		each = EACH;
 /* What the supervisor pauses at the very instant of the kill. */
 static uint32_t		paused_then;
 
@@ -205,7 +207,7 @@ check_inputs(const struct segment *segment, unsigned count)
 /* Starts a successor on what the dead one left, and asks for the outcome. */
 static void
 check_successor(struct successor *successor, const struct segment *left,
-    const struct receiver *before)
+    struct receiver *before)
 {
 	struct segment *segment = &successor->segment;
 	struct receiver *after = &successor->receiver;
@@ -222,7 +224,6 @@ check_successor(struct successor *successor, const struct segment *left,
 	/* By sockets, whatever its predecessor had. */
 	start_ingest(&ingest, segment, &relay, NULL);
 	relay_run(&relay);
-	receiver_drain(after);
 	/* All leave the socket within the one call of recvmmsg. */
 	assert_int_equal(ioctl(inputs == 1 ? rig.input :
 	    rig.second, FIONREAD, &pending), 0);
@@ -231,6 +232,7 @@ check_successor(struct successor *successor, const struct segment *left,
 	assert_true(segment_ledger(segment, &ledger));
 	/* They are committed together. */
 	relayed = paused_then == 0 || ledger.relay_paused == 0 ? count : 0;
+	receivers_wait(before, after, relayed);
 	for (i = 0; i < count; i++)
 		if (before->seen[i] + after->seen[i] != (relayed > 0))
 			fail_msg("datagram %u was sent %d times before and %d "
@@ -336,14 +338,13 @@ run_batch(uint32_t stride, uint32_t paused)
 	single_step_begin(pid);
 	while (single_step(pid)) {
 		receiver_drain(&direct);
-		if (steps++ % EACH == 0)
+		if (steps++ % each == 0)
 			check_successor(&successor, &rig.segment, &direct);
 		assert_true(steps < STEPS_MAX);
 	}
-	receiver_drain(&direct);
-	assert_int_equal(direct.count, paused == 0 ? DATAGRAMS : 0);
 	check_successor(&successor, &rig.segment, &direct);
-	print_message("killed after %u instructions\n", steps / EACH);
+	assert_int_equal(direct.count, paused == 0 ? DATAGRAMS : 0);
+	print_message("killed after %u instructions\n", steps / each);
 	assert_true(steps > 500);
 	receiver_close(&direct);
 	close_successor(&successor);
@@ -363,7 +364,7 @@ step_recovery(struct successor *dead, struct successor *second,
 	single_step_begin(pid);
 	while (single_step(pid)) {
 		receiver_drain(before);
-		if (steps++ % EACH == 0)
+		if (steps++ % each == 0)
 			check_successor(second, &dead->segment, before);
 		assert_true(steps < STEPS_MAX);
 	}
@@ -391,15 +392,17 @@ run_recovery(uint32_t stride)
 	single_step_begin(pid);
 	while (single_step(pid)) {
 		receiver_drain(&direct);
-		if (++steps % BEGIN_EACH != 0)
+		if (++steps % (each * BEGIN_EACH) != 0)
 			continue;
+		/* With what is still being delivered. */
+		check_successor(&second, &rig.segment, &direct);
 		copy_segment(&first.segment, &rig.segment);
 		memcpy(before.seen, direct.seen, sizeof(direct.seen));
 		before.count = direct.count;
 		total += step_recovery(&first, &second, &before);
 	}
 	print_message("killed after %u instructions of recovery\n",
-	    total / EACH);
+	    total / each);
 	assert_true(total > 1000);
 	receiver_close(&direct);
 	receiver_close(&before);
@@ -485,6 +488,9 @@ main(void)
 		cmocka_unit_test(test_uring),
 #endif
 	};
+	const char *wish = getenv("MCRELAY_TEST_EACH");
 
+	if (wish != NULL && atoi(wish) > 0)
+		each = (unsigned)atoi(wish);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -186,7 +186,7 @@ kernel_route_inputs(const struct channel *channel)
 
 bool
 kernel_route(const struct channel *channel, size_t input,
-    struct kernel_entry *entry, uint32_t *outputs)
+    struct kernel_entry *entry)
 {
 	const struct input *from = &parts_of(channel, PART_INPUT)->
 	    input[input];
@@ -200,7 +200,7 @@ kernel_route(const struct channel *channel, size_t input,
 		return false;
 	take_address(&listen->address, entry->key.address, &entry->key.port);
 	entry->key.family = listen->address.ss_family == AF_INET6 ? 6 : 4;
-	*outputs = fill_targets(channel, &entry->route);
+	entry->outputs = fill_targets(channel, &entry->route);
 	fill_sources(listen, &entry->route);
 	return entry->route.targets > 0;
 }

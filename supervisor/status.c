@@ -117,24 +117,25 @@ print_process(struct growing *out, const struct child *child)
 static void
 print_path(struct growing *out, const struct channel *channel, size_t output)
 {
-	const struct kernel_path *path;
 	bool there = (channel->kernel_outputs >> output & 1) != 0;
+	char text[KERNEL_WHY_SIZE];
+	const char *why;
 
 	if (!channel->conf->relay[output].kernel) {
 		json_text_string(out, "path", "worker");
 		return;
 	}
-	path = &channel->supervisor->kernel;
-	there = there && path->program != NULL && path->why[0] == '\0';
 	json_text_string(out, "path", there ? "kernel" : "worker");
 	if (there) {
 		json_text_string(out, "attached", "clsact");
-		json_text_number(out, "program",
-		    kernel_program_id(path->program));
-	} else
-		json_text_string(out, "not_kernel", path->why[0] != '\0' ?
-		    path->why : "a socket, an interface or a worker is not "
-		    "ready, or the relay is paused");
+		json_text_number(out, "program", kernel_program_id(
+		    channel->supervisor->kernel.program));
+		return;
+	}
+	why = kernel_path_why(channel, text, sizeof(text));
+	json_text_string(out, "not_kernel", why[0] != '\0' ? why :
+	    "a socket, an interface or a worker is not ready, or the relay is "
+	    "paused");
 }
 
 /*

@@ -175,6 +175,40 @@ def test_attach_and_detach(make_daemon: Callable[..., Daemon], world: World
 
 
 @built
+def test_closed_interface(make_daemon: Callable[..., Daemon], world: World
+                          ) -> None:
+    """Where somebody else has the program's place the worker relays, which
+    the state says; and the program does when that one has gone."""
+    port, to = free_port(), free_port()
+    world.home.run("tc", "qdisc", "add", "dev", "in0", "clsact")
+    other = ("tc", "filter", "add", "dev", "in0", "ingress", "protocol",
+             "all", "prio", str(0x6d63), "u32", "match", "u32", "0", "0",
+             "classid", "1:1")
+    world.home.run(*other)
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to)))
+    daemon.wait_state("k", "degraded")
+    status = daemon.status("k")
+    (reason,) = status["reasons"]
+    (out,) = status["outputs"]
+    assert reason["what"] == "kernel_failing" and out["path"] == "worker"
+    assert "in0 takes no program: " in reason["detail"]
+    assert out["not_kernel"] == reason["detail"]
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            sender(world, GROUP_IN[4], port) as source:
+        source.send(numbered(100), RATE)
+        sink.all_once(100)
+        world.home.run("tc", "filter", "del", "dev", "in0", "ingress")
+        wait_kernel(daemon)
+        daemon.wait_state("k", "running")
+        source.send(numbered(100, first=100), RATE)
+        sink.all_once(200)
+        ledger = daemon.wait_received("k", 200)
+        assert ledger["relayed"] == ledger["kernel_relayed"] == 100
+    daemon.stop()
+
+
+@built
 def test_all_dead(make_daemon: Callable[..., Daemon], world: World) -> None:
     """Everything is killed: it goes on relaying; the next one takes away what
     it finds, and has its own."""
@@ -287,6 +321,9 @@ def test_not_allowed(make_daemon: Callable[..., Daemon], namespace: Namespace
     daemon.start(whole)
     (out,) = wait_kernel(daemon, "worker")
     assert "CAP_BPF" in out["not_kernel"]
+    (reason,) = daemon.status("k")["reasons"]
+    assert reason["what"] == "kernel_fallback"
+    assert reason["detail"] == out["not_kernel"]
     with Receiver(GROUP_OUT[4], to, "va", namespace) as sink, \
             Sender(GROUP_IN[4], port, "vb", namespace) as source:
         source.send(numbered(100), RATE)
@@ -298,6 +335,25 @@ def test_not_allowed(make_daemon: Callable[..., Daemon], namespace: Namespace
     (reason,) = daemon.status("k")["reasons"]
     assert reason["what"] == "kernel_missing"
     assert "CAP_BPF" in reason["detail"]
+    daemon.stop()
+
+
+@built
+def test_given_up(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """The first one that comes by a reload waits for a restart."""
+    port, to = free_port(), free_port()
+    kernel = relayed(4, port, to_group(4, to))
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to) | {"path": "worker"}))
+    daemon.write(kernel)
+    answer = daemon.ctl("reload")
+    assert "could use CAP_BPF, to relay by a program" in \
+        answer.stdout + answer.stderr
+    (out,) = wait_kernel(daemon, "worker")
+    assert "gives up if nothing asks for them" in out["not_kernel"]
+    daemon.stop()
+    daemon.start(kernel)
+    wait_kernel(daemon)
     daemon.stop()
 
 

@@ -74,8 +74,7 @@ struct channel {
 
 	struct lack		 program;	/* of its worker (runnable.h) */
 	struct lack		 kernel;	/* of kernel_path.h */
-	uint32_t		 kernel_outputs; /* are wanted there; a bit
-						  * each */
+	struct kernel_outputs	 kernel_outputs;
 	struct kernel_failure	 kernel_failure;
 	struct foreign		 foreign;
 	char			 lacked[256];	/* told; "": nothing */

@@ -2,6 +2,7 @@
 /*
  * Outputs with `path: kernel'.  See kernel_path.h.  Supervisor only.
  */
+#include <sys/socket.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/kernel_path.h"
@@ -30,6 +32,20 @@ kernel_path_wanted(const struct channel_conf *conf, bool only)
 }
 
 static bool
+sends_to_hosts(const struct conf *conf)
+{
+	const struct channel_conf *channel = conf->channel;
+	size_t i;
+
+	for (; channel < conf->channel + conf->channels; channel++)
+		for (i = 0; i < channel->relays; i++)
+			if (channel->relay[i].kernel &&
+			    !udp_is_group(&channel->relay[i].address))
+				return true;
+	return false;
+}
+
+static bool
 any_wanted(const struct conf *conf)
 {
 	size_t i;
@@ -44,20 +60,22 @@ static void
 add_channel(struct channel *channel, struct kernel_entry *list, size_t *count)
 {
 	size_t i, inputs = kernel_route_inputs(channel);
-	uint32_t outputs = UINT32_MAX;
+	struct kernel_outputs *outputs = &channel->kernel_outputs;
 	struct kernel_entry *entry;
-	bool any = false;
+
+	*outputs = (struct kernel_outputs){
+	    .there = inputs > 0 ? UINT32_MAX : 0};
 
 	for (i = 0; i < inputs; i++) {
 		entry = &list[*count];
 		if (kernel_route(channel, i, entry)) {
 			entry->channel = channel;
 			++*count;
-			any = true;
 		}
-		outputs &= entry->outputs;
+		outputs->there &= entry->outputs.there;
+		outputs->unrouted |= entry->outputs.unrouted;
+		outputs->unheard |= entry->outputs.unheard;
 	}
-	channel->kernel_outputs = any ? outputs : 0;
 	memset(&channel->kernel_failure, 0, sizeof(channel->kernel_failure));
 }
 
@@ -220,7 +238,7 @@ tell_channels(const struct kernel_path *path)
 		failure->error = entry->error != 0 ? entry->error :
 		    place->error;
 		failure->ifindex = entry->error != 0 ? 0 : place->index;
-		entry->channel->kernel_outputs = 0;
+		entry->channel->kernel_outputs.there = 0;
 	}
 }
 
@@ -230,7 +248,7 @@ tell_nobody(struct supervisor *supervisor)
 	struct channel *channel;
 
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
-		channel->kernel_outputs = 0;
+		channel->kernel_outputs.there = 0;
 }
 
 /* Takes away what a supervisor that was killed has left, but for where our own
@@ -288,6 +306,28 @@ kernel_path_begin(struct supervisor *supervisor)
 		(void)load(path);
 }
 
+static void
+on_neighbours(void *owner)
+{
+	kernel_path_update(owner);
+}
+
+/* Without one it is looked at once a second. */
+static void
+watch_neighbours(struct supervisor *supervisor)
+{
+	struct netwatch *watch = &supervisor->kernel.neighbours;
+	int fd;
+
+	if (netwatch_active(watch) || !sends_to_hosts(supervisor->conf) ||
+	    (fd = netwatch_open(true)) == -1)
+		return;
+	watch->owner = supervisor;
+	watch->changed = on_neighbours;
+	watch->receive = recv;
+	netwatch_start(watch, supervisor->loop, fd);
+}
+
 void
 kernel_path_update(struct supervisor *supervisor)
 {
@@ -295,6 +335,7 @@ kernel_path_update(struct supervisor *supervisor)
 	struct kernel_entry *list;
 	size_t count;
 
+	watch_neighbours(supervisor);
 	if (any_wanted(supervisor->conf) || path->count > 0) {
 		list = list_wanted(supervisor, &count);
 		if (path->program != NULL || (count > 0 && load(path))) {
@@ -322,7 +363,7 @@ kernel_path_leave(struct channel *channel)
 			    &path->had[i].key);
 			path->had[i].error = ECANCELED;
 		}
-	channel->kernel_outputs = 0;
+	channel->kernel_outputs.there = 0;
 	supervisor_notice(channel->supervisor);
 }
 
@@ -335,6 +376,7 @@ kernel_path_end(struct supervisor *supervisor)
 
 	for (i = 0; i < path->interfaces; i++)
 		detach(path, &path->at[i]);
+	netwatch_stop(&path->neighbours);
 	kernel_program_free(path->program);
 	free(path->had);
 	free(path->at);

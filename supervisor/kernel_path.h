@@ -24,15 +24,25 @@
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/kernel_program.h"
+#include "supervisor/netwatch.h"
 
 struct channel;
 struct supervisor;
+
+/* A channel's, a bit each. */
+struct kernel_outputs {
+	uint32_t	there;		/* the program sends by it */
+	/* It cannot, as it is known no way to the host, or not who takes it
+	 * there. */
+	uint32_t	unrouted;
+	uint32_t	unheard;
+};
 
 struct kernel_entry {
 	struct kernel_key	key;
 	struct kernel_route	route;
 	struct channel		*channel;	/* whose, at the last update */
-	uint32_t		 outputs;	/* of it, a bit each */
+	struct kernel_outputs	 outputs;
 	int			 error;		/* the program was not told */
 };
 
@@ -60,6 +70,7 @@ struct kernel_path {
 	bool			 swept;		/* no filter of another one of
 						 * us is left */
 	char			 why[KERNEL_WHY_SIZE];	/* not to be had */
+	struct netwatch		 neighbours;
 };
 
 /* Before a socket is opened. */

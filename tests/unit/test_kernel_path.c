@@ -4,6 +4,7 @@
  * program is ours, and so is what channels ask of it: kernel_program.c and
  * kernel_route.c are replaced below.
  */
+#include <netinet/in.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -61,7 +62,7 @@ kernel_route(const struct channel *channel, size_t input ATTR_UNUSED,
 	memset(entry, 0, sizeof(*entry));
 	entry->key.ifindex = f->ifindex[i];
 	entry->key.address[0] = (uint8_t)i;
-	entry->outputs = 1;
+	entry->outputs.there = 1;
 	return true;
 }
 
@@ -155,13 +156,15 @@ update(void)
 static bool
 relays(size_t channel)
 {
-	return f->channel[channel].kernel_outputs == 1 && f->has[channel] &&
-	    f->at[f->ifindex[channel]] == PROGRAM;
+	return f->channel[channel].kernel_outputs.there == 1 &&
+	    f->has[channel] && f->at[f->ifindex[channel]] == PROGRAM;
 }
 
 static int
 setup(void **state)
 {
+	const struct sockaddr_in group = {.sin_family = AF_INET,
+	    .sin_addr = {htonl(0xefc00001)}};
 	size_t i;
 
 	f = *state = xcalloc(1, sizeof(*f));
@@ -172,6 +175,7 @@ setup(void **state)
 	TAILQ_INIT(&f->supervisor.channels);
 	for (i = 0; i < CHANNELS; i++) {
 		f->relay[i].kernel = true;
+		memcpy(&f->relay[i].address, &group, sizeof(group));
 		f->of[i].relay = &f->relay[i];
 		f->of[i].relays = 1;
 		f->channel[i].conf = &f->of[i];
@@ -237,7 +241,7 @@ test_refused(void **state ATTR_UNUSED)
 	f->refused = 1;
 	f->error = E2BIG;
 	update();
-	assert_int_equal(f->channel[1].kernel_outputs, 0);
+	assert_int_equal(f->channel[1].kernel_outputs.there, 0);
 	assert_int_equal(f->channel[1].kernel_failure.error, E2BIG);
 	assert_non_null(strstr(kernel_path_why(&f->channel[1], text,
 	    sizeof(text)), strerror(E2BIG)));
@@ -260,7 +264,7 @@ test_not_as_before(void **state ATTR_UNUSED)
 {
 	kernel_path_leave(&f->channel[2]);
 	assert_false(f->has[2]);
-	assert_int_equal(f->channel[2].kernel_outputs, 0);
+	assert_int_equal(f->channel[2].kernel_outputs.there, 0);
 	f->has[2] = true;
 	f->refused = 2;
 	f->error = ENOMEM;
@@ -280,7 +284,7 @@ test_closed_interface(void **state ATTR_UNUSED)
 	f->closed = 2;
 	f->error = EINVAL;
 	update();
-	assert_int_equal(f->channel[2].kernel_outputs, 0);
+	assert_int_equal(f->channel[2].kernel_outputs.there, 0);
 	assert_int_equal(f->channel[3].kernel_failure.ifindex, 2);
 	assert_non_null(strstr(kernel_path_why(&f->channel[3], text,
 	    sizeof(text)), "takes no program"));

@@ -54,6 +54,15 @@ struct headers {
 	__be16	port[2];
 };
 
+/* Its interface is told with such a source, where the mark would be told
+ * (worker/arrival.c). */
+static __always_inline int
+is_link_local(const struct in6_addr *address)
+{
+	return (address->in6_u.u6_addr32[0] & bpf_htonl(0xffc00000)) ==
+	    bpf_htonl(0xfe800000);
+}
+
 static __always_inline int
 read_headers(struct __sk_buff *skb, struct headers *headers, int v6)
 {
@@ -64,7 +73,8 @@ read_headers(struct __sk_buff *skb, struct headers *headers, int v6)
 	if (v6) {
 		if (bpf_skb_load_bytes(skb, at, &headers->v6,
 		    sizeof(headers->v6)) < 0 || headers->v6.version != 6 ||
-		    headers->v6.nexthdr != IPPROTO_UDP)
+		    headers->v6.nexthdr != IPPROTO_UDP ||
+		    is_link_local(&headers->v6.saddr))
 			return -1;
 		at += sizeof(headers->v6);
 	} else {
@@ -165,11 +175,17 @@ write_headers(struct __sk_buff *skb, struct headers *from, struct headers *to,
 	return 0;
 }
 
+/* Of a run, each datagram. */
 static __always_inline int
-fits(struct __sk_buff *skb, const struct kernel_target *target)
+fits(struct __sk_buff *skb, const struct kernel_target *target, int v6)
 {
-	__u32 mtu = 0;
+	__u32 size = skb->len - ETH_HLEN, mtu = 0;
 
+	if (skb->gso_size != 0)
+		size = skb->gso_size + sizeof(struct udphdr) +
+		    (v6 ? sizeof(struct ipv6hdr) : sizeof(struct iphdr));
+	if (target->mtu != 0 && size > target->mtu)
+		return 0;
 	return bpf_check_mtu(skb, target->ifindex, &mtu, 0,
 	    BPF_MTU_CHK_SEGS) == 0;
 }
@@ -201,7 +217,7 @@ relay(struct __sk_buff *skb, int v6)
 		if (i >= route->targets)
 			break;
 		target = &route->target[i];
-		if (!fits(skb, target))
+		if (!fits(skb, target, v6))
 			continue;
 		set_headers(&next, &original, target, v6);
 		sent = -1;

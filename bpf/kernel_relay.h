@@ -48,7 +48,7 @@ struct kernel_target {
 	__be16	to_port;
 	__u8	ttl;
 	__u8	tos;
-	__u16	reserved;
+	__u16	mtu;		/* of the way; 0: the interface's */
 };
 
 struct kernel_route {

@@ -64,6 +64,9 @@
 	    "nobody may be relaying")					\
 	X(SOCKET_DROPPING, socket_dropping, DEGRADED,			\
 	    "the receive buffer was full")				\
+	X(KERNEL_FAILING, kernel_failing, DEGRADED,			\
+	    "an interface takes no program that relays, or the program " \
+	    "cannot be told: the worker relays")			\
 	X(NO_DATAGRAMS, no_datagrams, STALE,				\
 	    "no datagram came for the time stale_after")		\
 	X(ARCHIVE_PAUSED, archive_paused, PAUSED,			\
@@ -74,6 +77,8 @@
 	    "nothing is sent: another host does, or has to be heard of") \
 	X(MEMORY_UNLOCKED, memory_unlocked, NOTE,			\
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK")	\
+	X(KERNEL_FALLBACK, kernel_fallback, NOTE,			\
+	    "the kernel has no program that relays: the worker does")	\
 	X(QUARANTINED, quarantined, NOTE,				\
 	    "it has ended the worker that it shared: it has its own now") \
 	X(NO_QUERIER, no_querier, NOTE,					\

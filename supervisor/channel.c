@@ -417,7 +417,7 @@ channel_stop(struct channel *channel)
 		child_drain(&channel->child);
 	} else
 		child_stop(&channel->child);
-	kernel_path_update(channel->supervisor);
+	kernel_path_leave(channel);
 	if (channel->child.pid == 0)
 		channel_settle(channel);
 	release_archive(channel);

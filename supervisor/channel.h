@@ -18,6 +18,7 @@
 #include "supervisor/child.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/foreign.h"
+#include "supervisor/kernel_path.h"
 #include "supervisor/parts.h"
 #include "supervisor/reasons.h"
 #include "supervisor/silence.h"
@@ -73,8 +74,8 @@ struct channel {
 
 	struct lack		 program;	/* of its worker (runnable.h) */
 	struct lack		 kernel;	/* of kernel_path.h */
-	uint32_t		 kernel_outputs; /* are wanted there; a bit
-						  * each */
+	struct kernel_outputs	 kernel_outputs;
+	struct kernel_failure	 kernel_failure;
 	struct foreign		 foreign;
 	char			 lacked[256];	/* told; "": nothing */
 	unsigned		 room_asked_s;	/* in vain; see room.c */

@@ -358,7 +358,7 @@ on_changed(void *owner)
 void
 heal_start(struct heal *heal, struct supervisor *supervisor)
 {
-	int fd = netwatch_open();
+	int fd = netwatch_open(false);
 
 	heal->supervisor = supervisor;
 	heal->netwatch.owner = heal;

@@ -2,6 +2,7 @@
 /*
  * Outputs with `path: kernel'.  See kernel_path.h.  Supervisor only.
  */
+#include <sys/socket.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include "common/hash.h"
 #include "common/log.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/channels.h"
 #include "supervisor/kernel_path.h"
@@ -30,6 +32,20 @@ kernel_path_wanted(const struct channel_conf *conf, bool only)
 }
 
 static bool
+sends_to_hosts(const struct conf *conf)
+{
+	const struct channel_conf *channel = conf->channel;
+	size_t i;
+
+	for (; channel < conf->channel + conf->channels; channel++)
+		for (i = 0; i < channel->relays; i++)
+			if (channel->relay[i].kernel &&
+			    !udp_is_group(&channel->relay[i].address))
+				return true;
+	return false;
+}
+
+static bool
 any_wanted(const struct conf *conf)
 {
 	size_t i;
@@ -44,21 +60,34 @@ static void
 add_channel(struct channel *channel, struct kernel_entry *list, size_t *count)
 {
 	size_t i, inputs = kernel_route_inputs(channel);
-	uint32_t outputs = UINT32_MAX, of_input;
-	bool any = false;
+	struct kernel_outputs *outputs = &channel->kernel_outputs;
+	struct kernel_entry *entry;
 
-	for (i = 0; i < inputs && *count < KERNEL_ROUTES; i++) {
-		of_input = 0;
-		if (kernel_route(channel, i, &list[*count], &of_input)) {
+	*outputs = (struct kernel_outputs){
+	    .there = inputs > 0 ? UINT32_MAX : 0};
+
+	for (i = 0; i < inputs; i++) {
+		entry = &list[*count];
+		if (kernel_route(channel, i, entry)) {
+			entry->channel = channel;
 			++*count;
-			any = true;
 		}
-		outputs &= of_input;
+		outputs->there &= entry->outputs.there;
+		outputs->unrouted |= entry->outputs.unrouted;
+		outputs->unheard |= entry->outputs.unheard;
 	}
-	channel->kernel_outputs = any ? outputs : 0;
+	memset(&channel->kernel_failure, 0, sizeof(channel->kernel_failure));
 }
 
-/* To be freed. */
+static int
+compare(const void *one, const void *two)
+{
+	const struct kernel_entry *first = one, *second = two;
+
+	return memcmp(&first->key, &second->key, sizeof(first->key));
+}
+
+/* By key, and so by interface.  To be freed. */
 static struct kernel_entry *
 list_wanted(struct supervisor *supervisor, size_t *count)
 {
@@ -72,61 +101,54 @@ list_wanted(struct supervisor *supervisor, size_t *count)
 	*count = 0;
 	TAILQ_FOREACH(channel, &supervisor->channels, link)
 		add_channel(channel, list, count);
+	qsort(list, *count, sizeof(*list), compare);
 	return list;
 }
 
 /*** What the program has. ***/
 
-/* Both lists are in the order of the channels: it is mostly where it was. */
-static const struct kernel_entry *
-find(const struct kernel_entry *list, size_t count,
-    const struct kernel_key *key, size_t hint)
+/* `before': what it was told of the same datagrams, or NULL.  What it cannot be
+ * told it must not do by what it was told before: a slot may be another
+ * output's now. */
+static void
+tell_route(const struct kernel_path *path, const struct kernel_entry *before,
+    struct kernel_entry *entry)
 {
-	size_t i;
-
-	if (hint < count && memcmp(&list[hint].key, key, sizeof(*key)) == 0)
-		return &list[hint];
-	for (i = 0; i < count; i++)
-		if (memcmp(&list[i].key, key, sizeof(*key)) == 0)
-			return &list[i];
-	return NULL;
+	if (before != NULL && before->error == 0 && memcmp(&before->route,
+	    &entry->route, sizeof(entry->route)) == 0)
+		return;
+	if (kernel_program_set(path->program, &entry->key, &entry->route) == 0)
+		return;
+	entry->error = errno;
+	kernel_program_delete(path->program, &entry->key);
+	if (before == NULL || before->error != entry->error)
+		log_warnx("channel %s: cannot tell the program in the kernel "
+		    "what to relay: %s: its worker does it",
+		    entry->channel->name, strerror(entry->error));
 }
 
-/* *list is what the program has then. */
+/* Both lists are sorted.  *list is what the program has then. */
 static void
 tell_routes(struct kernel_path *path, struct kernel_entry *list, size_t count)
 {
-	const struct kernel_entry *before;
+	const struct kernel_entry *had = path->had;
+	const struct kernel_entry *end = had + path->count;
 	size_t i;
+	int order;
 
-	for (i = 0; i < path->count; i++)
-		if (find(list, count, &path->had[i].key, i) == NULL)
-			kernel_program_delete(path->program,
-			    &path->had[i].key);
-	for (i = 0; i < count; i++) {
-		before = find(path->had, path->count, &list[i].key, i);
-		if (before != NULL && memcmp(&before->route, &list[i].route,
-		    sizeof(list[i].route)) == 0)
-			continue;
-		if (kernel_program_set(path->program, &list[i].key,
-		    &list[i].route) == -1)
-			log_warn("cannot tell the program in the kernel what "
-			    "to relay: workers do it");
+	for (i = 0; i < count || had != end;) {
+		order = had == end ? 1 : i == count ? -1 :
+		    compare(had, &list[i]);
+		if (order < 0)
+			kernel_program_delete(path->program, &had->key);
+		else
+			tell_route(path, order == 0 ? had : NULL, &list[i++]);
+		if (order <= 0)
+			had++;
 	}
 	free(path->had);
 	path->had = list;
 	path->count = count;
-}
-
-static bool
-has_interface(const struct kernel_entry *list, size_t count, uint32_t index)
-{
-	size_t i;
-
-	for (i = 0; i < count; i++)
-		if (list[i].key.ifindex == index)
-			return true;
-	return false;
 }
 
 static const char *
@@ -137,70 +159,96 @@ interface_name(uint32_t index, char name[static IF_NAMESIZE])
 	return name;
 }
 
-static bool
-is_at(const struct kernel_path *path, uint32_t index)
-{
-	size_t i;
-
-	for (i = 0; i < path->interfaces; i++)
-		if (path->at[i] == index)
-			return true;
-	return false;
-}
-
 /* Somebody may have taken it away. */
 static void
-attach(struct kernel_path *path, uint32_t index)
+attach(const struct kernel_path *path, struct kernel_place *place)
 {
 	char name[IF_NAMESIZE];
-	bool known = is_at(path, index);
+	int before = place->error;
 
-	if (kernel_program_at(index, path->handle) ==
-	    kernel_program_id(path->program) && known)
+	if (before == 0 && place->known && kernel_program_at(place->index,
+	    path->handle) == kernel_program_id(path->program))
 		return;
-	(void)interface_name(index, name);
-	if (kernel_program_attach(path->program, index, path->handle) == -1) {
-		if (path->why[0] == '\0')
-			log_warn("interface %s takes no program that relays: "
-			    "workers do it", name);
-		(void)snprintf(path->why, sizeof(path->why),
-		    "interface %s takes no program: %s", name,
-		    strerror(errno));
-		return;
-	}
-	path->why[0] = '\0';
-	log_info("program %u relays in the kernel at %s",
-	    kernel_program_id(path->program), name);
-	if (known)
-		return;
-	path->at = xrealloc(path->at, (path->interfaces + 1) *
-	    sizeof(*path->at));
-	path->at[path->interfaces++] = index;
+	(void)interface_name(place->index, name);
+	place->known = true;
+	place->error = kernel_program_attach(path->program, place->index,
+	    path->handle) == -1 ? errno : 0;
+	if (place->error == 0)
+		log_info("program %u relays in the kernel at %s",
+		    kernel_program_id(path->program), name);
+	else if (place->error != before)
+		log_warnx("interface %s takes no program that relays: %s: "
+		    "workers do it", name, strerror(place->error));
 }
 
 static void
-detach(struct kernel_path *path, size_t i)
+detach(const struct kernel_path *path, const struct kernel_place *place)
 {
 	char name[IF_NAMESIZE];
 
-	kernel_program_detach(path->at[i], path->handle);
+	kernel_program_detach(place->index, path->handle);
 	log_info("no program relays in the kernel at %s any more",
-	    interface_name(path->at[i], name));
-	path->at[i] = path->at[--path->interfaces];
+	    interface_name(place->index, name));
 }
 
+/* Both lists are by index: as the keys are sorted, whatever order that is. */
 static void
 tell_interfaces(struct kernel_path *path)
 {
+	struct kernel_place *now = xcalloc(path->count + 1, sizeof(*now));
+	const struct kernel_place *had = path->at;
+	const struct kernel_place *end = had + path->interfaces;
+	size_t i, count = 0;
+
+	for (i = 0; i < path->count; i++) {
+		if (count > 0 && now[count - 1].index ==
+		    path->had[i].key.ifindex)
+			continue;
+		now[count].index = path->had[i].key.ifindex;
+		while (had != end && memcmp(&had->index, &now[count].index,
+		    sizeof(had->index)) < 0)
+			detach(path, had++);
+		if (had != end && had->index == now[count].index)
+			now[count] = *had++;
+		attach(path, &now[count++]);
+	}
+	while (had != end)
+		detach(path, had++);
+	free(path->at);
+	path->at = now;
+	path->interfaces = count;
+}
+
+/* Channels whose program lacks something are their workers'. */
+static void
+tell_channels(const struct kernel_path *path)
+{
+	const struct kernel_place *place = path->at;
+	struct kernel_failure *failure;
+	const struct kernel_entry *entry;
 	size_t i;
 
-	for (i = 0; i < path->count; i++)
-		if (i == 0 || path->had[i].key.ifindex !=
-		    path->had[i - 1].key.ifindex)
-			attach(path, path->had[i].key.ifindex);
-	for (i = path->interfaces; i-- > 0;)
-		if (!has_interface(path->had, path->count, path->at[i]))
-			detach(path, i);
+	for (i = 0; i < path->count; i++) {
+		entry = &path->had[i];
+		while (place->index != entry->key.ifindex)
+			place++;
+		if (entry->error == 0 && place->error == 0)
+			continue;
+		failure = &entry->channel->kernel_failure;
+		failure->error = entry->error != 0 ? entry->error :
+		    place->error;
+		failure->ifindex = entry->error != 0 ? 0 : place->index;
+		entry->channel->kernel_outputs.there = 0;
+	}
+}
+
+static void
+tell_nobody(struct supervisor *supervisor)
+{
+	struct channel *channel;
+
+	TAILQ_FOREACH(channel, &supervisor->channels, link)
+		channel->kernel_outputs.there = 0;
 }
 
 /* Takes away what a supervisor that was killed has left, but for where our own
@@ -209,11 +257,12 @@ static void
 sweep(struct kernel_path *path)
 {
 	struct if_nameindex *all = if_nameindex(), *each;
-	uint32_t id;
+	uint32_t id, own = path->program == NULL ? 0 :
+	    kernel_program_id(path->program);
 
 	for (each = all; each != NULL && each->if_index != 0; each++) {
 		id = kernel_program_at(each->if_index, path->handle);
-		if (id == 0 || is_at(path, each->if_index))
+		if (id == 0 || id == own)
 			continue;
 		kernel_program_detach(each->if_index, path->handle);
 		log_info("program %u, which a mcrelayd before has left at %s, "
@@ -257,6 +306,28 @@ kernel_path_begin(struct supervisor *supervisor)
 		(void)load(path);
 }
 
+static void
+on_neighbours(void *owner)
+{
+	kernel_path_update(owner);
+}
+
+/* Without one it is looked at once a second. */
+static void
+watch_neighbours(struct supervisor *supervisor)
+{
+	struct netwatch *watch = &supervisor->kernel.neighbours;
+	int fd;
+
+	if (netwatch_active(watch) || !sends_to_hosts(supervisor->conf) ||
+	    (fd = netwatch_open(true)) == -1)
+		return;
+	watch->owner = supervisor;
+	watch->changed = on_neighbours;
+	watch->receive = recv;
+	netwatch_start(watch, supervisor->loop, fd);
+}
+
 void
 kernel_path_update(struct supervisor *supervisor)
 {
@@ -264,16 +335,36 @@ kernel_path_update(struct supervisor *supervisor)
 	struct kernel_entry *list;
 	size_t count;
 
+	watch_neighbours(supervisor);
 	if (any_wanted(supervisor->conf) || path->count > 0) {
 		list = list_wanted(supervisor, &count);
 		if (path->program != NULL || (count > 0 && load(path))) {
 			tell_routes(path, list, count);
 			tell_interfaces(path);
-		} else
+			tell_channels(path);
+		} else {
+			tell_nobody(supervisor);
 			free(list);
+		}
 	}
 	if (!path->swept)
 		sweep(path);
+}
+
+void
+kernel_path_leave(struct channel *channel)
+{
+	struct kernel_path *path = &channel->supervisor->kernel;
+	size_t i;
+
+	for (i = 0; i < path->count; i++)
+		if (path->had[i].channel == channel) {
+			kernel_program_delete(path->program,
+			    &path->had[i].key);
+			path->had[i].error = ECANCELED;
+		}
+	channel->kernel_outputs.there = 0;
+	supervisor_notice(channel->supervisor);
 }
 
 void
@@ -281,8 +372,11 @@ kernel_path_end(struct supervisor *supervisor)
 {
 	struct kernel_path *path = &supervisor->kernel;
 
-	while (path->interfaces > 0)
-		detach(path, path->interfaces - 1);
+	size_t i;
+
+	for (i = 0; i < path->interfaces; i++)
+		detach(path, &path->at[i]);
+	netwatch_stop(&path->neighbours);
 	kernel_program_free(path->program);
 	free(path->had);
 	free(path->at);
@@ -311,6 +405,31 @@ kernel_path_ready(struct channel *channel)
 	lack->error = ENOSYS;
 	lack->kernel = true;
 	return false;
+}
+
+bool
+kernel_path_falls_back(const struct channel *channel)
+{
+	return channel->supervisor->kernel.why[0] != '\0' &&
+	    channel->conf != NULL && kernel_path_wanted(channel->conf, false);
+}
+
+const char *
+kernel_path_why(const struct channel *channel, char *text, size_t size)
+{
+	const struct kernel_failure *failure = &channel->kernel_failure;
+	char name[IF_NAMESIZE];
+
+	if (failure->error == 0)
+		return channel->supervisor->kernel.why;
+	if (failure->ifindex != 0)
+		(void)snprintf(text, size, "interface %s takes no program: %s",
+		    interface_name(failure->ifindex, name),
+		    strerror(failure->error));
+	else
+		(void)snprintf(text, size, "the program in the kernel cannot "
+		    "be told what to relay: %s", strerror(failure->error));
+	return text;
 }
 
 bool

@@ -24,13 +24,40 @@
 #include "common/compiler.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/kernel_program.h"
+#include "supervisor/netwatch.h"
 
 struct channel;
 struct supervisor;
 
+/* A channel's, a bit each. */
+struct kernel_outputs {
+	uint32_t	there;		/* the program sends by it */
+	/* It cannot, as it is known no way to the host, or not who takes it
+	 * there. */
+	uint32_t	unrouted;
+	uint32_t	unheard;
+};
+
 struct kernel_entry {
 	struct kernel_key	key;
 	struct kernel_route	route;
+	struct channel		*channel;	/* whose, at the last update */
+	struct kernel_outputs	 outputs;
+	int			 error;		/* the program was not told */
+};
+
+/* An interface that is to have the program. */
+struct kernel_place {
+	uint32_t	index;
+	bool		known;		/* it was to have it before */
+	int		error;		/* it has not, but is asked again */
+};
+
+/* Why a channel's worker relays what the program should. */
+struct kernel_failure {
+	int		error;		/* 0: it does not */
+	uint32_t	ifindex;	/* it takes no program; 0: the program
+					 * could not be told */
 };
 
 struct kernel_path {
@@ -38,17 +65,21 @@ struct kernel_path {
 	uint32_t		 handle;	/* of our filters; 0: not set */
 	struct kernel_entry	*had;		/* what the program was told */
 	size_t			 count;
-	uint32_t		*at;		/* interfaces that have it */
+	struct kernel_place	*at;
 	size_t			 interfaces;
 	bool			 swept;		/* no filter of another one of
 						 * us is left */
 	char			 why[KERNEL_WHY_SIZE];	/* not to be had */
+	struct netwatch		 neighbours;
 };
 
 /* Before a socket is opened. */
 void	kernel_path_begin(struct supervisor *supervisor) ATTR_NONNULL;
 /* Does what has yet to be done. */
 void	kernel_path_update(struct supervisor *supervisor) ATTR_NONNULL;
+/* The program does nothing more for the channel, from now until the next
+ * update. */
+void	kernel_path_leave(struct channel *channel) ATTR_NONNULL;
 /* Takes all of it away. */
 void	kernel_path_end(struct supervisor *supervisor) ATTR_NONNULL;
 
@@ -58,6 +89,11 @@ bool	kernel_path_ready(struct channel *channel) ATTR_NONNULL;
 /* Whether any of its outputs wants it, or insists. */
 bool	kernel_path_wanted(const struct channel_conf *conf, bool only)
 	    ATTR_NONNULL;
+/* Whether its worker does what the program should, as that cannot be had. */
+bool	kernel_path_falls_back(const struct channel *channel) ATTR_NONNULL;
+/* Why its worker does, in `text' or elsewhere; "": nothing is wrong. */
+const char	*kernel_path_why(const struct channel *channel, char *text,
+		    size_t size) ATTR_NONNULL;
 /* For -n: what would be used here, as text; false: no channel asks. */
 bool	kernel_path_text(const struct conf *conf, char text[KERNEL_WHY_SIZE])
 	    ATTR_NONNULL;

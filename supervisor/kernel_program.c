@@ -44,8 +44,8 @@ static const char *
 reason_of(int error)
 {
 	if (error == EPERM)
-		return "this process may not load programs: that takes "
-		    "CAP_BPF and CAP_NET_ADMIN";
+		return "this takes CAP_BPF and CAP_NET_ADMIN, which mcrelayd "
+		    "gives up if nothing asks for them when it starts";
 	return strerror(error);
 }
 

@@ -11,8 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/channel.h"
+#include "supervisor/kernel_hop.h"
 #include "supervisor/kernel_route.h"
 #include "supervisor/segment_spec.h"
 #include "supervisor/sockets.h"
@@ -69,7 +71,7 @@ find_interface(int fd, const char *name, uint32_t *index, uint8_t mac[6])
 
 /* RFC 1112, RFC 2464. */
 static void
-group_mac(const struct sockaddr_storage *group, const uint8_t address[16],
+set_group_mac(const struct sockaddr_storage *group, const uint8_t address[16],
     uint8_t mac[6])
 {
 	if (group->ss_family == AF_INET6) {
@@ -84,8 +86,39 @@ group_mac(const struct sockaddr_storage *group, const uint8_t address[16],
 	memcpy(mac + 4, address + 2, 2);
 }
 
+static enum hop_state
+aim_at_group(struct kernel_target *target, const struct destination_conf *to,
+    int fd)
+{
+	set_group_mac(&to->address, target->to, target->to_mac);
+	return find_interface(fd, to->interface, &target->ifindex,
+	    target->from_mac) ? HOP_FOUND : HOP_NO_ROUTE;
+}
+
+static enum hop_state
+aim_at_host(struct kernel_target *target, const struct destination_conf *to,
+    const struct sockaddr_storage *from, int fd)
+{
+	uint32_t index = if_nametoindex(to->interface);
+	char name[IF_NAMESIZE];
+	enum hop_state state;
+	struct hop hop;
+
+	if (to->interface[0] != '\0' && index == 0)
+		return HOP_NO_ROUTE;
+	state = hop_find(from, &to->address, index, target->tos, &hop);
+	if (state != HOP_FOUND)
+		return state;
+	if (if_indextoname(hop.ifindex, name) == NULL || !find_interface(fd,
+	    name, &target->ifindex, target->from_mac))
+		return HOP_NO_ROUTE;
+	memcpy(target->to_mac, hop.mac, sizeof(hop.mac));
+	target->mtu = hop.mtu <= UINT16_MAX ? (uint16_t)hop.mtu : 0;
+	return HOP_FOUND;
+}
+
 /* What a datagram that the worker sends by this output looks like. */
-static bool
+static enum hop_state
 fill_target(struct kernel_target *target, const struct destination_conf *to,
     int fd, uint32_t slot)
 {
@@ -94,41 +127,50 @@ fill_target(struct kernel_target *target, const struct destination_conf *to,
 
 	memset(&from, 0, sizeof(from));
 	memset(target, 0, sizeof(*target));
-	if (fd == -1 || getsockname(fd, (void *)&from, &size) == -1 ||
-	    from.ss_family != to->address.ss_family ||
-	    !find_interface(fd, to->interface, &target->ifindex,
-	    target->from_mac))
-		return false;
+	if (getsockname(fd, (void *)&from, &size) == -1 ||
+	    from.ss_family != to->address.ss_family)
+		return HOP_NO_ROUTE;
 	take_address(&from, target->from, &target->from_port);
 	take_address(&to->address, target->to, &target->to_port);
-	group_mac(&to->address, target->to, target->to_mac);
 	target->slot = slot;
 	target->ttl = (uint8_t)to->ttl;
 	target->tos = (uint8_t)(to->dscp << 2);
-	return target->from_port != 0;
+	if (target->from_port == 0)
+		return HOP_NO_ROUTE;
+	return udp_is_group(&to->address) ? aim_at_group(target, to, fd) :
+	    aim_at_host(target, to, &from, fd);
 }
 
 /* An output that the worker does not know yet has no slot in its segment. */
-static uint32_t
-fill_targets(const struct channel *channel, struct kernel_route *route)
+static void
+fill_targets(const struct channel *channel, struct kernel_entry *entry)
 {
 	const struct parts *parts = parts_of(channel, PART_WORKER);
 	const struct channel_conf *conf = channel->conf;
-	uint32_t outputs = 0;
+	struct kernel_route *route = &entry->route;
+	enum hop_state state;
 	size_t i;
 	int slot;
 
 	for (i = 0; i < MIN_OF(conf->relays, parts->outputs); i++) {
 		slot = segment_spec_slot(&channel->segment, &conf->relay[i]);
 		if (!conf->relay[i].kernel || slot == -1 ||
-		    parts->output_at[i].error != 0 ||
-		    !fill_target(&route->target[route->targets],
-		    &conf->relay[i], parts->output[i], (uint32_t)slot))
+		    parts->output[i] == -1 || parts->output_at[i].error != 0)
 			continue;
-		route->targets++;
-		outputs |= 1U << i;
+		state = fill_target(&route->target[route->targets],
+		    &conf->relay[i], parts->output[i], (uint32_t)slot);
+		if (state == HOP_FOUND) {
+			route->targets++;
+			entry->outputs.there |= 1U << i;
+		} else if (state == HOP_NO_ROUTE)
+			entry->outputs.unrouted |= 1U << i;
+		else
+			entry->outputs.unheard |= 1U << i;
 	}
-	return outputs;
+	/* What the last one in vain has left. */
+	if (route->targets < KERNEL_TARGETS)
+		memset(&route->target[route->targets], 0,
+		    sizeof(route->target[0]));
 }
 
 static void
@@ -186,7 +228,7 @@ kernel_route_inputs(const struct channel *channel)
 
 bool
 kernel_route(const struct channel *channel, size_t input,
-    struct kernel_entry *entry, uint32_t *outputs)
+    struct kernel_entry *entry)
 {
 	const struct input *from = &parts_of(channel, PART_INPUT)->
 	    input[input];
@@ -200,7 +242,7 @@ kernel_route(const struct channel *channel, size_t input,
 		return false;
 	take_address(&listen->address, entry->key.address, &entry->key.port);
 	entry->key.family = listen->address.ss_family == AF_INET6 ? 6 : 4;
-	*outputs = fill_targets(channel, &entry->route);
+	fill_targets(channel, entry);
 	fill_sources(listen, &entry->route);
 	return entry->route.targets > 0;
 }

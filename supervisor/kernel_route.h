@@ -8,10 +8,10 @@
 
 #include "supervisor/kernel_path.h"
 
-/* The entry of one of its inputs, and in *outputs which of its outputs are in
- * it, a bit each; false: there is none now. */
+/* The entry of one of its inputs, and which of its outputs are in it; false:
+ * there is none now. */
 bool	kernel_route(const struct channel *channel, size_t input,
-	    struct kernel_entry *entry, uint32_t *outputs) ATTR_NONNULL;
+	    struct kernel_entry *entry) ATTR_NONNULL;
 /* How many inputs it has that are looked at. */
 size_t	kernel_route_inputs(const struct channel *channel) ATTR_NONNULL;
 /* Whether the sockets that it has tell its worker of marks. */

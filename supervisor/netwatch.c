@@ -23,10 +23,11 @@
 #define GROUP(group)	(1U << ((group) - 1))
 
 int
-netwatch_open(void)
+netwatch_open(bool neighbours)
 {
 	struct sockaddr_nl address = {.nl_family = AF_NETLINK,
-	    .nl_groups = GROUP(RTNLGRP_LINK) |
+	    .nl_groups = neighbours ? GROUP(RTNLGRP_NEIGH) :
+	    GROUP(RTNLGRP_LINK) |
 	    GROUP(RTNLGRP_IPV4_IFADDR) | GROUP(RTNLGRP_IPV6_IFADDR) |
 	    GROUP(RTNLGRP_IPV4_ROUTE) | GROUP(RTNLGRP_IPV6_ROUTE) |
 	    GROUP(RTNLGRP_IPV4_RULE) | GROUP(RTNLGRP_IPV6_RULE)};

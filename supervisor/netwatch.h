@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Hears from the kernel that the network has changed: interfaces, addresses,
- * routes and rules, of IPv4 and IPv6.  Supervisor only.
+ * routes and rules, of IPv4 and IPv6; or neighbours.  Supervisor only.
  *
  * It does not say what has changed: news come in bursts, may be lost, and are
  * old when they are read.  Its owner compares what is with what should be.
@@ -31,8 +31,9 @@ struct netwatch {
 			    int flags);
 };
 
-/* A socket that the kernel sends its news to; -1 with errno. */
-int	netwatch_open(void) ATTR_UNUSED_RESULT;
+/* A socket that the kernel sends its news to, those of neighbours alone or all
+ * others; -1 with errno. */
+int	netwatch_open(bool neighbours) ATTR_UNUSED_RESULT;
 /* Begins with `fd', which it takes over; all but io, burst and loop has been
  * set.  Its owner is told of a change at once: what there was before. */
 void	netwatch_start(struct netwatch *watch, struct ev_loop *loop, int fd)

@@ -124,7 +124,7 @@ pause_set(struct channel *channel, const char *part, bool on, bool lasting,
 	channel->paused = on ? channel->paused | which :
 	    channel->paused & ~which;
 	pause_apply(channel);
-	kernel_path_update(channel->supervisor);
+	kernel_path_leave(channel);
 	log_info("channel %s: %s asked for: %s", channel->name,
 	    on ? "pause" : "resume", part != NULL ? part : "all");
 	tell_state(channel);

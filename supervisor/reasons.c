@@ -217,6 +217,10 @@ holds(const struct channel *channel, enum reason reason)
 		return forwarder_behind(channel);
 	case REASON_FLEET_AWAY:
 		return fleet_is_away(channel);
+	case REASON_KERNEL_FAILING:
+		return channel->kernel_failure.error != 0;
+	case REASON_KERNEL_FALLBACK:
+		return kernel_path_falls_back(channel);
 	case REASON_NO_DATAGRAMS:
 		return channel->silence.stale;
 	case REASON_ARCHIVE_PAUSED:
@@ -326,6 +330,9 @@ reasons_detail(const struct channel *channel, enum reason reason)
 		return input_detail(channel, text, sizeof(text));
 	if (reason == REASON_PORT_MIXED_UP)
 		return port_detail(channel, text, sizeof(text));
+	if (reason == REASON_KERNEL_FAILING ||
+	    reason == REASON_KERNEL_FALLBACK)
+		return kernel_path_why(channel, text, sizeof(text));
 	if (reason == REASON_STREAM_OUTPUT &&
 	    channel->parts.lack.error != 0)
 		return channel->parts.lack.detail;

@@ -118,24 +118,32 @@ print_process(struct growing *out, const struct child *child)
 static void
 print_path(struct growing *out, const struct channel *channel, size_t output)
 {
-	const struct kernel_path *path;
-	bool there = (channel->kernel_outputs >> output & 1) != 0;
+	const struct kernel_outputs *outputs = &channel->kernel_outputs;
+	uint32_t bit = UINT32_C(1) << output;
+	char text[KERNEL_WHY_SIZE];
+	const char *why;
 
 	if (!channel->conf->relay[output].kernel) {
 		json_text_string(out, "path", "worker");
 		return;
 	}
-	path = &channel->supervisor->kernel;
-	there = there && path->program != NULL && path->why[0] == '\0';
-	json_text_string(out, "path", there ? "kernel" : "worker");
-	if (there) {
+	json_text_string(out, "path", (outputs->there & bit) != 0 ?
+	    "kernel" : "worker");
+	if ((outputs->there & bit) != 0) {
 		json_text_string(out, "attached", "clsact");
-		json_text_number(out, "program",
-		    kernel_program_id(path->program));
-	} else
-		json_text_string(out, "not_kernel", path->why[0] != '\0' ?
-		    path->why : "a socket, an interface or a worker is not "
-		    "ready, or the relay is paused");
+		json_text_number(out, "program", kernel_program_id(
+		    channel->supervisor->kernel.program));
+		return;
+	}
+	why = kernel_path_why(channel, text, sizeof(text));
+	json_text_string(out, "not_kernel", why[0] != '\0' ? why :
+	    (outputs->unrouted & bit) != 0 ? "no route leads from here to its "
+	    "host as to another one, by a kind of interface that the program "
+	    "knows" :
+	    (outputs->unheard & bit) != 0 ? "the next hop's hardware address "
+	    "is not known: the next datagram asks for it" :
+	    "a socket, an interface or a worker is not ready, or the relay is "
+	    "paused");
 }
 
 /*

@@ -49,6 +49,7 @@ UNIT_TESTS += tests/unit/test_account tests/unit/test_account_ask
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
+	tests/unit/test_kernel_path \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_crew tests/unit/test_relay tests/unit/test_turn \
@@ -247,6 +248,8 @@ tests_unit_test_spread_SOURCES = tests/unit/test_spread.c
 tests_unit_test_spread_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
 tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_kernel_path_SOURCES = tests/unit/test_kernel_path.c
+tests_unit_test_kernel_path_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_needs_SOURCES = tests/unit/test_needs.c
 tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c

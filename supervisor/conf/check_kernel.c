@@ -10,15 +10,17 @@
 static const char *
 refuse_output(const struct destination_conf *to)
 {
-	if (!udp_is_group(&to->address))
-		return "sends to multicast groups only: the program does not "
-		    "ask where a host is";
-	if (to->interface[0] == '\0')
-		return "needs an `interface': the program asks no routing "
-		    "table";
-	if (to->loop)
-		return "needs `loop: false': listeners on this host would not "
-		    "hear what the program sends";
+	bool group = udp_is_group(&to->address);
+
+	if (group && to->interface[0] == '\0')
+		return "needs an `interface' for a group: the program asks no "
+		    "routing table";
+	if (group && to->loop)
+		return "needs `loop: false': the kernel takes no copy for "
+		    "listeners on this host, as it has this host's address";
+	if (to->broadcast)
+		return "sends to groups and single hosts: leave `broadcast' "
+		    "out";
 	if (to->ttl == 0)
 		return "needs a `ttl' of at least 1";
 	if (to->keep_source)

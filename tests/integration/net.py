@@ -280,7 +280,8 @@ def sending_socket(address: str, port: int, interface: str = "lo",
                                          _index(interface)))
         s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 << 20)
         if local:
-            s.bind((local, 0))
+            s.bind((local, 0, 0, _index(interface))
+                   if is_link_local(local) else (local, 0))
         s.connect((address, port))
         return s
 

@@ -133,6 +133,134 @@ def test_relays(make_daemon: Callable[..., Daemon], world: World, v: int,
     assert not programs_at(world.home, "in0")
 
 
+class Forgetful:
+    """A host and one behind it, whose neighbour comes and goes."""
+
+    def __init__(self, world: World, v: int) -> None:
+        self.world, self.v = world, v
+        self.near = bare(OTHERS["out"][v])
+        self.far = "fd83::9" if v == 6 else "10.83.0.9"
+        world.ip(world.lan, f"addr add {self.far} dev lo")
+        world.ip(world.home, f"route add {self.far} via {self.near}")
+
+    def neighbour(self, what: str) -> None:
+        self.world.ip(self.world.home,
+                      f"neigh {what.format(self.near)} dev out0")
+
+    def output(self, address: str, port: int) -> dict[str, Any]:
+        return output(address, port, ttl=3, path="kernel")
+
+
+def is_not_known(daemon: Daemon) -> None:
+    wait_kernel(daemon, "worker")
+    for out in daemon.status("k")["outputs"]:
+        assert "hardware address is not known" in out["not_kernel"]
+
+
+@built
+@pytest.mark.parametrize("v", [
+    4, pytest.param(6, marks=at_length)])
+def test_to_hosts(make_daemon: Callable[..., Daemon], world: World, v: int
+                  ) -> None:
+    """A host of the network and one behind it: what the program does while
+    it knows the way, the worker does else; each leaves once."""
+    port, to, hosts = free_port(), free_port(), Forgetful(world, v)
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(v, port, hosts.output(hosts.near, to),
+                         hosts.output(hosts.far, to)))
+    wait_kernel(daemon)
+    with Sink(world, hosts.near, to) as near, \
+            Sink(world, hosts.far, to) as far, \
+            sender(world, GROUP_IN[v], port) as source:
+        source.send(numbered(200), RATE)
+        source.send(numbered(10, 4000, 200), RATE)      # in fragments
+        near.all_once(210)
+        far.all_once(210)
+        ledger = daemon.wait_received("k", 210)
+        assert ledger["kernel_relayed"] == 400 and ledger["relayed"] == 20
+
+        # The way to one of them takes less: that is the worker's.
+        less = "route replace {} via {} mtu 1300"
+        world.ip(world.home, less.format(hosts.far, hosts.near))
+        daemon.ctl("reload")
+        source.send(numbered(20, 1350, 210), RATE)
+        far.all_once(230)
+        ledger = daemon.wait_received("k", 230)
+        assert ledger["kernel_relayed"] == 420 and ledger["relayed"] == 40
+
+        # Forgotten: nobody but who sends finds out.
+        hosts.neighbour("del {}")
+        is_not_known(daemon)
+        source.send(numbered(100, first=230), RATE)
+        wait_kernel(daemon)
+        far.all_once(330)
+        before = daemon.wait_received("k", 330)
+        assert before["relayed"] > 40
+        source.send(numbered(100, first=330), RATE)
+        far.all_once(430)
+        near.all_once(430)
+        after = daemon.wait_received("k", 430)
+        assert after["kernel_relayed"] == before["kernel_relayed"] + 200
+    daemon.stop()
+
+
+@built
+def test_moved_host(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """It is followed to another hardware address, and to another way."""
+    port, to, hosts = free_port(), free_port(), Forgetful(world, 4)
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, hosts.output(hosts.far, to)))
+    wait_kernel(daemon)
+    with Sink(world, hosts.far, to) as sink, \
+            sender(world, GROUP_IN[4], port) as source:
+        def arrives() -> bool:
+            source.send(numbered(1), RATE)
+            (out,) = daemon.status("k")["outputs"]
+            return bool(sink.datagrams) and out["path"] == "kernel"
+
+        def moved() -> None:
+            sink.datagrams.clear()
+            wait_for(arrives, "a datagram at the new place", 5)
+            before = daemon.wait_received("k", len(source.sent))
+            source.send(numbered(100, first=1), RATE)
+            after = daemon.wait_received("k", len(source.sent))
+            assert after["kernel_relayed"] == before["kernel_relayed"] + 100
+            wait_for(lambda: sorted(n for n in numbers(sink.datagrams) if n)
+                     == list(range(1, 101)), "each of 100, once", 5)
+
+        world.ip(world.lan, "link set out address 02:00:00:00:82:99")
+        hosts.neighbour("replace {} lladdr 02:00:00:00:82:99")
+        moved()
+        world.ip(world.lan, "addr add 10.81.1.9/24 dev in")
+        world.ip(world.home, f"route replace {hosts.far} via 10.81.1.9")
+        daemon.wait_log("sends from 10.81.1.1:")
+        moved()
+        # This host itself is none to be sent to.
+        world.ip(world.home, f"route del {hosts.far}",
+                 f"addr add {hosts.far} dev lo")
+        (out,) = wait_kernel(daemon, "worker")
+        assert "no route leads from here" in out["not_kernel"]
+    daemon.stop()
+
+
+@built
+def test_link_local_sender(make_daemon: Callable[..., Daemon], world: World
+                           ) -> None:
+    """Its datagrams are the worker's, and leave once."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(6, port, to_group(6, to)))
+    wait_kernel(daemon)
+    with Sink(world, GROUP_OUT[6], to) as sink, \
+            Sender(GROUP_IN[6], port, "in", world.lan,
+                   "fe80::ff:fe00:8201") as source:
+        source.send(numbered(100), RATE)
+        sink.all_once(100)
+        assert daemon.wait_received("k", 100)["relayed"] == 100
+        sink.all_once(100)
+    daemon.stop()
+
+
 @built
 def test_attach_and_detach(make_daemon: Callable[..., Daemon], world: World
                            ) -> None:
@@ -172,6 +300,40 @@ def test_attach_and_detach(make_daemon: Callable[..., Daemon], world: World
         assert turns > 0 and status["ledger"]["kernel_dropped"] == 0
     daemon.stop()
     assert not programs_at(world.home, "in0")
+
+
+@built
+def test_closed_interface(make_daemon: Callable[..., Daemon], world: World
+                          ) -> None:
+    """Where somebody else has the program's place the worker relays, which
+    the state says; and the program does when that one has gone."""
+    port, to = free_port(), free_port()
+    world.home.run("tc", "qdisc", "add", "dev", "in0", "clsact")
+    other = ("tc", "filter", "add", "dev", "in0", "ingress", "protocol",
+             "all", "prio", str(0x6d63), "u32", "match", "u32", "0", "0",
+             "classid", "1:1")
+    world.home.run(*other)
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to)))
+    daemon.wait_state("k", "degraded")
+    status = daemon.status("k")
+    (reason,) = status["reasons"]
+    (out,) = status["outputs"]
+    assert reason["what"] == "kernel_failing" and out["path"] == "worker"
+    assert "in0 takes no program: " in reason["detail"]
+    assert out["not_kernel"] == reason["detail"]
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            sender(world, GROUP_IN[4], port) as source:
+        source.send(numbered(100), RATE)
+        sink.all_once(100)
+        world.home.run("tc", "filter", "del", "dev", "in0", "ingress")
+        wait_kernel(daemon)
+        daemon.wait_state("k", "running")
+        source.send(numbered(100, first=100), RATE)
+        sink.all_once(200)
+        ledger = daemon.wait_received("k", 200)
+        assert ledger["relayed"] == ledger["kernel_relayed"] == 100
+    daemon.stop()
 
 
 @built
@@ -287,6 +449,9 @@ def test_not_allowed(make_daemon: Callable[..., Daemon], namespace: Namespace
     daemon.start(whole)
     (out,) = wait_kernel(daemon, "worker")
     assert "CAP_BPF" in out["not_kernel"]
+    (reason,) = daemon.status("k")["reasons"]
+    assert reason["what"] == "kernel_fallback"
+    assert reason["detail"] == out["not_kernel"]
     with Receiver(GROUP_OUT[4], to, "va", namespace) as sink, \
             Sender(GROUP_IN[4], port, "vb", namespace) as source:
         source.send(numbered(100), RATE)
@@ -301,10 +466,30 @@ def test_not_allowed(make_daemon: Callable[..., Daemon], namespace: Namespace
     daemon.stop()
 
 
+@built
+def test_given_up(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """The first one that comes by a reload waits for a restart."""
+    port, to = free_port(), free_port()
+    kernel = relayed(4, port, to_group(4, to))
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to) | {"path": "worker"}))
+    daemon.write(kernel)
+    answer = daemon.ctl("reload")
+    assert "could use CAP_BPF, to relay by a program" in \
+        answer.stdout + answer.stderr
+    (out,) = wait_kernel(daemon, "worker")
+    assert "gives up if nothing asks for them" in out["not_kernel"]
+    daemon.stop()
+    daemon.start(kernel)
+    wait_kernel(daemon)
+    daemon.stop()
+
+
 REFUSED = [
-    ({"address": "10.81.2.2"}, {}, "multicast groups only"),
+    ({"address": "10.81.2.255", "broadcast": True}, {},
+     "leave `broadcast' out"),
     ({"loop": True}, {}, "`loop: false'"),
-    ({"interface": None}, {}, "needs an `interface': the program asks"),
+    ({"interface": None}, {}, "needs an `interface' for a group"),
     ({"address": GROUP_OUT[6]}, {}, "by the IP version"),
     ({"keep_source": True}, {}, "leave `keep_source' out"),
     ({"ttl": 0}, {}, "at least 1"),

@@ -161,7 +161,7 @@ test_open(void **state ATTR_UNUSED)
 {
 	struct sockaddr_nl address;
 	socklen_t size = sizeof(address);
-	int fd = netwatch_open();
+	int fd = netwatch_open(false);
 
 	assert_int_not_equal(fd, -1);
 	assert_int_equal(getsockname(fd, (void *)&address, &size), 0);

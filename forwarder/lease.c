@@ -145,6 +145,14 @@ lease_is_over(const struct lease *l)
 	    l->spec->rank * (LEASE_LOOK(spec.lease_ns) / 8);
 }
 
+/* It was given back, to us or to nobody: whoever had it is silent. */
+static bool
+is_free(const struct lease *l, bool wanted)
+{
+	return !l->value.held && (strcmp(l->value.to, spec.host) == 0 ||
+	    (wanted && strcmp(l->value.to, "-") == 0));
+}
+
 static void
 stand_by(struct lease *l)
 {
@@ -161,9 +169,7 @@ stand_by(struct lease *l)
 	}
 	lease_show_ourselves(l);
 	lease_follow(l);
-	if (l->ours || (!l->value.held &&
-	    strcmp(l->value.to, spec.host) == 0) ||
-	    (wanted && lease_is_over(l)))
+	if (l->ours || is_free(l, wanted) || (wanted && lease_is_over(l)))
 		lease_take(l);
 	else
 		lease_leave(l);

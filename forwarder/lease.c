@@ -106,14 +106,18 @@ lease_renew(struct lease *l, const char *to, uint64_t number)
 	return false;
 }
 
-/* That there is nobody to hand it over to, since when. */
+/* That there is nobody to hand it over to: by what was seen, not by the time in
+ * which nobody could look. */
 static void
 note_alone(struct lease *l, bool alone)
 {
+	uint64_t now = clock_boottime_ns();
+
 	if (!alone)
 		store(&l->slot->alone_ns, 0);
 	else if (load(&l->slot->alone_ns) == 0)
-		store(&l->slot->alone_ns, clock_boottime_ns());
+		store(&l->slot->alone_ns, now);
+	store(&l->slot->alone_to_ns, now);
 }
 
 static void
@@ -121,6 +125,7 @@ hold(struct lease *l)
 {
 	bool drains = load(&l->slot->drain) != 0;
 	const char *to;
+	bool known;
 
 	if (!lease_is_wanted(l)) {
 		give_back(l, lease_find_rival(l, false, 0));
@@ -129,10 +134,10 @@ hold(struct lease *l)
 	/* One after the other. */
 	if (!lease_renew(l, "-", 0) || lease_order(l) != TURN_NONE)
 		return;
-	lease_look_at_rivals(l);
+	known = lease_look_at_rivals(l);
 	store(&l->slot->standbys, lease_rivals(l));
 	to = lease_find_rival(l, !drains, drains ? 0 : STEADY_NS);
-	note_alone(l, drains && to == NULL);
+	note_alone(l, known && drains && to == NULL);
 	if (to != NULL)
 		lease_hand_over(l, to);
 }

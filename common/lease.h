@@ -104,9 +104,11 @@ struct lease_slot {
 	_Atomic uint64_t	slow_ns;
 	_Atomic uint64_t	namesake_ns;
 	/* By mcrelayd, 1: hand it over to whoever can follow.  By the other:
-	 * since when it has found nobody who could, 0: not so. */
+	 * from when to when, each time it has looked, servers knew of nobody
+	 * who could; `alone_ns' 0: not so. */
 	_Atomic uint64_t	drain;
 	_Atomic uint64_t	alone_ns;
+	_Atomic uint64_t	alone_to_ns;
 	/* What the worker is to do (TURN_ORDER of common/turn.h), by the other,
 	 * and has done, by mcrelayd, each with release; the mark is written
 	 * before, of STOP by mcrelayd, of FOLLOW by the other.  No two orders

@@ -106,14 +106,18 @@ lease_renew(struct lease *l, const char *to, uint64_t number)
 	return false;
 }
 
-/* That there is nobody to hand it over to, since when. */
+/* That there is nobody to hand it over to: by what was seen, not by the time in
+ * which nobody could look. */
 static void
 note_alone(struct lease *l, bool alone)
 {
+	uint64_t now = clock_boottime_ns();
+
 	if (!alone)
 		store(&l->slot->alone_ns, 0);
 	else if (load(&l->slot->alone_ns) == 0)
-		store(&l->slot->alone_ns, clock_boottime_ns());
+		store(&l->slot->alone_ns, now);
+	store(&l->slot->alone_to_ns, now);
 }
 
 static void
@@ -121,6 +125,7 @@ hold(struct lease *l)
 {
 	bool drains = load(&l->slot->drain) != 0;
 	const char *to;
+	bool known;
 
 	if (!lease_is_wanted(l)) {
 		give_back(l, lease_find_rival(l, false, 0));
@@ -129,10 +134,10 @@ hold(struct lease *l)
 	/* One after the other. */
 	if (!lease_renew(l, "-", 0) || lease_order(l) != TURN_NONE)
 		return;
-	lease_look_at_rivals(l);
+	known = lease_look_at_rivals(l);
 	store(&l->slot->standbys, lease_rivals(l));
 	to = lease_find_rival(l, !drains, drains ? 0 : STEADY_NS);
-	note_alone(l, drains && to == NULL);
+	note_alone(l, known && drains && to == NULL);
 	if (to != NULL)
 		lease_hand_over(l, to);
 }
@@ -143,6 +148,14 @@ lease_is_over(const struct lease *l)
 	return clock_boottime_ns() - l->since_ns >=
 	    LEASE_WAIT(spec.lease_ns) +
 	    l->spec->rank * (LEASE_LOOK(spec.lease_ns) / 8);
+}
+
+/* It was given back, to us or to nobody: whoever had it is silent. */
+static bool
+is_free(const struct lease *l, bool wanted)
+{
+	return !l->value.held && (strcmp(l->value.to, spec.host) == 0 ||
+	    (wanted && strcmp(l->value.to, "-") == 0));
 }
 
 static void
@@ -161,9 +174,7 @@ stand_by(struct lease *l)
 	}
 	lease_show_ourselves(l);
 	lease_follow(l);
-	if (l->ours || (!l->value.held &&
-	    strcmp(l->value.to, spec.host) == 0) ||
-	    (wanted && lease_is_over(l)))
+	if (l->ours || is_free(l, wanted) || (wanted && lease_is_over(l)))
 		lease_take(l);
 	else
 		lease_leave(l);

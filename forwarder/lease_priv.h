@@ -61,7 +61,8 @@ bool	lease_say(struct lease *l, bool held, const char *to, uint64_t number,
 
 /* So that whoever has the channel can give it to us. */
 void	lease_show_ourselves(struct lease *l) ATTR_NONNULL;
-void	lease_look_at_rivals(struct lease *l) ATTR_NONNULL;
+/* False: of one of them it could not be found out. */
+bool	lease_look_at_rivals(struct lease *l) ATTR_NONNULL;
 /* The first host that would have it, was seen lately, and has been there for so
  * long; of those before us, or of all.  NULL: none. */
 const char	*lease_find_rival(const struct lease *l, bool before_us,

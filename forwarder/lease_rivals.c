@@ -31,17 +31,19 @@ lease_show_ourselves(struct lease *l)
 		l->shown_ns = now;
 }
 
-static void
+static bool
 look_at_rival(struct lease *l, unsigned rank)
 {
 	struct rival *rival = &l->rival[rank];
 	uint64_t now, revision;
 	kvEntry *entry = NULL;
 	char key[KEY_SIZE];
+	natsStatus status;
 
 	key_of(l, rank, key);
-	if (kvStore_Get(&entry, l->store, key) != NATS_OK)
-		return;
+	status = kvStore_Get(&entry, l->store, key);
+	if (status != NATS_OK)
+		return status == NATS_NOT_FOUND;
 	now = clock_boottime_ns();
 	revision = kvEntry_Revision(entry);
 	kvEntry_Destroy(entry);
@@ -52,16 +54,19 @@ look_at_rival(struct lease *l, unsigned rank)
 		rival->changed_ns = now;
 	}
 	rival->revision = revision;
+	return true;
 }
 
-void
+bool
 lease_look_at_rivals(struct lease *l)
 {
+	bool known = l->store != NULL;
 	unsigned i;
 
 	for (i = 0; i < l->spec->hosts; i++)
 		if (i != l->spec->rank && l->store != NULL)
-			look_at_rival(l, i);
+			known &= look_at_rival(l, i);
+	return known;
 }
 
 static bool

@@ -216,7 +216,8 @@ lease_take(struct lease *l)
 	uint64_t sent = clock_boottime_ns(), number = load(&l->slot->number);
 	struct turn_mark mark = kind == TURN_FOLLOW ? l->slot->mark :
 	    l->value.mark;
-	bool again = l->ours, follows = kind == TURN_FOLLOW ||
+	bool over = load(&l->slot->until_ns) <= sent, again = l->ours;
+	bool follows = kind == TURN_FOLLOW ||
 	    (kind == TURN_KEEP && l->value.number == number &&
 	    !is_announced(l, number));
 
@@ -229,10 +230,16 @@ lease_take(struct lease *l)
 	else if (kind == TURN_STOP)
 		order(l, TURN_NONE, 0);
 	l->held = true;
-	if (again && !follows)
+	if (again && !follows) {
+		if (over)
+			log_warnx("%s: goes on, though its lease was over: "
+			    "what came meanwhile was not relayed",
+			    l->spec->name);
 		return;
+	}
 	memset(l->rival, 0, sizeof(l->rival));
 	store(&l->slot->alone_ns, 0);
 	count(&l->slot->taken);
-	log_info("%s: taken, as %s", l->spec->name, spec.host);
+	log_info("%s: taken, as %s%s", l->spec->name, spec.host,
+	    l->value.held && !follows ? ": its lease was over" : "");
 }

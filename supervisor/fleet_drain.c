@@ -40,18 +40,20 @@ fleet_inherit(struct fleet *fleet, uint64_t since_ns)
 	fleet->drained_ns = since_ns <= 1 ? now : MIN_OF(since_ns, now);
 }
 
-/* So long nobody has said that he would have it, as who does says six times in
- * a lease. */
+/* In a lease nobody was seen to say that he would have it, as who does says six
+ * times.  While servers do not answer that is not so, and the turn ends. */
 static bool
 is_alone(const struct channel *channel)
 {
-	uint64_t alone = channel->lease == NULL ? 0 :
-	    fleet_load(&channel->lease->alone_ns);
+	const struct supervisor *supervisor = channel->supervisor;
+	uint64_t from, to;
 
-	alone = alone == 0 ? 0 :
-	    MAX_OF(alone, channel->supervisor->fleet.drained_ns);
-	return alone != 0 && clock_boottime_ns() - alone >
-	    channel->supervisor->conf->lease_ns;
+	if (channel->lease == NULL)
+		return false;
+	from = fleet_load(&channel->lease->alone_ns);
+	to = fleet_load(&channel->lease->alone_to_ns);
+	return from != 0 && to > supervisor->conf->lease_ns +
+	    MAX_OF(from, supervisor->fleet.drained_ns);
 }
 
 json_t *

@@ -572,6 +572,9 @@ def test_cold(make_world: Callable[[str], World]) -> None:
     # Stopped by who may, it is not started again.
     assert b.ctl("stop", "one").returncode == 0
     wait_for(lambda: world.lease("b")["role"] == "standby", "b to give it")
+    # It is silent, so nobody has to wait for its lease, which that one takes
+    # to be a long one.
+    world.lease_s = 60.0
     world.start("a")
     world.wait_speaks("a")
     assert b.status("one")["state"] == "stopped"

@@ -27,13 +27,13 @@
 #define END	5		/* of time */
 #define LAST	5		/* revision */
 #define NOBODY	255
+#define UNKNOWN	254
 
 byte	now = 0;
 
 /* The server: one key. */
 byte	revision = 1;
-byte	owner = NOBODY;		/* NOBODY: it was given back */
-byte	heir = NOBODY;		/* to whom */
+byte	owner = NOBODY;		/* NOBODY: it was given back, or there is no key */
 
 /* A host: what is in its page outlives the process that asks. */
 byte	until[HOSTS];		/* may speak before that */
@@ -51,8 +51,7 @@ inline deliver(h)
 	if
 	:: stored ->
 		revision++;
-		owner = says[h];
-		heir = (says[h] == NOBODY -> 1 - h : NOBODY)
+		owner = says[h]
 	:: else
 	fi
 }
@@ -70,8 +69,7 @@ inline forget()
 	known = 0;
 	since = 0;
 	held = false;
-	seen_owner = NOBODY;
-	seen_heir = NOBODY
+	seen_owner = UNKNOWN
 }
 
 /* At the moment at which it becomes so: time takes it away from both. */
@@ -96,8 +94,8 @@ proctype late(byte h)
 
 proctype host(byte me)
 {
-	byte known = 0, since = 0, sent = 0, asked = 0, seen_owner = NOBODY;
-	byte seen_heir = NOBODY, end = 0;
+	byte known = 0, since = 0, sent = 0, asked = 0, seen_owner = UNKNOWN;
+	byte end = 0;
 	bool held = false, stored = false;
 
 	do
@@ -107,7 +105,7 @@ proctype host(byte me)
 	/* It looks; what it hears was so before now, but may not have been so
 	 * when it asked. */
 	:: atomic { now < END && !held && (known != revision ||
-	    seen_owner != owner || seen_heir != heir) ->
+	    seen_owner != owner) ->
 		asked = now }
 		atomic {
 		if
@@ -117,12 +115,12 @@ proctype host(byte me)
 		:: else
 		fi;
 		asked = 0;
-		seen_owner = owner;
-		seen_heir = heir }
+		seen_owner = owner }
 	/* It tries to take or to renew it, */
 	:: atomic { now < END && !flying[me] && known != 0 &&
 	    revision < LAST && (held || seen_owner == me ||
-	    seen_heir == me || now - since >= WAIT || BREAK == 2) ->
+	    seen_owner == NOBODY && known > 1 || now - since >= WAIT ||
+	    BREAK == 2) ->
 		sent = now; names[me] = known; says[me] = me;
 		flying[me] = true }
 		if
@@ -151,7 +149,7 @@ proctype host(byte me)
 			fi;
 			forget(); sent = 0 }
 		fi
-	/* It gives it to the other: silent first. */
+	/* It gives it away: silent first. */
 	:: atomic { held && now < END && !flying[me] && revision < LAST ->
 		until[me] = (BREAK == 4 -> until[me] : 0) }
 		atomic { names[me] = known; says[me] = NOBODY;

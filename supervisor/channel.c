@@ -404,15 +404,25 @@ channel_start(struct channel *channel, struct conf_problems *problems)
 		decimator_tell_parent(channel);
 }
 
+/* A worker that died has left something to be stored, or to be finished. */
+static bool
+has_left(struct channel *channel)
+{
+	const struct child *child = &channel->child;
+
+	return child->pid == 0 && child->state != CHILD_FAILED &&
+	    channel->parts.archive != -1 && (channel_pending(channel) > 0 ||
+	    (child->spawns > 0 && child->state != CHILD_STOPPED &&
+	    !worker_drained(channel)));
+}
+
 void
 channel_stop(struct channel *channel)
 {
 	bool before = channel->child.wanted;
 
 	channel->fresh = channel->asleep = false;
-	/* A worker that died has left things to be stored. */
-	if (channel->child.pid == 0 && channel->child.state != CHILD_FAILED &&
-	    channel->parts.archive != -1 && channel_pending(channel) > 0) {
+	if (has_left(channel)) {
 		channel->child.wanted = false;
 		child_drain(&channel->child);
 	} else
@@ -461,8 +471,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 	if (change == CHANGE_STREAMS)
 		return;
 	parts_move(&channel->next, parts);
-	/* A worker that died has left things to be stored, which only one
-	 * of its kind can do. */
+	/* Only one of its kind can store what a worker that died has left. */
 	if (channel->child.state == CHILD_BACKOFF && !worker_drained(channel))
 		child_drain(&channel->child);
 	else if (channel->child.pid == 0)

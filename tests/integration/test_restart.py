@@ -185,6 +185,28 @@ def test_backoff(daemon: Daemon) -> None:
         assert daemon.payloads("one") == sender.sent
 
 
+def test_stopped_in_backoff(daemon: Daemon) -> None:
+    """Who has stored all it had, and was killed before it could finish its
+    file, has that finished by a successor at the end."""
+    programs = libexec(daemon)
+    with Receiver() as receiver:
+        port, _ = two_channels(daemon, receiver)
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(numbered(50))
+            daemon.wait_received("one", 50)
+        script(programs / "mcrelay-worker", "exit 1\n")
+        os.kill(daemon.worker_pid("one"), signal.SIGKILL)
+        # The next attempt is not before 1.6 s.
+        wait_for(lambda: daemon.status("one")["restarts"] > 4, "attempts")
+        daemon.wait_state("one", "backoff")
+        assert daemon.ledger("one")["pending"] == 0
+        assert list(daemon.archive.rglob("*.part"))
+        real(daemon, programs / "mcrelay-worker")
+        daemon.stop()
+        assert not list(daemon.archive.rglob("*.part"))
+        assert daemon.payloads("one") == sender.sent
+
+
 def test_failed(daemon: Daemon) -> None:
     """Exit status 78 is not retried until a reload."""
     programs = libexec(daemon)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 import pytest
 
@@ -21,6 +21,9 @@ from daemon import Daemon, channel, output
 from mounts import Mounts
 from net import Receiver, Sender, SenderThread, free_port, numbered, safe_rate
 from waiting import wait_for
+
+# MCRELAY_TEST_LONG=1: each pair of ways to write, for two minutes.
+LONG = "MCRELAY_TEST_LONG" in os.environ
 
 
 def accel_conf(source: Path) -> dict[str, str]:
@@ -383,6 +386,25 @@ SWITCHES: list[dict[str, Any]] = [
      "write": "direct", "recycle": True}]
 
 
+def each_pair(n: int) -> Iterator[int]:
+    """From each of them to each other."""
+    for one in range(n):
+        yield one
+        for other in range(one + 1, n):
+            yield from (other, one)
+
+
+if LONG:
+    ALL: list[dict[str, Any]] = [
+        {"write": write, "recycle": recycle} | ring
+        for recycle in (False, True)
+        for ring, ways in (({}, ("buffered", "direct", "mmap")),
+                           ({"ring": True}, ("buffered", "direct")))
+        for write in ways]
+    # The first is what it begins with.
+    SWITCHES = [ALL[i] for i in each_pair(len(ALL))][1:]
+
+
 def test_switching(daemon: Daemon) -> None:
     """Reloads under load that choose another way to write, and back: nothing
     is lost, every file is whole, whichever way it was written."""
@@ -394,13 +416,14 @@ def test_switching(daemon: Daemon) -> None:
                        io_uring={"enabled": more.pop("ring", False)},
                        archive=daemon.archive_conf(
                            block_size="16KiB", rotate={"size": "1MiB"},
-                           retain={"files": 200}) | more)
+                           retain={"files": 500}) | more)
     daemon.write(conf({"ring": True}))
     uring = "archive by buffered_io_uring" in daemon.check().stdout
     daemon.start(conf({}))
     with Sender("127.0.0.1", port) as sender:
-        load = SenderThread(sender, numbered(16000, 500), 4000)
-        for more in SWITCHES * 2:
+        load = SenderThread(sender, numbered(200000 if LONG else 16000, 500),
+                            4000)
+        for more in SWITCHES if LONG else SWITCHES * 2:
             old = daemon.worker_pid("one")
             daemon.write(conf(more))
             daemon.ctl("reload")

@@ -5,7 +5,8 @@ every datagram came out of the relay once and lies in the archive once.
 MCRELAY_TEST_LONG=1 in the environment: 1000 kills at 100 000 datagrams/s, ten
 minutes for each way to write files (MCRELAY_TEST_KILLS=N for fewer), and 1000
 restarts.  The reports are printed with pytest's -s, and kept in the
-junit file.
+junit file.  Each way is gone through twice, the second time in files that are
+written again.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ WRITE = {"singles": "buffered", "runs": "direct", "middle": "mmap",
 RING = "_io_uring"
 WAYS = ["each", "buffered", "direct", "mmap", "buffered" + RING,
         "direct" + RING] if LONG else ["each"]
+# What is to be recycled has to be over first: small files, of which few stay.
+FILES: dict[str, Any] = {"rotate": {"size": "64MiB"}}
+AGAIN: dict[str, Any] = {"rotate": {"size": "8MiB"}, "retain": {"files": 4},
+                         "recycle": True}
 HEALTHY_S = 1.0
 
 # The end of an archived record: source, length, numbered datagram.  In a few
@@ -84,6 +89,7 @@ class Kills:
         self.ready = {name: time.monotonic() for name in names}
         self.young = 0              # kills of one that is not healthy yet
         self.away_ms: list[float] = []
+        self.lasted_s = 0.0
 
     def kill(self) -> None:
         name = self.names.pop(0)
@@ -111,11 +117,29 @@ class Kills:
         return ordered[min(len(ordered) - 1, int(len(ordered) * p))]
 
 
+def removed(daemon: Daemon, name: str) -> int:
+    """How many datagrams the files had that are no more: by the catalogue, of
+    which each line begins where the one before has ended."""
+    there = {path.name for path in avro_files.files(daemon.archive, name)}
+    catalogue = daemon.archive / name / "catalog.jsonl"
+    lines = [json.loads(line) for line in catalogue.open()]
+    files = sorted((avro_files.first_sequence(Path(line["name"])), line)
+                   for line in lines)
+    count = 0
+    for first, line in files:
+        if line["name"] in there:
+            break
+        assert first - files[0][0] == count, f"{line} after {count}"
+        count += line["records"]
+    return count
+
+
 def archived_numbers(daemon: Daemon, name: str) -> tuple[int, int, int]:
     """Datagrams, and how many of them are doubled or out of order; by block,
     since there may be millions."""
-    count = wrong = 0
-    expected = 0
+    count = removed(daemon, name)
+    wrong = 0
+    expected = count
     for path in avro_files.files(daemon.archive, name):
         for records, block in avro_files.read_container(path).blocks:
             found = NUMBERED.findall(block)
@@ -129,7 +153,8 @@ def archived_numbers(daemon: Daemon, name: str) -> tuple[int, int, int]:
 
 
 def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
-              kills: Kills, write: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+              kills: Kills, write: str, files: dict[str, Any]
+            ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """The load, KILLS kills, the end of the load: what each source sent and
     each sink saw."""
     groups = {name: group_v4() for name in kills.names}
@@ -140,15 +165,17 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
         name, ports[name], relay=[output(groups[name], sinks[name].port)],
         listen_receive_buffer="128MiB", ring_size="16MiB",
         io_uring={"enabled": write.endswith(RING)},
-        archive=daemon.archive_conf(rotate={"size": "64MiB"},
+        archive=daemon.archive_conf(**files,
                                     write=WRITE[name] if write == "each"
                                     else write.removesuffix(RING)))
         for name in groups))
     sources = {name: stack.enter_context(gen.source(
         programs, "127.0.0.1", ports[name], "-r", str(int(RATE * part)),
         *options)) for name, (part, options) in SOURCES.items()}
+    began = time.monotonic()
     for _ in range(KILLS):
         kills.kill()
+    kills.lasted_s = time.monotonic() - began
     assert write == "each" or daemon.status(kills.names[0])["io"]["write"] \
         == in_use(daemon, write)
     for source in sources.values():
@@ -162,14 +189,18 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     return result
 
 
+@pytest.mark.parametrize("files", [FILES, AGAIN] if LONG else [FILES],
+                         ids=lambda files: "again" if files is AGAIN
+                         else "once")
 @pytest.mark.parametrize("write", WAYS)
 def test_random_kills(daemon: Daemon, programs: Programs, write: str,
+                      files: dict[str, Any],
                       record_property: Report) -> None:
     needs_buffer()
     names = list(SOURCES)
     kills = Kills(daemon, list(names), 1)
     with ExitStack() as stack:
-        seen = run_kills(daemon, programs, stack, kills, write)
+        seen = run_kills(daemon, programs, stack, kills, write, files)
         ledgers = [daemon.ledger(name) for name in names]
     daemon.stop()
     sent = sum(source["sent"] for source, _ in seen)
@@ -177,8 +208,14 @@ def test_random_kills(daemon: Daemon, programs: Programs, write: str,
               for key in ("received", "lost", "doubled", "reordered",
                           "corrupt")}
     archive = [archived_numbers(daemon, name) for name in names]
+    again = "recycle" in files
+    gone = [removed(daemon, name) for name in names]
+    assert any(gone) == again, gone
     report = {
-        "write": write, "kills": KILLS, "of them young": kills.young, "sent": sent,
+        "write": write, "recycled": again, "of files that are gone": sum(gone),
+        "archive_shed": sum(ledger["archive_shed"] for ledger in ledgers),
+        "load": os.getloadavg()[0], "seconds": round(kills.lasted_s),
+        "kills": KILLS, "of them young": kills.young, "sent": sent,
         "received": sum(ledger["received"] for ledger in ledgers),
         "kernel_dropped": sum(ledger["kernel_dropped"]
                               for ledger in ledgers),

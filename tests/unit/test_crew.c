@@ -78,6 +78,18 @@ hang(void *argument)
 	return read(toy->gate[0], &byte, 1) == 1 ? DUTY_OVER : DUTY_AGAIN;
 }
 
+/* Hangs at first, and comes again, at once or at its time. */
+static uint64_t
+hang_once(void *argument)
+{
+	struct toy *toy = argument;
+	char byte;
+
+	if (atomic_fetch_add(&toy->steps, 1) > 0)
+		return DUTY_OVER;
+	return read(toy->gate[0], &byte, 1) == 1 ? toy->at_ns : DUTY_OVER;
+}
+
 static uint64_t
 join_another(void *argument)
 {
@@ -150,6 +162,34 @@ test_hanging_duties_hold_up_nobody(void **state ATTR_UNUSED)
 		usleep(1000);
 	}
 	finish(&fine);
+}
+
+/* Its thread, which was replaced meanwhile, ends; the other one sleeps. */
+static void
+come_again(uint64_t at_ns)
+{
+	struct crew *crew = crew_new(1, NULL);
+	struct toy hanging = {.at_ns = at_ns}, fine = {0};
+
+	assert_int_equal(pipe(hanging.gate), 0);
+	begin(&hanging, crew, hang_once);
+	begin(&fine, crew, count);
+	while (atomic_load(&fine.steps) == 0)
+		usleep(1000);
+	assert_int_equal(write(hanging.gate[1], "", 1), 1);
+	while (atomic_load(&hanging.steps) < 2)
+		usleep(1000);
+	duty_join(&hanging.duty);
+	finish(&fine);
+	close(hanging.gate[0]);
+	close(hanging.gate[1]);
+}
+
+static void
+test_who_hung_comes_again(void **state ATTR_UNUSED)
+{
+	come_again(DUTY_AGAIN);
+	come_again(clock_monotonic_ns() + NS_PER_S / 2);
 }
 
 static void
@@ -256,6 +296,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_hanging_duties_hold_up_nobody,
 		    limit),
+		cmocka_unit_test_setup(test_who_hung_comes_again, limit),
 		cmocka_unit_test_setup(test_a_step_may_wait_for_another_duty,
 		    limit),
 		cmocka_unit_test_setup(test_no_post_is_lost, limit),

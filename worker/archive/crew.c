@@ -294,6 +294,16 @@ leave_to_others(struct crew *crew)
 		wake_one(crew);
 }
 
+/* Before a thread ends that is one too many: those who sleep have not seen
+ * what its last step has left. */
+static void
+leave_rest(struct crew *crew)
+{
+	if (!STAILQ_EMPTY(&crew->ready) ||
+	    first_timer(crew) < crew->wake_at_ns)
+		wake_one(crew);
+}
+
 static void *
 run(void *argument)
 {
@@ -311,6 +321,7 @@ run(void *argument)
 		leave_to_others(crew);
 		work(crew, STAILQ_FIRST(&crew->ready));
 	}
+	leave_rest(crew);
 	crew->threads--;
 	pthread_mutex_unlock(&crew->mutex);
 	return NULL;

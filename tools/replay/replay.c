@@ -56,11 +56,8 @@ static const struct help help = {"mcrelay-replay", "1",
 /* A pause as long as this is told of. */
 #define ANNOUNCED_NS	(5 * NS_PER_S)
 
-/* What all channels together keep of their blocks, and one at least. */
-#define PIECES_BYTES	((size_t)64 << 20)
-#define PIECE_MIN	((size_t)64 << 10)
-/* Of what is read ahead of each more does not help. */
-#define AHEAD_MAX	((size_t)1 << 20)
+/* What a channel keeps of its block, or has read ahead. */
+#define PIECE_BYTES	((size_t)64 << 10)
 
 struct replay {
 	const struct replay_options *options;
@@ -334,10 +331,8 @@ open_sources(struct replay *replay)
 
 	replay->shared.options = options;
 	replay->shared.progress = &replay->progress;
-	replay->shared.piece = MAX_OF(PIECES_BYTES / options->channels,
-	    PIECE_MIN);
-	reading_begin(&replay->shared.reading, options->io,
-	    MIN_OF(replay->shared.piece, AHEAD_MAX));
+	replay->shared.piece = PIECE_BYTES;
+	reading_begin(&replay->shared.reading, options->io, PIECE_BYTES);
 	replay->source = xcalloc(options->channels, sizeof(*replay->source));
 	for (size_t i = 0; i < options->channels; i++) {
 		options->channel[i].to = endpoint_scoped(&(struct endpoint){

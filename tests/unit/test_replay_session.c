@@ -60,7 +60,7 @@ expect_all(struct source_shared *shared, struct source *source,
 	for (; queue.sources > 0; all++) {
 		i = all % CHANNELS;
 		n = all / CHANNELS;
-		assert_ptr_equal(queue.source[0], &source[i]);
+		assert_ptr_equal(queue.place[0].source, &source[i]);
 		assert_int_equal(source[i].record.sequence, all);
 		assert_int_equal(source[i].size, session_size(i, n));
 		for (size_t at = 0; at < source[i].size; at++)
@@ -300,7 +300,7 @@ test_in_step(void **state ATTR_UNUSED)
 		queue_add(&queue, &source[i]);
 	}
 	for (unsigned all = 0; queue.sources > 0; all++) {
-		i = (unsigned)(queue.source[0] - source);
+		i = (unsigned)(queue.place[0].source - source);
 		for (unsigned j = 0; j < 3; j++)
 			assert_true(at[i] <= at[j] + 1);
 		if (++at[i] == NITEMS(times)) {

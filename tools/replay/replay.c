@@ -195,7 +195,7 @@ goes_on(struct replay *replay, const struct source *source)
 static void
 go_on(struct replay *replay)
 {
-	struct source *source = replay->queue.source[0];
+	struct source *source = replay->queue.place[0].source;
 	const uint64_t before = source->position;
 	const bool stays = goes_on(replay, source);
 
@@ -244,7 +244,7 @@ send_all(struct replay *replay)
 		before = replay->pace.count;
 		begin_round(replay);
 		while (replay->queue.sources > 0 && !finished(replay)) {
-			send_record(replay, replay->queue.source[0]);
+			send_record(replay, replay->queue.place[0].source);
 			if (!finished(replay))
 				go_on(replay);
 		}

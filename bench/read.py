@@ -9,8 +9,9 @@ second each, for lateness, and as fast as they can; with a cold and a warm cache
 Says what was sent a second, the processor time for a datagram, the memory of each
 transfer that no other process shares, and how late datagrams were.
 
-`bench/read.py --leak BUILDDIR [WAY ...]' has 1000 files sent again and again: memory and
-descriptors of the process after more and more transfers.
+`bench/read.py --leak BUILDDIR [WAY ...]' has 1000 files sent again and again, until
+these were 100 000 transfers and a minute: memory and descriptors of the process after
+more and more of them.
 """
 
 from __future__ import annotations
@@ -137,17 +138,24 @@ def compare(build: Path, files: int, directory: Path, port: int) -> None:
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
 
 
+def dropped(port: int) -> int:
+    """Datagrams that came to the socket; nobody reads them."""
+    lines = Path("/proc/net/udp").read_text().splitlines()
+    return next(int(line.split()[-1]) for line in lines[1:]
+                if line.split()[1].endswith(f":{port:04X}"))
+
+
 def leak(build: Path, directory: Path, port: int, way: str) -> None:
-    """As many as there are in a minute."""
     paths = [directory / f"{i}.avro" for i in range(1000)]
     for path in paths:
         make(path, 1, 0)
     words = command(build, way, 0, [f"{path}=127.0.0.1:{port}"
                                     for path in paths])
+    begun = dropped(port)
     with subprocess.Popen([words[0], "-l", *words[1:]],
                           stdout=subprocess.PIPE, text=True) as process:
-        seen = []
-        for _ in range(6):
+        seen: list[tuple[int, int]] = []
+        while len(seen) < 6 or dropped(port) - begun < 100_000:
             time.sleep(10)
             seen.append((anonymous(process.pid) // 1024, len(list(
                 Path(f"/proc/{process.pid}/fd").iterdir()))))

@@ -457,6 +457,7 @@ EXTRA_DIST += \
 	tests/integration/readers.py \
 	tests/integration/slow_names.c \
 	tests/integration/test_alerts.py \
+	tests/integration/test_blocks.py \
 	tests/integration/test_board.py \
 	tests/integration/test_archive.py \
 	tests/integration/test_bench.py \

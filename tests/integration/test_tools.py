@@ -255,7 +255,8 @@ def test_replay_capture(daemon: Daemon, tmp_path: Path) -> None:
 
 def test_replay_thousand(daemon: Daemon, tmp_path: Path) -> None:
     """A thousand channels at once, in memory that is bounded: beside what
-    all have together at most 64 KiB of buffer each, and what a schema takes."""
+    all have together at most 64 KiB of buffer each, what a schema takes, and
+    40 KiB of a decompressor in the middle of a block."""
     payloads = [b"%03d" % n * 450 for n in range(200)]
     (path,) = record(daemon, payloads, 5000, codec="deflate",
                      block_size="1MiB")
@@ -280,7 +281,8 @@ def test_replay_thousand(daemon: Daemon, tmp_path: Path) -> None:
         assert report["sent"] == 1000 * 200
         assert receiver.wait(600) == \
             [payload for payload in payloads for _ in range(3)]
-    assert peak < 1000 * (64 + 32) + 16 * 1024
+    print(peak, "KiB")
+    assert peak < 1000 * (64 + 40 + 32) + 16 * 1024
 
 
 WAYS = "pread", "io_uring", "mmap"

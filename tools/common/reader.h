@@ -122,12 +122,22 @@ bool	reader_tail(struct reader *reader, const struct reader_block *block)
 	    ATTR_NONNULL;
 
 /*
- * For who does not keep a block's data in memory: `size' bytes of them from
- * `at' on, within the good ones, once more into `out'.  Uses the reader's own
- * buffers as reader_next() does, and a block of a codec is uncompressed again
- * for it.  False: the file is not what it was.
+ * For who does not keep a block's data in memory, of a file whose records are
+ * understood: whether there is a whole block next, as reader_next() finds it.
+ * It is looked at in pieces; up to `size' bytes of its data, from the first
+ * on, are then in `first'.  False: reader_next() says what there is.
+ */
+bool	reader_check(struct reader *reader, struct reader_block *block,
+	    size_t size, struct buffer *first) ATTR_NONNULL;
+/*
+ * `size' bytes of a block's data from `at' on, within the good ones, once more
+ * into `out'.  `pieces', all zero before the first one, goes on where it was;
+ * for another place all before is uncompressed again, and so it is of a codec
+ * without pieces.  Uses the reader's own buffers as reader_next() does.  False:
+ * the file is not what it was.
  */
 bool	reader_piece(struct reader *reader, const struct reader_block *block,
-	    size_t at, size_t size, struct buffer *out) ATTR_NONNULL;
+	    struct uncompress *pieces, size_t at, size_t size, uint8_t *out)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_TOOLS_READER_H */

@@ -8,11 +8,10 @@
 #include "tools/replay/queue.h"
 
 static void
-reckon(struct source *source)
+reckon_time(struct source *source)
 {
 	const int64_t time_ns = source->record.time_ns;
 
-	source->played++;
 	if (time_ns == RECORDS_NO_TIME)
 		return;
 	if (source->due_ns == RECORDS_NO_TIME)
@@ -24,76 +23,84 @@ reckon(struct source *source)
 	source->last_ns = time_ns;
 }
 
+/* Its place, once it has another record. */
+static struct queue_place
+reckon(struct source *source)
+{
+	reckon_time(source);
+	return (struct queue_place){
+		.due_ns = source->due_ns,
+		.played = ++source->played,
+		.source = source,
+	};
+}
+
 static bool
-before(const struct source *a, const struct source *b)
+before(const struct queue_place *a, const struct queue_place *b)
 {
 	if (a->due_ns != b->due_ns)
 		return a->due_ns < b->due_ns;
 	return a->played < b->played;
 }
 
+/* The first place is free: for this one, or for who is due before it. */
 static void
-swap(struct queue *queue, size_t a, size_t b)
+sink(struct queue *queue, struct queue_place sinking)
 {
-	struct source *source = queue->source[a];
-
-	queue->source[a] = queue->source[b];
-	queue->source[b] = source;
-}
-
-static void
-sink(struct queue *queue)
-{
+	struct queue_place *place = queue->place;
 	size_t at = 0, child;
 
 	while ((child = 2 * at + 1) < queue->sources) {
-		if (child + 1 < queue->sources && before(
-		    queue->source[child + 1], queue->source[child]))
+		if (child + 1 < queue->sources && before(&place[child + 1],
+		    &place[child]))
 			child++;
-		if (!before(queue->source[child], queue->source[at]))
+		if (!before(&place[child], &sinking))
 			break;
-		swap(queue, at, child);
+		place[at] = place[child];
 		at = child;
 	}
+	place[at] = sinking;
 }
 
 void
 queue_add(struct queue *queue, struct source *source)
 {
+	const struct queue_place rising = reckon(source);
+	struct queue_place *place;
 	size_t at = queue->sources;
 
-	reckon(source);
-	queue->source = xgrow(queue->source, queue->sources,
-	    sizeof(*queue->source));
-	queue->source[queue->sources++] = source;
-	for (; at > 0 && before(source, queue->source[(at - 1) / 2]);
+	queue->place = xgrow(queue->place, queue->sources,
+	    sizeof(*queue->place));
+	queue->sources++;
+	place = queue->place;
+	for (; at > 0 && before(&rising, &place[(at - 1) / 2]);
 	    at = (at - 1) / 2)
-		swap(queue, at, (at - 1) / 2);
+		place[at] = place[(at - 1) / 2];
+	place[at] = rising;
 }
 
 void
 queue_stay(struct queue *queue)
 {
-	reckon(queue->source[0]);
+	(void)reckon(queue->place[0].source);
 }
 
 void
 queue_again(struct queue *queue)
 {
-	reckon(queue->source[0]);
-	sink(queue);
+	sink(queue, reckon(queue->place[0].source));
 }
 
 void
 queue_drop_first(struct queue *queue)
 {
-	swap(queue, 0, --queue->sources);
-	sink(queue);
+	if (--queue->sources > 0)
+		sink(queue, queue->place[queue->sources]);
 }
 
 void
 queue_free(struct queue *queue)
 {
-	free(queue->source);
+	free(queue->place);
 	*queue = (struct queue){0};
 }

@@ -11,14 +11,23 @@
 #define MCRELAY_REPLAY_QUEUE_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/compiler.h"
 #include "tools/replay/source.h"
 
+/* What they are compared by is at hand, whatever is in the cache of a thousand
+ * sources. */
+struct queue_place {
+	int64_t		 due_ns;
+	uint64_t	 played;
+	struct source	*source;
+};
+
 /* A heap; all zero is an empty one. */
 struct queue {
-	struct source	**source;	/* the first is due first */
-	size_t		 sources;
+	struct queue_place	*place;		/* the first is due first */
+	size_t			 sources;
 };
 
 /* The source has found a record. */

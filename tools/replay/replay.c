@@ -56,11 +56,8 @@ static const struct help help = {"mcrelay-replay", "1",
 /* A pause as long as this is told of. */
 #define ANNOUNCED_NS	(5 * NS_PER_S)
 
-/* What all channels together keep of their blocks, and one at least. */
-#define PIECES_BYTES	((size_t)64 << 20)
-#define PIECE_MIN	((size_t)64 << 10)
-/* Of what is read ahead of each more does not help. */
-#define AHEAD_MAX	((size_t)1 << 20)
+/* What a channel keeps of its block, or has read ahead. */
+#define PIECE_BYTES	((size_t)64 << 10)
 
 struct replay {
 	const struct replay_options *options;
@@ -198,7 +195,7 @@ goes_on(struct replay *replay, const struct source *source)
 static void
 go_on(struct replay *replay)
 {
-	struct source *source = replay->queue.source[0];
+	struct source *source = replay->queue.place[0].source;
 	const uint64_t before = source->position;
 	const bool stays = goes_on(replay, source);
 
@@ -247,7 +244,7 @@ send_all(struct replay *replay)
 		before = replay->pace.count;
 		begin_round(replay);
 		while (replay->queue.sources > 0 && !finished(replay)) {
-			send_record(replay, replay->queue.source[0]);
+			send_record(replay, replay->queue.place[0].source);
 			if (!finished(replay))
 				go_on(replay);
 		}
@@ -334,10 +331,8 @@ open_sources(struct replay *replay)
 
 	replay->shared.options = options;
 	replay->shared.progress = &replay->progress;
-	replay->shared.piece = MAX_OF(PIECES_BYTES / options->channels,
-	    PIECE_MIN);
-	reading_begin(&replay->shared.reading, options->io,
-	    MIN_OF(replay->shared.piece, AHEAD_MAX));
+	replay->shared.piece = PIECE_BYTES;
+	reading_begin(&replay->shared.reading, options->io, PIECE_BYTES);
 	replay->source = xcalloc(options->channels, sizeof(*replay->source));
 	for (size_t i = 0; i < options->channels; i++) {
 		options->channel[i].to = endpoint_scoped(&(struct endpoint){

@@ -74,8 +74,9 @@ end_operand(struct source *source)
 		reader_close(&source->file);
 	}
 	source->reader = NULL;
-	source->left = 0;
-	source->comes = false;
+	source_forget_block(source);
+	free(source->kept.data);
+	source->kept = (struct buffer){0};
 	if (source->remote != NULL)
 		remote_close(source->remote);
 	source->remote = NULL;
@@ -100,7 +101,6 @@ source_close(struct source *source)
 {
 	source_rewind(source);
 	free(source->path);
-	free(source->kept.data);
 }
 
 /* Whether its records can be sent as the options ask for; a log line if not. */

@@ -5,10 +5,11 @@
  *
  * Thousands of them at once are read in little memory.  Blocks that are not
  * compressed are sent on while they come, by a back end that reads ahead.
- * Others are read and checked as a whole in buffers that all share, and a
- * source keeps a piece of one: what is behind the piece is read, and
- * uncompressed, once more.  So are those in which something is wrong, from the
- * record on that is.
+ * Others are read and checked to their end, in buffers that all share, before
+ * their first record is sent.  A source keeps a piece of one: what is behind
+ * the piece is uncompressed once more, going on from piece to piece.  So are
+ * those in which something is wrong, from the record on that is; these are in
+ * memory as a whole meanwhile.
  */
 #ifndef MCRELAY_REPLAY_SOURCE_H
 #define MCRELAY_REPLAY_SOURCE_H
@@ -34,6 +35,7 @@ struct source_shared {
 	size_t		 piece;		/* bytes that a source keeps */
 	struct buffer	 stored;	/* of the block that is being read */
 	struct buffer	 plain;
+	size_t		 held;		/* beside pieces, bytes */
 };
 
 struct source {
@@ -58,6 +60,8 @@ struct source {
 	size_t			 piece_at;
 	size_t			 piece_size;
 	struct buffer		 kept;		/* if it is nowhere else */
+	struct uncompress	 pieces;	/* behind the piece */
+	size_t			 held;		/* beside the piece */
 	uint64_t		 sequence;	/* of a capture */
 
 	/* What source_next() has found; good until the next call. */

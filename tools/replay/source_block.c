@@ -33,6 +33,11 @@ take_back(struct source *source)
 /* What a record that lies across two pieces is tried with first. */
 #define ACROSS_BYTES	((size_t)4 << 10)
 
+/* Decompressors in the middle of a block, and blocks of a codec without pieces,
+ * have so much together; beyond that what is before a piece is uncompressed
+ * again for it. */
+#define HELD_BYTES	((size_t)256 << 20)
+
 /* Room for so much, and no more when that was for one large record.  A back end
  * that has pieces itself leaves no room for others. */
 static void
@@ -43,27 +48,62 @@ make_room(struct source *source, size_t size)
 	struct buffer *kept = &source->kept;
 
 	if (kept->room > most && size <= most) {
-		free(kept->data);
-		*kept = (struct buffer){0};
+		kept->data = xrealloc(kept->data, MAX_OF(size, (size_t)1));
+		kept->room = size;
 	}
 	buffer_reserve(kept, size);
 	kept->size = size;
 }
 
+/* Whether the decompressor is kept, or there is none. */
+static void
+hold(struct source *source, bool kept)
+{
+	struct source_shared *shared = source->shared;
+
+	shared->held -= source->held;
+	source->held = uncompress_memory(&source->pieces);
+	if (!kept || shared->held + source->held > HELD_BYTES) {
+		uncompress_end(&source->pieces);
+		source->held = 0;
+	}
+	shared->held += source->held;
+}
+
+void
+source_forget_block(struct source *source)
+{
+	hold(source, false);
+	source->left = 0;
+	source->comes = false;
+}
+
+/* What is kept of the block is its first piece. */
+static void
+begin_pieces(struct source *source)
+{
+	source->left = source->block.good;
+	source->at = source->piece_at = 0;
+	source->piece = source->kept.data;
+	source->piece_size = source->kept.size;
+	source->block.data = source->block.stored = NULL;
+}
+
 static void
 keep_piece(struct source *source)
 {
-	const size_t size = MIN_OF(source->block.good_size,
-	    source->shared->piece);
+	struct source_shared *shared = source->shared;
+	size_t size = source->block.good_size;
 
-	source->left = source->block.good;
-	source->at = source->piece_at = 0;
+	if (size > shared->piece && shared->held + size <= HELD_BYTES &&
+	    !uncompress_has_pieces(source->reader->codec))
+		shared->held += source->held = size;
+	else
+		size = MIN_OF(size, shared->piece);
 	make_room(source, size);
-	if (size > 0)
-		memcpy(source->kept.data, source->block.data, size);
-	source->piece = source->kept.data;
-	source->piece_size = size;
-	source->block.data = source->block.stored = NULL;
+	if (source->kept.size > 0)
+		memcpy(source->kept.data, source->block.data,
+		    source->kept.size);
 }
 
 static void
@@ -75,21 +115,37 @@ note_damage(struct source *source)
 	source->damaged++;
 }
 
-/* The next block as a whole, and a piece of it kept. */
+/* The next block, looked at to its end, and a piece of it kept. */
+static enum reader_status
+look_at_block(struct source *source, const char **why)
+{
+	enum reader_status status;
+
+	make_room(source, 0);
+	if (reader_check(source->reader, &source->block,
+	    source->shared->piece, &source->kept))
+		return READER_OK;
+	status = reader_next(source->reader, &source->block, why);
+	/* The last block of what is being written may be to come. */
+	if (status == READER_OK && source->block.open_end)
+		status = READER_END;
+	if (status == READER_OK)
+		keep_piece(source);
+	return status;
+}
+
 static bool
 take_block(struct source *source)
 {
 	enum reader_status status;
 	const char *why;
 
+	source_forget_block(source);
 	lend(source);
-	status = reader_next(source->reader, &source->block, &why);
-	/* The last block of what is being written may be to come. */
-	if (status == READER_OK && source->block.open_end)
-		status = READER_END;
-	if (status == READER_OK)
-		keep_piece(source);
+	status = look_at_block(source, &why);
 	take_back(source);
+	if (status == READER_OK)
+		begin_pieces(source);
 	if (status == READER_UNUSABLE)
 		source_unusable(source, why);
 	else if (status == READER_OK && source->block.damage != NULL)
@@ -147,19 +203,26 @@ source_next_block(struct source *source)
 	return whole ? begin_block(source) : take_block_again(source);
 }
 
-/* Reads a piece of the block again, from the record on. */
+/* The next piece of the block, from the record on; what there is of that is
+ * kept. */
 static bool
 read_piece(struct source *source, size_t size)
 {
+	const size_t behind = source->at - source->piece_at;
+	const size_t have = source->piece_size - behind;
+	struct buffer *kept = &source->kept;
 	bool good;
 
-	make_room(source, MIN_OF(size, source->block.good_size - source->at));
+	size = MIN_OF(size, source->block.good_size - source->at);
+	memmove(kept->data, kept->data + behind, have);
+	make_room(source, size);
 	lend(source);
-	good = reader_piece(source->reader, &source->block, source->at,
-	    source->kept.size, &source->kept);
+	good = reader_piece(source->reader, &source->block, &source->pieces,
+	    source->at + have, size - have, kept->data + have);
 	take_back(source);
-	source->piece = source->kept.data;
-	source->piece_size = source->kept.size;
+	hold(source, good && source->at + size < source->block.good_size);
+	source->piece = kept->data;
+	source->piece_size = size;
 	return good;
 }
 
@@ -190,7 +253,8 @@ next_piece(struct source *source)
 		    ACROSS_BYTES));
 	else
 		good = read_piece(source, MAX_OF(source->shared->piece,
-		    behind == 0 ? 2 * size : 0));
+		    behind == 0 || size >= source->shared->piece ?
+		    2 * size : 0));
 	source->piece_at = source->at;
 	return good;
 }

@@ -18,6 +18,8 @@ void	source_left_out(struct source *source, const char *why) ATTR_NONNULL;
 /* Reads the next block of source->reader.  False: there is none any more, or
  * source->failed. */
 bool	source_next_block(struct source *source) ATTR_NONNULL;
+/* There is no block any more. */
+void	source_forget_block(struct source *source) ATTR_NONNULL;
 /* The next record of the block, of which source->left are left; false: the
  * file is not what it was. */
 bool	source_next_record(struct source *source) ATTR_NONNULL;

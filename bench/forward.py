@@ -39,7 +39,7 @@ DATAGRAM = json.dumps({
         {"name": "source", "type": "string"},
         {"name": "payload", "type": "bytes"}]})
 NAME = "one_20261120T213000.000000Z_0.avro"
-MESSAGES_MAX = 5000
+MESSAGES_MAX = 40000
 
 
 def long(value: int) -> bytes:

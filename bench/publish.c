@@ -15,7 +15,7 @@
 #include "common/compiler.h"
 #include "common/util.h"
 
-#define ON_THEIR_WAY	64
+#define ON_THEIR_WAY	256
 #define BYTES_MAX	(8 << 20)
 
 static int

@@ -9,8 +9,9 @@
 #include "forwarder/forwarder.h"
 #include "forwarder/pack.h"
 
-/* Messages, and bytes, that no server has confirmed yet. */
-#define STREAM_MESSAGES	64U
+/* Messages, and bytes, that no server has confirmed yet.  libnats waits for a
+ * millisecond before it sends what is small: so many go in one. */
+#define STREAM_MESSAGES	256U
 #define STREAM_BYTES	((uint64_t)8 << 20)
 
 /* Where its last message ends. */

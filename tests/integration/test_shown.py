@@ -64,8 +64,8 @@ TRIED: dict[str, dict[str, str]] = {
         "warn  receive_buffer": NOT_A_COMMAND,
         "make bench ": "not: an hour; test_bench.py runs single cells"},
     "doc/containers.md": {
-        "docker build": "not: no docker daemon; test_containers.py runs "
-        "mcrelayd as a container's first process",
+        "docker build": "not: an image; qa/container.sh makes it, and runs it "
+        "by podman",
         "docker exec": "not: no docker daemon",
         "kind: Deployment": "not: no Kubernetes"},
     "doc/kafka.md": {

@@ -249,8 +249,8 @@ class Tour:
             stub.write_text(f"#!/bin/sh\n{script}\n")
             stub.chmod(0o755)
         self.run_dir = built_in(programs.mcrelayctl,
-                                "/mcrelay/mcrelayd.sock").parent
-        etc = built_in(programs.mcrelayd, "/mcrelay.yaml").parent
+                                "/mcrelay/mcrelayd.sock", place).parent
+        etc = built_in(programs.mcrelayd, "/mcrelay.yaml", place).parent
         top = next(p for p in self.run_dir.parents if p.exists())
         self.script = BEGIN.format(run=self.run_dir, etc=etc, top=top)
         self.endless: list[str] = []

@@ -30,16 +30,17 @@ tests=$*
 # A recovery takes some milliseconds there, and half a million would be tried.
 each=7
 
+# What is in its root, some of which the packages want.
+packages=dash,coreutils,diffutils,mawk,sed,grep,procps,iproute2,mount,util-linux
+packages=$packages,libc-bin,avro-bin,linux-image-arm64,libcmocka0
+for package in "$build"/deb/mcrelay*.deb; do
+	packages=$packages$(dpkg-deb -f "$package" Depends |
+	    tr , '\n' | sed -n 's/^ *\(lib[^ ]*\).*/,\1/p' | tr -d '\n')
+done
+
 # Unpacked only: nothing of it can be executed here.
 make_root() {
 	rm -rf "$root"
-	packages=dash,coreutils,diffutils,mawk,sed,grep,procps,iproute2
-	packages=$packages,mount,util-linux
-	packages=$packages,libc-bin,avro-bin,linux-image-arm64,libcmocka0
-	for package in "$build"/deb/mcrelay*.deb; do
-		packages=$packages$(dpkg-deb -f "$package" Depends |
-		    tr , '\n' | sed -n 's/^ *\(lib[^ ]*\).*/,\1/p' | tr -d '\n')
-	done
 	mmdebstrap --quiet --variant=extract --architectures=arm64 \
 	    --include="$packages" "$suite" "$root" \
 	    "deb $mirror $suite main" || return 1
@@ -49,7 +50,7 @@ make_root() {
 	printf '%s\n' root:x:0:0::/root:/bin/sh \
 	    nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
 	printf '%s\n' root:x:0: nogroup:x:65534: >"$root/etc/group"
-	touch "$build/machine.made"
+	echo "$packages" >"$build/machine.made"
 }
 
 # Where they were built, because some look for files there.
@@ -124,7 +125,8 @@ boot() {
 }
 
 heading "Machine"
-[ -e "$build/machine.made" ] || logged "$build/machine.out" make_root
+[ "$(cat "$build/machine.made" 2>/dev/null)" = "$packages" ] ||
+    logged "$build/machine.out" make_root
 for package in "$build"/deb/mcrelay*.deb; do
 	case $package in *-dbgsym_*) continue ;; esac
 	dpkg-deb -x "$package" "$root"

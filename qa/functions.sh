@@ -154,4 +154,5 @@ BUILD_PACKAGES='autoconf automake gcc libc6-dev make pkg-config:pkg-config
     libliquid-dev zlib1g-dev libsnappy-dev libzstd-dev
     libseccomp-dev libmicrohttpd-dev
     libgnutls28-dev libcrypt-dev libpcap-dev libnats-dev liburing-dev'
-DEB_PACKAGES='debhelper dpkg-dev fakeroot lintian systemd xz-utils'
+DEB_PACKAGES='debhelper dpkg-dev fakeroot lintian systemd xz-utils
+    libbpf-dev bpftool clang'

@@ -187,11 +187,15 @@ nodist_libsupervisor_a_SOURCES = bpf/kernel_relay.skel.h
 BUILT_SOURCES += bpf/kernel_relay.skel.h
 # Also where single programs are made.
 supervisor/libsupervisor_a-kernel_program.$(OBJEXT): bpf/kernel_relay.skel.h
-CLEANFILES += bpf/kernel_relay.bpf.o bpf/kernel_relay.skel.h
-bpf/kernel_relay.bpf.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h
+CLEANFILES += bpf/kernel_relay.bpf.o bpf/kernel_relay.skel.h \
+	bpf/kernel_relay.clang.o
+bpf/kernel_relay.clang.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h
 	$(AM_V_GEN)$(MKDIR_P) bpf && $(BPF_CLANG) -target bpf -O2 -g -Wall \
-	    -Wextra -Werror -I$(top_srcdir) $(BPF_HEADERS) \
-	    -c $(srcdir)/bpf/kernel_relay.bpf.c -o $@
+	    -Wextra -Werror -fdebug-compilation-dir=. -I$(top_srcdir) \
+	    $(BPF_HEADERS) -c $(srcdir)/bpf/kernel_relay.bpf.c -o $@
+# Without what is for debuggers, half of it and of no use in mcrelayd.
+bpf/kernel_relay.bpf.o: bpf/kernel_relay.clang.o
+	$(AM_V_GEN)$(BPFTOOL) gen object $@ bpf/kernel_relay.clang.o
 bpf/kernel_relay.skel.h: bpf/kernel_relay.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kernel_relay.bpf.o \
 	    name kernel_relay_bpf >$@.new && mv $@.new $@

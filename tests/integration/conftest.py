@@ -29,6 +29,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 def pytest_configure(config: pytest.Config) -> None:
     """Several at once (-n, of pytest-xdist) would share ports, groups and
     counters, unless each has a network of its own."""
+    # Tests let others read what they make, as far as that is usual.
+    os.umask(0o022)
     config.addinivalue_line(
         "markers", "alone: is about rates, and wants no other test beside it")
     if hasattr(config, "workerinput") and os.geteuid() == 0:
@@ -102,21 +104,14 @@ def programs() -> Iterator[Programs]:
         return
     with tempfile.TemporaryDirectory(prefix="mcrelay-programs-") as place:
         copy = Path(place)
-        copy.chmod(0o755)
-        for path in sorted(build.glob("mcrelay*")):
-            if path.is_file() and os.access(path, os.X_OK):
-                shutil.copy(path, copy)
-                (copy / path.name).chmod(0o755)
-        # Tells what they were built with.
-        if (build / "Makefile").exists():
-            shutil.copy(build / "Makefile", copy)
-        helpers = copy / "tests/integration"
-        helpers.mkdir(parents=True)
-        for path in build.glob("tests/integration/*"):
-            if path.is_file():
-                shutil.copy(path, helpers)
-        for path in (copy / "tests", helpers, *helpers.iterdir()):
-            path.chmod(0o755)
+        # All that tests look for there, without what it was made of.
+        shutil.copytree(
+            build, copy, symlinks=True, dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("*.[ao]", ".deps", "unit", "fuzz",
+                                          "*.log", "*.trs"))
+        for path in (copy, *copy.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
         yield Programs.built(copy)
 
 

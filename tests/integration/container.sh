@@ -70,10 +70,10 @@ done
 # Systemds of today know no groups but these, which it has beside the others here.
 [ -z "$base" ] || export SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1
 # Neither a name for systemd-machined nor a unit of this machine's; its own
-# network.  Memory is locked as outside.
+# network.  Memory is locked and programs are given to the kernel as outside.
 set -- "$nspawn" -q -D "$root" --register=no --keep-unit --private-network \
     --resolv-conf=off --timezone=off --link-journal=no \
-    --capability=CAP_IPC_LOCK
+    --capability=CAP_IPC_LOCK,CAP_BPF --system-call-filter=bpf
 
 # As who makes images of systems: installed before the first boot.
 "$@" --pipe /bin/sh -c 'dpkg -i /root/*.deb'

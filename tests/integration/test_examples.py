@@ -52,12 +52,19 @@ def run(script: str, place: Path, environment: dict[str, str],
     return done.stdout
 
 
-def built_in(program: Path, end: str) -> Path:
-    """A path that was built in: a package has another one."""
-    found = re.search(b"[!-~]+" + re.escape(end.encode()),
+def built_in(program: Path, end: str, place: Path) -> Path:
+    """A path that was built in: a package has another one.  If it has blanks,
+    by a link in place: what is shown has no quotes."""
+    found = re.search(b"/[ -~]*" + re.escape(end.encode()),
                       program.read_bytes())
     assert found
-    return Path(found[0].decode())
+    path = Path(found[0].decode())
+    if " " not in str(path):
+        return path
+    there = next(p for p in path.parents if p.exists())
+    link = place / f"to-{path.name}"
+    link.symlink_to(there)
+    return link / path.relative_to(there)
 
 
 def literals(page: Path) -> list[str]:
@@ -124,7 +131,8 @@ def test_readme(programs: Programs, source: Path, tmp_path: Path) -> None:
     lines = [line.strip() for line in commands[1].splitlines()]
     assert len(lines) >= 10
 
-    run_dir = built_in(programs.mcrelayctl, "/mcrelay/mcrelayd.sock").parent
+    run_dir = built_in(programs.mcrelayctl, "/mcrelay/mcrelayd.sock",
+                       tmp_path).parent
     top = next(p for p in run_dir.parents if p.exists())
     (tmp_path / "mcrelay.yaml").write_text("user: nobody\n" + conf)
     (tmp_path / "accel.avsc").write_bytes(

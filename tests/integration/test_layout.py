@@ -62,6 +62,7 @@ class Versions:
         for name in PROGRAMS:
             new = self.place / f"{name}.new"
             shutil.copy(self.sources[which] / name, new)
+            new.chmod(0o755)
             new.rename(self.place / name)
 
     def spoil(self, name: str, text: str) -> None:

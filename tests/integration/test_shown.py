@@ -64,8 +64,8 @@ TRIED: dict[str, dict[str, str]] = {
         "warn  receive_buffer": NOT_A_COMMAND,
         "make bench ": "not: an hour; test_bench.py runs single cells"},
     "doc/containers.md": {
-        "docker build": "not: no docker daemon; test_containers.py runs "
-        "mcrelayd as a container's first process",
+        "docker build": "not: an image; qa/container.sh makes it, and runs it "
+        "by podman",
         "docker exec": "not: no docker daemon",
         "kind: Deployment": "not: no Kubernetes"},
     "doc/kafka.md": {
@@ -249,8 +249,8 @@ class Tour:
             stub.write_text(f"#!/bin/sh\n{script}\n")
             stub.chmod(0o755)
         self.run_dir = built_in(programs.mcrelayctl,
-                                "/mcrelay/mcrelayd.sock").parent
-        etc = built_in(programs.mcrelayd, "/mcrelay.yaml").parent
+                                "/mcrelay/mcrelayd.sock", place).parent
+        etc = built_in(programs.mcrelayd, "/mcrelay.yaml", place).parent
         top = next(p for p in self.run_dir.parents if p.exists())
         self.script = BEGIN.format(run=self.run_dir, etc=etc, top=top)
         self.endless: list[str] = []

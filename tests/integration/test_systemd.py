@@ -11,6 +11,8 @@ import json
 import os
 import re
 import shutil
+import subprocess
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -20,11 +22,12 @@ import avro_files
 import gen
 from container import Container
 from daemon import SERVING, Programs, channel, output
+from net import Namespace
 from waiting import wait_for
 
 RATE = 5000
-PORT, LATE, SINK, VIEW, WEB, MORE = range(26000, 26006)
-GROUP = "239.192.77.1"
+PORT, LATE, SINK, VIEW, WEB, MORE, KERNEL = range(26000, 26007)
+GROUP, GROUP_OUT = "239.192.77.1", "239.192.77.2"
 PACKAGES = ("mcrelay", "mcrelay-forwarder", "mcrelay-tools", "mcrelay-web")
 IMAGES = {"/usr/sbin/mcrelayd", *(
     f"/usr/libexec/mcrelay/mcrelay-{name}"
@@ -66,6 +69,7 @@ def test_from_boot_to_purge(container: Container,
     late_interface(container, programs)
     sent = under_load(container, programs)
     restart(container, sent)
+    by_kernel(container, programs)
     stop(container)
     purge(container)
     installed_anew(container)
@@ -220,6 +224,50 @@ def restart(container: Container, sent: int) -> None:
                    container.path("/var/lib/mcrelay"), "one")]
     assert numbers == list(range(sent))
     print(f"restart: {len(numbers)} in files, each once and in order")
+
+
+def by_kernel(container: Container, programs: Programs) -> None:
+    """What the unit has for it as comments lets the packaged daemon relay by
+    a program in the kernel."""
+    unit = container.path("/usr/lib/systemd/system/mcrelayd.service")
+    lines = re.search(r"`path: kernel'.*((?:\n#\w+=.*)+)", unit.read_text())
+    assert lines
+    container.path("/etc/systemd/system/mcrelayd.service.d/kernel.conf"
+                   ).write_text("[Service]" + lines[1].replace("#", "") + "\n")
+    container.path("/etc/mcrelay.yaml").write_text(json.dumps(configuration(
+        channel("kernel", KERNEL, address=GROUP, listen_interface="late0",
+                relay=[output(GROUP_OUT, SINK, interface="out0", loop=False,
+                              path="kernel")]))))
+    with closing(Namespace()) as lan:
+        behind_links(container, lan)
+        container.run("systemctl", "daemon-reload")
+        container.run("systemctl", "restart", "mcrelayd")
+        wait_for(lambda: [out["path"] for out in container.channel(
+            "kernel").get("outputs", ())] == ["kernel"],
+            "a relay in the kernel", 30, container.journal)
+        with gen.sink(programs, GROUP_OUT, "-i", "out1", "-n", "1000", "-t",
+                      "30s", port=SINK, namespace=lan) as sink, \
+                gen.source(programs, GROUP, KERNEL, "-i", "late1", "-n",
+                           "1000", "-r", str(RATE), namespace=lan):
+            seen = sink.result()
+        ledger = container.channel("kernel")["ledger"]
+    assert (seen["received"], seen["lost"], seen["doubled"]) == (1000, 0, 0)
+    assert ledger["kernel_relayed"] == 1000
+    print("kernel: 1000 of 1000 relayed there")
+
+
+def behind_links(container: Container, lan: Namespace) -> None:
+    """Both interfaces of that channel lead to a network of its own."""
+    container.run("ip", "link", "add", "out0", "type", "veth", "peer",
+                  "name", "out1")
+    for ours, theirs, net in (("late0", "late1", 77), ("out0", "out1", 78)):
+        # By its name here, where there are other files in /run.
+        subprocess.run([*container.prefix, "ip", "link", "set", theirs,
+                        "netns", lan.name], check=True, timeout=10)
+        container.run("ip", "link", "set", ours, "up")
+        lan.run("ip", "link", "set", theirs, "up")
+        lan.run("ip", "addr", "add", f"10.{net}.0.2/24", "dev", theirs)
+    container.run("ip", "addr", "add", "10.78.0.1/24", "dev", "out0")
 
 
 def stop(container: Container) -> None:

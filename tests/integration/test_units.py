@@ -42,8 +42,8 @@ def unit(programs: Programs, tmp_path: Path) -> Path:
     text = (build / "etc/systemd/mcrelayd.service").read_text()
     assert "@" not in text.replace("@system-service", "")
     place = tmp_path / "mcrelayd.service"
-    place.write_text(re.sub(r"=\S*/(mcrelayd|mcrelayctl) ",
-                            lambda m: f"={build}/{m[1]} ", text))
+    place.write_text(re.sub(r'="[^"]*/(mcrelayd|mcrelayctl)" ',
+                            lambda m: f'="{build}/{m[1]}" ', text))
     return place
 
 

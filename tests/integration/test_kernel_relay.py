@@ -9,7 +9,9 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable
 
@@ -414,6 +416,63 @@ def test_attach_and_detach(make_daemon: Callable[..., Daemon], world: World
         assert turns > 0 and status["ledger"]["kernel_dropped"] == 0
     daemon.stop()
     assert not programs_at(world.home, "in0")
+
+
+STORM_CHANNELS = 4
+CHANGES = 1000 if LONG else 20
+
+
+@built
+def test_storm(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """Each reload changes what the program is told of each channel, under
+    traffic: outputs come and go, before and behind the one that is looked at,
+    and are given other hops; nothing is lost or leaves twice."""
+    daemon = make_daemon(namespace=world.home)
+    ports = [free_port() for _ in range(STORM_CHANNELS)]
+    to, groups = free_port(), [f"239.192.7.{20 + n}"
+                               for n in range(STORM_CHANNELS)]
+
+    def configured(turn: int) -> list[dict[str, Any]]:
+        def outputs(n: int) -> list[dict[str, Any]]:
+            kept = to_group(4, to, n + 1) | {"ttl": 2 + turn % 3}
+            more = to_group(4, to, 100 + n)
+            return [[kept], [more, kept], [kept, more]][turn % 3]
+        return [channel(f"c{n}", ports[n], groups[n], outputs(n),
+                        listen_interface="in0")
+                for n in range(STORM_CHANNELS)]
+
+    daemon.start(*configured(0))
+    for n in range(STORM_CHANNELS):
+        wait_kernel(daemon, name=f"c{n}")
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(Sink(world, f"239.192.8.{n + 1}", to))
+                 for n in range(STORM_CHANNELS)]
+        sources = [stack.enter_context(sender(world, groups[n], ports[n]))
+                   for n in range(STORM_CHANNELS)]
+        going = True
+
+        def send(source: Sender) -> None:
+            while going:
+                source.send(numbered(100, first=len(source.sent)),
+                            RATE / STORM_CHANNELS)
+        threads = [threading.Thread(target=send, args=(s,), daemon=True)
+                   for s in sources]
+        for thread in threads:
+            thread.start()
+        try:
+            for turn in range(1, CHANGES // STORM_CHANNELS + 1):
+                daemon.write(*configured(turn))
+                daemon.ctl("reload")
+        finally:
+            going = False
+            for thread in threads:
+                thread.join()
+        for n, (sink, source) in enumerate(zip(sinks, sources)):
+            sink.all_once(len(source.sent))
+            ledger = daemon.wait_settled(f"c{n}")
+            assert ledger["kernel_relayed"] > 0
+            assert ledger["kernel_dropped"] == ledger["relay_errors"] == 0
+    daemon.stop()
 
 
 @built

@@ -130,6 +130,10 @@ def test_relays(make_daemon: Callable[..., Daemon], world: World, v: int,
         assert ledger["kernel_relayed"] == 340
         assert ledger["relayed"] == 10
         assert ledger["kernel_relay_errors"] == 0
+        (out,) = daemon.status("k")["outputs"]
+        assert out["program_counts"] == {
+            "datagrams": 340, "bytes": 300 * 100 + 20 * 1400 + 20 * 200,
+            "errors": 0}
         sent = dict(zip(numbers(source.sent), source.sent))
         assert all(sent.get(n, d) == d for n, d in zip(
             numbers(sink.datagrams), sink.datagrams))
@@ -653,6 +657,11 @@ def test_given_up(make_daemon: Callable[..., Daemon], world: World) -> None:
     (out,) = wait_kernel(daemon, "worker")
     assert "gives up if nothing asks for them" in out["not_kernel"]
     daemon.stop()
+    # It takes two of the capabilities, and these alone.
+    command, enter = daemon.command, world.home.prefix
+    setattr(daemon, "command", lambda *options: [
+        *enter, "setpriv", "--bounding-set", "-perfmon,-sys_admin",
+        *command(*options)[len(enter):]])
     daemon.start(kernel)
     wait_kernel(daemon)
     daemon.stop()

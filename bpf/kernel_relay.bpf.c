@@ -43,6 +43,15 @@ struct {
 	__type(value, struct kernel_route);
 } mcrelay_routes SEC(".maps");
 
+/* Who makes a route makes its counts. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, KERNEL_ROUTES);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kernel_key);
+	__type(value, struct kernel_counts);
+} mcrelay_counts SEC(".maps");
+
 /* All that is not the same behind each output. */
 struct headers {
 	__u8	to_mac[6];
@@ -190,6 +199,38 @@ fits(struct __sk_buff *skb, const struct kernel_target *target, int v6)
 	    BPF_MTU_CHK_SEGS) == 0;
 }
 
+/* Of a packet, which is one datagram or a run of them. */
+struct amount {
+	__u32	datagrams;
+	__u32	bytes;
+};
+
+static __always_inline struct amount
+amount_of(struct __sk_buff *skb, const struct headers *headers, int v6)
+{
+	struct amount amount = {.datagrams = skb->gso_segs};
+
+	if (amount.datagrams == 0)
+		amount.datagrams = 1;
+	amount.bytes = (v6 ? bpf_ntohs(headers->v6.payload_len) :
+	    bpf_ntohs(headers->v4.tot_len) - sizeof(headers->v4)) -
+	    sizeof(struct udphdr);
+	return amount;
+}
+
+static __always_inline void
+count(struct kernel_counts *counts, __u32 slot, const struct amount *amount,
+    int sent)
+{
+	struct kernel_count *of = &counts->slot[slot & 15];
+
+	if (sent) {
+		of->datagrams += amount->datagrams;
+		of->bytes += amount->bytes;
+	} else
+		of->errors += amount->datagrams;
+}
+
 static __always_inline int
 relay(struct __sk_buff *skb, int v6)
 {
@@ -197,6 +238,8 @@ relay(struct __sk_buff *skb, int v6)
 	struct kernel_key key = {.ifindex = skb->ifindex};
 	const struct kernel_route *route;
 	const struct kernel_target *target;
+	struct kernel_counts *counts;
+	struct amount amount;
 	__u32 mark = 0, i;
 	int sent;
 
@@ -211,6 +254,8 @@ relay(struct __sk_buff *skb, int v6)
 	route = bpf_map_lookup_elem(&mcrelay_routes, &key);
 	if (route == 0 || !allowed(route, &original, v6))
 		return TC_ACT_UNSPEC;
+	counts = bpf_map_lookup_elem(&mcrelay_counts, &key);
+	amount = amount_of(skb, &original, v6);
 	now = original;
 	UNROLL
 	for (i = 0; i < KERNEL_TARGETS; i++) {
@@ -225,8 +270,10 @@ relay(struct __sk_buff *skb, int v6)
 			now = next;
 			sent = bpf_clone_redirect(skb, target->ifindex, 0);
 		}
-		mark |= sent == 0 || sent == CONGESTED ?
-		    1U << (target->slot & 15) : KERNEL_MARK_FAILED;
+		sent = sent == 0 || sent == CONGESTED;
+		mark |= sent ? 1U << (target->slot & 15) : KERNEL_MARK_FAILED;
+		if (counts != 0)
+			count(counts, target->slot, &amount, sent);
 	}
 	if (mark == 0)
 		return TC_ACT_UNSPEC;

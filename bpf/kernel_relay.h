@@ -32,6 +32,16 @@ struct kernel_key {
 	__u8	address[16];	/* v4: the first four */
 };
 
+/* What has left by the outputs of a key's route, by their slots; each CPU has
+ * its own. */
+struct kernel_counts {
+	struct kernel_count {
+		__u64	datagrams;
+		__u64	bytes;
+		__u64	errors;		/* datagrams, left to the worker */
+	} slot[KERNEL_TARGETS];
+};
+
 struct kernel_source {
 	__u8	address[16];	/* v4 as ::ffff:a.b.c.d */
 	__u8	mask[16];

@@ -107,6 +107,24 @@ list_wanted(struct supervisor *supervisor, size_t *count)
 
 /*** What the program has. ***/
 
+/* Whether the slots are the same outputs', as far as they can be told. */
+static bool
+same_slots(const struct kernel_route *one, const struct kernel_route *two)
+{
+	const struct kernel_target *first, *second;
+	size_t i;
+
+	for (i = 0; i < KERNEL_TARGETS; i++) {
+		first = &one->target[i];
+		second = &two->target[i];
+		if (first->slot != second->slot ||
+		    first->to_port != second->to_port ||
+		    memcmp(first->to, second->to, sizeof(first->to)) != 0)
+			return false;
+	}
+	return true;
+}
+
 /* `before': what it was told of the same datagrams, or NULL.  What it cannot be
  * told it must not do by what it was told before: a slot may be another
  * output's now. */
@@ -117,7 +135,8 @@ tell_route(const struct kernel_path *path, const struct kernel_entry *before,
 	if (before != NULL && before->error == 0 && memcmp(&before->route,
 	    &entry->route, sizeof(entry->route)) == 0)
 		return;
-	if (kernel_program_set(path->program, &entry->key, &entry->route) == 0)
+	if (kernel_program_set(path->program, &entry->key, &entry->route,
+	    before == NULL || !same_slots(&before->route, &entry->route)) == 0)
 		return;
 	entry->error = errno;
 	kernel_program_delete(path->program, &entry->key);
@@ -430,6 +449,20 @@ kernel_path_why(const struct channel *channel, char *text, size_t size)
 		(void)snprintf(text, size, "the program in the kernel cannot "
 		    "be told what to relay: %s", strerror(failure->error));
 	return text;
+}
+
+void
+kernel_path_counts(const struct channel *channel, struct kernel_counts *sum)
+{
+	const struct kernel_path *path = &channel->supervisor->kernel;
+	const struct kernel_entry *entry;
+	size_t i;
+
+	for (i = 0; i < path->count; i++) {
+		entry = &path->had[i];
+		if (entry->channel == channel && entry->error == 0)
+			kernel_program_count(path->program, &entry->key, sum);
+	}
 }
 
 bool

@@ -86,6 +86,10 @@ void	kernel_path_end(struct supervisor *supervisor) ATTR_NONNULL;
 /* Whether a channel that insists on it can have it; if not, channel->kernel
  * says what is lacking. */
 bool	kernel_path_ready(struct channel *channel) ATTR_NONNULL;
+/* Adds what the program has counted of the channel, over all inputs, since its
+ * outputs are what they are. */
+void	kernel_path_counts(const struct channel *channel,
+	    struct kernel_counts *sum) ATTR_NONNULL;
 /* Whether any of its outputs wants it, or insists. */
 bool	kernel_path_wanted(const struct channel_conf *conf, bool only)
 	    ATTR_NONNULL;

@@ -29,6 +29,8 @@ struct kernel_program {
 	struct kernel_relay_bpf	*loaded;
 	int			 program;	/* descriptors, of `loaded' */
 	int			 routes;
+	int			 counts;
+	int			 cpus;
 	uint32_t		 id;
 };
 
@@ -76,6 +78,8 @@ kernel_program_load(char why[KERNEL_WHY_SIZE])
 	program->loaded = loaded;
 	program->program = bpf_program__fd(loaded->progs.mcrelay_relay);
 	program->routes = bpf_map__fd(loaded->maps.mcrelay_routes);
+	program->counts = bpf_map__fd(loaded->maps.mcrelay_counts);
+	program->cpus = libbpf_num_possible_cpus();
 	program->id = id_of(program->program);
 	return program;
 }
@@ -94,12 +98,56 @@ kernel_program_id(const struct kernel_program *program)
 	return program->id;
 }
 
+static void
+count_from_zero(const struct kernel_program *program,
+    const struct kernel_key *key)
+{
+	struct kernel_counts *none;
+
+	if (program->cpus <= 0)
+		return;
+	none = xcalloc((size_t)program->cpus, sizeof(*none));
+	/* Where it is not counted it is relayed. */
+	(void)bpf_map_update_elem(program->counts, key, none, BPF_ANY);
+	free(none);
+}
+
 int
 kernel_program_set(const struct kernel_program *program,
-    const struct kernel_key *key, const struct kernel_route *route)
+    const struct kernel_key *key, const struct kernel_route *route, bool anew)
 {
+	if (anew)
+		count_from_zero(program, key);
 	return bpf_map_update_elem(program->routes, key, route, BPF_ANY) < 0 ?
 	    -1 : 0;
+}
+
+static void
+add_counts(struct kernel_counts *sum, const struct kernel_counts *more)
+{
+	int i;
+
+	for (i = 0; i < KERNEL_TARGETS; i++) {
+		sum->slot[i].datagrams += more->slot[i].datagrams;
+		sum->slot[i].bytes += more->slot[i].bytes;
+		sum->slot[i].errors += more->slot[i].errors;
+	}
+}
+
+void
+kernel_program_count(const struct kernel_program *program,
+    const struct kernel_key *key, struct kernel_counts *sum)
+{
+	struct kernel_counts *each;
+	int i;
+
+	if (program->cpus <= 0)
+		return;
+	each = xcalloc((size_t)program->cpus, sizeof(*each));
+	if (bpf_map_lookup_elem(program->counts, key, each) == 0)
+		for (i = 0; i < program->cpus; i++)
+			add_counts(sum, &each[i]);
+	free(each);
 }
 
 void
@@ -107,6 +155,7 @@ kernel_program_delete(const struct kernel_program *program,
     const struct kernel_key *key)
 {
 	(void)bpf_map_delete_elem(program->routes, key);
+	(void)bpf_map_delete_elem(program->counts, key);
 }
 
 int
@@ -172,10 +221,17 @@ kernel_program_id(const struct kernel_program *program ATTR_UNUSED)
 int
 kernel_program_set(const struct kernel_program *program ATTR_UNUSED,
     const struct kernel_key *key ATTR_UNUSED,
-    const struct kernel_route *route ATTR_UNUSED)
+    const struct kernel_route *route ATTR_UNUSED, bool anew ATTR_UNUSED)
 {
 	errno = ENOSYS;
 	return -1;
+}
+
+void
+kernel_program_count(const struct kernel_program *program ATTR_UNUSED,
+    const struct kernel_key *key ATTR_UNUSED,
+    struct kernel_counts *sum ATTR_UNUSED)
+{
 }
 
 void

@@ -30,12 +30,17 @@ uint32_t	kernel_program_id(const struct kernel_program *program)
 		    ATTR_NONNULL;
 
 /* Each in one step: a datagram is treated as before, or as from now on.  0, or
- * -1 with errno. */
+ * -1 with errno.  `anew': it is counted from zero. */
 int	kernel_program_set(const struct kernel_program *program,
-	    const struct kernel_key *key, const struct kernel_route *route)
-	    ATTR_NONNULL;
+	    const struct kernel_key *key, const struct kernel_route *route,
+	    bool anew) ATTR_NONNULL;
 void	kernel_program_delete(const struct kernel_program *program,
 	    const struct kernel_key *key) ATTR_NONNULL;
+
+/* Adds what has been counted for the key. */
+void	kernel_program_count(const struct kernel_program *program,
+	    const struct kernel_key *key, struct kernel_counts *sum)
+	    ATTR_NONNULL;
 
 /* Puts it at the interface, in place of one that is there by the same handle,
  * whoever put that there.  0, or -1 with errno. */

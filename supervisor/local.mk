@@ -111,6 +111,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/startup.c supervisor/startup.h \
 	supervisor/status.c supervisor/status.h \
 	supervisor/status_inputs.c supervisor/status_priv.h \
+	supervisor/status_outputs.c \
 	supervisor/supervisor.c supervisor/supervisor.h \
 	supervisor/tell.c supervisor/tell.h \
 	supervisor/udp_errors.c supervisor/udp_errors.h \

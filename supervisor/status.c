@@ -114,63 +114,6 @@ print_process(struct growing *out, const struct child *child)
 	json_text_close(out, '}');
 }
 
-/* Who sends by it now, and, if that is not who should, why. */
-static void
-print_path(struct growing *out, const struct channel *channel, size_t output)
-{
-	const struct kernel_outputs *outputs = &channel->kernel_outputs;
-	uint32_t bit = UINT32_C(1) << output;
-	char text[KERNEL_WHY_SIZE];
-	const char *why;
-
-	if (!channel->conf->relay[output].kernel) {
-		json_text_string(out, "path", "worker");
-		return;
-	}
-	json_text_string(out, "path", (outputs->there & bit) != 0 ?
-	    "kernel" : "worker");
-	if ((outputs->there & bit) != 0) {
-		json_text_string(out, "attached", "clsact");
-		json_text_number(out, "program", kernel_program_id(
-		    channel->supervisor->kernel.program));
-		return;
-	}
-	why = kernel_path_why(channel, text, sizeof(text));
-	json_text_string(out, "not_kernel", why[0] != '\0' ? why :
-	    (outputs->unrouted & bit) != 0 ? "no route leads from here to its "
-	    "host as to another one, by a kind of interface that the program "
-	    "knows" :
-	    (outputs->unheard & bit) != 0 ? "the next hop's hardware address "
-	    "is not known: the next datagram asks for it" :
-	    "a socket, an interface or a worker is not ready, or the relay is "
-	    "paused");
-}
-
-/*
- * The outputs of the configuration in force.  Until the worker of a change
- * has come, the counters are those of the outputs before.
- */
-static void
-print_outputs(struct growing *out, const struct channel *channel,
-    const struct output_counts *counts)
-{
-	const struct channel_conf *conf = channel->conf;
-	size_t i;
-
-	json_text_open(out, "outputs", '[');
-	for (i = 0; i < conf->relays; i++) {
-		json_text_open(out, NULL, '{');
-		status_print_end(out, &conf->relay[i].address);
-		if (conf->relay[i].interface[0] != '\0')
-			json_text_string(out, "interface",
-			    conf->relay[i].interface);
-		print_path(out, channel, i);
-		status_print_counts(out, output_table, &counts[i]);
-		json_text_close(out, '}');
-	}
-	json_text_close(out, ']');
-}
-
 static void
 print_stream_counts(struct growing *out, const struct stream_counts *counts,
     bool archived)
@@ -319,7 +262,7 @@ print_channel(struct print *print, struct channel *channel)
 	levels_print(out, channel);
 	print_ledger(out, channel);
 	print_rejected(out, channel);
-	print_outputs(out, channel, channel->counts.output);
+	status_print_outputs(out, channel, channel->counts.output);
 	print_decimate(out, channel);
 	forwarder_print(out, channel);
 	fleet_print(out, channel);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What status.c and status_inputs.c share.  Supervisor only, for these two.
+ * What status.c, status_inputs.c and status_outputs.c share.  Supervisor only,
+ * for these.
  */
 #ifndef MCRELAY_STATUS_PRIV_H
 #define MCRELAY_STATUS_PRIV_H
@@ -31,5 +32,8 @@ void	status_print_listen(struct print *print,
 	    const struct channel *channel) ATTR_NONNULL;
 void	status_print_inputs(struct print *print,
 	    const struct channel *channel) ATTR_NONNULL;
+void	status_print_outputs(struct growing *out,
+	    const struct channel *channel, const struct output_counts *counts)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_STATUS_PRIV_H */

@@ -6,15 +6,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import struct
+import subprocess
+import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable
 
 import pytest
 
 from daemon import Daemon, channel, output
-from net import Namespace, Receiver, Sender, SenderThread, free_port, numbered
+from net import (Namespace, Receiver, Sender, SenderThread, free_port,
+                 numbered, receiving_socket)
 from test_world import (GROUP_IN, GROUP_OUT, OTHERS, RELAY, World,  # noqa: F401
                         bare, world)
 from waiting import wait_for
@@ -22,6 +27,7 @@ from waiting import wait_for
 RATE = 4000
 SOL_UDP = 17
 UDP_SEGMENT = 103
+UDP_GRO = 104
 LONG = os.environ.get("MCRELAY_TEST_LONG") == "1"
 
 
@@ -118,19 +124,133 @@ def test_relays(make_daemon: Callable[..., Daemon], world: World, v: int,
         source.send(numbered(300), RATE)
         source.send(numbered(20, 1400, 300), RATE)
         source.send(numbered(10, 4000, 320), RATE)      # in fragments
-        run = b"".join(numbered(20, 200, 330))
-        source.socket.sendmsg([run], [(SOL_UDP, UDP_SEGMENT,
-                                       struct.pack("@H", 200))])
+        run_of(source, 20, 200, 330)
         sink.all_once(350)
         ledger = daemon.wait_received("k", 350)
         assert ledger["kernel_relayed"] == 340
         assert ledger["relayed"] == 10
         assert ledger["kernel_relay_errors"] == 0
+        (out,) = daemon.status("k")["outputs"]
+        assert out["program_counts"] == {
+            "datagrams": 340, "bytes": 300 * 100 + 20 * 1400 + 20 * 200,
+            "errors": 0}
         sent = dict(zip(numbers(source.sent), source.sent))
         assert all(sent.get(n, d) == d for n, d in zip(
             numbers(sink.datagrams), sink.datagrams))
     daemon.stop()
     assert not programs_at(world.home, "in0")
+
+
+def add_vlan(world: World, net: str, number: int) -> None:
+    for where, parent, address in (
+            (world.home, f"{net}0", f"10.82.{number}.1/24"),
+            (world.lan, net, f"10.82.{number}.2/24")):
+        link = f"{parent}.{number}"
+        try:
+            where.run(*f"ip link add link {parent} name {link} type vlan id "
+                      f"{number}".split())
+        except subprocess.CalledProcessError as e:
+            if "Unknown device type" in e.stderr:
+                pytest.skip("this kernel has no VLANs")
+            raise
+        world.ip(where, f"link set {link} up", f"addr add {address} dev {link}")
+
+
+def run_of(source: Sender, count: int, size: int, first: int) -> None:
+    """To the kernel as one packet."""
+    source.socket.sendmsg([b"".join(numbered(count, size, first))], [
+        (SOL_UDP, UDP_SEGMENT, struct.pack("@H", size))])
+
+
+def runs_that_came(s: socket.socket) -> list[tuple[int, int]]:
+    """Of each message that waits: its size, and that of its datagrams."""
+    found = []
+    while True:
+        try:
+            data, said, _, _ = s.recvmsg(65536, 64, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return found
+        found.append((len(data), struct.unpack("@i", said[0][2])[0]
+                      if said else len(data)))
+
+
+def relay_runs(daemon: Daemon, world: World, of_in: str, of_out: str,
+               network: str) -> None:
+    """Of some senders: and what came as a run leaves as one."""
+    port, to, group = free_port(), free_port(), GROUP_OUT[4]
+    whole = relayed(4, port, to_group(4, to)
+                    | {"interface": f"out0{of_out}"},
+                    listen_sources=[f"{network}.0/31", f"{network}.2"])
+    whole["listen"]["interface"] = f"in0{of_in}"
+    world.ip(world.lan, f"addr add {network}.3/24 dev in{of_in}")
+    daemon.start(whole)
+    wait_kernel(daemon)
+    with Receiver(group, to, f"out{of_out}", world.lan) as sink, \
+            receiving_socket(group, to, f"out{of_out}", world.lan) as runs, \
+            Sender(GROUP_IN[4], port, f"in{of_in}", world.lan,
+                   f"{network}.3") as other, \
+            Sender(GROUP_IN[4], port, f"in{of_in}", world.lan,
+                   f"{network}.2") as source:
+        runs.setsockopt(SOL_UDP, UDP_GRO, 1)
+        other.send(numbered(50, first=1000), RATE)
+        source.send(numbered(100), RATE)
+        run_of(source, 20, 200, 100)
+        assert sorted(numbers(sink.wait(120))) == list(range(120))
+        assert runs_that_came(runs)[-1] == (20 * 200, 200)
+        ledger = daemon.wait_received("k", 170)
+        assert ledger["kernel_relayed"] == 120 and ledger["relayed"] == 0
+        assert ledger["refused_source"] == 50
+        assert sorted(numbers(sink.datagrams)) == list(range(120))
+
+
+@built
+def test_runs_of_some_senders(make_daemon: Callable[..., Daemon],
+                              world: World) -> None:
+    daemon = make_daemon(namespace=world.home)
+    relay_runs(daemon, world, "", "", "10.81.1")
+    daemon.stop()
+
+
+@built
+def test_vlans(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """From one to another."""
+    add_vlan(world, "in", 7)
+    add_vlan(world, "out", 9)
+    daemon = make_daemon(namespace=world.home)
+    relay_runs(daemon, world, ".7", ".9", "10.82.7")
+    daemon.stop()
+
+
+def with_tag(frame: bytes, number: int) -> bytes:
+    return frame[:12] + struct.pack(">HH", 0x8100, number) + frame[12:]
+
+
+@built
+def test_tagged(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """What has a tag is not the interface's that it comes in by."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    daemon.start(relayed(4, port, to_group(4, to)))
+    wait_kernel(daemon)
+    with Sink(world, GROUP_OUT[4], to) as sink, \
+            sender(world, GROUP_IN[4], port) as source, \
+            world.lan.enter(lambda: socket.socket(
+                socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))) as raw:
+        raw.bind(("in", 3))
+        raw.settimeout(5)
+        source.send(numbered(1), RATE)
+        frame = raw.recv(2048)
+        while struct.pack(">Q", 0) not in frame:
+            frame = raw.recv(2048)
+        frame = frame[:40] + bytes(2) + frame[42:]      # no checksum
+        raw.send(with_tag(frame, 7))
+        raw.send(frame)
+        source.send(numbered(1, first=1), RATE)
+        sink.wait(3)
+        assert numbers(sink.datagrams) == [0, 0, 1]
+        assert daemon.wait_received("k", 3)["kernel_relayed"] == 3
+        assert len(sink.datagrams) == 3
+    daemon.stop()
 
 
 class Forgetful:
@@ -300,6 +420,63 @@ def test_attach_and_detach(make_daemon: Callable[..., Daemon], world: World
         assert turns > 0 and status["ledger"]["kernel_dropped"] == 0
     daemon.stop()
     assert not programs_at(world.home, "in0")
+
+
+STORM_CHANNELS = 4
+CHANGES = 1000 if LONG else 20
+
+
+@built
+def test_storm(make_daemon: Callable[..., Daemon], world: World) -> None:
+    """Each reload changes what the program is told of each channel, under
+    traffic: outputs come and go, before and behind the one that is looked at,
+    and are given other hops; nothing is lost or leaves twice."""
+    daemon = make_daemon(namespace=world.home)
+    ports = [free_port() for _ in range(STORM_CHANNELS)]
+    to, groups = free_port(), [f"239.192.7.{20 + n}"
+                               for n in range(STORM_CHANNELS)]
+
+    def configured(turn: int) -> list[dict[str, Any]]:
+        def outputs(n: int) -> list[dict[str, Any]]:
+            kept = to_group(4, to, n + 1) | {"ttl": 2 + turn % 3}
+            more = to_group(4, to, 100 + n)
+            return [[kept], [more, kept], [kept, more]][turn % 3]
+        return [channel(f"c{n}", ports[n], groups[n], outputs(n),
+                        listen_interface="in0")
+                for n in range(STORM_CHANNELS)]
+
+    daemon.start(*configured(0))
+    for n in range(STORM_CHANNELS):
+        wait_kernel(daemon, name=f"c{n}")
+    with ExitStack() as stack:
+        sinks = [stack.enter_context(Sink(world, f"239.192.8.{n + 1}", to))
+                 for n in range(STORM_CHANNELS)]
+        sources = [stack.enter_context(sender(world, groups[n], ports[n]))
+                   for n in range(STORM_CHANNELS)]
+        going = True
+
+        def send(source: Sender) -> None:
+            while going:
+                source.send(numbered(100, first=len(source.sent)),
+                            RATE / STORM_CHANNELS)
+        threads = [threading.Thread(target=send, args=(s,), daemon=True)
+                   for s in sources]
+        for thread in threads:
+            thread.start()
+        try:
+            for turn in range(1, CHANGES // STORM_CHANNELS + 1):
+                daemon.write(*configured(turn))
+                daemon.ctl("reload")
+        finally:
+            going = False
+            for thread in threads:
+                thread.join()
+        for n, (sink, source) in enumerate(zip(sinks, sources)):
+            sink.all_once(len(source.sent))
+            ledger = daemon.wait_settled(f"c{n}")
+            assert ledger["kernel_relayed"] > 0
+            assert ledger["kernel_dropped"] == ledger["relay_errors"] == 0
+    daemon.stop()
 
 
 @built
@@ -480,6 +657,11 @@ def test_given_up(make_daemon: Callable[..., Daemon], world: World) -> None:
     (out,) = wait_kernel(daemon, "worker")
     assert "gives up if nothing asks for them" in out["not_kernel"]
     daemon.stop()
+    # It takes two of the capabilities, and these alone.
+    command, enter = daemon.command, world.home.prefix
+    setattr(daemon, "command", lambda *options: [
+        *enter, "setpriv", "--bounding-set", "-perfmon,-sys_admin",
+        *command(*options)[len(enter):]])
     daemon.start(kernel)
     wait_kernel(daemon)
     daemon.stop()

@@ -35,6 +35,10 @@ struct fixture {
 	/* What the program has, by channel, and where it is. */
 	bool			has[CHANNELS];
 	uint32_t		at[CHANNELS + 1];
+	/* Of its first output, and what it has counted. */
+	uint32_t		slot;
+	uint8_t			ttl;
+	uint64_t		counted[CHANNELS];
 	/* A channel's route and an interface that fail, with what. */
 	int			refused;
 	uint32_t		closed;
@@ -63,6 +67,9 @@ kernel_route(const struct channel *channel, size_t input ATTR_UNUSED,
 	entry->key.ifindex = f->ifindex[i];
 	entry->key.address[0] = (uint8_t)i;
 	entry->outputs.there = 1;
+	entry->route.targets = 1;
+	entry->route.target[0].slot = f->slot;
+	entry->route.target[0].ttl = f->ttl;
 	return true;
 }
 
@@ -96,9 +103,12 @@ kernel_program_id(const struct kernel_program *program)
 int
 kernel_program_set(const struct kernel_program *program ATTR_UNUSED,
     const struct kernel_key *key,
-    const struct kernel_route *route ATTR_UNUSED)
+    const struct kernel_route *route, bool anew)
 {
 	f->sets++;
+	if (anew)
+		f->counted[key->address[0]] = 0;
+	assert_int_equal(route->target[0].ttl, f->ttl);
 	if (key->address[0] == f->refused) {
 		errno = f->error;
 		return -1;
@@ -113,6 +123,13 @@ kernel_program_delete(const struct kernel_program *program ATTR_UNUSED,
 {
 	f->deletes++;
 	f->has[key->address[0]] = false;
+}
+
+void
+kernel_program_count(const struct kernel_program *program ATTR_UNUSED,
+    const struct kernel_key *key, struct kernel_counts *sum)
+{
+	sum->slot[0].datagrams += f->counted[key->address[0]];
 }
 
 int
@@ -295,6 +312,29 @@ test_closed_interface(void **state ATTR_UNUSED)
 	assert_int_equal(f->channel[3].kernel_failure.error, 0);
 }
 
+/* Another way to the same output goes on counting, another output does not. */
+static void
+test_counts(void **state ATTR_UNUSED)
+{
+	struct kernel_counts sum;
+
+	f->counted[1] = 5;
+	f->ttl = 7;
+	update();
+	assert_int_equal(f->sets, CHANNELS);
+	memset(&sum, 0, sizeof(sum));
+	kernel_path_counts(&f->channel[1], &sum);
+	assert_int_equal(sum.slot[0].datagrams, 5);
+	memset(&sum, 0, sizeof(sum));
+	kernel_path_counts(&f->channel[2], &sum);
+	assert_int_equal(sum.slot[0].datagrams, 0);
+	f->slot = 3;
+	update();
+	memset(&sum, 0, sizeof(sum));
+	kernel_path_counts(&f->channel[1], &sum);
+	assert_int_equal(sum.slot[0].datagrams, 0);
+}
+
 int
 main(void)
 {
@@ -306,6 +346,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_not_as_before, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_closed_interface, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_counts, setup,
 		    teardown),
 	};
 

@@ -254,7 +254,9 @@ def test_stopped_without_disk(daemon: Daemon) -> None:
     for name in ("one", "one.view"):
         said = re.search(rf"\[{name}\]: the archive could not store (\d+) "
                          "datagrams before its end", daemon.log())
-        assert said and int(said[1]) == pending[name]
+        # Of the stream, whose ring is small, more may have been given up.
+        assert said and 0 < int(said[1]) <= pending[name]
+        assert name != "one" or int(said[1]) == COUNT
     assert not list(daemon.archive.iterdir())
 
 

@@ -397,7 +397,9 @@ def test_killed_supervisor(daemon: Daemon, versions: Versions, seed: int,
                 manager.launch(daemon)
             load.check()
         load.stop()
-        assert manager.layouts() == manager.names() == []
+        # It may have yet to read what it was told last.
+        wait_for(lambda: manager.layouts() == manager.names() == [],
+                 "that nothing is kept")
     assert "archive_shed" not in daemon.log(), daemon.log()
 
 

@@ -100,7 +100,9 @@ choose(struct image *image, enum choice choice)
 
 	if (choice == CHOICE_NONE)
 		size = image->synced;
-	else if (choice >= CHOICE_RANDOM && size > image->synced)
+	/* Of some pages the last is there, and one before it is not. */
+	else if (choice >= CHOICE_RANDOM && size > image->synced &&
+	    any(2) == 0)
 		size = image->synced + any((uint32_t)(size - image->synced) +
 		    1);
 	for (page = 0; page * PAGE < size; page++)

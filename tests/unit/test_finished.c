@@ -97,6 +97,44 @@ tells_each_line(void **state)
 	assert_told(place, 1, LINE_OF("b"));
 }
 
+/* What a power cut has left of a line goes: its beginning, its end, or both;
+ * and all of the only one. */
+static void
+torn_lines_go(void **state)
+{
+	static const struct {
+		const char	*bytes;
+		size_t		 size;
+	} torn[] = {
+		{LINE_OF("b"), sizeof(LINE_OF("b")) - 3},
+		{"\0\0\0\0\"b\"}\n", 9},
+		{"{\"name\":\0\0\0\0}\n", 15},
+	};
+	struct place *place = *state;
+	char found[256];
+	unsigned i, first;
+	ssize_t size;
+	int fd;
+
+	for (i = 0; i < 2 * sizeof(torn) / sizeof(torn[0]); i++) {
+		first = i % 2;
+		if (first)
+			add_silently(place, LINE_OF("a"));
+		fd = openat(place->directory, CATALOG_NAME,
+		    O_RDWR | O_CREAT | O_APPEND, 0600);
+		assert_int_equal(write(fd, torn[i / 2].bytes,
+		    torn[i / 2].size), torn[i / 2].size);
+		add_silently(place, LINE_OF("c"));
+		size = pread(fd, found, sizeof(found) - 1, 0);
+		assert_true(size > 0);
+		found[size] = '\0';
+		assert_string_equal(found, first ?
+		    LINE_OF("a") LINE_OF("c") : LINE_OF("c"));
+		close(fd);
+		unlinkat(place->directory, CATALOG_NAME, 0);
+	}
+}
+
 static void
 killed_before_the_line(void **state)
 {
@@ -212,6 +250,7 @@ main(void)
 	cmocka_unit_test_setup_teardown(test, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		PLACED(tells_each_line),
+		PLACED(torn_lines_go),
 		PLACED(killed_before_the_line),
 		PLACED(killed_after_the_line),
 		PLACED(killed_after_it_was_told),

@@ -132,13 +132,14 @@ found_line(char line[static CATALOG_LINE_SIZE], const char *name,
 	    records, bytes, codec);
 }
 
-/* Where the last whole line ends; -1 with errno. */
+/* Where the last whole line ends; -1 with errno.  Of a line on two pages a
+ * power cut may have left the second alone, after zeros. */
 static off_t
 end_of_lines(int fd)
 {
 	char tail[CATALOG_LINE_SIZE * 2];
 	off_t end = file_size(fd), from;
-	const char *newline;
+	const char *newline, *begin;
 	ssize_t got;
 
 	while (end > 0) {
@@ -146,10 +147,15 @@ end_of_lines(int fd)
 		got = pread(fd, tail, (size_t)(end - from), from);
 		if (got != end - from)
 			return -1;
-		newline = memrchr(tail, '\n', (size_t)got);
-		if (newline != NULL)
-			return from + (newline - tail) + 1;
 		end = from;
+		newline = memrchr(tail, '\n', (size_t)got);
+		if (newline == NULL)
+			continue;
+		begin = memrchr(tail, '\n', (size_t)(newline - tail));
+		begin = begin != NULL ? begin + 1 : tail;
+		if (memchr(begin, '\0', (size_t)(newline - begin)) == NULL)
+			return from + (newline - tail) + 1;
+		end += begin - tail;
 	}
 	return end;
 }

@@ -5,9 +5,9 @@
  * the keeper thread adds what is missing at the start.
  *
  * A line is appended with one write and synced; a last line that a power cut
- * has torn is cut off before the next one is added.  A file has one line,
- * whatever happens between its rename and the line.  Lines stay when their
- * files are removed.
+ * has torn, or has left zeros in, is cut off before the next one is added.  A
+ * file has one line, whatever happens between its rename and the line.  Lines
+ * stay when their files are removed.
  */
 #ifndef MCRELAY_CATALOG_H
 #define MCRELAY_CATALOG_H

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/shard_name.h"
 #include "common/util.h"
 #include "metrics/metrics_priv.h"
 
@@ -49,26 +50,17 @@ metrics_sample(struct walk *walk, const struct metric *metric,
 		    value->type == NODE_TRUTH ? 1 : divisor);
 }
 
-/* It, or a shard of it. */
-static bool
-is_of(const char *channel, const char *name)
-{
-	size_t length = strlen(name);
-
-	return channel != NULL && strncmp(channel, name, length) == 0 &&
-	    (channel[length] == '\0' || (channel[length] == '.' &&
-	    channel[length + 1 + strspn(channel + length + 1,
-	    "0123456789")] == '\0'));
-}
-
 bool
 metrics_has_channel(const struct node *status, const char *name)
 {
 	const struct node *all = node_get(status, "channels"), *channel;
+	const char *found;
 
-	NODE_FOREACH(channel, all)
-		if (is_of(text_member(channel, "name"), name))
+	NODE_FOREACH(channel, all) {
+		found = text_member(channel, "name");
+		if (found != NULL && shard_name_is_of(found, name))
 			return true;
+	}
 	return false;
 }
 
@@ -81,7 +73,7 @@ is_chosen(const struct node *channel, const struct metrics_choice *choice)
 	if (name == NULL)
 		return false;
 	for (i = 0; i < choice->channel_count; i++)
-		if (is_of(name, choice->channels[i]))
+		if (shard_name_is_of(name, choice->channels[i]))
 			return true;
 	return choice->channel_count == 0;
 }

@@ -422,7 +422,7 @@ command_run(struct supervisor *supervisor, const json_t *request,
 	struct call call = {.supervisor = supervisor, .request = request,
 	    .wait = wait};
 	const struct command *command;
-	json_t *error, *shards;
+	json_t *answer;
 	const char *name;
 
 	if (json_typeof(request) != JSON_OBJECT)
@@ -436,17 +436,15 @@ command_run(struct supervisor *supervisor, const json_t *request,
 	if ((command = find_command(name)) == NULL)
 		return command_error("there is no command %s in this version",
 		    name);
-	if ((error = check_members(command, request)) != NULL)
-		return error;
+	if ((answer = check_members(command, request)) != NULL)
+		return answer;
 	if (call.name != NULL) {
 		call.channel = channels_find(supervisor, call.name);
-		shards = call.channel != NULL ? NULL :
-		    shards_answer(supervisor, call.name);
-		if (call.channel == NULL && (shards == NULL ||
-		    command->run != run_status))
-			return shards != NULL ? shards :
+		if (call.channel == NULL && (command->run != run_status ||
+		    !shards_exist(supervisor, call.name)))
+			return (answer = shards_answer(supervisor,
+			    call.name)) != NULL ? answer :
 			    command_no_channel(supervisor, call.name);
-		json_decref(shards);
 	} else if (command->channel_needed)
 		return command_error("%s needs a channel", name);
 	if (supervisor->phase == PHASE_STOPPING && command->run != run_status)

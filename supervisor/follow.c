@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/log.h"
+#include "common/shard_name.h"
 #include "common/util.h"
 #include "supervisor/commands.h"
 #include "supervisor/events.h"
@@ -93,7 +94,7 @@ has_channel(const struct follower *follower, const char *name)
 	size_t i;
 
 	for (i = 0; i < follower->channels; i++)
-		if (strcmp(follower->channel[i], name) == 0)
+		if (shard_name_is_of(name, follower->channel[i]))
 			return true;
 	return false;
 }
@@ -151,21 +152,12 @@ follow_request(const struct supervisor *supervisor, const json_t *request,
 
 /*** The lines. ***/
 
-/* Who follows a channel follows its shards, which may come and go; the archive
- * of a stream is followed by its name. */
+/* Who follows a channel follows its shards, which may come and go. */
 static bool
 concerns(const struct follower *follower, const struct event *event)
 {
-	const char *number = strchr(event->channel, '.');
-	char parent[CHANNEL_NAME_MAX + 1];
-
-	if (follower->channels == 0 || has_channel(follower, event->channel))
-		return true;
-	if (number == NULL || strspn(number + 1, "0123456789") !=
-	    strlen(number + 1))
-		return false;
-	conf_parent_name(parent, event->channel);
-	return has_channel(follower, parent);
+	return follower->channels == 0 || has_channel(follower,
+	    event->channel);
 }
 
 /* How many there were before the oldest that is left, of all channels. */

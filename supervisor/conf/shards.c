@@ -4,9 +4,12 @@
  * channel like those in the file, but that it has its input's address together
  * with the others: so all that is known of channels holds for it.
  */
+#include <sys/socket.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/udp.h"
 #include "common/util.h"
@@ -28,6 +31,23 @@ has_kernel_relay(const struct channel_conf *channel)
 	return false;
 }
 
+/* To the kernel, which says so instead of a connection. */
+static bool
+is_broadcast(const struct sockaddr_storage *address)
+{
+	const struct sockaddr *to = (const void *)address;
+	bool is = false;
+	int fd;
+
+	if (address->ss_family != AF_INET || address_is_any(address) ||
+	    (fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+		return false;
+	if (connect(fd, to, sockaddr_size(to)) == -1)
+		is = errno == EACCES;
+	close(fd);
+	return is;
+}
+
 /* NULL: nothing. */
 static const char *
 find_conflict(const struct channel_conf *channel)
@@ -42,6 +62,9 @@ find_conflict(const struct channel_conf *channel)
 	    address_is_any(&listen->address))
 		return "needs one `address' of this host: what is sent to a "
 		    "broadcast address, each shard would receive";
+	if (is_broadcast(&listen->address))
+		return "is not for a broadcast address: each shard would "
+		    "receive all";
 	if (listen->interface[0] != '\0')
 		return "and `interface' the kernel does not keep together: "
 		    "give an address of that interface";

@@ -81,6 +81,16 @@ const struct bad_case bad_channel_cases[] = {
 	    "nobody else can have the port\n"
 	    "11:49: `shards' has to be from 1 to 16, not 17\n"
 	    "14:43: channel `f': `shards' is for a channel with one input\n" },
+	{ "shards of broadcasts",
+	    "channels:\n"
+	    "- name: a\n"
+	    "  listen: {address: 127.255.255.255, port: 1, shards: 2}\n"
+	    "- name: b\n"
+	    "  listen: {address: 255.255.255.255, port: 2, shards: 2}\n",
+	    "3:55: channel `a': `shards' is not for a broadcast address: each "
+	    "shard would receive all\n"
+	    "5:55: channel `b': `shards' is not for a broadcast address: each "
+	    "shard would receive all\n" },
 	{ "shards of a port that is shared",
 	    "channels:\n"
 	    "- name: a\n"

@@ -6,6 +6,7 @@
 #define MCRELAY_SHARD_NAME_H
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Whether `name' is the channel of that name, or a shard of it. */
@@ -22,6 +23,18 @@ shard_name_is_of(const char *name, const char *channel)
 	number = name + length + 1;
 	return number[0] != '\0' &&
 	    number[strspn(number, "0123456789")] == '\0';
+}
+
+/* A channel's name as one token of a subject, which has no dots, and so in the
+ * name of a stream. */
+static inline void
+shard_name_token(const char *name, char *token, size_t size)
+{
+	char *dot;
+
+	(void)snprintf(token, size, "%s", name);
+	if ((dot = strchr(token, '.')) != NULL)
+		*dot = '~';
 }
 
 #endif /* MCRELAY_SHARD_NAME_H */

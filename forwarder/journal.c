@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/shard_name.h"
 #include "common/util.h"
 #include "forwarder/journal.h"
 
@@ -31,14 +32,17 @@ static json_t		*status;
 void
 journal_init(struct journal *journal, const char *channel, int directory)
 {
+	char token[CHANNEL_NAME_MAX + 1];
+
 	memset(journal, 0, sizeof(*journal));
+	shard_name_token(channel, token, sizeof(token));
 	journal->channel = channel;
 	journal->directory = directory;
 	tail_init(&journal->catalog, "mcrelay_catalog", "mcrelay.catalog.*.*",
-	    0, xasprintf("mcrelay.catalog.%s.%s", spec.host, channel));
+	    0, xasprintf("mcrelay.catalog.%s.%s", spec.host, token));
 	tail_init(&journal->ledger, "mcrelay_ledger", "mcrelay.ledger.*.*",
 	    LEDGERS_MAX, xasprintf("mcrelay.ledger.%s.%s", spec.host,
-	    channel));
+	    token));
 }
 
 void

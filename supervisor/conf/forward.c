@@ -4,11 +4,11 @@
  * Asks no server: that belongs to mcrelay-forwarder.
  */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/forward.h"
+#include "common/shard_name.h"
 #include "common/util.h"
 #include "supervisor/conf/conf_priv.h"
 
@@ -35,18 +35,15 @@ static const struct number_key messages_key = {
 
 /*** Names. ***/
 
-/* A stream's name has no dots, and a shard's channel has. */
 char *
 conf_forward_name(const char *pattern, const char *host, const char *channel)
 {
-	char *name = xstrdup(pattern), *mark, *next, *dot;
+	char *name = xstrdup(pattern), *mark, *next;
 	char token[CHANNEL_NAME_MAX + 1];
 	const char *value;
 	size_t size;
 
-	(void)snprintf(token, sizeof(token), "%s", channel);
-	if ((dot = strchr(token, '.')) != NULL)
-		*dot = '~';
+	shard_name_token(channel, token, sizeof(token));
 	while ((mark = strchr(name, '{')) != NULL) {
 		value = strncmp(mark, "{host}", 6) == 0 ? host : token;
 		size = strcspn(mark, "}");

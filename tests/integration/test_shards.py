@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 
 from daemon import Daemon, channel
+from forwarding import forward
 from manager import Manager
+from nats import Client, Server
 from net import Namespace, Sender, free_port, numbered, safe_rate
 from waiting import wait_for
 
@@ -250,4 +252,35 @@ def test_named_as_one(daemon: Daemon, port: int,
     assert 'channel="rig.2"' in metrics and '"other"' not in metrics
     refused = daemon.ctl("stop", "rig.3", check=False)
     assert "there is no channel rig.3" in refused.stderr
+    daemon.stop()
+
+
+def test_forwarded(daemon: Daemon, server: Server, port: int,
+                   instruments: Instruments) -> None:
+    """Each shard to a stream of its own, with its catalogue and ledger; in
+    their names there can be no dot."""
+    daemon.start(sharded(daemon, port, 2, forward=True),
+                 **forward(server.url))
+    for i, each in enumerate(instruments.senders):
+        each.send([RECORD.pack(i, n) for n in range(5)])
+    wait_for(lambda: whole(daemon)["received"] == SENDERS * 5, "it all")
+    daemon.ctl("rotate", "rig")
+    with Client(server.port) as client:
+        for i in range(2):
+            subjects = {"mcrelay_catalog": f"mcrelay.catalog.rig.rig~{i}",
+                        "mcrelay_ledger": f"mcrelay.ledger.rig.rig~{i}"}
+            received = daemon.ledger(f"rig.{i}")["received"]
+
+            def records() -> int:
+                return sum(int(m.headers["Mcrelay-Records"])
+                           for m in client.messages(f"mcrelay-rig~{i}"))
+
+            wait_for(lambda: records() == received > 0, "the stream", 30,
+                     daemon.log)
+            assert client.message(f"mcrelay-rig~{i}", 1).headers[
+                "Mcrelay-Channel"] == f"rig.{i}"
+            for stream, subject in subjects.items():
+                wait_for(lambda: any(m.subject == subject
+                                     for m in client.messages(stream)),
+                         subject, 30, daemon.log)
     daemon.stop()

@@ -106,12 +106,28 @@ lines_of_file(void)
 	return count;
 }
 
+/* What stays when a line is added: up to the last one that has its end, and no
+ * zeros. */
+static size_t
+good_lines(const uint8_t *old, size_t size)
+{
+	size_t from;
+
+	while (size > 0) {
+		for (from = size - 1; from > 0 && old[from - 1] != '\n';)
+			from--;
+		if (old[size - 1] == '\n' &&
+		    memchr(old + from, '\0', size - from) == NULL)
+			break;
+		size = from;
+	}
+	return size;
+}
+
 static void
 complete(bool finished, const uint8_t *old, size_t size)
 {
-	const uint8_t *newline = memrchr(old, '\n', size);
-	const size_t lines = newline == NULL ? 0 :
-	    (size_t)(newline - old) + 1;
+	const size_t lines = good_lines(old, size);
 	const unsigned before = lines_of_file();
 	struct catalog catalog;
 	uint8_t *text;

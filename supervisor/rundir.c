@@ -7,9 +7,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/log.h"
@@ -84,13 +86,39 @@ write_own(int fd)
 	return written == length ? ftruncate(fd, length) : -1;
 }
 
+/* A process that was killed has left the lock to children that had yet to
+ * execute something: for a moment. */
+static bool
+has_left_it(int other)
+{
+	return other > 0 && kill(other, 0) == -1 && errno == ESRCH;
+}
+
+static int
+wait_for_lock(const struct rundir *rundir, int *other)
+{
+	const struct timespec pause = {.tv_nsec = 10 * (long)NS_PER_MS};
+	unsigned tries;
+	int fd, saved;
+
+	for (tries = 0; tries < 200; tries++) {
+		fd = open_locked(rundir, other);
+		saved = errno;
+		if (fd != -1 || errno != EEXIST || !has_left_it(*other))
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	errno = saved;
+	return fd;
+}
+
 static int
 take_lock(struct rundir *rundir, struct conf_problems *problems)
 {
 	struct stat st;
 	int other = 0;
 
-	rundir->lock = open_locked(rundir, &other);
+	rundir->lock = wait_for_lock(rundir, &other);
 	if (rundir->lock == -1 && errno == EEXIST)
 		report_error(problems, "%s/" OWN_FILE ": mcrelayd runs already "
 		    "with this run_dir, as process %d", rundir->path, other);

@@ -121,6 +121,8 @@ def test_kills(daemon: Daemon, server: Server, tmp_path: Path) -> None:
             if what == "forwarder":
                 kill_forwarder(daemon)
             elif what == "worker":
+                # It has a pid file as long as it runs.
+                daemon.wait_running()
                 os.kill(daemon.worker_pid("one"), signal.SIGKILL)
                 daemon.wait_running()
             else:

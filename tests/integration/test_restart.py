@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -304,3 +306,29 @@ def test_term_drains(daemon: Daemon) -> None:
         (path,) = avro_files.files(daemon.archive, "one")
         assert [d.payload for d in avro_files.read_datagrams(path)] == \
             sender.sent
+
+
+def test_lock_of_the_dead(daemon: Daemon) -> None:
+    """A daemon that was killed has left its lock to a child that had yet to
+    execute something: the next one waits for that, but for no one alive."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    daemon.write(channel("one", free_port()))
+    daemon.run_dir.mkdir(mode=0o755, exist_ok=True)
+    with (daemon.run_dir / "mcrelayd.pid").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        again = daemon.run("-d")
+        assert again.returncode == 1 and "runs already" in again.stderr
+        lock.seek(0)
+        lock.truncate()
+        lock.write(str(dead.pid))
+        lock.flush()
+        daemon.launch()
+        assert daemon.process is not None
+        with pytest.raises(subprocess.TimeoutExpired):
+            daemon.process.wait(0.3)
+        assert daemon.try_status() is None
+    daemon.wait_running()
+    daemon.stop()

@@ -407,7 +407,7 @@ def test_another_host(tour: Tour) -> None:
     (tour.place / "nats.conf").write_text(
         f"listen: 127.0.0.1:4222\njetstream {{store_dir: {tour.place}/js}}\n")
     tour.script = f"mount --bind hosts /etc/hosts\nip link set lo up\n" \
-        f"{nats.PROGRAM} -c nats.conf >nats.log 2>&1 &\nnats=$!\n" + \
+        f"'{nats.PROGRAM}' -c nats.conf >nats.log 2>&1 &\nnats=$!\n" + \
         tour.script + FIRST + """
         mcrelay-gen source -q -n 2100 -r 4000 127.0.0.1:26010
         until [ "$(mcrelay-cat nats://log1/accel | wc -l)" -eq 100 ] &&

@@ -46,12 +46,21 @@ catalogue(const struct closer *closer, const struct closer_job *job)
 		    "of the channel does, without the losses", job->name);
 }
 
-/* The file says so as soon as it is, if it does. */
+/* The file says so as soon as it is, if it does.  That is a sync of the file as
+ * well: if it fails, who knows of what. */
 static int
-note_synced(const struct closer *closer, const struct closer_job *job)
+note_synced(struct closer *closer, const struct closer_job *job)
 {
-	return job->synced_place == 0 ? 0 : synced_note(closer->directory,
-	    job->name, job->synced_place, job->size);
+	bool unsynced = false;
+	int result;
+
+	if (job->synced_place == 0)
+		return 0;
+	result = synced_note(closer->directory, job->name,
+	    job->synced_place, job->size, &unsynced);
+	if (unsynced)
+		closer->sync_failed[job->kind] = true;
+	return result;
 }
 
 /* One that fails says so once. */
@@ -67,7 +76,7 @@ sync_data(struct closer *closer, const struct closer_job *job)
 	return -1;
 }
 
-/* Without a name or a note the data are on the disk all the same. */
+/* Without a name the data are on the disk all the same. */
 static int
 sync_file(struct closer *closer, const struct closer_job *job)
 {

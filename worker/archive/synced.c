@@ -62,7 +62,8 @@ synced_place_of(int fd)
 }
 
 int
-synced_note(int directory, const char *name, uint64_t place, uint64_t size)
+synced_note(int directory, const char *name, uint64_t place, uint64_t size,
+    bool *unsynced)
 {
 	/* Of its own: the writer may have set the other one to direct I/O. */
 	int fd = file_open(directory, name, FILE_PART), result;
@@ -73,8 +74,10 @@ synced_note(int directory, const char *name, uint64_t place, uint64_t size)
 		return -1;
 	snprintf(text, sizeof(text), "%0*" PRIu64, (int)DIGITS, size);
 	result = file_write(fd, &iov, 1, place);
-	if (result == 0)
+	if (result == 0) {
 		result = file_sync(fd);
+		*unsynced = result == -1;
+	}
 	return file_close(fd, result);
 }
 

@@ -42,9 +42,9 @@ uint64_t	synced_place(const struct avro_walk *walk) ATTR_NONNULL;
 uint64_t	synced_place_of(int fd);
 
 /* Writes, and syncs, that all before `size' is on the disk.  0, or -1 with
- * errno. */
+ * errno; *unsynced: it was the sync that failed. */
 int	synced_note(int directory, const char *name, uint64_t place,
-	    uint64_t size) ATTR_NONNULL;
+	    uint64_t size, bool *unsynced) ATTR_NONNULL;
 
 /* Up to where whole blocks are what was written: what has been noted, or, for
  * other files and with `memory' while the kernel is the same, UINT64_MAX. */

@@ -156,8 +156,7 @@ def test_all_killed(daemon: Daemon, write: str) -> None:
     daemon.start(channel("one", port, archive=conf))
     directory = daemon.archive / "one"
     with Sender("127.0.0.1", port) as sender:
-        wait_until_recycled(daemon, sender, directory)
-        (part,) = directory.glob("*.part")
+        part = wait_until_recycled(daemon, sender, directory)
         for process in daemon.processes():
             os.kill(process, signal.SIGSTOP)
         archived = [r.payload for r in avro_files.read_datagrams(part, True)]
@@ -176,15 +175,19 @@ def test_all_killed(daemon: Daemon, write: str) -> None:
 
 
 def wait_until_recycled(daemon: Daemon, sender: Sender,
-                        directory: Path) -> None:
-    """Sends until the open file has an old one under it."""
+                        directory: Path) -> Path:
+    """Sends until the open file has an old one under it, and those before it
+    are finished."""
     for _ in range(40):
         sender.send(numbered(400, SIZE, len(sender.sent)))
         daemon.wait_received("one", len(sender.sent))
+        daemon.wait_settled("one")
+        wait_for(lambda: len(list(directory.glob("one_*.part"))) <= 1,
+                 "the files before finished", 10.0, daemon.log)
         for part in directory.glob("one_*.part"):
             if b"mcrelay.synced" in part.read_bytes()[:512] and \
                     avro_files.read_datagrams(part, True):
-                return
+                return part
     raise AssertionError("no file is written again")
 
 
@@ -215,9 +218,8 @@ def test_readers(daemon: Daemon, tmp_path: Path) -> None:
                 sender.send(numbered(400, SIZE, len(sender.sent)))
                 daemon.wait_received("one", len(sender.sent))
             wait_for(lambda: not first.exists(), "it is gone")
-            wait_until_recycled(daemon, sender, directory)
+            part = wait_until_recycled(daemon, sender, directory)
             assert held_open.read() == whole
-        (part,) = directory.glob("*.part")
         show(daemon, part)
         # One that is no archive yet: a name, and no header.
         (tmp_path / part.name).write_bytes(

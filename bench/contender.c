@@ -4,7 +4,7 @@
  * started by bench/run:
  *
  *	contender classic|batch|floor ADDRESS PORT GROUP PORT BUFFER
- *	    DIRECTORY COUNTERS
+ *	    DIRECTORY COUNTERS INTERFACE
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -55,16 +55,16 @@ open_input(const struct sockaddr_in *address, int buffer)
 }
 
 static int
-open_output(const struct sockaddr_in *group)
+open_output(const struct sockaddr_in *group, const char *interface)
 {
-	struct ip_mreqn lo = {.imr_ifindex = (int)if_nametoindex("lo")};
+	struct ip_mreqn by = {.imr_ifindex = (int)if_nametoindex(interface)};
 	int size = 4 << 20;
 	int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (s == -1)
 		err(2, "socket");
 	setsockopt(s, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-	if (setsockopt(s, IPPROTO_IP, IP_MULTICAST_IF, &lo, sizeof(lo)) ==
+	if (setsockopt(s, IPPROTO_IP, IP_MULTICAST_IF, &by, sizeof(by)) ==
 	    -1 || connect(s, (const struct sockaddr *)group,
 	    sizeof(*group)) == -1)
 		err(2, "output");
@@ -117,12 +117,12 @@ main(int argc, char **argv)
 	struct sockaddr_in address;
 	size_t i;
 
-	if (argc != 9)
+	if (argc != 10)
 		errx(2, "for use by bench/run");
 	address = address_of(argv[2], argv[3]);
 	contender.group = address_of(argv[4], argv[5]);
 	contender.directory = argv[7];
-	contender.output = open_output(&contender.group);
+	contender.output = open_output(&contender.group, argv[9]);
 	contender.counters = map_counters(argv[8]);
 	contender.input = open_input(&address, atoi(argv[6]));
 	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {

@@ -87,14 +87,15 @@ class Options:
 class Ours(Contender):
     """A program of bench/contender."""
 
-    way = ""
+    way, interface = "", "lo"
 
     def start(self) -> None:
         path = self.directory / "counters"
         self.process = self.machine.start(
             [str(self.options.build / "bench/contender"), self.way,
              self.address, str(PORT), GROUP, str(GROUP_PORT),
-             str(RECEIVE_BUFFER), str(self.directory), str(path)],
+             str(RECEIVE_BUFFER), str(self.directory), str(path),
+             self.interface],
             relay=True, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         if not select.select([self.process.stdout], [], [], 10)[0] or \

@@ -37,7 +37,7 @@ EXTRA_DIST += doc/decimation.svg doc/draw-decimation
 EXTRA_DIST += bench/figures/results.md bench/figures/results.svg
 EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/contenders.py \
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py \
-	bench/card.py bench/cat.py bench/forward.py bench/many.py bench/page.mjs \
+	bench/card.py bench/cat.py bench/forward.py bench/kernel.py bench/many.py bench/page.mjs \
 	bench/page_server.mjs bench/read.py bench/recycle.py bench/scrape.py \
 	bench/sends.py
 

@@ -106,6 +106,10 @@ class Machine:
         return subprocess.Popen(words, preexec_fn=prepare,
                                 **more)     # type: ignore
 
+    def start_source(self, words: list[str], **more: object
+                     ) -> subprocess.Popen[str]:
+        return self.start(words, relay=False, **more)
+
     def describe(self) -> list[str]:
         model = "unknown CPU"
         for line in Path("/proc/cpuinfo").read_text().splitlines():

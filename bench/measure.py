@@ -11,11 +11,14 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Callable
 
 from contenders import (CONTENDERS, GROUP, GROUP_PORT, PORT, Contender,
                         Mcrelay, Options)
 from machine import (VETH_ADDRESS, VETH_IN, VETH_OUT, Machine, Unsuitable,
                      busy_ns, command, stop)
+
+Start = Callable[..., "subprocess.Popen[str]"]
 
 SOURCES = ("plain", "coalesced", "nic")
 SIZES = (64, 200, 1400, 8192)
@@ -202,24 +205,28 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
     return low, remark or ("" if low else "always loses")
 
 
-def latency(cell: Cell, rate: int, seconds: float) -> dict[str, float]:
+def latency(cell: Cell, rate: int, seconds: float, interface: str = "lo",
+            start_source: Start | None = None, start_sink: Start | None = None
+            ) -> dict[str, float]:
     """From sending to arrival at a listener of the group, microseconds.
     By mcrelay-gen, which stamps what it sends."""
+    start_source = start_source or cell.machine.start_source
+    start_sink = start_sink or cell.machine.start_source
     gen = str(cell.options.build / "mcrelay-gen")
     case = cell.case
-    sink = cell.machine.start(
-        [gen, "sink", "-j", "-i", "lo", f"{GROUP}:{GROUP_PORT}"],
-        relay=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    sink = start_sink(
+        [gen, "sink", "-j", "-i", interface, f"{GROUP}:{GROUP_PORT}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         assert sink.stderr is not None
         if not select.select([sink.stderr], [], [], 10)[0] or \
                 "listening" not in sink.stderr.readline():
             raise Unsuitable("the sink does not start")
-        source = cell.machine.start(
+        source = start_source(
             [gen, "source", "-q", "-r", str(rate), "-t", f"{seconds:g}s",
              "-b", str(case.size),
              *(["-c"] if case.source == "coalesced" else []),
-             f"{cell.address}:{PORT}"], relay=False)
+             f"{cell.address}:{PORT}"])
         try:
             source.wait(seconds + 20)
         finally:

@@ -401,7 +401,46 @@ kernel_path_end(struct supervisor *supervisor)
 	free(path->at);
 }
 
-/*** What is said. ***/
+/* Whether the interface takes it, when no channel has it there, for whom a
+ * worker does what fails later: tried, as nothing relays by it before a route
+ * is told. */
+static int
+try_interface(const struct kernel_path *path, uint32_t index)
+{
+	size_t i;
+
+	for (i = 0; i < path->interfaces; i++)
+		if (path->at[i].index == index)
+			return 0;
+	if (kernel_program_attach(path->program, index, path->handle) == -1)
+		return errno;
+	kernel_program_detach(index, path->handle);
+	return 0;
+}
+
+/* Says which of its interfaces takes no program. */
+static bool
+interfaces_take_it(struct channel *channel)
+{
+	const struct kernel_path *path = &channel->supervisor->kernel;
+	struct lack *lack = &channel->kernel;
+	char name[IF_NAMESIZE];
+	uint32_t index;
+	size_t i;
+	int error;
+
+	/* What is not there is waited for as it is. */
+	for (i = 0; (index = kernel_route_interface(channel, i)) != UINT32_MAX;
+	    i++)
+		if (index != 0 && (error = try_interface(path, index)) != 0) {
+			(void)snprintf(lack->detail, sizeof(lack->detail),
+			    "`path: kernel' without `fallback': interface %s "
+			    "takes no program: %s",
+			    interface_name(index, name), strerror(error));
+			return false;
+		}
+	return true;
+}
 
 bool
 kernel_path_ready(struct channel *channel)
@@ -419,51 +458,14 @@ kernel_path_ready(struct channel *channel)
 		(void)snprintf(lack->detail, sizeof(lack->detail),
 		    "`path: kernel' without `fallback': its socket does not "
 		    "tell marks: that takes Linux 6.0, and CAP_NET_ADMIN");
-	else
+	else if (interfaces_take_it(channel))
 		return true;
 	lack->error = ENOSYS;
 	lack->kernel = true;
 	return false;
 }
 
-bool
-kernel_path_falls_back(const struct channel *channel)
-{
-	return channel->supervisor->kernel.why[0] != '\0' &&
-	    channel->conf != NULL && kernel_path_wanted(channel->conf, false);
-}
-
-const char *
-kernel_path_why(const struct channel *channel, char *text, size_t size)
-{
-	const struct kernel_failure *failure = &channel->kernel_failure;
-	char name[IF_NAMESIZE];
-
-	if (failure->error == 0)
-		return channel->supervisor->kernel.why;
-	if (failure->ifindex != 0)
-		(void)snprintf(text, size, "interface %s takes no program: %s",
-		    interface_name(failure->ifindex, name),
-		    strerror(failure->error));
-	else
-		(void)snprintf(text, size, "the program in the kernel cannot "
-		    "be told what to relay: %s", strerror(failure->error));
-	return text;
-}
-
-void
-kernel_path_counts(const struct channel *channel, struct kernel_counts *sum)
-{
-	const struct kernel_path *path = &channel->supervisor->kernel;
-	const struct kernel_entry *entry;
-	size_t i;
-
-	for (i = 0; i < path->count; i++) {
-		entry = &path->had[i];
-		if (entry->channel == channel && entry->error == 0)
-			kernel_program_count(path->program, &entry->key, sum);
-	}
-}
+/*** What is said. ***/
 
 bool
 kernel_path_text(const struct conf *conf, char text[KERNEL_WHY_SIZE])

@@ -213,6 +213,15 @@ kernel_route_hears_marks(const struct channel *channel)
 	return true;
 }
 
+uint32_t
+kernel_route_interface(const struct channel *channel, size_t input)
+{
+	const struct parts *parts = parts_of(channel, PART_INPUT);
+
+	return input < parts->inputs ? if_nametoindex(
+	    parts->input[input].listen.interface) : UINT32_MAX;
+}
+
 size_t
 kernel_route_inputs(const struct channel *channel)
 {
@@ -220,7 +229,7 @@ kernel_route_inputs(const struct channel *channel)
 	if (channel->conf == NULL ||
 	    !kernel_path_wanted(channel->conf, false) ||
 	    !channel->child.wanted || channel->foreign.worker ||
-	    channel->segment.base == NULL ||
+	    channel->kernel.error != 0 || channel->segment.base == NULL ||
 	    (channel->paused & RING_NO_RELAY) != 0)
 		return 0;
 	return parts_of(channel, PART_INPUT)->inputs;

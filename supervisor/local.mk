@@ -71,6 +71,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/kernel_path.c supervisor/kernel_path.h \
 	supervisor/kernel_program.c supervisor/kernel_program.h \
 	supervisor/kernel_route.c supervisor/kernel_route.h \
+	supervisor/kernel_said.c \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/live.c supervisor/live.h \
 	supervisor/memberships.c supervisor/memberships.h \

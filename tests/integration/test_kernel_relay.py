@@ -511,6 +511,18 @@ def test_closed_interface(make_daemon: Callable[..., Daemon], world: World
         ledger = daemon.wait_received("k", 200)
         assert ledger["relayed"] == ledger["kernel_relayed"] == 100
     daemon.stop()
+    # Who wants nothing else waits for it.
+    world.home.run(*other)
+    daemon.write(relayed(4, port, to_group(4, to, fallback=False)))
+    daemon.launch()
+    wait_for(daemon.try_status, "the daemon's answer", 15, daemon.log)
+    daemon.wait_state("k", "waiting")
+    (reason,) = daemon.status("k")["reasons"]
+    assert reason["what"] == "kernel_missing"
+    assert "in0 takes no program: " in reason["detail"]
+    world.home.run("tc", "filter", "del", "dev", "in0", "ingress")
+    wait_kernel(daemon)
+    daemon.stop()
 
 
 @built

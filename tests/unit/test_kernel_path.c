@@ -73,6 +73,12 @@ kernel_route(const struct channel *channel, size_t input ATTR_UNUSED,
 	return true;
 }
 
+uint32_t
+kernel_route_interface(const struct channel *channel, size_t input)
+{
+	return input == 0 ? f->ifindex[channel - f->channel] : UINT32_MAX;
+}
+
 bool
 kernel_route_hears_marks(const struct channel *channel ATTR_UNUSED)
 {
@@ -312,6 +318,37 @@ test_closed_interface(void **state ATTR_UNUSED)
 	assert_int_equal(f->channel[3].kernel_failure.error, 0);
 }
 
+/* Who insists waits for an interface that takes no program, where that is not
+ * known yet by trying; which leaves nothing there. */
+static void
+test_insists(void **state ATTR_UNUSED)
+{
+	struct channel *channel = &f->channel[2];
+
+	f->relay[2].kernel_only = 1;
+	assert_true(kernel_path_ready(channel));
+	assert_int_equal(f->at[2], PROGRAM);
+	f->ifindex[2] = 5;
+	f->closed = 5;
+	f->error = EINVAL;
+	assert_false(kernel_path_ready(channel));
+	assert_true(channel->kernel.kernel);
+	assert_int_equal(channel->kernel.error, ENOSYS);
+	assert_non_null(strstr(channel->kernel.detail, "takes no program: "));
+	f->closed = 0;
+	assert_true(kernel_path_ready(channel));
+	assert_int_equal(f->at[5], 0);
+	/* What is not there yet is waited for as it is. */
+	f->ifindex[2] = 0;
+	assert_true(kernel_path_ready(channel));
+	/* Where it was and fails now a worker does it. */
+	f->ifindex[2] = 2;
+	f->at[2] = 0;
+	f->closed = 2;
+	update();
+	assert_true(kernel_path_ready(channel));
+}
+
 /* Another way to the same output goes on counting, another output does not. */
 static void
 test_counts(void **state ATTR_UNUSED)
@@ -346,6 +383,8 @@ main(void)
 		cmocka_unit_test_setup_teardown(test_not_as_before, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_closed_interface, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(test_insists, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_counts, setup,
 		    teardown),

@@ -17,7 +17,9 @@ from typing import Any, Callable
 
 import pytest
 
+import gen
 from daemon import Daemon, channel, output
+from manager import Manager
 from net import (Namespace, Receiver, Sender, SenderThread, free_port,
                  numbered, receiving_socket)
 from test_world import (GROUP_IN, GROUP_OUT, OTHERS, RELAY, World,  # noqa: F401
@@ -560,6 +562,47 @@ def test_all_dead(make_daemon: Callable[..., Daemon], world: World) -> None:
         assert not programs_at(world.home, "in0")
         daemon.wait_log("has left at in0")
     daemon.stop()
+
+
+@built
+@pytest.mark.parametrize("rate", [
+    5000, pytest.param(200_000, marks=at_length)])
+def test_kept(make_daemon: Callable[..., Daemon], world: World, rate: int
+              ) -> None:
+    """A service manager keeps sockets and segments when everything is killed:
+    the archive has each once, and so has who is behind the output."""
+    port, to = free_port(), free_port()
+    daemon = make_daemon(namespace=world.home)
+    daemon.write(relayed(4, port, to_group(4, to), archive={
+        "directory": str(daemon.archive)}, **({} if rate == 5000 else {
+            "listen_receive_buffer": "1023MiB", "ring_size": "256MiB"})))
+    count = rate * 4
+    with Manager(daemon.directory) as manager:
+        manager.launch(daemon)
+        (before,) = wait_kernel(daemon)
+        with gen.sink(daemon.programs, GROUP_OUT[4], "-i", "out", "-I", "20s",
+                      "-n", str(count), port=to, namespace=world.lan
+                      ) as sink, \
+                gen.source(daemon.programs, GROUP_IN[4], port, "-i", "in",
+                           "-r", str(rate), "-n", str(count),
+                           namespace=world.lan) as source:
+            for turn in (1, 2):
+                wait_for(lambda: daemon.ledger("k")["received"] >
+                         rate * turn, "datagrams before the kill", 60)
+                manager.kill(daemon, True)
+                manager.launch(daemon)
+                (now,) = wait_kernel(daemon)
+                assert now["program"] != before["program"]
+                assert len(programs_at(world.home, "in0")) == 1
+            assert source.result()["sent"] == count
+            came = sink.result()
+        ledger = daemon.wait_received("k", count)
+        assert ledger["kernel_dropped"] == ledger["archive_shed"] == 0
+        daemon.stop()
+    assert (came["received"], came["lost"], came["doubled"],
+            came["reordered"]) == (count, 0, 0, 0)
+    stored = [gen.sequence(d) for d in daemon.payloads("k")]
+    assert stored == list(range(stored[0], stored[0] + count))
 
 
 @built

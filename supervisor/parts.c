@@ -168,13 +168,37 @@ open_archive(struct parts *parts, const struct channel_conf *conf,
 	}
 }
 
+static void
+fill_streams(struct parts *parts, const struct channel_conf *conf,
+    struct conf_problems *problems)
+{
+	bool first = parts->lack.error == 0;
+	size_t i;
+
+	for (i = 0; i < parts->streams; i++)
+		open_output(parts, &parts->stream[i], conf,
+		    &conf->decimate[i].to, problems);
+	if (first && parts->lack.error != 0)
+		parts->lack.stream = true;
+}
+
+/* Whether `which' has what the lack is of.  What a worker waits for it waits
+ * for whatever becomes of streams. */
+static bool
+decides_lack(const struct parts *parts, unsigned which)
+{
+	return (which & (PART_INPUT | PART_WORKER)) != 0 ||
+	    parts->lack.error == 0 || parts->lack.stream;
+}
+
 void
 parts_fill(struct parts *parts, const struct channel_conf *conf,
     unsigned which, struct conf_problems *problems)
 {
 	size_t i;
 
-	memset(&parts->lack, 0, sizeof(parts->lack));
+	if (decides_lack(parts, which))
+		memset(&parts->lack, 0, sizeof(parts->lack));
 	if ((which & PART_INPUT) != 0)
 		parts_open_inputs(parts, conf, problems);
 	if ((which & PART_WORKER) != 0) {
@@ -184,9 +208,7 @@ parts_fill(struct parts *parts, const struct channel_conf *conf,
 		open_archive(parts, conf, problems);
 	}
 	if ((which & PART_STREAMS) != 0)
-		for (i = 0; i < parts->streams; i++)
-			open_output(parts, &parts->stream[i], conf,
-			    &conf->decimate[i].to, problems);
+		fill_streams(parts, conf, problems);
 }
 
 void
@@ -286,6 +308,7 @@ parts_move(struct parts *to, struct parts *from)
 		to->streams = from->streams;
 	}
 	to->have |= have;
-	to->lack = from->lack;
+	if (decides_lack(to, have))
+		to->lack = from->lack;
 	parts_init(from);
 }

@@ -32,6 +32,7 @@ struct lack {
 	bool		memory;		/* its segment */
 	bool		program;	/* its user cannot execute it */
 	bool		kernel;		/* the program that is to relay */
+	bool		stream;		/* a stream's, which keeps no worker */
 	char		detail[256];	/* for people */
 };
 

@@ -74,8 +74,10 @@ def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
     port = free_port()
     copies = tmp_path / "copies" / "one"
     copies.mkdir(parents=True)
-    daemon.start(channel("one", port, archive=recycled(daemon, write),
-                         listen_receive_buffer="64MiB"))
+    # What waited for a worker goes into many files at once; each is there long
+    # enough to be copied.
+    daemon.start(channel("one", port, archive=recycled(
+        daemon, write, retain={"files": 24}), listen_receive_buffer="64MiB"))
     collector = Collector(daemon.archive / "one", copies)
     try:
         with Sender("127.0.0.1", port) as sender:

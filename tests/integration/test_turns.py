@@ -35,7 +35,8 @@ class Pair:
         daemon = self.daemon[name]
         daemon.write(
             channel("one", self.port[name], hosts=["a", "b"],
-                    stale_after="1h"), channel("other", free_port()),
+                    stale_after="1h"),
+            channel("other", free_port(), stale_after="1h"),
             host=host or name, fleet={"lease": f"{LEASE_S}s"} | fleet,
             forward={"servers": [self.server.url], "replicas": 1})
         return daemon

@@ -4,6 +4,7 @@ image goes on with what each channel has, and says what is missing."""
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import Callable
@@ -85,8 +86,12 @@ def test_changed_to_what_is_not_there(start: Callable[..., Run],    # noqa: F811
     pid = daemon.status("one")["pid"]
     one = run.conf | {"relay": run.conf["relay"] + [late]}
     daemon.write(one, conf | {"archive": daemon.archive_conf()})
+    os.kill(pid, signal.SIGSTOP)
     daemon.ctl("upgrade")
     daemon.wait_state("two", "running")
+    # Until what there is not yet has been looked for again.
+    time.sleep(1.2)
+    os.kill(pid, signal.SIGCONT)
     waiting = daemon.wait_state("one", "waiting")
     assert [r["what"] for r in waiting["reasons"]] == ["interface_missing"]
     since = time.monotonic()

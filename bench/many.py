@@ -33,7 +33,7 @@ FIRST_PORT, FIRST_OUTPUT = 20000, 30000
 SIZE = 200
 BUFFER = 1 << 20
 CASES = {"100 channels": (100, 1), "1 channel, 8 outputs": (1, 8)}
-FIXED_RATE = {"100 channels": 5_000, "1 channel, 8 outputs": 5_000}
+FIXED_RATE = {"100 channels": 20_000, "1 channel, 8 outputs": 5_000}
 FLOOD_RATE = 400_000
 PATIENCE_S = 2.0
 
@@ -104,8 +104,13 @@ class Uring(Own):
     more = {"io_uring": {"enabled": True}}
 
 
+class SharedUring(Shared):
+    more = Shared.more | Uring.more
+
+
 WAYS: dict[str, type[Loop] | type[Own]] = {
-    "classic": Loop, "own": Own, "shared": Shared, "own, io_uring": Uring}
+    "classic": Loop, "own": Own, "shared": Shared, "own, io_uring": Uring,
+    "shared, io_uring": SharedUring}
 
 
 class Rig(Cell):

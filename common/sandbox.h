@@ -62,6 +62,7 @@ struct sandbox {
 	bool			syslog;		/* it may log there */
 	bool			uring;		/* it has made an io_uring, or
 						 * more, restricted each */
+	bool			uring_buffers;	/* for channels that come */
 	/* A forwarder's: directories and files to be read by any path. */
 	const int		*readable;
 	size_t			readables;

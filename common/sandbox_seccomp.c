@@ -253,13 +253,20 @@ allow_syslog(struct filter *filter)
 
 /* Rings that there are, not a new one. */
 static void
-allow_uring(struct filter *filter)
+allow_uring(struct filter *filter, bool buffers)
 {
 	/* IORING_REGISTER_ENABLE_RINGS */
 	const struct scmp_arg_cmp enable[] = {EQUALS(1, 12), EQUALS(3, 0)};
+	/* IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING */
+	const struct scmp_arg_cmp come[] = {EQUALS(1, 22), EQUALS(3, 1)};
+	const struct scmp_arg_cmp go[] = {EQUALS(1, 23), EQUALS(3, 1)};
 
 	allow_if(filter, "io_uring_enter", 0, NULL);
 	allow_if(filter, "io_uring_register", NITEMS(enable), enable);
+	if (!buffers)
+		return;
+	allow_if(filter, "io_uring_register", NITEMS(come), come);
+	allow_if(filter, "io_uring_register", NITEMS(go), go);
 }
 
 static void
@@ -279,7 +286,7 @@ allow_program(struct filter *filter, const struct sandbox *sandbox)
 	if (sandbox->syslog)
 		allow_syslog(filter);
 	if (sandbox->uring)
-		allow_uring(filter);
+		allow_uring(filter, sandbox->uring_buffers);
 	if (sandbox->program == SANDBOX_WEB)
 		allow_web(filter, sandbox->directory);
 	if (sandbox->program == SANDBOX_FORWARDER)

@@ -51,7 +51,7 @@ uring_open(struct io_uring *ring, const struct uring_options *options,
 
 	if (options->deferred)
 		params.flags |= IORING_SETUP_SINGLE_ISSUER |
-		    IORING_SETUP_DEFER_TASKRUN;
+		    IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 	if (options->poll)
 		params.flags |= IORING_SETUP_SQPOLL;
 	if (options->poll && options->cpu >= 0) {
@@ -77,10 +77,16 @@ uring_restrict(struct io_uring *ring, const struct uring_limits *limits,
 	    .sqe_flags = limits->required},
 	    {.opcode = IORING_RESTRICTION_REGISTER_OP,
 	    .register_op = IORING_REGISTER_ENABLE_RINGS}};
+	static const uint8_t buffers[] = {IORING_REGISTER_PBUF_RING,
+	    IORING_UNREGISTER_PBUF_RING};
 	unsigned n = 3;
 	size_t i;
 	int error;
 
+	for (i = 0; limits->buffers && i < NITEMS(buffers); i++)
+		list[n++] = (struct io_uring_restriction){
+		    .opcode = IORING_RESTRICTION_REGISTER_OP,
+		    .register_op = buffers[i]};
 	for (i = 0; i < limits->count && n < RESTRICTIONS_MAX; i++)
 		list[n++] = (struct io_uring_restriction){
 		    .opcode = IORING_RESTRICTION_SQE_OP,

@@ -63,9 +63,11 @@ struct uring_limits {
 	size_t		 count;
 	uint8_t		 flags;		/* IOSQE_* that may be set... */
 	uint8_t		 required;	/* ...and that must; of these */
+	bool		 buffers;	/* rings of buffers come and go */
 };
 
-/* For good; but for uring_enable() nothing is registered any more. */
+/* For good; but for uring_enable(), and with `buffers', nothing is registered
+ * any more. */
 bool	uring_restrict(struct io_uring *ring,
 	    const struct uring_limits *limits, char why[static URING_WHY_SIZE])
 	    ATTR_NONNULL;

@@ -86,7 +86,8 @@ TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) \
 SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
 CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
 	$(AVRO_LIBS) $(JANSSON_LIBS) $(WEB_CHECK_LIBS)
-RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/load.c tests/unit/load.h
+RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/rig_worker.c \
+	tests/unit/load.c tests/unit/load.h
 SINGLE_STEP = tests/unit/single_step.c tests/unit/single_step.h
 AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
 	tests/unit/avro_reference.c
@@ -161,7 +162,8 @@ tests_unit_test_merge_kill_SOURCES = tests/unit/test_merge_kill.c \
 	tests/unit/merge_script.c tests/unit/merge_script.h $(SINGLE_STEP)
 tests_unit_test_merge_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_step_SOURCES = tests/unit/test_step.c \
-	tests/unit/step_receiver.h $(RIG) $(SINGLE_STEP)
+	tests/unit/step_receiver.h tests/unit/step_parts.c \
+	tests/unit/step_parts.h $(RIG) $(SINGLE_STEP)
 tests_unit_test_step_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_trace_SOURCES = tests/unit/test_trace.c $(RIG)
 tests_unit_test_trace_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)

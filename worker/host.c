@@ -16,6 +16,7 @@
 #include "common/util.h"
 #include "worker/archive/crew.h"
 #include "worker/host.h"
+#include "worker/ingest_hub.h"
 #include "worker/worker_priv.h"
 
 /* How often lines are looked for that wait for syslog. */
@@ -34,6 +35,7 @@ static struct {
 	bool			 syslog;
 	uint32_t		 parts;		/* of the sandbox */
 	struct host_loop	*shared;	/* NULL: none */
+	struct ingest_hub	*hub;		/* the shared loop's */
 	struct archive_crews	 crews;		/* NULL: none yet */
 	TAILQ_HEAD(, host_channel) channels;
 	pthread_mutex_t		 mutex;
@@ -149,12 +151,14 @@ start_threads(struct host_channel *channel, unsigned archive_threads)
 	/* Threads of all channels work for none. */
 	whose_enter(NULL);
 	if (worker->shares_loop && host.shared == NULL)
-		host.shared = host_loop_start(host.syslog, NULL);
+		host.shared = host_loop_start(host.syslog, host.hub,
+		    NULL);
 	if (worker->directory != -1)
 		crews = crews_of(archive_threads);
 	whose_enter(&worker->whose);
 	channel->loop = worker->shares_loop ? host.shared :
-	    host_loop_start(host.syslog, channel);
+	    host_loop_start(host.syslog, NULL, channel);
+	worker->hub = worker->shares_loop ? host.hub : NULL;
 	worker->loop = host_loop_ev(channel->loop);
 	worker_start_archive(worker, crews);
 }
@@ -297,8 +301,11 @@ host_main(const char *name)
 	/* Of no address, for names of interfaces: those of the channels come
 	 * and go. */
 	format_address_ask(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+	/* Whether a channel comes that wants it is not known. */
+	host.hub = ingest_hub_new();
 	host.parts = sandbox_enter_some(&(struct sandbox){
-	    .program = SANDBOX_HOST, .directory = -1, .syslog = true},
+	    .program = SANDBOX_HOST, .directory = -1, .syslog = true,
+	    .uring = ingest_hub_event(host.hub) != -1, .uring_buffers = true},
 	    SANDBOX_ALL & ~(uint32_t)SANDBOX_FILES);
 	start_watchers();
 	ev_run(host.loop, 0);

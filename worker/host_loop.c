@@ -8,7 +8,16 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "worker/host.h"
+#include "worker/ingest_hub.h"
 #include "worker/worker_priv.h"
+
+/*
+ * By io_uring: how long the next datagram is waited for in the call that takes
+ * it, where they have come faster than that; and how long other events of the
+ * loop wait meanwhile.
+ */
+#define LINGER_NS	(250 * NS_PER_US)
+#define TURN_NS		NS_PER_MS
 
 struct order {
 	STAILQ_ENTRY(order)	 link;
@@ -24,6 +33,10 @@ struct host_loop {
 	uint32_t		 parts;	/* of the sandbox; the loop's */
 	ev_async		 note;
 	ev_prepare		 idle;
+	struct ingest_hub	*hub;	/* NULL: none */
+	ev_io			 taken;
+	uint64_t		 taken_ns;	/* when, CLOCK_MONOTONIC */
+	uint64_t		 gap_ns;	/* between datagrams, mean */
 	pthread_mutex_t		 mutex;
 	STAILQ_HEAD(, order)	 orders;	/* under the mutex */
 };
@@ -63,12 +76,64 @@ on_orders(struct ev_loop *ev ATTR_UNUSED, ev_async *note,
 	}
 }
 
+/* Keeps the mean time between datagrams of all channels, over the last ten
+ * calls or so; how long to wait for the next in the same call, 0: not. */
+static uint64_t
+wait_ns(struct host_loop *loop, unsigned datagrams, uint64_t now)
+{
+	uint64_t gap;
+
+	if (datagrams == 0)
+		return 0;
+	gap = MIN_OF((now - loop->taken_ns) / datagrams, NS_PER_MS);
+	loop->taken_ns = now;
+	loop->gap_ns = (loop->gap_ns * 7 + gap) / 8;
+	return loop->gap_ns < LINGER_NS ? LINGER_NS : 0;
+}
+
+/* Something has come by io_uring, for whomever: a batch of each. */
+static void
+on_taken(struct ev_loop *ev ATTR_UNUSED, ev_io *taken, int events ATTR_UNUSED)
+{
+	struct host_loop *loop = taken->data;
+	uint64_t until = clock_monotonic_ns() + TURN_NS, now, wait = 0;
+	unsigned datagrams;
+	struct worker *worker;
+
+	do {
+		datagrams = ingest_hub_take(loop->hub, wait);
+		while ((worker = ingest_hub_next(loop->hub)) != NULL)
+			worker_receive_ready(worker);
+		whose_enter(NULL);
+		now = clock_monotonic_ns();
+		wait = wait_ns(loop, datagrams, now);
+	} while (wait > 0 && now < until);
+	ingest_hub_rest(loop->hub);
+}
+
 /* Nothing is done for any channel while it sleeps. */
 static void
-on_idle(struct ev_loop *ev ATTR_UNUSED, ev_prepare *idle ATTR_UNUSED,
+on_idle(struct ev_loop *ev ATTR_UNUSED, ev_prepare *idle,
     int events ATTR_UNUSED)
 {
+	struct host_loop *loop = idle->data;
+
 	whose_enter(NULL);
+	if (loop->hub != NULL && ingest_hub_stirs(loop->hub))
+		ingest_hub_rest(loop->hub);
+}
+
+/* Before its sandbox. */
+static void
+start_hub(struct host_loop *loop)
+{
+	ingest_hub_enable(loop->hub);
+	if (ingest_hub_event(loop->hub) == -1)
+		return;
+	ev_io_init(&loop->taken, on_taken, ingest_hub_event(loop->hub),
+	    EV_READ);
+	loop->taken.data = loop;
+	ev_io_start(loop->loop, &loop->taken);
 }
 
 static void *
@@ -80,16 +145,20 @@ run(void *argument)
 		whose_loop();
 	else
 		worker_schedule(loop->only->worker.segment.config);
+	if (loop->hub != NULL)
+		start_hub(loop);
 	loop->parts = sandbox_enter_some(&(struct sandbox){
 	    .program = SANDBOX_WORKER, .directory = -1,
-	    .syslog = loop->syslog}, SANDBOX_FILES | SANDBOX_CALLS);
-	sandbox_thread(SANDBOX_WITH_NETWORK, -1);
+	    .syslog = loop->syslog, .uring = loop->hub != NULL,
+	    .uring_buffers = true}, SANDBOX_FILES | SANDBOX_CALLS);
+	sandbox_thread(SANDBOX_WITH_NETWORK, loop->hub == NULL ? -1 :
+	    ingest_hub_fd(loop->hub));
 	ev_run(loop->loop, 0);
 	return NULL;
 }
 
 struct host_loop *
-host_loop_start(bool syslog, struct host_channel *only)
+host_loop_start(bool syslog, struct ingest_hub *hub, struct host_channel *only)
 {
 	struct host_loop *loop = xcalloc(1, sizeof(*loop));
 	int error;
@@ -97,6 +166,7 @@ host_loop_start(bool syslog, struct host_channel *only)
 	loop->loop = ev_loop_new(EVFLAG_AUTO);
 	if (loop->loop == NULL)
 		fatalx("cannot start libev");
+	loop->hub = hub;
 	loop->only = only;
 	loop->syslog = syslog;
 	STAILQ_INIT(&loop->orders);
@@ -106,6 +176,7 @@ host_loop_start(bool syslog, struct host_channel *only)
 	ev_async_start(loop->loop, &loop->note);
 	if (only == NULL) {
 		ev_prepare_init(&loop->idle, on_idle);
+		loop->idle.data = loop;
 		ev_prepare_start(loop->loop, &loop->idle);
 	}
 	error = whose_thread(&loop->thread, run, loop);

@@ -23,8 +23,9 @@ struct host_channel {
 	int			 status;
 };
 
-/* Starts one, for all that are given to it, or for `only' this. */
-struct host_loop	*host_loop_start(bool syslog,
+/* Starts one, for all that are given to it, which may receive by `hub', or for
+ * `only' this, without. */
+struct host_loop	*host_loop_start(bool syslog, struct ingest_hub *hub,
 			    struct host_channel *only);
 struct ev_loop	*host_loop_ev(struct host_loop *loop) ATTR_NONNULL;
 /* Has the loop do something with a channel that has not ended. */

@@ -28,12 +28,6 @@
  * of its own. */
 #define RECORD_COST	(sizeof(struct ring_record) + RING_ALIGN - 1)
 
-static unsigned
-min_unsigned(unsigned a, unsigned b)
-{
-	return a < b ? a : b;
-}
-
 static bool
 source_allowed(const struct listen_config *listen,
     const struct ring_record *record)
@@ -321,18 +315,32 @@ begin(struct ingest *ingest)
 	    ingest->ops->beside ? IO_URING : IO_SOCKET, memory_order_relaxed);
 }
 
-/* Nothing that came by io_uring is left; the ring is not used any more. */
-static void
+/* Nothing that came by io_uring is left, and the ring is not used any more: it
+ * has failed, or the channel has left it. */
+static enum ingest_status
 give_up_ring(struct ingest *ingest, int error)
 {
-	if (ingest->segment->config->uring.fallback_on_error == 0) {
-		last_words("io_uring does not receive any more: %s",
-		    strerror(error));
-		exit(WORKER_EXIT_CONFIG);
+	if (error != 0 &&
+	    ingest->segment->config->uring.fallback_on_error == 0) {
+		if (!ingest->failed)
+			last_words("io_uring does not receive any more: %s",
+			    strerror(error));
+		ingest->failed = true;
+		return INGEST_DRAINED;
 	}
-	log_warnx("io_uring does not receive any more (%s): goes on with "
-	    "sockets", strerror(error));
+	if (error != 0)
+		log_warnx("io_uring does not receive any more (%s): goes on "
+		    "with sockets", strerror(error));
 	ingest->ops = &ingest_socket;
+	begin(ingest);
+	return INGEST_MORE;
+}
+
+void
+ingest_use_ring(struct ingest *ingest, struct ingest_ring *ring)
+{
+	ingest->ring = ring;
+	ingest->ops = &ingest_uring;
 	begin(ingest);
 }
 
@@ -454,7 +462,7 @@ plan(struct ingest *ingest)
 	}
 	if (ingest->stride == 0)
 		return slots;
-	return min_unsigned(slots, BATCH_BYTES / ingest->stride);
+	return MIN_OF(slots, BATCH_BYTES / ingest->stride);
 }
 
 enum ingest_status
@@ -471,8 +479,10 @@ ingest_batch(struct ingest *ingest, unsigned input)
 	ingest->base = ingest_current(&ingest->segment->state->ingest)->head;
 	make_room(ingest, ingest->base + offered * ingest->stride);
 	n = ingest->ops->receive(ingest, offered);
-	if (n == INGEST_GIVEN_UP)
-		give_up_ring(ingest, errno);
+	if (n == INGEST_GIVEN_UP) {
+		ingest->batch_datagrams = 0;
+		return give_up_ring(ingest, errno);
+	}
 	if (n <= 0) {
 		ingest->batch_datagrams = 0;
 		if (n == -1 && errno != EAGAIN && errno != EINTR)
@@ -483,5 +493,6 @@ ingest_batch(struct ingest *ingest, unsigned input)
 	commit_batch(ingest, (unsigned)n);
 	ingest->unwaited += ingest->batch_datagrams;
 	ingest->each[input].stride = expect(ingest, (unsigned)n);
-	return (unsigned)n == offered ? INGEST_MORE : INGEST_DRAINED;
+	return (unsigned)n == offered || ingest_has_left(ingest) ?
+	    INGEST_MORE : INGEST_DRAINED;
 }

@@ -49,6 +49,7 @@ struct ingest {
 	const struct segment	*segment;
 	struct relay		*relay;	/* asked to make room in the ring */
 	struct ingest_ring	*ring;	/* NULL: by sockets; not owned */
+	bool			 failed; /* it has, and sockets must not */
 	struct ingest_input	 each[INPUTS_MAX];
 	unsigned		 input;	/* which the batch comes by */
 	uint64_t		 base;	/* ring position of what lands */
@@ -77,6 +78,15 @@ uint64_t	ingest_init(struct ingest *ingest,
 		    const struct segment *segment,
 		    const struct datum_program *program, struct relay *relay,
 		    const int *sockets, struct ingest_ring *ring);
+
+/* From now on by a ring, of a channel that has received by sockets. */
+void	ingest_use_ring(struct ingest *ingest, struct ingest_ring *ring)
+	    ATTR_NONNULL;
+
+/* Whether it receives by a ring, and whether it has left that: then it goes on
+ * by sockets when all that has come is committed. */
+bool	ingest_by_ring(const struct ingest *ingest) ATTR_NONNULL;
+bool	ingest_has_left(const struct ingest *ingest) ATTR_NONNULL;
 
 /* Whether messages of an input wait in memory, of which no socket tells. */
 bool	ingest_holds(const struct ingest *ingest, unsigned input) ATTR_NONNULL;

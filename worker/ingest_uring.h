@@ -8,7 +8,7 @@
 #include "common/segment.h"
 #include "common/uring.h"
 
-struct ingest_ring;
+struct ingest_ring;	/* a channel's part of it */
 
 /*
  * Makes the ring of a channel, before its sandbox: it can do nothing but
@@ -19,15 +19,11 @@ struct ingest_ring;
 struct ingest_ring	*ingest_ring_open(const struct segment *segment,
 			    const int *sockets, char why[static URING_WHY_SIZE])
 			    ATTR_NONNULL;
-/*
- * Only where nothing was received by it, or where the process goes on without
- * the sockets: the kernel may be receiving until it has ended, which it does
- * some time later.
- */
-void	ingest_ring_close(struct ingest_ring *ring);
-
 /* NULL: -1. */
 int	ingest_ring_fd(const struct ingest_ring *ring);
+
+/* It has left, and nobody has it any more. */
+void	ingest_ring_free(struct ingest_ring *ring);
 
 /* So that whoever comes next finds nothing that came by io_uring; once all of
  * it is committed. */

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/util.h"
+#include "worker/ingest_hub.h"
 #include "worker/worker_priv.h"
 
 /*
@@ -29,11 +30,20 @@
 /* How often the socket's drop counter is read while there is traffic. */
 #define DROPS_INTERVAL_S	1.0
 
+/* Its loop says when something has come. */
+static bool
+has_hub(const struct worker *worker)
+{
+	return worker->hub != NULL && ingest_by_ring(&worker->ingest);
+}
+
 void
 worker_start_inputs(struct worker *worker)
 {
 	uint32_t i;
 
+	if (has_hub(worker))
+		return;
 	for (i = 0; i < worker->segment.inputs; i++)
 		ev_io_start(worker->loop, &worker->input[i]);
 }
@@ -179,8 +189,24 @@ worker_receive_held(struct worker *worker)
 		close_gate(worker);
 }
 
+/* After a turn: what has become of it. */
 static void
-on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
+end_turn(struct worker *worker, enum ingest_status status)
+{
+	if (status == INGEST_GATED && !worker->gated)
+		close_gate(worker);
+	else if (status == INGEST_MORE && ++worker->behind %
+	    (BATCHES_PER_TURN / batches_of(worker)) == 0)
+		ingest_look(&worker->ingest);	/* we are behind: how far? */
+	if (!ev_is_active(&worker->drops))
+		ev_timer_start(worker->loop, &worker->drops);
+	worker_await_merge(worker);
+	if (UNLIKELY(worker->ingest.failed))
+		worker_fail(worker);
+}
+
+static void
+on_input(struct ev_loop *loop ATTR_UNUSED, ev_io *io, int events ATTR_UNUSED)
 {
 	struct worker *worker = io->data;
 	unsigned input = (unsigned)(io - worker->input);
@@ -189,14 +215,50 @@ on_input(struct ev_loop *loop, ev_io *io, int events ATTR_UNUSED)
 	worker_enter(worker);
 	status = receive(worker, input);
 	worker_receive_held(worker);
-	if (status == INGEST_GATED && !worker->gated)
-		close_gate(worker);
-	else if (status == INGEST_MORE && ++worker->behind %
-	    (BATCHES_PER_TURN / batches_of(worker)) == 0)
-		ingest_look(&worker->ingest);	/* we are behind: how far? */
-	if (!ev_is_active(&worker->drops))
-		ev_timer_start(loop, &worker->drops);
-	worker_await_merge(worker);
+	end_turn(worker, status);
+}
+
+/* A batch of each input. */
+static enum ingest_status
+receive_ready(struct worker *worker)
+{
+	enum ingest_status status = INGEST_DRAINED;
+	unsigned i;
+	bool any = false;
+
+	for (i = 0; i < worker->segment.inputs && status != INGEST_GATED;
+	    i++) {
+		if (!ingest_holds(&worker->ingest, i))
+			continue;
+		any = true;
+		status = ingest_batch(&worker->ingest, i);
+		worker_run_outputs(worker);
+		worker_wake_readers(worker);
+		share_cpu(worker);
+	}
+	/* It was an error that has come. */
+	return any ? status : ingest_batch(&worker->ingest, 0);
+}
+
+/* While the archive has no room it stays in its buffers, until on_note(). */
+void
+worker_receive_ready(struct worker *worker)
+{
+	enum ingest_status status;
+	unsigned i;
+
+	worker_enter(worker);
+	if (worker->gated)
+		return;
+	status = receive_ready(worker);
+	for (i = 0; i < worker->segment.inputs && status != INGEST_GATED; i++)
+		if (ingest_holds(&worker->ingest, i))
+			ingest_ring_again(worker->ring);
+	end_turn(worker, status);
+	/* It may have been given up. */
+	if (UNLIKELY(!ingest_by_ring(&worker->ingest)) && !worker->gated &&
+	    worker->ending != WORKER_STOPPING)
+		worker_start_inputs(worker);
 }
 
 /*

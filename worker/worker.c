@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,7 +22,7 @@
 #include "common/wake.h"
 #include "worker/archive/synced.h"
 #include "worker/host.h"
-#include "worker/ingest_uring.h"
+#include "worker/ingest_hub.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
@@ -84,10 +83,22 @@ stored_all(const struct worker *worker)
 	    memory_order_relaxed) >= ring_head(&segment->ring);
 }
 
+/* What is its loop's it gives back, with what has come by it committed if there
+ * is room; a successor finds the rest. */
+static void
+leave_ring(struct worker *worker)
+{
+	if (worker->hub == NULL || worker->ring == NULL)
+		return;
+	ingest_ring_leave(worker->ring);
+	worker_receive_held(worker);
+}
+
 static void
 finish(struct worker *worker)
 {
 	worker_stop_inputs(worker);
+	leave_ring(worker);
 	worker_run_outputs(worker);
 	ingest_look(&worker->ingest);
 	/* Partner: the acquire in the supervisor's worker_drained(). */
@@ -150,6 +161,7 @@ stop(struct worker *worker)
 	uint64_t now = clock_monotonic_ns();
 
 	worker_stop_inputs(worker);
+	leave_ring(worker);
 	worker->stopped_at_ns = clock_realtime_ns();
 	worker->drain_pause_ns = now + DRAIN_NS;
 	worker->drain_most_ns = now + DRAIN_MOST_NS;
@@ -176,15 +188,6 @@ end(struct worker *worker, enum worker_ending ending)
 		archive_stop(&worker->archive);
 	if (worker->directory == -1 && !worker->draining)
 		finish(worker);
-}
-
-int
-worker_tell(const struct worker *worker, enum message_type type, uint32_t body)
-{
-	struct message message = {.type = type, .sandbox = body};
-
-	return send(worker_fd(worker, WORKER_FD_MESSAGES), &message,
-	    sizeof(message), MSG_NOSIGNAL | MSG_DONTWAIT) == -1 ? -1 : 0;
 }
 
 /* When that does not get through, the archive's next try comes here again. */
@@ -327,36 +330,6 @@ on_hup(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig, int events ATTR_UNUSED)
 	worker_rotate(sig->data);
 }
 
-/* Several counters a line: a line of the log is bounded. */
-static void
-log_ledger(const struct ledger *ledger)
-{
-	const struct ledger_entry *entry;
-	char line[800];
-	size_t at = 0;
-
-	for (entry = ledger_table; entry->name != NULL; entry++) {
-		at += (size_t)snprintf(line + at, sizeof(line) - at,
-		    " %s=%" PRIu64, entry->name, ledger_value(ledger, entry));
-		if (at > sizeof(line) - 100 || entry[1].name == NULL) {
-			log_info("ledger:%s", line);
-			at = 0;
-		}
-	}
-}
-
-void
-worker_log_ledger(struct worker *worker)
-{
-	struct ledger ledger;
-
-	ingest_look(&worker->ingest);
-	if (segment_ledger(&worker->segment, &ledger))
-		log_ledger(&ledger);
-	else
-		log_warnx("ledger: the archive changes it too fast to be read");
-}
-
 static void
 on_usr1(struct ev_loop *loop ATTR_UNUSED, ev_signal *sig,
     int events ATTR_UNUSED)
@@ -406,6 +379,10 @@ worker_stop_watchers(struct worker *worker)
 	ev_timer_stop(worker->loop, &worker->drops);
 	ev_timer_stop(worker->loop, &worker->merge);
 	ev_async_stop(worker->loop, &worker->archive_note);
+	if (worker->hub == NULL || worker->ring == NULL)
+		return;
+	ingest_ring_free(worker->ring);
+	worker->ring = worker->ingest.ring = NULL;
 }
 
 void
@@ -420,10 +397,26 @@ worker_start_archive(struct worker *worker, const struct archive_crews *crews)
 }
 
 void
+worker_fail(struct worker *worker)
+{
+	if (worker->hosted == NULL)
+		exit(WORKER_EXIT_CONFIG);
+	worker->hosted->status = WORKER_EXIT_CONFIG;
+	worker_roll(worker);
+}
+
+void
 worker_begin(struct worker *worker)
 {
+	bool good;
+
 	worker_enter(worker);
+	good = worker_join_ring(worker);
 	start_watchers(worker);
+	if (!good) {
+		worker_fail(worker);
+		return;
+	}
 	worker_run_outputs(worker);
 	worker_wake_readers(worker);
 	if (worker_tell(worker, MESSAGE_READY, worker->sandbox) == -1)

@@ -51,6 +51,7 @@ struct worker {
 	uint64_t		 stopped_at_ns;	/* realtime */
 	uint64_t		 shared_at;	/* archive's position then */
 	unsigned		 shared;	/* turns offered to it there */
+	struct ingest_hub	*hub;		/* its loop's; NULL: none */
 	struct ingest_ring	*ring;		/* NULL: by sockets */
 	struct disk_ring	*disk_ring;	/* NULL: by system calls */
 	struct ingest		 ingest;

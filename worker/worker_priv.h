@@ -13,6 +13,9 @@
 int	worker_attach(struct worker *worker) ATTR_NONNULL;
 /* Takes up what a predecessor had in hand. */
 void	worker_recover(struct worker *worker) ATTR_NONNULL;
+/* Receives by the io_uring of its loop, if it is to; false: it cannot, and must
+ * not do without. */
+bool	worker_join_ring(struct worker *worker) ATTR_NONNULL;
 /* On the CPU and with the priority that are configured.  The threads of the
  * archive have been started, and stay where they are. */
 void	worker_schedule(const struct channel_config *config) ATTR_NONNULL;
@@ -52,6 +55,9 @@ void	worker_roll(struct worker *worker) ATTR_NONNULL;
 void	worker_rotate(struct worker *worker) ATTR_NONNULL;
 void	worker_log_ledger(struct worker *worker) ATTR_NONNULL;
 
+/* It cannot go on as it is configured, and has said so. */
+void	worker_fail(struct worker *worker) ATTR_NONNULL;
+
 /* Sends what is in the ring; tells its readers that there is more of it. */
 void	worker_run_outputs(struct worker *worker) ATTR_NONNULL;
 void	worker_wake_readers(struct worker *worker) ATTR_NONNULL;
@@ -60,6 +66,8 @@ void	worker_wake_readers(struct worker *worker) ATTR_NONNULL;
 void	worker_init_inputs(struct worker *worker) ATTR_NONNULL;
 void	worker_start_inputs(struct worker *worker) ATTR_NONNULL;
 void	worker_stop_inputs(struct worker *worker) ATTR_NONNULL;
+/* A turn of what has come by the io_uring of its loop. */
+void	worker_receive_ready(struct worker *worker) ATTR_NONNULL;
 /* Of what has been received, what waits in memory. */
 void	worker_receive_held(struct worker *worker) ATTR_NONNULL;
 /* Has what waits for other inputs go on in time. */

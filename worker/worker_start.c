@@ -13,7 +13,7 @@
 #include "common/message.h"
 #include "common/util.h"
 #include "worker/archive/disk_ring.h"
-#include "worker/ingest_uring.h"
+#include "worker/ingest_hub.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
@@ -73,7 +73,8 @@ open_rings(struct worker *worker)
 	int sockets[INPUTS_MAX];
 	char why[URING_WHY_SIZE];
 
-	if (config->uring.enabled == 0)
+	/* A shared one's is its loop's, and its archives have none. */
+	if (config->uring.enabled == 0 || worker->hosted != NULL)
 		return true;
 	find_inputs(worker, sockets);
 	worker->ring = ingest_ring_open(segment, sockets, why);
@@ -84,6 +85,24 @@ open_rings(struct worker *worker)
 	worker->disk_ring = disk_ring_open(&config->uring, why);
 	return worker->disk_ring != NULL ||
 	    do_without(segment, URING_WRITE, why);
+}
+
+bool
+worker_join_ring(struct worker *worker)
+{
+	const struct segment *segment = &worker->segment;
+	int sockets[INPUTS_MAX];
+	char why[URING_WHY_SIZE];
+
+	if (worker->hub == NULL || segment->config->uring.enabled == 0)
+		return true;
+	find_inputs(worker, sockets);
+	worker->ring = ingest_hub_join(worker->hub, segment, sockets, worker,
+	    why);
+	if (worker->ring == NULL)
+		return do_without(segment, URING_RECEIVE, why);
+	ingest_use_ring(&worker->ingest, worker->ring);
+	return true;
 }
 
 int

@@ -97,8 +97,9 @@ find_conflict(const struct conf *conf, const struct channel_conf *channel)
 	if (conf_own_users(conf))
 		return "its channels have one user, and `user' gives each "
 		    "channel its own";
-	if (channel->uring.enabled != 0)
-		return "it receives by sockets: leave `io_uring' out";
+	if (channel->own_thread && channel->uring.enabled != 0)
+		return "with `threads: channel' it receives by sockets: leave "
+		    "`io_uring' out, or have `threads: shared'";
 	if (channel->archive.enabled && channel->archive.cpu >= 0)
 		return "its archives share their threads, and so CPUs: leave "
 		    "`archive: {cpu}' out";

@@ -53,7 +53,10 @@ class Rig:
                          for name in names}
         self.sender = {name: stack.enter_context(
             Sender("127.0.0.1", self.port[name])) for name in names}
-        self.workers = [{"name": "slow", "threads": threads},
+        # With "io_uring" they share a thread, and receive by that.
+        self.uring = threads == "io_uring"
+        self.workers = [{"name": "slow", "threads":
+                         "shared" if self.uring else threads},
                         {"name": "other"}]
         self.threads: list[SenderThread] = []
         self.count = 0
@@ -63,6 +66,7 @@ class Rig:
             name, self.port[name],
             relay=[output("127.0.0.1", self.receiver[name].port)],
             **{"worker": "slow", "ring_size": "1MiB",
+               "io_uring": {"enabled": self.uring},
                "archive": self.daemon.archive_conf()} | more)
 
     def write(self, **changes: dict[str, Any]) -> None:
@@ -71,7 +75,16 @@ class Rig:
 
     def start(self) -> None:
         self.write()
+        if self.uring and "receives by io_uring" not in (
+                said := self.daemon.check().stdout):
+            pytest.skip(f"needs io_uring and liburing-dev: {said}")
         self.daemon.start()
+        self.check_way()
+
+    def check_way(self) -> None:
+        for name in self.port:
+            assert self.daemon.status(name)["io"]["receive"] == (
+                "io_uring" if self.uring else "socket")
 
     def load(self, seconds: float, wanted: int = 1500) -> None:
         rate = safe_rate(2.0, wanted)
@@ -93,12 +106,14 @@ class Rig:
             ledger = self.daemon.wait_received(name, len(sender.sent), 40)
             assert ledger["kernel_dropped"] == 0
             assert self.receiver[name].wait(len(sender.sent)) == sender.sent
+        self.check_way()
         self.daemon.stop()
         for name, sender in self.sender.items():
             assert self.daemon.payloads(name) == sender.sent
 
 
-@pytest.fixture(params=["shared", pytest.param("channel", marks=takes_long)])
+@pytest.fixture(params=["shared", *(pytest.param(way, marks=takes_long)
+                                    for way in ("channel", "io_uring"))])
 def rig(daemon: Daemon, request: pytest.FixtureRequest) -> Iterator[Rig]:
     with contextlib.ExitStack() as stack:
         yield Rig(daemon, stack, request.param, NAMES)
@@ -159,6 +174,8 @@ def test_one_by_one(rig: Rig) -> None:
     assert len(list((rig.daemon.archive / "two").glob("*.avro"))) > 1
 
 
+@pytest.mark.parametrize("rig", ["shared", pytest.param(
+    "channel", marks=takes_long), "io_uring"], indirect=True)
 def test_moved(rig: Rig) -> None:
     """From one worker to another, to a process of its own, and back."""
     rig.start()
@@ -328,7 +345,6 @@ def test_flood(rig: Rig) -> None:
 
 @pytest.mark.parametrize("what, said", [
     ({"worker": "fast"}, "there is no worker `fast' in `workers'"),
-    ({"io_uring": {"enabled": True}}, "leave `io_uring' out"),
     ({"priority": 3}, "`priority' is a process's own"),
     ({"cpu": 0}, "leave `cpu' out, or have `threads: channel'"),
     ({"listen_busy_poll": "10us"}, "leave `busy_poll' out"),
@@ -341,6 +357,16 @@ def test_refused(daemon: Daemon, what: dict[str, Any], said: str) -> None:
     done = daemon.check()
     assert done.returncode != 0
     assert said in done.stderr + done.stdout
+
+
+def test_uring_refused(daemon: Daemon) -> None:
+    daemon.write(channel("one", free_port(), worker="slow",
+                         io_uring={"enabled": True}),
+                 workers=[{"name": "slow", "threads": "channel"}])
+    done = daemon.check()
+    assert done.returncode != 0
+    assert "leave `io_uring' out, or have `threads: shared'" in \
+        done.stderr + done.stdout
 
 
 def test_users_refused(daemon: Daemon) -> None:

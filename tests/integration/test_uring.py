@@ -92,12 +92,21 @@ def test_changed_under_load(daemon: Daemon) -> None:
         assert daemon.payloads("one") == sender.sent
 
 
-def test_falls_back(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+# A worker of its own, and one that channels share.
+each_worker = pytest.mark.parametrize("more", [{}, {"worker": "slow"}],
+                                      ids=["own", "shared"])
+WORKERS = [{"name": "slow"}]
+
+
+@each_worker
+def test_falls_back(daemon: Daemon, monkeypatch: pytest.MonkeyPatch,
+                    more: dict[str, Any]) -> None:
     """Said once, not by each worker; and -n says it, too."""
     port = free_port()
     with Receiver() as receiver, Sender("127.0.0.1", port) as sender:
         without_uring(daemon, monkeypatch)
-        daemon.write(conf(daemon, port, receiver, True))
+        daemon.write(conf(daemon, port, receiver, True) | more,
+                     workers=WORKERS)
         assert "channel one receives by sockets: io_uring cannot be used " \
             "(io_uring_setup: not allowed" in daemon.check().stdout
         daemon.start()
@@ -112,16 +121,20 @@ def test_falls_back(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
         daemon.stop()
 
 
-def test_refuses_to_fall_back(daemon: Daemon,
-                              monkeypatch: pytest.MonkeyPatch) -> None:
+@each_worker
+def test_refuses_to_fall_back(daemon: Daemon, monkeypatch: pytest.MonkeyPatch,
+                              more: dict[str, Any]) -> None:
+    """And takes no other channel with it."""
     port = free_port()
     with Receiver() as receiver:
         without_uring(daemon, monkeypatch)
         daemon.write(conf(daemon, port, receiver, True,
-                          fallback_on_error=False))
+                          fallback_on_error=False) | more,
+                     channel("two", free_port(), **more), workers=WORKERS)
         daemon.launch()
         wait_for(daemon.try_status, "a daemon that answers")
         daemon.wait_state("one", "failed")
+        daemon.wait_state("two", "running")
         assert "io_uring cannot be used: io_uring_setup: not allowed" in \
             daemon.log()
         daemon.stop(checks=False)

@@ -159,29 +159,6 @@ rig_close(struct rig *rig)
 	remove_directory(rig->directory);
 }
 
-/* Puts the descriptors where enum worker_fd wants them; never returns. */
-static void
-run_worker(const struct rig *rig, int control)
-{
-	const int from[] = { control, rig->segment.fd, rig->input,
-	    rig->output, rig->directory_fd, rig->decimator_wake,
-	    rig->second };
-	char *argv[] = { (char *)(uintptr_t)"mcrelay-worker",
-	    (char *)(uintptr_t)"test", NULL };
-	unsigned i, count = NITEMS(from) - (rig->second == -1 ? 1 : 0);
-	int high[NITEMS(from)];
-
-	/* A system call that its sandbox does not have ends it. */
-	setenv("MCRELAY_SANDBOX", "kill", 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (i = 0; i < count; i++)
-		high[i] = fcntl(from[i], F_DUPFD, 100);
-	for (i = 0; i < count; i++)
-		dup2(high[i], MESSAGE_FD + (int)i);
-	close_range(MESSAGE_FD + count, ~0U, 0);
-	_exit(worker_main(2, argv));
-}
-
 int
 rig_fork(struct rig *rig)
 {
@@ -197,7 +174,7 @@ rig_fork(struct rig *rig)
 	if (rig->pid == 0) {
 		if (read(gate[0], &byte, 1) != 1)
 			_exit(1);
-		run_worker(rig, pair[1]);
+		rig_run_worker(rig, pair[1]);
 	}
 	close(pair[1]);
 	close(gate[0]);

@@ -30,6 +30,8 @@ struct rig {
 	struct listen_config	listen[2];	/* then, as in the segment */
 	int			directory_fd;
 	int			decimator_wake;
+	bool			shared;		/* as one of a process that
+						 * channels share: may be set */
 	int			control;	/* our end; -1: no worker */
 	pid_t			pid;
 };
@@ -44,6 +46,8 @@ void	rig_start(struct rig *rig);
 /* Forks a worker that waits for one byte on the descriptor that is returned
  * before it does anything; it is not waited for to be ready. */
 int	rig_fork(struct rig *rig);
+/* For rig.c: in the child; never returns. */
+void	rig_run_worker(const struct rig *rig, int control);
 /* SIGKILL, and waits for the end. */
 void	rig_kill(struct rig *rig);
 /* Tells the rig that its worker has been killed and reaped. */

@@ -29,9 +29,10 @@
 #include "common/util.h"
 #include "tests/unit/rig.h"
 #include "tests/unit/single_step.h"
+#include "tests/unit/step_parts.h"
 #include "tests/unit/step_receiver.h"
 #include "worker/ingest.h"
-#include "worker/ingest_uring.h"
+#include "worker/ingest_hub.h"
 #include "worker/relay.h"
 
 #define STEPS_MAX	2000000
@@ -47,10 +48,6 @@
 #define EACH		1U
 #define BEGIN_EACH	400U
 #endif
-/* Slots for all of it in one call. */
-#define RING_SIZE	(UINT64_C(1) << 20)
-/* Of io_uring, for all of it as well. */
-#define BUFFERS		8
 
 struct successor {
 	struct segment	segment;
@@ -60,8 +57,9 @@ struct successor {
 static struct rig	rig;
 /* How many inputs there are, and by which all comes: the last one. */
 static unsigned		inputs = 1;
-/* Whether it comes by io_uring. */
+/* Whether it comes by io_uring, and by one that channels share. */
 static bool		by_uring;
+static bool		is_shared;
 /* Killed after every so many instructions. */
 static unsigned		each = EACH;
 /* What the supervisor pauses at the very instant of the kill. */
@@ -145,51 +143,8 @@ open_ring(const struct segment *segment)
 	const int sockets[] = { rig.input, rig.second };
 	char why[URING_WHY_SIZE];
 
-	return by_uring ? ingest_ring_open(segment, sockets, why) : NULL;
-}
-
-static void
-copy_uring(const struct segment *to, const struct segment *from)
-{
-	uint64_t n;
-	uint32_t i;
-
-	for (i = 0; i < from->inputs; i++) {
-		*inputs_uring(to, i) = *inputs_uring(from, i);
-		for (n = 0; n < BUFFERS; n++)
-			memcpy(inputs_uring_buffer(to, i, n),
-			    inputs_uring_buffer(from, i, n), 512);
-	}
-}
-
-/* The places where messages land, and what may be copied to behind them. */
-static void
-copy_landing(const struct segment *to, const struct segment *from)
-{
-	uint64_t at = ring_start(RING_SIZE);
-	uint32_t i;
-
-	for (i = 0; i <= from->rx_slots; i++, at += from->rx->stride)
-		memcpy(ring_at(&to->ring, at), ring_at(&from->ring, at), 512);
-}
-
-/* All that this test uses of it: slots and ring only in part. */
-static void
-copy_segment(const struct segment *to, const struct segment *from)
-{
-	uint64_t start = ring_start(RING_SIZE);
-	uint32_t i;
-
-	copy_landing(to, from);
-	memcpy(to->base, from->base, (size_t)(from->slots - from->base));
-	for (i = 0; i < from->rx_slots; i++)
-		memcpy(to->slots + (size_t)i * SLOT_SIZE,
-		    from->slots + (size_t)i * SLOT_SIZE, 256);
-	memcpy(to->tx, from->tx, sizeof(*from->tx));
-	if (by_uring)
-		copy_uring(to, from);
-	memcpy(ring_at(&to->ring, start), ring_at(&from->ring, start),
-	    2 * (RING_SIZE - start));
+	return by_uring && !is_shared ?
+	    ingest_ring_open(segment, sockets, why) : NULL;
 }
 
 /* All that has come is of the last one. */
@@ -216,7 +171,7 @@ check_successor(struct successor *successor, const struct segment *left,
 	struct ingest ingest;
 	struct relay relay;
 
-	copy_segment(segment, left);
+	step_copy(segment, left);
 	if (paused_then != 0)
 		atomic_fetch_xor(&segment->state->paused, paused_then);
 	receiver_clear(after);
@@ -256,12 +211,19 @@ child_batch(int output, uint32_t stride)
 	static struct ingest ingest;
 	static struct relay relay;
 	struct ingest_ring *ring = open_ring(&rig.segment);
+	struct ingest_hub *hub = is_shared ? step_hub() : NULL;
+	const int sockets[] = { rig.input, rig.second };
 	unsigned i;
 
 	relay_init(&relay, &rig.segment, &output);
 	start_ingest(&ingest, &rig.segment, &relay, ring);
 	ingest.each[inputs - 1].stride = stride;
 	single_step_here();
+	if (hub != NULL) {
+		step_join(hub, &ingest, sockets);
+		step_take(hub, &ingest, &relay);
+		_exit(ingest_by_ring(&ingest) ? 1 : 0);
+	}
 	/* Of several, the others have been announced before. */
 	for (i = 0; i < inputs; i++)
 		ingest_batch(&ingest, i);
@@ -278,10 +240,14 @@ child_recovery(const struct segment *segment, int output)
 	static struct ingest ingest;
 	static struct relay relay;
 	struct ingest_ring *ring = open_ring(segment);
+	struct ingest_hub *hub = is_shared ? step_hub() : NULL;
+	const int sockets[] = { rig.input, rig.second };
 
 	single_step_here();
 	relay_init(&relay, segment, &output);
 	start_ingest(&ingest, segment, &relay, ring);
+	if (hub != NULL)
+		step_join(hub, &ingest, sockets);
 	relay_run(&relay);
 	_exit(0);
 }
@@ -396,7 +362,7 @@ run_recovery(uint32_t stride)
 			continue;
 		/* With what is still being delivered. */
 		check_successor(&second, &rig.segment, &direct);
-		copy_segment(&first.segment, &rig.segment);
+		step_copy(&first.segment, &rig.segment);
 		memcpy(before.seen, direct.seen, sizeof(direct.seen));
 		before.count = direct.count;
 		total += step_recovery(&first, &second, &before);
@@ -474,6 +440,22 @@ test_uring(void **state ATTR_UNUSED)
 	by_uring = false;
 	inputs = 1;
 }
+
+/* The same by one that channels share, which the channel joins and leaves; all
+ * of it where there is time. */
+static void
+test_shared_uring(void **state)
+{
+	is_shared = true;
+	if (getenv("MCRELAY_TEST_LONG") != NULL)
+		test_uring(state);
+	else {
+		by_uring = true;
+		run_batch(0, 0);
+		by_uring = false;
+	}
+	is_shared = false;
+}
 #endif
 
 int
@@ -486,6 +468,7 @@ main(void)
 		cmocka_unit_test(test_second_input),
 #ifdef HAVE_URING
 		cmocka_unit_test(test_uring),
+		cmocka_unit_test(test_shared_uring),
 #endif
 	};
 	const char *wish = getenv("MCRELAY_TEST_EACH");

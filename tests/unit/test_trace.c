@@ -151,10 +151,17 @@ next_n(unsigned n)
 	return n + n / 4;
 }
 
+/* How it is received by. */
+enum way {
+	BY_SOCKETS,
+	BY_URING,
+	BY_SHARED_URING,
+};
+
 /* Small blocks and files, so that each call comes often. */
 static void
 campaign_of(const char *name, uint64_t call, unsigned n_max,
-    unsigned expected, enum archive_write how, unsigned inputs, bool uring)
+    unsigned expected, enum archive_write how, unsigned inputs, enum way way)
 {
 	/* Whatever is made once for each file is made often. */
 	struct segment_spec spec = {.ring_size = 4 << 20, .config.archive = {
@@ -178,11 +185,12 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 	spec.config.archive.write = how;
 	spec.inputs = inputs;
 	/* Few buffers, so that they run out. */
-	if (uring)
+	if (way != BY_SOCKETS)
 		spec.config.uring = (struct uring_config){.enabled = 1,
 		    .queue_depth = 8, .sq_thread_cpu = -1};
 	sigaction(SIGALRM, &action, NULL);
 	rig_open(&rig, &spec);
+	rig.shared = way == BY_SHARED_URING;
 	load_start(&load, &rig);
 	for (n = 1; n <= n_max; n = next_n(n), kills++)
 		reached += run_until(&rig, call, n);
@@ -199,7 +207,7 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 static void
 campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 {
-	campaign_of(name, call, n_max, expected, WRITE_BUFFERED, 1, false);
+	campaign_of(name, call, n_max, expected, WRITE_BUFFERED, 1, BY_SOCKETS);
 }
 
 static void
@@ -212,7 +220,7 @@ static void
 test_recvmmsg_of_two(void **state ATTR_UNUSED)
 {
 	campaign_of("recvmmsg, two inputs", SYS_recvmmsg, N_MAX, 20,
-	    WRITE_BUFFERED, 2, false);
+	    WRITE_BUFFERED, 2, BY_SOCKETS);
 }
 
 #ifdef HAVE_URING
@@ -220,28 +228,44 @@ static void
 test_uring(void **state ATTR_UNUSED)
 {
 	campaign_of("io_uring_enter", SYS_io_uring_enter, N_MAX, 20,
-	    WRITE_BUFFERED, 1, true);
+	    WRITE_BUFFERED, 1, BY_URING);
 }
 
 static void
 test_uring_of_two(void **state ATTR_UNUSED)
 {
 	campaign_of("io_uring_enter, two inputs", SYS_io_uring_enter, N_MAX,
-	    20, WRITE_BUFFERED, 2, true);
+	    20, WRITE_BUFFERED, 2, BY_URING);
 }
 
 static void
 test_uring_direct(void **state ATTR_UNUSED)
 {
 	campaign_of("io_uring_enter, direct", SYS_io_uring_enter, N_MAX, 20,
-	    WRITE_DIRECT, 1, true);
+	    WRITE_DIRECT, 1, BY_URING);
 }
 
 static void
 test_uring_recovery(void **state ATTR_UNUSED)
 {
 	campaign_of("any call, io_uring", ANY_CALL, 160, 20, WRITE_BUFFERED,
-	    2, true);
+	    2, BY_URING);
+}
+
+static void
+test_shared_uring(void **state ATTR_UNUSED)
+{
+	campaign_of("io_uring_enter, shared", SYS_io_uring_enter, N_MAX, 20,
+	    WRITE_BUFFERED, 2, BY_SHARED_URING);
+}
+
+static void
+test_shared_uring_recovery(void **state ATTR_UNUSED)
+{
+	if (!is_long())
+		skip();
+	campaign_of("any call, shared io_uring", ANY_CALL, 160, 20,
+	    WRITE_BUFFERED, 1, BY_SHARED_URING);
 }
 #endif
 
@@ -261,28 +285,28 @@ static void
 test_pwritev_direct(void **state ATTR_UNUSED)
 {
 	campaign_of("pwritev, direct", SYS_pwritev, N_MAX, 15, WRITE_DIRECT,
-	    1, false);
+	    1, BY_SOCKETS);
 }
 
 static void
 test_madvise(void **state ATTR_UNUSED)
 {
 	campaign_of("madvise, mmap", SYS_madvise, N_MAX, 15, WRITE_MMAP, 1,
-	    false);
+	    BY_SOCKETS);
 }
 
 static void
 test_fallocate(void **state ATTR_UNUSED)
 {
 	campaign_of("fallocate, mmap", SYS_fallocate, N_MAX, 15, WRITE_MMAP,
-	    1, false);
+	    1, BY_SOCKETS);
 }
 
 static void
 test_munmap(void **state ATTR_UNUSED)
 {
 	campaign_of("munmap, mmap", SYS_munmap, 12, 5, WRITE_MMAP, 1,
-	    false);
+	    BY_SOCKETS);
 }
 
 static void
@@ -320,7 +344,7 @@ static void
 test_recovery_of_two(void **state ATTR_UNUSED)
 {
 	campaign_of("any call, two inputs", ANY_CALL, 160, 20, WRITE_BUFFERED,
-	    2, false);
+	    2, BY_SOCKETS);
 }
 
 int
@@ -338,6 +362,8 @@ main(void)
 		cmocka_unit_test(test_uring_of_two),
 		cmocka_unit_test(test_uring_direct),
 		cmocka_unit_test(test_uring_recovery),
+		cmocka_unit_test(test_shared_uring),
+		cmocka_unit_test(test_shared_uring_recovery),
 #endif
 		cmocka_unit_test(test_sendmmsg),
 		cmocka_unit_test(test_pwritev),

@@ -6,8 +6,8 @@
 100 channels with an output each, and 1 channel with 8 outputs, datagrams of 200
 bytes that come one by one, to each channel in turn.  "classic" is one loop with
 one recvfrom, one sendto for each output and one write for each datagram
-(bench/loop.c); the others are mcrelay's workers: one for each channel, one for
-all, and one for each by io_uring.  Says what of a processor a datagram costs at a
+(bench/loop.c); the others are mcrelay's workers: one for each channel and one for
+all, both by sockets and by io_uring.  Says what of a processor a datagram costs at a
 rate that all of them manage, and how many a second of a processor's time is
 enough for when more come than can be taken: the highest rate of one that nobody
 else has.  Each contender after the other in turn; medians of the rounds.

@@ -23,7 +23,7 @@
 
 #include "common/util.h"
 
-#define OUTPUTS_MAX	8U
+#define OUTPUTS_MAX	32U
 #define MESSAGES_MAX	32U
 #define BYTES_MAX	65507U
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from machine import (Machine, VETH_ADDRESS, VETH_IN, VETH_OUT, command, note)
 
-GROUP, PORT, OUTPUTS = "239.192.7.1", 26800, 8
+GROUP, PORT, OUTPUTS = "239.192.7.1", 26800, 32
 WAYS = ("sendmmsg", "uring", "linked", "zero_copy")
-BATCHES = ((1, 1), (1, 16), (8, 1), (8, 16))
+BATCHES = ((1, 1), (1, 16), (8, 1), (8, 16), (32, 1))
 SIZES = (200, 1400, 8192, 65507)
 RUN_MS = 100
 

@@ -24,7 +24,7 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_sender_sequence tests/unit/test_quarantine \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_recycle tests/unit/test_writer \
-	tests/unit/test_writer_uring \
+	tests/unit/test_writer_uring tests/unit/test_hub \
 	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
@@ -142,6 +142,8 @@ tests_unit_test_archive_names_LDADD = $(TEST_LIBS)
 tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
 tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)
 
+tests_unit_test_hub_SOURCES = tests/unit/test_hub.c $(RIG)
+tests_unit_test_hub_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_kill_SOURCES = tests/unit/test_kill.c $(RIG)
 tests_unit_test_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_landing_SOURCES = tests/unit/test_landing.c \

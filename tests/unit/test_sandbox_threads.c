@@ -225,11 +225,51 @@ teardown(void **state ATTR_UNUSED)
 	return 0;
 }
 
+/* At a ring: by IORING_REGISTER_*, of which only numbers are told. */
+static int
+try_register(bool buffers, int what, unsigned count)
+{
+	const struct sandbox sandbox = {.program = SANDBOX_HOST,
+	    .directory = -1, .uring = true, .uring_buffers = buffers};
+	int status;
+	pid_t pid = fork();
+
+	assert_int_not_equal(pid, -1);
+	if (pid == 0) {
+		if (sandbox_enter_parts(&sandbox, SANDBOX_CALLS, false) == 0)
+			_exit(UINT8_MAX);
+		/* What is let through the kernel refuses otherwise: it is
+		 * no ring. */
+		_exit(syscall(SYS_io_uring_register, datagrams[0], what, NULL,
+		    count) == -1 && errno == EPERM ? EPERM : 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+rings_get_nothing_but_buffers(void **state ATTR_UNUSED)
+{
+	enum { FILES_OF_A_RING = 2, ENABLE = 12, COME = 22, GO = 23 };
+
+	if (try_register(true, ENABLE, 0) == UINT8_MAX)
+		skip();
+	assert_int_equal(try_register(true, ENABLE, 0), 0);
+	assert_int_equal(try_register(true, COME, 1), 0);
+	assert_int_equal(try_register(true, GO, 1), 0);
+	assert_int_equal(try_register(true, FILES_OF_A_RING, 1), EPERM);
+	assert_int_equal(try_register(false, ENABLE, 0), 0);
+	assert_int_equal(try_register(false, COME, 1), EPERM);
+	assert_int_equal(try_register(false, GO, 1), EPERM);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_have_lists_of_their_own),
+		cmocka_unit_test(rings_get_nothing_but_buffers),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

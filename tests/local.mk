@@ -212,7 +212,8 @@ tests_unit_test_conf_stream_archive_SOURCES = tests/unit/test_conf_stream_archiv
 tests_unit_test_conf_stream_archive_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
 	tests/unit/conf_bad.h tests/unit/conf_bad_archive.c \
-	tests/unit/conf_bad_channel.c tests/unit/conf_bad_relay.c \
+	tests/unit/conf_bad_channel.c tests/unit/conf_bad_input.c \
+	tests/unit/conf_bad_relay.c \
 	tests/unit/conf_bad_file.c tests/unit/conf_bad_forward.c \
 	tests/unit/conf_bad_output.c $(CONF_SUPPORT)
 tests_unit_test_conf_bad_LDADD = $(CONF_TEST_LIBS)
@@ -502,6 +503,7 @@ EXTRA_DIST += \
 	tests/integration/test_journal.py \
 	tests/integration/test_keep_source.py \
 	tests/integration/test_kernel_relay.py \
+	tests/integration/test_xdp.py \
 	tests/integration/test_layout.py \
 	tests/integration/test_lease.py \
 	tests/integration/test_live.py \

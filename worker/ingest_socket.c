@@ -142,15 +142,15 @@ socket_receive(struct ingest *ingest, unsigned offered)
 }
 
 static bool
-socket_look(const struct ingest *ingest, unsigned input, uint32_t *drops,
-    uint32_t *queued_bytes)
+socket_look(const struct ingest *ingest, unsigned input,
+    struct ingest_look *look)
 {
 	struct udp_memory memory;
 
 	if (!udp_read_memory(ingest->each[input].socket, &memory))
 		return false;
-	*drops = memory.drops;
-	*queued_bytes = memory.queued_bytes;
+	look->drops = memory.drops;
+	look->queued_bytes = memory.queued_bytes;
 	return true;
 }
 

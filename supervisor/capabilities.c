@@ -50,7 +50,8 @@ static const struct {
 	    "for buffers of sockets that are larger than net.core.rmem_max "
 	    "and wmem_max", true},
 	{CAP_NET_RAW, "CAP_NET_RAW",
-	    "to notice, after an upgrade, that there is no querier", true},
+	    "for AF_XDP, and to notice, after an upgrade, that there is no "
+	    "querier", true},
 	{CAP_BPF, "CAP_BPF", "to load programs into the kernel", true},
 	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "to lock memory beyond the limit", true},
 };

@@ -67,6 +67,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/images.c supervisor/images.h \
 	supervisor/inheritance.c supervisor/inheritance.h \
 	supervisor/json_text.c supervisor/json_text.h \
+	supervisor/in_kernel.c supervisor/in_kernel.h \
 	supervisor/kernel_hop.c supervisor/kernel_hop.h \
 	supervisor/kernel_path.c supervisor/kernel_path.h \
 	supervisor/kernel_program.c supervisor/kernel_program.h \

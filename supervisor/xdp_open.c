@@ -121,6 +121,8 @@ open_all(struct channel *channel, const struct listen_config *listen)
 		return cannot(xdp, "cannot %s: %s", what, errno == EBUSY ?
 		    "somebody has the one that a queue can have" :
 		    errno == EINVAL ? "there may be no such queue" :
+		    errno == EPERM ? "this takes CAP_NET_RAW, which mcrelayd "
+		    "gives up if nothing asks for it when it starts" :
 		    strerror(errno));
 	return tell(channel, &place);
 }

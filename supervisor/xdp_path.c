@@ -71,7 +71,8 @@ is_current(const struct channel *channel)
 	const struct listen_config *listen = xdp_wanted_by(channel);
 	const struct xdp_input *xdp = &channel->xdp;
 
-	return listen != NULL && !xdp->dead && is_for_it(channel) &&
+	return listen != NULL && !xdp->dead && xdp->key.ifindex != 0 &&
+	    is_for_it(channel) &&
 	    xdp->socket.queue == listen->queue &&
 	    xdp->socket.frames == xdp_socket_frames(listen->receive_buffer) &&
 	    if_nametoindex(listen->interface) == xdp->key.ifindex;
@@ -198,8 +199,9 @@ xdp_path_give(struct channel *channel)
 	struct worker_state *state = channel->segment.state;
 	struct xdp_input *xdp = &channel->xdp;
 
-	if (!xdp_has_socket(channel) && channel->child.wanted &&
-	    xdp_wanted_by(channel) != NULL)
+	/* One that is inherited lacks the program only. */
+	if (channel->child.wanted && xdp_wanted_by(channel) != NULL &&
+	    !xdp->told && (!xdp_has_socket(channel) || is_current(channel)))
 		(void)xdp_open(channel);
 	xdp->given = xdp_has_socket(channel);
 	state->xdp_socket = xdp->given ? xdp->socket.cookie : 0;
@@ -349,4 +351,11 @@ xdp_path_ready(struct channel *channel)
 	(void)snprintf(xdp->lack.detail, sizeof(xdp->lack.detail),
 	    "`path: xdp' without `fallback': %s", xdp->why);
 	return false;
+}
+
+bool
+xdp_path_falls_back(const struct channel *channel)
+{
+	return xdp_wanted_by(channel) != NULL && !channel->xdp.told &&
+	    channel->xdp.why[0] != '\0';
 }

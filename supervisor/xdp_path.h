@@ -77,6 +77,8 @@ void	xdp_path_adopt(struct channel *channel, int socket, int memory)
 /* Whether a channel that insists on it can have it; if not, its lack says
  * why. */
 bool	xdp_path_ready(struct channel *channel) ATTR_NONNULL;
+/* Whether one that could do without has to: its `why' says why. */
+bool	xdp_path_falls_back(const struct channel *channel) ATTR_NONNULL;
 /* By which interface and how it is had; NULL: it is not. */
 const struct xdp_link	*xdp_path_link(const struct channel *channel)
 			    ATTR_NONNULL;

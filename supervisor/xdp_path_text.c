@@ -23,7 +23,7 @@ xdp_path_text(const struct conf *conf, char text[XDP_WHY_SIZE])
 		(void)snprintf(text, XDP_WHY_SIZE, "by AF_XDP sockets");
 	else
 		(void)snprintf(text, XDP_WHY_SIZE, "by ordinary sockets: "
-		    "%.130s", why);
+		    "%.170s", why);
 	xdp_program_free(program);
 	return true;
 }

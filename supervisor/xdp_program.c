@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/in_kernel.h"
 #include "supervisor/xdp_program.h"
 
 #ifdef HAVE_BPF
@@ -32,37 +33,17 @@ struct xdp_program {
 	uint32_t		 id;
 };
 
-/* What goes wrong is told by errno. */
-static int
-be_quiet(enum libbpf_print_level level ATTR_UNUSED,
-    const char *format ATTR_UNUSED, va_list ap ATTR_UNUSED)
-{
-	return 0;
-}
-
-static uint32_t
-id_of(int fd)
-{
-	struct bpf_prog_info info;
-	uint32_t size = sizeof(info);
-
-	memset(&info, 0, sizeof(info));
-	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
-}
-
 struct xdp_program *
 xdp_program_load(char why[XDP_WHY_SIZE])
 {
 	struct xdp_program *program;
 	struct xdp_input_bpf *loaded;
 
-	(void)libbpf_set_print(be_quiet);
+	in_kernel_be_quiet();
 	loaded = xdp_input_bpf__open_and_load();
 	if (loaded == NULL) {
 		(void)snprintf(why, XDP_WHY_SIZE, "cannot load the program "
-		    "into the kernel: %s", errno == EPERM ? "this process may "
-		    "not: that takes CAP_BPF and CAP_NET_ADMIN" :
-		    strerror(errno));
+		    "into the kernel: %s", in_kernel_why(errno));
 		return NULL;
 	}
 	program = xcalloc(1, sizeof(*program));
@@ -70,7 +51,7 @@ xdp_program_load(char why[XDP_WHY_SIZE])
 	program->program = bpf_program__fd(loaded->progs.mcrelay_xdp);
 	program->places = bpf_map__fd(loaded->maps.mcrelay_places);
 	program->sockets = bpf_map__fd(loaded->maps.mcrelay_sockets);
-	program->id = id_of(program->program);
+	program->id = in_kernel_id(program->program);
 	return program;
 }
 

@@ -16,7 +16,7 @@
 #include "bpf/xdp_input.h"
 #include "common/compiler.h"
 
-#define XDP_WHY_SIZE	160
+#define XDP_WHY_SIZE	200
 
 struct xdp_program;
 

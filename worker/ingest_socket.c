@@ -57,6 +57,7 @@ read_messages(struct ingest *ingest, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++, arrival++) {
+		arrival->broken = false;
 		arrival->truncated =
 		    (rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 		arrival->rest = ingest_overflow(ingest, i);

@@ -23,11 +23,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <arpa/inet.h>
-#include <net/ethernet.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
-#include <netinet/udp.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +34,7 @@
 #include "common/xdp_rings.h"
 #include "worker/ingest_ops.h"
 #include "worker/ingest_xdp.h"
+#include "worker/xdp_frame.h"
 
 /* Batches after which the ordinary socket has its turn, however much comes. */
 #define TURNS		16U
@@ -182,107 +178,16 @@ xdp_open(struct ingest *ingest)
 
 /*** Receiving. ***/
 
-/*
- * From the header of IP on, whose lengths agree with each other and with the
- * frame, as the program has seen; who has the memory is trusted as little as
- * anybody.  The payload's size, or -1.
- */
-static int
-read_v4(struct ring_record *record, const uint8_t *at, size_t size,
-    const struct udphdr **udp)
-{
-	const struct ip *ip = (const void *)at;
-
-	if (size < sizeof(*ip) + sizeof(**udp) ||
-	    ntohs(ip->ip_len) > size ||
-	    ntohs(ip->ip_len) < sizeof(*ip) + sizeof(**udp))
-		return -1;
-	*udp = (const void *)(ip + 1);
-	record->family = 4;
-	memcpy(record->address, &ip->ip_src, 4);
-	return (int)(ntohs(ip->ip_len) - sizeof(*ip) - sizeof(**udp));
-}
-
-static int
-read_v6(struct ring_record *record, const uint8_t *at, size_t size,
-    const struct udphdr **udp)
-{
-	const struct ip6_hdr *ip = (const void *)at;
-
-	if (size < sizeof(*ip) + sizeof(**udp) ||
-	    ntohs(ip->ip6_plen) > size - sizeof(*ip) ||
-	    ntohs(ip->ip6_plen) < sizeof(**udp))
-		return -1;
-	*udp = (const void *)(ip + 1);
-	record->family = 6;
-	memcpy(record->address, &ip->ip6_src, 16);
-	return (int)(ntohs(ip->ip6_plen) - sizeof(**udp));
-}
-
-/* Of 4 bytes at a time; the rest is done as if zeros followed. */
-static uint64_t
-sum_of(const uint8_t *at, size_t size)
-{
-	uint64_t sum = 0;
-	uint32_t word;
-
-	for (; size >= sizeof(word); at += sizeof(word), size -= sizeof(word)) {
-		memcpy(&word, at, sizeof(word));
-		sum += word;
-	}
-	word = 0;
-	memcpy(&word, at, size);
-	return sum + word;
-}
-
-/* A datagram of IPv4 may have none, and one of IPv6 must have one. */
-static bool
-adds_up(const struct ring_record *record, const struct udphdr *udp)
-{
-	size_t addresses = record->family == 4 ? 8 : 32;
-	size_t size = record->length + sizeof(*udp);
-	uint64_t sum;
-
-	if (udp->uh_sum == 0)
-		return record->family == 4;
-	/* They are the last of IP's header, before that of UDP. */
-	sum = sum_of((const uint8_t *)udp - addresses, addresses);
-	sum += sum_of((const void *)udp, size);
-	sum += htonl((uint32_t)size) + (uint64_t)htonl(IPPROTO_UDP);
-	while (sum >> 16 != 0)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return sum == 0xffff;
-}
-
+/* Who has the memory is trusted as little as anybody. */
 static void
 read_frame(const struct ingest_frames *frames, const struct xdp_desc *desc,
     struct arrival *arrival)
 {
-	const struct ether_header *ether;
-	struct ring_record *record = &arrival->record;
-	const struct udphdr *udp;
-	uint64_t at = desc->addr;
-	size_t size = desc->len;
-	int length = -1;
-
-	*arrival = (struct arrival){.broken = true};
-	if (at >= frames->size || size > frames->size - at ||
-	    size < sizeof(*ether))
-		return;
-	ether = (const void *)(frames->memory + at);
-	size -= sizeof(*ether);
-	if (ether->ether_type == htons(ETHERTYPE_IP))
-		length = read_v4(record, (const uint8_t *)(ether + 1), size,
-		    &udp);
-	else if (ether->ether_type == htons(ETHERTYPE_IPV6))
-		length = read_v6(record, (const uint8_t *)(ether + 1), size,
-		    &udp);
-	if (length == -1)
-		return;
-	record->length = (uint32_t)length;
-	record->port = ntohs(udp->uh_sport);
-	arrival->rest = (const uint8_t *)(udp + 1);
-	arrival->broken = !frames->trust && !adds_up(record, udp);
+	if (desc->addr < frames->size && desc->len <= frames->size - desc->addr)
+		arrival->broken = !xdp_frame_read(frames->memory + desc->addr,
+		    desc->len, frames->trust, arrival);
+	else
+		*arrival = (struct arrival){.broken = true};
 }
 
 /* How many frames have come, at the most `offered', which go back to the kernel

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reads frames that came by AF_XDP.  See xdp_frame.h.  Worker, relay thread.
+ */
+#include <arpa/inet.h>
+#include <net/ethernet.h>
+#include <netinet/ip.h>
+#include <netinet/ip6.h>
+#include <netinet/udp.h>
+#include <string.h>
+
+#include "common/util.h"
+#include "worker/xdp_frame.h"
+
+/*
+ * From the header of IP on, whose lengths agree with each other and with the
+ * frame, as the program has seen: looked at again, so that nothing is read that
+ * is not there.  The payload's size, or -1.
+ */
+static int
+read_v4(struct ring_record *record, const uint8_t *at, size_t size,
+    const struct udphdr **udp)
+{
+	const struct ip *ip = (const void *)at;
+
+	if (size < sizeof(*ip) + sizeof(**udp) ||
+	    ntohs(ip->ip_len) > size ||
+	    ntohs(ip->ip_len) < sizeof(*ip) + sizeof(**udp))
+		return -1;
+	*udp = (const void *)(ip + 1);
+	record->family = 4;
+	memcpy(record->address, &ip->ip_src, 4);
+	return (int)(ntohs(ip->ip_len) - sizeof(*ip) - sizeof(**udp));
+}
+
+static int
+read_v6(struct ring_record *record, const uint8_t *at, size_t size,
+    const struct udphdr **udp)
+{
+	const struct ip6_hdr *ip = (const void *)at;
+
+	if (size < sizeof(*ip) + sizeof(**udp) ||
+	    ntohs(ip->ip6_plen) > size - sizeof(*ip) ||
+	    ntohs(ip->ip6_plen) < sizeof(**udp))
+		return -1;
+	*udp = (const void *)(ip + 1);
+	record->family = 6;
+	memcpy(record->address, &ip->ip6_src, 16);
+	return (int)(ntohs(ip->ip6_plen) - sizeof(**udp));
+}
+
+/* Of 4 bytes at a time; the rest is done as if zeros followed. */
+static uint64_t
+sum_of(const uint8_t *at, size_t size)
+{
+	uint64_t sum = 0;
+	uint32_t word;
+
+	for (; size >= sizeof(word); at += sizeof(word), size -= sizeof(word)) {
+		memcpy(&word, at, sizeof(word));
+		sum += word;
+	}
+	word = 0;
+	memcpy(&word, at, size);
+	return sum + word;
+}
+
+/* A datagram of IPv4 may have none, and one of IPv6 must have one. */
+static bool
+adds_up(const struct ring_record *record, const struct udphdr *udp)
+{
+	size_t addresses = record->family == 4 ? 8 : 32;
+	size_t size = record->length + sizeof(*udp);
+	uint64_t sum;
+
+	if (udp->uh_sum == 0)
+		return record->family == 4;
+	/* They are the last of IP's header, before that of UDP. */
+	sum = sum_of((const uint8_t *)udp - addresses, addresses);
+	sum += sum_of((const void *)udp, size);
+	sum += htonl((uint32_t)size) + (uint64_t)htonl(IPPROTO_UDP);
+	while (sum >> 16 != 0)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum == 0xffff;
+}
+
+bool
+xdp_frame_read(const uint8_t *frame, size_t size, bool trust,
+    struct arrival *arrival)
+{
+	const struct ether_header *ether = (const void *)frame;
+	struct ring_record *record = &arrival->record;
+	const uint8_t *ip = frame + sizeof(*ether);
+	const struct udphdr *udp;
+	int length = -1;
+
+	*arrival = (struct arrival){0};
+	if (size < sizeof(*ether))
+		return false;
+	size -= sizeof(*ether);
+	if (ether->ether_type == htons(ETHERTYPE_IP))
+		length = read_v4(record, ip, size, &udp);
+	else if (ether->ether_type == htons(ETHERTYPE_IPV6))
+		length = read_v6(record, ip, size, &udp);
+	if (length == -1)
+		return false;
+	record->length = (uint32_t)length;
+	record->port = ntohs(udp->uh_sport);
+	arrival->rest = (const uint8_t *)(udp + 1);
+	return trust || adds_up(record, udp);
+}

@@ -50,6 +50,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_kernel_path tests/unit/test_xdp_frame \
+	tests/unit/test_xdp_kill \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_crew tests/unit/test_relay tests/unit/test_turn \
@@ -258,6 +259,8 @@ tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
 tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_kernel_path_SOURCES = tests/unit/test_kernel_path.c
 tests_unit_test_kernel_path_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_xdp_kill_SOURCES = tests/unit/test_xdp_kill.c $(SINGLE_STEP)
+tests_unit_test_xdp_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_xdp_frame_CPPFLAGS = $(IN_USER_CPPFLAGS)
 tests_unit_test_xdp_frame_CFLAGS = $(IN_USER_CFLAGS)
 tests_unit_test_xdp_frame_SOURCES = tests/unit/test_xdp_frame.c $(XDP_HERE)

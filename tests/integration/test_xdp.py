@@ -309,7 +309,8 @@ def test_interface_goes(make_daemon: Callable[..., Daemon], wired: World,
         goes_on("xdp")
         (link,) = json.loads(wired.home.run(
             "ip", "-j", "link", "show", "in0").stdout)
-        for number in (0, link["ifindex"]):
+        numbers = (0, link["ifindex"]) if LONG else (link["ifindex"],)
+        for number in numbers:
             wired.unplug("in")
             wait_way(daemon, "socket")
             wired.plug("in", index=number)

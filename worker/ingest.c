@@ -225,31 +225,6 @@ make_room(struct ingest *ingest, uint64_t end)
 	    &ring->shared->reserve, memory_order_relaxed)));
 }
 
-/* What the batch has brought, as its input's; where inputs are merged, what has
- * gone on was counted then. */
-static void
-count_input(const struct ingest *ingest, const struct ingest_state *state,
-    const struct ingest_counts *then, unsigned n)
-{
-	struct ingest_counts before = *then;
-	struct input_state *input = &inputs_of(ingest->segment, state)
-	    [ingest->input];
-	struct input_counts *counts = &input->counts;
-
-	if (ingest->merge.area != NULL) {
-		before.received = state->counts.received;
-		before.received_bytes = state->counts.received_bytes;
-	}
-#define ADD_CHANGE(name, ...)						\
-	counts->name += state->counts.name - before.name;
-	INPUT_FLOW_COUNTERS(ADD_CHANGE)
-#undef ADD_CHANGE
-	if (ingest->ops->count != NULL)
-		ingest->ops->count(ingest, input, n);
-	if (state->counts.received != before.received)
-		input->last_received_ns = state->last_received_ns;
-}
-
 /*
  * Commits the first `n' messages.  Everything before ingest_commit() has no
  * effect that a successor would not overwrite with the same bytes; everything
@@ -279,7 +254,7 @@ commit_batch(struct ingest *ingest, unsigned n)
 		commit_message(ingest, state, i, n, now);
 	if (ingest->merge.area != NULL)
 		merge_end(ingest, state, ingest->release);
-	count_input(ingest, state, &before, n);
+	ingest_count_input(ingest, state, &before, n);
 	if (UNLIKELY(state->counts.truncated != before.truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What the sockets know of their drops and of what waits.  Worker, relay thread
- * only.
+ * What each input has brought; what its sockets know of their drops and of what
+ * waits.  Worker, relay thread only.
  */
 #include "common/inputs.h"
 #include "common/util.h"
@@ -52,4 +52,28 @@ ingest_look(struct ingest *ingest)
 		    (uint64_t)look.queued_bytes);
 		ingest_commit(&segment->state->ingest);
 	}
+}
+
+void
+ingest_count_input(const struct ingest *ingest,
+    const struct ingest_state *state, const struct ingest_counts *then,
+    unsigned n)
+{
+	struct ingest_counts before = *then;
+	struct input_state *input = &inputs_of(ingest->segment, state)
+	    [ingest->input];
+	struct input_counts *counts = &input->counts;
+
+	if (ingest->merge.area != NULL) {
+		before.received = state->counts.received;
+		before.received_bytes = state->counts.received_bytes;
+	}
+#define ADD_CHANGE(name, ...)						\
+	counts->name += state->counts.name - before.name;
+	INPUT_FLOW_COUNTERS(ADD_CHANGE)
+#undef ADD_CHANGE
+	if (ingest->ops->count != NULL)
+		ingest->ops->count(ingest, input, n);
+	if (state->counts.received != before.received)
+		input->last_received_ns = state->last_received_ns;
 }

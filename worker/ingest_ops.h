@@ -69,6 +69,11 @@ extern const struct ingest_ops	ingest_uring;
 /* An AF_XDP socket, and recvmmsg for what does not come by that. */
 extern const struct ingest_ops	ingest_xdp;
 
+/* Part of a commit: what its batch of `n' messages has brought since `then', as
+ * the input's; where inputs are merged, what has gone on was counted then. */
+void	ingest_count_input(const struct ingest *ingest,
+	    const struct ingest_state *state, const struct ingest_counts *then,
+	    unsigned n) ATTR_NONNULL;
 /* Sets what the kernel says of a message beside its length, which is set:
  * where it came from, when, and in runs of which size. */
 void	arrival_describe(struct arrival *arrival,

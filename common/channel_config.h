@@ -114,6 +114,10 @@ struct listen_config {
 	uint8_t		share;			/* others may have it open */
 	uint8_t		marked;			/* tells marks of packets */
 	uint16_t	one_by_one;		/* nothing is coalesced */
+	uint16_t	xdp;			/* by an AF_XDP socket... */
+	uint16_t	queue;			/* ...of this queue */
+	uint16_t	xdp_only;		/* or not at all */
+	uint16_t	trust;			/* UDP's checksums are right */
 	uint64_t	receive_buffer;		/* bytes */
 	uint64_t	coalesce_ns;		/* or COALESCE_AUTO */
 	uint64_t	busy_poll_ns;		/* 0: sleep when there is
@@ -122,7 +126,7 @@ struct listen_config {
 _Static_assert(offsetof(struct listen_config, source) ==
     sizeof(struct sockaddr_storage) + IF_NAMESIZE &&
     sizeof(struct listen_config) ==
-    offsetof(struct listen_config, one_by_one) + sizeof(uint16_t) +
+    offsetof(struct listen_config, one_by_one) + 5 * sizeof(uint16_t) +
     3 * sizeof(uint64_t), "no padding");
 
 /* How the relay thread runs; filled and compared likewise. */

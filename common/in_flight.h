@@ -123,6 +123,7 @@ _Static_assert(sizeof(struct uring_input) == 2 * URING_PAGE &&
 enum io_way {
 	IO_SOCKET,
 	IO_URING,
+	IO_XDP,
 };
 
 /* How many buffers an input has, a power of two. */

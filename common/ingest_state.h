@@ -32,7 +32,11 @@ struct input_state {
 	uint64_t	last_received_ns;
 	uint64_t	messages;	/* committed that came by io_uring */
 	uint32_t	drops_seen;	/* the socket's own 32-bit counter */
-	uint32_t	reserved;
+	uint32_t	xdp_drops_seen;	/* the same of the AF_XDP socket */
+	/* That one's cookie, and its descriptors that are committed: by them
+	 * its rings are where they are (worker/ingest_xdp.c). */
+	uint64_t	xdp_socket;
+	uint64_t	xdp_frames;
 };
 
 /* What is known of a sender's own numbering (worker/sender_sequence.h). */

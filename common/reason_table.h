@@ -25,7 +25,8 @@
 	X(PROGRAM_CLOSED, program_closed, WAITING,			\
 	    "its user cannot execute mcrelay-worker")			\
 	X(KERNEL_MISSING, kernel_missing, WAITING,			\
-	    "the kernel has no program that relays, and nothing else is to") \
+	    "the kernel has no program that relays or receives, and "	\
+	    "nothing else is to")					\
 	X(NOT_PERMITTED, not_permitted, WAITING,			\
 	    "mcrelayd may not open it")					\
 	X(CANNOT_OPEN, cannot_open, WAITING,				\
@@ -78,7 +79,8 @@
 	X(MEMORY_UNLOCKED, memory_unlocked, NOTE,			\
 	    "its memory may be swapped out: raise RLIMIT_MEMLOCK")	\
 	X(KERNEL_FALLBACK, kernel_fallback, NOTE,			\
-	    "the kernel has no program that relays: the worker does")	\
+	    "the kernel has no program that relays or receives: the "	\
+	    "worker does")						\
 	X(QUARANTINED, quarantined, NOTE,				\
 	    "it has ended the worker that it shared: it has its own now") \
 	X(NO_QUERIER, no_querier, NOTE,					\

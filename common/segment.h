@@ -108,7 +108,8 @@ enum worker_fd {
 	WORKER_FD_OUTPUT = 6,	/* config.outputs of them, connected, then:
 				 * the archive's directory, when there is an
 				 * archive; then the decimator's eventfd; then
-				 * the other inputs */
+				 * the other inputs; then the AF_XDP socket
+				 * and its memory, if there is one */
 };
 
 /* The exit status that means: my configuration is unusable, do not retry. */
@@ -248,6 +249,12 @@ struct worker_state {
 	struct turn		turn;
 	/* enum io_way; written by the worker when it has set up. */
 	_Atomic uint32_t	receives_by;
+	/* The cookie of the AF_XDP socket that the next worker is given; 0: it
+	 * is given none.  And where that is bound, which no socket of this kind
+	 * tells.  Written by the supervisor before a start. */
+	uint64_t		xdp_socket;
+	uint32_t		xdp_ifindex;
+	uint32_t		xdp_queue;
 	/* Not 0: a loop that channels share is at this one.  And how often a
 	 * process that it shares has died of a fault of its own at it, since
 	 * the supervisor has cleared that. */

@@ -188,8 +188,12 @@ inherit_inputs(const struct segment *segment, const struct segment *old,
 			continue;
 		if (counts)
 			now[i] = before[map[i]];
-		else
+		else {
 			now[i].drops_seen = before[map[i]].drops_seen;
+			now[i].xdp_drops_seen = before[map[i]].xdp_drops_seen;
+			now[i].xdp_socket = before[map[i]].xdp_socket;
+			now[i].xdp_frames = before[map[i]].xdp_frames;
+		}
 	}
 	inherit_merge(segment, old, map, counts);
 }

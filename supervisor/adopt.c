@@ -286,6 +286,8 @@ adopt_channel(struct channel *channel, const struct conf *conf,
 		channel->paused |= from->paused;
 	}
 	handoff_take_parts(&channel->parts, channel->conf, from);
+	xdp_path_adopt(channel, inheritance_take(&from->xdp_socket),
+	    inheritance_take(&from->xdp_memory));
 	if (channel->supervisor->inheritance->upgrade)
 		take_worker(channel, from);
 	else

@@ -62,7 +62,8 @@ buffers(const struct parts *parts)
 	return sum;
 }
 
-/* How many datagrams of the mean size the buffers hold; of the size assumed at
+/* How many datagrams of the mean size the buffers hold, or as many of any size
+ * as an AF_XDP socket has frames; of the size assumed at
  * the start while there is no mean, or it cannot be read. */
 static uint64_t
 capacity(const struct channel *channel, uint64_t *size)
@@ -74,6 +75,8 @@ capacity(const struct channel *channel, uint64_t *size)
 	    ingest.counts.received == 0 ? BUDGET_SIZE :
 	    MIN_OF(ingest.counts.received_bytes / ingest.counts.received,
 	    (uint64_t)SLOT_SIZE);
+	if (channel->xdp.told)
+		return channel->xdp.socket.frames;
 	return buffers(&channel->parts) / budget_truesize(*size);
 }
 
@@ -98,9 +101,10 @@ budget_tell(struct channel *channel)
 	uint64_t size, count = capacity(channel, &size);
 
 	channel->budget.warned = false;
-	log_info("channel %s: its receive buffer holds %" PRIu64 " datagrams "
-	    "of %" PRIu64 " bytes: it can be without a worker for %" PRIu64
-	    " ms at %" PRIu64 " datagrams/s", channel->name, count, size,
+	log_info("channel %s: its %s holds %" PRIu64 " datagrams of %" PRIu64
+	    " bytes: it can be without a worker for %" PRIu64 " ms at %" PRIu64
+	    " datagrams/s", channel->name, channel->xdp.told ?
+	    "AF_XDP socket" : "receive buffer", count, size,
 	    budget_ms(channel), rate(channel));
 }
 

@@ -6,6 +6,8 @@
  *
  *	budget = SO_RCVBUF / (memory of a datagram * datagrams a second)
  *
+ * or, by AF_XDP, in the frames of that socket, which take one each.
+ *
  * The rate is the highest that was seen over a second, the datagram one of
  * the mean size.  Before there is one, both are assumed.
  */

@@ -50,8 +50,9 @@ static const struct {
 	    "for buffers of sockets that are larger than net.core.rmem_max "
 	    "and wmem_max", true},
 	{CAP_NET_RAW, "CAP_NET_RAW",
-	    "to notice, after an upgrade, that there is no querier", true},
-	{CAP_BPF, "CAP_BPF", "to relay by a program in the kernel", true},
+	    "for AF_XDP, and to notice, after an upgrade, that there is no "
+	    "querier", true},
+	{CAP_BPF, "CAP_BPF", "to load programs into the kernel", true},
 	{CAP_IPC_LOCK, "CAP_IPC_LOCK", "to lock memory beyond the limit", true},
 };
 
@@ -266,6 +267,9 @@ asked_by_input(const struct listen_config *listen, uint64_t rmem_max,
 		asked |= BIT(CAP_NET_RAW);
 	if (listen->receive_buffer > rmem_max || listen->busy_poll_ns > 0)
 		asked |= BIT(CAP_NET_ADMIN);
+	if (listen->xdp)
+		asked |= BIT(CAP_BPF) | BIT(CAP_NET_ADMIN) |
+		    BIT(CAP_NET_RAW);
 	return asked;
 }
 

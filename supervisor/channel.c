@@ -55,6 +55,8 @@ make_segment(struct channel *channel, const struct conf *conf)
 	bool locked;
 
 	segment_spec_fill(&spec, conf, channel->conf);
+	/* What goes with the old one is counted there. */
+	xdp_path_settle(channel);
 	if (old->base != NULL) {
 		spec.predecessor = old;
 		segment_spec_keep_slots(&spec, old);
@@ -176,12 +178,14 @@ worker_spawn(void *owner, int messages, int stderr_fd)
 	}
 	if (channel->foreign.worker)
 		foreign_give_up(channel);
+	xdp_path_settle(channel);
 	if (!channel->child.drain_only && (!runnable_worker(channel) ||
 	    !has_segment(channel))) {
 		channel->child.held = true;
 		return -1;
 	}
 	prepare_state(channel);
+	xdp_path_give(channel);
 	image = images_current(channel->supervisor, IMAGE_WORKER);
 	return spawn_worker(channel, image, channel->segment.fd, messages,
 	    stderr_fd);
@@ -292,6 +296,7 @@ make_channel(struct supervisor *supervisor, const char *name)
 	free(label);
 	parts_init(&channel->parts);
 	parts_init(&channel->next);
+	xdp_socket_init(&channel->xdp.socket);
 	channel->segment.fd = -1;
 	channel->foreign.segment = -1;
 	channel->decimator_event = -1;
@@ -355,20 +360,6 @@ channel_new_leaving(struct supervisor *supervisor, struct inherited *from)
 	    supervisor->conf->decimator_user;
 	adopt_leaving(channel, from);
 	return channel;
-}
-
-void
-channel_free(struct channel *channel)
-{
-	child_done(&channel->child);
-	foreign_drop(channel);
-	fdstore_remove(channel);
-	parts_close(&channel->parts, PART_ALL);
-	parts_close(&channel->next, PART_ALL);
-	segment_close(&channel->segment);
-	if (channel->decimator_event != -1)
-		close(channel->decimator_event);
-	free(channel);
 }
 
 void
@@ -465,6 +456,7 @@ channel_change(struct channel *channel, const struct channel_conf *conf,
 		return;
 	if (change != CHANGE_STREAMS)
 		channel->renew = true;
+	xdp_path_leave(channel);
 	change_streams(channel, parts);
 	schema_files_have_written((parts->have & PART_WORKER) != 0 ? parts :
 	    &channel->parts, channel->conf, channel->watch.archive_stuck);

@@ -24,6 +24,7 @@
 #include "supervisor/silence.h"
 #include "supervisor/tell.h"
 #include "supervisor/watch.h"
+#include "supervisor/xdp_path.h"
 
 struct inherited;
 struct supervisor;
@@ -70,12 +71,14 @@ struct channel {
 	/* What the service manager keeps: inodes, 0 for none. */
 	ino_t			 stored_input[INPUTS_MAX];
 	ino_t			 stored_feed;
+	ino_t			 stored_xdp[2];	/* socket, memory */
 	ino_t			 stored_segment;
 
 	struct lack		 program;	/* of its worker (runnable.h) */
 	struct lack		 kernel;	/* of kernel_path.h */
 	struct kernel_outputs	 kernel_outputs;
 	struct kernel_failure	 kernel_failure;
+	struct xdp_input	 xdp;
 	struct foreign		 foreign;
 	char			 lacked[256];	/* told; "": nothing */
 	unsigned		 room_asked_s;	/* in vain; see room.c */

@@ -36,5 +36,9 @@ channel_descriptors(const struct channel *channel, int messages, int segment,
 	fds[n++] = channel->decimator_event;
 	for (i = 1; i < inputs; i++)
 		fds[n++] = input[i];
+	if (!channel->foreign.worker && channel->xdp.given) {
+		fds[n++] = channel->xdp.socket.socket;
+		fds[n++] = channel->xdp.socket.memory;
+	}
 	return n;
 }

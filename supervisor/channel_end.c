@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What a channel leaves when its worker has ended, in its socket and in its
- * ring: each datagram is counted somewhere.  Supervisor only.
+ * ring: each datagram is counted somewhere.  And its own end.  Supervisor only.
  */
 #include <sys/socket.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/inputs.h"
 #include "common/log.h"
@@ -190,6 +192,7 @@ void
 channel_settle(struct channel *channel)
 {
 	settle_archive(channel);
+	xdp_path_close(channel);
 	close_inputs(channel);
 }
 
@@ -207,4 +210,19 @@ channel_last_words(void *owner, char *text, size_t size)
 	if (text[0] == '\0' && channel->child.hosted && atomic_load_explicit(
 	    &channel->segment.state->working, memory_order_relaxed) != 0)
 		snprintf(text, size, "none: it was at work for this channel");
+}
+
+void
+channel_free(struct channel *channel)
+{
+	child_done(&channel->child);
+	foreign_drop(channel);
+	xdp_path_close(channel);
+	fdstore_remove(channel);
+	parts_close(&channel->parts, PART_ALL);
+	parts_close(&channel->next, PART_ALL);
+	segment_close(&channel->segment);
+	if (channel->decimator_event != -1)
+		close(channel->decimator_event);
+	free(channel);
 }

@@ -20,6 +20,8 @@
 
 #define INPUT		"in"	/* then which, if not the first */
 #define FEED		"feed."
+#define XDP_SOCKET	"xdp."
+#define XDP_MEMORY	"frames."
 #define SEGMENT		"seg."
 #define HOLE		"place."	/* then the socket's identity */
 /* Of images; their layout follows. */
@@ -109,6 +111,12 @@ receive_one(struct inheritance *inheritance, const char *name, int fd)
 	} else if (strncmp(name, SEGMENT, strlen(SEGMENT)) == 0) {
 		each = inheritance_add(inheritance, name + strlen(SEGMENT));
 		place = &each->segment;
+	} else if (strncmp(name, XDP_SOCKET, strlen(XDP_SOCKET)) == 0) {
+		each = inheritance_add(inheritance, name + strlen(XDP_SOCKET));
+		place = &each->xdp_socket;
+	} else if (strncmp(name, XDP_MEMORY, strlen(XDP_MEMORY)) == 0) {
+		each = inheritance_add(inheritance, name + strlen(XDP_MEMORY));
+		place = &each->xdp_memory;
 	} else {
 		if (strncmp(name, HOLE, strlen(HOLE)) == 0)
 			inheritance_add_place(inheritance, fd);
@@ -233,6 +241,10 @@ fdstore_channel(struct channel *channel)
 		keep_input(channel, i, parts->input[i].fd);
 	keep(FEED, channel->name, channel->parts.feed,
 	    &channel->stored_feed);
+	keep(XDP_SOCKET, channel->name, channel->xdp.socket.socket,
+	    &channel->stored_xdp[0]);
+	keep(XDP_MEMORY, channel->name, channel->xdp.socket.memory,
+	    &channel->stored_xdp[1]);
 	keep(SEGMENT, channel->name, foreign_or_own(channel),
 	    &channel->stored_segment);
 }
@@ -317,6 +329,8 @@ fdstore_inherited(struct channel *channel, const struct inherited *from)
 	for (i = 0; i < INPUTS_MAX; i++)
 		channel->stored_input[i] = identity(from->input[i].fd);
 	channel->stored_feed = identity(from->feed);
+	channel->stored_xdp[0] = identity(from->xdp_socket);
+	channel->stored_xdp[1] = identity(from->xdp_memory);
 	channel->stored_segment = identity(from->segment);
 }
 
@@ -329,6 +343,8 @@ fdstore_remove(struct channel *channel)
 		if (channel->stored_input[i] != 0)
 			keep_input(channel, i, -1);
 	keep(FEED, channel->name, -1, &channel->stored_feed);
+	keep(XDP_SOCKET, channel->name, -1, &channel->stored_xdp[0]);
+	keep(XDP_MEMORY, channel->name, -1, &channel->stored_xdp[1]);
 	keep(SEGMENT, channel->name, -1, &channel->stored_segment);
 }
 
@@ -352,6 +368,10 @@ fdstore_remove_unused(const struct inheritance *inheritance)
 			}
 		if (each->feed != -1)
 			remove_name(FEED, each->name);
+		if (each->xdp_socket != -1)
+			remove_name(XDP_SOCKET, each->name);
+		if (each->xdp_memory != -1)
+			remove_name(XDP_MEMORY, each->name);
 		remove_name(SEGMENT, each->name);
 		unsettled = true;
 	}

@@ -55,8 +55,9 @@ add_socket(struct handoff *handoff, json_t *array, int fd,
 json_t *
 handoff_inputs(struct handoff *handoff, const struct channel *channel)
 {
+	const struct xdp_socket *xdp = &channel->xdp.socket;
+	json_t *array = json_array(), *object;
 	const struct input *input;
-	json_t *array = json_array();
 	size_t i;
 
 	for (i = 0; i < channel->parts.inputs; i++) {
@@ -65,6 +66,13 @@ handoff_inputs(struct handoff *handoff, const struct channel *channel)
 		    "fd", handoff_put_fd(handoff, input->fd),
 		    "bound", input->bound,
 		    "error", input->at.error));
+		if (i > 0 || xdp->socket == -1)
+			continue;
+		object = json_array_get(array, i);
+		json_object_set_new(object, "xdp_socket", handoff_put_fd(
+		    handoff, xdp->socket));
+		json_object_set_new(object, "xdp_memory", handoff_put_fd(
+		    handoff, xdp->memory));
 	}
 	return array;
 }
@@ -157,6 +165,12 @@ handoff_get_inputs(struct inherited *inherited, const json_t *inputs)
 		each = &inherited->input[i];
 		if (i > 0)
 			each->fd = handoff_get_fd(object, "fd");
+		else {
+			inherited->xdp_socket = handoff_get_fd(object,
+			    "xdp_socket");
+			inherited->xdp_memory = handoff_get_fd(object,
+			    "xdp_memory");
+		}
 		each->unbound = !json_is_true(json_object_get(object,
 		    "bound"));
 		each->error = get_int(object, "error");

@@ -351,8 +351,10 @@ on_changed(void *owner)
 	struct heal *heal = owner;
 
 	look(heal);
+	xdp_path_changed(heal->supervisor);
 	channels_retry(heal->supervisor);
 	kernel_path_update(heal->supervisor);
+	xdp_path_update(heal->supervisor);
 }
 
 void

@@ -49,6 +49,8 @@ inheritance_drop(struct inherited *each)
 	for (i = 0; i < INPUTS_MAX; i++)
 		drop(&each->input[i].fd);
 	drop(&each->feed);
+	drop(&each->xdp_socket);
+	drop(&each->xdp_memory);
 	drop(&each->segment);
 	drop(&each->archive);
 	for (i = 0; i < each->sockets; i++)
@@ -124,7 +126,7 @@ inheritance_add(struct inheritance *inheritance, const char *name)
 	snprintf(each->name, sizeof(each->name), "%s", name);
 	for (i = 0; i < INPUTS_MAX; i++)
 		each->input[i].fd = -1;
-	each->feed = -1;
+	each->feed = each->xdp_socket = each->xdp_memory = -1;
 	each->segment = each->archive = each->decimator_event = -1;
 	each->decimator = each->holder = -1;
 	each->worker.messages = each->worker.voice = -1;

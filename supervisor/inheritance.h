@@ -51,6 +51,8 @@ struct inherited {
 	bool			 taken;		/* a channel has it */
 	struct inherited_input	 input[INPUTS_MAX];
 	int			 feed;		/* -1: none */
+	int			 xdp_socket;	/* -1: none */
+	int			 xdp_memory;
 	int			 segment;	/* -1: none */
 	/* These by an upgrade only. */
 	int			 archive;	/* its directory; -1: none */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/util.h"
+#include "supervisor/in_kernel.h"
 #include "supervisor/kernel_program.h"
 
 #ifdef HAVE_BPF
@@ -34,44 +35,17 @@ struct kernel_program {
 	uint32_t		 id;
 };
 
-/* What goes wrong is told by errno. */
-static int
-be_quiet(enum libbpf_print_level level ATTR_UNUSED,
-    const char *format ATTR_UNUSED, va_list ap ATTR_UNUSED)
-{
-	return 0;
-}
-
-static const char *
-reason_of(int error)
-{
-	if (error == EPERM)
-		return "this takes CAP_BPF and CAP_NET_ADMIN, which mcrelayd "
-		    "gives up if nothing asks for them when it starts";
-	return strerror(error);
-}
-
-static uint32_t
-id_of(int fd)
-{
-	struct bpf_prog_info info;
-	uint32_t size = sizeof(info);
-
-	memset(&info, 0, sizeof(info));
-	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 ? info.id : 0;
-}
-
 struct kernel_program *
 kernel_program_load(char why[KERNEL_WHY_SIZE])
 {
 	struct kernel_program *program;
 	struct kernel_relay_bpf *loaded;
 
-	(void)libbpf_set_print(be_quiet);
+	in_kernel_be_quiet();
 	loaded = kernel_relay_bpf__open_and_load();
 	if (loaded == NULL) {
 		(void)snprintf(why, KERNEL_WHY_SIZE, "cannot load the program "
-		    "into the kernel: %s", reason_of(errno));
+		    "into the kernel: %s", in_kernel_why(errno));
 		return NULL;
 	}
 	program = xcalloc(1, sizeof(*program));
@@ -80,7 +54,7 @@ kernel_program_load(char why[KERNEL_WHY_SIZE])
 	program->routes = bpf_map__fd(loaded->maps.mcrelay_routes);
 	program->counts = bpf_map__fd(loaded->maps.mcrelay_counts);
 	program->cpus = libbpf_num_possible_cpus();
-	program->id = id_of(program->program);
+	program->id = in_kernel_id(program->program);
 	return program;
 }
 
@@ -193,7 +167,7 @@ kernel_program_at(uint32_t ifindex, uint32_t handle)
 	DECLARE_LIBBPF_OPTS(bpf_tc_opts, opts, .handle = handle,
 	    .priority = PRIORITY);
 
-	(void)libbpf_set_print(be_quiet);
+	in_kernel_be_quiet();
 	return bpf_tc_query(&hook, &opts) == 0 ? opts.prog_id : 0;
 }
 

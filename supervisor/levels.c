@@ -13,6 +13,7 @@
 #include "supervisor/channel.h"
 #include "supervisor/json_text.h"
 #include "supervisor/levels.h"
+#include "supervisor/supervisor.h"
 
 static void
 print_ring(struct growing *out, const struct channel *channel)
@@ -116,6 +117,35 @@ print_files(struct growing *out, const struct channel *channel)
 	json_text_close(out, ']');
 }
 
+static const char *
+way_name(uint32_t way)
+{
+	return way == IO_URING ? "io_uring" : way == IO_XDP ? "xdp" : "socket";
+}
+
+/* How it is had, or why not. */
+static void
+print_xdp(struct growing *out, const struct channel *channel)
+{
+	const struct xdp_link *at = xdp_path_link(channel);
+	const struct xdp_input *xdp = &channel->xdp;
+
+	json_text_open(out, "xdp", '{');
+	if (at != NULL) {
+		json_text_number(out, "program",
+		    xdp_program_id(channel->supervisor->xdp.program));
+		json_text_string(out, "attached",
+		    at->in_driver ? "native" : "generic");
+		json_text_string(out, "mode",
+		    xdp->socket.zero_copy ? "zero-copy" : "copy");
+		json_text_number(out, "queue", xdp->socket.queue);
+		json_text_number(out, "frames", xdp->socket.frames);
+	} else
+		json_text_string(out, "not", xdp->why[0] != '\0' ?
+		    xdp->why : "a socket or a worker is not ready");
+	json_text_close(out, '}');
+}
+
 /* How it is done: what the file being written says, which may be less than what
  * is wanted. */
 static void
@@ -138,12 +168,13 @@ print_io(struct growing *out, const struct channel *channel)
 
 	json_text_open(out, "io", '{');
 	if (channel->segment.base != NULL) {
-		json_text_string(out, "receive", atomic_load_explicit(
-		    &channel->segment.state->receives_by,
-		    memory_order_relaxed) == IO_URING ? "io_uring" :
-		    "socket");
+		json_text_string(out, "receive", way_name(
+		    atomic_load_explicit(&channel->segment.state->receives_by,
+		    memory_order_relaxed)));
 		json_text_string(out, "send", "socket");
 	}
+	if (channel->conf->listen[0].xdp)
+		print_xdp(out, channel);
 	if (channel->conf->archive.enabled) {
 		json_text_string(out, "write", archive_write_name(write));
 		json_text_truth(out, "write_fallback", write != wanted);

@@ -67,11 +67,17 @@ libsupervisor_a_SOURCES = \
 	supervisor/images.c supervisor/images.h \
 	supervisor/inheritance.c supervisor/inheritance.h \
 	supervisor/json_text.c supervisor/json_text.h \
+	supervisor/in_kernel.c supervisor/in_kernel.h \
 	supervisor/kernel_hop.c supervisor/kernel_hop.h \
 	supervisor/kernel_path.c supervisor/kernel_path.h \
 	supervisor/kernel_program.c supervisor/kernel_program.h \
 	supervisor/kernel_route.c supervisor/kernel_route.h \
 	supervisor/kernel_said.c \
+	supervisor/xdp_open.c \
+	supervisor/xdp_path.c supervisor/xdp_path.h \
+	supervisor/xdp_path_priv.h supervisor/xdp_path_text.c \
+	supervisor/xdp_program.c supervisor/xdp_program.h \
+	supervisor/xdp_socket.c supervisor/xdp_socket.h \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/live.c supervisor/live.h \
 	supervisor/memberships.c supervisor/memberships.h \
@@ -137,7 +143,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/conf/io_uring.c \
 	supervisor/conf/workers.c \
 	supervisor/conf/check.c supervisor/conf/check_inputs.c \
-	supervisor/conf/check_kernel.c \
+	supervisor/conf/check_kernel.c supervisor/conf/check_xdp.c \
 	supervisor/conf/check_priv.h \
 	supervisor/conf/compare.c \
 	supervisor/conf/conf.c supervisor/conf/conf.h \
@@ -182,25 +188,36 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/look.c \
 	supervisor/doctor/print.c supervisor/doctor/print.h \
 	supervisor/doctor/table.c
-# The program that relays in the kernel, as libbpf takes it.
-EXTRA_DIST += bpf/kernel_relay.bpf.c bpf/kernel_relay.h
+# The programs in the kernel, as libbpf takes them.
+EXTRA_DIST += bpf/kernel_relay.bpf.c bpf/kernel_relay.h \
+	bpf/xdp_input.bpf.c bpf/xdp_input.h
 if BPF
-nodist_libsupervisor_a_SOURCES = bpf/kernel_relay.skel.h
-BUILT_SOURCES += bpf/kernel_relay.skel.h
+nodist_libsupervisor_a_SOURCES = bpf/kernel_relay.skel.h bpf/xdp_input.skel.h
+BUILT_SOURCES += bpf/kernel_relay.skel.h bpf/xdp_input.skel.h
 # Also where single programs are made.
 supervisor/libsupervisor_a-kernel_program.$(OBJEXT): bpf/kernel_relay.skel.h
+supervisor/libsupervisor_a-xdp_program.$(OBJEXT): bpf/xdp_input.skel.h
 CLEANFILES += bpf/kernel_relay.bpf.o bpf/kernel_relay.skel.h \
-	bpf/kernel_relay.clang.o
+	bpf/kernel_relay.clang.o \
+	bpf/xdp_input.bpf.o bpf/xdp_input.skel.h bpf/xdp_input.clang.o
+BPF_COMPILE = $(AM_V_GEN)$(MKDIR_P) bpf && $(BPF_CLANG) -target bpf -O2 -g \
+	-Wall -Wextra -Werror -fdebug-compilation-dir=. -I$(top_srcdir) \
+	$(BPF_HEADERS) -c
 bpf/kernel_relay.clang.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h
-	$(AM_V_GEN)$(MKDIR_P) bpf && $(BPF_CLANG) -target bpf -O2 -g -Wall \
-	    -Wextra -Werror -fdebug-compilation-dir=. -I$(top_srcdir) \
-	    $(BPF_HEADERS) -c $(srcdir)/bpf/kernel_relay.bpf.c -o $@
+	$(BPF_COMPILE) $(srcdir)/bpf/kernel_relay.bpf.c -o $@
+bpf/xdp_input.clang.o: bpf/xdp_input.bpf.c bpf/xdp_input.h
+	$(BPF_COMPILE) $(srcdir)/bpf/xdp_input.bpf.c -o $@
 # Without what is for debuggers, half of it and of no use in mcrelayd.
 bpf/kernel_relay.bpf.o: bpf/kernel_relay.clang.o
 	$(AM_V_GEN)$(BPFTOOL) gen object $@ bpf/kernel_relay.clang.o
+bpf/xdp_input.bpf.o: bpf/xdp_input.clang.o
+	$(AM_V_GEN)$(BPFTOOL) gen object $@ bpf/xdp_input.clang.o
 bpf/kernel_relay.skel.h: bpf/kernel_relay.bpf.o
 	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/kernel_relay.bpf.o \
 	    name kernel_relay_bpf >$@.new && mv $@.new $@
+bpf/xdp_input.skel.h: bpf/xdp_input.bpf.o
+	$(AM_V_GEN)$(BPFTOOL) gen skeleton bpf/xdp_input.bpf.o \
+	    name xdp_input_bpf >$@.new && mv $@.new $@
 endif
 mcrelayd_SOURCES = supervisor/main.c supervisor/account_print.c
 mcrelayd_LDADD = libsupervisor.a libschema.a libcommon.a \

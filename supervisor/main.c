@@ -22,6 +22,7 @@
 #include "supervisor/fdstore.h"
 #include "supervisor/handoff.h"
 #include "supervisor/kernel_path.h"
+#include "supervisor/xdp_path.h"
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/startup.h"
@@ -291,6 +292,8 @@ print_needs(const struct conf *conf)
 	printf("configuration OK\n%s\n", text);
 	if (kernel_path_text(conf, text))
 		printf("`path: kernel': relayed %s\n", text);
+	if (xdp_path_text(conf, text))
+		printf("`path: xdp': received %s\n", text);
 	needs_check(&needs, &limits, &problems);
 	print_problems(&problems);
 	conf_problems_free(&problems);

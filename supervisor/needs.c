@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bpf/xdp_input.h"
 #include "common/log.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
@@ -18,6 +19,7 @@
 #include "supervisor/needs.h"
 #include "supervisor/report.h"
 #include "supervisor/segment_spec.h"
+#include "supervisor/xdp_socket.h"
 
 /* Whatever the channels are: standard files, the loop's, the network's, those
  * of run_dir, some clients of the control socket, and a process that is being
@@ -35,6 +37,10 @@
 #define ARCHIVE_DESCRIPTORS	9U
 #define LOOP_DESCRIPTORS	3U
 
+/* Of an AF_XDP input: its socket, its memory, and the program at its
+ * interface. */
+#define XDP_DESCRIPTORS		3U
+
 /* Of mcrelay-web: its socket, those that streams are shown by, messages, what
  * it is heard by, and two files on their way to it. */
 #define WEB_DESCRIPTORS		7U
@@ -50,7 +56,8 @@ static uint64_t
 inputs_of(const struct channel_conf *channel)
 {
 	/* What archives a stream is fed by a socket. */
-	return channel->archives_stream ? 2 : channel->inputs;
+	return channel->archives_stream ? 2 : channel->inputs +
+	    (channel->listen[0].xdp ? XDP_DESCRIPTORS : 0);
 }
 
 static uint64_t
@@ -140,6 +147,18 @@ threads_of(const struct channel_conf *channel)
 	return channel->archive.enabled ? 1 + ARCHIVE_THREADS : 1;
 }
 
+/* The segment, and the frames of an AF_XDP socket. */
+static uint64_t
+memory_of_channel(const struct conf *conf, const struct channel_conf *channel)
+{
+	const struct listen_config *listen = &channel->listen[0];
+	struct segment_spec spec;
+
+	segment_spec_fill(&spec, conf, channel);
+	return segment_size(&spec) + (listen->xdp ? (uint64_t)
+	    xdp_socket_frames(listen->receive_buffer) * XDP_FRAME_SIZE : 0);
+}
+
 /* As the kernel counts them: for each user, whatever the process is. */
 static void
 add_threads(struct needs *needs, const struct channel_conf *channel)
@@ -175,7 +194,6 @@ void
 needs_of(struct needs *needs, const struct conf *conf)
 {
 	uint64_t *shares = fanout_count(conf);
-	struct segment_spec spec;
 	size_t i;
 
 	*needs = (struct needs){.descriptors = OWN_DESCRIPTORS +
@@ -184,8 +202,7 @@ needs_of(struct needs *needs, const struct conf *conf)
 	    FORWARDER_DESCRIPTORS +
 	    (conf->forward.live ? LIVE_DESCRIPTORS : 0)};
 	for (i = 0; i < conf->channels; i++) {
-		segment_spec_fill(&spec, conf, &conf->channel[i]);
-		needs->memory += segment_size(&spec);
+		needs->memory += memory_of_channel(conf, &conf->channel[i]);
 		if (conf->channel[i].ring_auto)
 			needs->ring = MAX_OF(needs->ring,
 			    conf->channel[i].ring_size);

@@ -15,7 +15,8 @@
 #define NEEDS_TEXT_SIZE		256
 
 struct needs {
-	uint64_t	memory;		/* of all segments, to be locked */
+	uint64_t	memory;		/* of all segments and AF_XDP sockets,
+					 * to be locked */
 	uint64_t	ring;		/* the largest that is `auto'; 0: none
 					 * is */
 	uint64_t	descriptors;	/* of this process, at the same time,

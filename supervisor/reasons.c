@@ -220,7 +220,8 @@ holds(const struct channel *channel, enum reason reason)
 	case REASON_KERNEL_FAILING:
 		return channel->kernel_failure.error != 0;
 	case REASON_KERNEL_FALLBACK:
-		return kernel_path_falls_back(channel);
+		return kernel_path_falls_back(channel) ||
+		    xdp_path_falls_back(channel);
 	case REASON_NO_DATAGRAMS:
 		return channel->silence.stale;
 	case REASON_ARCHIVE_PAUSED:
@@ -330,6 +331,8 @@ reasons_detail(const struct channel *channel, enum reason reason)
 		return input_detail(channel, text, sizeof(text));
 	if (reason == REASON_PORT_MIXED_UP)
 		return port_detail(channel, text, sizeof(text));
+	if (reason == REASON_KERNEL_FALLBACK && xdp_path_falls_back(channel))
+		return channel->xdp.why;
 	if (reason == REASON_KERNEL_FAILING ||
 	    reason == REASON_KERNEL_FALLBACK)
 		return kernel_path_why(channel, text, sizeof(text));

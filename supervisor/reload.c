@@ -371,6 +371,7 @@ commit(struct plan *plan, struct reload_summary *summary)
 	channels_start_new(supervisor);
 	channels_retry(supervisor);
 	kernel_path_update(supervisor);
+	xdp_path_update(supervisor);
 }
 
 int

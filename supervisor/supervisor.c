@@ -218,6 +218,7 @@ on_second(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 	if (supervisor->phase != PHASE_STOPPING)
 		fanout_update(supervisor);
 	kernel_path_update(supervisor);
+	xdp_path_update(supervisor);
 	/* It may wait for an archive to move again. */
 	if (supervisor->upgrade.rolling)
 		supervisor_notice(supervisor);
@@ -350,6 +351,7 @@ close_all(struct supervisor *supervisor)
 		tell_end(channel);
 		channel_free(channel);
 	}
+	xdp_path_end(supervisor);
 	shared_done(supervisor);
 	decimators_done(supervisor);
 	web_done(supervisor);
@@ -391,6 +393,7 @@ start(struct supervisor *supervisor)
 	fleet_second(&supervisor->fleet);
 	heal_start(&supervisor->heal, supervisor);
 	kernel_path_update(supervisor);
+	xdp_path_update(supervisor);
 	/* No image has reaped the children that ended during the execve. */
 	if (supervisor->taken_over)
 		ev_feed_signal_event(supervisor->loop, SIGCHLD);

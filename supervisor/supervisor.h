@@ -15,6 +15,7 @@
 #include "supervisor/heal.h"
 #include "supervisor/images.h"
 #include "supervisor/kernel_path.h"
+#include "supervisor/xdp_path.h"
 #include "supervisor/inheritance.h"
 #include "supervisor/querier.h"
 #include "supervisor/rundir.h"
@@ -62,6 +63,7 @@ struct supervisor {
 	struct events		*events;
 	struct heal		 heal;
 	struct kernel_path	 kernel;
+	struct xdp_path		 xdp;
 	struct querier		 querier;
 	struct upgrade		 upgrade;
 	/* What there is to be taken over, while we start; else NULL.  What

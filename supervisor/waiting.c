@@ -24,7 +24,7 @@ waiting_hold(struct channel *channel)
 	const struct channel_conf *conf = channel->conf;
 
 	channel->child.held = !runnable_worker(channel) ||
-	    !kernel_path_ready(channel) ||
+	    !kernel_path_ready(channel) || !xdp_path_ready(channel) ||
 	    channel->segment.base == NULL || channel->parts.lack.memory ||
 	    !parts_complete(next_parts(channel, PART_INPUT), conf,
 	    PART_INPUT) ||
@@ -80,7 +80,9 @@ channel_lack(const struct channel *channel)
 		return &channel->next.lack;
 	if (channel->parts.lack.error != 0)
 		return &channel->parts.lack;
-	return channel->kernel.error != 0 ? &channel->kernel : NULL;
+	if (channel->kernel.error != 0)
+		return &channel->kernel;
+	return channel->xdp.lack.error != 0 ? &channel->xdp.lack : NULL;
 }
 
 /* All of it. */

@@ -49,7 +49,8 @@ UNIT_TESTS += tests/unit/test_account tests/unit/test_account_ask
 UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
-	tests/unit/test_kernel_path \
+	tests/unit/test_kernel_path tests/unit/test_xdp_frame \
+	tests/unit/test_xdp_kill \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_crew tests/unit/test_relay tests/unit/test_turn \
@@ -88,6 +89,11 @@ CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
 	$(AVRO_LIBS) $(JANSSON_LIBS) $(WEB_CHECK_LIBS)
 RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/rig_worker.c \
 	tests/unit/load.c tests/unit/load.h
+# Programs for the kernel as parts of a test; they read what lies anywhere.
+IN_USER_CPPFLAGS = -I$(top_srcdir)/tests/unit/in_user $(AM_CPPFLAGS)
+IN_USER_CFLAGS = $(AM_CFLAGS) -fno-sanitize=alignment
+XDP_HERE = tests/unit/xdp_here.c tests/unit/xdp_here.h \
+	tests/unit/in_user/bpf/bpf_endian.h tests/unit/in_user/bpf/bpf_helpers.h
 SINGLE_STEP = tests/unit/single_step.c tests/unit/single_step.h
 AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
 	tests/unit/avro_reference.c
@@ -214,7 +220,8 @@ tests_unit_test_conf_stream_archive_SOURCES = tests/unit/test_conf_stream_archiv
 tests_unit_test_conf_stream_archive_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_conf_bad_SOURCES = tests/unit/test_conf_bad.c \
 	tests/unit/conf_bad.h tests/unit/conf_bad_archive.c \
-	tests/unit/conf_bad_channel.c tests/unit/conf_bad_relay.c \
+	tests/unit/conf_bad_channel.c tests/unit/conf_bad_input.c \
+	tests/unit/conf_bad_relay.c \
 	tests/unit/conf_bad_file.c tests/unit/conf_bad_forward.c \
 	tests/unit/conf_bad_output.c $(CONF_SUPPORT)
 tests_unit_test_conf_bad_LDADD = $(CONF_TEST_LIBS)
@@ -254,6 +261,12 @@ tests_unit_test_netwatch_SOURCES = tests/unit/test_netwatch.c
 tests_unit_test_netwatch_LDADD = libsupervisor.a $(TEST_LIBS)
 tests_unit_test_kernel_path_SOURCES = tests/unit/test_kernel_path.c
 tests_unit_test_kernel_path_LDADD = libsupervisor.a $(TEST_LIBS)
+tests_unit_test_xdp_kill_SOURCES = tests/unit/test_xdp_kill.c $(SINGLE_STEP)
+tests_unit_test_xdp_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
+tests_unit_test_xdp_frame_CPPFLAGS = $(IN_USER_CPPFLAGS)
+tests_unit_test_xdp_frame_CFLAGS = $(IN_USER_CFLAGS)
+tests_unit_test_xdp_frame_SOURCES = tests/unit/test_xdp_frame.c $(XDP_HERE)
+tests_unit_test_xdp_frame_LDADD = libworker.a $(CMOCKA_LIBS)
 tests_unit_test_needs_SOURCES = tests/unit/test_needs.c
 tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
@@ -504,6 +517,7 @@ EXTRA_DIST += \
 	tests/integration/test_journal.py \
 	tests/integration/test_keep_source.py \
 	tests/integration/test_kernel_relay.py \
+	tests/integration/test_xdp.py \
 	tests/integration/test_layout.py \
 	tests/integration/test_lease.py \
 	tests/integration/test_live.py \

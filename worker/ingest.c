@@ -57,6 +57,11 @@ is_kept(const struct ingest *ingest, struct ingest_state *state,
 	const struct ring_record *record = &arrival->record;
 	uint32_t datagrams = ring_record_datagrams(record);
 
+	/* A socket would not have taken it, and counted it as dropped. */
+	if (UNLIKELY(arrival->broken)) {
+		state->counts.kernel_dropped++;
+		return false;
+	}
 	if (UNLIKELY(arrival->truncated || record->length > SLOT_SIZE ||
 	    datagrams > RING_DATAGRAMS_MAX)) {
 		state->counts.truncated++;
@@ -220,31 +225,6 @@ make_room(struct ingest *ingest, uint64_t end)
 	    &ring->shared->reserve, memory_order_relaxed)));
 }
 
-/* What the batch has brought, as its input's; where inputs are merged, what has
- * gone on was counted then. */
-static void
-count_input(const struct ingest *ingest, const struct ingest_state *state,
-    const struct ingest_counts *then, unsigned n)
-{
-	struct ingest_counts before = *then;
-	struct input_state *input = &inputs_of(ingest->segment, state)
-	    [ingest->input];
-	struct input_counts *counts = &input->counts;
-
-	if (ingest->merge.area != NULL) {
-		before.received = state->counts.received;
-		before.received_bytes = state->counts.received_bytes;
-	}
-#define ADD_CHANGE(name, ...)						\
-	counts->name += state->counts.name - before.name;
-	INPUT_FLOW_COUNTERS(ADD_CHANGE)
-#undef ADD_CHANGE
-	if (ingest->ops->beside)
-		input->messages += n;
-	if (state->counts.received != before.received)
-		input->last_received_ns = state->last_received_ns;
-}
-
 /*
  * Commits the first `n' messages.  Everything before ingest_commit() has no
  * effect that a successor would not overwrite with the same bytes; everything
@@ -274,13 +254,15 @@ commit_batch(struct ingest *ingest, unsigned n)
 		commit_message(ingest, state, i, n, now);
 	if (ingest->merge.area != NULL)
 		merge_end(ingest, state, ingest->release);
-	count_input(ingest, state, &before, n);
+	ingest_count_input(ingest, state, &before, n);
 	if (UNLIKELY(state->counts.truncated != before.truncated))
 		log_limited(&ingest->limit_truncated, "a datagram was cut "
 		    "off by the kernel and is not kept: counted as truncated");
 	mark_ring(segment, state);
 	state->batch++;
 	ingest_commit(domain);
+	if (ingest->ops->committed != NULL)
+		ingest->ops->committed(ingest);
 	ring_publish(&segment->ring, ingest_current(domain)->head);
 }
 
@@ -308,11 +290,14 @@ recover(struct ingest *ingest)
 static void
 begin(struct ingest *ingest)
 {
-	if (!ingest->ops->beside)
+	enum io_way way = ingest->ops == &ingest_uring ? IO_URING :
+	    ingest->ops == &ingest_xdp ? IO_XDP : IO_SOCKET;
+
+	if (way != IO_URING)
 		ingest_ring_forget(ingest->segment);
 	ingest->ops->open(ingest);
-	atomic_store_explicit(&ingest->segment->state->receives_by,
-	    ingest->ops->beside ? IO_URING : IO_SOCKET, memory_order_relaxed);
+	atomic_store_explicit(&ingest->segment->state->receives_by, way,
+	    memory_order_relaxed);
 }
 
 /* Nothing that came by io_uring is left, and the ring is not used any more: it
@@ -347,7 +332,8 @@ ingest_use_ring(struct ingest *ingest, struct ingest_ring *ring)
 uint64_t
 ingest_init(struct ingest *ingest, const struct segment *segment,
     const struct datum_program *program, struct relay *relay,
-    const int *sockets, struct ingest_ring *ring)
+    const int *sockets, struct ingest_ring *ring,
+    struct ingest_frames *frames)
 {
 	struct ingest_domain *domain = &segment->state->ingest;
 	uint64_t before = ingest_current(domain)->sequence;
@@ -357,13 +343,15 @@ ingest_init(struct ingest *ingest, const struct segment *segment,
 	ingest->segment = segment;
 	ingest->relay = relay;
 	ingest->ring = ring;
+	ingest->frames = frames;
 	for (n = 0; n < segment->inputs; n++)
 		ingest->each[n].socket = sockets[n];
 	sender_sequence_init(&ingest->sender_sequence, segment, program);
 	merge_init(ingest);
 	recover(ingest);
 	ring_publish(&segment->ring, ingest_current(domain)->head);
-	ingest->ops = ring != NULL ? &ingest_uring : &ingest_socket;
+	ingest->ops = frames != NULL ? &ingest_xdp :
+	    ring != NULL ? &ingest_uring : &ingest_socket;
 	begin(ingest);
 	return ingest_current(domain)->sequence - before;
 }

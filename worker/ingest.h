@@ -27,6 +27,7 @@
 
 struct ingest_ops;
 struct ingest_ring;		/* worker/ingest_uring.h */
+struct ingest_frames;		/* worker/ingest_xdp.h */
 struct relay;
 
 /* A message that has landed. */
@@ -34,6 +35,7 @@ struct arrival {
 	struct ring_record	 record;	/* sequence, slack: not set;
 						 * received_ns 0: not stamped */
 	bool			 truncated;	/* the kernel cut it off */
+	bool			 broken;	/* its checksum is wrong */
 	const uint8_t		*rest;	/* what did not land in the ring */
 };
 
@@ -50,6 +52,7 @@ struct ingest {
 	struct relay		*relay;	/* asked to make room in the ring */
 	struct ingest_ring	*ring;	/* NULL: by sockets; not owned */
 	bool			 failed; /* it has, and sockets must not */
+	struct ingest_frames	*frames; /* of AF_XDP; not owned */
 	struct ingest_input	 each[INPUTS_MAX];
 	unsigned		 input;	/* which the batch comes by */
 	uint64_t		 base;	/* ring position of what lands */
@@ -73,11 +76,13 @@ struct ingest {
 /* Sets up the in-flight area after having committed what a predecessor
  * left there, whatever it received with; returns the number of datagrams
  * recovered.  `program' is NULL for raw channels; `sockets' has one for each
- * input of the segment.  With a `ring' it receives by io_uring. */
+ * input of the segment.  With `frames' it receives by AF_XDP, with a `ring' by
+ * io_uring. */
 uint64_t	ingest_init(struct ingest *ingest,
 		    const struct segment *segment,
 		    const struct datum_program *program, struct relay *relay,
-		    const int *sockets, struct ingest_ring *ring);
+		    const int *sockets, struct ingest_ring *ring,
+		    struct ingest_frames *frames);
 
 /* From now on by a ring, of a channel that has received by sockets. */
 void	ingest_use_ring(struct ingest *ingest, struct ingest_ring *ring)

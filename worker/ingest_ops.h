@@ -15,6 +15,14 @@
 
 #define INGEST_GIVEN_UP	(-2)
 
+/* What an input's sockets say: how much they have dropped before us, ever (mod
+ * 2^32), and how many bytes wait. */
+struct ingest_look {
+	uint32_t	drops;
+	uint32_t	xdp_drops;	/* preset with what is known */
+	uint32_t	queued_bytes;
+};
+
 struct ingest_ops {
 	/* Messages land beside the ring: ingest->stride is 0, and each arrival
 	 * says where it is. */
@@ -42,10 +50,15 @@ struct ingest_ops {
 	 */
 	int	(*receive)(struct ingest *ingest, unsigned offered);
 
-	/* How much an input has dropped before us, ever (mod 2^32), and how
-	 * many bytes wait; false: cannot tell. */
+	/* Part of the commit of a batch of `n' messages: what the input has had
+	 * of it.  And what is to follow that commit.  NULL: nothing. */
+	void	(*count)(const struct ingest *ingest,
+		    struct input_state *input, unsigned n);
+	void	(*committed)(const struct ingest *ingest);
+
+	/* False: cannot tell. */
 	bool	(*look)(const struct ingest *ingest, unsigned input,
-		    uint32_t *drops, uint32_t *queued_bytes);
+		    struct ingest_look *look);
 };
 
 /* recvmmsg on the sockets that the supervisor has opened. */
@@ -53,7 +66,14 @@ extern const struct ingest_ops	ingest_socket;
 /* Multishot recvmsg by io_uring; of a segment without its area it only finds
  * that there is nothing to recover. */
 extern const struct ingest_ops	ingest_uring;
+/* An AF_XDP socket, and recvmmsg for what does not come by that. */
+extern const struct ingest_ops	ingest_xdp;
 
+/* Part of a commit: what its batch of `n' messages has brought since `then', as
+ * the input's; where inputs are merged, what has gone on was counted then. */
+void	ingest_count_input(const struct ingest *ingest,
+	    const struct ingest_state *state, const struct ingest_counts *then,
+	    unsigned n) ATTR_NONNULL;
 /* Sets what the kernel says of a message beside its length, which is set:
  * where it came from, when, and in runs of which size. */
 void	arrival_describe(struct arrival *arrival,

@@ -57,6 +57,7 @@ read_messages(struct ingest *ingest, unsigned n)
 	unsigned i;
 
 	for (i = 0; i < n; i++, arrival++) {
+		arrival->broken = false;
 		arrival->truncated =
 		    (rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 		arrival->rest = ingest_overflow(ingest, i);
@@ -142,15 +143,15 @@ socket_receive(struct ingest *ingest, unsigned offered)
 }
 
 static bool
-socket_look(const struct ingest *ingest, unsigned input, uint32_t *drops,
-    uint32_t *queued_bytes)
+socket_look(const struct ingest *ingest, unsigned input,
+    struct ingest_look *look)
 {
 	struct udp_memory memory;
 
 	if (!udp_read_memory(ingest->each[input].socket, &memory))
 		return false;
-	*drops = memory.drops;
-	*queued_bytes = memory.queued_bytes;
+	look->drops = memory.drops;
+	look->queued_bytes = memory.queued_bytes;
 	return true;
 }
 

@@ -295,11 +295,18 @@ ingest_by_ring(const struct ingest *ingest)
 	return ingest->ops == &ingest_uring;
 }
 
-static bool
-uring_look(const struct ingest *ingest, unsigned input, uint32_t *drops,
-    uint32_t *queued_bytes)
+static void
+uring_count(const struct ingest *ingest ATTR_UNUSED,
+    struct input_state *input, unsigned n)
 {
-	return ingest_socket.look(ingest, input, drops, queued_bytes);
+	input->messages += n;
+}
+
+static bool
+uring_look(const struct ingest *ingest, unsigned input,
+    struct ingest_look *look)
+{
+	return ingest_socket.look(ingest, input, look);
 }
 
 const struct ingest_ops ingest_uring = {
@@ -307,5 +314,6 @@ const struct ingest_ops ingest_uring = {
 	.recover = uring_recover,
 	.open = uring_begin,
 	.receive = uring_receive,
+	.count = uring_count,
 	.look = uring_look,
 };

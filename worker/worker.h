@@ -53,6 +53,7 @@ struct worker {
 	unsigned		 shared;	/* turns offered to it there */
 	struct ingest_hub	*hub;		/* its loop's; NULL: none */
 	struct ingest_ring	*ring;		/* NULL: by sockets */
+	struct ingest_frames	*frames;	/* NULL: not by AF_XDP */
 	struct disk_ring	*disk_ring;	/* NULL: by system calls */
 	struct ingest		 ingest;
 	struct relay		 relay;

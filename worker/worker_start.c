@@ -14,6 +14,7 @@
 #include "common/util.h"
 #include "worker/archive/disk_ring.h"
 #include "worker/ingest_hub.h"
+#include "worker/ingest_xdp.h"
 #include "worker/last_words.h"
 #include "worker/worker_priv.h"
 
@@ -77,9 +78,12 @@ open_rings(struct worker *worker)
 	if (config->uring.enabled == 0 || worker->hosted != NULL)
 		return true;
 	find_inputs(worker, sockets);
-	worker->ring = ingest_ring_open(segment, sockets, why);
-	if (worker->ring == NULL && !do_without(segment, URING_RECEIVE, why))
-		return false;
+	if (worker->frames == NULL) {
+		worker->ring = ingest_ring_open(segment, sockets, why);
+		if (worker->ring == NULL &&
+		    !do_without(segment, URING_RECEIVE, why))
+			return false;
+	}
 	if (worker->directory == -1 || archive_back_end(write, true) == write)
 		return true;
 	worker->disk_ring = disk_ring_open(&config->uring, why);
@@ -103,6 +107,22 @@ worker_join_ring(struct worker *worker)
 		return do_without(segment, URING_RECEIVE, why);
 	ingest_use_ring(&worker->ingest, worker->ring);
 	return true;
+}
+
+/* False: there is one, with datagrams in it, and it cannot be used. */
+static bool
+open_frames(struct worker *worker)
+{
+	const int *fd = worker->more_inputs + worker->segment.inputs - 1;
+	char why[INGEST_XDP_WHY_SIZE];
+
+	if (worker->segment.state->xdp_socket == 0)
+		return true;
+	worker->frames = ingest_frames_open(&worker->segment, fd[0], fd[1],
+	    worker_fd(worker, WORKER_FD_INPUT), why);
+	if (worker->frames == NULL)
+		last_words("cannot receive by AF_XDP: %s", why);
+	return worker->frames != NULL;
 }
 
 int
@@ -137,7 +157,8 @@ worker_attach(struct worker *worker)
 	worker->directory = config->archive.enabled ? *next++ : -1;
 	worker->decimator_wake = *next++;
 	worker->more_inputs = next;
-	return open_rings(worker) ? 0 : WORKER_EXIT_CONFIG;
+	return open_frames(worker) && open_rings(worker) ? 0 :
+	    WORKER_EXIT_CONFIG;
 }
 
 void
@@ -156,7 +177,8 @@ worker_recover(struct worker *worker)
 	relay_init(&worker->relay, segment, &worker->fd[WORKER_FD_OUTPUT -
 	    WORKER_FD_MESSAGES]);
 	recovered = ingest_init(&worker->ingest, segment,
-	    worker->program, &worker->relay, inputs, worker->ring);
+	    worker->program, &worker->relay, inputs, worker->ring,
+	    worker->frames);
 	if (recovered > 0)
 		log_info("took over %" PRIu64 " datagrams that my predecessor "
 		    "had in hand", recovered);

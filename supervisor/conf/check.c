@@ -284,6 +284,7 @@ check_outputs(const struct check *check, const struct channel_conf *channel)
 		check_twin(check, channel, i);
 	}
 	check_kernel(check, channel);
+	check_xdp(check, channel);
 }
 
 /*** Names. ***/

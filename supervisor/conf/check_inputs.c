@@ -66,6 +66,20 @@ check_find_input(const struct check *check,
 	return is_at(check, first, address) ? first : NULL;
 }
 
+bool
+check_is_shared(const struct check *check, const struct channel_conf *channel,
+    const struct listen_config *listen)
+{
+	const struct check_input *input = check_find_input(check,
+	    &listen->address);
+
+	for (; input != NULL && is_at(check, input, &listen->address);
+	    input++)
+		if (input->channel != channel)
+			return true;
+	return false;
+}
+
 static struct sockaddr_storage
 wildcard_of(const struct sockaddr_storage *address)
 {

@@ -29,21 +29,6 @@ refuse_output(const struct destination_conf *to)
 	return NULL;
 }
 
-static bool
-is_shared(const struct check *check, const struct channel_conf *channel,
-    const struct listen_config *listen)
-{
-	const struct check_input *input = check_find_input(check,
-	    &listen->address);
-
-	for (; input != NULL && input < check->input + check->inputs &&
-	    address_compare(&input->listen->address, &listen->address) == 0;
-	    input++)
-		if (input->channel != channel)
-			return true;
-	return false;
-}
-
 static const char *
 refuse_input(const struct check *check, const struct channel_conf *channel,
     const struct listen_config *listen, const struct destination_conf *to)
@@ -56,7 +41,7 @@ refuse_input(const struct check *check, const struct channel_conf *channel,
 	if (address_is_any(&listen->address))
 		return "needs one `address' in `listen', which the program "
 		    "knows datagrams by";
-	if (is_shared(check, channel, listen))
+	if (check_is_shared(check, channel, listen))
 		return "needs an address and port that no other channel "
 		    "listens on";
 	return NULL;

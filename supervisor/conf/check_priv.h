@@ -63,6 +63,13 @@ void	check_inputs(const struct check *check) ATTR_NONNULL;
 /* What the kernel does not grant. */
 void	check_receive_buffers(const struct check *check) ATTR_NONNULL;
 
+/* Whether another channel has an input of this address and port. */
+bool	check_is_shared(const struct check *check,
+	    const struct channel_conf *channel,
+	    const struct listen_config *listen) ATTR_NONNULL;
+/* Inputs by AF_XDP: what cannot be (check_xdp.c). */
+void	check_xdp(const struct check *check,
+	    const struct channel_conf *channel) ATTR_NONNULL;
 /* Outputs by the kernel: what its program cannot do (check_kernel.c). */
 void	check_kernel(const struct check *check,
 	    const struct channel_conf *channel) ATTR_NONNULL;

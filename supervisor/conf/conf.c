@@ -66,6 +66,17 @@ conf_problems_free(struct conf_problems *problems)
 }
 
 bool
+conf_relays_by_kernel(const struct channel_conf *channel)
+{
+	size_t i;
+
+	for (i = 0; i < channel->relays; i++)
+		if (channel->relay[i].kernel)
+			return true;
+	return false;
+}
+
+bool
 conf_has_web(const struct conf *conf)
 {
 	return conf->web.address.ss_family != AF_UNSPEC;

@@ -262,6 +262,8 @@ bool	conf_names_host(const struct channel_conf *channel, const char *host)
 /* Whether there is a channel at which hosts take turns. */
 bool	conf_has_leases(const struct conf *conf) ATTR_NONNULL;
 
+/* Whether an output is one of a program in the kernel. */
+bool	conf_relays_by_kernel(const struct channel_conf *channel) ATTR_NONNULL;
 /* Whether mcrelay-web is to run. */
 bool	conf_has_web(const struct conf *conf) ATTR_NONNULL;
 /* How many forwarders are to run. */

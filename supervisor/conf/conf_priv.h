@@ -27,6 +27,7 @@ struct input_places {
 	struct place		listen;
 	struct place		interface;
 	struct place		receive_buffer;
+	struct place		path;
 };
 
 struct channel_places {

@@ -46,6 +46,10 @@ static const struct number_key ttl_key = {
 	.name = "ttl", .min = 0, .max = 255,
 };
 
+static const struct number_key queue_key = {
+	.name = "queue", .min = 0, .max = UINT16_MAX, .preset = 0,
+};
+
 /* The kernel doubles what it is given, in an int. */
 static const struct number_key receive_buffer_key = {
 	.name = "receive_buffer", .unit = UNIT_BYTES, .min = 4096,
@@ -214,6 +218,31 @@ conf_read_segmentation(struct section *section)
 	return section_word(section, "segmentation", words, 0, NULL) == 1;
 }
 
+/* What it takes is check_xdp.c's question. */
+static void
+read_path(struct section *section, struct listen_config *listen,
+    struct input_places *places)
+{
+	static const char *const words[] = {"socket", "xdp", NULL};
+	static const char *const sums[] = {"verify", "trust", NULL};
+	static const char *const keys[] = {"queue", "fallback", "checksum"};
+	const struct node *path, *node;
+	size_t i;
+
+	listen->xdp = section_word(section, "path", words, 0, &path) == 1;
+	places->path = path != NULL ? path->place : places->listen;
+	listen->queue = (uint16_t)section_number(section, &queue_key, NULL);
+	listen->xdp_only = !section_bool(section, "fallback", true);
+	listen->trust = section_word(section, "checksum", sums, 0, NULL) == 1;
+	if (listen->xdp || section->partial)
+		return;
+	for (i = 0; i < NITEMS(keys); i++)
+		if ((node = section_get(section, keys[i])) != NULL)
+			problem_error(section->problems, node->key_place,
+			    "`%s' is for `path: xdp'", keys[i]);
+	listen->queue = listen->xdp_only = listen->trust = 0;
+}
+
 /* Of the input that the channel gets next. */
 static void
 read_input(struct section *section, struct channel_conf *conf,
@@ -244,6 +273,7 @@ read_input(struct section *section, struct channel_conf *conf,
 		channel_places->shards = shards->place;
 	conf->shards = MAX_OF(conf->shards, (uint32_t)number);
 	listen->one_by_one = conf_read_segmentation(section);
+	read_path(section, listen, places);
 	check_link_local(section, address, &listen->address,
 	    listen->interface);
 	section_close(section);

@@ -20,17 +20,6 @@
 #define SUFFIX_MAX	3U
 _Static_assert(SHARDS_MAX <= 100, "two digits");
 
-static bool
-has_kernel_relay(const struct channel_conf *channel)
-{
-	size_t i;
-
-	for (i = 0; i < channel->relays; i++)
-		if (channel->relay[i].kernel)
-			return true;
-	return false;
-}
-
 /* To the kernel, which says so instead of a connection. */
 static bool
 is_broadcast(const struct sockaddr_storage *address)
@@ -65,6 +54,9 @@ find_conflict(const struct channel_conf *channel)
 	if (is_broadcast(&listen->address))
 		return "is not for a broadcast address: each shard would "
 		    "receive all";
+	if (listen->xdp)
+		return "and `path: xdp' do not go together: its program knows "
+		    "one channel at an address";
 	if (listen->interface[0] != '\0')
 		return "and `interface' the kernel does not keep together: "
 		    "give an address of that interface";
@@ -76,7 +68,7 @@ find_conflict(const struct channel_conf *channel)
 		    "make a stream of its own of what it has";
 	if (channel->leased)
 		return "and several `hosts' do not go together";
-	if (has_kernel_relay(channel))
+	if (conf_relays_by_kernel(channel))
 		return "and `path: kernel' do not go together: the program "
 		    "knows one channel at an address";
 	if (strlen(channel->name) + SUFFIX_MAX > CHANNEL_NAME_MAX)

@@ -111,6 +111,18 @@ tests_unit_test_corpus_handoff_SOURCES = tests/unit/test_corpus.c \
 tests_unit_test_corpus_handoff_LDADD = $(tests_fuzz_fuzz_handoff_LDADD) \
 	$(CMOCKA_LIBS)
 
+tests_fuzz_fuzz_frame_CPPFLAGS = $(IN_USER_CPPFLAGS)
+tests_fuzz_fuzz_frame_CFLAGS = $(IN_USER_CFLAGS)
+tests_fuzz_fuzz_frame_SOURCES = tests/fuzz/fuzz_frame.c $(XDP_HERE)
+tests_fuzz_fuzz_frame_LDFLAGS = $(FUZZ_LINK)
+tests_fuzz_fuzz_frame_LDADD = libworker.a libcommon.a
+tests_unit_test_corpus_frame_CPPFLAGS = $(IN_USER_CPPFLAGS) \
+	-DFUZZ_CORPUS='"$(abs_top_srcdir)/tests/fuzz/frame"'
+tests_unit_test_corpus_frame_CFLAGS = $(IN_USER_CFLAGS)
+tests_unit_test_corpus_frame_SOURCES = tests/unit/test_corpus.c \
+	$(tests_fuzz_fuzz_frame_SOURCES)
+tests_unit_test_corpus_frame_LDADD = libworker.a libcommon.a $(CMOCKA_LIBS)
+
 tests_fuzz_fuzz_request_CPPFLAGS = $(libweb_a_CPPFLAGS)
 tests_fuzz_fuzz_request_SOURCES = tests/fuzz/fuzz_request.c
 tests_fuzz_fuzz_request_LDFLAGS = $(FUZZ_LINK)
@@ -133,7 +145,8 @@ CORPUS_TESTS = tests/unit/test_corpus_schema tests/unit/test_corpus_conf \
 	tests/unit/test_corpus_container tests/unit/test_corpus_recover \
 	tests/unit/test_corpus_lines tests/unit/test_corpus_control \
 	tests/unit/test_corpus_child tests/unit/test_corpus_segment \
-	tests/unit/test_corpus_handoff $(CORPUS_WEB)
+	tests/unit/test_corpus_handoff tests/unit/test_corpus_frame \
+	$(CORPUS_WEB)
 check_PROGRAMS += $(CORPUS_TESTS)
 TESTS += $(CORPUS_TESTS)
 endif
@@ -143,13 +156,14 @@ if FUZZERS
 FUZZERS = tests/fuzz/fuzz_datum tests/fuzz/fuzz_schema tests/fuzz/fuzz_conf \
 	tests/fuzz/fuzz_container tests/fuzz/fuzz_recover \
 	tests/fuzz/fuzz_lines tests/fuzz/fuzz_control tests/fuzz/fuzz_child \
-	tests/fuzz/fuzz_segment tests/fuzz/fuzz_handoff $(FUZZERS_WEB)
+	tests/fuzz/fuzz_segment tests/fuzz/fuzz_handoff \
+	tests/fuzz/fuzz_frame $(FUZZERS_WEB)
 noinst_PROGRAMS += $(FUZZERS)
 
 # For so long each; FUZZ='conf schema' for some.
 FUZZ_SECONDS = 60
 FUZZ = datum schema conf container recover lines control child segment \
-	handoff $(FUZZ_WEB)
+	handoff frame $(FUZZ_WEB)
 fuzz: $(FUZZERS)
 	@for name in $(FUZZ); do \
 		echo "fuzz_$$name: $(FUZZ_SECONDS) seconds"; \
@@ -163,4 +177,4 @@ endif
 EXTRA_DIST += tests/fuzz/datum tests/fuzz/schema tests/fuzz/conf \
 	tests/fuzz/container tests/fuzz/recover tests/fuzz/lines \
 	tests/fuzz/control tests/fuzz/child tests/fuzz/segment \
-	tests/fuzz/handoff tests/fuzz/request
+	tests/fuzz/handoff tests/fuzz/request tests/fuzz/frame

@@ -709,7 +709,7 @@ def test_given_up(make_daemon: Callable[..., Daemon], world: World) -> None:
     daemon.start(relayed(4, port, to_group(4, to) | {"path": "worker"}))
     daemon.write(kernel)
     answer = daemon.ctl("reload")
-    assert "could use CAP_BPF, to relay by a program" in \
+    assert "could use CAP_BPF, to load programs into" in \
         answer.stdout + answer.stderr
     (out,) = wait_kernel(daemon, "worker")
     assert "gives up if nothing asks for them" in out["not_kernel"]

@@ -21,6 +21,7 @@ struct bad_case {
 
 extern const struct bad_case	bad_file_cases[];
 extern const struct bad_case	bad_channel_cases[];
+extern const struct bad_case	bad_input_cases[];
 extern const struct bad_case	bad_relay_cases[];
 extern const struct bad_case	bad_archive_cases[];
 extern const struct bad_case	bad_output_cases[];

@@ -53,62 +53,6 @@ const struct bad_case bad_channel_cases[] = {
 	    CHANNEL "- name: a\n"
 	    "  listen: {port: 5001}\n",
 	    "4:9: there is a channel `a' already (line 2)\n" },
-	{ "shards",
-	    "channels:\n"
-	    "- name: a\n"
-	    "  listen: {port: 1, shards: 2}\n"
-	    "- name: b\n"
-	    "  listen: {address: 239.1.1.1, port: 2, shards: 2}\n"
-	    "- name: c\n"
-	    "  listen: {address: 127.0.0.1, interface: lo, port: 3, "
-	    "shards: 2}\n"
-	    "- name: d\n"
-	    "  listen: {address: 127.0.0.1, port: 4, share: true, "
-	    "shards: 2}\n"
-	    "- name: e\n"
-	    "  listen: {address: 127.0.0.1, port: 5, shards: 17}\n"
-	    "- name: f\n"
-	    "  listen:\n"
-	    "  - {address: 127.0.0.1, port: 6, shards: 2}\n"
-	    "  - {address: 127.0.0.1, port: 7}\n",
-	    "3:29: channel `a': `shards' needs one `address' of this host: "
-	    "what is sent to a broadcast address, each shard would receive\n"
-	    "5:49: channel `b': `shards' is not for groups: each shard would "
-	    "receive all\n"
-	    "7:64: channel `c': `shards' and `interface' the kernel does not "
-	    "keep together: give an address of that interface\n"
-	    "9:62: channel `d': `shards' and `share' do not go together: "
-	    "nobody else can have the port\n"
-	    "11:49: `shards' has to be from 1 to 16, not 17\n"
-	    "14:43: channel `f': `shards' is for a channel with one input\n" },
-	{ "shards of broadcasts",
-	    "channels:\n"
-	    "- name: a\n"
-	    "  listen: {address: 127.255.255.255, port: 1, shards: 2}\n"
-	    "- name: b\n"
-	    "  listen: {address: 255.255.255.255, port: 2, shards: 2}\n",
-	    "3:55: channel `a': `shards' is not for a broadcast address: each "
-	    "shard would receive all\n"
-	    "5:55: channel `b': `shards' is not for a broadcast address: each "
-	    "shard would receive all\n" },
-	{ "shards of a port that is shared",
-	    "channels:\n"
-	    "- name: a\n"
-	    "  listen: {address: 127.0.0.1, port: 1, shards: 2}\n"
-	    "- name: b\n"
-	    "  listen: {address: 127.0.0.1, port: 1, sources: [10.0.0.8]}\n",
-	    "5:38: channel `b' listens on 127.0.0.1:1, channel `a' (line 2) on "
-	    "127.0.0.1:1: they can share an address and port only without "
-	    "`shards', which share it out themselves\n" },
-	{ "shards with streams",
-	    "channels:\n"
-	    "- name: a\n"
-	    "  listen: {address: 127.0.0.1, port: 1, shards: 2}\n"
-	    "  decimate:\n"
-	    "  - {name: v, method: pick, every: 5, address: 239.1.1.2, "
-	    "port: 7000}\n",
-	    "3:49: channel `a': `shards' and `decimate' do not go together: "
-	    "each shard would make a stream of its own of what it has\n" },
 	{ "unknown channel key",
 	    CHANNEL "  ringsize: 1MiB\n",
 	    "4:3: unknown key `ringsize' in `channels': did you mean "

@@ -83,13 +83,16 @@ play(struct ingest *ingest, unsigned offered)
 }
 
 static bool
-look(const struct ingest *ingest ATTR_UNUSED, unsigned input ATTR_UNUSED,
-    uint32_t *drops ATTR_UNUSED, uint32_t *queued ATTR_UNUSED)
+look_nowhere(const struct ingest *ingest ATTR_UNUSED,
+    unsigned input ATTR_UNUSED, struct ingest_look *look ATTR_UNUSED)
 {
 	return false;
 }
 
-static const struct ingest_ops	played = {.receive = play, .look = look};
+static const struct ingest_ops	played = {
+	.receive = play,
+	.look = look_nowhere,
+};
 
 void
 script_make(struct segment *segment, uint32_t type)
@@ -113,7 +116,7 @@ script_start(struct world *world, bool at_once)
 
 	relay_init(&world->relay, &world->segment, none);
 	ingest_init(&world->ingest, &world->segment, NULL, &world->relay,
-	    none, NULL);
+	    none, NULL, NULL);
 	world->ingest.ops = &played;
 	if (at_once) {
 		world->ingest.merge.restart_ns = 0;

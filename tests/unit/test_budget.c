@@ -98,12 +98,29 @@ budget_follows_rate(void **state)
 	assert_true(channel->budget.warned);
 }
 
+/* Frames are of one size. */
+static void
+budget_is_of_frames(void **state)
+{
+	struct channel *channel = *state;
+
+	channel->xdp.socket.frames = 4096;
+	assert_int_not_equal(budget_ms(channel), 4096);
+	channel->xdp.told = true;
+	assert_int_equal(budget_ms(channel), 4096);
+	assert_int_equal(rate_after(channel, 5, 100), 0);
+	assert_int_equal(rate_after(channel, 2000, 101), 2000);
+	assert_int_equal(budget_ms(channel), 2048);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(truesize_is_right),
 		cmocka_unit_test_setup_teardown(budget_follows_rate, setup,
+		    teardown),
+		cmocka_unit_test_setup_teardown(budget_is_of_frames, setup,
 		    teardown),
 	};
 

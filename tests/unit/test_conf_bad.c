@@ -58,6 +58,7 @@ static void
 test_channel(void **state ATTR_UNUSED)
 {
 	run_table(bad_channel_cases);
+	run_table(bad_input_cases);
 }
 
 static void

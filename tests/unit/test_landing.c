@@ -46,7 +46,8 @@ test_refused(void **state ATTR_UNUSED)
 	assert_int_equal(connect(refused, (const void *)&rig.input_address,
 	    sizeof(rig.input_address)), 0);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL,
+	    NULL);
 	for (round = 0; round < 100; round++) {
 		for (i = 0; i < 8; i++) {
 			if (i == round % 8 || i == 7)
@@ -136,7 +137,8 @@ test_expected_sizes(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL,
+	    NULL);
 	for (i = 0; i < NITEMS(cases); i++) {
 		expected.sizes = cases[i].sizes;
 		assert_int_equal(run_batch(&rig, &ingest, &reader, &expected,
@@ -173,7 +175,7 @@ test_changing_sizes(void **state ATTR_UNUSED)
 		expected.next = 0;
 		relay_init(&relay, &rig.segment, &rig.output);
 		ingest_init(&ingest, &rig.segment, NULL, &relay,
-		    &rig.input, NULL);
+		    &rig.input, NULL, NULL);
 		for (round = 0; round < 400; round++) {
 			random = random * 1664525 + 1013904223;
 			usual = often[(random >> 16) % NITEMS(often)];

@@ -57,6 +57,21 @@ memory_is_that_of_the_segments(void **state ATTR_UNUSED)
 	segment_close(&segment);
 }
 
+/* What its socket has room for, in frames, and what it is had by. */
+static void
+an_af_xdp_input_is_counted(void **state ATTR_UNUSED)
+{
+	struct channel_conf channels[] = {channel_of(MIB), channel_of(MIB)};
+	struct listen_config listen = {.receive_buffer = 3 * MIB, .xdp = 1};
+	struct needs without, with;
+
+	without = needs_of_these(channels, NITEMS(channels));
+	channels[1].listen = &listen;
+	with = needs_of_these(channels, NITEMS(channels));
+	assert_int_equal(with.memory - without.memory, 8 * MIB);
+	assert_int_equal(with.descriptors - without.descriptors, 3);
+}
+
 /* Of users of their own it is the one with the most. */
 static void
 threads_are_counted_for_each_user(void **state ATTR_UNUSED)
@@ -249,6 +264,7 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(memory_is_that_of_the_segments),
+		cmocka_unit_test(an_af_xdp_input_is_counted),
 		cmocka_unit_test(threads_are_counted_for_each_user),
 		cmocka_unit_test(descriptors_are_counted),
 		cmocka_unit_test(descriptors_of_a_shared_port_are_counted),

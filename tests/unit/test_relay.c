@@ -56,7 +56,8 @@ test_reconnected(void **state ATTR_UNUSED)
 
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL,
+	    NULL);
 	disconnect(&rig);
 	expected_send(&rig, &expected, 0);
 	ingest_batch(&ingest, 0);
@@ -97,7 +98,8 @@ messages_of_four(uint32_t one_by_one)
 	spec.config.output[0].way = one_by_one;
 	rig_open(&rig, &spec);
 	relay_init(&relay, &rig.segment, &rig.output);
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL,
+	    NULL);
 	for (i = 0; i < 4; i++)
 		expected_send(&rig, &expected, i);
 	ingest_batch(&ingest, 0);
@@ -143,7 +145,7 @@ test_standby(void **state ATTR_UNUSED)
 	rig_open(&rig, &spec);
 	relay_init(&due_relay, &rig.segment, &rig.output);
 	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay,
-	    &rig.input, NULL);
+	    &rig.input, NULL, NULL);
 	one_until(&rig, &expected, 0, 0);
 	one_until(&rig, &expected, 1, clock_boottime_ns() + NS_PER_S * 60);
 	expected_receive(&rig, &expected, 2);
@@ -197,7 +199,7 @@ test_by_kernel(void **state ATTR_UNUSED)
 	}
 	relay_init(&due_relay, &rig.segment, &rig.output);
 	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay,
-	    &rig.input, NULL);
+	    &rig.input, NULL, NULL);
 	first = (void *)ring_at(&rig.segment.ring,
 	    counts(&rig)->position);
 	assert_false(sends_marked(&rig, KERNEL_MARK | 1 << 3));

@@ -133,7 +133,7 @@ start_ingest(struct ingest *ingest, const struct segment *segment,
 {
 	const int sockets[] = { rig.input, rig.second };
 
-	ingest_init(ingest, segment, NULL, relay, sockets, ring);
+	ingest_init(ingest, segment, NULL, relay, sockets, ring, NULL);
 }
 
 /* In a child: as a worker does it at its start. */

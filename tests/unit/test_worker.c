@@ -187,7 +187,8 @@ test_blocked_output(void **state ATTR_UNUSED)
 	relay_init(&relay, &rig.segment, &pair[0]);
 	relay.output[0].gso_limit = 0;	/* a Unix socket has no segments */
 	relay.output[0].gso_retry_ns = UINT64_MAX;
-	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL);
+	ingest_init(&ingest, &rig.segment, NULL, &relay, &rig.input, NULL,
+	    NULL);
 	for (; next < 1000; next++) {
 		expected_send(&rig, &expected, next);
 		while (ingest_batch(&ingest, 0) == INGEST_MORE)

@@ -37,7 +37,7 @@ open_host(struct host *host, struct segment_spec spec)
 	host->inputs[1] = host->rig.second;
 	relay_init(&host->relay, &host->rig.segment, &host->rig.output);
 	ingest_init(&host->ingest, &host->rig.segment, NULL, &host->relay,
-	    host->inputs, NULL);
+	    host->inputs, NULL, NULL);
 }
 
 int

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the program that gives datagrams to AF_XDP sockets (xdp_input.bpf.c) and
+ * the supervisor, who fills its maps, share.  Compiled for the kernel, too:
+ * types of <linux/types.h> only.
+ */
+#ifndef MCRELAY_XDP_INPUT_H
+#define MCRELAY_XDP_INPUT_H
+
+#include <linux/types.h>
+
+/* Inputs of all channels. */
+#define XDP_INPUTS	256
+
+/*
+ * A piece of the memory that packets land in.  What a packet may take of it:
+ * the kernel keeps the first 256 bytes for itself (XDP_PACKET_HEADROOM).
+ */
+#define XDP_FRAME_SIZE	2048
+#define XDP_FRAME_ROOM	(XDP_FRAME_SIZE - 256)
+
+/* Whom a datagram is for, and where it comes in. */
+struct xdp_key {
+	__u32	ifindex;
+	__be16	port;
+	__u16	family;		/* 4 or 6 */
+	__u8	address[16];	/* v4: the first four */
+};
+
+struct xdp_place {
+	__u32	queue;		/* that the socket is bound to */
+	__u32	socket;		/* its place in mcrelay_sockets */
+	__u8	mac[6];		/* the interface's own */
+	__u16	reserved;
+};
+
+#endif /* MCRELAY_XDP_INPUT_H */

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Opens what an input with `path: xdp' takes: the program at its interface, and
+ * its AF_XDP socket.  See xdp_path.h.  Supervisor only.
+ */
+#include <sys/ioctl.h>
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/util.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/xdp_path_priv.h"
+
+/* How long until it is tried again, when nothing was heard. */
+#define RETRY_NS	(10 * NS_PER_S)
+
+static bool ATTR_PRINTF(2, 3)
+cannot(struct xdp_input *xdp, const char *fmt, ...)
+{
+	char why[XDP_WHY_SIZE];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	memcpy(xdp->why, why, sizeof(why));
+	return false;
+}
+
+static bool
+load(struct xdp_path *path, char why[XDP_WHY_SIZE])
+{
+	if (path->program == NULL)
+		path->program = xdp_program_load(why);
+	return path->program != NULL;
+}
+
+static bool
+attach(struct xdp_path *path, uint32_t ifindex, char why[XDP_WHY_SIZE])
+{
+	bool in_driver;
+	int fd;
+
+	if (xdp_find_link(path, ifindex) != NULL)
+		return true;
+	fd = xdp_program_attach(path->program, ifindex, &in_driver, why);
+	if (fd == -1)
+		return false;
+	path->link = xrealloc(path->link, (path->links + 1) *
+	    sizeof(*path->link));
+	path->link[path->links++] = (struct xdp_link){.ifindex = ifindex,
+	    .fd = fd, .in_driver = in_driver};
+	return true;
+}
+
+/* Its number, and its hardware address; false: it is not there, or not up. */
+static bool
+find_interface(struct xdp_input *xdp, const char *name, int fd,
+    struct xdp_place *place)
+{
+	struct ifreq request;
+
+	xdp->key.ifindex = if_nametoindex(name);
+	if (xdp->key.ifindex == 0)
+		return cannot(xdp, "there is no interface %s", name);
+	memset(&request, 0, sizeof(request));
+	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (ioctl(fd, SIOCGIFFLAGS, &request) == -1 ||
+	    (request.ifr_flags & IFF_UP) == 0)
+		return cannot(xdp, "interface %s is not up", name);
+	if (ioctl(fd, SIOCGIFHWADDR, &request) == -1)
+		return cannot(xdp, "interface %s: %s", name, strerror(errno));
+	memcpy(place->mac, request.ifr_hwaddr.sa_data, sizeof(place->mac));
+	return true;
+}
+
+static bool
+tell(struct channel *channel, struct xdp_place *place)
+{
+	struct xdp_path *path = &channel->supervisor->xdp;
+	struct xdp_input *xdp = &channel->xdp;
+
+	for (place->socket = 0; place->socket < XDP_INPUTS &&
+	    path->used[place->socket]; place->socket++)
+		;
+	if (place->socket == XDP_INPUTS)
+		return cannot(xdp, "there are %u such inputs already",
+		    XDP_INPUTS);
+	if (xdp_program_set(path->program, &xdp->key, place,
+	    xdp->socket.socket) == -1)
+		return cannot(xdp, "cannot tell the program of the socket: %s",
+		    strerror(errno));
+	xdp->place = place->socket;
+	xdp->told = path->used[place->socket] = true;
+	return true;
+}
+
+/* All that it takes, or what that one lacks is in `why'. */
+static bool
+open_all(struct channel *channel, const struct listen_config *listen)
+{
+	struct xdp_path *path = &channel->supervisor->xdp;
+	struct xdp_input *xdp = &channel->xdp;
+	struct xdp_place place = {.queue = listen->queue};
+	const char *what;
+
+	xdp_fill_key(listen, &xdp->key);
+	memcpy(xdp->interface, listen->interface, sizeof(xdp->interface));
+	if (!find_interface(xdp, listen->interface,
+	    parts_first_input(&channel->parts), &place) ||
+	    !load(path, xdp->why) ||
+	    !attach(path, xdp->key.ifindex, xdp->why))
+		return false;
+	if (!xdp_has_socket(channel) && xdp_socket_open(&xdp->socket,
+	    xdp->key.ifindex, listen->queue, xdp_socket_frames(
+	    listen->receive_buffer), &what) == -1)
+		return cannot(xdp, "cannot %s: %s", what, errno == EBUSY ?
+		    "somebody has the one that a queue can have" :
+		    errno == EINVAL ? "there may be no such queue" :
+		    errno == EPERM ? "this takes CAP_NET_RAW, which mcrelayd "
+		    "gives up if nothing asks for it when it starts" :
+		    strerror(errno));
+	return tell(channel, &place);
+}
+
+bool
+xdp_open(struct channel *channel)
+{
+	const struct listen_config *listen = xdp_wanted_by(channel);
+	struct xdp_input *xdp = &channel->xdp;
+	bool had = xdp_has_socket(channel);
+	char before[XDP_WHY_SIZE];
+	uint64_t now = clock_monotonic_ns();
+
+	if (now < xdp->retry_ns ||
+	    parts_first_input(&channel->parts) == -1)
+		return false;
+	memcpy(before, xdp->why, sizeof(before));
+	xdp->why[0] = '\0';
+	if (open_all(channel, listen)) {
+		log_info("channel %s: receives at queue %u of %s by AF_XDP",
+		    channel->name, listen->queue, listen->interface);
+		budget_tell(channel);
+		return true;
+	}
+	/* One that is inherited has datagrams in it. */
+	if (!had)
+		xdp_socket_close(&xdp->socket);
+	xdp->retry_ns = now + RETRY_NS;
+	if (strcmp(before, xdp->why) != 0)
+		log_warnx("channel %s: `path: xdp': %s: %s", channel->name,
+		    xdp->why, listen->xdp_only ? "waits" :
+		    "receives by its ordinary socket");
+	return false;
+}

@@ -4,7 +4,10 @@
  * started by bench/run:
  *
  *	contender classic|batch|floor ADDRESS PORT GROUP PORT BUFFER
- *	    DIRECTORY COUNTERS INTERFACE
+ *	    DIRECTORY COUNTERS INTERFACE WARM
+ *
+ * With WARM not 0 so many files are there from the start, as large as they
+ * become, and are written again and again, as if it had run for days.
  */
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -87,12 +90,53 @@ map_counters(const char *path)
 	return counters;
 }
 
+static void
+warm_path(const struct contender *contender, unsigned n, char path[static 4096])
+{
+	snprintf(path, 4096, "%s/%u.warm", contender->directory, n);
+}
+
+static void
+make_warm(const struct contender *contender, unsigned n)
+{
+	static const uint8_t zeros[1 << 20];
+	uint64_t done;
+	char path[4096];
+	int fd;
+
+	warm_path(contender, n, path);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd == -1)
+		err(2, "%s", path);
+	/* Files are as large, and a write more. */
+	for (done = 0; done < ROTATE_BYTES + 4 * sizeof(zeros);
+	    done += sizeof(zeros))
+		if (write(fd, zeros, sizeof(zeros)) != (ssize_t)sizeof(zeros))
+			err(2, "%s", path);
+	close(fd);
+}
+
+static int
+next_warm(struct contender *contender)
+{
+	char path[4096];
+	int fd;
+
+	warm_path(contender, contender->files++ % contender->warm, path);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd == -1)
+		err(1, "%s", path);
+	return fd;
+}
+
 int
 contender_next_file(struct contender *contender)
 {
 	char path[4096], done[4096 + 8];
 	int fd;
 
+	if (contender->warm > 0)
+		return next_warm(contender);
 	if (contender->files > 0) {
 		snprintf(path, sizeof(path), "%s/%u.part",
 		    contender->directory, contender->files);
@@ -115,13 +159,17 @@ main(int argc, char **argv)
 {
 	struct contender contender = {0};
 	struct sockaddr_in address;
+	unsigned n;
 	size_t i;
 
-	if (argc != 10)
+	if (argc != 11)
 		errx(2, "for use by bench/run");
 	address = address_of(argv[2], argv[3]);
 	contender.group = address_of(argv[4], argv[5]);
 	contender.directory = argv[7];
+	contender.warm = (unsigned)atoi(argv[10]);
+	for (n = 0; n < contender.warm; n++)
+		make_warm(&contender, n);
 	contender.output = open_output(&contender.group, argv[9]);
 	contender.counters = map_counters(argv[8]);
 	contender.input = open_input(&address, atoi(argv[6]));

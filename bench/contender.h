@@ -30,7 +30,9 @@ struct contender {
 	int			 output;	/* connected to .group */
 	struct sockaddr_in	 group;
 	const char		*directory;
-	unsigned		 files;
+	unsigned		 files;		/* begun so far */
+	unsigned		 warm;		/* these are written again and
+						 * again; 0: each is new */
 	struct counters		*counters;
 };
 
@@ -43,7 +45,8 @@ struct stored_header {
 };
 
 /* Opens the next file for writing; the one before is given up to be deleted
- * (renamed to *.done).  Never fails: exits with a message. */
+ * (renamed to *.done), unless files are written again.  Never fails: exits
+ * with a message. */
 int	contender_next_file(struct contender *contender) ATTR_NONNULL;
 
 static inline void

@@ -21,6 +21,9 @@ RECEIVE_BUFFER = 8 << 20
 GROUP, GROUP_PORT, VIEW_PORT = "239.192.7.1", 26701, 26702
 PORT = 26700
 ROTATE_SIZE = "256MiB"
+# Of a steady contender's files, beside the one that is being written.
+KEPT = 2
+SPARES = 2      # what `recycle' keeps ready
 
 
 class Contender:
@@ -58,15 +61,27 @@ class Contender:
             else:
                 path.unlink(missing_ok=True)
 
+    @classmethod
+    def suits(cls, steady: bool) -> bool:
+        """Measured unless told otherwise, where files are written again or
+        where they are not."""
+        return not steady
+
     def trim(self) -> None:
         """Give disk space back between two measurements."""
 
+    def settled(self) -> bool:
+        """It has been running for long: all its files have been there."""
+        return True
+
 
 class Options:
-    """What the user says about mcrelay."""
+    """What the user says about mcrelay, and about files."""
 
-    def __init__(self, build: Path, settings: list[str]) -> None:
+    def __init__(self, build: Path, settings: list[str], steady: bool
+                 ) -> None:
         self.build = build
+        self.steady = steady
         self.settings: list[tuple[list[str], Any]] = []
         for setting in settings:
             key, _, text = setting.partition("=")
@@ -95,7 +110,8 @@ class Ours(Contender):
             [str(self.options.build / "bench/contender"), self.way,
              self.address, str(PORT), GROUP, str(GROUP_PORT),
              str(RECEIVE_BUFFER), str(self.directory), str(path),
-             self.interface],
+             self.interface,
+             str(KEPT if self.options.steady else 0)],
             relay=True, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         if not select.select([self.process.stdout], [], [], 10)[0] or \
@@ -112,12 +128,16 @@ class Ours(Contender):
 class Classic(Ours):
     way = "classic"
 
+    @classmethod
+    def suits(cls, steady: bool) -> bool:
+        return True
+
 
 class Batch(Ours):
     way = "batch"
 
 
-class Floor(Ours):
+class Floor(Classic):
     way = "floor"
 
 
@@ -195,6 +215,11 @@ class Mcrelay(Contender):
     """The daemon, from a configuration file, with the whole job."""
 
     decimate = False
+    write, ring, recycle = "buffered", False, False
+
+    @classmethod
+    def suits(cls, steady: bool) -> bool:
+        return steady or not (cls.ring or cls.recycle)
 
     def channel(self) -> dict[str, Any]:
         channel: dict[str, Any] = {
@@ -205,8 +230,14 @@ class Mcrelay(Contender):
             "relay": [{"address": GROUP, "port": GROUP_PORT,
                        "interface": "lo"}],
             "archive": {"directory": str(self.directory / "archive"),
-                        "flush_interval": "100ms",
-                        "rotate": {"size": ROTATE_SIZE}}}
+                        "flush_interval": "100ms", "write": self.write,
+                        "rotate": {"size": ROTATE_SIZE}},
+            "io_uring": {"enabled": self.ring}}
+        if self.write == "direct":
+            channel["ring_size"] = "64MiB"
+        if self.options.steady:
+            channel["archive"] |= {"retain": {"files": KEPT},
+                                   "recycle": self.recycle}
         if self.decimate:
             channel["decimate"] = [{
                 "name": "view", "method": "pick", "every": 50,
@@ -221,6 +252,10 @@ class Mcrelay(Contender):
                 "channels": [self.channel()]} | root
 
     def start(self) -> None:
+        kind = command("stat", "-f", "-c", "%T", str(self.directory)).strip()
+        if self.write == "direct" and \
+                not kind.startswith(("ext", "xfs", "f2fs")):
+            raise Unsuitable(f"no direct I/O on {kind}; see --directory")
         self.launch()
         wait_for(self.running, "mcrelayd running", 30)
 
@@ -266,6 +301,11 @@ class Mcrelay(Contender):
         assert self.process is not None
         return [self.process.pid, *children(self.process.pid)]
 
+    def settled(self) -> bool:
+        catalogue = self.directory / "archive/bench/catalog.jsonl"
+        return not self.options.steady or (catalogue.exists() and len(
+            catalogue.read_bytes().splitlines()) > KEPT + SPARES)
+
     def workers(self) -> list[int]:
         return [pid for pid in self.pids()
                 if command_name(pid) == "mcrelay-worker"]
@@ -274,31 +314,23 @@ class Mcrelay(Contender):
 class McrelayDecimating(Mcrelay):
     decimate = True
 
-
-class McrelayDirect(Mcrelay):
-    """Past the page cache, where the file system can."""
-
-    def channel(self) -> dict[str, Any]:
-        kind = command("stat", "-f", "-c", "%T", str(self.directory)).strip()
-        if not kind.startswith(("ext", "xfs", "f2fs")):
-            raise Unsuitable(f"no direct I/O on {kind}; see --directory")
-        channel = super().channel()
-        channel["ring_size"] = "64MiB"
-        channel["archive"]["write"] = "direct"
-        return channel
+    @classmethod
+    def suits(cls, steady: bool) -> bool:
+        return not steady
 
 
-class McrelayMapped(Mcrelay):
-    """By a map of the file."""
-
-    def channel(self) -> dict[str, Any]:
-        channel = super().channel()
-        channel["archive"]["write"] = "mmap"
-        return channel
+def ways() -> dict[str, type[Mcrelay]]:
+    """Each way to write, by system calls and by io_uring."""
+    return {f"mcrelay{'' if write == 'buffered' else '+' + write}"
+            f"{'+uring' * ring}{'+recycle' * recycle}":
+            type("McrelayWay", (Mcrelay,), {
+                "write": write, "ring": ring, "recycle": recycle})
+            for recycle in (False, True)
+            for write in ("buffered", "direct", "mmap")
+            for ring in (False, True)}
 
 
 CONTENDERS: dict[str, type[Contender]] = {
     "classic": Classic, "batch": Batch, "floor": Floor,
-    "multicat": Multicat, "socat": Socat,
-    "mcrelay": Mcrelay, "mcrelay+dec": McrelayDecimating,
-    "mcrelay+direct": McrelayDirect, "mcrelay+mmap": McrelayMapped}
+    "multicat": Multicat, "socat": Socat, "mcrelay+dec": McrelayDecimating,
+    **ways()}

@@ -159,9 +159,9 @@ class Rig(Cell):
 
 class Bench:
     def __init__(self, build: Path) -> None:
-        self.options = Options(build, [])
+        self.options = Options(build, [], False)
         self.machine = Machine("", "")
-        self.sweeper = Sweeper("", False)
+        self.sweeper = Sweeper("", False, True)
         self.hosts = {"source": Host(self.machine, IN, FAR_IN, ADDRESS),
                       "sink": Host(self.machine, OUT, FAR_OUT, OUT_ADDRESS)}
 

@@ -242,7 +242,7 @@ class Sweeper:
 
     FINISHED = (".done", ".avro")
 
-    def __init__(self, directory: str, folios: bool) -> None:
+    def __init__(self, directory: str, folios: bool, sweeps: bool) -> None:
         self.folios = folios
         if not directory:
             directory = "/dev/shm" if os.access("/dev/shm", os.W_OK) \
@@ -256,7 +256,8 @@ class Sweeper:
         self._pool: mmap.mmap | None = None
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        if sweeps:
+            self._thread.start()
 
     def _run(self) -> None:
         while not self._closing.wait(0.02):
@@ -284,7 +285,8 @@ class Sweeper:
 
     def close(self) -> None:
         self._closing.set()
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
         if self._pool is not None:
             self._pool.close()
         if self.folios:

@@ -173,11 +173,11 @@ def measure(machine: Machine, options: Options, directory: Path, way: str,
 def main() -> None:
     if len(sys.argv) not in (2, 3, 4):
         sys.exit(__doc__)
-    options = Options(Path(sys.argv[1]).resolve(), [])
+    options = Options(Path(sys.argv[1]).resolve(), [], False)
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     machine = Machine("", "")
-    sweeper = Sweeper("", False)
+    sweeper = Sweeper("", False, True)
     found: dict[tuple[str, str], list[tuple[float, float, int]]] = {}
     for line in machine.describe():
         note(line)

@@ -37,6 +37,8 @@ CHANCES = 3                 # for a rate that fails
 OTHERS_MAX = 0.05           # of the relay's cores, without a remark
 PRECISION = 1.06            # ends when the bounds are so close
 WARM_UP_S = 0.3             # before each trial, at its rate
+# Until a contender that keeps files has them: datagrams and seconds.
+AGE_RATE, AGE_MAX = 250_000, 30
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class Cell:
     def __enter__(self) -> Cell:
         try:
             self.contender.start()
+            self.grow_old()
         except BaseException:
             self.contender.stop()
             raise
@@ -117,12 +120,23 @@ class Cell:
     def __exit__(self, *exc: object) -> None:
         self.contender.stop()
 
-    def send(self, rate: int, seconds: float) -> tuple[int, float]:
+    def grow_old(self) -> None:
+        """Until it has as many files as it keeps."""
+        for _ in range(AGE_MAX):
+            if self.contender.settled():
+                return
+            self.send(AGE_RATE, 1.0, Case("coalesced", 1400))
+        if not self.contender.settled():
+            raise Unsuitable("does not get through its files")
+
+    def send(self, rate: int, seconds: float, case: Case | None = None
+             ) -> tuple[int, float]:
         """Datagrams sent, and the time it took."""
-        words = [str(self.options.build / "bench/source"), self.case.source,
-                 self.address, str(PORT), str(self.case.size), str(rate),
+        case = case or self.case
+        words = [str(self.options.build / "bench/source"), case.source,
+                 self.address, str(PORT), str(case.size), str(rate),
                  str(int(seconds * 1000))]
-        nic = self.case.source == "nic"
+        nic = case.source == "nic"
         if nic:
             words += [VETH_OUT, VETH_IN]
         before = arrived() if nic else 0

@@ -17,6 +17,7 @@ from scaling import RING, Sample, Scale, flat
 
 # Of the issue: what mcrelay is to reach against the others of one run.
 RATE_TO_CLASSIC, RATE_TO_FLOOR = 15.0, 0.85
+STEADY_TO_FLOOR, STEADY_CPU_NS = 0.9, 400
 NIC_CPU_TO_CLASSIC, CPU_TO_CLASSIC = 1 / 12, 1 / 2
 PRIVATE_KIB, SEGMENT_EXTRA_KIB, WAKEUPS_PER_S, START_S = 512, 1024, 1.0, 5.0
 
@@ -238,6 +239,37 @@ def soak_target(samples: list[Sample]) -> Target:
                       in last.private_kib.items()))
 
 
+def best(results: Results, case: Case, metric: str,
+         choose: Callable[..., float]) -> tuple[float, str] | None:
+    """Of all ways to write."""
+    found = [(value, name) for name in CONTENDERS
+             if name.startswith("mcrelay")
+             and (value := results.middle(case, name, metric))]
+    return choose(found) if found else None
+
+
+def steady_targets(results: Results) -> list[Target]:
+    targets = []
+    for case in results.cases():
+        rate, cpu = best(results, case, RATE, max), best(results, case, CPU,
+                                                         min)
+        for other, least in (("floor", STEADY_TO_FLOOR),
+                             ("classic", RATE_TO_CLASSIC)):
+            theirs = results.middle(case, other, RATE)
+            if rate and theirs and (case.source == "coalesced"
+                                    or other == "floor"):
+                targets.append(Target(
+                    f"{case.source} {case.size} B: highest rate at least "
+                    f"{least:g} x {other}'s", rate[0] / theirs >= least,
+                    f"ratio {rate[0] / theirs:.2f}, {rate[1]}"))
+        if cpu and case.source == "coalesced":
+            targets.append(Target(
+                f"{case.source} {case.size} B: CPU at most {STEADY_CPU_NS} "
+                "ns a datagram", cpu[0] <= STEADY_CPU_NS,
+                f"{number(cpu[0])}, {cpu[1]}"))
+    return targets
+
+
 def targets(results: Results) -> list[Target]:
     coalesced = Case("coalesced", 1400)
     return [
@@ -252,10 +284,11 @@ def targets(results: Results) -> list[Target]:
         soak_target(results.samples)]
 
 
-def whole(results: Results, machine: list[str]) -> str:
+def whole(results: Results, machine: list[str], steady: bool) -> str:
     parts = [machine, main_table(results) if results.figures else [],
              latency_table(results), scaling_table(results.scales),
-             [t.line() for t in targets(results)]]
+             [t.line() for t in (steady_targets if steady else
+                                 targets)(results)]]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 

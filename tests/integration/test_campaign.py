@@ -51,7 +51,9 @@ SOURCES = {
 WRITE = {"singles": "buffered", "runs": "direct", "middle": "mmap",
          "large": "direct"}
 RING = "_io_uring"
-WAYS = ["each", "buffered", "direct", "mmap", "buffered" + RING,
+# These have one worker together then, and the ways of "each".
+SHARED = ("singles", "runs", "middle")
+WAYS = ["each", "shared", "buffered", "direct", "mmap", "buffered" + RING,
         "direct" + RING] if LONG else ["each"]
 # What is to be recycled has to be over first: small files, of which few stay.
 FILES: dict[str, Any] = {"rotate": {"size": "64MiB"}}
@@ -101,14 +103,17 @@ class Kills:
         time.sleep(self.random.random() * 0.2 +
                    (0 if young else max(0, pause)))
         old = self.daemon.worker_pid(name)
+        hit = [channel["name"] for channel in ask(self.daemon).values()
+               if channel["pid"] == old]
         start = time.monotonic()
         os.kill(old, signal.SIGKILL)
 
         def there() -> bool:
-            now = ask(self.daemon)[name]
-            return now["pid"] not in (0, old) and now["state"] == "running"
-        wait_for(there, f"a new worker for {name}", 60, self.daemon.log)
-        self.ready[name] = time.monotonic()
+            now = ask(self.daemon)
+            return all(now[name]["pid"] not in (0, old)
+                       and now[name]["state"] == "running" for name in hit)
+        wait_for(there, f"new workers for {hit}", 60, self.daemon.log)
+        self.ready |= dict.fromkeys(hit, time.monotonic())
         if not young:
             self.away_ms.append((self.ready[name] - start) * 1000)
 
@@ -152,6 +157,10 @@ def archived_numbers(daemon: Daemon, name: str) -> tuple[int, int, int]:
     return count, expected - count, wrong
 
 
+def of_each(write: str) -> bool:
+    return write in ("each", "shared")
+
+
 def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
               kills: Kills, write: str, files: dict[str, Any]
             ) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -161,14 +170,16 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     sinks = {name: stack.enter_context(gen.sink(
         programs, groups[name], "-i", "lo")) for name in groups}
     ports = {name: free_port() for name in groups}
+    shared = [{"name": "together"}] if write == "shared" else []
     daemon.start(*(channel(
         name, ports[name], relay=[output(groups[name], sinks[name].port)],
         listen_receive_buffer="128MiB", ring_size="16MiB",
         io_uring={"enabled": write.endswith(RING)},
         archive=daemon.archive_conf(**files,
-                                    write=WRITE[name] if write == "each"
-                                    else write.removesuffix(RING)))
-        for name in groups))
+                                    write=WRITE[name] if of_each(write)
+                                    else write.removesuffix(RING)),
+        **({"worker": "together"} if shared and name in SHARED else {}))
+        for name in groups), workers=shared)
     sources = {name: stack.enter_context(gen.source(
         programs, "127.0.0.1", ports[name], "-r", str(int(RATE * part)),
         *options)) for name, (part, options) in SOURCES.items()}
@@ -176,8 +187,10 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     for _ in range(KILLS):
         kills.kill()
     kills.lasted_s = time.monotonic() - began
-    assert write == "each" or daemon.status(kills.names[0])["io"]["write"] \
+    assert of_each(write) or daemon.status(kills.names[0])["io"]["write"] \
         == in_use(daemon, write)
+    assert len({daemon.worker_pid(name) for name in groups}) == \
+        (2 if shared else len(groups))
     for source in sources.values():
         source.interrupt()
     result = []

@@ -39,6 +39,20 @@ crash_file(const char *name)
 	return NULL;
 }
 
+/* Zero where another one was: that there are thousands of states of the disk is
+ * what the time goes for. */
+static void
+clear(struct image *image)
+{
+	memset(image->data, 0, image->reach);
+	memset(image->disk, 0, image->reach);
+	memset(image->half, 0, image->reach);
+	memset(image->with, 0, sizeof(image->with));
+	image->size = image->disk_size = image->synced = image->reach = 0;
+	image->dirty_from = image->dirty_to = 0;
+	image->finished = false;
+}
+
 static void
 apply_name(const struct crash_entry *e)
 {
@@ -47,7 +61,7 @@ apply_name(const struct crash_entry *e)
 	if (e->call == CRASH_CREATE) {
 		assert_true(crash_files < FILES_MAX);
 		image = &crash_image[crash_files++];
-		memset(image, 0, sizeof(*image));
+		clear(image);
 		image->inode = e->inode;
 		snprintf(image->name, CRASH_NAME, "%s", e->name);
 		return;
@@ -74,9 +88,37 @@ store_half(struct image *image, const struct crash_entry *e)
 	    crash_log->data + e->data + skip, part);
 }
 
+/* One that is written again may have reached the disk as it was before, and
+ * past the page cache some sectors of it by themselves.  One that is new is a
+ * hole until all of it is there, and past the page cache until all that is
+ * written with it is: that is when a file system knows of it. */
+static void
+write_half(struct image *image, const struct crash_entry *e)
+{
+	uint64_t page = e->offset / PAGE * PAGE, to = e->offset + e->size;
+	const uint64_t first = page;
+	uint64_t from, end, sectors;
+
+	for (; page < to; page += PAGE) {
+		from = MAX_OF(page, e->offset);
+		end = MIN_OF(page + PAGE, to);
+		if (page < image->size) {
+			memcpy(image->half + page, image->data + page, PAGE);
+			sectors = e->direct ? (e->data / PAGE + page / PAGE) %
+			    (PAGE / CRASH_SECTOR) : 0;
+			end = MIN_OF(end, page + sectors * CRASH_SECTOR);
+		} else if (e->direct && first < image->size)
+			image->with[page / PAGE] = (uint8_t)(first / PAGE + 1);
+		if (from < end)
+			memcpy(image->half + from, crash_log->data + e->data +
+			    (from - e->offset), end - from);
+	}
+}
+
 static void
 make_dirty(struct image *image, uint64_t from, uint64_t to)
 {
+	image->reach = MAX_OF(image->reach, to);
 	if (image->dirty_to == image->dirty_from) {
 		image->dirty_from = from;
 		image->dirty_to = to;
@@ -98,6 +140,7 @@ synchronize(struct image *image)
 		memcpy(image->disk + from, image->data + from, to - from);
 		memcpy(image->half + from, image->data + from, to - from);
 	}
+	memset(image->with, 0, sizeof(image->with));
 	image->dirty_from = image->dirty_to = 0;
 	image->synced = image->disk_size = image->size;
 }
@@ -143,8 +186,7 @@ apply(const struct crash_entry *e, bool name_lost)
 		if (e->call == CRASH_STORE)
 			store_half(image, e);
 		else
-			memcpy(image->half + e->offset,
-			    crash_log->data + e->data, e->size);
+			write_half(image, e);
 		memcpy(image->data + e->offset, crash_log->data + e->data,
 		    e->size);
 		make_dirty(image, MIN_OF(image->size, e->offset),

@@ -18,7 +18,7 @@
 /* What of a page is on the disk. */
 enum there {
 	THERE_NOT,	/* what was at the last sync, or nothing */
-	THERE_HALF,	/* written while it was being filled */
+	THERE_HALF,	/* as it was some time since then, or in part */
 	THERE_ALL,
 };
 
@@ -32,10 +32,13 @@ struct image {
 	uint64_t	disk_size;
 	uint8_t		half[FILE_MAX];		/* some time since then */
 	uint64_t	synced;
+	uint64_t	reach;			/* all behind it is zero */
 	/* Where `data' has changed since the last sync, no more than that. */
 	uint64_t	dirty_from, dirty_to;
 	bool		finished;		/* it is to have its name */
 	enum there	there[FILE_MAX / PAGE];
+	/* Is there only if this one is, counted from 1; 0: by itself. */
+	uint8_t		with[FILE_MAX / PAGE];
 };
 
 extern struct image	crash_image[FILES_MAX];

@@ -25,6 +25,7 @@
 
 #define PAGE	4096U
 #define MAPS	4U
+#define FILES	256
 
 struct crash_log	*crash_log;
 
@@ -38,6 +39,9 @@ static struct {
 	size_t		 seen;
 	uint8_t		 shadow[CRASH_MAP_MAX];
 } map[MAPS];
+
+/* Descriptors that write past the page cache. */
+static _Atomic int	unbuffered[FILES];
 
 void
 crash_log_open(void)
@@ -170,6 +174,54 @@ file_of(struct crash_entry *entry, int fd)
 	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode);
 }
 
+int
+fcntl(int fd, int command, ...)
+{
+	long argument, result;
+	va_list ap;
+
+	va_start(ap, command);
+	argument = va_arg(ap, long);
+	va_end(ap);
+	if (command == F_SETFL && fd >= 0 && fd < FILES) {
+		unbuffered[fd] = (argument & O_DIRECT) != 0;
+		argument &= ~(long)O_DIRECT;
+	}
+	result = syscall(SYS_fcntl, fd, command, argument);
+	if (command == F_GETFL && result != -1 && fd < FILES && unbuffered[fd])
+		result |= O_DIRECT;
+	return (int)result;
+}
+
+#ifdef STATX_DIOALIGN
+int
+statx(int fd, const char *restrict path, int flags, unsigned mask,
+    struct statx *restrict st)
+{
+	long result = syscall(SYS_statx, fd, path, flags, mask, st);
+
+	if (result == 0 && (mask & STATX_DIOALIGN) != 0) {
+		st->stx_mask |= STATX_DIOALIGN;
+		st->stx_dio_mem_align = CRASH_SECTOR;
+		st->stx_dio_offset_align = CRASH_SECTOR;
+	}
+	return (int)result;
+}
+#endif
+
+/* Each file system refuses what is not aligned. */
+static void
+note_direct(struct crash_entry *entry, int fd, const void *data)
+{
+	if (fd >= FILES || !unbuffered[fd])
+		return;
+	if (((uintptr_t)data | entry->offset | entry->size) % CRASH_SECTOR !=
+	    0)
+		abort();
+	entry->direct = 1;
+	crash_log->direct_writes++;
+}
+
 ssize_t
 pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 {
@@ -181,6 +233,7 @@ pwritev(int fd, const struct iovec *iov, int count, off_t offset)
 		entry->data = crash_log->used;
 		for (i = 0; i < count; i++)
 			add_data(entry, iov[i].iov_base, iov[i].iov_len);
+		note_direct(entry, fd, iov[0].iov_base);
 	}
 	return end(entry, syscall(SYS_pwritev, fd, iov, count, offset, 0L),
 	    keep);
@@ -223,6 +276,8 @@ add_writes(const struct io_uring *ring, unsigned from, unsigned to)
 		entry->offset = sqe->off;
 		entry->data = crash_log->used;
 		add_data(entry, (const void *)(uintptr_t)sqe->addr, sqe->len);
+		note_direct(entry, sqe->fd,
+		    (const void *)(uintptr_t)sqe->addr);
 		crash_log->count++;
 		crash_log->ring_writes++;
 	}

@@ -6,11 +6,11 @@
  *
  * What a disk may do: of a file's calls since its last sync, pages may have
  * been written or not, each by itself: then they are as they were at the last
- * sync, or holes.  Names change in the order of the calls
- * and are sure to be there after a sync of the directory.  Recovery must end
- * with whole files that hold what was written, all of what was synced, and a
- * catalogue that has each of them once.  Of a recycled file that is promised
- * which it says itself is synced.
+ * sync, or before their last write, or holes.  Names change in the order of
+ * the calls and are sure to be there after a sync of the directory.  Recovery
+ * must end with whole files that hold what was written, all of what was synced,
+ * and a catalogue that has each of them once.  Of a recycled file that is
+ * promised which it says itself is synced.
  *
  * MCRELAY_TEST_LONG=1: 58 random choices of pages at each point, not 6.
  * MCRELAY_CRASH_OUT=DIR: the distinct files that were recovered are kept
@@ -41,9 +41,6 @@
 
 /* Of a header, without a block behind it. */
 #define HEADER_MAX	1024U
-#define DATAGRAMS	2000U
-/* Each page that is stored to is a call of its own then. */
-#define DATAGRAMS_MAPPED	500U
 
 enum choice {
 	CHOICE_ALL,	/* everything reached the disk */
@@ -75,6 +72,17 @@ synced_digits(uint8_t *data)
 	return entry == NULL ? NULL : entry + sizeof(ARCHIVE_SYNCED_KEY);
 }
 
+/* Without what fills the last sector up. */
+static uint64_t
+without_zeros(const uint8_t *data, uint64_t size)
+{
+	const uint64_t least = size - MIN_OF(size, (uint64_t)PAGE);
+
+	while (size > least && data[size - 1] == 0)
+		size--;
+	return size;
+}
+
 /* How much of the file must be there after a power cut. */
 static uint64_t
 promised(struct image *image)
@@ -86,7 +94,7 @@ promised(struct image *image)
 	    ARCHIVE_SECTOR) == 0)
 		return 0;
 	if (at == NULL || image->finished)
-		return image->synced;
+		return without_zeros(image->disk, image->synced);
 	snprintf(digits, sizeof(digits), "%s", (const char *)image->disk +
 	    (at - image->data));
 	return strtoull(digits, NULL, 10);
@@ -105,14 +113,17 @@ choose(struct image *image, enum choice choice)
 	    any(2) == 0)
 		size = image->synced + any((uint32_t)(size - image->synced) +
 		    1);
-	for (page = 0; page * PAGE < size; page++)
+	for (page = 0; page * PAGE < size; page++) {
 		image->there[page] = choice == CHOICE_ALL ? THERE_ALL :
 		    choice == CHOICE_NONE ? THERE_NOT :
 		    (enum there)MIN_OF(any(4), (uint32_t)THERE_ALL);
+		if (image->with[page] != 0 && image->there[
+		    image->with[page] - 1] != THERE_ALL)
+			image->there[page] = THERE_NOT;
+	}
 	return size;
 }
 
-/* Without a map a page is written as a whole. */
 static const uint8_t *
 of_page(const struct image *image, uint64_t page)
 {
@@ -326,17 +337,9 @@ check_point(unsigned end, unsigned choices)
 }
 
 static bool
-takes_spare(const struct crash_entry *entry)
+is_spare(const char *name)
 {
-	return entry->call == CRASH_RENAME &&
-	    strstr(entry->name, ".spare-") != NULL;
-}
-
-static bool
-makes_spare(const struct crash_entry *entry)
-{
-	return entry->call == CRASH_RENAME &&
-	    strstr(entry->other_name, ".spare-") != NULL;
+	return strstr(name, ".spare-") != NULL;
 }
 
 /* The keeper's thread has had its turn, however busy the machine is: there is
@@ -344,135 +347,153 @@ makes_spare(const struct crash_entry *entry)
 static void
 wait_for_spare(void)
 {
-	unsigned i, tries = 0;
-	bool found = false;
+	unsigned i = 0, tries = 0;
 
-	while (!found) {
+	while (!is_spare(crash_log->entry[i].other_name)) {
+		if (++i < crash_log->count)
+			continue;
 		assert_true(tries++ < 10000);
 		load_pause(NS_PER_MS);
-		for (i = 0; i < crash_log->count; i++)
-			found = found || makes_spare(&crash_log->entry[i]);
+		i = 0;
 	}
 }
 
+/* A way to write files, new ones or, with `recycle', over older ones. */
+struct way {
+	const char		*name;
+	enum archive_write	write;
+	bool			uring;
+	uint64_t		recycle;
+	uint32_t		block_size;
+	uint64_t		rotate_size;
+	uint64_t		flush_interval_ns;
+	unsigned		count;		/* of datagrams */
+};
+
+/* Each page that is stored to is a call of its own. */
+#define MAPPED		4096, 22000, 5 * NS_PER_MS, 500
+#define BUFFERED	4096, 70000, 5 * NS_PER_MS, 2000
+/* Blocks that are large enough. */
+#define DIRECT		80000, 90000, 100 * NS_PER_MS, 2250
+
+#define BOTH(name, write, uring, ...)					\
+	{name, write, uring, 0, __VA_ARGS__},				\
+	{name ", recycled", write, uring, 2, __VA_ARGS__},
+
+static const struct way ways[] = {
+	BOTH("buffered", WRITE_BUFFERED, false, BUFFERED)
+	BOTH("mmap", WRITE_MMAP, false, MAPPED)
+#ifdef STATX_DIOALIGN
+	BOTH("direct", WRITE_DIRECT, false, DIRECT)
+#endif
+#ifdef HAVE_URING
+	BOTH("buffered by a ring", WRITE_BUFFERED, true, BUFFERED)
+#ifdef STATX_DIOALIGN
+	BOTH("direct by a ring", WRITE_DIRECT, true, DIRECT)
+#endif
+#endif
+};
+
+#define WAYS	(sizeof(ways) / sizeof(ways[0]))
+
+/* After so many datagrams.  What is written past the page cache has to be much
+ * at a time: of 450 datagrams two blocks are, and what is left is not. */
 static void
-record(uint64_t recycle, enum archive_write write, bool uring)
+pause_sending(const struct way *way, struct rig *rig, unsigned sent)
 {
-	struct segment_spec spec = {.config.uring = {.enabled = uring,
+	if (way->write != WRITE_DIRECT) {
+		if (sent % 8 == 0)
+			load_pause(NS_PER_MS);
+		return;
+	}
+	if (sent % 90 == 0)
+		rig_wait_received(rig, sent);
+	if (sent % 450 == 0)
+		rig_wait_settled(rig);
+}
+
+static void
+record(const struct way *way)
+{
+	struct segment_spec spec = {.config.uring = {.enabled = way->uring,
 	    .queue_depth = 128, .sq_thread_cpu = -1},
-	    .config.archive = {.block_size = 4096,
-	    .rotate_size = write == WRITE_MMAP ? 22000 : 70000,
-	    .flush_interval_ns = 5 * NS_PER_MS,
-	    .sync = SYNC_INTERVAL, .write = write, .recycle = recycle,
-	    .retain_files = recycle}};
+	    .config.archive = {.block_size = way->block_size,
+	    .rotate_size = way->rotate_size,
+	    .flush_interval_ns = way->flush_interval_ns,
+	    .sync = SYNC_INTERVAL, .write = way->write,
+	    .recycle = way->recycle, .retain_files = way->recycle}};
 	uint8_t payload[700];
-	const unsigned count = write == WRITE_MMAP ? DATAGRAMS_MAPPED :
-	    DATAGRAMS;
 	struct rig rig;
 	unsigned i;
 
 	rig_open(&rig, &spec);
 	crash_log->on = 1;
 	rig_start(&rig);
-	for (i = 0; i < count; i++) {
+	for (i = 0; i < way->count; i++) {
 		memset(payload, (int)(i % 255) + 1, sizeof(payload));
 		rig_send(&rig, payload, 100 + i % 600);
-		if (i % 8 == 7)
-			load_pause(NS_PER_MS);
-		if (recycle > 0 && i == count / 4 * 3)
+		pause_sending(way, &rig, i + 1);
+		if (way->recycle > 0 && i == way->count / 4 * 3)
 			wait_for_spare();
 	}
-	rig_wait_received(&rig, count);
+	rig_wait_received(&rig, way->count);
 	assert_int_equal(rig_stop(&rig, 0), 0);
 	crash_log->on = 0;
 	rig_close(&rig);
 }
 
-/* After a power cut the kernel is another one. */
+/* What the way is for has happened. */
 static void
-cut_power(uint64_t recycle, enum archive_write write, bool uring)
+check_used(const struct way *way)
 {
+	assert_true(tally.recovered > 200 && tally.torn > 50);
+	assert_true((tally.spares > 0) == (way->recycle > 0));
+	assert_true((crash_log->ring_writes > 8 &&
+	    crash_log->ring_syncs > 0) == way->uring);
+	assert_true((crash_log->direct_writes > 5) ==
+	    (way->write == WRITE_DIRECT));
+}
+
+static void
+test_power_cuts(void **state)
+{
+	const struct way *way = *state;
 	unsigned end, choices = getenv("MCRELAY_TEST_LONG") != NULL ? 60 : 8;
 
 	memset(&tally, 0, sizeof(tally));
-	crash_log->count = 0;
+	crash_log->count = crash_log->direct_writes = 0;
 	crash_log->used = crash_log->ring_writes = crash_log->ring_syncs = 0;
-	record(recycle, write, uring);
+	record(way);
 	snprintf(directory, sizeof(directory), "/dev/shm/mcrelay-crash.XXXXXX");
 	assert_non_null(mkdtemp(directory));
 	directory_fd = open(directory, O_DIRECTORY);
 	for (end = 0; end <= crash_log->count; end++) {
 		check_point(end, choices);
 		tally.spares += end < crash_log->count &&
-		    takes_spare(&crash_log->entry[end]);
+		    crash_log->entry[end].call == CRASH_RENAME &&
+		    is_spare(crash_log->entry[end].name);
 	}
-	print_message("%u calls, %u states of the disk: %u files recovered, "
-	    "%u of them torn; %u without a block set aside, %u empty removed; "
-	    "%u files recycled\n",
-	    crash_log->count, tally.states, tally.recovered, tally.torn,
+	print_message("%u calls, %u writes past the page cache, %u by a ring; "
+	    "%u states of the disk: %u files recovered, %u of them torn; %u "
+	    "without a block set aside, %u empty removed; %u files recycled\n",
+	    crash_log->count, crash_log->direct_writes,
+	    crash_log->ring_writes, tally.states, tally.recovered, tally.torn,
 	    tally.bad, tally.removed, tally.spares);
-	assert_true(tally.recovered > 500 && tally.torn > 200);
+	check_used(way);
 	close(directory_fd);
 	rmdir(directory);
 }
 
-static void
-test_power_cuts(void **state ATTR_UNUSED)
-{
-	cut_power(0, WRITE_BUFFERED, false);
-}
-
-static void
-test_recycled(void **state ATTR_UNUSED)
-{
-	cut_power(2, WRITE_BUFFERED, false);
-	assert_true(tally.spares > 0);
-}
-
-static void
-test_mapped(void **state ATTR_UNUSED)
-{
-	cut_power(0, WRITE_MMAP, false);
-}
-
-static void
-test_mapped_and_recycled(void **state ATTR_UNUSED)
-{
-	cut_power(2, WRITE_MMAP, false);
-	assert_true(tally.spares > 0);
-}
-
-#ifdef HAVE_URING
-static void
-test_by_ring(void **state ATTR_UNUSED)
-{
-	cut_power(0, WRITE_BUFFERED, true);
-	assert_true(crash_log->ring_writes > 20 && crash_log->ring_syncs > 0);
-}
-
-static void
-test_by_ring_and_recycled(void **state ATTR_UNUSED)
-{
-	cut_power(2, WRITE_BUFFERED, true);
-	assert_true(tally.spares > 0 && crash_log->ring_writes > 20 &&
-	    crash_log->ring_syncs > 0);
-}
-#endif
-
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_power_cuts),
-		cmocka_unit_test(test_recycled),
-		cmocka_unit_test(test_mapped),
-		cmocka_unit_test(test_mapped_and_recycled),
-#ifdef HAVE_URING
-		cmocka_unit_test(test_by_ring),
-		cmocka_unit_test(test_by_ring_and_recycled),
-#endif
-	};
+	struct CMUnitTest tests[WAYS];
+	unsigned i;
 
+	for (i = 0; i < WAYS; i++)
+		tests[i] = (struct CMUnitTest){.name = ways[i].name,
+		    .test_func = test_power_cuts,
+		    .initial_state = (void *)(uintptr_t)&ways[i]};
 	log_set_level(LOG_ERR);
 	crash_log_open();
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,6 +80,7 @@ forget(struct stream *stream)
 	natsSubscription_Destroy(stream->answers);
 	stream->answers = NULL;
 	stream->sent = stream->stored = stream->bytes = 0;
+	stream->unasked = stream->unasked_bytes = 0;
 }
 
 /* Of another epoch, answers go to nobody. */
@@ -276,8 +277,21 @@ note_sent(struct stream *stream, const struct piece *piece)
 	sent->end.records = piece->first_record + piece->records;
 }
 
+/* Whether a server is to answer. */
+static bool
+is_asked(struct stream *stream, const struct piece *piece, bool more)
+{
+	const bool asked = !more || stream->sent == 0 ||
+	    ++stream->unasked >= STREAM_ASKED ||
+	    (stream->unasked_bytes += piece->size) >= STREAM_ASKED_BYTES;
+
+	if (asked)
+		stream->unasked = stream->unasked_bytes = 0;
+	return asked;
+}
+
 enum stream_status
-stream_send(struct stream *stream, const struct piece *piece)
+stream_send(struct stream *stream, const struct piece *piece, bool more)
 {
 	char reply[sizeof(stream->inbox) + 24];
 	natsMsg *message = NULL;
@@ -285,8 +299,9 @@ stream_send(struct stream *stream, const struct piece *piece)
 
 	snprintf(reply, sizeof(reply), "%s.%" PRIu64, stream->inbox,
 	    stream->sent);
-	good = natsMsg_Create(&message, stream->lane->subject, reply,
-	    piece->data, (int)piece->size) == NATS_OK &&
+	good = natsMsg_Create(&message, stream->lane->subject,
+	    is_asked(stream, piece, more) ? reply : NULL, piece->data,
+	    (int)piece->size) == NATS_OK &&
 	    set_headers(stream, message, piece) &&
 	    natsConnection_PublishMsg(link_get(), message) == NATS_OK;
 	natsMsg_Destroy(message);
@@ -331,7 +346,7 @@ number_of(const struct stream *stream, natsMsg *message, uint64_t *number)
 	const char *dot = strrchr(subject, '.');
 
 	*number = dot == NULL ? UINT64_MAX : strtoull(dot + 1, NULL, 10);
-	return *number >= stream->stored && *number < stream->sent;
+	return *number < stream->sent;
 }
 
 /* What nearly all say: {"stream":"NAME","seq":NUMBER}.  In a name that has
@@ -354,51 +369,15 @@ sequence_in(natsMsg *message, uint64_t *sequence)
 	return at < end && (*at == '}' || *at == ',');
 }
 
-/* Whether that is what was to be stored there. */
-static enum stream_status
-take_sequence(struct stream *stream, natsMsg *message, uint64_t sequence)
-{
-	uint64_t number;
-
-	if (!number_of(stream, message, &number) ||
-	    sequence != stream->last + number + 1)
-		return STREAM_AGAIN;
-	stream->way[number % STREAM_MESSAGES].stored = true;
-	return STREAM_GOOD;
-}
-
-static enum stream_status
-read_answer(struct stream *stream, natsMsg *message)
-{
-	enum stream_status result;
-	const json_t *error;
-	uint64_t sequence;
-	json_t *root;
-
-	if (sequence_in(message, &sequence))
-		return take_sequence(stream, message, sequence);
-	root = json_loadb(natsMsg_GetData(message),
-	    (size_t)natsMsg_GetDataLength(message), 0, NULL);
-	error = json_object_get(root, "error");
-	if (error != NULL)
-		result = read_error(stream, error);
-	else
-		result = take_sequence(stream, message, (uint64_t)
-		    json_integer_value(json_object_get(root, "seq")));
-	json_decref(root);
-	return result;
-}
-
-/* What is stored behind nothing that may not be. */
+/* What is stored with a message, and before it. */
 static void
-count_stored(struct stream *stream, struct sent *done, uint64_t *messages)
+count_stored(struct stream *stream, uint64_t number, struct sent *done,
+    uint64_t *messages)
 {
 	const struct sent *next;
 
-	while (stream->stored < stream->sent) {
+	while (stream->stored <= number) {
 		next = &stream->way[stream->stored % STREAM_MESSAGES];
-		if (!next->stored)
-			break;
 		done->records += next->records;
 		done->bytes += next->bytes;
 		done->given = next->given;
@@ -409,6 +388,38 @@ count_stored(struct stream *stream, struct sent *done, uint64_t *messages)
 	}
 }
 
+/* Whether that is what was to be stored there. */
+static enum stream_status
+take_sequence(const struct stream *stream, natsMsg *message, uint64_t sequence,
+    uint64_t *number)
+{
+	return number_of(stream, message, number) &&
+	    sequence == stream->last + *number + 1 ? STREAM_GOOD :
+	    STREAM_AGAIN;
+}
+
+static enum stream_status
+read_answer(const struct stream *stream, natsMsg *message, uint64_t *number)
+{
+	enum stream_status result;
+	const json_t *error;
+	uint64_t sequence;
+	json_t *root;
+
+	if (sequence_in(message, &sequence))
+		return take_sequence(stream, message, sequence, number);
+	root = json_loadb(natsMsg_GetData(message),
+	    (size_t)natsMsg_GetDataLength(message), 0, NULL);
+	error = json_object_get(root, "error");
+	if (error != NULL)
+		result = read_error(stream, error);
+	else
+		result = take_sequence(stream, message, (uint64_t)
+		    json_integer_value(json_object_get(root, "seq")), number);
+	json_decref(root);
+	return result;
+}
+
 enum stream_status
 stream_answer(struct stream *stream, int64_t ms, struct sent *done,
     uint64_t *messages)
@@ -417,6 +428,7 @@ stream_answer(struct stream *stream, int64_t ms, struct sent *done,
 	enum stream_status result;
 	natsMsg *message = NULL;
 	natsStatus status;
+	uint64_t number;
 
 	*messages = 0;
 	memset(done, 0, sizeof(*done));
@@ -429,10 +441,10 @@ stream_answer(struct stream *stream, int64_t ms, struct sent *done,
 	if (status != NATS_OK)
 		return STREAM_AGAIN;
 	stream->answered_ns = now;
-	result = read_answer(stream, message);
+	result = read_answer(stream, message, &number);
 	natsMsg_Destroy(message);
 	if (result == STREAM_GOOD)
-		count_stored(stream, done, messages);
+		count_stored(stream, number, done, messages);
 	return result;
 }
 

@@ -8,6 +8,7 @@
  *	link.c		connections, which libnats keeps up: one for all lanes
  *	lane.c		a thread for each channel
  *	stream.c	a channel's stream: its end, sending, answers
+ *	headers.c	of its messages
  *	source.c	a channel's archive, from any record on
  *	pack.c		blocks of it as messages
  *	behind.c	how far a lane is behind

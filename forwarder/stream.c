@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "forwarder/headers.h"
 #include "forwarder/stream.h"
 
 /* Error codes of a server. */
@@ -17,9 +18,6 @@
 #define ERROR_MANY_BYTES	10054	/* maximum bytes, messages, ... */
 #define ERROR_RESOURCES		10023	/* storage of account or server */
 #define ERROR_STORE		10077	/* in words, why not */
-
-/* Of the headers below, at the most. */
-#define HEADERS_SIZE		2048U
 
 /*** Making it. ***/
 
@@ -232,40 +230,6 @@ stream_set_number(natsMsg *message, const char *key, uint64_t value)
 	return natsMsgHeader_Set(message, key, text) == NATS_OK;
 }
 
-static bool
-set_headers(const struct stream *stream, natsMsg *message,
-    const struct piece *piece)
-{
-	char id[ARCHIVE_NAME_SIZE + 48], print[24];
-	bool good;
-
-	snprintf(id, sizeof(id), "%s:%" PRIu64 "+%" PRIu64, piece->stem,
-	    piece->first_record, piece->records);
-	snprintf(print, sizeof(print), "%016" PRIx64, piece->fingerprint);
-	good = natsMsgHeader_Set(message, "Mcrelay-Channel",
-	    stream->lane->name) == NATS_OK &&
-	    natsMsgHeader_Set(message, "Mcrelay-Host", spec.host) == NATS_OK &&
-	    natsMsgHeader_Set(message, "Mcrelay-File", piece->stem) ==
-	    NATS_OK &&
-	    stream_set_number(message, "Mcrelay-First-Record",
-	    piece->first_record) &&
-	    stream_set_number(message, "Mcrelay-Records", piece->records) &&
-	    natsMsgHeader_Set(message, "Nats-Msg-Id", id) == NATS_OK &&
-	    natsMsgHeader_Set(message, "Nats-Expected-Stream",
-	    stream->lane->stream) == NATS_OK &&
-	    stream_set_number(message, "Nats-Expected-Last-Sequence",
-	    stream->last + stream->sent);
-	if (good && piece->sequence_known)
-		good = stream_set_number(message, "Mcrelay-First-Sequence",
-		    (uint64_t)piece->first_sequence) &&
-		    stream_set_number(message, "Mcrelay-Last-Sequence",
-		    (uint64_t)piece->last_sequence);
-	if (good && piece->fingerprint != 0)
-		good = natsMsgHeader_Set(message, "Mcrelay-Fingerprint",
-		    print) == NATS_OK;
-	return good;
-}
-
 static void
 note_sent(struct stream *stream, const struct piece *piece)
 {
@@ -299,10 +263,12 @@ stream_send(struct stream *stream, const struct piece *piece, bool more)
 
 	snprintf(reply, sizeof(reply), "%s.%" PRIu64, stream->inbox,
 	    stream->sent);
+	headers_compose(&stream->headers, stream->lane, piece, stream->last +
+	    stream->sent);
 	good = natsMsg_Create(&message, stream->lane->subject,
 	    is_asked(stream, piece, more) ? reply : NULL, piece->data,
 	    (int)piece->size) == NATS_OK &&
-	    set_headers(stream, message, piece) &&
+	    headers_set(message, &stream->headers, headers_can_join()) &&
 	    natsConnection_PublishMsg(link_get(), message) == NATS_OK;
 	natsMsg_Destroy(message);
 	if (!good)

@@ -49,6 +49,7 @@ struct stream {
 	/* Of the last ones, that nobody is to answer. */
 	uint64_t		 unasked;
 	uint64_t		 unasked_bytes;
+	struct growing		 headers;	/* of the last one */
 	uint64_t		 answered_ns;	/* or begun to wait */
 	struct sent		 way[STREAM_MESSAGES];
 };

@@ -87,6 +87,13 @@ def test_forwards(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         assert first.headers["Mcrelay-Host"] == "rig"
         assert len(first.headers["Mcrelay-Fingerprint"]) == 16
         assert first.headers["Nats-Msg-Id"].startswith("one_")
+        # Each by itself, however libnats was given them.
+        assert set(first.headers) == {
+            "Mcrelay-Channel", "Mcrelay-Host", "Mcrelay-File",
+            "Mcrelay-First-Record", "Mcrelay-Records",
+            "Mcrelay-First-Sequence", "Mcrelay-Last-Sequence",
+            "Mcrelay-Fingerprint", "Nats-Expected-Stream",
+            "Nats-Expected-Last-Sequence", "Nats-Msg-Id"}
         info = client.stream("mcrelay-one")["config"]
         assert info["discard"] == "new" and info["storage"] == "file"
         daemon.stop()

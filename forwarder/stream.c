@@ -15,9 +15,9 @@
 
 /* Error codes of a server. */
 #define ERROR_NO_STREAM		10059
-#define ERROR_MANY_BYTES	10054	/* maximum bytes, messages, ... */
-#define ERROR_RESOURCES		10023	/* storage of account or server */
 #define ERROR_STORE		10077	/* in words, why not */
+/* Limits: of the account, the server, the disk, a message's size. */
+static const json_int_t	refusals[] = {10002, 10023, 10047, 10054};
 
 /*** Making it. ***/
 
@@ -282,6 +282,17 @@ stream_send(struct stream *stream, const struct piece *piece, bool more)
 
 /*** Answers. ***/
 
+static bool
+is_refusal(json_int_t code, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(refusals); i++)
+		if (code == refusals[i])
+			return true;
+	return code == ERROR_STORE && strstr(text, "maximum") != NULL;
+}
+
 static enum stream_status
 read_error(const struct stream *stream, const json_t *error)
 {
@@ -295,8 +306,7 @@ read_error(const struct stream *stream, const json_t *error)
 		text = "an error without words";
 	log_debug("channel %s: a server says: %s (%d)", stream->lane->name,
 	    text, (int)code);
-	if (code != ERROR_MANY_BYTES && code != ERROR_RESOURCES &&
-	    (code != ERROR_STORE || strstr(text, "maximum") == NULL))
+	if (!is_refusal(code, text))
 		return STREAM_AGAIN;
 	log_limited(&limit, "channel %s: stream %s takes no more: %s; what "
 	    "comes waits in the archive, for as long as that keeps it",

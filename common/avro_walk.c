@@ -15,6 +15,8 @@
 
 #define HEADER_STEP	(64U * 1024)
 #define SEARCH_STEP	(256U * 1024)
+/* Blocks of which some are read at once. */
+#define SMALL_BLOCK	(SEARCH_STEP / 4)
 
 enum parsed {
 	PARSED_WHOLE,
@@ -249,6 +251,66 @@ avro_walk_head(const struct avro_walk *walk, const uint8_t *head, size_t have,
 	return NULL;
 }
 
+/*** Bytes in the window. ***/
+
+static bool
+has_seen(const struct avro_walk *walk, uint64_t offset, size_t size)
+{
+	return offset >= walk->window_offset && offset + size <=
+	    walk->window_offset + walk->window_size;
+}
+
+/* An error leaves nothing in it. */
+static void
+fill_window(struct avro_walk *walk, uint64_t offset)
+{
+	ssize_t got;
+
+	if (walk->window == NULL)
+		walk->window = xmalloc(SEARCH_STEP);
+	got = read_some(walk->fd, walk->window, SEARCH_STEP, offset);
+	walk->window_offset = offset;
+	walk->window_size = got > 0 ? (size_t)got : 0;
+}
+
+const uint8_t *
+avro_walk_seen(const struct avro_walk *walk, uint64_t offset, size_t size)
+{
+	return walk->ahead && has_seen(walk, offset, size) ?
+	    walk->window + (offset - walk->window_offset) : NULL;
+}
+
+void
+avro_walk_resize(struct avro_walk *walk, uint64_t size)
+{
+	walk->size = size;
+	walk->window_size = 0;
+}
+
+static ssize_t
+read_at(const struct avro_walk *walk, void *data, size_t size,
+    uint64_t offset)
+{
+	const uint8_t *seen = avro_walk_seen(walk, offset, size);
+
+	if (seen == NULL)
+		return read_some(walk->fd, data, size, offset);
+	memcpy(data, seen, size);
+	return (ssize_t)size;
+}
+
+/*** Block by block. ***/
+
+/* The block at walk->offset as a whole, and those behind it; its head may be
+ * all that is known. */
+static void
+look_ahead(struct avro_walk *walk, uint64_t size)
+{
+	if (walk->ahead && !walk->large &&
+	    !has_seen(walk, walk->offset, (size_t)size))
+		fill_window(walk, walk->offset);
+}
+
 enum avro_walk_status
 avro_walk_next(struct avro_walk *walk, struct avro_walk_block *block)
 {
@@ -258,13 +320,16 @@ avro_walk_next(struct avro_walk *walk, struct avro_walk_block *block)
 
 	if (walk->offset >= walk->size)
 		return AVRO_WALK_END;
-	got = read_some(walk->fd, head, sizeof(head), walk->offset);
+	look_ahead(walk, sizeof(head));
+	got = read_at(walk, head, sizeof(head), walk->offset);
 	if (got == -1)
 		return AVRO_WALK_ERROR;
 	why = avro_walk_head(walk, head, (size_t)got, block);
 	if (why != NULL)
 		return damaged(walk, why);
-	got = read_some(walk->fd, sync, sizeof(sync),
+	walk->large = block->size > SMALL_BLOCK;
+	look_ahead(walk, block->size);
+	got = read_at(walk, sync, sizeof(sync),
 	    walk->offset + block->size - sizeof(sync));
 	if (got == -1)
 		return AVRO_WALK_ERROR;
@@ -279,16 +344,9 @@ avro_walk_next(struct avro_walk *walk, struct avro_walk_block *block)
 static bool
 look_at(struct avro_walk *walk, uint64_t from)
 {
-	ssize_t got;
-
-	if (from >= walk->window_offset && from + AVRO_SYNC_SIZE <=
-	    walk->window_offset + walk->window_size)
+	if (has_seen(walk, from, AVRO_SYNC_SIZE))
 		return true;
-	if (walk->window == NULL)
-		walk->window = xmalloc(SEARCH_STEP);
-	got = read_some(walk->fd, walk->window, SEARCH_STEP, from);
-	walk->window_offset = from;
-	walk->window_size = got > 0 ? (size_t)got : 0;
+	fill_window(walk, from);
 	walk->searched += walk->window_size;
 	return walk->window_size >= AVRO_SYNC_SIZE;
 }

@@ -2,7 +2,8 @@
 /*
  * Walks an Avro object container file block by block, by its lengths, in
  * little memory: of a block only the head and the sync marker are read,
- * whatever its size.  A sync marker inside a payload means nothing to it.
+ * whatever its size, unless small ones are wanted as a whole (`ahead').  A sync
+ * marker inside a payload means nothing to it.
  * Worker (recovery) and tools.
  *
  * Offsets and sizes are bytes of the file.  The file may be damaged or
@@ -40,11 +41,14 @@ struct avro_walk {
 	uint8_t		*header;	/* the file up to the first block */
 	size_t		 header_size;	/* 0: there is no whole header */
 	const char	*why;		/* of the last AVRO_WALK_DAMAGED */
-	/* of avro_walk_resync(): what it read last, and bytes in all */
+	/* what avro_walk_resync() read last, and bytes in all; or was read
+	 * ahead */
 	uint8_t		*window;
 	uint64_t	 window_offset;
 	size_t		 window_size;
 	uint64_t	 searched;
+	bool		 ahead;		/* many small blocks at once */
+	bool		 large;		/* the last block was none of these */
 };
 
 struct avro_walk_block {
@@ -63,6 +67,12 @@ void	avro_walk_close(struct avro_walk *walk) ATTR_NONNULL;
 /* The next block.  After anything but AVRO_WALK_OK walk->offset stays. */
 enum avro_walk_status	avro_walk_next(struct avro_walk *walk,
 			    struct avro_walk_block *block) ATTR_NONNULL;
+
+/* Bytes that were read ahead, good until the next call; NULL: they were not. */
+const uint8_t	*avro_walk_seen(const struct avro_walk *walk, uint64_t offset,
+		    size_t size) ATTR_NONNULL;
+/* Of a file that has changed nothing is known that was read. */
+void	avro_walk_resize(struct avro_walk *walk, uint64_t size) ATTR_NONNULL;
 
 /* Count and size of the block at walk->offset, from its first bytes,
  * AVRO_HEAD_MAX of them or what there are; NULL, or what is wrong. */

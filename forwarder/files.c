@@ -2,10 +2,10 @@
 /*
  * The files of `credentials' and `tls'.  mcrelay-forwarder, first thread.
  *
- * libnats reads them whenever it connects, without a word when it cannot; and
- * the sandbox opens the very files that were there at the start, not others of
- * the same name.  So one that was replaced ends the process: the next one has
- * the new file.
+ * libnats reads `credentials' whenever it connects, without a word when it
+ * cannot, and those of `tls' at the start; and the sandbox opens the very files
+ * that were there then, not others of the same name.  So one that was replaced,
+ * or written to, ends the process: the next one has what is there now.
  */
 #include <sys/stat.h>
 #include <errno.h>
@@ -19,8 +19,8 @@
 
 static struct file {
 	const char	*path;		/* NULL: there is none */
-	dev_t		 device;
-	ino_t		 inode;		/* 0: it was not there */
+	struct stat	 first;		/* st_ino 0: it was not there */
+	struct stat	 last;
 	bool		 told;
 } files[4];
 
@@ -34,11 +34,39 @@ files_remember(void)
 
 	for (i = 0; i < NITEMS(files); i++) {
 		files[i] = (struct file){.path = paths[i]};
-		if (paths[i] == NULL || stat(paths[i], &st) == -1)
-			continue;
-		files[i].device = st.st_dev;
-		files[i].inode = st.st_ino;
+		if (paths[i] != NULL && stat(paths[i], &st) == 0)
+			files[i].first = files[i].last = st;
 	}
+}
+
+static bool
+is_file(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+static bool
+is_as_before(const struct stat *a, const struct stat *b)
+{
+	return is_file(a, b) && a->st_size == b->st_size &&
+	    a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	    a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+/* One that is being written to may not be whole. */
+static bool
+has_changed(struct file *file)
+{
+	struct stat now;
+	bool settled;
+
+	/* One that is away for now may come back. */
+	if (stat(file->path, &now) == -1)
+		return false;
+	settled = !is_file(&now, &file->first) ||
+	    is_as_before(&now, &file->last);
+	file->last = now;
+	return settled && !is_as_before(&now, &file->first);
 }
 
 static void
@@ -61,16 +89,13 @@ void
 files_look(void)
 {
 	struct file *file;
-	struct stat st;
 
 	for (file = files; file < files + NITEMS(files); file++) {
 		if (file->path == NULL)
 			continue;
-		/* One that is away for now may come back. */
-		if (stat(file->path, &st) == 0 && (st.st_dev !=
-		    file->device || st.st_ino != file->inode)) {
-			log_info("%s is another file: beginning anew",
-			    file->path);
+		if (has_changed(file)) {
+			log_info("%s is another file, or was written to: "
+			    "beginning anew", file->path);
 			_exit(0);
 		}
 		tell_unreadable(file);

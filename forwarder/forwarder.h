@@ -8,6 +8,7 @@
  *	link.c		connections, which libnats keeps up: one for all lanes
  *	lane.c		a thread for each channel
  *	stream.c	a channel's stream: its end, sending, answers
+ *	headers.c	of its messages
  *	source.c	a channel's archive, from any record on
  *	pack.c		blocks of it as messages
  *	behind.c	how far a lane is behind
@@ -25,7 +26,8 @@
  * its stream and goes on behind it, and each message says which sequence must
  * be the stream's last for it to be stored.  So one that was lost leaves no
  * gap, since none is stored behind it; one that arrives late, from this lane or
- * from the process before, is stored where it belongs or not at all.  After an
+ * from the process before, is stored where it belongs or not at all.  So an
+ * answer is one to all messages before it, and few are asked for.  After an
  * error, or when no answer comes, the end is read anew.
  */
 #ifndef MCRELAY_FORWARDER_H

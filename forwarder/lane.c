@@ -38,6 +38,8 @@ struct lane {
 	struct packer		 packer;
 	struct behind		 behind;
 	struct journal		 journal;
+	struct piece		 held;	/* until it is known what follows */
+	bool			 holds;
 	uint64_t		 stored;	/* bytes of files */
 	uint64_t		 said_ns;
 	uint64_t		 say_took_ns;
@@ -191,31 +193,45 @@ begin(struct lane *lane)
 	return true;
 }
 
-/* Sends one, if there is one; false: the end has to be read anew. */
 static bool
-send_next(struct lane *lane, bool *sent)
+send_held(struct lane *lane, bool more)
+{
+	const bool holds = lane->holds;
+
+	lane->holds = false;
+	return !holds || stream_send(&lane->stream, &lane->held, more) ==
+	    STREAM_GOOD;
+}
+
+/* Sends the one before, and takes another if there is one; false: the end has
+ * to be read anew. */
+static bool
+send_next(struct lane *lane, bool *another)
 {
 	struct piece piece;
 	enum pack_status status;
 
-	*sent = false;
 	turn(lane, true);
 	status = packer_next(&lane->packer, stream_max(&lane->stream),
 	    &piece);
 	turn(lane, false);
-	if (status == PACK_OVERSIZED && lane->stream.sent ==
-	    lane->stream.stored) {
-		say_state(lane, FORWARD_OVERSIZED);
+	*another = status == PACK_MESSAGE;
+	if (!send_held(lane, *another))
 		return false;
+	if (*another) {
+		lane->held = piece;
+		lane->holds = true;
+		return true;
 	}
 	lane->idle = status == PACK_NOTHING &&
 	    lane->stream.sent == lane->stream.stored;
 	if (lane->idle)
 		lane->stored = lane->packer.given;
-	if (status != PACK_MESSAGE)
+	if (status == PACK_NOTHING ||
+	    lane->stream.sent != lane->stream.stored)
 		return true;
-	*sent = stream_send(&lane->stream, &piece) == STREAM_GOOD;
-	return *sent;
+	say_state(lane, FORWARD_OVERSIZED);
+	return false;
 }
 
 static bool
@@ -257,10 +273,10 @@ take_answer(struct lane *lane, int64_t ms)
 static bool
 send_some(struct lane *lane)
 {
-	bool sent = true;
+	bool another = true;
 
-	while (sent && stream_has_room(&lane->stream))
-		if (!send_next(lane, &sent))
+	while (another && stream_has_room(&lane->stream))
+		if (!send_next(lane, &another))
 			return false;
 	return true;
 }
@@ -283,7 +299,7 @@ forward(struct lane *lane)
 {
 	bool good = true;
 
-	lane->idle = false;
+	lane->idle = lane->holds = false;
 	journal_forget(&lane->journal);
 	if (!forward_is_refused(state_of(lane)))
 		say_state(lane, FORWARD_FORWARDING);

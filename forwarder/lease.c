@@ -106,10 +106,8 @@ lease_renew(struct lease *l, const char *to, uint64_t number)
 	return false;
 }
 
-/* That there is nobody to hand it over to: by what was seen, not by the time in
- * which nobody could look. */
-static void
-note_alone(struct lease *l, bool alone)
+void
+lease_note_alone(struct lease *l, bool alone)
 {
 	uint64_t now = clock_boottime_ns();
 
@@ -137,7 +135,7 @@ hold(struct lease *l)
 	known = lease_look_at_rivals(l);
 	store(&l->slot->standbys, lease_rivals(l));
 	to = lease_find_rival(l, !drains, drains ? 0 : STEADY_NS);
-	note_alone(l, known && drains && to == NULL);
+	lease_note_alone(l, known && drains && to == NULL);
 	if (to != NULL)
 		lease_hand_over(l, to);
 }

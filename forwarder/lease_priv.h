@@ -88,6 +88,9 @@ bool	lease_renew(struct lease *l, const char *to, uint64_t number)
 /* Mutes this host; returns when the segments have it. */
 void	lease_fall_silent(struct lease *l) ATTR_NONNULL;
 void	lease_pause(struct lease *l, uint64_t ns) ATTR_NONNULL;
+/* That there is nobody to hand it over to: by what was seen, not by the time in
+ * which nobody could look.  `alone' is false, too, where that is not known. */
+void	lease_note_alone(struct lease *l, bool alone) ATTR_NONNULL;
 bool	lease_is_wanted(const struct lease *l) ATTR_NONNULL;
 
 /*** lease_turns.c: from the one to the other, with nothing between. ***/

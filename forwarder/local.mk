@@ -13,6 +13,7 @@ libforwarder_a_SOURCES = \
 	forwarder/behind.c forwarder/behind.h \
 	forwarder/files.c \
 	forwarder/forwarder.c forwarder/forwarder.h \
+	forwarder/headers.c forwarder/headers.h \
 	forwarder/journal.c forwarder/journal.h \
 	forwarder/lane.c \
 	forwarder/lease.c forwarder/lease_priv.h \

@@ -48,7 +48,7 @@ put_header(struct packer *packer, bool plain)
 {
 	const struct reader *reader = &packer->source.file.reader;
 	const struct avro_walk *walk = &reader->walk;
-	struct growing *out = &packer->out;
+	struct growing *out = packer->out;
 	const uint8_t *value;
 	uint64_t entries = 1;
 	size_t i, size;
@@ -76,10 +76,10 @@ static void
 put_block(struct packer *packer, uint64_t records, const uint8_t *data,
     size_t size)
 {
-	put_long(&packer->out, records);
-	put_long(&packer->out, size);
-	put(&packer->out, data, size);
-	put(&packer->out, packer->source.file.reader.walk.sync,
+	put_long(packer->out, records);
+	put_long(packer->out, size);
+	put(packer->out, data, size);
+	put(packer->out, packer->source.file.reader.walk.sync,
 	    AVRO_SYNC_SIZE);
 }
 
@@ -113,13 +113,14 @@ static void
 fill(struct packer *packer, struct piece *piece, uint64_t records)
 {
 	*piece = (struct piece){
-		.stem = packer->source.stem,
 		.first_record = packer->record,
 		.records = records,
 		.fingerprint = fingerprint(packer),
-		.data = packer->out.text,
-		.size = packer->out.size,
+		.data = packer->out->text,
+		.size = packer->out->size,
 	};
+	memcpy(piece->stem, packer->source.stem, sizeof(piece->stem));
+	packer->out = packer->made + (packer->out == packer->made);
 	packer->record += records;
 	packer->left -= records;
 	if (packer->left == 0)
@@ -157,7 +158,7 @@ pack_part(struct packer *packer, size_t max, struct piece *piece)
 	size_t head;
 
 	put_header(packer, true);
-	head = packer->out.size + BLOCK_FRAME;
+	head = packer->out->size + BLOCK_FRAME;
 	if (known->program == NULL || packer->at == NULL)
 		return false;
 	while (records < packer->left && records_read(known, packer->at,
@@ -227,6 +228,7 @@ void
 packer_init(struct packer *packer, int directory, const char *path)
 {
 	memset(packer, 0, sizeof(*packer));
+	packer->out = packer->made;
 	source_init(&packer->source, directory, path);
 }
 

@@ -13,9 +13,10 @@
 #include "common/growing.h"
 #include "forwarder/source.h"
 
-/* A message's payload, good until the next call. */
+/* A message's payload, good until the call after the next: there is time to
+ * find out whether another one follows. */
 struct piece {
-	const char	*stem;		/* of the file */
+	char		 stem[ARCHIVE_NAME_SIZE];	/* of the file */
 	uint64_t	 first_record;	/* of the file; the first is 0 */
 	uint64_t	 records;
 	bool		 sequence_known;
@@ -31,7 +32,8 @@ struct piece {
 
 struct packer {
 	struct source		 source;
-	struct growing		 out;
+	struct growing		 made[2];	/* messages: by turns */
+	struct growing		*out;
 	/* The block at hand: its records that are left. */
 	struct reader_block	 block;
 	uint64_t		 left;

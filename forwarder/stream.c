@@ -10,16 +10,14 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "forwarder/headers.h"
 #include "forwarder/stream.h"
 
 /* Error codes of a server. */
 #define ERROR_NO_STREAM		10059
-#define ERROR_MANY_BYTES	10054	/* maximum bytes, messages, ... */
-#define ERROR_RESOURCES		10023	/* storage of account or server */
 #define ERROR_STORE		10077	/* in words, why not */
-
-/* Of the headers below, at the most. */
-#define HEADERS_SIZE		2048U
+/* Limits: of the account, the server, the disk, a message's size. */
+static const json_int_t	refusals[] = {10002, 10023, 10047, 10054};
 
 /*** Making it. ***/
 
@@ -80,6 +78,7 @@ forget(struct stream *stream)
 	natsSubscription_Destroy(stream->answers);
 	stream->answers = NULL;
 	stream->sent = stream->stored = stream->bytes = 0;
+	stream->unasked = stream->unasked_bytes = 0;
 }
 
 /* Of another epoch, answers go to nobody. */
@@ -231,40 +230,6 @@ stream_set_number(natsMsg *message, const char *key, uint64_t value)
 	return natsMsgHeader_Set(message, key, text) == NATS_OK;
 }
 
-static bool
-set_headers(const struct stream *stream, natsMsg *message,
-    const struct piece *piece)
-{
-	char id[ARCHIVE_NAME_SIZE + 48], print[24];
-	bool good;
-
-	snprintf(id, sizeof(id), "%s:%" PRIu64 "+%" PRIu64, piece->stem,
-	    piece->first_record, piece->records);
-	snprintf(print, sizeof(print), "%016" PRIx64, piece->fingerprint);
-	good = natsMsgHeader_Set(message, "Mcrelay-Channel",
-	    stream->lane->name) == NATS_OK &&
-	    natsMsgHeader_Set(message, "Mcrelay-Host", spec.host) == NATS_OK &&
-	    natsMsgHeader_Set(message, "Mcrelay-File", piece->stem) ==
-	    NATS_OK &&
-	    stream_set_number(message, "Mcrelay-First-Record",
-	    piece->first_record) &&
-	    stream_set_number(message, "Mcrelay-Records", piece->records) &&
-	    natsMsgHeader_Set(message, "Nats-Msg-Id", id) == NATS_OK &&
-	    natsMsgHeader_Set(message, "Nats-Expected-Stream",
-	    stream->lane->stream) == NATS_OK &&
-	    stream_set_number(message, "Nats-Expected-Last-Sequence",
-	    stream->last + stream->sent);
-	if (good && piece->sequence_known)
-		good = stream_set_number(message, "Mcrelay-First-Sequence",
-		    (uint64_t)piece->first_sequence) &&
-		    stream_set_number(message, "Mcrelay-Last-Sequence",
-		    (uint64_t)piece->last_sequence);
-	if (good && piece->fingerprint != 0)
-		good = natsMsgHeader_Set(message, "Mcrelay-Fingerprint",
-		    print) == NATS_OK;
-	return good;
-}
-
 static void
 note_sent(struct stream *stream, const struct piece *piece)
 {
@@ -276,8 +241,21 @@ note_sent(struct stream *stream, const struct piece *piece)
 	sent->end.records = piece->first_record + piece->records;
 }
 
+/* Whether a server is to answer. */
+static bool
+is_asked(struct stream *stream, const struct piece *piece, bool more)
+{
+	const bool asked = !more || stream->sent == 0 ||
+	    ++stream->unasked >= STREAM_ASKED ||
+	    (stream->unasked_bytes += piece->size) >= STREAM_ASKED_BYTES;
+
+	if (asked)
+		stream->unasked = stream->unasked_bytes = 0;
+	return asked;
+}
+
 enum stream_status
-stream_send(struct stream *stream, const struct piece *piece)
+stream_send(struct stream *stream, const struct piece *piece, bool more)
 {
 	char reply[sizeof(stream->inbox) + 24];
 	natsMsg *message = NULL;
@@ -285,9 +263,12 @@ stream_send(struct stream *stream, const struct piece *piece)
 
 	snprintf(reply, sizeof(reply), "%s.%" PRIu64, stream->inbox,
 	    stream->sent);
-	good = natsMsg_Create(&message, stream->lane->subject, reply,
-	    piece->data, (int)piece->size) == NATS_OK &&
-	    set_headers(stream, message, piece) &&
+	headers_compose(&stream->headers, stream->lane, piece, stream->last +
+	    stream->sent);
+	good = natsMsg_Create(&message, stream->lane->subject,
+	    is_asked(stream, piece, more) ? reply : NULL, piece->data,
+	    (int)piece->size) == NATS_OK &&
+	    headers_set(message, &stream->headers, headers_can_join()) &&
 	    natsConnection_PublishMsg(link_get(), message) == NATS_OK;
 	natsMsg_Destroy(message);
 	if (!good)
@@ -300,6 +281,17 @@ stream_send(struct stream *stream, const struct piece *piece)
 }
 
 /*** Answers. ***/
+
+static bool
+is_refusal(json_int_t code, const char *text)
+{
+	size_t i;
+
+	for (i = 0; i < NITEMS(refusals); i++)
+		if (code == refusals[i])
+			return true;
+	return code == ERROR_STORE && strstr(text, "maximum") != NULL;
+}
 
 static enum stream_status
 read_error(const struct stream *stream, const json_t *error)
@@ -314,8 +306,7 @@ read_error(const struct stream *stream, const json_t *error)
 		text = "an error without words";
 	log_debug("channel %s: a server says: %s (%d)", stream->lane->name,
 	    text, (int)code);
-	if (code != ERROR_MANY_BYTES && code != ERROR_RESOURCES &&
-	    (code != ERROR_STORE || strstr(text, "maximum") == NULL))
+	if (!is_refusal(code, text))
 		return STREAM_AGAIN;
 	log_limited(&limit, "channel %s: stream %s takes no more: %s; what "
 	    "comes waits in the archive, for as long as that keeps it",
@@ -331,7 +322,7 @@ number_of(const struct stream *stream, natsMsg *message, uint64_t *number)
 	const char *dot = strrchr(subject, '.');
 
 	*number = dot == NULL ? UINT64_MAX : strtoull(dot + 1, NULL, 10);
-	return *number >= stream->stored && *number < stream->sent;
+	return *number < stream->sent;
 }
 
 /* What nearly all say: {"stream":"NAME","seq":NUMBER}.  In a name that has
@@ -354,51 +345,15 @@ sequence_in(natsMsg *message, uint64_t *sequence)
 	return at < end && (*at == '}' || *at == ',');
 }
 
-/* Whether that is what was to be stored there. */
-static enum stream_status
-take_sequence(struct stream *stream, natsMsg *message, uint64_t sequence)
-{
-	uint64_t number;
-
-	if (!number_of(stream, message, &number) ||
-	    sequence != stream->last + number + 1)
-		return STREAM_AGAIN;
-	stream->way[number % STREAM_MESSAGES].stored = true;
-	return STREAM_GOOD;
-}
-
-static enum stream_status
-read_answer(struct stream *stream, natsMsg *message)
-{
-	enum stream_status result;
-	const json_t *error;
-	uint64_t sequence;
-	json_t *root;
-
-	if (sequence_in(message, &sequence))
-		return take_sequence(stream, message, sequence);
-	root = json_loadb(natsMsg_GetData(message),
-	    (size_t)natsMsg_GetDataLength(message), 0, NULL);
-	error = json_object_get(root, "error");
-	if (error != NULL)
-		result = read_error(stream, error);
-	else
-		result = take_sequence(stream, message, (uint64_t)
-		    json_integer_value(json_object_get(root, "seq")));
-	json_decref(root);
-	return result;
-}
-
-/* What is stored behind nothing that may not be. */
+/* What is stored with a message, and before it. */
 static void
-count_stored(struct stream *stream, struct sent *done, uint64_t *messages)
+count_stored(struct stream *stream, uint64_t number, struct sent *done,
+    uint64_t *messages)
 {
 	const struct sent *next;
 
-	while (stream->stored < stream->sent) {
+	while (stream->stored <= number) {
 		next = &stream->way[stream->stored % STREAM_MESSAGES];
-		if (!next->stored)
-			break;
 		done->records += next->records;
 		done->bytes += next->bytes;
 		done->given = next->given;
@@ -409,6 +364,38 @@ count_stored(struct stream *stream, struct sent *done, uint64_t *messages)
 	}
 }
 
+/* Whether that is what was to be stored there. */
+static enum stream_status
+take_sequence(const struct stream *stream, natsMsg *message, uint64_t sequence,
+    uint64_t *number)
+{
+	return number_of(stream, message, number) &&
+	    sequence == stream->last + *number + 1 ? STREAM_GOOD :
+	    STREAM_AGAIN;
+}
+
+static enum stream_status
+read_answer(const struct stream *stream, natsMsg *message, uint64_t *number)
+{
+	enum stream_status result;
+	const json_t *error;
+	uint64_t sequence;
+	json_t *root;
+
+	if (sequence_in(message, &sequence))
+		return take_sequence(stream, message, sequence, number);
+	root = json_loadb(natsMsg_GetData(message),
+	    (size_t)natsMsg_GetDataLength(message), 0, NULL);
+	error = json_object_get(root, "error");
+	if (error != NULL)
+		result = read_error(stream, error);
+	else
+		result = take_sequence(stream, message, (uint64_t)
+		    json_integer_value(json_object_get(root, "seq")), number);
+	json_decref(root);
+	return result;
+}
+
 enum stream_status
 stream_answer(struct stream *stream, int64_t ms, struct sent *done,
     uint64_t *messages)
@@ -417,6 +404,7 @@ stream_answer(struct stream *stream, int64_t ms, struct sent *done,
 	enum stream_status result;
 	natsMsg *message = NULL;
 	natsStatus status;
+	uint64_t number;
 
 	*messages = 0;
 	memset(done, 0, sizeof(*done));
@@ -429,10 +417,10 @@ stream_answer(struct stream *stream, int64_t ms, struct sent *done,
 	if (status != NATS_OK)
 		return STREAM_AGAIN;
 	stream->answered_ns = now;
-	result = read_answer(stream, message);
+	result = read_answer(stream, message, &number);
 	natsMsg_Destroy(message);
 	if (result == STREAM_GOOD)
-		count_stored(stream, done, messages);
+		count_stored(stream, number, done, messages);
 	return result;
 }
 

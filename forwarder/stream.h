@@ -20,12 +20,20 @@ struct stream_end {
 	uint64_t	records;
 };
 
+/*
+ * Of these every so many are to be answered, or one of so many bytes: each is
+ * stored behind the one before or not at all, so an answer is one to all before
+ * it, too.  So is the first, since it alone is refused for a reason of its own,
+ * and the last.
+ */
+#define STREAM_ASKED	16U
+#define STREAM_ASKED_BYTES	(STREAM_BYTES / 8)
+
 struct sent {
 	struct stream_end end;		/* of the stream, when it is stored */
 	uint64_t	records;
 	uint64_t	bytes;
 	uint64_t	given;		/* of files, with this message */
-	bool		stored;
 };
 
 struct stream {
@@ -34,10 +42,14 @@ struct stream {
 	natsSubscription	*answers;
 	char			 inbox[64];	/* where these are sent */
 	uint64_t		 last;	/* of the stream, when it was asked */
-	/* Messages since then: sent, and of these stored in a row. */
+	/* Messages since then: sent, and of these stored. */
 	uint64_t		 sent;
 	uint64_t		 stored;
 	uint64_t		 bytes;	/* on their way */
+	/* Of the last ones, that nobody is to answer. */
+	uint64_t		 unasked;
+	uint64_t		 unasked_bytes;
+	struct growing		 headers;	/* of the last one */
 	uint64_t		 answered_ns;	/* or begun to wait */
 	struct sent		 way[STREAM_MESSAGES];
 };
@@ -64,8 +76,10 @@ bool			stream_set_number(natsMsg *message, const char *key,
 /* Whether most of those that may be are on their way. */
 bool			stream_is_crowded(const struct stream *stream)
 			    ATTR_NONNULL;
+/* `more': another one will follow at once. */
 enum stream_status	stream_send(struct stream *stream,
-			    const struct piece *piece) ATTR_NONNULL;
+			    const struct piece *piece, bool more)
+			    ATTR_NONNULL;
 /*
  * Takes an answer, if one comes within so many ms.  GOOD: *done says what has
  * been stored, in all, of what was sent since (records may be 0).

@@ -75,7 +75,8 @@ UNIT_TESTS += tests/unit/test_history tests/unit/test_live \
 	tests/unit/test_connections
 endif
 if NATS
-UNIT_TESTS += tests/unit/test_forward_source
+UNIT_TESTS += tests/unit/test_forward_source tests/unit/test_forward_headers \
+	tests/unit/test_lease_alone
 endif
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
@@ -117,6 +118,14 @@ nightly: tests/unit/test_datum
 tests_unit_test_forward_source_SOURCES = tests/unit/test_forward_source.c
 tests_unit_test_forward_source_LDADD = libforwarder.a $(READER_LIBS) \
 	$(CMOCKA_LIBS)
+tests_unit_test_forward_headers_SOURCES = tests/unit/test_forward_headers.c
+tests_unit_test_forward_headers_CPPFLAGS = $(AM_CPPFLAGS) $(NATS_CFLAGS)
+tests_unit_test_forward_headers_LDADD = libforwarder.a $(READER_LIBS) \
+	$(NATS_LIBS) $(CMOCKA_LIBS)
+tests_unit_test_lease_alone_SOURCES = tests/unit/test_lease_alone.c
+tests_unit_test_lease_alone_CPPFLAGS = $(AM_CPPFLAGS) $(NATS_CFLAGS)
+tests_unit_test_lease_alone_LDADD = libforwarder.a $(CONF_TEST_LIBS) \
+	$(READER_LIBS) $(NATS_LIBS)
 tests_unit_test_ring_SOURCES = tests/unit/test_ring.c
 tests_unit_test_ring_LDADD = $(TEST_LIBS)
 tests_unit_test_segment_SOURCES = tests/unit/test_segment.c

@@ -87,6 +87,13 @@ def test_forwards(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         assert first.headers["Mcrelay-Host"] == "rig"
         assert len(first.headers["Mcrelay-Fingerprint"]) == 16
         assert first.headers["Nats-Msg-Id"].startswith("one_")
+        # Each by itself, however libnats was given them.
+        assert set(first.headers) == {
+            "Mcrelay-Channel", "Mcrelay-Host", "Mcrelay-File",
+            "Mcrelay-First-Record", "Mcrelay-Records",
+            "Mcrelay-First-Sequence", "Mcrelay-Last-Sequence",
+            "Mcrelay-Fingerprint", "Nats-Expected-Stream",
+            "Nats-Expected-Last-Sequence", "Nats-Msg-Id"}
         info = client.stream("mcrelay-one")["config"]
         assert info["discard"] == "new" and info["storage"] == "file"
         daemon.stop()
@@ -239,6 +246,37 @@ def test_full(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         wait_for(lambda: "forward_refused" not in reasons(daemon, "one"),
                  "no reason", 10)
         daemon.stop()
+
+
+ACCOUNT = """
+accounts { A { jetstream { max_file: 1M, max_streams: 9 }
+               users: [{ user: a, password: a }] } }
+no_auth_user: a
+"""
+
+
+def test_account_full(daemon: Daemon, tmp_path: Path) -> None:
+    """A limit that is not the stream's, but of all streams together, is said
+    to be one."""
+    port, server = free_port(), Server(tmp_path, more=ACCOUNT)
+    server.start()
+    try:
+        with Sender("127.0.0.1", port) as sender, \
+                Client(server.port) as client:
+            made = client.api("STREAM.CREATE.other", name="other",
+                              subjects=["other"])
+            assert "error" not in made, made
+            client.send(b"PUB other 990000\r\n" + bytes(990000) + b"\r\n")
+            wait_for(lambda: client.last("other") == 1, "another's", 10)
+            daemon.start(archived(daemon, "one", port, block_size="256KiB"),
+                         **forward(server.url))
+            sender.send(numbered(150, 1200))
+            daemon.wait_received("one", 150)
+            assert wait_state(daemon, "one", "refused")["refused"] > 0
+            assert "resource limits exceeded" in daemon.log()
+            daemon.stop()
+    finally:
+        server.end()
 
 
 def test_foreign(daemon: Daemon, server: Server) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Iterator
 import pytest
 
 from daemon import Daemon
-from forwarding import archived, forward, wait_forwarded
+from forwarding import archived, forward, state, wait_forwarded
 from nats import Server
 from net import Sender, free_port, numbered
 from nkeys import Operator
@@ -101,3 +102,51 @@ def test_unreadable(daemon: Daemon, server: Server, operator: Operator
         with server.client() as client:
             wait_forwarded(daemon, client, "one", 500, 120)
         daemon.stop()
+
+
+def make_certificate(place: Path) -> None:
+    """Written to where it lies: the files stay the same."""
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+         "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", place / "k.pem", "-out", place / "new.pem"],
+        check=True, capture_output=True, timeout=30)
+    (place / "c.pem").write_bytes((place / "new.pem").read_bytes())
+
+
+def test_written_to(daemon: Daemon, tmp_path: Path) -> None:
+    """Who renews a certificate need not put another file in the place of the
+    old one: libnats, which has read that at the start, would never connect
+    again."""
+    make_certificate(tmp_path)
+    port, server = free_port(), Server(tmp_path, more=(
+        f"tls {{ cert_file: {tmp_path}/c.pem, key_file: {tmp_path}/k.pem }}"))
+
+    def wait_stored(count: int) -> None:
+        def all_is_there() -> bool:
+            now = state(daemon, "one")
+            return now["state"] == "forwarding" and \
+                now["behind_bytes"] == 0 and now["records"] == count
+        wait_for(all_is_there, f"{count} to be forwarded", 60,
+                 lambda: (daemon.status("one"), daemon.log()[-3000:]))
+
+    with Sender("127.0.0.1", port) as sender:
+        server.launch()
+        try:
+            daemon.start(archived(daemon, "one", port), **forward(
+                server.url, tls={"ca": str(tmp_path / "c.pem")}))
+            sender.send(numbered(500))
+            daemon.wait_received("one", 500)
+            wait_stored(500)
+            server.end()
+            inode = (tmp_path / "c.pem").stat().st_ino
+            make_certificate(tmp_path)
+            assert (tmp_path / "c.pem").stat().st_ino == inode
+            server.launch()
+            sender.send(numbered(500, first=500))
+            daemon.wait_received("one", 1000)
+            wait_stored(1000)
+            daemon.stop()
+        finally:
+            server.end()

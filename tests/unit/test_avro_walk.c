@@ -315,6 +315,101 @@ test_resync_reads_once(void **state ATTR_UNUSED)
 	}
 }
 
+/* Blocks of all sizes, more than are read ahead at once; `end' says where each
+ * one ends. */
+#define MANY		400U
+
+static int
+file_of_many(uint64_t *end)
+{
+	static uint8_t data[100000];
+	struct image image;
+	size_t size, head;
+	unsigned i, seed = 1;
+	int fd;
+
+	memset(&image, 0, sizeof(image));
+	put_header(&image);
+	fd = file_of(&image, image.size);
+	end[0] = image.size;
+	for (i = 1; i <= MANY; i++) {
+		seed = seed * 1103515245U + 12345U;
+		/* One in eight is not read ahead. */
+		size = 1 + (seed >> 8) % (i % 8 == 0 ? sizeof(data) : 9000);
+		memset(data, (int)i, size);
+		image.size = 0;
+		put_long(&image, i);
+		put_long(&image, (int64_t)size);
+		head = image.size;
+		assert_int_equal(write(fd, image.bytes, head), head);
+		assert_int_equal(write(fd, data, size), size);
+		assert_int_equal(write(fd, marker, sizeof(marker)),
+		    sizeof(marker));
+		end[i] = end[i - 1] + head + size + sizeof(marker);
+	}
+	return fd;
+}
+
+static void
+test_ahead(void **state ATTR_UNUSED)
+{
+	struct avro_walk_block block;
+	struct avro_walk walk;
+	uint64_t end[MANY + 1];
+	const uint8_t *data;
+	unsigned i, seen = 0;
+	int fd = file_of_many(end);
+
+	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
+	walk.ahead = true;
+	for (i = 1; i <= MANY; i++) {
+		assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_OK);
+		assert_int_equal(walk.offset, end[i]);
+		assert_int_equal(block.records, i);
+		data = avro_walk_seen(&walk, block.data_offset,
+		    block.data_size);
+		if (data == NULL)
+			continue;
+		seen++;
+		assert_int_equal(data[0], i & 0xff);
+		assert_int_equal(data[block.data_size - 1], i & 0xff);
+	}
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_END);
+	assert_in_range(seen, MANY * 7 / 8, MANY - 1);
+	avro_walk_close(&walk);
+	close(fd);
+}
+
+/* What was read ahead of a file that is being written is not what is in it
+ * when it is looked at again. */
+static void
+test_ahead_changed(void **state ATTR_UNUSED)
+{
+	struct avro_walk_block block;
+	struct avro_walk walk;
+	struct image image, other;
+	int fd;
+
+	make(&image);
+	memset(&other, 0, sizeof(other));
+	put_block(&other, 1, "another one", 11);
+	fd = file_of(&image, image.size);
+	assert_int_equal(avro_walk_open(&walk, fd), AVRO_WALK_OK);
+	walk.ahead = true;
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_OK);
+	assert_int_equal(ftruncate(fd, (off_t)image.end[0]), 0);
+	assert_int_equal(pwrite(fd, other.bytes, other.size,
+	    (off_t)image.end[0]), other.size);
+	avro_walk_resize(&walk, image.end[0] + other.size);
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_OK);
+	assert_int_equal(block.data_size, 11);
+	assert_memory_equal(avro_walk_seen(&walk, block.data_offset, 11),
+	    "another one", 11);
+	assert_int_equal(avro_walk_next(&walk, &block), AVRO_WALK_END);
+	avro_walk_close(&walk);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -325,6 +420,8 @@ main(void)
 		cmocka_unit_test(test_hostile_headers),
 		cmocka_unit_test(test_resync),
 		cmocka_unit_test(test_resync_reads_once),
+		cmocka_unit_test(test_ahead),
+		cmocka_unit_test(test_ahead_changed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

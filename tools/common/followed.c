@@ -167,8 +167,11 @@ followed_open(struct followed *file, int directory, const char *stem,
 	snprintf(file->part, sizeof(file->part), "%s" ARCHIVE_PART, stem);
 	part = fstatat(directory, file->part, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (reader_open_at(&file->reader, directory, part ? file->part : stem,
-	    O_NOFOLLOW, why) == READER_OK)
+	    O_NOFOLLOW, why) == READER_OK) {
+		/* What was read so is forgotten by begin_reading(). */
+		file->reader.walk.ahead = true;
 		return FOLLOWED_BLOCK;
+	}
 	if (part)
 		return FOLLOWED_NOTHING;
 	/* What has vanished before it had a header never was a file. */

@@ -158,7 +158,8 @@ reader_open_fd(struct reader *reader, int fd, const char **why)
 void
 reader_resize(struct reader *reader, uint64_t size)
 {
-	reader->walk.size = reader->file.size = size;
+	avro_walk_resize(&reader->walk, size);
+	reader->file.size = size;
 	reader->file.cut = false;
 }
 
@@ -167,7 +168,6 @@ reader_again(struct reader *reader, uint64_t size)
 {
 	reader_resize(reader, size);
 	reader->walk.offset = reader->walk.header_size;
-	reader->walk.window_size = 0;
 }
 
 void
@@ -263,8 +263,11 @@ load(struct reader *reader, struct reader_block *block,
 {
 	size_t got;
 
-	block->stored = reading_view(&reader->file, found->data_offset, size,
-	    size, &reader->stored, &got);
+	block->stored = avro_walk_seen(&reader->walk, found->data_offset,
+	    size);
+	if (block->stored == NULL)
+		block->stored = reading_view(&reader->file,
+		    found->data_offset, size, size, &reader->stored, &got);
 	if (block->stored == NULL)
 		return false;
 	block->data_offset = found->data_offset;

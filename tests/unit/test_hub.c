@@ -65,7 +65,7 @@ setup(void **state ATTR_UNUSED)
 		relay_init(&channel->relay, &channel->rig.segment,
 		    &channel->rig.output);
 		ingest_init(&channel->ingest, &channel->rig.segment, NULL,
-		    &channel->relay, &channel->rig.input, NULL);
+		    &channel->relay, &channel->rig.input, NULL, NULL);
 	}
 	return 0;
 }

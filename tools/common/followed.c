@@ -122,6 +122,8 @@ begin_reading(struct followed *file)
 		return false;
 	file->last = now;
 	reader_resize(&file->reader, (uint64_t)now.st_size);
+	/* While it is written to, blocks may be taken back. */
+	file->reader.walk.ahead = file->final;
 	compare_marks(file);
 	file->reading = true;
 	return true;
@@ -167,11 +169,8 @@ followed_open(struct followed *file, int directory, const char *stem,
 	snprintf(file->part, sizeof(file->part), "%s" ARCHIVE_PART, stem);
 	part = fstatat(directory, file->part, &st, AT_SYMLINK_NOFOLLOW) == 0;
 	if (reader_open_at(&file->reader, directory, part ? file->part : stem,
-	    O_NOFOLLOW, why) == READER_OK) {
-		/* What was read so is forgotten by begin_reading(). */
-		file->reader.walk.ahead = true;
+	    O_NOFOLLOW, why) == READER_OK)
 		return FOLLOWED_BLOCK;
-	}
 	if (part)
 		return FOLLOWED_NOTHING;
 	/* What has vanished before it had a header never was a file. */

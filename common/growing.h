@@ -28,6 +28,9 @@ void	growing_number(struct growing *growing, uint64_t value, size_t digits)
 static inline void
 growing_put(struct growing *growing, const char *text, size_t size)
 {
+	/* Nothing of nothing has no text yet. */
+	if (size == 0)
+		return;
 	if (growing->room - growing->size < size)
 		growing_reserve(growing, size);
 	memcpy(growing->text + growing->size, text, size);

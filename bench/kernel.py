@@ -15,7 +15,7 @@ the program.  Each way after the other in turn; medians of the rounds.
 
 from __future__ import annotations
 
-import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -248,6 +248,8 @@ def main() -> None:
         sys.exit(__doc__)
     rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
     before = STATS.read_text()
+    # What is set for the whole machine is set back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     bench = Bench(Path(sys.argv[1]).resolve())
     for line in bench.machine.describe():
         note(line)

@@ -234,23 +234,13 @@ member_index(int fd, const struct listen_config *listen, int likely)
 }
 
 /* The interface on which the kernel joins the group if none is named; -1 with
- * errno.  Only the kernel knows: so it is asked to. */
+ * errno.  Only the kernel knows: a socket for this alone is asked. */
 static int
-routed_index(const struct listen_config *listen, int likely)
+routed_index(int asked, const struct listen_config *listen, int likely)
 {
-	int fd = socket(listen->address.ss_family, SOCK_DGRAM | SOCK_CLOEXEC,
-	    0);
-	int index, saved;
-
-	if (fd == -1)
+	if (asked == -1 || sockets_join(asked, listen, 0) == -1)
 		return -1;
-	index = sockets_join(fd, listen, 0);
-	if (index == 0)
-		index = member_index(fd, listen, likely);
-	saved = errno;
-	close(fd);
-	errno = saved;
-	return index;
+	return member_index(asked, listen, likely);
 }
 
 /* There is one membership, but for a moment: a datagram is better received
@@ -278,13 +268,30 @@ heal_membership(int fd, const struct listen_config *listen, int index,
 		at->index = 0;
 		return HEALED_FAILED;
 	}
-	if (index == 0)
-		index = routed_index(listen, at->index);
 	if (index == -1)
 		return HEALED_FAILED;
 	if (index == at->index && is_member(fd, listen, index))
 		return HEALED_NOTHING;
 	return move_membership(fd, listen, index, at);
+}
+
+/* What the one that is asked has joined comes to all that have joined the
+ * group anywhere.  So it stays until they are there too: else a few datagrams
+ * came, and then none for a while. */
+static enum healed
+heal_routed(int fd, const struct listen_config *listen,
+    struct attachment *at)
+{
+	int asked = socket(listen->address.ss_family,
+	    SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	enum healed healed = heal_membership(fd, listen,
+	    routed_index(asked, listen, at->index), at);
+	int saved = errno;
+
+	if (asked != -1)
+		close(asked);
+	errno = saved;
+	return healed;
 }
 
 enum healed
@@ -305,6 +312,7 @@ sockets_heal_input(int fd, const struct listen_config *listen,
 	}
 	*what = "join the group";
 	if (udp_is_group(&listen->address))
-		joined = heal_membership(fd, listen, index, at);
+		joined = index == 0 ? heal_routed(fd, listen, at) :
+		    heal_membership(fd, listen, index, at);
 	return joined == HEALED_NOTHING ? healed : joined;
 }

@@ -44,8 +44,8 @@ class Disk:
         self.mounts = mounts
         self.place = base / "a/one"
         self.in_the_way = False
-        self.full: list[Path] = []
-        self.places: list[int] = []     # directories out of sight
+        self.roots: list[int] = []      # of all file systems, seen or not
+        self.moved = 0
         self.faults = faults
         self.clock = 0
 
@@ -58,26 +58,18 @@ class Disk:
     def usable(self) -> bool:
         return self.mounted > 0 and not self.in_the_way
 
-    def keep(self) -> None:
-        """The directory that is about to go out of sight."""
-        try:
-            self.places.append(os.open(self.place, os.O_DIRECTORY))
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-
     def mount(self) -> bool:
         """Also over another one."""
         if self.mounted == 2:
             return False
-        self.keep()
         self.mounts.add(self.base)
+        self.roots.append(os.open(self.base, os.O_DIRECTORY))
         self.in_the_way = False
         return True
 
     def unmount(self) -> bool:
         if self.mounted == 0:
             return False
-        self.keep()
         self.mounts.remove(self.base)
         # What was below is as it was left.
         self.in_the_way = self.place.is_file()
@@ -89,16 +81,18 @@ class Disk:
     def move(self) -> bool:
         if not self.usable or not self.place.is_dir():
             return False
-        self.keep()
-        self.place.rename(self.base / f"moved{len(self.places)}")
+        self._move(self.place)
         return True
 
     def move_above(self) -> bool:
         if not self.usable or not self.place.is_dir():
             return False
-        self.keep()
-        self.place.parent.rename(self.base / f"moved{len(self.places)}")
+        self._move(self.place.parent)
         return True
+
+    def _move(self, directory: Path) -> None:
+        self.moved += 1
+        directory.rename(self.base / f"moved{self.moved}")
 
     def put_in_the_way(self) -> bool:
         if not self.move():
@@ -147,7 +141,7 @@ class Disk:
         self.clear_the_way()
 
     def end(self) -> None:
-        for fd in self.places:
+        for fd in self.roots:
             os.close(fd)
         self.mounts.end()
         # Nothing has gone to the file system below.
@@ -166,18 +160,11 @@ def disk(daemon: Daemon, mounts: Mounts,
 
 def stored(disk: Disk) -> list[int]:
     """The numbers of all that is in files, wherever they are."""
-    found: set[tuple[int, int]] = set()
     numbers = []
-    for place in [*(Path(f"/proc/self/fd/{fd}") for fd in disk.places),
-                  disk.place]:
-        if not place.is_dir():
-            continue
-        assert not list(place.glob("*.part")), list(place.iterdir())
-        for path in place.glob("one_*.avro"):
-            st = path.stat()
-            if (st.st_dev, st.st_ino) in found:
-                continue
-            found.add((st.st_dev, st.st_ino))
+    for fd in disk.roots:
+        root = Path(f"/proc/self/fd/{fd}")
+        assert not list(root.rglob("*.part")), list(root.rglob("*"))
+        for path in root.rglob("one_*.avro"):
             numbers += [gen.sequence(d.payload)
                         for d in avro_files.read_datagrams(path)]
     return numbers

@@ -485,8 +485,16 @@ def test_quickstart(programs: Programs, source: Path, tmp_path: Path) -> None:
         with urllib.request.urlopen(url) as answer:
             assert b'src="page.js"' in answer.read()
         os.killpg(process.pid, signal.SIGINT)
-        rest = process.stdout.read()
-        assert process.wait(30) == 0, rest
+        try:
+            rest = process.communicate(timeout=60)[0]
+        except subprocess.TimeoutExpired as e:
+            raise AssertionError("it does not end: " + subprocess.run(
+                ["ps", "-s", str(process.pid), "-o",
+                 "pid,ppid,stat,wchan:20,ignored,caught,args"],
+                capture_output=True, text=True).stdout + "".join(
+                    log.read_text() for log in tmp_path.rglob("*.log"))
+            ) from e
+        assert process.returncode == 0, rest
         assert list(tmp_path.iterdir()) == []
     finally:
         if process.poll() is None:

@@ -108,15 +108,24 @@ doctor_check_udp_errors(struct doctor *doctor)
 
 /*** The clock. ***/
 
-/* How far the clock has moved against one that never steps. */
+/* Beyond what slewing can do in a second, which is half a millisecond. */
+#define STEP_NS		((int64_t)NS_PER_MS)
+
+/* How far the clock is from one that never steps.  Who was held up between the
+ * two readings reads them again. */
 static int64_t
 offset_ns(void)
 {
-	return (int64_t)(clock_realtime_ns() - clock_monotonic_ns());
-}
+	uint64_t before, clock, after;
+	unsigned tries = 100;
 
-/* Beyond what slewing can do in a second, which is half a millisecond. */
-#define STEP_NS		((int64_t)NS_PER_MS)
+	do {
+		before = clock_monotonic_ns();
+		clock = clock_realtime_ns();
+		after = clock_monotonic_ns();
+	} while (after - before > STEP_NS / 10 && --tries > 0);
+	return (int64_t)(clock - after);
+}
 
 void
 doctor_check_clock(struct doctor *doctor)

@@ -4,8 +4,8 @@
  * and file systems is what a test wants, by variables of the environment.
  *
  *	MCRELAY_TEST_CLOCK	what adjtimex() returns, and its status
- *	MCRELAY_TEST_STEP	milliseconds that the clock moves each time it
- *				is read
+ *	MCRELAY_TEST_STEP	milliseconds by which the clock is set, half a
+ *				second after it was read first
  *	MCRELAY_TEST_RINGS	receive ring: pending and most
  *	MCRELAY_TEST_COALESCE	receive interrupts, microseconds
  *	MCRELAY_TEST_POWER	1: Wi-Fi that saves power, 0: that does not
@@ -57,11 +57,17 @@ int
 clock_gettime(clockid_t clock, struct timespec *now)
 {
 	const char *step = getenv("MCRELAY_TEST_STEP");
-	static int steps;
+	static double first;
+	double read;
 	int result = REAL(clock_gettime)(clock, now);
 
-	if (step != NULL && clock == CLOCK_REALTIME)
-		now->tv_sec += ++steps * atoi(step) / 1000;
+	if (step == NULL || clock != CLOCK_REALTIME)
+		return result;
+	read = (double)now->tv_sec + (double)now->tv_nsec / 1e9;
+	if (first == 0.)
+		first = read;
+	if (read > first + .5)
+		now->tv_sec += atoi(step) / 1000;
 	return result;
 }
 

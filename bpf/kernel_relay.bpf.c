@@ -63,6 +63,27 @@ struct headers {
 	__be16	port[2];
 };
 
+/*
+ * What a run of the program works with, of its CPU: on the stack the verifier
+ * looks at words of eight bytes, and before Linux 6.8 lets nobody without
+ * CAP_PERFMON write to a part of one that was written as a whole.  A run within
+ * a run, by an interface that brings a copy back at once, does nothing.
+ */
+struct run {
+	__u64		busy;
+	struct headers	original;	/* as it came */
+	struct headers	now;		/* as the packet is */
+	struct headers	next;
+	struct kernel_key	key;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct run);
+} mcrelay_runs SEC(".maps");
+
 /* Its interface is told with such a source, where the mark would be told
  * (worker/arrival.c). */
 static __always_inline int
@@ -100,23 +121,34 @@ read_headers(struct __sk_buff *skb, struct headers *headers, int v6)
 }
 
 static __always_inline int
+is_from(const __u32 *address, const struct kernel_source *source)
+{
+	const __u32 *wanted = (const void *)source->address;
+	const __u32 *mask = (const void *)source->mask;
+
+	return ((address[0] & mask[0]) ^ wanted[0]) == 0 &&
+	    ((address[1] & mask[1]) ^ wanted[1]) == 0 &&
+	    ((address[2] & mask[2]) ^ wanted[2]) == 0 &&
+	    ((address[3] & mask[3]) ^ wanted[3]) == 0;
+}
+
+static __always_inline int
 allowed(const struct kernel_route *route, const struct headers *headers,
     int v6)
 {
 	__u32 address[4] = {0, 0, bpf_htonl(0xffff), headers->v4.saddr}, i;
-	const __u32 *wanted, *mask;
+	/* One number of times would make it a loop again. */
+	const volatile __u32 *sources = &route->sources;
 
-	if (route->sources == 0)
+	if (*sources == 0)
 		return 1;
 	if (v6)
 		__builtin_memcpy(address, &headers->v6.saddr, 16);
-	for (i = 0; i < KERNEL_SOURCES && i < route->sources; i++) {
-		wanted = (const void *)route->source[i].address;
-		mask = (const void *)route->source[i].mask;
-		if (((address[0] & mask[0]) ^ wanted[0]) == 0 &&
-		    ((address[1] & mask[1]) ^ wanted[1]) == 0 &&
-		    ((address[2] & mask[2]) ^ wanted[2]) == 0 &&
-		    ((address[3] & mask[3]) ^ wanted[3]) == 0)
+	UNROLL
+	for (i = 0; i < KERNEL_SOURCES; i++) {
+		if (i >= *sources)
+			break;
+		if (is_from(address, &route->source[i]))
 			return 1;
 	}
 	return 0;
@@ -231,32 +263,44 @@ count(struct kernel_counts *counts, __u32 slot, const struct amount *amount,
 		of->errors += amount->datagrams;
 }
 
-static __always_inline int
-relay(struct __sk_buff *skb, int v6)
+static __always_inline const struct kernel_route *
+find_route(struct __sk_buff *skb, struct run *run, int v6)
 {
-	struct headers original = {}, now, next;
-	struct kernel_key key = {.ifindex = skb->ifindex};
+	const struct headers *headers = &run->original;
+	struct kernel_key *key = &run->key;
 	const struct kernel_route *route;
+
+	if (read_headers(skb, &run->original, v6) < 0)
+		return 0;
+	key->ifindex = skb->ifindex;
+	key->family = v6 ? 6 : 4;
+	key->port = headers->port[1];
+	__builtin_memset(key->address, 0, 16);
+	if (v6)
+		__builtin_memcpy(key->address, &headers->v6.daddr, 16);
+	else
+		__builtin_memcpy(key->address, &headers->v4.daddr, 4);
+	route = bpf_map_lookup_elem(&mcrelay_routes, key);
+	return route != 0 && allowed(route, headers, v6) ? route : 0;
+}
+
+static __always_inline int
+relay(struct __sk_buff *skb, struct run *run, int v6)
+{
+	const struct kernel_route *route = find_route(skb, run, v6);
 	const struct kernel_target *target;
 	struct kernel_counts *counts;
 	struct amount amount;
 	__u32 mark = 0, i;
 	int sent;
 
-	if (read_headers(skb, &original, v6) < 0)
+	if (route == 0)
 		return TC_ACT_UNSPEC;
-	key.family = v6 ? 6 : 4;
-	key.port = original.port[1];
-	if (v6)
-		__builtin_memcpy(key.address, &original.v6.daddr, 16);
-	else
-		__builtin_memcpy(key.address, &original.v4.daddr, 4);
-	route = bpf_map_lookup_elem(&mcrelay_routes, &key);
-	if (route == 0 || !allowed(route, &original, v6))
+	counts = bpf_map_lookup_elem(&mcrelay_counts, &run->key);
+	if (counts == 0)
 		return TC_ACT_UNSPEC;
-	counts = bpf_map_lookup_elem(&mcrelay_counts, &key);
-	amount = amount_of(skb, &original, v6);
-	now = original;
+	amount = amount_of(skb, &run->original, v6);
+	run->now = run->original;
 	UNROLL
 	for (i = 0; i < KERNEL_TARGETS; i++) {
 		if (i >= route->targets)
@@ -264,24 +308,38 @@ relay(struct __sk_buff *skb, int v6)
 		target = &route->target[i];
 		if (!fits(skb, target, v6))
 			continue;
-		set_headers(&next, &original, target, v6);
+		set_headers(&run->next, &run->original, target, v6);
 		sent = -1;
-		if (write_headers(skb, &now, &next, v6) == 0) {
-			now = next;
+		if (write_headers(skb, &run->now, &run->next, v6) == 0) {
+			run->now = run->next;
 			sent = bpf_clone_redirect(skb, target->ifindex, 0);
 		}
 		sent = sent == 0 || sent == CONGESTED;
 		mark |= sent ? 1U << (target->slot & 15) : KERNEL_MARK_FAILED;
-		if (counts != 0)
-			count(counts, target->slot, &amount, sent);
+		count(counts, target->slot, &amount, sent);
 	}
 	if (mark == 0)
 		return TC_ACT_UNSPEC;
 	/* Nobody would know it as it is. */
-	if (write_headers(skb, &now, &original, v6) < 0)
+	if (write_headers(skb, &run->now, &run->original, v6) < 0)
 		return TC_ACT_SHOT;
 	skb->mark = KERNEL_MARK | mark;
 	return TC_ACT_UNSPEC;
+}
+
+static __always_inline int
+relay_once(struct __sk_buff *skb, int v6)
+{
+	__u32 first = 0;
+	struct run *run = bpf_map_lookup_elem(&mcrelay_runs, &first);
+	int action;
+
+	if (run == 0 || run->busy != 0)
+		return TC_ACT_UNSPEC;
+	run->busy = 1;
+	action = relay(skb, run, v6);
+	run->busy = 0;
+	return action;
 }
 
 SEC("tc")
@@ -294,9 +352,9 @@ mcrelay_relay(struct __sk_buff *skb)
 	    (skb->gso_size != 0 && skb->gso_segs == 0))
 		return TC_ACT_UNSPEC;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
-		return relay(skb, 0);
+		return relay_once(skb, 0);
 	if (skb->protocol == bpf_htons(ETH_P_IPV6))
-		return relay(skb, 1);
+		return relay_once(skb, 1);
 	return TC_ACT_UNSPEC;
 }
 

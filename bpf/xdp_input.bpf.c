@@ -18,6 +18,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/apart.h"
 #include "bpf/xdp_input.h"
 
 #define FRAGMENT	0x3fff		/* more follow, or it is no first one */
@@ -63,6 +64,16 @@ is_for_us(const struct ethhdr *ether, const struct xdp_place *place)
 	    one[1] == other[1] && one[2] == other[2]);
 }
 
+static __always_inline void
+begin_key(struct xdp_key *key, const struct xdp_md *ctx, __u16 family,
+    __be16 port)
+{
+	key->family = family;
+	key->port = port;
+	APART(key);
+	key->ifindex = ctx->ingress_ifindex;
+}
+
 static __always_inline int
 give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
 {
@@ -83,7 +94,7 @@ take_v4(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
 {
 	const struct iphdr *ip = (const void *)(ether + 1);
 	const struct udphdr *udp = (const void *)(ip + 1);
-	struct xdp_key key = {.ifindex = ctx->ingress_ifindex, .family = 4};
+	struct xdp_key key = {};
 	__u32 length;
 
 	if ((const void *)(udp + 1) > end || ip->version != 4 ||
@@ -95,7 +106,7 @@ take_v4(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
 	    length != bpf_ntohs(udp->len) + sizeof(*ip) ||
 	    length < sizeof(*ip) + sizeof(*udp) || !adds_up(ip))
 		return XDP_PASS;
-	key.port = udp->dest;
+	begin_key(&key, ctx, 4, udp->dest);
 	__builtin_memcpy(key.address, &ip->daddr, 4);
 	return give(ctx, ether, &key);
 }
@@ -106,7 +117,7 @@ take_v6(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
 {
 	const struct ipv6hdr *ip = (const void *)(ether + 1);
 	const struct udphdr *udp = (const void *)(ip + 1);
-	struct xdp_key key = {.ifindex = ctx->ingress_ifindex, .family = 6};
+	struct xdp_key key = {};
 	__u32 length;
 
 	if ((const void *)(udp + 1) > end || ip->version != 6 ||
@@ -120,7 +131,7 @@ take_v6(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
 	if (length > size - sizeof(*ether) - sizeof(*ip) ||
 	    length != bpf_ntohs(udp->len) || length < sizeof(*udp))
 		return XDP_PASS;
-	key.port = udp->dest;
+	begin_key(&key, ctx, 6, udp->dest);
 	__builtin_memcpy(key.address, &ip->daddr, 16);
 	return give(ctx, ether, &key);
 }

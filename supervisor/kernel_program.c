@@ -72,26 +72,25 @@ kernel_program_id(const struct kernel_program *program)
 	return program->id;
 }
 
-static void
+/* What cannot be counted is not relayed. */
+static int
 count_from_zero(const struct kernel_program *program,
     const struct kernel_key *key)
 {
-	struct kernel_counts *none;
+	struct kernel_counts *none = xcalloc((size_t)MAX_OF(program->cpus, 1),
+	    sizeof(*none));
+	int result = bpf_map_update_elem(program->counts, key, none, BPF_ANY);
 
-	if (program->cpus <= 0)
-		return;
-	none = xcalloc((size_t)program->cpus, sizeof(*none));
-	/* Where it is not counted it is relayed. */
-	(void)bpf_map_update_elem(program->counts, key, none, BPF_ANY);
 	free(none);
+	return result;
 }
 
 int
 kernel_program_set(const struct kernel_program *program,
     const struct kernel_key *key, const struct kernel_route *route, bool anew)
 {
-	if (anew)
-		count_from_zero(program, key);
+	if (anew && count_from_zero(program, key) < 0)
+		return -1;
 	return bpf_map_update_elem(program->routes, key, route, BPF_ANY) < 0 ?
 	    -1 : 0;
 }

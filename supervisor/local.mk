@@ -189,7 +189,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/print.c supervisor/doctor/print.h \
 	supervisor/doctor/table.c
 # The programs in the kernel, as libbpf takes them.
-EXTRA_DIST += bpf/kernel_relay.bpf.c bpf/kernel_relay.h \
+EXTRA_DIST += bpf/apart.h bpf/kernel_relay.bpf.c bpf/kernel_relay.h \
 	bpf/xdp_input.bpf.c bpf/xdp_input.h
 if BPF
 nodist_libsupervisor_a_SOURCES = bpf/kernel_relay.skel.h bpf/xdp_input.skel.h
@@ -203,9 +203,9 @@ CLEANFILES += bpf/kernel_relay.bpf.o bpf/kernel_relay.skel.h \
 BPF_COMPILE = $(AM_V_GEN)$(MKDIR_P) bpf && $(BPF_CLANG) -target bpf -O2 -g \
 	-Wall -Wextra -Werror -fdebug-compilation-dir=. -I$(top_srcdir) \
 	$(BPF_HEADERS) -c
-bpf/kernel_relay.clang.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h
+bpf/kernel_relay.clang.o: bpf/kernel_relay.bpf.c bpf/kernel_relay.h bpf/apart.h
 	$(BPF_COMPILE) $(srcdir)/bpf/kernel_relay.bpf.c -o $@
-bpf/xdp_input.clang.o: bpf/xdp_input.bpf.c bpf/xdp_input.h
+bpf/xdp_input.clang.o: bpf/xdp_input.bpf.c bpf/xdp_input.h bpf/apart.h
 	$(BPF_COMPILE) $(srcdir)/bpf/xdp_input.bpf.c -o $@
 # Without what is for debuggers, half of it and of no use in mcrelayd.
 bpf/kernel_relay.bpf.o: bpf/kernel_relay.clang.o

@@ -63,6 +63,19 @@ is_for_us(const struct ethhdr *ether, const struct xdp_place *place)
 	    one[1] == other[1] && one[2] == other[2]);
 }
 
+/* Where there is no room for it the worker takes the time. */
+static __always_inline void
+stamp_it(struct xdp_md *ctx)
+{
+	struct xdp_stamp *stamp;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*stamp)) != 0)
+		return;
+	stamp = (void *)(long)ctx->data_meta;
+	if ((const void *)(stamp + 1) <= (const void *)(long)ctx->data)
+		stamp->seen_ns = bpf_ktime_get_ns();
+}
+
 static __always_inline int
 give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
 {
@@ -73,6 +86,7 @@ give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
 	if (place == 0 || place->queue != ctx->rx_queue_index ||
 	    !is_for_us(ether, place))
 		return XDP_PASS;
+	stamp_it(ctx);
 	return (int)bpf_redirect_map(&mcrelay_sockets, place->socket,
 	    XDP_PASS);
 }

@@ -235,6 +235,39 @@ def test_overflows(make_daemon: Callable[..., Daemon], wired: World) -> None:
     assert came == [*range(1124), *range(3100, 3200)]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_times(make_daemon: Callable[..., Daemon], wired: World, killed: bool
+               ) -> None:
+    """A datagram has the time at which it came, whatever the worker did."""
+    daemon = make_daemon(namespace=wired.home)
+    port = free_port()
+    daemon.start(listens(daemon, 4, port))
+    wait_way(daemon, "xdp")
+    pid = daemon.worker_pid("x")
+    sent: list[int] = []
+    with sender(wired, GROUP_IN[4], port) as source:
+        source.send(numbered(1))
+        daemon.wait_received("x", 1)
+        os.kill(pid, signal.SIGSTOP)
+        for number in range(1, 21):
+            sent.append(time.time_ns())
+            source.send(numbered(1, first=number))
+            time.sleep(0.05)
+        if killed:
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_new_worker("x", pid)
+        else:
+            os.kill(pid, signal.SIGCONT)
+        daemon.wait_received("x", 21)
+        came = [*sent[1:], time.time_ns()]
+    daemon.stop()
+    (path,) = avro_files.files(daemon.archive, "x")
+    times = [d.received_ns for d in avro_files.read_datagrams(path)][1:]
+    # Each came before the next was sent.
+    for first, seen, then in zip(sent, times, came, strict=True):
+        assert first <= seen <= then
+
+
 class Load:
     """Numbered datagrams until it is told to end; all were archived once."""
 

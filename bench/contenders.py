@@ -14,8 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from machine import (Machine, Unsuitable, children, command, command_name,
-                     cpu_ns, stop, wait_for)
+from machine import (VETH_ADDRESS, VETH_IN, Machine, Unsuitable, children,
+                     command, command_name, cpu_ns, stop, wait_for)
 
 RECEIVE_BUFFER = 8 << 20
 GROUP, GROUP_PORT, VIEW_PORT = "239.192.7.1", 26701, 26702
@@ -319,6 +319,22 @@ class McrelayDecimating(Mcrelay):
         return not steady
 
 
+class McrelayXdp(Mcrelay):
+    """By AF_XDP, which takes an interface."""
+
+    def channel(self) -> dict[str, Any]:
+        if self.address != VETH_ADDRESS:
+            raise Unsuitable("AF_XDP is measured with the source nic")
+        channel = super().channel()
+        channel["listen"] |= {"interface": VETH_IN, "path": "xdp",
+                              "fallback": False}
+        return channel
+
+    @classmethod
+    def suits(cls, steady: bool) -> bool:
+        return not steady
+
+
 def ways() -> dict[str, type[Mcrelay]]:
     """Each way to write, by system calls and by io_uring."""
     return {f"mcrelay{'' if write == 'buffered' else '+' + write}"
@@ -333,4 +349,4 @@ def ways() -> dict[str, type[Mcrelay]]:
 CONTENDERS: dict[str, type[Contender]] = {
     "classic": Classic, "batch": Batch, "floor": Floor,
     "multicat": Multicat, "socat": Socat, "mcrelay+dec": McrelayDecimating,
-    **ways()}
+    **ways(), "mcrelay+xdp": McrelayXdp}

@@ -74,6 +74,19 @@ begin_key(struct xdp_key *key, const struct xdp_md *ctx, __u16 family,
 	key->ifindex = ctx->ingress_ifindex;
 }
 
+/* Where there is no room for it the worker takes the time. */
+static __always_inline void
+stamp_it(struct xdp_md *ctx)
+{
+	struct xdp_stamp *stamp;
+
+	if (bpf_xdp_adjust_meta(ctx, -(int)sizeof(*stamp)) != 0)
+		return;
+	stamp = (void *)(long)ctx->data_meta;
+	if ((const void *)(stamp + 1) <= (const void *)(long)ctx->data)
+		stamp->seen_ns = bpf_ktime_get_ns();
+}
+
 static __always_inline int
 give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
 {
@@ -84,6 +97,7 @@ give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
 	if (place == 0 || place->queue != ctx->rx_queue_index ||
 	    !is_for_us(ether, place))
 		return XDP_PASS;
+	stamp_it(ctx);
 	return (int)bpf_redirect_map(&mcrelay_sockets, place->socket,
 	    XDP_PASS);
 }

@@ -19,6 +19,14 @@
 #define XDP_FRAME_SIZE	2048
 #define XDP_FRAME_ROOM	(XDP_FRAME_SIZE - 256)
 
+/*
+ * In front of a packet, where the driver leaves room for it: when the program
+ * saw it, by CLOCK_MONOTONIC in nanoseconds.  0: it did not.
+ */
+struct xdp_stamp {
+	__u64	seen_ns;
+};
+
 /* Whom a datagram is for, and where it comes in. */
 struct xdp_key {
 	__u32	ifindex;

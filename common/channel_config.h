@@ -114,8 +114,9 @@ struct listen_config {
 	uint8_t		share;			/* others may have it open */
 	uint8_t		marked;			/* tells marks of packets */
 	uint16_t	one_by_one;		/* nothing is coalesced */
-	uint16_t	xdp;			/* by an AF_XDP socket... */
-	uint16_t	queue;			/* ...of this queue */
+	uint8_t		xdp;			/* by an AF_XDP socket... */
+	uint8_t		steer;			/* ...brought by the card to */
+	uint16_t	queue;			/* this queue */
 	uint16_t	xdp_only;		/* or not at all */
 	uint16_t	trust;			/* UDP's checksums are right */
 	uint64_t	receive_buffer;		/* bytes */

@@ -78,6 +78,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/xdp_path_priv.h supervisor/xdp_path_text.c \
 	supervisor/xdp_program.c supervisor/xdp_program.h \
 	supervisor/xdp_socket.c supervisor/xdp_socket.h \
+	supervisor/xdp_steer.c supervisor/xdp_steer.h \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/live.c supervisor/live.h \
 	supervisor/memberships.c supervisor/memberships.h \

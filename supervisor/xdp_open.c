@@ -14,6 +14,7 @@
 #include "common/util.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/xdp_path_priv.h"
+#include "supervisor/xdp_steer.h"
 
 /* How long until it is tried again, when nothing was heard. */
 #define RETRY_NS	(10 * NS_PER_S)
@@ -79,23 +80,32 @@ find_interface(struct xdp_input *xdp, const char *name, int fd,
 }
 
 static bool
-tell(struct channel *channel, struct xdp_place *place)
+tell(struct channel *channel, struct xdp_place *place, bool steer)
 {
 	struct xdp_path *path = &channel->supervisor->xdp;
 	struct xdp_input *xdp = &channel->xdp;
+	struct xdp_use *use = path->place;
 
-	for (place->socket = 0; place->socket < XDP_INPUTS &&
-	    path->used[place->socket]; place->socket++)
-		;
+	while (use < path->place + XDP_INPUTS && use->used)
+		use++;
+	place->socket = (uint32_t)(use - path->place);
 	if (place->socket == XDP_INPUTS)
 		return cannot(xdp, "there are %u such inputs already",
 		    XDP_INPUTS);
+	use->ifindex = xdp->key.ifindex;
+	use->steered = steer && xdp_steer(xdp->interface, &xdp->key,
+	    place->queue, &use->rule, xdp->why);
+	if (steer && !use->steered)
+		return false;
 	if (xdp_program_set(path->program, &xdp->key, place,
-	    xdp->socket.socket) == -1)
-		return cannot(xdp, "cannot tell the program of the socket: %s",
+	    xdp->socket.socket) == -1) {
+		(void)cannot(xdp, "cannot tell the program of the socket: %s",
 		    strerror(errno));
+		xdp_free_place(use);
+		return false;
+	}
 	xdp->place = place->socket;
-	xdp->told = path->used[place->socket] = true;
+	xdp->told = use->used = true;
 	return true;
 }
 
@@ -124,7 +134,7 @@ open_all(struct channel *channel, const struct listen_config *listen)
 		    errno == EPERM ? "this takes CAP_NET_RAW, which mcrelayd "
 		    "gives up if nothing asks for it when it starts" :
 		    strerror(errno));
-	return tell(channel, &place);
+	return tell(channel, &place, listen->steer != 0);
 }
 
 bool

@@ -17,6 +17,7 @@
 #include "supervisor/channels.h"
 #include "supervisor/supervisor.h"
 #include "supervisor/xdp_path_priv.h"
+#include "supervisor/xdp_steer.h"
 
 /*** What is wanted. ***/
 
@@ -75,6 +76,8 @@ is_current(const struct channel *channel)
 	    is_for_it(channel) &&
 	    xdp->socket.queue == listen->queue &&
 	    xdp->socket.frames == xdp_socket_frames(listen->receive_buffer) &&
+	    (!xdp->told || channel->supervisor->xdp.place[xdp->place].steered
+	    == (listen->steer != 0)) &&
 	    if_nametoindex(listen->interface) == xdp->key.ifindex;
 }
 
@@ -140,6 +143,14 @@ count_left(struct channel *channel)
 		    channel->name, left);
 }
 
+void
+xdp_free_place(struct xdp_use *place)
+{
+	if (place->steered)
+		xdp_steer_no_more(place->ifindex, place->rule);
+	*place = (struct xdp_use){0};
+}
+
 /* Whatever comes from now on is the ordinary socket's. */
 static void
 tell_no_more(struct channel *channel)
@@ -149,7 +160,7 @@ tell_no_more(struct channel *channel)
 
 	if (!xdp->told)
 		return;
-	path->used[xdp->place] = false;
+	xdp_free_place(&path->place[xdp->place]);
 	xdp_program_delete(path->program, &xdp->key);
 	xdp->told = false;
 }
@@ -306,7 +317,11 @@ void
 xdp_path_end(struct supervisor *supervisor)
 {
 	struct xdp_path *path = &supervisor->xdp;
+	size_t i;
 
+	/* Before a successor can have the interface, and puts its own. */
+	for (i = 0; i < XDP_INPUTS; i++)
+		xdp_free_place(&path->place[i]);
 	while (path->links > 0)
 		close(path->link[--path->links].fd);
 	free(path->link);

@@ -49,11 +49,19 @@ struct xdp_link {
 	bool		in_driver;
 };
 
+/* A place in the program's map. */
+struct xdp_use {
+	bool		used;
+	bool		steered;	/* its interface has a rule... */
+	uint32_t	ifindex;
+	uint32_t	rule;		/* ...here */
+};
+
 struct xdp_path {
 	struct xdp_program	*program;	/* NULL: not loaded */
 	struct xdp_link		*link;		/* links of them */
 	size_t			 links;
-	bool			 used[XDP_INPUTS];	/* places */
+	struct xdp_use		 place[XDP_INPUTS];
 };
 
 /* Does what has yet to be done. */

@@ -19,6 +19,8 @@ const struct listen_config	*xdp_wanted_by(const struct channel *channel)
 /* But for the interface's number, which may be gone. */
 void	xdp_fill_key(const struct listen_config *listen, struct xdp_key *key)
 	    ATTR_NONNULL;
+/* A place is free again, and what was steered to it goes where it went. */
+void	xdp_free_place(struct xdp_use *place) ATTR_NONNULL;
 /* NULL: the interface has not our program. */
 struct xdp_link	*xdp_find_link(const struct xdp_path *path, uint32_t ifindex)
 		    ATTR_NONNULL;

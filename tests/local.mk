@@ -450,6 +450,7 @@ EXTRA_DIST += \
 	tests/integration/cat.py \
 	tests/integration/browser.py \
 	tests/integration/conftest.py \
+	tests/integration/card.c \
 	tests/integration/cgroup.py \
 	tests/integration/container.py \
 	tests/integration/container.sh \

@@ -29,6 +29,21 @@ set_source(struct ring_record *record, const struct sockaddr_in6 *name)
 }
 
 void
+arrival_copy_rest(const struct arrival *arrival, uint8_t *to, uint32_t length)
+{
+	uint32_t size = arrival->record.datagram_size;
+	const uint8_t *const *from = arrival->each;
+
+	if (from == NULL) {
+		memcpy(to, arrival->rest, length);
+		return;
+	}
+	for (; length > size; length -= size, to += size)
+		memcpy(to, *from++, size);
+	memcpy(to, *from, length);
+}
+
+void
 arrival_describe(struct arrival *arrival, const struct sockaddr_in6 *name,
     void *control, size_t size)
 {

@@ -108,7 +108,8 @@ place(const struct ingest *ingest, struct ingest_state *state, unsigned i,
 	pad(ingest, state, ingest->base + n * ingest->stride);
 	to = ring_at(&ingest->segment->ring, state->head) + sizeof(*record);
 	memcpy(to, ingest_landing(ingest, i), landed);
-	memcpy(to + landed, ingest->arrival[i].rest, record->length - landed);
+	arrival_copy_rest(&ingest->arrival[i], to + landed,
+	    record->length - landed);
 }
 
 static void
@@ -466,6 +467,7 @@ ingest_batch(struct ingest *ingest, unsigned input)
 		return INGEST_GATED;
 	ingest->base = ingest_current(&ingest->segment->state->ingest)->head;
 	make_room(ingest, ingest->base + offered * ingest->stride);
+	ingest->full = false;
 	n = ingest->ops->receive(ingest, offered);
 	if (n == INGEST_GIVEN_UP) {
 		ingest->batch_datagrams = 0;
@@ -481,6 +483,7 @@ ingest_batch(struct ingest *ingest, unsigned input)
 	commit_batch(ingest, (unsigned)n);
 	ingest->unwaited += ingest->batch_datagrams;
 	ingest->each[input].stride = expect(ingest, (unsigned)n);
-	return (unsigned)n == offered || ingest_has_left(ingest) ?
+	return (unsigned)n == offered || ingest->full ||
+	    ingest_has_left(ingest) ?
 	    INGEST_MORE : INGEST_DRAINED;
 }

@@ -37,6 +37,8 @@ struct arrival {
 	bool			 truncated;	/* the kernel cut it off */
 	bool			 broken;	/* its checksum is wrong */
 	const uint8_t		*rest;	/* what did not land in the ring */
+	/* Where each datagram of a run lies; NULL: one behind the other. */
+	const uint8_t *const	*each;
 };
 
 /* One of the channel's inputs. */
@@ -58,6 +60,7 @@ struct ingest {
 	uint64_t		 base;	/* ring position of what lands */
 	uint32_t		 stride; /* rx_area.stride, of this batch */
 	unsigned		 dirty;	/* messages the kernel wrote to */
+	bool			 full;	/* it took no more, but there may be */
 	uint8_t			 paused; /* flags of the batch's records */
 	struct arrival		 arrival[RX_SLOTS_MAX];	/* of this batch */
 	uint64_t		 batch_bytes;	/* of the last batch */

@@ -80,6 +80,10 @@ void	arrival_describe(struct arrival *arrival,
 	    const struct sockaddr_in6 *name, void *control, size_t size)
 	    ATTR_NONNULL;
 
+/* Of what did not land in the ring, `length' bytes. */
+void	arrival_copy_rest(const struct arrival *arrival, uint8_t *to,
+	    uint32_t length) ATTR_NONNULL;
+
 /* Where message `i' of the batch in flight lands: its first bytes... */
 static inline uint8_t *
 ingest_landing(const struct ingest *ingest, unsigned i)

@@ -58,6 +58,7 @@ read_messages(struct ingest *ingest, unsigned n)
 
 	for (i = 0; i < n; i++, arrival++) {
 		arrival->broken = false;
+		arrival->each = NULL;
 		arrival->truncated =
 		    (rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 		arrival->rest = ingest_overflow(ingest, i);

@@ -53,20 +53,21 @@ read_v6(struct ring_record *record, const uint8_t *at, size_t size)
 	return sizeof(ip);
 }
 
-/* Of 4 bytes at a time; the rest is done as if zeros followed. */
+/* Of 8 bytes at a time, and what is carried over; the rest is done as if zeros
+ * followed. */
 static uint64_t
 sum_of(const uint8_t *at, size_t size)
 {
-	uint64_t sum = 0;
-	uint32_t word;
+	uint64_t sum = 0, carried = 0, word;
 
 	for (; size >= sizeof(word); at += sizeof(word), size -= sizeof(word)) {
 		memcpy(&word, at, sizeof(word));
-		sum += word;
+		carried += __builtin_add_overflow(sum, word, &sum);
 	}
 	word = 0;
 	memcpy(&word, at, size);
-	return sum + word;
+	carried += __builtin_add_overflow(sum, word, &sum);
+	return (sum >> 32) + (sum & UINT32_MAX) + carried;
 }
 
 /* A datagram of IPv4 may have none, and one of IPv6 must have one. */

@@ -225,13 +225,15 @@ read_path(struct section *section, struct listen_config *listen,
 {
 	static const char *const words[] = {"socket", "xdp", NULL};
 	static const char *const sums[] = {"verify", "trust", NULL};
-	static const char *const keys[] = {"queue", "fallback", "checksum"};
+	static const char *const keys[] = {"queue", "steer", "fallback",
+	    "checksum"};
 	const struct node *path, *node;
 	size_t i;
 
 	listen->xdp = section_word(section, "path", words, 0, &path) == 1;
 	places->path = path != NULL ? path->place : places->listen;
 	listen->queue = (uint16_t)section_number(section, &queue_key, NULL);
+	listen->steer = section_bool(section, "steer", false);
 	listen->xdp_only = !section_bool(section, "fallback", true);
 	listen->trust = section_word(section, "checksum", sums, 0, NULL) == 1;
 	if (listen->xdp || section->partial)
@@ -241,6 +243,7 @@ read_path(struct section *section, struct listen_config *listen,
 			problem_error(section->problems, node->key_place,
 			    "`%s' is for `path: xdp'", keys[i]);
 	listen->queue = listen->xdp_only = listen->trust = 0;
+	listen->steer = 0;
 }
 
 /* Of the input that the channel gets next. */

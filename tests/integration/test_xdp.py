@@ -7,6 +7,7 @@ MCRELAY_TEST_LONG=1 in the environment: 300 kills at 200 000 datagrams/s
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import random
@@ -22,6 +23,7 @@ import pytest
 
 import avro_files
 import gen
+import native
 from daemon import Daemon, Programs, channel
 from manager import Manager
 from net import Namespace, Sender, SenderThread, free_port, numbered
@@ -233,6 +235,39 @@ def test_overflows(make_daemon: Callable[..., Daemon], wired: World) -> None:
     daemon.stop()
     came = [struct.unpack_from(">Q", d)[0] for d in daemon.payloads("x")]
     assert came == [*range(1124), *range(3100, 3200)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_times(make_daemon: Callable[..., Daemon], wired: World, killed: bool
+               ) -> None:
+    """A datagram has the time at which it came, whatever the worker did."""
+    daemon = make_daemon(namespace=wired.home)
+    port = free_port()
+    daemon.start(listens(daemon, 4, port))
+    wait_way(daemon, "xdp")
+    pid = daemon.worker_pid("x")
+    sent: list[int] = []
+    with sender(wired, GROUP_IN[4], port) as source:
+        source.send(numbered(1))
+        daemon.wait_received("x", 1)
+        os.kill(pid, signal.SIGSTOP)
+        for number in range(1, 21):
+            sent.append(time.time_ns())
+            source.send(numbered(1, first=number))
+            time.sleep(0.05)
+        if killed:
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_new_worker("x", pid)
+        else:
+            os.kill(pid, signal.SIGCONT)
+        daemon.wait_received("x", 21)
+        came = [*sent[1:], time.time_ns()]
+    daemon.stop()
+    (path,) = avro_files.files(daemon.archive, "x")
+    times = [d.received_ns for d in avro_files.read_datagrams(path)][1:]
+    # Each came before the next was sent.
+    for first, seen, then in zip(sent, times, came, strict=True):
+        assert first <= seen <= then
 
 
 class Load:
@@ -494,6 +529,102 @@ def test_all_killed(make_daemon: Callable[..., Daemon], wired: World) -> None:
         assert ledger["kernel_dropped"] == 0
         daemon.stop()
     assert sorted(daemon.payloads("x")) == sorted(source.sent)
+
+
+class Card:
+    """What card.c keeps: rules of flows, each in its place."""
+
+    PLACES, SIZE = 8, 176
+
+    def __init__(self, daemon: Daemon, directory: Path) -> None:
+        self.table = directory / "card"
+        self.table.write_bytes(bytes(self.PLACES * self.SIZE))
+        daemon.environment |= {
+            "LD_PRELOAD": str(native.preload("card.c", directory)),
+            "MCRELAY_TEST_CARD": str(self.table)}
+
+    def rules(self) -> dict[int, tuple[int, str, int, int]]:
+        """By place: kind of flow, address, port, queue."""
+        found = {}
+        for place in range(self.PLACES):
+            at = self.table.read_bytes()[place * self.SIZE:]
+            (there,) = struct.unpack_from("=I", at)
+            if not there:
+                continue
+            kind, flow, mask = (struct.unpack_from("=I", at, 8)[0],
+                                at[12:64], at[84:136])
+            where, size, port = {2: (4, 4, 10), 6: (16, 16, 34)}[kind]
+            # No more than these.
+            assert mask.strip(b"\0") and not mask[:where].strip(b"\0")
+            assert mask[where:where + size] == b"\xff" * size
+            assert mask[port:port + 2] == b"\xff\xff"
+            (queue,) = struct.unpack_from("=Q", at, 160)
+            found[place] = (kind, str(ipaddress.ip_address(
+                flow[where:where + size])), *struct.unpack_from(
+                    ">H", flow, port), queue)
+        return found
+
+    def fill(self) -> None:
+        self.table.write_bytes(
+            (b"\1" + bytes(self.SIZE - 1)) * self.PLACES)
+
+
+@pytest.mark.parametrize("v", [4, 6])
+def test_steers(make_daemon: Callable[..., Daemon], wired: World,
+                tmp_path: Path, v: int) -> None:
+    """By a rule of the card's, which is there as long as the program: not
+    twice, after a kill, and not any more in the end."""
+    daemon = make_daemon(namespace=wired.home)
+    card = Card(daemon, tmp_path)
+    port = free_port()
+    rule = {card.PLACES - 1: ({4: 2, 6: 6}[v], GROUP_IN[v], port, 0)}
+    daemon.start(listens(daemon, v, port, steer=True))
+    wait_way(daemon, "xdp")
+    assert card.rules() == rule
+    for steer in (False, True):
+        daemon.write(listens(daemon, v, port, steer=steer))
+        daemon.ctl("reload")
+        wait_for(lambda: bool(card.rules()) == steer, "a rule", 20,
+                 daemon.log)
+        wait_way(daemon, "xdp")
+    pid = daemon.worker_pid("x")
+    daemon.ctl("upgrade")
+    daemon.wait_new_worker("x", pid)
+    wait_way(daemon, "xdp")
+    assert card.rules() == rule
+    daemon.kill()
+    assert card.rules() == rule
+    daemon.start(listens(daemon, v, port, steer=True))
+    wait_way(daemon, "xdp")
+    assert card.rules() == rule
+    daemon.stop()
+    assert card.rules() == {}
+    card.fill()
+    daemon.start(listens(daemon, v, port, steer=True))
+    wait_way(daemon, "socket")
+    assert reason_of(daemon) == (
+        "kernel_fallback", "`steer': interface in0 does not take a rule (see "
+        "ethtool -n, and ntuple-filters of ethtool -k): No space left on "
+        "device")
+
+
+def test_cannot_steer(make_daemon: Callable[..., Daemon], wired: World
+                      ) -> None:
+    """A veth takes no rules."""
+    daemon = make_daemon(namespace=wired.home)
+    why = "`steer': interface in0 takes no rules: Operation not supported"
+    port = free_port()
+    daemon.write(listens(daemon, 4, port, steer=True))
+    done = daemon.check()
+    assert done.returncode == 0, done.stderr
+    assert f"`path: xdp': received by ordinary sockets: {why}\n" \
+        in done.stdout
+    daemon.start(listens(daemon, 4, port, steer=True))
+    wait_way(daemon, "socket")
+    assert reason_of(daemon) == ("kernel_fallback", why)
+    with sender(wired, GROUP_IN[4], port) as source:
+        source.send(numbered(100), 10000)
+        daemon.wait_received("x", 100)
 
 
 def test_said(make_daemon: Callable[..., Daemon]) -> None:

@@ -434,6 +434,37 @@ checksums(void **state ATTR_UNUSED)
 	}
 }
 
+static uint64_t
+stamp_of(const struct frame *frame)
+{
+	uint8_t *at = xdp_here_put(frame->at, frame->size);
+	struct xdp_stamp stamp;
+
+	(void)xdp_here_takes(at, frame->size, INTERFACE, QUEUE);
+	assert_memory_equal(at, frame->at, frame->size);
+	memcpy(&stamp, at - sizeof(stamp), sizeof(stamp));
+	return stamp.seen_ns;
+}
+
+static void
+what_is_taken_is_stamped(void **state ATTR_UNUSED)
+{
+	struct frame frame;
+	int family;
+
+	xdp_here_now = 77;
+	for (family = 4; family <= 6; family += 2) {
+		make(&frame, family, 100);
+		assert_int_equal(stamp_of(&frame), 77);
+		xdp_here_no_room = true;
+		assert_true(takes(&frame));
+		assert_int_equal(stamp_of(&frame), 0);
+		xdp_here_no_room = false;
+		other_port(&frame);
+		assert_int_equal(stamp_of(&frame), 0);
+	}
+}
+
 int
 main(void)
 {
@@ -443,6 +474,7 @@ main(void)
 		cmocka_unit_test(a_bit_is_noticed),
 		cmocka_unit_test(others_are_left_alone),
 		cmocka_unit_test(checksums),
+		cmocka_unit_test(what_is_taken_is_stamped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

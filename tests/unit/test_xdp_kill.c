@@ -42,6 +42,9 @@
 #define BEFORE		((UINT64_C(1) << 32) - 5)
 #define DATAGRAMS	12U
 #define WRONG		5U	/* every so many its checksum is */
+#define ALIKE		3U	/* so many may become a run */
+/* What may pass from one clock to the other, step by step. */
+#define CLOCKS_NS	(60 * NS_PER_S)
 /* What comes first, and then one after so many instructions. */
 #define AT_ONCE		3U
 #define COMES_EACH	157U
@@ -69,6 +72,9 @@ static int		memory_fd, socket_fd, beside_fd;
 /* Of the kernel alone. */
 static uint32_t		fill_consumer;
 static unsigned		sent;
+static unsigned		largest_run;
+/* When the monotonic clock was 0: all datagrams came soon after. */
+static uint64_t		begun_realtime_ns;
 /* Whose rings are mapped. */
 static struct rings	*mapped;
 
@@ -98,7 +104,7 @@ xdp_rings_unmap(struct xdp_rings *rings)
 static uint32_t
 size_of(unsigned datagram)
 {
-	return 1 + datagram * 13 % 100;
+	return 1 + datagram / ALIKE * 13 % 100;
 }
 
 /* Without a checksum, or with one that is wrong. */
@@ -108,12 +114,22 @@ put_frame(uint8_t *at, unsigned datagram)
 	uint32_t size = size_of(datagram);
 	const uint8_t header[42] = {[12] = 8, [14] = 0x45,
 	    [17] = (uint8_t)(28 + size), [22] = 64, [23] = IPPROTO_UDP,
-	    [26] = 10, [29] = 1, [35] = (uint8_t)datagram,
+	    [26] = 10, [29] = 1, [35] = (uint8_t)(datagram / ALIKE),
 	    [39] = (uint8_t)(8 + size), [41] = datagram % WRONG == WRONG - 1};
 
 	memcpy(at, header, sizeof(header));
 	memset(at + sizeof(header), (int)datagram, size);
 	return (uint32_t)sizeof(header) + size;
+}
+
+/* The program has seen it, a microsecond after the one before. */
+static void
+put_stamp(uint8_t *at, unsigned datagram)
+{
+	const struct xdp_stamp stamp = {
+	    .seen_ns = (datagram + 1) * NS_PER_US};
+
+	memcpy(at - sizeof(stamp), &stamp, sizeof(stamp));
 }
 
 /* A datagram comes, if there is a frame for it. */
@@ -129,6 +145,7 @@ one_comes(struct rings *rings)
 	frame = rings->fill[fill_consumer++ & MASK] &
 	    ~(uint64_t)(XDP_FRAME_SIZE - 1);
 	assert_true(frame < MEMORY);
+	put_stamp(memory + frame + HEADROOM, sent);
 	rings->receive[at & MASK] = (struct xdp_desc){
 	    .addr = frame + HEADROOM,
 	    .len = put_frame(memory + frame + HEADROOM, sent++)};
@@ -232,26 +249,48 @@ receive(struct player *player, unsigned count)
 
 /*** What comes of it. ***/
 
+/* That at which it was seen, whenever and by whomever it was received. */
+static void
+check_time(const struct ring_record *record, unsigned datagram)
+{
+	uint64_t seen_ns = begun_realtime_ns + (datagram + 1) * NS_PER_US;
+
+	assert_in_range(record->received_ns, seen_ns - CLOCKS_NS,
+	    seen_ns + CLOCKS_NS);
+}
+
+/* Each datagram, in order, by itself or in a run. */
 static void
 check_ring(const struct segment *segment, unsigned count)
 {
 	struct ring_reader reader = {.position = ring_start(RING_SIZE)};
 	struct ring_view view;
 	struct ledger ledger;
-	unsigned next, wrong = 0;
+	unsigned next, wrong = 0, left = 0;
+	const uint8_t *at = NULL;
 
 	for (next = 0; next < count; next++) {
 		if (next % WRONG == WRONG - 1) {
 			wrong++;
 			continue;
 		}
-		assert_int_equal(ring_next(&segment->ring, &reader, &view),
-		    RING_RECORD);
-		assert_int_equal(view.record.port, next);
-		assert_int_equal(view.record.length, size_of(next));
-		assert_int_equal(view.payload[0], next);
-		assert_int_equal(view.payload[size_of(next) - 1], next);
+		if (left == 0) {
+			assert_int_equal(ring_next(&segment->ring, &reader,
+			    &view), RING_RECORD);
+			left = view.datagrams;
+			at = view.payload;
+			largest_run = MAX_OF(largest_run, left);
+			assert_int_equal(view.record.length,
+			    left * size_of(next));
+			check_time(&view.record, next);
+		}
+		assert_int_equal(view.record.port, next / ALIKE);
+		assert_int_equal(at[0], next);
+		assert_int_equal(at[size_of(next) - 1], next);
+		at += size_of(next);
+		left--;
 	}
+	assert_int_equal(left, 0);
 	assert_int_not_equal(ring_next(&segment->ring, &reader, &view),
 	    RING_RECORD);
 	assert_true(segment_ledger(segment, &ledger));
@@ -317,11 +356,13 @@ test_kill(void **state ATTR_UNUSED)
 	assert_int_equal(sent, DATAGRAMS);
 	print_message("killed after %u instructions\n", steps);
 	assert_true(steps > 1000);
+	assert_int_equal(largest_run, ALIKE);
 }
 
 static int
 set_up(void **state ATTR_UNUSED)
 {
+	begun_realtime_ns = clock_realtime_ns() - clock_monotonic_ns();
 	beside_fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	/* That it can be waited for is all that is asked of it. */
 	socket_fd = eventfd(0, EFD_CLOEXEC);

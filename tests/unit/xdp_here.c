@@ -24,6 +24,8 @@
 
 struct xdp_key		xdp_here_key;
 struct xdp_place	xdp_here_place;
+uint64_t		xdp_here_now;
+bool			xdp_here_no_room;
 
 static size_t		frame_size;
 
@@ -50,6 +52,23 @@ bpf_xdp_get_buff_len(struct xdp_md *ctx)
 	return frame_size;
 }
 
+long
+bpf_xdp_adjust_meta(struct xdp_md *ctx, int delta)
+{
+	assert(delta == -(int)sizeof(struct xdp_stamp) &&
+	    ctx->data_meta == ctx->data);
+	if (xdp_here_no_room)
+		return -1;
+	ctx->data_meta -= (uint32_t)sizeof(struct xdp_stamp);
+	return 0;
+}
+
+uint64_t
+bpf_ktime_get_ns(void)
+{
+	return xdp_here_now;
+}
+
 uint8_t *
 xdp_here_put(const void *frame, size_t size)
 {
@@ -62,8 +81,9 @@ xdp_here_put(const void *frame, size_t size)
 		assert(mprotect(PLACE, ROOM, PROT_READ | PROT_WRITE) == 0);
 		there = true;
 	}
-	if (size > ROOM)
+	if (size > ROOM - sizeof(struct xdp_stamp))
 		return NULL;
+	memset(at - sizeof(struct xdp_stamp), 0, sizeof(struct xdp_stamp));
 	memcpy(at, frame, size);
 	return at;
 }
@@ -73,6 +93,7 @@ xdp_here_takes(const uint8_t *frame, size_t size, uint32_t ifindex,
     uint32_t queue)
 {
 	struct xdp_md ctx = {.data = (uint32_t)(uintptr_t)frame,
+	    .data_meta = (uint32_t)(uintptr_t)frame,
 	    .data_end = (uint32_t)((uintptr_t)frame + size),
 	    .ingress_ifindex = ifindex, .rx_queue_index = queue};
 	int action;

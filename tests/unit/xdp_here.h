@@ -15,6 +15,9 @@
 /* What the supervisor has told it: there is one input. */
 extern struct xdp_key	xdp_here_key;
 extern struct xdp_place	xdp_here_place;
+/* The kernel's clock; and that there is no room in front of the frame. */
+extern uint64_t		xdp_here_now;
+extern bool		xdp_here_no_room;
 
 /* Where the frame is put first, a place that pointers of 32 bits reach: at the
  * end of a page, so that who reads too much is killed.  NULL: too large. */

@@ -17,5 +17,7 @@ struct xdp_md;
 void	*bpf_map_lookup_elem(void *map, const void *key);
 long	bpf_redirect_map(void *map, uint64_t key, uint64_t flags);
 uint64_t	bpf_xdp_get_buff_len(struct xdp_md *ctx);
+long	bpf_xdp_adjust_meta(struct xdp_md *ctx, int delta);
+uint64_t	bpf_ktime_get_ns(void);
 
 #endif /* MCRELAY_IN_USER_BPF_HELPERS_H */

@@ -5,6 +5,9 @@
  * They are asked for in batches of a consumer that the server forgets by
  * itself.  What the connection has lost shows in its numbers, or as silence:
  * then another consumer begins behind what was got.
+ *
+ * Not by natsSubscription_Fetch(): where messages of a batch that was late wait,
+ * that of libnats 3.4.1 writes more of them than were asked for behind its list.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -22,8 +25,11 @@
 /* The longest that anything waits for a server. */
 #define ANSWER_MS	5000
 #define CONSUMER_MS	2000
-/* How long a batch may take; a signal is seen after that. */
+/* How long a message is waited for; a signal is seen after that. */
 #define BATCH_MS	200
+/* How long the server waits for a batch, and we for its word that it has. */
+#define BATCH_NS	(2 * NS_PER_S)
+#define LATE_NS		NS_PER_S
 /* Without any answer: servers of a cluster take some seconds to agree on who
  * goes on after one that is gone. */
 #define SILENCE_NS	(15 * NS_PER_S)
@@ -214,9 +220,11 @@ forget_messages(struct fetch *fetch)
 {
 	natsSubscription_Destroy(fetch->messages);
 	fetch->messages = NULL;
-	natsMsgList_Destroy(&fetch->list);
-	memset(&fetch->list, 0, sizeof(fetch->list));
-	fetch->at = 0;
+	natsInbox_Destroy(fetch->inbox);
+	fetch->inbox = NULL;
+	free(fetch->consumer);
+	fetch->consumer = NULL;
+	fetch->wanted = 0;
 }
 
 /* How often the connection was lost and made again. */
@@ -239,7 +247,6 @@ begin_messages(struct fetch *fetch)
 {
 	jsConsumerInfo *info = NULL;
 	jsConsumerConfig config;
-	jsSubOptions bound;
 	natsStatus status;
 	jsOptions options;
 
@@ -256,13 +263,13 @@ begin_messages(struct fetch *fetch)
 	    &options, NULL);
 	if (status != NATS_OK)
 		return status;
-	(void)jsSubOptions_Init(&bound);
-	bound.Config = config;	/* it is compared */
-	bound.Stream = fetch->stream;
-	bound.Consumer = info->Name;
-	status = js_PullSubscribe(&fetch->messages, fetch->js, NULL, NULL,
-	    &options, &bound, NULL);
+	fetch->consumer = xasprintf("$JS.API.CONSUMER.MSG.NEXT.%s.%s",
+	    fetch->stream, info->Name);
 	jsConsumerInfo_Destroy(info);
+	status = natsInbox_Create(&fetch->inbox);
+	if (status == NATS_OK)
+		status = natsConnection_SubscribeSync(&fetch->messages,
+		    fetch->connection, fetch->inbox);
 	fetch->delivered = 0;
 	fetch->reconnects = reconnects(fetch);
 	fetch->asked_ns = clock_monotonic_ns();
@@ -290,40 +297,49 @@ take(struct fetch *fetch, natsMsg *message)
 	return good;
 }
 
-static bool
-take_listed(struct fetch *fetch)
-{
-	natsMsg *message;
-
-	if (fetch->at >= fetch->list.Count)
-		return false;
-	message = fetch->list.Msgs[fetch->at];
-	fetch->list.Msgs[fetch->at++] = NULL;
-	if (take(fetch, message))
-		return true;
-	/* Some were lost on the way. */
-	natsMsg_Destroy(message);
-	forget_messages(fetch);
-	return false;
-}
-
-/* The next batch. */
+/* The next batch, when all of the last one has come, or will not. */
 static natsStatus
 ask(struct fetch *fetch)
 {
+	const uint64_t now = clock_monotonic_ns();
+	char batch[80];
+
+	if (fetch->wanted > 0 && now < fetch->until_ns)
+		return NATS_OK;
+	fetch->wanted = FETCH_MESSAGES;
+	fetch->until_ns = now + BATCH_NS + LATE_NS;
+	snprintf(batch, sizeof(batch), "{\"batch\": %u, \"expires\": %ju}",
+	    FETCH_MESSAGES, (uintmax_t)BATCH_NS);
+	return natsConnection_PublishRequestString(fetch->connection,
+	    fetch->consumer, fetch->inbox, batch);
+}
+
+static natsStatus
+wait_for_one(struct fetch *fetch, natsMsg **message)
+{
 	natsStatus status = NATS_OK;
 
-	natsMsgList_Destroy(&fetch->list);
-	memset(&fetch->list, 0, sizeof(fetch->list));
-	fetch->at = 0;
 	if (fetch->messages == NULL)
 		status = begin_messages(fetch);
 	if (status == NATS_OK)
-		status = natsSubscription_Fetch(&fetch->list, fetch->messages,
-		    FETCH_MESSAGES, BATCH_MS, NULL);
-	if (status == NATS_OK)
-		fetch->answered_ns = fetch->asked_ns = clock_monotonic_ns();
-	return status;
+		status = ask(fetch);
+	return status == NATS_OK ? natsSubscription_NextMsg(message,
+	    fetch->messages, BATCH_MS) : status;
+}
+
+#define EXPIRED	"408"
+
+/* A server's word has a status and no data: that the time of the batch is over,
+ * or something is wrong with the consumer. */
+static natsStatus
+status_of(natsMsg *message)
+{
+	const char *text;
+
+	if (natsMsg_GetDataLength(message) != 0 ||
+	    natsMsgHeader_Get(message, "Status", &text) != NATS_OK)
+		return NATS_OK;
+	return strcmp(text, EXPIRED) == 0 ? NATS_TIMEOUT : NATS_ERR;
 }
 
 /* After a batch that did not come. */
@@ -355,18 +371,32 @@ wait_for_more(struct fetch *fetch, bool follow, natsStatus status)
 enum fetch_status
 fetch_next(struct fetch *fetch, bool follow)
 {
+	natsMsg *message = NULL;
 	natsStatus status;
 
 	natsMsg_Destroy(fetch->current);
 	fetch->current = NULL;
 	if (!follow && (fetch->next > fetch->last || fetch->behind))
 		return FETCH_END;
-	if (take_listed(fetch))
-		return FETCH_MESSAGE;
-	status = ask(fetch);
-	if (status != NATS_OK)
+	status = wait_for_one(fetch, &message);
+	if (status == NATS_OK) {
+		status = status_of(message);
+		if (status != NATS_OK)
+			fetch->wanted = 0;
+	}
+	if (status != NATS_OK) {
+		natsMsg_Destroy(message);
 		return wait_for_more(fetch, follow, status);
-	return take_listed(fetch) ? FETCH_MESSAGE : FETCH_NOTHING;
+	}
+	fetch->answered_ns = fetch->asked_ns = clock_monotonic_ns();
+	if (fetch->wanted > 0)
+		fetch->wanted--;
+	if (take(fetch, message))
+		return FETCH_MESSAGE;
+	/* Some were lost on the way. */
+	natsMsg_Destroy(message);
+	forget_messages(fetch);
+	return FETCH_NOTHING;
 }
 
 bool

@@ -19,12 +19,14 @@ struct fetch {
 	natsConnection	*connection;
 	jsCtx		*js;
 	natsSubscription *messages;	/* NULL: not asked yet */
+	natsInbox	*inbox;		/* where they come */
+	char		*consumer;	/* where they are asked for */
+	unsigned	 wanted;	/* asked for, and not come yet */
+	uint64_t	 until_ns;	/* they may come */
 	char		*stream;
 	uint64_t	 next;		/* the number wanted, or a later one */
 	uint64_t	 last;		/* of the stream, at the beginning */
 	uint64_t	 delivered;	/* to `messages' */
-	natsMsgList	 list;
-	int		 at;		/* in the list */
 	natsMsg		*current;
 	bool		 behind;	/* no more were there behind it */
 	uint64_t	 answered_ns;	/* a server, last */

@@ -11,6 +11,7 @@
  *	headers.c	of its messages
  *	source.c	a channel's archive, from any record on
  *	pack.c		blocks of it as messages
+ *	account.c	how near an account is to its limit
  *	behind.c	how far a lane is behind
  *	journal.c	a lane's catalogue and ledger, for streams of all hosts
  *	tail.c		a subject of these: its end, sending
@@ -28,7 +29,9 @@
  * gap, since none is stored behind it; one that arrives late, from this lane or
  * from the process before, is stored where it belongs or not at all.  So an
  * answer is one to all messages before it, and few are asked for.  After an
- * error, or when no answer comes, the end is read anew.
+ * error, or when no answer comes, the end is read anew.  Where the server may
+ * count what it refuses (account.h) a message says, too, that the one before
+ * it is the last that is there: that costs a server a look at it.
  */
 #ifndef MCRELAY_FORWARDER_H
 #define MCRELAY_FORWARDER_H

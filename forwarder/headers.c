@@ -51,7 +51,7 @@ put_fingerprint(struct growing *text, uint64_t fingerprint)
 
 void
 headers_compose(struct growing *text, const struct lane_spec *lane,
-    const struct piece *piece, uint64_t expected)
+    const struct piece *piece, uint64_t expected, bool guarded)
 {
 	text->size = 0;
 	put_text(text, "Mcrelay-Channel", lane->name);
@@ -69,6 +69,9 @@ headers_compose(struct growing *text, const struct lane_spec *lane,
 		put_fingerprint(text, piece->fingerprint);
 	put_text(text, "Nats-Expected-Stream", lane->stream);
 	put_number(text, "Nats-Expected-Last-Sequence", expected);
+	if (guarded)
+		put_number(text, "Nats-Expected-Last-Subject-Sequence",
+		    expected);
 	growing_text(text, "Nats-Msg-Id" BETWEEN);
 	growing_text(text, piece->stem);
 	growing_text(text, ":");

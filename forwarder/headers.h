@@ -13,9 +13,10 @@
 
 /* `text' becomes lines of "KEY: VALUE", with "\r\n" between, and a NUL: as
  * they go to the server, which stores the message as its stream's number
- * expected + 1 or not at all. */
+ * expected + 1 or not at all; `guarded': only if number `expected' is there. */
 void	headers_compose(struct growing *text, const struct lane_spec *lane,
-	    const struct piece *piece, uint64_t expected) ATTR_NONNULL;
+	    const struct piece *piece, uint64_t expected, bool guarded)
+	    ATTR_NONNULL;
 
 /* Whether libnats is known to take lines as one key. */
 bool	headers_can_join(void);

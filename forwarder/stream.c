@@ -10,6 +10,7 @@
 
 #include "common/log.h"
 #include "common/util.h"
+#include "forwarder/account.h"
 #include "forwarder/headers.h"
 #include "forwarder/stream.h"
 
@@ -79,6 +80,7 @@ forget(struct stream *stream)
 	stream->answers = NULL;
 	stream->sent = stream->stored = stream->bytes = 0;
 	stream->unasked = stream->unasked_bytes = 0;
+	stream->account_ns = 0;
 }
 
 /* Of another epoch, answers go to nobody. */
@@ -136,6 +138,35 @@ read_end(const struct stream *stream, natsMsg *message,
 	return STREAM_FOREIGN;
 }
 
+/*
+ * A server may have forgotten which one its subject's last is when it refused
+ * another one that it had counted, and it counts each attempt.  What was found
+ * to be missing stays so.
+ */
+static natsStatus
+get_last(struct stream *stream, natsMsg **message, uint64_t first,
+    jsOptions *options, jsErrCode *error)
+{
+	const char *name = stream->lane->stream;
+	uint64_t number = stream->last;
+	natsStatus status = js_GetLastMsg(message, stream->js, name,
+	    stream->lane->subject, options, error);
+
+	if (status != NATS_NOT_FOUND || first == 0)
+		return status;
+	while (status == NATS_NOT_FOUND && number >= first) {
+		if (number == stream->missing_to)
+			number = stream->missing_from - 1;
+		status = js_GetMsg(message, stream->js, name, number--,
+		    options, error);
+	}
+	if (status == NATS_OK) {
+		stream->missing_from = natsMsg_GetSequence(*message) + 1;
+		stream->missing_to = stream->last;
+	}
+	return status;
+}
+
 /* The number of the last message, and what it is. */
 static enum stream_status
 find_end(struct stream *stream, jsOptions *options, struct stream_end *end)
@@ -145,7 +176,7 @@ find_end(struct stream *stream, jsOptions *options, struct stream_end *end)
 	natsMsg *message = NULL;
 	natsStatus status;
 	jsErrCode error = 0;
-	bool empty;
+	uint64_t first;
 
 	status = js_GetStreamInfo(&info, stream->js, stream->lane->stream,
 	    options, &error);
@@ -161,14 +192,17 @@ find_end(struct stream *stream, jsOptions *options, struct stream_end *end)
 		return STREAM_AGAIN;
 	}
 	stream->last = info->State.LastSeq;
-	empty = info->State.Msgs == 0;
+	first = info->State.Msgs == 0 ? 0 : info->State.FirstSeq;
+	stream->alone = info->Config->Replicas <= 1;
+	if (info->Created != stream->created)
+		stream->missing_from = stream->missing_to = 0;
+	stream->created = info->Created;
 	result = is_ours(stream, info) ? STREAM_GOOD : STREAM_FOREIGN;
 	jsStreamInfo_Destroy(info);
 	if (result != STREAM_GOOD)
 		return result;
-	status = js_GetLastMsg(&message, stream->js, stream->lane->stream,
-	    stream->lane->subject, options, &error);
-	if (status == NATS_NOT_FOUND && empty)
+	status = get_last(stream, &message, first, options, &error);
+	if (status == NATS_NOT_FOUND && first == 0)
 		return STREAM_GOOD;
 	if (status != NATS_OK) {
 		log_error(stream, "its end cannot be read", status, error);
@@ -254,6 +288,32 @@ is_asked(struct stream *stream, const struct piece *piece, bool more)
 	return asked;
 }
 
+/* Who does not know it does not ask again before the end is asked for. */
+static void
+look_at_account(struct stream *stream)
+{
+	const uint64_t now = clock_monotonic_ns();
+	jsOptions options;
+
+	if (!stream->alone || (stream->account_ns != 0 &&
+	    (stream->account_ns > now ||
+	    now - stream->account_ns < ACCOUNT_ASK_NS)))
+		return;
+	(void)jsOptions_Init(&options);
+	options.Wait = ANSWER_MS;
+	stream->account_ns = account_is_near(stream->js, &options,
+	    &stream->guarded) ? clock_monotonic_ns() : UINT64_MAX;
+}
+
+/* The first one has nothing on its way before it, and a server that has refused
+ * another before may no longer know what the last one is. */
+static bool
+is_guarded(struct stream *stream)
+{
+	look_at_account(stream);
+	return stream->alone && stream->guarded && stream->sent > 0;
+}
+
 enum stream_status
 stream_send(struct stream *stream, const struct piece *piece, bool more)
 {
@@ -264,7 +324,7 @@ stream_send(struct stream *stream, const struct piece *piece, bool more)
 	snprintf(reply, sizeof(reply), "%s.%" PRIu64, stream->inbox,
 	    stream->sent);
 	headers_compose(&stream->headers, stream->lane, piece, stream->last +
-	    stream->sent);
+	    stream->sent, is_guarded(stream));
 	good = natsMsg_Create(&message, stream->lane->subject,
 	    is_asked(stream, piece, more) ? reply : NULL, piece->data,
 	    (int)piece->size) == NATS_OK &&

@@ -42,6 +42,15 @@ struct stream {
 	natsSubscription	*answers;
 	char			 inbox[64];	/* where these are sent */
 	uint64_t		 last;	/* of the stream, when it was asked */
+	/* By a server alone; whether its account may be full soon, and since
+	 * when that is known (0: not). */
+	bool			 alone;
+	bool			 guarded;
+	uint64_t		 account_ns;
+	int64_t			 created;
+	/* Of its numbers: none of these is there.  0: not known. */
+	uint64_t		 missing_from;
+	uint64_t		 missing_to;
 	/* Messages since then: sent, and of these stored. */
 	uint64_t		 sent;
 	uint64_t		 stored;

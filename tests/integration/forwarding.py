@@ -33,8 +33,9 @@ def wait_forwarded(daemon: Daemon, client: Client, name: str, count: int,
     def there() -> dict[str, Any] | None:
         stream = f"mcrelay-{name}"
         for sequence in range(len(found) + 1, client.last(stream) + 1):
-            found.append(int(client.message(stream, sequence).headers[
-                "Mcrelay-Records"]))
+            message = client.find(stream, sequence)
+            found.append(int(message.headers["Mcrelay-Records"])
+                         if message is not None else 0)
         if sum(found) < count:
             return None
         now = state(daemon, name)

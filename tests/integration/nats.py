@@ -201,20 +201,29 @@ class Client:
         info = self.stream(name)
         return int(info["state"]["last_seq"]) if info else 0
 
-    def message(self, stream: str, sequence: int) -> Message:
+    def find(self, stream: str, sequence: int) -> Message | None:
+        """None: that number is of none, or of one that is gone."""
         got = self.api(f"STREAM.MSG.GET.{stream}", seq=sequence)
+        if got.get("error", {}).get("code") == 404:
+            return None
         assert "message" in got, got
         got = got["message"]
         return Message(got["seq"], got["subject"],
                        headers_of(base64.b64decode(got.get("hdrs", ""))),
                        base64.b64decode(got.get("data", "")))
 
+    def message(self, stream: str, sequence: int) -> Message:
+        found = self.find(stream, sequence)
+        assert found is not None, (stream, sequence)
+        return found
+
     def messages(self, stream: str) -> list[Message]:
         info = self.stream(stream)
         if not info or info["state"]["messages"] == 0:
             return []
-        return [self.message(stream, s) for s in range(
+        found = [self.find(stream, s) for s in range(
             info["state"]["first_seq"], info["state"]["last_seq"] + 1)]
+        return [m for m in found if m is not None]
 
 
 def moment(stamp: str) -> float:

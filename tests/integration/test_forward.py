@@ -279,6 +279,38 @@ def test_account_full(daemon: Daemon, tmp_path: Path) -> None:
         server.end()
 
 
+def test_account_filled(daemon: Daemon, tmp_path: Path) -> None:
+    """What is smaller than a message that is refused, and was on its way behind
+    it, is not stored in its place; all goes on when there is room again."""
+    port, server = free_port(), Server(tmp_path, more=ACCOUNT)
+    try:
+        server.start()
+        with server.client() as client:
+            made = client.api("STREAM.CREATE.other", name="other",
+                              subjects=["other"])
+            assert "error" not in made, made
+            client.send(b"PUB other 800000\r\n" + bytes(800000) + b"\r\n")
+            wait_for(lambda: client.last("other") == 1, "another's", 10)
+        server.end(signal.SIGTERM)
+        with Sender("127.0.0.1", port) as sender:
+            daemon.start(archived(daemon, "one", port, block_size="16KiB"),
+                         **forward(server.url))
+            for turn in range(12):
+                first = 41 * turn
+                sender.send(numbered(1, 40000, first))
+                sender.send(numbered(40, 400, first + 1))
+                daemon.wait_received("one", first + 41)
+            server.start()
+            with Client(server.port) as client:
+                wait_state(daemon, "one", "refused")
+                client.api("STREAM.PURGE.other")
+                wait_forwarded(daemon, client, "one", len(sender.sent))
+                check(daemon, client, "one", sender.sent, tmp_path)
+            daemon.stop()
+    finally:
+        server.end()
+
+
 def test_foreign(daemon: Daemon, server: Server) -> None:
     """A stream that others write to is left alone."""
     port = free_port()

@@ -113,6 +113,9 @@ bool	speak[2];
 byte	s_kind[2], s_id[2], s_number[2], s_done[2], s_mark[2];
 byte	s_looked[2], s_look[2];
 
+/* Workers: behind what they send nothing. */
+byte	stop[2];
+
 /* Pages. */
 bool	until[2];
 byte	p_kind[2], p_id[2], p_number[2], p_done[2], p_mark[2];
@@ -197,11 +200,11 @@ inline allow()
 #define FOR_US		(!k_held && k_to == me)
 #define ANNOUNCED	(k_held && k_owner == OTHER && k_to == me && \
 			    k_number != 0)
-/* A host has dealt with what another one has sent long before that one's lease
- * is over, if it is not told otherwise. */
+/* A host has dealt with what another one has sent, or keeps it, long before
+ * that one's lease is over: a worker is not late by more than the margin, be it
+ * told nothing or something that it has not begun. */
 #define EXPIRED		(held && owner == OTHER && over[OTHER] && \
-			    (pos[me] >= last || p_kind[me] != NONE || \
-			    s_kind[me] == KEEP))
+			    (pos[me] >= last || stop[me] != FAR))
 #define DONE		(p_done[me] == p_id[me])
 
 inline forget()
@@ -419,22 +422,22 @@ end:	do
 /* worker/turn.c, relay.c, relay_pass.c */
 proctype worker(byte me)
 {
-	byte begun, stop = FAR, cut;
+	byte begun, cut;
 	bool awaits, may;
 
 end:	do
 	:: atomic { worker_kills < WORKER_KILLS -> worker_kills++;
-		begun = FAR; stop = FAR; cut = 0; awaits = false }
+		begun = FAR; stop[me] = FAR; cut = 0; awaits = false }
 	:: atomic { got[me] < came -> got[me]++ }
 	/* turn_look() */
 	:: atomic { s_id[me] != begun ->
-		begun = s_id[me]; stop = FAR; awaits = false;
+		begun = s_id[me]; stop[me] = FAR; awaits = false;
 		if
-		:: s_kind[me] == STOP && s_done[me] == begun -> stop = 0
+		:: s_kind[me] == STOP && s_done[me] == begun -> stop[me] = 0
 		:: s_kind[me] == STOP && s_done[me] != begun -> awaits = true
-		:: s_kind[me] == KEEP -> stop = 0
+		:: s_kind[me] == KEEP -> stop[me] = 0
 		:: s_kind[me] == FOLLOW && s_done[me] != begun ->
-			awaits = true; stop = 0
+			awaits = true; stop[me] = 0
 		:: else
 		fi }
 	/* turn_heard() */
@@ -443,9 +446,9 @@ end:	do
 	    BREAK == 11 && s_kind[me] == FOLLOW) ->
 		awaits = false;
 		if
-		:: s_kind[me] == STOP -> stop = got[me]
+		:: s_kind[me] == STOP -> stop[me] = got[me]
 		:: else ->
-			stop = FAR;
+			stop[me] = FAR;
 			if
 			:: s_looked[me] != begun || BREAK == 9 ->
 				s_look[me] = got[me]; s_looked[me] = begun
@@ -455,7 +458,7 @@ end:	do
 			    (s_mark[me] > s_look[me] -> 0 : s_mark[me]))
 		fi }
 	/* It looks whether it may, then sends. */
-	:: atomic { begun != FAR && pos[me] < got[me] && pos[me] < stop ->
+	:: atomic { begun != FAR && pos[me] < got[me] && pos[me] < stop[me] ->
 		may = speak[me]; sending[me] = may }
 		atomic {
 			if
@@ -469,9 +472,9 @@ end:	do
 	/* turn_answer() */
 	:: atomic { begun != 0 && begun != FAR && begun == s_id[me] &&
 	    s_done[me] != begun && !awaits && (s_kind[me] == KEEP || s_kind[me] == STOP &&
-	    pos[me] >= stop || s_kind[me] == FOLLOW && pos[me] >= cut) ->
+	    pos[me] >= stop[me] || s_kind[me] == FOLLOW && pos[me] >= cut) ->
 		if
-		:: s_kind[me] == STOP -> s_mark[me] = stop; stop = 0
+		:: s_kind[me] == STOP -> s_mark[me] = stop[me]; stop[me] = 0
 		:: else
 		fi;
 		s_done[me] = begun }
@@ -506,6 +509,8 @@ init
 	atomic {
 		until[0] = true;
 		speak[0] = true;
+		stop[0] = FAR;
+		stop[1] = FAR;
 		run asker(0);
 		run asker(1);
 		run network(0);

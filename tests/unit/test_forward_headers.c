@@ -43,6 +43,7 @@ static const struct {
 	{"Mcrelay-Fingerprint", "0012345689abcdef"},
 	{"Nats-Expected-Stream", "mcrelay-one"},
 	{"Nats-Expected-Last-Sequence", "4"},
+	{"Nats-Expected-Last-Subject-Sequence", "4"},
 	{"Nats-Msg-Id", "one_20260101T000000.000000Z_0.avro:70+7"},
 };
 
@@ -55,7 +56,7 @@ test_one_by_one(void **state ATTR_UNUSED)
 	size_t i;
 
 	spec.host = host;
-	headers_compose(&text, &lane, &piece, 4);
+	headers_compose(&text, &lane, &piece, 4, true);
 	assert_int_equal(natsMsg_Create(&message, subject, NULL, "", 0),
 	    NATS_OK);
 	assert_true(headers_set(message, &text, false));
@@ -80,7 +81,7 @@ test_joined(void **state ATTR_UNUSED)
 
 	assert_true(headers_can_join());
 	spec.host = host;
-	headers_compose(&text, &lane, &piece, 4);
+	headers_compose(&text, &lane, &piece, 4, true);
 	assert_int_equal(natsMsg_Create(&message, subject, NULL, "", 0),
 	    NATS_OK);
 	assert_true(headers_set(message, &text, true));
@@ -114,9 +115,10 @@ test_unknown(void **state ATTR_UNUSED)
 	spec.host = host;
 	little.sequence_known = false;
 	little.fingerprint = 0;
-	headers_compose(&text, &lane, &little, 4);
+	headers_compose(&text, &lane, &little, 4, false);
 	assert_null(strstr(text.text, "-Sequence: 0"));
 	assert_null(strstr(text.text, "Fingerprint"));
+	assert_null(strstr(text.text, "Subject"));
 	free(text.text);
 }
 

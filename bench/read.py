@@ -67,7 +67,7 @@ class Watch(threading.Thread):
     """The most memory of its own that a process has, in bytes."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
-        super().__init__()
+        super().__init__(daemon=True)
         self.process, self.peak = process, 0
         self.start()
 

@@ -24,6 +24,9 @@ ROTATE_SIZE = "256MiB"
 # Of a steady contender's files, beside the one that is being written.
 KEPT = 2
 SPARES = 2      # what `recycle' keeps ready
+# Of mcrelay's ledger.
+LOSSES = ("kernel_dropped", "truncated", "archive_shed", "archive_errors",
+          "relay_errors")
 
 
 class Contender:
@@ -66,6 +69,13 @@ class Contender:
         """Measured unless told otherwise, where files are written again or
         where they are not."""
         return not steady
+
+    def forget(self) -> None:
+        """What was lost until now."""
+
+    def why(self) -> str:
+        """Where datagrams were lost since, if it says so."""
+        return ""
 
     def trim(self) -> None:
         """Give disk space back between two measurements."""
@@ -214,6 +224,7 @@ def port_bound(port: int) -> bool:
 class Mcrelay(Contender):
     """The daemon, from a configuration file, with the whole job."""
 
+    lost_before: dict[str, int] = {}
     decimate = False
     write, ring, recycle = "buffered", False, False
 
@@ -289,13 +300,19 @@ class Mcrelay(Contender):
         ledger = self.status()["channels"][0]["ledger"]
         return min(ledger["archived"], ledger["relayed"])
 
+    def lost(self) -> dict[str, int]:
+        """Of all channels together."""
+        ledgers = [c["ledger"] for c in self.status()["channels"]]
+        return {name: sum(each[name] for each in ledgers) for name in LOSSES}
+
+    def forget(self) -> None:
+        self.lost_before = self.lost()
+
     def why(self) -> str:
-        """Where datagrams were lost."""
-        ledger = self.status()["channels"][0]["ledger"]
-        names = ("kernel_dropped", "truncated", "archive_shed",
-                 "archive_errors", "relay_errors")
-        return " ".join(f"{name}={ledger[name]}" for name in names
-                        if ledger.get(name))
+        return " ".join(
+            f"{name}={count - self.lost_before.get(name, 0)}"
+            for name, count in self.lost().items()
+            if count > self.lost_before.get(name, 0))
 
     def pids(self) -> list[int]:
         assert self.process is not None

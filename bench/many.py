@@ -83,14 +83,6 @@ class Own(Mcrelay):
                        c["ledger"]["relayed"] // self.outputs)
                    for c in self.status()["channels"])
 
-    def why(self) -> str:
-        """Of all channels together."""
-        ledgers = [c["ledger"] for c in self.status()["channels"]]
-        return " ".join(
-            f"{name}={total}" for name in ("kernel_dropped", "archive_shed",
-                                           "relay_errors")
-            if (total := sum(each[name] for each in ledgers)))
-
     def cpu_ns(self) -> int:
         """Without the supervisor, which is asked for the counters."""
         return sum(map(cpu_ns, self.workers()))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable
 
 from contenders import (CONTENDERS, GROUP, GROUP_PORT, PORT, Contender,
-                        Mcrelay, Options)
+                        Options)
 from machine import (VETH_ADDRESS, VETH_IN, VETH_OUT, Machine, Unsuitable,
                      busy_ns, command, stop)
 
@@ -87,7 +87,10 @@ class Trial:
         """What casts doubt on a figure taken from it."""
         lost = 1 - self.finished / max(1, self.sent)
         return "; ".join(
-            ([f"lost {100 * lost:.1f} % at {self.offered}/s"] if lost else [])
+            ([f"lost {100 * lost:.1f} % at {self.offered}/s"]
+             if lost > 0 else [])
+            + ([f"{self.finished - self.sent} from before it came in it"]
+               if lost < 0 else [])
             + ([f"others took {100 * self.others:.0f} % of its core"]
                if self.others > OTHERS_MAX else []))
 
@@ -121,13 +124,16 @@ class Cell:
         self.contender.stop()
 
     def grow_old(self) -> None:
-        """Until it has as many files as it keeps."""
+        """Until it has as many files as it keeps, and nothing of that is
+        under way."""
         for _ in range(AGE_MAX):
             if self.contender.settled():
-                return
+                break
             self.send(AGE_RATE, 1.0, Case("coalesced", 1400))
-        if not self.contender.settled():
-            raise Unsuitable("does not get through its files")
+        else:
+            if not self.contender.settled():
+                raise Unsuitable("does not get through its files")
+        self.settle(1 << 62)
 
     def send(self, rate: int, seconds: float, case: Case | None = None
              ) -> tuple[int, float]:
@@ -167,6 +173,7 @@ class Cell:
         self.settle(self.contender.finished() +
                     self.send(rate, WARM_UP_S)[0])
         self.contender.trim()
+        self.contender.forget()
         before, cpu = self.contender.finished(), self.contender.cpu_ns()
         cores = self.machine.relay_cores
         busy, begin = busy_ns(cores), time.monotonic_ns()
@@ -178,8 +185,8 @@ class Cell:
                      elapsed_s)
 
     def why(self) -> str:
-        return self.contender.why() \
-            if isinstance(self.contender, Mcrelay) else ""
+        """Where it has lost datagrams since the last trial's warm-up."""
+        return self.contender.why()
 
 
 def arrived() -> int:
@@ -193,13 +200,14 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
     """Datagrams a second without a single loss, and a remark: bisection
     from an estimate, bounded.  A rate is given other chances, for what else
     goes on in the machine."""
-    low, high, remark = 0.0, float("inf"), ""
+    low, high, remark, why = 0.0, float("inf"), "", ""
     rate = estimate
     for _ in range(TRIALS_MAX):
         for _ in range(CHANCES):
             trial = cell.trial(int(rate), seconds)
             if trial.lossless and not trial.source_too_slow:
                 break
+            why = cell.why() or why
         if trial.lossless:
             low = max(low, trial.rate)
             if trial.source_too_slow:
@@ -214,7 +222,7 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
             break
         if not low < rate < high:
             rate = (low + high) / 2
-    if not remark and (why := cell.why()):
+    if not remark and why:
         remark = f"gives way with {why}"
     return low, remark or ("" if low else "always loses")
 

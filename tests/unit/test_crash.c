@@ -329,10 +329,9 @@ check_point(unsigned end, unsigned choices)
 		if (names < end &&
 		    !crash_changes_name(crash_log->entry[names].call))
 			continue;
-		for (choice = 0; choice < choices; choice++) {
-			crash_replay(end, names);
+		crash_replay(end, names);
+		for (choice = 0; choice < choices; choice++)
 			check_state(choice);
-		}
 	}
 }
 

@@ -6,8 +6,8 @@
  * itself.  What the connection has lost shows in its numbers, or as silence:
  * then another consumer begins behind what was got.
  *
- * Not by natsSubscription_Fetch(): where messages of a batch that was late wait,
- * that of libnats 3.4.1 writes more of them than were asked for behind its list.
+ * Not by natsSubscription_Fetch(): where messages of a late batch wait, that of
+ * libnats 3.4.1 writes more of them than were asked for, behind its list.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -215,10 +215,15 @@ fetch_open(struct fetch *fetch, const char *server, const char *stream)
 
 /*** Messages. ***/
 
+/* libnats may just be adding a message to what is destroyed: so that waits for
+ * the next time, or for the end of the connection. */
 static void
 forget_messages(struct fetch *fetch)
 {
-	natsSubscription_Destroy(fetch->messages);
+	natsSubscription_Destroy(fetch->former);
+	fetch->former = fetch->messages;
+	if (fetch->former != NULL)
+		(void)natsSubscription_Unsubscribe(fetch->former);
 	fetch->messages = NULL;
 	natsInbox_Destroy(fetch->inbox);
 	fetch->inbox = NULL;
@@ -417,7 +422,9 @@ void
 fetch_close(struct fetch *fetch)
 {
 	natsMsg_Destroy(fetch->current);
+	natsConnection_Close(fetch->connection);
 	forget_messages(fetch);
+	natsSubscription_Destroy(fetch->former);
 	jsCtx_Destroy(fetch->js);
 	natsConnection_Destroy(fetch->connection);
 	free(fetch->stream);

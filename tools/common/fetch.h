@@ -19,6 +19,7 @@ struct fetch {
 	natsConnection	*connection;
 	jsCtx		*js;
 	natsSubscription *messages;	/* NULL: not asked yet */
+	natsSubscription *former;	/* to be destroyed */
 	natsInbox	*inbox;		/* where they come */
 	char		*consumer;	/* where they are asked for */
 	unsigned	 wanted;	/* asked for, and not come yet */

@@ -2,8 +2,8 @@
 /*
  * The back end of ingest by an AF_XDP socket, with the ordinary one beside it
  * for what the program at the interface lets pass (bpf/xdp_input.bpf.c).
- * Worker, relay thread only.  Must not allocate, lock or ask the clock while it
- * receives.
+ * Worker, relay thread only.  Must not allocate or lock while it receives, nor
+ * ask the clock but once a batch.
  *
  * The supervisor has the socket and the memory, so both outlive the worker.
  * Where the rings are follows from one number, how many descriptors have been

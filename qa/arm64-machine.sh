@@ -8,8 +8,7 @@
 # qemu-user would not do: it knows neither all socket options nor clone() as
 # mcrelayd calls it, and nobody can be traced.  The processor is one that has
 # atomic operations: a pair of exclusive ones never succeeds when it is run
-# instruction by instruction.  Its clock goes by what it has executed: so it is
-# not slow, however slow it is, and nothing that it does takes it too long.
+# instruction by instruction.
 #
 # By qa/deb-arm64.sh, which has left packages, and the directory where they were
 # built, below DIR.
@@ -19,6 +18,7 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
+. "$top/qa/machine.sh"
 
 build=$1
 mirror=$2
@@ -38,18 +38,10 @@ for package in "$build"/deb/mcrelay*.deb; do
 	    tr , '\n' | sed -n 's/^ *\(lib[^ ]*\).*/,\1/p' | tr -d '\n')
 done
 
-# Unpacked only: nothing of it can be executed here.
 make_root() {
-	rm -rf "$root"
-	mmdebstrap --quiet --variant=extract --architectures=arm64 \
-	    --include="$packages" "$suite" "$root" \
-	    "deb $mirror $suite main" || return 1
+	extract "$root" arm64 "$suite" "$packages" || return 1
 	cp "$root"/boot/vmlinuz-* "$build/vmlinuz"
 	rm -rf "${root:?}/boot" "$root/usr/lib/modules" "$root/lib/modules"
-	ln -sf mawk "$root/usr/bin/awk"
-	printf '%s\n' root:x:0:0::/root:/bin/sh \
-	    nobody:x:65534:65534::/:/bin/false >"$root/etc/passwd"
-	printf '%s\n' root:x:0: nogroup:x:65534: >"$root/etc/group"
 	echo "$packages" >"$build/machine.made"
 }
 
@@ -64,26 +56,6 @@ add_tests() {
 	done
 	cp -R "$built/tests/unit" "$to/tests"
 	cp -R "$built/quickstart" "$built/qa" "$built/etc" "$to"
-}
-
-# Its process 1.
-put_init() {
-	cat >"$root/init" <<-'END'
-		#!/bin/sh
-		export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-		mkdir -p /proc /sys /dev /tmp /run
-		mount -t proc proc /proc
-		mount -t sysfs sysfs /sys
-		mount -t devtmpfs devtmpfs /dev
-		mount -t tmpfs tmpfs /tmp
-		mount -t tmpfs tmpfs /run
-		ip link set lo up
-		uname -srm
-		sh /job
-		echo o >/proc/sysrq-trigger
-		sleep 60
-	END
-	chmod +x "$root/init"
 }
 
 put_job() {
@@ -114,16 +86,6 @@ put_job() {
 	END
 }
 
-boot() {
-	(cd "$root" && find . | cpio --quiet -o -H newc) | gzip -1 \
-	    >"$build/initrd.gz"
-	timeout 3000 qemu-system-aarch64 -M virt -cpu cortex-a76 \
-	    -icount shift=1,sleep=off -m 3072 -nographic -no-reboot \
-	    -nic none -kernel "$build/vmlinuz" -initrd "$build/initrd.gz" \
-	    -append "console=ttyAMA0 rdinit=/init quiet panic=-1" </dev/null |
-	    sed -u 's|\r$||'
-}
-
 heading "Machine"
 [ "$(cat "$build/machine.made" 2>/dev/null)" = "$packages" ] ||
     logged "$build/machine.out" make_root
@@ -132,9 +94,10 @@ for package in "$build"/deb/mcrelay*.deb; do
 	dpkg-deb -x "$package" "$root"
 done
 add_tests
-put_init
+put_init "$root"
 put_job
-boot | tee "$build/machine.log"
+boot "$root" "$build/vmlinuz" ttyAMA0 3000 qemu-system-aarch64 -M virt \
+    -cpu cortex-a76 -m 3072 | tee "$build/machine.log"
 # One for each test, and two of the packaged programs.
 wanted=$(($(echo "$tests" | wc -w) + 2))
 passed=$(grep -c '^passed ' "$build/machine.log") || :

@@ -2,7 +2,6 @@
 /*
  * Writes and reads the handoff.  Supervisor only.
  */
-#include <sys/mman.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

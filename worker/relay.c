@@ -254,7 +254,8 @@ set_way(struct output *output, uint32_t way)
 {
 	output->gso_limit = GSO_LIMIT_MAX;
 	output->keep.wanted = (way & OUTPUT_KEEP_SOURCE) != 0;
-	if ((way & (OUTPUT_ONE_BY_ONE | OUTPUT_KEEP_SOURCE)) != 0) {
+	if (!udp_sends_runs() ||
+	    (way & (OUTPUT_ONE_BY_ONE | OUTPUT_KEEP_SOURCE)) != 0) {
 		output->gso_limit = 0;
 		output->gso_retry_ns = UINT64_MAX;
 	}

@@ -68,8 +68,8 @@ configure_in "$build/posix" --disable-linux --enable-developer
 make -C "$build/posix" -s -j"$(cores)"
 cd "$build/posix"
 not_posix >found
-listed >listed
-diff -u listed found || die "HACKING.md's list (listed) is not what is used \
+listed >table
+diff -u table found || die "HACKING.md's list (table) is not what is used \
 (found)"
 echo "not of POSIX: $(wc -l <found) functions, as HACKING.md says"
 MCRELAY_BUILDDIR=$build/posix "${PYTHON:-/usr/bin/python3}" -B -m pytest -q \

@@ -2,17 +2,16 @@
 /*
  * What all children of the supervisor say to it alike.
  */
-#include <sys/prctl.h>
-#include <signal.h>
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/process.h"
 #include "common/util.h"
 
 void
 message_end_with_supervisor(void)
 {
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1)
+	if (process_end_with_parent() == -1)
 		fatal("cannot be killed with the supervisor");
 }
 

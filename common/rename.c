@@ -48,7 +48,7 @@ look_and_rename(int from, const char *old, int to, const char *new)
 int
 rename_new(int from, const char *old, int to, const char *new)
 {
-	if (renameat2(from, old, to, new, RENAME_NOREPLACE) == 0)
+	if (rename_exclusive(from, old, to, new) == 0)
 		return 0;
 	if (errno != EEXIST && !is_missing(errno))
 		return -1;

@@ -21,4 +21,9 @@
 int	rename_new(int from, const char *old, int to, const char *new)
 	    ATTR_NONNULL;
 
+/* The same by the file system alone, where the system has that: else ENOSYS, or
+ * what the file system says that has it not. */
+int	rename_exclusive(int from, const char *old, int to, const char *new)
+	    ATTR_NONNULL;
+
 #endif /* MCRELAY_RENAME_H */

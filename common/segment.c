@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/hash.h"
+#include "common/memory.h"
 #include "common/segment.h"
 #include "common/segment_priv.h"
 
@@ -187,12 +188,12 @@ read_layout(int fd, struct layout *layout)
 	uint32_t sizes[6];
 	struct stat st;
 	unsigned i;
-	int seals;
+	const char *why = memory_why_unsafe(fd);
 
-	if (fstat(fd, &st) == -1 || (seals = fcntl(fd, F_GET_SEALS)) == -1)
+	if (why != NULL)
+		return why;
+	if (fstat(fd, &st) == -1)
 		return "not a memory file";
-	if ((seals & F_SEAL_SHRINK) == 0)
-		return "not sealed against shrinking";
 	/* The file was whole when its descriptor was passed on: the acquire
 	 * that pairs with fill_header() is in the passing. */
 	if (pread(fd, &header, sizeof(header), 0) != sizeof(header) ||

@@ -4,17 +4,17 @@
  */
 #include <sys/mman.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/inputs.h"
+#include "common/memory.h"
+#include "common/messages.h"
 #include "common/segment.h"
 #include "common/segment_priv.h"
 
 #define HUGE_RING	(16U << 20)
-#define SEALS		(F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
 /* A whole batch fits in half of the ring, so that it is committed at once. */
 static uint32_t
@@ -75,7 +75,7 @@ rx_left(const struct segment *old, uint64_t committed)
 	if (atomic_load_explicit(&rx->batch, memory_order_acquire) !=
 	    committed + 1)
 		return 0;
-	while (n < offered && rx->msg[n].msg_len != RX_SENTINEL)
+	while (n < offered && messages_has(&rx->msg[n], &rx->name[n]))
 		n++;
 	return n;
 }
@@ -296,11 +296,11 @@ make_object(const char *name, uint64_t size)
 	int fd, saved;
 
 	snprintf(label, sizeof(label), "mcrelay:%s", name);
-	fd = memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	fd = memory_open(label);
 	if (fd == -1)
 		return -1;
 	if (ftruncate(fd, (off_t)size) == -1 ||
-	    fcntl(fd, F_ADD_SEALS, SEALS) == -1) {
+	    memory_seal(fd, MEMORY_NO_SHRINK | MEMORY_NO_GROW) == -1) {
 		saved = errno;
 		close(fd);
 		errno = saved;
@@ -318,15 +318,13 @@ static void
 want_huge_pages(const struct segment *segment)
 {
 	if (segment->ring.size >= HUGE_RING)
-		(void)madvise(segment->ring.data, segment->ring.size,
-		    MADV_HUGEPAGE);
+		memory_want_huge(segment->ring.data, segment->ring.size);
 }
 
 static bool
 lock(const struct segment *segment)
 {
-	(void)madvise(segment->base, segment->mapped - segment->ring.size,
-	    MADV_POPULATE_WRITE);
+	memory_populate(segment->base, segment->mapped - segment->ring.size);
 	return segment_lock(segment);
 }
 

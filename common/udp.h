@@ -30,6 +30,20 @@ struct udp_arrival {
 void	udp_read_arrival(struct msghdr *header, struct udp_arrival *arrival)
 	    ATTR_NONNULL;
 
+/* Has the kernel say when each message came; 0, or -1 with errno. */
+int	udp_ask_times(int fd) ATTR_UNUSED_RESULT;
+/* Whether the kernel may make one message of datagrams that follow each other;
+ * 0, or -1 with errno. */
+int	udp_coalesce(int fd, bool want);
+
+/* Whether a message can be sent that leaves as a run of datagrams. */
+bool	udp_sends_runs(void);
+/* Makes a message one, of datagrams of this size but for the last: `control'
+ * has UDP_SEGMENT_SPACE bytes. */
+#define UDP_SEGMENT_SPACE	CMSG_SPACE(sizeof(uint16_t))
+void	udp_put_segment(struct msghdr *header, void *control, uint16_t size)
+	    ATTR_NONNULL;
+
 /* So far, of the socket (SO_MEMINFO). */
 struct udp_memory {
 	uint32_t	drops;		/* datagrams, modulo 2^32 */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/messages.h"
 #include "common/util.h"
 #include "decimator/sending.h"
 
@@ -152,8 +153,7 @@ sending_try(struct sending *sending, uint32_t slot,
 	/* Partner: the acquire in recover() of a successor. */
 	atomic_store_explicit(&page->in_flight, FLIGHT(slot,
 	    sent_current(&page->sent[slot])->batch + 1), memory_order_release);
-	return sendmmsg(socket, sending->message, 1,
-	    MSG_DONTWAIT | MSG_NOSIGNAL) == 1;
+	return messages_send(socket, sending->message, 1) == 1;
 }
 
 bool

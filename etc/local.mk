@@ -6,7 +6,7 @@ prometheusdir = $(pkgdatadir)/prometheus
 dist_prometheus_DATA = etc/prometheus/mcrelay.rules.yml
 grafanadir = $(pkgdatadir)/grafana
 dist_grafana_DATA = etc/grafana/mcrelay.json
-EXTRA_DIST += etc/Containerfile etc/grafana/make-board etc/grafana/tables.py
+EXTRA_DIST += etc/rc.d/mcrelayd etc/Containerfile etc/grafana/make-board etc/grafana/tables.py
 runbookdir = $(docdir)/runbook
 dist_runbook_DATA = doc/runbook/archive-stuck.md doc/runbook/certificate.md \
 	doc/runbook/degraded.md doc/runbook/disk-full.md doc/runbook/down.md \

@@ -11,18 +11,17 @@
  * times what it takes to read a segment.  So a program that can serve does the
  * forking (account_serve.c); one of a version that cannot is started for each.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/account_priv.h"
 #include "supervisor/images.h"
@@ -52,7 +51,7 @@ place(int *image, int fd, int output)
 	    dup3(*image, ACCOUNT_FD + 1, O_CLOEXEC) == -1)
 		return -1;
 	*image = ACCOUNT_FD + 1;
-	return close_range((unsigned)first_free, UINT_MAX, 0);
+	return process_close_from(first_free);
 }
 
 /* What serves stays who we are, to become whom it is asked for. */
@@ -124,7 +123,7 @@ start_server(struct image *image)
 		return false;
 	}
 	/* Nobody has reaped it yet: its number is its own still. */
-	image->server_process = (int)syscall(SYS_pidfd_open, pid, 0);
+	image->server_process = process_open(pid);
 	image->server = pair[0];
 	return true;
 }
@@ -174,7 +173,7 @@ enum account_answer
 account_ask(struct image *image, const struct privdrop *user, int fd,
     json_t **account)
 {
-	int output = memfd_create("mcrelay:account", MFD_CLOEXEC);
+	int output = memory_open("mcrelay:account");
 	enum account_answer answer = ACCOUNT_NONSENSE;
 
 	*account = NULL;

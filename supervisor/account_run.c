@@ -3,21 +3,18 @@
  * Processes that say a segment's numbers: what they may do, and how long they
  * are waited for.  Supervisor, and the program that it asks.
  */
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "supervisor/account_priv.h"
 #include "supervisor/privdrop.h"
 
-#define ASK_NS			(1 * NS_PER_S)
+#define ASK_MS			1000U
 
 int
 account_confine(void)
@@ -27,7 +24,7 @@ account_confine(void)
 	if (setsid() == -1 || setrlimit(RLIMIT_FSIZE, &answer) == -1 ||
 	    setrlimit(RLIMIT_CORE, &none) == -1)
 		return -1;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return process_gain_nothing();
 }
 
 int
@@ -52,35 +49,19 @@ account_fork(void)
 	return pid;
 }
 
-static bool
-ends_in_time(int process)
-{
-	struct pollfd poller = {.fd = process, .events = POLLIN};
-	uint64_t end_ns = clock_monotonic_ns() + ASK_NS, now_ns;
-	int ready = 0;
-
-	while (ready == 0 && (now_ns = clock_monotonic_ns()) < end_ns) {
-		ready = poll(&poller, 1,
-		    (int)((end_ns - now_ns) / NS_PER_MS) + 1);
-		if (ready == -1 && errno == EINTR)
-			ready = 0;
-	}
-	return ready == 1;
-}
-
 /* One that does not even end when it is killed waits for a disk: the event loop
  * reaps it some time. */
 enum account_answer
 account_await(pid_t pid)
 {
-	int process = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
+	int process = process_open(pid), status = 0;
 	enum account_answer answer = ACCOUNT_NONSENSE;
 
-	if (process == -1 || !ends_in_time(process)) {
+	if (process == -1 || !process_ends_within(process, ASK_MS)) {
 		kill(pid, SIGKILL);
 		answer = ACCOUNT_LATE;
 	}
-	if (process != -1 && ends_in_time(process) &&
+	if (process != -1 && process_ends_within(process, ASK_MS) &&
 	    waitpid(pid, &status, 0) == pid && answer != ACCOUNT_LATE &&
 	    WIFEXITED(status)) {
 		if (WEXITSTATUS(status) == 0)
@@ -88,7 +69,6 @@ account_await(pid_t pid)
 		else if (WEXITSTATUS(status) == ACCOUNT_EXIT_DAMAGED)
 			answer = ACCOUNT_DAMAGED;
 	}
-	if (process != -1)
-		close(process);
+	process_close(process);
 	return answer;
 }

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/account_priv.h"
 #include "supervisor/spawn.h"
@@ -56,7 +57,7 @@ run_child(const struct privdrop *user, const int *fds, int (*print)(void))
 	/* They lie behind it; the socket goes. */
 	if (dup2(fds[1], STDOUT_FILENO) != -1 &&
 	    dup2(fds[0], ACCOUNT_FD) != -1 &&
-	    close_range(ACCOUNT_FD + 1, UINT_MAX, 0) == 0 && setsid() != -1 &&
+	    process_close_from(ACCOUNT_FD + 1) == 0 && setsid() != -1 &&
 	    account_become(user) == 0)
 		status = print();
 	_exit(status);

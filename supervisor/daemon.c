@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/process.h"
 #include "supervisor/daemon.h"
 
 void
@@ -51,7 +52,7 @@ daemon_begin(void)
 	pid_t pid;
 
 	/* What the caller has open is none of a daemon's business. */
-	(void)close_range(STDERR_FILENO + 1, UINT_MAX, 0);
+	(void)process_close_from(STDERR_FILENO + 1);
 	if (pipe2(fds, O_CLOEXEC) == -1)
 		fatal("pipe");
 	if ((pid = fork()) == -1)

@@ -3,12 +3,9 @@
  * Processes that do what may take for ever.  Supervisor only; what follows the
  * fork runs in the child, which must not return or touch the event loop.
  */
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -18,6 +15,7 @@
 #include "common/hash.h"
 #include "common/log.h"
 #include "common/message.h"
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/errand.h"
 #include "supervisor/spawn.h"
@@ -51,7 +49,7 @@ arrange(int answer, int keep)
 		return -1;
 	if (keep == -1)
 		close(FD_KEPT);
-	return close_range(FD_OTHERS, UINT_MAX, 0);
+	return process_close_from(FD_OTHERS);
 }
 
 /*** How many there are. ***/
@@ -105,7 +103,7 @@ errand_start(struct errand *errand, uint64_t kind,
 	}
 	pid = spawn_fork(&end);
 	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		(void)process_end_with_parent();
 		spawn_reset_signals();
 		(void)alarm(ERRAND_S);
 		if (arrange(end, keep) == 0)
@@ -116,7 +114,7 @@ errand_start(struct errand *errand, uint64_t kind,
 		return -1;
 	/* The event loop reaps it, which does not run before we return: its
 	 * number is its own still. */
-	errand->process = (int)syscall(SYS_pidfd_open, pid, 0);
+	errand->process = process_open(pid);
 	errand->answer = end;
 	errand->kind = kind;
 	(*others)++;
@@ -183,11 +181,8 @@ errand_forget(struct errand *errand)
 	if (errand->answer == 0)
 		return;
 	close(errand->answer);
-	if (errand->process != -1) {
-		(void)syscall(SYS_pidfd_send_signal, errand->process, SIGKILL,
-		    NULL, 0);
-		close(errand->process);
-	}
+	(void)process_kill(errand->process);
+	process_close(errand->process);
 	errand->answer = 0;
 	--*under_way(errand->kind);
 }

@@ -3,7 +3,6 @@
  * Reads files that may lie on a server.  See far_file.h.  Supervisor only;
  * fetch() is what the other process runs.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <errno.h>
@@ -14,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "common/util.h"
 #include "supervisor/dirs.h"
 #include "supervisor/errand.h"
@@ -148,7 +148,7 @@ far_file_open(const char *path, struct stat *st)
 
 	if (far_file_may_look(path))
 		return open_it(path, st);
-	fd = memfd_create("mcrelay-file", MFD_CLOEXEC);
+	fd = memory_open("mcrelay-file");
 	if (fd == -1)
 		return -1;
 	error = ask(path, fd, st);

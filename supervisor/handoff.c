@@ -2,7 +2,6 @@
 /*
  * Writes and reads the handoff.  Supervisor only.
  */
-#include <sys/mman.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -13,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/util.h"
 #include "supervisor/control.h"
 #include "supervisor/handoff_events.h"
@@ -227,7 +227,7 @@ handoff_write(struct handoff *handoff, const struct supervisor *supervisor,
 	char *text;
 
 	memset(handoff, 0, sizeof(*handoff));
-	handoff->fd = memfd_create("mcrelay:handoff", MFD_CLOEXEC);
+	handoff->fd = memory_open("mcrelay:handoff");
 	if (handoff->fd == -1)
 		return -1;
 	object = state_json(handoff, supervisor, client);

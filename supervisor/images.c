@@ -3,13 +3,13 @@
  * Programs as they were.  See images.h.  Supervisor only.
  */
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/segment.h"
 #include "common/util.h"
 #include "supervisor/images.h"
@@ -46,9 +46,8 @@ void
 image_end_server(struct image *image)
 {
 	if (image->server_process != -1) {
-		(void)syscall(SYS_pidfd_send_signal, image->server_process,
-		    SIGKILL, NULL, 0);
-		close(image->server_process);
+		(void)process_kill(image->server_process);
+		process_close(image->server_process);
 	}
 	if (image->server != -1)
 		close(image->server);

@@ -68,7 +68,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/inheritance.c supervisor/inheritance.h \
 	supervisor/json_text.c supervisor/json_text.h \
 	supervisor/in_kernel.c supervisor/in_kernel.h \
-	supervisor/kernel_hop.c supervisor/kernel_hop.h \
+	supervisor/kernel_hop.h \
 	supervisor/kernel_path.c supervisor/kernel_path.h \
 	supervisor/kernel_program.c supervisor/kernel_program.h \
 	supervisor/kernel_route.c supervisor/kernel_route.h \
@@ -86,7 +86,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/memory_file.c supervisor/memory_file.h \
 	supervisor/names.c supervisor/names.h \
 	supervisor/needs.c supervisor/needs.h \
-	supervisor/netwatch.c supervisor/netwatch.h \
+	supervisor/netwatch.h \
 	supervisor/notify.c supervisor/notify.h \
 	supervisor/orphans.c supervisor/orphans.h \
 	supervisor/owners.c supervisor/owners.h \
@@ -114,7 +114,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/sockets_output.c \
 	supervisor/sockets_pair.c \
 	supervisor/sockets_priv.h \
-	supervisor/spawn.c supervisor/spawn.h \
+	supervisor/spawn.c supervisor/spawn.h supervisor/spawn_priv.h \
 	supervisor/spread.c \
 	supervisor/startup.c supervisor/startup.h \
 	supervisor/status.c supervisor/status.h \
@@ -189,6 +189,15 @@ libsupervisor_a_SOURCES = \
 	supervisor/doctor/look.c \
 	supervisor/doctor/print.c supervisor/doctor/print.h \
 	supervisor/doctor/table.c
+if LINUX
+libsupervisor_a_SOURCES += supervisor/kernel_hop_linux.c \
+	supervisor/netwatch_linux.c supervisor/segmentation_linux.c \
+	supervisor/spawn_linux.c
+else
+libsupervisor_a_SOURCES += supervisor/kernel_hop_posix.c \
+	supervisor/netwatch_posix.c supervisor/segmentation_posix.c \
+	supervisor/spawn_posix.c
+endif
 # The programs in the kernel, as libbpf takes them.
 EXTRA_DIST += bpf/apart.h bpf/kernel_relay.bpf.c bpf/kernel_relay.h \
 	bpf/xdp_input.bpf.c bpf/xdp_input.h

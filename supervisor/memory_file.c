@@ -4,25 +4,25 @@
  */
 #include <sys/mman.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "supervisor/memory_file.h"
 
 /* Not F_SEAL_SHRINK: that is how it is taken back. */
-#define SEALS	(F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SEAL)
+#define SEALS	(MEMORY_NO_WRITE | MEMORY_NO_GROW)
 
 int
 memory_file(const char *name, const void *data, size_t size)
 {
-	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING), saved;
+	int fd = memory_open(name), saved;
 
 	if (fd == -1)
 		return -1;
 	errno = ENOSPC;
 	if (write(fd, data, size) == (ssize_t)size &&
-	    fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+	    memory_seal(fd, SEALS) == 0)
 		return fd;
 	saved = errno;
 	close(fd);
@@ -45,11 +45,11 @@ memory_file_shared(const char *name, size_t size, int *fd)
 {
 	void *memory = MAP_FAILED;
 
-	*fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	*fd = memory_open(name);
 	if (*fd == -1)
 		return NULL;
 	if (ftruncate(*fd, (off_t)size) == 0 &&
-	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0)
+	    memory_seal(*fd, MEMORY_NO_SHRINK | MEMORY_NO_GROW) == 0)
 		memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
 		    *fd, 0);
 	if (memory != MAP_FAILED)

@@ -5,7 +5,6 @@
  */
 #include <sys/types.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <errno.h>
 #include <grp.h>
@@ -15,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/errand.h"
 #include "supervisor/names.h"
@@ -91,10 +91,8 @@ end(bool answered)
 {
 	if (errand.answer == 0)
 		return;
-	if (answered && syscall(SYS_pidfd_send_signal, errand.process,
-	    SIGKILL, NULL, 0) == 0)
-		(void)waitid(P_PIDFD, (id_t)errand.process,
-		    &(siginfo_t){.si_pid = 0}, WEXITED);
+	if (answered && process_kill(errand.process) == 0)
+		process_reap(errand.process);
 	errand_forget(&errand);
 }
 

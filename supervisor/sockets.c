@@ -5,7 +5,6 @@
  */
 #include <sys/socket.h>
 #include <linux/filter.h>
-#include <linux/udp.h>
 #include <errno.h>
 #include <limits.h>
 #include <net/if.h>
@@ -127,7 +126,7 @@ int
 sockets_adapt(int fd, const struct listen_config *listen)
 {
 	/* Coalescing is a matter of speed only. */
-	(void)sockets_set_int(fd, IPPROTO_UDP, UDP_GRO, !listen->one_by_one);
+	(void)udp_coalesce(fd, !listen->one_by_one);
 	/* Never taken back: what is marked may wait in it.  Where it cannot be
 	 * had no program is told to mark (kernel_route.c). */
 	if (listen->marked)
@@ -146,7 +145,7 @@ input_options(int fd, const struct listen_config *listen, const char **what)
 		return -1;
 	if (sockets_adapt(fd, listen) == -1)
 		return -1;
-	return sockets_set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	return udp_ask_times(fd);
 }
 
 int

@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "common/log_loop.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "supervisor/capabilities.h"
 #include "supervisor/channels.h"
@@ -44,7 +45,7 @@ supervisor_load(const struct supervisor *supervisor,
 
 	if (conf == NULL)
 		return NULL;
-	if (supervisor->spoils_runs)
+	if (supervisor->spoils_runs || !udp_sends_runs())
 		segmentation_turn_off(conf);
 	rings_fit(conf, supervisor->conf, problems);
 	if (problems->errors > 0) {

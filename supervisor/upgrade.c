@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/util.h"
 #include "supervisor/control.h"
 #include "supervisor/events.h"
@@ -178,7 +179,7 @@ start_checker(struct upgrade *upgrade)
 
 	if (handoff_write(&handoff, supervisor, -1) == -1)
 		return -1;
-	upgrade->output = memfd_create("mcrelay:check", MFD_CLOEXEC);
+	upgrade->output = memory_open("mcrelay:check");
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
 	upgrade->checker = upgrade->output == -1 ? -1 : fork();

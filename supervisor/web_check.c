@@ -4,7 +4,6 @@
  * leave copies of a key behind, and whatever a file does to them does no harm.
  * Supervisor only.
  */
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/report.h"
 #include "supervisor/spawn.h"
@@ -51,7 +51,7 @@ run(int end, const struct web_conf *conf, const struct web_config *config,
 	struct finding all = {.said = SAID_ALL}, each;
 	size_t i;
 
-	(void)prctl(PR_SET_DUMPABLE, 0);
+	process_hide();
 	spawn_reset_signals();
 	if (config->size[WEB_KEY] > 0)
 		all.expires_s = web_tls_check(conf, text, key, &problems);

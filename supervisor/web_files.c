@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/memory.h"
 #include "common/util.h"
 #include "supervisor/far_file.h"
 #include "supervisor/report.h"
@@ -137,8 +138,8 @@ fill(struct web_files *files, const struct web_conf *conf,
 	if (problems->errors > errors)
 		return true;
 	if (pwrite(files->fd, &config, sizeof(config), 0) !=
-	    (ssize_t)sizeof(config) || fcntl(files->fd, F_ADD_SEALS,
-	    F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) == -1 ||
+	    (ssize_t)sizeof(config) || memory_seal(files->fd,
+	    MEMORY_NO_SHRINK | MEMORY_NO_GROW | MEMORY_NO_WRITE) == -1 ||
 	    !look(files->fd, &view))
 		return false;
 	files->expires_s = web_check(conf, &config, view.text +
@@ -154,8 +155,7 @@ web_files_open(struct web_files *files, const struct web_conf *conf,
 	size_t errors = problems->errors;
 
 	files->expires_s = 0;
-	files->fd = memfd_create("mcrelay-web", MFD_CLOEXEC |
-	    MFD_ALLOW_SEALING);
+	files->fd = memory_open("mcrelay-web");
 	if (files->fd == -1 || !fill(files, conf, problems))
 		report_error(problems, "no memory for what mcrelay-web is to "
 		    "know: %s", strerror(errno));

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The back end of ingest that every kernel has: recvmmsg on an input's
- * socket.
+ * The back end of ingest that every kernel has: messages of an
+ * input's socket.
  * Worker, relay thread only.  Must not allocate, lock or ask the clock.
  *
  * Everything that the kernel writes lies in the segment (struct rx_area).
  */
 #include <sys/socket.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/messages.h"
 #include "common/udp.h"
 #include "common/util.h"
 #include "worker/ingest_ops.h"
@@ -63,7 +63,7 @@ read_messages(struct ingest *ingest, unsigned n)
 		    (rx->msg[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
 		arrival->rest = ingest_overflow(ingest, i);
 		arrival->record = (struct ring_record){
-		    .length = rx->msg[i].msg_len};
+		    .length = messages_length(&rx->msg[i])};
 		/* The pointers in its msghdr may be a dead process's: not
 		 * used. */
 		arrival_describe(arrival, &rx->name[i], rx->control[i],
@@ -94,7 +94,7 @@ socket_recover(struct ingest *ingest, unsigned *n)
 	    ingest_current(&ingest->segment->state->ingest)->batch + 1)
 		return false;
 	for (*n = 0; *n < offered; ++*n)
-		if (rx->msg[*n].msg_len == RX_SENTINEL)
+		if (!messages_has(&rx->msg[*n], &rx->name[*n]))
 			break;
 	ingest->stride = announced_stride(rx);
 	ingest->input = MIN_OF(rx->input, ingest->segment->inputs - 1);
@@ -134,8 +134,8 @@ socket_receive(struct ingest *ingest, unsigned offered)
 	atomic_store_explicit(&rx->batch,
 	    ingest_current(&ingest->segment->state->ingest)->batch + 1,
 	    memory_order_release);
-	n = recvmmsg(ingest->each[ingest->input].socket, rx->msg, offered,
-	    MSG_DONTWAIT, NULL);
+	n = messages_receive(ingest->each[ingest->input].socket, rx->msg,
+	    offered);
 	if (n > 0) {
 		ingest->dirty = (unsigned)n;
 		read_messages(ingest, ingest->dirty);

@@ -4,31 +4,17 @@
  * allocate, lock or ask the clock per datagram, nor wait for an output.
  */
 #include <sys/socket.h>
-#include <netinet/udp.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "common/messages.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "worker/relay_priv.h"
 
 /* Instead of an error. */
 #define SENT			0
-
-static void
-set_segment_size(struct tx_area *tx, unsigned i, uint16_t size)
-{
-	struct msghdr *hdr = &tx->msg[i].msg_hdr;
-	struct cmsghdr *cmsg;
-
-	hdr->msg_control = tx->control[i];
-	hdr->msg_controllen = CMSG_SPACE(sizeof(size));
-	cmsg = CMSG_FIRSTHDR(hdr);
-	cmsg->cmsg_level = SOL_UDP;
-	cmsg->cmsg_type = UDP_SEGMENT;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(size));
-	memcpy(CMSG_DATA(cmsg), &size, sizeof(size));
-}
 
 /* Sentinels and sizes, then the announcement, as segment.h wants it. */
 static void
@@ -40,7 +26,7 @@ announce_batch(struct output *output, struct send_batch *batch)
 
 	for (i = 0; i < batch->messages; i++) {
 		if (tx->plan[i].datagrams > 1)
-			set_segment_size(tx, i,
+			udp_put_segment(&tx->msg[i].msg_hdr, tx->control[i],
 			    (uint16_t)tx->plan[i].datagram_size);
 		tx->msg[i].msg_len = TX_SENTINEL;
 	}
@@ -190,7 +176,7 @@ begin_batch(struct output *output, const struct output_state *state,
 	return batch;
 }
 
-/* As sendmmsg(). */
+/* As messages_send(). */
 static int
 send_batch(const struct output *output, const struct send_batch *batch)
 {
@@ -198,8 +184,7 @@ send_batch(const struct output *output, const struct send_batch *batch)
 		errno = EDESTADDRREQ;
 		return -1;
 	}
-	return sendmmsg(output->socket, batch->tx->msg, batch->messages,
-	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	return messages_send(output->socket, batch->tx->msg, batch->messages);
 }
 
 static void
@@ -269,7 +254,8 @@ set_way(struct output *output, uint32_t way)
 {
 	output->gso_limit = GSO_LIMIT_MAX;
 	output->keep.wanted = (way & OUTPUT_KEEP_SOURCE) != 0;
-	if ((way & (OUTPUT_ONE_BY_ONE | OUTPUT_KEEP_SOURCE)) != 0) {
+	if (!udp_sends_runs() ||
+	    (way & (OUTPUT_ONE_BY_ONE | OUTPUT_KEEP_SOURCE)) != 0) {
 		output->gso_limit = 0;
 		output->gso_retry_ns = UINT64_MAX;
 	}

@@ -4,7 +4,6 @@
  * of one that has it to itself.  Relay thread.  Must not parse configuration,
  * open a path or a socket: all that it needs it has inherited.
  */
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +16,7 @@
 #include "common/log.h"
 #include "common/log_loop.h"
 #include "common/message.h"
+#include "common/process.h"
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "common/wake.h"
@@ -430,7 +430,7 @@ worker_begin_process(const char *name)
 	log_init("mcrelay-worker", name, LOG_TARGET_STDERR, LOG_INFO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);	/* write() fails instead */
-	prctl(PR_SET_TIMERSLACK, 1UL);	/* ns; for wait_for_batch() */
+	process_sleep_exactly();	/* for wait_for_batch() */
 	signal(SIGINT, SIG_IGN);	/* ^C is for the supervisor */
 	last_words_init();
 	last_words_thread();

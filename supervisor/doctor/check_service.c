@@ -3,7 +3,6 @@
  * The doctor's checks of what mcrelayd itself needs: its user, its
  * directory, its log, its unit.
  */
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/dirs.h"
 #include "supervisor/doctor/doctor_priv.h"
@@ -228,7 +228,7 @@ be_systemctl(const char *unit, int out, pid_t parent)
 {
 	int nothing = open(_PATH_DEVNULL, O_RDWR | O_CLOEXEC);
 
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)process_end_with_parent();
 	if (getppid() != parent || nothing == -1 ||
 	    dup2(nothing, STDIN_FILENO) == -1 ||
 	    dup2(nothing, STDERR_FILENO) == -1 ||

@@ -3,7 +3,6 @@
  * Runs the doctor's checks, each in a process of its own, and gathers what
  * they say.  See doctor.h.
  */
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <assert.h>
 #include <errno.h>
@@ -18,6 +17,7 @@
 
 #include "common/log.h"
 #include "common/printable.h"
+#include "common/process.h"
 #include "common/util.h"
 #include "supervisor/child.h"
 #include "supervisor/doctor/doctor.h"
@@ -97,7 +97,7 @@ be_check(const struct doctor_check *check, const struct doctor *doctor,
 
 	/* One that hangs in the kernel is left behind, and ends when it is
 	 * done there. */
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)process_end_with_parent();
 	if (getppid() != parent)
 		_exit(1);
 	(void)signal(SIGPIPE, SIG_DFL);

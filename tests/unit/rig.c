@@ -11,7 +11,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -26,6 +25,7 @@
 
 #include "common/log.h"
 #include "common/message.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "tests/unit/rig.h"
 #include "worker/worker.h"
@@ -64,10 +64,10 @@ make_sender(const struct sockaddr_in *to)
 static int
 make_input(struct sockaddr_in *address)
 {
-	int fd = make_socket(address), on = 1;
+	int fd = make_socket(address);
 
-	setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof(on));
+	assert_int_equal(udp_coalesce(fd, true), 0);
+	assert_int_equal(udp_ask_times(fd), 0);
 	fd_set_nonblock(fd);
 	return fd;
 }

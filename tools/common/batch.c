@@ -6,7 +6,6 @@
 #include <sys/uio.h>
 #include <assert.h>
 #include <errno.h>
-#include <linux/udp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -14,6 +13,8 @@
 #include <time.h>
 
 #include "common/log.h"
+#include "common/messages.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "tools/common/batch.h"
 #include "tools/common/stop.h"
@@ -24,8 +25,6 @@
 #define ARENA_SIZE	(64 * DATAGRAM_MAX)
 /* How long to leave a network alone that could not take a datagram. */
 #define RETRY_NS	(1 * NS_PER_MS)
-
-#define CONTROL_SIZE	CMSG_SPACE(sizeof(uint16_t))
 
 /* A message is one datagram, or a run of equal ones (the last one may be
  * shorter), contiguous in the arena. */
@@ -47,7 +46,7 @@ struct batch {
 	struct message	 message[BATCH_MAX];
 	struct mmsghdr	 header[BATCH_MAX];
 	struct iovec	 iov[BATCH_MAX];
-	uint8_t		 control[BATCH_MAX][CONTROL_SIZE]
+	uint8_t		 control[BATCH_MAX][UDP_SEGMENT_SPACE]
 			    ATTR_ALIGNED(CACHE_LINE);
 };
 
@@ -60,7 +59,7 @@ batch_new(int fd, enum batch_coalesce coalesce)
 		fatal("cannot allocate a batch");
 	memset(batch, 0, sizeof(*batch));
 	batch->fd = fd;
-	batch->coalesce = coalesce;
+	batch->coalesce = udp_sends_runs() ? coalesce : BATCH_SINGLE;
 	batch->arena = xmalloc(ARENA_SIZE);
 	return batch;
 }
@@ -151,9 +150,7 @@ set_name(struct msghdr *header, const struct sockaddr_storage *to)
 static void
 build_headers(struct batch *batch)
 {
-	struct cmsghdr *cmsg;
 	struct msghdr *header;
-	uint16_t segment;
 
 	for (unsigned i = 0; i < batch->messages; i++) {
 		header = &batch->header[i].msg_hdr;
@@ -165,14 +162,8 @@ build_headers(struct batch *batch)
 			set_name(header, batch->message[i].to);
 		if (batch->message[i].datagrams == 1)
 			continue;
-		header->msg_control = batch->control[i];
-		header->msg_controllen = CONTROL_SIZE;
-		cmsg = CMSG_FIRSTHDR(header);
-		cmsg->cmsg_level = IPPROTO_UDP;
-		cmsg->cmsg_type = UDP_SEGMENT;
-		cmsg->cmsg_len = CMSG_LEN(sizeof(segment));
-		segment = (uint16_t)batch->message[i].segment;
-		memcpy(CMSG_DATA(cmsg), &segment, sizeof(segment));
+		udp_put_segment(header, batch->control[i],
+		    (uint16_t)batch->message[i].segment);
 	}
 }
 
@@ -298,8 +289,8 @@ send_all(struct batch *batch, uint64_t deadline_ns,
 	int n;
 
 	while (done < batch->messages) {
-		n = sendmmsg(batch->fd, &batch->header[done],
-		    batch->messages - done, 0);
+		n = messages_send(batch->fd, &batch->header[done],
+		    batch->messages - done);
 		if (n > 0) {
 			count_sent(batch, done, (unsigned)n, counts);
 			done += (unsigned)n;

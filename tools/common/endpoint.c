@@ -3,7 +3,6 @@
  * Addresses and sockets.  Tools.
  */
 #include <sys/socket.h>
-#include <linux/udp.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -272,9 +271,10 @@ prepare_sink(int fd, const struct endpoint *endpoint)
 	const bool group = udp_is_group(&endpoint->address);
 
 	set_buffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, RECEIVE_BUFFER_BYTES);
-	if (!set_int(fd, SOL_SOCKET, SO_TIMESTAMPNS, 1, "time stamps") ||
-	    !set_int(fd, IPPROTO_UDP, UDP_GRO, 1, "coalescing"))
+	if (udp_ask_times(fd) == -1 || udp_coalesce(fd, true) == -1) {
+		log_warn("cannot set time stamps and coalescing");
 		return false;
+	}
 	if (v6 && !set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, "IPv6 only"))
 		return false;
 	if (!group)

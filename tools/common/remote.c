@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/util.h"
 #include "tools/common/fetch.h"
 #include "tools/common/remote.h"
@@ -57,7 +58,7 @@ mirror_open(struct mirror *mirror, const char *data, size_t size)
 	int fd;
 
 	mirror_close(mirror);
-	fd = memfd_create("mcrelay-message", MFD_CLOEXEC);
+	fd = memory_open("mcrelay-message");
 	if (fd == -1 || !write_all(fd, data, size))
 		fatal("memory for a message");
 	mirror->open = reader_open_fd(&mirror->reader, fd, &why) == READER_OK;

@@ -2,12 +2,12 @@
 /*
  * Being told to stop.  Tools.
  */
-#include <sys/prctl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
 #include "common/log.h"
+#include "common/process.h"
 #include "tools/common/stop.h"
 
 static atomic_bool stopped;
@@ -55,5 +55,5 @@ stop_sleep_until(uint64_t deadline_ns)
 void
 stop_sleep_exactly(void)
 {
-	prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+	process_sleep_exactly();
 }

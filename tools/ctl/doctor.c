@@ -4,7 +4,7 @@
  * the host: the daemon that runs must not be kept waiting for a disk.
  * mcrelayctl only.
  */
-#include <sys/mman.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/memory.h"
 #include "common/util.h"
 #include "tools/ctl/doctor.h"
 
@@ -35,9 +36,10 @@ find_program(void)
 static int
 facts_file(const json_t *facts)
 {
-	int fd = memfd_create("facts", 0);
+	int fd = memory_open("facts");
 
-	if (fd == -1 || json_dumpfd(facts, fd, JSON_COMPACT) == -1 ||
+	if (fd == -1 || fcntl(fd, F_SETFD, 0) == -1 ||
+	    json_dumpfd(facts, fd, JSON_COMPACT) == -1 ||
 	    lseek(fd, 0, SEEK_SET) == -1)
 		fatal("the daemon's facts");
 	return fd;

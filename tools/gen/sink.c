@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/messages.h"
 #include "common/udp.h"
 #include "common/util.h"
 #include "tools/common/endpoint.h"
@@ -125,7 +126,7 @@ receive(struct sink *sink)
 	int n;
 
 	reset_headers(sink);
-	n = recvmmsg(sink->fd, sink->header, SLOTS, MSG_DONTWAIT, NULL);
+	n = messages_receive(sink->fd, sink->header, SLOTS);
 	if (n == -1) {
 		if (errno != EAGAIN && errno != EINTR) {
 			log_warn("cannot receive");

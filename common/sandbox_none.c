@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A system whose sandboxes we do not know: none.  Children of the supervisor.
+ * The status says what is missing.
+ */
+#include "common/sandbox.h"
+#include "common/sandbox_priv.h"
+
+void
+sandbox_bound(void)
+{
+}
+
+bool
+sandbox_privileges(void)
+{
+	return false;
+}
+
+bool
+sandbox_memory(void)
+{
+	return false;
+}
+
+bool
+sandbox_landlock(const struct sandbox *sandbox ATTR_UNUSED)
+{
+	return false;
+}
+
+bool
+sandbox_seccomp(const struct sandbox *sandbox ATTR_UNUSED,
+    bool kill ATTR_UNUSED)
+{
+	return false;
+}
+
+bool
+sandbox_seccomp_write(const struct sandbox *sandbox ATTR_UNUSED,
+    bool kill ATTR_UNUSED, int fd ATTR_UNUSED)
+{
+	return false;
+}
+
+void
+sandbox_thread(enum sandbox_thread thread ATTR_UNUSED, int ring ATTR_UNUSED)
+{
+}

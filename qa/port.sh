@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# What a port to another system stands on:
+#
+#  - the build without Linux's extras (configure --disable-linux), and its
+#    integration test of the main job;
+#  - the functions of the C library that it uses and POSIX has not: exactly those
+#    that HACKING.md lists;
+#  - musl: all that can be compiled with it of the libraries of these programs.
+#    What they link is not built for musl in Debian, so nothing is linked.
+#
+# Usage: qa/port.sh [BUILD-DIRECTORY]
+set -eu
+# For sort and comm.
+export LC_ALL=C
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/qa/functions.sh"
+
+build=${1:-$beside/build-port}
+libraries='libcommon.a libschema.a libmetrics.a libworker.a libdecimator.a
+    libsupervisor.a libtools.a libreader.a libgen.a libverify.a libreplay.a
+    libcat.a'
+
+objects() {
+	find common schema metrics supervisor worker decimator web forwarder \
+	    tools -name '*.o' -exec nm "$@" '{}' +
+}
+
+# Names of what the C library has, without what its headers make of them.
+of_libc() {
+	for library in c m; do
+		nm -D --defined-only \
+		    "$(${CC:-cc} -print-file-name=lib$library.so.6)"
+	done | awk '{ sub(/@.*/, "", $3); print $3 }' | sort -u
+}
+
+not_posix() {
+	objects -u | awk '$1 == "U" { print $2 }' |
+	    sed -e 's/@.*//' -e 's/^__\(.*\)_chk$/\1/' \
+		-e 's/^__isoc[0-9]*_//' -e '/^__/d' | sort -u >used
+	of_libc >libc
+	objects --defined-only | awk 'NF == 3 { print $3 }' | sort -u >ours
+	sed '/^#/d' "$top/qa/posix-functions" | sort -u >posix
+	comm -12 used libc | comm -23 - ours | comm -23 - posix
+}
+
+# First words of the table's rows, each of which may name several.
+listed() {
+	sed -n '/^### Without Linux/,/^## /p' "$top/HACKING.md" |
+	    sed -n '/^| function |/,$s/^| \(`[^|]*\) |.*/\1/p' |
+	    tr -d '` ' | tr ',' '\n' | sort
+}
+
+# With a configuration that was made with another compiler, as the libraries
+# would be missing; their headers, and the kernel's, come behind musl's own.
+with_musl() {
+	configure_in "$build/musl" --disable-linux --disable-hardening
+	multiarch=$(${CC:-cc} -print-multiarch)
+	# A list of words.
+	# shellcheck disable=SC2086
+	make -C "$build/musl" -s -j"$(cores)" CC="musl-gcc \
+	    -idirafter /usr/include -idirafter /usr/include/$multiarch" \
+	    $libraries
+}
+
+configure_in "$build/posix" --disable-linux --enable-developer
+make -C "$build/posix" -s -j"$(cores)"
+cd "$build/posix"
+not_posix >found
+listed >table
+diff -u table found || die "HACKING.md's list (table) is not what is used \
+(found)"
+echo "not of POSIX: $(wc -l <found) functions, as HACKING.md says"
+MCRELAY_BUILDDIR=$build/posix "${PYTHON:-/usr/bin/python3}" -B -m pytest -q \
+    -p no:cacheprovider "$top/tests/integration/test_main_job.py"
+if command -v musl-gcc >/dev/null; then
+	with_musl
+	echo "compiled with musl"
+else
+	echo "no musl-gcc: install the Debian package musl-tools"
+fi

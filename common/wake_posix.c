@@ -4,7 +4,7 @@
  *
  * One descriptor has both ends, as whoever has one may be given it: a FIFO,
  * whose name is gone at once.  POSIX leaves open what comes of opening one for
- * both; Linux and the BSDs do what is meant here.
+ * both; Linux does what is meant here, which is all that was tried.
  */
 #include <sys/stat.h>
 #include <errno.h>

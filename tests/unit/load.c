@@ -128,7 +128,6 @@ number_of(const uint8_t *payload, size_t size)
 	return number;
 }
 
-/* One source over loopback: order holds, so each number is the next one. */
 /* What was being sent when its worker was killed, where nothing says whether
  * it had left (common/messages.h). */
 static bool
@@ -144,6 +143,7 @@ sent_again(struct load *load, uint64_t number)
 #endif
 }
 
+/* One source over loopback: order holds, so each number is the next one. */
 static void *
 run_receiver(void *argument)
 {

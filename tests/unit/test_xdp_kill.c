@@ -11,7 +11,6 @@
  */
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/socket.h>
 #include <arpa/inet.h>
 #include <setjmp.h>
@@ -106,16 +105,6 @@ static uint32_t
 size_of(unsigned datagram)
 {
 	return 1 + datagram / ALIKE * 13 % 100;
-}
-
-/* That of the C library begins anew whenever the kernel has written what it
- * reads, which it always has where each instruction takes so long. */
-int	clock_gettime(clockid_t clock, struct timespec *now);
-
-int
-clock_gettime(clockid_t clock, struct timespec *now)
-{
-	return (int)syscall(SYS_clock_gettime, clock, now);
 }
 
 /* Without a checksum, or with one that is wrong. */

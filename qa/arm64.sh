@@ -53,7 +53,8 @@ for test in test_ring test_segment test_reduce_loops; do
 	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_own.c" \
 	    "$top/decimator/reduce_real.c" "$top/common/decimate.c" \
 	    "$top/common/inputs.c" "$top/common/ledger.c" \
-	    "$top/common/log.c" \
+	    "$top/common/log.c" "$top/common/memory_linux.c" \
+	    "$top/common/messages_linux.c" \
 	    "$top/common/log_syslog.c" \
 	    "$top/common/ring.c" "$top/common/segment.c" \
 	    "$top/common/printable.c" "$top/common/segment_create.c" \

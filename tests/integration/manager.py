@@ -158,7 +158,9 @@ class Manager:
         others = [pid for pid in daemon.processes()
                   if pid != daemon.process.pid] if all_processes else []
         for pid in others:
-            os.kill(pid, signal.SIGSTOP)
+            # A child of another one than the daemon may just have ended.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
         daemon.process.kill()
         daemon.process.wait(10)
         daemon.process = None

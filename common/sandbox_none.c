@@ -28,22 +28,3 @@ sandbox_landlock(const struct sandbox *sandbox ATTR_UNUSED)
 {
 	return false;
 }
-
-bool
-sandbox_seccomp(const struct sandbox *sandbox ATTR_UNUSED,
-    bool kill ATTR_UNUSED)
-{
-	return false;
-}
-
-bool
-sandbox_seccomp_write(const struct sandbox *sandbox ATTR_UNUSED,
-    bool kill ATTR_UNUSED, int fd ATTR_UNUSED)
-{
-	return false;
-}
-
-void
-sandbox_thread(enum sandbox_thread thread ATTR_UNUSED, int ring ATTR_UNUSED)
-{
-}

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: ISC
 # The programs that mcrelayd puts into the kernel, on the kernels that Debian
-# ships: what was built in BUILD, and the integration tests of the kernel's relay,
-# on a machine that qemu emulates (qa/machine.sh).  By hand, as root, on Debian 12,
-# whose libraries they are taken to have; most of an hour for each kernel, and 2 GB
-# of disk.
+# ships: what was built in BUILD, and the integration tests of the kernel's relay
+# and of AF_XDP, on a machine that qemu emulates (qa/machine.sh).  By hand, as
+# root, on Debian 12, whose libraries they are taken to have; a quarter of an hour
+# for each kernel, and 2 GB of disk.
 #
 #	qa/kernels.sh BUILD DIR [SUITE...]	all is kept in DIR
 set -eu
@@ -18,7 +18,6 @@ programs=$(cd "$1" && pwd)
 build=$2
 shift 2
 [ $# -gt 0 ] || set -- bookworm trixie
-tests=${TESTS:-test_kernel_relay.py}
 need_roots cpio:cpio kmod:depmod qemu-system-x86:qemu-system-x86_64
 
 packages=dash,bash,coreutils,diffutils,mawk,sed,grep,findutils,procps,iproute2
@@ -76,7 +75,9 @@ add_tests() {
 		done
 		cd /build
 		MCRELAY_BUILDDIR=/build/programs python3 -B -m pytest -v \
-		    --color=no -rs -p no:cacheprovider tests/integration/$1
+		    --color=no -rs -p no:cacheprovider \
+		    tests/integration/test_kernel_relay.py \
+		    tests/integration/test_xdp.py
 	END
 }
 
@@ -100,7 +101,7 @@ root=$build/userland
 [ -e "$root/made" ] || logged "$build/userland.out" make_userland ||
     cannot "no root: see $build/userland.out"
 put_init "$root"
-add_tests "$tests"
+add_tests
 bad=
 for suite in "$@"; do
 	try "$suite" || bad="$bad $suite"

@@ -190,7 +190,7 @@ def test_loss_cuts_and_kills(inside: Daemon, namespace: Namespace,
             os.kill(pid, signal.SIGKILL)
             inside.wait_new_worker("one", pid)
             kills += 1
-        assert kills > 5
+        assert kills > 3        # so that both paths were cut
         ledger = wait_merged(inside, paths.copies)
         assert ledger["received"] == len(paths.once)
         assert ledger["sequence_gaps"] == \

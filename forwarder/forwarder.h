@@ -7,7 +7,8 @@
  *	files.c		what a server knows us by
  *	link.c		connections, which libnats keeps up: one for all lanes
  *	lane.c		a thread for each channel
- *	stream.c	a channel's stream: its end, sending, answers
+ *	stream.c	a channel's stream: its end, sending
+ *	answers.c	what servers say to that
  *	headers.c	of its messages
  *	source.c	a channel's archive, from any record on
  *	pack.c		blocks of it as messages
@@ -27,8 +28,10 @@
  * its stream and goes on behind it, and each message says which sequence must
  * be the stream's last for it to be stored.  So one that was lost leaves no
  * gap, since none is stored behind it; one that arrives late, from this lane or
- * from the process before, is stored where it belongs or not at all.  So an
- * answer is one to all messages before it, and few are asked for.  After an
+ * from the process before, is stored where it belongs or not at all: what was
+ * on its way before a message is named in it, as the process before may have
+ * read the same records in other blocks, which a worker's death took back.  So
+ * an answer is one to all messages before it, and few are asked for.  After an
  * error, or when no answer comes, the end is read anew.  Where the server may
  * count what it refuses (account.h) a message says, too, that the one before
  * it is the last that is there: that costs a server a look at it.

@@ -49,9 +49,34 @@ put_fingerprint(struct growing *text, uint64_t fingerprint)
 	put_text(text, "Mcrelay-Fingerprint", print);
 }
 
+static void
+put_id(struct growing *text, const char *stem, uint64_t first, uint64_t records)
+{
+	growing_text(text, stem);
+	growing_text(text, ":");
+	growing_number(text, first, 1);
+	growing_text(text, "+");
+	growing_number(text, records, 1);
+}
+
+static void
+put_predecessor(struct growing *text, const struct predecessor *before)
+{
+	put_number(text, "Nats-Expected-Last-Sequence", before->number +
+	    before->ahead);
+	if (before->by_subject)
+		put_number(text, "Nats-Expected-Last-Subject-Sequence",
+		    before->number);
+	if (before->stem == NULL)
+		return;
+	growing_text(text, "Nats-Expected-Last-Msg-Id" BETWEEN);
+	put_id(text, before->stem, before->first_record, before->records);
+	growing_text(text, LINE_END);
+}
+
 void
 headers_compose(struct growing *text, const struct lane_spec *lane,
-    const struct piece *piece, uint64_t expected, bool guarded)
+    const struct piece *piece, const struct predecessor *before)
 {
 	text->size = 0;
 	put_text(text, "Mcrelay-Channel", lane->name);
@@ -68,16 +93,9 @@ headers_compose(struct growing *text, const struct lane_spec *lane,
 	if (piece->fingerprint != 0)
 		put_fingerprint(text, piece->fingerprint);
 	put_text(text, "Nats-Expected-Stream", lane->stream);
-	put_number(text, "Nats-Expected-Last-Sequence", expected);
-	if (guarded)
-		put_number(text, "Nats-Expected-Last-Subject-Sequence",
-		    expected);
+	put_predecessor(text, before);
 	growing_text(text, "Nats-Msg-Id" BETWEEN);
-	growing_text(text, piece->stem);
-	growing_text(text, ":");
-	growing_number(text, piece->first_record, 1);
-	growing_text(text, "+");
-	growing_number(text, piece->records, 1);
+	put_id(text, piece->stem, piece->first_record, piece->records);
 	growing_put(text, "", 1);
 }
 

@@ -11,11 +11,20 @@
 /* Of one message, at the most. */
 #define HEADERS_SIZE	2048U
 
+/* What a server stores a message behind, or else not at all. */
+struct predecessor {
+	uint64_t	 number;	/* the last of its stream */
+	uint64_t	 ahead;		/* which it counts more (stream.h) */
+	bool		 by_subject;	/* which has to be there */
+	const char	*stem;		/* NULL: whatever it is */
+	uint64_t	 first_record;
+	uint64_t	 records;
+};
+
 /* `text' becomes lines of "KEY: VALUE", with "\r\n" between, and a NUL: as
- * they go to the server, which stores the message as its stream's number
- * expected + 1 or not at all; `guarded': only if number `expected' is there. */
+ * they go to the server. */
 void	headers_compose(struct growing *text, const struct lane_spec *lane,
-	    const struct piece *piece, uint64_t expected, bool guarded)
+	    const struct piece *piece, const struct predecessor *before)
 	    ATTR_NONNULL;
 
 /* Whether libnats is known to take lines as one key. */

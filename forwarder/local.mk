@@ -11,6 +11,7 @@ pkglibexec_PROGRAMS += mcrelay-forwarder
 libforwarder_a_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NATS_CFLAGS)
 libforwarder_a_SOURCES = \
 	forwarder/account.c forwarder/account.h \
+	forwarder/answers.c \
 	forwarder/behind.c forwarder/behind.h \
 	forwarder/files.c \
 	forwarder/forwarder.c forwarder/forwarder.h \

@@ -3,7 +3,6 @@
  * A channel's stream on the servers.  mcrelay-forwarder.
  */
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +13,8 @@
 #include "forwarder/headers.h"
 #include "forwarder/stream.h"
 
-/* Error codes of a server. */
+/* Error code of a server. */
 #define ERROR_NO_STREAM		10059
-#define ERROR_STORE		10077	/* in words, why not */
-/* Limits: of the account, the server, the disk, a message's size. */
-static const json_int_t	refusals[] = {10002, 10023, 10047, 10054};
 
 /*** Making it. ***/
 
@@ -167,6 +163,20 @@ get_last(struct stream *stream, natsMsg **message, uint64_t first,
 	return status;
 }
 
+/*
+ * A server alone that has counted what it refused (2.10.27 does until it is
+ * restarted) goes by its count, which only its refusal of another one tells.
+ * Nothing has been stored since, or the end would be another one: so it is no
+ * message of the process before that has come late.
+ */
+static void
+take_count(struct stream *stream)
+{
+	if (stream->counted_at == stream->last)
+		stream->ahead = stream->counted - stream->last;
+	stream->counted_at = UINT64_MAX;
+}
+
 /* The number of the last message, and what it is. */
 static enum stream_status
 find_end(struct stream *stream, jsOptions *options, struct stream_end *end)
@@ -195,20 +205,23 @@ find_end(struct stream *stream, jsOptions *options, struct stream_end *end)
 	first = info->State.Msgs == 0 ? 0 : info->State.FirstSeq;
 	stream->alone = info->Config->Replicas <= 1;
 	if (info->Created != stream->created)
-		stream->missing_from = stream->missing_to = 0;
+		stream->missing_from = stream->missing_to = stream->ahead = 0;
 	stream->created = info->Created;
 	result = is_ours(stream, info) ? STREAM_GOOD : STREAM_FOREIGN;
 	jsStreamInfo_Destroy(info);
 	if (result != STREAM_GOOD)
 		return result;
 	status = get_last(stream, &message, first, options, &error);
-	if (status == NATS_NOT_FOUND && first == 0)
+	if (status == NATS_NOT_FOUND && first == 0) {
+		take_count(stream);
 		return STREAM_GOOD;
+	}
 	if (status != NATS_OK) {
 		log_error(stream, "its end cannot be read", status, error);
 		return STREAM_AGAIN;
 	}
 	stream->last = MAX_OF(stream->last, natsMsg_GetSequence(message));
+	take_count(stream);
 	result = read_end(stream, message, end);
 	natsMsg_Destroy(message);
 	return result;
@@ -314,17 +327,39 @@ is_guarded(struct stream *stream)
 	return stream->alone && stream->guarded && stream->sent > 0;
 }
 
+/*
+ * What is on its way before it is named, not only counted: of a forwarder that
+ * has ended, messages may still come, and what they say is to be before them
+ * can have been sent anew in other pieces, when a worker was killed before it
+ * had noted a block.  The first one of all is behind what both have read.
+ */
+static struct predecessor
+predecessor(struct stream *stream)
+{
+	const struct sent *before;
+	struct predecessor found = {.number = stream->last + stream->sent,
+	    .ahead = stream->ahead, .by_subject = is_guarded(stream)};
+
+	if (stream->sent > stream->stored) {
+		before = &stream->way[(stream->sent - 1) % STREAM_MESSAGES];
+		found.stem = before->end.stem;
+		found.records = before->records;
+		found.first_record = before->end.records - before->records;
+	}
+	return found;
+}
+
 enum stream_status
 stream_send(struct stream *stream, const struct piece *piece, bool more)
 {
+	const struct predecessor before = predecessor(stream);
 	char reply[sizeof(stream->inbox) + 24];
 	natsMsg *message = NULL;
 	bool good;
 
 	snprintf(reply, sizeof(reply), "%s.%" PRIu64, stream->inbox,
 	    stream->sent);
-	headers_compose(&stream->headers, stream->lane, piece, stream->last +
-	    stream->sent, is_guarded(stream));
+	headers_compose(&stream->headers, stream->lane, piece, &before);
 	good = natsMsg_Create(&message, stream->lane->subject,
 	    is_asked(stream, piece, more) ? reply : NULL, piece->data,
 	    (int)piece->size) == NATS_OK &&
@@ -340,153 +375,10 @@ stream_send(struct stream *stream, const struct piece *piece, bool more)
 	return STREAM_GOOD;
 }
 
-/*** Answers. ***/
-
-static bool
-is_refusal(json_int_t code, const char *text)
-{
-	size_t i;
-
-	for (i = 0; i < NITEMS(refusals); i++)
-		if (code == refusals[i])
-			return true;
-	return code == ERROR_STORE && strstr(text, "maximum") != NULL;
-}
-
-static enum stream_status
-read_error(const struct stream *stream, const json_t *error)
-{
-	static struct log_limit limit;
-	const json_int_t code = json_integer_value(json_object_get(error,
-	    "err_code"));
-	const char *text = json_string_value(json_object_get(error,
-	    "description"));
-
-	if (text == NULL)
-		text = "an error without words";
-	log_debug("channel %s: a server says: %s (%d)", stream->lane->name,
-	    text, (int)code);
-	if (!is_refusal(code, text))
-		return STREAM_AGAIN;
-	log_limited(&limit, "channel %s: stream %s takes no more: %s; what "
-	    "comes waits in the archive, for as long as that keeps it",
-	    stream->lane->name, stream->lane->stream, text);
-	return STREAM_FULL;
-}
-
-/* Which message this is the answer to, since the end was asked for. */
-static bool
-number_of(const struct stream *stream, natsMsg *message, uint64_t *number)
-{
-	const char *subject = natsMsg_GetSubject(message);
-	const char *dot = strrchr(subject, '.');
-
-	*number = dot == NULL ? UINT64_MAX : strtoull(dot + 1, NULL, 10);
-	return *number < stream->sent;
-}
-
-/* What nearly all say: {"stream":"NAME","seq":NUMBER}.  In a name that has
- * quotes these come with a backslash.  False: it is to be read as a whole. */
-static bool
-sequence_in(natsMsg *message, uint64_t *sequence)
-{
-	static const char key[] = "\"seq\":";
-	const char *data = natsMsg_GetData(message), *at;
-	const char *end = data + natsMsg_GetDataLength(message);
-
-	if (memmem(data, (size_t)(end - data), "\"error\"", 7) != NULL)
-		return false;
-	at = memmem(data, (size_t)(end - data), key, sizeof(key) - 1);
-	if (at == NULL)
-		return false;
-	*sequence = 0;
-	for (at += sizeof(key) - 1; at < end && *at >= '0' && *at <= '9'; at++)
-		*sequence = 10 * *sequence + (uint64_t)(*at - '0');
-	return at < end && (*at == '}' || *at == ',');
-}
-
-/* What is stored with a message, and before it. */
-static void
-count_stored(struct stream *stream, uint64_t number, struct sent *done,
-    uint64_t *messages)
-{
-	const struct sent *next;
-
-	while (stream->stored <= number) {
-		next = &stream->way[stream->stored % STREAM_MESSAGES];
-		done->records += next->records;
-		done->bytes += next->bytes;
-		done->given = next->given;
-		done->end = next->end;
-		(*messages)++;
-		stream->bytes -= next->bytes;
-		stream->stored++;
-	}
-}
-
-/* Whether that is what was to be stored there. */
-static enum stream_status
-take_sequence(const struct stream *stream, natsMsg *message, uint64_t sequence,
-    uint64_t *number)
-{
-	return number_of(stream, message, number) &&
-	    sequence == stream->last + *number + 1 ? STREAM_GOOD :
-	    STREAM_AGAIN;
-}
-
-static enum stream_status
-read_answer(const struct stream *stream, natsMsg *message, uint64_t *number)
-{
-	enum stream_status result;
-	const json_t *error;
-	uint64_t sequence;
-	json_t *root;
-
-	if (sequence_in(message, &sequence))
-		return take_sequence(stream, message, sequence, number);
-	root = json_loadb(natsMsg_GetData(message),
-	    (size_t)natsMsg_GetDataLength(message), 0, NULL);
-	error = json_object_get(root, "error");
-	if (error != NULL)
-		result = read_error(stream, error);
-	else
-		result = take_sequence(stream, message, (uint64_t)
-		    json_integer_value(json_object_get(root, "seq")), number);
-	json_decref(root);
-	return result;
-}
-
-enum stream_status
-stream_answer(struct stream *stream, int64_t ms, struct sent *done,
-    uint64_t *messages)
-{
-	const uint64_t now = clock_monotonic_ns();
-	enum stream_status result;
-	natsMsg *message = NULL;
-	natsStatus status;
-	uint64_t number;
-
-	*messages = 0;
-	memset(done, 0, sizeof(*done));
-	status = natsSubscription_NextMsg(&message, stream->answers, ms);
-	if (status == NATS_TIMEOUT)
-		return stream->sent > stream->stored &&
-		    now - stream->answered_ns > ANSWER_MS * NS_PER_MS ?
-		    STREAM_AGAIN : STREAM_NOTHING;
-	/* Also when nobody is there who could store it. */
-	if (status != NATS_OK)
-		return STREAM_AGAIN;
-	stream->answered_ns = now;
-	result = read_answer(stream, message, &number);
-	natsMsg_Destroy(message);
-	if (result == STREAM_GOOD)
-		count_stored(stream, number, done, messages);
-	return result;
-}
-
 void
 stream_init(struct stream *stream, const struct lane_spec *lane)
 {
 	memset(stream, 0, sizeof(*stream));
 	stream->lane = lane;
+	stream->counted_at = UINT64_MAX;
 }

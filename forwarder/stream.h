@@ -48,6 +48,11 @@ struct stream {
 	bool			 guarded;
 	uint64_t		 account_ns;
 	int64_t			 created;
+	/* What the server counts more than there are, modulo 2^64; its count as
+	 * it was said when that was the last, UINT64_MAX: it was not. */
+	uint64_t		 ahead;
+	uint64_t		 counted;
+	uint64_t		 counted_at;
 	/* Of its numbers: none of these is there.  0: not known. */
 	uint64_t		 missing_from;
 	uint64_t		 missing_to;

@@ -94,6 +94,9 @@ def test_forwards(daemon: Daemon, server: Server, tmp_path: Path) -> None:
             "Mcrelay-First-Sequence", "Mcrelay-Last-Sequence",
             "Mcrelay-Fingerprint", "Nats-Expected-Stream",
             "Nats-Expected-Last-Sequence", "Nats-Msg-Id"}
+        # What was on its way then, if anything, is named, too.
+        assert all(set(m.headers) - set(first.headers) <=
+                   {"Nats-Expected-Last-Msg-Id"} for m in messages)
         info = client.stream("mcrelay-one")["config"]
         assert info["discard"] == "new" and info["storage"] == "file"
         daemon.stop()
@@ -183,6 +186,58 @@ def test_late(daemon: Daemon, server: Server, tmp_path: Path) -> None:
         wait_forwarded(daemon, client, "one", 3000)
         check(daemon, client, "one", sender.sent, tmp_path)
         assert late > 4
+        daemon.stop()
+    proxy.end()
+
+
+def merge_blocks(file: Path, kept: int) -> None:
+    """Behind the first `kept' records, one block instead of each two."""
+    container = avro_files.read_container(file, part=True)
+    data = file.read_bytes()
+    head = data[:data.index(container.sync) + 16]
+    blocks, merged, count = container.blocks, [], 0
+    while count < kept:
+        merged.append(blocks.pop(0))
+        count += merged[-1][0]
+    assert count == kept
+    for i in range(0, len(blocks), 2):
+        counts, parts = zip(*blocks[i:i + 2])
+        merged.append((sum(counts), b"".join(parts)))
+    file.write_bytes(head + b"".join(
+        avro_files.long(count) + avro_files.long(len(part)) + part +
+        container.sync for count, part in merged))
+
+
+def test_late_in_other_pieces(daemon: Daemon, server: Server, tmp_path: Path
+                              ) -> None:
+    """The same when its successor finds the same records in other blocks, as
+    after a worker's death before it had noted one."""
+    port, proxy = free_port(), Proxy(server.port)
+    conf = archived(daemon, "one", port, block_size="8KiB",
+                    flush_interval="10ms")
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        daemon.start(conf, **forward(proxy.url))
+        sender.send(numbered(500, 400))
+        daemon.wait_received("one", 500)
+        wait_forwarded(daemon, client, "one", 500)
+        proxy.hold()
+        before = client.last("mcrelay-one")
+        sender.send(numbered(500, 400, 500))
+        daemon.wait_received("one", 1000)
+        wait_for(lambda: proxy.holds() > 500 * 400, "all of it on its way",
+                 10, proxy.holds)
+        assert client.last("mcrelay-one") == before
+        daemon.kill()
+        (part,) = daemon.archive.glob("*/*.part")
+        merge_blocks(part, 500)
+        daemon.start(conf, **forward(proxy.url))
+        wait_forwarded(daemon, client, "one", 1000)
+        assert client.last("mcrelay-one") > before + 8
+        proxy.release()
+        wait_for(lambda: proxy.arrived >= 1, "what was held", 20)
+        sender.send(numbered(500, 400, 1000))
+        wait_forwarded(daemon, client, "one", 1500)
+        check(daemon, client, "one", sender.sent, tmp_path)
         daemon.stop()
     proxy.end()
 

@@ -29,6 +29,14 @@ static const struct piece	piece = {
 	.data = "data",
 	.size = 4,
 };
+static const struct predecessor	before = {
+	.number = 4,
+	.ahead = 2,
+	.by_subject = true,
+	.stem = "one_20260101T000000.000000Z_0.avro",
+	.first_record = 64,
+	.records = 6,
+};
 static const struct {
 	const char	*key;
 	const char	*value;
@@ -42,8 +50,10 @@ static const struct {
 	{"Mcrelay-Last-Sequence", "18446744073"},
 	{"Mcrelay-Fingerprint", "0012345689abcdef"},
 	{"Nats-Expected-Stream", "mcrelay-one"},
-	{"Nats-Expected-Last-Sequence", "4"},
+	{"Nats-Expected-Last-Sequence", "6"},
 	{"Nats-Expected-Last-Subject-Sequence", "4"},
+	{"Nats-Expected-Last-Msg-Id",
+	    "one_20260101T000000.000000Z_0.avro:64+6"},
 	{"Nats-Msg-Id", "one_20260101T000000.000000Z_0.avro:70+7"},
 };
 
@@ -56,7 +66,7 @@ test_one_by_one(void **state ATTR_UNUSED)
 	size_t i;
 
 	spec.host = host;
-	headers_compose(&text, &lane, &piece, 4, true);
+	headers_compose(&text, &lane, &piece, &before);
 	assert_int_equal(natsMsg_Create(&message, subject, NULL, "", 0),
 	    NATS_OK);
 	assert_true(headers_set(message, &text, false));
@@ -81,7 +91,7 @@ test_joined(void **state ATTR_UNUSED)
 
 	assert_true(headers_can_join());
 	spec.host = host;
-	headers_compose(&text, &lane, &piece, 4, true);
+	headers_compose(&text, &lane, &piece, &before);
 	assert_int_equal(natsMsg_Create(&message, subject, NULL, "", 0),
 	    NATS_OK);
 	assert_true(headers_set(message, &text, true));
@@ -111,14 +121,16 @@ test_unknown(void **state ATTR_UNUSED)
 {
 	struct piece little = piece;
 	struct growing text = {0};
+	const struct predecessor unknown = {.number = 4};
 
 	spec.host = host;
 	little.sequence_known = false;
 	little.fingerprint = 0;
-	headers_compose(&text, &lane, &little, 4, false);
+	headers_compose(&text, &lane, &little, &unknown);
 	assert_null(strstr(text.text, "-Sequence: 0"));
 	assert_null(strstr(text.text, "Fingerprint"));
 	assert_null(strstr(text.text, "Subject"));
+	assert_null(strstr(text.text, "Last-Msg-Id"));
 	free(text.text);
 }
 

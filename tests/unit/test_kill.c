@@ -65,8 +65,9 @@ test_kill_with_two_inputs(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
-/* The same with small files and blocks, so that kills hit file changes.  Where a
- * busy machine lets a worker do little, the next hundred live twice as long. */
+/* The same with small files and blocks, so that kills hit file changes.  Where
+ * a busy machine lets a worker do little, the next hundred live twice as long.
+ */
 static void
 test_kill_while_rotating(void **state ATTR_UNUSED)
 {

@@ -4,8 +4,12 @@
  * asks the servers (mcrelay-forwarder, forwarder/lease.c) know of each other.
  *
  * One key of a key-value bucket for each channel says who has it.  Only an
- * update that names the key's revision is stored, so of two one fails.  Times
- * are those of CLOCK_BOOTTIME, each host's own: hosts compare no clocks.
+ * update that names the key's revision is stored, so of two one fails.
+ * (nats-server 2.9 looks at that when an update comes, not when it is stored,
+ * and stores both of two that come at once: so who takes it, or renews it when
+ * its time is over, waits until a key of its own is stored behind, and says it
+ * once more.)  Times are those of CLOCK_BOOTTIME, each host's own: hosts
+ * compare no clocks.
  *
  *  - Who has it renews it, every sixth of the lease L.  A renewal sent at t
  *    that was confirmed, whenever, allows to speak until t + L.  What was not

@@ -91,7 +91,10 @@ lease_renew(struct lease *l, const char *to, uint64_t number)
 		number = load(&l->slot->number);
 		mark = &l->slot->mark;
 	}
-	if (lease_say(l, true, to, number, mark)) {
+	/* Where it was over another one may be just taking it. */
+	if (lease_say(l, true, to, number, mark) &&
+	    (clock_boottime_ns() < load(&l->slot->until_ns) ||
+	    lease_confirm(l, to, number, mark))) {
 		lease_allow(l, sent_ns);
 		return true;
 	}

@@ -223,3 +223,15 @@ lease_say(struct lease *l, bool held, const char *to, uint64_t number,
 	note_holder(l, held, spec.host);
 	return true;
 }
+
+/*
+ * nats-server 2.9 looks at the revision when an update comes, and of two that
+ * come at once stores both, and says so.  What has come before it stores what
+ * we show is stored then, so the last of them alone is still the key's.
+ */
+bool
+lease_confirm(struct lease *l, const char *to, uint64_t number,
+    const struct turn_mark *mark)
+{
+	return lease_show(l) && lease_say(l, true, to, number, mark);
+}

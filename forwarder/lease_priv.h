@@ -56,10 +56,17 @@ bool	lease_look(struct lease *l) ATTR_NONNULL;
  * False: it was not, or nobody knows.  `mark' may be NULL. */
 bool	lease_say(struct lease *l, bool held, const char *to, uint64_t number,
 	    const struct turn_mark *mark);
+/* The same again, of a key that we have said to have, where another one may
+ * have said so at the same time.  False: it has, or nobody knows. */
+bool	lease_confirm(struct lease *l, const char *to, uint64_t number,
+	    const struct turn_mark *mark);
 
 /*** lease_rivals.c: other hosts. ***/
 
-/* So that whoever has the channel can give it to us. */
+/* So that whoever has the channel can give it to us.  True: it is stored, and
+ * so is, or is refused, all that servers were told before. */
+bool	lease_show(struct lease *l) ATTR_NONNULL;
+/* When it is time. */
 void	lease_show_ourselves(struct lease *l) ATTR_NONNULL;
 /* False: of one of them it could not be found out. */
 bool	lease_look_at_rivals(struct lease *l) ATTR_NONNULL;

@@ -18,17 +18,26 @@ key_of(const struct lease *l, unsigned rank, char key[static KEY_SIZE])
 	snprintf(key, KEY_SIZE, "%s.%u", l->spec->name, rank);
 }
 
-void
-lease_show_ourselves(struct lease *l)
+bool
+lease_show(struct lease *l)
 {
 	uint64_t now = clock_boottime_ns();
 	char key[KEY_SIZE];
 
-	if (now - l->shown_ns < LEASE_RENEW(spec.lease_ns) || !lease_open(l))
-		return;
+	if (!lease_open(l))
+		return false;
 	key_of(l, l->spec->rank, key);
-	if (kvStore_PutString(NULL, l->store, key, spec.host) == NATS_OK)
-		l->shown_ns = now;
+	if (kvStore_PutString(NULL, l->store, key, spec.host) != NATS_OK)
+		return false;
+	l->shown_ns = now;
+	return true;
+}
+
+void
+lease_show_ourselves(struct lease *l)
+{
+	if (clock_boottime_ns() - l->shown_ns >= LEASE_RENEW(spec.lease_ns))
+		(void)lease_show(l);
 }
 
 static bool

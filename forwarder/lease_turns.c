@@ -220,9 +220,10 @@ lease_take(struct lease *l)
 	bool follows = kind == TURN_FOLLOW ||
 	    (kind == TURN_KEEP && l->value.number == number &&
 	    !is_announced(l, number));
+	const uint64_t said = follows ? number : 0;
 
-	if (!lease_say(l, true, "-", follows ? number : 0,
-	    follows ? &mark : NULL))
+	if (!lease_say(l, true, "-", said, follows ? &mark : NULL) ||
+	    !lease_confirm(l, "-", said, follows ? &mark : NULL))
 		return;
 	lease_allow(l, sent);
 	if (kind == TURN_KEEP)

@@ -53,6 +53,7 @@ class Way:
     def __init__(self, namespace: Namespace, ports: list[int]) -> None:
         self.cut = False
         self.over = False
+        self.said = bytearray()         # to the servers
         self.sockets: list[socket.socket] = []
         for port in ports:
             listening = namespace.enter(
@@ -75,12 +76,14 @@ class Way:
                 near.close()
                 continue
             self.sockets += [near, far]
-            self.thread(self.carry, near, far)
-            self.thread(self.carry, far, near)
+            self.thread(self.carry, near, far, self.said)
+            self.thread(self.carry, far, near, bytearray())
 
-    def carry(self, one: socket.socket, other: socket.socket) -> None:
+    def carry(self, one: socket.socket, other: socket.socket,
+              carried: bytearray) -> None:
         try:
             while data := one.recv(65536):
+                carried += data
                 while self.cut:
                     time.sleep(0.01)
                 other.sendall(data)
@@ -202,7 +205,8 @@ class World:
             self.sender.send(numbered(RATE // 10, first=number), RATE)
             number += RATE // 10
 
-    def start(self, name: str, **more: Any) -> None:
+    def start(self, name: str, servers: list[str] | None = None, **more: Any
+              ) -> None:
         daemon = self.daemon[name]
         daemon.write(channel(
             "one", PORT, address=self.group, hosts=list(self.names),
@@ -210,7 +214,8 @@ class World:
             listen_interface="e0", archive=daemon.archive_conf(),
             relay=[output(self.out, RELAY_PORT, interface="e0")]) | more,
             host=name, fleet={"lease": f"{self.lease_s:.0f}s"},
-            forward={"servers": self.cluster.urls, "replicas": 3})
+            forward={"servers": servers or self.cluster.urls,
+                              "replicas": 3})
         self.launch(name)
         if self.standby == "hot":
             daemon.wait_running()
@@ -282,6 +287,42 @@ def make_world(make_daemon: Callable[..., Daemon], cluster: Cluster
     yield make
     for world in made:
         world.end()
+
+
+def test_taken_by_two(make_world: Callable[[str], World]) -> None:
+    """Two try to take it while the servers store nothing, and are answered one
+    after the other.  2.9 tells both that it is theirs."""
+    world = make_world("abc")
+    world.start("a")
+    world.thread.start()
+    world.wait_speaks("a")
+    stream = "KV_mcrelay-fleet"
+    world.cluster.wait_current(stream)
+    leader = world.cluster.leader(stream)
+    assert leader is not None
+    for name in "bc":
+        world.start(name, [leader.url])
+    wait_for(lambda: {world.lease(n).get("holder") for n in "bc"} == {"a"},
+             "both to know")
+    others = [s.process.pid for s in world.cluster.servers
+              if s is not leader and s.process is not None]
+    world.daemon["a"].kill()
+    time.sleep(LEASE_S * 0.9)
+    for name in "bc":
+        world.way[name].said.clear()
+    try:
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        wait_for(lambda: all(b" $KV.mcrelay-fleet.one " in world.way[n].said
+                             for n in "bc"), "both to try", 10)
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
+    heard = len(world.listener.heard)
+    wait_for(lambda: len(world.listener.heard) > heard + 3 * RATE,
+             "one of them to relay", 40)
+    world.stop_sending()
+    world.check()
 
 
 def test_kill(make_world: Callable[[str], World]) -> None:

@@ -9,6 +9,10 @@
  * up or was killed; so is its answer.  A process that asks may be killed, and
  * its successor knows nothing but what the page says.
  *
+ * The server is the weaker one, nats-server 2.9: it looks at what an update
+ * names when that comes, and stores it some time later, in the order in which
+ * they came.
+ *
  * Checked: no two hosts may speak at one moment.  -DBREAK=n leaves out a step of
  * the protocol: the check must then fail.
  *	1  the lease counts from the answer, not from the sending
@@ -17,6 +21,8 @@
  *	4  who gives it back does not become silent first
  *	5  what was not confirmed is taken for a renewal
  *	6  a standby measures from when it asked, not from when it was told
+ *	7  what is said to be taken is not confirmed
+ *	8  it is confirmed without waiting for what came before
  */
 #ifndef BREAK
 #define BREAK	0
@@ -25,7 +31,12 @@
 #define LEASE	1
 #define WAIT	2		/* the lease and its margin */
 #define END	5		/* of time */
-#define LAST	5		/* revision */
+/* Revision; to take it takes two. */
+#if BREAK == 4
+#define LAST	6
+#else
+#define LAST	5
+#endif
 #define NOBODY	255
 #define UNKNOWN	254
 
@@ -43,18 +54,10 @@ byte	until[HOSTS];		/* may speak before that */
 bool	flying[HOSTS];
 byte	names[HOSTS];		/* the revision that it is to follow */
 byte	says[HOSTS];		/* the owner */
+/* It has come and is to be stored; the other one before it. */
+bool	queued[HOSTS];
+bool	behind[HOSTS];
 byte	kills = 0;
-
-inline deliver(h)
-{
-	stored = (names[h] == revision || BREAK == 3);
-	if
-	:: stored ->
-		revision++;
-		owner = says[h]
-	:: else
-	fi
-}
 
 inline landed(h)
 {
@@ -62,6 +65,28 @@ inline landed(h)
 	names[h] = 0;
 	says[h] = 0
 }
+
+/* Stored it will be, or it is refused. */
+inline come(h)
+{
+	if
+	:: names[h] == revision || BREAK == 3 ->
+		queued[h] = true;
+		behind[h] = queued[1 - h]
+	:: else -> landed(h)
+	fi
+}
+
+/* Where it is its turn. */
+inline be_stored(h)
+{
+	revision++;
+	owner = says[h];
+	queued[h] = false;
+	behind[1 - h] = false;
+	landed(h)
+}
+#define TURN(h)	(queued[h] && !behind[h])
 
 /* Nothing is known that another process would not have to find out. */
 inline forget()
@@ -83,11 +108,10 @@ inline allow(from)
 /* What arrives when nobody waits for it any more. */
 proctype late(byte h)
 {
-	bool stored;
-
 	do
-	:: atomic { flying[h] -> deliver(h); landed(h); stored = false }
-	:: atomic { flying[h] -> landed(h) }
+	:: atomic { flying[h] && !queued[h] -> come(h) }
+	:: atomic { TURN(h) -> be_stored(h) }
+	:: atomic { flying[h] && !queued[h] -> landed(h) }
 	:: now >= END -> break
 	od
 }
@@ -96,7 +120,7 @@ proctype host(byte me)
 {
 	byte known = 0, since = 0, sent = 0, asked = 0, seen_owner = UNKNOWN;
 	byte end = 0;
-	bool held = false, stored = false;
+	bool held = false, confirms = false;
 
 	do
 	:: now >= END -> break
@@ -123,31 +147,43 @@ proctype host(byte me)
 	    BREAK == 2) ->
 		sent = now; names[me] = known; says[me] = me;
 		flying[me] = true }
+say:		if
+		/* and that comes, */
+		:: atomic { flying[me] && !queued[me] -> come(me) }
+		:: atomic { true -> skip }
+		fi;
 		if
-		/* and is answered, some time later, */
-		:: atomic { flying[me] -> deliver(me); end = names[me];
-			landed(me) }
-			/* The answer takes its time, too. */
-			atomic {
-				if
-				:: stored ->
-					known = (BREAK == 3 -> revision :
-					    end + 1);
-					held = true;
-					since = 0;
-					sent = (BREAK == 1 -> now : sent);
-					allow(sent)
-				:: else -> forget()
-				fi;
-				stored = false; sent = 0; end = 0
-			}
+		/* and is answered, some time later; the answer takes its
+		 * time, too, */
+		:: atomic { TURN(me) -> be_stored(me); end = revision }
+			if
+			:: atomic { held && now < until[me] || confirms ||
+			    BREAK == 7 ->
+				known = end;
+				held = true;
+				since = 0;
+				sent = (BREAK == 1 -> now : sent);
+				allow(sent);
+				confirms = false; sent = 0; end = 0 }
+			/* Another one may have taken it at the same time:
+			 * what came before what we say next is stored then. */
+			:: atomic { !(held && now < until[me]) && !confirms &&
+			    BREAK != 7 && revision < LAST &&
+			    (!queued[1 - me] || BREAK == 8) ->
+				known = end; end = 0; confirms = true;
+				names[me] = known; says[me] = me;
+				flying[me] = true;
+				goto say }
+			:: atomic { true -> forget(); confirms = false;
+			    sent = 0; end = 0 }
+			fi
 		/* or not: it looks again, and finds what was late or lost. */
 		:: atomic {
 			if
 			:: BREAK == 5 -> allow(sent)
 			:: else
 			fi;
-			forget(); sent = 0 }
+			forget(); confirms = false; sent = 0 }
 		fi
 	/* It gives it away: silent first. */
 	:: atomic { held && now < END && !flying[me] && revision < LAST ->

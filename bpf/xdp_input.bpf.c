@@ -4,11 +4,11 @@
  * they come from the driver, before the kernel has made anything of them.
  *
  * It takes what is plainly one of these: a whole packet of Ethernet and IP
- * without options, with the tag of the VLAN that the input is of, or none, whose
- * header adds up and whose lengths agree, at the queue that the socket is bound
- * to, for this host, or for a group.  Whatever else comes goes on as if the
- * program was not there: to the ordinary socket that the channel has beside, or
- * to whomever it is for.  It drops nothing.
+ * without options, with the tag of the VLAN that the input is of, or none,
+ * whose header adds up and whose lengths agree, at the queue that the socket is
+ * bound to, for this host, or for a group.  Whatever else comes goes on as if
+ * the program was not there: to the ordinary socket that the channel has
+ * beside, or to whomever it is for.  It drops nothing.
  *
  * A tag that the driver gives to the kernel beside the frame is not seen: the
  * supervisor puts no program where that is so (supervisor/xdp_where.c).

@@ -254,7 +254,8 @@ checksums(void **state ATTR_UNUSED)
 		frame_make(&frame, family, 100);
 		frame_put(frame.at + ETHER + frame.ip + 6, 0);
 		assert_true(frame_taken(&frame));
-		assert_int_equal(frame_read(&frame, false, &arrival), family == 4);
+		assert_int_equal(frame_read(&frame, false, &arrival),
+		    family == 4);
 		assert_true(frame_read(&frame, true, &arrival));
 		/* One that would be 0 is sent as its complement. */
 		frame_make(&frame, family, 100);

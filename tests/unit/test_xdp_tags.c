@@ -103,7 +103,8 @@ two_tags_are_left_alone(void **state ATTR_UNUSED)
 			/* The outer one alone. */
 			tagged = frame;
 			frame_put_tag(&tagged, types[i], VLAN);
-			assert_int_equal(frame_taken(&tagged), types[i] == 0x8100);
+			assert_int_equal(frame_taken(&tagged),
+			    types[i] == 0x8100);
 		}
 }
 

@@ -88,7 +88,8 @@ class Machine:
         for link in (VETH_OUT, VETH_IN):
             command("ip", "link", "set", link, "up")
         command("ip", "addr", "add", VETH_ADDRESS + "/24", "dev", VETH_IN)
-        command("ethtool", "-K", VETH_IN, "gro", "on")
+        command("ethtool", "-K", VETH_IN, "gro", "on",
+                "rx-vlan-hw-parse", "off", "rx-vlan-stag-hw-parse", "off")
         for setting in ("all/rp_filter", f"{VETH_IN}/rp_filter"):
             Path("/proc/sys/net/ipv4/conf", setting).write_text("0\n")
 

@@ -4,10 +4,14 @@
  * they come from the driver, before the kernel has made anything of them.
  *
  * It takes what is plainly one of these: a whole packet of Ethernet and IP
- * without options, whose header adds up and whose lengths agree, at the queue
- * that the socket is bound to, for this host, or for a group.  Whatever else
- * comes goes on as if the program was not there: to the ordinary socket that
- * the channel has beside, or to whomever it is for.  It drops nothing.
+ * without options, with the tag of the VLAN that the input is of, or none,
+ * whose header adds up and whose lengths agree, at the queue that the socket is
+ * bound to, for this host, or for a group.  Whatever else comes goes on as if
+ * the program was not there: to the ordinary socket that the channel has
+ * beside, or to whomever it is for.  It drops nothing.
+ *
+ * A tag that the driver gives to the kernel beside the frame is not seen: the
+ * supervisor puts no program where that is so (supervisor/xdp_where.c).
  */
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
@@ -22,6 +26,21 @@
 #include "bpf/xdp_input.h"
 
 #define FRAGMENT	0x3fff		/* more follow, or it is no first one */
+#define VLAN		0x0fff		/* its number, of what the tag says */
+
+/* Of a VLAN: behind the hardware addresses and ETH_P_8021Q. */
+struct tag {
+	__be16	control;
+	__be16	type;		/* of what follows */
+};
+
+struct frame {
+	const struct ethhdr	*ether;
+	const void		*ip;
+	const void		*end;	/* of what can be read */
+	__u32			size;	/* from IP's header on */
+	__u32			vlan;
+};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -65,13 +84,14 @@ is_for_us(const struct ethhdr *ether, const struct xdp_place *place)
 }
 
 static __always_inline void
-begin_key(struct xdp_key *key, const struct xdp_md *ctx, __u16 family,
-    __be16 port)
+begin_key(struct xdp_key *key, const struct xdp_md *ctx,
+    const struct frame *frame, __u16 family, __be16 port)
 {
 	key->family = family;
 	key->port = port;
 	APART(key);
 	key->ifindex = ctx->ingress_ifindex;
+	key->vlan = frame->vlan;
 }
 
 /* Where there is no room for it the worker takes the time. */
@@ -88,14 +108,14 @@ stamp_it(struct xdp_md *ctx)
 }
 
 static __always_inline int
-give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
+give(struct xdp_md *ctx, const struct frame *frame, const struct xdp_key *key)
 {
 	const struct xdp_place *place = bpf_map_lookup_elem(&mcrelay_places,
 	    key);
 
 	/* At another queue the socket would not take it. */
 	if (place == 0 || place->queue != ctx->rx_queue_index ||
-	    !is_for_us(ether, place))
+	    !is_for_us(frame->ether, place))
 		return XDP_PASS;
 	stamp_it(ctx);
 	return (int)bpf_redirect_map(&mcrelay_sockets, place->socket,
@@ -103,38 +123,36 @@ give(struct xdp_md *ctx, const struct ethhdr *ether, const struct xdp_key *key)
 }
 
 static __always_inline int
-take_v4(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
-    __u32 size)
+take_v4(struct xdp_md *ctx, const struct frame *frame)
 {
-	const struct iphdr *ip = (const void *)(ether + 1);
+	const struct iphdr *ip = frame->ip;
 	const struct udphdr *udp = (const void *)(ip + 1);
 	struct xdp_key key = {};
 	__u32 length;
 
-	if ((const void *)(udp + 1) > end || ip->version != 4 ||
+	if ((const void *)(udp + 1) > frame->end || ip->version != 4 ||
 	    ip->ihl != 5 || ip->protocol != IPPROTO_UDP ||
 	    (ip->frag_off & bpf_htons(FRAGMENT)) != 0)
 		return XDP_PASS;
 	length = bpf_ntohs(ip->tot_len);
-	if (length > size - sizeof(*ether) ||
+	if (length > frame->size ||
 	    length != bpf_ntohs(udp->len) + sizeof(*ip) ||
 	    length < sizeof(*ip) + sizeof(*udp) || !adds_up(ip))
 		return XDP_PASS;
-	begin_key(&key, ctx, 4, udp->dest);
+	begin_key(&key, ctx, frame, 4, udp->dest);
 	__builtin_memcpy(key.address, &ip->daddr, 4);
-	return give(ctx, ether, &key);
+	return give(ctx, frame, &key);
 }
 
 static __always_inline int
-take_v6(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
-    __u32 size)
+take_v6(struct xdp_md *ctx, const struct frame *frame)
 {
-	const struct ipv6hdr *ip = (const void *)(ether + 1);
+	const struct ipv6hdr *ip = frame->ip;
 	const struct udphdr *udp = (const void *)(ip + 1);
 	struct xdp_key key = {};
 	__u32 length;
 
-	if ((const void *)(udp + 1) > end || ip->version != 6 ||
+	if ((const void *)(udp + 1) > frame->end || ip->version != 6 ||
 	    ip->nexthdr != IPPROTO_UDP)
 		return XDP_PASS;
 	/* A link-local source is one of an interface, which the kernel says. */
@@ -142,30 +160,54 @@ take_v6(struct xdp_md *ctx, const struct ethhdr *ether, const void *end,
 	    (ip->saddr.s6_addr[1] & 0xc0) == 0x80)
 		return XDP_PASS;
 	length = bpf_ntohs(ip->payload_len);
-	if (length > size - sizeof(*ether) - sizeof(*ip) ||
+	if (length > frame->size - sizeof(*ip) ||
 	    length != bpf_ntohs(udp->len) || length < sizeof(*udp))
 		return XDP_PASS;
-	begin_key(&key, ctx, 6, udp->dest);
+	begin_key(&key, ctx, frame, 6, udp->dest);
 	__builtin_memcpy(key.address, &ip->daddr, 16);
-	return give(ctx, ether, &key);
+	return give(ctx, frame, &key);
+}
+
+static __always_inline int
+take(struct xdp_md *ctx, const struct frame *frame, __be16 type)
+{
+	if (type == bpf_htons(ETH_P_IP))
+		return take_v4(ctx, frame);
+	if (type == bpf_htons(ETH_P_IPV6))
+		return take_v6(ctx, frame);
+	return XDP_PASS;
+}
+
+static __always_inline int
+take_tagged(struct xdp_md *ctx, struct frame *frame)
+{
+	const struct tag *tag = frame->ip;
+
+	if ((const void *)(tag + 1) > frame->end)
+		return XDP_PASS;
+	frame->ip = tag + 1;
+	frame->size -= (__u32)sizeof(*tag);
+	frame->vlan = bpf_ntohs(tag->control) & VLAN;
+	/* A priority alone is no VLAN, and the kernel takes it off. */
+	return frame->vlan != 0 ? take(ctx, frame, tag->type) : XDP_PASS;
 }
 
 SEC("xdp")
 int
 mcrelay_xdp(struct xdp_md *ctx)
 {
-	const struct ethhdr *ether = (const void *)(long)ctx->data;
-	const void *end = (const void *)(long)ctx->data_end;
-	/* Whoever may not look into the kernel cannot subtract pointers. */
-	__u32 size = (__u32)bpf_xdp_get_buff_len(ctx);
+	struct frame frame = {
+	    .ether = (const void *)(long)ctx->data,
+	    .end = (const void *)(long)ctx->data_end,
+	    /* Whoever may not look into the kernel cannot subtract pointers. */
+	    .size = (__u32)bpf_xdp_get_buff_len(ctx)};
 
-	if ((const void *)(ether + 1) > end || size > XDP_FRAME_ROOM)
+	frame.ip = frame.ether + 1;
+	if (frame.ip > frame.end || frame.size > XDP_FRAME_ROOM)
 		return XDP_PASS;
-	if (ether->h_proto == bpf_htons(ETH_P_IP))
-		return take_v4(ctx, ether, end, size);
-	if (ether->h_proto == bpf_htons(ETH_P_IPV6))
-		return take_v6(ctx, ether, end, size);
-	return XDP_PASS;
+	frame.size -= (__u32)sizeof(*frame.ether);
+	return frame.ether->h_proto == bpf_htons(ETH_P_8021Q) ?
+	    take_tagged(ctx, &frame) : take(ctx, &frame, frame.ether->h_proto);
 }
 
 char mcrelay_license[] SEC("license") = "Dual BSD/GPL";

@@ -27,12 +27,14 @@ struct xdp_stamp {
 	__u64	seen_ns;
 };
 
-/* Whom a datagram is for, and where it comes in. */
+/* Whom a datagram is for, where it comes in, and with which tag. */
 struct xdp_key {
 	__u32	ifindex;
 	__be16	port;
 	__u16	family;		/* 4 or 6 */
 	__u8	address[16];	/* v4: the first four */
+	__u32	vlan;		/* 0: without one */
+	__u32	reserved;
 };
 
 struct xdp_place {

@@ -251,10 +251,12 @@ struct worker_state {
 	_Atomic uint32_t	receives_by;
 	/* The cookie of the AF_XDP socket that the next worker is given; 0: it
 	 * is given none.  And where that is bound, which no socket of this kind
-	 * tells.  Written by the supervisor before a start. */
+	 * tells, and the VLAN whose datagrams it is given; 0: those of none.
+	 * Written by the supervisor before a start. */
 	uint64_t		xdp_socket;
 	uint32_t		xdp_ifindex;
-	uint32_t		xdp_queue;
+	uint16_t		xdp_queue;
+	uint16_t		xdp_vlan;
 	/* Not 0: a loop that channels share is at this one.  And how often a
 	 * process that it shares has died of a fault of its own at it, since
 	 * the supervisor has cleared that. */

@@ -77,7 +77,8 @@ add_tests() {
 		MCRELAY_BUILDDIR=/build/programs python3 -B -m pytest -v \
 		    --color=no -rs -p no:cacheprovider \
 		    tests/integration/test_kernel_relay.py \
-		    tests/integration/test_xdp.py
+		    tests/integration/test_xdp.py \
+		    tests/integration/test_xdp_vlan.py
 	END
 }
 

@@ -138,6 +138,8 @@ print_xdp(struct growing *out, const struct channel *channel)
 		    at->in_driver ? "native" : "generic");
 		json_text_string(out, "mode",
 		    xdp->socket.zero_copy ? "zero-copy" : "copy");
+		if (xdp->key.vlan != 0)
+			json_text_number(out, "vlan", xdp->key.vlan);
 		json_text_number(out, "queue", xdp->socket.queue);
 		json_text_number(out, "frames", xdp->socket.frames);
 	} else

@@ -79,6 +79,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/xdp_program.c supervisor/xdp_program.h \
 	supervisor/xdp_socket.c supervisor/xdp_socket.h \
 	supervisor/xdp_steer.c supervisor/xdp_steer.h \
+	supervisor/xdp_where.c supervisor/xdp_where.h \
 	supervisor/levels.c supervisor/levels.h \
 	supervisor/live.c supervisor/live.h \
 	supervisor/memberships.c supervisor/memberships.h \
@@ -86,6 +87,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/memory_file.c supervisor/memory_file.h \
 	supervisor/names.c supervisor/names.h \
 	supervisor/needs.c supervisor/needs.h \
+	supervisor/netlink.c supervisor/netlink.h \
 	supervisor/netwatch.h \
 	supervisor/notify.c supervisor/notify.h \
 	supervisor/orphans.c supervisor/orphans.h \

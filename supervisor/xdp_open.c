@@ -3,9 +3,7 @@
  * Opens what an input with `path: xdp' takes: the program at its interface, and
  * its AF_XDP socket.  See xdp_path.h.  Supervisor only.
  */
-#include <sys/ioctl.h>
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/xdp_path_priv.h"
 #include "supervisor/xdp_steer.h"
+#include "supervisor/xdp_where.h"
 
 /* How long until it is tried again, when nothing was heard. */
 #define RETRY_NS	(10 * NS_PER_S)
@@ -58,29 +57,9 @@ attach(struct xdp_path *path, uint32_t ifindex, char why[XDP_WHY_SIZE])
 	return true;
 }
 
-/* Its number, and its hardware address; false: it is not there, or not up. */
 static bool
-find_interface(struct xdp_input *xdp, const char *name, int fd,
-    struct xdp_place *place)
-{
-	struct ifreq request;
-
-	xdp->key.ifindex = if_nametoindex(name);
-	if (xdp->key.ifindex == 0)
-		return cannot(xdp, "there is no interface %s", name);
-	memset(&request, 0, sizeof(request));
-	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	if (ioctl(fd, SIOCGIFFLAGS, &request) == -1 ||
-	    (request.ifr_flags & IFF_UP) == 0)
-		return cannot(xdp, "interface %s is not up", name);
-	if (ioctl(fd, SIOCGIFHWADDR, &request) == -1)
-		return cannot(xdp, "interface %s: %s", name, strerror(errno));
-	memcpy(place->mac, request.ifr_hwaddr.sa_data, sizeof(place->mac));
-	return true;
-}
-
-static bool
-tell(struct channel *channel, struct xdp_place *place, bool steer)
+tell(struct channel *channel, const char *interface, struct xdp_place *place,
+    bool steer)
 {
 	struct xdp_path *path = &channel->supervisor->xdp;
 	struct xdp_input *xdp = &channel->xdp;
@@ -93,7 +72,7 @@ tell(struct channel *channel, struct xdp_place *place, bool steer)
 		return cannot(xdp, "there are %u such inputs already",
 		    XDP_INPUTS);
 	use->ifindex = xdp->key.ifindex;
-	use->steered = steer && xdp_steer(xdp->interface, &xdp->key,
+	use->steered = steer && xdp_steer(interface, &xdp->key,
 	    place->queue, &use->rule, xdp->why);
 	if (steer && !use->steered)
 		return false;
@@ -116,17 +95,24 @@ open_all(struct channel *channel, const struct listen_config *listen)
 	struct xdp_path *path = &channel->supervisor->xdp;
 	struct xdp_input *xdp = &channel->xdp;
 	struct xdp_place place = {.queue = listen->queue};
+	struct xdp_where where;
 	const char *what;
 
 	xdp_fill_key(listen, &xdp->key);
 	memcpy(xdp->interface, listen->interface, sizeof(xdp->interface));
-	if (!find_interface(xdp, listen->interface,
-	    parts_first_input(&channel->parts), &place) ||
-	    !load(path, xdp->why) ||
-	    !attach(path, xdp->key.ifindex, xdp->why))
+	if (!load(path, xdp->why) ||
+	    !xdp_where(listen->interface, &where, xdp->why))
+		return false;
+	if (!where.up)
+		return cannot(xdp, "interface %s is not up",
+		    listen->interface);
+	xdp->key.ifindex = where.ifindex;
+	xdp->key.vlan = where.vlan;
+	memcpy(place.mac, where.mac, sizeof(place.mac));
+	if (!attach(path, where.ifindex, xdp->why))
 		return false;
 	if (!xdp_has_socket(channel) && xdp_socket_open(&xdp->socket,
-	    xdp->key.ifindex, listen->queue, xdp_socket_frames(
+	    where.ifindex, listen->queue, xdp_socket_frames(
 	    listen->receive_buffer), &what) == -1)
 		return cannot(xdp, "cannot %s: %s", what, errno == EBUSY ?
 		    "somebody has the one that a queue can have" :
@@ -134,7 +120,7 @@ open_all(struct channel *channel, const struct listen_config *listen)
 		    errno == EPERM ? "this takes CAP_NET_RAW, which mcrelayd "
 		    "gives up if nothing asks for it when it starts" :
 		    strerror(errno));
-	return tell(channel, &place, listen->steer != 0);
+	return tell(channel, where.name, &place, listen->steer != 0);
 }
 
 bool

@@ -18,6 +18,7 @@
 #include "supervisor/supervisor.h"
 #include "supervisor/xdp_path_priv.h"
 #include "supervisor/xdp_steer.h"
+#include "supervisor/xdp_where.h"
 
 /*** What is wanted. ***/
 
@@ -62,6 +63,7 @@ is_for_it(const struct channel *channel)
 		return false;
 	xdp_fill_key(&conf->listen[0], &key);
 	key.ifindex = xdp->key.ifindex;
+	key.vlan = xdp->key.vlan;
 	return memcmp(&key, &xdp->key, sizeof(key)) == 0 &&
 	    strcmp(xdp->interface, conf->listen[0].interface) == 0;
 }
@@ -71,6 +73,8 @@ is_current(const struct channel *channel)
 {
 	const struct listen_config *listen = xdp_wanted_by(channel);
 	const struct xdp_input *xdp = &channel->xdp;
+	char why[XDP_WHY_SIZE];
+	struct xdp_where where;
 
 	return listen != NULL && !xdp->dead && xdp->key.ifindex != 0 &&
 	    is_for_it(channel) &&
@@ -78,7 +82,11 @@ is_current(const struct channel *channel)
 	    xdp->socket.frames == xdp_socket_frames(listen->receive_buffer) &&
 	    (!xdp->told || channel->supervisor->xdp.place[xdp->place].steered
 	    == (listen->steer != 0)) &&
-	    if_nametoindex(listen->interface) == xdp->key.ifindex;
+	    xdp_where(listen->interface, &where, why) &&
+	    where.ifindex == xdp->key.ifindex &&
+	    where.vlan == xdp->key.vlan &&
+	    /* The program would go on to see what nobody is to get. */
+	    (where.up || where.vlan == 0);
 }
 
 /*** What there is. ***/
@@ -217,7 +225,8 @@ xdp_path_give(struct channel *channel)
 	xdp->given = xdp_has_socket(channel);
 	state->xdp_socket = xdp->given ? xdp->socket.cookie : 0;
 	state->xdp_ifindex = xdp->socket.ifindex;
-	state->xdp_queue = xdp->socket.queue;
+	state->xdp_queue = (uint16_t)xdp->socket.queue;
+	state->xdp_vlan = (uint16_t)xdp->key.vlan;
 }
 
 void
@@ -346,6 +355,7 @@ xdp_path_adopt(struct channel *channel, int socket, int memory)
 	xdp_fill_key(listen, &xdp->key);
 	memcpy(xdp->interface, listen->interface, sizeof(xdp->interface));
 	xdp->key.ifindex = xdp->socket.ifindex;
+	xdp->key.vlan = state->xdp_vlan;
 	xdp->given = channel->segment.state->xdp_socket == xdp->socket.cookie;
 }
 

@@ -16,7 +16,7 @@ xdp_has_socket(const struct channel *channel)
 /* What the channel is to receive by AF_XDP; NULL: nothing. */
 const struct listen_config	*xdp_wanted_by(const struct channel *channel)
 				    ATTR_NONNULL;
-/* But for the interface's number, which may be gone. */
+/* But for the interface's number, which may be gone, and its VLAN's. */
 void	xdp_fill_key(const struct listen_config *listen, struct xdp_key *key)
 	    ATTR_NONNULL;
 /* A place is free again, and what was steered to it goes where it went. */

@@ -4,6 +4,7 @@
  */
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <arpa/inet.h>
 #include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <errno.h>
@@ -15,6 +16,9 @@
 
 #include "common/util.h"
 #include "supervisor/xdp_steer.h"
+
+/* Of what a tag says. */
+#define VLAN_NUMBER	0x0fff
 
 /* Any descriptor of a socket does. */
 static int
@@ -86,6 +90,11 @@ make_rule(struct ethtool_rx_flow_spec *rule, const struct xdp_key *key,
 		rule->m_u.udp_ip6_spec.pdst = UINT16_MAX;
 	}
 	rule->ring_cookie = queue;
+	if (key->vlan == 0)
+		return;
+	rule->flow_type |= FLOW_EXT;
+	rule->h_ext.vlan_tci = htons((uint16_t)key->vlan);
+	rule->m_ext.vlan_tci = htons(VLAN_NUMBER);
 }
 
 static bool
@@ -95,7 +104,9 @@ is_same(const struct ethtool_rx_flow_spec *one,
 	return one->flow_type == other->flow_type &&
 	    one->ring_cookie == other->ring_cookie &&
 	    memcmp(&one->h_u, &other->h_u, sizeof(one->h_u)) == 0 &&
-	    memcmp(&one->m_u, &other->m_u, sizeof(one->m_u)) == 0;
+	    memcmp(&one->m_u, &other->m_u, sizeof(one->m_u)) == 0 &&
+	    one->h_ext.vlan_tci == other->h_ext.vlan_tci &&
+	    one->m_ext.vlan_tci == other->m_ext.vlan_tci;
 }
 
 static bool

@@ -50,7 +50,7 @@ UNIT_TESTS += tests/unit/test_child tests/unit/test_sockets \
 	tests/unit/test_spawn tests/unit/test_watch tests/unit/test_budget tests/unit/test_backoff \
 	tests/unit/test_spread tests/unit/test_status tests/unit/test_netwatch \
 	tests/unit/test_kernel_path tests/unit/test_xdp_frame \
-	tests/unit/test_xdp_kill \
+	tests/unit/test_xdp_kill tests/unit/test_xdp_tags \
 	tests/unit/test_silence tests/unit/test_querier tests/unit/test_needs \
 	tests/unit/test_events
 UNIT_TESTS += tests/unit/test_crew tests/unit/test_relay tests/unit/test_turn \
@@ -95,6 +95,7 @@ IN_USER_CPPFLAGS = -I$(top_srcdir)/tests/unit/in_user $(AM_CPPFLAGS)
 IN_USER_CFLAGS = $(AM_CFLAGS) -fno-sanitize=alignment
 XDP_HERE = tests/unit/xdp_here.c tests/unit/xdp_here.h \
 	tests/unit/in_user/bpf/bpf_endian.h tests/unit/in_user/bpf/bpf_helpers.h
+XDP_FRAMES = $(XDP_HERE) tests/unit/xdp_frames.c tests/unit/xdp_frames.h
 SINGLE_STEP = tests/unit/single_step.c tests/unit/single_step.h
 AVRO_RANDOM = tests/unit/avro_random.c tests/unit/avro_random.h \
 	tests/unit/avro_reference.c
@@ -274,8 +275,12 @@ tests_unit_test_xdp_kill_SOURCES = tests/unit/test_xdp_kill.c $(SINGLE_STEP)
 tests_unit_test_xdp_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_xdp_frame_CPPFLAGS = $(IN_USER_CPPFLAGS)
 tests_unit_test_xdp_frame_CFLAGS = $(IN_USER_CFLAGS)
-tests_unit_test_xdp_frame_SOURCES = tests/unit/test_xdp_frame.c $(XDP_HERE)
+tests_unit_test_xdp_frame_SOURCES = tests/unit/test_xdp_frame.c $(XDP_FRAMES)
 tests_unit_test_xdp_frame_LDADD = libworker.a $(CMOCKA_LIBS)
+tests_unit_test_xdp_tags_CPPFLAGS = $(IN_USER_CPPFLAGS)
+tests_unit_test_xdp_tags_CFLAGS = $(IN_USER_CFLAGS)
+tests_unit_test_xdp_tags_SOURCES = tests/unit/test_xdp_tags.c $(XDP_FRAMES)
+tests_unit_test_xdp_tags_LDADD = libworker.a $(CMOCKA_LIBS)
 tests_unit_test_needs_SOURCES = tests/unit/test_needs.c
 tests_unit_test_needs_LDADD = $(CONF_TEST_LIBS)
 tests_unit_test_querier_SOURCES = tests/unit/test_querier.c
@@ -528,6 +533,7 @@ EXTRA_DIST += \
 	tests/integration/test_keep_source.py \
 	tests/integration/test_kernel_relay.py \
 	tests/integration/test_xdp.py \
+	tests/integration/test_xdp_vlan.py \
 	tests/integration/test_layout.py \
 	tests/integration/test_lease.py \
 	tests/integration/test_live.py \

@@ -12,6 +12,9 @@
 #include "common/util.h"
 #include "worker/xdp_frame.h"
 
+/* Of a VLAN: its number, and the type of what follows. */
+#define TAG	4U
+
 /*
  * From the header of IP on, whose lengths agree with each other and with the
  * frame, as the program has seen: looked at again, so that nothing is read that
@@ -97,15 +100,23 @@ xdp_frame_read(const uint8_t *frame, size_t size, bool trust,
 	struct ether_header ether;
 	struct udphdr udp;
 	size_t header = 0;
+	uint16_t type;
 
 	*arrival = (struct arrival){0};
 	if (size < sizeof(ether))
 		return false;
 	memcpy(&ether, frame, sizeof(ether));
 	size -= sizeof(ether);
-	if (ether.ether_type == htons(ETHERTYPE_IP))
+	type = ether.ether_type;
+	/* The program has seen that it is the right one. */
+	if (type == htons(ETHERTYPE_VLAN) && size >= TAG) {
+		memcpy(&type, ip + TAG - sizeof(type), sizeof(type));
+		ip += TAG;
+		size -= TAG;
+	}
+	if (type == htons(ETHERTYPE_IP))
 		header = read_v4(record, ip, size);
-	else if (ether.ether_type == htons(ETHERTYPE_IPV6))
+	else if (type == htons(ETHERTYPE_IPV6))
 		header = read_v6(record, ip, size);
 	if (header == 0)
 		return false;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Frames as the program at the interface gives them to an AF_XDP socket
- * (bpf/xdp_input.bpf.c): Ethernet, IP without options, UDP, whole.
+ * (bpf/xdp_input.bpf.c): Ethernet, with a VLAN's tag or without, IP without
+ * options, UDP, whole.
  */
 #ifndef MCRELAY_XDP_FRAME_H
 #define MCRELAY_XDP_FRAME_H

@@ -2,7 +2,8 @@
 /*
  * Fuzzing what a frame goes through that comes by AF_XDP: the program at the
  * interface, compiled to run here, and the worker.  The input is a frame, for a
- * socket at 239.192.7.1 and one at ff15::7:1, both at port 5001.
+ * socket at 239.192.7.1 and one at ff15::7:1, both at port 5001, without a tag
+ * or of VLAN 5.
  *
  * Neither reads what is not there; and of what the program takes there is a
  * datagram, of the size that is left, which is in the frame.
@@ -22,6 +23,8 @@ int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 #define QUEUE		1U
 #define HEADERS_V4	(14 + 20 + 8)
 #define HEADERS_V6	(14 + 40 + 8)
+#define TAG		4
+#define VLAN		5U
 
 static const struct xdp_key keys[] = {
 	{.ifindex = INTERFACE, .family = 4, .address = {239, 192, 7, 1}},
@@ -36,10 +39,16 @@ check(const uint8_t *frame, size_t size)
 	bool taken = xdp_here_takes(frame, size, INTERFACE, QUEUE);
 	bool read = xdp_frame_read(frame, size, true, &arrival);
 	size_t headers = arrival.record.family == 4 ? HEADERS_V4 : HEADERS_V6;
+	bool tagged;
 
 	assert(read || !taken);
 	if (!read)
 		return;
+	tagged = frame[12] == 0x81 && frame[13] == 0;
+	if (tagged)
+		headers += TAG;
+	assert(!taken || (tagged ? (frame[14] & 0xfU) << 8 | frame[15] : 0) ==
+	    xdp_here_key.vlan);
 	assert(arrival.rest == frame + headers);
 	assert(arrival.record.length <= size - headers);
 	/* It may find that to be wrong. */
@@ -59,6 +68,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (i = 0; i < NITEMS(keys); i++) {
 		xdp_here_key = keys[i];
 		xdp_here_key.port = htons(5001);
+		check(frame, size);
+		xdp_here_key.vlan = VLAN;
 		check(frame, size);
 	}
 	return 0;

@@ -110,6 +110,7 @@ TRIED: dict[str, dict[str, str]] = {
         "mcrelayctl reload": TOUR},
     "man/mcrelay.yaml.5": {
         "# with another write:": "test_archive.py: test_switching",
+        "rx-vlan-hw-parse off": "test_xdp_vlan.py: test_tags_taken_off",
     },
 }
 

@@ -28,6 +28,7 @@ from daemon import Daemon, Programs, channel
 from manager import Manager
 from net import Namespace, Sender, SenderThread, free_port, numbered
 from test_campaign import ask
+from test_kernel_relay import add_vlan
 from test_world import (GROUP_IN, OTHERS, RELAY, World, bare,  # noqa: F401
                         world)
 from waiting import wait_for
@@ -49,10 +50,23 @@ pytestmark = pytest.mark.skipif(
 at_length = pytest.mark.skipif(not LONG, reason="needs MCRELAY_TEST_LONG=1")
 
 
+def leave_tags(namespace: Namespace, link: str) -> None:
+    """In the frames, of VLANs and of those around them."""
+    namespace.run("ethtool", "-K", link, "rx-vlan-hw-parse", "off",
+                  "rx-vlan-stag-hw-parse", "off")
+
+
+def wire(world: World) -> None:  # noqa: F811
+    """Its veth computes checksums, as what comes from a wire has them, and
+    puts tags into frames."""
+    world.lan.run("ethtool", "-K", "inp", "tx", "off",
+                  "tx-vlan-hw-insert", "off", "tx-vlan-stag-hw-insert", "off")
+    leave_tags(world.home, "in0")
+
+
 @pytest.fixture
 def wired(world: World) -> World:  # noqa: F811
-    """Its veth computes checksums, as what comes from a wire has them."""
-    world.lan.run("ethtool", "-K", "inp", "tx", "off")
+    wire(world)
     return world
 
 
@@ -97,7 +111,7 @@ def by_sockets(world: World, v: int) -> int:  # noqa: F811
 
 def archived_once(daemon: Daemon, in_order: bool = True) -> int:
     """How many are archived: each number once, and in order."""
-    pattern = re.compile(rb"10\.81\.1\.2:\d{1,5}.{1,2}MCRG....(.{8})",
+    pattern = re.compile(rb"10\.8[12]\.[17]\.2:\d{1,5}.{1,2}MCRG....(.{8})",
                          re.DOTALL)
     numbers: list[int] = []
     # What a socket brings has the kernel's time, so names are in no order.
@@ -170,22 +184,25 @@ class Campaign:
         self.ready = time.monotonic()
 
 
-@pytest.mark.parametrize("receive_buffer", [
-    "64MiB", pytest.param("1MiB", marks=at_length)])
+@pytest.mark.parametrize("receive_buffer, vlan", [
+    ("64MiB", ""), ("64MiB", ".7"), pytest.param("1MiB", "", marks=at_length)])
 def test_killed(make_daemon: Callable[..., Daemon], wired: World,
                 programs: Programs,
-                receive_buffer: str,
+                receive_buffer: str, vlan: str,
                 record_property: Callable[[str, object], None]) -> None:
     """Whatever the instant, what was received and what was dropped is what
     was sent, and nothing came twice or in another order."""
     daemon = make_daemon(namespace=wired.home)
     port = free_port()
     seed = int.from_bytes(os.urandom(4), "big")
-    daemon.start(listens(daemon, 4, port, receive_buffer=receive_buffer))
+    if vlan:
+        add_vlan(wired, "in", 7)
+    daemon.start(listens(daemon, 4, port, receive_buffer=receive_buffer,
+                         interface=f"in0{vlan}"))
     wait_way(daemon, "xdp")
     kills = Campaign(daemon, seed)
     with gen.source(programs, GROUP_IN[4], port, "-r", str(RATE), "-b",
-                    "64", "-i", "in", namespace=wired.lan) as source:
+                    "64", "-i", f"in{vlan}", namespace=wired.lan) as source:
         for _ in range(KILLS):
             kills.kill()
         source.interrupt()
@@ -331,7 +348,6 @@ def test_interface_goes(make_daemon: Callable[..., Daemon], wired: World,
         def goes_on(way: str) -> None:
             nonlocal count
             wait_way(daemon, way)
-            wired.lan.run("ethtool", "-K", "inp", "tx", "off")
             source.send(numbered(100, first=count), 10000)
             count += 100
             daemon.wait_received("x", count)
@@ -349,6 +365,7 @@ def test_interface_goes(make_daemon: Callable[..., Daemon], wired: World,
             wired.unplug("in")
             wait_way(daemon, "socket")
             wired.plug("in", index=number)
+            wire(wired)
             goes_on("xdp")
     daemon.stop()
     assert len(daemon.payloads("x")) == count
@@ -394,6 +411,7 @@ def test_checksums(make_daemon: Callable[..., Daemon], world: World  # noqa
                    ) -> None:
     """Those that a veth has not computed are wrong, unless they are not looked
     at."""
+    leave_tags(world.home, "in0")
     daemon = make_daemon(namespace=world.home)
     port = free_port()
     daemon.start(listens(daemon, 4, port))
@@ -423,6 +441,7 @@ def test_checksums(make_daemon: Callable[..., Daemon], world: World  # noqa
 def test_not_allowed(make_daemon: Callable[..., Daemon],
                      namespace: Namespace, without: str, why: str) -> None:
     """Without the capability it receives by sockets, or waits."""
+    leave_tags(namespace, "va")
     daemon = make_daemon(namespace=namespace)
     command, enter = daemon.command, namespace.prefix
     setattr(daemon, "command", lambda *options: [
@@ -543,8 +562,8 @@ class Card:
             "LD_PRELOAD": str(native.preload("card.c", directory)),
             "MCRELAY_TEST_CARD": str(self.table)}
 
-    def rules(self) -> dict[int, tuple[int, str, int, int]]:
-        """By place: kind of flow, address, port, queue."""
+    def rules(self) -> dict[int, tuple[int, str, int, int, int]]:
+        """By place: kind of flow, address, port, queue, VLAN."""
         found = {}
         for place in range(self.PLACES):
             at = self.table.read_bytes()[place * self.SIZE:]
@@ -553,15 +572,17 @@ class Card:
                 continue
             kind, flow, mask = (struct.unpack_from("=I", at, 8)[0],
                                 at[12:64], at[84:136])
-            where, size, port = {2: (4, 4, 10), 6: (16, 16, 34)}[kind]
+            where, size, port = {2: (4, 4, 10), 6: (16, 16, 34)}[kind & 0xff]
+            vlan, vlan_mask = struct.unpack_from(">H70xH", at, 74)
+            assert (vlan_mask == 0xfff) == (kind >> 8 == 0x800000), hex(kind)
             # No more than these.
             assert mask.strip(b"\0") and not mask[:where].strip(b"\0")
             assert mask[where:where + size] == b"\xff" * size
             assert mask[port:port + 2] == b"\xff\xff"
             (queue,) = struct.unpack_from("=Q", at, 160)
-            found[place] = (kind, str(ipaddress.ip_address(
+            found[place] = (kind & 0xff, str(ipaddress.ip_address(
                 flow[where:where + size])), *struct.unpack_from(
-                    ">H", flow, port), queue)
+                    ">H", flow, port), queue, vlan)
         return found
 
     def fill(self) -> None:
@@ -569,20 +590,26 @@ class Card:
             (b"\1" + bytes(self.SIZE - 1)) * self.PLACES)
 
 
-@pytest.mark.parametrize("v", [4, 6])
+@pytest.mark.parametrize("v, vlan", [(4, 0), (6, 0), (4, 7)])
 def test_steers(make_daemon: Callable[..., Daemon], wired: World,
-                tmp_path: Path, v: int) -> None:
+                tmp_path: Path, v: int, vlan: int) -> None:
     """By a rule of the card's, which is there as long as the program: not
     twice, after a kill, and not any more in the end."""
+    if vlan:
+        add_vlan(wired, "in", vlan)
+    interface = f"in0.{vlan}" if vlan else "in0"
     daemon = make_daemon(namespace=wired.home)
     card = Card(daemon, tmp_path)
     port = free_port()
-    rule = {card.PLACES - 1: ({4: 2, 6: 6}[v], GROUP_IN[v], port, 0)}
-    daemon.start(listens(daemon, v, port, steer=True))
+    rule = {card.PLACES - 1: ({4: 2, 6: 6}[v], GROUP_IN[v], port, 0, vlan)}
+
+    def conf(steer: bool) -> dict[str, Any]:
+        return listens(daemon, v, port, steer=steer, interface=interface)
+    daemon.start(conf(True))
     wait_way(daemon, "xdp")
     assert card.rules() == rule
     for steer in (False, True):
-        daemon.write(listens(daemon, v, port, steer=steer))
+        daemon.write(conf(steer))
         daemon.ctl("reload")
         wait_for(lambda: bool(card.rules()) == steer, "a rule", 20,
                  daemon.log)
@@ -594,13 +621,13 @@ def test_steers(make_daemon: Callable[..., Daemon], wired: World,
     assert card.rules() == rule
     daemon.kill()
     assert card.rules() == rule
-    daemon.start(listens(daemon, v, port, steer=True))
+    daemon.start(conf(True))
     wait_way(daemon, "xdp")
     assert card.rules() == rule
     daemon.stop()
     assert card.rules() == {}
     card.fill()
-    daemon.start(listens(daemon, v, port, steer=True))
+    daemon.start(conf(True))
     wait_way(daemon, "socket")
     assert reason_of(daemon) == (
         "kernel_fallback", "`steer': interface in0 does not take a rule (see "

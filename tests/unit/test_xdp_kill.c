@@ -43,6 +43,7 @@
 #define DATAGRAMS	12U
 #define WRONG		5U	/* every so many its checksum is */
 #define ALIKE		3U	/* so many may become a run */
+#define MACS		12U	/* what is before a tag */
 /* What may pass from one clock to the other, step by step. */
 #define CLOCKS_NS	(60 * NS_PER_S)
 /* What comes first, and then one after so many instructions. */
@@ -107,7 +108,7 @@ size_of(unsigned datagram)
 	return 1 + datagram / ALIKE * 13 % 100;
 }
 
-/* Without a checksum, or with one that is wrong. */
+/* Without a checksum, or with one that is wrong; some with a VLAN's tag. */
 static uint32_t
 put_frame(uint8_t *at, unsigned datagram)
 {
@@ -116,10 +117,14 @@ put_frame(uint8_t *at, unsigned datagram)
 	    [17] = (uint8_t)(28 + size), [22] = 64, [23] = IPPROTO_UDP,
 	    [26] = 10, [29] = 1, [35] = (uint8_t)(datagram / ALIKE),
 	    [39] = (uint8_t)(8 + size), [41] = datagram % WRONG == WRONG - 1};
+	const uint8_t tag[4] = {0x81, 0, 0, 7};
+	uint32_t tagged = datagram / ALIKE % 2 * (uint32_t)sizeof(tag);
 
-	memcpy(at, header, sizeof(header));
-	memset(at + sizeof(header), (int)datagram, size);
-	return (uint32_t)sizeof(header) + size;
+	memcpy(at, header, MACS);
+	memcpy(at + MACS, tag, tagged);
+	memcpy(at + MACS + tagged, header + MACS, sizeof(header) - MACS);
+	memset(at + tagged + sizeof(header), (int)datagram, size);
+	return (uint32_t)sizeof(header) + tagged + size;
 }
 
 /* The program has seen it, a microsecond after the one before. */

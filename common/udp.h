@@ -51,7 +51,7 @@ struct udp_memory {
 	uint32_t	buffer_bytes;	/* as many may be queued */
 };
 
-/* False: the kernel does not say. */
+/* False: the kernel does not say; with ENOTSUP, of no socket. */
 bool	udp_read_memory(int fd, struct udp_memory *memory) ATTR_NONNULL
 	    ATTR_UNUSED_RESULT;
 

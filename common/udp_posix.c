@@ -4,6 +4,7 @@
  * Runs once a message on the path of a datagram: must not allocate or wait.
  */
 #include <sys/time.h>
+#include <errno.h>
 #include <string.h>
 
 #include "common/udp.h"
@@ -27,6 +28,7 @@ udp_read_control(const struct cmsghdr *cmsg, struct udp_arrival *arrival)
 bool
 udp_read_memory(int fd ATTR_UNUSED, struct udp_memory *memory ATTR_UNUSED)
 {
+	errno = ENOTSUP;
 	return false;
 }
 

@@ -47,7 +47,7 @@ libraries=$build/root/usr/lib/aarch64-linux-gnu
 [ -e "$libraries/libcmocka.so" ] || fetch_cmocka >"$build/fetch.log" 2>&1 ||
     cannot "no cmocka for arm64: see $build/fetch.log"
 for test in test_ring test_segment test_reduce_loops; do
-	$compiler -std=gnu11 -D_GNU_SOURCE -O2 -ffp-contract=off \
+	$compiler -std=gnu11 -D_GNU_SOURCE -DHAVE_LINUX=1 -O2 -ffp-contract=off \
 	    -Wall -Wextra -Werror \
 	    -I"$top" -I"$build/root/usr/include" -o "$build/$test" \
 	    "$top/decimator/reduce_loop.c" "$top/decimator/reduce_own.c" \

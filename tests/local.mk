@@ -69,7 +69,7 @@ UNIT_TESTS += tests/unit/test_reader tests/unit/test_reading tests/unit/test_ver
 	tests/unit/test_regular tests/unit/test_printable \
 	tests/unit/test_decimal tests/unit/test_document \
 	tests/unit/test_metrics tests/unit/test_show \
-	tests/unit/test_rename
+	tests/unit/test_rename tests/unit/test_messages
 if WEB
 UNIT_TESTS += tests/unit/test_history tests/unit/test_live \
 	tests/unit/test_connections
@@ -419,6 +419,8 @@ tests_unit_test_decimal_SOURCES = tests/unit/test_decimal.c
 tests_unit_test_decimal_LDADD = libcat.a $(TEST_LIBS)
 tests_unit_test_printable_SOURCES = tests/unit/test_printable.c
 tests_unit_test_printable_LDADD = $(TEST_LIBS)
+tests_unit_test_messages_SOURCES = tests/unit/test_messages.c
+tests_unit_test_messages_LDADD = $(TEST_LIBS)
 tests_unit_test_rename_SOURCES = tests/unit/test_rename.c
 tests_unit_test_rename_LDADD = $(TEST_LIBS)
 tests_unit_test_regular_CPPFLAGS = $(libreader_a_CPPFLAGS)

@@ -152,6 +152,7 @@ add_archived(struct reader_fixture *f)
 	assert_non_null(f->reader);
 }
 
+#ifdef HAVE_LINUX
 /* Takes what has come; it must go on with the number *next. */
 static void
 take_in_order(struct sink *sink, uint64_t *next)
@@ -270,6 +271,7 @@ sent_once(void **state)
 	assert_int_equal(counts.out + counts.errors, archived);
 	assert_int_equal(counts.unarchived, 0);
 }
+#endif
 
 /* An archive that was stopped: each refusal speaks of the one before, and is
  * counted whatever becomes of the one in hand. */
@@ -329,8 +331,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		READER_TEST(page_is_whole_at_each_instruction),
 		READER_TEST(killed_often),
+#ifdef HAVE_LINUX
 		READER_TEST(sent_is_known_at_each_instruction),
 		READER_TEST(sent_once),
+#endif
 		READER_TEST(refused_is_known_at_each_instruction),
 	};
 

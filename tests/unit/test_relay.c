@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "bpf/kernel_relay.h"
+#include "common/udp.h"
 #include "common/util.h"
 #include "tests/unit/expected.h"
 #include "tests/unit/rig.h"
@@ -113,7 +114,7 @@ messages_of_four(uint32_t one_by_one)
 static void
 test_one_by_one(void **state ATTR_UNUSED)
 {
-	assert_int_equal(messages_of_four(0), 1);
+	assert_int_equal(messages_of_four(0), udp_sends_runs() ? 1 : 4);
 	assert_int_equal(messages_of_four(1), 4);
 }
 
@@ -162,6 +163,7 @@ test_standby(void **state ATTR_UNUSED)
 	rig_close(&rig);
 }
 
+#ifdef HAVE_LINUX
 /* One datagram comes, marked so; whether it is sent. */
 static bool
 sends_marked(struct rig *rig, uint32_t mark)
@@ -220,6 +222,7 @@ test_by_kernel(void **state ATTR_UNUSED)
 	assert_int_equal(counts(&rig)->sequence, 7);
 	rig_close(&rig);
 }
+#endif
 
 int
 main(void)
@@ -228,7 +231,9 @@ main(void)
 		cmocka_unit_test(test_reconnected),
 		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_standby),
+#ifdef HAVE_LINUX
 		cmocka_unit_test(test_by_kernel),
+#endif
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,18 @@ static const struct world worlds[] = {
 static const struct world *world;
 static unsigned links;
 
+/* How often another link is tried: where the system has its own call, only if
+ * the file system says that it has it not. */
+static unsigned
+links_wanted(void)
+{
+#ifdef HAVE_LINUX
+	return world->rename_error != 0 && world->rename_error != ENOSPC;
+#else
+	return 1;
+#endif
+}
+
 /* In place of the C library's. */
 int
 renameat2(int from, const char *old, int to, const char *new, unsigned flags)
@@ -135,7 +147,7 @@ test_names(void **state)
 		assert_holds(dir, "x", "1");
 		assert_false(is_there(dir, "x.part"));
 		/* The way that was meant. */
-		assert_int_equal(links, world->rename_error != 0);
+		assert_int_equal(links, links_wanted());
 		assert_int_equal(unlinkat(dir, "x", 0), 0);
 	}
 }
@@ -182,7 +194,7 @@ test_goes_on(void **state)
 static void
 test_other_errors(void **state)
 {
-	static const struct world full = { "full", ENOSPC, 0 };
+	static const struct world full = { "full", ENOSPC, ENOSPC };
 	int dir = *(int *)*state;
 
 	world = &full;
@@ -190,7 +202,7 @@ test_other_errors(void **state)
 	make(dir, "x.part", "1");
 	assert_int_equal(rename_new(dir, "x.part", dir, "x"), -1);
 	assert_int_equal(errno, ENOSPC);
-	assert_int_equal(links, 0);
+	assert_int_equal(links, links_wanted());
 	assert_int_equal(unlinkat(dir, "x.part", 0), 0);
 	world = &worlds[1];
 	assert_int_equal(rename_new(dir, "x.part", dir, "x"), -1);

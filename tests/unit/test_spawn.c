@@ -57,22 +57,6 @@ be_the_program(void)
 	return getppid() == (pid_t)atol(getenv("PARENT")) ? 0 : 4;
 }
 
-/* The only one. */
-static pid_t
-child_of_ours(void)
-{
-	char path[64];
-	FILE *f;
-	int pid;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
-	    (int)getpid());
-	assert_non_null(f = fopen(path, "r"));
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	fclose(f);
-	return pid;
-}
-
 /* Sources right where the targets are, in the wrong order. */
 static void
 make_sources(int *fds, size_t count)
@@ -149,6 +133,23 @@ program_is_missing(void **state ATTR_UNUSED)
 	spawn_end(&settings);
 }
 
+#ifdef HAVE_LINUX
+/* The only one. */
+static pid_t
+child_of_ours(void)
+{
+	char path[64];
+	FILE *f;
+	int pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children",
+	    (int)getpid());
+	assert_non_null(f = fopen(path, "r"));
+	assert_int_equal(fscanf(f, "%d", &pid), 1);
+	fclose(f);
+	return pid;
+}
+
 /* One launcher for many programs, until it is let go. */
 static void
 launcher_ends_when_let_go(void **state ATTR_UNUSED)
@@ -223,6 +224,7 @@ launcher_is_stopped(void **state ATTR_UNUSED)
 	spawn_end(&settings);
 	assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
 }
+#endif
 
 int
 main(int argc, char **argv)
@@ -230,9 +232,11 @@ main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(program_gets_its_descriptors),
 		cmocka_unit_test(program_is_missing),
+#ifdef HAVE_LINUX
 		cmocka_unit_test(launcher_ends_when_let_go),
 		cmocka_unit_test(launcher_is_killed),
 		cmocka_unit_test(launcher_is_stopped),
+#endif
 	};
 
 	if (argc > 1 && strcmp(argv[1], "program") == 0)

@@ -29,6 +29,15 @@
 #define N_MAX		200
 /* Automake's. */
 #define EXIT_SKIPPED	77
+#ifdef HAVE_LINUX
+#define SYS_RECEIVE	SYS_recvmmsg
+#define SYS_SEND	SYS_sendmmsg
+#define SYS_NAME	SYS_renameat2
+#else
+#define SYS_RECEIVE	SYS_recvmsg
+#define SYS_SEND	SYS_sendmsg
+#define SYS_NAME	SYS_linkat
+#endif
 /* For a call that the worker makes no more so often. */
 #define PATIENCE_S	2
 #define PATIENCE_LONG_S	20
@@ -211,15 +220,15 @@ campaign(const char *name, uint64_t call, unsigned n_max, unsigned expected)
 }
 
 static void
-test_recvmmsg(void **state ATTR_UNUSED)
+test_receive(void **state ATTR_UNUSED)
 {
-	campaign("recvmmsg", SYS_recvmmsg, N_MAX, 20);
+	campaign("receive", SYS_RECEIVE, N_MAX, 20);
 }
 
 static void
-test_recvmmsg_of_two(void **state ATTR_UNUSED)
+test_receive_of_two(void **state ATTR_UNUSED)
 {
-	campaign_of("recvmmsg, two inputs", SYS_recvmmsg, N_MAX, 20,
+	campaign_of("receive, two inputs", SYS_RECEIVE, N_MAX, 20,
 	    WRITE_BUFFERED, 2, BY_SOCKETS);
 }
 
@@ -270,9 +279,9 @@ test_shared_uring_recovery(void **state ATTR_UNUSED)
 #endif
 
 static void
-test_sendmmsg(void **state ATTR_UNUSED)
+test_send(void **state ATTR_UNUSED)
 {
-	campaign("sendmmsg", SYS_sendmmsg, N_MAX, 20);
+	campaign("send", SYS_SEND, N_MAX, 20);
 }
 
 static void
@@ -328,9 +337,9 @@ test_ftruncate(void **state ATTR_UNUSED)
 }
 
 static void
-test_renameat2(void **state ATTR_UNUSED)
+test_name(void **state ATTR_UNUSED)
 {
-	campaign("renameat2", SYS_renameat2, 12, 5);
+	campaign("name", SYS_NAME, 12, 5);
 }
 
 /* Each system call from the start on, the one after the last kill. */
@@ -355,8 +364,8 @@ main(void)
 	return EXIT_SKIPPED;
 #endif
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_recvmmsg),
-		cmocka_unit_test(test_recvmmsg_of_two),
+		cmocka_unit_test(test_receive),
+		cmocka_unit_test(test_receive_of_two),
 #ifdef HAVE_URING
 		cmocka_unit_test(test_uring),
 		cmocka_unit_test(test_uring_of_two),
@@ -365,7 +374,7 @@ main(void)
 		cmocka_unit_test(test_shared_uring),
 		cmocka_unit_test(test_shared_uring_recovery),
 #endif
-		cmocka_unit_test(test_sendmmsg),
+		cmocka_unit_test(test_send),
 		cmocka_unit_test(test_pwritev),
 		cmocka_unit_test(test_pwritev_direct),
 		cmocka_unit_test(test_madvise),
@@ -374,7 +383,7 @@ main(void)
 		cmocka_unit_test(test_openat),
 		cmocka_unit_test(test_fdatasync),
 		cmocka_unit_test(test_ftruncate),
-		cmocka_unit_test(test_renameat2),
+		cmocka_unit_test(test_name),
 		cmocka_unit_test(test_recovery),
 		cmocka_unit_test(test_recovery_of_two),
 	};

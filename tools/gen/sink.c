@@ -212,7 +212,7 @@ kernel_dropped(const struct sink *sink)
 {
 	struct udp_memory memory = { 0 };
 
-	if (!udp_read_memory(sink->fd, &memory))
+	if (!udp_read_memory(sink->fd, &memory) && errno != ENOTSUP)
 		log_warn("cannot ask for the kernel's drops");
 	return memory.drops;
 }

@@ -2,15 +2,17 @@
 # SPDX-License-Identifier: ISC
 # What a port to another system stands on:
 #
-#  - the build without Linux's extras (configure --disable-linux), and its
-#    integration test of the main job;
+#  - the build without Linux's extras (configure --disable-linux), and some
+#    tests of it;
 #  - the functions of the C library that it uses and POSIX has not: exactly those
 #    that HACKING.md lists;
 #  - musl: the libraries of these programs but the supervisor's, which calls
 #    statx(): Debian's musl (1.2.3) has none yet.  What they link is not built for
 #    musl in Debian, so nothing is linked.
 #
-# Usage: qa/port.sh [BUILD-DIRECTORY]
+# Usage: qa/port.sh [-b | -t] [BUILD-DIRECTORY]
+#	-b	all but the tests
+#	-t	only tests, of what -b has built
 set -eu
 # For sort and comm.
 export LC_ALL=C
@@ -18,10 +20,23 @@ export LC_ALL=C
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/qa/functions.sh"
 
+what=
+case ${1:-} in
+-[bt])	what=$1
+	shift
+esac
 build=${1:-$beside/build-port}
 libraries='libcommon.a libschema.a libmetrics.a libworker.a libdecimator.a
     libtools.a libreader.a libgen.a libverify.a libreplay.a
     libcat.a'
+
+# About what is done otherwise here, and the main promises.
+unit=
+for test in messages netwatch rename segment sockets spawn; do
+	unit="$unit tests/unit/test_$test"
+done
+integration='test_main_job.py test_restart.py test_config.py test_decimate.py
+    test_metrics.py test_log.py'
 
 objects() {
 	find common schema metrics supervisor worker decimator web forwarder \
@@ -68,19 +83,37 @@ with_musl() {
 	    $libraries
 }
 
-configure_in "$build/posix" --disable-linux --enable-developer
-make -C "$build/posix" -s -j"$(cores)"
-cd "$build/posix"
-not_posix >found
-listed >table
-diff -u table found || die "HACKING.md's list (table) is not what is used \
-(found)"
-echo "not of POSIX: $(wc -l <found) functions, as HACKING.md says"
-MCRELAY_BUILDDIR=$build/posix "${PYTHON:-/usr/bin/python3}" -B -m pytest -q \
-    -p no:cacheprovider "$top/tests/integration/test_main_job.py"
-if command -v musl-gcc >/dev/null; then
-	with_musl
-	echo "compiled with musl"
-else
-	echo "no musl-gcc: install the Debian package musl-tools"
-fi
+build_and_compare() {
+	configure_in "$build/posix" --disable-linux --enable-developer
+	make -C "$build/posix" -s -j"$(cores)"
+	# A list of words.
+	# shellcheck disable=SC2086
+	make -C "$build/posix" -s -j"$(cores)" $unit
+	cd "$build/posix"
+	not_posix >found
+	listed >table
+	diff -u table found || die "HACKING.md's list (table) is not what is \
+used (found)"
+	echo "not of POSIX: $(wc -l <found) functions, as HACKING.md says"
+	if command -v musl-gcc >/dev/null; then
+		with_musl
+		echo "compiled with musl"
+	else
+		echo "no musl-gcc: install the Debian package musl-tools"
+	fi
+}
+
+tests() {
+	status=0
+	make -C "$build/posix" -s -k -j"$(cores)" check-TESTS TESTS="$unit" \
+	    check_PROGRAMS="$unit" check_SCRIPTS= || status=1
+	cd "$top/tests/integration"
+	# A list of words.
+	# shellcheck disable=SC2086
+	MCRELAY_BUILDDIR=$build/posix "${PYTHON:-/usr/bin/python3}" -B \
+	    -m pytest -q -p no:cacheprovider $integration || status=1
+	return "$status"
+}
+
+[ "$what" = -t ] || build_and_compare
+[ "$what" = -b ] || tests

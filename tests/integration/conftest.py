@@ -33,12 +33,21 @@ def pytest_configure(config: pytest.Config) -> None:
     os.umask(0o022)
     config.addinivalue_line(
         "markers", "alone: is about rates, and wants no other test beside it")
+    config.addinivalue_line(
+        "markers", "linux(what): needs what a build without Linux's extras "
+        "(configure --disable-linux) leaves out")
     if hasattr(config, "workerinput") and os.geteuid() == 0:
         leave_network()
 
 
 def pytest_report_header() -> str:
     return f"programs: {find_build()}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    mark = item.get_closest_marker("linux")
+    if mark is not None and not Programs.built(find_build()).linux:
+        pytest.skip(f"built without Linux's extras: {mark.args[0]}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter

@@ -57,6 +57,18 @@ class Programs:
                         prefix / "bin/mcrelay-gen", None)
 
     @property
+    def linux(self) -> bool:
+        """Whether they were built with Linux's extras (HACKING.md)."""
+        status = (self.libexec or Path("/nonexistent")) / "config.status"
+        return not status.exists() or \
+            'S["LINUX_TRUE"]="#"' not in status.read_text()
+
+    def repeats(self, kills: int) -> int:
+        """How many datagrams each output may send twice when so many workers
+        are killed (common/messages.h)."""
+        return 0 if self.linux else kills
+
+    @property
     def verify(self) -> Path:
         return self.gen.with_name("mcrelay-verify")
 

@@ -289,12 +289,15 @@ def sending_socket(address: str, port: int, interface: str = "lo",
 
 
 class Receiver:
-    """Collects datagrams in a thread of its own."""
+    """Collects datagrams in a thread of its own.  As many as `repeats' may come
+    a second time just behind the first, which is left out."""
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0,
                  interface: str = "lo",
-                 namespace: Namespace | None = None) -> None:
+                 namespace: Namespace | None = None, repeats: int = 0
+                 ) -> None:
         self.address = address
+        self.repeats = repeats
         self.socket = receiving_socket(address, port, interface, namespace)
         self.port: int = self.socket.getsockname()[1]
         self.datagrams: list[bytes] = []
@@ -306,9 +309,13 @@ class Receiver:
     def _run(self) -> None:
         while not self._closing:
             try:
-                self.datagrams.append(self.socket.recv(65536))
+                datagram = self.socket.recv(65536)
             except TimeoutError:
-                pass
+                continue
+            if self.repeats > 0 and [datagram] == self.datagrams[-1:]:
+                self.repeats -= 1
+            else:
+                self.datagrams.append(datagram)
 
     def wait(self, count: int, deadline_s: float = 10.0) -> list[bytes]:
         """The datagrams, once there are at least `count' of them."""

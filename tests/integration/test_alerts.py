@@ -250,6 +250,7 @@ def test_runbooks(source: Path) -> None:
             assert name in manual, (page, name)
 
 
+@pytest.mark.linux("a socket's drops are not known")
 def test_live(daemon: Daemon, source: Path, tmp_path: Path) -> None:
     """All is well; then there is one fault after the other, and each is seen
     by the alert for it."""

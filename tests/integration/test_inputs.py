@@ -137,7 +137,8 @@ def test_kills_under_load(inside: Daemon, namespace: Namespace, load: Load,
     seed = int(os.environ.get("MCRELAY_TEST_SEED", time.time_ns()))
     chance = random.Random(seed)
     print("seed", seed)
-    with Receiver(namespace=namespace) as sink:
+    with Receiver(namespace=namespace, repeats=inside.programs.repeats(
+            100)) as sink:
         inside.start(make(inside, load.listen, sink.port))
         load.start(int(rate * 8), rate)
         kills = 0

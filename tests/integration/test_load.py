@@ -74,6 +74,7 @@ def test_datums_of_a_schema(daemon: Daemon, programs: Programs,
     assert len({r["x"] for r in records}) > 100
 
 
+@pytest.mark.linux("a socket's drops are not known")
 def test_flood(daemon: Daemon, programs: Programs) -> None:
     """More than the channel can take: every datagram accounted for, and
     the other channel loses nothing."""
@@ -123,7 +124,8 @@ def test_killed_at_speed(daemon: Daemon, programs: Programs) -> None:
         seen = sink.result()
         ledger = daemon.wait_received("one", count)
     assert ledger["received"] == ledger["archived"] == count, ledger
-    assert seen["lost"] == seen["doubled"] == seen["corrupt"] == 0, seen
+    assert seen["lost"] == seen["corrupt"] == 0, seen
+    assert seen["doubled"] <= daemon.programs.repeats(3), seen
     daemon.stop()
     numbers = [gen.sequence(p) for p in daemon.payloads("one")]
     assert numbers == list(range(count))

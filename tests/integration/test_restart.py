@@ -39,7 +39,7 @@ def test_ended_under_load(daemon: Daemon, number: signal.Signals) -> None:
     channel's worker stays."""
     rate = safe_rate(OUTAGE_S, 10000)
     count = rate * 7
-    with Receiver() as receiver:
+    with Receiver(repeats=daemon.programs.repeats(2)) as receiver:
         port, _ = two_channels(daemon, receiver)
         other = daemon.worker_pid("other")
         with Sender("127.0.0.1", port) as sender:
@@ -69,7 +69,7 @@ def test_kill_storm(daemon: Daemon) -> None:
     right what its predecessor left."""
     rate = safe_rate(5.0, 2000)
     count = rate * 9
-    with Receiver() as receiver:
+    with Receiver(repeats=daemon.programs.repeats(6)) as receiver:
         port, _ = two_channels(daemon, receiver)
         killed = {daemon.worker_pid("other")}
 

@@ -49,8 +49,8 @@ class Rig:
                  threads: str, names: list[str]) -> None:
         self.daemon = daemon
         self.port = {name: free_port() for name in names}
-        self.receiver = {name: stack.enter_context(Receiver())
-                         for name in names}
+        self.receiver = {name: stack.enter_context(Receiver(
+            repeats=daemon.programs.repeats(8))) for name in names}
         self.sender = {name: stack.enter_context(
             Sender("127.0.0.1", self.port[name])) for name in names}
         # With "io_uring" they share a thread, and receive by that.

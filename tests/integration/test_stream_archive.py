@@ -223,6 +223,7 @@ def test_worker_killed(daemon: Daemon) -> None:
         check_archive(daemon, view)
 
 
+@pytest.mark.linux("a socket's drops are not known")
 def test_worker_hangs(daemon: Daemon) -> None:
     """What finds no room in its socket is counted there; the stream and its
     channel go on."""
@@ -269,6 +270,7 @@ def test_parent_killed(daemon: Daemon) -> None:
         check_archive(daemon, view)
 
 
+@pytest.mark.linux("a killed decimator's last may be sent again")
 def test_decimator_killed(daemon: Daemon) -> None:
     """The archive has each datagram once, however often decimators and its
     worker are killed.  What one that was killed had passed to the archive but

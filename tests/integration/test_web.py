@@ -653,6 +653,7 @@ def test_unix_remote(have_web: None, daemon: Daemon) -> None:
     daemon.stop()
 
 
+@pytest.mark.linux("no sandbox")
 @pytest.mark.skipif(os.geteuid() != 0, reason="not root")
 def test_nobody(have_web: None, daemon: Daemon) -> None:
     """As another user in its sandbox it sees what it needs."""

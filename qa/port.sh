@@ -35,8 +35,7 @@ unit=
 for test in messages netwatch rename segment sockets spawn; do
 	unit="$unit tests/unit/test_$test"
 done
-integration='test_main_job.py test_restart.py test_config.py test_decimate.py
-    test_metrics.py test_log.py'
+integration='test_main_job.py test_restart.py test_config.py test_decimate.py'
 
 objects() {
 	find common schema metrics supervisor worker decimator web forwarder \

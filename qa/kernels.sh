@@ -78,6 +78,7 @@ add_tests() {
 		    --color=no -rs -p no:cacheprovider \
 		    tests/integration/test_kernel_relay.py \
 		    tests/integration/test_xdp.py \
+		    tests/integration/test_xdp_old.py \
 		    tests/integration/test_xdp_vlan.py
 	END
 }

@@ -97,6 +97,21 @@ bind_it(const struct xdp_socket *xdp)
 	return bind(xdp->socket, (const void *)&address, sizeof(address));
 }
 
+/* As a worker does: before Linux 6.4 nobody can where a socket is bound. */
+static int
+map_again(const struct xdp_socket *xdp)
+{
+	struct xdp_rings rings;
+
+	if (xdp_rings_map(&rings, xdp->socket, xdp->frames) == -1) {
+		if (errno == EBUSY)
+			errno = EOPNOTSUPP;
+		return -1;
+	}
+	xdp_rings_unmap(&rings);
+	return 0;
+}
+
 static bool
 learn(struct xdp_socket *xdp)
 {
@@ -129,8 +144,12 @@ xdp_socket_open(struct xdp_socket *xdp, uint32_t ifindex, uint32_t queue,
 		*what = "give an AF_XDP socket its memory";
 		if (give_memory(xdp) == 0 && make_rings(xdp) == 0) {
 			*what = "bind an AF_XDP socket to the queue";
-			if (bind_it(xdp) == 0 && learn(xdp))
-				return 0;
+			if (bind_it(xdp) == 0) {
+				*what = "map the rings of a bound AF_XDP "
+				    "socket (which takes Linux 6.4)";
+				if (map_again(xdp) == 0 && learn(xdp))
+					return 0;
+			}
 		}
 	}
 	error = errno;

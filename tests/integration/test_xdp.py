@@ -44,9 +44,13 @@ def built(suffix: str) -> Path:
                 f"bpf/xdp_input.{suffix}")
 
 
-pytestmark = pytest.mark.skipif(
+needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or not built("skel.h").exists(),
     reason="needs root, who may put programs into the kernel, and libbpf")
+maps_what_is_bound = tuple(map(int, re.findall(
+    r"\d+", os.uname().release)[:2])) >= (6, 4)
+pytestmark = [needs_root, pytest.mark.skipif(
+    not maps_what_is_bound, reason="needs Linux 6.4")]
 at_length = pytest.mark.skipif(not LONG, reason="needs MCRELAY_TEST_LONG=1")
 
 

@@ -100,40 +100,6 @@ def test_receives(make_daemon: Callable[..., Daemon], vlans: World, v: int,
     assert programs_at(vlans, "in0") is None
 
 
-def test_beside_another(make_daemon: Callable[..., Daemon], vlans: World
-                        ) -> None:
-    """Two VLANs and none with one group and port: each has its own.  What does
-    not come at a channel's queue comes by its socket."""
-    for namespace, link in ((vlans.home, "in0"), (vlans.lan, "inp")):
-        namespace.run("ethtool", "-L", link, "rx", "3", "tx", "3")
-    daemon = make_daemon(namespace=vlans.home)
-    port = free_port()
-    daemon.start(listens(daemon, 4, port, name="none", queue=0),
-                 *(of_vlan(daemon, 4, port, number, name=f"v{number}",
-                           queue=queue)
-                   for queue, number in enumerate(VLANS, 1)))
-    names = ["none", *(f"v{number}" for number in VLANS)]
-    for name in names:
-        wait_way(daemon, "xdp", name)
-    by_xdp = by_sockets(vlans, 4)
-    sent: dict[str, list[bytes]] = {name: [] for name in names}
-    for turn in range(20):
-        for name, make in zip(names, (
-                lambda: sender(vlans, GROUP_IN[4], port),
-                *(lambda n=n: in_vlan(vlans, 4, port, n) for n in VLANS))):
-            with make() as source:
-                source.send(numbered(10, first=(
-                    names.index(name) * 1000 + turn * 10)), 10000)
-            sent[name] += source.sent
-    for name in names:
-        daemon.wait_received(name, 200)
-    # Each sender has a queue, and of some it was the channel's.
-    assert by_sockets(vlans, 4) - by_xdp < 600
-    daemon.stop()
-    for name in names:
-        assert sorted(daemon.payloads(name)) == sorted(sent[name])
-
-
 def test_tags_beside_frames(make_daemon: Callable[..., Daemon], vlans: World
                             ) -> None:
     """A veth whose other end leaves it to this one to put tags into frames

@@ -488,7 +488,11 @@ def kib(pid: int) -> int:
 
 
 def descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    """That it keeps: each question to the kernel takes one for a moment."""
+    def now() -> int:
+        time.sleep(0.01)
+        return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return min(now() for _ in range(30))
 
 
 def storm(world: World, rounds: int) -> None:

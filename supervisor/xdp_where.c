@@ -140,14 +140,16 @@ ask(const char *name, void *command)
 static uint32_t
 count_features(const char *name)
 {
-	struct {
-		struct ethtool_sset_info	info;
-		uint32_t			count;
-	} sets = {.info = {.cmd = ETHTOOL_GSSET_INFO,
-	    .sset_mask = UINT64_C(1) << ETH_SS_FEATURES}};
+	struct ethtool_sset_info *sets = xcalloc(1, sizeof(*sets) +
+	    sizeof(sets->data[0]));
+	uint32_t count;
 
-	return ask(name, &sets) == -1 || sets.info.sset_mask == 0 ? 0 :
-	    sets.count;
+	sets->cmd = ETHTOOL_GSSET_INFO;
+	sets->sset_mask = UINT64_C(1) << ETH_SS_FEATURES;
+	count = ask(name, sets) == -1 || sets->sset_mask == 0 ? 0 :
+	    sets->data[0];
+	free(sets);
+	return count;
 }
 
 static bool

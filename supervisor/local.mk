@@ -76,6 +76,7 @@ libsupervisor_a_SOURCES = \
 	supervisor/xdp_open.c \
 	supervisor/xdp_path.c supervisor/xdp_path.h \
 	supervisor/xdp_path_priv.h supervisor/xdp_path_text.c \
+	supervisor/ethtool.c supervisor/ethtool.h \
 	supervisor/xdp_program.c supervisor/xdp_program.h \
 	supervisor/xdp_socket.c supervisor/xdp_socket.h \
 	supervisor/xdp_steer.c supervisor/xdp_steer.h \

@@ -17,6 +17,9 @@
 /* Nothing is sent: but no socket comes without the ring for that. */
 #define COMPLETIONS	2U
 
+#define MAP_AGAIN	"map the rings of a bound AF_XDP socket (which takes " \
+			"Linux 6.4)"
+
 void
 xdp_socket_init(struct xdp_socket *xdp)
 {
@@ -97,6 +100,10 @@ bind_it(const struct xdp_socket *xdp)
 	return bind(xdp->socket, (const void *)&address, sizeof(address));
 }
 
+/* The kernel is none by which it can be done: a socket and its memory are not
+ * made to see that again. */
+static bool	cannot_map;
+
 /* As a worker does: before Linux 6.4 nobody can where a socket is bound. */
 static int
 map_again(const struct xdp_socket *xdp)
@@ -104,7 +111,8 @@ map_again(const struct xdp_socket *xdp)
 	struct xdp_rings rings;
 
 	if (xdp_rings_map(&rings, xdp->socket, xdp->frames) == -1) {
-		if (errno == EBUSY)
+		cannot_map = errno == EBUSY;
+		if (cannot_map)
 			errno = EOPNOTSUPP;
 		return -1;
 	}
@@ -136,6 +144,11 @@ xdp_socket_open(struct xdp_socket *xdp, uint32_t ifindex, uint32_t queue,
 {
 	int error;
 
+	if (cannot_map) {
+		*what = MAP_AGAIN;
+		errno = EOPNOTSUPP;
+		return -1;
+	}
 	*xdp = (struct xdp_socket){.memory = -1, .ifindex = ifindex,
 	    .queue = queue, .frames = frames};
 	*what = "make an AF_XDP socket";
@@ -145,8 +158,7 @@ xdp_socket_open(struct xdp_socket *xdp, uint32_t ifindex, uint32_t queue,
 		if (give_memory(xdp) == 0 && make_rings(xdp) == 0) {
 			*what = "bind an AF_XDP socket to the queue";
 			if (bind_it(xdp) == 0) {
-				*what = "map the rings of a bound AF_XDP "
-				    "socket (which takes Linux 6.4)";
+				*what = MAP_AGAIN;
 				if (map_again(xdp) == 0 && learn(xdp))
 					return 0;
 			}

@@ -2,43 +2,20 @@
 /*
  * Steers streams to queues.  See xdp_steer.h.  Supervisor only.
  */
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <errno.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/ethtool.h"
 #include "supervisor/xdp_steer.h"
 
 /* Of what a tag says. */
 #define VLAN_NUMBER	0x0fff
-
-/* Any descriptor of a socket does. */
-static int
-ask(const char *interface, struct ethtool_rxnfc *command)
-{
-	struct ifreq request;
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result, error;
-
-	if (fd == -1)
-		return -1;
-	memset(&request, 0, sizeof(request));
-	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s",
-	    interface);
-	request.ifr_data = (void *)command;
-	result = ioctl(fd, SIOCETHTOOL, &request);
-	error = errno;
-	close(fd);
-	errno = error;
-	return result;
-}
 
 static bool
 cannot(char why[XDP_WHY_SIZE], const char *interface, const char *what)
@@ -55,7 +32,7 @@ count_rules(const char *interface, uint32_t *rules, bool *finds,
 {
 	struct ethtool_rxnfc count = {.cmd = ETHTOOL_GRXCLSRLCNT};
 
-	if (ask(interface, &count) == -1)
+	if (ethtool_ask(interface, &count) == -1)
 		return cannot(why, interface, "takes no rules");
 	*rules = count.rule_cnt;
 	*finds = (count.data & RX_CLS_LOC_SPECIAL) != 0;
@@ -132,7 +109,7 @@ choose(const char *interface, const struct ethtool_rxnfc *all, bool finds,
 		one = (struct ethtool_rxnfc){.cmd = ETHTOOL_GRXCLSRULE,
 		    .fs.location = all->rule_locs[i]};
 		rule->location = all->rule_locs[i];
-		if (ask(interface, &one) == 0 && is_same(&one.fs, rule))
+		if (ethtool_ask(interface, &one) == 0 && is_same(&one.fs, rule))
 			return true;
 	}
 	rule->location = RX_CLS_LOC_ANY;
@@ -160,9 +137,9 @@ xdp_steer(const char *interface, const struct xdp_key *key, uint32_t queue,
 	all = xcalloc(1, sizeof(*all) + rules * sizeof(*all->rule_locs));
 	all->cmd = ETHTOOL_GRXCLSRLALL;
 	all->rule_cnt = rules;
-	put_it = ask(interface, all) == 0 && all->rule_cnt <= rules &&
+	put_it = ethtool_ask(interface, all) == 0 && all->rule_cnt <= rules &&
 	    choose(interface, all, finds, &put.fs) &&
-	    ask(interface, &put) == 0;
+	    ethtool_ask(interface, &put) == 0;
 	free(all);
 	*location = put.fs.location;
 	return put_it || cannot(why, interface, "does not take a rule (see "
@@ -177,5 +154,5 @@ xdp_steer_no_more(uint32_t ifindex, uint32_t location)
 	char interface[IF_NAMESIZE];
 
 	if (if_indextoname(ifindex, interface) != NULL)
-		(void)ask(interface, &command);
+		(void)ethtool_ask(interface, &command);
 }

@@ -2,19 +2,16 @@
 /*
  * Asks where frames come in.  See xdp_where.h.  Supervisor only.
  */
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <arpa/inet.h>
 #include <linux/ethtool.h>
-#include <linux/sockios.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/util.h"
+#include "supervisor/ethtool.h"
 #include "supervisor/netlink.h"
 #include "supervisor/xdp_where.h"
 
@@ -118,24 +115,6 @@ go_below(const char *interface, struct xdp_where *where, struct link *link,
 
 /*** Tags. ***/
 
-static int
-ask(const char *name, void *command)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), result, error;
-	struct ifreq request;
-
-	if (fd == -1)
-		return -1;
-	memset(&request, 0, sizeof(request));
-	(void)snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
-	request.ifr_data = command;
-	result = ioctl(fd, SIOCETHTOOL, &request);
-	error = errno;
-	close(fd);
-	errno = error;
-	return result;
-}
-
 /* How many features the kernel knows by name; 0: it does not say. */
 static uint32_t
 count_features(const char *name)
@@ -146,7 +125,7 @@ count_features(const char *name)
 
 	sets->cmd = ETHTOOL_GSSET_INFO;
 	sets->sset_mask = UINT64_C(1) << ETH_SS_FEATURES;
-	count = ask(name, sets) == -1 || sets->sset_mask == 0 ? 0 :
+	count = ethtool_ask(name, sets) == -1 || sets->sset_mask == 0 ? 0 :
 	    sets->data[0];
 	free(sets);
 	return count;
@@ -179,7 +158,8 @@ takes_tags_off(const char *name)
 	    .string_set = ETH_SS_FEATURES, .len = count};
 	*features = (struct ethtool_gfeatures){.cmd = ETHTOOL_GFEATURES,
 	    .size = words};
-	if (count > 0 && ask(name, names) == 0 && ask(name, features) == 0)
+	if (count > 0 && ethtool_ask(name, names) == 0 &&
+	    ethtool_ask(name, features) == 0)
 		for (i = 0; i < MIN_OF(count, names->len); i++)
 			for (j = 0; j < NITEMS(what); j++)
 				if (strncmp((const char *)names->data +

@@ -16,6 +16,7 @@
 
 #include "common/util.h"
 #include "supervisor/doctor/doctor_priv.h"
+#include "supervisor/ethtool.h"
 
 /* Interrupts that come later delay what is relayed, in microseconds. */
 #define COALESCE_MAX_US	1000U
@@ -61,7 +62,7 @@ look_at_speed(struct doctor *doctor, const struct link_use *use)
 	bool gigabit, slow;
 	uint32_t speed;
 
-	if (links_ethtool(use->name, &command) == -1) {
+	if (ethtool_ask(use->name, &command) == -1) {
 		say_mute(doctor, use);
 		return;
 	}
@@ -94,7 +95,7 @@ look_at_offload(struct doctor *doctor, const struct link_use *use,
 {
 	struct ethtool_value value = {.cmd = what};
 
-	if (links_ethtool(use->name, &value) == -1) {
+	if (ethtool_ask(use->name, &value) == -1) {
 		say_mute(doctor, use);
 		return;
 	}
@@ -128,7 +129,7 @@ look_at_ring(struct doctor *doctor, const struct link_use *use)
 
 	if (!use->input)
 		return;
-	if (links_ethtool(use->name, &ring) == -1) {
+	if (ethtool_ask(use->name, &ring) == -1) {
 		say_mute(doctor, use);
 		return;
 	}
@@ -155,7 +156,7 @@ look_at_coalescing(struct doctor *doctor, const struct link_use *use)
 
 	if (!use->input)
 		return;
-	if (links_ethtool(use->name, &coalesce) == -1) {
+	if (ethtool_ask(use->name, &coalesce) == -1) {
 		say_mute(doctor, use);
 		return;
 	}

@@ -94,8 +94,6 @@ size_t	links_used(const struct conf *conf, struct link_use **links)
 int	links_flags(const char *name) ATTR_NONNULL;
 /* Bytes; 0: not known. */
 unsigned	links_mtu(const char *name) ATTR_NONNULL;
-/* Has the driver asked; 0, or -1 with errno. */
-int	links_ethtool(const char *name, void *command) ATTR_NONNULL;
 /* The interface that a datagram to there leaves by; 0: there is no route,
  * -1: not known. */
 int	links_route(const struct sockaddr_storage *to) ATTR_NONNULL;

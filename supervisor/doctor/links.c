@@ -57,15 +57,6 @@ links_mtu(const char *name)
 	return (unsigned)request.ifr_mtu;
 }
 
-int
-links_ethtool(const char *name, void *command)
-{
-	struct ifreq request = {{{0}}, {{0}}};
-
-	request.ifr_data = command;
-	return ask(name, SIOCETHTOOL, &request);
-}
-
 /* What the kernel is asked, and answers. */
 struct route_message {
 	struct nlmsghdr	 header;

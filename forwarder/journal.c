@@ -40,6 +40,7 @@ journal_init(struct journal *journal, const char *channel, int directory)
 	journal->directory = directory;
 	tail_init(&journal->catalog, "mcrelay_catalog", "mcrelay.catalog.*.*",
 	    0, xasprintf("mcrelay.catalog.%s.%s", spec.host, token));
+	journal->catalog.same = true;
 	tail_init(&journal->ledger, "mcrelay_ledger", "mcrelay.ledger.*.*",
 	    LEDGERS_MAX, xasprintf("mcrelay.ledger.%s.%s", spec.host,
 	    token));

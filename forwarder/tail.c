@@ -2,6 +2,8 @@
 /*
  * One subject of a stream of all hosts.  mcrelay-forwarder.
  */
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
@@ -83,9 +85,20 @@ tail_ask(struct tail *tail, char **data)
 	return true;
 }
 
+/* Of what is sent behind the last one of its subject, to be freed; NULL: none.
+ * Not of the first: it may be sent again behind a stream that somebody has
+ * emptied. */
+static char *
+identity(const struct tail *tail)
+{
+	return tail->same && tail->last != 0 ? xasprintf("%s %" PRIu64,
+	    tail->subject, tail->last) : NULL;
+}
+
 bool
 tail_put(struct tail *tail, const char *data, size_t size)
 {
+	char *id = identity(tail);
 	jsPubAck *answer = NULL;
 	jsPubOptions options;
 	natsStatus status;
@@ -96,8 +109,10 @@ tail_put(struct tail *tail, const char *data, size_t size)
 	if (tail->last == 0)
 		options.ExpectNoMessage = true;
 	options.ExpectLastSubjectSeq = tail->last;
+	options.MsgId = id;
 	status = js_Publish(&answer, tail->js, tail->subject, data, (int)size,
 	    &options, NULL);
+	free(id);
 	if (status != NATS_OK)
 		return failed(tail, "a message is not stored", status);
 	tail->last = answer->Sequence;

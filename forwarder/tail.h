@@ -5,7 +5,10 @@
  * most.
  *
  * As in stream.h nothing is there twice: a message says which one must be the
- * last of its subject.
+ * last of its subject.  Of several servers nats-server 2.9 looks at that when the
+ * message comes, not when it is stored: two for one place may be on their way,
+ * of a process that was killed or of one that did not wait for an answer.  So
+ * where what is sent for one place is the same each time, it has an identity.
  */
 #ifndef MCRELAY_FORWARDER_TAIL_H
 #define MCRELAY_FORWARDER_TAIL_H
@@ -18,6 +21,8 @@ struct tail {
 	int64_t		 most;		/* of a subject, then the oldest goes;
 					 * 0: nothing goes */
 	bool		 lasting;	/* nor for its age */
+	bool		 same;		/* what is sent behind another one is
+					 * the same whenever it is sent */
 	char		*subject;
 	jsCtx		*js;
 	bool		 known;

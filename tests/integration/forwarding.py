@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from daemon import Daemon, channel
@@ -22,6 +23,15 @@ def archived(daemon: Daemon, name: str, port: int, **more: Any
 
 def state(daemon: Daemon, name: str) -> dict[str, Any]:
     return dict(daemon.status(name)["forward"])
+
+
+def forwarder_pid(daemon: Daemon, old: int = 0) -> int:
+    """Of one that runs, and is not the old one."""
+    def there() -> int:
+        one = json.loads(daemon.ctl("status", "-j").stdout)["forwarders"][0]
+        return int(one["pid"]) if one["state"] == "running" and \
+            one["pid"] != old else 0
+    return wait_for(there, "a forwarder", 60, daemon.log)
 
 
 def wait_forwarded(daemon: Daemon, client: Client, name: str, count: int,

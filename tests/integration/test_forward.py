@@ -20,7 +20,8 @@ import pytest
 import avro_files
 import nats
 from daemon import Daemon, output
-from forwarding import archived, forward, state, wait_forwarded
+from forwarding import (archived, forward, forwarder_pid, state,
+                        wait_forwarded)
 from fuse import Fuse, build
 from nats import Client, Cluster, Message, Proxy, Server
 from net import Receiver, Sender, SenderThread, free_port, numbered
@@ -29,14 +30,6 @@ from waiting import wait_for
 LONG_COUNT = 240000 if "MCRELAY_TEST_LONG" in os.environ else 30000
 
 pytestmark = pytest.mark.usefixtures("have_forwarder")
-
-
-def forwarder_pid(daemon: Daemon, old: int = 0) -> int:
-    def there() -> int:
-        one = json.loads(daemon.ctl("status", "-j").stdout)["forwarders"][0]
-        return one["pid"] if one["state"] == "running" and \
-            one["pid"] != old else 0
-    return wait_for(there, "a forwarder", 60, daemon.log)
 
 
 def records(directory: Path, messages: list[Message]) -> list[bytes]:

@@ -6,14 +6,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon import Daemon
-from forwarding import archived, forward, wait_forwarded
-from nats import Client, Server
+from forwarding import archived, forward, forwarder_pid, wait_forwarded
+from nats import Client, Cluster, Server
 from net import Sender, free_port, numbered
 from waiting import wait_for
 
@@ -128,3 +129,57 @@ def test_emptied(daemon: Daemon, server: Server) -> None:
         assert last() == 0
         wait_for(lambda: last() == 1000, "the same again", 40, daemon.log)
         daemon.stop()
+
+
+def test_no_majority(daemon: Daemon, tmp_path: Path) -> None:
+    """Two of three servers stand still when a line is sent, and when it is sent
+    again, by another process: it is there once."""
+    cluster = Cluster(tmp_path)
+    port = free_port()
+    stopped: list[int] = []
+    try:
+        cluster.start()
+        with Sender("127.0.0.1", port) as sender:
+            conf = archived(daemon, "one", port)
+            daemon.start(conf, **forward(*cluster.urls, replicas=3))
+            sender.send(numbered(100))
+            daemon.wait_received("one", 100)
+            daemon.ctl("rotate", "one")
+            cluster.wait_current("mcrelay_catalog")
+            leader = cluster.leader("mcrelay_catalog")
+            assert leader is not None
+            with leader.client() as client:
+                wait_catalog(daemon, client, "one", 1)
+                # Which leads the other stream, too: else that is waited for.
+                wait_for(lambda: cluster.leader("mcrelay-one") is leader or
+                         client.api("STREAM.LEADER.STEPDOWN.mcrelay-one")
+                         is None, "one leader", 60)
+                # To the leader alone.
+                before = forwarder_pid(daemon)
+                daemon.write(conf, **forward(leader.url, replicas=3))
+                daemon.ctl("reload")
+                forwarder_pid(daemon, before)
+                daemon.wait_log(f"connected to {leader.url}")
+                sender.send(numbered(100))
+                daemon.wait_received("one", 200)
+                for server in cluster.servers:
+                    if server is not leader and server.process is not None:
+                        os.kill(server.process.pid, signal.SIGSTOP)
+                        stopped.append(server.process.pid)
+                daemon.ctl("rotate", "one")
+                wait_for(lambda: len(catalog(daemon, "one")) == 2, "a line")
+                # One that is alone for longer takes nothing.
+                time.sleep(1.5)
+                before = forwarder_pid(daemon)
+                os.kill(before, signal.SIGKILL)
+                forwarder_pid(daemon, before)
+                time.sleep(2.5)
+                while stopped:
+                    os.kill(stopped.pop(), signal.SIGCONT)
+                cluster.wait_current("mcrelay_catalog")
+                wait_catalog(daemon, client, "one", 2)
+            daemon.stop()
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        cluster.end()

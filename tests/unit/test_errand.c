@@ -133,28 +133,29 @@ on_child(int signal_number ATTR_UNUSED)
 {
 }
 
-/* The end of those before is no answer of this one. */
+/* The end of those before is no answer of this one, and ends no waiting. */
 static void
 test_signals(void **state)
 {
 	const struct sigaction action = {.sa_handler = on_child,
 	    .sa_flags = SA_RESTART}, none = {.sa_handler = SIG_DFL};
-	unsigned answered = 0, i;
+	unsigned i;
 	char byte;
 
 	(void)state;
 	spent_ns = clock_monotonic_ns();
 	assert_int_equal(sigaction(SIGCHLD, &action, NULL), 0);
-	/* So few that there is patience for all. */
+	/* So few that there is patience for all, unless the machine is busy. */
 	for (i = 0; i < 10; i++) {
-		answered += errand_ask("/", answer_shortly, "", &byte, 1);
+		if (!errand_ask("/", answer_shortly, "", &byte, 1))
+			assert_true(clock_monotonic_ns() - spent_ns >=
+			    90 * NS_PER_MS);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			continue;
 	}
 	while (wait(NULL) > 0)
 		continue;
 	assert_int_equal(sigaction(SIGCHLD, &none, NULL), 0);
-	assert_int_equal(answered, 10);
 	spent_ns = clock_monotonic_ns() - spent_ns;
 }
 
@@ -215,7 +216,7 @@ test_for_ever(void **state)
 		    &answered));
 	all = clock_monotonic_ns() - start;
 	assert_true(first + spent_ns >= 90 * NS_PER_MS);
-	assert_true(all < 10 * first);
+	assert_true(all < 10 * (first + spent_ns));
 	for (i = 0; i < NITEMS(errands); i++) {
 		errand_forget(&errands[i]);
 		assert_int_equal(errands[i].answer, 0);

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import functools
+import itertools
 import os
 import random
 import socket
@@ -13,7 +14,7 @@ import struct
 import subprocess
 import threading
 import time
-from typing import Callable, Iterable, Iterator, Sequence
+from typing import Callable, Iterable, Iterator
 
 import pytest
 
@@ -384,10 +385,13 @@ class Sender:
 class SenderThread:
     """A Sender at work while the test does something else."""
 
-    def __init__(self, sender: Sender, datagrams: Sequence[bytes],
+    def __init__(self, sender: Sender, datagrams: Iterable[bytes],
                  rate: float) -> None:
+        self._over = threading.Event()
         self._thread = threading.Thread(
-            target=sender.send, args=(datagrams, rate), daemon=True)
+            target=sender.send, args=(itertools.takewhile(
+                lambda _: not self._over.is_set(), datagrams), rate),
+            daemon=True)
         self._thread.start()
 
     def busy(self) -> bool:
@@ -396,6 +400,19 @@ class SenderThread:
     def join(self, deadline_s: float = 60.0) -> None:
         self._thread.join(deadline_s)
         assert not self._thread.is_alive(), "the sender did not finish"
+
+    def end(self) -> None:
+        """What it was the load for is done; there was one until now."""
+        assert self.busy(), "the load ended too early"
+        self._over.set()
+        self.join()
+
+
+def endless(size: int = 100, first: int = 0) -> Iterator[bytes]:
+    """Such as numbered() makes: as many as a test may need while it waits for
+    something, on a busy machine."""
+    return (numbered(1, size, number)[0]
+            for number in range(first, first + 1_000_000))
 
 
 def numbered(count: int, size: int = 100, first: int = 0) -> list[bytes]:

@@ -20,8 +20,8 @@ import pytest
 import gen
 from daemon import Daemon, channel, output
 from manager import Manager
-from net import (Namespace, Receiver, Sender, SenderThread, free_port,
-                 numbered, receiving_socket)
+from net import (Namespace, Receiver, Sender, SenderThread, endless,
+                 free_port, numbered, receiving_socket)
 from test_world import (GROUP_IN, GROUP_OUT, OTHERS, RELAY, World,  # noqa: F401
                         bare, world)
 from waiting import wait_for
@@ -537,17 +537,18 @@ def test_all_dead(make_daemon: Callable[..., Daemon], world: World) -> None:
     daemon = make_daemon(namespace=world.home)
     daemon.start(relayed(4, port, to_group(4, to), to_group(4, to, 1)))
     (first, _) = wait_kernel(daemon)
-    count = RATE * 2
     with Sink(world, GROUP_OUT[4], to) as sink, \
             Sink(world, "239.192.8.1", to) as other, \
             sender(world, GROUP_IN[4], port) as source:
-        thread = SenderThread(source, numbered(count), RATE)
-        sink.wait(count // 4)
+        thread = SenderThread(source, endless(), RATE)
+        sink.wait(RATE // 2)
         daemon.kill()
-        assert not daemon.processes() and thread.busy()
+        assert not daemon.processes()
+        sink.wait(len(source.sent) + RATE)
+        thread.end()
+        count = len(source.sent)
         sink.all_once(count)
         other.all_once(count)
-        thread.join()
         (left,) = programs_at(world.home, "in0")
         assert left["prog"]["id"] == first["program"]
         daemon.start(relayed(4, port, to_group(4, to), to_group(4, to, 1)))

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from daemon import Daemon, channel, output
-from net import (Receiver, Sender, SenderThread, free_port, group_v4,
-                 numbered, safe_rate)
+from net import (Receiver, Sender, SenderThread, endless, free_port,
+                 group_v4, numbered, safe_rate)
 from waiting import wait_for
 
 # While a worker is replaced the socket buffer must hold what comes.
@@ -102,17 +102,15 @@ def test_under_load(daemon: Daemon, upgrades: int) -> None:
         port, _ = start(daemon, relayed, view)
         assert daemon.process is not None
         pid = daemon.process.pid
-        done = 0
         with Sender("127.0.0.1", port) as sender:
             for _ in range(upgrades):
                 before = workers(daemon)
-                batch = numbered(rate, 120, first=done)
-                done += rate
-                thread = SenderThread(sender, batch, rate)
+                thread = SenderThread(
+                    sender, endless(120, first=len(sender.sent)), rate)
                 assert f"as process {pid}" in daemon.ctl("upgrade").stdout
-                assert thread.busy(), "the load ended before the upgrade"
                 wait_rolled(daemon, before)
-                thread.join()
+                thread.end()
+            done = len(sender.sent)
             ledger = daemon.wait_received("one", done)
             assert ledger["received"] == ledger["archived"] == done
             assert ledger["kernel_dropped"] == 0
@@ -183,15 +181,15 @@ def test_configuration_changed(daemon: Daemon) -> None:
         config[1]["listen"]["port"] = ports[4]
         config[2]["archive"] = daemon.archive_conf(flush_interval="500ms")
         daemon.write(*config[:3])
-        thread = SenderThread(other, numbered(2000), 2000)
+        thread = SenderThread(other, endless(), 2000)
         daemon.ctl("upgrade")
-        assert thread.busy()
         del before["gone"]
         wait_rolled(daemon, before)
         same.send(numbered(50, first=50))
         assert daemon.wait_received("same", 100)["archived"] == 100
-        thread.join()
-        assert daemon.wait_received("other", 2000)["archived"] == 2000
+        thread.end()
+        count = len(other.sent)
+        assert daemon.wait_received("other", count)["archived"] == count
         with Sender("127.0.0.1", ports[4]) as moved:
             moved.send(numbered(50))
             daemon.wait_received("moved", 50)

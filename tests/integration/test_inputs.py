@@ -139,12 +139,13 @@ def test_kills_under_load(inside: Daemon, namespace: Namespace, load: Load,
             100)) as sink:
         inside.start(make(inside, load.listen, sink.port))
         load.start(rate)
-        for kills in range(1, 17):
+        # So many that none is waited for long.
+        for kills in range(1, 7):
             time.sleep(chance.uniform(0.05, 0.4))
             pid = inside.worker_pid("one")
             os.kill(pid, signal.SIGKILL)
             inside.wait_new_worker("one", pid)
-            if killed != "worker" and kills % 4 == 0:
+            if killed != "worker" and kills % 3 == 0:
                 inside.ctl("upgrade")
         load.end()
         wait_all(inside, load)

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from daemon import Daemon, channel
@@ -28,7 +27,7 @@ def state(daemon: Daemon, name: str) -> dict[str, Any]:
 def forwarder_pid(daemon: Daemon, old: int = 0) -> int:
     """Of one that runs, and is not the old one."""
     def there() -> int:
-        one = json.loads(daemon.ctl("status", "-j").stdout)["forwarders"][0]
+        one = daemon.whole_status()["forwarders"][0]
         return int(one["pid"]) if one["state"] == "running" and \
             one["pid"] != old else 0
     return wait_for(there, "a forwarder", 60, daemon.log)

@@ -4,7 +4,6 @@ can go on with that."""
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
@@ -53,7 +52,7 @@ def expect(daemon: Daemon, names: set[str]) -> None:
     bits = sum(1 << NUMBERS[name] for name in names) & bounds
     assert sets(daemon.process.pid) == {
         "Inh": 0, "Prm": bits, "Eff": bits, "Bnd": bits, "Amb": 0}
-    status = json.loads(daemon.ctl("status", "-j").stdout)
+    status = daemon.whole_status()
     assert set(status["capabilities"]) == {
         name for name in names if bounds >> NUMBERS[name] & 1}
     for each in status["channels"] + status["decimators"]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -66,7 +65,7 @@ class Nine:
         return counts["in"], counts["out"], counts["missed"]
 
     def decimators(self) -> list[dict[str, Any]]:
-        status = json.loads(self.daemon.ctl("status", "-j").stdout)
+        status = self.daemon.whole_status()
         return list(status["decimators"])
 
     def spread(self) -> list[set[str]]:

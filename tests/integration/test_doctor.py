@@ -79,7 +79,7 @@ class Doctor:
             capture_output=True, timeout=60, stdin=subprocess.DEVNULL)
 
     def ask_status(self) -> dict[str, Any]:
-        return json.loads(self.daemon.ctl("status", "-j").stdout)
+        return self.daemon.whole_status()
 
     @staticmethod
     def report(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

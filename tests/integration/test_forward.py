@@ -485,7 +485,7 @@ def test_unprivileged(daemon: Daemon, server: Server, tmp_path: Path
     with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
         daemon.start(archived(daemon, "one", port), **forward(
             f"nats://localhost:{server.port}"), user="nobody")
-        one = json.loads(daemon.ctl("status", "-j").stdout)["forwarders"][0]
+        one = daemon.whole_status()["forwarders"][0]
         assert one["user"] != 0
         sender.send(numbered(1000))
         daemon.wait_received("one", 1000)

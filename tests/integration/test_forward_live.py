@@ -43,7 +43,7 @@ def conf(source: Path, port: int, view: Receiver, another: Receiver,
 
 def shows(daemon: Daemon) -> dict[str, Any]:
     """Of the first forwarder, once the decimator and it know each other."""
-    return dict(json.loads(daemon.ctl("status", "-j").stdout)[
+    return dict(daemon.whole_status()[
         "forwarders"][0])
 
 

@@ -10,7 +10,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable

@@ -253,7 +253,7 @@ def test_status(live: Live) -> None:
     """What mcrelayctl prints, and its channels each second."""
     answer = live.get("/status")
     assert answer.getheader("Content-Type") == "application/json"
-    said = json.loads(live.daemon.ctl("status", "-j").stdout)
+    said = live.daemon.whole_status()
     shown = json.loads(answer.text)
     assert shown.keys() == said.keys() and shown["pid"] == said["pid"]
     assert live.get("/status?channel=one").status == 400

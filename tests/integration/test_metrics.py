@@ -31,7 +31,7 @@ def metrics(daemon: Daemon, *words: str) -> Metrics:
 
 
 def status(daemon: Daemon) -> dict[str, Any]:
-    return dict(json.loads(daemon.ctl("status", "-j").stdout))
+    return dict(daemon.whole_status())
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
@@ -71,7 +70,7 @@ def test_counts_of_another_segment(daemon: Daemon, poison: None) -> None:
             {"name": "s", "method": "pick", "every": 1,
              "address": "127.0.0.1", "port": view.port}])
         daemon.start(conf)
-        pid = json.loads(daemon.ctl("status", "-j").stdout)[
+        pid = daemon.whole_status()[
             "decimators"][0]["pid"]
         with Sender("127.0.0.1", port) as sender:
             # All of it is one share.

@@ -8,7 +8,6 @@ MCRELAY_TEST_SEED    which
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import time
@@ -348,7 +347,7 @@ def test_random_world(make_daemon: Callable[..., Daemon],
     model.restore()
 
     def wrong(cases: list[Case]) -> list[str]:
-        status = json.loads(daemon.ctl("status", "-j").stdout)
+        status = daemon.whole_status()
         of = {each["name"]: each for each in status["channels"]}
         return [text for case in cases
                 if (text := case.wrong(model, of[case.name]))]

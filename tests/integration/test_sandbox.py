@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import signal
 import socket
@@ -36,7 +35,7 @@ def facts(pid: int) -> dict[str, str]:
 def children(daemon: Daemon) -> list[int]:
     """The worker's pid and the decimator's."""
     def running() -> list[int] | None:
-        status = json.loads(daemon.ctl("status", "-j").stdout)
+        status = daemon.whole_status()
         both = status["channels"] + status["decimators"]
         if any(each["state"] not in SERVING for each in both):
             return None
@@ -137,7 +136,7 @@ def test_status(daemon: Daemon) -> None:
 
         def check() -> None:
             children(daemon)
-            status = json.loads(daemon.ctl("status", "-j").stdout)
+            status = daemon.whole_status()
             for each in (*status["channels"], *status["decimators"]):
                 assert each["sandbox"] == expected(
                     daemon, each["pid"])

@@ -50,7 +50,7 @@ class Pair:
         self.wait("a", standbys=1)
 
     def status(self, name: str) -> dict[str, Any]:
-        return dict(json.loads(self.daemon[name].ctl("status", "-j").stdout))
+        return dict(self.daemon[name].whole_status())
 
     def lease(self, name: str) -> dict[str, Any]:
         return dict(self.daemon[name].status("one")["lease"])

@@ -43,14 +43,14 @@ def install(path: Path, text: str) -> None:
 
 
 def workers(daemon: Daemon) -> dict[str, int]:
-    status = json.loads(daemon.ctl("status", "-j").stdout)
+    status = daemon.whole_status()
     return {c["name"]: c["pid"] for c in status["channels"]}
 
 
 def wait_rolled(daemon: Daemon, before: dict[str, int]) -> dict[str, int]:
     """Until every worker is another process, and runs."""
     def rolled() -> dict[str, int] | None:
-        status = json.loads(daemon.ctl("status", "-j").stdout)
+        status = daemon.whole_status()
         now = {c["name"]: c["pid"] for c in status["channels"]
                if c["state"] in ("running", "stale")}
         done = set(now) == set(before) and \

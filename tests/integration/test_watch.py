@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -71,7 +70,7 @@ class Decimated:
             output(self.view.address, self.view.port)])
 
     def decimator(self) -> dict[str, Any]:
-        status = json.loads(self.daemon.ctl("status", "-j").stdout)
+        status = self.daemon.whole_status()
         return next(d for d in status["decimators"]
                     if d["channels"] == [self.name])
 

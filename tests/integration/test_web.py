@@ -8,14 +8,12 @@ import errno
 import gzip
 import http.client
 import itertools
-import json
 import os
 import re
 import resource
 import signal
 import socket
 import ssl
-import subprocess
 import threading
 import time
 from contextlib import ExitStack, contextmanager
@@ -50,7 +48,7 @@ class Web:
 
     def pid(self) -> int:
         """0 while there is none that is ready."""
-        web = json.loads(self.daemon.ctl("status", "-j").stdout).get("web")
+        web = self.daemon.whole_status().get("web")
         return web["pid"] if web and web["state"] == "running" else 0
 
     def wait(self, old: int = 0) -> int:
@@ -610,7 +608,7 @@ def test_unix(have_web: None, daemon: Daemon) -> None:
 
 def wait_lack(daemon: Daemon, why: str) -> None:
     def there() -> bool:
-        web = json.loads(daemon.ctl("status", "-j").stdout)["web"]
+        web = daemon.whole_status()["web"]
         return web["state"] == "waiting" and why in web["detail"]
     wait_for(there, why, 10, daemon.log)
 
@@ -676,7 +674,7 @@ def test_nobody(have_web: None, daemon: Daemon) -> None:
                           process=process) > 0
     assert seen.value("mcrelay_process_resident_memory_bytes",
                       process="worker", channel="one") > 0
-    sandbox = json.loads(daemon.ctl("status", "-j").stdout)["web"]["sandbox"]
+    sandbox = daemon.whole_status()["web"]["sandbox"]
     assert "calls" not in sandbox["missing"]
     assert "privileges" not in sandbox["missing"]
 
@@ -744,7 +742,7 @@ def test_hangs(web: Web) -> None:
         client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         assert client.recv(12) == b"HTTP/1.1 200"
     assert web.wait(pid) != pid
-    status = json.loads(web.daemon.ctl("status", "-j").stdout)["web"]
+    status = web.daemon.whole_status()["web"]
     assert status["deaths"] == {"exited": 0, "signalled": 0, "hung": 1}
     assert f"web: process {pid} hangs" in web.daemon.log()
 

@@ -91,7 +91,7 @@ class Guarded:
             cafile=str(self.daemon.directory / cert))
 
     def status(self) -> dict[str, Any]:
-        return json.loads(self.daemon.ctl("status", "-j").stdout)["web"]
+        return self.daemon.whole_status()["web"]
 
     def pid(self) -> int:
         web = self.status()

@@ -111,10 +111,10 @@ configure_in() {
 	(cd "$directory" && "$source/configure" --silent "$@")
 }
 
-# build_layout DIRECTORY: the daemon's programs, as a version whose segments have
-# another layout.
+# build_layout DIRECTORY OPTION...: the daemon's programs, as a version whose
+# segments have another layout.
 build_layout() {
-	configure_in "$1" CPPFLAGS="${CPPFLAGS:-} -DSEGMENT_LAYOUT_SALT=1"
+	configure_in "$@" CPPFLAGS="${CPPFLAGS:-} -DSEGMENT_LAYOUT_SALT=1"
 	make -C "$1" -s -j"$(cores)" mcrelayd mcrelay-worker mcrelay-decimator
 }
 

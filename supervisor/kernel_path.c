@@ -151,7 +151,8 @@ static void
 tell_routes(struct kernel_path *path, struct kernel_entry *list, size_t count)
 {
 	const struct kernel_entry *had = path->had;
-	const struct kernel_entry *end = had + path->count;
+	const struct kernel_entry *end = had == NULL ? NULL :
+	    had + path->count;
 	size_t i;
 	int order;
 
@@ -216,7 +217,8 @@ tell_interfaces(struct kernel_path *path)
 {
 	struct kernel_place *now = xcalloc(path->count + 1, sizeof(*now));
 	const struct kernel_place *had = path->at;
-	const struct kernel_place *end = had + path->interfaces;
+	const struct kernel_place *end = had == NULL ? NULL :
+	    had + path->interfaces;
 	size_t i, count = 0;
 
 	for (i = 0; i < path->count; i++) {

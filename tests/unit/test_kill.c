@@ -16,6 +16,14 @@
 #include "common/util.h"
 #include "tests/unit/load.h"
 
+/* How many workers are killed, one after the other: with a sanitizer, which has
+ * each of them begin slowly, some. */
+#ifdef SANITIZED
+#define LIVES	24U
+#else
+#define LIVES	100U
+#endif
+
 /* SIGKILL at random instants; each successor takes over what was in hand. */
 static void
 test_kill(void **state ATTR_UNUSED)
@@ -29,7 +37,7 @@ test_kill(void **state ATTR_UNUSED)
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 2 * LIVES; i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		load_pause((random >> 33) % (4 * NS_PER_MS));
 		rig_kill(&rig);
@@ -54,7 +62,7 @@ test_kill_with_two_inputs(void **state ATTR_UNUSED)
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
-	for (i = 0; i < 200; i++) {
+	for (i = 0; i < 2 * LIVES; i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		load_pause((random >> 33) % (4 * NS_PER_MS));
 		rig_kill(&rig);
@@ -66,7 +74,7 @@ test_kill_with_two_inputs(void **state ATTR_UNUSED)
 }
 
 /* The same with small files and blocks, so that kills hit file changes.  Where
- * a busy machine lets a worker do little, the next hundred live twice as long.
+ * a busy machine lets a worker do little, as many again live twice as long.
  */
 static void
 test_kill_while_rotating(void **state ATTR_UNUSED)
@@ -83,10 +91,10 @@ test_kill_while_rotating(void **state ATTR_UNUSED)
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
-	for (i = 0; i < 100 || (rig_count_files(&rig, ".avro") <= 10 &&
-	    i < 1000); i++) {
+	for (i = 0; i < LIVES || (rig_count_files(&rig, ".avro") <= 10 &&
+	    i < 10 * LIVES); i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
-		load_pause((random >> 33) % (8 * NS_PER_MS << i / 100));
+		load_pause((random >> 33) % (8 * NS_PER_MS << i / LIVES));
 		rig_kill(&rig);
 		rig_start(&rig);
 	}
@@ -118,7 +126,7 @@ kill_while_writing(enum archive_write how, bool uring)
 	rig_open(&rig, &spec);
 	rig_start(&rig);
 	load_start(&load, &rig);
-	for (i = 0; i < 100; i++) {
+	for (i = 0; i < LIVES; i++) {
 		random = random * 6364136223846793005u + 1442695040888963407u;
 		load_pause((random >> 33) % (16 * NS_PER_MS));
 		rig_kill(&rig);

@@ -35,16 +35,11 @@
 #include "worker/relay.h"
 
 #define STEPS_MAX	2000000
-/*
- * Killed after each instruction, and recoveries begun after every so many.
- * One instruction of ours is dozens with a sanitizer; and where one takes very
- * long, MCRELAY_TEST_EACH=N has it killed after every N-th only.
- */
-#ifdef __SANITIZE_ADDRESS__
-#define EACH		32U
-#define BEGIN_EACH	100U	/* of these */
+/* Recoveries begun after so many of those kills.  Where an instruction takes very
+ * long, MCRELAY_TEST_EACH=N has it killed after every N-th only. */
+#ifdef SANITIZED
+#define BEGIN_EACH	40U
 #else
-#define EACH		1U
 #define BEGIN_EACH	400U
 #endif
 
@@ -60,7 +55,7 @@ static unsigned		inputs = 1;
 static bool		by_uring;
 static bool		is_shared;
 /* Killed after every so many instructions. */
-static unsigned		each = EACH;
+static unsigned		each = STEP_EACH;
 /* What the supervisor pauses at the very instant of the kill. */
 static uint32_t		paused_then;
 

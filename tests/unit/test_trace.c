@@ -359,7 +359,7 @@ test_recovery_of_two(void **state ATTR_UNUSED)
 int
 main(void)
 {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef SANITIZED
 	print_message("skipped: sanitizers trace the process themselves\n");
 	return EXIT_SKIPPED;
 #endif

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* After how many instructions all is checked: with a sanitizer, which finds what
- * is wrong in the checked code wherever it begins, not after each. */
+/* After how many instructions all is checked: with a sanitizer, which finds
+ * what is wrong in the checked code wherever it begins, not after each. */
 #ifdef SANITIZED
 #define STEP_EACH	293U
 #else

@@ -35,8 +35,8 @@
 #include "worker/relay.h"
 
 #define STEPS_MAX	2000000
-/* Recoveries begun after so many of those kills.  Where an instruction takes very
- * long, MCRELAY_TEST_EACH=N has it killed after every N-th only. */
+/* Recoveries begun after so many of those kills.  Where an instruction takes
+ * very long, MCRELAY_TEST_EACH=N has it killed after every N-th only. */
 #ifdef SANITIZED
 #define BEGIN_EACH	40U
 #else

@@ -134,6 +134,14 @@ read_end(const struct stream *stream, natsMsg *message,
 	return STREAM_FOREIGN;
 }
 
+/* None is there behind that one. */
+static void
+note_missing(struct stream *stream, uint64_t number)
+{
+	stream->missing_from = number + 1;
+	stream->missing_to = stream->last;
+}
+
 /*
  * A server may have forgotten which one its subject's last is when it refused
  * another one that it had counted, and it counts each attempt.  What was found
@@ -144,22 +152,26 @@ get_last(struct stream *stream, natsMsg **message, uint64_t first,
     jsOptions *options, jsErrCode *error)
 {
 	const char *name = stream->lane->stream;
-	uint64_t number = stream->last;
+	uint64_t number = stream->last, begun_ns;
 	natsStatus status = js_GetLastMsg(message, stream->js, name,
 	    stream->lane->subject, options, error);
 
 	if (status != NATS_NOT_FOUND || first == 0)
 		return status;
+	begun_ns = clock_monotonic_ns();
 	while (status == NATS_NOT_FOUND && number >= first) {
 		if (number == stream->missing_to)
 			number = stream->missing_from - 1;
+		/* Who takes longer is held for one that hangs. */
+		if (clock_monotonic_ns() - begun_ns > ANSWER_MS * NS_PER_MS) {
+			note_missing(stream, number);
+			return NATS_TIMEOUT;
+		}
 		status = js_GetMsg(message, stream->js, name, number--,
 		    options, error);
 	}
-	if (status == NATS_OK) {
-		stream->missing_from = natsMsg_GetSequence(*message) + 1;
-		stream->missing_to = stream->last;
-	}
+	if (status == NATS_OK)
+		note_missing(stream, natsMsg_GetSequence(*message));
 	return status;
 }
 

@@ -7,8 +7,6 @@
 #include <sys/socket.h>
 #include <errno.h>
 #include <ifaddrs.h>
-#include <linux/netlink.h>
-#include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -19,6 +17,7 @@
 #include "common/util.h"
 #include "supervisor/conf/address.h"
 #include "supervisor/doctor/doctor_priv.h"
+#include "supervisor/netlink.h"
 
 /*** Asking the kernel. ***/
 
@@ -57,80 +56,36 @@ links_mtu(const char *name)
 	return (unsigned)request.ifr_mtu;
 }
 
-/* What the kernel is asked, and answers. */
-struct route_message {
-	struct nlmsghdr	 header;
-	struct rtmsg	 route;
-	char		 attributes[4096];
-};
-
-static void
-fill_question(struct route_message *question,
-    const struct sockaddr_storage *to)
+static bool
+is_refused(const union netlink_message *answer)
 {
-	const struct sockaddr_in6 *in6 = (const void *)to;
-	const struct sockaddr_in *in = (const void *)to;
-	bool v6 = to->ss_family == AF_INET6;
-	struct rtattr *attribute = (void *)question->attributes;
-	size_t size = v6 ? sizeof(in6->sin6_addr) : sizeof(in->sin_addr);
-
-	question->route.rtm_family = (unsigned char)to->ss_family;
-	question->route.rtm_dst_len = (unsigned char)(size * 8);
-	attribute->rta_type = RTA_DST;
-	attribute->rta_len = (unsigned short)RTA_LENGTH(size);
-	memcpy(RTA_DATA(attribute), v6 ? (const void *)&in6->sin6_addr :
-	    (const void *)&in->sin_addr, size);
-	question->header = (struct nlmsghdr){
-	    .nlmsg_type = RTM_GETROUTE, .nlmsg_flags = NLM_F_REQUEST,
-	    .nlmsg_len = (uint32_t)(NLMSG_LENGTH(sizeof(struct rtmsg)) +
-	    RTA_SPACE(size))};
-}
-
-static int
-read_answer(struct route_message *answer, size_t got)
-{
-	const struct nlmsgerr *error = NLMSG_DATA(&answer->header);
-	struct rtattr *attribute = (void *)answer->attributes;
-	unsigned left;
-	int index;
-
-	if (got < sizeof(struct nlmsghdr) + sizeof(error->error))
-		return -1;
-	if (answer->header.nlmsg_type == NLMSG_ERROR)
-		return error->error == -ENETUNREACH ||
-		    error->error == -EHOSTUNREACH ? 0 : -1;
-	if (answer->header.nlmsg_type != RTM_NEWROUTE ||
-	    got < NLMSG_LENGTH(sizeof(struct rtmsg)))
-		return -1;
-	left = (unsigned)(got - NLMSG_LENGTH(sizeof(struct rtmsg)));
-	for (; RTA_OK(attribute, left);
-	    attribute = RTA_NEXT(attribute, left))
-		if (attribute->rta_type == RTA_OIF &&
-		    RTA_PAYLOAD(attribute) >= sizeof(index)) {
-			memcpy(&index, RTA_DATA(attribute), sizeof(index));
-			return index;
-		}
-	return 0;
+	return answer->header.nlmsg_type == NLMSG_ERROR &&
+	    (answer->error.error == -ENETUNREACH ||
+	    answer->error.error == -EHOSTUNREACH);
 }
 
 int
 links_route(const struct sockaddr_storage *to)
 {
-	struct route_message message;
-	int fd, index = -1;
-	ssize_t got;
+	const struct sockaddr_in6 *in6 = (const void *)to;
+	const struct sockaddr_in *in = (const void *)to;
+	bool v6 = to->ss_family == AF_INET6;
+	size_t length = v6 ? sizeof(in6->sin6_addr) : sizeof(in->sin_addr);
+	union netlink_message message;
+	const void *value;
+	int index = 0;
 
-	memset(&message, 0, sizeof(message));
-	fill_question(&message, to);
-	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-	if (fd == -1)
-		return -1;
-	if (send(fd, &message, message.header.nlmsg_len, 0) != -1) {
-		got = recv(fd, &message, sizeof(message), 0);
-		if (got > 0)
-			index = read_answer(&message, (size_t)got);
-	}
-	close(fd);
+	netlink_begin(&message, RTM_GETROUTE, 0, sizeof(message.route));
+	message.route.rtm_family = (unsigned char)to->ss_family;
+	message.route.rtm_dst_len = (unsigned char)(length * 8);
+	netlink_put(&message, RTA_DST, v6 ? (const void *)&in6->sin6_addr :
+	    (const void *)&in->sin_addr, length);
+	if (!netlink_ask(&message, RTM_NEWROUTE, sizeof(message.route)))
+		return is_refused(&message) ? 0 : -1;
+	value = netlink_find(&message, sizeof(message.route), RTA_OIF,
+	    sizeof(index));
+	if (value != NULL)
+		memcpy(&index, value, sizeof(index));
 	return index;
 }
 

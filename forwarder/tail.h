@@ -5,10 +5,11 @@
  * most.
  *
  * As in stream.h nothing is there twice: a message says which one must be the
- * last of its subject.  Of several servers nats-server 2.9 looks at that when the
- * message comes, not when it is stored: two for one place may be on their way,
- * of a process that was killed or of one that did not wait for an answer.  So
- * where what is sent for one place is the same each time, it has an identity.
+ * last of its subject.  Of several servers nats-server 2.9 looks at that when
+ * the message comes, not when it is stored: two for one place may be on their
+ * way, of a process that was killed or of one that did not wait for an answer.
+ * So where what is sent for one place is the same each time, it has an
+ * identity.
  */
 #ifndef MCRELAY_FORWARDER_TAIL_H
 #define MCRELAY_FORWARDER_TAIL_H

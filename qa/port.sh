@@ -71,7 +71,8 @@ listed() {
 # would be missing; their headers, and the kernel's, come behind musl's own.  It
 # has no <sys/cdefs.h>, and glibc's, which libbsd's would find, is for glibc.
 with_musl() {
-	configure_in "$build/musl" --disable-linux --disable-hardening
+	configure_in "$build/musl" --disable-linux --disable-hardening \
+	    CFLAGS=-O0
 	mkdir -p "$build/musl/own/sys"
 	: >"$build/musl/own/sys/cdefs.h"
 	multiarch=$(${CC:-cc} -print-multiarch)
@@ -83,7 +84,8 @@ with_musl() {
 }
 
 build_and_compare() {
-	configure_in "$build/posix" --disable-linux --enable-developer
+	configure_in "$build/posix" --disable-linux --enable-developer \
+	    CFLAGS=-O1
 	make -C "$build/posix" -s -j"$(cores)"
 	# A list of words.
 	# shellcheck disable=SC2086

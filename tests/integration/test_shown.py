@@ -36,7 +36,7 @@ TRIED: dict[str, dict[str, str]] = {
         "apt-get install ../mcrelay_": "check: packages",
         "cp /usr/share/doc/mcrelay/mcrelay.yaml": SYSTEMD,
         "apt-get install autoconf": "check: need_packages",
-        "./autogen.sh": "check: build_with",
+        "./autogen.sh": "check: build_gcc",
         "systemd-sysusers &&": "not: changes this host; the package's way to "
         f"the same is {SYSTEMD}",
         "mcrelayd -n -f mcrelay.yaml\n": "test_examples.py: test_readme",

@@ -54,7 +54,8 @@ read_sockets(bool v6)
 {
 	char *text = v6 ? look_text("/proc/net/udp6") :
 	    look_text("/proc/net/udp"), *line, *save;
-	struct sockets sockets = {NULL, 0};
+	/* There is one even of none. */
+	struct sockets sockets = {xcalloc(1, sizeof(struct bound)), 0};
 	struct bound *each;
 
 	line = text == NULL ? NULL : strtok_r(text, "\n", &save);

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import random
 import shutil
 import signal
 import socket
@@ -30,10 +32,17 @@ START_S = 30.0
 Login = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+# None that the kernel gives to whoever connects to somebody: servers do, before
+# all of them listen.
+_ports = random.sample(range(20000, 32000), 12000)
+
+
 def free_tcp_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+    while True:
+        port = _ports.pop()
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:

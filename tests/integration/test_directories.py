@@ -178,7 +178,9 @@ def test_mount_is_waited_for(daemon: Daemon, mounts: Mounts) -> None:
     flow = Flow(daemon, ring_size="1MiB", view=True, count=count,
                 require_mount=str(daemon.archive))
     for name in ("one", "one.view"):
-        assert daemon.status(name)["reasons"][0]["what"] == "archive_away"
+        # Its decimator may begin later.
+        wait_for(lambda: daemon.status(name)["reasons"][0]["what"] ==
+                 "archive_away", "the reason", detail=daemon.log)
         assert daemon.status(name)["state"] == "degraded"
         wait_for(lambda: daemon.ledger(name)["archive_shed"] > 0, "shedding",
                  10.0, daemon.log)

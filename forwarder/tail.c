@@ -116,6 +116,9 @@ tail_put(struct tail *tail, const char *data, size_t size)
 	if (status != NATS_OK)
 		return failed(tail, "a message is not stored", status);
 	tail->last = answer->Sequence;
+	/* It says what was stored once; somebody may have deleted that. */
+	if (answer->Duplicate)
+		tail->known = false;
 	jsPubAck_Destroy(answer);
 	return true;
 }

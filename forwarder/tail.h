@@ -36,7 +36,8 @@ void	tail_init(struct tail *tail, const char *stream, const char *all,
 /* Finds the end, and makes the stream if there is none; *data, malloc'ed, is
  * the last message's, NULL: there is none.  False after a log line. */
 bool	tail_ask(struct tail *tail, char **data) ATTR_NONNULL;
-/* Behind it.  False after a log line: then the end is to be asked anew. */
+/* Behind it.  False after a log line: then the end is to be asked anew, and so
+ * it is wherever `known' is false. */
 bool	tail_put(struct tail *tail, const char *data, size_t size)
 	    ATTR_NONNULL;
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import nats
 from daemon import Daemon
 from forwarding import archived, forward, forwarder_pid, wait_forwarded
 from nats import Client, Cluster, Server
@@ -128,6 +130,39 @@ def test_emptied(daemon: Daemon, server: Server) -> None:
         assert done["purged"] > 0
         assert last() == 0
         wait_for(lambda: last() == 1000, "the same again", 40, daemon.log)
+        daemon.stop()
+
+
+def test_line_deleted(daemon: Daemon, server: Server) -> None:
+    """Its last line is sent anew, though the server remembers that it had it
+    for a while."""
+    version = subprocess.run([str(nats.PROGRAM), "-v"], text=True,
+                             capture_output=True, check=True).stdout
+    if ": v2.9." in version:
+        pytest.skip("nats-server 2.9 forgets where a subject ends when its "
+                    "last message is deleted")
+    port = free_port()
+    with Sender("127.0.0.1", port) as sender, Client(server.port) as client:
+        assert "error" not in client.api(
+            "STREAM.CREATE.mcrelay_catalog", name="mcrelay_catalog",
+            subjects=["mcrelay.catalog.*.*"], duplicate_window=5_000_000_000)
+        daemon.start(archived(daemon, "one", port), **forward(server.url))
+        for count in 1, 2:
+            sender.send(numbered(100))
+            daemon.wait_received("one", 100 * count)
+            daemon.ctl("rotate", "one")
+            wait_catalog(daemon, client, "one", count)
+        assert client.api("STREAM.MSG.DELETE.mcrelay_catalog", seq=2)[
+            "success"]
+        old = forwarder_pid(daemon)
+        os.kill(old, signal.SIGKILL)
+        wait_for(lambda: client.last("mcrelay_catalog") > 2, "another", 30,
+                 daemon.log)
+        wait_for(lambda: [told["name"] for told in (json.loads(
+            client.message("mcrelay_catalog", n).data) for n in (1, 3))] ==
+            [line["name"] for line in catalog(daemon, "one")], "the line", 10,
+                 lambda: (client.stream("mcrelay_catalog"),
+                          catalog(daemon, "one")))
         daemon.stop()
 
 

@@ -18,7 +18,7 @@ check()
 {
 	spin -a -DBREAK="$2" ${3:+"$3"} "$models/$1.pml" >spin.log 2>&1 ||
 	    { cat spin.log; exit 1; }
-	${CC:-cc} -O2 -w -DSAFETY -DCOLLAPSE -o pan pan.c
+	${CC:-cc} -O1 -w -DSAFETY -DCOLLAPSE -o pan pan.c
 	./pan -m1000000 -w24 >pan.log 2>&1 || true
 	if grep -q 'errors: [1-9]' pan.log
 	then echo error

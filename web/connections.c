@@ -65,6 +65,18 @@ connections_none(void)
 	return LIST_EMPTY(&all);
 }
 
+bool
+connections_expected(void)
+{
+	const struct connection *each;
+
+	LIST_FOREACH(each, &all, link)
+		if (each->deadline_ns != 0 && (!each->asked ||
+		    each->auth != NULL))
+			return true;
+	return false;
+}
+
 /* Half a request, and no more to come: libmicrohttpd, which waits for what is
  * new, does not see an end that came together with it. */
 static bool

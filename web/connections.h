@@ -43,6 +43,8 @@ struct connection	*connection_new(int fd, const struct sockaddr *sa)
 /* It is closed; NULL is allowed. */
 void	connection_free(struct connection *connection);
 bool	connections_none(void);
+/* Whether anybody has still to say what is asked for, or who asks. */
+bool	connections_expected(void);
 /* Hangs up on those who have had their time, or left. */
 void	connections_end_overdue(uint64_t now_ns);
 

@@ -36,6 +36,10 @@
 #define MEMORY_MAX	((size_t)16 * 1024)
 /* How often it is looked who is overdue, while anybody is there. */
 #define TICK_S		0.1
+/* How long those who are connected when we are to end have for their request,
+ * and how often it is looked whether all are answered. */
+#define LAST_NS		(250 * NS_PER_MS)
+#define LAST_S		0.01
 
 /* Where the page is not installed. */
 #define INDEX_PAGE	"mcrelay: metrics for Prometheus are at /metrics\n"
@@ -47,6 +51,8 @@ static struct {
 	ev_timer		 due;		/* it wants to run then */
 	ev_timer		 tick;
 	ev_signal		 term;
+	ev_timer		 last;		/* we are to end */
+	uint64_t		 end_ns;	/* then at the latest */
 	struct request_list	 waiting;	/* for the supervisor */
 } web;
 
@@ -359,10 +365,25 @@ on_log(void *argument ATTR_UNUSED, const char *fmt, va_list ap)
 }
 
 static void
+on_last(struct ev_loop *loop, ev_timer *watcher ATTR_UNUSED,
+    int events ATTR_UNUSED)
+{
+	if (clock_monotonic_ns() >= web.end_ns ||
+	    (TAILQ_EMPTY(&web.waiting) && !connections_expected()))
+		ev_break(loop, EVBREAK_ALL);
+}
+
+/* Who is not connected yet is the successor's. */
+static void
 on_term(struct ev_loop *loop, ev_signal *watcher ATTR_UNUSED,
     int events ATTR_UNUSED)
 {
-	ev_break(loop, EVBREAK_ALL);
+	if (web.end_ns != 0)
+		return;
+	(void)MHD_quiesce_daemon(web.daemon);
+	web.end_ns = clock_monotonic_ns() + LAST_NS;
+	ev_timer_start(loop, &web.last);
+	on_last(loop, &web.last, 0);
 }
 
 static void
@@ -399,6 +420,7 @@ start(void)
 	TAILQ_INIT(&web.waiting);
 	ev_init(&web.due, on_due);
 	ev_init(&web.tick, on_tick);
+	ev_timer_init(&web.last, on_last, LAST_S, LAST_S);
 	ev_signal_init(&web.term, on_term, SIGTERM);
 	ev_signal_start(web.loop, &web.term);
 	log_loop_start(web.loop);
@@ -414,7 +436,7 @@ start(void)
 	config_forget();
 }
 
-/* No request may hold up the end: what waits is given what there is. */
+/* No request may hold up the end longer: what waits is given what there is. */
 static void
 end(void)
 {

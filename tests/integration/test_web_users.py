@@ -559,6 +559,49 @@ def test_reloads_in_a_row(have_web: None, daemon: Daemon) -> None:
     daemon.stop()
 
 
+def told_to_end(pid: int) -> tuple[bool, str]:
+    """Whether a SIGTERM waits for it, and its state; "": it has gone."""
+    try:
+        facts = dict(line.split(":\t", 1) for line in Path(
+            f"/proc/{pid}/status").read_text().splitlines())
+    except OSError:
+        return False, ""
+    return (bool(int(facts["ShdPnd"], 16) >> (signal.SIGTERM - 1) & 1),
+            facts["State"][0])
+
+
+def test_connected_when_replaced(have_web: None, daemon: Daemon) -> None:
+    """Whoever is connected to a process that is replaced is answered if he asks
+    at once.  (Not each time: it has a quarter of a second.)"""
+    web = encrypted(daemon)
+    said = base64.b64encode(f"anna:{web.passwords['anna']}".encode())
+    request = (b"GET / HTTP/1.0\r\nAuthorization: Basic " + said +
+               b"\r\n\r\n")
+    assert web.context is not None
+
+    def answered(number: int) -> bool:
+        pid = web.wait()
+        with socket.create_connection(("127.0.0.1", web.port), 20) as plain, \
+                web.context.wrap_socket(plain, server_hostname="127.0.0.1"
+                                        ) as client:
+            web.passwords["prometheus"] = f"changed{number}"
+            web.write_users()
+            os.kill(pid, signal.SIGSTOP)
+            daemon.ctl("reload")
+            wait_for(lambda: told_to_end(pid)[0], "a signal", 10)
+            os.kill(pid, signal.SIGCONT)
+            wait_for(lambda: told_to_end(pid) in ((False, "S"), (False, "Z"),
+                                                  (False, "")),
+                     "it to have heard", 10)
+            answer = b""
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                client.sendall(request)
+                answer = client.recv(64)
+        web.wait(pid)
+        return answer.split()[1:2] == [b"200"]
+    assert any(map(answered, range(20)))
+
+
 def test_missing_at_start(have_web: None, daemon: Daemon) -> None:
     """No channel waits for a list of users."""
     view = free_port()

@@ -32,7 +32,8 @@ from measure import Case, Cell, highest_rate, latency
 IN, OUT, FAR_IN, FAR_OUT = "mk-in", "mk-out", "mk-source", "mk-sink"
 ADDRESS, OUT_ADDRESS = "10.99.8.1", "10.99.9.1"
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
-CHANNELS = (1, 100)
+# How many there are, and to how many of them something is sent.
+CHANNELS = ((1, 1), (100, 1), (100, 100))
 CPU_RATE, MANY_RATE = 100_000, 20_000
 SECONDS, SHARES, LATENCY_S = 2.0, (10, 50, 90), {10: 4.0, 50: 2.0, 90: 2.0}
 
@@ -129,12 +130,13 @@ class Rig(Cell):
 
     def __init__(self, machine: Machine, options: Options, directory: Path,
                  case: Case, hosts: dict[str, Host],
-                 kind: type[Contender], channels: int = 1) -> None:
+                 kind: type[Contender], channels: int = 1,
+                 used: int = 1) -> None:
         self.machine, self.options, self.case = machine, options, case
         self.hosts = hosts
         nic = case.source == "nic"
         self.address = VETH_ADDRESS if nic else ADDRESS
-        self.channels = channels
+        self.used = used
         self.contender = kind(machine, directory, self.address, case.size,
                               options)
         if isinstance(self.contender, Worker):
@@ -147,7 +149,7 @@ class Rig(Cell):
         source = self.hosts["source"].start(
             [str(self.options.build / "bench/source"), "many", self.address,
              str(PORT), str(self.case.size), str(rate),
-             str(int(seconds * 1000)), str(self.channels)],
+             str(int(seconds * 1000)), str(self.used)],
             stdout=subprocess.PIPE)
         try:
             out, _ = source.communicate(timeout=seconds * 2 + 10)
@@ -165,10 +167,10 @@ class Bench:
         self.hosts = {"source": Host(self.machine, IN, FAR_IN, ADDRESS),
                       "sink": Host(self.machine, OUT, FAR_OUT, OUT_ADDRESS)}
 
-    def rig(self, kind: type[Contender], case: Case, channels: int = 1
-            ) -> Rig:
+    def rig(self, kind: type[Contender], case: Case, channels: int = 1,
+            used: int = 1) -> Rig:
         return Rig(self.machine, self.options, self.sweeper.path, case,
-                   self.hosts, kind, channels)
+                   self.hosts, kind, channels, used)
 
     def close(self) -> None:
         for host in self.hosts.values():
@@ -183,10 +185,10 @@ class Bench:
                            self.hosts["sink"].start)
 
     def cost(self, kind: type[Worker], case: Case, rate: int,
-             channels: int = 1) -> tuple[float, float, float]:
+             channels: int, used: int) -> tuple[float, float, float]:
         """Nanoseconds of the processes and of the program for a datagram,
         and how many came in one run of it."""
-        with self.rig(kind, case, channels) as rig:
+        with self.rig(kind, case, channels, used) as rig:
             contender = rig.contender
             assert isinstance(contender, Worker)
             before = contender.program()
@@ -223,21 +225,20 @@ def table_latency(bench: Bench, rounds: int) -> None:
 
 
 def table_cost(bench: Bench, rounds: int) -> None:
-    note("\n| source, bytes, channels | way | processes, ns a datagram | "
+    note("\n| source, bytes, channels sent to | way | processes, ns a datagram | "
          "program, ns a datagram | datagrams a run |\n|---|---|---|---|---|")
-    cases = [(Case(source, size), CPU_RATE, 1)
+    cases = [(Case(source, size), CPU_RATE, 1, 1)
              for source in ("many", "nic") for size in (64, 1400)
              if source != "nic" or not bench.machine.nic]
-    cases += [(Case("many", 64), MANY_RATE, channels)
-              for channels in CHANNELS]
-    for case, rate, channels in cases:
+    cases += [(Case("many", 64), MANY_RATE, *each) for each in CHANNELS]
+    for case, rate, channels, used in cases:
         found: dict[str, list[tuple[float, float, float]]] = {}
         for _ in range(rounds):
             for kind in (NoOutput, Worker, Kernel):
                 found.setdefault(kind.__name__, []).append(
-                    bench.cost(kind, case, rate, channels))
+                    bench.cost(kind, case, rate, channels, used))
         for way, results in found.items():
-            note(f"| {case.source}, {case.size}, {channels} | {way} | "
+            note(f"| {case.source}, {case.size}, {used} of {channels} | {way} | "
                  + " | ".join(
                      f"{statistics.median(r[i] for r in results):.{digits}f}"
                      for i, digits in enumerate((0, 0, 1))) + " |")

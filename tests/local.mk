@@ -529,6 +529,7 @@ EXTRA_DIST += \
 	tests/integration/test_hosts.py \
 	tests/integration/test_hosts_storm.py \
 	tests/integration/test_inputs.py \
+	tests/integration/test_idle.py \
 	tests/integration/test_install.py \
 	tests/integration/test_isolation.py \
 	tests/integration/test_journal.py \

@@ -293,7 +293,10 @@ begin(struct ingest *ingest)
 {
 	enum io_way way = ingest->ops == &ingest_uring ? IO_URING :
 	    ingest->ops == &ingest_xdp ? IO_XDP : IO_SOCKET;
+	unsigned i;
 
+	for (i = 0; i < ingest->segment->inputs; i++)
+		ingest->each[i].readable = ingest->each[i].socket;
 	if (way != IO_URING)
 		ingest_ring_forget(ingest->segment);
 	ingest->ops->open(ingest);

@@ -38,7 +38,7 @@ struct ingest_ops {
 	bool	(*recover)(struct ingest *ingest, unsigned *n);
 
 	/* Sets up, once all that was recovered is committed, and sets what is
-	 * readable in ingest->each. */
+	 * readable in ingest->each where that is not the socket. */
 	void	(*open)(struct ingest *ingest);
 
 	/*

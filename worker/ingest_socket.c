@@ -109,8 +109,6 @@ socket_open(struct ingest *ingest)
 
 	for (i = 0; i < ingest->segment->rx_slots; i++)
 		reset_message(ingest->segment->rx, i);
-	for (i = 0; i < ingest->segment->inputs; i++)
-		ingest->each[i].readable = ingest->each[i].socket;
 }
 
 /* Where it lands, and where it comes from, is settled before the batch is

@@ -5,6 +5,7 @@
  * with the others: so all that is known of channels holds for it.
  */
 #include <sys/socket.h>
+#include <netinet/in.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@
 #define SUFFIX_MAX	3U
 _Static_assert(SHARDS_MAX <= 100, "two digits");
 
-/* To the kernel, which says so instead of a connection. */
+/* To the kernel, which says so instead of a connection.  Not of 255.255.255.255
+ * if it has no way to any other host. */
 static bool
 is_broadcast(const struct sockaddr_storage *address)
 {
@@ -28,8 +30,12 @@ is_broadcast(const struct sockaddr_storage *address)
 	bool is = false;
 	int fd;
 
-	if (address->ss_family != AF_INET || address_is_any(address) ||
-	    (fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
+	if (address->ss_family != AF_INET || address_is_any(address))
+		return false;
+	if (((const struct sockaddr_in *)address)->sin_addr.s_addr ==
+	    htonl(INADDR_BROADCAST))
+		return true;
+	if ((fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) == -1)
 		return false;
 	if (connect(fd, to, sockaddr_size(to)) == -1)
 		is = errno == EACCES;

@@ -250,8 +250,8 @@ amount_of(struct __sk_buff *skb, const struct headers *headers, int v6)
 	return amount;
 }
 
-/* Which of them, is no branch: clang 19 would make it the choice of an offset in
- * the map, and the kernel takes that only from those who have CAP_PERFMON. */
+/* Which of them, is no branch: clang 19 would make it the choice of an offset
+ * in the map, which the kernel takes only from those who have CAP_PERFMON. */
 static __always_inline void
 count(struct kernel_counts *counts, __u32 slot, const struct amount *amount,
     int sent)

@@ -223,7 +223,9 @@ def test_reload_and_restart_of_the_sender(
                  "one that waits")
         inside.write(config | {"merge_window": "60ms",
                                "listen": paths.listen[::-1]})
+        pid = inside.worker_pid("one")
         inside.ctl("reload")
+        inside.wait_new_worker("one", pid)      # what waited has gone on
         send_all(paths, first + [20101, 20102], 1)
         wait_merged(inside, 203)
         inside.ctl("restart", "one")

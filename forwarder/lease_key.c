@@ -10,13 +10,7 @@
 
 #include "forwarder/lease_priv.h"
 
-/* Of a datagram in a mark, in hexadecimal. */
-#define SOURCE_DIGITS	8
-#define CONTENT_DIGITS	16
-#define ENTRY_DIGITS	(SOURCE_DIGITS + CONTENT_DIGITS)
-#define MARK_SIZE	(TURN_MARK_MAX * ENTRY_DIGITS + 1)
-/* Names, an instance of up to 127 bytes, a number. */
-#define VALUE_SIZE	(512 + MARK_SIZE)
+#define SUBJECT_SIZE	256
 
 static natsStatus
 make_bucket(struct lease *l)
@@ -76,6 +70,33 @@ lease_open(struct lease *l)
 	return false;
 }
 
+/* A key is the last message of a subject (ADR-8 of NATS). */
+natsStatus
+lease_get(struct lease *l, const char *key, char value[static VALUE_SIZE],
+    uint64_t *revision)
+{
+	char stream[SUBJECT_SIZE], subject[SUBJECT_SIZE];
+	natsMsg *message = NULL;
+	jsErrCode error = 0;
+	natsStatus status;
+	size_t size;
+
+	snprintf(stream, sizeof(stream), "KV_%s", spec.bucket);
+	snprintf(subject, sizeof(subject), "$KV.%s.%s", spec.bucket, key);
+	status = js_GetLastMsg(&message, l->js, stream, subject, NULL, &error);
+	if (status == NATS_NOT_FOUND && error == JSStreamNotFoundErr)
+		return NATS_NO_RESPONDERS;
+	if (status != NATS_OK)
+		return status;
+	size = MIN_OF((size_t)natsMsg_GetDataLength(message), VALUE_SIZE - 1);
+	if (size > 0)
+		memcpy(value, natsMsg_GetData(message), size);
+	value[size] = '\0';
+	*revision = natsMsg_GetSequence(message);
+	natsMsg_Destroy(message);
+	return NATS_OK;
+}
+
 static void
 note_holder(const struct lease *l, bool held, const char *host)
 {
@@ -114,16 +135,14 @@ read_mark(const char *text, struct turn_mark *mark)
 }
 
 static void
-read_value(struct lease *l, kvEntry *entry)
+read_value(struct lease *l, const char *text)
 {
 	char word[8] = "", instance[128] = "", mark[MARK_SIZE] = "";
 	struct lease_value *value = &l->value;
 
 	memset(value, 0, sizeof(*value));
-	if (entry != NULL)
-		(void)sscanf(kvEntry_ValueString(entry),
-		    "%7s %63s %127s %63s %" SCNu64 " %1536s", word,
-		    value->host, instance, value->to, &value->number, mark);
+	(void)sscanf(text, "%7s %63s %127s %63s %" SCNu64 " %1536s", word,
+	    value->host, instance, value->to, &value->number, mark);
 	value->held = strcmp(word, "held") == 0;
 	read_mark(mark, &value->mark);
 	l->ours = value->held && strcmp(instance, spec.instance) == 0;
@@ -147,14 +166,14 @@ note_namesake(struct lease *l, uint64_t now)
 bool
 lease_look(struct lease *l)
 {
-	kvEntry *entry = NULL;
+	uint64_t revision = 0, now;
+	char value[VALUE_SIZE] = "";
 	natsStatus status;
-	uint64_t revision, now;
 	bool renewed;
 
 	if (!lease_open(l))
 		return false;
-	status = kvStore_Get(&entry, l->store, l->spec->name);
+	status = lease_get(l, l->spec->name, value, &revision);
 	if (status != NATS_OK && status != NATS_NOT_FOUND) {
 		kvStore_Destroy(l->store);
 		l->store = NULL;
@@ -164,17 +183,15 @@ lease_look(struct lease *l)
 	}
 	/* After the answer: it was so earlier. */
 	now = clock_boottime_ns();
-	revision = status == NATS_OK ? kvEntry_Revision(entry) : 0;
 	renewed = l->known && revision != l->revision;
 	if (!l->known || renewed)
 		l->since_ns = now;
 	l->known = true;
 	l->revision = revision;
-	read_value(l, status == NATS_OK ? entry : NULL);
+	read_value(l, value);
 	if (renewed)
 		note_namesake(l, now);
 	store(&l->slot->seen_ns, now);
-	kvEntry_Destroy(entry);
 	return true;
 }
 

@@ -47,10 +47,23 @@ struct lease {
 	_Atomic uint64_t	 beat_ns;
 };
 
+/* Of a datagram in a mark, in hexadecimal. */
+#define SOURCE_DIGITS	8
+#define CONTENT_DIGITS	16
+#define ENTRY_DIGITS	(SOURCE_DIGITS + CONTENT_DIGITS)
+#define MARK_SIZE	(TURN_MARK_MAX * ENTRY_DIGITS + 1)
+/* Names, an instance of up to 127 bytes, a number, a mark. */
+#define VALUE_SIZE	(512 + MARK_SIZE)
+
 /*** lease_key.c: the bucket, and a channel's key in it. ***/
 
 /* False: nobody answers. */
 bool	lease_open(struct lease *l) ATTR_NONNULL;
+/* What a key says and its revision, as who leads the servers has it: any of
+ * them may be asked by kvStore_Get(), also one that hangs, or lags.
+ * NATS_NOT_FOUND: there is no such key; others: it cannot be found out. */
+natsStatus lease_get(struct lease *l, const char *key,
+	    char value[static VALUE_SIZE], uint64_t *revision) ATTR_NONNULL;
 bool	lease_look(struct lease *l) ATTR_NONNULL;
 /* Stored only if nobody has changed the key since the revision that we know.
  * False: it was not, or nobody knows.  `mark' may be NULL. */

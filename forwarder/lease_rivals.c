@@ -10,7 +10,7 @@
 #include "forwarder/lease_priv.h"
 
 #define KEY_SIZE	80
-#define VALUE_SIZE	96
+#define TEXT_SIZE	96
 
 static void
 key_of(const struct lease *l, unsigned rank, char key[static KEY_SIZE])
@@ -44,18 +44,15 @@ static bool
 look_at_rival(struct lease *l, unsigned rank)
 {
 	struct rival *rival = &l->rival[rank];
+	char key[KEY_SIZE], value[VALUE_SIZE];
 	uint64_t now, revision;
-	kvEntry *entry = NULL;
-	char key[KEY_SIZE];
 	natsStatus status;
 
 	key_of(l, rank, key);
-	status = kvStore_Get(&entry, l->store, key);
+	status = lease_get(l, key, value, &revision);
 	if (status != NATS_OK)
 		return status == NATS_NOT_FOUND;
 	now = clock_boottime_ns();
-	revision = kvEntry_Revision(entry);
-	kvEntry_Destroy(entry);
 	/* What it was when we first looked may be old. */
 	if (rival->revision != 0 && revision != rival->revision) {
 		if (now - rival->changed_ns > spec.lease_ns)
@@ -134,7 +131,7 @@ lease_forget_rival(struct lease *l, const char *host)
 bool
 lease_say_ready(struct lease *l, uint64_t number)
 {
-	char key[KEY_SIZE], text[VALUE_SIZE];
+	char key[KEY_SIZE], text[TEXT_SIZE];
 
 	if (!lease_open(l))
 		return false;
@@ -146,15 +143,13 @@ lease_say_ready(struct lease *l, uint64_t number)
 bool
 lease_is_ready(struct lease *l, const char *host, uint64_t number)
 {
-	kvEntry *entry = NULL;
-	char key[KEY_SIZE];
-	uint64_t said = 0;
+	char key[KEY_SIZE], value[VALUE_SIZE];
+	uint64_t said = 0, revision;
 
 	key_of(l, rank_of(l, host), key);
 	if (l->store == NULL ||
-	    kvStore_Get(&entry, l->store, key) != NATS_OK)
+	    lease_get(l, key, value, &revision) != NATS_OK)
 		return false;
-	(void)sscanf(kvEntry_ValueString(entry), "%*s %" SCNu64, &said);
-	kvEntry_Destroy(entry);
+	(void)sscanf(value, "%*s %" SCNu64, &said);
 	return said == number;
 }

@@ -13,9 +13,6 @@
 #include "forwarder/headers.h"
 #include "forwarder/stream.h"
 
-/* Error code of a server. */
-#define ERROR_NO_STREAM		10059
-
 /*** Making it. ***/
 
 /* Nothing of it is changed when it exists: it may be an operator's. */
@@ -203,7 +200,7 @@ find_end(struct stream *stream, jsOptions *options, struct stream_end *end)
 	status = js_GetStreamInfo(&info, stream->js, stream->lane->stream,
 	    options, &error);
 	if (status == NATS_NOT_FOUND && (error == 0 ||
-	    error == ERROR_NO_STREAM)) {
+	    error == JSStreamNotFoundErr)) {
 		status = make(stream, options, &error);
 		if (status == NATS_OK)
 			status = js_GetStreamInfo(&info, stream->js,

@@ -336,6 +336,35 @@ def test_taken_by_two(make_world: Callable[[str], World]) -> None:
         pytest.skip(missed)
 
 
+def test_follower_hangs(make_world: Callable[[str], World]) -> None:
+    """Who has it is asked of who leads: another server that hangs is missed by
+    nobody."""
+    world = make_world("ab")
+    world.start("a")
+    stream = "KV_mcrelay-fleet"
+    world.cluster.wait_current(stream)
+    leader = world.cluster.leader(stream)
+    assert leader is not None
+    for name in "ab":
+        world.daemon[name].kill()
+        world.start(name, [leader.url])
+    world.thread.start()
+    world.wait_speaks("a")
+    world.wait_pair()
+    hangs = next(s.process for s in world.cluster.servers if s is not leader)
+    assert hangs is not None
+    os.kill(hangs.pid, signal.SIGSTOP)
+    try:
+        time.sleep(4 * LEASE_S)
+    finally:
+        os.kill(hangs.pid, signal.SIGCONT)
+    for name in "ab":
+        assert "cannot be found out" not in world.daemon[name].log()
+    world.stop_sending()
+    world.check()
+    assert world.listener.turns() == [world.address("a")]
+
+
 def test_kill(make_world: Callable[[str], World]) -> None:
     """All of the active host is killed, and comes back; its archive and that
     of the other say what they had."""

@@ -5,12 +5,18 @@ its channels go."""
 from __future__ import annotations
 
 import time
-from typing import Any
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
 
+import accel
+import nats
 from daemon import Daemon, channel, output, processor_s
 from net import Receiver, Sender, free_port, numbered
+from test_forward_live import conf as conf_live
+from waiting import wait_for
 
 SECONDS, SHARE = 2.0, 0.1
 URING = {"io_uring": {"enabled": True}}
@@ -24,11 +30,26 @@ WAYS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-def pids(daemon: Daemon) -> dict[int, str]:
-    assert daemon.process is not None
-    status = daemon.whole_status()
-    return {daemon.process.pid: "mcrelayd"} | {
-        one["pid"]: one["name"] for one in status["channels"]}
+def pids(node: Any, name: str = "mcrelayd") -> Iterator[tuple[int, str]]:
+    """All that are in a status, and what they are there."""
+    if isinstance(node, dict):
+        if node.get("pid"):
+            yield node["pid"], name
+        for key, value in node.items():
+            yield from pids(value, key)
+    elif isinstance(node, list):
+        for value in node:
+            yield from pids(value, name)
+
+
+def check_idle(daemon: Daemon) -> dict[int, str]:
+    found = dict(pids(daemon.whole_status()))
+    before = {pid: processor_s(pid) for pid in found}
+    time.sleep(SECONDS)
+    used = {f"{name} {pid}": processor_s(pid) - before[pid]
+            for pid, name in found.items()}
+    assert max(used.values()) <= SECONDS * SHARE, used
+    return found
 
 
 @pytest.mark.parametrize("write", ["buffered", "direct", "mmap"])
@@ -46,8 +67,36 @@ def test_idle(daemon: Daemon, way: str, write: str) -> None:
             with Sender("127.0.0.1", port) as sender:
                 sender.send(numbered(100))
             daemon.wait_received(name, 100)
-        before = {pid: processor_s(pid) for pid in pids(daemon)}
-        time.sleep(SECONDS)
-        used = {name: processor_s(pid) - before[pid]
-                for pid, name in pids(daemon).items()}
-        assert max(used.values()) <= SECONDS * SHARE, used
+        assert len(check_idle(daemon)) == (2 if worker else 3)
+
+
+def test_idle_others(daemon: Daemon, source: Path, tmp_path: Path) -> None:
+    """Decimators, and what this build has of a web server, forwarders and who
+    asks for leases."""
+    libexec = daemon.programs.libexec
+    port, expected = free_port(), {"mcrelayd", "channels", "decimators"}
+    keys: dict[str, Any] = {}
+    top: dict[str, Any] = {}
+    with ExitStack() as stack:
+        if (libexec / "mcrelay-web").exists():
+            expected |= {"web"}
+            top |= {"web": {"address": "127.0.0.1", "port": free_port()}}
+        if nats.PROGRAM is not None and (
+                libexec / "mcrelay-forwarder").exists():
+            expected |= {"forwarders", "fleet"}
+            server = nats.Server(tmp_path)
+            stack.callback(server.end)
+            server.start()
+            keys |= {"forward": True, "hosts": ["rig", "other"]}
+            top |= {"host": "rig", "forward": {
+                "servers": [server.url], "live": True}, "fleet": {}}
+        receivers = [stack.enter_context(Receiver()) for _ in range(2)]
+        daemon.start(conf_live(source, port, *receivers,
+                               archive=daemon.archive_conf(), **keys), **top)
+        with Sender("127.0.0.1", port) as sender:
+            sender.send(accel.datagrams(100), 1000)
+        daemon.wait_received("accel", 100)
+        if "forwarders" in expected:
+            wait_for(lambda: daemon.status("accel")["forward"].get(
+                "behind_bytes") == 0, "all to be forwarded", 30, daemon.log)
+        assert {*check_idle(daemon).values()} == expected

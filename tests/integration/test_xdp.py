@@ -28,6 +28,7 @@ from daemon import Daemon, Programs, channel
 from manager import Manager
 from net import Namespace, Sender, SenderThread, free_port, numbered
 from test_campaign import ask
+from test_idle import check_idle
 from test_kernel_relay import add_vlan
 from test_world import (GROUP_IN, OTHERS, RELAY, World, bare,  # noqa: F401
                         world)
@@ -165,6 +166,18 @@ def test_receives(make_daemon: Callable[..., Daemon], wired: World, v: int,
     daemon.stop()
     assert sorted(daemon.payloads("x")) == sent
     assert "xdp" not in wired.home.run("ip", "link", "show", "in0").stdout
+
+
+def test_idle(make_daemon: Callable[..., Daemon], wired: World) -> None:
+    """While nothing comes nobody uses a processor."""
+    daemon = make_daemon(namespace=wired.home)
+    port = free_port()
+    daemon.start(listens(daemon, 4, port))
+    wait_way(daemon, "xdp")
+    with sender(wired, GROUP_IN[4], port) as source:
+        source.send(numbered(300), 10000)
+        daemon.wait_received("x", 300)
+    check_idle(daemon)
 
 
 class Campaign:

@@ -33,6 +33,10 @@ int	process_gain_nothing(void);
 void	process_hide(void);
 /* Sleeps of the calling thread end when they are to. */
 void	process_sleep_exactly(void);
+/* For threads that take memory when they begin, not at work: all share one
+ * heap, where each would have address space and pages of its own.  Before there
+ * are any. */
+void	process_share_heap(void);
 /* Closes all descriptors from this one on. */
 int	process_close_from(int first);
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -68,6 +69,14 @@ void
 process_sleep_exactly(void)
 {
 	(void)prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);	/* ns */
+}
+
+void
+process_share_heap(void)
+{
+#ifdef M_ARENA_MAX			/* glibc */
+	(void)mallopt(M_ARENA_MAX, 1);
+#endif
 }
 
 int

@@ -104,6 +104,11 @@ process_sleep_exactly(void)
 {
 }
 
+void
+process_share_heap(void)
+{
+}
+
 /* The greatest of those that are open; -1: not to be known. */
 static int
 last_open(void)

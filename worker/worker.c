@@ -432,6 +432,7 @@ worker_begin_process(const char *name)
 	signal(SIGXFSZ, SIG_IGN);	/* write() fails instead */
 	process_sleep_exactly();	/* for wait_for_batch() */
 	signal(SIGINT, SIG_IGN);	/* ^C is for the supervisor */
+	process_share_heap();
 	last_words_init();
 	last_words_thread();
 	synced_learn_boot();

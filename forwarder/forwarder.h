@@ -115,6 +115,9 @@ void	link_start(void);
 natsConnection	*link_another(const char *name) ATTR_NONNULL;
 natsConnection	*link_get(void);
 bool	link_is_up(void);
+/* Of the last call of this thread, that has failed: in the server's words where
+ * it has said any. */
+const char	*link_why(natsStatus status);
 
 /* `directory' is the lane's. */
 void	lane_start(unsigned number, int directory);

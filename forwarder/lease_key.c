@@ -66,7 +66,7 @@ lease_open(struct lease *l)
 	l->store = NULL;
 	log_limited(&l->limit, "%s: bucket %s cannot be opened (%s): tried "
 	    "again, and this host relays nothing that others may",
-	    l->spec->name, spec.bucket, natsStatus_GetText(status));
+	    l->spec->name, spec.bucket, link_why(status));
 	return false;
 }
 
@@ -178,7 +178,7 @@ lease_look(struct lease *l)
 		kvStore_Destroy(l->store);
 		l->store = NULL;
 		log_limited(&l->limit, "%s: who has it cannot be found out: "
-		    "%s", l->spec->name, natsStatus_GetText(status));
+		    "%s", l->spec->name, link_why(status));
 		return false;
 	}
 	/* After the answer: it was so earlier. */

@@ -25,6 +25,19 @@ link_get(void)
 	return connection;
 }
 
+const char *
+link_why(natsStatus status)
+{
+	natsStatus last = NATS_OK;
+	const char *said = nats_GetLastError(&last), *text;
+
+	if (status != NATS_ERR || last != status || said == NULL)
+		return natsStatus_GetText(status);
+	/* The library puts "(FILE:LINE): " before it. */
+	text = strstr(said, "): ");
+	return text != NULL ? text + 3 : said;
+}
+
 bool
 link_is_up(void)
 {

@@ -61,7 +61,7 @@ log_error(const struct stream *stream, const char *what, natsStatus status,
 {
 	log_warnx("channel %s: stream %s: %s: %s (%d), tried again",
 	    stream->lane->name, stream->lane->stream, what,
-	    natsStatus_GetText(status), (int)error);
+	    link_why(status), (int)error);
 }
 
 /*** Its end. ***/

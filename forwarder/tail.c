@@ -26,7 +26,7 @@ failed(struct tail *tail, const char *what, natsStatus status)
 	tail->known = false;
 	log_limited(&limit, "stream %s: subject %s: %s: %s; tried again, "
 	    "archives are forwarded all the same", tail->stream,
-	    tail->subject, what, natsStatus_GetText(status));
+	    tail->subject, what, link_why(status));
 	return false;
 }
 

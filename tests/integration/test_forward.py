@@ -619,6 +619,15 @@ def test_doctor_limits(daemon: Daemon, tmp_path: Path, more: str | None,
         server.end()
 
 
+def test_cannot_be_made(daemon: Daemon, server: Server) -> None:
+    """What is said is what the server has said."""
+    daemon.start(archived(daemon, "one", free_port()),
+                 **forward(server.url, replicas=3))
+    wait_for(lambda: "stream mcrelay-one: cannot be asked or made: replicas > "
+             "1 not supported in non-clustered mode (10074), tried again"
+             in daemon.log(), "the reason", 30, daemon.log)
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     three = Cluster(tmp_path)

@@ -3,6 +3,7 @@
  * Numbered datagrams through a rig's worker, and what became of them.
  */
 #include <sys/socket.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -81,9 +82,12 @@ take(struct load *load, struct load_flow *flows, uint64_t number)
 {
 	struct load_flow *flow = &flows[number % load->inputs];
 
-	if (load->pauses ? number < flow->next : number != flow->next)
+	if (load->pauses ? number < flow->next : number != flow->next) {
 		flow->faults++;
-	else
+		print_message("%s: %" PRIu64 " instead of %" PRIu64 "\n",
+		    flows == load->relay ? "relayed" : "archived", number,
+		    flow->next);
+	} else
 		flow->missing += number - flow->next;
 	flow->next = number + load->inputs;
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/nats_said.h"
 #include "common/util.h"
 #include "forwarder/forwarder.h"
 
@@ -29,13 +30,10 @@ const char *
 link_why(natsStatus status)
 {
 	natsStatus last = NATS_OK;
-	const char *said = nats_GetLastError(&last), *text;
+	const char *said = nats_said(&last);
 
-	if (status != NATS_ERR || last != status || said == NULL)
-		return natsStatus_GetText(status);
-	/* The library puts "(FILE:LINE): " before it. */
-	text = strstr(said, "): ");
-	return text != NULL ? text + 3 : said;
+	return status == NATS_ERR && last == status && said != NULL ? said :
+	    natsStatus_GetText(status);
 }
 
 bool

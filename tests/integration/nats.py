@@ -417,8 +417,8 @@ class Cluster:
 
     @staticmethod
     def join(server: Server) -> None:
-        """Of three of 2.10.27 that begin at once one may hear of no leader, and
-        never does: it is started again."""
+        """Of three of 2.10.27 that begin at once one may hear of no leader, for
+        a minute and longer: it is started again."""
         try:
             wait_for(lambda: "metadata leader" in server.log(), "a leader",
                      JOIN_S)

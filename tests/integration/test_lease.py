@@ -322,7 +322,7 @@ def test_taken_by_two(make_world: Callable[[str], World]) -> None:
         wait_for(lambda: all(b" $KV.mcrelay-fleet.one " in world.way[n].said
                              for n in "bc"), "both to try", 10)
     except AssertionError as error:
-        # One was sooner, or a server that is stopped was to say who has it.
+        # Only who asks the leader in time is told that it is his.
         missed = str(error)
     finally:
         for pid in others:

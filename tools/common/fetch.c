@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/log.h"
+#include "common/nats_said.h"
 #include "common/util.h"
 #include "tools/common/fetch.h"
 #include "tools/common/stop.h"
@@ -117,18 +118,15 @@ set_options(struct fetch *fetch, natsOptions *options, const char *server)
 	return set_identity(fetch, options);
 }
 
-/* What libnats knows beyond a status, without the place in its source. */
 static bool
 fail_connect(struct fetch *fetch, natsStatus status)
 {
-	const char *more = nats_GetLastError(NULL), *text;
+	const char *said = nats_said(NULL);
 
-	if (more == NULL || *more == '\0')
+	if (said == NULL)
 		return fail(fetch, "cannot connect", status);
-	text = strstr(more, "): ");
 	snprintf(fetch->why, sizeof(fetch->why), "%s (%s)",
-	    natsStatus_GetText(status), *more == '(' && text != NULL ?
-	    text + 3 : more);
+	    natsStatus_GetText(status), said);
 	return false;
 }
 

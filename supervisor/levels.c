@@ -154,9 +154,7 @@ static void
 print_io(struct growing *out, const struct channel *channel)
 {
 	const struct archive_file *file = &channel->counts.file[ARCHIVE_MAIN];
-	/* A shared worker's archives are written by system calls. */
-	bool uring = channel->conf->uring.enabled != 0 &&
-	    !channel->child.hosted;
+	bool uring = channel->conf->uring.enabled != 0;
 	uint32_t wanted = archive_back_end(channel->conf->archive.write,
 	    uring);
 	uint32_t write = wanted;

@@ -373,8 +373,7 @@ print_uring(const struct conf *conf)
 			printf("channel %s %s: io_uring cannot be used (%s)\n",
 			    channel->name, channel->uring.fallback_on_error ?
 			    "receives by sockets" : "would fail", why);
-		print_back_end(channel, channel->worker[0] == '\0' &&
-		    (uses & URING_WRITE) != 0);
+		print_back_end(channel, (uses & URING_WRITE) != 0);
 	}
 }
 

@@ -24,7 +24,8 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_sender_sequence tests/unit/test_quarantine \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_recycle tests/unit/test_writer \
-	tests/unit/test_writer_uring tests/unit/test_hub \
+	tests/unit/test_writer_uring tests/unit/test_disk_ring \
+	tests/unit/test_hub \
 	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
 	tests/unit/test_schema tests/unit/test_schema_canonical \
@@ -204,6 +205,8 @@ tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
 tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_disk_ring_SOURCES = tests/unit/test_disk_ring.c
+tests_unit_test_disk_ring_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_uring_SOURCES = tests/unit/test_writer_uring.c
 tests_unit_test_writer_uring_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_finished_SOURCES = tests/unit/test_finished.c

@@ -15,6 +15,7 @@
 #include "common/sandbox.h"
 #include "common/util.h"
 #include "worker/archive/crew.h"
+#include "worker/archive/disk_ring.h"
 #include "worker/host.h"
 #include "worker/ingest_hub.h"
 #include "worker/worker_priv.h"
@@ -37,6 +38,8 @@ static struct {
 	struct host_loop	*shared;	/* NULL: none */
 	struct ingest_hub	*hub;		/* the shared loop's */
 	struct archive_crews	 crews;		/* NULL: none yet */
+	struct disk_ring	*disk_ring;	/* the archives'; NULL: why */
+	char			 no_disk_ring[URING_WHY_SIZE];
 	TAILQ_HEAD(, host_channel) channels;
 	pthread_mutex_t		 mutex;
 	STAILQ_HEAD(, host_channel) gone;	/* under the mutex */
@@ -121,6 +124,12 @@ on_gone(struct ev_loop *loop ATTR_UNUSED, ev_async *note ATTR_UNUSED,
 static void
 enter_crew(void)
 {
+	sandbox_thread(SANDBOX_WITH_FILES, disk_ring_fd(host.disk_ring));
+}
+
+static void
+enter_helpers(void)
+{
 	sandbox_thread(SANDBOX_WITH_FILES, -1);
 }
 
@@ -131,7 +140,7 @@ crews_of(unsigned size)
 {
 	if (host.crews.archive == NULL) {
 		host.crews.archive = crew_new(size, enter_crew);
-		host.crews.helpers = crew_new(size, enter_crew);
+		host.crews.helpers = crew_new(size, enter_helpers);
 	} else {
 		crew_resize(host.crews.archive, size);
 		crew_resize(host.crews.helpers, size);
@@ -197,6 +206,12 @@ take(const struct message_channel *message, const int *fds, size_t count)
 	}
 	if (first)
 		apply_log(worker->segment.config);
+	if (!worker_share_disk_ring(worker, host.disk_ring,
+	    host.no_disk_ring)) {
+		channel->status = WORKER_EXIT_CONFIG;
+		clear_away(channel);
+		return;
+	}
 	worker_recover(worker);
 	start_threads(channel, message->archive_threads);
 	whose_enter(NULL);
@@ -303,9 +318,11 @@ host_main(const char *name)
 	format_address_ask(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
 	/* Whether a channel comes that wants it is not known. */
 	host.hub = ingest_hub_new();
+	host.disk_ring = disk_ring_open_shared(host.no_disk_ring);
 	host.parts = sandbox_enter_some(&(struct sandbox){
 	    .program = SANDBOX_HOST, .directory = -1, .syslog = true,
-	    .uring = ingest_hub_event(host.hub) != -1, .uring_buffers = true},
+	    .uring = ingest_hub_event(host.hub) != -1 ||
+	    host.disk_ring != NULL, .uring_buffers = true},
 	    SANDBOX_ALL & ~(uint32_t)SANDBOX_FILES);
 	start_watchers();
 	ev_run(host.loop, 0);

@@ -238,6 +238,7 @@ on_note(struct ev_loop *loop ATTR_UNUSED, ev_async *async,
 		return;
 	}
 	ask_supervisor(worker);
+	worker_look_at_disk_ring(worker);
 	if (worker->draining)
 		drain_on(worker);
 	if (!worker->gated || !ingest_has_room(&worker->ingest))

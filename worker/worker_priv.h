@@ -16,6 +16,14 @@ void	worker_recover(struct worker *worker) ATTR_NONNULL;
 /* Receives by the io_uring of its loop, if it is to; false: it cannot, and must
  * not do without. */
 bool	worker_join_ring(struct worker *worker) ATTR_NONNULL;
+/* Its archive is written by this ring, which is of all channels of its worker,
+ * if it is to be written by one; NULL: there is none, and *why.  False: as
+ * above. */
+bool	worker_share_disk_ring(struct worker *worker, struct disk_ring *ring,
+	    const char *why) ATTR_UNUSED_RESULT;
+/* When that does not write any more, and nothing else will do for the channel,
+ * it fails. */
+void	worker_look_at_disk_ring(struct worker *worker) ATTR_NONNULL;
 /* On the CPU and with the priority that are configured.  The threads of the
  * archive have been started, and stay where they are. */
 void	worker_schedule(const struct channel_config *config) ATTR_NONNULL;

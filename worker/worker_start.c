@@ -13,6 +13,7 @@
 #include "common/message.h"
 #include "common/util.h"
 #include "worker/archive/disk_ring.h"
+#include "worker/host_loop.h"
 #include "worker/ingest_hub.h"
 #include "worker/ingest_xdp.h"
 #include "worker/last_words.h"
@@ -64,17 +65,26 @@ do_without(const struct segment *segment, enum uring_use use, const char *why)
 	return true;
 }
 
+static bool
+writes_by_ring(const struct worker *worker)
+{
+	const struct channel_config *config = worker->segment.config;
+	enum archive_write write = config->archive.write;
+
+	return config->uring.enabled != 0 && worker->directory != -1 &&
+	    archive_back_end(write, true) != write;
+}
+
 /* False: there has to be one, and there is none. */
 static bool
 open_rings(struct worker *worker)
 {
 	const struct segment *segment = &worker->segment;
 	const struct channel_config *config = segment->config;
-	enum archive_write write = config->archive.write;
 	int sockets[INPUTS_MAX];
 	char why[URING_WHY_SIZE];
 
-	/* A shared one's is its loop's, and its archives have none. */
+	/* Those of shared ones are there. */
 	if (config->uring.enabled == 0 || worker->hosted != NULL)
 		return true;
 	find_inputs(worker, sockets);
@@ -84,11 +94,32 @@ open_rings(struct worker *worker)
 		    !do_without(segment, URING_RECEIVE, why))
 			return false;
 	}
-	if (worker->directory == -1 || archive_back_end(write, true) == write)
+	if (!writes_by_ring(worker))
 		return true;
 	worker->disk_ring = disk_ring_open(&config->uring, why);
 	return worker->disk_ring != NULL ||
 	    do_without(segment, URING_WRITE, why);
+}
+
+bool
+worker_share_disk_ring(struct worker *worker, struct disk_ring *ring,
+    const char *why)
+{
+	if (!writes_by_ring(worker))
+		return true;
+	worker->disk_ring = ring;
+	return ring != NULL || do_without(&worker->segment, URING_WRITE, why);
+}
+
+void
+worker_look_at_disk_ring(struct worker *worker)
+{
+	if (worker->hosted == NULL || worker->hosted->status != 0 ||
+	    worker->disk_ring == NULL || disk_ring_works(worker->disk_ring) ||
+	    worker->segment.config->uring.fallback_on_error != 0)
+		return;
+	last_words("io_uring does not write any more");
+	worker_fail(worker);
 }
 
 bool

@@ -53,8 +53,8 @@ WRITE = {"singles": "buffered", "runs": "direct", "middle": "mmap",
 RING = "_io_uring"
 # These have one worker together then, and the ways of "each".
 SHARED = ("singles", "runs", "middle")
-WAYS = ["each", "shared", "buffered", "direct", "mmap", "buffered" + RING,
-        "direct" + RING] if LONG else ["each"]
+WAYS = ["each", "shared", "shared" + RING, "buffered", "direct", "mmap",
+        "buffered" + RING, "direct" + RING] if LONG else ["each"]
 # What is to be recycled has to be over first: small files, of which few stay.
 FILES: dict[str, Any] = {"rotate": {"size": "64MiB"}}
 AGAIN: dict[str, Any] = {"rotate": {"size": "8MiB"}, "retain": {"files": 4},
@@ -158,7 +158,7 @@ def archived_numbers(daemon: Daemon, name: str) -> tuple[int, int, int]:
 
 
 def of_each(write: str) -> bool:
-    return write in ("each", "shared")
+    return write.removesuffix(RING) in ("each", "shared")
 
 
 def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
@@ -170,7 +170,7 @@ def run_kills(daemon: Daemon, programs: Programs, stack: ExitStack,
     sinks = {name: stack.enter_context(gen.sink(
         programs, groups[name], "-i", "lo")) for name in groups}
     ports = {name: free_port() for name in groups}
-    shared = [{"name": "together"}] if write == "shared" else []
+    shared = [{"name": "together"}] if write.startswith("shared") else []
     daemon.start(*(channel(
         name, ports[name], relay=[output(groups[name], sinks[name].port)],
         listen_receive_buffer="128MiB", ring_size="16MiB",

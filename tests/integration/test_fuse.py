@@ -200,6 +200,47 @@ def test_hangs(pair: Pair, daemon: Daemon, fuse: Fuse, hang: str) -> None:
 
 
 @whole
+@pytest.mark.parametrize("uring", [False, True], ids=["calls", "io_uring"])
+def test_shared_hangs(daemon: Daemon, fuse: Fuse, uring: bool) -> None:
+    """More archives of a worker than it has threads for them wait for a disk:
+    that does not hold up the others', which are written with them."""
+    places = {f"far{n}": daemon.archive for n in range(20)}
+    places["near"] = daemon.directory / "local"
+    ports = {name: free_port() for name in places}
+    with ExitStack() as stack:
+        senders = {name: stack.enter_context(Sender("127.0.0.1", port))
+                   for name, port in ports.items()}
+        daemon.start(*(channel(
+            name, ports[name], ring_size="1MiB", worker="all",
+            io_uring={"enabled": uring},
+            archive=daemon.archive_conf(directory=str(place)))
+            for name, place in places.items()), workers=[{"name": "all"}])
+
+        def send(seconds: float) -> None:
+            threads = [SenderThread(sender, numbered(
+                int(100 * seconds), first=len(sender.sent)), 100)
+                for sender in senders.values()]
+            for thread in threads:
+                thread.join(seconds + 30)
+
+        send(1)
+        fuse.hang()
+        with watched(daemon):
+            send(HANG_S)
+            near = len(senders["near"].sent)
+            assert daemon.wait_received("near", near)["archived"] == near
+        fuse.go_on()
+        send(0.5)
+        for name, sender in senders.items():
+            sent = len(sender.sent)
+            assert daemon.wait_received(name, sent)["archived"] == sent
+        daemon.stop()
+        for name, sender in senders.items():
+            assert avro_files.archived_payloads(
+                places[name], name) == sender.sent
+
+
+@whole
 @hangs
 @pytest.mark.parametrize("how", ["reload", "kill", "restart", "start"])
 def test_changes_while_it_hangs(pair: Pair, daemon: Daemon, fuse: Fuse,

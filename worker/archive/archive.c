@@ -91,39 +91,25 @@ failed(struct archive *archive, const struct transaction *t)
 	archive->notify(archive->argument);
 }
 
-static bool
-sync_is_due(const struct archive *archive)
-{
-	enum archive_sync sync = archive->segment->config->archive.sync;
-
-	return sync == SYNC_BLOCK || (sync == SYNC_INTERVAL &&
-	    clock_monotonic_ns() >= archive->sync_at_ns);
-}
-
-static void
-sync_again(struct archive *archive)
-{
-	archive->sync_at_ns = clock_monotonic_ns() +
-	    archive->segment->config->archive.flush_interval_ns;
-}
-
 /* Commits what was added.  False: it all begins again. */
 static bool
 commit(struct archive *archive)
 {
 	const struct transaction *t = &archive->store.transaction;
-	bool sync = sync_is_due(archive) && !archive->rotating &&
+	bool sync = archive_sync_due(archive) && !archive->rotating &&
 	    store_rotate_at(&archive->store) > clock_realtime_ns();
 
+	archive->pushed = false;
 	if (store_commit(&archive->store, sync) == -1) {
 		failed(archive, t);
 		return false;
 	}
 	if (sync && store_syncs_behind(&archive->store))
-		sync_again(archive);
+		archive_synced(archive);
 	archive->retry_at_ns = 0;
 	tell(archive, t);
-	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK)
+	if (archive->segment->config->archive.on_overrun == OVERRUN_BLOCK ||
+	    archive_lost_ring(archive))
 		archive->notify(archive->argument);
 	return true;
 }
@@ -230,6 +216,15 @@ behind(const struct archive *archive)
 	    archive->segment->config->archive.block_size;
 }
 
+/* Of a shared ring: the steps of other channels that are ready add to it, and
+ * who comes first again submits for all. */
+static void
+push(struct archive *archive)
+{
+	(void)store_push(&archive->store, false);
+	archive->pushed = true;
+}
+
 /* Adds what is gathered, and commits: when it is behind, several blocks
  * together, as long as they need not be written `now'. */
 static void
@@ -243,6 +238,8 @@ put(struct archive *archive, bool now)
 	if (!now && behind(archive) && store_wants_more(&archive->store))
 		for (i = 0; i < ARCHIVE_KINDS; i++)
 			block_clear(bundle->block[i]);
+	else if (archive->ring != NULL && archive->duty.crew != NULL)
+		push(archive);
 	else if (commit(archive))
 		begin_transaction(archive);
 }
@@ -291,10 +288,10 @@ rotate_if_due(struct archive *archive)
 static void
 sync_if_due(struct archive *archive)
 {
-	if (!store_dirty(&archive->store) || !sync_is_due(archive))
+	if (!store_dirty(&archive->store) || !archive_sync_due(archive))
 		return;
 	store_sync(&archive->store);
-	sync_again(archive);
+	archive_synced(archive);
 }
 
 /* The committed position has moved back: nothing in hand follows it. */
@@ -403,6 +400,8 @@ turn(struct archive *archive)
 		flush(archive, due);
 	else if (archive->store.pending)
 		(void)settle(archive);
+	if (archive->pushed)
+		return DUTY_AGAIN;
 	rotate_if_due(archive);
 	sync_if_due(archive);
 	return gathered == GATHERED_ALL && archive->stop_at == 0 ?
@@ -456,6 +455,8 @@ step(void *argument)
 	quarantine_thread(archive);
 	if (!archive->begun)
 		begin(archive);
+	if (archive->pushed && commit(archive))
+		begin_transaction(archive);
 	archive_rested(archive);
 	if (finished(archive))
 		end(archive);

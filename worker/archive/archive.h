@@ -55,8 +55,9 @@ struct archive {
 	_Atomic bool			 make_room;
 	_Atomic bool			 ended;		/* files are finished */
 	_Atomic uint64_t		 give_up_at_ns;	/* 0: never */
-	/* Called in the archive thread after it has ended, after a failure
-	 * and, with on_overrun: block, after each commit. */
+	/* Called in the archive thread after it has ended, after a failure,
+	 * when the ring does not work any more and, with on_overrun: block,
+	 * after each commit. */
 	void				(*notify)(void *argument);
 	void				*argument;
 
@@ -65,6 +66,10 @@ struct archive {
 	/* A rotation was asked for: it follows when everything that was in
 	 * the ring then has been read, up to this position. */
 	bool				 begun;
+	/* What was added is prepared in the ring, with other channels', and
+	 * is committed in the next step. */
+	bool				 pushed;
+	bool				 ring_lost;	/* as `notify' knows */
 	bool				 resting; /* the ring wakes it */
 	bool				 rotating;
 	uint64_t			 rotate_after;

@@ -4,6 +4,7 @@
  */
 #include "common/util.h"
 #include "worker/archive/archive_wait.h"
+#include "worker/archive/disk_ring.h"
 
 /* The longest sleep while the wall clock may be stepped under a rotation. */
 #define SLEEP_MAX_NS	(10 * NS_PER_S)
@@ -96,4 +97,30 @@ archive_flush_due(struct archive *archive)
 		    archive->segment->config->archive.flush_interval_ns;
 	return now >= archive->flush_at_ns ||
 	    store_rotate_at(&archive->store) <= clock_realtime_ns();
+}
+
+bool
+archive_sync_due(const struct archive *archive)
+{
+	enum archive_sync sync = archive->segment->config->archive.sync;
+
+	return sync == SYNC_BLOCK || (sync == SYNC_INTERVAL &&
+	    clock_monotonic_ns() >= archive->sync_at_ns);
+}
+
+void
+archive_synced(struct archive *archive)
+{
+	archive->sync_at_ns = clock_monotonic_ns() +
+	    archive->segment->config->archive.flush_interval_ns;
+}
+
+bool
+archive_lost_ring(struct archive *archive)
+{
+	if (archive->ring == NULL || archive->ring_lost ||
+	    disk_ring_works(archive->ring))
+		return false;
+	archive->ring_lost = true;
+	return true;
 }

@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The io_uring by which a worker writes its files, and the memory from which it
- * does.  Worker; made before its sandbox, then the archive thread's.
+ * does.  Worker; made before its sandbox, then the archive thread's, or, if it
+ * is shared, that of all threads which have archives in hand.
  *
  * Each kind of file has a lane of chunks, so that none waits for another's.
  * The ring may do nothing but write, allocate room on the disk, and sync.
+ *
+ * Of a shared one a submission has what other channels have prepared as well,
+ * and who waits takes what is theirs.  It never waits for what is not the
+ * caller's: as much as may be in flight can be in files of a disk that does not
+ * answer.
  *
  * A worker that is killed has no write in flight any more when it has been
  * reaped, but one that goes past the page cache and that the disk has in hand:
@@ -48,18 +54,26 @@ struct disk_write {
 	unsigned	 expected;	/* completions, without the sync's */
 	bool		 reserved;	/* that has worked, or is on its way */
 	int		 result;	/* bytes, or -errno: ECANCELED, when it
-					 * was never begun */
+					 * was never begun, or its thread has
+					 * ended */
 };
 
 /* NULL, with a reason in *why, when there cannot be one. */
 struct disk_ring	*disk_ring_open(const struct uring_config *config,
 			    char why[static URING_WHY_SIZE]) ATTR_NONNULL;
+/* The same, for all channels of a worker. */
+struct disk_ring	*disk_ring_open_shared(char why[static
+			    URING_WHY_SIZE]);
 /* Nothing may be in flight.  NULL: nothing happens. */
 void		 disk_ring_close(struct disk_ring *ring);
 
-/* DISK_CHUNK bytes, at a page. */
-uint8_t		*disk_ring_chunk(const struct disk_ring *ring,
-		    enum archive_kind lane, unsigned chunk) ATTR_NONNULL;
+/* DISK_CHUNKS chunks of DISK_CHUNK bytes, at a page; NULL, with errno: there is
+ * no memory.  Of a ring that is not shared there is one for each kind. */
+uint8_t		*disk_ring_lane(const struct disk_ring *ring,
+		    enum archive_kind kind) ATTR_NONNULL;
+/* Nothing of it may be in flight.  NULL: nothing happens. */
+void		 disk_ring_lane_end(const struct disk_ring *ring,
+		    uint8_t *lane);
 
 /* Whether it still takes writes. */
 bool		 disk_ring_works(const struct disk_ring *ring) ATTR_NONNULL;
@@ -67,9 +81,10 @@ bool		 disk_ring_works(const struct disk_ring *ring) ATTR_NONNULL;
 void		 disk_ring_give_up(struct disk_ring *ring, int error)
 		    ATTR_NONNULL;
 
-/* Prepares a write; waits where more would be in flight than may be.  A ring
- * that does not work any more cancels it. */
-void		 disk_ring_write(struct disk_ring *ring,
+/* Prepares a write; waits where more would be in flight than may be, or if the
+ * ring is shared, returns false: it is not begun.  A ring that does not work
+ * any more cancels it. */
+bool		 disk_ring_write(struct disk_ring *ring,
 		    struct disk_write *write) ATTR_NONNULL;
 /* Begins all that are prepared, in one system call.  When that does not work,
  * the ring gives up, and those that are not begun have been cancelled. */

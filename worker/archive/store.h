@@ -146,6 +146,9 @@ enum store_result	store_add(struct store *store,
 			    struct transaction *transaction) ATTR_NONNULL;
 /* Whether more should be added before it is worth a commit. */
 bool	store_wants_more(const struct store *store) ATTR_NONNULL;
+/* Begins to write what was added, all files' together, or prepares it; with
+ * `sync' what can is synced behind that.  True: such a sync is on its way. */
+bool	store_push(struct store *store, bool sync) ATTR_NONNULL;
 /* Puts what is pending in force: 0.  Or -1 as STORE_FAILED.  With `sync' it is
  * synced as by store_sync(), if that can be asked for together with writing. */
 int	store_commit(struct store *store, bool sync) ATTR_NONNULL;

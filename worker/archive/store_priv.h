@@ -54,9 +54,6 @@ void	store_commit_state(struct store *store) ATTR_NONNULL;
  * any more. */
 void	store_roll_back(struct store *store) ATTR_NONNULL;
 
-/* Begins to write what was added, all files' together; with `sync' what can is
- * synced behind that.  True: such a sync is on its way. */
-bool	store_push(struct store *store, bool sync) ATTR_NONNULL;
 /* It is for what has been committed now, and for all that has to be synced. */
 void	store_sync_committed(struct store *store) ATTR_NONNULL;
 /* Before the descriptor is closed: the closer has to do with what has become of

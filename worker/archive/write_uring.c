@@ -6,9 +6,10 @@
  * What is appended is gathered in the chunks of a lane (disk_ring.h), one after
  * the other: a full one is given to the kernel while the next is filled.  A
  * flush waits for all that are in flight, so what is committed has completed,
- * and a failed write in the middle of others is one of the whole.  What the
- * kernel has done a part of is done by a system call, and so is all, from then
- * on, when the ring does not work any more.
+ * and a failed write in the middle of others is one of the whole; the first
+ * chunk is next then.  What the kernel has done a part of is done by a system
+ * call, and so is what a shared ring has no room for, and all, from then on,
+ * when the ring does not work any more.
  *
  * A sync is linked behind the last write, before which all others have
  * completed; the flush does not wait for it.
@@ -27,6 +28,8 @@
 #include "worker/archive/writer.h"
 
 struct uring_file {
+	const struct disk_ring *ring;	/* of which it has this memory */
+	uint8_t		*lane;
 	bool		 direct;	/* past the page cache... */
 	bool		 refused;	/* ...which it is not, after all */
 	bool		 unbuffered;	/* what the descriptor is set to */
@@ -51,7 +54,7 @@ chunk(const struct writer *writer)
 {
 	const struct uring_file *file = writer->state;
 
-	return disk_ring_chunk(writer->ring, writer->lane, file->filling);
+	return file->lane + file->filling * DISK_CHUNK;
 }
 
 /* By a system call. */
@@ -104,8 +107,10 @@ complete(struct writer *writer, const struct disk_write *write)
 	if (write->result == 0)
 		error = ENOSPC;
 	if (is_of_ring(error)) {
-		disk_ring_give_up(writer->ring, error);
-		without_ring(writer);
+		if (error != ECANCELED)
+			disk_ring_give_up(writer->ring, error);
+		if (!disk_ring_works(writer->ring))
+			without_ring(writer);
 	} else if (error != 0 && error != EINTR && error != EAGAIN &&
 	    error != EINVAL) {
 		errno = error;
@@ -186,20 +191,24 @@ put(struct writer *writer, size_t from, size_t to, struct disk_sync *sync)
 {
 	struct uring_file *file = writer->state;
 	struct disk_write *write = &file->write[file->filling];
+	uint64_t reserved = writer->reserved;
 
 	assert(!file->busy[file->filling]);
 	*write = (struct disk_write){.fd = writer->fd,
 	    .data = chunk(writer) + from, .size = to - from,
 	    .at = file->base + from, .sync = sync};
 	file->begins[file->filling] = file->base + file->written;
-	if (disk_ring_works(writer->ring)) {
+	if (!disk_ring_works(writer->ring))
+		without_ring(writer);
+	else {
 		reserve(writer, write);
-		disk_ring_write(writer->ring, write);
-		file->busy[file->filling] = true;
-		file->written = file->used;
-		return 0;
+		if (disk_ring_write(writer->ring, write)) {
+			file->busy[file->filling] = true;
+			file->written = file->used;
+			return 0;
+		}
+		writer->reserved = reserved;
 	}
-	without_ring(writer);
 	writer_reserve(writer, write->at + write->size);
 	if (put_plainly(writer, write->data, write->size, write->at) == -1)
 		return -1;
@@ -259,8 +268,13 @@ begin(struct writer *writer, bool direct)
 {
 	struct uring_file *file = writer->state;
 
-	if (file == NULL)
+	if (file == NULL) {
 		writer->state = file = xcalloc(1, sizeof(*file));
+		file->ring = writer->ring;
+		file->lane = disk_ring_lane(writer->ring, writer->lane);
+	}
+	if (file->lane == NULL)
+		return false;
 	file->direct = direct;
 	file->unbuffered = false;
 	file->error = 0;
@@ -341,6 +355,20 @@ uring_push(struct writer *writer, bool sync)
 	return file->sync.expected;
 }
 
+/* Nothing is in flight: goes on in the first chunk, so that a slow file touches
+ * no more memory than it needs. */
+static void
+begin_again(struct writer *writer)
+{
+	struct uring_file *file = writer->state;
+	size_t tail = file->used & (file->align - 1);
+
+	memmove(file->lane, chunk(writer) + file->used - tail, tail);
+	file->filling = 0;
+	file->base += file->used - tail;
+	file->used = file->written = tail;
+}
+
 static int
 uring_flush(struct writer *writer)
 {
@@ -348,7 +376,10 @@ uring_flush(struct writer *writer)
 		(void)settle(writer);
 		return -1;
 	}
-	return settle(writer);
+	if (settle(writer) == -1)
+		return -1;
+	begin_again(writer);
+	return 0;
 }
 
 static int
@@ -393,6 +424,15 @@ uring_close(struct writer *writer)
 		log_warn("fcntl");
 }
 
+static void
+uring_free(void *state)
+{
+	struct uring_file *file = state;
+
+	disk_ring_lane_end(file->ring, file->lane);
+	free(file);
+}
+
 #define URING_WORTH	((DISK_CHUNKS - 1) * DISK_CHUNK - UNBUFFERED_MIN)
 
 const struct writer_ops writer_buffered_io_uring = {
@@ -403,7 +443,7 @@ const struct writer_ops writer_buffered_io_uring = {
 	.synced = uring_synced,
 	.back = uring_back,
 	.close = uring_close,
-	.free = free,
+	.free = uring_free,
 	.worth = URING_WORTH,
 };
 
@@ -415,6 +455,6 @@ const struct writer_ops writer_direct_io_uring = {
 	.synced = uring_synced,
 	.back = uring_back,
 	.close = uring_close,
-	.free = free,
+	.free = uring_free,
 	.worth = URING_WORTH,
 };

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Many channels, and many outputs, side by side with the classic way to do it:
-`bench/many.py BUILDDIR [SECONDS [ROUNDS]]'.
+`bench/many.py BUILDDIR [SECONDS [ROUNDS [CASE]]]'.
 
 100 channels with an output each, and 1 channel with 8 outputs, datagrams of 200
 bytes that come one by one, to each channel in turn.  "classic" is one loop with
 one recvfrom, one sendto for each output and one write for each datagram
 (bench/loop.c); the others are mcrelay's workers: one for each channel and one for
-all, both by sockets and by io_uring.  Says what of a processor a datagram costs at a
+all, both by sockets and by io_uring, and one for all that waits for a millisecond for
+more to come.  Says what of a processor a datagram costs at a
 rate that all of them manage, and how many a second of a processor's time is
 enough for when more come than can be taken: the highest rate of one that nobody
 else has.  Each contender after the other in turn; medians of the rounds.
@@ -62,6 +63,7 @@ class Loop(Contender):
 
 class Own(Mcrelay):
     channels = outputs = 1
+    coalesce = "auto"
     more: dict[str, Any] = {}
 
     def configuration(self) -> dict[str, Any]:
@@ -69,7 +71,8 @@ class Own(Mcrelay):
             "workers": [{"name": "all"}], "channels": [{
                 "name": f"c{i}", "ring_size": "1MiB",
                 "listen": {"address": "127.0.0.1", "port": FIRST_PORT + i,
-                           "receive_buffer": BUFFER},
+                           "receive_buffer": BUFFER,
+                           "coalesce": self.coalesce},
                 "payload": {"format": "raw"},
                 "relay": [{"address": GROUP, "interface": "lo",
                            "port": FIRST_OUTPUT + i * self.outputs + j}
@@ -100,9 +103,18 @@ class SharedUring(Shared):
     more = Shared.more | Uring.more
 
 
+class Gathering(Shared):
+    coalesce = "1ms"
+
+
+class GatheringUring(SharedUring):
+    coalesce = "1ms"
+
+
 WAYS: dict[str, type[Loop] | type[Own]] = {
     "classic": Loop, "own": Own, "shared": Shared, "own, io_uring": Uring,
-    "shared, io_uring": SharedUring}
+    "shared, io_uring": SharedUring, "shared, 1 ms": Gathering,
+    "shared, io_uring, 1 ms": GatheringUring}
 
 
 class Rig(Cell):
@@ -163,11 +175,13 @@ def measure(machine: Machine, options: Options, directory: Path, way: str,
 
 
 def main() -> None:
-    if len(sys.argv) not in (2, 3, 4):
+    if not 2 <= len(sys.argv) <= 5:
         sys.exit(__doc__)
     options = Options(Path(sys.argv[1]).resolve(), [], False)
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
+    cases = [case for case in CASES if len(sys.argv) < 5 or
+             sys.argv[4] in case]
     machine = Machine("", "")
     sweeper = Sweeper("", False, True)
     found: dict[tuple[str, str], list[tuple[float, float, int]]] = {}
@@ -175,14 +189,14 @@ def main() -> None:
         note(line)
     try:
         for _ in range(rounds):
-            for case in CASES:
+            for case in cases:
                 for way in WAYS:
                     found.setdefault((case, way), []).append(measure(
                         machine, options, sweeper.path, way, case, seconds))
     finally:
         sweeper.close()
     note("| | | a second of CPU, in a flood | CPU ns a datagram | lost at "
-         f"{'/'.join(map(str, FIXED_RATE.values()))} a second |\n"
+         f"{'/'.join(str(FIXED_RATE[case]) for case in cases)} a second |\n"
          "|---|---|---|---|---|")
     for (case, way), results in found.items():
         rate, cpu = (statistics.median(each[i] for each in results)

@@ -18,6 +18,8 @@
  */
 #define LINGER_NS	(250 * NS_PER_US)
 #define TURN_NS		NS_PER_MS
+/* Where all channels bear a longer wait: until so many have come. */
+#define GATHERED	64U
 
 struct order {
 	STAILQ_ENTRY(order)	 link;
@@ -37,6 +39,8 @@ struct host_loop {
 	ev_io			 taken;
 	uint64_t		 taken_ns;	/* when, CLOCK_MONOTONIC */
 	uint64_t		 gap_ns;	/* between datagrams, mean */
+	TAILQ_HEAD(, host_channel) relayed;
+	uint64_t		 wait_ns;	/* that all of them bear */
 	pthread_mutex_t		 mutex;
 	STAILQ_HEAD(, order)	 orders;	/* under the mutex */
 };
@@ -96,17 +100,21 @@ static void
 on_taken(struct ev_loop *ev ATTR_UNUSED, ev_io *taken, int events ATTR_UNUSED)
 {
 	struct host_loop *loop = taken->data;
+	bool gathers = loop->wait_ns > HOST_WAIT_NS;
 	uint64_t until = clock_monotonic_ns() + TURN_NS, now, wait = 0;
 	unsigned datagrams;
 	struct worker *worker;
 
 	do {
-		datagrams = ingest_hub_take(loop->hub, wait);
+		datagrams = ingest_hub_take(loop->hub, gathers ? GATHERED : 1,
+		    wait);
 		while ((worker = ingest_hub_next(loop->hub)) != NULL)
 			worker_receive_ready(worker);
 		whose_enter(NULL);
 		now = clock_monotonic_ns();
 		wait = wait_ns(loop, datagrams, now);
+		if (gathers && datagrams > 0)
+			wait = loop->wait_ns;
 	} while (wait > 0 && now < until);
 	ingest_hub_rest(loop->hub);
 }
@@ -170,6 +178,8 @@ host_loop_start(bool syslog, struct ingest_hub *hub, struct host_channel *only)
 	loop->only = only;
 	loop->syslog = syslog;
 	STAILQ_INIT(&loop->orders);
+	TAILQ_INIT(&loop->relayed);
+	loop->wait_ns = UINT64_MAX;
 	pthread_mutex_init(&loop->mutex, NULL);
 	ev_async_init(&loop->note, on_orders);
 	loop->note.data = loop;
@@ -207,6 +217,53 @@ host_loop_order(struct host_channel *channel,
 	ev_async_send(loop->loop, &loop->note);
 }
 
+static uint64_t
+wait_of(const struct segment *segment)
+{
+	uint64_t wait = UINT64_MAX, ns;
+	unsigned i;
+
+	for (i = 0; i < segment->inputs; i++) {
+		ns = segment->input[i].coalesce_ns;
+		wait = MIN_OF(wait, ns == COALESCE_AUTO ? HOST_WAIT_NS : ns);
+	}
+	return wait;
+}
+
+void
+host_begin(struct worker *worker)
+{
+	struct host_channel *channel = worker->hosted;
+	struct host_loop *loop = channel->loop;
+
+	TAILQ_INSERT_TAIL(&loop->relayed, channel, relayed);
+	channel->wait_ns = wait_of(&worker->segment);
+	loop->wait_ns = MIN_OF(loop->wait_ns, channel->wait_ns);
+}
+
+uint64_t
+host_wait_ns(const struct worker *worker)
+{
+	return worker->hosted->loop->wait_ns;
+}
+
+/* Often there is another that bears no more. */
+static void
+leave_relayed(struct host_channel *channel)
+{
+	struct host_loop *loop = channel->loop;
+	uint64_t least = UINT64_MAX;
+	struct host_channel *other;
+
+	TAILQ_REMOVE(&loop->relayed, channel, relayed);
+	TAILQ_FOREACH(other, &loop->relayed, relayed) {
+		least = MIN_OF(least, other->wait_ns);
+		if (least == loop->wait_ns)
+			return;
+	}
+	loop->wait_ns = least;
+}
+
 /* The last thing that the loop does with a channel. */
 static void
 on_ended(struct ev_loop *ev, ev_timer *ended, int events ATTR_UNUSED)
@@ -228,6 +285,7 @@ void
 host_end(struct worker *worker)
 {
 	worker_stop_watchers(worker);
+	leave_relayed(worker->hosted);
 	ev_timer_init(&worker->ended, on_ended, 0., 0.);
 	worker->ended.data = worker;
 	ev_feed_event(worker->loop, &worker->ended, EV_TIMER);

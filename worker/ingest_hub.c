@@ -86,11 +86,11 @@ ingest_hub_event(const struct ingest_hub *hub)
 }
 
 unsigned
-ingest_hub_take(struct ingest_hub *hub, uint64_t wait_ns)
+ingest_hub_take(struct ingest_hub *hub, unsigned count, uint64_t wait_ns)
 {
 	uint64_t before = hub->messages;
 
-	hub_enter(hub, wait_ns);
+	hub_enter(hub, count, wait_ns);
 	return (unsigned)(hub->messages - before);
 }
 
@@ -233,7 +233,7 @@ ingest_ring_leave(struct ingest_ring *ring)
 		return;
 	/* The kernel says of each that it was the last. */
 	while (cancel(ring) > 0 && hub->failures < FAILURES_MAX)
-		hub_enter(hub, CANCEL_NS);
+		hub_enter(hub, 1, CANCEL_NS);
 	if (!ring_is_armed(ring))
 		unregister_buffers(ring, ring->segment->inputs);
 }
@@ -285,7 +285,7 @@ ingest_hub_event(const struct ingest_hub *hub ATTR_UNUSED)
 
 unsigned
 ingest_hub_take(struct ingest_hub *hub ATTR_UNUSED,
-    uint64_t wait_ns ATTR_UNUSED)
+    unsigned count ATTR_UNUSED, uint64_t wait_ns ATTR_UNUSED)
 {
 	return 0;
 }

@@ -29,10 +29,10 @@ int	ingest_hub_fd(const struct ingest_hub *hub) ATTR_NONNULL;
 /* Readable when there is something to be taken; -1: there is none. */
 int	ingest_hub_event(const struct ingest_hub *hub) ATTR_NONNULL;
 
-/* Takes what has come, waiting for the first of it up to wait_ns; how many
+/* Takes what has come, waiting for `count' of it up to wait_ns; how many
  * messages. */
-unsigned	ingest_hub_take(struct ingest_hub *hub, uint64_t wait_ns)
-		    ATTR_NONNULL;
+unsigned	ingest_hub_take(struct ingest_hub *hub, unsigned count,
+		    uint64_t wait_ns) ATTR_NONNULL;
 /* Whose turn it is: the owner of one for whom something has come; NULL: of
  * none.  It has to ask for more by ingest_ring_again(). */
 void	*ingest_hub_next(struct ingest_hub *hub) ATTR_NONNULL;

@@ -189,13 +189,14 @@ take(const struct io_uring_cqe *cqe)
 }
 
 static int
-call(struct ingest_hub *hub, uint64_t wait_ns)
+call(struct ingest_hub *hub, unsigned count, uint64_t wait_ns)
 {
 	struct __kernel_timespec ts = {.tv_nsec = (long long)wait_ns};
 	struct io_uring_cqe *cqe;
 
 	return wait_ns == 0 ? io_uring_submit_and_get_events(&hub->uring) :
-	    io_uring_submit_and_wait_timeout(&hub->uring, &cqe, 1, &ts, NULL);
+	    io_uring_submit_and_wait_timeout(&hub->uring, &cqe, count, &ts,
+	    NULL);
 }
 
 /* It may be the ring itself that leads nowhere. */
@@ -219,14 +220,14 @@ count_failures(struct ingest_hub *hub, int result)
 }
 
 void
-hub_enter(struct ingest_hub *hub, uint64_t wait_ns)
+hub_enter(struct ingest_hub *hub, unsigned count, uint64_t wait_ns)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head;
 	int result;
 
 	hub_prepare(hub);
-	result = call(hub, wait_ns);
+	result = call(hub, count, wait_ns);
 	hub->seen = 0;
 	io_uring_for_each_cqe(&hub->uring, head, cqe) {
 		hub->messages += take(cqe);

@@ -217,7 +217,7 @@ ask(struct ingest *ingest)
 	struct ingest_ring *ring = ingest->ring;
 
 	if (!ring->left)
-		hub_enter(ring->hub, 0);
+		hub_enter(ring->hub, 0, 0);
 	if (ring->failures >= FAILURES_MAX)
 		ingest_ring_leave(ring);
 	if (!ring->left || any_holds(ingest))

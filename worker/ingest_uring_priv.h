@@ -102,8 +102,9 @@ struct io_uring_sqe	*hub_sqe(struct ingest_hub *hub) ATTR_NONNULL;
 void	hub_prepare(struct ingest_hub *hub) ATTR_NONNULL;
 /*
  * The one system call: all that has come, for whomever, after buffers have been
- * given back.  Waits for the first of it up to wait_ns.
+ * given back.  Waits for `count' of it up to wait_ns.
  */
-void	hub_enter(struct ingest_hub *hub, uint64_t wait_ns) ATTR_NONNULL;
+void	hub_enter(struct ingest_hub *hub, unsigned count, uint64_t wait_ns)
+	    ATTR_NONNULL;
 
 #endif /* MCRELAY_INGEST_URING_PRIV_H */

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "common/util.h"
+#include "worker/host.h"
 #include "worker/ingest_hub.h"
 #include "worker/worker_priv.h"
 
@@ -14,9 +15,6 @@
  * 16 batches of 64 datagrams are about a millisecond.
  */
 #define BATCHES_PER_TURN	16
-
-/* How long a batch may form while other channels wait for their turn. */
-#define SHARED_WAIT_NS		(100 * NS_PER_US)
 
 /* Turns that the archive is offered while it does not get on. */
 #define SHARES_MAX		8
@@ -79,7 +77,7 @@ wait_for_batch(struct worker *worker)
 	if (ns == 0)
 		return false;
 	if (worker->shares_loop)
-		ns = MIN_OF(ns, SHARED_WAIT_NS);
+		ns = MIN_OF(ns, host_wait_ns(worker));
 	ts = (struct timespec){.tv_nsec = (long)ns};
 	nanosleep(&ts, NULL);
 	return true;

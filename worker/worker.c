@@ -412,6 +412,8 @@ worker_begin(struct worker *worker)
 	bool good;
 
 	worker_enter(worker);
+	if (worker->hosted != NULL)
+		host_begin(worker);
 	good = worker_join_ring(worker);
 	start_watchers(worker);
 	if (!good) {

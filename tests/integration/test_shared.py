@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -330,6 +331,38 @@ def test_flood(rig: Rig) -> None:
         assert rig.receiver[name].wait(len(sender.sent)) == sender.sent
     rig.daemon.wait_received("one", sent)
     rig.daemon.stop()
+
+
+def sleeps(pid: int) -> int:
+    """How often its threads have waited for something."""
+    return sum(int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)",
+                              (task / "status").read_text(), re.M)[0])
+               for task in Path(f"/proc/{pid}/task").iterdir())
+
+
+def test_gathers(rig: Rig) -> None:
+    """A wait that all channels bear takes what has come for any of them; when
+    one of them comes that bears less, or goes, all is there as well."""
+    if rig.workers[0]["threads"] == "channel":
+        pytest.skip("each gathers for itself")
+    rig.start()
+    rig.write(**{name: {"listen_coalesce": "10ms"} for name in NAMES})
+    rig.daemon.ctl("reload")
+    rig.daemon.wait_running()
+    (pid,) = set(rig.pids().values())
+    before = sleeps(pid)
+    rig.load(500)
+    wait_for(lambda: all(len(sender.sent) > 1000 for sender in
+                         rig.sender.values()), "some datagrams")
+    sent = sum(len(sender.sent) for sender in rig.sender.values())
+    assert sleeps(pid) - before < sent / 3
+    for wait in "0", "5ms":
+        rig.write(**{name: {"listen_coalesce": wait if name == "two" else
+                            "10ms"} for name in NAMES})
+        rig.daemon.ctl("reload")
+        rig.daemon.wait_running()
+    assert set(rig.pids().values()) == {pid}
+    rig.check()
 
 
 @pytest.mark.parametrize("what, said", [

@@ -79,13 +79,13 @@ step_take(struct ingest_hub *hub, struct ingest *ingest,
 {
 	unsigned i;
 
-	(void)ingest_hub_take(hub, 0);
+	(void)ingest_hub_take(hub, 1, 0);
 	while (ingest_hub_next(hub) != NULL)
 		for (i = 0; i < ingest->segment->inputs; i++)
 			if (ingest_holds(ingest, i))
 				ingest_batch(ingest, i);
 	relay_run(relay);
-	(void)ingest_hub_take(hub, 0);
+	(void)ingest_hub_take(hub, 1, 0);
 	ingest_hub_rest(hub);
 	ingest_ring_leave(ingest->ring);
 	for (i = 0; i < ingest->segment->inputs; i++)

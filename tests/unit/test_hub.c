@@ -104,7 +104,7 @@ take(void)
 {
 	struct channel *channel;
 
-	(void)ingest_hub_take(hub, 0);
+	(void)ingest_hub_take(hub, 1, 0);
 	while ((channel = ingest_hub_next(hub)) != NULL) {
 		(void)ingest_batch(&channel->ingest, 0);
 		if (ingest_holds(&channel->ingest, 0))

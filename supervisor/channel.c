@@ -51,6 +51,7 @@ static int
 make_segment(struct channel *channel, const struct conf *conf)
 {
 	struct segment fresh, *old = &channel->segment;
+	uint64_t left = channel->foreign.worker ? 0 : channel_pending(channel);
 	struct segment_spec spec;
 	bool locked;
 
@@ -72,6 +73,7 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (old->base != NULL) {
 		channel_inherit_decimator(channel, &fresh);
 		segment_close(old);
+		channel_tell_left(channel, left);
 	}
 	*old = fresh;
 	pause_apply(channel);

@@ -171,6 +171,15 @@ channel_pending(const struct channel *channel)
 	    segment_ledger(&channel->segment, &ledger) ? ledger.pending : 0;
 }
 
+void
+channel_tell_left(const struct channel *channel, uint64_t left)
+{
+	if (left > 0)
+		log_warnx("channel %s: %" PRIu64 " datagrams that its worker "
+		    "did not get to store are in no archive: counted as "
+		    "archive_shed", channel->name, left);
+}
+
 /* What workers could not store they have counted themselves. */
 static void
 settle_archive(struct channel *channel)

@@ -33,6 +33,7 @@ enum call {
 	CALL_FALLOCATE,
 	DIRECT,		/* F_SETFL with O_DIRECT */
 	SLOW,		/* milliseconds that pwritev takes */
+	SUBMIT,		/* of an io_uring */
 	CALLS,
 };
 
@@ -135,6 +136,8 @@ io_uring_submit(struct io_uring *ring)
 	unsigned i, n = 0;
 	int result;
 
+	if (fails(SUBMIT))
+		return -errno;
 	for (i = ring->sq.sqe_head; i != ring->sq.sqe_tail && n < 64; i++)
 		sqes[n++] = ring->sq.sqes[i & ring->sq.ring_mask];
 	result = REAL(io_uring_submit)(ring);

@@ -31,7 +31,8 @@ from waiting import wait_for
 
 CALLS = ["pwritev", "openat", "fdatasync", "ftruncate", "close", "renameat2",
          "lose", "fsync", "clock", "linkat", "monotonic",
-         "fallocate", "direct", "slow"]
+         "fallocate", "direct", "slow", "submit"]
+WORKERS = [{"name": "slow"}]
 RATE = 2000
 RING = "_io_uring"
 # Asked for is a second.  Beyond that the machine may be busy.
@@ -98,18 +99,21 @@ class Traffic:
     """A channel under load, before, during and after a fault."""
 
     def __init__(self, daemon: Daemon, count: int, size: int = 100,
-                 ring_size: str = "8MiB", **archive: Any) -> None:
+                 ring_size: str = "8MiB", more: dict[str, Any] = {},
+                 beside: list[dict[str, Any]] = [], **archive: Any) -> None:
         self.daemon = daemon
         self.port = free_port()
         self.receiver = Receiver()
-        daemon.start(channel(
+        self.channels = [channel(
             "one", self.port, ring_size=ring_size,
             relay=[output("127.0.0.1", self.receiver.port)],
             io_uring={"enabled": "write" in archive and
                       archive["write"].endswith(RING)},
             archive=daemon.archive_conf(**(
                 {"flush_interval": "50ms"} | archive | {"write": archive.get(
-                    "write", "buffered").removesuffix(RING)}))))
+                    "write", "buffered").removesuffix(RING)})), **more),
+            *beside]
+        daemon.start(*self.channels, workers=WORKERS)
         self.sender = Sender("127.0.0.1", self.port)
         self.sent = numbered(count, size)
         self.thread = SenderThread(self.sender, self.sent, RATE)
@@ -176,9 +180,10 @@ WAYS = ["buffered", "direct", "mmap"]
     ("fdatasync", errno.ENOSPC)],
     ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
 def test_writing(daemon: Daemon, faults: Faults, call: str, error: int,
-                 write: str) -> None:
+                 write: str, more: dict[str, Any] = {}) -> None:
     """What the ring can hold meanwhile is not lost."""
-    traffic = Traffic(daemon, 4000, write=write, rotate={"size": "64KiB"})
+    traffic = Traffic(daemon, 4000, more=more, write=write,
+                      rotate={"size": "64KiB"})
     assert daemon.status("one")["io"]["write"] == in_use(daemon, write)
     faults.set(call, error)
     if call == "openat":
@@ -202,16 +207,60 @@ def test_writing(daemon: Daemon, faults: Faults, call: str, error: int,
         assert begins == 1
 
 
+# A worker of its own, and one that channels share.
+each_worker = pytest.mark.parametrize("more", [{}, {"worker": "slow"}],
+                                      ids=["own", "shared"])
+
+
+@each_worker
 @pytest.mark.parametrize("write", ["buffered" + RING, "direct" + RING])
 @pytest.mark.parametrize("call,error", [
     ("pwritev", errno.ENOSPC), ("pwritev", errno.EIO),
     ("fdatasync", errno.EIO)],
     ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
 def test_writing_by_ring(daemon: Daemon, faults: Faults, call: str,
-                         error: int, write: str) -> None:
+                         error: int, write: str, more: dict[str, Any]
+                         ) -> None:
     """The same of what is in flight."""
     needs_ring(daemon)
-    test_writing(daemon, faults, call, error, write)
+    test_writing(daemon, faults, call, error, write, more)
+
+
+@each_worker
+@pytest.mark.parametrize("write", ["buffered", "direct"])
+def test_ring_ends(daemon: Daemon, faults: Faults, write: str,
+                   more: dict[str, Any]) -> None:
+    """What was in flight is written by system calls, as is what follows; a
+    channel that must not do without fails, takes no other with it, and says
+    what goes with its ring when it may."""
+    needs_ring(daemon)
+    port = free_port()
+    must = channel("must", port, archive=daemon.archive_conf(write=write),
+                   io_uring={"enabled": True, "fallback_on_error": False},
+                   **more)
+    with Sender("127.0.0.1", port) as sender:
+        traffic = Traffic(daemon, 4000, more=more, write=write + RING,
+                          beside=[must])
+        assert daemon.status("one")["io"]["write"] == in_use(
+            daemon, write + RING)
+        faults.set("submit", errno.ENOMEM)
+        sender.send(numbered(10))
+        daemon.wait_state("must", "failed")
+        wait_for(lambda: daemon.status("one")["io"]["write"] == in_use(
+            daemon, write), "system calls", 10, daemon.log)
+        assert "io_uring does not write any more" in daemon.log()
+        faults.set("submit", 0)
+        must["io_uring"]["fallback_on_error"] = True
+        daemon.write(*traffic.channels, workers=WORKERS)
+        daemon.ctl("reload")
+        ledger = daemon.wait_received("must", 10)
+        # The first had a worker that got to store it.
+        assert ledger["archived"] + ledger["archive_shed"] == 10
+        assert (ledger["archive_shed"] > 0) == (
+            "are in no archive: counted as archive_shed" in daemon.log())
+        ledger = traffic.finish()
+    assert ledger["archive_errors"] == ledger["archive_shed"] == 0
+    assert ledger["archived"] == 4000
 
 
 @pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT, errno.EIO,

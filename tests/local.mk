@@ -548,6 +548,7 @@ EXTRA_DIST += \
 	tests/integration/test_log.py \
 	tests/integration/test_main_job.py \
 	tests/integration/test_manager.py \
+	tests/integration/test_many_killed.py \
 	tests/integration/test_merge.py \
 	tests/integration/test_metrics.py \
 	tests/integration/test_names.py \

@@ -51,9 +51,9 @@ static int
 make_segment(struct channel *channel, const struct conf *conf)
 {
 	struct segment fresh, *old = &channel->segment;
-	uint64_t left = channel->foreign.worker ? 0 : channel_pending(channel);
+	struct ledger before;
 	struct segment_spec spec;
-	bool locked;
+	bool locked, told;
 
 	segment_spec_fill(&spec, conf, channel->conf);
 	/* What goes with the old one is counted there. */
@@ -62,6 +62,9 @@ make_segment(struct channel *channel, const struct conf *conf)
 		spec.predecessor = old;
 		segment_spec_keep_slots(&spec, old);
 	}
+	/* Of one of another layout its own worker tells. */
+	told = old->base != NULL && !channel->foreign.worker &&
+	    segment_ledger(old, &before);
 	/* Twice the memory is not needed: the old one has what it needs. */
 	spec.later = channel->foreign.worker;
 	if (segment_create(&fresh, &spec, &locked) == -1)
@@ -73,9 +76,10 @@ make_segment(struct channel *channel, const struct conf *conf)
 	if (old->base != NULL) {
 		channel_inherit_decimator(channel, &fresh);
 		segment_close(old);
-		channel_tell_left(channel, left);
 	}
 	*old = fresh;
+	if (told)
+		channel_tell_left(channel, &before);
 	pause_apply(channel);
 	fleet_apply(channel);
 	channel->renew = false;

@@ -172,12 +172,20 @@ channel_pending(const struct channel *channel)
 }
 
 void
-channel_tell_left(const struct channel *channel, uint64_t left)
+channel_tell_left(const struct channel *channel, const struct ledger *before)
 {
-	if (left > 0)
-		log_warnx("channel %s: %" PRIu64 " datagrams that its worker "
-		    "did not get to store are in no archive: counted as "
-		    "archive_shed", channel->name, left);
+	struct ledger now;
+
+	if (before->pending > 0)
+		log_warnx("channel %s: goes on without %" PRIu64 " datagrams "
+		    "that were received and are in no archive: its worker did "
+		    "not get to store them", channel->name, before->pending);
+	if (segment_ledger(&channel->segment, &now) &&
+	    now.relay_errors > before->relay_errors)
+		log_warnx("channel %s: goes on without having relayed all: "
+		    "%" PRIu64 " counted as relay_errors, which its worker "
+		    "did not get to send", channel->name,
+		    now.relay_errors - before->relay_errors);
 }
 
 /* What workers could not store they have counted themselves. */

@@ -18,9 +18,10 @@ void	channel_take_next(struct channel *channel) ATTR_NONNULL;
 /* Datagrams that were received and are not stored yet; 0 without archive, or
  * when that cannot be read. */
 uint64_t	channel_pending(const struct channel *channel) ATTR_NONNULL;
-/* So many of these go with the segment. */
-void	channel_tell_left(const struct channel *channel, uint64_t left)
-	    ATTR_NONNULL;
+/* Its segment has been replaced, whose ledger was this: says what has gone with
+ * it. */
+void	channel_tell_left(const struct channel *channel,
+	    const struct ledger *before) ATTR_NONNULL;
 /* What its worker had to say, of a channel (child.h). */
 void	channel_last_words(void *owner, char *text, size_t size) ATTR_NONNULL;
 /* No worker follows: counts and says what is left, and closes the input. */

@@ -74,10 +74,10 @@ wait_for_batch(struct worker *worker)
 	uint64_t ns = ingest_wait_ns(&worker->ingest, clock_monotonic_ns());
 	struct timespec ts;
 
-	if (ns == 0)
-		return false;
 	if (worker->shares_loop)
 		ns = MIN_OF(ns, host_wait_ns(worker));
+	if (ns == 0)
+		return false;
 	ts = (struct timespec){.tv_nsec = (long)ns};
 	nanosleep(&ts, NULL);
 	return true;

@@ -107,6 +107,10 @@ worker_share_disk_ring(struct worker *worker, struct disk_ring *ring,
 {
 	if (!writes_by_ring(worker))
 		return true;
+	if (ring != NULL && !disk_ring_works(ring)) {
+		ring = NULL;
+		why = "that of the worker has failed: restart it";
+	}
 	worker->disk_ring = ring;
 	return ring != NULL || do_without(&worker->segment, URING_WRITE, why);
 }

@@ -257,7 +257,9 @@ def test_ring_ends(daemon: Daemon, faults: Faults, write: str,
         # The first had a worker that got to store it.
         assert ledger["archived"] + ledger["archive_shed"] == 10
         assert (ledger["archive_shed"] > 0) == (
-            "are in no archive: counted as archive_shed" in daemon.log())
+            "must: goes on without" in daemon.log())
+        assert ("that of the worker has failed: restart it" in
+                daemon.log()) == bool(more)
         ledger = traffic.finish()
     assert ledger["archive_errors"] == ledger["archive_shed"] == 0
     assert ledger["archived"] == 4000

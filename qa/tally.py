@@ -16,6 +16,13 @@ from collections import Counter
 from pathlib import Path
 
 OUTCOME = {"OK": "passed", "FAILED": "failed", "SKIPPED": "skipped"}
+WHY = 12        # lines, the last ones
+
+
+def tell_why(text: str) -> None:
+    """What a test that failed has said: its log may be gone by then."""
+    for line in [line for line in text.splitlines() if line.strip()][-WHY:]:
+        print(f"    {line}")
 
 
 def lines(path: Path) -> Counter[str]:
@@ -41,6 +48,8 @@ def junit(path: Path) -> Counter[str]:
         if kinds & {"failure", "error"}:
             count["failed"] += 1
             print(f"failed: {name}")
+            tell_why("\n".join(child.text or "" for child in case
+                               if child.tag in ("failure", "error")))
         elif "skipped" in kinds:
             count["skipped"] += 1
             why = case.find("skipped").get("message")   # type: ignore
@@ -59,19 +68,25 @@ def automake(path: Path) -> Counter[str]:
     log = path.with_suffix(".log").read_text(errors="replace")
     count: Counter[str] = Counter()
     running = ""
-    for kind, name in re.findall(
+    said = 0
+    for found in re.finditer(
             r"^\[ +(RUN|OK|FAILED|SKIPPED) +\] (\w+)$", log, re.M):
+        kind, name = found.groups()
         if kind == "RUN":
             running = name
+            said = found.end()
         elif name == running:
             count[OUTCOME[kind]] += 1
             running = ""
             if kind != "OK":
                 print(f"{OUTCOME[kind]}: {path.stem}: {name}")
+            if kind == "FAILED":
+                tell_why(log[said:found.start()])
     word = result[1] if result else "FAIL"
     if running or (word not in ("PASS", "SKIP") and not count["failed"]):
         count["failed"] += 1
         print(f"failed: {path.stem} {running}")
+        tell_why(log)
     elif not count and word == "SKIP":
         count["skipped"] += 1
         print(f"skipped: {path.stem}: {log.splitlines()[0]}")

@@ -29,8 +29,10 @@ static void
 set_timer(struct child *child, uint64_t ns)
 {
 	ev_timer_stop(child->loop, &child->timer);
+	child->time_ns = ns;
 	if (ns == 0)
 		return;
+	child->due_ns = clock_monotonic_ns() + ns;
 	/* Relative to now, not to when this turn of the loop began. */
 	ev_now_update(child->loop);
 	ev_timer_set(&child->timer, (double)ns / (double)NS_PER_S, 0.);
@@ -226,10 +228,25 @@ is_late(struct child *child)
 	return child->state == CHILD_STARTING && child->spawns == spawns;
 }
 
+/*
+ * When the machine, or all that there is in it, has stood still, we are the
+ * first to find that time is over: the child gets the same again.
+ */
+static bool
+stood_still(struct child *child)
+{
+	if (clock_monotonic_ns() < child->due_ns + CHILD_LATE_NS)
+		return false;
+	set_timer(child, child->time_ns);
+	return true;
+}
+
 /* The end of one that waits for a disk waits for that, too. */
 static void
 insist(struct child *child)
 {
+	if (stood_still(child))
+		return;
 	if (child->overdue) {
 		log_warnx("%s: process %d was killed and has not ended: it "
 		    "waits for a disk or a server that does not answer, and "
@@ -256,7 +273,7 @@ on_timer(struct ev_loop *loop ATTR_UNUSED, ev_timer *watcher,
 		spawn(child);
 		break;
 	case CHILD_STARTING:
-		if (!is_late(child))
+		if (!is_late(child) || stood_still(child))
 			break;
 		if (child->hosted && child->ops->gets_on(child->owner)) {
 			set_timer(child, CHILD_START_NS);

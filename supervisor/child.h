@@ -50,6 +50,9 @@ struct message;
 #define CHILD_ABORT_NS	(2 * NS_PER_S)
 /* Time to die of KILL, then it waits for something that does not answer. */
 #define CHILD_STUCK_NS	(2 * NS_PER_S)
+/* How late we may notice that one of these is over: then it was not the child
+ * alone that did not get on. */
+#define CHILD_LATE_NS	(1 * NS_PER_S)
 /* After news. */
 #define CHILD_DEAF_NS	(500 * NS_PER_MS)
 /* Processes in a row that may die over storing everything. */
@@ -182,6 +185,8 @@ struct child {
 	ev_child		 reaper;
 	ev_io			 io;
 	ev_timer		 timer;	/* start, stop, back-off, deaf */
+	uint64_t		 time_ns;	/* that it was set to */
+	uint64_t		 due_ns;	/* CLOCK_MONOTONIC */
 };
 
 /* `label' is what it is to the supervisor's log lines, `name' how its own

@@ -211,3 +211,11 @@ child_rig_begin(struct child_rig *f, enum child_script script)
 	f->script = script;
 	child_start(&f->child);
 }
+
+void
+child_rig_hurry(struct child_rig *f)
+{
+	ev_timer_stop(f->child.loop, &f->child.timer);
+	ev_timer_set(&f->child.timer, 0., 0.);
+	ev_timer_start(f->child.loop, &f->child.timer);
+}

@@ -51,6 +51,8 @@ int	child_rig_setup(void **state);
 int	child_rig_teardown(void **state);
 /* Starts a child with that script. */
 void	child_rig_begin(struct child_rig *f, enum child_script script);
+/* What the child's timer is set to is over. */
+void	child_rig_hurry(struct child_rig *f);
 /* Runs the loop until the child is in that state. */
 void	child_rig_wait(struct child_rig *f, enum child_state state);
 

@@ -47,13 +47,50 @@ child_was_ready_in_time(void **state)
 	child_rig_begin(f, SAY_READY);
 	said.fd = f->child.messages;
 	assert_int_equal(poll(&said, 1, DEADLINE_NS / NS_PER_MS), 1);
-	ev_timer_stop(f->child.loop, &f->child.timer);
-	ev_timer_set(&f->child.timer, 0., 0.);
-	ev_timer_start(f->child.loop, &f->child.timer);
+	child_rig_hurry(f);
 	child_rig_wait(f, CHILD_RUNNING);
 	child_stop(&f->child);
 	child_rig_wait(f, CHILD_STOPPED);
 	assert_string_equal(f->child.last_exit, "exited with status 0");
+}
+
+/* The time of one that is asked to do something is over, and it was we who
+ * looked too late: for a while nothing got on. */
+static void
+wait_in_vain(struct child_rig *f, enum child_state state, uint64_t time_ns)
+{
+	assert_int_equal(f->child.state, state);
+	f->child.due_ns = clock_monotonic_ns() - CHILD_LATE_NS;
+	child_rig_hurry(f);
+	ev_run(f->child.loop, EVRUN_ONCE);
+	assert_int_equal(f->child.state, state);
+	assert_false(f->child.overdue);
+	assert_true(ev_timer_remaining(f->child.loop, &f->child.timer) >
+	    (double)(time_ns - NS_PER_S) / (double)NS_PER_S);
+	/* Then nothing has stood still. */
+	f->child.due_ns = clock_monotonic_ns();
+	child_rig_hurry(f);
+}
+
+static void
+child_stood_still_as_we(void **state)
+{
+	struct child_rig *f = *state;
+
+	child_rig_begin(f, SAY_RUBBISH);
+	while (ev_is_active(&f->child.io))
+		ev_run(f->child.loop, EVRUN_ONCE);
+	f->script = HANG;
+	wait_in_vain(f, CHILD_STARTING, CHILD_START_NS);
+	child_rig_wait(f, CHILD_BACKOFF);
+	assert_string_equal(f->child.last_exit,
+	    "was killed by signal 9 (Killed)");
+	child_rig_wait(f, CHILD_RUNNING);
+	child_stop(&f->child);
+	wait_in_vain(f, CHILD_STOPPING, CHILD_STOP_NS);
+	child_rig_wait(f, CHILD_STOPPED);
+	assert_string_equal(f->child.last_exit,
+	    "was killed by signal 9 (Killed)");
 }
 
 static void
@@ -344,6 +381,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		CHILD_TEST(child_runs_and_stops),
 		CHILD_TEST(child_was_ready_in_time),
+		CHILD_TEST(child_stood_still_as_we),
 		CHILD_TEST(child_killed_has_successor),
 		CHILD_TEST(child_is_listened_to),
 		CHILD_TEST(child_talks_to_nobody),

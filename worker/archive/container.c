@@ -85,7 +85,11 @@ block_new(uint64_t block_size, const struct destinations *destinations)
 
 	/* The first record always fits, whatever the block size. */
 	block->arena_size = block_size + arena_need(RING_DATAGRAMS_MAX);
-	block->arena = xmalloc(block->arena_size);
+	/* Large enough to be pages of its own: what is not used of it does not
+	 * exist, and that is most of it where little comes. */
+	block->iov = xmalloc(BLOCK_IOVECS * sizeof(*block->iov) +
+	    block->arena_size);
+	block->arena = (uint8_t *)(block->iov + BLOCK_IOVECS);
 	block->destinations = destinations;
 	return block;
 }
@@ -95,7 +99,7 @@ block_free(struct block *block)
 {
 	if (block == NULL)
 		return;
-	free(block->arena);
+	free(block->iov);
 	free(block->plain);
 	free(block->packed);
 	free(block);

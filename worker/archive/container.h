@@ -70,7 +70,7 @@ struct block {
 	size_t		 arena_size;
 	uint8_t		*arena;
 	uint8_t		 head[24];
-	struct iovec	 iov[BLOCK_IOVECS];
+	struct iovec	*iov;		/* BLOCK_IOVECS */
 	/* Of a detached block. */
 	uint8_t		*plain;
 	size_t		 plain_room;

@@ -31,6 +31,17 @@ cannot(struct xdp_input *xdp, const char *fmt, ...)
 	return false;
 }
 
+bool
+xdp_explain(const char *what, char why[XDP_WHY_SIZE])
+{
+	(void)snprintf(why, XDP_WHY_SIZE, "cannot %s: %s", what,
+	    errno == EBUSY ? "somebody has the one that a queue can have" :
+	    errno == EINVAL ? "there may be no such queue" :
+	    errno == EPERM ? "this takes CAP_NET_RAW, which mcrelayd gives up "
+	    "if nothing asks for it when it starts" : strerror(errno));
+	return false;
+}
+
 static bool
 load(struct xdp_path *path, char why[XDP_WHY_SIZE])
 {
@@ -114,12 +125,7 @@ open_all(struct channel *channel, const struct listen_config *listen)
 	if (!xdp_has_socket(channel) && xdp_socket_open(&xdp->socket,
 	    where.ifindex, listen->queue, xdp_socket_frames(
 	    listen->receive_buffer), &what) == -1)
-		return cannot(xdp, "cannot %s: %s", what, errno == EBUSY ?
-		    "somebody has the one that a queue can have" :
-		    errno == EINVAL ? "there may be no such queue" :
-		    errno == EPERM ? "this takes CAP_NET_RAW, which mcrelayd "
-		    "gives up if nothing asks for it when it starts" :
-		    strerror(errno));
+		return xdp_explain(what, xdp->why);
 	return tell(channel, where.name, &place, listen->steer != 0);
 }
 

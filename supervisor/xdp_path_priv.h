@@ -27,5 +27,7 @@ struct xdp_link	*xdp_find_link(const struct xdp_path *path, uint32_t ifindex)
 /* Gives a channel that wants it all that it takes, whatever of it there is.
  * False: not now, and what that one lacks is said and in `why'. */
 bool	xdp_open(struct channel *channel) ATTR_NONNULL;
+/* For people: what of an AF_XDP socket could not be had, with errno; false. */
+bool	xdp_explain(const char *what, char why[XDP_WHY_SIZE]) ATTR_NONNULL;
 
 #endif /* MCRELAY_XDP_PATH_PRIV_H */

@@ -2,9 +2,13 @@
 /*
  * What -n says of inputs with `path: xdp'.  See xdp_path.h.  Supervisor only.
  */
+#include <net/if.h>
+#include <errno.h>
 #include <stdio.h>
 
-#include "supervisor/xdp_path.h"
+#include "common/xdp_rings.h"
+#include "supervisor/supervisor.h"
+#include "supervisor/xdp_path_priv.h"
 #include "supervisor/xdp_steer.h"
 #include "supervisor/xdp_where.h"
 
@@ -20,12 +24,29 @@ can_have(const struct listen_config *listen, char why[XDP_WHY_SIZE])
 	    (!listen->steer || xdp_steer_possible(where.name, why));
 }
 
+/* Whether the kernel has such sockets, of which others can map the rings: by
+ * one that nobody gives anything to, which is gone at once. */
+static bool
+has_sockets(char why[XDP_WHY_SIZE])
+{
+	struct xdp_socket xdp;
+	const char *what;
+
+	if (xdp_socket_open(&xdp, if_nametoindex("lo"), 0, XDP_FRAMES_MIN,
+	    &what) == 0) {
+		xdp_socket_close(&xdp);
+		return true;
+	}
+	/* It is down, or the queue is somebody's. */
+	return errno == ENETDOWN || errno == EBUSY || xdp_explain(what, why);
+}
+
 bool
 xdp_path_text(const struct conf *conf, char text[XDP_WHY_SIZE])
 {
 	struct xdp_program *program;
 	char why[XDP_WHY_SIZE];
-	bool wanted = false, can = true;
+	bool wanted = false, can;
 	size_t i;
 
 	for (i = 0; i < conf->channels; i++)
@@ -33,9 +54,9 @@ xdp_path_text(const struct conf *conf, char text[XDP_WHY_SIZE])
 	if (!wanted)
 		return false;
 	program = xdp_program_load(why);
+	can = program != NULL && has_sockets(why);
 	for (i = 0; i < conf->channels && can; i++)
-		can = program != NULL &&
-		    can_have(&conf->channel[i].listen[0], why);
+		can = can_have(&conf->channel[i].listen[0], why);
 	if (can)
 		(void)snprintf(text, XDP_WHY_SIZE, "by AF_XDP sockets");
 	else

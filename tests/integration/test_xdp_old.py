@@ -24,6 +24,9 @@ def test_falls_back(make_daemon: Callable[..., Daemon],
     sockets, or waits."""
     daemon = make_daemon(namespace=wired.home)
     port = free_port()
+    daemon.write(listens(daemon, 4, port))
+    assert f"`path: xdp': received by ordinary sockets: {WHY}" in \
+        daemon.check().stdout
     daemon.start(listens(daemon, 4, port))
     assert WHY in wait_way(daemon, "socket")["xdp"]["not"]
     what, why = reason_of(daemon)

@@ -39,7 +39,7 @@ EXTRA_DIST += bench/README.md bench/NOTES.md bench/run bench/hostile bench/conte
 	bench/machine.py bench/measure.py bench/report.py bench/scaling.py \
 	bench/card.py bench/cat.py bench/forward.py bench/kernel.py bench/many.py bench/page.mjs \
 	bench/page_server.mjs bench/read.py bench/recycle.py bench/scrape.py \
-	bench/sends.py
+	bench/sends.py bench/slow.py
 
 # BENCH_OPTIONS='--quick', for instance; see `bench/run --help'.
 .PHONY: picture

@@ -11,7 +11,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable
+from typing import Any, Callable
 
 from contenders import (CONTENDERS, GROUP, GROUP_PORT, PORT, Contender,
                         Options)
@@ -227,11 +227,11 @@ def highest_rate(cell: Cell, seconds: float, estimate: float
     return low, remark or ("" if low else "always loses")
 
 
-def latency(cell: Cell, rate: int, seconds: float, interface: str = "lo",
-            start_source: Start | None = None, start_sink: Start | None = None
-            ) -> dict[str, float]:
-    """From sending to arrival at a listener of the group, microseconds.
-    By mcrelay-gen, which stamps what it sends."""
+def listen(cell: Cell, rate: int, seconds: float, interface: str = "lo",
+           start_source: Start | None = None, start_sink: Start | None = None
+           ) -> dict[str, Any]:
+    """What a listener of the group says of that, with what was `sent'; by
+    mcrelay-gen, which numbers and stamps what it sends."""
     start_source = start_source or cell.machine.start_source
     start_sink = start_sink or cell.machine.start_source
     gen = str(cell.options.build / "mcrelay-gen")
@@ -245,12 +245,12 @@ def latency(cell: Cell, rate: int, seconds: float, interface: str = "lo",
                 "listening" not in sink.stderr.readline():
             raise Unsuitable("the sink does not start")
         source = start_source(
-            [gen, "source", "-q", "-r", str(rate), "-t", f"{seconds:g}s",
+            [gen, "source", "-q", "-j", "-r", str(rate), "-t", f"{seconds:g}s",
              "-b", str(case.size),
              *(["-c"] if case.source == "coalesced" else []),
-             f"{cell.address}:{PORT}"])
+             f"{cell.address}:{PORT}"], stdout=subprocess.PIPE)
         try:
-            source.wait(seconds + 20)
+            sent, _ = source.communicate(timeout=seconds + 20)
         finally:
             stop(source)
         # What is still under way arrives within the time this takes.
@@ -259,9 +259,18 @@ def latency(cell: Cell, rate: int, seconds: float, interface: str = "lo",
         out, _ = sink.communicate(timeout=20)
     finally:
         stop(sink)
-    report = json.loads(out)
+    report: dict[str, Any] = json.loads(out)
+    report["sent"] = json.loads(sent)["sent"]
     if report["received"] <= report["corrupt"]:
         raise Unsuitable("latency: nothing whole arrived")
+    return report
+
+
+def latency(cell: Cell, rate: int, seconds: float, interface: str = "lo",
+            start_source: Start | None = None, start_sink: Start | None = None
+            ) -> dict[str, float]:
+    """From sending to arrival at a listener of the group, microseconds."""
+    report = listen(cell, rate, seconds, interface, start_source, start_sink)
     return {key: report["latency_us"][key]
             for key in ("p50", "p99", "p99_9", "max")}
 

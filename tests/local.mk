@@ -539,6 +539,7 @@ EXTRA_DIST += \
 	tests/integration/test_keep_source.py \
 	tests/integration/test_kernel_relay.py \
 	tests/integration/test_xdp.py \
+	tests/integration/test_xdp_card.py \
 	tests/integration/test_xdp_old.py \
 	tests/integration/test_xdp_vlan.py \
 	tests/integration/test_layout.py \

@@ -5,7 +5,8 @@
  * commas: link, rename (its flags), fallocate, direct (O_DIRECT), mmap.  While
  * the file that PASSTHROUGH_ERROR names has a number that is not 0, everything
  * fails with that errno; or is not answered if it is -1, so that whoever asks
- * cannot even be killed.
+ * cannot even be killed.  PASSTHROUGH_MIB_MS: milliseconds that it takes to write
+ * a MiB, or to read one.
  * Usage: passthrough DIRECTORY FUSE-OPTIONS MOUNT-POINT
  */
 #define FUSE_USE_VERSION 31
@@ -24,6 +25,7 @@
 static const char	*error_file;
 static int		 base;
 static int		 no_rename, no_direct, no_mmap;
+static double		 byte_us;
 
 static int
 read_error(void)
@@ -199,6 +201,7 @@ do_read(const char *path, char *data, size_t size, off_t offset,
 	    pread((int)info->fh, data, size, offset);
 
 	(void)path;
+	usleep((useconds_t)(byte_us * (double)size));
 	return got == -1 ? -errno : (int)got;
 }
 
@@ -215,6 +218,7 @@ do_write(const char *path, const char *data, size_t size, off_t offset,
 	/* Set after it was opened. */
 	if (no_direct && (info->flags & O_DIRECT) != 0)
 		return -EINVAL;
+	usleep((useconds_t)(byte_us * (double)size));
 	put = pwrite((int)info->fh, data, size, offset);
 	return put == -1 ? -errno : (int)put;
 }
@@ -264,6 +268,7 @@ main(int argc, char **argv)
 		.fallocate = do_fallocate,
 	};
 	const char *lacks = getenv("PASSTHROUGH_LACKS");
+	const char *ms = getenv("PASSTHROUGH_MIB_MS");
 
 	if (argc < 3 || (base = open(argv[1], O_PATH | O_DIRECTORY)) == -1) {
 		perror("passthrough");
@@ -271,6 +276,7 @@ main(int argc, char **argv)
 	}
 	error_file = getenv("PASSTHROUGH_ERROR");
 	lacks = lacks == NULL ? "" : lacks;
+	byte_us = ms == NULL ? 0 : atof(ms) * 1000 / (1 << 20);
 	no_rename = strstr(lacks, "rename") != NULL;
 	no_direct = strstr(lacks, "direct") != NULL;
 	no_mmap = strstr(lacks, "mmap") != NULL;

@@ -51,6 +51,9 @@ class World:
     """`home' is the relay's namespace, with the interfaces in0 and out0; the
     other ends are ports of the bridges `in' and `out' in `lan'."""
 
+    mode = "copy"       # in which AF_XDP is bound to it
+    in_order = True
+
     def __init__(self, home: Namespace, lan: Namespace) -> None:
         self.home = home
         self.lan = lan
@@ -89,12 +92,15 @@ class World:
                 f"link set {net}p master {net}", f"link set {net}p up")
         # A question for a neighbour may be lost in a port that is not up
         # yet: how long a kernel waits then is not what is measured.
-        self.ip(self.home, f"link set {net}0 up",
-                *(f"neigh replace {other} lladdr {BRIDGE[net]} dev {net}0"
-                  for other in (bare(OTHERS[net][4]), bare(OTHERS[net][6]),
-                                LINK_LOCAL["out"])))
+        self.ip(self.home, f"link set {net}0 up", *self.neighbours(net))
         if addresses:
             self.address(net)
+
+    @staticmethod
+    def neighbours(net: str) -> list[str]:
+        return [f"neigh replace {other} lladdr {BRIDGE[net]} dev {net}0"
+                for other in (bare(OTHERS[net][4]), bare(OTHERS[net][6]),
+                              LINK_LOCAL["out"])]
 
     def address(self, net: str, number: int = 1, verb: str = "add") -> None:
         self.ip(self.home, *(

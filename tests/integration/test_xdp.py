@@ -145,7 +145,7 @@ def test_receives(make_daemon: Callable[..., Daemon], wired: World, v: int,
     daemon.start(listens(daemon, v, port, address))
     io = wait_way(daemon, "xdp")
     assert io["xdp"]["attached"] == "native"
-    assert io["xdp"]["mode"] == "copy" and io["xdp"]["frames"] == 16384
+    assert io["xdp"]["mode"] == wired.mode and io["xdp"]["frames"] == 16384
     # At 1000 datagrams a second.
     assert daemon.status("x")["outage_budget_ms"] == 16384
     (link,) = json.loads(wired.home.run(
@@ -209,6 +209,8 @@ def test_killed(make_daemon: Callable[..., Daemon], wired: World,
                 record_property: Callable[[str, object], None]) -> None:
     """Whatever the instant, what was received and what was dropped is what
     was sent, and nothing came twice or in another order."""
+    if receive_buffer == "1MiB" and wired.mode != "copy":
+        pytest.skip("what a card drops it counts itself")
     daemon = make_daemon(namespace=wired.home)
     port = free_port()
     seed = int.from_bytes(os.urandom(4), "big")
@@ -239,7 +241,7 @@ def test_killed(make_daemon: Callable[..., Daemon], wired: World,
     assert ledger["received"] + ledger["kernel_dropped"] == sent, seed
     assert xdp_of(daemon)["receive"] == "xdp"
     daemon.stop()
-    assert archived_once(daemon) == ledger["received"], seed
+    assert archived_once(daemon, wired.in_order) == ledger["received"], seed
 
 
 def test_overflows(make_daemon: Callable[..., Daemon], wired: World) -> None:
@@ -514,6 +516,8 @@ def test_generic(make_daemon: Callable[..., Daemon], wired: World) -> None:
     assert sorted(daemon.payloads("x")) == sorted(source.sent)
 
 
+@pytest.mark.skipif(os.cpu_count() == 1, reason="a veth has a queue for each "
+                    "processor")
 def test_two_queues(make_daemon: Callable[..., Daemon], wired: World) -> None:
     """Each channel has one, and what comes at another one's comes by its
     ordinary socket.  Of a sender, all comes at one of them."""

@@ -219,6 +219,12 @@ def test_named_as_one(daemon: Daemon, port: int,
     shown = daemon.ctl("status", "rig").stdout
     assert "3 shards" in shown and "other" not in shown
     assert "rig, 3 shards\n" in daemon.ctl("ledger", "rig").stdout
+    *each, together = json.loads(daemon.ctl("ledger", "-j", "rig").stdout)
+    assert [one["name"] for one in each] == list(names(3))
+    assert together["name"] == "rig" and together["shards"] == 3
+    assert together["ledger"] == whole(daemon)
+    assert sum(one["ledger"]["received"] for one in each) == \
+        together["ledger"]["received"]
 
     daemon.ctl("stop", "rig.1")
     daemon.wait_state("rig.1", "stopped")

@@ -109,6 +109,8 @@ ledger(const struct call *call, json_t *answer)
 	}
 	for (i = 0; i < json_array_size(channels); i++)
 		keep_counters(json_array_get(channels, i));
+	/* Behind them, as without -j, what shards have together. */
+	(void)json_array_extend(channels, json_object_get(all, "sharded"));
 	json_dumpf(channels, stdout, JSON_INDENT(2));
 	printf("\n");
 	return 0;

@@ -321,11 +321,18 @@ want_huge_pages(const struct segment *segment)
 		memory_want_huge(segment->ring.data, segment->ring.size);
 }
 
+/* What is locked is there, too. */
 static bool
 lock(const struct segment *segment)
 {
+	int error;
+
+	if (segment_lock(segment))
+		return true;
+	error = errno;
 	memory_populate(segment->base, segment->mapped - segment->ring.size);
-	return segment_lock(segment);
+	errno = error;
+	return false;
 }
 
 int

@@ -5,8 +5,8 @@
  * commas: link, rename (its flags), fallocate, direct (O_DIRECT), mmap.  While
  * the file that PASSTHROUGH_ERROR names has a number that is not 0, everything
  * fails with that errno; or is not answered if it is -1, so that whoever asks
- * cannot even be killed.  PASSTHROUGH_MIB_MS: milliseconds that it takes to write
- * a MiB, or to read one.
+ * cannot even be killed.  PASSTHROUGH_MIB_MS: milliseconds that it takes to
+ * write a MiB, or to read one.
  * Usage: passthrough DIRECTORY FUSE-OPTIONS MOUNT-POINT
  */
 #define FUSE_USE_VERSION 31

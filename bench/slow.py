@@ -37,41 +37,39 @@ WAYS = ("classic", "floor", "mcrelay", "mcrelay+uring", "mcrelay+direct",
 IN_MEMORY = "mcrelay, in memory"
 
 
-class Disk:
-    """Mounted at `at'."""
+def call(*words: str) -> None:
+    subprocess.run(words, check=False)
 
-    def __init__(self, machine: Machine, directory: Path) -> None:
-        self.at = directory / "disk"
-        below, slow = directory / "below", directory / "slow"
-        for path in (self.at, below, slow):
-            path.mkdir()
-        with (below / "image").open("wb") as image:
-            image.truncate(4 << 30)
-        server = directory / "passthrough"
-        command("cc", "-O1", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-o",
-                str(server), str(SERVER), *command(
-                    "pkg-config", "--cflags", "--libs", "fuse3").split())
-        # It answers one after the other.
-        self.process = machine.start(
-            [str(server), str(below), "-f", "-s", str(slow)], relay=False,
-            env=os.environ | {"PASSTHROUGH_MIB_MS": str(1000 / DISK_MIB)})
-        wait_for(lambda: (slow / "image").exists(), "the slow file system")
-        command("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0",
-                str(below / "image"))
-        self.device = command("losetup", "-f", "--show",
-                              str(slow / "image")).strip()
-        self.mounts = slow
-        numbers = os.stat(self.device).st_rdev
-        bdi = Path(f"/sys/class/bdi/{os.major(numbers)}:{os.minor(numbers)}")
-        (bdi / "strict_limit").write_text("1")
-        (bdi / "max_bytes").write_text(str(DIRTY_MIB << 20))
-        command("mount", "-t", "ext4", self.device, str(self.at))
 
-    def close(self) -> None:
-        for words in (("umount", str(self.at)), ("losetup", "-d", self.device),
-                      ("umount", str(self.mounts))):
-            subprocess.run(words, check=False)
-        stop(self.process)
+def make_disk(stack: ExitStack, machine: Machine, directory: Path) -> Path:
+    """Where it is mounted."""
+    at, below, slow = (directory / name for name in ("disk", "below", "slow"))
+    for path in (at, below, slow):
+        path.mkdir()
+    with (below / "image").open("wb") as image:
+        image.truncate(4 << 30)
+    server = directory / "passthrough"
+    command("cc", "-O1", "-D_GNU_SOURCE", "-D_FILE_OFFSET_BITS=64", "-o",
+            str(server), str(SERVER), *command(
+                "pkg-config", "--cflags", "--libs", "fuse3").split())
+    # It answers one after the other.
+    process = machine.start(
+        [str(server), str(below), "-f", "-s", str(slow)], relay=False,
+        env=os.environ | {"PASSTHROUGH_MIB_MS": str(1000 / DISK_MIB)})
+    stack.callback(stop, process)
+    wait_for(lambda: (slow / "image").exists(), "the slow file system")
+    stack.callback(call, "umount", str(slow))
+    command("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0",
+            str(below / "image"))
+    device = command("losetup", "-f", "--show", str(slow / "image")).strip()
+    stack.callback(call, "losetup", "-d", device)
+    number = os.stat(device).st_rdev
+    bdi = Path(f"/sys/class/bdi/{os.major(number)}:{os.minor(number)}")
+    (bdi / "strict_limit").write_text("1")
+    (bdi / "max_bytes").write_text(str(DIRTY_MIB << 20))
+    command("mount", "-t", "ext4", device, str(at))
+    stack.callback(call, "umount", str(at))
+    return at
 
 
 def measure(machine: Machine, options: Options, directory: Path, name: str,
@@ -103,8 +101,7 @@ def main() -> None:
         machine = Machine("", "")
         where = Path(stack.enter_context(tempfile.TemporaryDirectory(
             prefix="mcrelay-slow-", dir="/dev/shm")))
-        disk = Disk(machine, where)
-        stack.callback(disk.close)
+        disk = make_disk(stack, machine, where)
         for line in machine.describe():
             note(line)
         for _ in range(rounds):
@@ -113,7 +110,7 @@ def main() -> None:
                     try:
                         *times, why = measure(
                             machine, options,
-                            where if name == IN_MEMORY else disk.at,
+                            where if name == IN_MEMORY else disk,
                             name.partition(",")[0], rate)
                     except Unsuitable as e:
                         note(f"{name}: {e}")
@@ -121,7 +118,7 @@ def main() -> None:
                     found[share, name].append(tuple(times))
                     lost[share, name].append(why)
                     note(f"{share} {name}: {times} {why}")
-                    command("sync", "-f", str(disk.at))
+                    command("sync", "-f", str(disk))
     print("| rate | way | p50 | p99 | p99.9 | max, us | lost |")
     for (share, name), each in found.items():
         median = [statistics.median(values) for values in zip(*each)]

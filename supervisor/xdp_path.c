@@ -180,6 +180,7 @@ drop_socket(struct channel *channel)
 	count_left(channel);
 	xdp_socket_close(&channel->xdp.socket);
 	channel->xdp.dead = false;
+	channel->xdp.starved = 0;
 }
 
 /*** What is done. ***/
@@ -264,14 +265,32 @@ look_for_death(struct channel *channel)
 		detach(path, link);
 }
 
+/* Datagrams may be gone that nobody but the card can have counted. */
+static void
+look_for_hunger(struct channel *channel)
+{
+	struct xdp_input *xdp = &channel->xdp;
+	uint64_t starved = xdp_socket_starved(&xdp->socket);
+
+	if (starved == xdp->starved)
+		return;
+	xdp->starved = starved;
+	log_limited(&xdp->limit_starved, "channel %s: %s has found no memory "
+	    "for what came next: what it drops then is not in kernel_dropped "
+	    "but in its own counts (ip -s link, ethtool -S); see "
+	    "receive_buffer", channel->name, xdp->interface);
+}
+
 static void
 update_channel(struct channel *channel)
 {
 	struct xdp_input *xdp = &channel->xdp;
 	bool wanted = channel->child.wanted;
 
-	if (xdp_has_socket(channel))
+	if (xdp_has_socket(channel)) {
 		look_for_death(channel);
+		look_for_hunger(channel);
+	}
 	if (xdp_has_socket(channel) && (!wanted || !is_current(channel))) {
 		tell_no_more(channel);
 		if (wanted && xdp->given)
@@ -357,6 +376,7 @@ xdp_path_adopt(struct channel *channel, int socket, int memory)
 	xdp->key.ifindex = xdp->socket.ifindex;
 	xdp->key.vlan = state->xdp_vlan;
 	xdp->given = channel->segment.state->xdp_socket == xdp->socket.cookie;
+	xdp->starved = xdp_socket_starved(&xdp->socket);
 }
 
 /*** What is said. ***/

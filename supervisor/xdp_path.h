@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "common/log.h"
 #include "supervisor/conf/conf.h"
 #include "supervisor/parts.h"
 #include "supervisor/xdp_program.h"
@@ -37,6 +38,8 @@ struct xdp_input {
 	bool			dead;	/* its interface is gone */
 	bool			given;	/* the worker has it */
 	bool			leaving; /* the worker is to end for it */
+	uint64_t		starved; /* of the socket, as was told */
+	struct log_limit	limit_starved;
 	uint64_t		retry_ns; /* not to be had before */
 	char			why[XDP_WHY_SIZE];	/* not to be had */
 	struct lack		lack;	/* of one that insists */

@@ -211,13 +211,28 @@ xdp_socket_waiting(const struct xdp_socket *xdp, uint64_t committed)
 	return waiting;
 }
 
-uint64_t
-xdp_socket_drops(const struct xdp_socket *xdp)
+static struct xdp_statistics
+ask_statistics(const struct xdp_socket *xdp)
 {
 	struct xdp_statistics said;
 	socklen_t size = sizeof(said);
 
 	memset(&said, 0, sizeof(said));
 	(void)getsockopt(xdp->socket, SOL_XDP, XDP_STATISTICS, &said, &size);
+	return said;
+}
+
+uint64_t
+xdp_socket_drops(const struct xdp_socket *xdp)
+{
+	const struct xdp_statistics said = ask_statistics(xdp);
+
 	return said.rx_dropped + said.rx_ring_full;
+}
+
+uint64_t
+xdp_socket_starved(const struct xdp_socket *xdp)
+{
+	return xdp->zero_copy ? ask_statistics(xdp).rx_fill_ring_empty_descs :
+	    0;
 }

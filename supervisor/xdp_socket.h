@@ -42,5 +42,8 @@ uint32_t	xdp_socket_waiting(const struct xdp_socket *xdp,
 		    uint64_t committed) ATTR_NONNULL;
 /* What it has dropped, ever. */
 uint64_t	xdp_socket_drops(const struct xdp_socket *xdp) ATTR_NONNULL;
+/* How often a card that copies nothing has found no memory for what comes next,
+ * ever: what it drops then it counts itself, if it does. */
+uint64_t	xdp_socket_starved(const struct xdp_socket *xdp) ATTR_NONNULL;
 
 #endif /* MCRELAY_XDP_SOCKET_H */

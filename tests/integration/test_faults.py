@@ -254,12 +254,17 @@ def test_ring_ends(daemon: Daemon, faults: Faults, write: str,
         daemon.write(*traffic.channels, workers=WORKERS)
         daemon.ctl("reload")
         ledger = daemon.wait_received("must", 10)
+        daemon.wait_state("must", "running")
+        # What a worker says comes by and by.
+        if more:
+            wait_for(lambda: "that of the worker has failed: restart it" in
+                     daemon.log(), "the log", 10, daemon.log)
         # The first had a worker that got to store it.
         assert ledger["archived"] + ledger["archive_shed"] == 10
         assert (ledger["archive_shed"] > 0) == (
             "must: goes on without" in daemon.log())
-        assert ("that of the worker has failed: restart it" in
-                daemon.log()) == bool(more)
+        assert bool(more) or "that of the worker has failed" not in \
+            daemon.log()
         ledger = traffic.finish()
     assert ledger["archive_errors"] == ledger["archive_shed"] == 0
     assert ledger["archived"] == 4000
@@ -403,8 +408,10 @@ def test_finishing_loses(daemon: Daemon, faults: Faults, sync: str, lose: int,
     assert spared or ledger["archive_shed"] > 0
     assert ledger["archive_shed"] < 6000
     assert ledger["archived"] + ledger["archive_shed"] == 6000
-    # Behind the last block of a file that was mapped is nothing of anybody's.
-    assert write == "mmap" or list(daemon.archive.glob("one/*.torn"))
+    # Behind the last block of a file that was mapped is nothing of anybody's; and
+    # what was lost may all be behind what a sync had covered.
+    assert write == "mmap" or (spared and ledger["archive_shed"] == 0) or \
+        list(daemon.archive.glob("one/*.torn"))
 
 
 def test_causes_again(daemon: Daemon, faults: Faults, source: Path

@@ -107,9 +107,12 @@ note_turn(struct channel *channel)
 	if (lost && channel->lease != NULL)
 		fleet_store(&channel->lease->lost,
 		    fleet_load(&channel->lease->lost) + 1);
-	if (speaks)
+	if (speaks) {
 		log_info("channel %s: this host relays it now", channel->name);
-	else
+		/* Which is to know from when on, whether something comes or
+		 * not. */
+		fleet_tell_worker(channel);
+	} else
 		log_warnx("channel %s: this host relays it no more, and stands "
 		    "by%s", channel->name, lost ? ": its lease was not "
 		    "renewed in time" : "");

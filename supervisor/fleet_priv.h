@@ -26,6 +26,8 @@ fleet_store(_Atomic uint64_t *word, uint64_t value)
  * channels. */
 void	fleet_page_take(struct fleet *fleet) ATTR_NONNULL;
 
+/* fleet_turns.c: has the worker look at what it is told. */
+void	fleet_tell_worker(const struct channel *channel) ATTR_NONNULL;
 /* fleet_turns.c: passes an order on to the worker, which is good for so long,
  * and its answer to who has given it.  True: there is one. */
 bool	fleet_mirror(struct channel *channel, uint64_t order,

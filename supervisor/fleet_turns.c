@@ -18,8 +18,8 @@ copy_mark(struct turn_mark *to, const struct turn_mark *from)
 		to->count = MIN_OF(to->count, TURN_MARK_MAX);
 }
 
-static void
-wake_worker(struct channel *channel)
+void
+fleet_tell_worker(const struct channel *channel)
 {
 	struct message message = {.type = MESSAGE_TURN};
 
@@ -70,7 +70,7 @@ fleet_mirror(struct channel *channel, uint64_t order, uint64_t until_ns)
 	/* A worker looks before each batch as well; one that has nothing to
 	 * send has to be told, and another one, that was begun since. */
 	if (is_new || (order != 0 && fleet_load(&turn->done) != order))
-		wake_worker(channel);
+		fleet_tell_worker(channel);
 	take_answer(channel, turn, order);
 	return order != 0;
 }

@@ -164,7 +164,8 @@ begin_batch(struct output *output, const struct output_state *state,
 	const struct segment *segment = output->relay->segment;
 	struct send_batch batch = {.segment = segment, .tx = segment->tx,
 	    .gso_limit = output->gso_limit, .turn = &output->relay->turn,
-	    .head = head, .output = output->index,
+	    .before_ns = output->relay->turn.ours_ns, .head = head,
+	    .output = output->index,
 	    .at = {.position = state->position,
 	    .sequence = state->sequence, .skip = state->skip}};
 
@@ -187,6 +188,23 @@ send_batch(const struct output *output, const struct send_batch *batch)
 	return messages_send(output->socket, batch->tx->msg, batch->messages);
 }
 
+/* Another host had the turn when the next record came.  True: it is behind. */
+static bool
+pass_others(struct output *output, const struct output_state *state,
+    uint64_t head)
+{
+	struct relay *relay = output->relay;
+	uint64_t before_ns = turn_before_ns(relay);
+	const struct ring_record *record = (const void *)ring_at(
+	    &relay->segment->ring, state->position);
+
+	if (before_ns == 0 || ((record->flags & RING_PAD) == 0 &&
+	    record->received_ns >= before_ns))
+		return false;
+	relay_pass(output, head, before_ns);
+	return true;
+}
+
 static void
 run_output(struct output *output)
 {
@@ -204,15 +222,19 @@ run_output(struct output *output)
 		state = output_current(domain);
 		if (state->position >= head)
 			break;
+		if (UNLIKELY(turn_had_others(&output->relay->turn)) &&
+		    pass_others(output, state, head))
+			continue;
 		batch = begin_batch(output, state, head);
 		relay_plan(&batch);
 		if (UNLIKELY(batch.messages == 0)) {
-			relay_pass(output, head, false);
+			relay_pass(output, head, batch.before_ns);
 			continue;
 		}
 		announce_batch(output, &batch);
 		if (segment_is_muted(segment->state)) {
-			relay_pass(output, head, true);
+			output->relay->turn.muted = true;
+			relay_pass(output, head, UINT64_MAX);
 			continue;
 		}
 		n = send_batch(output, &batch);
@@ -274,6 +296,7 @@ relay_init(struct relay *relay, const struct segment *segment,
 	memset(relay, 0, sizeof(*relay));
 	relay->segment = segment;
 	relay->turn.end = UINT64_MAX;
+	relay->turn.muted = segment_is_muted(segment->state);
 	relay->turn.merged = segment->merge != NULL;
 	relay->outputs = MIN_OF(segment->config->outputs,
 	    (uint32_t)OUTPUTS_MAX);

@@ -45,18 +45,20 @@ left_of(const struct output_state *state, const struct ring_record *record)
 }
 
 void
-relay_pass(struct output *output, uint64_t head, bool muted)
+relay_pass(struct output *output, uint64_t head, uint64_t before_ns)
 {
 	const struct segment *segment = output->relay->segment;
 	struct output_domain *domain = &segment->state->output[output->index];
 	struct output_state *state = output_begin(domain);
 	const struct ring_record *record;
 	uint32_t left, sent;
+	bool muted;
 
 	while (state->position != head) {
 		record = (const void *)ring_at(&segment->ring,
 		    state->position);
 		left = left_of(state, record);
+		muted = record->received_ns < before_ns;
 		sent = muted ? 0 : turn_sent(&output->relay->turn, record,
 		    state->position);
 		if (sent > state->skip)

@@ -146,7 +146,8 @@ relay_plan(struct send_batch *batch)
 			batch->at.position += ring_record_span(record);
 			continue;
 		}
-		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0) ||
+		if (UNLIKELY((record->flags & RING_NO_RELAY) != 0 ||
+		    record->received_ns < batch->before_ns) ||
 		    relay_by_kernel(batch->segment->config, batch->output,
 		    record) ||
 		    turn_sent(batch->turn, record, batch->at.position) >

@@ -19,6 +19,7 @@ struct send_batch {
 	uint8_t			(*header)[IP_HEADER_MAX];
 	uint32_t		 gso_limit;
 	const struct turn_view	*turn;
+	uint64_t		 before_ns;	/* turn.ours_ns */
 	uint64_t		 head;
 	struct tx_plan		 at;		/* after what is planned */
 	unsigned		 messages;
@@ -33,10 +34,10 @@ struct send_batch {
 /* Plans messages from batch->at up to the head, as far as they fit. */
 void	relay_plan(struct send_batch *batch) ATTR_NONNULL;
 
-/* relay_pass.c: the next record came while the relay was paused, or nothing is
- * ours to send (`muted'), or another host has sent it: past it, and all like it
- * that lie before `head'. */
-void	relay_pass(struct output *output, uint64_t head, bool muted)
+/* relay_pass.c: the next record came while the relay was paused, or before
+ * `before_ns' (CLOCK_REALTIME), when it was not ours to send, or another host
+ * has sent it: past it, and all like it that lie before `head'. */
+void	relay_pass(struct output *output, uint64_t head, uint64_t before_ns)
 	    ATTR_NONNULL;
 
 /* Whether the kernel's program has sent the record's datagrams by this output.

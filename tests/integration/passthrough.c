@@ -52,6 +52,13 @@ trouble(void)
 	return -error;
 }
 
+static void
+take_time(size_t size)
+{
+	if (byte_us > 0)
+		usleep((useconds_t)(byte_us * (double)size));
+}
+
 static const char *
 below(const char *path)
 {
@@ -201,7 +208,7 @@ do_read(const char *path, char *data, size_t size, off_t offset,
 	    pread((int)info->fh, data, size, offset);
 
 	(void)path;
-	usleep((useconds_t)(byte_us * (double)size));
+	take_time(size);
 	return got == -1 ? -errno : (int)got;
 }
 
@@ -218,7 +225,7 @@ do_write(const char *path, const char *data, size_t size, off_t offset,
 	/* Set after it was opened. */
 	if (no_direct && (info->flags & O_DIRECT) != 0)
 		return -EINVAL;
-	usleep((useconds_t)(byte_us * (double)size));
+	take_time(size);
 	put = pwrite((int)info->fh, data, size, offset);
 	return put == -1 ? -errno : (int)put;
 }

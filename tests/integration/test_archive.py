@@ -467,6 +467,8 @@ def test_directory_removed(daemon: Daemon) -> None:
                 "size": "64KiB"}), ring_size="256KiB"))
         sender.send(numbered(100, 1000))
         daemon.wait_received("one", 100)
+        # It gets its name while we look, and the catalogue its line.
+        daemon.wait_log("finished one_")
         for path in (daemon.archive / "one").iterdir():
             path.unlink()
         (daemon.archive / "one").rmdir()

@@ -3,8 +3,8 @@
 # The programs that mcrelayd puts into the kernel, on the kernels that Debian
 # ships: what was built in BUILD, and the integration tests of the kernel's relay
 # and of AF_XDP, on a machine that qemu emulates (qa/machine.sh), with two cards,
-# which do without copies from Linux 6.13 on (suite forky).  By hand, as root, on
-# Debian 12, whose libraries they are taken to have; five to fifteen minutes for
+# which copied with Linux 6.12, and did without with 7.2 (suite forky).  By hand, as
+# root, on Debian 12, whose libraries they are taken to have; five to fifteen minutes for
 # each kernel, and 2 GB of disk.
 #
 #	qa/kernels.sh BUILD DIR [SUITE...]	all is kept in DIR

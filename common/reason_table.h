@@ -65,6 +65,9 @@
 	    "nobody may be relaying")					\
 	X(SOCKET_DROPPING, socket_dropping, DEGRADED,			\
 	    "the receive buffer was full")				\
+	X(CARD_STARVED, card_starved, DEGRADED,				\
+	    "its network card found no memory for what came next, and "	\
+	    "what it drops it alone counts")				\
 	X(KERNEL_FAILING, kernel_failing, DEGRADED,			\
 	    "an interface takes no program that relays, or the program " \
 	    "cannot be told: the worker relays")			\

@@ -73,6 +73,7 @@ reasons_tick(struct channel *channel)
 	count(channel, REASON_ARCHIVE_FAILING, ledger.archive_errors);
 	count(channel, REASON_ARCHIVE_SHEDDING, ledger.archive_shed);
 	count(channel, REASON_SOCKET_DROPPING, ledger.kernel_dropped);
+	count(channel, REASON_CARD_STARVED, channel->xdp.starved);
 	channel->reasons.known = true;
 	reasons_update(channel);
 }

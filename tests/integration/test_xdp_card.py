@@ -171,6 +171,9 @@ def test_overflows_at_card(make_daemon: Callable[..., Daemon], wired: World
         daemon.wait_new_worker("x", pid)
         count = quiet(daemon)
         assert count >= 1124
+        reasons = [reason["what"] for reason in
+                   daemon.channel("x")["reasons"]]
+        assert ("card_starved" in reasons) == (wired.mode != "copy")
         source.send(numbered(100, first=30100), 10000)
         daemon.wait_received("x", count + 100)
         ledger = daemon.wait_settled("x")

@@ -219,10 +219,13 @@ xdp_path_give(struct channel *channel)
 	struct worker_state *state = channel->segment.state;
 	struct xdp_input *xdp = &channel->xdp;
 
-	/* One that is inherited lacks the program only. */
+	/* One that is inherited lacks the program only; if it does not get
+	 * that, it is of use for what it has brought. */
 	if (channel->child.wanted && xdp_wanted_by(channel) != NULL &&
-	    !xdp->told && (!xdp_has_socket(channel) || is_current(channel)))
-		(void)xdp_open(channel);
+	    !xdp->told && (!xdp_has_socket(channel) || is_current(channel)) &&
+	    !xdp_open(channel) && xdp_has_socket(channel) &&
+	    waiting(channel) == 0)
+		drop_socket(channel);
 	xdp->given = xdp_has_socket(channel);
 	state->xdp_socket = xdp->given ? xdp->socket.cookie : 0;
 	state->xdp_ifindex = xdp->socket.ifindex;
@@ -281,6 +284,30 @@ look_for_hunger(struct channel *channel)
 	    "receive_buffer", channel->name, xdp->interface);
 }
 
+/* A rule that is gone is put again; if that is refused, the channel is told to
+ * another worker without. */
+static void
+look_for_rule(struct channel *channel)
+{
+	const struct xdp_input *xdp = &channel->xdp;
+	struct xdp_use *use = &channel->supervisor->xdp.place[xdp->place];
+	char why[XDP_WHY_SIZE];
+	struct xdp_where where;
+
+	/* Of a card that is down not all drivers tell. */
+	if (!xdp->told || !use->steered ||
+	    !xdp_where(xdp->interface, &where, why) || !where.up ||
+	    where.ifindex != use->ifindex ||
+	    xdp_steer_lasts(where.name, use->rule))
+		return;
+	use->steered = xdp_steer(where.name, &xdp->key, xdp->socket.queue,
+	    &use->rule, why);
+	if (use->steered)
+		log_info("channel %s: interface %s has lost the rule that "
+		    "steers to queue %u: put again", channel->name, where.name,
+		    xdp->socket.queue);
+}
+
 static void
 update_channel(struct channel *channel)
 {
@@ -290,6 +317,7 @@ update_channel(struct channel *channel)
 	if (xdp_has_socket(channel)) {
 		look_for_death(channel);
 		look_for_hunger(channel);
+		look_for_rule(channel);
 	}
 	if (xdp_has_socket(channel) && (!wanted || !is_current(channel))) {
 		tell_no_more(channel);
@@ -297,7 +325,8 @@ update_channel(struct channel *channel)
 			change_worker(channel);
 	} else if (wanted && xdp_wanted_by(channel) != NULL &&
 	    channel->child.state == CHILD_RUNNING &&
-	    (xdp->told || xdp_open(channel)) && !xdp->given)
+	    (xdp->told || xdp_open(channel) ? !xdp->given :
+	    xdp->given && waiting(channel) == 0))
 		change_worker(channel);
 }
 

@@ -146,6 +146,15 @@ xdp_steer(const char *interface, const struct xdp_key *key, uint32_t queue,
 	    "ethtool -n, and ntuple-filters of ethtool -k)");
 }
 
+bool
+xdp_steer_lasts(const char *interface, uint32_t location)
+{
+	struct ethtool_rxnfc one = {.cmd = ETHTOOL_GRXCLSRULE,
+	    .fs.location = location};
+
+	return ethtool_ask(interface, &one) == 0;
+}
+
 void
 xdp_steer_no_more(uint32_t ifindex, uint32_t location)
 {

@@ -21,6 +21,10 @@ bool	xdp_steer_possible(const char *interface, char why[XDP_WHY_SIZE])
 bool	xdp_steer(const char *interface, const struct xdp_key *key,
 	    uint32_t queue, uint32_t *location, char why[XDP_WHY_SIZE])
 	    ATTR_NONNULL;
+/* Whether there is a rule at that place: cards lose them, as when they are
+ * reset, and people take them away. */
+bool	xdp_steer_lasts(const char *interface, uint32_t location)
+	    ATTR_NONNULL;
 void	xdp_steer_no_more(uint32_t ifindex, uint32_t location);
 
 #endif /* MCRELAY_XDP_STEER_H */

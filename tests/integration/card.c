@@ -21,7 +21,7 @@
 #define PLACES	8
 
 struct place {
-	uint32_t			there;
+	uint32_t			there;	/* 2: by what is no rule */
 	struct ethtool_rx_flow_spec	rule;
 };
 
@@ -66,7 +66,7 @@ do_it(struct place *places, struct ethtool_rxnfc *command)
 		return list(places, command);
 	case ETHTOOL_GRXCLSRULE:
 		command->fs = place->rule;
-		return place->there ? 0 : ENOENT;
+		return place->there == 1 ? 0 : ENOENT;
 	case ETHTOOL_SRXCLSRLINS:
 		if (command->fs.location >= PLACES)
 			return EINVAL;

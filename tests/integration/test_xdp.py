@@ -578,7 +578,7 @@ class Card:
 
     def __init__(self, daemon: Daemon, directory: Path) -> None:
         self.table = directory / "card"
-        self.table.write_bytes(bytes(self.PLACES * self.SIZE))
+        self.reset()
         daemon.environment |= {
             "LD_PRELOAD": str(native.preload("card.c", directory)),
             "MCRELAY_TEST_CARD": str(self.table)}
@@ -606,16 +606,20 @@ class Card:
                     ">H", flow, port), queue, vlan)
         return found
 
+    def reset(self) -> None:
+        self.table.write_bytes(bytes(self.PLACES * self.SIZE))
+
     def fill(self) -> None:
         self.table.write_bytes(
-            (b"\1" + bytes(self.SIZE - 1)) * self.PLACES)
+            (b"\2" + bytes(self.SIZE - 1)) * self.PLACES)
 
 
 @pytest.mark.parametrize("v, vlan", [(4, 0), (6, 0), (4, 7)])
 def test_steers(make_daemon: Callable[..., Daemon], wired: World,
                 tmp_path: Path, v: int, vlan: int) -> None:
     """By a rule of the card's, which is there as long as the program: not
-    twice, after a kill, and not any more in the end."""
+    twice, after a kill, again when the card has lost it, and not any more in
+    the end."""
     if vlan:
         add_vlan(wired, "in", vlan)
     interface = f"in0.{vlan}" if vlan else "in0"
@@ -629,6 +633,10 @@ def test_steers(make_daemon: Callable[..., Daemon], wired: World,
     daemon.start(conf(True))
     wait_way(daemon, "xdp")
     assert card.rules() == rule
+    pid = daemon.worker_pid("x")
+    card.reset()
+    wait_for(lambda: card.rules() == rule, "the rule", 20, daemon.log)
+    assert daemon.worker_pid("x") == pid
     for steer in (False, True):
         daemon.write(conf(steer))
         daemon.ctl("reload")
@@ -645,15 +653,23 @@ def test_steers(make_daemon: Callable[..., Daemon], wired: World,
     daemon.start(conf(True))
     wait_way(daemon, "xdp")
     assert card.rules() == rule
+    card.fill()
+    fallback = (
+        "kernel_fallback", "`steer': interface in0 does not take a rule (see "
+        "ethtool -n, and ntuple-filters of ethtool -k): No space left on "
+        "device")
+    wait_way(daemon, "socket")
+    assert reason_of(daemon) == fallback
+    card.reset()
+    daemon.stop()
+    daemon.start(conf(True))
+    wait_way(daemon, "xdp")
     daemon.stop()
     assert card.rules() == {}
     card.fill()
     daemon.start(conf(True))
     wait_way(daemon, "socket")
-    assert reason_of(daemon) == (
-        "kernel_fallback", "`steer': interface in0 does not take a rule (see "
-        "ethtool -n, and ntuple-filters of ethtool -k): No space left on "
-        "device")
+    assert reason_of(daemon) == fallback
 
 
 def test_cannot_steer(make_daemon: Callable[..., Daemon], wired: World

@@ -77,6 +77,12 @@ struct turn {
 	 * before each batch: a process that was stopped meanwhile finds out by
 	 * itself that its time is over. */
 	_Atomic uint64_t	speak_until_ns;
+	/* When the turn came to this host by the clock: CLOCK_BOOTTIME, and
+	 * CLOCK_REALTIME, as datagrams are stamped; 0: it did not, or by a
+	 * hand-over, which says by itself what is whose.  Stored before
+	 * `speak_until_ns', whose store is a release. */
+	_Atomic uint64_t	since_ns;
+	_Atomic uint64_t	since_realtime_ns;
 	_Atomic uint64_t	order_until_ns;	/* CLOCK_BOOTTIME */
 	/* Of the hand-over that the order belongs to; of KEEP and FOLLOW. */
 	_Atomic uint64_t	number;
@@ -94,5 +100,25 @@ struct turn {
 	uint64_t		look_from;
 	uint64_t		look_to;
 };
+
+/* As turn_before_ns(), of a channel that several hosts have, which may speak
+ * until then. */
+uint64_t	turn_limit_ns(const struct turn *turn, uint64_t until_ns)
+		    ATTR_NONNULL;
+
+/*
+ * What was received before this time (CLOCK_REALTIME) is another host's to
+ * send, however late we are with it: it had the turn.  UINT64_MAX: whatever
+ * comes is.  0: nothing is.
+ */
+static inline uint64_t
+turn_before_ns(const struct turn *turn)
+{
+	/* Partner: the release in fleet_apply(). */
+	uint64_t until = atomic_load_explicit(&turn->speak_until_ns,
+	    memory_order_acquire);
+
+	return LIKELY(until == 0) ? 0 : turn_limit_ns(turn, until);
+}
 
 #endif /* MCRELAY_TURN_H */

@@ -11,7 +11,7 @@
 #include "common/util.h"
 #include "decimator/live.h"
 #include "decimator/sending.h"
-#include "decimator/stream.h"
+#include "decimator/stream_priv.h"
 
 /* As many records as a packet takes, of datums of one byte. */
 #define RECORDS_MAX	(LIVE_PACKET_MAX / (sizeof(struct live_record) + 8))
@@ -117,7 +117,7 @@ show(enum live_viewer viewer, struct stream *stream, const uint8_t *data,
 	/* Nobody has looked yet, or it is another host's to be passed on:
 	 * nothing is missed. */
 	if (packet->socket == -1 || (viewer == LIVE_FORWARDER &&
-	    segment_is_muted(stream->sending->state))) {
+	    stream_is_anothers(stream, stream->done_ns))) {
 		memset(gap, 0, sizeof(*gap));
 		return;
 	}

@@ -170,22 +170,30 @@ enter_window(struct stream *stream, uint64_t time_ns)
 	return false;
 }
 
+/* How long it may be open from then on, without the grace. */
+static uint64_t
+window_left_ns(const struct stream *stream, uint64_t realtime_ns)
+{
+	uint64_t interval_ns = stream->config.interval_ns;
+	uint64_t end_ns = stream->window.start_ns + interval_ns;
+
+	/* Only the kernel's clock is also ours.  If it was set, a window is
+	 * open for one interval at most. */
+	if (stream->config.clock != CLOCK_RECEIVE)
+		return interval_ns;
+	return MIN_OF(end_ns > realtime_ns ? end_ns - realtime_ns : 0,
+	    interval_ns);
+}
+
 void
 stream_wait(struct stream *stream, uint64_t monotonic_ns,
     uint64_t realtime_ns)
 {
 	struct window *w = &stream->window;
-	uint64_t interval_ns = stream->config.interval_ns;
-	uint64_t left_ns = interval_ns, end_ns = w->start_ns + interval_ns;
 
-	if (!w->open)
-		return;
-	/* Only the kernel's clock is also ours.  If it was set, a window is
-	 * open for one interval at most. */
-	if (stream->config.clock == CLOCK_RECEIVE)
-		left_ns = MIN_OF(end_ns > realtime_ns ? end_ns - realtime_ns :
-		    0, interval_ns);
-	w->close_at_ns = monotonic_ns + left_ns + GRACE_NS;
+	if (w->open)
+		w->close_at_ns = monotonic_ns + GRACE_NS +
+		    window_left_ns(stream, realtime_ns);
 }
 
 uint64_t
@@ -200,6 +208,8 @@ stream_close_due(struct stream *stream, uint64_t monotonic_ns)
 	if (w->missed > 0)
 		tear(stream, w->missed);
 	w->missed = 0;
+	/* As for somebody who has not been late. */
+	stream->done_ns += window_left_ns(stream, stream->done_ns) + GRACE_NS;
 	close_window(stream);
 	return UINT64_MAX;
 }
@@ -290,6 +300,7 @@ stream_push(struct stream *stream, const uint8_t *data, size_t size,
 {
 	size_t used;
 
+	stream->done_ns = received_ns;
 	if (stream->reducer == NULL) {
 		if (was_sent(stream))
 			pass_over(stream);

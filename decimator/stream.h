@@ -65,6 +65,10 @@ struct stream {
 	uint32_t		 due;	/* of a window, after the one in hand */
 	struct sent_mark	 packed_at;
 	uint32_t		 packed_due;
+	/* When that and what is sent now had come, all of it, or its time was
+	 * over: CLOCK_REALTIME. */
+	uint64_t		 packed_done_ns;
+	uint64_t		 done_ns;
 	struct sending		*sending;	/* the reader's */
 	int			 socket;
 	int			 feed;		/* its archive's; -1: none */

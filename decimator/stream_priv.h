@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "common/compiler.h"
+#include "decimator/sending.h"
 #include "decimator/stream.h"
 
 /* The largest payload of a UDP datagram over IPv4. */
@@ -20,5 +21,12 @@ void	stream_send(struct stream *stream, const uint8_t *data, size_t size)
 /* Puts a datum into a datagram with others, if there may be some. */
 void	stream_pack(struct stream *stream, const uint8_t *data, size_t size)
 	    ATTR_NONNULL;
+
+/* Whether what was all there at that time is another host's to send. */
+static inline bool
+stream_is_anothers(const struct stream *stream, uint64_t done_ns)
+{
+	return done_ns < turn_before_ns(&stream->sending->state->turn);
+}
 
 #endif /* MCRELAY_DECIMATOR_STREAM_PRIV_H */

@@ -26,11 +26,11 @@ static const struct timespec reconnect_pause = {.tv_nsec = 200000};
  */
 static bool
 try_to_send(const struct stream *stream, const struct sent_plan *plan,
-    const uint8_t *data, size_t size)
+    uint64_t done_ns, const uint8_t *data, size_t size)
 {
 	unsigned refusals = 0, pauses = 0;
 
-	while (!segment_is_muted(stream->sending->state)) {
+	while (!stream_is_anothers(stream, done_ns)) {
 		if (sending_try(stream->sending, stream->config.slot, plan,
 		    stream->socket, data, size))
 			return true;
@@ -47,9 +47,9 @@ try_to_send(const struct stream *stream, const struct sent_plan *plan,
 
 static void
 send_away(struct stream *stream, const struct sent_plan *plan,
-    const uint8_t *data, size_t size)
+    uint64_t done_ns, const uint8_t *data, size_t size)
 {
-	if (try_to_send(stream, plan, data, size)) {
+	if (try_to_send(stream, plan, done_ns, data, size)) {
 		stream->counts.out++;
 		return;
 	}
@@ -102,7 +102,7 @@ send_to_archive(struct stream *stream, const struct sent_plan *plan,
  * others have seen.  Its successor counts the destination's as an error. */
 static void
 send_marked(struct stream *stream, const struct sent_mark *mark, uint32_t due,
-    const uint8_t *data, size_t size)
+    uint64_t done_ns, const uint8_t *data, size_t size)
 {
 	uint32_t slot = stream->config.slot;
 	struct sent_plan plan = {
@@ -117,14 +117,15 @@ send_marked(struct stream *stream, const struct sent_mark *mark, uint32_t due,
 		sending_settle(stream->sending, slot, &plan, &stream->counts);
 	}
 	plan.to = SENT_AWAY;
-	send_away(stream, &plan, data, size);
+	send_away(stream, &plan, done_ns, data, size);
 	sending_settle(stream->sending, slot, &plan, &stream->counts);
 }
 
 void
 stream_send(struct stream *stream, const uint8_t *data, size_t size)
 {
-	send_marked(stream, &stream->at, stream->due, data, size);
+	send_marked(stream, &stream->at, stream->due, stream->done_ns, data,
+	    size);
 }
 
 void
@@ -133,15 +134,19 @@ stream_flush(struct stream *stream)
 	if (stream->packed_size == 0)
 		return;
 	send_marked(stream, &stream->packed_at, stream->packed_due,
-	    stream->packed, stream->packed_size);
+	    stream->packed_done_ns, stream->packed, stream->packed_size);
 	stream->packed_size = 0;
 }
 
-/* Into a datagram with others, if there may be some. */
+/* Into a datagram with others, if there may be some; not what is ours to send
+ * with what is not. */
 void
 stream_pack(struct stream *stream, const uint8_t *data, size_t size)
 {
-	if (stream->packed_max - stream->packed_size < size)
+	if (stream->packed_max - stream->packed_size < size ||
+	    (stream->packed_size > 0 &&
+	    stream_is_anothers(stream, stream->packed_done_ns) &&
+	    !stream_is_anothers(stream, stream->done_ns)))
 		stream_flush(stream);
 	if (stream->packed_max < size) {
 		stream_send(stream, data, size);
@@ -151,4 +156,5 @@ stream_pack(struct stream *stream, const uint8_t *data, size_t size)
 	stream->packed_size += size;
 	stream->packed_at = stream->at;
 	stream->packed_due = stream->due;
+	stream->packed_done_ns = stream->done_ns;
 }

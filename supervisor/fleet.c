@@ -30,17 +30,46 @@
 
 /*** What workers know. ***/
 
-void
-fleet_apply(struct channel *channel)
+/* What came before the turn came is known by its stamps, unless it is handed
+ * over. */
+static void
+note_since(struct turn *turn, uint64_t until_ns, bool ordered)
 {
+	uint64_t now = clock_boottime_ns();
+	uint64_t before = fleet_load(&turn->speak_until_ns);
+
+	if (ordered || until_ns == 0)
+		fleet_store(&turn->since_ns, 0);
+	else if (before != 0 && before <= now && until_ns > now) {
+		fleet_store(&turn->since_realtime_ns, clock_realtime_ns());
+		fleet_store(&turn->since_ns, now);
+	}
+}
+
+static void
+apply(struct channel *channel, bool ordered)
+{
+	struct turn *turn;
+	uint64_t until_ns;
+
 	/* One that leaves, whose configuration is gone, keeps what it has. */
 	if (channel->segment.base == NULL || channel->conf == NULL)
 		return;
-	atomic_store_explicit(&channel->segment.state->turn.asleep,
-	    channel->asleep, memory_order_relaxed);
-	fleet_store(&channel->segment.state->turn.speak_until_ns,
-	    !channel->conf->leased ? 0 :
-	    MAX_OF(channel->speak_until_ns, NEVER_NS));
+	turn = &channel->segment.state->turn;
+	until_ns = !channel->conf->leased ? 0 :
+	    MAX_OF(channel->speak_until_ns, NEVER_NS);
+	atomic_store_explicit(&turn->asleep, channel->asleep,
+	    memory_order_relaxed);
+	note_since(turn, until_ns, ordered);
+	/* Partner: turn_before_ns(). */
+	atomic_store_explicit(&turn->speak_until_ns, until_ns,
+	    memory_order_release);
+}
+
+void
+fleet_apply(struct channel *channel)
+{
+	apply(channel, false);
 }
 
 void
@@ -107,12 +136,9 @@ note_turn(struct channel *channel)
 	if (lost && channel->lease != NULL)
 		fleet_store(&channel->lease->lost,
 		    fleet_load(&channel->lease->lost) + 1);
-	if (speaks) {
+	if (speaks)
 		log_info("channel %s: this host relays it now", channel->name);
-		/* Which is to know from when on, whether something comes or
-		 * not. */
-		fleet_tell_worker(channel);
-	} else
+	else
 		log_warnx("channel %s: this host relays it no more, and stands "
 		    "by%s", channel->name, lost ? ": its lease was not "
 		    "renewed in time" : "");
@@ -140,7 +166,7 @@ look_at(struct fleet *fleet, struct channel *channel)
 		say_what_is_wanted(channel, now);
 	}
 	/* Before the order: one that ends leaves no time from before. */
-	fleet_apply(channel);
+	apply(channel, order != 0);
 	/* What another supervisor has passed on is in force for its time. */
 	if (slot != NULL)
 		busy = fleet_mirror(channel, order, now + lease_ns);

@@ -159,12 +159,12 @@ raise_gso_limit(struct output *output)
 
 static struct send_batch
 begin_batch(struct output *output, const struct output_state *state,
-    uint64_t head)
+    uint64_t head, uint64_t before_ns)
 {
 	const struct segment *segment = output->relay->segment;
 	struct send_batch batch = {.segment = segment, .tx = segment->tx,
 	    .gso_limit = output->gso_limit, .turn = &output->relay->turn,
-	    .before_ns = output->relay->turn.ours_ns, .head = head,
+	    .before_ns = before_ns, .head = head,
 	    .output = output->index,
 	    .at = {.position = state->position,
 	    .sequence = state->sequence, .skip = state->skip}};
@@ -191,15 +191,13 @@ send_batch(const struct output *output, const struct send_batch *batch)
 /* Another host had the turn when the next record came.  True: it is behind. */
 static bool
 pass_others(struct output *output, const struct output_state *state,
-    uint64_t head)
+    uint64_t head, uint64_t before_ns)
 {
-	struct relay *relay = output->relay;
-	uint64_t before_ns = turn_before_ns(relay);
 	const struct ring_record *record = (const void *)ring_at(
-	    &relay->segment->ring, state->position);
+	    &output->relay->segment->ring, state->position);
 
-	if (before_ns == 0 || ((record->flags & RING_PAD) == 0 &&
-	    record->received_ns >= before_ns))
+	if ((record->flags & RING_PAD) == 0 &&
+	    record->received_ns >= before_ns)
 		return false;
 	relay_pass(output, head, before_ns);
 	return true;
@@ -215,6 +213,7 @@ run_output(struct output *output)
 	const struct output_state *state;
 	unsigned refusals = 0;
 	struct send_batch batch;
+	uint64_t before_ns;
 	int n;
 
 	raise_gso_limit(output);
@@ -222,18 +221,18 @@ run_output(struct output *output)
 		state = output_current(domain);
 		if (state->position >= head)
 			break;
-		if (UNLIKELY(turn_had_others(&output->relay->turn)) &&
-		    pass_others(output, state, head))
+		before_ns = turn_before_ns(&segment->state->turn);
+		if (UNLIKELY(before_ns != 0) &&
+		    pass_others(output, state, head, before_ns))
 			continue;
-		batch = begin_batch(output, state, head);
+		batch = begin_batch(output, state, head, before_ns);
 		relay_plan(&batch);
 		if (UNLIKELY(batch.messages == 0)) {
-			relay_pass(output, head, batch.before_ns);
+			relay_pass(output, head, before_ns);
 			continue;
 		}
 		announce_batch(output, &batch);
 		if (segment_is_muted(segment->state)) {
-			output->relay->turn.muted = true;
 			relay_pass(output, head, UINT64_MAX);
 			continue;
 		}
@@ -296,7 +295,6 @@ relay_init(struct relay *relay, const struct segment *segment,
 	memset(relay, 0, sizeof(*relay));
 	relay->segment = segment;
 	relay->turn.end = UINT64_MAX;
-	relay->turn.muted = segment_is_muted(segment->state);
 	relay->turn.merged = segment->merge != NULL;
 	relay->outputs = MIN_OF(segment->config->outputs,
 	    (uint32_t)OUTPUTS_MAX);

@@ -19,7 +19,7 @@ struct send_batch {
 	uint8_t			(*header)[IP_HEADER_MAX];
 	uint32_t		 gso_limit;
 	const struct turn_view	*turn;
-	uint64_t		 before_ns;	/* turn.ours_ns */
+	uint64_t		 before_ns;	/* turn_before_ns() */
 	uint64_t		 head;
 	struct tx_plan		 at;		/* after what is planned */
 	unsigned		 messages;

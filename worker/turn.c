@@ -8,36 +8,6 @@
 #include "worker/relay.h"
 #include "worker/turn.h"
 
-/* How long what was in the sockets may take until it is in the ring. */
-#define LATE_NS		(1 * NS_PER_S)
-
-uint64_t
-turn_before_ns(struct relay *relay)
-{
-	struct turn_view *turn = &relay->turn;
-	uint64_t now = clock_monotonic_ns();
-
-	if (segment_is_muted(relay->segment->state)) {
-		turn->muted = true;
-		return UINT64_MAX;
-	}
-	if (turn->muted) {
-		turn->muted = false;
-		turn->since_ns = now;
-		turn->ours_ns = clock_realtime_ns();
-	} else if (now - turn->since_ns > LATE_NS)
-		turn->ours_ns = 0;
-	return turn->ours_ns;
-}
-
-/* A hand-over says by itself what is whose. */
-static void
-forget_others(struct turn_view *turn)
-{
-	turn->muted = false;
-	turn->ours_ns = 0;
-}
-
 /* Outputs may be at different places: one that is blocked waits. */
 static uint64_t
 first_position(const struct relay *relay)
@@ -91,8 +61,6 @@ begin(struct relay *relay, uint64_t order)
 	enum turn_order kind = TURN_KIND(order);
 
 	relay->turn.begun = order;
-	if (kind != TURN_STOP)
-		forget_others(&relay->turn);
 	if (kind == TURN_KEEP)
 		relay->turn.end = 0;
 	else if (is_done(relay))
@@ -129,9 +97,6 @@ turn_look(struct relay *relay)
 	    clock_boottime_ns() >= atomic_load_explicit(
 	    &turn->order_until_ns, memory_order_relaxed))
 		order = 0;
-	/* The turn may have become ours, and nothing is in the ring yet. */
-	if (UNLIKELY(turn_had_others(&relay->turn)))
-		(void)turn_before_ns(relay);
 	if (LIKELY(order == relay->turn.begun))
 		return;
 	relay->turn.end = UINT64_MAX;

@@ -30,13 +30,6 @@ struct turn_view {
 	/* Since when it waits for what was in the sockets; 0: it does not.
 	 * CLOCK_MONOTONIC */
 	uint64_t	awaits_ns;
-	/* Another host had the turn when we last looked; and for a while after
-	 * that it has what came before `ours_ns', however late we see it.
-	 * CLOCK_REALTIME, as the kernel stamps what comes; 0: nothing.  Since
-	 * `since_ns', CLOCK_MONOTONIC. */
-	bool		muted;
-	uint64_t	ours_ns;
-	uint64_t	since_ns;
 	/* What the other host has sent lies before `sent_end'; of sources
 	 * without a cut, before `sent_first'. */
 	uint64_t	sent_first;
@@ -49,19 +42,8 @@ struct turn_view {
 void	turn_look(struct relay *relay) ATTR_NONNULL;
 /* All that was in the sockets when an order was taken up is in the ring. */
 void	turn_heard(struct relay *relay) ATTR_NONNULL;
-/* What came before this time is another host's to send; UINT64_MAX: whatever
- * comes.  0: nothing is. */
-uint64_t	turn_before_ns(struct relay *relay) ATTR_NONNULL;
 /* After the outputs were run: says that an order is carried out. */
 void	turn_answer(struct relay *relay) ATTR_NONNULL;
-
-/* Whether turn_before_ns() may say anything else than 0, but for the first time
- * that it is too late to send. */
-static inline bool
-turn_had_others(const struct turn_view *turn)
-{
-	return turn->muted || turn->ours_ns != 0;
-}
 
 /* Up to where outputs may go. */
 static inline uint64_t

@@ -20,7 +20,8 @@ import nats
 from conftest import namespaces_possible
 from daemon import Daemon, channel, output
 from nats import Cluster
-from net import Namespace, Sender, group_v4, numbered, receiving_socket
+from net import (Namespace, Sender, free_port, group_v4, numbered,
+                 receiving_socket)
 from waiting import wait_for
 
 pytestmark = pytest.mark.skipif(nats.PROGRAM is None, reason=nats.NO_SERVER)
@@ -362,6 +363,37 @@ def test_behind(make_world: Callable[[str], World]) -> None:
     # From its first on nothing is missing.
     numbers = [n for _, _, n in world.listener.heard[-RATE:]]
     assert numbers == list(range(numbers[0], numbers[0] + RATE))
+
+
+def test_decimator_behind(make_world: Callable[[str], World]) -> None:
+    """The same of what a decimator makes of what it is behind with."""
+    world = make_world("ab")
+    group, port = group_v4(), free_port()
+    slow = Listener(world.lan, group, port)
+    for name in "ab":
+        world.start(name, decimate=[
+            {"name": "s", "method": "pick", "every": 10} |
+            output(group, port, interface="e0")])
+    world.thread.start()
+    world.wait_speaks("a")
+    world.wait_pair()
+    b = world.daemon["b"]
+    pid = next(pid for pid, name in b.processes().items()
+               if name == "mcrelay-decimator"[:15])
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.5)
+    world.daemon["a"].kill()
+    wait_for(lambda: world.lease("b")["role"] == "active", "b to have it", 30)
+    os.kill(pid, signal.SIGCONT)
+    world.wait_speaks("b")
+    wait_for(lambda: slow.last() == world.address("b"), "b's decimator")
+    slow.end()
+    first = [next(n for _, source, n in listener.heard
+                  if source == world.address("b"))
+             for listener in (world.listener, slow)]
+    assert first[0] <= first[1] < first[0] + RATE
+    # What it was behind with, and all before.
+    assert b.status("one")["decimate"]["s"]["standby"] > RATE * 0.5 / 10
 
 
 def test_follower_hangs(make_world: Callable[[str], World]) -> None:

@@ -164,6 +164,50 @@ test_standby(void **state ATTR_UNUSED)
 }
 
 #ifdef HAVE_LINUX
+/* The turn came so long ago, and when the clock said that; whether what had
+ * come before that is sent now. */
+static bool
+sends_late(struct rig *rig, uint64_t ago_ns, uint64_t realtime_ns)
+{
+	struct turn *turn = &rig->segment.state->turn;
+	char data[8];
+
+	rig_send(rig, "a", 1);
+	atomic_store(&turn->since_realtime_ns, realtime_ns);
+	atomic_store(&turn->since_ns, clock_boottime_ns() - ago_ns);
+	atomic_store(&turn->speak_until_ns, UINT64_MAX);
+	ingest_batch(&due_ingest, 0);
+	relay_run(&due_relay);
+	return recv(rig->sink, data, sizeof(data), MSG_DONTWAIT) == 1;
+}
+
+/* What was in the socket when the turn came is another host's, as the kernel
+ * has stamped it before; also for the next worker.  A clock that was set back
+ * says so of what comes now, and is not believed. */
+static void
+test_late(void **state ATTR_UNUSED)
+{
+	struct segment_spec spec = {.ring_size = 1 << 20};
+	uint64_t later = clock_realtime_ns() + 3600 * NS_PER_S;
+	struct rig rig;
+
+	rig_open(&rig, &spec);
+	relay_init(&due_relay, &rig.segment, &rig.output);
+	ingest_init(&due_ingest, &rig.segment, NULL, &due_relay,
+	    &rig.input, NULL, NULL);
+	assert_false(sends_late(&rig, 0, later));
+	relay_init(&due_relay, &rig.segment, &rig.output);
+	assert_false(sends_late(&rig, 0, later));
+	assert_true(sends_late(&rig, 30 * NS_PER_S, later));
+	assert_true(sends_late(&rig, 0, clock_realtime_ns() - 30 * NS_PER_S));
+	assert_true(sends_late(&rig, 61 * NS_PER_S, later));
+	assert_int_equal(counts(&rig)->counts.relayed, 3);
+	assert_int_equal(counts(&rig)->counts.relay_standby, 2);
+	rig_close(&rig);
+}
+#endif
+
+#ifdef HAVE_LINUX
 /* One datagram comes, marked so; whether it is sent. */
 static bool
 sends_marked(struct rig *rig, uint32_t mark)
@@ -232,6 +276,7 @@ main(void)
 		cmocka_unit_test(test_one_by_one),
 		cmocka_unit_test(test_standby),
 #ifdef HAVE_LINUX
+		cmocka_unit_test(test_late),
 		cmocka_unit_test(test_by_kernel),
 #endif
 	};

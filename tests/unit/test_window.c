@@ -20,7 +20,8 @@
 
 /* Windows of a second, begun at this time, which is not over yet. */
 #define SECOND	NS_PER_S
-static const uint64_t start_ns = UINT64_C(4102444800) * SECOND;
+#define NOT_OVER	(UINT64_C(4102444800) * SECOND)
+static uint64_t start_ns = NOT_OVER;
 
 struct fixture {
 	struct fake_worker	w;
@@ -228,9 +229,20 @@ test_gaps_same(void **state ATTR_UNUSED)
 
 /* Nothing follows: after the window's end and the grace it is sent, once. */
 static void
-test_silence(void **state ATTR_UNUSED)
+wait_over(struct fixture *f)
 {
 	uint64_t deadline_ns = clock_monotonic_ns() + 10 * SECOND;
+
+	while (reader_due_ns(f->reader) != UINT64_MAX) {
+		assert_true(clock_monotonic_ns() < deadline_ns);
+		(void)poll(NULL, 0, 1);
+		assert_int_equal(reader_step(f->reader), READER_IDLE);
+	}
+}
+
+static void
+test_silence(void **state ATTR_UNUSED)
+{
 	uint8_t data[16];
 	struct fixture f;
 
@@ -239,11 +251,7 @@ test_silence(void **state ATTR_UNUSED)
 	put(&f, 100);
 	catch_up(f.reader);
 	assert_int_equal(sink_get(&f.sink, data, sizeof(data)), -1);
-	while (reader_due_ns(f.reader) != UINT64_MAX) {
-		assert_true(clock_monotonic_ns() < deadline_ns);
-		(void)poll(NULL, 0, 1);
-		assert_int_equal(reader_step(f.reader), READER_IDLE);
-	}
+	wait_over(&f);
 	assert_true(sink_wait(&f.sink, data, sizeof(data)) == 1);
 	/* One that comes then has a window of its own, of the same time. */
 	put(&f, 200);
@@ -251,6 +259,53 @@ test_silence(void **state ATTR_UNUSED)
 	catch_up(f.reader);
 	expect_last(&f, 1);
 	end(&f);
+}
+
+static void
+turn_came(struct fixture *f, uint64_t realtime_ns)
+{
+	struct turn *turn = &f->w.segment.state->turn;
+
+	atomic_store(&turn->since_realtime_ns, realtime_ns);
+	atomic_store(&turn->since_ns, clock_boottime_ns() -
+	    (clock_realtime_ns() - realtime_ns));
+	atomic_store(&turn->speak_until_ns, UINT64_MAX);
+}
+
+/* Of a channel that was another host's until 3.5 s after the start: what was
+ * over before that it has sent, however late it is read here. */
+static void
+test_turn(void **state ATTR_UNUSED)
+{
+	struct fixture f;
+	uint64_t turn_ns;
+
+	start_ns = (clock_realtime_ns() / SECOND - 20) * SECOND;
+	turn_ns = start_ns + 3500 * NS_PER_MS;
+	begin(&f, METHOD_PICK);
+	turn_came(&f, turn_ns);
+	put(&f, 0);
+	put(&f, 1000);		/* 1 */
+	put(&f, 3000);		/* 2: it is over when the turn has come */
+	put(&f, 4000);		/* 3 */
+	put(&f, 5000);
+	catch_up(f.reader);
+	wait_over(&f);
+	expect_last(&f, 2);
+	expect_last(&f, 3);
+	expect_last(&f, 4);
+	assert_int_equal(fake_counts(&f.w, 0).standby, 2);
+	end(&f);
+
+	/* The same when nothing follows. */
+	begin(&f, METHOD_PICK);
+	turn_came(&f, turn_ns);
+	put(&f, 1000);
+	catch_up(f.reader);
+	wait_over(&f);
+	assert_int_equal(fake_counts(&f.w, 0).standby, 1);
+	end(&f);
+	start_ns = NOT_OVER;
 }
 
 int
@@ -263,6 +318,7 @@ main(void)
 		cmocka_unit_test(test_gaps),
 		cmocka_unit_test(test_gaps_same),
 		cmocka_unit_test(test_silence),
+		cmocka_unit_test(test_turn),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

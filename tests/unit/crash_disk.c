@@ -183,6 +183,8 @@ apply(const struct crash_entry *e, bool name_lost)
 		if (image == NULL)
 			break;
 		assert_true(e->offset + e->size <= FILE_MAX);
+		/* The header's page is others', too. */
+		assert_true(e->offset >= PAGE || !e->direct);
 		if (e->call == CRASH_STORE)
 			store_half(image, e);
 		else

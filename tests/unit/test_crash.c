@@ -396,7 +396,7 @@ static const struct way ways[] = {
 #define WAYS	(sizeof(ways) / sizeof(ways[0]))
 
 /* After so many datagrams.  What is written past the page cache has to be much
- * at a time: of 450 datagrams two blocks are, and what is left is not. */
+ * at a time: of 445 datagrams two blocks are, and what else there is is not. */
 static void
 pause_sending(const struct way *way, struct rig *rig, unsigned sent)
 {
@@ -407,7 +407,7 @@ pause_sending(const struct way *way, struct rig *rig, unsigned sent)
 	}
 	if (sent % 90 == 0)
 		rig_wait_received(rig, sent);
-	if (sent % 450 == 0)
+	if (sent % 450 <= 5 && sent % 5 == 0)
 		rig_wait_settled(rig);
 }
 

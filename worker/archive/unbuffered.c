@@ -4,6 +4,7 @@
  */
 #include <sys/stat.h>
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "common/compiler.h"
 #include "common/util.h"
@@ -32,6 +33,14 @@ unbuffered_alignment(int fd)
 	(void)fd;
 	return 0;
 #endif
+}
+
+uint64_t
+unbuffered_begin(uint32_t align)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	return MAX_OF(page, (uint64_t)align);
 }
 
 int

@@ -22,6 +22,7 @@ struct direct {
 	bool		 unbuffered;	/* what the descriptor is set to */
 	bool		 refused;	/* by the file system, for good */
 	uint32_t	 align;		/* bytes, for memory, size and offset */
+	uint64_t	 begin;		/* not so before that */
 	uint8_t		*buffer;	/* owned; stays from file to file */
 	size_t		 used;		/* bytes in it, the last ones the
 					 * file's end... */
@@ -77,6 +78,7 @@ direct_open(struct writer *writer)
 		writer->state = direct = xcalloc(1, sizeof(*direct));
 	direct->unbuffered = false;
 	direct->align = unbuffered_alignment(writer->fd);
+	direct->begin = unbuffered_begin(direct->align);
 	if (direct->align == 0 || direct->refused) {
 		errno = EINVAL;
 		return false;
@@ -94,14 +96,39 @@ direct_open(struct writer *writer)
 	return direct->buffer != NULL && direct_back(writer, end) == 0;
 }
 
+/* What is new of the buffer's first `size' bytes, through the page cache. */
+static int
+put_plainly(struct writer *writer, size_t size)
+{
+	struct direct *direct = writer->state;
+	uint64_t at = writer->end - direct->used;
+	size_t from = direct->written;
+	struct iovec iov = {direct->buffer + from, size - from};
+
+	if (size <= from)
+		return 0;
+	if (set_unbuffered(writer, false) == -1 ||
+	    file_write(writer->fd, &iov, 1, at + from) == -1)
+		return -1;
+	direct->written = size;
+	return 0;
+}
+
 /* Writes the first `size' bytes of the buffer. */
 static int
 put_sectors(struct writer *writer, size_t size)
 {
 	struct direct *direct = writer->state;
-	struct iovec iov = {direct->buffer, size};
 	uint64_t at = writer->end - direct->used;
+	size_t first = at >= direct->begin ? 0 :
+	    MIN_OF(direct->begin - at, (uint64_t)size);
+	struct iovec iov = {direct->buffer + first, size - first};
 
+	if (put_plainly(writer, MIN_OF(first, direct->used)) == -1)
+		return -1;
+	if (iov.iov_len == 0)
+		return 0;
+	at += first;
 	if (!direct->refused) {
 		if (set_unbuffered(writer, true) == 0 &&
 		    file_write(writer->fd, &iov, 1, at) == 0)
@@ -112,7 +139,7 @@ put_sectors(struct writer *writer, size_t size)
 		    "archiving through the page cache");
 		direct->refused = true;
 		writer_fall_back(writer, WRITE_BUFFERED);
-		iov = (struct iovec){direct->buffer, size};
+		iov = (struct iovec){direct->buffer + first, size - first};
 	}
 	if (set_unbuffered(writer, false) == -1)
 		return -1;
@@ -166,7 +193,6 @@ direct_flush(struct writer *writer)
 	size_t left = direct->used - direct->written;
 	size_t size = (direct->used + direct->align - 1) &
 	    ~(size_t)(direct->align - 1);
-	struct iovec iov = {direct->buffer + direct->written, left};
 	int result;
 
 	if (left == 0)
@@ -175,12 +201,8 @@ direct_flush(struct writer *writer)
 		memset(direct->buffer + direct->used, 0,
 		    size - direct->used);
 		result = put_sectors(writer, size);
-	} else {
-		result = set_unbuffered(writer, false);
-		if (result == 0)
-			result = file_write(writer->fd, &iov, 1,
-			    writer->end - left);
-	}
+	} else
+		result = put_plainly(writer, direct->used);
 	if (result == 0)
 		drop_sectors(writer);
 	return result;

@@ -34,6 +34,7 @@ struct uring_file {
 	bool		 refused;	/* ...which it is not, after all */
 	bool		 unbuffered;	/* what the descriptor is set to */
 	uint32_t	 align;
+	uint64_t	 begins_at;	/* not past it before that */
 	unsigned	 filling;	/* the chunk */
 	uint64_t	 base;		/* where in the file it begins */
 	size_t		 used;		/* bytes in it, the last ones the
@@ -216,17 +217,37 @@ put(struct writer *writer, size_t from, size_t to, struct disk_sync *sync)
 	return 0;
 }
 
+/* What is new of the file's beginning, which never goes past the page cache. */
+static int
+put_beginning(struct writer *writer)
+{
+	struct uring_file *file = writer->state;
+	size_t from = file->written, to;
+
+	if (file->base + from >= file->begins_at)
+		return 0;
+	to = MIN_OF(file->used, (size_t)(file->begins_at - file->base));
+	if (set_unbuffered(writer, false) == -1 || put_plainly(writer,
+	    chunk(writer) + from, to - from, file->base + from) == -1)
+		return -1;
+	file->written = to;
+	return 0;
+}
+
 /* What of the chunk the file does not have; `sync' NULL: nothing behind it. */
 static int
 put_rest(struct writer *writer, struct disk_sync *sync)
 {
 	struct uring_file *file = writer->state;
-	size_t left = file->used - file->written, mask, from = file->written;
+	size_t left = file->used - file->written, mask, from;
 	bool unbuffered = file->direct && !file->refused &&
 	    (left >= UNBUFFERED_MIN || file->used == DISK_CHUNK);
 	size_t to = file->used;
 
-	if (left == 0)
+	if (unbuffered && put_beginning(writer) == -1)
+		return -1;
+	from = file->written;
+	if (from == to)
 		return 0;
 	if (set_unbuffered(writer, unbuffered) == -1)
 		return -1;
@@ -279,6 +300,7 @@ begin(struct writer *writer, bool direct)
 	file->unbuffered = false;
 	file->error = 0;
 	file->align = direct ? unbuffered_alignment(writer->fd) : WRITER_PAGE;
+	file->begins_at = unbuffered_begin(file->align);
 	if (file->align == 0 || file->refused) {
 		errno = EINVAL;
 		return false;

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The beginning of a file, in which it is written over how much of it is on the
+ * disk (synced.h), while more is appended in each of the ways.
+ */
+#include <fcntl.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "common/util.h"
+#include "worker/archive/disk_ring.h"
+#include "worker/archive/writer.h"
+
+#define HEADER	800
+#define PLACE	32
+#define DIGITS	20
+#define SIZE	((size_t)3 << 20)
+#define ROUNDS	30
+
+static struct disk_ring	*ring;
+static uint8_t		 data[SIZE], found[SIZE];
+static char		 path[] = "/tmp/mcrelay-beginning.XXXXXX";
+static int		 fd;
+static atomic_bool	 over;
+static char		 noted[DIGITS + 1];
+
+/* As the closer does, by a descriptor of its own. */
+static void
+note(unsigned number)
+{
+	int own = open(path, O_RDWR | O_CLOEXEC);
+
+	assert_int_not_equal(own, -1);
+	snprintf(noted, sizeof(noted), "%020u", number);
+	assert_int_equal(pwrite(own, noted, DIGITS, PLACE), DIGITS);
+	assert_int_equal(fdatasync(own), 0);
+	close(own);
+}
+
+static void *
+note_again_and_again(void *argument ATTR_UNUSED)
+{
+	unsigned number = 1;
+
+	while (!atomic_load(&over))
+		note(number++);
+	return NULL;
+}
+
+/* The file has these data, but for what was noted last. */
+static void
+check(size_t size)
+{
+	int own = open(path, O_RDONLY | O_CLOEXEC);
+
+	memcpy(data + PLACE, noted, DIGITS);
+	assert_int_equal(pread(own, found, size, 0), size);
+	close(own);
+	assert_memory_equal(found, data, size);
+}
+
+/* What was appended is in the file. */
+static void
+append(struct writer *writer, size_t size)
+{
+	struct iovec iov = {data + writer->end, size};
+
+	assert_int_equal(writer_append(writer, &iov, 1, size), 0);
+	assert_int_equal(writer_flush(writer), 0);
+}
+
+static void
+end(struct writer *writer)
+{
+	writer_close(writer);
+	writer_free(writer);
+	close(fd);
+	unlink(path);
+}
+
+static void
+begin(struct writer *writer, enum archive_write way)
+{
+	bool by_ring = way == WRITE_BUFFERED_URING ||
+	    way == WRITE_DIRECT_URING;
+	size_t i;
+
+	if (by_ring && ring == NULL)
+		skip();
+	for (i = 0; i < SIZE; i++)
+		data[i] = (uint8_t)((i * 2654435761u) >> 13);
+	strcpy(path + sizeof(path) - 7, "XXXXXX");
+	fd = mkstemp(path);
+	assert_int_not_equal(fd, -1);
+	note(0);
+	memcpy(data + PLACE, noted, DIGITS);
+	assert_int_equal(pwrite(fd, data, HEADER, 0), HEADER);
+	*writer = (struct writer){.ring = by_ring ? ring : NULL};
+	writer_open(writer, way == WRITE_BUFFERED_URING ? WRITE_BUFFERED :
+	    way == WRITE_DIRECT_URING ? WRITE_DIRECT : way, fd, HEADER, SIZE);
+	if (writer->way == way)
+		return;
+	print_message("%s: not to be written so\n", path);
+	end(writer);
+	skip();
+}
+
+
+/* Noted when little had come: all that follows leaves it alone, and so does who
+ * goes on with the file. */
+static void
+test_noted(void **state)
+{
+	enum archive_write way = *(const enum archive_write *)*state;
+	struct writer writer;
+
+	begin(&writer, way);
+	append(&writer, 1000);
+	note(1800);
+	append(&writer, 200);
+	append(&writer, 150000);
+	check(HEADER + 151200);
+	note(151200);
+	append(&writer, 1000);
+	writer_back(&writer, 2000);
+	note(2000);
+	append(&writer, 1000000);
+	check(1002000);
+	end(&writer);
+}
+
+/* At any moment, whatever is being written. */
+static void
+test_noting(void **state)
+{
+	enum archive_write way = *(const enum archive_write *)*state;
+	struct writer writer;
+	pthread_t thread;
+	unsigned i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		begin(&writer, way);
+		atomic_store(&over, false);
+		assert_int_equal(pthread_create(&thread, NULL,
+		    note_again_and_again, NULL), 0);
+		append(&writer, 100 + i * 100);
+		append(&writer, 70000 + i * 1000);
+		append(&writer, 300000);
+		atomic_store(&over, true);
+		pthread_join(thread, NULL);
+		check(writer.end);
+		end(&writer);
+	}
+}
+
+int
+main(void)
+{
+	static enum archive_write ways[] = {WRITE_BUFFERED, WRITE_DIRECT,
+	    WRITE_MMAP, WRITE_BUFFERED_URING, WRITE_DIRECT_URING};
+	struct CMUnitTest tests[2 * NITEMS(ways)];
+	const struct uring_config config = {.queue_depth = 128,
+	    .fallback_on_error = 1, .sq_thread_cpu = -1};
+	char why[URING_WHY_SIZE];
+	size_t i;
+
+	ring = disk_ring_open(&config, why);
+	if (ring == NULL)
+		print_message("no io_uring: %s\n", why);
+	for (i = 0; i < NITEMS(ways); i++) {
+		tests[2 * i] = (struct CMUnitTest)
+		    cmocka_unit_test_prestate(test_noted, &ways[i]);
+		tests[2 * i + 1] = (struct CMUnitTest)
+		    cmocka_unit_test_prestate(test_noting, &ways[i]);
+	}
+	i = (size_t)cmocka_run_group_tests(tests, NULL, NULL);
+	disk_ring_close(ring);
+	return (int)i;
+}

@@ -25,7 +25,7 @@ UNIT_TESTS += tests/unit/test_kill tests/unit/test_landing \
 	tests/unit/test_crash tests/unit/test_recover \
 	tests/unit/test_retain tests/unit/test_recycle tests/unit/test_writer \
 	tests/unit/test_writer_uring tests/unit/test_disk_ring \
-	tests/unit/test_beginning \
+	tests/unit/test_writer_again \
 	tests/unit/test_hub \
 	tests/unit/test_finished
 UNIT_TESTS += tests/unit/test_datum tests/unit/test_datum_program \
@@ -208,8 +208,8 @@ tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_disk_ring_SOURCES = tests/unit/test_disk_ring.c
 tests_unit_test_disk_ring_LDADD = libworker.a $(TEST_LIBS)
-tests_unit_test_beginning_SOURCES = tests/unit/test_beginning.c
-tests_unit_test_beginning_LDADD = libworker.a $(TEST_LIBS)
+tests_unit_test_writer_again_SOURCES = tests/unit/test_writer_again.c
+tests_unit_test_writer_again_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_uring_SOURCES = tests/unit/test_writer_uring.c
 tests_unit_test_writer_uring_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_finished_SOURCES = tests/unit/test_finished.c

@@ -173,17 +173,16 @@ set_unbuffered(struct writer *writer, bool unbuffered)
 static void
 reserve(struct writer *writer, struct disk_write *write)
 {
-	uint64_t end = write->at + write->size;
+	uint64_t at, size;
 
-	if (end <= writer->reserved)
+	if (!writer_lacks(writer, write->at + write->size, &at, &size))
 		return;
 	if (file_in_memory(writer->fd)) {
 		writer->reserved = UINT64_MAX;
 		return;
 	}
-	write->reserve_at = end - end % writer->step;
-	write->reserve_size = writer->step;
-	writer->reserved = write->reserve_at + writer->step;
+	write->reserve_at = at;
+	write->reserve_size = size;
 }
 
 /* Bytes of the chunk, which may begin before those that are new. */

@@ -29,7 +29,9 @@ begin(struct writer *writer, enum archive_write way, int fd, uint64_t end)
 	writer->ops = ways[way].ops;
 	writer->fd = fd;
 	writer->end = end;
-	writer->reserved = 0;
+	/* What an old file had is there. */
+	writer->reserved = writer->recycled ?
+	    (uint64_t)MAX_OF(file_size(fd), (off_t)0) : 0;
 }
 
 void
@@ -39,6 +41,7 @@ writer_open(struct writer *writer, enum archive_write how, int fd,
 	enum archive_write way = archive_back_end(how, writer->ring != NULL &&
 	    disk_ring_works(writer->ring));
 
+	writer->limit = limit;
 	writer->step = limit == 0 ? WRITER_RESERVE :
 	    MIN_OF(limit, WRITER_RESERVE);
 	if (writer->wanted != ways[way].ops)
@@ -83,16 +86,26 @@ writer_free(struct writer *writer)
 	writer->state = NULL;
 }
 
+bool
+writer_lacks(struct writer *writer, uint64_t end, uint64_t *at, uint64_t *size)
+{
+	if (end <= writer->reserved ||
+	    (writer->limit > 0 && end > writer->limit))
+		return false;
+	*at = end - end % writer->step;
+	*size = writer->limit == 0 ? writer->step :
+	    MIN_OF(writer->step, writer->limit - *at);
+	writer->reserved = *at + *size;
+	return true;
+}
+
 void
 writer_reserve(struct writer *writer, uint64_t end)
 {
-	uint64_t begins = end - end % writer->step;
+	uint64_t at, size;
 
-	if (end <= writer->reserved)
-		return;
-	if (!file_in_memory(writer->fd) && fallocate(writer->fd,
-	    FALLOC_FL_KEEP_SIZE, (off_t)begins, (off_t)writer->step) == 0)
-		writer->reserved = begins + writer->step;
-	else
+	if (writer_lacks(writer, end, &at, &size) &&
+	    (file_in_memory(writer->fd) || fallocate(writer->fd,
+	    FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)size) == -1))
 		writer->reserved = UINT64_MAX;
 }

@@ -50,6 +50,7 @@ struct writer {
 	enum archive_write	 way;	/* in use */
 	int			 fd;	/* not owned; -1: closed */
 	uint64_t		 end;	/* of the file with what was appended */
+	uint64_t		 limit;	/* at which it is rotated; 0: none */
 	uint64_t		 step;	/* to reserve */
 	uint64_t		 reserved; /* on the disk, up to here */
 	/* Of the way that was asked for, which alone knows what it is: stays
@@ -153,6 +154,11 @@ void	writer_free(struct writer *writer) ATTR_NONNULL;
  * size stays: nobody sees zeros.  Where it is not possible, or nothing is
  * left, the write itself will tell. */
 void	writer_reserve(struct writer *writer, uint64_t end) ATTR_NONNULL;
+/* Whether there is something to reserve for a write up to `end', and what: then
+ * it counts as reserved.  What comes at last, beyond the size at which the file
+ * is rotated, is not worth it: the rest would be given back at once. */
+bool	writer_lacks(struct writer *writer, uint64_t end, uint64_t *at,
+	    uint64_t *size) ATTR_NONNULL;
 /* From now on it is written so. */
 void	writer_fall_back(struct writer *writer, enum archive_write way)
 	    ATTR_NONNULL;

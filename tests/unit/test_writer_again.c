@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The beginning of a file, in which it is written over how much of it is on the
- * disk (synced.h), while more is appended in each of the ways.
+ * Files that are written over, in each of the ways: their beginning, in which it
+ * is noted how much is on the disk (synced.h), while more is appended; and their
+ * room, which was there before.
  */
+#include <sys/stat.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -25,6 +27,8 @@
 #define DIGITS	20
 #define SIZE	((size_t)3 << 20)
 #define ROUNDS	30
+/* At which it is rotated. */
+#define LIMIT	((size_t)2 << 20)
 
 static struct disk_ring	*ring;
 static uint8_t		 data[SIZE], found[SIZE];
@@ -87,8 +91,9 @@ end(struct writer *writer)
 	unlink(path);
 }
 
+/* Over a file of this size. */
 static void
-begin(struct writer *writer, enum archive_write way)
+begin(struct writer *writer, enum archive_write way, size_t old)
 {
 	bool by_ring = way == WRITE_BUFFERED_URING ||
 	    way == WRITE_DIRECT_URING;
@@ -103,10 +108,12 @@ begin(struct writer *writer, enum archive_write way)
 	assert_int_not_equal(fd, -1);
 	note(0);
 	memcpy(data + PLACE, noted, DIGITS);
-	assert_int_equal(pwrite(fd, data, HEADER, 0), HEADER);
-	*writer = (struct writer){.ring = by_ring ? ring : NULL};
+	assert_int_equal(pwrite(fd, data, old, 0), old);
+	assert_int_equal(fsync(fd), 0);
+	*writer = (struct writer){.ring = by_ring ? ring : NULL,
+	    .recycled = old > HEADER};
 	writer_open(writer, way == WRITE_BUFFERED_URING ? WRITE_BUFFERED :
-	    way == WRITE_DIRECT_URING ? WRITE_DIRECT : way, fd, HEADER, SIZE);
+	    way == WRITE_DIRECT_URING ? WRITE_DIRECT : way, fd, HEADER, LIMIT);
 	if (writer->way == way)
 		return;
 	print_message("%s: not to be written so\n", path);
@@ -123,7 +130,7 @@ test_noted(void **state)
 	enum archive_write way = *(const enum archive_write *)*state;
 	struct writer writer;
 
-	begin(&writer, way);
+	begin(&writer, way, HEADER);
 	append(&writer, 1000);
 	note(1800);
 	append(&writer, 200);
@@ -148,7 +155,7 @@ test_noting(void **state)
 	unsigned i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		begin(&writer, way);
+		begin(&writer, way, HEADER);
 		atomic_store(&over, false);
 		assert_int_equal(pthread_create(&thread, NULL,
 		    note_again_and_again, NULL), 0);
@@ -162,12 +169,39 @@ test_noting(void **state)
 	}
 }
 
+static uint64_t
+blocks(void)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return (uint64_t)st.st_blocks;
+}
+
+/* The last block goes beyond the size at which it is rotated, as that of the
+ * file before did: nothing more is allocated, and nothing to be given back. */
+static void
+test_room(void **state)
+{
+	enum archive_write way = *(const enum archive_write *)*state;
+	struct writer writer;
+	uint64_t before;
+
+	begin(&writer, way, LIMIT + 150000);
+	before = blocks();
+	while (writer.end < LIMIT) {
+		append(&writer, 100000);
+		assert_int_equal(blocks(), before);
+	}
+	end(&writer);
+}
+
 int
 main(void)
 {
 	static enum archive_write ways[] = {WRITE_BUFFERED, WRITE_DIRECT,
 	    WRITE_MMAP, WRITE_BUFFERED_URING, WRITE_DIRECT_URING};
-	struct CMUnitTest tests[2 * NITEMS(ways)];
+	struct CMUnitTest tests[3 * NITEMS(ways)];
 	const struct uring_config config = {.queue_depth = 128,
 	    .fallback_on_error = 1, .sq_thread_cpu = -1};
 	char why[URING_WHY_SIZE];
@@ -177,10 +211,12 @@ main(void)
 	if (ring == NULL)
 		print_message("no io_uring: %s\n", why);
 	for (i = 0; i < NITEMS(ways); i++) {
-		tests[2 * i] = (struct CMUnitTest)
+		tests[3 * i] = (struct CMUnitTest)
 		    cmocka_unit_test_prestate(test_noted, &ways[i]);
-		tests[2 * i + 1] = (struct CMUnitTest)
+		tests[3 * i + 1] = (struct CMUnitTest)
 		    cmocka_unit_test_prestate(test_noting, &ways[i]);
+		tests[3 * i + 2] = (struct CMUnitTest)
+		    cmocka_unit_test_prestate(test_room, &ways[i]);
 	}
 	i = (size_t)cmocka_run_group_tests(tests, NULL, NULL);
 	disk_ring_close(ring);

@@ -262,8 +262,8 @@ struct worker_state {
 	 * the supervisor has cleared that. */
 	_Atomic uint32_t	working;
 	_Atomic uint32_t	faults;
-	/* What workers do without io_uring, as the first one has said; enum
-	 * uring_use. */
+	/* What workers do without io_uring, as the first that does has said;
+	 * enum uring_use. */
 	_Atomic uint32_t	uring_missed;
 	struct room		room;
 	struct quarantine	quarantine;

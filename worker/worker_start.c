@@ -65,6 +65,20 @@ do_without(const struct segment *segment, enum uring_use use, const char *why)
 	return true;
 }
 
+/* As do_without(), of the one for files, unless there is one. */
+static bool
+has_disk_ring(const struct worker *worker, const char *why)
+{
+	const struct segment *segment = &worker->segment;
+
+	if (worker->disk_ring == NULL)
+		return do_without(segment, URING_WRITE, why);
+	/* A predecessor's may have failed. */
+	atomic_fetch_and_explicit(&segment->state->uring_missed,
+	    ~(uint32_t)URING_WRITE, memory_order_relaxed);
+	return true;
+}
+
 static bool
 writes_by_ring(const struct worker *worker)
 {
@@ -97,8 +111,7 @@ open_rings(struct worker *worker)
 	if (!writes_by_ring(worker))
 		return true;
 	worker->disk_ring = disk_ring_open(&config->uring, why);
-	return worker->disk_ring != NULL ||
-	    do_without(segment, URING_WRITE, why);
+	return has_disk_ring(worker, why);
 }
 
 bool
@@ -112,14 +125,18 @@ worker_share_disk_ring(struct worker *worker, struct disk_ring *ring,
 		why = "that of the worker has failed: restart it";
 	}
 	worker->disk_ring = ring;
-	return ring != NULL || do_without(&worker->segment, URING_WRITE, why);
+	return has_disk_ring(worker, why);
 }
 
 void
 worker_look_at_disk_ring(struct worker *worker)
 {
+	if (worker->disk_ring == NULL || disk_ring_works(worker->disk_ring))
+		return;
+	/* The log has it. */
+	atomic_fetch_or_explicit(&worker->segment.state->uring_missed,
+	    URING_WRITE, memory_order_relaxed);
 	if (worker->hosted == NULL || worker->hosted->status != 0 ||
-	    worker->disk_ring == NULL || disk_ring_works(worker->disk_ring) ||
 	    worker->segment.config->uring.fallback_on_error != 0)
 		return;
 	last_words("io_uring does not write any more");

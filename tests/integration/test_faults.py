@@ -264,6 +264,12 @@ def test_ring_ends(daemon: Daemon, faults: Faults, write: str,
             "must: goes on without" in daemon.log())
         assert bool(more) or "that of the worker has failed" not in \
             daemon.log()
+        # It says so without a file, too.
+        daemon.wait_received("one", 4000)
+        daemon.ctl("rotate", "one")
+        wait_for(lambda: not daemon.status("one")["files"], "no file", 10)
+        io = daemon.status("one")["io"]
+        assert io["write"] == in_use(daemon, write) and io["write_fallback"]
         ledger = traffic.finish()
     assert ledger["archive_errors"] == ledger["archive_shed"] == 0
     assert ledger["archived"] == 4000

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Files that are written over, in each of the ways: their beginning, in which it
- * is noted how much is on the disk (synced.h), while more is appended; and their
- * room, which was there before.
+ * Files that are written over, in each of the ways: their beginning, in which
+ * it is noted how much is on the disk (synced.h), while more is appended; and
+ * their room, which was there before.
  */
 #include <sys/stat.h>
 #include <fcntl.h>

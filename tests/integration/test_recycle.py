@@ -149,6 +149,26 @@ def test_faults(daemon: Daemon, faults: Faults,     # noqa: F811
     assert call == "fdatasync" or not list(directory.glob("*.bad"))
 
 
+def test_trusts_again(daemon: Daemon, faults: Faults) -> None:  # noqa: F811
+    """After an error new files are written, and old ones again when these have
+    been finished."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=recycled(
+        daemon, flush_interval="50ms")))
+    said = "no file is written again before 2 have been finished"
+    with Sender("127.0.0.1", port) as sender:
+        part = wait_until_recycled(daemon, sender, daemon.archive / "one")
+        faults.set("fdatasync", errno.EIO)
+        sender.send(numbered(10, SIZE, len(sender.sent)))
+        wait_for(lambda: said in daemon.log(), "a word", 10.0, daemon.log)
+        faults.set("fdatasync", 0)
+        wait_for(lambda: not part.exists(), "it finished", 10.0, daemon.log)
+        wait_until_recycled(daemon, sender, daemon.archive / "one")
+        daemon.wait_received("one", len(sender.sent))
+    daemon.stop()
+    assert daemon.log().count(said) == 1
+
+
 @pytest.mark.parametrize("write", WAYS)
 def test_all_killed(daemon: Daemon, write: str) -> None:
     """What was in the open file is recovered, though nothing says it is on the

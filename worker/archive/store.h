@@ -101,8 +101,8 @@ struct store {
 	/* Of an open file that says what is synced; synced.h. */
 	uint64_t		 synced_place[ARCHIVE_KINDS];
 	/* The disk has lost data: what it had before is no help to find out
-	 * which. */
-	bool			 recycles_no_more;
+	 * which.  So many files have to be finished before one is recycled. */
+	unsigned		 distrust;
 	uint64_t		 rotate_offset_ns;
 	/* CLOCK_REALTIME, from which the next rotation by interval is counted:
 	 * when the file was begun, or when the clock had been set back. */

@@ -50,10 +50,11 @@ store_collect_finish(struct store *store, enum archive_kind kind)
 	archive_commit(store->domain);
 	if (error == 0) {
 		log_debug("finished %s", name);
+		store->distrust -= store->distrust > 0;
 		keeper_ask(&store->keeper);
 		return;
 	}
-	store->recycles_no_more = true;
+	store_distrust(store);
 	store_count_error(store);
 	log_warnx("cannot finish %s/%s: %s; it stays there as %s.part, to be "
 	    "tried again", store->segment->config->archive.directory, name,

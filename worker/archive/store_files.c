@@ -18,6 +18,9 @@
 #include "worker/archive/store_priv.h"
 #include "worker/archive/synced.h"
 
+/* One may be on its way. */
+#define TRUSTED_AFTER	2U
+
 static const char *
 channel(const struct store *store)
 {
@@ -65,6 +68,16 @@ store_failed(struct store *store, const char *what, const char *name)
 	    "cannot hold so long", what,
 	    store->segment->config->archive.directory,
 	    name[0] != '\0' ? "/" : "", name, strerror(error));
+}
+
+void
+store_distrust(struct store *store)
+{
+	if (store->distrust == 0 &&
+	    store->segment->config->archive.recycle > 0)
+		log_info("no file is written again before %u have been "
+		    "finished without an error", TRUSTED_AFTER);
+	store->distrust = TRUSTED_AFTER;
 }
 
 void
@@ -166,7 +179,7 @@ take_spare(const struct store *store, enum archive_kind kind,
 {
 	const struct channel_config *config = store->segment->config;
 
-	if (kind != ARCHIVE_MAIN || store->recycles_no_more)
+	if (kind != ARCHIVE_MAIN || store->distrust > 0)
 		return -1;
 	return recycle_take(store->directory, config->name, name,
 	    (unsigned)config->archive.recycle);
@@ -406,6 +419,8 @@ void
 store_forget(struct store *store, enum archive_kind kind)
 {
 	store_await_sync(store, kind);
+	/* It has the descriptor. */
+	closer_wait(&store->closer, kind, CLOSER_SYNC);
 	writer_close(&store->writer[kind]);
 	close(store->fd[kind]);
 	store->fd[kind] = -1;

@@ -23,6 +23,8 @@ void	store_failed(struct store *store, const char *what,
 	    const char *name) ATTR_NONNULL;
 /* ... and that it is over. */
 void	store_works(struct store *store) ATTR_NONNULL;
+/* The disk has lost data, or refuses to name them. */
+void	store_distrust(struct store *store) ATTR_NONNULL;
 
 /* One that begins with this span.  0, or -1 after store_failed(). */
 int	store_open_file(struct store *store, enum archive_kind kind,

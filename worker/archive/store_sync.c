@@ -163,7 +163,7 @@ store_collect_sync(struct store *store)
 		if (error == 0)
 			continue;
 		good = false;
-		store->recycles_no_more = true;
+		store_distrust(store);
 		store_name(store, i, &store_state(store)->file[i], name);
 		errno = error;
 		store_failed(store, "sync", name);

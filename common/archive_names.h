@@ -39,6 +39,8 @@
 /* In the header of a file that had such a beginning: old data may lie behind
  * its last block, as long as it is being written. */
 #define ARCHIVE_SYNCED_KEY	"mcrelay.synced"
+/* Of such a file: `archive.write' as it was when it was begun. */
+#define ARCHIVE_WRITE_KEY	"mcrelay.write"
 
 /* Room for a finished file's name, with some to spare. */
 #define ARCHIVE_NAME_SIZE	(CHANNEL_NAME_MAX + 73)

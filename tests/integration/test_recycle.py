@@ -170,6 +170,38 @@ def test_trusts_again(daemon: Daemon, faults: Faults) -> None:  # noqa: F811
 
 
 @pytest.mark.parametrize("write", WAYS)
+def test_seen_unfinished(daemon: Daemon, tmp_path: Path, write: str) -> None:
+    """Past the page cache the sectors of a block come in any order, and what
+    they are written over looks like data: who reads along sees what is on the
+    disk, elsewhere all that is whole."""
+    port = free_port()
+    daemon.start(channel("one", port, archive=recycled(
+        daemon, write, flush_interval="50ms")))
+    with Sender("127.0.0.1", port) as sender:
+        part = wait_until_recycled(daemon, sender, daemon.archive / "one")
+        for process in daemon.processes():
+            os.kill(process, signal.SIGSTOP)
+        data = part.read_bytes()
+        for process in daemon.processes():
+            os.kill(process, signal.SIGCONT)
+    daemon.stop()
+    place = data.index(b"mcrelay.synced") + len("mcrelay.synced") + 1
+    sync = data[data.index(b"avro.codec"):].split(b"\0", 1)[1][:16]
+    first = data.index(sync, data.index(sync) + 1) + 16
+    copy = tmp_path / part.name
+    seen = []
+    for size in (0, first, len(data)):
+        copy.write_bytes(data[:place] + b"%020d" % size + data[place + 20:])
+        done = subprocess.run([daemon.programs.cat, copy],
+                              text=True, capture_output=True, check=True)
+        seen.append(done.stdout.count("\n"))
+    if write == "direct":
+        assert 0 == seen[0] < seen[1] < seen[2]
+    else:
+        assert 0 < seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.parametrize("write", WAYS)
 def test_all_killed(daemon: Daemon, write: str) -> None:
     """What was in the open file is recovered, though nothing says it is on the
     disk: no power was cut."""

@@ -121,6 +121,8 @@ begin_reading(struct followed *file)
 	    (!file->final && unchanged(file, &now)))
 		return false;
 	file->last = now;
+	if (file->final)
+		file->reader.synced_only = false;
 	reader_resize(&file->reader, (uint64_t)now.st_size);
 	/* While it is written to, blocks may be taken back. */
 	file->reader.walk.ahead = file->final;

@@ -89,6 +89,36 @@ is_recycled(const struct reader *reader)
 	    ARCHIVE_SYNCED_KEY, &size) != NULL;
 }
 
+/* Whether it is one that is written past the page cache: then a block may be
+ * there but for sectors in its middle, which are another's still. */
+static bool
+comes_in_any_order(const struct reader *reader)
+{
+	size_t size;
+	const uint8_t *way = avro_walk_meta(&reader->walk, ARCHIVE_WRITE_KEY,
+	    &size);
+
+	return is_recycled(reader) && way != NULL &&
+	    size == sizeof("direct") - 1 && memcmp(way, "direct", size) == 0;
+}
+
+/* So much of the file has all that was written to it. */
+static uint64_t
+synced_size(const struct reader *reader, uint64_t size)
+{
+	const struct avro_walk *walk = &reader->walk;
+	uint64_t synced;
+	size_t digits;
+	const uint8_t *at = avro_walk_meta(walk, ARCHIVE_SYNCED_KEY, &digits);
+	char text[24] = "";
+
+	if (digits >= sizeof(text) || !avro_walk_read(walk, text, digits,
+	    (uint64_t)(at - walk->header)))
+		return walk->header_size;
+	synced = strtoull(text, NULL, 10);
+	return MIN_OF(size, MAX_OF(synced, walk->header_size));
+}
+
 /* By whom no other back end was asked for. */
 static struct reading plainly = {
 	.ops = &reading_pread,
@@ -107,6 +137,8 @@ begin(struct reader *reader, struct reading *reading, int fd,
 	reading_open(&reader->file, &plainly, fd, 0);
 	status = avro_walk_open(&reader->walk, reader->fd);
 	if (status == AVRO_WALK_OK && understand_header(reader, why)) {
+		reader->synced_only = comes_in_any_order(reader);
+		reader_resize(reader, reader->walk.size);
 		/* What is read ahead of one that is being written is old by
 		 * the time that it is asked for. */
 		reading_open(&reader->file, reader->unfinished ? &plainly :
@@ -158,6 +190,8 @@ reader_open_fd(struct reader *reader, int fd, const char **why)
 void
 reader_resize(struct reader *reader, uint64_t size)
 {
+	if (reader->synced_only)
+		size = synced_size(reader, size);
 	avro_walk_resize(&reader->walk, size);
 	reader->file.size = size;
 	reader->file.cut = false;

@@ -57,6 +57,7 @@ struct reader {
 	struct avro_walk walk;
 	bool		 unfinished;	/* by its name: can end in zeros, or
 					 * within a block */
+	bool		 synced_only;	/* ends where its last sync has come */
 	char		*codec_name;	/* malloc'ed */
 	bool		 codec_known;
 	enum archive_codec codec;

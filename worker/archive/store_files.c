@@ -122,6 +122,8 @@ make_header(const struct store *store, enum archive_kind kind,
 	const struct container_meta meta[] = {
 		{ ARCHIVE_SYNCED_KEY, SYNCED_NOTHING },
 		{ SYNCED_BOOT_KEY, synced_boot() },
+		{ ARCHIVE_WRITE_KEY, archive_write_name(
+		    segment->config->archive.write) },
 		{ "mcrelay.channel", segment->config->name },
 		{ "mcrelay.host", host },
 		{ "mcrelay.clock", "CLOCK_REALTIME, kernel software" },
@@ -142,7 +144,7 @@ make_header(const struct store *store, enum archive_kind kind,
 	    verbatim ? segment->schema_size : strlen(datagrams),
 	    codec_name(segment->config->archive.codec),
 	    recycled || writer_notes(segment->config->archive.write) ? meta :
-	    meta + 2, file->sync, size);
+	    meta + 3, file->sync, size);
 }
 
 /* Names the new file in the segment before it exists in the directory. */

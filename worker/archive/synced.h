@@ -8,13 +8,16 @@
  * file had there: a block may have its lengths and its sync marker, and old
  * data in its middle.  In one that is written by a map (write_mmap.c) they may
  * have reached the disk before they were full: then there are zeros.  So such
- * a file's header has two entries more:
+ * a file's header has three entries more:
  *
  *	mcrelay.synced	20 digits: all before this offset is on the disk.
  *			Written over, in its place, after each sync
  *	mcrelay.boot	/proc/sys/kernel/random/boot_id as it was when the
  *			file was begun, "-" without: as long as the kernel is
  *			the same no power was cut, and what was written is there
+ *	mcrelay.write	how it is written: past the page cache the sectors of a
+ *			block come in any order, and who follows the file sees
+ *			no further than what is on the disk
  *
  * The header's first entry is the former, so that no sector boundary divides
  * its digits.  A finished file has them, too, where they mean nothing.

@@ -56,12 +56,21 @@ class Programs:
         return Programs(prefix / "sbin/mcrelayd", prefix / "sbin/mcrelayctl",
                         prefix / "bin/mcrelay-gen", None)
 
+    def built_with(self, what: str) -> bool:
+        """By what configure has found; what is installed has all."""
+        status = (self.libexec or Path("/nonexistent")) / "config.status"
+        return not status.exists() or \
+            f'S["{what}_TRUE"]="#"' not in status.read_text()
+
     @property
     def linux(self) -> bool:
         """Whether they were built with Linux's extras (HACKING.md)."""
-        status = (self.libexec or Path("/nonexistent")) / "config.status"
-        return not status.exists() or \
-            'S["LINUX_TRUE"]="#"' not in status.read_text()
+        return self.built_with("LINUX")
+
+    @property
+    def uring(self) -> bool:
+        """Whether they were built with liburing."""
+        return self.built_with("URING")
 
     def repeats(self, kills: int) -> int:
         """How many datagrams each output may send twice when so many workers

@@ -23,6 +23,7 @@ import native
 from daemon import Daemon, channel, output
 from net import (Receiver, Sender, SenderThread, endless, free_port,
                  numbered, safe_rate)
+from no_uring import TO_RECEIVE, needs_ring
 from waiting import wait_for
 
 NAMES = ["one", "two", "three", "four"]
@@ -74,10 +75,9 @@ class Rig:
                             for name in self.port), workers=self.workers)
 
     def start(self) -> None:
+        if self.uring:
+            needs_ring(self.daemon, TO_RECEIVE)
         self.write()
-        if self.uring and "receives by io_uring" not in (
-                said := self.daemon.check().stdout):
-            pytest.skip(f"needs io_uring and liburing-dev: {said}")
         self.daemon.start()
         self.check_way()
 

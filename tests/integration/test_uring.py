@@ -13,7 +13,7 @@ import pytest
 from daemon import Daemon, channel, output
 from net import (Receiver, Sender, SenderThread, endless, free_port,
                  numbered, safe_rate)
-from no_uring import WITHOUT_URING
+from no_uring import TO_RECEIVE, WITHOUT_URING, needs_ring
 from waiting import wait_for
 
 OUTAGE_S = 0.5
@@ -27,10 +27,7 @@ def without_uring(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def kernel(daemon: Daemon) -> None:
-    daemon.write(channel("one", free_port(), io_uring={"enabled": True}))
-    said = daemon.check().stdout
-    if "receives by io_uring" not in said:
-        pytest.skip(f"needs io_uring and liburing-dev: {said}")
+    needs_ring(daemon, TO_RECEIVE)
 
 
 def conf(daemon: Daemon, port: int, receiver: Receiver, enabled: bool,
@@ -108,13 +105,17 @@ def test_falls_back(daemon: Daemon, monkeypatch: pytest.MonkeyPatch,
         assert "channel one receives by sockets: io_uring cannot be used " \
             "(io_uring_setup: not allowed" in daemon.check().stdout
         daemon.start()
-        pid = daemon.worker_pid("one")
-        os.kill(pid, signal.SIGKILL)
-        daemon.wait_new_worker("one", pid)
-        sender.send(numbered(100))
-        daemon.wait_received("one", 100)
-        assert received_by(daemon) == "socket"
-        assert receiver.wait(100) == sender.sent
+        for _ in range(2):
+            sender.send(numbered(100, first=len(sender.sent)))
+            daemon.wait_received("one", len(sender.sent))
+            io = daemon.status("one")["io"]
+            assert (io["receive"], io["write"], io["write_fallback"]) == (
+                "socket", "buffered", True)
+            assert daemon.log().count("io_uring cannot be used") == 1
+            pid = daemon.worker_pid("one")
+            os.kill(pid, signal.SIGKILL)
+            daemon.wait_new_worker("one", pid)
+        assert receiver.wait(200) == sender.sent
         assert daemon.log().count("io_uring cannot be used") == 1
         daemon.stop()
 

@@ -5,8 +5,10 @@ strict container reader, and the same file through readers of others."""
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
+import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -230,6 +232,46 @@ def archived_datums(archive: Path, channel: str) -> bytes:
     """An avro channel's datums, all files in a row."""
     return b"".join(read_container(path).data
                     for path in files(archive, channel))
+
+
+class Collector:
+    """Copies each finished file as soon as it is there, and knows those that
+    were spares before (`recycle'): a number alone may be another file's."""
+
+    def __init__(self, directory: Path, to: Path) -> None:
+        self.directory, self.to = directory, to
+        self.spares: set[int] = set()
+        self.copied, self.recycled = 0, 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self) -> None:
+        last = False
+        while not last:
+            last = self.ended.wait(0.01)
+            self.spares |= {entry.inode() for entry
+                            in os.scandir(self.directory)
+                            if ".spare-" in entry.name}
+            for path in sorted(self.directory.glob("one_*.avro")):
+                self.copy(path)
+
+    def copy(self, path: Path) -> None:
+        if (self.to / path.name).exists():
+            return
+        try:
+            with path.open("rb") as file:
+                inode = os.fstat(file.fileno()).st_ino
+                data = file.read()
+        except FileNotFoundError:
+            return
+        (self.to / path.name).write_bytes(data)
+        self.copied += 1
+        self.recycled += inode in self.spares
+
+    def end(self) -> None:
+        self.ended.set()
+        self.thread.join()
 
 
 # A reader that others wrote; more of them are in readers.py.

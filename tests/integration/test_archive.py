@@ -19,7 +19,9 @@ import accel
 import avro_files
 from daemon import Daemon, channel, output
 from mounts import Mounts
-from net import Receiver, Sender, SenderThread, free_port, numbered, safe_rate
+from net import (Receiver, Sender, SenderThread, endless, free_port,
+                 numbered, safe_rate)
+from no_uring import TO_WRITE, why_not
 from waiting import wait_for
 
 # MCRELAY_TEST_LONG=1: each pair of ways to write, for two minutes.
@@ -405,44 +407,63 @@ if LONG:
     SWITCHES = [ALL[i] for i in each_pair(len(ALL))][1:]
 
 
-def test_switching(daemon: Daemon) -> None:
+def test_switching(daemon: Daemon, tmp_path: Path) -> None:
     """Reloads under load that choose another way to write, and back: nothing
     is lost, every file is whole, whichever way it was written."""
     port = free_port()
+    uring = why_not(daemon.programs, TO_WRITE) == ""
+    copies = tmp_path / "copies" / "one"
+    copies.mkdir(parents=True)
 
     def conf(more: dict[str, Any]) -> dict[str, Any]:
         more = dict(more)
         return channel("one", port, listen_receive_buffer="64MiB",
                        io_uring={"enabled": more.pop("ring", False)},
                        archive=daemon.archive_conf(
-                           block_size="16KiB", rotate={"size": "1MiB"},
-                           retain={"files": 500}) | more)
-    daemon.write(conf({"ring": True}))
-    uring = "archive by buffered_io_uring" in daemon.check().stdout
+                           block_size="16KiB", rotate={"size": "256KiB"},
+                           retain={"files": 24}) | more)
     daemon.start(conf({}))
-    with Sender("127.0.0.1", port) as sender:
-        load = SenderThread(sender, numbered(200000 if LONG else 16000, 500),
-                            4000)
-        for more in SWITCHES if LONG else SWITCHES * 2:
-            old = daemon.worker_pid("one")
-            daemon.write(conf(more))
-            daemon.ctl("reload")
-            daemon.wait_new_worker("one", old)
-            before = daemon.ledger("one")["archived"]
-            if load.busy():
-                wait_for(lambda: daemon.ledger("one")["archived"] > before,
-                         "something archived", 10.0, daemon.log)
-            way = more.get("write", "buffered")
-            if "ring" in more and uring:
-                way += "_io_uring"
-            assert daemon.status("one")["io"]["write"] == in_use(daemon, way)
-        load.join()
-        daemon.wait_received("one", len(sender.sent))
-        daemon.stop()
-    assert daemon.payloads("one") == sender.sent
-    for path in avro_files.files(daemon.archive, "one"):
+    collector = avro_files.Collector(daemon.archive / "one", copies)
+    try:
+        with Sender("127.0.0.1", port) as sender:
+            load = SenderThread(sender, endless(500), 4000)
+            for more in SWITCHES if LONG else SWITCHES * 2:
+                old = daemon.worker_pid("one")
+                daemon.write(conf(more))
+                daemon.ctl("reload")
+                daemon.wait_new_worker("one", old)
+                check_switched(daemon, collector, more, uring)
+            load.end()
+            daemon.wait_received("one", len(sender.sent))
+            daemon.stop()
+    finally:
+        collector.end()
+    assert avro_files.archived_payloads(copies.parent, "one") == sender.sent
+    for path in sorted(copies.iterdir())[::4]:
         avro_files.by_python(path)
     assert not list((daemon.archive / "one").glob("*.part"))
+
+
+def check_switched(daemon: Daemon, collector: avro_files.Collector,
+                   more: dict[str, Any], uring: bool) -> None:
+    """What is being written, is as it was asked for; with `recycle' to files
+    that were there before."""
+    before = daemon.ledger("one")["archived"]
+    wait_for(lambda: daemon.ledger("one")["archived"] > before,
+             "something archived", 10.0, daemon.log)
+    way = more.get("write", "buffered")
+    if "ring" in more and uring:
+        way += "_io_uring"
+    assert daemon.status("one")["io"]["write"] == in_use(daemon, way)
+    if more.get("recycle"):
+        # The first may have been begun before.
+        recycled = collector.recycled
+        wait_for(lambda: collector.recycled >= recycled + 2,
+                 "files written again", 20.0, daemon.log)
+    else:
+        wait_for(lambda: not list(collector.directory.glob("one.spare-*")),
+                 "no spare", 10.0, daemon.log)
+        collector.spares.clear()
 
 
 def test_flush_interval(daemon: Daemon) -> None:

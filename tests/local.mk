@@ -95,6 +95,7 @@ RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/rig_worker.c \
 # Programs for the kernel as parts of a test; they read what lies anywhere.
 IN_USER_CPPFLAGS = -I$(top_srcdir)/tests/unit/in_user $(AM_CPPFLAGS)
 IN_USER_CFLAGS = $(AM_CFLAGS) -fno-sanitize=alignment
+URING_HERE = tests/unit/uring_here.c tests/unit/uring_here.h
 XDP_HERE = tests/unit/xdp_here.c tests/unit/xdp_here.h \
 	tests/unit/in_user/bpf/bpf_endian.h tests/unit/in_user/bpf/bpf_helpers.h
 XDP_FRAMES = $(XDP_HERE) tests/unit/xdp_frames.c tests/unit/xdp_frames.h
@@ -160,7 +161,7 @@ tests_unit_test_archive_names_LDADD = $(TEST_LIBS)
 tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
 tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)
 
-tests_unit_test_hub_SOURCES = tests/unit/test_hub.c $(RIG)
+tests_unit_test_hub_SOURCES = tests/unit/test_hub.c $(RIG) $(URING_HERE)
 tests_unit_test_hub_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_kill_SOURCES = tests/unit/test_kill.c $(RIG)
 tests_unit_test_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
@@ -204,13 +205,13 @@ tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
 tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
 tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)
-tests_unit_test_writer_SOURCES = tests/unit/test_writer.c
+tests_unit_test_writer_SOURCES = tests/unit/test_writer.c $(URING_HERE)
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
-tests_unit_test_disk_ring_SOURCES = tests/unit/test_disk_ring.c
+tests_unit_test_disk_ring_SOURCES = tests/unit/test_disk_ring.c $(URING_HERE)
 tests_unit_test_disk_ring_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_again_SOURCES = tests/unit/test_writer_again.c
 tests_unit_test_writer_again_LDADD = libworker.a $(TEST_LIBS)
-tests_unit_test_writer_uring_SOURCES = tests/unit/test_writer_uring.c
+tests_unit_test_writer_uring_SOURCES = tests/unit/test_writer_uring.c $(URING_HERE)
 tests_unit_test_writer_uring_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_finished_SOURCES = tests/unit/test_finished.c
 tests_unit_test_finished_LDADD = libworker.a $(TEST_LIBS)

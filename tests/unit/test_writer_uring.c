@@ -24,6 +24,7 @@
 #endif
 
 #include "common/util.h"
+#include "tests/unit/uring_here.h"
 #include "worker/archive/disk_ring.h"
 #include "worker/archive/writer.h"
 
@@ -60,11 +61,24 @@ open_ring(uint32_t depth)
 	    .queue_depth = depth, .fallback_on_error = 1,
 	    .sq_thread_cpu = -1};
 	char why[URING_WHY_SIZE];
-	struct disk_ring *ring = disk_ring_open(&config, why);
+	struct disk_ring *ring;
 
+	if (!uring_here_writes())
+		skip();
+	ring = disk_ring_open(&config, why);
 	if (ring == NULL)
-		print_message("no io_uring here: %s\n", why);
+		fail_msg("no ring: %s", why);
 	return ring;
+}
+
+/* By the ring, or it would be another test. */
+static void
+open_writer(struct writer *writer, enum archive_write how, int file)
+{
+	if (how == WRITE_DIRECT && !uring_here_direct(file))
+		skip();
+	writer_open(writer, how, file, 0, 0);
+	assert_int_equal(writer->way, archive_back_end(how, true));
 }
 
 static int
@@ -89,18 +103,17 @@ add(struct writer *writer, size_t size)
 	assert_memory_equal(found, model, end);
 }
 
-static void
-test_limit(void **state)
+static enum archive_write
+check_limit(enum archive_write how, size_t most)
 {
-	enum archive_write how = *(const enum archive_write *)*state;
 	const struct rlimit old = {RLIM_INFINITY, RLIM_INFINITY};
-	const struct rlimit limit = {(2 << 20) + 100000, RLIM_INFINITY};
+	const struct rlimit limit = {most, RLIM_INFINITY};
 	struct writer writer = {.ring = open_ring(128)};
 	size_t end;
 	unsigned i;
 
 	signal(SIGXFSZ, SIG_IGN);
-	writer_open(&writer, how, fd, 0, 0);
+	open_writer(&writer, how, fd);
 	add(&writer, 300000);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	for (i = 0; i < 3; i++) {
@@ -113,9 +126,28 @@ test_limit(void **state)
 	}
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	add(&writer, 3 << 20);
+	assert_true(disk_ring_works(writer.ring));
 	writer_close(&writer);
 	writer_free(&writer);
 	disk_ring_close(writer.ring);
+	return writer.way;
+}
+
+static void
+test_limit(void **state)
+{
+	enum archive_write how = *(const enum archive_write *)*state;
+
+	assert_int_equal(check_limit(how, (2 << 20) + (96 << 10)),
+	    archive_back_end(how, true));
+}
+
+/* In the middle of a sector, before which direct I/O cannot end. */
+static void
+test_odd_limit(void **state)
+{
+	(void)check_limit(*(const enum archive_write *)*state,
+	    (2 << 20) + 100000);
 }
 
 /* The ring of this process that was made last. */
@@ -145,10 +177,7 @@ test_ring_fails(void **state)
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	struct iovec iov = {model + 1700000, 100};
 
-	if (writer.ring == NULL)
-		skip();
-	writer_open(&writer, how, fd, 0, 0);
-	assert_int_equal(writer.way, archive_back_end(how, true));
+	open_writer(&writer, how, fd);
 	add(&writer, 1700000);
 	assert_int_equal(writer_append(&writer, &iov, 1, 100), 0);
 	assert_int_not_equal(dup3(null, find_ring(), O_CLOEXEC), -1);
@@ -225,8 +254,6 @@ test_beginning(void **state ATTR_UNUSED)
 	struct disk_sync sync = {.result = 1};
 	int pipes[2];
 
-	if (ring == NULL)
-		skip();
 	stay_in_flight(ring, &other, pipes);
 	half = (struct disk_write){.fd = fd, .size = 4096, .sync = &sync,
 	    .data = model, .reserve_size = 65536};
@@ -269,11 +296,9 @@ test_together(void **state)
 	char path[] = "/tmp/mcrelay-writer.XXXXXX";
 	int other = mkstemp(path), reader = open(path, O_RDONLY | O_CLOEXEC);
 
-	if (ring == NULL)
-		skip();
 	unlink(path);
-	writer_open(&one, how, fd, 0, 0);
-	writer_open(&two, how, other, 0, 0);
+	open_writer(&one, how, fd);
+	open_writer(&two, how, other);
 	append(&one, 1000);
 	append(&two, 70000);
 	submissions = 0;
@@ -304,13 +329,11 @@ test_short(void **state)
 {
 	enum archive_write how = *(const enum archive_write *)*state;
 	const struct rlimit old = {RLIM_INFINITY, RLIM_INFINITY};
-	const struct rlimit limit = {100000, RLIM_INFINITY};
+	const struct rlimit limit = {96 << 10, RLIM_INFINITY};
 	struct writer writer = {.ring = open_ring(128)};
 
-	if (writer.ring == NULL)
-		skip();
 	signal(SIGXFSZ, SIG_IGN);
-	writer_open(&writer, how, fd, 0, 0);
+	open_writer(&writer, how, fd);
 	append(&writer, 50000);
 	assert_true(writer_push(&writer, true));
 	assert_int_equal(writer_flush(&writer), 0);
@@ -324,6 +347,7 @@ test_short(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
 	assert_int_equal(writer_back(&writer, 50000), 0);
 	add(&writer, 80000);
+	assert_int_equal(writer.way, archive_back_end(how, true));
 	assert_true(disk_ring_works(writer.ring));
 	writer_close(&writer);
 	writer_free(&writer);
@@ -342,6 +366,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		WAY(test_limit, WRITE_BUFFERED),
 		WAY(test_limit, WRITE_DIRECT),
+		WAY(test_odd_limit, WRITE_BUFFERED),
+		WAY(test_odd_limit, WRITE_DIRECT),
 		WAY(test_ring_fails, WRITE_BUFFERED),
 		WAY(test_ring_fails, WRITE_DIRECT),
 #ifdef HAVE_URING

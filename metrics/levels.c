@@ -68,7 +68,8 @@ static const struct level levels[] = {
 	    "storage", "min_free_bytes", 1},
 	{LEVEL("archive_write_fallback", NULL,
 	    "whether the open file is not written as `write' says, because "
-	    "its file system cannot"), "io", "write_fallback", 1},
+	    "its file system or the kernel cannot"), "io", "write_fallback",
+	    1},
 };
 
 /* The name in the status is a label. */

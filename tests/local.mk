@@ -209,7 +209,8 @@ tests_unit_test_writer_SOURCES = tests/unit/test_writer.c $(URING_HERE)
 tests_unit_test_writer_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_disk_ring_SOURCES = tests/unit/test_disk_ring.c $(URING_HERE)
 tests_unit_test_disk_ring_LDADD = libworker.a $(TEST_LIBS)
-tests_unit_test_writer_again_SOURCES = tests/unit/test_writer_again.c
+tests_unit_test_writer_again_SOURCES = tests/unit/test_writer_again.c \
+	$(URING_HERE)
 tests_unit_test_writer_again_LDADD = libworker.a $(TEST_LIBS)
 tests_unit_test_writer_uring_SOURCES = tests/unit/test_writer_uring.c $(URING_HERE)
 tests_unit_test_writer_uring_LDADD = libworker.a $(TEST_LIBS)

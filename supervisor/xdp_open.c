@@ -83,6 +83,7 @@ tell(struct channel *channel, const char *interface, struct xdp_place *place,
 		return cannot(xdp, "there are %u such inputs already",
 		    XDP_INPUTS);
 	use->ifindex = xdp->key.ifindex;
+	memcpy(use->mac, place->mac, sizeof(use->mac));
 	use->steered = steer && xdp_steer(interface, &xdp->key,
 	    place->queue, &use->rule, xdp->why);
 	if (steer && !use->steered)

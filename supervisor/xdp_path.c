@@ -287,7 +287,41 @@ look_for_hunger(struct channel *channel)
 /* A rule that is gone is put again; if that is refused, the channel is told to
  * another worker without. */
 static void
-look_for_rule(struct channel *channel)
+look_for_rule(const struct channel *channel, struct xdp_use *use,
+    const char *interface)
+{
+	const struct xdp_input *xdp = &channel->xdp;
+	char why[XDP_WHY_SIZE];
+
+	if (!use->steered || xdp_steer_lasts(interface, use->rule))
+		return;
+	use->steered = xdp_steer(interface, &xdp->key, xdp->socket.queue,
+	    &use->rule, why);
+	if (use->steered)
+		log_info("channel %s: interface %s has lost the rule that "
+		    "steers to queue %u: put again", channel->name, interface,
+		    xdp->socket.queue);
+}
+
+/* What is for this host comes to another hardware address now. */
+static void
+follow_address(const struct channel *channel, struct xdp_use *use,
+    const uint8_t mac[6])
+{
+	const struct xdp_input *xdp = &channel->xdp;
+	struct xdp_place place = {.socket = xdp->place,
+	    .queue = xdp->socket.queue};
+
+	if (memcmp(use->mac, mac, sizeof(use->mac)) == 0)
+		return;
+	memcpy(place.mac, mac, sizeof(place.mac));
+	if (xdp_program_move(channel->supervisor->xdp.program, &xdp->key,
+	    &place) == 0)
+		memcpy(use->mac, mac, sizeof(use->mac));
+}
+
+static void
+look_at_interface(const struct channel *channel)
 {
 	const struct xdp_input *xdp = &channel->xdp;
 	struct xdp_use *use = &channel->supervisor->xdp.place[xdp->place];
@@ -295,17 +329,11 @@ look_for_rule(struct channel *channel)
 	struct xdp_where where;
 
 	/* Of a card that is down not all drivers tell. */
-	if (!xdp->told || !use->steered ||
-	    !xdp_where(xdp->interface, &where, why) || !where.up ||
-	    where.ifindex != use->ifindex ||
-	    xdp_steer_lasts(where.name, use->rule))
+	if (!xdp->told || !xdp_where(xdp->interface, &where, why) ||
+	    !where.up || where.ifindex != use->ifindex)
 		return;
-	use->steered = xdp_steer(where.name, &xdp->key, xdp->socket.queue,
-	    &use->rule, why);
-	if (use->steered)
-		log_info("channel %s: interface %s has lost the rule that "
-		    "steers to queue %u: put again", channel->name, where.name,
-		    xdp->socket.queue);
+	look_for_rule(channel, use, where.name);
+	follow_address(channel, use, where.mac);
 }
 
 static void
@@ -317,7 +345,7 @@ update_channel(struct channel *channel)
 	if (xdp_has_socket(channel)) {
 		look_for_death(channel);
 		look_for_hunger(channel);
-		look_for_rule(channel);
+		look_at_interface(channel);
 	}
 	if (xdp_has_socket(channel) && (!wanted || !is_current(channel))) {
 		tell_no_more(channel);

@@ -55,7 +55,8 @@ struct xdp_link {
 /* A place in the program's map. */
 struct xdp_use {
 	bool		used;
-	bool		steered;	/* its interface has a rule... */
+	uint8_t		mac[6];		/* its interface's own */
+	bool		steered;	/* which has a rule... */
 	uint32_t	ifindex;
 	uint32_t	rule;		/* ...here */
 };

@@ -70,14 +70,21 @@ xdp_program_id(const struct xdp_program *program)
 }
 
 int
+xdp_program_move(const struct xdp_program *program,
+    const struct xdp_key *key, const struct xdp_place *place)
+{
+	return bpf_map_update_elem(program->places, key, place, BPF_ANY) < 0 ?
+	    -1 : 0;
+}
+
+int
 xdp_program_set(const struct xdp_program *program, const struct xdp_key *key,
     const struct xdp_place *place, int socket)
 {
 	if (bpf_map_update_elem(program->sockets, &place->socket, &socket,
 	    BPF_ANY) < 0)
 		return -1;
-	return bpf_map_update_elem(program->places, key, place, BPF_ANY) < 0 ?
-	    -1 : 0;
+	return xdp_program_move(program, key, place);
 }
 
 void
@@ -157,6 +164,15 @@ int
 xdp_program_set(const struct xdp_program *program ATTR_UNUSED,
     const struct xdp_key *key ATTR_UNUSED,
     const struct xdp_place *place ATTR_UNUSED, int socket ATTR_UNUSED)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+int
+xdp_program_move(const struct xdp_program *program ATTR_UNUSED,
+    const struct xdp_key *key ATTR_UNUSED,
+    const struct xdp_place *place ATTR_UNUSED)
 {
 	errno = ENOSYS;
 	return -1;

@@ -32,6 +32,11 @@ uint32_t	xdp_program_id(const struct xdp_program *program)
 int	xdp_program_set(const struct xdp_program *program,
 	    const struct xdp_key *key, const struct xdp_place *place,
 	    int socket) ATTR_NONNULL;
+/* The same socket, by another hardware address or queue: frames go on coming
+ * meanwhile.  0, or -1 with errno. */
+int	xdp_program_move(const struct xdp_program *program,
+	    const struct xdp_key *key, const struct xdp_place *place)
+	    ATTR_NONNULL;
 void	xdp_program_delete(const struct xdp_program *program,
 	    const struct xdp_key *key) ATTR_NONNULL;
 

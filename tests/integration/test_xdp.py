@@ -390,6 +390,40 @@ def test_interface_goes(make_daemon: Callable[..., Daemon], wired: World,
     assert len(daemon.payloads("x")) == count
 
 
+@pytest.mark.parametrize("v", [4, pytest.param(6, marks=at_length)])
+def test_address_changes(make_daemon: Callable[..., Daemon], wired: World,
+                         v: int) -> None:
+    """When its interface has another hardware address, what is for this host
+    comes by AF_XDP again, soon; until then by the socket."""
+    daemon = make_daemon(namespace=wired.home)
+    port = free_port()
+    address = bare(RELAY["in"][v])
+    daemon.start(listens(daemon, v, port, address))
+    wait_way(daemon, "xdp")
+    new, count = "02:00:00:00:07:07", 0
+    with sender(wired, address, port) as source:
+        def came_past() -> bool:
+            nonlocal count
+            before = by_sockets(wired, v)
+            source.send(numbered(1, first=count))
+            count += 1
+            daemon.wait_received("x", count)
+            return by_sockets(wired, v) == before
+
+        assert came_past()
+        pid = daemon.worker_pid("x")
+        wired.ip(wired.home, f"link set in0 address {new}")
+        # Who sends has heard of it.
+        (route,) = json.loads(wired.lan.run(
+            "ip", "-j", "route", "get", address).stdout)
+        wired.lan.run("ip", "neigh", "replace", address, "lladdr", new,
+                      "dev", route["dev"], "nud", "permanent")
+        wait_for(came_past, "AF_XDP", 20, daemon.log)
+        assert daemon.worker_pid("x") == pid
+    daemon.stop()
+    assert sorted(daemon.payloads("x")) == numbered(count)
+
+
 def reason_of(daemon: Daemon) -> tuple[str, str]:
     (reason,) = daemon.status("x")["reasons"]
     return reason["what"], reason["detail"]

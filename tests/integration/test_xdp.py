@@ -196,7 +196,9 @@ class Campaign:
 
         def there() -> bool:
             now = ask(self.daemon)["x"]
-            return now["pid"] not in (0, old) and now["state"] == "running"
+            # What does not find room degrades it.
+            return now["pid"] not in (0, old) and \
+                now["state"] in ("running", "degraded")
         wait_for(there, "a new worker", 60, self.daemon.log)
         self.ready = time.monotonic()
 

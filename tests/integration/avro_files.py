@@ -12,7 +12,7 @@ import threading
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import avro.datafile
 import avro.io
@@ -234,27 +234,50 @@ def archived_datums(archive: Path, channel: str) -> bytes:
                     for path in files(archive, channel))
 
 
-class Collector:
-    """Copies each finished file as soon as it is there, and knows those that
-    were spares before (`recycle'): a number alone may be another file's."""
+S = TypeVar("S", bound="Spares")
 
-    def __init__(self, directory: Path, to: Path) -> None:
-        self.directory, self.to = directory, to
-        self.spares: set[int] = set()
-        self.copied, self.recycled = 0, 0
+
+class Spares:
+    """The numbers that files have which have been spares (`recycle').  That a
+    number comes again alone says nothing: file systems use them again."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.inodes: set[int] = set()
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.run)
-        self.thread.start()
+
+    def look(self) -> None:
+        self.inodes.update(entry.inode() for entry
+                           in os.scandir(self.directory)
+                           if ".spare-" in entry.name)
 
     def run(self) -> None:
-        last = False
-        while not last:
-            last = self.ended.wait(0.01)
-            self.spares |= {entry.inode() for entry
-                            in os.scandir(self.directory)
-                            if ".spare-" in entry.name}
-            for path in sorted(self.directory.glob("one_*.avro")):
-                self.copy(path)
+        while not self.ended.wait(0.01):
+            self.look()
+
+    def __enter__(self: S) -> S:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.ended.set()
+        self.thread.join()
+        self.look()
+
+
+class Collector(Spares):
+    """Copies each finished file as soon as it is there."""
+
+    def __init__(self, directory: Path, to: Path) -> None:
+        super().__init__(directory)
+        self.to = to
+        self.copied, self.recycled = 0, 0
+
+    def look(self) -> None:
+        super().look()
+        for path in sorted(self.directory.glob("one_*.avro")):
+            self.copy(path)
 
     def copy(self, path: Path) -> None:
         if (self.to / path.name).exists():
@@ -267,11 +290,7 @@ class Collector:
             return
         (self.to / path.name).write_bytes(data)
         self.copied += 1
-        self.recycled += inode in self.spares
-
-    def end(self) -> None:
-        self.ended.set()
-        self.thread.join()
+        self.recycled += inode in self.inodes
 
 
 # A reader that others wrote; more of them are in readers.py.

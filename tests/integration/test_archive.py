@@ -423,8 +423,7 @@ def test_switching(daemon: Daemon, tmp_path: Path) -> None:
                            block_size="16KiB", rotate={"size": "256KiB"},
                            retain={"files": 24}) | more)
     daemon.start(conf({}))
-    collector = avro_files.Collector(daemon.archive / "one", copies)
-    try:
+    with avro_files.Collector(daemon.archive / "one", copies) as collector:
         with Sender("127.0.0.1", port) as sender:
             load = SenderThread(sender, endless(500), 4000)
             for more in SWITCHES if LONG else SWITCHES * 2:
@@ -436,8 +435,6 @@ def test_switching(daemon: Daemon, tmp_path: Path) -> None:
             load.end()
             daemon.wait_received("one", len(sender.sent))
             daemon.stop()
-    finally:
-        collector.end()
     assert avro_files.archived_payloads(copies.parent, "one") == sender.sent
     for path in sorted(copies.iterdir())[::4]:
         avro_files.by_python(path)
@@ -463,7 +460,7 @@ def check_switched(daemon: Daemon, collector: avro_files.Collector,
     else:
         wait_for(lambda: not list(collector.directory.glob("one.spare-*")),
                  "no spare", 10.0, daemon.log)
-        collector.spares.clear()
+        collector.inodes.clear()
 
 
 def test_flush_interval(daemon: Daemon) -> None:

@@ -16,24 +16,34 @@ import avro_files
 import pytest
 from daemon import Daemon, channel
 from net import Sender, SenderThread, free_port, numbered
+from no_uring import needs_ring
+from test_archive import in_use
 from test_cat_follow import Follower
 from test_faults import Faults, faults, library     # noqa: F401
 from waiting import wait_for
 
-WAYS = ["buffered", "direct", "mmap"]
+BY_CALLS = ["buffered", "direct", "mmap"]
+RING = "_io_uring"
+WAYS = [*BY_CALLS, "buffered" + RING, "direct" + RING]
 RATE = 4000
 SIZE = 700
 SPARE = b"mcrelay: no archive, but room for one\n"
 
 
-def recycled(daemon: Daemon, write: str = "buffered",
+def recycled(daemon: Daemon, port: int, write: str = "buffered",
              **more: Any) -> dict[str, Any]:
-    return daemon.archive_conf(
-        block_size="4KiB", rotate={"size": "256KiB"}, retain={"files": 6},
-        recycle=True, write=write) | more
+    """A channel whose files are recycled."""
+    if write.endswith(RING):
+        needs_ring(daemon)
+    return channel("one", port, io_uring={"enabled": write.endswith(RING)},
+                   listen_receive_buffer="64MiB",
+                   archive=daemon.archive_conf(
+                       block_size="4KiB", rotate={"size": "256KiB"},
+                       retain={"files": 6}, recycle=True,
+                       write=write.removesuffix(RING)) | more)
 
 
-@pytest.mark.parametrize("write", WAYS)
+@pytest.mark.parametrize("write", BY_CALLS)
 def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
     """Workers killed while old files are written over; every finished file is
     whole, and together they hold each datagram once."""
@@ -42,10 +52,8 @@ def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
     copies.mkdir(parents=True)
     # What waited for a worker goes into many files at once; each is there long
     # enough to be copied.
-    daemon.start(channel("one", port, archive=recycled(
-        daemon, write, retain={"files": 24}), listen_receive_buffer="64MiB"))
-    collector = avro_files.Collector(daemon.archive / "one", copies)
-    try:
+    daemon.start(recycled(daemon, port, write, retain={"files": 24}))
+    with avro_files.Collector(daemon.archive / "one", copies) as collector:
         with Sender("127.0.0.1", port) as sender:
             load = SenderThread(sender, numbered(8 * RATE, SIZE), RATE)
             while load.busy():
@@ -56,8 +64,6 @@ def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
             load.join()
             daemon.wait_received("one", len(sender.sent))
             daemon.stop()
-    finally:
-        collector.end()
     assert avro_files.archived_payloads(copies.parent, "one") == sender.sent
     assert collector.recycled > collector.copied / 3, (
         collector.copied, collector.recycled)
@@ -65,11 +71,15 @@ def test_kills(daemon: Daemon, tmp_path: Path, write: str) -> None:
         avro_files.by_python(path)
 
 
-@pytest.mark.parametrize("write", WAYS)
-@pytest.mark.parametrize("call,error", [
-    ("pwritev", errno.ENOSPC), ("pwritev", errno.EIO),
-    ("fdatasync", errno.EIO), ("ftruncate", errno.EIO),
-    ("renameat2", errno.EIO)],
+FAULTS = [("pwritev", errno.ENOSPC), ("pwritev", errno.EIO),
+          ("fdatasync", errno.EIO), ("ftruncate", errno.EIO),
+          ("renameat2", errno.EIO)]
+BY_RING = FAULTS[1:3]       # what a ring does
+
+
+@pytest.mark.parametrize("call,error,write", [
+    (*fault, write) for write in WAYS for fault in
+    (FAULTS if write in BY_CALLS else BY_RING)],
     ids=lambda v: errno.errorcode[v] if isinstance(v, int) else v)
 def test_faults(daemon: Daemon, faults: Faults,     # noqa: F811
                 tmp_path: Path, call: str, error: int, write: str) -> None:
@@ -78,13 +88,16 @@ def test_faults(daemon: Daemon, faults: Faults,     # noqa: F811
     port = free_port()
     copies = tmp_path / "copies" / "one"
     copies.mkdir(parents=True)
-    daemon.start(channel("one", port, archive=recycled(
-        daemon, write, flush_interval="50ms")))
+    daemon.start(recycled(daemon, port, write, flush_interval="50ms"))
     directory = daemon.archive / "one"
-    collector = avro_files.Collector(directory, copies)
-    try:
+    with avro_files.Collector(directory, copies):
         with Sender("127.0.0.1", port) as sender:
-            wait_until_recycled(daemon, sender, directory)
+            part = wait_until_recycled(daemon, sender, directory)
+            assert daemon.status("one")["io"]["write"] == in_use(
+                daemon, write)
+            before = list(sender.sent)
+            wait_for(lambda: synced_payloads(part, tmp_path)[-1:] ==
+                     before[-1:], "all of that synced", 10.0, daemon.log)
             load = SenderThread(sender, numbered(
                 3000, SIZE, len(sender.sent)), 1500)
             faults.set(call, error)
@@ -95,20 +108,22 @@ def test_faults(daemon: Daemon, faults: Faults,     # noqa: F811
             daemon.wait_received("one", len(sender.sent))
             wait_for(lambda: daemon.ledger("one")["pending"] == 0,
                      "all in the archive", 10.0, daemon.log)
-            ledger = daemon.ledger("one")
             # What could not be finished is, some time.
             wait_for(lambda: len(list(directory.glob("one_*.part"))) <= 1,
                      "left-over files finished", 30.0, daemon.log)
+            behind = numbered(200, SIZE, len(sender.sent))
+            sender.send(behind)
+            ledger = daemon.wait_received("one", len(sender.sent))
             daemon.stop()
-    finally:
-        collector.end()
     stored = avro_files.archived_payloads(copies.parent, "one")
     assert len(stored) == ledger["archived"]
     lost = set(sender.sent) - set(stored)
     assert stored == [sent for sent in sender.sent if sent not in lost]
     # Where a sync fails before the first that is good, it is not known what
-    # the disk has of an old file's room.
+    # the disk has of an old file's room; but of what was synced before and of
+    # what came when it was over all is there.
     assert len(lost) == ledger["archive_shed"]
+    assert not lost & set(before + behind)
     # Then what looks whole is kept aside.
     assert call == "fdatasync" or not lost
     assert call == "fdatasync" or not list(directory.glob("*.bad"))
@@ -171,8 +186,7 @@ def test_all_killed(daemon: Daemon, write: str) -> None:
     """What was in the open file is recovered, though nothing says it is on the
     disk: no power was cut."""
     port = free_port()
-    conf = recycled(daemon, write, flush_interval="10ms")
-    daemon.start(channel("one", port, archive=conf))
+    daemon.start(recycled(daemon, port, write, flush_interval="10ms"))
     directory = daemon.archive / "one"
     with Sender("127.0.0.1", port) as sender:
         part = wait_until_recycled(daemon, sender, directory)
@@ -193,20 +207,31 @@ def test_all_killed(daemon: Daemon, write: str) -> None:
     daemon.stop(checks=False)
 
 
+def synced_payloads(part: Path, scratch: Path) -> list[bytes]:
+    """What a recycled file says that the disk has of it."""
+    data = part.read_bytes()
+    at = data.index(b"mcrelay.synced") + len("mcrelay.synced") + 1
+    (scratch / "synced").write_bytes(data[:int(data[at:at + 20])])
+    return [r.payload for r in
+            avro_files.read_datagrams(scratch / "synced", True)]
+
+
 def wait_until_recycled(daemon: Daemon, sender: Sender,
                         directory: Path) -> Path:
-    """Sends until the open file has an old one under it, and those before it
-    are finished."""
-    for _ in range(40):
-        sender.send(numbered(400, SIZE, len(sender.sent)))
-        daemon.wait_received("one", len(sender.sent))
-        daemon.wait_settled("one")
-        wait_for(lambda: len(list(directory.glob("one_*.part"))) <= 1,
-                 "the files before finished", 10.0, daemon.log)
-        for part in directory.glob("one_*.part"):
-            if b"mcrelay.synced" in part.read_bytes()[:512] and \
-                    avro_files.read_datagrams(part, True):
-                return part
+    """Sends until the open file has an old one under it, by its number and its
+    header, and those before it are finished."""
+    with avro_files.Spares(directory) as spares:
+        for _ in range(40):
+            sender.send(numbered(400, SIZE, len(sender.sent)))
+            daemon.wait_received("one", len(sender.sent))
+            daemon.wait_settled("one")
+            wait_for(lambda: len(list(directory.glob("one_*.part"))) <= 1,
+                     "the files before finished", 10.0, daemon.log)
+            for part in directory.glob("one_*.part"):
+                if part.stat().st_ino in spares.inodes and \
+                        b"mcrelay.synced" in part.read_bytes()[:512] and \
+                        avro_files.read_datagrams(part, True):
+                    return part
     raise AssertionError("no file is written again")
 
 
@@ -217,27 +242,32 @@ def show(daemon: Daemon, path: Path) -> str:
     return done.stdout
 
 
-def test_readers(daemon: Daemon, tmp_path: Path) -> None:
+@pytest.mark.parametrize("write", WAYS)
+def test_readers(daemon: Daemon, tmp_path: Path, write: str) -> None:
     """One that has an old file open reads it to its end as it was; one that
     follows sees each datagram once; none is bothered by what lies behind."""
     port = free_port()
-    daemon.start(channel("one", port, archive=recycled(daemon)))
+    # What is less than 64 KiB is never written past the page cache.
+    daemon.start(recycled(daemon, port, write, block_size="128KiB",
+                          rotate={"size": "512KiB"}))
     directory = daemon.archive / "one"
     with Sender("127.0.0.1", port) as sender, \
             Follower(daemon.programs, "-f", "-F", "sequence",
                      directory) as follower:
-        sender.send(numbered(400, SIZE))
-        daemon.wait_received("one", 400)
+        sender.send(numbered(800, SIZE))
+        daemon.wait_received("one", 800)
         wait_for(lambda: avro_files.files(daemon.archive, "one"),
                  "a finished file")
         first = avro_files.files(daemon.archive, "one")[0]
         whole = first.read_bytes()
         with first.open("rb") as held_open:
             for _ in range(12):
-                sender.send(numbered(400, SIZE, len(sender.sent)))
+                sender.send(numbered(800, SIZE, len(sender.sent)))
                 daemon.wait_received("one", len(sender.sent))
             wait_for(lambda: not first.exists(), "it is gone")
             part = wait_until_recycled(daemon, sender, directory)
+            assert daemon.status("one")["io"]["write"] == in_use(
+                daemon, write)
             assert held_open.read() == whole
         show(daemon, part)
         # One that is no archive yet: a name, and no header.
@@ -254,8 +284,8 @@ def test_readers(daemon: Daemon, tmp_path: Path) -> None:
 def test_off_again(daemon: Daemon) -> None:
     """A reload without `recycle' removes what was kept, and loses nothing."""
     port = free_port()
-    conf = recycled(daemon)
-    daemon.start(channel("one", port, archive=conf))
+    conf = recycled(daemon, port)
+    daemon.start(conf)
     directory = daemon.archive / "one"
     with Sender("127.0.0.1", port) as sender:
         wait_until_recycled(daemon, sender, directory)
@@ -267,7 +297,8 @@ def test_off_again(daemon: Daemon) -> None:
         for spare in directory.glob("one.spare-*"):
             assert spare.read_bytes().startswith(SPARE)
         assert list(directory.glob("one.spare-*"))
-        daemon.write(channel("one", port, archive=conf | {"recycle": False}))
+        conf["archive"]["recycle"] = False
+        daemon.write(conf)
         daemon.ctl("reload")
         sender.send(numbered(400, SIZE, len(sender.sent)))
         daemon.wait_received("one", len(sender.sent))

@@ -201,7 +201,7 @@ tests_unit_test_quarantine_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=quarantine_has -Wl,--wrap=codec_compress
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
 	tests/unit/crash_disk.c tests/unit/crash_disk.h \
-	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG)
+	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG) $(URING_HERE)
 tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
 tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)

@@ -16,11 +16,24 @@ import avro_files
 import pytest
 import readers
 from daemon import Programs
+from no_uring import TO_WRITE, why_not
+
+
+WAYS = ["buffered", "mmap", "direct"]
+
+
+def each_kind(programs: Programs) -> set[tuple[str, str]]:
+    """How files are written there, and those of which are others' before."""
+    ways = WAYS if why_not(programs, TO_WRITE) else [
+        *WAYS, "buffered by a ring", "direct by a ring"]
+    return {(way, "new") for way in ways} | {
+        (way + ", recycled", "spare") for way in ways}
 
 
 def test_readers_agree(programs: Programs, tmp_path: Path) -> None:
     """Each file is whole for Avro's own Python reader and for avro-c's
-    avrocat, and holds consecutive datagrams."""
+    avrocat, and holds consecutive datagrams; there are some of each way to
+    write, new ones and such that were others before."""
     place = os.environ.get("MCRELAY_CRASH_OUT")
     if place is None:
         place = str(tmp_path)
@@ -32,6 +45,8 @@ def test_readers_agree(programs: Programs, tmp_path: Path) -> None:
                        env=dict(os.environ, MCRELAY_CRASH_OUT=place))
     files = sorted(Path(place).iterdir())
     assert len(files) > 50
+    assert each_kind(programs) <= {
+        tuple(path.name.split("_")[:2]) for path in files}
     for path in files:
         records = avro_files.by_python(path)
         assert records, path

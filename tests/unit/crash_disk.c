@@ -3,11 +3,14 @@
  * The files of a disk as the calls of a crash_log have made them, up to a power
  * cut.
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "common/util.h"
@@ -234,4 +237,45 @@ crash_changes_name(enum crash_call call)
 {
 	return call == CRASH_CREATE || call == CRASH_RENAME ||
 	    call == CRASH_UNLINK;
+}
+
+bool
+crash_is_spare(const char *name)
+{
+	return strstr(name, ".spare-") != NULL;
+}
+
+/* Whether the file got the blocks of another. */
+static bool
+was_spare(const char *name)
+{
+	char part[CRASH_NAME + 8];
+	unsigned i;
+
+	snprintf(part, sizeof(part), "%s" FILE_PART, name);
+	for (i = 0; i < crash_log->count; i++)
+		if (crash_log->entry[i].call == CRASH_RENAME &&
+		    crash_is_spare(crash_log->entry[i].name) &&
+		    strcmp(crash_log->entry[i].other_name, part) == 0)
+			return true;
+	return false;
+}
+
+void
+crash_keep(const char *way, const char *name, const uint8_t *data,
+    size_t size)
+{
+	const char *out = getenv("MCRELAY_CRASH_OUT");
+	char path[512];
+	int fd;
+
+	if (out == NULL)
+		return;
+	snprintf(path, sizeof(path), "%s/%s_%s_%zu_%s", out, way,
+	    was_spare(name) ? "spare" : "new", size, name);
+	fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0600);
+	if (fd == -1)
+		return;
+	assert_int_equal(write(fd, data, size), size);
+	close(fd);
 }

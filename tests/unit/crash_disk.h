@@ -7,6 +7,7 @@
 #define MCRELAY_TEST_CRASH_DISK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tests/unit/crash_log.h"
@@ -51,5 +52,11 @@ void	crash_replay(unsigned end, unsigned names);
 /* The last call before `end' that makes the names before it sure. */
 unsigned	crash_sure_names(unsigned end);
 bool	crash_changes_name(enum crash_call call);
+
+bool	crash_is_spare(const char *name);
+/* Leaves the recovered file in $MCRELAY_CRASH_OUT, for readers of others: the
+ * name says how it was written, and if it was a spare before. */
+void	crash_keep(const char *way, const char *name, const uint8_t *data,
+	    size_t size);
 
 #endif /* MCRELAY_TEST_CRASH_DISK_H */

@@ -90,12 +90,12 @@ TEST_LIBS = libcommon.a $(EV_LIBS) $(CODEC_LIBS) $(CMOCKA_LIBS) \
 SCHEMA_TEST_LIBS = libschema.a $(TEST_LIBS) $(AVRO_LIBS) $(JANSSON_LIBS)
 CONF_TEST_LIBS = libsupervisor.a libschema.a $(TEST_LIBS) $(YAML_LIBS) \
 	$(AVRO_LIBS) $(JANSSON_LIBS) $(WEB_CHECK_LIBS)
+URING_HERE = tests/unit/uring_here.c tests/unit/uring_here.h
 RIG = tests/unit/rig.c tests/unit/rig.h tests/unit/rig_worker.c \
-	tests/unit/load.c tests/unit/load.h
+	tests/unit/load.c tests/unit/load.h $(URING_HERE)
 # Programs for the kernel as parts of a test; they read what lies anywhere.
 IN_USER_CPPFLAGS = -I$(top_srcdir)/tests/unit/in_user $(AM_CPPFLAGS)
 IN_USER_CFLAGS = $(AM_CFLAGS) -fno-sanitize=alignment
-URING_HERE = tests/unit/uring_here.c tests/unit/uring_here.h
 XDP_HERE = tests/unit/xdp_here.c tests/unit/xdp_here.h \
 	tests/unit/in_user/bpf/bpf_endian.h tests/unit/in_user/bpf/bpf_helpers.h
 XDP_FRAMES = $(XDP_HERE) tests/unit/xdp_frames.c tests/unit/xdp_frames.h
@@ -161,7 +161,7 @@ tests_unit_test_archive_names_LDADD = $(TEST_LIBS)
 tests_unit_test_avro_walk_SOURCES = tests/unit/test_avro_walk.c
 tests_unit_test_avro_walk_LDADD = $(TEST_LIBS)
 
-tests_unit_test_hub_SOURCES = tests/unit/test_hub.c $(RIG) $(URING_HERE)
+tests_unit_test_hub_SOURCES = tests/unit/test_hub.c $(RIG)
 tests_unit_test_hub_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_kill_SOURCES = tests/unit/test_kill.c $(RIG)
 tests_unit_test_kill_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
@@ -201,7 +201,7 @@ tests_unit_test_quarantine_LDFLAGS = $(AM_LDFLAGS) \
 	-Wl,--wrap=quarantine_has -Wl,--wrap=codec_compress
 tests_unit_test_crash_SOURCES = tests/unit/test_crash.c \
 	tests/unit/crash_disk.c tests/unit/crash_disk.h \
-	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG) $(URING_HERE)
+	tests/unit/crash_log.c tests/unit/crash_log.h $(RIG)
 tests_unit_test_crash_LDADD = libworker.a $(TEST_LIBS) $(AVRO_LIBS)
 tests_unit_test_recover_SOURCES = tests/unit/test_recover.c
 tests_unit_test_recover_LDADD = libworker.a $(TEST_LIBS)

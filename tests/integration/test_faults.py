@@ -103,6 +103,8 @@ class Traffic:
     def __init__(self, daemon: Daemon, count: int, size: int = 100,
                  ring_size: str = "8MiB", more: dict[str, Any] = {},
                  beside: list[dict[str, Any]] = [], **archive: Any) -> None:
+        if archive.get("write", "").endswith(RING):
+            needs_ring(daemon)
         self.daemon = daemon
         self.port = free_port()
         self.receiver = Receiver()
@@ -162,6 +164,8 @@ def episodes(daemon: Daemon) -> tuple[int, int]:
 
 
 WAYS = ["buffered", "direct", "mmap"]
+# For faults that are the file system's own.
+ALL_WAYS = [*WAYS, "buffered" + RING, "direct" + RING]
 
 
 @pytest.mark.parametrize("write", WAYS)
@@ -602,12 +606,14 @@ def test_full_at_the_end(daemon: Daemon, request: pytest.FixtureRequest,
     daemon.stop()
 
 
-@pytest.mark.parametrize("write,size", [("buffered", 500),
-                                        ("direct", 1400), ("mmap", 1000)])
+@pytest.mark.parametrize("write,size", [
+    ("buffered", 500), ("direct", 1400), ("mmap", 1000),
+    ("buffered" + RING, 500), ("direct" + RING, 1400)])
 def test_full_disk(daemon: Daemon, ext4: Path, write: str, size: int) -> None:
     """The same with blocks that are promised, and a file each MiB."""
     traffic = Traffic(daemon, 10000, size=size, rotate={"size": "1MiB"},
                       write=write)
+    assert daemon.status("one")["io"]["write"] == write
     fill(ext4 / "ballast")
     traffic.wait_failing()
     (ext4 / "ballast").unlink()
@@ -617,7 +623,7 @@ def test_full_disk(daemon: Daemon, ext4: Path, write: str, size: int) -> None:
     assert episodes(daemon) == (1, 1)
 
 
-@pytest.mark.parametrize("write", WAYS)
+@pytest.mark.parametrize("write", ALL_WAYS)
 @pytest.mark.parametrize("keeps", [0, 100000])
 def test_cut(daemon: Daemon, write: str, keeps: int) -> None:
     """Somebody else makes the open file shorter: no worker ends, what is gone
@@ -625,6 +631,7 @@ def test_cut(daemon: Daemon, write: str, keeps: int) -> None:
     traffic = Traffic(daemon, 6000, size=500, block_size="4KiB",
                       write=write)
     wait_for(lambda: traffic.archived() > 1000, "some to lose")
+    assert daemon.status("one")["io"]["write"] == in_use(daemon, write)
     pid = daemon.worker_pid("one")
     (part,) = daemon.archive.glob("one/*.part")
     os.truncate(part, keeps)
@@ -676,10 +683,12 @@ def test_no_inodes(daemon: Daemon, mounts: Mounts) -> None:
     assert episodes(daemon) == (1, 1)
 
 
-def test_directory_removed(daemon: Daemon) -> None:
+@pytest.mark.parametrize("write", ALL_WAYS)
+def test_directory_removed(daemon: Daemon, write: str) -> None:
     """What the unfinished file held is shed, no more; a new directory is
     made, again and again."""
-    traffic = Traffic(daemon, 8000)
+    traffic = Traffic(daemon, 8000, write=write)
+    used = in_use(daemon, write)
     times = []
     for episode in range(1, 4):
         start = time.monotonic()
@@ -688,6 +697,7 @@ def test_directory_removed(daemon: Daemon) -> None:
                  "recording again", 20, daemon.log)
         times.append(time.monotonic() - start)
         assert daemon.log().count("goes on in") == episode
+        assert daemon.status("one")["io"]["write"] == used
     print("directory removed: back after", *(f"{t:.3f} s" for t in times))
     # The other may have met a machine that was busy.
     assert sorted(times)[1] < BACK_S
@@ -696,7 +706,7 @@ def test_directory_removed(daemon: Daemon) -> None:
     assert daemon.payloads("one") == traffic.sent[ledger["archive_shed"]:]
 
 
-@pytest.mark.parametrize("write", WAYS)
+@pytest.mark.parametrize("write", ALL_WAYS)
 def test_file_size_limit(daemon: Daemon, write: str) -> None:
     """RLIMIT_FSIZE: shorter files, nothing lost."""
     traffic = Traffic(daemon, 4000, size=200, write=write)

@@ -28,6 +28,7 @@
 #include "common/udp.h"
 #include "common/util.h"
 #include "tests/unit/rig.h"
+#include "tests/unit/uring_here.h"
 #include "worker/worker.h"
 
 #define WAIT_NS		(30 * NS_PER_S)
@@ -280,6 +281,27 @@ rig_wait_settled(struct rig *rig)
 	} while (ledger.pending > 0 ||
 	    ledger.relayed + ledger.relay_errors + ledger.relay_paused +
 	    ledger.kernel_relayed != ledger.received);
+}
+
+void
+rig_wait_way(struct rig *rig, enum archive_write how, bool uring)
+{
+	uint64_t deadline = clock_monotonic_ns() + WAIT_NS;
+	struct channel_counts counts;
+
+	if (how == WRITE_DIRECT && !uring_here_direct(rig->directory_fd))
+		how = WRITE_BUFFERED;
+	how = archive_back_end(how, uring && uring_here_writes());
+	/* Some moments after the file has been opened. */
+	do {
+		assert_true(segment_counts(&rig->segment, &counts));
+		if (clock_monotonic_ns() > deadline)
+			fail_msg("written by %s, not by %s", archive_write_name(
+			    counts.file[ARCHIVE_MAIN].write),
+			    archive_write_name(how));
+		sched_yield();
+	} while (counts.file[ARCHIVE_MAIN].phase != FILE_OPEN ||
+	    counts.file[ARCHIVE_MAIN].write != (uint32_t)how);
 }
 
 void

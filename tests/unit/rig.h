@@ -63,6 +63,8 @@ void	rig_send_second(struct rig *rig, const void *data, size_t size);
 void	rig_wait_received(struct rig *rig, uint64_t count);
 /* Waits (bounded) until nothing is pending and all is relayed. */
 void	rig_wait_settled(struct rig *rig);
+/* Waits (bounded) until a file is written so, as far as it can be here. */
+void	rig_wait_way(struct rig *rig, enum archive_write how, bool uring);
 /* Asserts the identities of ledger.h. */
 void	rig_check_ledger(struct rig *rig, uint64_t sent);
 

@@ -132,6 +132,7 @@ kill_while_writing(enum archive_write how, bool uring)
 		rig_kill(&rig);
 		rig_start(&rig);
 	}
+	rig_wait_way(&rig, how, uring);
 	load_finish(&load);
 	rig_check_catalog(&rig);
 	rig_close(&rig);

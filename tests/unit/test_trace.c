@@ -204,6 +204,7 @@ campaign_of(const char *name, uint64_t call, unsigned n_max,
 	for (n = 1; n <= n_max; n = next_n(n), kills++)
 		reached += run_until(&rig, call, n);
 	rig_start(&rig);
+	rig_wait_way(&rig, how, way != BY_SOCKETS);
 	load_finish(&load);
 	print_message("%s: %u kills, %u at the exit of the n-th, n to %u; "
 	    "%llu datagrams, 0 lost, 0 doubled\n", name, kills, reached, n_max,

@@ -33,7 +33,7 @@
 
 /* Of a worker that channels share: its own, and of each channel what the
  * archive opens, and a loop of its own. */
-#define SHARED_DESCRIPTORS	18U
+#define SHARED_DESCRIPTORS	19U
 #define ARCHIVE_DESCRIPTORS	9U
 #define LOOP_DESCRIPTORS	3U
 

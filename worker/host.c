@@ -124,13 +124,18 @@ on_gone(struct ev_loop *loop ATTR_UNUSED, ev_async *note ATTR_UNUSED,
 static void
 enter_crew(void)
 {
-	sandbox_thread(SANDBOX_WITH_FILES, disk_ring_fd(host.disk_ring));
+	sandbox_thread(SANDBOX_WITH_FILES, -1);
 }
 
+/* No file, not even of a channel's, but what is there. */
 static void
-enter_helpers(void)
+enter_ring(void)
 {
-	sandbox_thread(SANDBOX_WITH_FILES, -1);
+	(void)sandbox_enter_some(&(struct sandbox){
+	    .program = SANDBOX_WORKER, .directory = -1,
+	    .syslog = host.syslog, .uring = true},
+	    SANDBOX_FILES | SANDBOX_CALLS);
+	sandbox_thread(SANDBOX_WITH_NEITHER, disk_ring_fd(host.disk_ring));
 }
 
 /* What may take long has threads of its own, so that it does not keep the ring
@@ -140,7 +145,7 @@ crews_of(unsigned size)
 {
 	if (host.crews.archive == NULL) {
 		host.crews.archive = crew_new(size, enter_crew);
-		host.crews.helpers = crew_new(size, enter_helpers);
+		host.crews.helpers = crew_new(size, enter_crew);
 	} else {
 		crew_resize(host.crews.archive, size);
 		crew_resize(host.crews.helpers, size);
@@ -162,6 +167,8 @@ start_threads(struct host_channel *channel, unsigned archive_threads)
 	if (worker->shares_loop && host.shared == NULL)
 		host.shared = host_loop_start(host.syslog, host.hub,
 		    NULL);
+	if (worker->disk_ring != NULL)
+		disk_ring_start(worker->disk_ring, enter_ring);
 	if (worker->directory != -1)
 		crews = crews_of(archive_threads);
 	whose_enter(&worker->whose);

@@ -7,7 +7,9 @@
  * that have ended; it never touches a datagram.  Relays run in one loop for all
  * of them, or each in a thread with a loop of its own (host_loop.h).  Their
  * archives are the work of two crews (archive/crew.h): one brings what is in
- * rings into files, the other syncs and finishes these and keeps house.
+ * rings into files, the other syncs and finishes these and keeps house.  Where
+ * they write by io_uring, one more thread gives what they have prepared to the
+ * kernel (archive/disk_ring.h).
  *
  *	first thread: attach, recover, start archive --- order ---> loop: begin
  *	first thread: join archive, unmap, close, say so <-- ended -- loop: end

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <fuse.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +262,19 @@ do_fallocate(const char *path, int mode, off_t offset, off_t size,
 	return RESULT(fallocate((int)info->fh, mode, offset, size));
 }
 
+/* The kernel asks before it begins a write by io_uring. */
+static int
+do_poll(const char *path, struct fuse_file_info *info,
+    struct fuse_pollhandle *handle, unsigned *events)
+{
+	(void)path;
+	(void)info;
+	if (handle != NULL)
+		fuse_pollhandle_destroy(handle);
+	*events = POLLIN | POLLOUT;
+	return trouble();
+}
+
 int
 main(int argc, char **argv)
 {
@@ -272,7 +286,7 @@ main(int argc, char **argv)
 		.utimens = do_utimens, .create = do_create, .open = do_open,
 		.read = do_read, .write = do_write, .statfs = do_statfs,
 		.release = do_release, .fsync = do_fsync,
-		.fallocate = do_fallocate,
+		.fallocate = do_fallocate, .poll = do_poll,
 	};
 	const char *lacks = getenv("PASSTHROUGH_LACKS");
 	const char *ms = getenv("PASSTHROUGH_MIB_MS");

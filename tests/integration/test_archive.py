@@ -75,9 +75,10 @@ def assert_samples(records: list[Any], expected: list[accel.Sample]) -> None:
     assert got == expected
 
 
-def in_use(daemon: Daemon, write: str) -> str:
+def in_use(daemon: Daemon, write: str, place: Path | None = None) -> str:
     """How files are written there, when that is asked for."""
-    kind = subprocess.run(["stat", "-f", "-c", "%T", str(daemon.archive)],
+    kind = subprocess.run(["stat", "-f", "-c", "%T",
+                           str(place or daemon.archive)],
                           check=True, capture_output=True, text=True).stdout
     return write if not write.startswith("direct") or \
         kind.startswith(("ext", "xfs")) else "buffered"

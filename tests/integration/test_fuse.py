@@ -23,7 +23,8 @@ import probe
 from daemon import Daemon, channel, output
 from fuse import LACKS, Fuse, build
 from net import Receiver, Sender, SenderThread, free_port, numbered
-from test_archive import (test_left_over, test_rejected_kept_aside,     # noqa: F401,E501
+from test_archive import (in_use, test_left_over,     # noqa: F401
+                          test_rejected_kept_aside,
                           test_rotation_by_size)
 from test_campaign import ask
 from test_web_users import BCRYPT, crypt
@@ -203,37 +204,52 @@ def test_hangs(pair: Pair, daemon: Daemon, fuse: Fuse, hang: str) -> None:
 @pytest.mark.parametrize("uring", [False, True], ids=["calls", "io_uring"])
 def test_shared_hangs(daemon: Daemon, fuse: Fuse, uring: bool) -> None:
     """More archives of a worker than it has threads for them wait for a disk:
-    that does not hold up the others', which are written with them."""
-    places = {f"far{n}": daemon.archive for n in range(20)}
-    places["near"] = daemon.directory / "local"
+    that does not hold up the others', which are written with them, through the
+    page cache or past it."""
+    # A flush of `direct' is more than what goes through the page cache.
+    near = {"near": {}, "direct": {"write": "direct",
+                                   "flush_interval": "500ms"}}
+    places = {f"far{n}": daemon.archive for n in range(20)} | {
+        name: daemon.directory / "local" for name in near}
     ports = {name: free_port() for name in places}
     with ExitStack() as stack:
         senders = {name: stack.enter_context(Sender("127.0.0.1", port))
                    for name, port in ports.items()}
-        daemon.start(*(channel(
+        daemon.write(*(channel(
             name, ports[name], ring_size="1MiB", worker="all",
             io_uring={"enabled": uring},
-            archive=daemon.archive_conf(directory=str(place)))
+            archive=daemon.archive_conf(
+                directory=str(place), **near.get(name, {})))
             for name, place in places.items()), workers=[{"name": "all"}])
+        ring = uring and "archive by buffered_io_uring" in \
+            daemon.check().stdout
+        daemon.start()
 
         def send(seconds: float) -> None:
             threads = [SenderThread(sender, numbered(
-                int(100 * seconds), first=len(sender.sent)), 100)
-                for sender in senders.values()]
+                int(100 * seconds), 1400 if name == "direct" else 100,
+                first=len(sender.sent)), 100)
+                for name, sender in senders.items()]
             for thread in threads:
                 thread.join(seconds + 30)
+
+        def check(name: str) -> None:
+            sent = len(senders[name].sent)
+            assert daemon.wait_received(name, sent)["archived"] == sent
 
         send(1)
         fuse.hang()
         with watched(daemon):
             send(HANG_S)
-            near = len(senders["near"].sent)
-            assert daemon.wait_received("near", near)["archived"] == near
+            for name in near:
+                check(name)
         fuse.go_on()
         send(0.5)
-        for name, sender in senders.items():
-            sent = len(sender.sent)
-            assert daemon.wait_received(name, sent)["archived"] == sent
+        for name in senders:
+            check(name)
+        for name, way in ("near", "buffered"), ("direct", "direct"):
+            assert daemon.status(name)["io"]["write"] == in_use(
+                daemon, way + ("_io_uring" if ring else ""), places[name])
         daemon.stop()
         for name, sender in senders.items():
             assert avro_files.archived_payloads(

@@ -170,6 +170,28 @@ def test_threads(daemon: Daemon) -> None:
              detail=lambda: str(filters()))
 
 
+def test_threads_of_shared(daemon: Daemon) -> None:
+    """The one of the archives' io_uring has given up more than theirs."""
+    daemon.start(channel("one", free_port(), worker="all",
+                         io_uring={"enabled": True},
+                         archive=daemon.archive_conf()),
+                 workers=[{"name": "all"}])
+    pid = daemon.worker_pid("one")
+    if facts(pid)["Seccomp"] != "2":
+        pytest.skip("no filter of system calls")
+    if "Seccomp_filters" not in facts(pid):
+        pytest.skip("this kernel does not count filters (Linux 5.10)")
+    ring = "by buffered_io_uring" in daemon.check().stdout
+
+    def filters() -> list[str]:
+        return sorted(facts(int(task))["Seccomp_filters"]
+                      for task in os.listdir(f"/proc/{pid}/task"))
+
+    # First thread and the two that start crews; these; the loop, and the ring.
+    wait_for(lambda: filters() == ["2"] * 3 + ["3"] * 4 + ["5"] * (1 + ring),
+             "all in force", detail=lambda: str(filters()))
+
+
 def test_none_on_demand(daemon: Daemon) -> None:
     """For debuggers; and so that the tests above can fail."""
     daemon.environment["MCRELAY_SANDBOX"] = "none"

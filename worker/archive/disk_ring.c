@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The io_uring by which a worker writes its files.  Worker, archive thread, or
- * those of all archives.  Must not wait with the mutex held, if it is shared.
+ * those of all archives and the ring's own.  Must not wait with the mutex held,
+ * if it is shared.
  */
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/log.h"
 #include "common/util.h"
 #include "worker/archive/disk_ring.h"
+#include "worker/archive/duty.h"
 #include "worker/last_words.h"
 
 #ifdef HAVE_URING
@@ -22,8 +23,6 @@
 /* In the user data: what allocates for the write, what syncs behind it. */
 #define RESERVES	((uintptr_t)1)
 #define SYNCS		((uintptr_t)2)
-/* So much of the queue takes a write with both. */
-#define WRITE_ENTRIES	3U
 
 bool
 disk_ring_works(const struct disk_ring *ring)
@@ -46,16 +45,25 @@ disk_ring_give_up(struct disk_ring *ring, int error)
 }
 
 static void
+take_sync(struct disk_ring *ring, struct disk_sync *sync, int result)
+{
+	ring->syncs--;
+	sync->result = result;
+	sync->expected = false;
+	/* Before the mutex is released: then its client may end. */
+	if (ring->shared && sync->client != NULL)
+		duty_post(sync->client);
+}
+
+static void
 take(struct disk_ring *ring, uint64_t data, int result)
 {
 	void *what = (void *)(uintptr_t)(data & ~(uint64_t)(RESERVES | SYNCS));
 	struct disk_write *write = what;
-	struct disk_sync *sync = what;
 
 	ring->expected--;
 	if ((data & SYNCS) != 0) {
-		sync->result = result;
-		sync->expected = false;
+		take_sync(ring, what, result);
 		return;
 	}
 	write->expected--;
@@ -68,81 +76,60 @@ take(struct disk_ring *ring, uint64_t data, int result)
 	ring->in_flight--;
 }
 
-/* What has come, which may be nothing.  Who waits for it must find it. */
-static void
-take_all(struct disk_ring *ring)
+void
+disk_ring_take_all(struct disk_ring *ring)
 {
 	struct io_uring_cqe *cqe;
 	unsigned head, seen = 0;
 
-	if (ring->waiting)
-		return;
 	io_uring_for_each_cqe(&ring->uring, head, cqe) {
 		take(ring, cqe->user_data, cqe->res);
 		seen++;
 	}
 	io_uring_cq_advance(&ring->uring, seen);
+	if (seen > 0 && ring->shared)
+		pthread_cond_broadcast(&ring->came);
 }
 
-/* Nobody knows what of it is in the files: a successor finds out. */
-static void
-cannot_wait(int error)
+void
+disk_ring_cannot_wait(int error)
 {
 	errno = error;
 	fatal("waiting for what io_uring writes");
 }
 
-/* Until there is a completion, while others prepare and submit. */
-static void
-wait_for_all(struct disk_ring *ring)
-{
-	struct pollfd pollfd = {.fd = ring->uring.ring_fd, .events = POLLIN};
-	int error;
-
-	ring->waiting = true;
-	pthread_mutex_unlock(&ring->mutex);
-	error = poll(&pollfd, 1, -1) == -1 && errno != EINTR ? errno : 0;
-	pthread_mutex_lock(&ring->mutex);
-	ring->waiting = false;
-	if (error != 0)
-		cannot_wait(error);
-	take_all(ring);
-	pthread_cond_broadcast(&ring->came);
-}
-
-/* One completion, at least; of a shared one perhaps none. */
+/* One completion, at least; not of a shared one. */
 static void
 take_some(struct disk_ring *ring)
 {
 	struct io_uring_cqe *cqe;
 	int error;
 
-	if (ring->shared && ring->waiting)
-		pthread_cond_wait(&ring->came, &ring->mutex);
-	else if (ring->shared)
-		wait_for_all(ring);
-	if (ring->shared)
-		return;
 	do
 		error = -io_uring_wait_cqe(&ring->uring, &cqe);
 	while (error == EINTR || error == EAGAIN);
 	if (error != 0)
-		cannot_wait(error);
-	take_all(ring);
+		disk_ring_cannot_wait(error);
+	disk_ring_take_all(ring);
 }
 
 /* 0, or an errno: then what the kernel has not taken is never begun. */
 static int
 submit(struct disk_ring *ring)
 {
-	bool polled = (ring->uring.flags & IORING_SETUP_SQPOLL) != 0;
+	bool polled = (ring->uring.flags & IORING_SETUP_SQPOLL) != 0, full;
 	int result;
 
 	do {
 		result = io_uring_submit(&ring->uring);
 		/* What comes back makes room for it. */
-		if ((result == -EAGAIN || result == -EBUSY) &&
-		    ring->expected > io_uring_sq_ready(&ring->uring))
+		full = (result == -EAGAIN || result == -EBUSY) &&
+		    ring->expected > io_uring_sq_ready(&ring->uring);
+		if (full && ring->shared) {
+			ring->prepared = true;
+			return 0;
+		}
+		if (full)
 			take_some(ring);
 		else if (result < 0 && result != -EINTR)
 			break;
@@ -171,8 +158,8 @@ cancel_rest(struct disk_ring *ring)
 		    sq->ring_mask].user_data, -ECANCELED);
 }
 
-static void
-submit_all(struct disk_ring *ring)
+void
+disk_ring_submit_all(struct disk_ring *ring)
 {
 	int error;
 
@@ -187,11 +174,31 @@ submit_all(struct disk_ring *ring)
 	disk_ring_give_up(ring, error);
 }
 
+/* By the caller, or it asks who does. */
+static void
+begin(struct disk_ring *ring)
+{
+	if (ring->shared)
+		disk_ring_ask(ring);
+	else
+		disk_ring_submit_all(ring);
+}
+
+/* Something has come then, which may be others'. */
+static void
+wait_for_some(struct disk_ring *ring)
+{
+	if (ring->shared)
+		pthread_cond_wait(&ring->came, &ring->mutex);
+	else
+		take_some(ring);
+}
+
 void
 disk_ring_submit(struct disk_ring *ring)
 {
 	pthread_mutex_lock(&ring->mutex);
-	submit_all(ring);
+	begin(ring);
 	pthread_mutex_unlock(&ring->mutex);
 }
 
@@ -199,10 +206,11 @@ void
 disk_ring_wait(struct disk_ring *ring, const struct disk_write *write)
 {
 	pthread_mutex_lock(&ring->mutex);
-	submit_all(ring);
-	take_all(ring);
+	begin(ring);
+	if (!ring->shared)
+		disk_ring_take_all(ring);
 	while (write->expected > 0)
-		take_some(ring);
+		wait_for_some(ring);
 	pthread_mutex_unlock(&ring->mutex);
 }
 
@@ -213,9 +221,10 @@ disk_ring_synced(struct disk_ring *ring, const struct disk_sync *sync,
 	bool synced;
 
 	pthread_mutex_lock(&ring->mutex);
-	take_all(ring);
+	if (!ring->shared)
+		disk_ring_take_all(ring);
 	while (wait && sync->expected)
-		take_some(ring);
+		wait_for_some(ring);
 	synced = !sync->expected;
 	pthread_mutex_unlock(&ring->mutex);
 	return synced;
@@ -248,6 +257,10 @@ prepare_write(const struct disk_ring *ring, struct io_uring_sqe *sqe,
 		io_uring_prep_write(sqe, write->fd, write->data,
 		    (unsigned)write->size, write->at);
 	sqe->user_data = (uintptr_t)write;
+	/* A thread of the kernel's begins it: who submits would ask the file
+	 * first whether it can be written to, which is to ask a server. */
+	if (ring->shared)
+		sqe->flags |= IOSQE_ASYNC;
 	/* The sync follows a write that is whole. */
 	if (write->sync != NULL)
 		sqe->flags |= IOSQE_IO_LINK;
@@ -261,25 +274,33 @@ prepare_sync(struct io_uring_sqe *sqe, const struct disk_write *write)
 	write->sync->expected = true;
 }
 
-/* A chain is submitted as one.  False: there is none. */
-static bool
+/* A chain is submitted as one. */
+static void
 make_way(struct disk_ring *ring)
 {
 	if (ring->in_flight >= ring->depth)
-		take_all(ring);
+		disk_ring_take_all(ring);
 	while (ring->in_flight >= ring->depth) {
-		submit_all(ring);
-		if (ring->shared)
-			return ring->in_flight < ring->depth;
+		disk_ring_submit_all(ring);
 		if (ring->in_flight >= ring->depth)
 			take_some(ring);
 	}
 	if (io_uring_sq_space_left(&ring->uring) < WRITE_ENTRIES)
-		submit_all(ring);
+		disk_ring_submit_all(ring);
 	while (!ring->given_up &&
 	    io_uring_sq_space_left(&ring->uring) < WRITE_ENTRIES)
 		(void)io_uring_sqring_wait(&ring->uring);
-	return true;
+}
+
+/* The queue of a shared one is long enough for all that may be in flight.
+ * False: there is none, and what takes its place may hang. */
+static bool
+has_way(struct disk_ring *ring)
+{
+	if (ring->in_flight < ring->depth)
+		return true;
+	disk_ring_ask(ring);
+	return false;
 }
 
 static void
@@ -287,9 +308,12 @@ prepare(struct disk_ring *ring, struct disk_write *write)
 {
 	struct io_uring *uring = &ring->uring;
 
+	if (ring->syncs >= ring->syncs_max)
+		write->sync = NULL;
 	write->reserved = true;
 	write->expected = 1U + (write->reserve_size > 0);
 	ring->in_flight++;
+	ring->syncs += write->sync != NULL;
 	ring->expected += write->expected + (write->sync != NULL);
 	ring->prepared = true;
 	if (write->reserve_size > 0)
@@ -302,14 +326,16 @@ prepare(struct disk_ring *ring, struct disk_write *write)
 bool
 disk_ring_write(struct disk_ring *ring, struct disk_write *write)
 {
-	bool room;
+	bool room = true;
 
 	pthread_mutex_lock(&ring->mutex);
-	room = make_way(ring);
+	if (ring->shared)
+		room = has_way(ring);
+	else
+		make_way(ring);
 	if (room && ring->given_up) {
 		write->result = -ECANCELED;
-		if (write->sync != NULL)
-			write->sync->result = -ECANCELED;
+		write->sync = NULL;
 	} else if (room)
 		prepare(ring, write);
 	pthread_mutex_unlock(&ring->mutex);

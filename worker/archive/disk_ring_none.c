@@ -26,6 +26,12 @@ disk_ring_open_shared(char why[static URING_WHY_SIZE])
 	return NULL;
 }
 
+void
+disk_ring_start(struct disk_ring *ring ATTR_UNUSED,
+    void (*enter)(void) ATTR_UNUSED)
+{
+}
+
 uint8_t *
 disk_ring_lane(const struct disk_ring *ring ATTR_UNUSED,
     enum archive_kind kind ATTR_UNUSED)

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,15 @@
 _Static_assert(2 * ENTRIES_MIN >= ARCHIVE_KINDS * (2 * DISK_CHUNKS + 1),
     "no completion is too many");
 
-/* Of a shared one: writes in flight, and what they take of the queue. */
+/* Of a shared one: writes in flight, syncs behind others, and a queue that has
+ * them all before any is submitted. */
 #define SHARED_DEPTH	128U
-#define SHARED_ENTRIES	(2 * SHARED_DEPTH)
-#define SHARED_COMPLETIONS (2 * SHARED_ENTRIES)
+#define SHARED_SYNCS	128U
+#define SHARED_ENTRIES	512U
+_Static_assert(SHARED_ENTRIES >= WRITE_ENTRIES * SHARED_DEPTH,
+    "a prepared write has room");
+_Static_assert(2 * SHARED_ENTRIES >= 2 * SHARED_DEPTH + SHARED_SYNCS,
+    "no completion is too many");
 
 /* Where there is none, pages that are never written to do not exist. */
 static bool
@@ -52,7 +58,8 @@ restrict_ring(struct disk_ring *ring, char why[static URING_WHY_SIZE])
 	static const uint8_t ops[] = {IORING_OP_WRITE, IORING_OP_WRITE_FIXED,
 	    IORING_OP_FALLOCATE, IORING_OP_FSYNC};
 	const struct uring_limits limits = {.ops = ops, .count = NITEMS(ops),
-	    .flags = IOSQE_IO_HARDLINK | IOSQE_IO_LINK};
+	    .flags = IOSQE_IO_HARDLINK | IOSQE_IO_LINK |
+	    (ring->shared ? IOSQE_ASYNC : 0)};
 
 	return uring_restrict(&ring->uring, &limits, why) &&
 	    uring_enable(&ring->uring, why);
@@ -84,12 +91,12 @@ set_up(struct disk_ring *ring, const struct uring_config *config,
 	return restrict_ring(ring, why);
 }
 
-/* As many of the kernel's threads as there may be writes: files of a disk that
- * does not answer must not have all of them. */
+/* As many of the kernel's threads as there may be writes and syncs: files of a
+ * disk that does not answer must not have all of them. */
 static bool
 set_up_shared(struct disk_ring *ring, char why[static URING_WHY_SIZE])
 {
-	unsigned threads[] = {SHARED_DEPTH, 0};
+	unsigned threads[] = {SHARED_DEPTH + SHARED_SYNCS, 0};
 	int error = -io_uring_register_iowq_max_workers(&ring->uring, threads);
 
 	if (error == 0)
@@ -111,6 +118,7 @@ open_ring(const struct uring_options *options,
 	}
 	pthread_mutex_init(&ring->mutex, NULL);
 	pthread_cond_init(&ring->came, NULL);
+	ring->wake = -1;
 	return ring;
 }
 
@@ -126,6 +134,7 @@ disk_ring_open(const struct uring_config *config,
 	if (ring == NULL)
 		return NULL;
 	ring->depth = config->queue_depth;
+	ring->syncs_max = UINT_MAX;
 	ring->must = config->fallback_on_error == 0;
 	if (set_up(ring, config, why))
 		return ring;
@@ -137,12 +146,13 @@ struct disk_ring *
 disk_ring_open_shared(char why[static URING_WHY_SIZE])
 {
 	const struct uring_options options = {.entries = SHARED_ENTRIES,
-	    .completions = SHARED_COMPLETIONS, .cpu = -1};
+	    .cpu = -1};
 	struct disk_ring *ring = open_ring(&options, why);
 
 	if (ring == NULL)
 		return NULL;
 	ring->depth = SHARED_DEPTH;
+	ring->syncs_max = SHARED_SYNCS;
 	ring->shared = true;
 	if (set_up_shared(ring, why))
 		return ring;
@@ -155,6 +165,7 @@ disk_ring_close(struct disk_ring *ring)
 {
 	if (ring == NULL)
 		return;
+	disk_ring_end_thread(ring);
 	assert(ring->expected == 0);
 	io_uring_queue_exit(&ring->uring);
 	if (ring->memory != NULL)

@@ -46,6 +46,7 @@ struct uring_file {
 	struct disk_write write[DISK_CHUNKS];
 	uint64_t	 begins[DISK_CHUNKS];
 	struct disk_sync sync;
+	bool		 syncs;		/* it follows what was put last */
 	int		 error;		/* 0: none */
 	uint64_t	 failed_at;
 };
@@ -205,6 +206,7 @@ put(struct writer *writer, size_t from, size_t to, struct disk_sync *sync)
 		if (disk_ring_write(writer->ring, write)) {
 			file->busy[file->filling] = true;
 			file->written = file->used;
+			file->syncs = write->sync != NULL;
 			return 0;
 		}
 		writer->reserved = reserved;
@@ -372,8 +374,10 @@ uring_push(struct writer *writer, bool sync)
 	/* What has failed the flush says. */
 	if (sync && settle(writer) == -1)
 		return false;
+	file->syncs = false;
+	file->sync.client = writer->client;
 	(void)put_rest(writer, sync ? &file->sync : NULL);
-	return file->sync.expected;
+	return file->syncs;
 }
 
 /* Nothing is in flight: goes on in the first chunk, so that a slow file touches

@@ -42,6 +42,7 @@
 #define WRITER_PAGE		4096U
 
 struct disk_ring;
+struct duty;
 struct writer_ops;
 
 /* All zero: has not been opened yet. */
@@ -63,6 +64,8 @@ struct writer {
 	/* ...and what writes it by io_uring; NULL: nothing does. */
 	struct disk_ring	*ring;
 	enum archive_kind	 lane;		/* in that */
+	/* Is posted when a sync has come, if nobody else would notice. */
+	struct duty		*client;
 };
 
 /* A way to write: worker/archive/write_NAME.c. */

@@ -96,8 +96,7 @@ static bool
 commit(struct archive *archive)
 {
 	const struct transaction *t = &archive->store.transaction;
-	bool sync = archive_sync_due(archive) && !archive->rotating &&
-	    store_rotate_at(&archive->store) > clock_realtime_ns();
+	bool sync = archive_sync_behind(archive);
 
 	archive->pushed = false;
 	if (store_commit(&archive->store, sync) == -1) {
@@ -217,11 +216,12 @@ behind(const struct archive *archive)
 }
 
 /* Of a shared ring: the steps of other channels that are ready add to it, and
- * who comes first again submits for all. */
+ * who comes first again has all submitted. */
 static void
 push(struct archive *archive)
 {
-	(void)store_push(&archive->store, false);
+	if (store_push(&archive->store, archive_sync_behind(archive)))
+		archive_synced(archive);
 	archive->pushed = true;
 }
 

@@ -108,6 +108,14 @@ archive_sync_due(const struct archive *archive)
 	    clock_monotonic_ns() >= archive->sync_at_ns);
 }
 
+/* The end of a file syncs it. */
+bool
+archive_sync_behind(const struct archive *archive)
+{
+	return archive_sync_due(archive) && !archive->rotating &&
+	    store_rotate_at(&archive->store) > clock_realtime_ns();
+}
+
 void
 archive_synced(struct archive *archive)
 {

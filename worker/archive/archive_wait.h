@@ -12,6 +12,8 @@
 bool	archive_flush_due(struct archive *archive) ATTR_NONNULL;
 /* Whether what is committed has to be synced... */
 bool	archive_sync_due(const struct archive *archive) ATTR_NONNULL;
+/* ...together with being written... */
+bool	archive_sync_behind(const struct archive *archive) ATTR_NONNULL;
 /* ...which has been begun. */
 void	archive_synced(struct archive *archive) ATTR_NONNULL;
 /* Whether it has to do without its io_uring now: once. */

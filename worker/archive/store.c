@@ -27,7 +27,7 @@ store_roll_back(struct store *store)
 	uint64_t size;
 	unsigned i;
 
-	store->pending = false;
+	store->pending = store->marked = false;
 	memset(store->added, 0, sizeof(store->added));
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		size = store_state(store)->file[i].size;
@@ -225,9 +225,8 @@ store_add(struct store *store, struct block *block[static ARCHIVE_KINDS],
 	return STORE_DONE;
 }
 
-/* It is rotated after the next commit. */
-static bool
-is_full(const struct store *store, enum archive_kind kind)
+bool
+store_is_full(const struct store *store, enum archive_kind kind)
 {
 	uint64_t limit = store->segment->config->archive.rotate_size;
 
@@ -249,7 +248,8 @@ store_wants_more(const struct store *store)
 		if (store->added[i].size == 0)
 			continue;
 		added += store->added[i].size;
-		if (added >= store->writer[i].ops->worth || is_full(store, i))
+		if (added >= store->writer[i].ops->worth ||
+		    store_is_full(store, i))
 			return false;
 	}
 	/* The ring must not wait for it. */
@@ -261,12 +261,8 @@ store_commit(struct store *store, bool sync)
 {
 	char name[FILE_NAME_SIZE];
 	unsigned i;
-	bool behind;
 
-	/* The end of a file syncs it. */
-	for (i = 0; i < ARCHIVE_KINDS; i++)
-		sync = sync && !is_full(store, i);
-	behind = store_push(store, sync);
+	(void)store_push(store, sync);
 	for (i = 0; i < ARCHIVE_KINDS; i++) {
 		if (store->added[i].size == 0 ||
 		    writer_flush(&store->writer[i]) == 0)
@@ -277,8 +273,9 @@ store_commit(struct store *store, bool sync)
 		return -1;
 	}
 	commit(store);
-	if (behind)
+	if (store->marked)
 		store_sync_committed(store);
+	store->marked = false;
 	store_works(store);
 	return 0;
 }
@@ -359,6 +356,7 @@ store_open(struct store *store, const struct segment *segment, int directory,
 		store->fd[i] = -1;
 		store->writer[i].ring = ring;
 		store->writer[i].lane = i;
+		store->writer[i].client = client;
 		store_resume_closing(store, i);
 		resume_file(store, i);
 	}

@@ -94,6 +94,7 @@ struct store {
 	 * after its commit. */
 	struct transaction	 transaction;
 	bool			 pending;	/* not committed yet */
+	bool			 marked;	/* a sync is behind it */
 	struct addition		 added[ARCHIVE_KINDS];
 	bool			 dirty[ARCHIVE_KINDS]; /* since the sync */
 	bool			 fresh[ARCHIVE_KINDS]; /* never synced */
@@ -130,8 +131,8 @@ struct store {
 };
 
 /* Takes up what a predecessor left.  `client' is posted when a background
- * job ends; who does them is the `crew', unless it is NULL.  Files are written
- * by the `ring', unless it is NULL. */
+ * job ends, or a sync by a shared ring; who does the jobs is the `crew', unless
+ * it is NULL.  Files are written by the `ring', unless it is NULL. */
 void	store_open(struct store *store, const struct segment *segment,
 	    int directory, struct duty *client, struct crew *crew,
 	    struct disk_ring *ring);

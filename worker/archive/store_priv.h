@@ -26,6 +26,9 @@ void	store_works(struct store *store) ATTR_NONNULL;
 /* The disk has lost data, or refuses to name them. */
 void	store_distrust(struct store *store) ATTR_NONNULL;
 
+/* It is rotated after the next commit. */
+bool	store_is_full(const struct store *store, enum archive_kind kind)
+	    ATTR_NONNULL;
 /* One that begins with this span.  0, or -1 after store_failed(). */
 int	store_open_file(struct store *store, enum archive_kind kind,
 	    const struct span *span) ATTR_NONNULL;

@@ -34,6 +34,9 @@ store_push(struct store *store, bool sync)
 	unsigned i, begun = 0;
 
 	sync = sync && store->syncing == 0;
+	/* The end of a file syncs it. */
+	for (i = 0; i < ARCHIVE_KINDS; i++)
+		sync = sync && !store_is_full(store, i);
 	for (i = 0; i < ARCHIVE_KINDS; i++)
 		if (store->added[i].size > 0 &&
 		    writer_push(&store->writer[i], sync))
@@ -44,6 +47,7 @@ store_push(struct store *store, bool sync)
 	/* Until it is committed: what fails then may have been synced. */
 	store->mark = *store_state(store);
 	store->mark_good = false;
+	store->marked = true;
 	return true;
 }
 

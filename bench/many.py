@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """Many channels, and many outputs, side by side with the classic way to do it:
-`bench/many.py BUILDDIR [SECONDS [ROUNDS [CASE]]]'.
+`bench/many.py BUILDDIR [SECONDS [ROUNDS [CASE [WAY ...]]]]'.
 
 100 channels with an output each, and 1 channel with 8 outputs, datagrams of 200
 bytes that come one by one, to each channel in turn.  "classic" is one loop with
@@ -175,13 +175,14 @@ def measure(machine: Machine, options: Options, directory: Path, way: str,
 
 
 def main() -> None:
-    if not 2 <= len(sys.argv) <= 5:
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     options = Options(Path(sys.argv[1]).resolve(), [], False)
     seconds = float(sys.argv[2]) if len(sys.argv) > 2 else 1.0
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     cases = [case for case in CASES if len(sys.argv) < 5 or
              sys.argv[4] in case]
+    ways = sys.argv[5:] or list(WAYS)
     machine = Machine("", "")
     sweeper = Sweeper("", False, True)
     found: dict[tuple[str, str], list[tuple[float, float, int]]] = {}
@@ -190,7 +191,7 @@ def main() -> None:
     try:
         for _ in range(rounds):
             for case in cases:
-                for way in WAYS:
+                for way in ways:
                     found.setdefault((case, way), []).append(measure(
                         machine, options, sweeper.path, way, case, seconds))
     finally:

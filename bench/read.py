@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""The ways to read files side by side: `bench/read.py BUILDDIR [FILES]'.
+"""The ways to read files side by side: `bench/read.py BUILDDIR [FILES [SECONDS [CACHE]]]'.
 
 FILES (4000) archives of 50 datagrams of 1400 bytes, not compressed, are sent to
 an address each by mcrelay-replay with each of its ways to read, and by a pool of
 32 threads (bench/pool.c), by turns: 100, 1000 and all of them at 10 datagrams a
-second each, for lateness, and as fast as they can; with a cold and a warm cache.
+second each (in SECONDS, 5), for lateness, and as fast as they can; with a cold and a
+warm cache, or one of them.
 Says what was sent a second, the processor time for a datagram, the memory of each
 transfer that no other process shares, and how late datagrams were.
 
@@ -32,7 +33,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests/integration"))
 
 from avro_files import DATAGRAM_SCHEMA, long, string  # noqa: E402
 
-COUNT, SIZE, INTERVAL_US, SPEED, THREADS = 50, 1400, 40_000, 0.4, 32
+COUNT, SIZE, INTERVAL_US, SECONDS, THREADS = 50, 1400, 40_000, 5.0, 32
+CACHES = "cold", "warm"
 BLOCK = 256 * 1024
 SCHEMA = json.dumps(DATAGRAM_SCHEMA)
 WAYS = "pool", "pread", "io_uring", "mmap"
@@ -118,7 +120,8 @@ def show(way: str, n: int, cache: str, report: dict[str, Any]) -> None:
               for key in ("p50", "p99", "p99.9", "max")) + " |", flush=True)
 
 
-def compare(build: Path, files: int, directory: Path, port: int) -> None:
+def compare(build: Path, files: int, seconds: float, caches: list[str],
+            directory: Path, port: int) -> None:
     paths = [directory / f"{i}.avro" for i in range(files)]
     for i, path in enumerate(paths):
         make(path, COUNT, i * INTERVAL_US // files)
@@ -128,9 +131,9 @@ def compare(build: Path, files: int, directory: Path, port: int) -> None:
     print("| way | transfers | cache | MB/s | CPU ns a datagram | KiB each "
           "| late ms: p50 | p99 | p99.9 | max |")
     print("|---|---:|---|---:|---:|---:|---:|---:|---:|---:|")
-    for speed in SPEED, 0:
+    for speed in COUNT * INTERVAL_US / 1e6 / seconds, 0:
         for n in numbers:
-            for cache in "cold", "warm":
+            for cache in caches:
                 for way in WAYS:
                     chill() if cache == "cold" else warm(paths[:n])
                     show(way, n, cache, measure(
@@ -183,7 +186,10 @@ def main() -> None:
             for way in words[1:] or WAYS[1:]:
                 leak(build, Path(name), port, way)
         else:
-            compare(build, int((*words, 4000)[1]), Path(name), port)
+            given = dict(enumerate(words))
+            compare(build, int(given.get(1, 4000)),
+                    float(given.get(2, SECONDS)), words[3:] or list(CACHES),
+                    Path(name), port)
 
 
 if __name__ == "__main__":

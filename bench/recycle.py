@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
 """The ways to write files side by side, and what it saves to write files again:
-`bench/recycle.py BUILDDIR [SECONDS]'.
+`bench/recycle.py BUILDDIR [SECONDS [ROUNDS [MIB [WAY ...]]]]'.
 
-A recorder that has found its size: files of 128 MiB of which four are kept,
+A recorder that has found its size: files of 128 MiB (MIB) of which four are kept,
 120 000 coalesced datagrams of 1400 bytes a second (less, if that is lost), with
-and without `recycle', buffered, direct and mmap, by turns, three times each.
+and without `recycle', buffered, direct and mmap (WAY), by turns, three times each
+(ROUNDS).
 Says what the worker uses of a processor for each datagram, what the whole
 machine does less than the source alone, and what was lost.
 """
@@ -21,13 +22,15 @@ import tempfile
 import time
 from pathlib import Path
 
-RATE, SIZE, ROUNDS = 120_000, 1400, 3
+RATE, SIZE, ROUNDS, MIB = 120_000, 1400, 3, 128
+WAYS = "buffered", "direct", "mmap"
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def configuration(directory: Path, write: str, recycle: bool) -> str:
+def configuration(directory: Path, write: str, recycle: bool, mib: int
+                  ) -> str:
     archive = {"directory": str(directory / "archive"), "write": write,
-               "rotate": {"size": "128MiB"}, "retain": {"files": 4},
+               "rotate": {"size": f"{mib}MiB"}, "retain": {"files": 4},
                "recycle": recycle}
     config = {"run_dir": str(directory / "run"),
               "log": {"to": "stderr", "level": "warning"},
@@ -88,16 +91,16 @@ def send(build: Path, seconds: int) -> float:
     return after[2] + after[3] - before[2] - before[3]
 
 
-def measure(build: Path, write: str, recycle: bool, seconds: int
+def measure(build: Path, write: str, recycle: bool, seconds: int, mib: int
             ) -> tuple[float, float, int]:
     """Nanoseconds of the worker and of all but the source, for each datagram;
     how many were lost."""
     with tempfile.TemporaryDirectory(prefix="mcrelay-recycle-") as name:
         daemon = Daemon(build, Path(name),
-                        configuration(Path(name), write, recycle))
+                        configuration(Path(name), write, recycle, mib))
         try:
             # Until old files go.
-            send(build, 6 * 128 * 1024 * 1024 // (RATE * SIZE) + 1)
+            send(build, 6 * mib * 1024 * 1024 // (RATE * SIZE) + 1)
             before = daemon.channel()
             pid = before["pid"]
             worker, machine = process_s(pid), machine_s()
@@ -113,17 +116,19 @@ def measure(build: Path, write: str, recycle: bool, seconds: int
 
 
 def main() -> None:
-    if len(sys.argv) not in (2, 3):
+    words = sys.argv[1:]
+    if not words:
         sys.exit(__doc__)
-    build = Path(sys.argv[1]).resolve()
-    seconds = int(sys.argv[2]) if len(sys.argv) == 3 else 8
-    ways = [(write, recycle) for write in ("buffered", "direct", "mmap")
+    build = Path(words[0]).resolve()
+    seconds, rounds, mib = map(int, [*words[1:4], *(8, ROUNDS, MIB)[
+        len(words[1:4]):]])
+    ways = [(write, recycle) for write in words[4:] or WAYS
             for recycle in (False, True)]
     found: dict[tuple[str, bool], list[tuple[float, float, int]]] = {
         way: [] for way in ways}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for way in ways:
-            found[way].append(measure(build, *way, seconds))
+            found[way].append(measure(build, *way, seconds, mib))
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     for write, recycle in ways:
         worker, machine, lost = zip(*found[write, recycle])

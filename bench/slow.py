@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""The relay while the disk is slow: `bench/slow.py BUILDDIR [ROUNDS]', as root.
+"""The relay while the disk is slow: `bench/slow.py BUILDDIR [ROUNDS [SECONDS
+[WAY ...]]]', as root.
 
 An ext4 on a disk that takes 28 MiB a second, one thing after the other (a loop
 device in a FUSE file system that waits), and of which the kernel keeps no more
@@ -73,14 +74,14 @@ def make_disk(stack: ExitStack, machine: Machine, directory: Path) -> Path:
 
 
 def measure(machine: Machine, options: Options, directory: Path, name: str,
-            rate: int) -> tuple[float, float, float, float, str]:
+            rate: int, seconds: float) -> tuple[float, float, float, float, str]:
     """p50, p99, p99.9, max in microseconds, and what was lost of the relay and,
     for those that say so, elsewhere."""
     place = directory / "here"
     place.mkdir()
     with Cell(machine, options, place, Case("coalesced", SIZE), name) as cell:
         cell.contender.forget()
-        report = listen(cell, rate, SECONDS)
+        report = listen(cell, rate, seconds)
         why = cell.why()
     found: dict[str, Any] = report["latency_us"]
     missing = report["sent"] - report["received"]
@@ -91,10 +92,11 @@ def measure(machine: Machine, options: Options, directory: Path, name: str,
 
 
 def main() -> None:
-    if len(sys.argv) not in (2, 3) or os.geteuid() != 0:
+    if len(sys.argv) < 2 or os.geteuid() != 0:
         sys.exit(__doc__)
     options = Options(Path(sys.argv[1]).resolve(), [], False)
-    rounds = int(sys.argv[2]) if len(sys.argv) == 3 else 3
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    seconds = float(sys.argv[3]) if len(sys.argv) > 3 else SECONDS
     found: dict[tuple[str, str], list[tuple[float, ...]]] = defaultdict(list)
     lost: dict[tuple[str, str], list[str]] = defaultdict(list)
     with ExitStack() as stack:
@@ -106,12 +108,12 @@ def main() -> None:
             note(line)
         for _ in range(rounds):
             for share, rate in RATES.items():
-                for name in (IN_MEMORY, *WAYS):
+                for name in (IN_MEMORY, *(sys.argv[4:] or WAYS)):
                     try:
                         *times, why = measure(
                             machine, options,
                             where if name == IN_MEMORY else disk,
-                            name.partition(",")[0], rate)
+                            name.partition(",")[0], rate, seconds)
                     except Unsuitable as e:
                         note(f"{name}: {e}")
                         continue

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import shutil
 import struct
 import subprocess
@@ -14,7 +15,9 @@ import pytest
 
 from conftest import namespaces_possible
 from daemon import Programs
+from mounts import Mounts
 from net import Receiver, group_v4
+from no_uring import TO_WRITE, why_not
 
 pytestmark = pytest.mark.alone
 
@@ -116,6 +119,79 @@ def test_sends(programs: Programs, way: str) -> None:
         assert ns > 0 and failed == 0
         assert copied == 0 or way == "zero_copy"
         assert receiver.wait(3)[:3] == [bytes(100)] * 3
+
+
+def test_steady(programs: Programs, source: Path, tmp_path: Path) -> None:
+    """Files that are written over by those who can."""
+    done = run(source, "--build", str(programs.mcrelayd.parent), "--steady",
+               "--only", "coalesced:1400:floor,mcrelay+recycle",
+               "--measure", "cpu", "--repeat", "1", "--time", "0.2",
+               "--warm", "16", "--set", "archive.rotate.size=16MiB",
+               "--output", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not measured: coalesced" not in done.stdout, done.stdout
+    with (tmp_path / "results.csv").open() as f:
+        cpu = {r["contender"]: float(r["value"]) for r in csv.DictReader(f)
+               if r["metric"] == "cpu_ns_per_datagram"}
+    assert set(cpu) == {"floor", "mcrelay+recycle"}, done.stdout
+    assert all(value > 0 for value in cpu.values()), cpu
+
+
+def by_itself(programs: Programs, source: Path, name: str, *words: str
+              ) -> str:
+    """What another program of bench/ prints."""
+    done = subprocess.run(
+        [sys.executable, "-B", source / "bench" / name,
+         programs.mcrelayd.parent, *words], text=True, capture_output=True,
+        timeout=100, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_recycle(programs: Programs, source: Path) -> None:
+    out = by_itself(programs, source, "recycle.py", "1", "1", "4", "buffered")
+    for how in "new files", "recycled ":
+        found = re.search(rf"buffered {how}: worker (\d+) ns", out)
+        assert found and int(found[1]) > 0, out
+
+
+def test_read(programs: Programs, source: Path) -> None:
+    """Paced, with how late they were, and as fast as they can."""
+    ways = ["pool", "pread", "mmap"]
+    if not why_not(programs, TO_WRITE):
+        ways.insert(2, "io_uring")
+    out = by_itself(programs, source, "read.py", "4", "0.2", "warm")
+    rows = [line.split(" | ") for line in out.splitlines()
+            if line.startswith(tuple(f"| {way} " for way in ways))]
+    assert [row[0].removeprefix("| ") for row in rows] == 2 * ways, out
+    assert [row[6] != "-" for row in rows] == \
+        [True] * len(ways) + [False] * len(ways), out
+
+
+def test_many(programs: Programs, source: Path) -> None:
+    out = by_itself(programs, source, "many.py", "0.1", "1", "8 outputs",
+                    "shared")
+    assert re.search(r"\n\| 1 channel, 8 outputs \| shared \| [1-9]\d* "
+                     r"\| [1-9]\d* \| \d+ \|", out), out
+
+
+def test_slow(programs: Programs, source: Path, mounts: Mounts,
+              tmp_path: Path) -> None:
+    """A disk that is slow is made, and goes again."""
+    for program in "mkfs.ext4", "losetup", "pkg-config":
+        if not shutil.which(program):
+            pytest.skip(f"needs {program}")
+    if subprocess.run(["pkg-config", "fuse3"]).returncode != 0 or \
+            not Path("/dev/fuse").exists():
+        pytest.skip("needs /dev/fuse and libfuse3-dev")
+    mounts.add(tmp_path / "here")
+    if subprocess.run(["losetup", "-f"], capture_output=True).returncode:
+        pytest.skip("needs a loop device")
+    out = by_itself(programs, source, "slow.py", "1", "0.3", "mcrelay+mmap")
+    for rate in "half", "twice":
+        for way in "mcrelay, in memory", "mcrelay+mmap":
+            assert re.search(rf"\n\| {rate} \| {re.escape(way)} \| [1-9]", out
+                             ), out
 
 
 def test_options(source: Path) -> None:

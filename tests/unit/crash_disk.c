@@ -168,6 +168,11 @@ apply(const struct crash_entry *e, bool name_lost)
 
 	switch (e->call) {
 	case CRASH_CREATE:
+		/* Its number is free: that of one whose removal is lost, which
+		 * nobody writes to any more. */
+		if (image != NULL)
+			image->inode = 0;
+		/* fallthrough */
 	case CRASH_RENAME:
 	case CRASH_UNLINK:
 		if (!name_lost)

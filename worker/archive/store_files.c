@@ -293,6 +293,9 @@ store_open_file(struct store *store, enum archive_kind kind,
 	file = &archive_begin(store->domain)->file[kind];
 	file->phase = FILE_OPEN;
 	file->size = size;
+	/* Until it is known. */
+	file->write = writer_back_end(&store->writer[kind],
+	    store->segment->config->archive.write);
 	file->clock_step_ns = store->step_ns[kind];
 	archive_commit(store->domain);
 	store->step_ns[kind] = 0;

@@ -129,21 +129,20 @@ put_sectors(struct writer *writer, size_t size)
 	if (iov.iov_len == 0)
 		return 0;
 	at += first;
-	if (!direct->refused) {
-		if (set_unbuffered(writer, true) == 0 &&
-		    file_write(writer->fd, &iov, 1, at) == 0)
-			return 0;
-		if (errno != EINVAL)
-			return -1;
-		log_warnx("the file system refuses direct I/O after all: "
-		    "archiving through the page cache");
-		direct->refused = true;
-		writer_fall_back(writer, WRITE_BUFFERED);
-		iov = (struct iovec){direct->buffer + first, size - first};
-	}
-	if (set_unbuffered(writer, false) == -1)
+	if (!direct->refused && set_unbuffered(writer, true) == 0 &&
+	    file_write(writer->fd, &iov, 1, at) == 0)
+		return 0;
+	if (!direct->refused && errno != EINVAL)
 		return -1;
-	return file_write(writer->fd, &iov, 1, at);
+	/* It may have met a limit that is in the middle of a sector. */
+	iov = (struct iovec){direct->buffer + first, size - first};
+	if (set_unbuffered(writer, false) == -1 ||
+	    file_write(writer->fd, &iov, 1, at) == -1)
+		return -1;
+	if (!direct->refused)
+		writer_refused(writer);
+	direct->refused = true;
+	return 0;
 }
 
 /* What is written is needed no more, but for the last sector. */

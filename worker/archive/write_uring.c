@@ -71,15 +71,16 @@ put_plainly(struct writer *writer, const uint8_t *data, size_t size,
 		return 0;
 	if (errno != EINVAL || !file->unbuffered)
 		return -1;
-	log_warnx("the file system refuses direct I/O after all: archiving "
-	    "through the page cache");
-	file->refused = true;
-	file->unbuffered = false;
-	writer_fall_back(writer, WRITE_BUFFERED);
+	/* It may have met a limit that is in the middle of a sector. */
 	if (unbuffered_set(writer->fd, false) == -1)
 		return -1;
+	file->unbuffered = false;
 	iov = (struct iovec){(void *)(uintptr_t)data, size};
-	return file_write(writer->fd, &iov, 1, at);
+	if (file_write(writer->fd, &iov, 1, at) == -1)
+		return -1;
+	writer_refused(writer);
+	file->refused = true;
+	return 0;
 }
 
 static void

@@ -34,12 +34,18 @@ begin(struct writer *writer, enum archive_write way, int fd, uint64_t end)
 	    (uint64_t)MAX_OF(file_size(fd), (off_t)0) : 0;
 }
 
+enum archive_write
+writer_back_end(const struct writer *writer, enum archive_write how)
+{
+	return archive_back_end(how, writer->ring != NULL &&
+	    disk_ring_works(writer->ring));
+}
+
 void
 writer_open(struct writer *writer, enum archive_write how, int fd,
     uint64_t end, uint64_t limit)
 {
-	enum archive_write way = archive_back_end(how, writer->ring != NULL &&
-	    disk_ring_works(writer->ring));
+	enum archive_write way = writer_back_end(writer, how);
 
 	writer->limit = limit;
 	writer->step = limit == 0 ? WRITER_RESERVE :
@@ -69,6 +75,14 @@ writer_fall_back(struct writer *writer, enum archive_write way)
 {
 	writer->way = way;
 	writer->told = true;
+}
+
+void
+writer_refused(struct writer *writer)
+{
+	log_warnx("the file system refuses direct I/O after all: archiving "
+	    "through the page cache");
+	writer_fall_back(writer, WRITE_BUFFERED);
 }
 
 void

@@ -101,6 +101,9 @@ ARCHIVE_BACK_END_TABLE(WRITER_WAY)
  * much of it is on the disk (synced.h). */
 bool	writer_notes(enum archive_write how);
 
+/* The back end that a file is opened with, as far as that is possible. */
+enum archive_write	writer_back_end(const struct writer *writer,
+			    enum archive_write how) ATTR_NONNULL;
 /* Begins to write to `fd' at `end'; buffered, where `how' is not possible, as
  * the log says once.  The file is rotated at about `limit' bytes; 0: never. */
 void	writer_open(struct writer *writer, enum archive_write how, int fd,
@@ -162,6 +165,8 @@ void	writer_reserve(struct writer *writer, uint64_t end) ATTR_NONNULL;
  * is rotated, is not worth it: the rest would be given back at once. */
 bool	writer_lacks(struct writer *writer, uint64_t end, uint64_t *at,
 	    uint64_t *size) ATTR_NONNULL;
+/* What went past the page cache goes through it from now on. */
+void	writer_refused(struct writer *writer) ATTR_NONNULL;
 /* From now on it is written so. */
 void	writer_fall_back(struct writer *writer, enum archive_write way)
 	    ATTR_NONNULL;

@@ -252,6 +252,16 @@ class World:
         wait_for(lambda: self.lease("a")["standbys"] == 1, "a to know", 30,
                  self.daemon["a"].log)
 
+    def take_over_behind(self, pid: int) -> None:
+        """By b from a, while that process of b's is stopped."""
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(0.5)
+        self.daemon["a"].kill()
+        wait_for(lambda: self.lease("b")["role"] == "active", "b to have it",
+                 30)
+        os.kill(pid, signal.SIGCONT)
+        self.wait_speaks("b")
+
     def signal(self, name: str, number: int) -> None:
         """To all processes of that host."""
         for pid in self.daemon[name].processes():
@@ -350,12 +360,7 @@ def test_behind(make_world: Callable[[str], World]) -> None:
     world.wait_speaks("a")
     world.wait_pair()
     pid = world.daemon["b"].worker_pid("one")
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(0.5)
-    world.daemon["a"].kill()
-    wait_for(lambda: world.lease("b")["role"] == "active", "b to have it", 30)
-    os.kill(pid, signal.SIGCONT)
-    world.wait_speaks("b")
+    world.take_over_behind(pid)
     heard = len(world.listener.heard)
     wait_for(lambda: len(world.listener.heard) > heard + RATE, "traffic")
     world.stop_sending()
@@ -380,12 +385,7 @@ def test_decimator_behind(make_world: Callable[[str], World]) -> None:
     b = world.daemon["b"]
     pid = next(pid for pid, name in b.processes().items()
                if name == "mcrelay-decimator"[:15])
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(0.5)
-    world.daemon["a"].kill()
-    wait_for(lambda: world.lease("b")["role"] == "active", "b to have it", 30)
-    os.kill(pid, signal.SIGCONT)
-    world.wait_speaks("b")
+    world.take_over_behind(pid)
     wait_for(lambda: slow.last() == world.address("b"), "b's decimator")
     slow.end()
     first = [next(n for _, source, n in listener.heard
